@@ -1,0 +1,56 @@
+/**
+ * The one error type for trouble that is not a bug: bad input, or the world failing.
+ * A bug is an `assert`; an operating event (worker lost, request late) is an event, not a Fault.
+ */
+export const FAULTS = {
+  usage: { exit: 2, http: 400, grpc: 3 },
+  "invalid-input": { exit: 2, http: 400, grpc: 3 },
+  "not-found": { exit: 2, http: 404, grpc: 5 },
+  "limit-exceeded": { exit: 2, http: 413, grpc: 8 },
+  "out-of-tolerance": { exit: 3, http: 500, grpc: 13 },
+  unhealthy: { exit: 3, http: 503, grpc: 14 },
+  "cluster-failure": { exit: 4, http: 502, grpc: 14 },
+  "registry-unreachable": { exit: 4, http: 502, grpc: 14 },
+  overloaded: { exit: 4, http: 429, grpc: 8 },
+  "deadline-exceeded": { exit: 4, http: 504, grpc: 4 },
+  interrupted: { exit: 130, http: 499, grpc: 1 },
+} as const satisfies Record<string, { exit: number; http: number; grpc: number }>;
+
+export type FaultCode = keyof typeof FAULTS;
+
+/** One thing that is wrong with an input file or option. `line` counts from 1. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+  readonly hint?: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export class Fault extends Error {
+  readonly code: FaultCode;
+  readonly hint: string | undefined;
+  readonly issues: readonly Issue[];
+
+  constructor(
+    code: FaultCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; issues?: readonly Issue[] } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "Fault";
+    this.code = code;
+    this.hint = options.hint;
+    this.issues = options.issues ?? [];
+  }
+}
+
+/** Marks the end of a `switch` over a closed union; reaching it is a bug. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+}
+
+/** Throws a plain Error (a bug, exit code 1) when `condition` is false. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}

@@ -1,0 +1,34 @@
+/**
+ * The seam between a real model and whatever hosts it (worker process, calibration).
+ * A TaskModel is one pipeline task's whole work on a batch: decode, preprocess, infer, postprocess.
+ */
+export interface TaskInput {
+  /** The request's payload: an encoded image (PNG, JPEG or WebP). */
+  readonly payload: Uint8Array;
+  /** Outputs of the tasks that ran before this one, by task name. */
+  readonly upstream: Readonly<Record<string, TaskOutput>>;
+}
+
+export interface TaskOutput {
+  /** What a pipeline's `when: { contains }` is asked about, e.g. detected class names. */
+  readonly labels: readonly string[];
+  /** JSON-serialisable result for the caller. */
+  readonly value: unknown;
+}
+
+/** Where a measured time came from; carried into profiles and results. */
+export interface ModelProvenance {
+  readonly name: string;
+  readonly files: readonly { readonly name: string; readonly sha256: string }[];
+  readonly source: string;
+  readonly license: string;
+  readonly runtime: string;
+  readonly provider: string;
+}
+
+export interface TaskModel {
+  readonly provenance: ModelProvenance;
+  /** Runs one batch; outputs are in the order of the inputs. A bad input fails alone (its slot holds an Error). */
+  run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
+  close(): Promise<void>;
+}
