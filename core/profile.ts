@@ -1,0 +1,56 @@
+/**
+ * Measured data as files: service-time profiles of a model on a device, and the overhead profile
+ * of gateway and RPC. Written by `calibrate`, read by `simulate` and by the replay backend.
+ */
+import { z } from "zod";
+
+/** Equally probable quantiles (mid-points), ascending, in microseconds. */
+const quantilesUs = z.array(z.number().nonnegative()).min(1);
+
+const provenance = z.strictObject({
+  /** `measured` on this kind of device by calibrate; `imported` from published data. */
+  kind: z.enum(["measured", "imported"]),
+  model: z.string(),
+  modelFiles: z.array(z.strictObject({ name: z.string(), sha256: z.string() })).default([]),
+  device: z.string(),
+  host: z.string(),
+  runtime: z.string(),
+  date: z.string(),
+  source: z.string().optional(),
+});
+
+export const profileSchema = z.strictObject({
+  schema: z.literal("tandem/profile@1"),
+  provenance,
+  batches: z
+    .array(
+      z.strictObject({
+        batch: z.int().positive(),
+        samples: z.int().positive(),
+        meanUs: z.number().positive(),
+        /** Half width of the 95% confidence interval of the mean. */
+        halfWidth95Us: z.number().nonnegative(),
+        quantilesUs,
+      }),
+    )
+    .min(1),
+});
+
+export const overheadProfileSchema = z.strictObject({
+  schema: z.literal("tandem/overhead@1"),
+  provenance,
+  /** Client to gateway and back, gateway residence excluded. */
+  clientRoundTripUs: quantilesUs,
+  /** Gateway to worker and back, service time excluded. */
+  workerRoundTripUs: quantilesUs,
+  gateway: z.strictObject({
+    arrivalUs: z.number().nonnegative(),
+    dispatchUs: z.number().nonnegative(),
+    completionUs: z.number().nonnegative(),
+  }),
+  /** Slow-down of each busy replica when 1, 2, ... replicas of this host are busy. */
+  contention: z.array(z.number().positive()).min(1),
+});
+
+export type Profile = z.infer<typeof profileSchema>;
+export type OverheadProfile = z.infer<typeof overheadProfileSchema>;

@@ -1,0 +1,116 @@
+/** The results document (`tandem/results@1`): what simulate and validate print and report reads. */
+
+export const METRICS = [
+  "latencyMeanMs",
+  "latencyP50Ms",
+  "latencyP90Ms",
+  "latencyP95Ms",
+  "latencyP99Ms",
+  "latencyMaxMs",
+  "queueWaitMeanMs",
+  "makespanMs",
+  "throughputPerS",
+  "goodputPerS",
+  "inSystemMean",
+  "utilizationRatio",
+  "sloAttainmentRatio",
+  "dropRatio",
+  "timeoutRatio",
+  "batchSizeMean",
+  "costPerHour",
+  "costPer1000Requests",
+  "energyJoulesPerRequest",
+] as const;
+
+export type MetricName = (typeof METRICS)[number];
+
+/** A figure with the half width of its 95% confidence interval over replications or repeats. */
+export interface Estimate {
+  readonly mean: number;
+  readonly halfWidth95: number;
+}
+
+export type Metrics = Readonly<Partial<Record<MetricName, Estimate>>>;
+export type TaskMetrics = Readonly<Record<string, Estimate>>;
+
+/** Latency distribution for charts: ascending latencies at the given cumulative shares. */
+export interface LatencyCurve {
+  readonly share: readonly number[];
+  readonly latencyMs: readonly number[];
+}
+
+/** One bar of a Gantt chart: a batch on a replica, times from the run's start. */
+export interface GanttBar {
+  readonly replica: string;
+  readonly task: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly batch: number;
+  readonly requests: readonly number[];
+}
+
+export type Parameter = string | number | boolean | null;
+
+export interface ConfigurationResult {
+  readonly id: string;
+  /** The swept paths and this configuration's values (objects are shown as JSON text). */
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly replications: number;
+  /** Requests over all replications, warm-up included. */
+  readonly requests: number;
+  readonly metrics: Metrics;
+  readonly tasks: Readonly<Record<string, TaskMetrics>>;
+  /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
+  readonly digest: string;
+  readonly latencyCurve?: LatencyCurve;
+  readonly gantt?: readonly GanttBar[];
+  readonly notes?: readonly string[];
+}
+
+export interface ResultsDocument {
+  readonly schema: "tandem/results@1";
+  readonly scenario: { readonly name: string; readonly digest: string };
+  readonly seed: number;
+  readonly command: string;
+  readonly configurations: readonly ConfigurationResult[];
+}
+
+/** `measured` metrics carry the half width over repeat runs; `minimum`/`maximum` are of single runs. */
+export interface MeasuredSide {
+  readonly metrics: Metrics;
+  readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
+  readonly repeats: number;
+  readonly backend: "onnx" | "replay";
+  readonly latencyCurve?: LatencyCurve;
+  readonly gantt?: readonly GanttBar[];
+  readonly health: HealthSummary;
+}
+
+/** Whether the load generator and the host were fit to be judged, over all repeats. */
+export interface HealthSummary {
+  readonly healthy: boolean;
+  readonly lateArrivalRatio: number;
+  readonly latenessP99Ms: number;
+  readonly eventLoopDelayP99Ms: number;
+  readonly reasons: readonly string[];
+}
+
+export type Verdict = "within tolerance" | "out of tolerance" | "refused";
+
+export interface ValidationResult extends ConfigurationResult {
+  readonly predicted: Metrics;
+  readonly measured: MeasuredSide;
+  /** (predicted − measured) / measured, per judged metric. */
+  readonly error: Readonly<Partial<Record<MetricName, number>>>;
+  readonly tolerance: Readonly<Partial<Record<MetricName, number>>>;
+  readonly verdict: Verdict;
+}
+
+export interface ValidationDocument {
+  readonly schema: "tandem/results@1";
+  readonly kind: "validation";
+  readonly scenario: { readonly name: string; readonly digest: string };
+  readonly seed: number;
+  readonly command: string;
+  readonly configurations: readonly ValidationResult[];
+}
