@@ -33,6 +33,13 @@ export interface Estimate {
 export type Metrics = Readonly<Partial<Record<MetricName, Estimate>>>;
 export type TaskMetrics = Readonly<Record<string, Estimate>>;
 
+/** The latency goal that configurations are judged by: this share of requests within this time. */
+export interface SloGoal {
+  readonly latencyMs: number;
+  /** In percent, as in a scenario: 99 means p99. */
+  readonly percentile: number;
+}
+
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
 export interface LatencyCurve {
   readonly share: readonly number[];
@@ -72,6 +79,8 @@ export interface ResultsDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
+  readonly slo?: SloGoal;
   readonly configurations: readonly ConfigurationResult[];
 }
 
@@ -112,5 +121,6 @@ export interface ValidationDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly slo?: SloGoal;
   readonly configurations: readonly ValidationResult[];
 }
