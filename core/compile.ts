@@ -1,0 +1,146 @@
+/**
+ * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
+ * The document has passed `checks.ts`; what fails here is a bug.
+ */
+import { assert } from "./fault.ts";
+import { placeReplicas } from "./placement.ts";
+import type { OverheadProfile, Profile } from "./profile.ts";
+import type { ModelDocument, PipelineDocument, ScenarioDocument } from "./scenario/schema.ts";
+import { assumedService, measuredService, type ServiceModel } from "./service.ts";
+import type { Overheads, PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system.ts";
+
+/** Measured data that a scenario names, by the path as written in it. */
+export interface MeasuredInputs {
+  readonly profiles: Readonly<Record<string, Profile>>;
+  readonly overheadProfile?: OverheadProfile | undefined;
+}
+
+export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
+  const placement = placeReplicas(document.cluster, taskNames(document));
+  const pools: PoolSystem[] = [];
+  const replicas: ReplicaSystem[] = [];
+  for (const task of taskNames(document)) {
+    const model = modelOf(document, task);
+    const placed = placement.replicas.filter((replica) => replica.task === task);
+    const members = placed.map((replica, i) => ({
+      name: `${task}-${i + 1}`,
+      pool: pools.length,
+      node: replica.node,
+      device: replica.device,
+      service: serviceOf(document.models[model], replica.device, replica.speed, inputs),
+    }));
+    const services = members.map((member) => member.service);
+    pools.push({
+      name: task,
+      model,
+      first: replicas.length,
+      count: members.length,
+      maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
+      shape: services[0]?.shape ?? { kind: "constant" },
+    });
+    replicas.push(...members);
+  }
+  const totalShare = Object.values(document.pipelines).reduce((sum, p) => sum + p.share, 0);
+  const pipelines = Object.entries(document.pipelines).map(([name, pipeline]) =>
+    compilePipeline(name, pipeline, pools, totalShare),
+  );
+  return {
+    pipelines,
+    pools,
+    replicas,
+    nodes: placement.nodes.map(({ name, contention }) => ({
+      name,
+      contention: contention ?? inputs.overheadProfile?.contention ?? null,
+    })),
+    overheads: compileOverheads(document, inputs.overheadProfile),
+    stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
+    costPerHour: placement.nodes.reduce((sum, node) => sum + node.costPerHour, 0),
+  };
+}
+
+/** All task names in order of first mention: the order of the pools. */
+export function taskNames(document: ScenarioDocument): readonly string[] {
+  return [...new Set(Object.values(document.pipelines).flatMap((p) => Object.keys(p.tasks)))];
+}
+
+function modelOf(document: ScenarioDocument, task: string): string {
+  for (const pipeline of Object.values(document.pipelines)) {
+    const found = pipeline.tasks[task];
+    if (found !== undefined) return found.model;
+  }
+  throw new Error(`no pipeline has the task ${task}`);
+}
+
+function serviceOf(
+  model: ModelDocument,
+  device: string,
+  speed: number,
+  inputs: MeasuredInputs,
+): ServiceModel {
+  if (model.service !== undefined) return assumedService(model.service, speed);
+  const path = typeof model.profile === "string" ? model.profile : model.profile?.[device];
+  const profile = path === undefined ? undefined : inputs.profiles[path];
+  assert(profile !== undefined, `a checked scenario has a profile for device ${device}`);
+  return measuredService(profile, speed);
+}
+
+function compilePipeline(
+  name: string,
+  pipeline: PipelineDocument,
+  pools: readonly PoolSystem[],
+  totalShare: number,
+): PipelineSystem {
+  const names = Object.keys(pipeline.tasks);
+  const id = (task: string): number => names.indexOf(task);
+  const tasks = names.map((task) => {
+    const entry = pipeline.tasks[task];
+    const { join } = entry;
+    const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
+    return {
+      name: task,
+      pool: pools.findIndex((pool) => pool.name === task),
+      predecessors: entry.after.map(id),
+      successors: names.filter((other) => pipeline.tasks[other].after.includes(task)).map(id),
+      needed,
+      whenProbability: entry.when?.probability ?? 1,
+      whenContains: entry.when?.contains ?? null,
+      cacheHitRatio: entry.cache?.hitRatio ?? 0,
+      skippedBy: names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)).map(id),
+      payloadBytes: entry.payloadBytes,
+    };
+  });
+  const held = pipeline.discipline === "pipeline-held";
+  return {
+    name,
+    sloUs: pipeline.slo === undefined ? Number.POSITIVE_INFINITY : pipeline.slo.latencyMs * 1000,
+    sloShare: (pipeline.slo?.percentile ?? 99) / 100,
+    held,
+    chains: held ? Math.min(...tasks.map((task) => pools[task.pool].count)) : 0,
+    share: pipeline.share / totalShare,
+    tasks,
+    entryTasks: tasks.flatMap((task, i) => (task.predecessors.length === 0 ? [i] : [])),
+    sinkCount: tasks.filter((task) => task.successors.length === 0).length,
+  };
+}
+
+function compileOverheads(
+  document: ScenarioDocument,
+  profile: OverheadProfile | undefined,
+): Overheads {
+  const { network, gateway } = document.cluster;
+  const usPerByte = network?.gbps === undefined ? 0 : 8 / (network.gbps * 1000);
+  if (profile !== undefined) {
+    const { clientRoundTripUs, workerRoundTripUs } = profile;
+    return { clientRoundTripUs, workerRoundTripUs, usPerByte, ...profile.gateway };
+  }
+  const roundTrip = (ms: number | undefined): number[] =>
+    ms === undefined || ms === 0 ? [] : [ms * 1000];
+  return {
+    clientRoundTripUs: roundTrip(network?.clientRttMs),
+    workerRoundTripUs: roundTrip(network?.rttMs),
+    usPerByte,
+    arrivalUs: gateway?.arrivalUs ?? 0,
+    dispatchUs: gateway?.dispatchUs ?? 0,
+    completionUs: gateway?.completionUs ?? 0,
+  };
+}

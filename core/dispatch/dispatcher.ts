@@ -1,0 +1,460 @@
+/**
+ * The decision core: a deterministic state machine that knows no clock, no socket and no promise.
+ *
+ *   arrive ─┐                       ┌─> driver.start(replica)
+ *   finish ─┤   state changes   ┌───┴─> driver.wakeAt(timer)
+ *   wake  ──┼──────────────────>│ decide
+ *   lose  ──┤   at one instant  └───┬─> driver.end(request)
+ *   join  ──┘                       └─> (driver.holds: a condition's answer)
+ *
+ * A driver delivers all events of one instant, in the order finish, arrive, wake, and then calls
+ * `decide`, which routes, batches and starts work. The simulator and the gateway drive this same
+ * object.
+ */
+import { assert } from "../fault.ts";
+import type { PipelineSystem, System, TaskSystem } from "../system.ts";
+import type { Driver, Outcome } from "./driver.ts";
+import { type JobQueue, LinkedQueue } from "./job-queue.ts";
+import type { PoolPolicies, Scheduler } from "./policies.ts";
+import { Pool } from "./pool.ts";
+import { JOB, RequestTable } from "./request-table.ts";
+
+const NONE = -1;
+/** A job whose replica was lost is started again at most this often in all. */
+const MAX_ATTEMPTS = 3;
+
+/** A held chain serves one request at a time, so its pools route by chain and never batch. */
+const HELD_POLICIES: PoolPolicies = {
+  routing: { kind: "immediate", needs: "nothing", route: () => NONE },
+  ordering: { kind: "fifo" },
+  batching: { maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs },
+};
+
+interface Gate {
+  readonly queue: JobQueue;
+  readonly freeChains: number[];
+}
+
+export class Dispatcher {
+  readonly system: System;
+  readonly requests: RequestTable;
+  /** Jobs of the batch on replica r: batchJobs[batchAt[r] .. batchAt[r] + batchSize[r]). */
+  readonly batchJobs: Int32Array;
+  readonly batchAt: Int32Array;
+  readonly batchSize: Int32Array;
+  inSystem = 0;
+
+  readonly #scheduler: Scheduler;
+  readonly #driver: Driver;
+  readonly #pools: readonly Pool[];
+  readonly #poolOfReplica: readonly Pool[];
+  readonly #heldPool: readonly boolean[];
+  readonly #gates: readonly (Gate | null)[];
+  readonly #timerUs: Float64Array;
+  readonly #dirty: Pool[] = [];
+  readonly #isDirty: Uint8Array;
+  readonly #isTouched: Uint8Array;
+
+  /** All replicas start down: the driver tells which have joined. */
+  constructor(system: System, scheduler: Scheduler, driver: Driver) {
+    assert(scheduler.pools.length === system.pools.length, "one set of policies per pool");
+    this.system = system;
+    this.#scheduler = scheduler;
+    this.#driver = driver;
+    this.requests = new RequestTable(system.stride);
+    const poolCount = system.pools.length;
+    this.#heldPool = system.pools.map((_, pool) =>
+      system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
+    );
+    this.#pools = system.pools.map((pool, id) => {
+      const policies = this.#heldPool[id] ? HELD_POLICIES : scheduler.pools[id];
+      const members = system.replicas.slice(pool.first, pool.first + pool.count);
+      const expected = Float64Array.from(members, (replica) => replica.service.meanUs[1]);
+      return new Pool(id, pool, policies, this.requests, poolCount, expected);
+    });
+    this.#poolOfReplica = system.replicas.map((replica) => this.#pools[replica.pool]);
+    const firstGate = poolCount + system.replicas.length;
+    this.#gates = system.pipelines.map((pipeline, id) => this.#makeGate(pipeline, firstGate + id));
+    this.#timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
+    this.#isDirty = new Uint8Array(poolCount);
+    this.#isTouched = new Uint8Array(system.replicas.length);
+    this.batchSize = new Int32Array(system.replicas.length);
+    this.batchAt = new Int32Array(system.replicas.length);
+    let jobs = 0;
+    for (let r = 0; r < system.replicas.length; r++) {
+      this.batchAt[r] = jobs;
+      jobs += this.#poolOfReplica[r].maxBatch;
+    }
+    this.batchJobs = new Int32Array(jobs);
+  }
+
+  /** Timers are numbered 0 .. timerCount − 1. */
+  get timerCount(): number {
+    return this.#timerUs.length;
+  }
+
+  // --- events -----------------------------------------------------------------------------
+
+  /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */
+  arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
+    const table = this.requests;
+    const { tasks, entryTasks, sinkCount, sloUs } = this.system.pipelines[pipeline];
+    table.pipeline[request] = pipeline;
+    table.arrivedUs[request] = arrivedUs;
+    table.deadlineUs[request] = arrivedUs + sloUs;
+    table.open[request] = 1;
+    table.openSinks[request] = sinkCount;
+    table.openJobs[request] = 0;
+    table.chain[request] = NONE;
+    const base = request * table.stride;
+    for (let task = 0; task < tasks.length; task++) {
+      table.state[base + task] = JOB.waiting;
+      table.pending[base + task] = tasks[task].predecessors.length;
+      table.ran[base + task] = 0;
+      table.attempts[base + task] = 0;
+    }
+    this.inSystem++;
+    if (!this.#scheduler.admission.admit(this.inSystem - 1)) {
+      this.#end(request, "refused", nowUs);
+      return;
+    }
+    const gate = this.#gates[pipeline];
+    if (gate !== null) {
+      table.enqueuedUs[base] = nowUs;
+      gate.queue.push(base, 0);
+      this.#openGate(gate, nowUs);
+      return;
+    }
+    for (let i = 0; i < entryTasks.length; i++) this.#ready(request, entryTasks[i], nowUs);
+  }
+
+  /** The batch on a replica has finished. */
+  finish(replica: number, nowUs: number): void {
+    const pool = this.#poolOfReplica[replica];
+    const table = this.requests;
+    const size = this.batchSize[replica];
+    const at = this.batchAt[replica];
+    this.batchSize[replica] = 0;
+    pool.becameIdle(replica);
+    pool.loadChanged(replica, -size, nowUs);
+    this.#touch(pool, replica);
+    for (let i = at; i < at + size; i++) {
+      const job = this.batchJobs[i];
+      const request = table.requestOf(job);
+      table.openJobs[request]--;
+      table.state[job] = JOB.ran;
+      if (table.open[request] === 1) this.#progress(request, table.taskOf(job), true, nowUs);
+      else this.#releaseIfDone(request);
+    }
+  }
+
+  /** A timer that the driver was asked for is due. */
+  wake(timer: number, _nowUs: number): void {
+    this.#timerUs[timer] = Number.POSITIVE_INFINITY;
+    const poolCount = this.#pools.length;
+    if (timer < poolCount) this.#mark(this.#pools[timer]);
+    else this.#touch(this.#poolOfReplica[timer - poolCount], timer - poolCount);
+  }
+
+  /** A replica is up (again) and idle. */
+  join(replica: number, nowUs: number): void {
+    const pool = this.#poolOfReplica[replica];
+    if (pool.isUp(replica)) return;
+    pool.replicaJoined(replica, nowUs);
+    this.#touch(pool, replica);
+  }
+
+  /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
+  lose(replica: number, nowUs: number): void {
+    const pool = this.#poolOfReplica[replica];
+    if (!pool.isUp(replica)) return;
+    const size = this.batchSize[replica];
+    const at = this.batchAt[replica];
+    const orphans = Array.from(this.batchJobs.subarray(at, at + size));
+    this.batchSize[replica] = 0;
+    pool.loadChanged(replica, -size, nowUs);
+    const queue = pool.replicaQueues[replica - pool.first];
+    const waiting: number[] = [];
+    while (queue !== undefined && queue.length > 0) waiting.push(queue.pop());
+    if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
+    pool.replicaLost(replica);
+    for (const job of orphans) this.#retry(job, pool, nowUs);
+    for (const job of waiting) this.#requeue(job, pool);
+    this.#mark(pool);
+  }
+
+  /** The client no longer waits, or the driver cannot go on with the request. */
+  cancel(request: number, outcome: Outcome, nowUs: number): void {
+    if (this.requests.open[request] === 1) this.#end(request, outcome, nowUs);
+  }
+
+  // --- decisions ----------------------------------------------------------------------------
+
+  /** Routes, batches and starts whatever the events of this instant have made possible. */
+  decide(nowUs: number): void {
+    const dirty = this.#dirty;
+    for (let i = 0; i < dirty.length; i++) {
+      const pool = dirty[i];
+      this.#isDirty[pool.id] = 0;
+      if (pool.policies.routing.kind === "central") this.#decideCentral(pool, nowUs);
+      else this.#decideImmediate(pool, nowUs);
+    }
+    dirty.length = 0;
+  }
+
+  #decideCentral(pool: Pool, nowUs: number): void {
+    const { queue, policies } = pool;
+    while (queue.length > 0 && pool.idleCount > 0) {
+      const oldestUs = queue.oldestUs();
+      const size = policies.batching.size(queue.length, nowUs, oldestUs);
+      if (size === 0) {
+        this.#setTimer(queue.id, policies.batching.dueUs(oldestUs));
+        return;
+      }
+      this.#fill(pool, pool.takeIdle(), queue, size, nowUs);
+    }
+    this.#setTimer(queue.id, Number.POSITIVE_INFINITY);
+  }
+
+  #decideImmediate(pool: Pool, nowUs: number): void {
+    const { queue, policies, touched } = pool;
+    while (queue.length > 0 && pool.upCount > 0) {
+      const job = queue.pop();
+      const replica = this.#route(pool, job);
+      pool.replicaQueues[replica - pool.first].push(job, this.#keyOf(job, policies));
+      pool.loadChanged(replica, 1, nowUs);
+      this.#touch(pool, replica);
+    }
+    for (let i = 0; i < touched.length; i++) {
+      const replica = touched[i];
+      this.#isTouched[replica] = 0;
+      const own = pool.replicaQueues[replica - pool.first];
+      let dueUs = Number.POSITIVE_INFINITY;
+      while (own.length > 0 && pool.isIdle(replica)) {
+        const oldestUs = own.oldestUs();
+        const size = policies.batching.size(own.length, nowUs, oldestUs);
+        if (size === 0) {
+          dueUs = policies.batching.dueUs(oldestUs);
+          break;
+        }
+        pool.becameBusy(replica);
+        this.#fill(pool, replica, own, size, nowUs);
+      }
+      this.#setTimer(own.id, dueUs);
+    }
+    touched.length = 0;
+  }
+
+  #route(pool: Pool, job: number): number {
+    if (this.#heldPool[pool.id]) {
+      return pool.first + this.requests.chain[this.requests.requestOf(job)];
+    }
+    const { routing } = pool.policies;
+    assert(routing.kind === "immediate", "central pools are not routed");
+    return routing.route(pool);
+  }
+
+  /** Moves up to `size` jobs to a replica taken out of the idle set; late ones may be dropped. */
+  #fill(pool: Pool, replica: number, queue: JobQueue, size: number, nowUs: number): void {
+    const table = this.requests;
+    const at = this.batchAt[replica];
+    const limit = Math.min(size, pool.maxBatch);
+    const { dropsLate } = this.#scheduler.admission;
+    let taken = 0;
+    while (taken < limit && queue.length > 0) {
+      const job = queue.pop();
+      table.state[job] = JOB.running;
+      if (dropsLate) {
+        const request = table.requestOf(job);
+        if (nowUs > table.deadlineUs[request]) {
+          if (queue !== pool.queue) pool.loadChanged(replica, -1, nowUs);
+          table.openJobs[request]--;
+          table.state[job] = JOB.cancelled;
+          this.#end(request, "dropped", nowUs);
+          continue;
+        }
+      }
+      this.batchJobs[at + taken++] = job;
+    }
+    if (taken === 0) {
+      pool.becameIdle(replica);
+      return;
+    }
+    if (queue === pool.queue) pool.loadChanged(replica, taken, nowUs);
+    this.batchSize[replica] = taken;
+    this.#driver.start(replica, nowUs);
+  }
+
+  // --- progress of one request -----------------------------------------------------------------
+
+  /** A task has ended (ran or was skipped): tell what comes after it. */
+  #progress(request: number, task: number, ran: boolean, nowUs: number): void {
+    const table = this.requests;
+    const pipeline = this.system.pipelines[table.pipeline[request]];
+    const { successors } = pipeline.tasks[task];
+    if (successors.length === 0) {
+      if (--table.openSinks[request] === 0) this.#end(request, "completed", nowUs);
+      return;
+    }
+    const base = request * table.stride;
+    for (let i = 0; i < successors.length; i++) {
+      const next = successors[i];
+      const job = base + next;
+      table.pending[job]--;
+      if (ran) table.ran[job]++;
+      if (table.state[job] === JOB.waiting && this.#mayStart(job, pipeline.tasks[next])) {
+        if (table.ran[job] === 0) this.#skip(request, next, nowUs);
+        else this.#ready(request, next, nowUs);
+        if (table.open[request] === 0) return;
+      }
+    }
+  }
+
+  #mayStart(job: number, task: TaskSystem): boolean {
+    return this.requests.pending[job] === 0 || this.requests.ran[job] >= task.needed;
+  }
+
+  #skip(request: number, task: number, nowUs: number): void {
+    this.requests.state[request * this.requests.stride + task] = JOB.skipped;
+    this.#progress(request, task, false, nowUs);
+  }
+
+  /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
+  #ready(request: number, task: number, nowUs: number): void {
+    if (!this.#driver.holds(request, task)) {
+      this.#skip(request, task, nowUs);
+      return;
+    }
+    const table = this.requests;
+    const job = request * table.stride + task;
+    const pool = this.#pools[this.system.pipelines[table.pipeline[request]].tasks[task].pool];
+    table.state[job] = JOB.queued;
+    table.enqueuedUs[job] = nowUs;
+    table.openJobs[request]++;
+    pool.queue.push(job, this.#keyOf(job, pool.policies));
+    this.#mark(pool);
+  }
+
+  #retry(job: number, pool: Pool, nowUs: number): void {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    if (table.open[request] === 0) {
+      table.openJobs[request]--;
+      table.state[job] = JOB.cancelled;
+      this.#releaseIfDone(request);
+    } else if (++table.attempts[job] >= MAX_ATTEMPTS) {
+      table.openJobs[request]--;
+      table.state[job] = JOB.cancelled;
+      this.#end(request, "failed", nowUs);
+    } else {
+      this.#requeue(job, pool);
+    }
+  }
+
+  #requeue(job: number, pool: Pool): void {
+    this.requests.state[job] = JOB.queued;
+    pool.queue.push(job, this.#keyOf(job, pool.policies));
+  }
+
+  #end(request: number, outcome: Outcome, nowUs: number): void {
+    const table = this.requests;
+    const pipeline = table.pipeline[request];
+    table.open[request] = 0;
+    this.inSystem--;
+    if (table.openJobs[request] > 0) this.#cancelQueued(request, nowUs);
+    this.#driver.end(request, outcome, nowUs);
+    const gate = this.#gates[pipeline];
+    if (gate !== null) this.#leaveGate(gate, request, nowUs);
+    this.#releaseIfDone(request);
+  }
+
+  #cancelQueued(request: number, nowUs: number): void {
+    const table = this.requests;
+    const { tasks } = this.system.pipelines[table.pipeline[request]];
+    const poolCount = this.#pools.length;
+    for (let task = 0; task < tasks.length; task++) {
+      const job = request * table.stride + task;
+      if (table.state[job] !== JOB.queued) continue;
+      const pool = this.#pools[tasks[task].pool];
+      const queue = table.queue[job];
+      if (queue < poolCount) {
+        pool.queue.remove(job);
+      } else {
+        const replica = queue - poolCount;
+        pool.replicaQueues[replica - pool.first].remove(job);
+        pool.loadChanged(replica, -1, nowUs);
+        this.#touch(pool, replica);
+      }
+      this.#mark(pool);
+      table.state[job] = JOB.cancelled;
+      table.openJobs[request]--;
+    }
+  }
+
+  #releaseIfDone(request: number): void {
+    if (this.requests.openJobs[request] === 0) this.requests.release(request);
+  }
+
+  // --- pipeline-held chains ---------------------------------------------------------------------
+
+  #makeGate(pipeline: PipelineSystem, id: number): Gate | null {
+    if (!pipeline.held) return null;
+    const freeChains = Array.from({ length: pipeline.chains }, (_, chain) => chain);
+    return { queue: new LinkedQueue(id, this.requests, false), freeChains };
+  }
+
+  #openGate(gate: Gate, nowUs: number): void {
+    const table = this.requests;
+    while (gate.queue.length > 0 && gate.freeChains.length > 0) {
+      const request = table.requestOf(gate.queue.pop());
+      table.chain[request] = gate.freeChains.shift() as number;
+      const { entryTasks } = this.system.pipelines[table.pipeline[request]];
+      const base = request * table.stride;
+      const arrivedAtGateUs = table.enqueuedUs[base];
+      for (let i = 0; i < entryTasks.length && table.open[request] === 1; i++) {
+        this.#ready(request, entryTasks[i], nowUs);
+        table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
+      }
+    }
+  }
+
+  #leaveGate(gate: Gate, request: number, nowUs: number): void {
+    const table = this.requests;
+    const entry = request * table.stride;
+    if (table.chain[request] !== NONE) {
+      gate.freeChains.push(table.chain[request]);
+      table.chain[request] = NONE;
+      this.#openGate(gate, nowUs);
+    } else if (table.queue[entry] === gate.queue.id) {
+      gate.queue.remove(entry);
+    }
+  }
+
+  // --- small change -----------------------------------------------------------------------------
+
+  #keyOf(job: number, policies: PoolPolicies): number {
+    if (policies.ordering.kind !== "keyed") return 0;
+    const request = this.requests.requestOf(job);
+    const { arrivedUs, deadlineUs } = this.requests;
+    return policies.ordering.key(arrivedUs[request], deadlineUs[request]);
+  }
+
+  #setTimer(timer: number, atUs: number): void {
+    if (this.#timerUs[timer] === atUs) return;
+    this.#timerUs[timer] = atUs;
+    this.#driver.wakeAt(timer, atUs);
+  }
+
+  #mark(pool: Pool): void {
+    if (this.#isDirty[pool.id] === 1) return;
+    this.#isDirty[pool.id] = 1;
+    this.#dirty.push(pool);
+  }
+
+  #touch(pool: Pool, replica: number): void {
+    this.#mark(pool);
+    if (pool.policies.routing.kind === "central" || this.#isTouched[replica] === 1) return;
+    this.#isTouched[replica] = 1;
+    pool.touched.push(replica);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * What the dispatcher commands. The simulator answers with sampled times on a virtual clock, the
+ * gateway with RPCs on the wall clock. Calls come inside the dispatcher's turn: a driver must not
+ * call back into the dispatcher before it returns.
+ */
+export type Outcome = "completed" | "refused" | "dropped" | "failed" | "cancelled";
+
+export interface Driver {
+  /** Run the batch that the dispatcher's replica table holds for this replica. */
+  start(replica: number, nowUs: number): void;
+  /** Call `wake(timer)` at `atUs`; replaces the timer's earlier time. Infinity: not any more. */
+  wakeAt(timer: number, atUs: number): void;
+  /** The request is over; its slot may be reused after this call. */
+  end(request: number, outcome: Outcome, nowUs: number): void;
+  /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
+  holds(request: number, task: number): boolean;
+}

@@ -1,0 +1,64 @@
+/**
+ * What a scheduler is made of: one small policy per decision. A policy sees only what a gateway
+ * can know: queues, loads, which replicas are up, expected (never sampled) service times.
+ */
+
+/** What a routing policy may ask of its pool. Replica ids are the system's. */
+export interface PoolView {
+  /** Replicas that are up; may be 0 only outside `route`. */
+  readonly upCount: number;
+  /** The i-th replica that is up, 0 <= i < upCount. */
+  upAt(i: number): number;
+  /** Jobs queued at or running on a replica. */
+  load(replica: number): number;
+  /** A replica with the least load. O(1); only if the policy needs "length". */
+  leastLoaded(): number;
+  /** A replica expected to be free first. O(1); only if the policy needs "work". */
+  soonestFree(): number;
+}
+
+/** Which replica takes a job: chosen on arrival, or left open until a replica is idle. */
+export type Routing =
+  | { readonly kind: "central"; readonly idle: "longest-idle" | "most-recent" }
+  | {
+      readonly kind: "immediate";
+      /** The index that the pool must keep for this policy. */
+      readonly needs: "nothing" | "length" | "work";
+      route(pool: PoolView): number;
+    };
+
+/** What is served next. */
+export type Ordering =
+  | { readonly kind: "fifo" }
+  | { readonly kind: "lifo" }
+  /** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
+  | { readonly kind: "keyed"; key(arrivedUs: number, deadlineUs: number): number };
+
+/** How many jobs start together, and how long an incomplete batch waits for more. */
+export interface Batching {
+  readonly maxBatch: number;
+  /** Jobs to start now on an idle replica, 1..maxBatch; 0: wait until `dueUs(oldestUs)`. */
+  size(queued: number, nowUs: number, oldestUs: number): number;
+  /** When to ask again about a queue whose oldest job entered at `oldestUs`. */
+  dueUs(oldestUs: number): number;
+}
+
+export interface Admission {
+  /** Whether to take an arriving request, given how many are in the system. */
+  admit(inSystem: number): boolean;
+  /** Whether a job past its deadline is dropped instead of started. */
+  readonly dropsLate: boolean;
+}
+
+export interface PoolPolicies {
+  readonly routing: Routing;
+  readonly ordering: Ordering;
+  readonly batching: Batching;
+}
+
+/** A composition of policies for one system; `pools` is in the order of the system's pools. */
+export interface Scheduler {
+  readonly name: string;
+  readonly admission: Admission;
+  readonly pools: readonly PoolPolicies[];
+}

@@ -1,0 +1,112 @@
+/**
+ * Requests and jobs as integer ids into typed arrays. A job is one task of one request:
+ * job = request × stride + task. Slots are reused once a request has ended and none of its jobs
+ * is on a replica, so memory follows the requests in the system, not the length of the run.
+ */
+export const JOB = { waiting: 0, queued: 1, running: 2, ran: 3, skipped: 4, cancelled: 5 } as const;
+
+const NONE = -1;
+
+export class RequestTable {
+  /** Tasks of the largest pipeline. */
+  readonly stride: number;
+  capacity = 0;
+
+  /** Requests: number since the run's start, in order of arrival. */
+  serial = new Float64Array(0);
+  arrivedUs = new Float64Array(0);
+  /** Infinity when there is no deadline. */
+  deadlineUs = new Float64Array(0);
+  pipeline = new Int32Array(0);
+  /** 1 from arrival until its end. */
+  open = new Uint8Array(0);
+  /** Tasks without successors that have not ended yet. */
+  openSinks = new Int32Array(0);
+  /** Jobs queued or running. */
+  openJobs = new Int32Array(0);
+  /** Chain held by the request (pipeline-held discipline), or −1. */
+  chain = new Int32Array(0);
+
+  /** Jobs. */
+  state = new Uint8Array(0);
+  /** Predecessors that have not ended. */
+  pending = new Uint8Array(0);
+  /** Predecessors that ran. */
+  ran = new Uint8Array(0);
+  attempts = new Uint8Array(0);
+  enqueuedUs = new Float64Array(0);
+  /** Queue that holds the job, −1 if none. */
+  queue = new Int32Array(0);
+  /** Links of the queue in order of entry. */
+  next = new Int32Array(0);
+  previous = new Int32Array(0);
+  /** Keyed queues: key, order of entry and place in the heap. */
+  key = new Float64Array(0);
+  entry = new Float64Array(0);
+  place = new Int32Array(0);
+
+  #free = new Int32Array(0);
+  #freeCount = 0;
+  #serials = 0;
+
+  constructor(stride: number) {
+    this.stride = stride;
+    this.#grow(64);
+  }
+
+  /** Takes a slot for a request that is about to arrive. */
+  reserve(): number {
+    if (this.#freeCount === 0) this.#grow(this.capacity * 2);
+    const request = this.#free[--this.#freeCount];
+    this.serial[request] = this.#serials++;
+    return request;
+  }
+
+  release(request: number): void {
+    this.#free[this.#freeCount++] = request;
+  }
+
+  requestOf(job: number): number {
+    return (job / this.stride) | 0;
+  }
+
+  taskOf(job: number): number {
+    return job % this.stride;
+  }
+
+  #grow(capacity: number): void {
+    const jobs = capacity * this.stride;
+    this.serial = grown(this.serial, new Float64Array(capacity));
+    this.arrivedUs = grown(this.arrivedUs, new Float64Array(capacity));
+    this.deadlineUs = grown(this.deadlineUs, new Float64Array(capacity));
+    this.pipeline = grown(this.pipeline, new Int32Array(capacity));
+    this.open = grown(this.open, new Uint8Array(capacity));
+    this.openSinks = grown(this.openSinks, new Int32Array(capacity));
+    this.openJobs = grown(this.openJobs, new Int32Array(capacity));
+    this.chain = grown(this.chain, new Int32Array(capacity).fill(NONE));
+    this.state = grown(this.state, new Uint8Array(jobs));
+    this.pending = grown(this.pending, new Uint8Array(jobs));
+    this.ran = grown(this.ran, new Uint8Array(jobs));
+    this.attempts = grown(this.attempts, new Uint8Array(jobs));
+    this.enqueuedUs = grown(this.enqueuedUs, new Float64Array(jobs));
+    this.queue = grown(this.queue, new Int32Array(jobs).fill(NONE));
+    this.next = grown(this.next, new Int32Array(jobs));
+    this.previous = grown(this.previous, new Int32Array(jobs));
+    this.key = grown(this.key, new Float64Array(jobs));
+    this.entry = grown(this.entry, new Float64Array(jobs));
+    this.place = grown(this.place, new Int32Array(jobs));
+    const free = new Int32Array(capacity);
+    free.set(this.#free.subarray(0, this.#freeCount));
+    for (let request = capacity - 1; request >= this.capacity; request--) {
+      free[this.#freeCount++] = request;
+    }
+    this.#free = free;
+    this.capacity = capacity;
+  }
+}
+
+/** Copies `old` to the head of `fresh`. */
+export function grown<T extends Uint8Array | Int32Array | Float64Array>(old: T, fresh: T): T {
+  fresh.set(old);
+  return fresh;
+}

@@ -1,0 +1,54 @@
+/** Replications (or repeat runs) of one configuration → means with 95% confidence intervals. */
+import { createHash } from "node:crypto";
+import type { Estimate, LatencyCurve, MetricName, Metrics } from "../results.ts";
+import { estimate } from "../statistics.ts";
+import { CURVE_SHARES, type RunSummary } from "./summary.ts";
+
+export interface Aggregate {
+  readonly replications: number;
+  readonly requests: number;
+  readonly metrics: Metrics;
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
+  readonly digest: string;
+  readonly latencyCurve?: LatencyCurve;
+  readonly notes: readonly string[];
+}
+
+/** Throws nothing; `summaries` must not be empty and are in order of replication. */
+export function aggregate(summaries: readonly RunSummary[]): Aggregate {
+  const digest = createHash("sha256");
+  for (const summary of summaries) digest.update(summary.digest);
+  const tasks: Record<string, Record<string, Estimate>> = {};
+  for (const task of Object.keys(summaries[0].tasks)) {
+    tasks[task] = estimates(summaries.map((summary) => summary.tasks[task]));
+  }
+  const curves = summaries.map((summary) => summary.curveMs).filter((curve) => curve.length > 0);
+  return {
+    replications: summaries.length,
+    requests: summaries.reduce((sum, summary) => sum + summary.requests, 0),
+    metrics: estimates(summaries.map((summary) => summary.metrics)) as Partial<
+      Record<MetricName, Estimate>
+    >,
+    tasks,
+    digest: digest.digest("hex").slice(0, 16),
+    ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
+    notes: [...new Set(summaries.flatMap((summary) => summary.notes))],
+  };
+}
+
+/** Estimates of every figure that each run has. */
+function estimates(runs: readonly Readonly<Record<string, number>>[]): Record<string, Estimate> {
+  const result: Record<string, Estimate> = {};
+  for (const name of Object.keys(runs[0])) {
+    const values = runs.map((run) => run[name]).filter((value) => value !== undefined);
+    if (values.length === runs.length) result[name] = estimate(values);
+  }
+  return result;
+}
+
+function meanCurve(curves: readonly (readonly number[])[]): LatencyCurve {
+  const latencyMs = CURVE_SHARES.map(
+    (_, i) => curves.reduce((sum, curve) => sum + curve[i], 0) / curves.length,
+  );
+  return { share: CURVE_SHARES, latencyMs };
+}

@@ -1,0 +1,147 @@
+/**
+ * What one run leaves behind. Simulator and gateway feed the same recorder, so a metric is one
+ * formula for both. The measured window runs from the end of warm-up until `closeWindow`; request
+ * metrics are of requests that arrived in it, time averages are over it.
+ */
+import type { Outcome } from "../dispatch/driver.ts";
+import { grown } from "../dispatch/request-table.ts";
+import type { GanttBar } from "../results.ts";
+import type { System } from "../system.ts";
+
+export class RunRecorder {
+  readonly system: System;
+  readonly warmupUs: number;
+  closedUs = Number.POSITIVE_INFINITY;
+
+  /** Requests, all of the run. */
+  arrivals = 0;
+  firstArrivalUs = Number.POSITIVE_INFINITY;
+  lastEndUs = 0;
+  /** Requests that arrived in the window, by how they ended. */
+  readonly outcomes: Record<Outcome, number> = {
+    completed: 0,
+    refused: 0,
+    dropped: 0,
+    failed: 0,
+    cancelled: 0,
+  };
+  withinSlo = 0;
+  /** Requests whose end fell in the window. */
+  completedInWindow = 0;
+  goodInWindow = 0;
+  /** Requests in the system, integrated over the window, request·µs. */
+  inSystemArea = 0;
+
+  /** By pool, of requests that arrived in the window. */
+  readonly waitUs: Float64Array;
+  readonly jobs: Float64Array;
+  readonly batches: Float64Array;
+  readonly serviceUs: Float64Array;
+  /** Busy time of each pool's replicas within the window, µs. */
+  readonly busyUs: Float64Array;
+  bars: GanttBar[] | null = null;
+
+  #latencies = new Float64Array(1024);
+  #latencyCount = 0;
+  #inSystem = 0;
+  #lastChangeUs = 0;
+  #digestA = 0x811c9dc5 | 0;
+  #digestB = 0x1b873593 | 0;
+
+  constructor(system: System, warmupUs: number) {
+    this.system = system;
+    this.warmupUs = warmupUs;
+    const pools = system.pools.length;
+    this.waitUs = new Float64Array(pools);
+    this.jobs = new Float64Array(pools);
+    this.batches = new Float64Array(pools);
+    this.serviceUs = new Float64Array(pools);
+    this.busyUs = new Float64Array(pools);
+  }
+
+  /** Latencies in µs of completed requests that arrived in the window, in order of their ends. */
+  latenciesUs(): Float64Array {
+    return this.#latencies.slice(0, this.#latencyCount);
+  }
+
+  /** Hexadecimal digest over every request's number, outcome and latency, in order of ends. */
+  digest(): string {
+    const hex = (part: number): string => (part >>> 0).toString(16).padStart(8, "0");
+    return hex(this.#digestA) + hex(this.#digestB);
+  }
+
+  arrived(nowUs: number): void {
+    if (this.arrivals === 0) this.firstArrivalUs = nowUs;
+    this.arrivals++;
+    this.#integrate(nowUs);
+    this.#inSystem++;
+  }
+
+  /** A job's wait is over: it starts as part of a batch. */
+  jobStarted(pool: number, arrivedUs: number, waitUs: number): void {
+    if (arrivedUs < this.warmupUs) return;
+    this.waitUs[pool] += waitUs;
+    this.jobs[pool]++;
+  }
+
+  /** A batch has run on a replica between two instants. */
+  batchRan(pool: number, startUs: number, endUs: number): void {
+    const from = Math.max(startUs, this.warmupUs);
+    const to = Math.min(endUs, this.closedUs);
+    if (to > from) this.busyUs[pool] += to - from;
+    if (startUs < this.warmupUs) return;
+    this.batches[pool]++;
+    this.serviceUs[pool] += endUs - startUs;
+  }
+
+  /** `latencyUs` is what the client saw; `sloUs` its goal (Infinity: none). */
+  ended(
+    serial: number,
+    outcome: Outcome,
+    arrivedUs: number,
+    nowUs: number,
+    latencyUs: number,
+    sloUs: number,
+  ): void {
+    this.#integrate(nowUs);
+    this.#inSystem--;
+    this.lastEndUs = nowUs;
+    this.#mix(serial, outcome.length, latencyUs);
+    const completed = outcome === "completed";
+    const good = completed && latencyUs <= sloUs;
+    if (completed && nowUs >= this.warmupUs && nowUs <= this.closedUs) {
+      this.completedInWindow++;
+      if (good) this.goodInWindow++;
+    }
+    if (arrivedUs < this.warmupUs) return;
+    this.outcomes[outcome]++;
+    if (!completed) return;
+    if (good) this.withinSlo++;
+    if (this.#latencyCount === this.#latencies.length) {
+      this.#latencies = grown(this.#latencies, new Float64Array(this.#latencyCount * 2));
+    }
+    this.#latencies[this.#latencyCount++] = latencyUs;
+  }
+
+  /** Ends the measured window; later events still count for requests that arrived in it. */
+  closeWindow(nowUs: number): void {
+    this.#integrate(nowUs);
+    this.closedUs = nowUs;
+  }
+
+  #integrate(nowUs: number): void {
+    if (this.closedUs !== Number.POSITIVE_INFINITY) return;
+    const from = Math.max(this.#lastChangeUs, this.warmupUs);
+    if (nowUs > from) this.inSystemArea += this.#inSystem * (nowUs - from);
+    this.#lastChangeUs = nowUs;
+  }
+
+  #mix(serial: number, outcome: number, latencyUs: number): void {
+    const low = latencyUs | 0;
+    const high = (latencyUs / 4294967296) | 0;
+    this.#digestA = Math.imul(this.#digestA ^ low ^ (high << 7), 0x01000193);
+    this.#digestB =
+      Math.imul((this.#digestB << 13) | (this.#digestB >>> 19), 5) + (serial ^ low ^ outcome);
+    this.#digestB |= 0;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Samplers: one distribution drawn from one named stream, by the block.
+ * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
+ */
+import { RandomStream } from "./stream.ts";
+
+const BLOCK = 256;
+
+export type Shape =
+  | { readonly kind: "constant" }
+  | { readonly kind: "uniform" }
+  | { readonly kind: "exponential" }
+  | { readonly kind: "lognormal"; readonly cv: number }
+  | { readonly kind: "gamma"; readonly cv: number };
+
+/** Draws of mean 1 (or uniform on [0, 1) for the kind `uniform`), dimensionless. */
+export class Sampler {
+  readonly shape: Shape;
+  readonly #stream: RandomStream;
+  readonly #block = new Float64Array(BLOCK);
+  #used = BLOCK;
+
+  constructor(shape: Shape, seed: string, streamName: string) {
+    this.shape = shape;
+    this.#stream = new RandomStream(seed, streamName);
+  }
+
+  next(): number {
+    if (this.#used === BLOCK) {
+      this.#refill();
+      this.#used = 0;
+    }
+    return this.#block[this.#used++];
+  }
+
+  #refill(): void {
+    const block = this.#block;
+    switch (this.shape.kind) {
+      case "constant":
+        block.fill(1);
+        return;
+      case "uniform":
+        this.#stream.fillUniform(block);
+        return;
+      case "exponential":
+        this.#stream.fillExponential(block);
+        return;
+      case "lognormal":
+        fillLognormal(this.#stream, block, this.shape.cv);
+        return;
+      case "gamma":
+        fillGamma(this.#stream, block, this.shape.cv);
+        return;
+    }
+  }
+}
+
+/** Lognormal of mean 1: exp(sigma z − sigma²/2) with sigma² = ln(1 + cv²). */
+function fillLognormal(stream: RandomStream, block: Float64Array, cv: number): void {
+  const variance = Math.log1p(cv * cv);
+  const sigma = Math.sqrt(variance);
+  stream.fillNormal(block);
+  for (let i = 0; i < block.length; i++) block[i] = Math.exp(sigma * block[i] - variance / 2);
+}
+
+/** Gamma of mean 1 and shape 1/cv². Source: Marsaglia & Tsang, ACM TOMS 26(3), 2000. */
+function fillGamma(stream: RandomStream, block: Float64Array, cv: number): void {
+  const shape = 1 / (cv * cv);
+  const d = (shape < 1 ? shape + 1 : shape) - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  const normals = new Float64Array(BLOCK);
+  let used = BLOCK;
+  for (let i = 0; i < block.length; i++) {
+    for (;;) {
+      if (used === BLOCK) {
+        stream.fillNormal(normals);
+        used = 0;
+      }
+      const z = normals[used++];
+      const v = (1 + c * z) ** 3;
+      if (v <= 0) continue;
+      const u = 1 - stream.uniform();
+      if (Math.log(u) >= 0.5 * z * z + d - d * v + d * Math.log(v)) continue;
+      const boost = shape < 1 ? (1 - stream.uniform()) ** (1 / shape) : 1;
+      block[i] = (d * v * boost) / shape;
+      break;
+    }
+  }
+}

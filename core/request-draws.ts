@@ -1,0 +1,72 @@
+/**
+ * What belongs to a request is drawn at its arrival, in order of arrival: which pipeline it is of,
+ * how each condition and cache turns out, and its share of each task's work. So request number n
+ * is the same under every scheduler, on every cluster shape, and in the simulator and on a real
+ * cluster that replays measured times.
+ */
+import { Sampler } from "./random/sampler.ts";
+import { RandomStream } from "./random/stream.ts";
+import type { System, TaskSystem } from "./system.ts";
+
+/** Bits of a job's flags. */
+export const WHEN_HOLDS = 1;
+export const CACHE_HIT = 2;
+
+interface TaskDraws {
+  readonly whenProbability: number;
+  readonly when: RandomStream | null;
+  readonly cacheHitRatio: number;
+  readonly cache: RandomStream | null;
+  readonly work: Sampler;
+}
+
+export class RequestDraws {
+  readonly #pipelineStream: RandomStream | null;
+  readonly #cumulativeShares: readonly number[];
+  readonly #tasks: readonly (readonly TaskDraws[])[];
+
+  constructor(system: System, seed: string) {
+    const { pipelines } = system;
+    this.#pipelineStream = pipelines.length > 1 ? new RandomStream(seed, "pipeline") : null;
+    let sum = 0;
+    this.#cumulativeShares = pipelines.map((pipeline) => {
+      sum += pipeline.share;
+      return sum;
+    });
+    this.#tasks = pipelines.map((pipeline) =>
+      pipeline.tasks.map((task) => taskDraws(system, task, `${pipeline.name}/${task.name}`, seed)),
+    );
+  }
+
+  /** Which pipeline the next arrival is of. */
+  pipeline(): number {
+    if (this.#pipelineStream === null) return 0;
+    const u = this.#pipelineStream.uniform();
+    const found = this.#cumulativeShares.findIndex((share) => u < share);
+    return found < 0 ? this.#cumulativeShares.length - 1 : found;
+  }
+
+  /** Draws one request's flags and variates into the jobs base .. base + tasks − 1. */
+  draw(pipeline: number, base: number, flags: Uint8Array, variates: Float64Array): void {
+    const tasks = this.#tasks[pipeline];
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks[i];
+      let bits = WHEN_HOLDS;
+      if (task.when !== null && task.when.uniform() >= task.whenProbability) bits = 0;
+      if (task.cache !== null && task.cache.uniform() < task.cacheHitRatio) bits |= CACHE_HIT;
+      flags[base + i] = bits;
+      // Whether the condition holds is the request's own, so skipping a draw moves nothing else.
+      if (bits & WHEN_HOLDS) variates[base + i] = task.work.next();
+    }
+  }
+}
+
+function taskDraws(system: System, task: TaskSystem, name: string, seed: string): TaskDraws {
+  return {
+    whenProbability: task.whenProbability,
+    when: task.whenProbability < 1 ? new RandomStream(seed, `when/${name}`) : null,
+    cacheHitRatio: task.cacheHitRatio,
+    cache: task.cacheHitRatio > 0 ? new RandomStream(seed, `cache/${name}`) : null,
+    work: new Sampler(system.pools[task.pool].shape, seed, `work/${name}`),
+  };
+}

@@ -1,0 +1,129 @@
+/** Setting one value deep in a document by a dotted path, sharing all that does not change. */
+import type { Issue } from "../fault.ts";
+import { didYouMean } from "./nearest.ts";
+import { issueAt, type Path } from "./positions.ts";
+import { SECTIONS } from "./sections.ts";
+import { shown } from "./zod-issues.ts";
+
+export type SetResult =
+  | { readonly kind: "set"; readonly root: Readonly<Record<string, unknown>>; readonly path: Path }
+  | { readonly kind: "issue"; readonly issue: Issue };
+
+/** Mappings whose keys the user chose: a missing entry is a mistake, not something to create. */
+const NAMED = new Set(["pipelines", "tasks", "models"]);
+const POLICIES = new Set(["admission", "routing", "ordering", "batching"]);
+/** Mappings whose keys end a path, so that a name with dots needs no quotes. */
+const LEAVES = new Set(["replicas", "sweep", "metrics"]);
+
+/**
+ * `root` with `value` at `text` (`cluster.replicas.detect`, `cluster.nodes.0.count`); `root` itself
+ * is left as it was. Steps that are not there are created where the schema may allow them; what
+ * the schema does not allow is found when the result is parsed. A preset name grows into
+ * `{preset}`, a policy name into `{policy}`, a slot count into `{slots}` when the path goes on.
+ */
+export function setPath(
+  root: Readonly<Record<string, unknown>>,
+  text: string,
+  value: unknown,
+): SetResult {
+  const words = text.split(".");
+  if (words.some((word) => word === "")) return refuse(text, `"${text}" is not a path like a.b.c`);
+  const first = words[0]!;
+  if (!SECTIONS.has(first)) {
+    return refuse(text, `unknown path "${text}"`, didYouMean(first, SECTIONS));
+  }
+  const steps: (string | number)[] = [];
+  const result = setIn(root, words, steps, value, text);
+  if ("issue" in result) return { kind: "issue", issue: result.issue };
+  return { kind: "set", root: result.node as Record<string, unknown>, path: steps };
+}
+
+type Step = { readonly node: unknown } | { readonly issue: Issue };
+
+function setIn(
+  node: unknown,
+  words: readonly string[],
+  done: (string | number)[],
+  value: unknown,
+  text: string,
+): Step {
+  if (words.length === 0) return { node: value };
+  if (Array.isArray(node)) return setInList(node, words, done, value, text);
+  const parent = done.at(-1);
+  const mapping = grown(node, done);
+  if (mapping === undefined) {
+    const message = `unknown path "${text}": ${done.join(".")} is ${shown(node)}`;
+    return { issue: issueAt(text, message, "only a mapping or a list has something inside") };
+  }
+  const taken = LEAVES.has(String(parent)) ? words.length : keyLength(mapping, words);
+  const key = words.slice(0, taken).join(".");
+  const rest = words.slice(taken);
+  const known = Object.hasOwn(mapping, key);
+  if (!known && rest.length > 0 && NAMED.has(String(parent))) {
+    const hint = didYouMean(key, Object.keys(mapping));
+    return { issue: issueAt(text, `unknown path "${text}": there is no ${parent}.${key}`, hint) };
+  }
+  done.push(key);
+  const inner = setIn(known ? mapping[key] : undefined, rest, done, value, text);
+  return "issue" in inner ? inner : { node: withEntry(mapping, key, inner.node) };
+}
+
+function setInList(
+  list: readonly unknown[],
+  words: readonly string[],
+  done: (string | number)[],
+  value: unknown,
+  text: string,
+): Step {
+  const index = /^\d+$/.test(words[0]!) ? Number(words[0]) : -1;
+  if (index < 0 || index >= list.length) {
+    const size = `${done.join(".")} has ${list.length} ${list.length === 1 ? "entry" : "entries"}`;
+    const message = `unknown path "${text}": no entry ${words[0]} in the list; ${size}`;
+    return { issue: issueAt(text, message, "entries count from 0") };
+  }
+  done.push(index);
+  const inner = setIn(list[index], words.slice(1), done, value, text);
+  return "issue" in inner ? inner : { node: list.with(index, inner.node) };
+}
+
+/** The node as a mapping, or undefined when it is a plain value that cannot grow into one. */
+function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | undefined {
+  if (node === undefined || node === null) return {};
+  if (typeof node === "object") return node as Record<string, unknown>;
+  const key = String(done.at(-1));
+  const parent = String(done.at(-2));
+  if (typeof node === "string" && (key === "scheduler" || parent === "perTask")) {
+    return { preset: node };
+  }
+  if (typeof node === "string" && POLICIES.has(key)) return { policy: node };
+  if (typeof node === "number" && parent === "devices") return { slots: node };
+  return undefined;
+}
+
+/** How many words make up the next key: as many as name an existing key, else one. */
+function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly string[]): number {
+  for (let taken = words.length; taken > 1; taken--) {
+    if (Object.hasOwn(mapping, words.slice(0, taken).join("."))) return taken;
+  }
+  return 1;
+}
+
+function withEntry(
+  mapping: Readonly<Record<string, unknown>>,
+  key: string,
+  value: unknown,
+): Record<string, unknown> {
+  const copy = { ...mapping };
+  // A plain assignment to "__proto__" would set the prototype.
+  Object.defineProperty(copy, key, {
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+  return copy;
+}
+
+function refuse(path: string, message: string, hint?: string): SetResult {
+  return { kind: "issue", issue: issueAt(path, message, hint) };
+}

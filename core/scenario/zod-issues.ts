@@ -1,0 +1,186 @@
+/** Zod's issues in plain English: expected, received, unit, and a hint where one helps. */
+import type { z } from "zod";
+import type { Issue } from "../fault.ts";
+import { didYouMean } from "./nearest.ts";
+import { formatPath, issueAt, type Path } from "./positions.ts";
+import { child, knownKeys } from "./schema-keys.ts";
+
+type ZodIssue = z.core.$ZodIssue;
+
+interface Context {
+  /** The value that was parsed, and its schema; both for hints. */
+  readonly root: unknown;
+  readonly schema: z.core.$ZodType;
+  /** The path of `root` in the scenario. */
+  readonly base: Path;
+}
+
+/** The issues of one failed parse of `root` by `schema`; their paths start with `base`. */
+export function describeZodIssues(
+  issues: readonly ZodIssue[],
+  root: unknown,
+  schema: z.core.$ZodType,
+  base: Path,
+): Issue[] {
+  const context: Context = { root, schema, base };
+  return issues.flatMap((issue) => describe(issue, context));
+}
+
+function describe(issue: ZodIssue, context: Context): Issue[] {
+  const value = valueAt(context.root, issue.path);
+  const path = [...context.base, ...issue.path.map(asKey)];
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => unknownKey(key, path, issue.path, context));
+    case "invalid_union":
+      return describeUnion(issue, value, path, context);
+    case "invalid_key":
+      return [issueAt(path, `not a valid name: expected ${reason(issue.issues[0])}`)];
+    case "invalid_type":
+      return [wrong(path, `${expectedType(issue)}${unit(path)}`, value, numberHint(issue, value))];
+    case "too_small":
+    case "too_big":
+      return [wrong(path, bound(issue, path), value)];
+    case "invalid_value":
+      return [wrong(path, oneOf(issue.values), value, meant(value, issue.values))];
+    default:
+      return [wrong(path, reason(issue), value)];
+  }
+}
+
+/** The issue for a key that nothing reads; `relative` is the path of its mapping in the schema. */
+function unknownKey(
+  key: string,
+  path: Path,
+  relative: readonly PropertyKey[],
+  context: Context,
+): Issue {
+  const known = knownKeys(context.schema, context.root, relative);
+  const where = path.length === 0 ? "" : ` in ${formatPath(path)}`;
+  return issueAt([...path, key], `unknown key "${key}"${where}`, didYouMean(key, known));
+}
+
+function describeUnion(
+  issue: z.core.$ZodIssueInvalidUnion,
+  value: unknown,
+  path: Path,
+  context: Context,
+): Issue[] {
+  const options = (issue as { options?: unknown }).options;
+  if (Array.isArray(options)) {
+    const texts = options.map(String);
+    return [wrong(path, oneOf(texts), value, meant(value, texts))];
+  }
+  const entered = issue.errors
+    .filter((branch) => branch.every((inner) => !rejectsKind(inner)))
+    .sort((a, b) => a.length - b.length)[0];
+  const inside = (inner: ZodIssue): ZodIssue => ({
+    ...inner,
+    path: [...issue.path, ...inner.path],
+  });
+  if (entered !== undefined) return entered.flatMap((inner) => describe(inside(inner), context));
+  const words = issue.errors.flat().flatMap((inner) => {
+    if (inner.code === "invalid_value") return inner.values.map(String);
+    return inner.code === "invalid_type" ? [expectedType(inner)] : [];
+  });
+  const literals = issue.errors
+    .flat()
+    .flatMap((inner) => (inner.code === "invalid_value" ? inner.values : []));
+  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals))];
+}
+
+/** True when a union's branch was refused for what the value is, not for something inside it. */
+function rejectsKind(inner: ZodIssue): boolean {
+  const kind = inner.code === "invalid_type" || inner.code === "invalid_value";
+  return inner.path.length === 0 && kind;
+}
+
+function wrong(path: Path, expected: string, value: unknown, hint?: string): Issue {
+  const message =
+    value === undefined
+      ? `missing: expected ${expected}`
+      : `expected ${expected}, got ${shown(value)}`;
+  return issueAt(path, message, hint);
+}
+
+/** A value as a message shows it, short. */
+export function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "an empty value";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return "a mapping";
+  if (typeof value !== "string") return String(value);
+  return value.length > 60 ? `"${value.slice(0, 57)}..."` : `"${value}"`;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "a mapping (key: value)",
+  record: "a mapping (key: value)",
+  array: "a list",
+};
+
+function expectedType(issue: z.core.$ZodIssueInvalidType): string {
+  return TYPES[issue.expected] ?? issue.expected;
+}
+
+function numberHint(issue: z.core.$ZodIssueInvalidType, value: unknown): string | undefined {
+  const number = issue.expected === "number" || issue.expected === "int";
+  if (!number || typeof value !== "string" || !/^[-+.\d]/.test(value)) return undefined;
+  return "write the number alone; its unit is in the key's name";
+}
+
+function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, path: Path): string {
+  const small = issue.code === "too_small";
+  const limit = small ? issue.minimum : issue.maximum;
+  if (issue.origin === "array" || issue.origin === "set") {
+    return `a list with ${small ? "at least" : "at most"} ${limit} ${limit === 1 ? "entry" : "entries"}`;
+  }
+  if (issue.origin === "string") {
+    return `text of ${small ? "at least" : "at most"} ${limit} characters`;
+  }
+  const side = small ? (issue.inclusive ? "from" : "above") : issue.inclusive ? "up to" : "below";
+  return `a number ${side} ${limit}${unit(path)}`;
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return values.length === 1 ? shown(values[0]) : `one of ${values.map(String).join(", ")}`;
+}
+
+function meant(value: unknown, words: readonly unknown[]): string | undefined {
+  return typeof value === "string" ? didYouMean(value, words.map(String)) : undefined;
+}
+
+function reason(issue: ZodIssue | undefined): string {
+  if (issue === undefined) return "another name";
+  const rule = issue.code === "invalid_format" ? "a name of " : "";
+  return `${rule}${issue.message}`;
+}
+
+const UNITS: readonly (readonly [RegExp, string])[] = [
+  [/PerS$/, "per second"],
+  [/PerHour$/, "per hour"],
+  [/[a-z]Ms$/, "milliseconds"],
+  [/[a-z]Us$/, "microseconds"],
+  [/[a-z]S$/, "seconds"],
+  [/Bytes$/, "bytes"],
+  [/^gbps$/, "Gbit/s"],
+];
+
+/** The unit that the nearest key of a path ends in, in brackets. */
+function unit(path: Path): string {
+  const key = path.findLast((part) => typeof part === "string") ?? "";
+  const found = UNITS.find(([suffix]) => suffix.test(String(key)));
+  return found === undefined ? "" : ` (${found[1]})`;
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => child(value, key), root);
+}
+
+function asKey(key: PropertyKey): string | number {
+  return typeof key === "number" ? key : String(key);
+}
