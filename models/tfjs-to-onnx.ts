@@ -1,0 +1,283 @@
+/**
+ * Converts the SSD-MobileNetV2 graph model of TensorFlow.js to ONNX.
+ *
+ * The graph is walked from its two heads back to the preprocessed image, so TensorFlow's image loop
+ * and its box decoding drop out. Layout goes from NHWC to NCHW; every scale and shift by channel
+ * that follows a convolution is folded into its weights.
+ */
+import { Fault } from "../core/fault.ts";
+import type { OnnxNode, OnnxTensor } from "./onnx-writer.ts";
+import { writeOnnx } from "./onnx-writer.ts";
+import type { TfConstant, TfGraph, TfNode } from "./tfjs-graph.ts";
+import { dataInputs, integersAttribute, stringAttribute } from "./tfjs-graph.ts";
+
+/** Side of the square input, in pixels: what the graph's own resize step asks for. */
+export const DETECTOR_SIDE = 300;
+
+export interface ConvertedDetector {
+  /**
+   * `image` [N,3,300,300], RGB / 127.5 − 1 → `boxes` [N,anchors,4] codes ty,tx,th,tw and
+   * `scores` [N,anchors,classes] after the sigmoid, background first.
+   */
+  readonly onnx: Uint8Array;
+  /** [anchors,4] as y0,x0,y1,x1 in fractions of the image. */
+  readonly anchors: Float32Array;
+}
+
+const IMAGE = "Preprocessor/sub";
+const BOXES = "Squeeze";
+const SCORES = "Postprocessor/convert_scores";
+const ANCHORS = "Postprocessor/ExpandDims";
+
+/** A value of the graph under conversion; square feature maps only, which is all SSD has. */
+interface Value {
+  readonly name: string;
+  readonly channels: number;
+  readonly side: number;
+  /** Set while nothing but one more scale or shift has read it: what may be folded into. */
+  readonly convolution?: Convolution;
+}
+
+/** A convolution whose weights [out,in/groups,kh,kw] and bias [out] are still open to folding. */
+interface Convolution {
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+}
+
+/** Converts the graph. Throws Fault("invalid-input") at an operation that SSD-MobileNetV2 does not have. */
+export function convertDetector(graph: TfGraph): ConvertedDetector {
+  const anchors = graph.constants.get(ANCHORS);
+  if (anchors === undefined) throw new Fault("invalid-input", `the graph has no ${ANCHORS}`);
+  const conversion = new Conversion(graph);
+  const boxes = conversion.value(BOXES);
+  const scores = conversion.value(SCORES);
+  const count = anchors.data.length / 4;
+  const onnx = writeOnnx({
+    name: "ssd-mobilenet-v2",
+    nodes: [
+      ...conversion.nodes,
+      { op: "Identity", inputs: [boxes.name], output: "boxes" },
+      { op: "Identity", inputs: [scores.name], output: "scores" },
+    ],
+    constants: conversion.constants,
+    inputs: [{ name: "image", shape: ["N", 3, DETECTOR_SIDE, DETECTOR_SIDE] }],
+    outputs: [
+      { name: "boxes", shape: ["N", count, boxes.channels] },
+      { name: "scores", shape: ["N", count, scores.channels] },
+    ],
+  });
+  return { onnx, anchors: Float32Array.from(anchors.data) };
+}
+
+class Conversion {
+  readonly nodes: OnnxNode[] = [];
+  readonly constants: OnnxTensor[] = [];
+  readonly #graph: TfGraph;
+  readonly #done = new Map<string, Value>();
+  readonly #readers = new Map<string, number>();
+
+  constructor(graph: TfGraph) {
+    this.#graph = graph;
+    for (const node of graph.nodes.values()) {
+      for (const name of dataInputs(node)) {
+        this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1);
+      }
+    }
+    this.#constant("six", [], new Float32Array([6]));
+    this.#constant("zero", [], new Float32Array([0]));
+    this.#done.set(IMAGE, { name: "image", channels: 3, side: DETECTOR_SIDE });
+  }
+
+  /** The converted output of a TensorFlow node, converting all it depends on first. */
+  value(name: string): Value {
+    const known = this.#done.get(name);
+    if (known !== undefined) return known;
+    const node = this.#graph.nodes.get(name);
+    if (node === undefined) throw new Fault("invalid-input", `the graph has no node ${name}`);
+    const value = this.#convert(node);
+    this.#done.set(name, value);
+    return value;
+  }
+
+  #convert(node: TfNode): Value {
+    const inputs = dataInputs(node);
+    switch (node.op) {
+      case "Conv2D":
+      case "DepthwiseConv2dNative":
+        return this.#convolution(node, inputs);
+      case "Mul":
+      case "Add":
+      case "AddN":
+      case "BiasAdd":
+        return this.#arithmetic(node, inputs);
+      case "FusedBatchNorm":
+        return this.#batchNorm(node, inputs);
+      case "Relu6":
+        return this.#emit("Clip", node.name, this.value(inputs[0]!), ["zero", "six"]);
+      case "Sigmoid":
+        return this.#emit("Sigmoid", node.name, this.value(inputs[0]!), []);
+      case "Reshape":
+        return this.#anchorRows(node, this.value(inputs[0]!), inputs[1]!);
+      case "ConcatV2":
+        return this.#concat(node, inputs.slice(0, -1));
+      case "Squeeze":
+        return this.value(inputs[0]!);
+      default:
+        throw new Fault("invalid-input", `cannot convert ${node.op} (node ${node.name})`);
+    }
+  }
+
+  #convolution(node: TfNode, inputs: readonly string[]): Value {
+    const input = this.value(inputs[0]!);
+    const { shape, data } = this.#weights(inputs[1]!);
+    const [height, width, wide, deep] = shape as [number, number, number, number];
+    const isDepthwise = node.op === "DepthwiseConv2dNative";
+    const channels = isDepthwise ? wide * deep : deep;
+    const weights = isDepthwise
+      ? transposed(data, height * width, channels)
+      : transposed(data, height * width * wide, channels, wide);
+    const bias = new Float32Array(channels);
+    const stride = integersAttribute(node, "strides")[1] ?? 1;
+    const side = Math.ceil(input.side / stride);
+    if (stringAttribute(node, "padding") !== "SAME") {
+      throw new Fault("invalid-input", `padding of ${node.name} is not SAME`);
+    }
+    this.#constant(`${node.name}/w`, [channels, isDepthwise ? 1 : wide, height, width], weights);
+    this.#constant(`${node.name}/b`, [channels], bias);
+    this.nodes.push({
+      op: "Conv",
+      inputs: [input.name, `${node.name}/w`, `${node.name}/b`],
+      output: node.name,
+      attributes: {
+        kernel_shape: [height, width],
+        strides: [stride, stride],
+        pads: samePadding(input.side, side, stride, height, width),
+        group: BigInt(isDepthwise ? wide : 1),
+      },
+    });
+    return { name: node.name, channels, side, convolution: { weights, bias } };
+  }
+
+  /** Mul, Add, AddN, BiasAdd: of two values, or of a value and a constant by channel. */
+  #arithmetic(node: TfNode, inputs: readonly string[]): Value {
+    const constantName = inputs.find((name) => this.#graph.constants.has(name));
+    const [first, ...others] = inputs.filter((name) => name !== constantName);
+    const value = this.value(first!);
+    if (constantName === undefined) {
+      const operands = others.map((name) => this.value(name).name);
+      return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, operands);
+    }
+    const { data } = this.#weights(constantName);
+    const isScale = node.op === "Mul";
+    if (value.convolution !== undefined && this.#readers.get(first!) === 1) {
+      fold(value.convolution, isScale ? data : undefined, isScale ? undefined : data);
+      return value;
+    }
+    this.#constant(`${node.name}/c`, [1, data.length, 1, 1], data);
+    return this.#emit(isScale ? "Mul" : "Add", node.name, value, [`${node.name}/c`]);
+  }
+
+  #batchNorm(node: TfNode, inputs: readonly string[]): Value {
+    const value = this.value(inputs[0]!);
+    const [gamma, beta, mean, variance] = inputs.slice(1).map((name) => this.#weights(name).data);
+    const epsilon = node.attr?.epsilon?.f;
+    if (value.convolution === undefined || epsilon === undefined) {
+      throw new Fault("invalid-input", `${node.name} does not follow a convolution`);
+    }
+    const scale = gamma!.map((g, c) => g / Math.sqrt(variance![c]! + epsilon));
+    fold(value.convolution, scale, beta!.map((b, c) => b - mean![c]! * scale[c]!));
+    return value;
+  }
+
+  /** A head's feature map [N,a·k,side,side] → [N,side·side·a,k], anchors in TensorFlow's order. */
+  #anchorRows(node: TfNode, value: Value, shapeName: string): Value {
+    const shape = this.#graph.nodes.get(shapeName);
+    const channels = this.#graph.constants.get(dataInputs(shape!).at(-1)!)?.data[0];
+    if (channels === undefined) throw new Fault("invalid-input", `shape of ${node.name} unknown`);
+    this.#constant(`${node.name}/shape`, [3], new BigInt64Array([0n, -1n, BigInt(channels)]));
+    this.nodes.push(
+      {
+        op: "Transpose",
+        inputs: [value.name],
+        output: `${node.name}/nhwc`,
+        attributes: { perm: [0, 2, 3, 1] },
+      },
+      { op: "Reshape", inputs: [`${node.name}/nhwc`, `${node.name}/shape`], output: node.name },
+    );
+    return { name: node.name, channels, side: 1 };
+  }
+
+  #concat(node: TfNode, inputs: readonly string[]): Value {
+    const values = inputs.map((name) => this.value(name));
+    this.nodes.push({
+      op: "Concat",
+      inputs: values.map(({ name }) => name),
+      output: node.name,
+      attributes: { axis: 1n },
+    });
+    return { name: node.name, channels: values[0]!.channels, side: 1 };
+  }
+
+  #emit(op: string, output: string, value: Value, others: readonly string[]): Value {
+    this.nodes.push({ op, inputs: [value.name, ...others], output });
+    return { name: output, channels: value.channels, side: value.side };
+  }
+
+  #constant(name: string, shape: readonly number[], data: Float32Array | BigInt64Array): void {
+    this.constants.push({ name, shape, data });
+  }
+
+  #weights(name: string): TfConstant & { readonly data: Float32Array } {
+    const constant = this.#graph.constants.get(name);
+    if (!(constant?.data instanceof Float32Array)) {
+      throw new Fault("invalid-input", `${name} is not a float32 constant`);
+    }
+    return { shape: constant.shape, data: constant.data };
+  }
+}
+
+/** Applies y → scale·y + shift, by output channel, to a convolution in place. */
+function fold(
+  { weights, bias }: Convolution,
+  scale: Float32Array | undefined,
+  shift: Float32Array | undefined,
+): void {
+  const perChannel = weights.length / bias.length;
+  for (let c = 0; c < bias.length; c++) {
+    const factor = scale?.[c] ?? 1;
+    for (let i = c * perChannel; i < (c + 1) * perChannel; i++) weights[i]! *= factor;
+    bias[c] = bias[c]! * factor + (shift?.[c] ?? 0);
+  }
+}
+
+/** [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become [inner,spatial]. */
+function transposed(
+  data: Float32Array,
+  rows: number,
+  columns: number,
+  inner: number = 1,
+): Float32Array {
+  const result = new Float32Array(data.length);
+  const spatial = rows / inner;
+  let from = 0;
+  for (let s = 0; s < spatial; s++) {
+    for (let i = 0; i < inner; i++) {
+      for (let c = 0; c < columns; c++) result[c * rows + i * spatial + s] = data[from++]!;
+    }
+  }
+  return result;
+}
+
+/** TensorFlow's SAME padding as ONNX's [top,left,bottom,right]: the odd pixel goes after. */
+function samePadding(
+  side: number,
+  outSide: number,
+  stride: number,
+  height: number,
+  width: number,
+): readonly number[] {
+  const total = (kernel: number) => Math.max((outSide - 1) * stride + kernel - side, 0);
+  const before = (kernel: number) => Math.floor(total(kernel) / 2);
+  const after = (kernel: number) => total(kernel) - before(kernel);
+  return [before(height), before(width), after(height), after(width)];
+}
