@@ -12,7 +12,8 @@ export function editDistance(a: string, b: string): number {
     for (let j = 1; j <= right.length; j++) {
       const replace = previous[j - 1]! + (left[i - 1] === right[j - 1] ? 0 : 1);
       let best = Math.min(previous[j]! + 1, row[j - 1]! + 1, replace);
-      const swapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
+      const swapped =
+        i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
       if (swapped) best = Math.min(best, older[j - 2]! + 1);
       row.push(best);
     }

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 
+/** A name may hold dots; paths (`--set`, `sweep`) take the longest name that fits. */
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '-', '_' or '.'");
 const positive = z.number().positive();
 const nonNegative = z.number().nonnegative();
@@ -47,14 +48,17 @@ export const serviceSchema = z.discriminatedUnion("distribution", [
   }),
   z.strictObject({
     distribution: z.literal("empirical"),
-    samplesMs: z.array(nonNegative).min(1),
+    samplesMs: z.array(nonNegative).min(1).describe("drawn from with equal probability"),
     batch: batchScaling.optional(),
   }),
 ]);
 
 const implementation = z.strictObject({
   name: z.string().describe("a real model this build can run, e.g. ssd-mobilenet-v2"),
-  parameters: z.record(z.string(), z.union([z.number(), z.string()])).default({}),
+  parameters: z
+    .record(z.string(), z.union([z.number(), z.string()]))
+    .default({})
+    .describe("what the implementation takes; see its documentation"),
 });
 
 export const modelSchema = z
@@ -69,7 +73,7 @@ export const modelSchema = z
   .describe("one model: a measured profile or an assumed service time, and what runs it for real");
 
 export const taskSchema = z.strictObject({
-  model: name,
+  model: name.describe("an entry of `models`"),
   after: z.array(name).default([]).describe("tasks that must have ended before this one"),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])
@@ -80,9 +84,13 @@ export const taskSchema = z.strictObject({
       contains: z.string().optional().describe("label that an output of `after` must contain"),
       probability: probability.describe("share of requests for which it holds, for simulation"),
     })
-    .optional(),
+    .optional()
+    .describe("the task runs only when this holds; else it is skipped"),
   cache: z
-    .strictObject({ hitRatio: probability, skips: z.array(name).min(1) })
+    .strictObject({
+      hitRatio: probability.describe("share of requests that hit"),
+      skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
+    })
     .optional()
     .describe("this task is a cache: a hit skips the named later tasks"),
   payloadBytes: nonNegative.default(0).describe("bytes sent to the replica with each job"),
@@ -90,11 +98,18 @@ export const taskSchema = z.strictObject({
 
 export const pipelineSchema = z.strictObject({
   slo: z
-    .strictObject({ latencyMs: positive, percentile: z.number().gt(0).lt(100).default(99) })
-    .optional(),
-  discipline: z.enum(["per-task", "pipeline-held"]).default("per-task"),
+    .strictObject({
+      latencyMs: positive.describe("latency goal of a request, from client to client"),
+      percentile: z.number().gt(0).lt(100).default(99).describe("share of requests, in percent"),
+    })
+    .optional()
+    .describe("service-level objective"),
+  discipline: z
+    .enum(["per-task", "pipeline-held"])
+    .default("per-task")
+    .describe("per-task: each job waits for a replica; pipeline-held: one request holds a chain"),
   share: positive.default(1).describe("weight of this pipeline among the arrivals"),
-  tasks: z.record(name, taskSchema),
+  tasks: z.record(name, taskSchema).describe("equal names in two pipelines share replicas"),
 });
 
 const device = z.union([
@@ -108,14 +123,14 @@ const device = z.union([
 
 export const nodeSchema = z.strictObject({
   name,
-  count: count.default(1),
-  devices: z.record(name, device),
+  count: count.default(1).describe("machines of this kind"),
+  devices: z.record(name, device).describe("slots per machine, by kind of device"),
   contention: z
     .array(positive)
     .min(1)
     .optional()
     .describe("slow-down of each busy replica when 1, 2, 3 ... replicas of this node are busy"),
-  costPerHour: nonNegative.default(0),
+  costPerHour: nonNegative.default(0).describe("of one machine, in any currency"),
 });
 
 const overheads = z.strictObject({
@@ -132,16 +147,24 @@ export const clusterSchema = z.strictObject({
     .describe("default: one node with a slot per replica"),
   replicas: z.record(name, z.int().nonnegative().max(100_000)).describe("replicas of each task"),
   placement: z
-    .array(z.strictObject({ task: name, node: name, device: name.optional(), replicas: count }))
+    .array(
+      z.strictObject({
+        task: name,
+        node: name,
+        device: name.optional().describe("kind of device; default: any of the node"),
+        replicas: count.describe("over all machines of the node"),
+      }),
+    )
     .optional()
-    .describe("explicit placement; default: spread over the nodes in order"),
+    .describe("where every replica runs; default: spread over the nodes in order"),
   network: z
     .strictObject({
       rttMs: nonNegative.default(0).describe("gateway to worker and back"),
       clientRttMs: nonNegative.default(0).describe("client to gateway and back"),
-      gbps: positive.optional(),
+      gbps: positive.optional().describe("bandwidth of a link; default: payloads take no time"),
     })
-    .optional(),
+    .optional()
+    .describe("default: messages take no time"),
   gateway: overheads.optional().describe("the gateway as a station: cost of each message"),
   overheadProfile: z
     .string()
@@ -152,21 +175,23 @@ export const clusterSchema = z.strictObject({
 const policy = z.union([z.string(), z.looseObject({ policy: z.string() })]);
 const composition = z.strictObject({
   preset: z.string().optional().describe("start from this preset; the rest overrides it"),
-  admission: policy.optional(),
-  routing: policy.optional(),
-  ordering: policy.optional(),
-  batching: policy.optional(),
+  admission: policy.optional().describe("take, refuse or drop a request"),
+  routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
+  ordering: policy.optional().describe("which waiting job is next"),
+  batching: policy.optional().describe("how many jobs run together, and how long to wait for them"),
 });
 
 export const schedulerSchema = z.union([
-  z.string(),
-  composition.extend({ perTask: z.record(name, composition).optional() }),
+  z.string().describe("a preset, e.g. fifo"),
+  composition.extend({
+    perTask: z.record(name, composition).optional().describe("other policies for single tasks"),
+  }),
 ]);
 
 const span = {
-  durationS: positive.optional(),
-  requests: count.optional(),
-  warmupS: nonNegative.default(0),
+  durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
+  requests: count.optional().describe("arrivals stop after so many; give this or `durationS`"),
+  warmupS: nonNegative.default(0).describe("requests that arrive before this are not counted"),
 };
 
 export const workloadSchema = z.discriminatedUnion("arrivals", [
@@ -175,13 +200,13 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv: positive, ...span }),
   z.strictObject({
     arrivals: z.literal("burst"),
-    requests: count,
+    requests: count.describe("all arrive at time 0"),
     warmupS: z.literal(0).default(0),
   }),
   z.strictObject({
     arrivals: z.literal("closed"),
-    clients: count,
-    thinkMs: nonNegative.default(0),
+    clients: count.describe("each sends its next request after the answer to its last"),
+    thinkMs: nonNegative.default(0).describe("a client's pause before its next request"),
     ...span,
   }),
   z.strictObject({
@@ -194,13 +219,21 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
 ]);
 
 export const runSchema = z.strictObject({
-  seed: z.int().nonnegative().default(1),
-  replications: z.int().positive().max(10_000).default(10),
+  seed: z.int().nonnegative().default(1).describe("same seed, same run"),
+  replications: z
+    .int()
+    .positive()
+    .max(10_000)
+    .default(10)
+    .describe("independent repetitions behind every confidence interval"),
 });
 
 export const validationSchema = z.strictObject({
-  backend: z.enum(["onnx", "replay"]).default("replay"),
-  repeats: z.int().min(3).max(100).default(3),
+  backend: z
+    .enum(["onnx", "replay"])
+    .default("replay")
+    .describe("onnx runs the models; replay takes service times from profiles and waits"),
+  repeats: z.int().min(3).max(100).default(3).describe("real runs of each configuration"),
   timeScale: positive.max(1).default(1).describe("replayed times are multiplied by this"),
   points: z
     .array(z.record(z.string(), z.unknown()))
@@ -215,9 +248,14 @@ export const validationSchema = z.strictObject({
 
 const range = z.strictObject({ from: z.number(), to: z.number(), step: positive });
 
+/** A grid of values by path, or a list of points; the last path of a grid changes fastest. */
 export const sweepSchema = z.union([
   z.strictObject({ points: z.array(z.record(z.string(), z.unknown())).min(1) }),
-  z.record(z.string(), z.union([z.array(z.unknown()).min(1), range])),
+  // `points` is not a path: without this a wrong list of points would pass as an axis.
+  z.record(
+    z.string().regex(/^(?!points$)/, "a path, not `points`"),
+    z.union([z.array(z.unknown()).min(1), range]),
+  ),
 ]);
 
 export const scenarioSchema = z.strictObject({
@@ -226,7 +264,7 @@ export const scenarioSchema = z.strictObject({
   pipelines: z.record(name, pipelineSchema),
   models: z.record(name, modelSchema),
   cluster: clusterSchema,
-  scheduler: schedulerSchema.default("fifo"),
+  scheduler: schedulerSchema.default("fifo").describe("a preset's name, or policies by decision"),
   workload: workloadSchema,
   run: runSchema.default({ seed: 1, replications: 10 }),
   sweep: sweepSchema.optional(),

@@ -1,0 +1,180 @@
+/** The data files that a scenario names: profiles, the overhead profile, traces. */
+import { dirname, isAbsolute, join } from "node:path/posix";
+import type { z } from "zod";
+import type { Issue } from "../fault.ts";
+import {
+  type OverheadProfile,
+  overheadProfileSchema,
+  type Profile,
+  profileSchema,
+} from "../profile.ts";
+import { issueAt, placed } from "./positions.ts";
+import type { Sections } from "./sections.ts";
+import { readTrace } from "./trace.ts";
+import { readYaml } from "./yaml-source.ts";
+import { describeZodIssues } from "./zod-issues.ts";
+
+/** Gives a file's text; throws when there is none. The only way from core to the disk. */
+export type ReadFile = (path: string) => string;
+
+/** Files by path as written in the scenario. */
+export interface DataFiles {
+  readonly profiles: Readonly<Record<string, Profile>>;
+  readonly overheadProfile?: OverheadProfile;
+  /** Arrival times in microseconds from the first one, before `workload.scale`. */
+  readonly traces: Readonly<Record<string, number[]>>;
+}
+
+export interface FilesReading {
+  readonly files: DataFiles;
+  readonly issues: readonly Issue[];
+}
+
+/** A path as written in a scenario file, seen from where the reader stands. */
+export function resolvePath(scenarioFile: string, written: string): string {
+  return isAbsolute(written) ? written : join(dirname(scenarioFile), written);
+}
+
+/** What `written` names at `at` in the scenario; `calibrated` when `calibrate` would write it. */
+interface Reference {
+  readonly written: string;
+  readonly at: string;
+  readonly calibrated: boolean;
+}
+
+/**
+ * Reads every data file named by any of the documents (the scenario and what its sweep makes of
+ * it), each once. A file that `calibrate` will write may be missing unless `requireTimes`.
+ */
+export function readDataFiles(
+  documents: readonly Sections[],
+  scenarioFile: string,
+  readFile: ReadFile,
+  requireTimes: boolean,
+): FilesReading {
+  const issues: Issue[] = [];
+  const open = (reference: Reference): string | undefined => {
+    try {
+      return readFile(resolvePath(scenarioFile, reference.written));
+    } catch (error) {
+      if (!reference.calibrated || requireTimes) {
+        issues.push(missing(reference, scenarioFile, error));
+      }
+      return undefined;
+    }
+  };
+  const read = <T>(references: readonly Reference[], schema: z.ZodType<T>): [string, T][] =>
+    unique(references).flatMap((reference) => {
+      const text = open(reference);
+      if (text === undefined) return [];
+      const file = resolvePath(scenarioFile, reference.written);
+      const reading = readJson(text, file, reference.at, schema);
+      issues.push(...reading.issues);
+      return reading.value === undefined ? [] : [[reference.written, reading.value]];
+    });
+  const profiles = Object.fromEntries(read(documents.flatMap(profileReferences), profileSchema));
+  const overheads = read(documents.flatMap(overheadReferences), overheadProfileSchema);
+  if (overheads.length > 1) {
+    const names = overheads.map(([written]) => written).join(", ");
+    issues.push(issueAt("cluster.overheadProfile", `one file per scenario, got ${names}`));
+  }
+  const traces = readTraces(documents, scenarioFile, open, issues);
+  const overheadProfile = overheads[0]?.[1];
+  const files =
+    overheadProfile === undefined ? { profiles, traces } : { profiles, overheadProfile, traces };
+  return { files, issues };
+}
+
+function profileReferences(document: Sections): Reference[] {
+  return Object.entries(document.models ?? {}).flatMap(([name, model]) => {
+    const calibrated = model.implementation !== undefined;
+    const at = `models.${name}.profile`;
+    if (model.profile === undefined) return [];
+    if (typeof model.profile === "string") return [{ written: model.profile, at, calibrated }];
+    return Object.entries(model.profile).map(([device, written]) => ({
+      written,
+      at: `${at}.${device}`,
+      calibrated,
+    }));
+  });
+}
+
+function overheadReferences(document: Sections): Reference[] {
+  const written = document.cluster?.overheadProfile;
+  const at = "cluster.overheadProfile";
+  return written === undefined ? [] : [{ written, at, calibrated: true }];
+}
+
+function readTraces(
+  documents: readonly Sections[],
+  scenarioFile: string,
+  open: (reference: Reference) => string | undefined,
+  issues: Issue[],
+): Record<string, number[]> {
+  const columns = new Map<string, string>();
+  const traces: Record<string, number[]> = {};
+  for (const { workload } of documents) {
+    if (workload?.arrivals !== "trace") continue;
+    const { file: written, column } = workload;
+    const before = columns.get(written);
+    if (before !== undefined && before !== column) {
+      const message = `${written} is read by column "${before}" already; got "${column}" too`;
+      issues.push(issueAt("workload.column", message, "one column per trace file"));
+    }
+    if (before !== undefined) continue;
+    columns.set(written, column);
+    const text = open({ written, at: "workload.file", calibrated: false });
+    if (text === undefined) continue;
+    const reading = readTrace(text, resolvePath(scenarioFile, written), column);
+    issues.push(...reading.issues);
+    if (reading.issues.length === 0) traces[written] = reading.arrivalsUs;
+  }
+  return traces;
+}
+
+function unique(references: readonly Reference[]): Reference[] {
+  const byPath = new Map<string, Reference>();
+  for (const reference of references) {
+    const strict = !reference.calibrated;
+    if (!byPath.has(reference.written) || strict) byPath.set(reference.written, reference);
+  }
+  return [...byPath.values()];
+}
+
+function missing(reference: Reference, scenarioFile: string, error: unknown): Issue {
+  const why = error instanceof Error && !/ENOENT/.test(error.message) ? ` (${error.message})` : "";
+  const path = resolvePath(scenarioFile, reference.written);
+  const hint = reference.calibrated
+    ? `run \`tandem calibrate ${scenarioFile}\` first: it writes this file`
+    : "paths start at the scenario file's folder";
+  return issueAt(reference.at, `cannot read the file ${path}${why}`, hint);
+}
+
+/** A JSON file by its schema; issues carry the file's own lines, and `at` as the path's start. */
+function readJson<T>(
+  text: string,
+  file: string,
+  at: string,
+  schema: z.ZodType<T>,
+): { readonly value?: T; readonly issues: readonly Issue[] } {
+  const value = parsedJson(text);
+  const result = value === undefined ? undefined : schema.safeParse(value);
+  if (result?.success === true) return { value: result.data, issues: [] };
+  // Only a bad file is read a second time, by the slower reader that knows lines.
+  const source = readYaml(text, file, [at]);
+  if (result === undefined || source.issues.length > 0) {
+    const line = source.issues[0]?.line ?? 1;
+    const message = `${file} is not valid JSON`;
+    return { issues: [{ ...issueAt(at, message, "run `tandem calibrate` again"), file, line }] };
+  }
+  const issues = describeZodIssues(result.error.issues, value, schema, [at]);
+  return { issues: issues.map((issue) => placed(issue, source.positions)) };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

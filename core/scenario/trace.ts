@@ -1,0 +1,98 @@
+/** Arrival times from a CSV file with a header line. */
+import type { Issue } from "../fault.ts";
+import { didYouMean } from "./nearest.ts";
+import { issueAt } from "./positions.ts";
+import { shown } from "./zod-issues.ts";
+
+/** Microseconds from the first arrival, never falling; empty when there are issues. */
+export interface TraceReading {
+  readonly arrivalsUs: number[];
+  readonly issues: readonly Issue[];
+}
+
+const MAX_ISSUES = 10;
+const AT = "workload.file";
+
+/**
+ * Reads one column of arrival times: seconds (from any zero), or ISO dates and times. Rows must be
+ * in order of time. At most 10 issues are given, each with its line in the file.
+ */
+export function readTrace(text: string, file: string, column: string): TraceReading {
+  const lines = text.split(/\r?\n/);
+  const header = cells(lines[0] ?? "").map((cell) => cell.trim());
+  const at = header.indexOf(column);
+  if (at < 0) {
+    const message = `no column "${column}" in the header line`;
+    const issue = issueAt("workload.column", message, didYouMean(column, header));
+    return { arrivalsUs: [], issues: [{ ...issue, file, line: 1 }] };
+  }
+  const issues: Issue[] = [];
+  const times: number[] = [];
+  for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
+    const line = lines[index]!;
+    if (line.trim() === "") continue;
+    const cell = line.includes('"') ? cells(line)[at] : line.split(",")[at];
+    const time = cell === undefined ? undefined : parseTimeUs(cell.trim());
+    if (time === undefined) {
+      const message = `expected a time in seconds or an ISO date and time, got ${shown(cell)}`;
+      issues.push({ ...issueAt(AT, message), file, line: index + 1 });
+    } else if (times.length > 0 && time < times.at(-1)!) {
+      const message = `time runs back: ${cell} is before the row above`;
+      const hint = "sort the rows by time";
+      issues.push({ ...issueAt(AT, message, hint), file, line: index + 1 });
+      times.push(times.at(-1)!);
+    } else {
+      times.push(time);
+    }
+  }
+  if (issues.length === 0 && times.length === 0) {
+    issues.push({ ...issueAt(AT, "the trace has no rows below its header"), file, line: 1 });
+  }
+  if (issues.length > 0) return { arrivalsUs: [], issues };
+  const first = times[0]!;
+  return { arrivalsUs: times.map((time) => Math.round(time - first)), issues };
+}
+
+/** The cells of a CSV line; a quoted cell may hold commas and doubled quotes, but no line break. */
+function cells(line: string): string[] {
+  const found = line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g);
+  const texts = [...found].map((match) => match[1]!);
+  if (!line.endsWith(",")) texts.pop();
+  return texts.map((cell) =>
+    /^".*"$/.test(cell) ? cell.slice(1, -1).replaceAll('""', '"') : cell,
+  );
+}
+
+const ISO =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)? ?(?:Z|([+-])(\d\d):?(\d\d))?$/;
+const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** A time in microseconds from some fixed zero, or undefined when the text is no time. */
+export function parseTimeUs(text: string): number | undefined {
+  if (/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text)) {
+    const us = Number(text) * 1e6;
+    return Number.isFinite(us) ? us : undefined;
+  }
+  const match = ISO.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute] = match
+    .slice(1, 6)
+    .map((digits) => Number(digits ?? 0)) as [number, number, number, number, number];
+  const second = Number(match[6] ?? 0);
+  const validDay = month >= 1 && month <= 12 && day >= 1 && day <= DAYS_IN_MONTH[month - 1]!;
+  if (!validDay || hour > 23 || minute > 59 || second >= 61) return undefined;
+  const zone = (match[7] === "-" ? -1 : 1) * (Number(match[8] ?? 0) * 60 + Number(match[9] ?? 0));
+  const minutes = (daysFromEpoch(year, month, day) * 24 + hour) * 60 + minute - zone;
+  return minutes * 60e6 + second * 1e6;
+}
+
+/** Days since 1970-01-01 in the Gregorian calendar. Source: Hinnant, "chrono-compatible dates". */
+function daysFromEpoch(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra =
+    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
