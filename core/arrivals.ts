@@ -9,6 +9,8 @@ import { WinnerTree } from "./winner-tree.ts";
 export interface ArrivalSource {
   /** Instant of the next arrival; Infinity when there is none (yet). */
   readonly nextUs: number;
+  /** Whether no arrival will come any more. */
+  readonly exhausted: boolean;
   /** Takes the next arrival. */
   advance(): void;
   /** A request has ended; matters to closed loops only. */
@@ -73,6 +75,10 @@ class Renewal implements ArrivalSource {
     this.nextUs = --this.#left < 0 || at >= this.horizonUs ? Number.POSITIVE_INFINITY : at;
   }
 
+  get exhausted(): boolean {
+    return this.nextUs === Number.POSITIVE_INFINITY;
+  }
+
   requestEnded(): void {}
 }
 
@@ -91,6 +97,10 @@ class Listed implements ArrivalSource {
   get nextUs(): number {
     const at = this.#at < this.#count ? this.#times[this.#at] : Number.POSITIVE_INFINITY;
     return at >= this.horizonUs ? Number.POSITIVE_INFINITY : at;
+  }
+
+  get exhausted(): boolean {
+    return this.nextUs === Number.POSITIVE_INFINITY;
   }
 
   advance(): void {
@@ -119,6 +129,10 @@ class ClosedLoop implements ArrivalSource {
   get nextUs(): number {
     const at = this.#left > 0 ? this.#due.least() : Number.POSITIVE_INFINITY;
     return at >= this.horizonUs ? Number.POSITIVE_INFINITY : at;
+  }
+
+  get exhausted(): boolean {
+    return this.#left === 0;
   }
 
   advance(): void {

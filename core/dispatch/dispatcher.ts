@@ -12,8 +12,9 @@
  * object.
  */
 import { assert } from "../fault.ts";
+import type { RunLog } from "../run-log.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
-import type { Driver, Outcome } from "./driver.ts";
+import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import { type JobQueue, LinkedQueue } from "./job-queue.ts";
 import type { PoolPolicies, Scheduler } from "./policies.ts";
 import { Pool } from "./pool.ts";
@@ -46,6 +47,7 @@ export class Dispatcher {
 
   readonly #scheduler: Scheduler;
   readonly #driver: Driver;
+  readonly #log: RunLog | null;
   readonly #pools: readonly Pool[];
   readonly #poolOfReplica: readonly Pool[];
   readonly #heldPool: readonly boolean[];
@@ -55,12 +57,13 @@ export class Dispatcher {
   readonly #isDirty: Uint8Array;
   readonly #isTouched: Uint8Array;
 
-  /** All replicas start down: the driver tells which have joined. */
-  constructor(system: System, scheduler: Scheduler, driver: Driver) {
+  /** All replicas start down: the driver tells which have joined. A log, if given, gets it all. */
+  constructor(system: System, scheduler: Scheduler, driver: Driver, log: RunLog | null = null) {
     assert(scheduler.pools.length === system.pools.length, "one set of policies per pool");
     this.system = system;
     this.#scheduler = scheduler;
     this.#driver = driver;
+    this.#log = log;
     this.requests = new RequestTable(system.stride);
     const poolCount = system.pools.length;
     this.#heldPool = system.pools.map((_, pool) =>
@@ -97,6 +100,7 @@ export class Dispatcher {
 
   /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
+    this.#log?.add("arrive", request, pipeline, arrivedUs, nowUs);
     const table = this.requests;
     const { tasks, entryTasks, sinkCount, sloUs } = this.system.pipelines[pipeline];
     table.pipeline[request] = pipeline;
@@ -130,6 +134,7 @@ export class Dispatcher {
 
   /** The batch on a replica has finished. */
   finish(replica: number, nowUs: number): void {
+    this.#log?.add("finish", replica, nowUs);
     const pool = this.#poolOfReplica[replica];
     const table = this.requests;
     const size = this.batchSize[replica];
@@ -149,7 +154,8 @@ export class Dispatcher {
   }
 
   /** A timer that the driver was asked for is due. */
-  wake(timer: number, _nowUs: number): void {
+  wake(timer: number, nowUs: number): void {
+    this.#log?.add("wake", timer, nowUs);
     this.#timerUs[timer] = Number.POSITIVE_INFINITY;
     const poolCount = this.#pools.length;
     if (timer < poolCount) this.#mark(this.#pools[timer]);
@@ -158,6 +164,7 @@ export class Dispatcher {
 
   /** A replica is up (again) and idle. */
   join(replica: number, nowUs: number): void {
+    this.#log?.add("join", replica, nowUs);
     const pool = this.#poolOfReplica[replica];
     if (pool.isUp(replica)) return;
     pool.replicaJoined(replica, nowUs);
@@ -166,6 +173,7 @@ export class Dispatcher {
 
   /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
   lose(replica: number, nowUs: number): void {
+    this.#log?.add("lose", replica, nowUs);
     const pool = this.#poolOfReplica[replica];
     if (!pool.isUp(replica)) return;
     const size = this.batchSize[replica];
@@ -185,6 +193,7 @@ export class Dispatcher {
 
   /** The client no longer waits, or the driver cannot go on with the request. */
   cancel(request: number, outcome: Outcome, nowUs: number): void {
+    this.#log?.add("cancel", request, OUTCOMES.indexOf(outcome), nowUs);
     if (this.requests.open[request] === 1) this.#end(request, outcome, nowUs);
   }
 
@@ -192,6 +201,7 @@ export class Dispatcher {
 
   /** Routes, batches and starts whatever the events of this instant have made possible. */
   decide(nowUs: number): void {
+    this.#log?.add("decide", nowUs);
     const dirty = this.#dirty;
     for (let i = 0; i < dirty.length; i++) {
       const pool = dirty[i];
@@ -282,6 +292,7 @@ export class Dispatcher {
     }
     if (queue === pool.queue) pool.loadChanged(replica, taken, nowUs);
     this.batchSize[replica] = taken;
+    this.#log?.add("start", replica, nowUs, ...this.batchJobs.subarray(at, at + taken));
     this.#driver.start(replica, nowUs);
   }
 
@@ -321,7 +332,9 @@ export class Dispatcher {
 
   /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
   #ready(request: number, task: number, nowUs: number): void {
-    if (!this.#driver.holds(request, task)) {
+    const holds = this.#driver.holds(request, task);
+    this.#log?.add("holds", request, task, holds ? 1 : 0);
+    if (!holds) {
       this.#skip(request, task, nowUs);
       return;
     }
@@ -362,6 +375,7 @@ export class Dispatcher {
     table.open[request] = 0;
     this.inSystem--;
     if (table.openJobs[request] > 0) this.#cancelQueued(request, nowUs);
+    this.#log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.#driver.end(request, outcome, nowUs);
     const gate = this.#gates[pipeline];
     if (gate !== null) this.#leaveGate(gate, request, nowUs);
@@ -442,6 +456,7 @@ export class Dispatcher {
   #setTimer(timer: number, atUs: number): void {
     if (this.#timerUs[timer] === atUs) return;
     this.#timerUs[timer] = atUs;
+    this.#log?.add("wakeAt", timer, Number.isFinite(atUs) ? atUs : -1);
     this.#driver.wakeAt(timer, atUs);
   }
 

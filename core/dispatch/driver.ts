@@ -3,7 +3,9 @@
  * gateway with RPCs on the wall clock. Calls come inside the dispatcher's turn: a driver must not
  * call back into the dispatcher before it returns.
  */
-export type Outcome = "completed" | "refused" | "dropped" | "failed" | "cancelled";
+export const OUTCOMES = ["completed", "refused", "dropped", "failed", "cancelled"] as const;
+
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface Driver {
   /** Run the batch that the dispatcher's replica table holds for this replica. */

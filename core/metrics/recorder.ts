@@ -39,7 +39,9 @@ export class RunRecorder {
   readonly serviceUs: Float64Array;
   /** Busy time of each pool's replicas within the window, µs. */
   readonly busyUs: Float64Array;
-  bars: GanttBar[] | null = null;
+  /** The first batches of the run, for a Gantt chart. */
+  readonly bars: GanttBar[] = [];
+  readonly #maxBars: number;
 
   #latencies = new Float64Array(1024);
   #latencyCount = 0;
@@ -48,8 +50,10 @@ export class RunRecorder {
   #digestA = 0x811c9dc5 | 0;
   #digestB = 0x1b873593 | 0;
 
-  constructor(system: System, warmupUs: number) {
+  /** Keeps at most `maxBars` bars. */
+  constructor(system: System, warmupUs: number, maxBars: number) {
     this.system = system;
+    this.#maxBars = maxBars;
     this.warmupUs = warmupUs;
     const pools = system.pools.length;
     this.waitUs = new Float64Array(pools);
@@ -92,6 +96,21 @@ export class RunRecorder {
     if (startUs < this.warmupUs) return;
     this.batches[pool]++;
     this.serviceUs[pool] += endUs - startUs;
+  }
+
+  /** Adds a bar to the Gantt chart unless it is full; `serials` are of the batch's requests. */
+  drewBar(replica: number, startUs: number, endUs: number, serials: () => readonly number[]): void {
+    if (this.bars.length >= this.#maxBars) return;
+    const { name, pool } = this.system.replicas[replica];
+    const requests = serials();
+    this.bars.push({
+      replica: name,
+      task: this.system.pools[pool].name,
+      startMs: startUs / 1000,
+      endMs: endUs / 1000,
+      batch: requests.length,
+      requests,
+    });
   }
 
   /** `latencyUs` is what the client saw; `sloUs` its goal (Infinity: none). */

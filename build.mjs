@@ -1,0 +1,33 @@
+// Compiles the sources to dist/ and puts data files next to the compiled code.
+import { spawnSync } from "node:child_process";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const typescript = dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
+const compiled = spawnSync(
+  process.execPath,
+  [join(typescript, "bin/tsc"), "-p", join(root, "tsconfig.build.json")],
+  { stdio: "inherit", cwd: root },
+);
+
+for (const folder of ["cluster", "reports", "scenarios"]) copyData(join(root, folder));
+const cli = join(root, "dist/cli/tandem.js");
+if (existsSync(cli)) chmodSync(cli, 0o755);
+process.exitCode = compiled.status ?? 1;
+
+/** Copies data files (protobuf definitions, fonts) below `folder` to the same place under dist/. */
+function copyData(folder) {
+  if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) copyData(path);
+    else if (/\.(proto|ttf|css|yaml)$/.test(entry.name)) {
+      const target = join(root, "dist", relative(root, path));
+      mkdirSync(dirname(target), { recursive: true });
+      copyFileSync(path, target);
+    }
+  }
+}

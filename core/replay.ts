@@ -1,0 +1,77 @@
+/** Decision replay: the events of a run log through a fresh dispatcher must give its commands. */
+import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
+import type { Scheduler } from "./dispatch/policies.ts";
+import { isCommand, type LogEntry, RunLog } from "./run-log.ts";
+import type { System } from "./system.ts";
+
+export interface ReplayResult {
+  readonly commands: number;
+  /** The first entry that differs, or null when every decision is the same. */
+  readonly divergence: {
+    readonly at: number;
+    readonly logged: string;
+    readonly replayed: string;
+  } | null;
+}
+
+/** `scheduler` must be fresh and made with the run's seed. */
+export function replayLog(system: System, scheduler: Scheduler, logged: RunLog): ReplayResult {
+  const answers = new Map<string, number[]>();
+  for (const [kind, request, task, answer] of logged.entries) {
+    if (kind !== "holds") continue;
+    const key = `${request}/${task}`;
+    answers.set(key, [...(answers.get(key) ?? []), answer]);
+  }
+  const replayed = new RunLog();
+  const driver: Driver = {
+    start: () => undefined,
+    wakeAt: () => undefined,
+    end: () => undefined,
+    holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
+  };
+  const dispatcher = new Dispatcher(system, scheduler, driver, replayed);
+  for (const entry of logged.entries) feed(dispatcher, entry);
+  return compare(logged.entries, replayed.entries);
+}
+
+function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
+  switch (kind) {
+    case "arrive":
+      dispatcher.arrive(dispatcher.requests.reserve(), b, c, d);
+      return;
+    case "finish":
+      dispatcher.finish(a, b);
+      return;
+    case "wake":
+      dispatcher.wake(a, b);
+      return;
+    case "join":
+      dispatcher.join(a, b);
+      return;
+    case "lose":
+      dispatcher.lose(a, b);
+      return;
+    case "cancel":
+      dispatcher.cancel(a, OUTCOMES[b], c);
+      return;
+    case "decide":
+      dispatcher.decide(a);
+      return;
+    case "holds":
+    case "start":
+    case "wakeAt":
+    case "end":
+      return;
+  }
+}
+
+function compare(logged: readonly LogEntry[], replayed: readonly LogEntry[]): ReplayResult {
+  const length = Math.max(logged.length, replayed.length);
+  for (let at = 0; at < length; at++) {
+    const a = JSON.stringify(logged[at] ?? null);
+    const b = JSON.stringify(replayed[at] ?? null);
+    if (a !== b) return { commands: 0, divergence: { at, logged: a, replayed: b } };
+  }
+  return { commands: logged.filter(([kind]) => isCommand(kind)).length, divergence: null };
+}

@@ -1,0 +1,62 @@
+/** What is wrong with a scenario's `scheduler` section: unknown names and bad parameters. */
+import type { Issue } from "../core/fault.ts";
+import { nearest } from "../core/scenario/nearest.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { CompositionDocument } from "./create-scheduler.ts";
+import type { PolicyDefinition } from "./policy-definition.ts";
+import { DECISIONS, type Decision, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+
+/** Every issue with a scheduler section: unknown presets and policies, bad parameters. */
+export function checkScheduler(document: SchedulerDocument, path: string): Issue[] {
+  if (typeof document === "string") return checkPreset(document, path);
+  const issues = checkComposition(document, path);
+  for (const [task, composition] of Object.entries(document.perTask ?? {})) {
+    const at = `${path}.perTask.${task}`;
+    issues.push(...checkComposition(composition, at));
+    if (composition.admission !== undefined) {
+      issues.push({ path: `${at}.admission`, message: "admission is decided for whole requests" });
+    }
+  }
+  return issues;
+}
+
+function checkPreset(name: string, path: string): Issue[] {
+  if (Object.hasOwn(PRESETS, name)) return [];
+  const known = Object.keys(PRESETS);
+  return [{ path, message: `unknown scheduler "${name}"`, hint: suggestion(name, known) }];
+}
+
+function checkComposition(document: CompositionDocument, path: string): Issue[] {
+  const issues: Issue[] = [];
+  if (document.preset !== undefined) {
+    issues.push(...checkPreset(document.preset as string, `${path}.preset`));
+  }
+  for (const decision of DECISIONS) {
+    const choice = document[decision];
+    if (choice !== undefined) issues.push(...checkChoice(decision, choice, `${path}.${decision}`));
+  }
+  return issues;
+}
+
+function checkChoice(decision: Decision, choice: PolicyChoice, path: string): Issue[] {
+  const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
+  const definitions: readonly PolicyDefinition<unknown>[] = POLICIES[decision];
+  const found = definitions.find((definition) => definition.name === policy);
+  if (found === undefined) {
+    const known = definitions.map((definition) => definition.name);
+    const message = `unknown ${decision} policy "${policy}"`;
+    return [{ path, message, hint: suggestion(policy, known) }];
+  }
+  const parsed = found.parameters.safeParse(parameters);
+  if (parsed.success) return [];
+  return parsed.error.issues.map((issue) => ({
+    path: [path, ...issue.path].join("."),
+    message: `${policy}: ${issue.message}`,
+  }));
+}
+
+function suggestion(given: string, known: readonly string[]): string {
+  const near = nearest(given, known);
+  const list = `known: ${known.join(", ")}`;
+  return near === undefined ? list : `did you mean "${near}"? ${list}`;
+}

@@ -1,0 +1,90 @@
+/** A scenario's `scheduler` section → a scheduler for one system. */
+import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
+import { RandomStream } from "../core/random/stream.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import type { PolicyContext, PolicyDefinition } from "./policy-definition.ts";
+import {
+  type Composition,
+  DECISIONS,
+  type Decision,
+  POLICIES,
+  type PolicyChoice,
+  PRESETS,
+} from "./registry.ts";
+
+export type CompositionDocument = {
+  readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
+};
+
+/** The document has passed `checkScheduler`. `seed` feeds the policies' own chance. */
+export function createScheduler(
+  document: SchedulerDocument,
+  system: System,
+  seed: string,
+): Scheduler {
+  const base = compose(typeof document === "string" ? { preset: document } : document, null);
+  const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
+  const pools = system.pools.map((pool): PoolPolicies => {
+    const composition = compose(perTask[pool.name] ?? {}, base);
+    const context: PolicyContext = { rng: () => new RandomStream(seed, `policy/${pool.name}`) };
+    return {
+      routing: create(POLICIES.routing, composition.routing, context),
+      ordering: create(POLICIES.ordering, composition.ordering, context),
+      batching: create(POLICIES.batching, composition.batching, context),
+    };
+  });
+  const context: PolicyContext = { rng: () => new RandomStream(seed, "policy") };
+  return {
+    name: schedulerName(document),
+    admission: create(POLICIES.admission, base.admission, context),
+    pools,
+  };
+}
+
+/** What tables and charts call it: the preset's name, or the composition's parts. */
+export function schedulerName(document: SchedulerDocument): string {
+  if (typeof document === "string") return document;
+  const parts = DECISIONS.flatMap((decision) => {
+    const choice = document[decision];
+    if (choice === undefined) return [];
+    return [typeof choice === "string" ? choice : choice.policy];
+  });
+  return [document.preset, ...parts].filter((part) => part !== undefined).join(" + ") || "fifo";
+}
+
+/** The largest batch that the scheduler may form for a task. */
+export function maxBatchOf(document: SchedulerDocument, task: string): number {
+  const base = compose(typeof document === "string" ? { preset: document } : document, null);
+  const own = typeof document === "string" ? undefined : document.perTask?.[task];
+  const { batching } = compose(own ?? {}, base);
+  const context: PolicyContext = { rng: () => new RandomStream("0", "policy") };
+  return create(POLICIES.batching, batching, context).maxBatch;
+}
+
+function compose(document: CompositionDocument, base: Composition | null): Composition {
+  const { preset, ...own } = document;
+  const start = preset === undefined ? (base ?? PRESETS.fifo.composition) : presetNamed(preset);
+  const given = Object.fromEntries(
+    DECISIONS.flatMap((decision) => {
+      const choice = own[decision];
+      return choice === undefined ? [] : [[decision, choice]];
+    }),
+  );
+  return { ...start, ...given };
+}
+
+function presetNamed(name: PolicyChoice): Composition {
+  return PRESETS[name as string].composition;
+}
+
+function create<Policy>(
+  definitions: readonly PolicyDefinition<Policy>[],
+  choice: PolicyChoice,
+  context: PolicyContext,
+): Policy {
+  const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
+  const found = definitions.find((definition) => definition.name === policy);
+  if (found === undefined) throw new Error(`unchecked policy ${policy}`);
+  return found.create(parameters, context);
+}

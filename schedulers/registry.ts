@@ -1,0 +1,77 @@
+/** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
+import type { Admission, Batching, Ordering, Routing } from "../core/dispatch/policies.ts";
+import { all, bounded, dropLate } from "./admission/admissions.ts";
+import { none } from "./batching/none.ts";
+import { sizeOrTimeout } from "./batching/size-or-timeout.ts";
+import { edf, fifo, lifo } from "./ordering/orderings.ts";
+import type { PolicyDefinition } from "./policy-definition.ts";
+import { central } from "./routing/central.ts";
+import { joinShortestQueue } from "./routing/join-shortest-queue.ts";
+import { leastExpectedWork } from "./routing/least-expected-work.ts";
+import { powerOfTwo } from "./routing/power-of-two.ts";
+import { random } from "./routing/random.ts";
+import { roundRobin } from "./routing/round-robin.ts";
+
+export interface Policies {
+  readonly admission: readonly PolicyDefinition<Admission>[];
+  readonly routing: readonly PolicyDefinition<Routing>[];
+  readonly ordering: readonly PolicyDefinition<Ordering>[];
+  readonly batching: readonly PolicyDefinition<Batching>[];
+}
+
+export const POLICIES: Policies = {
+  admission: [all, bounded, dropLate],
+  routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
+  ordering: [fifo, lifo, edf],
+  batching: [none, sizeOrTimeout],
+};
+
+export type Decision = keyof Policies;
+
+export const DECISIONS = ["admission", "routing", "ordering", "batching"] as const;
+
+/** A policy by name, alone or with its parameters. */
+export type PolicyChoice =
+  | string
+  | { readonly policy: string; readonly [parameter: string]: unknown };
+
+export type Composition = Readonly<Record<Decision, PolicyChoice>>;
+
+interface Preset {
+  readonly summary: string;
+  readonly composition: Composition;
+}
+
+const PLAIN: Composition = {
+  admission: "all",
+  routing: "central",
+  ordering: "fifo",
+  batching: "none",
+};
+
+const preset = (summary: string, changes: Partial<Composition>): Preset => ({
+  summary,
+  composition: { ...PLAIN, ...changes },
+});
+
+export const PRESETS: Readonly<Record<string, Preset>> = {
+  fifo: preset("one central queue, first in, first out", {}),
+  "round-robin": preset("replicas in turn", { routing: "round-robin" }),
+  random: preset("a replica at random", { routing: "random" }),
+  "join-shortest-queue": preset("the replica with the fewest jobs", {
+    routing: "join-shortest-queue",
+  }),
+  "power-of-two": preset("the less loaded of two at random", { routing: "power-of-two" }),
+  "least-expected-work": preset("the replica expected to be free first", {
+    routing: "least-expected-work",
+  }),
+  edf: preset("one central queue, earliest deadline first", { ordering: "edf" }),
+  batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
+  "seed-idle-queue": preset("the seed project's first: longest idle instance, FIFO, no batching", {
+    routing: { policy: "central", idle: "longest-idle" },
+  }),
+  "seed-batching": preset("the seed project's second: stack of idle workers, batches, 1 s tick", {
+    routing: { policy: "central", idle: "most-recent" },
+    batching: { policy: "size-or-timeout", maxBatch: 3, waitMs: 2000, tickMs: 1000 },
+  }),
+};

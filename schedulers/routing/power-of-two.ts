@@ -1,0 +1,32 @@
+import { z } from "zod";
+import type { Routing } from "../../core/dispatch/policies.ts";
+import { definePolicy } from "../policy-definition.ts";
+
+/**
+ * Idea: look at a few replicas at random (two by default), take the least loaded of them.
+ * Reads: load of the replicas looked at.
+ * Fails when: replicas are few and exact knowledge is cheap: join-shortest-queue is better then.
+ * Source: Mitzenmacher, IEEE TPDS 12(10), 2001.
+ */
+export const powerOfTwo = definePolicy({
+  name: "power-of-two",
+  summary: "the less loaded of two replicas at random",
+  parameters: z.strictObject({
+    choices: z.int().min(2).max(64).default(2).describe("replicas looked at"),
+  }),
+  create: ({ choices }, context): Routing => {
+    const rng = context.rng();
+    return {
+      kind: "immediate",
+      needs: "nothing",
+      route: (pool) => {
+        let best = pool.upAt(rng.integer(pool.upCount));
+        for (let i = 1; i < choices; i++) {
+          const other = pool.upAt(rng.integer(pool.upCount));
+          if (pool.load(other) < pool.load(best)) best = other;
+        }
+        return best;
+      },
+    };
+  },
+});

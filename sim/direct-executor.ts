@@ -1,0 +1,49 @@
+/** Service times only: the gateway costs nothing and the network is instant. */
+import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { RunRecorder } from "../core/metrics/recorder.ts";
+import type { ServiceModel } from "../core/service.ts";
+import type { System } from "../core/system.ts";
+import { WinnerTree } from "../core/winner-tree.ts";
+import { type Executor, recordBatch } from "./executor.ts";
+
+export class DirectExecutor implements Executor {
+  readonly #dispatcher: Dispatcher;
+  readonly #recorder: RunRecorder;
+  readonly #services: readonly ServiceModel[];
+  readonly #startedUs: Float64Array;
+  readonly #finishes: WinnerTree;
+
+  constructor(system: System, dispatcher: Dispatcher, recorder: RunRecorder) {
+    this.#dispatcher = dispatcher;
+    this.#recorder = recorder;
+    this.#services = system.replicas.map((replica) => replica.service);
+    this.#startedUs = new Float64Array(system.replicas.length);
+    this.#finishes = new WinnerTree(system.replicas.length);
+  }
+
+  nextUs(): number {
+    return this.#finishes.least();
+  }
+
+  fire(nowUs: number): void {
+    const replica = this.#finishes.take();
+    recordBatch(this.#recorder, this.#dispatcher, replica, this.#startedUs[replica], nowUs);
+    this.#dispatcher.finish(replica, nowUs);
+  }
+
+  start(replica: number, nowUs: number, variate: number): void {
+    const size = this.#dispatcher.batchSize[replica];
+    this.#startedUs[replica] = nowUs;
+    this.#finishes.set(replica, nowUs + this.#services[replica].sampleUs(variate, size));
+  }
+
+  arrive(request: number, pipeline: number, nowUs: number): void {
+    this.#dispatcher.arrive(request, pipeline, nowUs, nowUs);
+  }
+
+  settle(): void {}
+
+  answerUs(): number {
+    return 0;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * What stands between the dispatcher and the end of a batch: where a simulated batch spends its
+ * time. `DirectExecutor` knows service times only; `StagedExecutor` adds gateway, network and
+ * contention.
+ */
+import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { RunRecorder } from "../core/metrics/recorder.ts";
+
+export interface Executor {
+  /** Instant of the executor's next event; Infinity when it has none. */
+  nextUs(): number;
+  /** Lets the event at `nextUs()` happen. */
+  fire(nowUs: number): void;
+  /** Starts the batch that the dispatcher holds for the replica. */
+  start(replica: number, nowUs: number, variate: number): void;
+  /** A client sends a request. */
+  arrive(request: number, pipeline: number, nowUs: number): void;
+  /** Called once the dispatcher has decided, at the end of each instant. */
+  settle(nowUs: number): void;
+  /** Time from the end of a request at the gateway until its client has the answer, µs. */
+  answerUs(request: number): number;
+}
+
+/** Tells the recorder that the batch on a replica ran from `startUs` to `endUs`. */
+export function recordBatch(
+  recorder: RunRecorder,
+  dispatcher: Dispatcher,
+  replica: number,
+  startUs: number,
+  endUs: number,
+): void {
+  recorder.batchRan(dispatcher.system.replicas[replica].pool, startUs, endUs);
+  recorder.drewBar(replica, startUs, endUs, () => {
+    const { batchJobs, batchAt, batchSize, requests } = dispatcher;
+    const at = batchAt[replica];
+    const jobs = batchJobs.subarray(at, at + batchSize[replica]);
+    return Array.from(jobs, (job) => requests.serial[requests.requestOf(job)]);
+  });
+}

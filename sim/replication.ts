@@ -1,0 +1,57 @@
+/** One replication of one configuration: document in, metrics out. Synchronous and pure. */
+import { arrivalSource } from "../core/arrivals.ts";
+import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import { type RunSummary, summarize } from "../core/metrics/summary.ts";
+import type { GanttBar } from "../core/results.ts";
+import type { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { simulate } from "./simulation.ts";
+
+/** Measured data and traces that a scenario names, by path as written in it. */
+export interface SimulationInputs extends MeasuredInputs {
+  readonly traces: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface ReplicationOptions {
+  readonly curve?: boolean;
+  readonly ganttBars?: number;
+  readonly log?: RunLog;
+  readonly maxEvents?: number;
+}
+
+export interface ReplicationResult {
+  readonly summary: RunSummary;
+  readonly gantt: readonly GanttBar[];
+  readonly events: number;
+}
+
+/** The seed text of a replication: what every named stream of that run is derived from. */
+export function replicationSeed(seed: number, replication: number): string {
+  return `${seed}/${replication}`;
+}
+
+export function runReplication(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication: number,
+  options: ReplicationOptions = {},
+): ReplicationResult {
+  const { workload } = document;
+  const seed = replicationSeed(document.run.seed, replication);
+  const system = compileSystem(document, inputs);
+  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const { recorder, events, truncated } = simulate({
+    system,
+    scheduler: createScheduler(document.scheduler, system, seed),
+    arrivals: arrivalSource(workload, seed, traceUs),
+    seed,
+    warmupUs: Math.round(workload.warmupS * 1e6),
+    ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
+    ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
+  });
+  const summary = summarize(recorder, { curve: options.curve ?? false });
+  const notes = truncated ? [`stopped after ${events} events, before every request had ended`] : [];
+  return { summary: { ...summary, notes }, gantt: recorder.bars, events };
+}

@@ -1,0 +1,169 @@
+/**
+ * One run in virtual time: a driver of the dispatcher that answers with sampled service times.
+ *
+ * Events at one instant come in the order finish, arrive, wake, decide; within a phase, in the
+ * order in which they were scheduled. The arrival stream stays outside the calendar, and each
+ * replica has one slot in it.
+ */
+import type { ArrivalSource } from "../core/arrivals.ts";
+import { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { Scheduler } from "../core/dispatch/policies.ts";
+import { grown, JOB } from "../core/dispatch/request-table.ts";
+import { RunRecorder } from "../core/metrics/recorder.ts";
+import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import type { RunLog } from "../core/run-log.ts";
+import type { System } from "../core/system.ts";
+import { WinnerTree } from "../core/winner-tree.ts";
+import { DirectExecutor } from "./direct-executor.ts";
+import type { Executor } from "./executor.ts";
+import { hasOverheads, StagedExecutor } from "./staged-executor.ts";
+
+export interface SimulationInput {
+  readonly system: System;
+  readonly scheduler: Scheduler;
+  readonly arrivals: ArrivalSource;
+  /** Seed of this replication. */
+  readonly seed: string;
+  readonly warmupUs: number;
+  readonly log?: RunLog;
+  /** Keep at most this many bars for a Gantt chart. */
+  readonly ganttBars?: number;
+  /** A run stops, labelled, after this many events. */
+  readonly maxEvents?: number;
+}
+
+export interface SimulationOutput {
+  readonly recorder: RunRecorder;
+  /** Arrivals plus completions of batches. */
+  readonly events: number;
+  /** Whether the run ended because of `maxEvents`. */
+  readonly truncated: boolean;
+}
+
+const MAX_EVENTS = 2e9;
+
+/** Runs until every request has ended. */
+export function simulate(input: SimulationInput): SimulationOutput {
+  const simulation = new Simulation(input);
+  return simulation.run();
+}
+
+class Simulation implements Driver {
+  readonly #dispatcher: Dispatcher;
+  readonly #executor: Executor;
+  readonly #arrivals: ArrivalSource;
+  readonly #draws: RequestDraws;
+  readonly #recorder: RunRecorder;
+  readonly #system: System;
+  readonly #maxEvents: number;
+  readonly #timers: WinnerTree;
+  #flags = new Uint8Array(0);
+  #variates = new Float64Array(0);
+  #events = 0;
+
+  constructor(input: SimulationInput) {
+    const { system } = input;
+    this.#system = system;
+    this.#dispatcher = new Dispatcher(system, input.scheduler, this, input.log ?? null);
+    this.#arrivals = input.arrivals;
+    this.#draws = new RequestDraws(system, input.seed);
+    this.#recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
+    this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
+    this.#timers = new WinnerTree(this.#dispatcher.timerCount);
+    this.#executor = hasOverheads(system)
+      ? new StagedExecutor(system, this.#dispatcher, this.#recorder, input.seed)
+      : new DirectExecutor(system, this.#dispatcher, this.#recorder);
+  }
+
+  run(): SimulationOutput {
+    const dispatcher = this.#dispatcher;
+    const executor = this.#executor;
+    const arrivals = this.#arrivals;
+    const timers = this.#timers;
+    for (let r = 0; r < this.#system.replicas.length; r++) dispatcher.join(r, 0);
+    while (this.#events < this.#maxEvents) {
+      const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, timers.least());
+      if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
+      if (nowUs === Number.POSITIVE_INFINITY) break;
+      while (executor.nextUs() === nowUs) {
+        executor.fire(nowUs);
+        this.#events++;
+      }
+      while (arrivals.nextUs === nowUs) {
+        this.#arrive(nowUs);
+        this.#events++;
+      }
+      while (timers.least() === nowUs) dispatcher.wake(timers.take(), nowUs);
+      dispatcher.decide(nowUs);
+      executor.settle(nowUs);
+    }
+    return {
+      recorder: this.#recorder,
+      events: this.#events,
+      truncated: this.#events >= this.#maxEvents,
+    };
+  }
+
+  start(replica: number, nowUs: number): void {
+    const { batchJobs, batchAt, batchSize, requests, system } = this.#dispatcher;
+    const at = batchAt[replica];
+    const { pool } = system.replicas[replica];
+    for (let i = at; i < at + batchSize[replica]; i++) {
+      const job = batchJobs[i];
+      const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
+      this.#recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
+    }
+    this.#executor.start(replica, nowUs, this.#variates[batchJobs[at]]);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    this.#timers.set(timer, atUs);
+  }
+
+  end(request: number, outcome: Outcome, nowUs: number): void {
+    const { requests } = this.#dispatcher;
+    const answeredUs = nowUs + this.#executor.answerUs(request);
+    const arrivedUs = requests.arrivedUs[request];
+    const { sloUs } = this.#system.pipelines[requests.pipeline[request]];
+    const serial = requests.serial[request];
+    this.#recorder.ended(serial, outcome, arrivedUs, nowUs, answeredUs - arrivedUs, sloUs);
+    this.#arrivals.requestEnded(answeredUs);
+  }
+
+  holds(request: number, task: number): boolean {
+    const { requests } = this.#dispatcher;
+    const base = request * requests.stride;
+    if ((this.#flags[base + task] & WHEN_HOLDS) === 0) return false;
+    const { skippedBy } = this.#system.pipelines[requests.pipeline[request]].tasks[task];
+    for (let i = 0; i < skippedBy.length; i++) {
+      const cache = base + skippedBy[i];
+      if (requests.state[cache] === JOB.ran && this.#flags[cache] & CACHE_HIT) return false;
+    }
+    return true;
+  }
+
+  #arrive(nowUs: number): void {
+    const { requests } = this.#dispatcher;
+    const request = requests.reserve();
+    const jobs = requests.capacity * requests.stride;
+    if (this.#flags.length < jobs) {
+      this.#flags = grown(this.#flags, new Uint8Array(jobs));
+      this.#variates = grown(this.#variates, new Float64Array(jobs));
+    }
+    this.#arrivals.advance();
+    const pipeline = this.#draws.pipeline();
+    this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
+    this.#recorder.arrived(nowUs);
+    this.#executor.arrive(request, pipeline, nowUs);
+    if (this.#arrivals.exhausted) this.#closeWindow(nowUs);
+  }
+
+  /** A window without length (a burst) stays open until the last end. */
+  #closeWindow(nowUs: number): void {
+    const recorder = this.#recorder;
+    if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
+      if (nowUs !== Number.POSITIVE_INFINITY) recorder.closeWindow(nowUs);
+    }
+  }
+}
