@@ -30,10 +30,10 @@ export function recordBatch(
   endUs: number,
 ): void {
   recorder.batchRan(dispatcher.system.replicas[replica].pool, startUs, endUs);
-  recorder.drewBar(replica, startUs, endUs, () => {
-    const { batchJobs, batchAt, batchSize, requests } = dispatcher;
-    const at = batchAt[replica];
-    const jobs = batchJobs.subarray(at, at + batchSize[replica]);
-    return Array.from(jobs, (job) => requests.serial[requests.requestOf(job)]);
-  });
+  if (!recorder.wantsBars) return;
+  const { batchJobs, batchAt, batchSize, requests } = dispatcher;
+  const at = batchAt[replica];
+  const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
+  const serials = jobs.map((job) => requests.serial[requests.requestOf(job)]);
+  recorder.drewBar(replica, startUs, endUs, serials);
 }

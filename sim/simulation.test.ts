@@ -25,10 +25,35 @@ test("an M/M/1 queue has the mean latency of its closed form", () => {
   expect(summary.metrics.latencyMeanMs).toBeLessThan(55);
 });
 
-test.each(["fifo", "round-robin", "random", "join-shortest-queue", "power-of-two", "least-expected-work", "edf", "seed-idle-queue", "batching"])("%s runs", (scheduler) => {
+test.each([
+  "fifo",
+  "round-robin",
+  "random",
+  "join-shortest-queue",
+  "power-of-two",
+  "least-expected-work",
+  "edf",
+  "seed-idle-queue",
+  "batching",
+])("%s runs", (scheduler) => {
   const t0 = performance.now();
-  const { summary, events } = runReplication(queue({ cluster: { replicas: { serve: 16 } }, scheduler, workload: { arrivals: "poisson", ratePerS: 1440, requests: 500000, warmupS: 10 } }), none, 0);
+  const { summary, events } = runReplication(
+    queue({
+      cluster: { replicas: { serve: 16 } },
+      scheduler,
+      workload: { arrivals: "poisson", ratePerS: 1440, requests: 500000, warmupS: 10 },
+    }),
+    none,
+    0,
+  );
   const t1 = performance.now();
-  console.log(scheduler, summary.metrics.latencyMeanMs, summary.metrics.utilizationRatio, events, events / (t1 - t0) / 1000, "M ev/s");
+  console.log(
+    scheduler,
+    summary.metrics.latencyMeanMs,
+    summary.metrics.utilizationRatio,
+    events,
+    events / (t1 - t0) / 1000,
+    "M ev/s",
+  );
   expect(summary.metrics.dropRatio).toBe(0);
 });

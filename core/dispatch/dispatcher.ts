@@ -53,7 +53,9 @@ export class Dispatcher {
   readonly #heldPool: readonly boolean[];
   readonly #gates: readonly (Gate | null)[];
   readonly #timerUs: Float64Array;
-  readonly #dirty: Pool[] = [];
+  /** Pools to decide on; every pool is here at most once. */
+  readonly #dirty: Int32Array;
+  #dirtyCount = 0;
   readonly #isDirty: Uint8Array;
   readonly #isTouched: Uint8Array;
 
@@ -79,6 +81,7 @@ export class Dispatcher {
     const firstGate = poolCount + system.replicas.length;
     this.#gates = system.pipelines.map((pipeline, id) => this.#makeGate(pipeline, firstGate + id));
     this.#timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
+    this.#dirty = new Int32Array(poolCount);
     this.#isDirty = new Uint8Array(poolCount);
     this.#isTouched = new Uint8Array(system.replicas.length);
     this.batchSize = new Int32Array(system.replicas.length);
@@ -202,14 +205,12 @@ export class Dispatcher {
   /** Routes, batches and starts whatever the events of this instant have made possible. */
   decide(nowUs: number): void {
     this.#log?.add("decide", nowUs);
-    const dirty = this.#dirty;
-    for (let i = 0; i < dirty.length; i++) {
-      const pool = dirty[i];
+    while (this.#dirtyCount > 0) {
+      const pool = this.#pools[this.#dirty[--this.#dirtyCount]];
       this.#isDirty[pool.id] = 0;
       if (pool.policies.routing.kind === "central") this.#decideCentral(pool, nowUs);
       else this.#decideImmediate(pool, nowUs);
     }
-    dirty.length = 0;
   }
 
   #decideCentral(pool: Pool, nowUs: number): void {
@@ -227,7 +228,7 @@ export class Dispatcher {
   }
 
   #decideImmediate(pool: Pool, nowUs: number): void {
-    const { queue, policies, touched } = pool;
+    const { queue, policies } = pool;
     while (queue.length > 0 && pool.upCount > 0) {
       const job = queue.pop();
       const replica = this.#route(pool, job);
@@ -235,8 +236,8 @@ export class Dispatcher {
       pool.loadChanged(replica, 1, nowUs);
       this.#touch(pool, replica);
     }
-    for (let i = 0; i < touched.length; i++) {
-      const replica = touched[i];
+    while (pool.touchedCount > 0) {
+      const replica = pool.touched[--pool.touchedCount];
       this.#isTouched[replica] = 0;
       const own = pool.replicaQueues[replica - pool.first];
       let dueUs = Number.POSITIVE_INFINITY;
@@ -252,7 +253,6 @@ export class Dispatcher {
       }
       this.#setTimer(own.id, dueUs);
     }
-    touched.length = 0;
   }
 
   #route(pool: Pool, job: number): number {
@@ -463,13 +463,13 @@ export class Dispatcher {
   #mark(pool: Pool): void {
     if (this.#isDirty[pool.id] === 1) return;
     this.#isDirty[pool.id] = 1;
-    this.#dirty.push(pool);
+    this.#dirty[this.#dirtyCount++] = pool.id;
   }
 
   #touch(pool: Pool, replica: number): void {
     this.#mark(pool);
     if (pool.policies.routing.kind === "central" || this.#isTouched[replica] === 1) return;
     this.#isTouched[replica] = 1;
-    pool.touched.push(replica);
+    pool.touched[pool.touchedCount++] = replica;
   }
 }

@@ -23,8 +23,9 @@ export class Pool implements PoolView {
   readonly queue: JobQueue;
   /** Queues of single replicas, for immediate routing. */
   readonly replicaQueues: readonly JobQueue[];
-  /** Replicas to look at when deciding, for immediate routing. */
-  readonly touched: number[] = [];
+  /** Replicas to look at when deciding, for immediate routing; each at most once. */
+  readonly touched: Int32Array;
+  touchedCount = 0;
   upCount = 0;
   idleCount = 0;
 
@@ -62,6 +63,7 @@ export class Pool implements PoolView {
       : Array.from({ length: system.count }, (_, i) =>
           orderedQueue(firstReplicaQueue + system.first + i, table, ordering),
         );
+    this.touched = new Int32Array(system.count);
     this.#up = new Int32Array(system.count);
     this.#upPlace = new Int32Array(system.count).fill(NONE);
     this.#load = new Int32Array(system.count);

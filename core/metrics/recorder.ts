@@ -98,11 +98,14 @@ export class RunRecorder {
     this.serviceUs[pool] += endUs - startUs;
   }
 
-  /** Adds a bar to the Gantt chart unless it is full; `serials` are of the batch's requests. */
-  drewBar(replica: number, startUs: number, endUs: number, serials: () => readonly number[]): void {
-    if (this.bars.length >= this.#maxBars) return;
+  /** Whether the Gantt chart has room for more bars. */
+  get wantsBars(): boolean {
+    return this.bars.length < this.#maxBars;
+  }
+
+  /** Adds a bar to the Gantt chart; `requests` are the serial numbers of the batch's requests. */
+  drewBar(replica: number, startUs: number, endUs: number, requests: readonly number[]): void {
     const { name, pool } = this.system.replicas[replica];
-    const requests = serials();
     this.bars.push({
       replica: name,
       task: this.system.pools[pool].name,
