@@ -1,0 +1,16 @@
+/** `tandem check`: parse and expand, run nothing. */
+import { expandSweep } from "../core/scenario/sweep.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+export function check(args: ScenarioArguments & { readonly json: boolean }): void {
+  const loaded = loadScenario(args, { requireTimes: false });
+  const configurations = expandSweep(loaded, { allowLarge: true, checkScheduler }).length;
+  const { name } = loaded.document;
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify({ name, digest: loaded.digest, configurations })}\n`);
+    return;
+  }
+  const count = configurations === 1 ? "one configuration" : `${configurations} configurations`;
+  process.stdout.write(`${args.scenario}: sound; ${count}; digest ${loaded.digest}\n`);
+}
