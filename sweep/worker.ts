@@ -7,8 +7,7 @@ import {
   simulateBlock,
 } from "./simulate-configuration.ts";
 
-/** Piscina passes `[its own data, ours]`. */
-const [, inputs] = workerData as [unknown, SimulationInputs];
+const inputs = workerData as SimulationInputs;
 
 export function simulate(block: ReplicationBlock): BlockResult {
   return simulateBlock(block, inputs);
