@@ -60,28 +60,40 @@ export function checkSlots({ cluster }: Pick<ScenarioDocument, "cluster">): Issu
       issues.push(issueAt(`${at}.devices`, "no device: expected at least one"));
     }
   });
-  if (placement !== undefined) return [...issues, ...checkPlacement(cluster, nodes, placement)];
+  if (placement !== undefined) issues.push(...checkPlacement(cluster, nodes, placement));
   const slots = sum(
     nodes.flatMap((node) => Object.keys(node.devices).map((kind) => slotsOf(node, kind))),
   );
   const replicas = sum(Object.values(cluster.replicas));
-  if (replicas > slots) issues.push(tooFew("cluster.replicas", replicas, slots, "the nodes have"));
+  const placedTooMany = issues.some((issue) => issue.path.startsWith("cluster.placement"));
+  if (replicas > slots && !placedTooMany) {
+    issues.push(tooFew("cluster.replicas", replicas, slots, "the nodes have"));
+  }
   return issues;
+}
+
+/** The node that a placement names: by its own name, or `gpu-2` for the second machine of `gpu`. */
+function findNode(nodes: Nodes, name: string): Nodes[number] | undefined {
+  return nodes.find((node) => node.name === name || isMachineOf(node, name));
+}
+
+function isMachineOf(node: Nodes[number], name: string): boolean {
+  if (node.count === 1 || !name.startsWith(`${node.name}-`)) return false;
+  const number = name.slice(node.name.length + 1);
+  return /^[1-9]\d*$/.test(number) && Number(number) <= node.count;
 }
 
 function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Placement): Issue[] {
   const issues: Issue[] = [];
+  const names = nodes.map((node) => node.name);
   placement.forEach((entry, index) => {
     const at = `cluster.placement[${index}]`;
-    const node = nodes.find((candidate) => candidate.name === entry.node);
+    const node = findNode(nodes, entry.node);
     if (!Object.hasOwn(cluster.replicas, entry.task)) {
       issues.push(noSuchTask(`${at}.task`, entry.task, Object.keys(cluster.replicas)));
     }
     if (node === undefined) {
-      const hint = didYouMean(
-        entry.node,
-        nodes.map((candidate) => candidate.name),
-      );
+      const hint = didYouMean(entry.node, names);
       issues.push(issueAt(`${at}.node`, `no node is called "${entry.node}"`, hint));
     } else if (entry.device !== undefined && !Object.hasOwn(node.devices, entry.device)) {
       const hint = didYouMean(entry.device, Object.keys(node.devices));
@@ -90,30 +102,43 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
     }
   });
   for (const [task, replicas] of Object.entries(cluster.replicas)) {
-    const entries = placement.filter((entry) => entry.task === task);
-    const count = sum(entries.map((entry) => entry.replicas));
-    if (count === replicas) continue;
-    const message = `task "${task}" has ${replicas} replicas, but ${count} are placed`;
-    issues.push(issueAt("cluster.placement", message, "the two counts must be equal"));
+    const first = placement.findIndex((entry) => entry.task === task);
+    const placed = sum(placement.filter((e) => e.task === task).map((e) => e.replicas));
+    // A task that no entry names is spread over what is left.
+    if (first < 0 || placed === replicas) continue;
+    const message = `task "${task}" has ${replicas} replicas, but ${placed} are placed`;
+    const hint = "the two counts must be equal";
+    issues.push(issueAt(`cluster.placement[${first}]`, message, hint));
   }
-  return [...issues, ...checkPlacedSlots(nodes, placement)];
+  return [...issues, ...nodes.flatMap((node) => checkPlacedOn(node, placement))];
 }
 
-function checkPlacedSlots(nodes: Nodes, placement: Placement): Issue[] {
-  return nodes.flatMap((node) => {
-    const here = placement.filter((entry) => entry.node === node.name);
+/** Slots of a node against the replicas placed on it: by kind of device, else over all kinds. */
+function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
+  const groups = new Map<string, { entries: Placement[number][]; machines: number; at: string }>();
+  placement.forEach((entry, index) => {
+    const machine = isMachineOf(node, entry.node);
+    if (!machine && entry.node !== node.name) return;
+    const machines = machine ? 1 : node.count;
+    const group = groups.get(entry.node) ?? {
+      entries: [],
+      machines,
+      at: `cluster.placement[${index}]`,
+    };
+    group.entries.push(entry);
+    groups.set(entry.node, group);
+  });
+  return [...groups].flatMap(([name, { entries, machines, at }]) => {
     const kinds = Object.keys(node.devices);
+    const slots = (kind: string) => (slotsOf(node, kind) * machines) / node.count;
     const full = kinds.flatMap((kind) => {
-      const used = sum(here.filter((e) => e.device === kind).map((e) => e.replicas));
-      const slots = slotsOf(node, kind);
-      if (used <= slots) return [];
-      return [tooFew("cluster.placement", used, slots, `${kind} of node ${node.name} has`)];
+      const used = sum(entries.filter((e) => e.device === kind).map((e) => e.replicas));
+      if (used <= slots(kind)) return [];
+      return [tooFew(at, used, slots(kind), `the ${kind} of node ${name} has`)];
     });
-    if (full.length > 0) return full;
-    const used = sum(here.map((entry) => entry.replicas));
-    const slots = sum(kinds.map((kind) => slotsOf(node, kind)));
-    if (used <= slots) return [];
-    return [tooFew("cluster.placement", used, slots, `node ${node.name} has`)];
+    const used = sum(entries.map((entry) => entry.replicas));
+    const all = sum(kinds.map(slots));
+    return full.length > 0 || used <= all ? full : [tooFew(at, used, all, `node ${name} has`)];
   });
 }
 

@@ -136,6 +136,9 @@ export function checkBatches(
   return [...strangers, ...tooLarge];
 }
 
+/** As `batch.max` in the schema: an assumed service without `batch` takes as many. */
+const DEFAULT_MAX = 64;
+
 function maxBatchOf(policy: unknown): number | undefined {
   if (typeof policy !== "object" || policy === null || !("maxBatch" in policy)) return undefined;
   return typeof policy.maxBatch === "number" ? policy.maxBatch : undefined;
@@ -146,8 +149,7 @@ function largestBatch(
   profiles: Profiles,
 ): { readonly batch: number; readonly source: string } | undefined {
   if (model.service !== undefined) {
-    const max = model.service.batch?.max;
-    return max === undefined ? undefined : { batch: max, source: "its assumed service" };
+    return { batch: model.service.batch?.max ?? DEFAULT_MAX, source: "its assumed service" };
   }
   const limits = profilesOf(model).flatMap(([, written]) => {
     const profile = profiles[written];

@@ -29,9 +29,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    const short = Math.min(word.length, candidate.length);
     const distance = editDistance(word, candidate);
-    if (distance < bestDistance && distance < Math.max(2, short)) {
+    // Two words without a letter in common are not near, however short.
+    const related = distance < Math.max(word.length, candidate.length);
+    if (related && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }

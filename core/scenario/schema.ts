@@ -11,6 +11,7 @@ const positive = z.number().positive();
 const nonNegative = z.number().nonnegative();
 const probability = z.number().min(0).max(1);
 const count = z.int().positive().max(1_000_000);
+const requests = z.int().positive().max(1_000_000_000);
 
 const batchScaling = z
   .strictObject({
@@ -190,7 +191,7 @@ export const schedulerSchema = z.union([
 
 const span = {
   durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
-  requests: count.optional().describe("arrivals stop after so many; give this or `durationS`"),
+  requests: requests.optional().describe("arrivals stop after so many; give this or `durationS`"),
   warmupS: nonNegative.default(0).describe("requests that arrive before this are not counted"),
 };
 
@@ -200,7 +201,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv: positive, ...span }),
   z.strictObject({
     arrivals: z.literal("burst"),
-    requests: count.describe("all arrive at time 0"),
+    requests: requests.describe("all arrive at time 0"),
     warmupS: z.literal(0).default(0),
   }),
   z.strictObject({

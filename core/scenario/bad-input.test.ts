@@ -1,0 +1,237 @@
+import { describe, expect, test } from "vitest";
+import {
+  type Files,
+  issuesOf,
+  lineWith,
+  profileText,
+  readerOf,
+  replaced,
+  SMALL,
+  type Spoilt,
+} from "./issues.test-support.ts";
+import { type LoadedScenario, parseScenario } from "./parse.ts";
+
+type Load = (text: string, files?: Files) => LoadedScenario;
+
+const FILES: Files = { "dir/profiles/reader.json": profileText(1) };
+
+const load: Load = (text, files = FILES) => parseScenario(text, "dir/good.yaml", readerOf(files));
+
+const WRONG: readonly Spoilt[] = [
+  [
+    "an unknown key",
+    "  ratePerS: 20",
+    "  ratePerS: 20\n  rattePerS: 3",
+    "workload.rattePerS",
+    /unknown key "rattePerS" in workload/,
+    "rattePerS",
+  ],
+  [
+    "an unknown section",
+    "scheduler: fifo",
+    "scheduler: fifo\nworklod: 3",
+    "worklod",
+    /unknown key "worklod"/,
+    "worklod",
+  ],
+  [
+    "a number out of range",
+    "ratePerS: 20",
+    "ratePerS: -3",
+    "workload.ratePerS",
+    /expected a number above 0 \(per second\), got -3/,
+    "ratePerS",
+  ],
+  [
+    "a probability above 1",
+    "probability: 0.5",
+    "probability: 1.5",
+    "pipelines.p.tasks.plate.when.probability",
+    /expected a number up to 1, got 1.5/,
+    "probability",
+  ],
+  [
+    "a number with its unit",
+    "meanMs: 80",
+    "meanMs: 80ms",
+    "models.detector.service.meanMs",
+    /expected a number \(milliseconds\), got "80ms"/,
+    "80ms",
+  ],
+  [
+    "text where a list belongs",
+    "after: [detect]",
+    "after: detect",
+    "pipelines.p.tasks.plate.after",
+    /expected a list, got "detect"/,
+    "after: detect",
+  ],
+  [
+    "an unknown kind of arrivals",
+    "arrivals: poisson",
+    "arrivals: poison",
+    "workload.arrivals",
+    /expected one of poisson, .*got "poison"/,
+    "poison",
+  ],
+  [
+    "an unknown join",
+    "after: [detect],",
+    "after: [detect], join: al,",
+    "pipelines.p.tasks.plate.join",
+    /expected all or first or a mapping .*got "al"/,
+    "join",
+  ],
+  [
+    "a join of zero",
+    "after: [detect],",
+    "after: [detect], join: { atLeast: 0 },",
+    "pipelines.p.tasks.plate.join.atLeast",
+    /expected a number above 0, got 0/,
+    "join",
+  ],
+  [
+    "a missing field",
+    "  durationS: 60",
+    "  durationS: 60\nrun: { seed: }",
+    "run.seed",
+    /expected a number, got an empty value/,
+    "run:",
+  ],
+  [
+    "a missing section",
+    "scheduler: fifo\nworkload:\n  arrivals: poisson\n  ratePerS: 20\n  durationS: 60",
+    "scheduler: fifo",
+    "workload",
+    /missing: expected a mapping/,
+    "name: good",
+  ],
+  [
+    "a bad task name",
+    "plate: { model",
+    '"pl ate": { model',
+    "pipelines.p.tasks.pl ate",
+    /not a valid name: expected a name of letters/,
+    "pl ate",
+  ],
+  [
+    "a duplicated key",
+    "scheduler: fifo",
+    "scheduler: fifo\nname: again",
+    "name",
+    /key "name" is given twice, first on line 1/,
+    "again",
+  ],
+  [
+    "an axis without values",
+    "scheduler: fifo",
+    "scheduler: fifo\nsweep:\n  workload.ratePerS: []",
+    "sweep.workload.ratePerS",
+    /at least 1 entry, got an empty list/,
+    ".ratePerS: []",
+  ],
+  [
+    "points that are no list",
+    "scheduler: fifo",
+    "scheduler: fifo\nsweep:\n  points: 3",
+    "sweep.points",
+    /expected a list, got 3/,
+    "points: 3",
+  ],
+  [
+    "an unknown swept path",
+    "scheduler: fifo",
+    "scheduler: fifo\nsweep:\n  clster.x: [3]",
+    "sweep.clster.x[0]",
+    /unknown path "clster.x"/,
+    "clster",
+  ],
+  [
+    "a missing profile",
+    "profiles/reader.json",
+    "profiles/gone.json",
+    "models.reader.profile",
+    /cannot read the file dir\/profiles\/gone.json/,
+    "gone",
+  ],
+  [
+    "a missing section file",
+    "cluster:\n  replicas: { detect: 2, plate: 1 }",
+    "cluster: gone.yaml",
+    "cluster",
+    /cannot read the file dir\/gone.yaml/,
+    "gone",
+  ],
+];
+
+describe("bad input is told with path, line and what was expected", () => {
+  test.each(WRONG)("%s", (_sentence, from, to, path, message, part) => {
+    const text = replaced(SMALL, from, to);
+    const issues = issuesOf(() => load(text));
+    expect(issues.map((issue) => issue.path)).toContain(path);
+    const issue = issues.find((candidate) => candidate.path === path);
+    expect(issue?.message).toMatch(message);
+    expect(issue).toMatchObject({ file: "dir/good.yaml", line: lineWith(text, part) });
+    expect(issues).toHaveLength(1);
+  });
+
+  test("every issue comes at once, in the order of the file", () => {
+    const text = SMALL.replace("meanMs: 80", "meanMs: no")
+      .replace("detect: 2", "detet: 2")
+      .replace("ratePerS: 20", "ratePerS: 0");
+    const lines = issuesOf(() => load(text)).map((issue) => issue.line);
+    expect(lines).toEqual([9, 13, 13, 17]);
+  });
+
+  test("an unknown key is answered with the nearest known one of its own place", () => {
+    const text = replaced(SMALL, "cv: 0.3", "cvv: 0.3");
+    const issue = issuesOf(() => load(text)).find(({ path }) => path.endsWith("cvv"));
+    expect(issue?.hint).toBe('did you mean "cv"?');
+  });
+
+  test.each([
+    ["an empty file", "", /the file is empty/],
+    ["a file of comments", "# nothing\n", /the file is empty/],
+    ["a list at the root", "- name: x\n", /expected a mapping \(key: value\), got a list/],
+    ["text at the root", "hello", /expected a mapping \(key: value\), got "hello"/],
+  ])("%s is one clear issue", (_sentence, text, message) => {
+    const issues = issuesOf(() => load(text));
+    expect(issues).toHaveLength(1);
+    expect(issues[0]).toMatchObject({ file: "dir/good.yaml", line: 1 });
+    expect(issues[0]?.message).toMatch(message);
+  });
+
+  test("a YAML syntax error names its line", () => {
+    const issues = issuesOf(() => load("name: x\npipelines:\n  a: b: c\n"));
+    expect(issues[0]?.message).toMatch(/not valid YAML/);
+    expect(issues[0]?.line).toBe(3);
+  });
+
+  test("an alias inside its own anchor is an issue, not an endless walk", () => {
+    const issues = issuesOf(() => load("name: &a\n  inner: *a\n"));
+    expect(issues[0]).toMatchObject({ line: 2 });
+    expect(issues[0]?.message).toMatch(/refers to itself/);
+  });
+
+  test("an issue inside a section file names that file and its line", () => {
+    const text = replaced(
+      SMALL,
+      "cluster:\n  replicas: { detect: 2, plate: 1 }",
+      "cluster: a.yaml",
+    );
+    const files = { ...FILES, "dir/a.yaml": "replicas:\n  detect: 2\n  plate: none\n" };
+    const [issue] = issuesOf(() => load(text, files));
+    expect(issue).toMatchObject({ file: "dir/a.yaml", line: 3, path: "cluster.replicas.plate" });
+  });
+
+  test("a profile that is no JSON, or of another shape, names the profile's line", () => {
+    const at = "dir/profiles/reader.json";
+    const [syntax] = issuesOf(() => load(SMALL, { [at]: '{\n "schema": \n}' }));
+    expect(syntax).toMatchObject({ file: at, path: "models.reader.profile" });
+    expect(syntax?.message).toMatch(/not valid JSON/);
+    const pretty = JSON.stringify(JSON.parse(profileText(1).replace("1500", "-1")), null, 1);
+    const [shape] = issuesOf(() => load(SMALL, { [at]: pretty }));
+    expect(shape).toMatchObject({ file: at, line: lineWith(pretty, "meanUs") });
+    expect(shape?.message).toMatch(/expected a number above 0 \(microseconds\), got -1/);
+  });
+});

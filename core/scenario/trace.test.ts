@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { Fault } from "../fault.ts";
+import { parseScenario } from "./parse.ts";
+import { SCENARIO_TEMPLATE } from "./template.ts";
+import { parseTimeUs, readTrace } from "./trace.ts";
+
+describe("traces of arrivals", () => {
+  test("of seconds start at 0, whatever their zero", () => {
+    const { arrivalsUs } = readTrace("id,at\n1,100.5\n2,100.5\n\n3,102.000001\n", "t.csv", "at");
+    expect(arrivalsUs).toEqual([0, 0, 1_500_001]);
+  });
+
+  test("of dates keep microseconds, across days, leap days and time zones", () => {
+    const text = [
+      "TIMESTAMP,tokens",
+      "2024-02-28 23:59:59.9999990,3",
+      "2024-02-29T00:00:00.5Z,4",
+      '"2024-03-01T01:00:00+01:00",5',
+    ].join("\r\n");
+    const { arrivalsUs, issues } = readTrace(text, "t.csv", "TIMESTAMP");
+    expect(issues).toEqual([]);
+    expect(arrivalsUs).toEqual([0, 500_001, 86_400_000_001]);
+  });
+
+  test("dates count from 1970 as the calendar does", () => {
+    expect(parseTimeUs("1970-01-01T00:00:00Z")).toBe(0);
+    expect(parseTimeUs("2023-11-16 18:17:03.979960")).toBe(1_700_158_623_979_960);
+    expect(parseTimeUs("2023-13-01")).toBeUndefined();
+    expect(parseTimeUs("soon")).toBeUndefined();
+  });
+
+  test.each([
+    ["no such column", "id,at\n1,2\n", "att", 1, /no column "att"/],
+    ["a cell that is no time", "at\n1\nNaN\n", "at", 3, /expected a time .*got "NaN"/],
+    ["a row that is too short", "id,at\n1,1\n2\n", "at", 3, /expected a time .*got nothing/],
+    ["time that runs back", "at\n5\n4\n6\n", "at", 3, /time runs back: 4/],
+    ["no rows", "at\n\n", "at", 1, /no rows/],
+  ])("%s is an issue with its line", (_sentence, text, column, line, message) => {
+    const { issues, arrivalsUs } = readTrace(text, "t.csv", column);
+    expect(arrivalsUs).toEqual([]);
+    expect(issues).toHaveLength(1);
+    expect(issues[0]).toMatchObject({ file: "t.csv", line });
+    expect(issues[0]?.message).toMatch(message);
+  });
+
+  test("a column name with a slip is answered with the nearest", () => {
+    expect(readTrace("id,arrival\n", "t", "arival").issues[0]?.hint).toContain('"arrival"');
+  });
+});
+
+describe("a scenario that replays a trace", () => {
+  const text = SCENARIO_TEMPLATE.replace(/^workload:[\s\S]*/m, "");
+  const load = (workload: string, csv = "at\n0\n1\n2\n") =>
+    parseScenario(`${text}workload: ${workload}\n`, "s/x.yaml", (path) => {
+      if (path === "s/t.csv") return csv;
+      throw new Error("ENOENT");
+    });
+
+  test("holds its arrivals by the file's path", () => {
+    const loaded = load("{ arrivals: trace, file: t.csv, column: at }");
+    expect(loaded.traces["t.csv"]).toEqual([0, 1e6, 2e6]);
+  });
+
+  test("may not ask for more requests than the trace has, nor for a file that is not there", () => {
+    const workloads = [
+      "{ arrivals: trace, file: t.csv, column: at, requests: 4 }",
+      "{ arrivals: trace, file: u.csv, column: at }",
+    ];
+    const messages = workloads.map((workload) => {
+      try {
+        load(workload);
+      } catch (error) {
+        return error instanceof Fault ? error.issues[0]?.message : error;
+      }
+      return "no fault";
+    });
+    expect(messages).toEqual(["the trace holds 3 arrivals, got 4", "cannot read the file s/u.csv"]);
+  });
+});
