@@ -73,7 +73,9 @@ export async function openDetector(
     ),
     async run(batch: readonly TaskInput[]) {
       const images = await settle(batch, ({ payload }) => decodeImage(payload, DETECTOR_SIDE));
-      const outputs = await detect(images.filter((image): image is RgbImage => !(image instanceof Error)));
+      const outputs = await detect(
+        images.filter((image): image is RgbImage => !(image instanceof Error)),
+      );
       const next = outputs.values();
       return images.map((image) => (image instanceof Error ? image : next.next().value!));
     },
@@ -98,10 +100,7 @@ function row(data: Float32Array, index: number, count: number): Float32Array {
   return data.subarray(index * length, (index + 1) * length);
 }
 
-function detectorOutput(
-  { width, height }: RgbImage,
-  detections: readonly Detection[],
-): TaskOutput {
+function detectorOutput({ width, height }: RgbImage, detections: readonly Detection[]): TaskOutput {
   const objects = detections.map(({ classId, score, box }): DetectedObject => {
     const [x0, y0, x1, y1] = box;
     const pixels = [x0 * width, y0 * height, x1 * width, y1 * height].map(Math.round);

@@ -92,6 +92,7 @@ export async function resizeImage(
   return { width, height, rgb };
 }
 
-function clamp(value: number, low: number, high: number): number {
+/** `value`, or the bound it lies beyond. */
+export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }

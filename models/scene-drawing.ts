@@ -12,7 +12,16 @@ function pick<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)]!;
 }
 
-const PAINTS = ["#b3202a", "#1f4e9c", "#2d6e3e", "#7d8288", "#c9ccd0", "#20242c", "#d8a31a", "#5b2a6b"];
+const PAINTS = [
+  "#b3202a",
+  "#1f4e9c",
+  "#2d6e3e",
+  "#7d8288",
+  "#c9ccd0",
+  "#20242c",
+  "#d8a31a",
+  "#5b2a6b",
+];
 const WALLS = ["#c9b7a0", "#b98f77", "#d8d2c4", "#a9b3ae", "#c7a36b"];
 const ROOFS = ["#7a3b2e", "#5a4a42", "#6b6f76"];
 

@@ -29,7 +29,7 @@ export interface SceneOptions {
 /** The drawing's own units, scaled to the size asked for. */
 const CANVAS = { width: 640, height: 480 } as const;
 
-/** As on Czech plates, without the letters that look like digits or like each other. */
+/** Without the letters that look like a digit or are not used on such plates. */
 const LETTERS = "ABCEHJKLMNPRSTUVXYZ";
 const DIGITS = "0123456789";
 
@@ -61,11 +61,11 @@ function drawOrder(count: number, carShare: number, random: Random): readonly bo
   return order;
 }
 
-/** Digit, two letters, space, four digits: "5AU 5341". */
+/** As on Czech plates: digit from 1, two letters, space, four digits: "5AU 5341". */
 function drawnPlateText(random: Random): string {
   const draw = (from: string) => from[Math.floor(random() * from.length)]!;
   const digits = Array.from({ length: 4 }, () => draw(DIGITS)).join("");
-  return `${draw(DIGITS)}${draw(LETTERS)}${draw(LETTERS)} ${digits}`;
+  return `${draw(DIGITS.slice(1))}${draw(LETTERS)}${draw(LETTERS)} ${digits}`;
 }
 
 function sceneSvg(random: Random, plate: string | null, width: number, height: number): string {

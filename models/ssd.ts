@@ -64,7 +64,8 @@ export function suppress(
   for (const candidate of detections.toSorted((a, b) => b.score - a.score)) {
     if (kept.length === maxCount) break;
     const isRepeat = kept.some(
-      ({ classId, box }) => classId === candidate.classId && overlap(box, candidate.box) > maxOverlap,
+      ({ classId, box }) =>
+        classId === candidate.classId && overlap(box, candidate.box) > maxOverlap,
     );
     if (!isRepeat) kept.push(candidate);
   }

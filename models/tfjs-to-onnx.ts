@@ -185,7 +185,11 @@ class Conversion {
       throw new Fault("invalid-input", `${node.name} does not follow a convolution`);
     }
     const scale = gamma!.map((g, c) => g / Math.sqrt(variance![c]! + epsilon));
-    fold(value.convolution, scale, beta!.map((b, c) => b - mean![c]! * scale[c]!));
+    fold(
+      value.convolution,
+      scale,
+      beta!.map((b, c) => b - mean![c]! * scale[c]!),
+    );
     return value;
   }
 

@@ -1,0 +1,124 @@
+/** Which of the texts on a vehicle is its number plate. */
+import type { CtcText } from "./ctc.ts";
+import type { TurnedRectangle } from "./geometry.ts";
+import { boundsAt, corners } from "./geometry.ts";
+
+/** A line of text that was read, reduced to A to Z and 0 to 9. */
+export interface ReadLine {
+  readonly rectangle: TurnedRectangle;
+  readonly text: string;
+  /** Mean probability of the characters in `text`, from 0 to 1; 0 when there are none. */
+  readonly confidence: number;
+}
+
+/** Plates are written in capitals: small letters become capitals, everything else is dropped. */
+export function plateLine(rectangle: TurnedRectangle, { text, probabilities }: CtcText): ReadLine {
+  let kept = "";
+  let sum = 0;
+  [...text].forEach((character, i) => {
+    const capital = character.toUpperCase();
+    if (!/^[A-Z0-9]$/.test(capital)) return;
+    kept += capital;
+    sum += probabilities[i]!;
+  });
+  return { rectangle, text: kept, confidence: kept === "" ? 0 : sum / kept.length };
+}
+
+/**
+ * How much a line is like a plate, from 0 to 1: confidence, weighted down for lengths that plates do not
+ * have and for texts without a digit or without a letter (names of makers and dealers).
+ */
+export function plateLikeness({ text, confidence }: Pick<ReadLine, "text" | "confidence">): number {
+  const byLength = [0, 0, 0.1, 0.3, 0.7, 0.95, 1, 1, 1, 0.8, 0.5][text.length] ?? 0.1;
+  const byDigits = /\d/.test(text) ? 1 : 0.3;
+  const byLetters = /[A-Z]/.test(text) ? 1 : 0.8;
+  return confidence * byLength * byDigits * byLetters;
+}
+
+/** Lines to read, likeliest first: those of a plate's shape, and pieces of one line joined. */
+export function plateCandidates(
+  lines: readonly TurnedRectangle[],
+  maxCount: number,
+): readonly TurnedRectangle[] {
+  const aspect = ({ width, height }: TurnedRectangle) => width / height;
+  const area = ({ width, height }: TurnedRectangle) => width * height;
+  const joined = lines.flatMap((left) =>
+    lines.filter((right) => continues(left, right)).map((right) => join(left, right)),
+  );
+  return [...lines, ...joined]
+    .filter((line) => aspect(line) > 1.2 && aspect(line) < 12)
+    .sort((a, b) => area(b) - area(a))
+    .slice(0, maxCount);
+}
+
+/** Whether `right` goes on where `left` ends: same height, same line, a gap of at most a character. */
+function continues(left: TurnedRectangle, right: TurnedRectangle): boolean {
+  const { along, across } = offset(left, right);
+  const tall = Math.max(left.height, right.height);
+  const gap = along - (left.width + right.width) / 2;
+  return (
+    along > 0 &&
+    isAlike(left, right) &&
+    Math.abs(across) < 0.4 * tall &&
+    gap < tall &&
+    gap > -0.6 * tall
+  );
+}
+
+/** Whether `line` holds the middle of `inner` and goes on beyond one of its ends. */
+export function extendsLine(inner: TurnedRectangle, line: TurnedRectangle): boolean {
+  const { along, across } = offset(line, inner);
+  const holds = Math.abs(along) < line.width / 2 && Math.abs(across) < line.height / 2;
+  const beyond = Math.abs(along) + (line.width - inner.width) / 2;
+  return holds && beyond > 0.25 * line.height;
+}
+
+/** The best single line or pair of lines above each other; undefined when nothing is like a plate. */
+export function choosePlate(lines: readonly ReadLine[], minLikeness: number): ReadLine | undefined {
+  const stacked = lines.flatMap((upper) =>
+    lines.filter((lower) => isBelow(upper, lower)).map((lower) => stack(upper, lower)),
+  );
+  let best: ReadLine | undefined;
+  for (const line of [...lines, ...stacked]) {
+    if (plateLikeness(line) < minLikeness) continue;
+    if (best === undefined || plateLikeness(line) > plateLikeness(best)) best = line;
+  }
+  return best;
+}
+
+function isBelow(upper: ReadLine, lower: ReadLine): boolean {
+  const { along, across } = offset(upper.rectangle, lower.rectangle);
+  const tall = Math.max(upper.rectangle.height, lower.rectangle.height);
+  const isShort = upper.text.length <= 4 && lower.text.length <= 5;
+  return (
+    isShort &&
+    isAlike(upper.rectangle, lower.rectangle) &&
+    across > 0.6 * tall &&
+    across < 1.8 * tall &&
+    Math.abs(along) < 1.5 * tall
+  );
+}
+
+function stack(upper: ReadLine, lower: ReadLine): ReadLine {
+  return {
+    rectangle: join(upper.rectangle, lower.rectangle),
+    text: upper.text + lower.text,
+    confidence: Math.min(upper.confidence, lower.confidence),
+  };
+}
+
+function isAlike(a: TurnedRectangle, b: TurnedRectangle): boolean {
+  const ratio = a.height / b.height;
+  return ratio > 0.6 && ratio < 1.67 && Math.abs(a.angle - b.angle) < 0.25;
+}
+
+/** From centre to centre, along and across the first one's angle. */
+function offset(from: TurnedRectangle, to: TurnedRectangle): { along: number; across: number } {
+  const [dx, dy] = [to.centre[0] - from.centre[0], to.centre[1] - from.centre[1]];
+  const [cos, sin] = [Math.cos(from.angle), Math.sin(from.angle)];
+  return { along: dx * cos + dy * sin, across: dy * cos - dx * sin };
+}
+
+function join(a: TurnedRectangle, b: TurnedRectangle): TurnedRectangle {
+  return boundsAt([...corners(a), ...corners(b)], a.width > b.width ? a.angle : b.angle);
+}

@@ -1,0 +1,123 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decodeCtc } from "./ctc.ts";
+import type { Point } from "./geometry.ts";
+import { corners, smallestRectangle } from "./geometry.ts";
+import { choosePlate, plateLine } from "./plate-choice.ts";
+import type { Detection } from "./ssd.ts";
+import { decodeSsd, overlap, suppress } from "./ssd.ts";
+import { cutLine } from "./text-line.ts";
+import { textRegions } from "./text-regions.ts";
+
+test("CTC merges repeats, keeps doubles with a blank between, and drops blanks", () => {
+  const steps = [1, 1, 0, 1, 2, 2, 0, 0, 2];
+  const data = Float32Array.from(
+    steps.flatMap((k) => [0, 1, 2].map((c) => (c === k ? 0.9 : 0.05))),
+  );
+  const { text, probabilities } = decodeCtc(data, ["A", "7"]);
+  expect(text).toBe("AA77");
+  expect(probabilities).toEqual(new Array(4).fill(Math.fround(0.9)));
+});
+
+test("a zero SSD code gives the anchor itself, and codes move and scale it by the variances", () => {
+  const anchors = Float32Array.of(0.25, 0.5, 0.75, 1);
+  const at = (codes: readonly number[]) =>
+    decodeSsd(Float32Array.from(codes), Float32Array.of(1, 0.2, 0.9), anchors, 0.5)[0]!;
+  expect(at([0, 0, 0, 0])).toEqual({
+    classId: 2,
+    score: Math.fround(0.9),
+    box: [0.5, 0.25, 1, 0.75],
+  });
+  const [x0, y0, x1, y1] = at([1, -2, Math.log(2) / 0.2, 0]).box;
+  expect([x0, x1]).toEqual([expect.closeTo(0.4), expect.closeTo(0.9)]);
+  expect([y0, y1]).toEqual([expect.closeTo(0.05), expect.closeTo(1)]);
+});
+
+const boxes = fc.tuple(
+  fc.double({ min: 0, max: 0.8, noNaN: true }),
+  fc.double({ min: 0, max: 0.8, noNaN: true }),
+);
+const detections = fc.array(
+  fc.record({
+    at: boxes,
+    classId: fc.integer({ min: 1, max: 2 }),
+    score: fc.integer({ min: 1, max: 9 }),
+  }),
+  { maxLength: 12 },
+);
+
+test("suppression keeps no overlapping pair of one class and drops only what overlaps a better one", () => {
+  fc.assert(
+    fc.property(detections, (drawn) => {
+      const all = drawn.map(({ at: [x, y], classId, score }): Detection => {
+        return { classId, score: score / 10, box: [x, y, x + 0.2, y + 0.2] };
+      });
+      const kept = suppress(all, 0.5, 100);
+      const clashes = (a: Detection, b: Detection) =>
+        a !== b && a.classId === b.classId && overlap(a.box, b.box) > 0.5;
+      expect(kept.some((a) => kept.some((b) => clashes(a, b)))).toBe(false);
+      for (const lost of all.filter((one) => !kept.includes(one))) {
+        expect(kept.some((one) => clashes(one, lost) && one.score >= lost.score)).toBe(true);
+      }
+    }),
+  );
+});
+
+test("the smallest rectangle around a turned rectangle is that rectangle", () => {
+  const side = fc.double({ min: 5, max: 50, noNaN: true });
+  const angles = fc.double({ min: -0.7, max: 0.7, noNaN: true });
+  fc.assert(
+    fc.property(side, side, angles, (width, height, angle) => {
+      const points: readonly Point[] = corners({ centre: [3, 4], width, height, angle });
+      const found = smallestRectangle([...points, [3, 4]]);
+      expect(found.angle).toBeCloseTo(angle, 5);
+      expect([found.width, found.height]).toEqual([
+        expect.closeTo(width, 5),
+        expect.closeTo(height, 5),
+      ]);
+      expect(found.centre[0]).toBeCloseTo(3, 5);
+    }),
+  );
+});
+
+test("text regions are the connected parts of the map, grown, without the faint ones", () => {
+  const width = 32;
+  const map = new Float32Array(width * 20);
+  const paint = (x: number, y: number, w: number, value: number) => {
+    for (let row = y; row < y + 4; row++) map.fill(value, row * width + x, row * width + x + w);
+  };
+  paint(2, 3, 12, 0.9);
+  paint(20, 3, 8, 0.4);
+  const regions = textRegions(map, width, { minProbability: 0.3, minScore: 0.5, growth: 2 });
+  // Area 48 over perimeter 32, times 2: three pixels on each side.
+  expect(regions).toEqual([
+    { rectangle: { centre: [8, 5], width: 18, height: 10, angle: 0 }, score: expect.closeTo(0.9) },
+  ]);
+});
+
+test("cutting a line along its angle undoes the turn", () => {
+  // Brightness grows along the image's diagonal; along a line at 45° it grows by √2 a pixel.
+  const size = 64;
+  const rgb = new Uint8Array(size * size * 3);
+  for (let i = 0; i < size * size; i++)
+    rgb.fill((i % size) + Math.floor(i / size), 3 * i, 3 * i + 3);
+  const line = { centre: [32, 32], width: 20, height: 10, angle: Math.PI / 4 } as const;
+  const cut = cutLine({ width: size, height: size, rgb }, line, 10);
+  expect([cut.width, cut.height]).toEqual([20, 10]);
+  const at = (x: number, y: number) => cut.rgb[(y * 20 + x) * 3]!;
+  expect(at(5, 0)).toBe(at(5, 9));
+  expect(at(15, 5) - at(5, 5)).toBe(14);
+});
+
+test("a plate beats a dealer's name, and two short lines above each other are one plate", () => {
+  const line = (y: number, text: string, probability: number) =>
+    plateLine(
+      { centre: [50, y], width: 60, height: 20, angle: 0 },
+      { text, probabilities: [...text].map(() => probability) },
+    );
+  expect(choosePlate([line(0, "AUTOHAUS", 0.99), line(99, "5au 5341", 0.9)], 0.4)?.text).toBe(
+    "5AU5341",
+  );
+  expect(choosePlate([line(0, "AB", 0.9), line(22, "1234", 0.9)], 0.4)?.text).toBe("AB1234");
+  expect(choosePlate([line(0, "ŠKODA", 0.9)], 0.4)).toBeUndefined();
+});

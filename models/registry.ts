@@ -1,0 +1,109 @@
+/** The models that a scenario can name, with their parameters. Start here to use or to add one. */
+import { Fault } from "../core/fault.ts";
+import { didYouMean } from "../core/scenario/nearest.ts";
+import { openDetector } from "./detector.ts";
+import { openNoOp } from "./no-op.ts";
+import { openPlateReader } from "./plate-reader.ts";
+import { prepareModels } from "./store.ts";
+import type { TaskModel } from "./task-model.ts";
+
+/** Values as a scenario file gives them. */
+export type ModelParameters = Readonly<Record<string, number | string>>;
+
+export interface OpenOptions {
+  /** Folder of the model store; see `prepareModels`. */
+  readonly cacheDir?: string;
+}
+
+interface Entry {
+  /** One line for people. */
+  readonly description: string;
+  /** Accepted parameters, each with its range in words. */
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly open: (parameters: Record<string, number>, options: OpenOptions) => Promise<TaskModel>;
+}
+
+interface Parameter {
+  readonly expected: string;
+  readonly accepts: (value: number) => boolean;
+}
+
+/** All task models by name. */
+export const TASK_MODELS = {
+  "ssd-mobilenet-v2": {
+    description: "finds objects of the 80 COCO classes; one batch is one inference",
+    parameters: {
+      minScore: { expected: "a score from 0 to 1", accepts: (value) => value >= 0 && value <= 1 },
+    },
+    open: async (parameters, options) => openDetector(await prepareModels(options), parameters),
+  },
+  "plate-reader": {
+    description: "reads the number plate of the best vehicle; a larger `side` reads more, slower",
+    parameters: {
+      side: {
+        expected: "a multiple of 32 from 96 to 1280, in pixels",
+        accepts: (value) => value % 32 === 0 && value >= 96 && value <= 1280,
+      },
+    },
+    open: async (parameters, options) => openPlateReader(await prepareModels(options), parameters),
+  },
+  "no-op": {
+    description: "answers at once with nothing, to measure the cost of serving alone",
+    parameters: {},
+    open: async () => openNoOp(),
+  },
+} as const satisfies Record<string, Entry>;
+
+export type TaskModelName = keyof typeof TASK_MODELS;
+
+/** The known names, in the order of the table. */
+export const TASK_MODEL_NAMES = Object.keys(TASK_MODELS) as readonly TaskModelName[];
+
+/**
+ * Opens a model by name; the first time, its weights are fetched.
+ * Throws Fault("invalid-input") for a name or parameter that is unknown or out of range, and what
+ * `prepareModels` throws.
+ */
+export async function openTaskModel(
+  name: TaskModelName | (string & {}),
+  parameters: ModelParameters = {},
+  options: OpenOptions = {},
+): Promise<TaskModel> {
+  const entry: Entry | undefined = Object.hasOwn(TASK_MODELS, name)
+    ? TASK_MODELS[name as TaskModelName]
+    : undefined;
+  if (entry === undefined) {
+    throw new Fault("invalid-input", `no model is called ${JSON.stringify(name)}`, {
+      hint: didYouMean(name, TASK_MODEL_NAMES) ?? TASK_MODEL_NAMES.join(", "),
+    });
+  }
+  return entry.open(checked(name, parameters, entry.parameters), options);
+}
+
+/** The parameters as numbers ("320" counts as 320); all that is wrong with them is told at once. */
+function checked(
+  name: string,
+  parameters: ModelParameters,
+  known: Entry["parameters"],
+): Record<string, number> {
+  const values: Record<string, number> = {};
+  const issues = Object.entries(parameters).flatMap(([key, given]) => {
+    const path = `parameters.${key}`;
+    if (!Object.hasOwn(known, key)) {
+      return [
+        {
+          path,
+          message: "unknown parameter",
+          hint: didYouMean(key, Object.keys(known)) ?? "it takes none",
+        },
+      ];
+    }
+    const value = typeof given === "string" && given.trim() === "" ? Number.NaN : Number(given);
+    values[key] = value;
+    if (known[key]!.accepts(value)) return [];
+    return [{ path, message: `is ${JSON.stringify(given)}, not ${known[key]!.expected}` }];
+  });
+  if (issues.length === 0) return values;
+  const text = issues.map(({ path, message }) => `${path} ${message}`).join("; ");
+  throw new Fault("invalid-input", `model ${name}: ${text}`, { issues });
+}
