@@ -1,0 +1,200 @@
+import { describe, expect, test } from "vitest";
+import type { ConfigurationResult, Parameter, ResultsDocument } from "../../core/results.ts";
+import { chartsOf } from "../chart-list.ts";
+import {
+  gantt as bars,
+  curve,
+  singleDocument,
+  sweepDocument,
+  validationDocument,
+} from "../documents.test-support.ts";
+import { renderPng, renderSvg } from "../render-chart.ts";
+import { costFront } from "./cost-front.ts";
+import { gantt } from "./gantt.ts";
+import { latencyCdf } from "./latency-cdf.ts";
+import { latencyQuantiles } from "./latency-quantiles.ts";
+import { loadResponse } from "./load-response.ts";
+import { errorHalfWidth } from "./prediction-error.ts";
+
+const first = sweepDocument().configurations[0] as ConfigurationResult;
+
+function swept(points: readonly Record<string, Parameter>[]): ResultsDocument {
+  const configurations = points.map((parameters, i) => ({
+    ...(sweepDocument().configurations[i % 36] as ConfigurationResult),
+    id: `c${i}`,
+    parameters,
+  }));
+  return { ...sweepDocument(), configurations };
+}
+
+const manySchedulers = Array.from({ length: 12 }, (_, s) =>
+  [1, 2, 4].flatMap((n) =>
+    [8, 16].map((r) => ({
+      scheduler: `scheduler-${s}`,
+      "cluster.replicas.a": n,
+      "workload.ratePerS": r,
+    })),
+  ),
+).flat();
+const shapes = ['{"detect":1,"plate":1}', '{"detect":4,"plate":2}'].flatMap((shape) =>
+  ["fifo", '{"routing":"power-of-two","ordering":"edf"}'].map((scheduler) => ({
+    "cluster.replicas": shape,
+    scheduler,
+  })),
+);
+const tableOfPoints = [
+  { "cluster.replicas.a": 1, "workload.requests": 10 },
+  { "cluster.replicas.a": 3, "workload.requests": 10 },
+  { "cluster.replicas.a": 3, "workload.requests": 50 },
+];
+const flat: ConfigurationResult = {
+  ...first,
+  metrics: Object.fromEntries(
+    Object.keys(first.metrics).map((name) => [name, { mean: 5, halfWidth95: 0 }]),
+  ),
+};
+
+const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDocument>?]> = {
+  "3 schedulers × 4 shapes × 3 loads, 9 validated": [sweepDocument(), validationDocument(9)],
+  "the same without a validation": [sweepDocument()],
+  "one configuration, one replication": [singleDocument()],
+  "one configuration, two validated": [singleDocument(), validationDocument(2)],
+  "one validated": [sweepDocument(), validationDocument(1)],
+  "thirty validated": [sweepDocument(), validationDocument(30)],
+  "twelve schedulers": [swept(manySchedulers)],
+  "shapes and schedulers as JSON text": [swept(shapes)],
+  "points that are no grid": [swept(tableOfPoints)],
+  "a long numeric sweep": [
+    swept(Array.from({ length: 30 }, (_, i) => ({ "workload.ratePerS": 1 + i * 1.7 }))),
+  ],
+  "no variance at all": [{ ...sweepDocument(), configurations: [flat, { ...flat, id: "b" }] }],
+  "nothing measured": [
+    { ...singleDocument(), configurations: [{ ...first, metrics: {}, tasks: {} }] },
+    { ...validationDocument(1), configurations: [] },
+  ],
+  "zero latencies and a curve from zero": [
+    {
+      ...sweepDocument(),
+      configurations: [
+        {
+          ...first,
+          metrics: { latencyP99Ms: { mean: 0, halfWidth95: 0 } },
+          latencyCurve: { share: [0, 0.5, 1], latencyMs: [0, 0, 10] },
+          gantt: [{ replica: "r", task: "t", startMs: 0, endMs: 0, batch: 1, requests: [0] }],
+        },
+      ],
+    },
+  ],
+};
+
+describe.each(Object.entries(DOCUMENTS))("%s", (_, [results, validation]) => {
+  const charts = chartsOf(results, validation);
+  test.each(charts.map((chart) => [chart.name, chart] as const))(
+    "%s draws clean",
+    async (_, chart) => {
+      const { svg, warnings } = await renderSvg(chart.spec);
+      expect(warnings).toEqual([]);
+      expect(svg).not.toMatch(/NaN|undefined|Infinity|\[object/);
+      expect(chart.spec.description).toMatch(/\w/);
+      const width = Number(svg.match(/ width="(\d+)/)?.[1]);
+      expect(width).toBeGreaterThan(100);
+      expect(width).toBeLessThan(1400);
+    },
+  );
+  test("has the charts that its data allow", () => {
+    expect(charts.map((chart) => chart.name)).toMatchSnapshot();
+  });
+});
+
+/** What a chart is, without the rows and the shared look. */
+function structure(spec: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(spec, (key, value) => {
+      if (key === "config") return undefined;
+      if (key === "data") return `${value.values.length} rows of ${Object.keys(value.values[0])}`;
+      return value;
+    }),
+  );
+}
+
+test.each(chartsOf(sweepDocument(), validationDocument(3)).map((c) => [c.name, c.spec] as const))(
+  "golden specification: %s",
+  (_, spec) => {
+    expect(structure(spec)).toMatchSnapshot();
+  },
+);
+
+test("golden specification: ranking, when nothing numeric is swept", () => {
+  expect(structure(latencyQuantiles(swept(shapes)))).toMatchSnapshot();
+});
+
+function rowsOf(spec: unknown): Record<string, unknown>[] {
+  return (spec as { data: { values: Record<string, unknown>[] } }).data.values;
+}
+
+test("every configuration is in the quantile chart three times, overloaded ones included", () => {
+  const rows = rowsOf(latencyQuantiles(sweepDocument()));
+  expect(rows).toHaveLength(36 * 3);
+  expect(rows.every((row) => Number(row.lowMs) <= Number(row.latencyMs))).toBe(true);
+  expect(rows.some((row) => Number(row.latencyMs) > 100_000)).toBe(true);
+});
+
+test("one configuration per load is ringed, and it meets the goal", () => {
+  const ringed = rowsOf(costFront(sweepDocument())).filter((row) => row.cheapest);
+  expect(ringed).toHaveLength(3);
+  expect(ringed.every((row) => row.meets && row.front)).toBe(true);
+});
+
+test("without prices the cost axis is the number of replicas", () => {
+  const { configurations, ...rest } = sweepDocument();
+  const free = configurations.map((one) => {
+    const { costPerHour: _, ...metrics } = one.metrics;
+    return { ...one, metrics };
+  });
+  const rows = rowsOf(costFront({ ...rest, configurations: free }));
+  expect(new Set(rows.map((row) => row.cost))).toEqual(new Set([1, 2, 4, 8]));
+});
+
+test("the load chart needs a load that varies", () => {
+  expect(loadResponse(swept(shapes))).toBeUndefined();
+  expect(loadResponse(sweepDocument())).toBeDefined();
+});
+
+test("at most six distributions share a panel; a validation gets a panel each", () => {
+  const lines = new Set(rowsOf(latencyCdf(sweepDocument())).map((row) => row.line));
+  expect(lines.size).toBe(6);
+  const panels = rowsOf(latencyCdf(sweepDocument(), validationDocument(4)));
+  expect(new Set(panels.map((row) => row.panel)).size).toBe(4);
+  expect(new Set(panels.map((row) => row.line))).toEqual(new Set(["predicted", "measured"]));
+});
+
+test("two configurations with one label stay two lines", () => {
+  const same = { ...first, parameters: {}, latencyCurve: curve(200) };
+  const document = { ...sweepDocument(), configurations: [same, { ...same, id: "other" }] };
+  expect(new Set(rowsOf(latencyCdf(document)).map((row) => row.line)).size).toBe(2);
+});
+
+test("a Gantt chart shows a window that bars do not leave", () => {
+  const document = { ...singleDocument(), configurations: [{ ...first, gantt: bars(40, 4000) }] };
+  const spec = gantt(document);
+  const rows = rowsOf(spec);
+  expect(rows.length).toBeLessThan(200);
+  expect(new Set(rows.map((row) => row.replica)).size).toBeLessThanOrEqual(32);
+  const ends = rows.map((row) => Number(row.endMs));
+  const text = JSON.stringify(spec?.title);
+  expect(Math.max(...ends)).toBeLessThan(Math.max(...bars(40, 4000).map((bar) => bar.endMs)));
+  expect(text).toContain("32 of 40 replicas");
+});
+
+test("the error's interval comes from both sides", () => {
+  const half = errorHalfWidth({ mean: 100, halfWidth95: 3 }, { mean: 100, halfWidth95: 4 });
+  expect(half).toBeCloseTo(0.05, 6);
+});
+
+test("text is drawn in a PNG on a system without fonts", () => {
+  const image = (text: string) =>
+    renderPng(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><text x="2" y="15" font-family="DejaVu Sans, Verdana, sans-serif">${text}</text></svg>`,
+    );
+  expect(Buffer.from(image("p99 ± 3")).equals(Buffer.from(image("")))).toBe(false);
+});

@@ -1,0 +1,196 @@
+/** What latency costs: price or replicas against p99, with the Pareto front drawn per load. */
+
+import type { TopLevelSpec } from "vega-lite";
+import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+import { formatEstimate, formatNumber } from "../format.ts";
+import { metricLabel } from "../metric-labels.ts";
+import {
+  axisText,
+  byAxes,
+  configurationLabel,
+  isLoad,
+  isReplicas,
+  parameterText,
+  pickColour,
+  replicaCount,
+  type SweepAxis,
+  sweepAxes,
+} from "../parameters.ts";
+import { meetsSlo, sloMetric } from "../slo.ts";
+import {
+  colourEncoding,
+  type Encoding,
+  errorBars,
+  type Layer,
+  points,
+  shapeEncoding,
+  sloRule,
+} from "./encodings.ts";
+import { paretoFront, spread } from "./pareto.ts";
+import { CONFIG, INK, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
+
+const MOST_PANELS = 9;
+
+interface Cost {
+  readonly title: string;
+  readonly of: (one: ConfigurationResult) => number | undefined;
+}
+
+interface Row {
+  readonly cost: number;
+  readonly latencyMs: number;
+  readonly lowMs: number;
+  readonly highMs: number;
+  readonly sloMs: number | null;
+  readonly colour: string;
+  readonly panel: string;
+  readonly label: string;
+  readonly meets: boolean;
+  readonly front: boolean;
+  readonly cheapest: boolean;
+  readonly tip: string;
+}
+
+/** Price where any configuration has one, else the sum of the swept replica counts. */
+function costOf(document: ResultsDocument): Cost {
+  const priced = document.configurations.some((one) => (one.metrics.costPerHour?.mean ?? 0) > 0);
+  if (priced) return { title: "cost per hour", of: (one) => one.metrics.costPerHour?.mean };
+  return { title: "replicas", of: replicaCount };
+}
+
+/** The goal's own quantile, else p99, else whatever high quantile is reported. */
+function latencyMetric(document: ResultsDocument): MetricName {
+  const names = [sloMetric(document.slo), "latencyP99Ms", "latencyP95Ms", "latencyMeanMs"] as const;
+  const known = names.find(
+    (name) =>
+      name !== undefined && document.configurations.some((one) => one.metrics[name] !== undefined),
+  );
+  return known ?? "latencyP99Ms";
+}
+
+/** Marks the front and the choice, and names the choice in the panel's heading. */
+function marked(rows: readonly Row[], goal: boolean): readonly Row[] {
+  const front = new Set(paretoFront(rows));
+  const cheapest = paretoFront(rows.filter((row) => row.meets))[0];
+  const best = cheapest === undefined ? "none meets the SLO" : `cheapest: ${cheapest.label}`;
+  return rows.map((row) => ({
+    ...row,
+    front: front.has(row),
+    cheapest: row === cheapest,
+    panel: [row.panel, ...(goal ? [best] : [])].filter((text) => text !== "").join("\n"),
+  }));
+}
+
+function rowsOf(
+  document: ResultsDocument,
+  cost: Cost,
+  name: MetricName,
+  colour: SweepAxis | undefined,
+): readonly Row[] {
+  const axes = sweepAxes(document.configurations);
+  const loads = axes.filter((axis) => isLoad(axis.path));
+  const panels = new Map<string, Row[]>();
+  for (const one of document.configurations.toSorted(byAxes(loads))) {
+    const [price, latency] = [cost.of(one), one.metrics[name]];
+    if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) continue;
+    const half = Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
+    const panel = loads.map((axis) => axisText(axis, one.parameters)).join(", ");
+    const label = configurationLabel(one, axes);
+    const shown = axes.filter((axis) => !isLoad(axis.path));
+    const row: Row = {
+      cost: price,
+      latencyMs: latency.mean,
+      lowMs: Math.max(latency.mean - half, latency.mean / 20),
+      highMs: latency.mean + half,
+      sloMs:
+        document.slo !== undefined && sloMetric(document.slo) === name
+          ? document.slo.latencyMs
+          : null,
+      colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+      panel,
+      label: configurationLabel(one, shown),
+      meets: meetsSlo(one, document.slo) ?? false,
+      front: false,
+      cheapest: false,
+      tip: `${label}; ${cost.title}: ${formatNumber(price)}; ${metricLabel(name).text}: ${formatEstimate(latency)} ms`,
+    };
+    panels.set(panel, [...(panels.get(panel) ?? []), row]);
+  }
+  return spread([...panels.values()], MOST_PANELS).flatMap((rows) =>
+    marked(rows, document.slo !== undefined),
+  );
+}
+
+function layers(
+  rows: readonly Row[],
+  cost: Cost,
+  name: MetricName,
+  colour: SweepAxis | undefined,
+): Layer[] {
+  const values = rows.flatMap((row) => [row.lowMs, row.highMs, row.sloMs ?? row.highMs]);
+  const y = positiveAxis(values, metricLabel(name).text, "ms");
+  const x: Encoding = {
+    x: {
+      field: "cost",
+      type: "quantitative",
+      title: cost.title,
+      scale: { zero: false, padding: 18 },
+      axis: { tickCount: 5, ...(cost.title === "replicas" && { format: "d", tickMinStep: 1 }) },
+    },
+  };
+  const hue = colourEncoding(colour);
+  const at = { ...x, y: { ...y, field: "latencyMs" } };
+  return [
+    ...sloRule(rows, "y", y),
+    {
+      transform: [{ filter: "datum.front" }],
+      mark: { type: "line", interpolate: "step-after", color: INK, strokeWidth: 1.2, aria: false },
+      encoding: at,
+    },
+    errorBars({ ...x, ...hue, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
+    points({ ...at, ...hue, ...shapeEncoding(colour) }, 60, false),
+    {
+      transform: [{ filter: "datum.cheapest" }],
+      mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, aria: false },
+      encoding: at,
+    },
+  ];
+}
+
+/** Undefined unless at least two configurations have a cost and a latency. */
+export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
+  const cost = costOf(document);
+  const name = latencyMetric(document);
+  const axes = sweepAxes(document.configurations);
+  const colour = pickColour(axes.filter((axis) => !isLoad(axis.path) && !isReplicas(axis.path)));
+  const rows = rowsOf(document, cost, name, colour);
+  if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
+  const panels = [...new Set(rows.map((row) => row.panel))];
+  const columns = Math.min(panels.length, 3);
+  const width = panelWidth(columns);
+  const slo = document.slo;
+  const goal =
+    slo === undefined
+      ? ""
+      : `; dashed: SLO ${formatNumber(slo.latencyMs)} ms at p${slo.percentile}; ringed: cheapest that meets it`;
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: {
+      text: `${cost.title === "replicas" ? "Replicas" : "Cost"} against ${metricLabel(name).text}`,
+      subtitle: `line: Pareto front, lower left is better${goal}`,
+    },
+    description:
+      `${metricLabel(name).text} against ${cost.title}, ${rows.length} configurations; ` +
+      `${rows.filter((row) => row.front).length} are on a Pareto front.`,
+    data: { values: [...rows] },
+    facet: {
+      field: "panel",
+      type: "nominal",
+      sort: panels,
+      header: panelHeader(panels, width),
+    },
+    columns,
+    spec: { width, height: 240, layer: layers(rows, cost, name, colour) },
+  };
+}

@@ -1,0 +1,193 @@
+/** Prediction against reality: one panel per judged metric, the diagonal is a perfect prediction. */
+
+import type { TopLevelSpec } from "vega-lite";
+import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
+import { formatError, formatEstimate, formatNumber } from "../format.ts";
+import { metricLabel, metricTitle } from "../metric-labels.ts";
+import { judgedMetrics, lettered } from "../validation-rows.ts";
+import type { Encoding, Layer } from "./encodings.ts";
+import { points } from "./encodings.ts";
+import { placeLetters } from "./place-letters.ts";
+import { CONFIG, INK, MUTED, PALETTE, panelWidth, SCHEMA, scaleType } from "./theme.ts";
+
+const BAND_POINTS = 24;
+
+interface Row {
+  readonly letter: string;
+  readonly measured: number;
+  readonly measuredLow: number;
+  readonly measuredHigh: number;
+  readonly predicted: number;
+  readonly predictedLow: number;
+  readonly predictedHigh: number;
+  readonly tip: string;
+}
+
+function half(estimate: Estimate): number {
+  return Number.isFinite(estimate.halfWidth95) ? estimate.halfWidth95 : 0;
+}
+
+function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] {
+  const { scale, unit, text } = metricLabel(name);
+  return lettered(document).flatMap(({ letter, label, result }) => {
+    const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
+    if (predicted === undefined || measured === undefined) return [];
+    if (!Number.isFinite(predicted.mean) || !Number.isFinite(measured.mean)) return [];
+    const low = (one: Estimate) => Math.max(one.mean - half(one), one.mean / 20) * scale;
+    return {
+      letter,
+      measured: measured.mean * scale,
+      measuredLow: low(measured),
+      measuredHigh: (measured.mean + half(measured)) * scale,
+      predicted: predicted.mean * scale,
+      predictedLow: low(predicted),
+      predictedHigh: (predicted.mean + half(predicted)) * scale,
+      tip:
+        `${letter}: ${label}; predicted ${text}: ${formatEstimate(predicted, scale)} ${unit}; ` +
+        `measured: ${formatEstimate(measured, scale)} ${unit}; ` +
+        `error: ${formatError(result.error[name])}; ${result.verdict}`,
+    };
+  });
+}
+
+interface Extent {
+  readonly low: number;
+  readonly high: number;
+  readonly type: "log" | "linear";
+}
+
+function extentOf(rows: readonly Row[]): Extent {
+  const values = rows.flatMap((row) => [
+    row.measuredLow,
+    row.measuredHigh,
+    row.predictedLow,
+    row.predictedHigh,
+  ]);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const type = scaleType(values);
+  if (type === "log") return { low: low / 1.3, high: high * 1.3, type };
+  const margin = high > low ? (high - low) * 0.12 : Math.max(Math.abs(high) * 0.1, 1);
+  return { low: low >= 0 ? Math.max(0, low - margin) : low - margin, high: high + margin, type };
+}
+
+/** Where each row's letter goes, in the units of the axes, and the point that it belongs to. */
+function letterRows(rows: readonly Row[], { low, high, type }: Extent, size: number) {
+  const log = type === "log";
+  const span = log ? Math.log(high / low) : high - low;
+  const pixel = (value: number) =>
+    (log ? Math.log(value / low) / span : (value - low) / span) * size;
+  const value = (at: number) =>
+    log ? low * Math.exp((at / size) * span) : low + (at / size) * span;
+  const at = rows.map((row) => ({ x: pixel(row.measured), y: size - pixel(row.predicted) }));
+  return placeLetters(at, size).map((place, i) => ({
+    ...(rows[i] as Row),
+    letterX: value(place.x),
+    letterY: value(size - place.y),
+  }));
+}
+
+/** The tolerance band's edges across the panel; the width is that of the judged error. */
+function bandRows({ low, high, type }: Extent, tolerance: number) {
+  return Array.from({ length: BAND_POINTS + 1 }, (_, i) => {
+    const t = i / BAND_POINTS;
+    const at = type === "log" ? low * (high / low) ** t : low + (high - low) * t;
+    return { at, under: at * (1 - tolerance), over: at * (1 + tolerance) };
+  });
+}
+
+function panel(document: ValidationDocument, name: MetricName, index: number, width: number) {
+  const rows = rowsOf(document, name);
+  const extent = extentOf(rows);
+  const tolerances = document.configurations.flatMap((one) => one.tolerance[name] ?? []);
+  const tolerance = tolerances.length === 0 ? undefined : Math.min(...tolerances);
+  const { unit, text } = metricLabel(name);
+  const scale = { type: extent.type, domain: [extent.low, extent.high], nice: false };
+  const log = extent.type === "log" ? ", log" : "";
+  const units = unit === "" && log === "" ? "" : ` (${unit}${log})`;
+  const axis = (title: string) => ({
+    type: "quantitative" as const,
+    title: `${title}${units}`,
+    scale,
+    axis: { tickCount: 5, labelBound: true },
+  });
+  const [x, y] = [axis("measured"), axis("predicted")];
+  const color: Encoding = { color: { value: PALETTE[index % PALETTE.length] as string } };
+  const at: Encoding = {
+    x: { ...x, field: "measured" },
+    y: { ...y, field: "predicted" },
+  };
+  const letterAt: Encoding = {
+    x: { ...x, field: "letterX" },
+    y: { ...y, field: "letterY" },
+  };
+  const band = bandRows(extent, tolerance ?? 0);
+  const diagonal = { x: { ...x, field: "at" }, y: { ...y, field: "at" } };
+  const layer: Layer[] = [
+    {
+      data: { values: band },
+      mark: { type: "area", color: MUTED, opacity: 0.16, clip: true, aria: false },
+      encoding: { x: { ...x, field: "at" }, y: { ...y, field: "under" }, y2: { field: "over" } },
+    },
+    {
+      data: { values: band },
+      mark: { type: "line", color: MUTED, strokeWidth: 1, clip: true, aria: false },
+      encoding: diagonal,
+    },
+    {
+      mark: { type: "rule", color: MUTED, strokeWidth: 0.6, aria: false },
+      encoding: { ...at, x2: { field: "letterX" }, y2: { field: "letterY" } },
+    },
+    {
+      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      encoding: {
+        ...color,
+        x: { ...x, field: "measuredLow" },
+        x2: { field: "measuredHigh" },
+        y: { ...y, field: "predicted" },
+      },
+    },
+    {
+      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      encoding: {
+        ...color,
+        x: { ...x, field: "measured" },
+        y: { ...y, field: "predictedLow" },
+        y2: { field: "predictedHigh" },
+      },
+    },
+    points({ ...at, ...color }, 55),
+    {
+      mark: { type: "text", fontSize: 11, fontWeight: "bold", color: INK, aria: false },
+      encoding: { ...letterAt, text: { field: "letter" } },
+    },
+  ];
+  const judged =
+    tolerance === undefined ? "not judged" : `band: ±${formatNumber(tolerance * 100)} %`;
+  return {
+    title: { text, subtitle: judged, fontSize: 13, subtitleFontSize: 11, offset: 6 },
+    data: { values: letterRows(rows, extent, width) },
+    width,
+    height: width,
+    layer,
+  };
+}
+
+/** Undefined when no judged metric has both sides. */
+export function predictedMeasured(document: ValidationDocument): TopLevelSpec | undefined {
+  const names = judgedMetrics(document).filter((name) => rowsOf(document, name).length > 0);
+  if (names.length === 0) return undefined;
+  const columns = Math.min(names.length, 3);
+  const width = panelWidth(columns, 200, 280);
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: {
+      text: "Predicted against measured",
+      subtitle:
+        "on the diagonal a prediction is perfect; bars: 95% intervals over replications and repeat runs; letters: see table",
+    },
+    description: `Predicted against measured ${names.map(metricTitle).join(", ")} of ${document.configurations.length} configurations.`,
+    columns,
+    concat: names.map((name, index) => panel(document, name, index, width)),
+  };
+}

@@ -1,0 +1,106 @@
+/** How far off each prediction was, in percent, beside the tolerance it was judged by. */
+
+import type { TopLevelSpec } from "vega-lite";
+import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
+import { formatError, formatNumber } from "../format.ts";
+import { metricLabel } from "../metric-labels.ts";
+import { judgedMetrics, lettered } from "../validation-rows.ts";
+import { type Encoding, type Layer, points } from "./encodings.ts";
+import { CONFIG, cycle, INK, MUTED, PALETTE, panelWidth, SCHEMA, SHAPES } from "./theme.ts";
+
+/**
+ * Half width of the relative error's 95% interval, both sides taken as independent:
+ * for p/m − 1 it is p/m × √((hp/p)² + (hm/m)²) to first order.
+ */
+export function errorHalfWidth(predicted: Estimate, measured: Estimate): number {
+  const relative = ({ mean, halfWidth95 }: Estimate) =>
+    mean === 0 || !Number.isFinite(halfWidth95) ? 0 : halfWidth95 / mean;
+  if (measured.mean === 0) return 0;
+  return Math.abs(
+    (predicted.mean / measured.mean) * Math.hypot(relative(predicted), relative(measured)),
+  );
+}
+
+function rowsOf(document: ValidationDocument, names: readonly MetricName[]) {
+  return lettered(document).flatMap(({ letter, label, result }) =>
+    names.flatMap((name) => {
+      const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
+      const error = result.error[name];
+      if (error === undefined || !Number.isFinite(error)) return [];
+      const half =
+        predicted === undefined || measured === undefined ? 0 : errorHalfWidth(predicted, measured);
+      const tolerance = result.tolerance[name];
+      const limit = tolerance === undefined ? "not judged" : `±${formatNumber(tolerance * 100)} %`;
+      return {
+        configuration: `${letter}: ${label}`,
+        metric: metricLabel(name).text,
+        percent: error * 100,
+        low: (error - half) * 100,
+        high: (error + half) * 100,
+        toleranceLow: tolerance === undefined ? null : -tolerance * 100,
+        toleranceHigh: tolerance === undefined ? null : tolerance * 100,
+        tip:
+          `${letter}: ${label}; error of ${metricLabel(name).text}: ${formatError(error)}; ` +
+          `tolerance: ${limit}; ${result.verdict}`,
+      };
+    }),
+  );
+}
+
+/** Undefined when no error is reported. */
+export function predictionError(document: ValidationDocument): TopLevelSpec | undefined {
+  const names = judgedMetrics(document);
+  const rows = rowsOf(document, names);
+  if (rows.length === 0) return undefined;
+  const metrics = names
+    .map((name) => metricLabel(name).text)
+    .filter((metric) => rows.some((row) => row.metric === metric));
+  const columns = Math.min(metrics.length, 4);
+  const order = [...new Set(rows.map((row) => row.configuration))];
+  const x = {
+    type: "quantitative" as const,
+    title: "error (%)",
+    scale: { nice: true },
+    axis: { tickCount: 5 },
+  };
+  const y: Encoding = {
+    y: {
+      field: "configuration",
+      type: "nominal",
+      sort: order,
+      title: null,
+      axis: { labelLimit: 420, labelColor: INK, labelOverlap: false, grid: true },
+    },
+  };
+  const legend = { field: "metric", type: "nominal" as const, legend: null };
+  const color = { ...legend, scale: { domain: metrics, range: cycle(PALETTE, metrics.length) } };
+  const shape = { ...legend, scale: { domain: metrics, range: cycle(SHAPES, metrics.length) } };
+  const layer: Layer[] = [
+    {
+      transform: [{ filter: "datum.toleranceLow !== null" }],
+      mark: { type: "bar", height: { band: 0.8 }, color: MUTED, opacity: 0.16, aria: false },
+      encoding: { ...y, x: { ...x, field: "toleranceLow" }, x2: { field: "toleranceHigh" } },
+    },
+    {
+      mark: { type: "rule", color: MUTED, strokeWidth: 1, aria: false },
+      encoding: { x: { ...x, datum: 0 } },
+    },
+    {
+      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      encoding: { ...y, color, x: { ...x, field: "low" }, x2: { field: "high" } },
+    },
+    points({ ...y, color, shape, x: { ...x, field: "percent" } }, 60),
+  ];
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: {
+      text: "Prediction error",
+      subtitle: "(predicted − measured) / measured with 95% interval; grey: tolerance",
+    },
+    description: `Prediction error of ${metrics.join(", ")} for ${order.length} configurations.`,
+    data: { values: rows },
+    facet: { column: { field: "metric", type: "nominal", sort: metrics, header: { title: null } } },
+    spec: { width: panelWidth(columns + 1, 120, 240), height: { step: 24 }, layer },
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * One look for all charts. Marks use the Okabe–Ito palette, told apart by people with any colour
+ * vision; INK, MUTED, GRID and PAPER are exact values that a page may restyle for a dark screen.
+ */
+
+import type { Config } from "vega-lite";
+import { wrapText } from "../text-width.ts";
+
+export const INK = "#1b1f24";
+export const MUTED = "#5b6470";
+export const GRID = "#e3e6ea";
+export const PAPER = "#ffffff";
+export const FONT = "DejaVu Sans, Verdana, sans-serif";
+export const SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json";
+
+/** Source: Okabe and Ito, Color Universal Design; black and yellow left out for both papers. */
+export const PALETTE = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#e69f00",
+  "#56b4e9",
+  "#8c6d5a",
+  "#8a8f98",
+] as const;
+
+export const SHAPES = [
+  "circle",
+  "square",
+  "triangle-up",
+  "diamond",
+  "cross",
+  "triangle-down",
+  "triangle-right",
+  "triangle-left",
+] as const;
+
+export const CONFIG: Config = {
+  font: FONT,
+  background: PAPER,
+  view: { stroke: GRID, fill: null },
+  axis: {
+    labelColor: MUTED,
+    titleColor: INK,
+    gridColor: GRID,
+    domainColor: MUTED,
+    tickColor: MUTED,
+    labelFontSize: 11,
+    titleFontSize: 12,
+    titleFontWeight: "normal",
+    titlePadding: 8,
+    labelOverlap: "greedy",
+  },
+  header: {
+    labelColor: INK,
+    titleColor: INK,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: "normal",
+    labelFontWeight: "bold",
+    labelLimit: 400,
+  },
+  legend: {
+    orient: "top",
+    direction: "horizontal",
+    labelColor: INK,
+    titleColor: MUTED,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: "normal",
+    titleOrient: "left",
+    labelLimit: 300,
+    symbolSize: 90,
+    symbolStrokeWidth: 2,
+    columnPadding: 18,
+  },
+  title: {
+    anchor: "start",
+    color: INK,
+    subtitleColor: MUTED,
+    fontSize: 16,
+    subtitleFontSize: 12,
+    subtitlePadding: 6,
+    offset: 14,
+    frame: "bounds",
+  },
+};
+
+/** The first `count` palette entries, going round when there are more levels than colours. */
+export function cycle<T>(values: readonly T[], count: number): T[] {
+  return Array.from({ length: count }, (_, i) => values[i % values.length] as T);
+}
+
+/** Logarithmic once the largest shown value is more than 20 times the smallest. */
+export function scaleType(values: readonly number[]): "log" | "linear" {
+  const shown = values.filter((value) => Number.isFinite(value));
+  const low = Math.min(...shown);
+  const high = Math.max(...shown);
+  return low > 0 && high / low > 20 ? "log" : "linear";
+}
+
+export interface PositiveAxis {
+  readonly type: "quantitative";
+  readonly title: string;
+  readonly scale: { type: "log" | "linear"; zero?: true; domain?: number[] };
+  readonly axis: { tickCount?: number; values?: number[] };
+}
+
+/** Round numbers for a log axis: powers of ten, with 2 and 5 between when these are few. */
+function logTicks(low: number, high: number): number[] {
+  const steps = high / low > 2000 ? [1] : [1, 2, 5];
+  const ticks: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) {
+    for (const step of steps) ticks.push(Number((step * 10 ** power).toPrecision(6)));
+  }
+  return ticks.filter((tick) => tick >= low && tick <= high);
+}
+
+/** An axis that shows all of the positive `values`: from zero when linear, snug when log. */
+export function positiveAxis(values: readonly number[], title: string, unit: string): PositiveAxis {
+  const type = "quantitative";
+  if (scaleType(values) === "linear") {
+    const scale = { type: "linear" as const, zero: true as const };
+    return { type, title: `${title} (${unit})`, scale, axis: { tickCount: 5 } };
+  }
+  const [low, high] = [Math.min(...values) / 1.4, Math.max(...values) * 1.4];
+  const scale = { type: "log" as const, domain: [low, high] };
+  const axis = { values: logTicks(low, high) };
+  return { type, title: `${title} (${unit}, log)`, scale, axis };
+}
+
+/**
+ * Facet headings broken to the panel's width; none when the only panel has no name. Line breaks in a
+ * panel's name are kept.
+ */
+export function panelHeader(panels: readonly string[], width: number) {
+  if (panels.length === 1 && panels[0] === "") return { title: null, labels: false };
+  const wrapped = panels.map((panel) =>
+    panel.split("\n").flatMap((line) => wrapText(line, 12, width + 20, true)),
+  );
+  const table = Object.fromEntries(panels.map((panel, i) => [panel, wrapped[i]]));
+  return { title: null, labelExpr: `(${JSON.stringify(table)})[datum.value]`, labelFontSize: 12 };
+}
+
+/** Panel width so that `columns` panels fill a page's width, within `least` and `most`. */
+export function panelWidth(columns: number, least = 130, most = 460): number {
+  return Math.round(Math.max(least, Math.min(most, (1000 - 45 * columns) / columns)));
+}

@@ -1,0 +1,91 @@
+/** What a reader wants first: does anything meet the goal, at what price, and can it be trusted. */
+
+import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { paretoFront } from "./charts/pareto.ts";
+import { formatError, formatNumber, plural } from "./format.ts";
+import { metricLabel } from "./metric-labels.ts";
+import { axisText, isLoad, replicaCount, sweepAxes } from "./parameters.ts";
+import { meetsSlo } from "./slo.ts";
+import { judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
+
+export interface Headline {
+  readonly text: string;
+  readonly state?: "good" | "bad" | "warn";
+}
+
+/** The cheapest configuration that meets the goal, for each load. */
+function cheapest(document: ResultsDocument): readonly Headline[] {
+  const axes = sweepAxes(document.configurations);
+  const groups = new Map<string, ConfigurationResult[]>();
+  for (const one of document.configurations) {
+    const loads = axes.filter((axis) => isLoad(axis.path));
+    const load = loads.map((axis) => axisText(axis, one.parameters)).join(", ");
+    groups.set(load, [...(groups.get(load) ?? []), one]);
+  }
+  if (document.configurations.length < 2 || groups.size > 6) return [];
+  return [...groups].flatMap(([load, members]): Headline[] => {
+    const where = load === "" ? "" : `At ${load}: `;
+    const points = members.flatMap((one) => {
+      const price = one.metrics.costPerHour?.mean ?? 0;
+      const cost = price > 0 ? price : replicaCount(one);
+      const latencyMs = one.metrics.latencyP99Ms?.mean ?? one.metrics.latencyMeanMs?.mean ?? 0;
+      if (cost === undefined || meetsSlo(one, document.slo) !== true) return [];
+      return [{ cost, latencyMs, one, unit: price > 0 ? "per hour" : "replicas" }];
+    });
+    const best = paretoFront(points)[0];
+    const known = members.some((one) => meetsSlo(one, document.slo) !== undefined);
+    if (best === undefined) {
+      return known && points.length === 0 && members.every((one) => !meetsSlo(one, document.slo))
+        ? [{ text: `${where}no configuration meets the SLO`, state: "bad" }]
+        : [];
+    }
+    const shown = axes.filter((axis) => !isLoad(axis.path));
+    const name = shown.map((axis) => axisText(axis, best.one.parameters)).join(", ");
+    const text =
+      `${where}cheapest that meets the SLO is ${name || best.one.id} ` +
+      `(${formatNumber(best.cost)} ${best.unit}, p99 ${formatNumber(best.latencyMs)} ms)`;
+    return [{ text, state: "good" }];
+  });
+}
+
+function worst(document: ValidationDocument): string {
+  const errors = lettered(document).flatMap(({ letter, result }) =>
+    judgedMetrics(document).map((name) => ({ letter, name, error: result.error[name] ?? 0 })),
+  );
+  const largest = errors.toSorted((a, b) => Math.abs(b.error) - Math.abs(a.error))[0];
+  if (largest === undefined) return "";
+  const { letter, name, error } = largest;
+  return `; largest error ${formatError(error)} (${metricLabel(name).text}, ${letter})`;
+}
+
+/** Headlines in order of weight: trust first, then the goal, then the choice. */
+export function headlines(
+  results: ResultsDocument,
+  validation: ValidationDocument | undefined,
+): readonly Headline[] {
+  const lines: Headline[] = [];
+  if (validation !== undefined && validation.configurations.length > 0) {
+    const all = validation.configurations;
+    const fine = all.every((one) => one.verdict === "within tolerance");
+    const refused = all.every((one) => one.verdict !== "out of tolerance");
+    const state = fine ? "good" : refused ? "warn" : "bad";
+    lines.push({ text: `${verdictSummary(validation)}${worst(validation)}`, state });
+    if (all.some((one) => one.measured.backend === "replay")) {
+      const replayed = all.filter((one) => one.measured.backend === "replay").length;
+      lines.push({
+        text: `${plural(replayed, "validated configuration")} used the replay backend: measured times replayed, no GPU/model ran`,
+        state: "warn",
+      });
+    }
+  }
+  const judged = results.configurations.map((one) => meetsSlo(one, results.slo));
+  const slo = results.slo;
+  if (slo !== undefined && judged.some((one) => one !== undefined)) {
+    const met = judged.filter((one) => one === true).length;
+    const goal = `p${formatNumber(slo.percentile)} ≤ ${formatNumber(slo.latencyMs, 4)} ms`;
+    lines.push({
+      text: `${formatNumber(met)} of ${plural(judged.length, "configuration")} meet the SLO (${goal})`,
+    });
+  }
+  return [...lines, ...cheapest(results)];
+}

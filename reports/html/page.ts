@@ -1,0 +1,152 @@
+/** The report as one HTML file: headlines, charts, the tables behind them, and where it came from. */
+
+import type { TopLevelSpec } from "vega-lite";
+import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import type { Chart } from "../chart-list.ts";
+import { plural } from "../format.ts";
+import { headlines } from "../headlines.ts";
+import { configurationTable, taskTable } from "../result-tables.ts";
+import { comparisonTable, healthTable } from "../validation-tables.ts";
+import { escapeHtml } from "./escape.ts";
+import { SCRIPT } from "./script.ts";
+import { STYLE } from "./style.ts";
+import { tableHtml } from "./table.ts";
+
+export interface DrawnChart extends Chart {
+  readonly svg: string;
+}
+
+export interface PageContent {
+  readonly title: string;
+  readonly results: ResultsDocument;
+  readonly validation: ValidationDocument | undefined;
+  readonly charts: readonly DrawnChart[];
+}
+
+/** The chart's own title and alternative text, from its specification. */
+export function chartTexts(spec: TopLevelSpec): { title: string; description: string } {
+  const title = typeof spec.title === "object" && "text" in spec.title ? spec.title.text : "";
+  return { title: String(title), description: spec.description ?? "" };
+}
+
+/** Makes a stand-alone SVG fit to stand inside HTML: named, described, without namespaces. */
+export function inlineSvg(svg: string, name: string, title: string, description: string): string {
+  const [titleId, descId] = [`${name}-title`, `${name}-desc`];
+  const start = svg.indexOf(">") + 1;
+  const opening = svg
+    .slice(0, start - 1)
+    .replace(/ xmlns(:\w+)?="[^"]*"/g, "")
+    .replace(/ (role|aria-[\w]+)="[^"]*"/g, "");
+  const inner = svg
+    .slice(start)
+    .replace(/( id="|url\(#)(clip\d+)(?=["')])/g, (_, before, id) => `${before}${name}-${id}`);
+  return (
+    `${opening} role="img" aria-labelledby="${titleId}" aria-describedby="${descId}">` +
+    `<title id="${titleId}">${escapeHtml(title)}</title>` +
+    `<desc id="${descId}">${escapeHtml(description)}</desc>${inner}`
+  );
+}
+
+function figure(chart: DrawnChart): string {
+  const { title, description } = chartTexts(chart.spec);
+  const json = Buffer.from(JSON.stringify(chart.spec, null, 1)).toString("base64");
+  const name = escapeHtml(chart.name);
+  return [
+    `<figure class="chart" id="${name}"><h3 class="hidden">${escapeHtml(title)}</h3>`,
+    `<div class="scroll">${inlineSvg(chart.svg, chart.name, title, description)}</div>`,
+    `<figcaption>${escapeHtml(description)} `,
+    `<a download="${name}.vl.json" href="data:application/json;base64,${json}">`,
+    "Vega-Lite specification</a></figcaption></figure>",
+  ].join("\n");
+}
+
+function figures(content: PageContent, section: Chart["section"]): string {
+  return content.charts
+    .filter((chart) => chart.section === section)
+    .map(figure)
+    .join("\n");
+}
+
+function provenance({ results, validation }: PageContent): string {
+  const facts: [string, string][] = [
+    ["scenario", results.scenario.name],
+    ["scenario digest", results.scenario.digest],
+    ["seed", String(results.seed)],
+    ["simulated again by", results.command],
+  ];
+  if (validation !== undefined) {
+    facts.push(["validated again by", validation.command]);
+    if (validation.scenario.digest !== results.scenario.digest) {
+      facts.push(["validation's scenario digest", `${validation.scenario.digest} (differs)`]);
+    }
+    if (validation.seed !== results.seed)
+      facts.push(["validation's seed", String(validation.seed)]);
+  }
+  const code = /digest|again/;
+  const items = facts.map(([name, value]) => {
+    const text = escapeHtml(value);
+    return `<dt>${escapeHtml(name)}</dt><dd>${code.test(name) ? `<code>${text}</code>` : text}</dd>`;
+  });
+  return `<dl>${items.join("\n")}</dl>`;
+}
+
+function notes(results: ResultsDocument): string {
+  const all = new Map<string, string[]>();
+  for (const one of results.configurations) {
+    for (const note of one.notes ?? []) all.set(note, [...(all.get(note) ?? []), one.id]);
+  }
+  if (all.size === 0) return "";
+  const items = [...all].map(([note, ids]) => {
+    const whose = ids.length === results.configurations.length ? "all" : ids.join(", ");
+    return `<li>${escapeHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
+  });
+  return `<h3>Notes</h3><ul>${items.join("\n")}</ul>`;
+}
+
+function section(id: string, heading: string, body: string): string {
+  return body.trim() === "" ? "" : `<section id="${id}"><h2>${heading}</h2>\n${body}\n</section>`;
+}
+
+function validationSection(content: PageContent): string {
+  const { validation } = content;
+  if (validation === undefined || validation.configurations.length === 0) return "";
+  const body = [
+    figures(content, "validation"),
+    tableHtml(comparisonTable(validation)),
+    tableHtml(healthTable(validation)),
+  ];
+  return section("validation", "Predicted and measured", body.join("\n"));
+}
+
+/** The whole page. It loads nothing: styles, script and charts are inside. */
+export function pageHtml(content: PageContent): string {
+  const { results, validation } = content;
+  const tasks = taskTable(results);
+  const facts = headlines(results, validation).map(
+    ({ text, state }) =>
+      `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
+  );
+  const count = plural(results.configurations.length, "configuration");
+  const title = escapeHtml(content.title);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<title>${title}</title>
+<style>${STYLE}</style>
+</head>
+<body><main>
+<header><h1>${title}</h1>
+<p class="muted">Scenario ${escapeHtml(results.scenario.name)}, ${count} simulated</p>
+${facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`}</header>
+${validationSection(content)}
+${section("simulation", "Simulated configurations", `${figures(content, "simulation")}\n${tableHtml(configurationTable(results))}\n${notes(results)}`)}
+${section("detail", "In detail", `${figures(content, "detail")}\n${tasks === undefined ? "" : tableHtml(tasks)}`)}
+${section("provenance", "Where this came from", provenance(content))}
+</main>
+<script>${SCRIPT}</script>
+</body></html>
+`;
+}

@@ -1,0 +1,201 @@
+/** Which parameters a sweep varies, what to call them, and which of them a chart should encode. */
+
+import type { ConfigurationResult, Parameter } from "../core/results.ts";
+import { formatNumber } from "./format.ts";
+import { words } from "./metric-labels.ts";
+
+export interface SweepAxis {
+  readonly path: string;
+  readonly title: string;
+  readonly kind: "numeric" | "nominal";
+  /** Distinct values: numeric ones ascending, others in order of first appearance. */
+  readonly levels: readonly Parameter[];
+}
+
+/** What a chart encodes: a numeric x, a colour, and the rest as facets. */
+export interface Roles {
+  readonly x: SweepAxis | undefined;
+  readonly colour: SweepAxis | undefined;
+  readonly facets: readonly SweepAxis[];
+}
+
+export const MOST_COLOURS = 8;
+const REPLICAS = /^cluster\.replicas(\.|$)/;
+const LOAD = /^workload\./;
+
+export function isReplicas(path: string): boolean {
+  return REPLICAS.test(path);
+}
+
+export function isLoad(path: string): boolean {
+  return LOAD.test(path);
+}
+
+/** "cluster.replicas.detect" is "detect replicas"; "workload.ratePerS" is "arrival rate (/s)". */
+export function parameterTitle(path: string): string {
+  if (path === "workload.ratePerS") return "arrival rate (/s)";
+  if (path === "workload.durationS") return "duration (s)";
+  const parts = path.split(".");
+  const last = parts.at(-1) ?? path;
+  if (REPLICAS.test(path)) return parts.length === 2 ? "replicas" : `${last} replicas`;
+  const unit = last.match(/(PerS|Ms|S|Ratio|Gbps)$/)?.[1];
+  const stem = unit === undefined || unit === last ? last : last.slice(0, -unit.length);
+  const units: Record<string, string> = {
+    PerS: "/s",
+    Ms: "ms",
+    S: "s",
+    Ratio: "ratio",
+    Gbps: "Gb/s",
+  };
+  const owner = parts.length > 2 ? `${parts.at(-2)} ` : "";
+  const suffix = unit === undefined ? "" : ` (${units[unit]})`;
+  return words(`${owner}${stem}`) + suffix;
+}
+
+function flattened(value: unknown): string {
+  if (Array.isArray(value)) return value.map(flattened).join(", ");
+  if (typeof value !== "object" || value === null) return String(value);
+  const entries = Object.entries(value).map(([key, inner]) => {
+    const text = flattened(inner);
+    return typeof inner === "object" && inner !== null ? `${key} (${text})` : `${key} ${text}`;
+  });
+  return entries.join(", ");
+}
+
+/** A parameter's value for people: numbers to five digits, JSON text without its punctuation. */
+export function parameterText(value: Parameter | undefined): string {
+  if (value === undefined || value === null) return "—";
+  if (typeof value === "number") return formatNumber(value, 6);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (!/^[{[]/.test(value)) return value;
+  try {
+    return flattened(JSON.parse(value));
+  } catch {
+    return value;
+  }
+}
+
+/** A stable key of a value, telling 1 from "1" and absent from present. */
+export function levelKey(value: Parameter | undefined): string {
+  return JSON.stringify(value ?? null);
+}
+
+/** Only the parameters with more than one value, in order of first appearance. */
+export function sweepAxes(configurations: readonly ConfigurationResult[]): readonly SweepAxis[] {
+  const paths = new Set(configurations.flatMap((one) => Object.keys(one.parameters)));
+  const axes: SweepAxis[] = [];
+  for (const path of paths) {
+    const levels = new Map<string, Parameter>();
+    for (const { parameters } of configurations) {
+      levels.set(levelKey(parameters[path]), parameters[path] ?? null);
+    }
+    if (levels.size < 2) continue;
+    const values = [...levels.values()];
+    const numeric = values.every((value) => typeof value === "number");
+    if (numeric) values.sort((a, b) => Number(a) - Number(b));
+    axes.push({
+      path,
+      title: parameterTitle(path),
+      kind: numeric ? "numeric" : "nominal",
+      levels: values,
+    });
+  }
+  return axes;
+}
+
+/** Whether the values of `known` already fix the value of `axis` in every configuration. */
+function determined(
+  axis: SweepAxis,
+  known: readonly SweepAxis[],
+  configurations: readonly ConfigurationResult[],
+): boolean {
+  const seen = new Map<string, string>();
+  for (const { parameters } of configurations) {
+    const key = known.map((one) => levelKey(parameters[one.path])).join("|");
+    const value = levelKey(parameters[axis.path]);
+    if ((seen.get(key) ?? value) !== value) return false;
+    seen.set(key, value);
+  }
+  return true;
+}
+
+/** The parameter to colour by: the scheduler, else a nominal one with few levels, else any. */
+export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
+  const few = axes.filter((axis) => axis.levels.length <= MOST_COLOURS);
+  return (
+    few.find((axis) => axis.path === "scheduler") ??
+    few.find((axis) => axis.path.startsWith("scheduler")) ??
+    few.find((axis) => axis.kind === "nominal") ??
+    few[0]
+  );
+}
+
+/**
+ * Gives each varying parameter a role. x: `xPath` if it is numeric, else the numeric one with most levels, replicas
+ * first; colour: the scheduler, else a nominal one with few levels; facets: the rest. Parameters
+ * that follow from those already chosen (two counts swept in step) get no role.
+ */
+export function chooseRoles(configurations: readonly ConfigurationResult[], xPath?: string): Roles {
+  const axes = sweepAxes(configurations);
+  const rank = (axis: SweepAxis) =>
+    (axis.path === xPath ? 1e6 : 0) + axis.levels.length + (REPLICAS.test(axis.path) ? 0.5 : 0);
+  const numeric = axes.filter((axis) => axis.kind === "numeric");
+  const x = numeric.sort((a, b) => rank(b) - rank(a))[0];
+  const known = x === undefined ? [] : [x];
+  const left = axes.filter((axis) => axis !== x && !determined(axis, known, configurations));
+  const colour = pickColour(left);
+  if (colour !== undefined) known.push(colour);
+  const facets: SweepAxis[] = [];
+  for (const axis of left) {
+    if (axis === colour || determined(axis, [...known, ...facets], configurations)) continue;
+    facets.push(axis);
+  }
+  return { x, colour, facets };
+}
+
+/** "detect replicas 4": one parameter with its name; the scheduler goes by its bare value. */
+export function axisText(axis: SweepAxis, parameters: ConfigurationResult["parameters"]): string {
+  const text = parameterText(parameters[axis.path]);
+  if (axis.path === "scheduler") return text;
+  const unit = axis.title.match(/^(.*) \((.*)\)$/);
+  if (unit === null) return `${axis.title} ${text}`;
+  return `${unit[1]} ${text}${unit[2]?.startsWith("/") ? "" : " "}${unit[2]}`;
+}
+
+/** A configuration by its varying parameters only; its id when nothing varies. */
+export function configurationLabel(
+  configuration: ConfigurationResult,
+  axes: readonly SweepAxis[],
+): string {
+  if (axes.length === 0) return configuration.id;
+  return axes.map((axis) => axisText(axis, configuration.parameters)).join(" · ");
+}
+
+/** Orders configurations by the given axes, first axis slowest. */
+export function byAxes(
+  axes: readonly SweepAxis[],
+): (a: ConfigurationResult, b: ConfigurationResult) => number {
+  const orders = axes.map((axis) => new Map(axis.levels.map((v, i) => [levelKey(v), i])));
+  return (a, b) => {
+    for (const [i, axis] of axes.entries()) {
+      const of = (one: ConfigurationResult) =>
+        orders[i]?.get(levelKey(one.parameters[axis.path])) ?? -1;
+      if (of(a) !== of(b)) return of(a) - of(b);
+    }
+    return 0;
+  };
+}
+
+/** All replicas of a configuration as its swept parameters tell; undefined if they do not. */
+export function replicaCount(configuration: ConfigurationResult): number | undefined {
+  let total: number | undefined;
+  for (const [path, value] of Object.entries(configuration.parameters)) {
+    if (!REPLICAS.test(path)) continue;
+    const counts =
+      typeof value === "number"
+        ? [value]
+        : Array.from(parameterText(value).matchAll(/ (\d+)(?=,|$)/g), (match) => Number(match[1]));
+    for (const count of counts) total = (total ?? 0) + count;
+  }
+  return total;
+}

@@ -1,0 +1,133 @@
+/** Reads result files and refuses, with every issue at once, what a report could not draw. */
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { Fault, type Issue } from "../core/fault.ts";
+import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+
+const MOST_ISSUES = 20;
+
+/** JSON has no NaN or infinity: writers put null, which is read as "not known". */
+const figure = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Number.NaN);
+const estimate = z.object({ mean: figure, halfWidth95: figure });
+const metrics = z.record(z.string(), estimate);
+const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const curve = z
+  .object({ share: z.array(z.number()), latencyMs: z.array(figure) })
+  .refine((value) => value.share.length === value.latencyMs.length, {
+    message: "share and latencyMs must be equally long",
+  });
+const bar = z.object({
+  replica: z.string(),
+  task: z.string(),
+  startMs: z.number(),
+  endMs: z.number(),
+  batch: z.number(),
+  requests: z.array(z.number()),
+});
+const configuration = z.looseObject({
+  id: z.string(),
+  parameters: z.record(z.string(), parameter),
+  replications: z.number(),
+  requests: z.number(),
+  metrics,
+  tasks: z.record(z.string(), metrics),
+  digest: z.string(),
+  latencyCurve: curve.optional(),
+  gantt: z.array(bar).optional(),
+  notes: z.array(z.string()).optional(),
+});
+const head = {
+  schema: z.literal("tandem/results@1"),
+  scenario: z.looseObject({ name: z.string(), digest: z.string() }),
+  seed: z.number(),
+  command: z.string(),
+  slo: z.object({ latencyMs: z.number(), percentile: z.number() }).optional(),
+};
+const results = z.looseObject({ ...head, configurations: z.array(configuration).min(1) });
+const validated = configuration.extend({
+  predicted: metrics,
+  measured: z.looseObject({
+    metrics,
+    spread: z.record(z.string(), z.object({ minimum: figure, maximum: figure })),
+    repeats: z.number(),
+    backend: z.enum(["onnx", "replay"]),
+    latencyCurve: curve.optional(),
+    gantt: z.array(bar).optional(),
+    health: z.looseObject({
+      healthy: z.boolean(),
+      lateArrivalRatio: figure,
+      latenessP99Ms: figure,
+      eventLoopDelayP99Ms: figure,
+      reasons: z.array(z.string()),
+    }),
+  }),
+  error: z.record(z.string(), figure),
+  tolerance: z.record(z.string(), figure),
+  verdict: z.enum(["within tolerance", "out of tolerance", "refused"]),
+});
+const validation = z.looseObject({
+  ...head,
+  kind: z.literal("validation"),
+  configurations: z.array(validated),
+});
+
+async function readJson(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new Fault("invalid-input", `cannot read ${file}: ${code ?? String(cause)}`, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const hint = "the file may be cut short; write it again by the command that made it";
+    throw new Fault("invalid-input", `${file} is not JSON: ${String(cause)}`, { hint, cause });
+  }
+}
+
+function checked(schema: z.ZodType, value: unknown, file: string): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues: Issue[] = parsed.error.issues
+    .slice(0, MOST_ISSUES)
+    .map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message, file }));
+  const first = issues[0];
+  throw new Fault(
+    "invalid-input",
+    `${file} is no tandem/results@1 document: ${first?.path}: ${first?.message}`,
+    {
+      hint: "write it with `tandem simulate SCENARIO --out DIR` of this version",
+      issues,
+    },
+  );
+}
+
+/** Throws Fault("not-found") without results.json, Fault("invalid-input") for unreadable files. */
+export async function readDocuments(
+  directory: string,
+): Promise<{ results: ResultsDocument; validation: ValidationDocument | undefined }> {
+  const file = join(directory, "results.json");
+  const json = await readJson(file);
+  if (json === undefined) {
+    throw new Fault("not-found", `no results.json in ${directory}`, {
+      hint: `write one with \`tandem simulate SCENARIO --out ${directory}\``,
+    });
+  }
+  const validationFile = join(directory, "validation.json");
+  const second = await readJson(validationFile);
+  return {
+    results: checked(results, json, file) as ResultsDocument,
+    validation:
+      second === undefined
+        ? undefined
+        : (checked(validation, second, validationFile) as ValidationDocument),
+  };
+}

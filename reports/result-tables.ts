@@ -1,0 +1,84 @@
+/** The tables behind the charts, as text cells: the same ones for the page and for the terminal. */
+
+import {
+  type ConfigurationResult,
+  type Estimate,
+  METRICS,
+  type ResultsDocument,
+} from "../core/results.ts";
+import { formatCount, formatEstimate, formatNumber, plural } from "./format.ts";
+import type { Cell, Table } from "./html/table.ts";
+import { metricLabel, metricTitle } from "./metric-labels.ts";
+import { configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
+import { meetsSlo } from "./slo.ts";
+
+/** A metric's cell in its shown unit, which the heading names. */
+export function estimateCell(name: string, estimate: Estimate | undefined): Cell {
+  const { scale } = metricLabel(name);
+  const value = estimate === undefined ? undefined : estimate.mean * scale;
+  return { text: formatEstimate(estimate, scale), value, numeric: true };
+}
+
+function sloCell(one: ConfigurationResult, document: ResultsDocument): Cell {
+  const meets = meetsSlo(one, document.slo);
+  if (meets === undefined) return { text: "unknown", value: 0 };
+  return meets
+    ? { text: "meets", value: 2, state: "good" }
+    : { text: "misses", value: 1, state: "bad" };
+}
+
+/** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
+export function configurationTable(document: ResultsDocument): Table {
+  const axes = sweepAxes(document.configurations);
+  const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
+  const slo = document.slo;
+  const swept = axes.length === 0 ? ["configuration"] : axes.map((axis) => axis.title);
+  const rows = document.configurations.map((one) => [
+    ...(axes.length === 0
+      ? [{ text: one.id }]
+      : axes.map((axis) => {
+          const value = one.parameters[axis.path];
+          const numeric = typeof value === "number";
+          return { text: parameterText(value), numeric, ...(numeric && { value }) };
+        })),
+    ...(slo === undefined ? [] : [sloCell(one, document)]),
+    ...names.map((name) => estimateCell(name, one.metrics[name])),
+    { text: formatCount(one.requests), value: one.requests, numeric: true },
+    { text: String(one.replications), value: one.replications, numeric: true },
+  ]);
+  const goal =
+    slo === undefined
+      ? []
+      : [`SLO p${formatNumber(slo.percentile)} ≤ ${formatNumber(slo.latencyMs, 4)} ms`];
+  return {
+    caption:
+      `${plural(document.configurations.length, "simulated configuration")}; ` +
+      "mean over replications ± half width of the 95% confidence interval",
+    headings: [...swept, ...goal, ...names.map(metricTitle), "requests", "replications"],
+    rows,
+  };
+}
+
+/** One row per configuration and task; undefined when no task metric is reported. */
+export function taskTable(document: ResultsDocument): Table | undefined {
+  const axes = sweepAxes(document.configurations);
+  const names = new Set<string>();
+  for (const one of document.configurations) {
+    for (const metrics of Object.values(one.tasks)) {
+      for (const name of Object.keys(metrics)) names.add(name);
+    }
+  }
+  if (names.size === 0) return undefined;
+  const rows = document.configurations.flatMap((one) =>
+    Object.entries(one.tasks).map(([task, metrics]) => [
+      { text: configurationLabel(one, axes) },
+      { text: task },
+      ...[...names].map((name) => estimateCell(name, metrics[name])),
+    ]),
+  );
+  return {
+    caption: "Per task; mean over replications ± half width of the 95% confidence interval",
+    headings: ["configuration", "task", ...[...names].map(metricTitle)],
+    rows,
+  };
+}

@@ -1,0 +1,32 @@
+/** Which configurations meet the latency goal. */
+
+import type { ConfigurationResult, MetricName, SloGoal } from "../core/results.ts";
+
+const QUANTILES: Readonly<Record<number, MetricName>> = {
+  50: "latencyP50Ms",
+  90: "latencyP90Ms",
+  95: "latencyP95Ms",
+  99: "latencyP99Ms",
+};
+
+/** The latency metric that the goal bounds, when it is one of the reported quantiles. */
+export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
+  return slo === undefined ? undefined : QUANTILES[slo.percentile];
+}
+
+/**
+ * Whether the mean over replications meets the goal: the quantile is within the limit and, where
+ * attainment is reported, so is the share of requests in time. Undefined when neither is known.
+ */
+export function meetsSlo(
+  configuration: Pick<ConfigurationResult, "metrics">,
+  slo: SloGoal | undefined,
+): boolean | undefined {
+  if (slo === undefined) return undefined;
+  const name = sloMetric(slo);
+  const quantile = name === undefined ? undefined : configuration.metrics[name];
+  const attained = configuration.metrics.sloAttainmentRatio;
+  if (quantile === undefined && attained === undefined) return undefined;
+  const inTime = quantile === undefined || quantile.mean <= slo.latencyMs;
+  return inTime && (attained === undefined || attained.mean >= slo.percentile / 100);
+}

@@ -1,0 +1,53 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
+import { resultsTable, validationTable } from "./text-table.ts";
+
+test("no line is wider than asked for, from forty characters on", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 40, max: 260 }), (width) => {
+      for (const text of [
+        resultsTable(sweepDocument(), width),
+        validationTable(validationDocument(9), width),
+      ]) {
+        for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(width);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("one row per configuration, with what varies, p99 and whether the goal is met", () => {
+  const lines = resultsTable(sweepDocument(), 120).split("\n");
+  const rows = lines.filter((line) => /^(fifo|join|power)/.test(line));
+  expect(rows).toHaveLength(36);
+  expect(rows[0]).toMatch(/fifo +1 +8 +misses +.*930 ± +160/);
+});
+
+test("columns that do not fit are named", () => {
+  expect(resultsTable(sweepDocument(), 100)).toContain("not shown: ");
+  expect(resultsTable(sweepDocument(), 300)).not.toContain("not shown: ");
+});
+
+test("the ± signs of a column stand below each other", () => {
+  const lines = resultsTable(sweepDocument(), 100).split("\n");
+  const rows = lines.filter((line) => /^(fifo|join|power)/.test(line));
+  const places = new Set(rows.map((line) => line.indexOf("±")));
+  expect(places.size).toBe(1);
+});
+
+test("one replication shows means without an interval", () => {
+  const text = resultsTable(singleDocument(), 120);
+  expect(text).not.toContain("±");
+  expect(text).toContain("348.8");
+});
+
+test("a validation shows both sides, the error, the verdict and what a replay is", () => {
+  const text = validationTable(validationDocument(9), 90);
+  expect(text).toContain("out of tolerance");
+  expect(text).toContain("measured times replayed, no GPU/model ran");
+  expect(text).toMatch(/E: join.*mean latency \(ms\).*\+25\.1 %/);
+  expect(text).toContain(
+    "9 configurations validated: 7 within tolerance, 1 out of tolerance, 1 refused",
+  );
+});

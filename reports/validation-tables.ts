@@ -1,0 +1,111 @@
+/** The validation as tables: what was predicted, what was measured, and how fit the measuring was. */
+
+import type { MetricName, ValidationDocument, ValidationResult } from "../core/results.ts";
+import { formatError, formatNumber } from "./format.ts";
+import type { Cell, Table } from "./html/table.ts";
+import { metricLabel, metricTitle } from "./metric-labels.ts";
+import { estimateCell } from "./result-tables.ts";
+import { BACKENDS, judgedMetrics, lettered } from "./validation-rows.ts";
+
+/** A verdict in words; colour only repeats it. */
+export function verdictCell(result: ValidationResult): Cell {
+  const states = {
+    "within tolerance": "good",
+    "out of tolerance": "bad",
+    refused: "warn",
+  } as const;
+  return { text: result.verdict, state: states[result.verdict] };
+}
+
+function spreadText(result: ValidationResult, name: MetricName): string {
+  const spread = result.measured.spread[name];
+  if (spread === undefined) return "—";
+  const { scale } = metricLabel(name);
+  return `${formatNumber(spread.minimum * scale, 4)} to ${formatNumber(spread.maximum * scale, 4)}`;
+}
+
+function judgementCell(result: ValidationResult, name: MetricName): Cell {
+  const [error, tolerance] = [result.error[name], result.tolerance[name]];
+  if (error === undefined || tolerance === undefined) return { text: "not judged" };
+  return Math.abs(error) <= tolerance
+    ? { text: "within", state: "good" }
+    : { text: "outside", state: "bad" };
+}
+
+/** One row per validated configuration and judged metric. */
+export function comparisonTable(document: ValidationDocument): Table {
+  const rows = lettered(document).flatMap(({ letter, label, result }) =>
+    judgedMetrics(document).flatMap((name): Cell[][] => {
+      const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
+      if (predicted === undefined && measured === undefined) return [];
+      const [error, tolerance] = [result.error[name], result.tolerance[name]];
+      const limit = tolerance === undefined ? "—" : `±${formatNumber(tolerance * 100)} %`;
+      return [
+        [
+          { text: `${letter}: ${label}` },
+          { text: metricTitle(name) },
+          estimateCell(name, predicted),
+          estimateCell(name, measured),
+          { text: spreadText(result, name), numeric: true },
+          { text: formatError(error), value: error, numeric: true },
+          { text: limit, value: tolerance, numeric: true },
+          judgementCell(result, name),
+        ],
+      ];
+    }),
+  );
+  return {
+    caption:
+      "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
+      "replications (predicted) and repeat runs (measured)",
+    headings: [
+      "configuration",
+      "metric",
+      "predicted",
+      "measured",
+      "single runs, from to",
+      "error",
+      "tolerance",
+      "judgement",
+    ],
+    rows,
+  };
+}
+
+/** One row per validated configuration: verdict, backend, and whether the measuring can be trusted. */
+export function healthTable(document: ValidationDocument): Table {
+  const rows = lettered(document).map(({ letter, label, result }): Cell[] => {
+    const { health, backend, repeats } = result.measured;
+    const late = health.lateArrivalRatio * 100;
+    return [
+      { text: `${letter}: ${label}` },
+      verdictCell(result),
+      { text: `${backend}: ${BACKENDS[backend]}` },
+      { text: String(repeats), value: repeats, numeric: true },
+      health.healthy ? { text: "healthy", state: "good" } : { text: "unhealthy", state: "warn" },
+      { text: formatNumber(late), value: late, numeric: true },
+      { text: formatNumber(health.latenessP99Ms), value: health.latenessP99Ms, numeric: true },
+      {
+        text: formatNumber(health.eventLoopDelayP99Ms),
+        value: health.eventLoopDelayP99Ms,
+        numeric: true,
+      },
+      { text: health.reasons.join("; ") || "none" },
+    ];
+  });
+  return {
+    caption: "Verdicts, and whether load generator and host were fit to be judged",
+    headings: [
+      "configuration",
+      "verdict",
+      "backend",
+      "runs",
+      "health",
+      "late arrivals (%)",
+      "lateness p99 (ms)",
+      "event loop delay p99 (ms)",
+      "reasons",
+    ],
+    rows,
+  };
+}

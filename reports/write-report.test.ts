@@ -1,0 +1,164 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Fault } from "../core/fault.ts";
+import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
+import { writeReport } from "./write-report.ts";
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "tandem-report-"));
+});
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function given(results: unknown, validation?: unknown): Promise<void> {
+  await writeFile(join(directory, "results.json"), JSON.stringify(results));
+  if (validation !== undefined) {
+    await writeFile(join(directory, "validation.json"), JSON.stringify(validation));
+  }
+}
+
+async function page(
+  results: ResultsDocument,
+  validation?: ValidationDocument,
+  title?: string,
+): Promise<string> {
+  await given(results, validation);
+  const files = await writeReport(directory, { png: false, ...(title !== undefined && { title }) });
+  return readFile(files.html, "utf8");
+}
+
+async function fault(): Promise<Fault> {
+  return writeReport(directory).then(
+    () => expect.fail("no fault"),
+    (error: Fault) => error,
+  );
+}
+
+test("writes the page and each chart as specification, SVG and PNG, and leaves nothing else", async () => {
+  await given(sweepDocument(), validationDocument(2));
+  const files = await writeReport(directory);
+  expect(files.warnings).toEqual([]);
+  expect(files.charts.map((chart) => chart.name)).toContain("predicted-measured");
+  for (const chart of files.charts) {
+    const spec = JSON.parse(await readFile(chart.spec, "utf8"));
+    expect(spec.$schema).toContain("vega-lite");
+    expect(await readFile(chart.svg, "utf8")).toMatch(/^<svg/);
+    const png = await readFile(chart.png as string);
+    expect(png.subarray(1, 4).toString()).toBe("PNG");
+  }
+  expect((await readdir(directory)).sort()).toEqual([
+    "charts",
+    "report.html",
+    "results.json",
+    "validation.json",
+  ]);
+  expect(await readdir(join(directory, "charts"))).toHaveLength(files.charts.length * 3);
+});
+
+test("the page loads nothing and works from a file", async () => {
+  const html = await page(sweepDocument(), validationDocument(9));
+  expect(html).not.toMatch(/https?:/);
+  expect(html).not.toMatch(/<(link|img|iframe|script[^>]* src)/);
+  expect(html).not.toMatch(/@import|url\((?!#)/);
+  expect(html).toContain("default-src 'none'");
+  expect(html.length).toBeLessThan(3_000_000);
+});
+
+test("every chart has a name and a description, every table a caption", async () => {
+  const html = await page(sweepDocument(), validationDocument(9));
+  const svgs = html.match(/<svg [^>]*>/g) ?? [];
+  expect(svgs.length).toBe(7);
+  for (const svg of svgs) {
+    const [, title] = svg.match(/aria-labelledby="([^"]+)"/) ?? [];
+    const [, description] = svg.match(/aria-describedby="([^"]+)"/) ?? [];
+    expect(html).toMatch(new RegExp(`<title id="${title}">[^<]+</title>`));
+    expect(html).toMatch(new RegExp(`<desc id="${description}">[^<]+</desc>`));
+  }
+  expect(html.match(/<caption>/g)?.length).toBe(html.match(/<table/g)?.length);
+  const ids = [...html.matchAll(/ id="([^"]+)"/g)].map((match) => match[1]);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test("markup in names, parameters, notes and reasons stays text", async () => {
+  const evil = `"><script>alert(1)</script><img src=x onerror='a'>`;
+  const { configurations, ...rest } = sweepDocument();
+  const results = {
+    ...rest,
+    scenario: { name: evil, digest: evil },
+    command: evil,
+    configurations: configurations.map((one) => ({
+      ...one,
+      id: evil,
+      notes: [evil],
+      parameters: { ...one.parameters, scheduler: `${evil}${one.parameters.scheduler}` },
+      tasks: { [evil]: { [evil]: { mean: 1, halfWidth95: 0 } } },
+    })),
+  };
+  const validation = validationDocument(2);
+  const judged = validation.configurations.map((one) => ({
+    ...one,
+    parameters: { evil: `${evil}${one.id}` },
+    measured: { ...one.measured, health: { ...one.measured.health, reasons: [evil] } },
+    gantt: [{ replica: evil, task: evil, startMs: 0, endMs: 9, batch: 1, requests: [1] }],
+  }));
+  const html = await page(results, { ...validation, configurations: judged });
+  expect(html.match(/<script/g)).toHaveLength(1);
+  expect(html.match(/.{60}(<img|onerror=')/g) ?? []).toEqual([]);
+  expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+});
+
+test("the replay backend is named for what it is, and verdicts are words", async () => {
+  const html = await page(sweepDocument(), validationDocument(9));
+  expect(html).toContain("measured times replayed, no GPU/model ran");
+  expect(html).toContain("1 out of tolerance, 1 refused");
+  expect(html).toMatch(/<td class="bad">out of tolerance<\/td>/);
+  expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
+});
+
+test("seed, digest and the commands that repeat it are on the page; so is a given title", async () => {
+  const html = await page(sweepDocument(), validationDocument(1), "Week 12 & after");
+  expect(html).toContain("<title>Week 12 &amp; after</title>");
+  expect(html).toContain(sweepDocument().scenario.digest);
+  expect(html).toContain(sweepDocument().command);
+  expect(html).toContain(validationDocument(1).command);
+});
+
+test("figures that a run could not know, null in JSON, are shown as unknown", async () => {
+  const html = await page(singleDocument());
+  const cells = html.match(/<t[dh][ >].*?<\/t[dh]>/g) ?? [];
+  expect(cells.length).toBeGreaterThan(20);
+  expect(cells.filter((cell) => /NaN|undefined|null/.test(cell))).toEqual([]);
+  expect(html).toContain(">112.5</td>");
+});
+
+test("a missing results.json is not-found, with the command that makes one", async () => {
+  const error = await fault();
+  expect(error.code).toBe("not-found");
+  expect(error.hint).toContain("tandem simulate");
+});
+
+test("broken JSON is invalid input", async () => {
+  await writeFile(join(directory, "results.json"), '{"schema":');
+  expect((await fault()).code).toBe("invalid-input");
+});
+
+test("a document of another shape is invalid input, with every issue's path", async () => {
+  const { seed: _, ...rest } = sweepDocument();
+  await given({ ...rest, schema: "tandem/results@9", configurations: [{ id: 3 }] });
+  const error = await fault();
+  expect(error.code).toBe("invalid-input");
+  const paths = error.issues.map((issue) => issue.path);
+  expect(paths).toEqual(expect.arrayContaining(["schema", "seed", "configurations.0.id"]));
+});
+
+test("an invalid validation.json is named as the culprit", async () => {
+  await given(sweepDocument(), { schema: "tandem/results@1" });
+  expect((await fault()).message).toContain("validation.json");
+});

@@ -1,0 +1,72 @@
+/** Result files to a report: one self-contained page, and every chart as specification and image. */
+
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { chartsOf } from "./chart-list.ts";
+import { type DrawnChart, pageHtml } from "./html/page.ts";
+import { readDocuments } from "./read-documents.ts";
+import { renderPng, renderSvg } from "./render-chart.ts";
+
+export interface ReportOptions {
+  /** The page's title; the scenario's name when absent. */
+  readonly title?: string;
+  /** Whether to write PNG files as well; true when absent. */
+  readonly png?: boolean;
+}
+
+/** Where everything was written, and what the chart library found strange (nothing, normally). */
+export interface ReportFiles {
+  readonly html: string;
+  readonly charts: readonly {
+    readonly name: string;
+    readonly spec: string;
+    readonly svg: string;
+    readonly png: string | undefined;
+  }[];
+  readonly warnings: readonly string[];
+}
+
+/** Readers see the old file or the new one, never half of one. */
+async function writeAtomically(file: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Reads `results.json` and, if there, `validation.json` from `directory`; writes `report.html` and
+ * `charts/<name>.{vl.json,svg,png}` into it.
+ * Throws Fault("not-found") without results.json, Fault("invalid-input") for malformed files.
+ */
+export async function writeReport(
+  directory: string,
+  options: ReportOptions = {},
+): Promise<ReportFiles> {
+  const { results, validation } = await readDocuments(directory);
+  const folder = join(directory, "charts");
+  await mkdir(folder, { recursive: true });
+  const drawn: DrawnChart[] = [];
+  const charts: ReportFiles["charts"][number][] = [];
+  const warnings: string[] = [];
+  for (const chart of chartsOf(results, validation)) {
+    const rendered = await renderSvg(chart.spec);
+    const base = join(folder, chart.name);
+    const [spec, svg] = [`${base}.vl.json`, `${base}.svg`];
+    const png = options.png === false ? undefined : `${base}.png`;
+    await writeAtomically(spec, `${JSON.stringify(chart.spec, null, 2)}\n`);
+    await writeAtomically(svg, rendered.svg);
+    if (png !== undefined) await writeAtomically(png, renderPng(rendered.svg));
+    drawn.push({ ...chart, svg: rendered.svg });
+    charts.push({ name: chart.name, spec, svg, png });
+    warnings.push(...rendered.warnings.map((warning) => `${chart.name}: ${warning}`));
+  }
+  const html = join(directory, "report.html");
+  const title = options.title ?? results.scenario.name;
+  await writeAtomically(html, pageHtml({ title, results, validation, charts: drawn }));
+  return { html, charts, warnings };
+}
