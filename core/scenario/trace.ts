@@ -11,6 +11,7 @@ export interface TraceReading {
 }
 
 const MAX_ISSUES = 10;
+const MAX_LINES = 5_000_000;
 const AT = "workload.file";
 
 /**
@@ -25,6 +26,10 @@ export function readTrace(text: string, file: string, column: string): TraceRead
     const message = `no column "${column}" in the header line`;
     const issue = issueAt("workload.column", message, didYouMean(column, header));
     return { arrivalsUs: [], issues: [{ ...issue, file, line: 1 }] };
+  }
+  if (lines.length > MAX_LINES) {
+    const message = `${lines.length} lines; a trace may have ${MAX_LINES}`;
+    return { arrivalsUs: [], issues: [{ ...issueAt(AT, message), file, line: MAX_LINES + 1 }] };
   }
   const issues: Issue[] = [];
   const times: number[] = [];
