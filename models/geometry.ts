@@ -2,7 +2,10 @@
 
 export type Point = readonly [x: number, y: number];
 
-/** A rectangle turned by `angle` radians (clockwise on screen) about its centre; width runs along the angle. */
+/**
+ * A rectangle turned by `angle` radians (clockwise on screen) about its centre; width runs along
+ * the angle.
+ */
 export interface TurnedRectangle {
   readonly centre: Point;
   readonly width: number;
@@ -30,8 +33,8 @@ function turn(a: Point, b: Point, c: Point): number {
 }
 
 /**
- * The rectangle of least area around the points, turned so that its angle is within ±45°, which reads
- * text that is not upright by more as if it stood on its side. At least one point.
+ * The rectangle of least area around the points, turned so that its angle is within ±45°, which
+ * reads text that is not upright by more as if it stood on its side. At least one point.
  */
 export function smallestRectangle(points: readonly Point[]): TurnedRectangle {
   const hull = convexHull(points);

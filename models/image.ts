@@ -23,7 +23,8 @@ sharp.cache(false);
 
 /**
  * Decodes a PNG, JPEG or WebP image, upright as its EXIF says and without its alpha channel.
- * With `side`, the pixels are squeezed to side × side; `width` and `height` are the original's then too.
+ * With `side`, the pixels are squeezed to side × side; `width` and `height` are the original's then
+ * too.
  * Throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS.
  */
 export async function decodeImage(payload: Uint8Array, side?: number): Promise<RgbImage> {

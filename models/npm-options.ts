@@ -1,4 +1,6 @@
-/** The user's npm settings, as pacote takes them: registry, credentials, proxy, certificates, cache. */
+/**
+ * The user's npm settings, as pacote takes them: registry, credentials, proxy, certificates, cache.
+ */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import Config from "@npmcli/config";
@@ -12,7 +14,9 @@ const npmSettings: Pick<Config.Options, "definitions" | "shorthands" | "flatten"
 const RETRY = { retries: 2, factor: 2, minTimeout: 500, maxTimeout: 2_000 };
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Reads what `npm` itself would read: the environment, then the project's, user's and global npmrc. */
+/**
+ * Reads what `npm` itself would read: the environment, then the project's, user's and global npmrc.
+ */
 export async function npmOptions(env: NodeJS.ProcessEnv): Promise<Record<string, unknown>> {
   const config = new Config({
     ...npmSettings,

@@ -6,7 +6,7 @@ async function open(bytes: Uint8Array): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(bytes);
 }
 
-test("a written graph loads and computes, with a symbolic batch and every kind of attribute", async () => {
+test("a written graph computes, with a symbolic batch and every kind of attribute", async () => {
   const session = await open(
     writeOnnx({
       name: "test",

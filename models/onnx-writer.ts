@@ -1,6 +1,7 @@
 /**
  * Writes ONNX models: the few protobuf messages that a feed-forward graph needs.
- * Field numbers are those of onnx.proto3. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+ * Field numbers are those of onnx.proto3. Source:
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
  */
 
 /** A number alone is a float attribute; integers are given as a bigint or as an array. */

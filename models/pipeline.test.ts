@@ -36,7 +36,7 @@ async function readScene({ png }: Scene): Promise<{ hasCar: boolean; plate: stri
   return { hasCar: detect.labels.includes("car"), plate: (value as PlateValue).plate };
 }
 
-test("drawn scenes: a car is found exactly where there is one, and 95% of plates are read", async () => {
+test("drawn scenes: a car is found just where there is one, and 95% of plates read", async () => {
   const drawn = await Promise.all(
     [1, 2, 3].map((seed) => drawScenes({ count: 20, carShare: 0.7, seed })),
   );

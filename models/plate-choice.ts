@@ -25,8 +25,8 @@ export function plateLine(rectangle: TurnedRectangle, { text, probabilities }: C
 }
 
 /**
- * How much a line is like a plate, from 0 to 1: confidence, weighted down for lengths that plates do not
- * have and for texts without a digit or without a letter (names of makers and dealers).
+ * How much a line is like a plate, from 0 to 1: confidence, weighted down for lengths that plates
+ * do not have and for texts without a digit or without a letter (names of makers and dealers).
  */
 export function plateLikeness({ text, confidence }: Pick<ReadLine, "text" | "confidence">): number {
   const byLength = [0, 0, 0.1, 0.3, 0.7, 0.95, 1, 1, 1, 0.8, 0.5][text.length] ?? 0.1;
@@ -51,7 +51,9 @@ export function plateCandidates(
     .slice(0, maxCount);
 }
 
-/** Whether `right` goes on where `left` ends: same height, same line, a gap of at most a character. */
+/**
+ * Whether `right` goes on where `left` ends: same height, same line, a gap of at most a character.
+ */
 function continues(left: TurnedRectangle, right: TurnedRectangle): boolean {
   const { along, across } = offset(left, right);
   const tall = Math.max(left.height, right.height);
@@ -73,7 +75,9 @@ export function extendsLine(inner: TurnedRectangle, line: TurnedRectangle): bool
   return holds && beyond > 0.25 * line.height;
 }
 
-/** The best single line or pair of lines above each other; undefined when nothing is like a plate. */
+/**
+ * The best single line or pair of lines above each other; undefined when nothing is like a plate.
+ */
 export function choosePlate(lines: readonly ReadLine[], minLikeness: number): ReadLine | undefined {
   const stacked = lines.flatMap((upper) =>
     lines.filter((lower) => isBelow(upper, lower)).map((lower) => stack(upper, lower)),

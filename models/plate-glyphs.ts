@@ -21,7 +21,7 @@ const GLYPHS: Readonly<Record<string, string>> = {
   P: "M0 16V0H5.5A4.5 4.5 0 0 1 5.5 9H0",
   Q: "M0 5A5 5 0 0 1 10 5V11A5 5 0 0 1 0 11ZM6 11L10.5 16.5",
   R: "M0 16V0H5.5A4.5 4.5 0 0 1 5.5 9H0M5 9L10 16",
-  S: "M9.6 4A4.6 4 0 0 0 5 0A4.6 4 0 0 0 0.4 4C0.4 9 9.8 7 9.8 12A4.8 4 0 0 1 5 16A4.8 4 0 0 1 0.2 12",
+  S: "M9.6 4A4.6 4 0 0 0 0.4 4C0.4 9 9.8 7 9.8 12A4.8 4 0 0 1 0.2 12",
   T: "M0 0H10M5 0V16",
   U: "M0 0V11A5 5 0 0 0 10 11V0",
   V: "M0 0L5 16L10 0",
@@ -48,8 +48,8 @@ const HEIGHT = 16;
 const MARGIN = { x: 9, y: 7 };
 
 /**
- * An SVG group: a white plate, `width` units wide, centred at (x, y), with `text` in A to Z, 0 to 9 and
- * spaces. Other characters are a bug.
+ * An SVG group: a white plate, `width` units wide, centred at (x, y), with `text` in A to Z, 0 to 9
+ * and spaces. Other characters are a bug.
  */
 export function drawPlate(text: string, x: number, y: number, width: number): string {
   let pen = MARGIN.x;
@@ -70,8 +70,10 @@ export function drawPlate(text: string, x: number, y: number, width: number): st
   const left = x - width / 2;
   const top = y - (plateHeight * scale) / 2;
   return `<g transform="translate(${left} ${top}) scale(${scale})">
-<rect width="${plateWidth}" height="${plateHeight}" rx="3" fill="#fdfdf8" stroke="#222" stroke-width="1.2"/>
-<g fill="none" stroke="#111" stroke-width="${STROKE}" stroke-linecap="round" stroke-linejoin="round">
+<rect width="${plateWidth}" height="${plateHeight}" rx="3" fill="#fdfdf8"
+ stroke="#222" stroke-width="1.2"/>
+<g fill="none" stroke="#111" stroke-width="${STROKE}" stroke-linecap="round"
+ stroke-linejoin="round">
 ${strokes.join("\n")}
 </g></g>`;
 }

@@ -50,9 +50,9 @@ const SECOND_SIDE = 192;
 const MAX_LOSS = 0.15;
 
 /**
- * Opens the plate reader. It looks at the best vehicle among the `objects` of any upstream output, or at
- * the whole image when there is none. Images of a batch are read one by one: their crops differ in shape,
- * and padding them to one shape changes what is read.
+ * Opens the plate reader. It looks at the best vehicle among the `objects` of any upstream output,
+ * or at the whole image when there is none. Images of a batch are read one by one: their crops
+ * differ in shape, and padding them to one shape changes what is read.
  */
 export async function openPlateReader(
   models: PreparedModels,
@@ -104,8 +104,8 @@ async function readLines(
 }
 
 /**
- * Looks again, closely, around a line: on a small picture of a vehicle the ends of a plate are often
- * cut off. Gives the lines that hold the first one and go on beyond its ends.
+ * Looks again, closely, around a line: on a small picture of a vehicle the ends of a plate are
+ * often cut off. Gives the lines that hold the first one and go on beyond its ends.
  */
 async function secondLook(
   ocr: Ocr,
@@ -127,7 +127,9 @@ async function secondLook(
   return plateCandidates(lines, MAX_LINES).filter((candidate) => extendsLine(line, candidate));
 }
 
-/** The vehicle with the most score times area, with a margin, in whole pixels; else the whole image. */
+/**
+ * The vehicle with the most score times area, with a margin, in whole pixels; else the whole image.
+ */
 function vehicleBox(upstream: TaskInput["upstream"], image: RgbImage): Box {
   let best: Box = [0, 0, image.width, image.height];
   let bestWeight = 0;
@@ -155,7 +157,10 @@ interface UpstreamObject {
   readonly box: Box;
 }
 
-/** The objects in another task's value, which may be of any shape; what is not an object is left out. */
+/**
+ * The objects in another task's value, which may be of any shape; what is not an object is left
+ * out.
+ */
 function objectsOf(value: unknown): readonly UpstreamObject[] {
   const { objects } = (value ?? {}) as { readonly objects?: unknown };
   if (!Array.isArray(objects)) return [];

@@ -19,7 +19,7 @@ test("CTC merges repeats, keeps doubles with a blank between, and drops blanks",
   expect(probabilities).toEqual(new Array(4).fill(Math.fround(0.9)));
 });
 
-test("a zero SSD code gives the anchor itself, and codes move and scale it by the variances", () => {
+test("a zero SSD code gives the anchor, and codes move and scale it by the variances", () => {
   const anchors = Float32Array.of(0.25, 0.5, 0.75, 1);
   const at = (codes: readonly number[]) =>
     decodeSsd(Float32Array.from(codes), Float32Array.of(1, 0.2, 0.9), anchors, 0.5)[0]!;
@@ -46,7 +46,7 @@ const detections = fc.array(
   { maxLength: 12 },
 );
 
-test("suppression keeps no overlapping pair of one class and drops only what overlaps a better one", () => {
+test("suppression keeps no clash within a class and drops only what clashes with better", () => {
   fc.assert(
     fc.property(detections, (drawn) => {
       const all = drawn.map(({ at: [x, y], classId, score }): Detection => {

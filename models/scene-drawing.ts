@@ -73,7 +73,8 @@ function drawHouse(random: Random, x: number, ground: number): string {
       );
     }
   }
-  return `<rect x="${x}" y="${top}" width="${width}" height="${height}" fill="${pick(random, WALLS)}"/>
+  return `<rect x="${x}" y="${top}" width="${width}" height="${height}"
+ fill="${pick(random, WALLS)}"/>
 <path d="M${x - 8} ${top}L${x + width / 2} ${top - height * 0.45}L${x + width + 8} ${top}Z"
  fill="${pick(random, ROOFS)}"/>
 ${windows.join("\n")}`;
@@ -83,8 +84,9 @@ ${windows.join("\n")}`;
 export const SEDAN = { length: 400, height: 122 } as const;
 
 /**
- * A sedan from its side with `plate` on its flank; (x, y) is where its box's left lower corner stands
- * and `scale` the pixels per unit. Half of them look to the right; the plate is never mirrored.
+ * A sedan from its side with `plate` on its flank; (x, y) is where its box's left lower corner
+ * stands and `scale` the pixels per unit. Half of them look to the right; the plate is never
+ * mirrored.
  */
 export function drawSedan(
   random: Random,
@@ -127,7 +129,8 @@ function drawCabin(paint: string, glass: string): string {
  stroke="#000" stroke-opacity="0.45" stroke-width="1.8"/>
 <rect x="140" y="53" width="20" height="4" rx="2" fill="#000" opacity="0.45"/>
 <rect x="222" y="53" width="20" height="4" rx="2" fill="#000" opacity="0.45"/>
-<path d="M282 36C290 32 300 34 300 40V44H284Z" fill="${paint}" stroke="#000" stroke-opacity="0.4"/>`;
+<path d="M282 36C290 32 300 34 300 40V44H284Z" fill="${paint}"
+ stroke="#000" stroke-opacity="0.4"/>`;
 }
 
 function drawWheel(x: number): string {

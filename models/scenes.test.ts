@@ -38,7 +38,7 @@ test("a scene has the size asked for", async () => {
   });
 });
 
-test("a folder's images come sorted by name; a folder without any is a fault with a hint", async () => {
+test("a folder's images come sorted by name; without any it is a fault with a hint", async () => {
   const dir = await mkdtemp(join(tmpdir(), "tandem-images-"));
   try {
     await expect(loadImages(dir)).rejects.toMatchObject({ code: "not-found", hint: /PNG/ });

@@ -1,4 +1,6 @@
-/** ONNX Runtime sessions as all models here use them: on the CPU, one thread, in the calling thread. */
+/**
+ * ONNX Runtime sessions as all models here use them: on the CPU, one thread, in the calling thread.
+ */
 import * as ort from "onnxruntime-node";
 import type { ModelFile } from "./store.ts";
 import type { ModelProvenance } from "./task-model.ts";

@@ -28,7 +28,7 @@ test("concurrent callers get one whole store, and a spoilt file is fetched anew"
   expect(await readdir(cacheDir)).toHaveLength(1);
 });
 
-test("a registry that cannot be reached is a fault with a hint and leaves nothing behind", async () => {
+test("an unreachable registry is a fault with a hint and leaves nothing behind", async () => {
   const env = {
     ...process.env,
     TANDEM_CACHE: join(dir, "unreachable"),

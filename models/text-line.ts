@@ -3,9 +3,9 @@ import type { TurnedRectangle } from "./geometry.ts";
 import type { RgbImage } from "./image.ts";
 
 /**
- * Samples the rectangle into an image `height` pixels high, keeping its aspect. Each pixel is the mean
- * of a grid of bilinear samples, fine enough not to skip pixels when the line is shrunk; beyond the
- * image's edge its border repeats.
+ * Samples the rectangle into an image `height` pixels high, keeping its aspect. Each pixel is the
+ * mean of a grid of bilinear samples, fine enough not to skip pixels when the line is shrunk;
+ * beyond the image's edge its border repeats.
  */
 export function cutLine(image: RgbImage, line: TurnedRectangle, height: number): RgbImage {
   const scale = line.height / height;

@@ -1,7 +1,7 @@
 /**
  * From a text detector's probability map to turned rectangles around lines of text.
- * Source: Liao et al., Real-time Scene Text Detection with Differentiable Binarization (2020), section 3.6,
- * with the smallest rectangle in place of the polygon.
+ * Source: Liao et al., Real-time Scene Text Detection with Differentiable Binarization (2020),
+ * section 3.6, with the smallest rectangle in place of the polygon.
  */
 import type { Point, TurnedRectangle } from "./geometry.ts";
 import { grow, smallestRectangle } from "./geometry.ts";

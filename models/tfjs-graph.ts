@@ -42,7 +42,8 @@ export interface TfModelJson {
 
 /**
  * Pairs the topology with its weights. `weights` is all shards joined in the manifest's order.
- * Throws Fault("invalid-input") when the weights are too short or of a type other than float32 and int32.
+ * Throws Fault("invalid-input") when the weights are too short or of a type other than float32 and
+ * int32.
  */
 export function readTfGraph(model: TfModelJson, weights: Uint8Array): TfGraph {
   const constants = new Map<string, TfConstant>();

@@ -17,7 +17,10 @@ function head(name: string, source: string, end: string): readonly TfNode[] {
   ];
 }
 
-/** Strided convolution, batch norm, relu6, a residual sum with a late bias, then two heads of 2 channels. */
+/**
+ * Strided convolution, batch norm, relu6, a residual sum with a late bias, then two heads of 2
+ * channels.
+ */
 const NODES: readonly TfNode[] = [
   {
     name: "conv",
@@ -76,14 +79,15 @@ test("a graph with folded and unfoldable steps computes what TensorFlow defines"
   expect(anchors.length).toBe(90_000);
   const x = new Float32Array(3 * 90_000);
   x.fill(3, 0, 90_000);
-  x.fill(5, 90_000, 180_000);
+  x.fill(9, 90_000, 180_000);
   const session = await ort.InferenceSession.create(onnx);
   const { boxes } = await session.run({ image: new ort.Tensor("float32", x, [1, 3, 300, 300]) });
   const data = boxes!.data as Float32Array;
   expect(boxes!.dims).toEqual([1, 22500, 2]);
-  // 0: min(2·3/2 + 1, 6) = 4 → 4·10·2 + 4 + 0.5; 1: 5 − 1 = 4 → 4·100·3 + 4 − 0.5.
-  expect([...data.slice(0, 2)]).toEqual([84.5, 1203.5]);
-  // SAME padding at stride 2 on an even side pads only after, so the kernel's far edge sees zeros there.
+  // 0: min(2·3/2 + 1, 6) = 4 → 4·10·2 + 4 + 0.5; 1: min(9 − 1, 6) = 6 → 6·100·3 + 6 − 0.5.
+  expect([...data.slice(0, 2)]).toEqual([84.5, 1805.5]);
+  // SAME padding at stride 2 on an even side pads only after, so the kernel's far edge sees zeros
+  // there.
   expect([...data.slice(-2)]).toEqual([84.5, -0.5]);
 });
 

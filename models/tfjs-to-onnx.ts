@@ -44,7 +44,10 @@ interface Convolution {
   readonly bias: Float32Array;
 }
 
-/** Converts the graph. Throws Fault("invalid-input") at an operation that SSD-MobileNetV2 does not have. */
+/**
+ * Converts the graph. Throws Fault("invalid-input") at an operation that SSD-MobileNetV2 does not
+ * have.
+ */
 export function convertDetector(graph: TfGraph): ConvertedDetector {
   const anchors = graph.constants.get(ANCHORS);
   if (anchors === undefined) throw new Fault("invalid-input", `the graph has no ${ANCHORS}`);
@@ -254,7 +257,10 @@ function fold(
   }
 }
 
-/** [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become [inner,spatial]. */
+/**
+ * [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become
+ * [inner,spatial].
+ */
 function transposed(
   data: Float32Array,
   rows: number,
