@@ -1,0 +1,223 @@
+/**
+ * Calibration of a scenario on this machine:
+ *
+ *   start a worker per model → real inputs by walking the pipelines → service times by batch size
+ *   → contention between busy workers → gateway and RPC cost → profiles with provenance
+ */
+
+import { taskNames } from "../core/compile.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { openTaskModel } from "../models/registry.ts";
+import { maxBatchOf } from "../schedulers/create-scheduler.ts";
+import { type CollectedInputs, collectInputs } from "./collect-inputs.ts";
+import { hostLine } from "./host.ts";
+import { type BusyWorker, measureContention } from "./measure-contention.ts";
+import { measureOverheads } from "./measure-overheads.ts";
+import { measureService, type ServiceSamples, type ServiceTarget } from "./measure-service.ts";
+import { type JobInput, ModelWorker } from "./model-worker.ts";
+import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
+
+export interface CalibrationOptions {
+  readonly payloads: readonly Uint8Array[];
+  readonly precision: number;
+  /** Bound on the measurement of service times, seconds in all. */
+  readonly maxSeconds: number;
+  /** Busy workers up to which contention is measured; 1: not at all. */
+  readonly contentionLevels: number;
+  /** Today, ISO 8601. */
+  readonly date: string;
+  readonly onStep?: (step: string) => void;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Calibration {
+  /** By model name, for every model with an implementation. */
+  readonly profiles: Readonly<Record<string, Profile>>;
+  readonly overheadProfile: OverheadProfile;
+  /** Measured share of requests for which each conditional task ran, by `pipeline/task`. */
+  readonly branchShares: Readonly<Record<string, number>>;
+}
+
+const CONTENTION_SECONDS = 2;
+const OVERHEAD_SECONDS = 6;
+
+export async function calibrate(
+  document: ScenarioDocument,
+  options: CalibrationOptions,
+): Promise<Calibration> {
+  const models = Object.entries(document.models).filter(([, model]) => model.implementation);
+  const workers = new Map<string, ModelWorker>();
+  try {
+    options.onStep?.("starting a worker for each model");
+    for (const [name, model] of models) workers.set(name, await ModelWorker.start(name, model));
+    options.onStep?.("running the payloads through the pipelines");
+    const collected = await collectInputs(document, workers, options.payloads);
+    const inputs = inputsByModel(document, collected);
+    options.onStep?.("measuring service times");
+    const samples = await measureModels(document, workers, inputs, options);
+    options.onStep?.("measuring contention between busy workers");
+    const contention = await contentionOf(document, workers, inputs, options.contentionLevels);
+    await stopAll(workers);
+    options.onStep?.("measuring gateway and RPC cost");
+    const overheads = await measureOverheads(options.payloads, OVERHEAD_SECONDS);
+    const profiles: Record<string, Profile> = {};
+    for (const [name] of models) {
+      const measured = samples.get(name);
+      if (measured === undefined) continue;
+      profiles[name] = await profileOf(document, name, measured, options);
+    }
+    const overheadProfile: OverheadProfile = {
+      schema: "tandem/overhead@1",
+      provenance: provenance("gateway, RPC and a no-op task", "Node", options),
+      clientRoundTripUs: [...overheads.clientRoundTripUs],
+      workerRoundTripUs: [...overheads.workerRoundTripUs],
+      gateway: overheads.gateway,
+      contention,
+    };
+    return { profiles, overheadProfile, branchShares: branchShares(document, collected) };
+  } finally {
+    await stopAll(workers);
+  }
+}
+
+async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
+  await Promise.all([...workers.values()].map((worker) => worker.stop()));
+  workers.clear();
+}
+
+function inputsByModel(
+  document: ScenarioDocument,
+  collected: CollectedInputs,
+): Map<string, readonly JobInput[]> {
+  const inputs = new Map<string, readonly JobInput[]>();
+  for (const pipeline of Object.values(document.pipelines)) {
+    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+      const more = collected.inputs.get(task) ?? [];
+      inputs.set(model, [...(inputs.get(model) ?? []), ...more]);
+    }
+  }
+  return inputs;
+}
+
+async function measureModels(
+  document: ScenarioDocument,
+  workers: ReadonlyMap<string, ModelWorker>,
+  inputs: ReadonlyMap<string, readonly JobInput[]>,
+  options: CalibrationOptions,
+): Promise<Map<string, ServiceSamples[]>> {
+  const targets: ServiceTarget[] = [];
+  for (const [model, worker] of workers) {
+    for (const batch of batchSizes(largestBatch(document, model))) {
+      targets.push({ worker, batch, inputs: inputs.get(model) ?? [] });
+    }
+  }
+  const samples = await measureService(targets, options);
+  const byModel = new Map<string, ServiceSamples[]>();
+  for (const [i, { worker }] of targets.entries()) {
+    byModel.set(worker.model, [...(byModel.get(worker.model) ?? []), samples[i]]);
+  }
+  return byModel;
+}
+
+/** The largest batch that the scenario's scheduler may send to a model. */
+function largestBatch(document: ScenarioDocument, model: string): number {
+  const tasks = Object.values(document.pipelines).flatMap((pipeline) =>
+    Object.entries(pipeline.tasks).flatMap(([task, entry]) =>
+      entry.model === model ? [task] : [],
+    ),
+  );
+  return Math.max(...tasks.map((task) => maxBatchOf(document.scheduler, task)), 1);
+}
+
+/** 1, 2, 4, ... and the largest itself. */
+export function batchSizes(largest: number): number[] {
+  const sizes: number[] = [];
+  for (let size = 1; size < largest; size *= 2) sizes.push(size);
+  return [...sizes, largest];
+}
+
+/** Workers in the order of the tasks, again and again, up to the level wanted. */
+async function contentionOf(
+  document: ScenarioDocument,
+  running: Map<string, ModelWorker>,
+  inputs: ReadonlyMap<string, readonly JobInput[]>,
+  levels: number,
+): Promise<number[]> {
+  const models = taskNames(document)
+    .map((task) => modelOf(document, task))
+    .filter((model) => (inputs.get(model) ?? []).length > 0);
+  const busy: BusyWorker[] = [];
+  for (let i = 0; i < levels && models.length > 0; i++) {
+    const model = models[i % models.length];
+    const key = i < models.length ? model : `${model}#${i}`;
+    const worker = running.get(key) ?? (await ModelWorker.start(model, document.models[model]));
+    running.set(key, worker);
+    busy.push({ worker, inputs: inputs.get(model) ?? [] });
+  }
+  return levels <= 1 ? [1] : measureContention(busy, CONTENTION_SECONDS);
+}
+
+function modelOf(document: ScenarioDocument, task: string): string {
+  const pipeline = Object.values(document.pipelines).find((p) => p.tasks[task] !== undefined);
+  return pipeline?.tasks[task].model ?? "";
+}
+
+async function profileOf(
+  document: ScenarioDocument,
+  name: string,
+  measured: readonly ServiceSamples[],
+  options: CalibrationOptions,
+): Promise<Profile> {
+  const { implementation } = document.models[name];
+  const opened = await openTaskModel(implementation?.name ?? "", implementation?.parameters);
+  const { files, runtime, provider, source } = opened.provenance;
+  await opened.close();
+  return {
+    schema: "tandem/profile@1",
+    provenance: {
+      ...provenance(opened.provenance.name, `${runtime}, ${provider}`, options),
+      modelFiles: files.map((file) => ({ ...file })),
+      source,
+    },
+    batches: measured.map(({ batch, samplesUs, meanUs, halfWidth95Us }) => ({
+      batch,
+      samples: samplesUs.length,
+      meanUs,
+      halfWidth95Us,
+      quantilesUs: equalShareMeans(samplesUs, MAX_QUANTILES),
+    })),
+  };
+}
+
+function provenance(
+  model: string,
+  runtime: string,
+  { date }: CalibrationOptions,
+): Profile["provenance"] {
+  return {
+    kind: "measured",
+    model,
+    modelFiles: [],
+    device: "cpu, one thread",
+    host: hostLine(),
+    runtime,
+    date,
+  };
+}
+
+function branchShares(
+  document: ScenarioDocument,
+  { ran }: CollectedInputs,
+): Readonly<Record<string, number>> {
+  const shares: Record<string, number> = {};
+  for (const [name, pipeline] of Object.entries(document.pipelines)) {
+    for (const [task, { when, after }] of Object.entries(pipeline.tasks)) {
+      if (when?.contains === undefined) continue;
+      const reached = ran[name].filter((tasks) => after.some((before) => tasks.has(before)));
+      const held = reached.filter((tasks) => tasks.has(task));
+      shares[`${name}/${task}`] = reached.length === 0 ? 0 : held.length / reached.length;
+    }
+  }
+  return shares;
+}

@@ -1,0 +1,75 @@
+/**
+ * What serving costs apart from models: a pipeline of one no-op task through a real gateway and a
+ * real worker, sent the payloads that the real pipeline gets, under light open-loop load.
+ */
+
+import { startDeployment } from "../cluster/deployment.ts";
+import { measuredRun } from "../cluster/measured-run.ts";
+import { Fault } from "../core/fault.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
+
+export interface MeasuredOverheads {
+  readonly clientRoundTripUs: readonly number[];
+  readonly workerRoundTripUs: readonly number[];
+  readonly gateway: {
+    readonly arrivalUs: number;
+    readonly dispatchUs: number;
+    readonly completionUs: number;
+  };
+}
+
+const RATE_PER_S = 40;
+const WARMUP_S = 1;
+
+/** Runs for `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered. */
+export async function measureOverheads(
+  payloads: readonly Uint8Array[],
+  seconds: number,
+): Promise<MeasuredOverheads> {
+  const document = scenarioSchema.parse({
+    name: "overheads",
+    pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
+    models: {
+      "no-op": {
+        service: { distribution: "deterministic", meanMs: 0.001 },
+        implementation: { name: "no-op" },
+      },
+    },
+    cluster: { replicas: { "no-op": 1 } },
+    workload: {
+      arrivals: "poisson",
+      ratePerS: RATE_PER_S,
+      durationS: WARMUP_S + seconds,
+      warmupS: WARMUP_S,
+    },
+  });
+  const inputs = { profiles: {}, traces: {} };
+  const seed = "calibration/overheads";
+  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed });
+  try {
+    const { overheads } = await measuredRun(deployment, {
+      document,
+      inputs,
+      seed,
+      payloads,
+      timeScale: 1,
+    });
+    const { clientRoundTripUs, workerRoundTripUs, gateway } = overheads;
+    if (clientRoundTripUs.length === 0 || workerRoundTripUs.length === 0) {
+      throw new Fault("unhealthy", "no request of the overhead measurement was answered");
+    }
+    // A round trip as measured holds the gateway's own work on it, which is a cost of its own.
+    const handlingUs = gateway.dispatchUs + gateway.completionUs;
+    return {
+      clientRoundTripUs: equalShareMeans(clientRoundTripUs, MAX_QUANTILES),
+      workerRoundTripUs: equalShareMeans(
+        workerRoundTripUs.map((us) => Math.max(0, us - handlingUs)),
+        MAX_QUANTILES,
+      ),
+      gateway,
+    };
+  } finally {
+    await deployment.stop();
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Service times of real models, by batch size. All models and sizes are measured in turn, one call
+ * each, with a random pause between calls, so that caches and clocks are in the state that a
+ * server under moderate load finds them in, and a slow minute of the machine hits all alike.
+ */
+import { Fault } from "../core/fault.ts";
+import { RandomStream } from "../core/random/stream.ts";
+import { estimate } from "../core/statistics.ts";
+import type { JobInput, ModelWorker } from "./model-worker.ts";
+
+export interface ServiceTarget {
+  readonly worker: ModelWorker;
+  readonly batch: number;
+  readonly inputs: readonly JobInput[];
+}
+
+export interface ServiceSamples {
+  readonly batch: number;
+  readonly samplesUs: readonly number[];
+  readonly meanUs: number;
+  readonly halfWidth95Us: number;
+}
+
+export interface MeasureOptions {
+  /** Wanted half width of the mean's 95% interval, as a share of the mean. */
+  readonly precision: number;
+  /** Bound on the whole measurement, seconds. */
+  readonly maxSeconds: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+const WARMUP_CALLS = 5;
+const MIN_SAMPLES = 30;
+
+/** Samples of each target, in the targets' order. */
+export async function measureService(
+  targets: readonly ServiceTarget[],
+  options: MeasureOptions,
+): Promise<ServiceSamples[]> {
+  const pauses = new RandomStream("calibration", "pauses");
+  const samples = targets.map((): number[] => []);
+  for (const target of targets) {
+    for (let i = 0; i < WARMUP_CALLS; i++) await callOnce(target, i);
+  }
+  const deadline = performance.now() + options.maxSeconds * 1000;
+  for (let round = 0; performance.now() < deadline; round++) {
+    const open = targets.filter((_, i) => !isPrecise(samples[i], options.precision));
+    options.onProgress?.(targets.length - open.length, targets.length);
+    if (open.length === 0) break;
+    for (const [i, target] of targets.entries()) {
+      if (isPrecise(samples[i], options.precision)) continue;
+      const us = await callOnce(target, round);
+      samples[i].push(us);
+      const pauseMs = (pauses.uniform() * 2 * us) / target.batch / 1000;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  return targets.map((target, i) => {
+    const { mean, halfWidth95 } = estimate(samples[i]);
+    return {
+      batch: target.batch,
+      samplesUs: samples[i],
+      meanUs: mean,
+      halfWidth95Us: halfWidth95,
+    };
+  });
+}
+
+function isPrecise(samples: readonly number[], precision: number): boolean {
+  if (samples.length < MIN_SAMPLES) return false;
+  const { mean, halfWidth95 } = estimate(samples);
+  return halfWidth95 <= precision * mean;
+}
+
+/** One batch of consecutive inputs; returns its service time, µs. */
+async function callOnce({ worker, batch, inputs }: ServiceTarget, round: number): Promise<number> {
+  if (inputs.length === 0) {
+    throw new Fault("invalid-input", `no input reaches model ${worker.model}`, {
+      hint: "give inputs for which its condition holds, e.g. photographs with a car",
+    });
+  }
+  const jobs = Array.from({ length: batch }, (_, i) => inputs[(round * batch + i) % inputs.length]);
+  return (await worker.call(jobs)).serviceUs;
+}

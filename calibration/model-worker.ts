@@ -1,0 +1,101 @@
+/** One real model in a worker process of its own, called the way the gateway calls it. */
+
+import { type Child, startChild } from "../cluster/processes/child.ts";
+import { bytesTensor, elementsOf } from "../cluster/protocol/bytes-tensor.ts";
+import { InferenceClient } from "../cluster/protocol/client.ts";
+import type { JobOutput } from "../cluster/worker/backend.ts";
+import type { WorkerReady, WorkerSpecification } from "../cluster/worker/specification.ts";
+import { Fault } from "../core/fault.ts";
+import type { ModelDocument } from "../core/scenario/schema.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+
+/** One job's inputs: the request's payload, and JSON of the outputs of the tasks before. */
+export interface JobInput {
+  readonly payload: Uint8Array;
+  readonly upstream: string;
+}
+
+export interface ModelCall {
+  readonly outputs: readonly JobOutput[];
+  /** As the worker measured it, µs. */
+  readonly serviceUs: number;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+
+export class ModelWorker {
+  readonly model: string;
+  readonly #child: Child<WorkerReady>;
+  readonly #client: InferenceClient;
+
+  private constructor(model: string, child: Child<WorkerReady>) {
+    this.model = model;
+    this.#child = child;
+    this.#client = new InferenceClient(`127.0.0.1:${child.ready.port}`);
+  }
+
+  /** Throws Fault("cluster-failure") with the process's last words. */
+  static async start(model: string, document: ModelDocument): Promise<ModelWorker> {
+    const specification: WorkerSpecification = {
+      document: singleTask(document),
+      inputs: { profiles: {} },
+      backend: "onnx",
+      seed: "calibration",
+      timeScale: 1,
+      replicas: [0],
+      host: "127.0.0.1",
+      port: 0,
+    };
+    const child = await startChild<WorkerReady>({
+      name: `worker of ${model}`,
+      entry: "worker/main",
+      specification,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    });
+    return new ModelWorker(model, child);
+  }
+
+  async call(batch: readonly JobInput[]): Promise<ModelCall> {
+    const payload = bytesTensor(
+      "payload",
+      batch.map((job) => job.payload),
+    );
+    const upstream = bytesTensor(
+      "upstream",
+      batch.map((job) => Buffer.from(job.upstream)),
+    );
+    const response = await this.#client.inferAsync({
+      modelName: REPLICA,
+      inputs: [payload.tensor, upstream.tensor],
+      rawInputContents: [payload.raw, upstream.raw],
+    });
+    const texts = elementsOf(response.outputs, response.rawOutputContents ?? [], "output") ?? [];
+    const serviceUs = response.parameters?.service_us?.doubleParam;
+    if (serviceUs === undefined || texts.length !== batch.length) {
+      throw new Fault("cluster-failure", `the worker of ${this.model} gave an incomplete answer`);
+    }
+    const outputs = texts.map((text) => JSON.parse(Buffer.from(text).toString()) as JobOutput);
+    return { outputs, serviceUs };
+  }
+
+  async stop(): Promise<void> {
+    this.#client.close();
+    await this.#child.stop();
+  }
+}
+
+const TASK = "measured";
+const REPLICA = `${TASK}-1`;
+
+/** A scenario of the one model. Its service time is a placeholder that the onnx backend ignores. */
+function singleTask({ implementation }: ModelDocument): WorkerSpecification["document"] {
+  return scenarioSchema.parse({
+    name: "calibration",
+    pipelines: { calibration: { tasks: { [TASK]: { model: "model" } } } },
+    models: {
+      model: { service: { distribution: "deterministic", meanMs: 1 }, implementation },
+    },
+    cluster: { replicas: { [TASK]: 1 } },
+    workload: { arrivals: "burst", requests: 1 },
+  });
+}

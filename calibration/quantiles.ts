@@ -1,0 +1,24 @@
+/** Samples → equally probable quantiles, small enough for a file and true to the mean. */
+
+/** Most quantiles that a profile keeps for one batch size. */
+export const MAX_QUANTILES = 200;
+
+/**
+ * At most `count` ascending values, each the mean of an equal share of the sorted samples: their
+ * mean is the samples' mean, whatever the count. All samples are kept when they are few.
+ */
+export function equalShareMeans(samples: readonly number[], count: number): number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  if (sorted.length <= count) return sorted.map(Math.round);
+  const cumulative = [0];
+  for (const value of sorted) cumulative.push(cumulative[cumulative.length - 1] + value);
+  const upTo = (at: number): number => {
+    const whole = Math.floor(at);
+    const rest = at - whole;
+    return cumulative[whole] + (rest > 0 ? rest * sorted[whole] : 0);
+  };
+  const share = sorted.length / count;
+  return Array.from({ length: count }, (_, i) =>
+    Math.round((upTo((i + 1) * share) - upTo(i * share)) / share),
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * One configuration, simulated and run for real: the same document, arrivals, draws and scheduler
+ * code on both sides, the real one repeated.
+ */
+
+import { type Deployment, startDeployment } from "../cluster/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import { aggregate } from "../core/metrics/aggregate.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { HealthSummary, MeasuredSide, MetricName, ValidationResult } from "../core/results.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
+import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { judge } from "./judge.ts";
+
+export interface ValidationPlan {
+  readonly configuration: Configuration;
+  readonly inputs: SimulationInputs;
+  readonly backend: "onnx" | "replay";
+  readonly repeats: number;
+  readonly timeScale: number;
+  /** Tolerated relative error by metric. */
+  readonly tolerance: Readonly<Record<string, number>>;
+  /** Payloads of a run's requests, request i sends entry i mod length. */
+  readonly payloads: (seed: string) => readonly Uint8Array[];
+  /** Called after each real run, healthy or not. */
+  readonly onRun?: (run: MeasuredRun, healthyRuns: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface ValidatedConfiguration {
+  readonly result: ValidationResult;
+  /** Decision logs of the healthy real runs. */
+  readonly logs: readonly string[];
+}
+
+const GANTT_BARS = 240;
+
+/** An unhealthy run is run again, at most as often as runs were asked for. */
+export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
+  const { configuration, backend, tolerance } = plan;
+  const { healthy, unhealthy } = await realRuns(plan);
+  const runs = healthy.length > 0 ? healthy : unhealthy;
+  const predictions = runs.map(({ replication }) =>
+    runReplication(configuration.document, predictionInputs(plan), replication, {
+      curve: true,
+      ganttBars: GANTT_BARS,
+    }),
+  );
+  const predicted = aggregate(predictions.map((prediction) => prediction.summary));
+  const health = overallHealth(healthy, unhealthy, plan.repeats);
+  const measured = measuredSide(
+    runs.map(({ run }) => run),
+    backend,
+    health,
+  );
+  const { notes, ...figures } = predicted;
+  const result: ValidationResult = {
+    id: configuration.id,
+    parameters: configuration.parameters,
+    ...figures,
+    ...(notes.length > 0 ? { notes } : {}),
+    gantt: predictions[0].gantt,
+    predicted: predicted.metrics,
+    measured,
+    ...judge(predicted.metrics, measured.metrics, tolerance, health),
+  };
+  return { result, logs: runs.map(({ run }) => run.log) };
+}
+
+/**
+ * What the prediction knows of the serving overheads. They pass in real time, so in a run at a
+ * tenth of the time they weigh ten times as much; and replicas that only wait do not contend.
+ */
+export function predictionInputs({ inputs, backend, timeScale }: ValidationPlan): SimulationInputs {
+  const { overheadProfile } = inputs;
+  if (overheadProfile === undefined) return inputs;
+  const scaled = (us: number): number => us / timeScale;
+  const { gateway } = overheadProfile;
+  return {
+    ...inputs,
+    overheadProfile: {
+      ...overheadProfile,
+      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(scaled),
+      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(scaled),
+      gateway: {
+        arrivalUs: scaled(gateway.arrivalUs),
+        dispatchUs: scaled(gateway.dispatchUs),
+        completionUs: scaled(gateway.completionUs),
+      },
+      contention: backend === "replay" ? [1] : overheadProfile.contention,
+    },
+  };
+}
+
+interface NumberedRun {
+  readonly replication: number;
+  readonly run: MeasuredRun;
+}
+
+async function realRuns(
+  plan: ValidationPlan,
+): Promise<{ healthy: NumberedRun[]; unhealthy: NumberedRun[] }> {
+  const { document } = plan.configuration;
+  const healthy: NumberedRun[] = [];
+  const unhealthy: NumberedRun[] = [];
+  const deployment = await startDeployment({
+    document,
+    inputs: plan.inputs,
+    backend: plan.backend,
+    seed: replicationSeed(document.run.seed, 0),
+    timeScale: plan.timeScale,
+  });
+  try {
+    while (healthy.length < plan.repeats && unhealthy.length < plan.repeats) {
+      if (plan.signal?.aborted === true) break;
+      const replication = healthy.length;
+      const run = await realRun(plan, deployment, replication);
+      (run.health.healthy ? healthy : unhealthy).push({ replication, run });
+      plan.onRun?.(run, healthy.length);
+    }
+  } finally {
+    await deployment.stop();
+  }
+  return { healthy, unhealthy };
+}
+
+function realRun(
+  plan: ValidationPlan,
+  deployment: Deployment,
+  replication: number,
+): Promise<MeasuredRun> {
+  const { document } = plan.configuration;
+  const seed = replicationSeed(document.run.seed, replication);
+  return measuredRun(deployment, {
+    document,
+    inputs: plan.inputs,
+    seed,
+    payloads: plan.payloads(seed),
+    timeScale: plan.timeScale,
+  });
+}
+
+function overallHealth(
+  healthy: readonly NumberedRun[],
+  unhealthy: readonly NumberedRun[],
+  repeats: number,
+): HealthSummary {
+  const kept = healthy.length >= repeats ? healthy : [...healthy, ...unhealthy];
+  const of = (value: (health: HealthSummary) => number): number =>
+    Math.max(...kept.map(({ run }) => value(run.health)));
+  const discarded = unhealthy.map(({ run }) => run.health.reasons.join("; "));
+  return {
+    healthy: healthy.length >= repeats,
+    lateArrivalRatio: of((health) => health.lateArrivalRatio),
+    latenessP99Ms: of((health) => health.latenessP99Ms),
+    eventLoopDelayP99Ms: of((health) => health.eventLoopDelayP99Ms),
+    reasons: discarded.map((reason) => `a run was set aside: ${reason}`),
+  };
+}
+
+function measuredSide(
+  runs: readonly MeasuredRun[],
+  backend: "onnx" | "replay",
+  health: HealthSummary,
+): MeasuredSide {
+  const summaries = runs.map((run) => run.summary);
+  const { metrics, latencyCurve, replications } = aggregate(summaries);
+  return {
+    metrics,
+    spread: spreadOf(summaries),
+    repeats: replications,
+    backend,
+    ...(latencyCurve === undefined ? {} : { latencyCurve }),
+    gantt: runs[0].gantt,
+    health,
+  };
+}
+
+function spreadOf(summaries: readonly RunSummary[]): MeasuredSide["spread"] {
+  const names = Object.keys(summaries[0].metrics) as MetricName[];
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = summaries.map((summary) => summary.metrics[name] ?? 0);
+      return [name, { minimum: Math.min(...values), maximum: Math.max(...values) }];
+    }),
+  );
+}

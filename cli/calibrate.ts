@@ -1,0 +1,117 @@
+/** `tandem calibrate`: measures on this machine and writes the profiles that the scenario names. */
+import { dirname, resolve } from "node:path";
+import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
+import { payloadsFor } from "../calibration/payloads.ts";
+import { Fault } from "../core/fault.ts";
+import type { Profile } from "../core/profile.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { writeJson } from "./atomic-file.ts";
+import { progress } from "./progress.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+export interface CalibrateArguments extends ScenarioArguments {
+  readonly json: boolean;
+  readonly images?: string;
+  readonly precision: number;
+  readonly maxSeconds: number;
+}
+
+/** Contention is measured up to this many busy replicas of one machine. */
+const CONTENTION_LEVELS = 4;
+
+export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
+  if (!(args.precision > 0 && args.precision < 1)) {
+    throw new Fault("usage", `--precision is a share such as 0.02, got ${args.precision}`);
+  }
+  const loaded = loadScenario(args, { requireTimes: false });
+  const targets = profilePaths(loaded);
+  const payloads = await payloadsFor(loaded.document, args.images);
+  let shown = progress("measure", 1);
+  const calibration = await measure(loaded.document, {
+    payloads,
+    precision: args.precision,
+    maxSeconds: args.maxSeconds,
+    contentionLevels: CONTENTION_LEVELS,
+    date: new Date().toISOString(),
+    onStep: (step) => process.stderr.write(`calibrate: ${step}\n`),
+    onProgress: (done, total) => {
+      if (done === 0) {
+        shown.stop();
+        shown = progress("precise enough", total);
+      }
+      shown.update(done);
+    },
+  });
+  shown.stop();
+  const written = writeProfiles(loaded, targets, calibration);
+  if (args.json) process.stdout.write(`${JSON.stringify({ written, ...calibration })}\n`);
+  else process.stdout.write(`${calibrationText(loaded, calibration, written)}\n`);
+  return calibration;
+}
+
+/** Where each model's profile goes. Throws Fault when there is nothing to measure. */
+function profilePaths(loaded: LoadedScenario): Readonly<Record<string, string>> {
+  const paths: Record<string, string> = {};
+  for (const [name, model] of Object.entries(loaded.document.models)) {
+    if (model.implementation === undefined) continue;
+    const path = typeof model.profile === "string" ? model.profile : `profiles/${name}.json`;
+    paths[name] = resolve(dirname(loaded.file), path);
+  }
+  if (Object.keys(paths).length === 0) {
+    throw new Fault("invalid-input", `no model of ${loaded.file} names an implementation`, {
+      hint: "give models.<name>.implementation, e.g. { name: ssd-mobilenet-v2 }",
+    });
+  }
+  return paths;
+}
+
+function writeProfiles(
+  loaded: LoadedScenario,
+  targets: Readonly<Record<string, string>>,
+  { profiles, overheadProfile }: Calibration,
+): string[] {
+  const written: string[] = [];
+  for (const [name, path] of Object.entries(targets)) {
+    writeJson(path, profiles[name]);
+    written.push(path);
+  }
+  const { overheadProfile: named } = loaded.document.cluster;
+  if (named !== undefined) {
+    const path = resolve(dirname(loaded.file), named);
+    writeJson(path, overheadProfile);
+    written.push(path);
+  }
+  return written;
+}
+
+function calibrationText(
+  loaded: LoadedScenario,
+  { profiles, overheadProfile, branchShares }: Calibration,
+  written: readonly string[],
+): string {
+  const lines = Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile));
+  const { clientRoundTripUs, workerRoundTripUs, gateway, contention } = overheadProfile;
+  const ms = (us: number): string => (us / 1000).toFixed(2);
+  const median = (values: readonly number[]): number => values[Math.floor(values.length / 2)];
+  lines.push(
+    `round trips, median: client ${ms(median(clientRoundTripUs))} ms, worker ${ms(median(workerRoundTripUs))} ms`,
+    `gateway, CPU time: arrival ${ms(gateway.arrivalUs)} ms, dispatch ${ms(gateway.dispatchUs)} ms, completion ${ms(gateway.completionUs)} ms`,
+    `slow-down with 1, 2, … busy replicas: ${contention.map((factor) => factor.toFixed(2)).join(", ")}`,
+  );
+  for (const [branch, share] of Object.entries(branchShares)) {
+    const [pipeline, task] = branch.split("/");
+    const assumed = loaded.document.pipelines[pipeline].tasks[task].when?.probability;
+    lines.push(
+      `${branch}: ran for ${(100 * share).toFixed(1)}% (the scenario says ${100 * (assumed ?? 1)}%)`,
+    );
+  }
+  return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
+}
+
+function profileLines(name: string, { batches }: Profile): string[] {
+  return batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
+    const mean = (meanUs / 1000).toFixed(2);
+    const half = (halfWidth95Us / 1000).toFixed(2);
+    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${samples} samples)`;
+  });
+}

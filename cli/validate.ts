@@ -1,0 +1,170 @@
+/** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
+import { join } from "node:path";
+import { collectInputs } from "../calibration/collect-inputs.ts";
+import { type KnownPayload, matchPayloads } from "../calibration/match-payloads.ts";
+import { ModelWorker } from "../calibration/model-worker.ts";
+import { payloadsFor } from "../calibration/payloads.ts";
+import { validateConfiguration } from "../calibration/validate.ts";
+import { compileSystem } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
+import type { ValidationDocument, ValidationResult } from "../core/results.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type {
+  ScenarioDocument,
+  ValidationDocument as ValidationSettings,
+} from "../core/scenario/schema.ts";
+import { validationSchema } from "../core/scenario/schema.ts";
+import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
+import { validationTable } from "../reports/text-table.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { repeatCommand } from "./repeat-command.ts";
+import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+export interface ValidateArguments extends ScenarioArguments {
+  readonly json: boolean;
+  readonly out?: string;
+  readonly repeats?: number;
+  readonly backend?: "onnx" | "replay";
+  readonly images?: string;
+}
+
+type Payloads = (configuration: Configuration, seed: string) => readonly Uint8Array[];
+
+export async function validate(args: ValidateArguments): Promise<void> {
+  const loaded = loadScenario(args, { requireTimes: true });
+  const settings = settingsOf(args, loaded);
+  const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
+  const payloads =
+    settings.backend === "onnx"
+      ? await realPayloads(args, loaded)
+      : replayPayloads(loaded.document);
+  const interrupt = interruptSignal();
+  const results: ValidationResult[] = [];
+  try {
+    for (const [i, configuration] of configurations.entries()) {
+      if (interrupt.signal.aborted) break;
+      const label = `${i + 1}/${configurations.length} ${configuration.id}`;
+      process.stderr.write(`validate ${label}: ${settings.backend}, ${settings.repeats} runs\n`);
+      const { result, logs } = await validateConfiguration({
+        configuration,
+        inputs: inputsOf(loaded),
+        backend: settings.backend,
+        repeats: settings.repeats,
+        timeScale: settings.timeScale,
+        tolerance: settings.metrics,
+        payloads: (seed) => payloads(configuration, seed),
+        onRun: ({ health }, healthyRuns) => {
+          const state = health.healthy ? `run ${healthyRuns} of ${settings.repeats}` : "set aside";
+          process.stderr.write(
+            `  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}\n`,
+          );
+        },
+        signal: interrupt.signal,
+      });
+      results.push(result);
+      if (args.out !== undefined) writeLogs(args.out, i, logs);
+    }
+  } finally {
+    interrupt.dispose();
+  }
+  finish(args, loaded, results, configurations.length);
+}
+
+function settingsOf(args: ValidateArguments, loaded: LoadedScenario): ValidationSettings {
+  const { backend, repeats } = args;
+  if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 3)) {
+    throw new Fault("usage", `--repeats is a whole number of at least 3, got ${repeats}`, {
+      hint: "fewer runs give no spread to judge by",
+    });
+  }
+  return {
+    ...validationSchema.parse(loaded.document.validation ?? {}),
+    ...(backend === undefined ? {} : { backend }),
+    ...(repeats === undefined ? {} : { repeats }),
+  };
+}
+
+/** Real payloads, each sent where the draws say that a request takes its branches. */
+async function realPayloads(args: ValidateArguments, loaded: LoadedScenario): Promise<Payloads> {
+  const { document } = loaded;
+  const payloads = await payloadsFor(document, args.images);
+  const workers = new Map<string, ModelWorker>();
+  try {
+    for (const [name, model] of Object.entries(document.models)) {
+      if (model.implementation !== undefined)
+        workers.set(name, await ModelWorker.start(name, model));
+    }
+    const { ran } = await collectInputs(document, workers, payloads);
+    const known: Record<string, readonly KnownPayload[]> = {};
+    for (const pipeline of Object.keys(ran)) {
+      known[pipeline] = payloads.map((payload, i) => ({ payload, ran: ran[pipeline][i] }));
+    }
+    return (configuration, seed) => {
+      const system = compileSystem(configuration.document, loaded);
+      return matchPayloads(system, seed, expectedRequests(configuration.document), known);
+    };
+  } finally {
+    await Promise.all([...workers.values()].map((worker) => worker.stop()));
+  }
+}
+
+/** Replay workers read nothing, so a payload is bytes of the declared size. */
+function replayPayloads(document: ScenarioDocument): Payloads {
+  const sizes = Object.values(document.pipelines).flatMap((pipeline) =>
+    Object.values(pipeline.tasks).map((task) => task.payloadBytes),
+  );
+  const payload = new Uint8Array(Math.max(...sizes, 64));
+  return () => [payload];
+}
+
+/** At least as many requests as the workload will send, so that each has its own payload. */
+function expectedRequests({ workload }: ScenarioDocument): number {
+  if (workload.requests !== undefined) return workload.requests;
+  const seconds = "durationS" in workload ? (workload.durationS ?? 0) : 0;
+  const rate = "ratePerS" in workload ? workload.ratePerS : 100;
+  return Math.ceil(seconds * rate * 1.5 + 100);
+}
+
+function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
+  for (const [run, log] of logs.entries()) {
+    writeAtomically(join(out, "logs", `${configuration + 1}-${run + 1}.jsonl`), log);
+  }
+}
+
+function finish(
+  args: ValidateArguments,
+  loaded: LoadedScenario,
+  results: readonly ValidationResult[],
+  wanted: number,
+): void {
+  const { name, run } = loaded.document;
+  const document: ValidationDocument = {
+    schema: "tandem/results@1",
+    kind: "validation",
+    scenario: { name, digest: loaded.digest },
+    seed: run.seed,
+    command: repeatCommand("validate", { ...args, seed: run.seed }),
+    configurations: results,
+  };
+  if (args.out !== undefined) writeJson(join(args.out, "validation.json"), document);
+  if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
+  else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
+  if (results.length < wanted) {
+    throw new Fault("interrupted", `${results.length} of ${wanted} configurations were validated`);
+  }
+  const refused = results.filter((result) => result.verdict === "refused");
+  if (refused.length > 0) {
+    throw new Fault("unhealthy", `${refused.length} configurations could not be judged`, {
+      hint: "the load generator or the host was not healthy; run on a quieter machine",
+    });
+  }
+  const outside = results.filter((result) => result.verdict === "out of tolerance");
+  if (outside.length > 0) {
+    throw new Fault(
+      "out-of-tolerance",
+      `${outside.length} of ${wanted} configurations are out of tolerance`,
+    );
+  }
+}
