@@ -136,6 +136,21 @@ describe("what a schema cannot say is checked", () => {
     expect(richIssues(held).map((issue) => issue.path)).toEqual(["cluster.replicas.b"]);
   });
 
+  test("a task that one of two ways reaches needs a replica", () => {
+    const alone = RICH.replace(/ {2}q:\n.*\n.*\n/, "").replace(
+      "probability: 0.5",
+      "probability: 0",
+    );
+    const text = replaced(alone, "b: 2, c: 3", "c: 0");
+    expect(richIssues(text).map((issue) => issue.path)).toEqual(["cluster.replicas.c"]);
+  });
+
+  test("a value that is missing in a list is told at its entry", () => {
+    const text = replaced(RICH, "name: cpu, devices: { core: 2 }", "name: cpu");
+    const issue = richIssues(text).find(({ path }) => path === "cluster.nodes[1].devices");
+    expect(issue).toMatchObject({ line: lineWith(text, "name: cpu") });
+  });
+
   test("a profile must have a batch of 1 and rising batches", () => {
     const text = RICH;
     expect(richIssues(text, { "n.json": profileText(4, 8) })[0]?.message).toMatch(
