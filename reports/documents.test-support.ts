@@ -1,4 +1,4 @@
-/** Made-up but plausible result documents for tests of the reports; nothing in them was measured. */
+/** Made-up but plausible result documents for tests of the reports; nothing was measured. */
 
 import type {
   ConfigurationResult,

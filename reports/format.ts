@@ -1,4 +1,4 @@
-/** Numbers as people read them: significant digits by uncertainty, units once, no false precision. */
+/** Numbers as people read them: significant digits by uncertainty, no false precision. */
 
 import type { Estimate } from "../core/results.ts";
 
@@ -36,7 +36,7 @@ export function formatNumber(value: number, digits = 3): string {
 
 /**
  * Mean ± half width: the half width to two significant digits, the mean to the same decimal, and
- * never more than five digits of the mean. No "±" when the half width is unknown (one replication).
+ * never more than five digits of the mean. No "±" when the half width is unknown: one replication.
  * `scale` multiplies both (100 shows a ratio in percent).
  */
 export function formatEstimate(estimate: Estimate | undefined, scale = 1): string {

@@ -2,11 +2,11 @@
 
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { paretoFront } from "./charts/pareto.ts";
-import { formatError, formatNumber, plural } from "./format.ts";
+import { formatCount, formatError, formatNumber, plural } from "./format.ts";
 import { metricLabel } from "./metric-labels.ts";
 import { axisText, isLoad, replicaCount, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
-import { judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
+import { BACKENDS, judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
 
 export interface Headline {
   readonly text: string;
@@ -73,7 +73,7 @@ export function headlines(
     if (all.some((one) => one.measured.backend === "replay")) {
       const replayed = all.filter((one) => one.measured.backend === "replay").length;
       lines.push({
-        text: `${plural(replayed, "validated configuration")} used the replay backend: measured times replayed, no GPU/model ran`,
+        text: `${plural(replayed, "validated configuration")} on replay: ${BACKENDS.replay}`,
         state: "warn",
       });
     }
@@ -84,7 +84,7 @@ export function headlines(
     const met = judged.filter((one) => one === true).length;
     const goal = `p${formatNumber(slo.percentile)} ≤ ${formatNumber(slo.latencyMs, 4)} ms`;
     lines.push({
-      text: `${formatNumber(met)} of ${plural(judged.length, "configuration")} meet the SLO (${goal})`,
+      text: `${formatCount(met)} of ${plural(judged.length, "configuration")} meet the SLO (${goal})`,
     });
   }
   return [...lines, ...cheapest(results)];

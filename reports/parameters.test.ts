@@ -14,7 +14,7 @@ const base = sweepDocument().configurations[0] as ConfigurationResult;
 const swept = (points: readonly Record<string, Parameter>[]) =>
   points.map((parameters) => ({ ...base, id: JSON.stringify(parameters), parameters }));
 
-test("a grid gets x from the longest numeric sweep, colour from the scheduler, the rest as facets", () => {
+test("a grid: x is the longest numeric sweep, colour the scheduler, facets the rest", () => {
   const roles = chooseRoles(sweepDocument().configurations);
   expect(roles.x?.path).toBe("cluster.replicas.detect");
   expect(roles.colour?.path).toBe("scheduler");
@@ -66,8 +66,8 @@ test.each([
 
 test("JSON text is shown without its punctuation, broken JSON as it is", () => {
   expect(parameterText('{"detect":2,"plate":1}')).toBe("detect 2, plate 1");
-  expect(parameterText('{"batching":{"policy":"size","maxBatch":8}}')).toBe(
-    "batching (policy size, maxBatch 8)",
+  expect(parameterText('{"routing":"random","batching":{"policy":"size","maxBatch":8}}')).toBe(
+    "random, (size, maxBatch 8)",
   );
   expect(parameterText("{oops")).toBe("{oops");
 });

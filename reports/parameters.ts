@@ -52,12 +52,16 @@ export function parameterTitle(path: string): string {
   return words(`${owner}${stem}`) + suffix;
 }
 
+/** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
+const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
+
 function flattened(value: unknown): string {
   if (Array.isArray(value)) return value.map(flattened).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
   const entries = Object.entries(value).map(([key, inner]) => {
     const text = flattened(inner);
-    return typeof inner === "object" && inner !== null ? `${key} (${text})` : `${key} ${text}`;
+    const name = SLOTS.test(key) && typeof inner !== "number" ? "" : `${key} `;
+    return typeof inner === "object" && inner !== null ? `${name}(${text})` : `${name}${text}`;
   });
   return entries.join(", ");
 }
@@ -131,9 +135,9 @@ export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
 }
 
 /**
- * Gives each varying parameter a role. x: `xPath` if it is numeric, else the numeric one with most levels, replicas
- * first; colour: the scheduler, else a nominal one with few levels; facets: the rest. Parameters
- * that follow from those already chosen (two counts swept in step) get no role.
+ * Gives each varying parameter a role. x: `xPath` if it is numeric, else the numeric one with most
+ * levels, replicas first; colour: the scheduler, else a nominal one with few levels; facets: the
+ * rest. Parameters that follow from those already chosen (two counts swept in step) get no role.
  */
 export function chooseRoles(configurations: readonly ConfigurationResult[], xPath?: string): Roles {
   const axes = sweepAxes(configurations);

@@ -1,6 +1,7 @@
 /** Which configurations meet the latency goal. */
 
 import type { ConfigurationResult, MetricName, SloGoal } from "../core/results.ts";
+import { formatNumber } from "./format.ts";
 
 const QUANTILES: Readonly<Record<number, MetricName>> = {
   50: "latencyP50Ms",
@@ -12,6 +13,12 @@ const QUANTILES: Readonly<Record<number, MetricName>> = {
 /** The latency metric that the goal bounds, when it is one of the reported quantiles. */
 export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
   return slo === undefined ? undefined : QUANTILES[slo.percentile];
+}
+
+/** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without a goal. */
+export function sloNote(slo: SloGoal | undefined): string {
+  if (slo === undefined) return "";
+  return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile)}`;
 }
 
 /**

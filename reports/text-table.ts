@@ -1,4 +1,4 @@
-/** The same tables for a terminal: aligned columns, units in the heading, never wider than asked. */
+/** The tables for a terminal: aligned columns, units in the heading, never wider than asked. */
 
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import type { Table } from "./html/table.ts";

@@ -1,6 +1,6 @@
-/** Text widths without a canvas, so that legends, titles and axes are laid out for the real font. */
+/** Text widths without a canvas, so that legends and axes are laid out for the real font. */
 
-/** Advance widths of the ASCII characters 32 to 126, in hundredths of the font size. Source: DejaVu Sans. */
+/** Advance widths of ASCII 32 to 126 in hundredths of the font size. Source: DejaVu Sans. */
 const ADVANCES = [
   32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
   64, 64, 34, 34, 84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79,
@@ -21,7 +21,7 @@ export function textWidth(text: string, size: number, bold = false): number {
   return ((total * size) / 100) * (bold ? BOLD : 1);
 }
 
-/** Breaks after "·", "," and ":" so that no line is wider than `most` pixels, where these allow. */
+/** Breaks after "·", "," and ":" so that lines stay within `most` pixels where these allow. */
 export function wrapText(text: string, size: number, most: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";

@@ -49,5 +49,6 @@ export function verdictSummary(document: ValidationDocument): string {
     count: document.configurations.filter((one) => one.verdict === verdict).length,
   }));
   const parts = counts.filter(({ count }) => count > 0).map((one) => `${one.count} ${one.verdict}`);
-  return `${plural(document.configurations.length, "configuration")} validated: ${parts.join(", ")}`;
+  const count = plural(document.configurations.length, "configuration");
+  return `${count} validated: ${parts.join(", ")}`;
 }

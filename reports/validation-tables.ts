@@ -1,4 +1,4 @@
-/** The validation as tables: what was predicted, what was measured, and how fit the measuring was. */
+/** The validation as tables: predicted, measured, and how fit the measuring was. */
 
 import type { MetricName, ValidationDocument, ValidationResult } from "../core/results.ts";
 import { formatError, formatNumber } from "./format.ts";
@@ -72,7 +72,7 @@ export function comparisonTable(document: ValidationDocument): Table {
   };
 }
 
-/** One row per validated configuration: verdict, backend, and whether the measuring can be trusted. */
+/** One row per validated configuration: verdict, backend, and how fit the measuring was. */
 export function healthTable(document: ValidationDocument): Table {
   const rows = lettered(document).map(({ letter, label, result }): Cell[] => {
     const { health, backend, repeats } = result.measured;

@@ -41,7 +41,7 @@ async function fault(): Promise<Fault> {
   );
 }
 
-test("writes the page and each chart as specification, SVG and PNG, and leaves nothing else", async () => {
+test("writes the page and each chart as specification, SVG and PNG, nothing else", async () => {
   await given(sweepDocument(), validationDocument(2));
   const files = await writeReport(directory);
   expect(files.warnings).toEqual([]);
@@ -110,7 +110,7 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
   }));
   const html = await page(results, { ...validation, configurations: judged });
   expect(html.match(/<script/g)).toHaveLength(1);
-  expect(html.match(/.{60}(<img|onerror=')/g) ?? []).toEqual([]);
+  expect(html).not.toMatch(/<img|<[^>]* (onerror|src)="/);
   expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
 });
 
@@ -122,7 +122,7 @@ test("the replay backend is named for what it is, and verdicts are words", async
   expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
 });
 
-test("seed, digest and the commands that repeat it are on the page; so is a given title", async () => {
+test("seed, digest, repeating commands and a given title are on the page", async () => {
   const html = await page(sweepDocument(), validationDocument(1), "Week 12 & after");
   expect(html).toContain("<title>Week 12 &amp; after</title>");
   expect(html).toContain(sweepDocument().scenario.digest);

@@ -1,4 +1,4 @@
-/** Result files to a report: one self-contained page, and every chart as specification and image. */
+/** Result files to a report: one self-contained page, every chart as specification and image. */
 
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

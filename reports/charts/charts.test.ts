@@ -194,7 +194,9 @@ test("the error's interval comes from both sides", () => {
 test("text is drawn in a PNG on a system without fonts", () => {
   const image = (text: string) =>
     renderPng(
-      `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><text x="2" y="15" font-family="DejaVu Sans, Verdana, sans-serif">${text}</text></svg>`,
+      `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20">
+         <text x="2" y="15" font-family="DejaVu Sans, Verdana, sans-serif">${text}</text>
+       </svg>`,
     );
   expect(Buffer.from(image("p99 ± 3")).equals(Buffer.from(image("")))).toBe(false);
 });

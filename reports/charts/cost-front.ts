@@ -16,7 +16,7 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "../parameters.ts";
-import { meetsSlo, sloMetric } from "../slo.ts";
+import { meetsSlo, sloMetric, sloNote } from "../slo.ts";
 import {
   colourEncoding,
   type Encoding,
@@ -112,7 +112,9 @@ function rowsOf(
       meets: meetsSlo(one, document.slo) ?? false,
       front: false,
       cheapest: false,
-      tip: `${label}; ${cost.title}: ${formatNumber(price)}; ${metricLabel(name).text}: ${formatEstimate(latency)} ms`,
+      tip:
+        `${label}; ${cost.title}: ${formatNumber(price)}; ` +
+        `${metricLabel(name).text}: ${formatEstimate(latency)} ms`,
     };
     panels.set(panel, [...(panels.get(panel) ?? []), row]);
   }
@@ -168,17 +170,13 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);
   const width = panelWidth(columns);
-  const slo = document.slo;
-  const goal =
-    slo === undefined
-      ? ""
-      : `; dashed: SLO ${formatNumber(slo.latencyMs)} ms at p${slo.percentile}; ringed: cheapest that meets it`;
+  const ring = document.slo === undefined ? "" : "; ringed: cheapest that meets it";
   return {
     $schema: SCHEMA,
     config: CONFIG,
     title: {
       text: `${cost.title === "replicas" ? "Replicas" : "Cost"} against ${metricLabel(name).text}`,
-      subtitle: `line: Pareto front, lower left is better${goal}`,
+      subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}`,
     },
     description:
       `${metricLabel(name).text} against ${cost.title}, ${rows.length} configurations; ` +

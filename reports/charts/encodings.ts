@@ -1,4 +1,4 @@
-/** Encodings shared by the charts over a sweep: x by level, colour and shape by a second parameter. */
+/** Encodings shared by charts over a sweep: x by level, colour and shape by another parameter. */
 
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
@@ -14,8 +14,8 @@ const MOST_STEPS = 12;
 const DODGE = 0.4;
 
 /**
- * Where a configuration stands on x: equal steps for up to twelve levels, side by side per colour so
- * that error bars do not cover each other; else the value itself.
+ * Where a configuration stands on x: equal steps for up to twelve levels, side by side per colour
+ * so that error bars do not cover each other; else the value itself.
  */
 export function xPosition(
   parameters: ConfigurationResult["parameters"],

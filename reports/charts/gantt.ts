@@ -9,6 +9,7 @@ import type {
 } from "../../core/results.ts";
 import { formatNumber, plural } from "../format.ts";
 import { configurationLabel, sweepAxes } from "../parameters.ts";
+import type { Layer } from "./encodings.ts";
 import { CONFIG, cycle, PALETTE, PAPER, SCHEMA } from "./theme.ts";
 
 const MOST_BARS = 90;
@@ -97,7 +98,45 @@ function rowsOf(
   );
 }
 
-/** The first batches of one configuration, the first validated one if any; undefined without bars. */
+function layers(replicas: readonly string[], tasks: readonly string[], span: number[]): Layer[] {
+  const x = {
+    type: "quantitative" as const,
+    title: "time from start of run (ms)",
+    axis: { tickCount: 10 },
+    scale: { domain: span, nice: false },
+  };
+  const y = { field: "replica", type: "nominal" as const, sort: [...replicas], title: "replica" };
+  const scale = { domain: [...tasks], range: cycle(PALETTE, tasks.length) };
+  const color = { field: "task", title: "task", type: "nominal" as const, scale };
+  return [
+    {
+      mark: { type: "bar", height: { band: 0.78 }, stroke: PAPER, strokeWidth: 1, clip: true },
+      encoding: {
+        x: { ...x, field: "startMs" },
+        x2: { field: "endMs" },
+        y,
+        color,
+        tooltip: { field: "tip" },
+        description: { field: "tip" },
+      },
+    },
+    {
+      transform: [
+        { filter: "datum.wide" },
+        { calculate: "(datum.startMs + datum.endMs) / 2", as: "middleMs" },
+      ],
+      mark: { type: "text", fontSize: 10, clip: true, aria: false },
+      encoding: {
+        x: { ...x, field: "middleMs" },
+        y,
+        text: { field: "batch" },
+        color: { field: "ink", type: "nominal", title: "task", scale: null },
+      },
+    },
+  ];
+}
+
+/** The first batches of one configuration, a validated one if any; undefined without bars. */
 export function gantt(
   document: ResultsDocument,
   validation?: ValidationDocument,
@@ -111,19 +150,6 @@ export function gantt(
   const replicas = all.slice(0, MOST_REPLICAS);
   const tasks = [...new Set(sides.flatMap((side) => side.bars.map((bar) => bar.task)))].sort();
   const rows = rowsOf(sides, replicas, tasks, fromMs, toMs);
-  const color = {
-    field: "task",
-    title: "task",
-    type: "nominal" as const,
-    scale: { domain: tasks, range: cycle(PALETTE, tasks.length) },
-  };
-  const x = {
-    type: "quantitative" as const,
-    title: "time from start of run (ms)",
-    axis: { tickCount: 10 },
-    scale: { domain: [fromMs, toMs], nice: false },
-  };
-  const y = { field: "replica", type: "nominal" as const, sort: replicas, title: "replica" };
   const cut = all.length > replicas.length ? `; ${replicas.length} of ${all.length} replicas` : "";
   const span = whole ? "the whole run" : `the first ${formatNumber(toMs - fromMs)} ms`;
   return {
@@ -148,32 +174,7 @@ export function gantt(
     spec: {
       width: WIDTH,
       height: { step: 22 },
-      layer: [
-        {
-          mark: { type: "bar", height: { band: 0.78 }, stroke: PAPER, strokeWidth: 1, clip: true },
-          encoding: {
-            x: { ...x, field: "startMs" },
-            x2: { field: "endMs" },
-            y,
-            color,
-            tooltip: { field: "tip" },
-            description: { field: "tip" },
-          },
-        },
-        {
-          transform: [
-            { filter: "datum.wide" },
-            { calculate: "(datum.startMs + datum.endMs) / 2", as: "middleMs" },
-          ],
-          mark: { type: "text", fontSize: 10, clip: true, aria: false },
-          encoding: {
-            x: { ...x, field: "middleMs" },
-            y,
-            text: { field: "batch" },
-            color: { field: "ink", type: "nominal", title: "task", scale: null },
-          },
-        },
-      ],
+      layer: layers(replicas, tasks, [fromMs, toMs]),
     },
   };
 }

@@ -7,7 +7,6 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { formatNumber } from "../format.ts";
 import { configurationLabel, sweepAxes } from "../parameters.ts";
 import { spread } from "./pareto.ts";
 import {
@@ -29,7 +28,6 @@ interface Row {
   readonly percent: number;
   readonly line: string;
   readonly panel: string;
-  readonly tip: string;
 }
 
 function curveRows(curve: LatencyCurve | undefined, line: string, panel: string): readonly Row[] {
@@ -38,8 +36,7 @@ function curveRows(curve: LatencyCurve | undefined, line: string, panel: string)
     const share = curve.share[i];
     if (share === undefined || !Number.isFinite(latencyMs) || latencyMs <= 0) return [];
     const percent = share * 100;
-    const tip = `${panel || line}; ${line}; ${formatNumber(percent)} % within ${formatNumber(latencyMs)} ms`;
-    return [{ latencyMs, percent, line, panel, tip }];
+    return [{ latencyMs, percent, line, panel }];
   });
 }
 

@@ -3,8 +3,9 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { TopLevelFacetSpec } from "vega-lite/types_unstable/spec/index.js";
 import type { ResultsDocument } from "../../core/results.ts";
-import { formatNumber, plural } from "../format.ts";
+import { plural } from "../format.ts";
 import { chooseRoles, type Roles, type SweepAxis } from "../parameters.ts";
+import { sloNote } from "../slo.ts";
 import {
   colourEncoding,
   errorBars,
@@ -16,7 +17,7 @@ import {
 } from "./encodings.ts";
 import { latencyRanking } from "./latency-ranking.ts";
 import { type QuantileRow, quantileRows } from "./quantile-rows.ts";
-import { CONFIG, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
+import { CONFIG, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
 
 const MOST_PANEL_ROWS = 16;
 
@@ -31,6 +32,7 @@ function arrange(rows: readonly QuantileRow[]): Panels {
   const panels = [...new Set(rows.map((row) => row.panel))];
   const quantiles = [...new Set(rows.map((row) => row.quantile))];
   const down = { title: null, labelAngle: 0, labelAlign: "left" as const };
+  const names = { ...panelHeader(panels, 170), ...down };
   const across = { title: null };
   const quantile = { field: "quantile", type: "nominal" as const, sort: quantiles };
   const panel = { field: "panel", type: "nominal" as const, sort: panels };
@@ -40,7 +42,7 @@ function arrange(rows: readonly QuantileRow[]): Panels {
     const column = { ...panel, header: across };
     return { facet: { row, column }, columns: panels.length, height: 150 };
   }
-  const facet = { row: { ...panel, header: down }, column: { ...quantile, header: across } };
+  const facet = { row: { ...panel, header: names }, column: { ...quantile, header: across } };
   return { facet, columns: quantiles.length, height: 110 };
 }
 
@@ -71,11 +73,6 @@ export function latencyQuantiles(document: ResultsDocument): TopLevelSpec | unde
   const panels = new Set(rows.map((row) => row.panel)).size;
   if (x === undefined || panels > MOST_PANEL_ROWS) return latencyRanking(document);
   const { facet, columns, height } = arrange(rows);
-  const slo = document.slo;
-  const goal =
-    slo === undefined
-      ? ""
-      : `; dashed: SLO ${formatNumber(slo.latencyMs)} ms at p${slo.percentile}`;
   const count = plural(document.configurations.length, "configuration");
   const by = [x, ...(colour === undefined ? [] : [colour]), ...facets].map((axis) => axis.title);
   return {
@@ -83,7 +80,7 @@ export function latencyQuantiles(document: ResultsDocument): TopLevelSpec | unde
     config: CONFIG,
     title: {
       text: "Latency quantiles",
-      subtitle: `mean over replications with 95% confidence interval${goal}`,
+      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}`,
     },
     description: `Latency quantiles of ${count} by ${by.join(", ")}.`,
     data: { values: [...rows] },

@@ -98,6 +98,10 @@ function layers(metric: MetricName, roles: Roles, xTitle: string, offered: boole
   ];
 }
 
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument): TopLevelSpec | undefined {
   const loads = sweepAxes(document.configurations).filter((axis) => isLoad(axis.path));
@@ -117,11 +121,11 @@ export function loadResponse(document: ResultsDocument): TopLevelSpec | undefine
     $schema: SCHEMA,
     config: CONFIG,
     title: {
-      text: `${metrics.length === 2 ? "Throughput and utilization" : metricLabel(metrics[0] as string).text} against load`,
+      text: `${capital(metrics.map((name) => metricLabel(name).text).join(" and "))} against load`,
       subtitle: `mean over replications with 95% confidence interval${offered}${cut}`,
     },
     description:
-      `${metrics.map((metric) => metricLabel(metric).text).join(" and ")} by ${load.title}, ` +
+      `${capital(metrics.map((name) => metricLabel(name).text).join(" and "))} by ${load.title}, ` +
       `${plural(document.configurations.length, "configuration")}.`,
     data: { values: rows.filter((row) => panels.includes(row.panel)) },
     vconcat: metrics.map((metric) => ({

@@ -1,8 +1,8 @@
-/** Prediction against reality: one panel per judged metric, the diagonal is a perfect prediction. */
+/** Prediction against reality: one panel per judged metric, perfect on the diagonal. */
 
 import type { TopLevelSpec } from "vega-lite";
 import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
-import { formatError, formatEstimate, formatNumber } from "../format.ts";
+import { formatError, formatEstimate, formatNumber, plural } from "../format.ts";
 import { metricLabel, metricTitle } from "../metric-labels.ts";
 import { judgedMetrics, lettered } from "../validation-rows.ts";
 import type { Encoding, Layer } from "./encodings.ts";
@@ -11,9 +11,13 @@ import { placeLetters } from "./place-letters.ts";
 import { CONFIG, INK, MUTED, PALETTE, panelWidth, SCHEMA, scaleType } from "./theme.ts";
 
 const BAND_POINTS = 24;
+/** Beyond this many configurations only those that are not within tolerance get a letter. */
+const MOST_LETTERS = 16;
 
 interface Row {
   readonly letter: string;
+  /** Refused or out of tolerance. */
+  readonly stray: boolean;
   readonly measured: number;
   readonly measuredLow: number;
   readonly measuredHigh: number;
@@ -36,6 +40,7 @@ function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] 
     const low = (one: Estimate) => Math.max(one.mean - half(one), one.mean / 20) * scale;
     return {
       letter,
+      stray: result.verdict !== "within tolerance",
       measured: measured.mean * scale,
       measuredLow: low(measured),
       measuredHigh: (measured.mean + half(measured)) * scale,
@@ -79,11 +84,16 @@ function letterRows(rows: readonly Row[], { low, high, type }: Extent, size: num
   const value = (at: number) =>
     log ? low * Math.exp((at / size) * span) : low + (at / size) * span;
   const at = rows.map((row) => ({ x: pixel(row.measured), y: size - pixel(row.predicted) }));
-  return placeLetters(at, size).map((place, i) => ({
-    ...(rows[i] as Row),
-    letterX: value(place.x),
-    letterY: value(size - place.y),
-  }));
+  const shown = rows.map((row) => rows.length <= MOST_LETTERS || row.stray);
+  const wanted = at.filter((_, i) => shown[i]);
+  const places = placeLetters(wanted, size);
+  let next = 0;
+  return rows.map((row, i) => {
+    const place = shown[i] ? places[next++] : at[i];
+    if (place === undefined) return row;
+    const letter = shown[i] ? row.letter : "";
+    return { ...row, letter, letterX: value(place.x), letterY: value(size - place.y) };
+  });
 }
 
 /** The tolerance band's edges across the panel; the width is that of the judged error. */
@@ -95,41 +105,27 @@ function bandRows({ low, high, type }: Extent, tolerance: number) {
   });
 }
 
-function panel(document: ValidationDocument, name: MetricName, index: number, width: number) {
-  const rows = rowsOf(document, name);
-  const extent = extentOf(rows);
-  const tolerances = document.configurations.flatMap((one) => one.tolerance[name] ?? []);
-  const tolerance = tolerances.length === 0 ? undefined : Math.min(...tolerances);
-  const { unit, text } = metricLabel(name);
-  const scale = { type: extent.type, domain: [extent.low, extent.high], nice: false };
-  const log = extent.type === "log" ? ", log" : "";
-  const units = unit === "" && log === "" ? "" : ` (${unit}${log})`;
-  const axis = (title: string) => ({
-    type: "quantitative" as const,
-    title: `${title}${units}`,
-    scale,
-    axis: { tickCount: 5, labelBound: true },
-  });
-  const [x, y] = [axis("measured"), axis("predicted")];
-  const color: Encoding = { color: { value: PALETTE[index % PALETTE.length] as string } };
-  const at: Encoding = {
-    x: { ...x, field: "measured" },
-    y: { ...y, field: "predicted" },
-  };
-  const letterAt: Encoding = {
-    x: { ...x, field: "letterX" },
-    y: { ...y, field: "letterY" },
-  };
-  const band = bandRows(extent, tolerance ?? 0);
-  const diagonal = { x: { ...x, field: "at" }, y: { ...y, field: "at" } };
-  const layer: Layer[] = [
+interface PanelAxis {
+  readonly type: "quantitative";
+  readonly title: string;
+  readonly scale: { type: "log" | "linear"; domain: number[]; nice: false };
+  readonly axis: { tickCount: number; labelBound: true };
+}
+
+function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string): Layer[] {
+  const values = [...band];
+  const color: Encoding = { color: { value: hue } };
+  const at: Encoding = { x: { ...x, field: "measured" }, y: { ...y, field: "predicted" } };
+  const letterAt: Encoding = { x: { ...x, field: "letterX" }, y: { ...y, field: "letterY" } };
+  const diagonal: Encoding = { x: { ...x, field: "at" }, y: { ...y, field: "at" } };
+  return [
     {
-      data: { values: band },
+      data: { values },
       mark: { type: "area", color: MUTED, opacity: 0.16, clip: true, aria: false },
-      encoding: { x: { ...x, field: "at" }, y: { ...y, field: "under" }, y2: { field: "over" } },
+      encoding: { ...diagonal, y: { ...y, field: "under" }, y2: { field: "over" } },
     },
     {
-      data: { values: band },
+      data: { values },
       mark: { type: "line", color: MUTED, strokeWidth: 1, clip: true, aria: false },
       encoding: diagonal,
     },
@@ -161,14 +157,32 @@ function panel(document: ValidationDocument, name: MetricName, index: number, wi
       encoding: { ...letterAt, text: { field: "letter" } },
     },
   ];
+}
+
+function panel(document: ValidationDocument, name: MetricName, index: number, width: number) {
+  const rows = rowsOf(document, name);
+  const extent = extentOf(rows);
+  const tolerances = document.configurations.flatMap((one) => one.tolerance[name] ?? []);
+  const tolerance = tolerances.length === 0 ? undefined : Math.min(...tolerances);
+  const { unit, text } = metricLabel(name);
+  const log = extent.type === "log" ? "log" : "";
+  const units = [unit, log].filter((part) => part !== "").join(", ");
+  const axis = (title: string): PanelAxis => ({
+    type: "quantitative",
+    title: units === "" ? title : `${title} (${units})`,
+    scale: { type: extent.type, domain: [extent.low, extent.high], nice: false },
+    axis: { tickCount: 5, labelBound: true },
+  });
   const judged =
     tolerance === undefined ? "not judged" : `band: ±${formatNumber(tolerance * 100)} %`;
+  const hue = PALETTE[index % PALETTE.length] as string;
+  const band = bandRows(extent, tolerance ?? 0);
   return {
     title: { text, subtitle: judged, fontSize: 13, subtitleFontSize: 11, offset: 6 },
     data: { values: letterRows(rows, extent, width) },
     width,
     height: width,
-    layer,
+    layer: layers(axis("measured"), axis("predicted"), band, hue),
   };
 }
 
@@ -176,6 +190,10 @@ function panel(document: ValidationDocument, name: MetricName, index: number, wi
 export function predictedMeasured(document: ValidationDocument): TopLevelSpec | undefined {
   const names = judgedMetrics(document).filter((name) => rowsOf(document, name).length > 0);
   if (names.length === 0) return undefined;
+  const letters =
+    document.configurations.length <= MOST_LETTERS
+      ? "letters: see table"
+      : "lettered: refused or out of tolerance";
   const columns = Math.min(names.length, 3);
   const width = panelWidth(columns, 200, 280);
   return {
@@ -184,9 +202,12 @@ export function predictedMeasured(document: ValidationDocument): TopLevelSpec | 
     title: {
       text: "Predicted against measured",
       subtitle:
-        "on the diagonal a prediction is perfect; bars: 95% intervals over replications and repeat runs; letters: see table",
+        "on the diagonal a prediction is perfect; bars: 95% intervals over replications and " +
+        `repeat runs; ${letters}`,
     },
-    description: `Predicted against measured ${names.map(metricTitle).join(", ")} of ${document.configurations.length} configurations.`,
+    description:
+      `Predicted against measured ${names.map(metricTitle).join(", ")} of ` +
+      `${plural(document.configurations.length, "configuration")}.`,
     columns,
     concat: names.map((name, index) => panel(document, name, index, width)),
   };

@@ -49,7 +49,7 @@ function panelText(one: ConfigurationResult, roles: Roles): string {
   return roles.facets.map((axis) => axisText(axis, one.parameters)).join(", ");
 }
 
-/** One row per configuration and quantile. Interval ends stay positive so that a log scale works. */
+/** One row per configuration and quantile. Interval ends stay positive, for log scales. */
 export function quantileRows(document: ResultsDocument, roles: Roles): readonly QuantileRow[] {
   const axes = sweepAxes(document.configurations);
   const goal = sloMetric(document.slo);

@@ -70,7 +70,7 @@ export const CONFIG: Config = {
     titleFontSize: 12,
     titleFontWeight: "normal",
     titleOrient: "left",
-    labelLimit: 300,
+    labelLimit: 380,
     symbolSize: 90,
     symbolStrokeWidth: 2,
     columnPadding: 18,
@@ -131,8 +131,8 @@ export function positiveAxis(values: readonly number[], title: string, unit: str
 }
 
 /**
- * Facet headings broken to the panel's width; none when the only panel has no name. Line breaks in a
- * panel's name are kept.
+ * Facet headings broken to the panel's width; none when the only panel has no name. Line breaks
+ * in a panel's name are kept.
  */
 export function panelHeader(panels: readonly string[], width: number) {
   if (panels.length === 1 && panels[0] === "") return { title: null, labels: false };

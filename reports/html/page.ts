@@ -1,4 +1,4 @@
-/** The report as one HTML file: headlines, charts, the tables behind them, and where it came from. */
+/** The report as one HTML file: headlines, charts, the tables behind them, and provenance. */
 
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
@@ -85,7 +85,8 @@ function provenance({ results, validation }: PageContent): string {
   const code = /digest|again/;
   const items = facts.map(([name, value]) => {
     const text = escapeHtml(value);
-    return `<dt>${escapeHtml(name)}</dt><dd>${code.test(name) ? `<code>${text}</code>` : text}</dd>`;
+    const shown = code.test(name) ? `<code>${text}</code>` : text;
+    return `<dt>${escapeHtml(name)}</dt><dd>${shown}</dd>`;
   });
   return `<dl>${items.join("\n")}</dl>`;
 }
@@ -118,6 +119,9 @@ function validationSection(content: PageContent): string {
   return section("validation", "Predicted and measured", body.join("\n"));
 }
 
+/** The browser is told to load nothing, whatever a document smuggled in. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
@@ -126,6 +130,12 @@ export function pageHtml(content: PageContent): string {
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
   );
+  const simulated = [
+    figures(content, "simulation"),
+    tableHtml(configurationTable(results)),
+    notes(results),
+  ];
+  const detail = [figures(content, "detail"), tasks === undefined ? "" : tableHtml(tasks)];
   const count = plural(results.configurations.length, "configuration");
   const title = escapeHtml(content.title);
   return `<!doctype html>
@@ -133,7 +143,7 @@ export function pageHtml(content: PageContent): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>${title}</title>
 <style>${STYLE}</style>
 </head>
@@ -142,8 +152,8 @@ export function pageHtml(content: PageContent): string {
 <p class="muted">Scenario ${escapeHtml(results.scenario.name)}, ${count} simulated</p>
 ${facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`}</header>
 ${validationSection(content)}
-${section("simulation", "Simulated configurations", `${figures(content, "simulation")}\n${tableHtml(configurationTable(results))}\n${notes(results)}`)}
-${section("detail", "In detail", `${figures(content, "detail")}\n${tasks === undefined ? "" : tableHtml(tasks)}`)}
+${section("simulation", "Simulated configurations", simulated.join("\n"))}
+${section("detail", "In detail", detail.join("\n"))}
 ${section("provenance", "Where this came from", provenance(content))}
 </main>
 <script>${SCRIPT}</script>

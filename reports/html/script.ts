@@ -1,4 +1,4 @@
-/** The page's only script: tables sort on a click, points explain themselves. All works without it. */
+/** The page's only script: tables sort on a click, points explain themselves. Optional. */
 export const SCRIPT = `
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -79,7 +79,8 @@ body{font-size:11px}main{max-width:none;padding:0}
 .scroll,.tall{overflow:visible;max-height:none}
 table{font-size:8px}th,td{padding:2px 4px}thead th{min-width:0}
 tbody th{position:static}tr{break-inside:avoid}
-thead button::after{content:""!important}
+thead button::after{content:""!important}thead button{display:inline}
+h2{break-after:avoid}.chart svg{max-height:158mm;width:auto}
 figcaption a,#tip{display:none}
 }`;
 
