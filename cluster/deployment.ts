@@ -1,0 +1,206 @@
+/**
+ * A real deployment on this machine: worker processes, then the gateway, each watched. Whatever
+ * ends this process ends them too: each notices that its parent is gone.
+ */
+import { randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
+import { getJson } from "./http-client.ts";
+import { type Child, type ChildExit, startChild } from "./processes/child.ts";
+import type { BackendName } from "./worker/backend.ts";
+import { type WorkerPool, startWorkers } from "./worker-pool.ts";
+
+export interface DeploymentOptions {
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
+  readonly timeScale?: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** The gateway's gRPC port; REST takes the next, workers those after it. Default: any free ports. */
+  readonly basePort?: number;
+  /** Where logs go; default: nowhere. */
+  readonly directory?: string;
+  /** Where prepared models lie; default: the model store's own place. */
+  readonly cacheDir?: string;
+  /**
+   * Replicas in one worker process. Default: 1, or with the replay backend as many as keep the
+   * processes to 16.
+   */
+  readonly replicasPerWorker?: number;
+  /** Whether a worker that dies is started again. Default true. */
+  readonly restart?: boolean;
+  readonly onEvent?: (line: string) => void;
+}
+
+export interface DeployedWorker {
+  readonly replica: string;
+  readonly pid: number;
+  readonly address: string;
+}
+
+export interface Deployment {
+  /** Tells one deployment from another; GET /v2 shows it. */
+  readonly id: string;
+  readonly timeScale: number;
+  readonly backend: BackendName;
+  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  /** As they are now: a restarted worker has a new pid. */
+  readonly workers: readonly DeployedWorker[];
+  /** Resolves with the first process that ended unbidden; never if none does. */
+  readonly crashed: Promise<ChildExit>;
+  /** Processes that ended unbidden so far. */
+  readonly crashes: readonly ChildExit[];
+  /** Ends every process and waits for it. */
+  stop(): Promise<void>;
+}
+
+const GATEWAY_TIMEOUT_MS = 30_000;
+const HEALTH_TIMEOUT_MS = 30_000;
+const HEALTH_POLL_MS = 30;
+
+/**
+ * Starts every process and waits until the gateway sees every replica.
+ * Throws Fault("cluster-failure"), with everything stopped, when one does not come up.
+ */
+export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
+  const { timeScale = 1, backend } = options;
+  if (timeScale !== 1 && backend !== "replay") {
+    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
+      hint: "real models take the time they take",
+    });
+  }
+  const crashes = new Crashes();
+  if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
+  const workers = await startWorkers(options, crashes.add);
+  try {
+    const gateway = await startGateway(options, workers);
+    gateway.exited.then(crashes.add);
+    try {
+      return await ready(options, workers, gateway, crashes);
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
+  } catch (error) {
+    crashes.stopping = true;
+    await workers.stop();
+    throw error;
+  }
+}
+
+/** What ended though nobody asked it to. */
+class Crashes {
+  readonly list: ChildExit[] = [];
+  readonly first: Promise<ChildExit>;
+  stopping = false;
+  #tell: (exit: ChildExit) => void = () => undefined;
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      this.#tell = resolve;
+    });
+  }
+
+  readonly add = (exit: ChildExit): void => {
+    if (this.stopping) return;
+    this.list.push(exit);
+    this.#tell(exit);
+  };
+}
+
+function startGateway(
+  options: DeploymentOptions,
+  workers: WorkerPool,
+): Promise<Child<GatewayReady> & { id: string; host: string }> {
+  const { host = "127.0.0.1", basePort, directory } = options;
+  const specification: GatewaySpecification = {
+    id: randomUUID(),
+    document: options.document,
+    inputs: options.inputs,
+    backend: options.backend,
+    seed: options.seed,
+    timeScale: options.timeScale ?? 1,
+    host,
+    grpcPort: basePort ?? 0,
+    httpPort: basePort === undefined ? 0 : basePort + 1,
+    replicas: workers.addresses,
+  };
+  return startChild<GatewayReady>({
+    name: "gateway",
+    entry: "gateway/main",
+    specification,
+    readyTimeoutMs: GATEWAY_TIMEOUT_MS,
+    ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
+  }).then((child) => ({ ...child, id: specification.id, host }));
+}
+
+async function ready(
+  options: DeploymentOptions,
+  workers: WorkerPool,
+  gateway: Child<GatewayReady> & { id: string; host: string },
+  crashes: Crashes,
+): Promise<Deployment> {
+  const http = `http://${gateway.host}:${gateway.ready.httpPort}`;
+  await awaitReady(http, crashes);
+  const names = compileSystem(options.document, options.inputs).replicas.map(({ name }) => name);
+  const deployment: Deployment = {
+    id: gateway.id,
+    timeScale: options.timeScale ?? 1,
+    backend: options.backend,
+    gateway: {
+      grpc: `${gateway.host}:${gateway.ready.grpcPort}`,
+      http,
+      pid: gateway.pid,
+    },
+    get workers() {
+      return workers.addresses.map(({ replica, address }) => ({
+        replica: names[replica],
+        pid: workers.pidOf(replica),
+        address,
+      }));
+    },
+    crashed: crashes.first,
+    crashes: crashes.list,
+    stop: async () => {
+      crashes.stopping = true;
+      await gateway.stop();
+      await workers.stop();
+      options.onEvent?.("deployment stopped");
+    },
+  };
+  options.onEvent?.(`gateway ready: grpc ${deployment.gateway.grpc}, rest ${http}`);
+  if (options.directory !== undefined) {
+    const { id, workers: deployed } = deployment;
+    const text = JSON.stringify({ id, gateway: deployment.gateway, workers: deployed }, null, 2);
+    writeFileSync(join(options.directory, "deployment.json"), `${text}\n`);
+  }
+  return deployment;
+}
+
+async function awaitReady(http: string, crashes: Crashes): Promise<void> {
+  const giveUpAt = Date.now() + HEALTH_TIMEOUT_MS;
+  for (;;) {
+    const { status } = await getJson(`${http}/v2/health/ready`);
+    if (status === 200) return;
+    const [crash] = crashes.list;
+    if (crash !== undefined) {
+      throw new Fault("cluster-failure", `${crash.name} ended while the deployment started`, {
+        hint: crash.stderrTail,
+      });
+    }
+    if (Date.now() > giveUpAt) {
+      throw new Fault(
+        "cluster-failure",
+        `the gateway did not see every replica within ${HEALTH_TIMEOUT_MS / 1000} s`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_POLL_MS));
+  }
+}

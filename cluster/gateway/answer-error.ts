@@ -1,0 +1,26 @@
+/** Why a request got no result, as a Fault. */
+import { Fault } from "../../core/fault.ts";
+import { unreachable } from "../../core/fault.ts";
+import type { Answer } from "./live-request.ts";
+
+/** Null for a completed request. */
+export function answerError({ outcome, error, request }: Answer): Fault | null {
+  switch (outcome) {
+    case "completed":
+      return null;
+    case "refused":
+      return new Fault("overloaded", "refused: too many requests are in the system", {
+        hint: "try again later",
+      });
+    case "dropped":
+      return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
+    case "failed":
+      return error === null
+        ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
+        : new Fault(error.code, error.message);
+    case "cancelled":
+      return new Fault("interrupted", `request ${request.index ?? ""} was cancelled`);
+    default:
+      return unreachable(outcome);
+  }
+}

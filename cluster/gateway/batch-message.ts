@@ -1,0 +1,97 @@
+/** Batches and answers as the protocol's messages. */
+import type { System } from "../../core/system.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { BackendName } from "../worker/backend.ts";
+import type { Answer, LiveRequest } from "./live-request.ts";
+
+const NO_OUTPUTS = Buffer.from("{}");
+const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
+
+/** Builds a replica's batches. Replayed jobs carry as many bytes as the scenario says. */
+export class BatchMessages {
+  readonly #system: System;
+  readonly #backend: BackendName;
+  readonly #filler: Buffer;
+
+  constructor(system: System, backend: BackendName) {
+    this.#system = system;
+    this.#backend = backend;
+    const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
+    this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
+  }
+
+  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
+  request(
+    replica: string,
+    requests: readonly LiveRequest[],
+    tasks: readonly number[],
+    variate: number,
+  ): ModelInferRequest {
+    const real = this.#backend === "onnx";
+    const payload = bytesTensor(
+      "payload",
+      requests.map((request, i) => (real ? request.payload : this.#fill(request, tasks[i]))),
+    );
+    const upstream = bytesTensor(
+      "upstream",
+      requests.map((request) => (real ? this.#outputsSoFar(request) : NO_OUTPUTS)),
+    );
+    return {
+      modelName: replica,
+      ...(real ? {} : { parameters: { variate: { doubleParam: variate } } }),
+      inputs: [payload.tensor, upstream.tensor],
+      rawInputContents: [payload.raw, upstream.raw],
+    };
+  }
+
+  /** JSON of what every task of a request has given, with the times of each. */
+  answerText({ request, outcome, endedUs }: Answer): string {
+    const { tasks, name } = this.#system.pipelines[request.pipeline];
+    const timings = tasks.flatMap((task, i) => {
+      const result = request.results[i];
+      return result === null ? [] : [[task.name, result.timing]];
+    });
+    const timing = {
+      arrivedUs: request.arrivedUs,
+      endedUs,
+      tasks: Object.fromEntries(timings),
+    };
+    const head = JSON.stringify({ pipeline: name, index: request.index, outcome, timing });
+    return `${head.slice(0, -1)},"outputs":${this.#outputsText(request)}}`;
+  }
+
+  #fill({ pipeline }: LiveRequest, task: number): Buffer {
+    const { payloadBytes } = this.#system.pipelines[pipeline].tasks[task];
+    return this.#filler.subarray(0, payloadBytes);
+  }
+
+  #outputsSoFar(request: LiveRequest): Buffer {
+    return Buffer.from(this.#outputsText(request));
+  }
+
+  #outputsText(request: LiveRequest): string {
+    const { tasks } = this.#system.pipelines[request.pipeline];
+    const entries = tasks.flatMap((task, i) => {
+      const result = request.results[i];
+      return result === null ? [] : [`${JSON.stringify(task.name)}:${result.text}`];
+    });
+    return `{${entries.join(",")}}`;
+  }
+}
+
+/**
+ * The outputs of a batch of `count`, and the service time that the worker measured in µs.
+ * Throws Fault("invalid-input") when the worker's answer is malformed.
+ */
+export function batchResult(
+  response: ModelInferResponse,
+  count: number,
+): { outputs: readonly Uint8Array[]; serviceUs: number } {
+  const { outputs = [], rawOutputContents = [], parameters = {} } = response;
+  const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
+  if (elements.length !== count) {
+    throw new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
+  }
+  return { outputs: elements, serviceUs: parameters.service_us?.doubleParam ?? 0 };
+}

@@ -1,0 +1,395 @@
+/**
+ * One run of the gateway: drives the dispatcher with the wall clock and gRPC.
+ *
+ *   client request ─> submit ─┐                   ┌─> link.send(batch)
+ *   batch answered ─> finish ─┼─ one turn: event, ┤
+ *   timer          ─> wake   ─┤  decide, flush    └─> answer(request)
+ *   link up / down ─> join / lose
+ *
+ * The clock is read once per turn. Commands given inside the dispatcher's turn are carried out
+ * after it, so nothing calls back into it. The run log of a turn is exact: replaying it through
+ * a fresh dispatcher gives the same commands.
+ */
+import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { grown, JOB } from "../../core/dispatch/request-table.ts";
+import { Fault } from "../../core/fault.ts";
+import { RunRecorder } from "../../core/metrics/recorder.ts";
+import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
+import type { RunLog } from "../../core/run-log.ts";
+import type { System } from "../../core/system.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { PreciseTimer } from "../precise-timer.ts";
+import type { ModelInferResponse } from "../protocol/messages.ts";
+import type { BackendName, JobOutput } from "../worker/backend.ts";
+import { BatchMessages, batchResult } from "./batch-message.ts";
+import { DrawBook } from "./draw-book.ts";
+import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
+import type { BatchAnswer, ReplicaLink } from "./replica-link.ts";
+import { RunClock } from "./run-clock.ts";
+import { RunCosts, type MessageKind } from "./run-costs.ts";
+import { WakeTimers } from "./wake-timers.ts";
+
+/** Beyond these the gateway refuses, whatever the scheduler's admission says. */
+const MAX_IN_SYSTEM = 100_000;
+const MAX_HELD_BYTES = 1024 * 1024 * 1024;
+/** A batch without an answer for this long, and this many times its expected time, is lost. */
+const LEAST_BATCH_TIMEOUT_MS = 30_000;
+const BATCH_TIMEOUT_FACTOR = 20;
+const MAX_HOP_SAMPLES = 200_000;
+
+export interface RunOptions {
+  readonly system: System;
+  readonly scheduler: Scheduler;
+  readonly seed: string;
+  readonly backend: BackendName;
+  readonly timeScale: number;
+  readonly warmupUs: number;
+  /** `monotonicUs` at which the run's time is 0. */
+  readonly startUs: number;
+  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
+  readonly closeUs: number;
+  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
+  readonly closeAfterRequests: number;
+  readonly maxBars: number;
+  readonly log: RunLog | null;
+}
+
+export interface Submission {
+  /** The system's number of the pipeline. */
+  readonly pipeline: number;
+  readonly payload: Uint8Array;
+  readonly index: number | null;
+  /** When the client meant to send it, scenario µs since the run's start; null: now. */
+  readonly intendedUs: number | null;
+  readonly answer: (answer: Answer) => void;
+}
+
+interface RunningBatch {
+  readonly requests: readonly LiveRequest[];
+  readonly tasks: readonly number[];
+  readonly queuedUs: readonly number[];
+  readonly startUs: number;
+}
+
+export class GatewayRun implements Driver {
+  readonly options: RunOptions;
+  readonly recorder: RunRecorder;
+  readonly costs = new RunCosts();
+  readonly messages: BatchMessages;
+  /** Gateway to worker and back without the service, wall-clock µs. */
+  readonly workerRoundTripUs: number[] = [];
+  readonly #dispatcher: Dispatcher;
+  readonly #links: readonly ReplicaLink[];
+  readonly #clock: RunClock;
+  readonly #timers: WakeTimers;
+  readonly #draws: DrawBook;
+  readonly #live: (LiveRequest | undefined)[] = [];
+  readonly #batches: (RunningBatch | null)[];
+  readonly #starts: number[] = [];
+  readonly #ends: Answer[] = [];
+  #flags = new Uint8Array(0);
+  #variates = new Float64Array(0);
+  #heldBytes = 0;
+
+  constructor(options: RunOptions, links: readonly ReplicaLink[], alarms: PreciseTimer) {
+    const { system } = options;
+    this.options = options;
+    this.#links = links;
+    this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
+    this.messages = new BatchMessages(system, options.backend);
+    this.#clock = new RunClock(options.startUs, options.timeScale);
+    this.#draws = new DrawBook(system, options.seed);
+    this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);
+    this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
+    this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
+      this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
+    });
+    links.forEach((link, replica) => {
+      if (link.up) this.join(replica);
+    });
+  }
+
+  /** Requests without an answer. */
+  get inSystem(): number {
+    return this.#dispatcher.inSystem;
+  }
+
+  /** No request waits for an answer and no replica runs a batch. */
+  get idle(): boolean {
+    return this.inSystem === 0 && this.#batches.every((batch) => batch === null);
+  }
+
+  /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
+  submit(submission: Submission): LiveRequest {
+    const { pipeline, payload, index } = submission;
+    this.#draws.check(index);
+    if (this.inSystem >= MAX_IN_SYSTEM || this.#heldBytes + payload.length > MAX_HELD_BYTES) {
+      throw new Fault("overloaded", `the gateway already holds ${this.inSystem} requests`);
+    }
+    const slot = this.#dispatcher.requests.reserve();
+    this.#makeRoom();
+    const base = slot * this.#dispatcher.requests.stride;
+    this.#draws.take(index, pipeline, base, this.#flags, this.#variates);
+    let taken: LiveRequest | undefined;
+    this.#turn("arrival", (nowUs, takenAtUs) => {
+      const arrivedUs = plausible(submission.intendedUs, nowUs);
+      taken = {
+        slot,
+        index,
+        pipeline,
+        arrivedUs,
+        takenAtUs,
+        payload,
+        results: this.options.system.pipelines[pipeline].tasks.map(() => null),
+        error: null,
+        answer: submission.answer,
+      };
+      this.#live[slot] = taken;
+      this.#heldBytes += payload.length;
+      this.recorder.arrived(nowUs);
+      if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
+      this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
+    });
+    return taken as LiveRequest;
+  }
+
+  /** The client waits no longer. */
+  cancel(request: LiveRequest): void {
+    if (this.#live[request.slot] !== request) return;
+    this.#turn(null, (nowUs) => this.#dispatcher.cancel(request.slot, "cancelled", nowUs));
+  }
+
+  join(replica: number): void {
+    this.#turn(null, (nowUs) => this.#dispatcher.join(replica, nowUs));
+  }
+
+  lose(replica: number): void {
+    this.#batches[replica] = null;
+    this.#turn(null, (nowUs) => this.#dispatcher.lose(replica, nowUs));
+  }
+
+  /** Ends every request that is left and stops the timers. */
+  close(): void {
+    for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
+    this.#timers.close();
+  }
+
+  // --- the dispatcher's commands ------------------------------------------------------------
+
+  start(replica: number, nowUs: number): void {
+    const { batchJobs, batchAt, batchSize, requests } = this.#dispatcher;
+    const { pool } = this.options.system.replicas[replica];
+    const at = batchAt[replica];
+    const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
+    for (const job of jobs) {
+      const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
+      this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
+    }
+    this.#batches[replica] = {
+      requests: jobs.map((job) => this.#live[requests.requestOf(job)] as LiveRequest),
+      tasks: jobs.map((job) => requests.taskOf(job)),
+      queuedUs: jobs.map((job) => requests.enqueuedUs[job]),
+      startUs: nowUs,
+    };
+    this.#starts.push(replica);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    this.#timers.set(timer, atUs);
+  }
+
+  end(slot: number, outcome: Outcome, nowUs: number): void {
+    const request = this.#live[slot] as LiveRequest;
+    this.#live[slot] = undefined;
+    this.#heldBytes -= request.payload.length;
+    const { sloUs } = this.options.system.pipelines[request.pipeline];
+    const { arrivedUs } = request;
+    const number = request.index ?? this.#dispatcher.requests.serial[slot];
+    this.recorder.ended(number, outcome, arrivedUs, nowUs, nowUs - arrivedUs, sloUs);
+    this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  /** Real outputs answer a condition on labels; everything else is as it was drawn. */
+  holds(slot: number, task: number): boolean {
+    const { requests } = this.#dispatcher;
+    const base = slot * requests.stride;
+    const request = this.#live[slot] as LiveRequest;
+    const { predecessors, skippedBy, whenContains } =
+      this.options.system.pipelines[request.pipeline].tasks[task];
+    const skipped = skippedBy.some(
+      (cache) =>
+        requests.state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
+    );
+    if (skipped) return false;
+    if (this.options.backend === "onnx" && whenContains !== null) {
+      return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
+    }
+    return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
+  }
+
+  // --- turns --------------------------------------------------------------------------------
+
+  /** One event at an instant of its own, the decisions it leads to, and their carrying out. */
+  #turn(
+    kind: MessageKind | null,
+    event: (nowUs: number, takenAtUs: number) => void,
+    sinceUs = monotonicUs(),
+  ): void {
+    const nowUs = this.#clock.tick();
+    if (nowUs >= this.options.closeUs) this.#closeWindow(this.options.closeUs);
+    event(nowUs, sinceUs);
+    this.#dispatcher.decide(nowUs);
+    const decidedUs = monotonicUs();
+    for (const replica of this.#starts.splice(0)) this.#send(replica);
+    const sentUs = monotonicUs();
+    for (const answer of this.#ends.splice(0)) answer.request.answer(answer);
+    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+  }
+
+  #send(replica: number): void {
+    const batch = this.#batches[replica] as RunningBatch;
+    const { name, service } = this.options.system.replicas[replica];
+    const { stride } = this.#dispatcher.requests;
+    const size = batch.requests.length;
+    const sentUs = monotonicUs();
+    const variate = this.#variates[batch.requests[0].slot * stride + batch.tasks[0]];
+    const message = this.messages.request(name, batch.requests, batch.tasks, variate);
+    const expectedMs = (service.meanUs[size] * this.options.timeScale) / 1000;
+    const timeoutMs = LEAST_BATCH_TIMEOUT_MS + BATCH_TIMEOUT_FACTOR * expectedMs;
+    const answer: BatchAnswer = (error, response) => {
+      if (this.#batches[replica] !== batch) return;
+      this.#batches[replica] = null;
+      const backUs = monotonicUs();
+      if (error === null) this.#finish(replica, batch, response as ModelInferResponse, sentUs);
+      else this.#fail(replica, batch, error.details, backUs);
+    };
+    this.#links[replica].send(message, timeoutMs, answer);
+    this.costs.add("dispatch", monotonicUs() - sentUs);
+  }
+
+  #finish(
+    replica: number,
+    batch: RunningBatch,
+    response: ModelInferResponse,
+    sentUs: number,
+  ): void {
+    const backUs = monotonicUs();
+    const size = batch.requests.length;
+    let outputs: readonly Uint8Array[];
+    let serviceUs: number;
+    try {
+      ({ outputs, serviceUs } = batchResult(response, size));
+    } catch (error) {
+      this.#fail(replica, batch, (error as Error).message, backUs);
+      return;
+    }
+    const hopUs = Math.max(0, backUs - sentUs - serviceUs);
+    if (this.workerRoundTripUs.length < MAX_HOP_SAMPLES) this.workerRoundTripUs.push(hopUs);
+    const errors: [LiveRequest, RequestError][] = [];
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        const timing = this.#recordBatch(replica, batch, nowUs, serviceUs, hopUs);
+        batch.requests.forEach((request, i) => {
+          const error = take(request, batch.tasks[i], outputs[i], {
+            ...timing,
+            queuedUs: batch.queuedUs[i],
+          });
+          if (error !== null) errors.push([request, error]);
+        });
+        for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
+        this.#finished(replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** The replica is up but the whole batch failed on it. */
+  #fail(replica: number, batch: RunningBatch, message: string, backUs: number): void {
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        for (const request of batch.requests) {
+          this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
+        }
+        this.#finished(replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** A request in error gets no further tasks: it ends before its task's end is told. */
+  #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
+    if (this.#live[request.slot] !== request) return;
+    request.error = error;
+    this.#dispatcher.cancel(request.slot, "failed", nowUs);
+  }
+
+  #finished(replica: number, nowUs: number): void {
+    this.#dispatcher.finish(replica, nowUs);
+    if (this.#links[replica].draining) this.#dispatcher.lose(replica, nowUs);
+  }
+
+  /** The service ran in the middle of the round trip, in the scenario's time. */
+  #recordBatch(
+    replica: number,
+    batch: RunningBatch,
+    nowUs: number,
+    serviceUs: number,
+    hopUs: number,
+  ): Omit<TaskTiming, "queuedUs"> {
+    const { timeScale, system } = this.options;
+    const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / timeScale));
+    const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / timeScale));
+    const { name, pool } = system.replicas[replica];
+    this.recorder.batchRan(pool, startUs, endUs);
+    if (this.recorder.wantsBars) {
+      const numbers = batch.requests.map((request) => request.index ?? -1);
+      this.recorder.drewBar(replica, startUs, endUs, numbers);
+    }
+    return { startUs: batch.startUs, endUs: nowUs, serviceUs, replica: name, batch: numberOf(batch) };
+  }
+
+  #closeWindow(nowUs: number): void {
+    const { recorder } = this;
+    if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
+      recorder.closeWindow(nowUs);
+    }
+  }
+
+  #makeRoom(): void {
+    const { capacity, stride } = this.#dispatcher.requests;
+    const jobs = capacity * stride;
+    if (this.#flags.length >= jobs) return;
+    this.#flags = grown(this.#flags, new Uint8Array(jobs));
+    this.#variates = grown(this.#variates, new Float64Array(jobs));
+  }
+}
+
+function numberOf(batch: RunningBatch): number {
+  return batch.requests.length;
+}
+
+/** Keeps a job's output with its request; gives the error if that is what the output is. */
+function take(
+  request: LiveRequest,
+  task: number,
+  output: Uint8Array,
+  timing: TaskTiming,
+): RequestError | null {
+  const text = Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString();
+  const parsed = JSON.parse(text) as JobOutput;
+  if ("error" in parsed) {
+    return { code: parsed.code as RequestError["code"], message: parsed.error };
+  }
+  request.results[task] = { text, labels: parsed.labels, timing };
+  return null;
+}
+
+/** A client's word for when it meant to send, unless that lies ahead or minutes back. */
+function plausible(intendedUs: number | null, nowUs: number): number {
+  const known = intendedUs !== null && intendedUs <= nowUs && intendedUs >= nowUs - 600e6;
+  return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
+}

@@ -1,0 +1,173 @@
+/** The gateway: links to all replicas, and the run that requests belong to at the moment. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { compileSystem } from "../../core/compile.ts";
+import { Fault } from "../../core/fault.ts";
+import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
+import type { GanttBar } from "../../core/results.ts";
+import { RunLog } from "../../core/run-log.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { System } from "../../core/system.ts";
+import { createScheduler } from "../../schedulers/create-scheduler.ts";
+import { monotonicUs } from "../monotonic.ts";
+import { PreciseTimer } from "../precise-timer.ts";
+import { GatewayRun, type Submission } from "./gateway-run.ts";
+import type { LiveRequest } from "./live-request.ts";
+import { ReplicaLink } from "./replica-link.ts";
+import type { GatewayCosts } from "./run-costs.ts";
+import type { GatewaySpecification } from "./specification.ts";
+
+/** Resolution of the event loop's delay; the histogram counts it as delay. */
+const DELAY_RESOLUTION_MS = 5;
+const MAX_BARS = 5000;
+
+/** What starts a run. Times are the scenario's. */
+export interface RunRequest {
+  readonly seed: string;
+  readonly warmupUs: number;
+  /** `process.hrtime.bigint()` at the run's time 0, on this machine; default: now. */
+  readonly startAtMonotonicNs?: number;
+  readonly scheduler?: SchedulerDocument;
+  /** The measured window ends at this instant, or with the arrival of this many requests. */
+  readonly closeUs?: number;
+  readonly closeAfterRequests?: number;
+  readonly log?: boolean;
+}
+
+export interface EventLoopDelay {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export interface RunReport {
+  readonly idle: boolean;
+  readonly inSystem: number;
+  readonly summary: RunSummary;
+  readonly eventLoopDelay: EventLoopDelay;
+  readonly costs: GatewayCosts;
+  readonly gantt: readonly GanttBar[];
+  /** Gateway to worker and back without the service, wall-clock µs. */
+  readonly workerRoundTripUs: readonly number[];
+  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
+}
+
+export class Gateway {
+  readonly specification: GatewaySpecification;
+  readonly system: System;
+  readonly #links: readonly ReplicaLink[];
+  readonly #alarms = new PreciseTimer();
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  #run: GatewayRun;
+
+  constructor(specification: GatewaySpecification) {
+    const { document, inputs, seed, replicas } = specification;
+    this.specification = specification;
+    this.system = compileSystem(document, inputs);
+    this.#links = this.system.replicas.map(({ name }, replica) => {
+      const found = replicas.find((entry) => entry.replica === replica);
+      if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
+      return new ReplicaLink(name, found.address, (up) => {
+        if (up) this.#run.join(replica);
+        else this.#run.lose(replica);
+      });
+    });
+    this.#delay.enable();
+    this.#run = this.#newRun({ seed, warmupUs: 0 });
+  }
+
+  get run(): GatewayRun {
+    return this.#run;
+  }
+
+  get log(): RunLog | null {
+    return this.#run.options.log;
+  }
+
+  /** Whether every replica is up. */
+  get ready(): boolean {
+    return this.#links.every((link) => link.up);
+  }
+
+  pipelineNamed(name: string): number {
+    const found = this.system.pipelines.findIndex((pipeline) => pipeline.name === name);
+    if (found >= 0) return found;
+    const names = this.system.pipelines.map((pipeline) => pipeline.name).join(", ");
+    throw new Fault("not-found", `there is no pipeline ${JSON.stringify(name)}`, {
+      hint: `this deployment serves ${names}`,
+    });
+  }
+
+  submit(submission: Submission): LiveRequest {
+    return this.#run.submit(submission);
+  }
+
+  cancel(request: LiveRequest): void {
+    this.#run.cancel(request);
+  }
+
+  /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
+  reset(request: RunRequest): void {
+    if (!this.#run.idle) {
+      throw new Fault(
+        "overloaded",
+        `a run cannot start while ${this.#run.inSystem} requests are in the system`,
+        { hint: "wait until GET /run says idle" },
+      );
+    }
+    this.#run.close();
+    this.#run = this.#newRun(request);
+    this.#delay.reset();
+  }
+
+  report(): RunReport {
+    const run = this.#run;
+    const delayMs = (ns: number): number => Math.max(0, ns / 1e6 - DELAY_RESOLUTION_MS);
+    return {
+      idle: run.idle,
+      inSystem: run.inSystem,
+      summary: summarize(run.recorder, { curve: false }),
+      eventLoopDelay: {
+        p50Ms: delayMs(this.#delay.percentile(50)),
+        p99Ms: delayMs(this.#delay.percentile(99)),
+        maxMs: delayMs(this.#delay.max),
+      },
+      costs: run.costs.summary(),
+      gantt: run.recorder.bars,
+      workerRoundTripUs: run.workerRoundTripUs,
+      replicas: this.#links.map(({ name, up, losses }) => ({ name, up, losses })),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#run.close();
+    this.#delay.disable();
+    for (const link of this.#links) link.close();
+    await this.#alarms.close();
+  }
+
+  #newRun(request: RunRequest): GatewayRun {
+    const { document, backend, timeScale } = this.specification;
+    const startNs = request.startAtMonotonicNs;
+    return new GatewayRun(
+      {
+        system: this.system,
+        scheduler: createScheduler(
+          request.scheduler ?? document.scheduler,
+          this.system,
+          request.seed,
+        ),
+        seed: request.seed,
+        backend,
+        timeScale,
+        warmupUs: request.warmupUs,
+        startUs: startNs === undefined ? monotonicUs() : startNs / 1000,
+        closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
+        closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
+        maxBars: MAX_BARS,
+        log: request.log === true ? new RunLog() : null,
+      },
+      this.#links,
+      this.#alarms,
+    );
+  }
+}

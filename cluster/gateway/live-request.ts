@@ -1,0 +1,49 @@
+/** A request that the gateway has taken and not answered yet. */
+import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { FaultCode } from "../../core/fault.ts";
+
+/** What ran for one task of a request; times in µs of the scenario since the run's start. */
+export interface TaskTiming {
+  readonly queuedUs: number;
+  readonly startUs: number;
+  readonly endUs: number;
+  /** Measured by the worker, wall-clock µs. */
+  readonly serviceUs: number;
+  readonly replica: string;
+  readonly batch: number;
+}
+
+/** A task's answer: its JSON text as the worker gave it, and the labels in it. */
+export interface TaskResult {
+  readonly text: string;
+  readonly labels: readonly string[];
+  readonly timing: TaskTiming;
+}
+
+export interface RequestError {
+  readonly code: FaultCode;
+  readonly message: string;
+}
+
+export interface Answer {
+  readonly outcome: Outcome;
+  readonly error: RequestError | null;
+  readonly request: LiveRequest;
+  readonly endedUs: number;
+}
+
+export interface LiveRequest {
+  /** Slot in the dispatcher's request table. */
+  readonly slot: number;
+  /** Its number in the run, or null. */
+  readonly index: number | null;
+  readonly pipeline: number;
+  readonly arrivedUs: number;
+  /** `monotonicUs` when the gateway took it. */
+  readonly takenAtUs: number;
+  readonly payload: Uint8Array;
+  /** By task; null where nothing ran (yet). */
+  readonly results: (TaskResult | null)[];
+  error: RequestError | null;
+  readonly answer: (answer: Answer) => void;
+}

@@ -1,0 +1,21 @@
+/** The gateway process. */
+import { runChild } from "../processes/child-side.ts";
+import { Gateway } from "./gateway.ts";
+import { serveGrpc } from "./grpc-frontend.ts";
+import { serveHttp } from "./http-frontend.ts";
+import type { GatewayReady, GatewaySpecification } from "./specification.ts";
+
+runChild<GatewaySpecification, GatewayReady>(async (specification) => {
+  const { host, grpcPort, httpPort } = specification;
+  const gateway = new Gateway(specification);
+  const grpc = await serveGrpc(gateway, host, grpcPort);
+  const http = await serveHttp(gateway, host, httpPort);
+  return {
+    ready: { grpcPort: grpc.port, httpPort: http.port },
+    stop: async () => {
+      await grpc.close();
+      await http.close();
+      await gateway.close();
+    },
+  };
+});

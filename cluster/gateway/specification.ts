@@ -1,0 +1,32 @@
+import type { MeasuredInputs } from "../../core/compile.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { BackendName } from "../worker/backend.ts";
+
+/** Where a replica is served. */
+export interface ReplicaAddress {
+  /** The system's number of the replica. */
+  readonly replica: number;
+  readonly address: string;
+}
+
+/** What the gateway process is told at its start. */
+export interface GatewaySpecification {
+  /** Tells one deployment from another. */
+  readonly id: string;
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Wall-clock time over the scenario's time. */
+  readonly timeScale: number;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly replicas: readonly ReplicaAddress[];
+}
+
+export interface GatewayReady {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+}

@@ -1,0 +1,32 @@
+/** The load generator's process: two cores are few, so its event loop is its own. */
+import { PreciseTimer } from "../precise-timer.ts";
+import { reportProgress, runChild } from "../processes/child-side.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { LoadGenerator } from "./load-generator.ts";
+import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
+
+const PROGRESS_MS = 250;
+
+runChild<LoadSpecification, null>(async (specification) => {
+  const client = new InferenceClient(specification.target);
+  await client.serverLive();
+  const timer = new PreciseTimer();
+  const generator = new LoadGenerator(specification, client, timer);
+  process.once("message", (go: LoadGo) => {
+    const ticker = setInterval(() => {
+      report({ kind: "count", sent: generator.sent, ended: generator.ended });
+    }, PROGRESS_MS);
+    generator
+      .run(go.startAtMonotonicNs / 1000)
+      .then(
+        (result) => report({ kind: "result", result }),
+        (error: unknown) => report({ kind: "error", message: String(error) }),
+      )
+      .finally(() => clearInterval(ticker));
+  });
+  return { ready: null, stop: async () => client.close() };
+});
+
+function report(progress: LoadProgress): void {
+  reportProgress(progress);
+}

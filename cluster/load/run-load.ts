@@ -1,0 +1,73 @@
+/** Drives a gateway with a workload, from a process of its own. */
+import { Fault } from "../../core/fault.ts";
+import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { startChild } from "../processes/child.ts";
+import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
+
+export interface LoadOptions {
+  /** The gateway's gRPC address, host:port. */
+  readonly target: string;
+  /** The scenario's pipelines with their shares, which add up to 1. */
+  readonly pipelines: readonly { readonly name: string; readonly share: number }[];
+  readonly workload: WorkloadDocument;
+  /** Arrival instants of a trace workload, µs. */
+  readonly traceUs?: readonly number[];
+  readonly seed: string;
+  /** Wall-clock time over the scenario's time; default 1. */
+  readonly timeScale?: number;
+  /** Request i carries payload i mod n. */
+  readonly payloads: readonly Uint8Array[];
+  /** How long a client waits for an answer, from the intended arrival. */
+  readonly deadlineMs?: number;
+  readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
+  /** Called when the generator is ready, with the run's time 0, which lies shortly ahead. */
+  readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
+  readonly logFile?: string;
+}
+
+const READY_TIMEOUT_MS = 30_000;
+/** From the decision to start until the run's time 0: time to tell gateway and generator. */
+const LEAD_NS = 100e6;
+
+/** Resolves when every request has ended. Throws Fault("cluster-failure") if the generator fails. */
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  let settle: (progress: LoadProgress) => void = () => undefined;
+  const outcome = new Promise<LoadResult>((resolve, reject) => {
+    settle = (progress) => {
+      if (progress.kind === "result") resolve(progress.result);
+      else if (progress.kind === "count") options.onProgress?.(progress);
+      else reject(new Fault("cluster-failure", `the load generator failed: ${progress.message}`));
+    };
+  });
+  const specification: LoadSpecification = {
+    target: options.target,
+    pipelines: options.pipelines,
+    workload: options.workload,
+    traceUs: options.traceUs ?? null,
+    seed: options.seed,
+    timeScale: options.timeScale ?? 1,
+    payloads: options.payloads.length > 0 ? options.payloads : [new Uint8Array(0)],
+    deadlineMs: options.deadlineMs ?? null,
+  };
+  const child = await startChild<null>({
+    name: "load generator",
+    entry: "load/main",
+    specification,
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    onProgress: (progress) => settle(progress as LoadProgress),
+    ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+  });
+  try {
+    const startAtMonotonicNs = Number(process.hrtime.bigint()) + LEAD_NS;
+    await options.beforeStart?.(startAtMonotonicNs);
+    child.send({ startAtMonotonicNs });
+    const died = child.exited.then(({ stderrTail }): never => {
+      throw new Fault("cluster-failure", "the load generator ended before its run did", {
+        hint: stderrTail,
+      });
+    });
+    return await Promise.race([outcome, died]);
+  } finally {
+    await child.stop();
+  }
+}

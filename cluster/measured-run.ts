@@ -1,0 +1,214 @@
+/**
+ * One run on a real deployment: reset the gateway, drive it, gather both sides. Latencies are the
+ * client's, from the intended arrival; queues, batches and utilisation are the gateway's.
+ */
+import { arrivalSource } from "../core/arrivals.ts";
+import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import { OUTCOMES } from "../core/dispatch/driver.ts";
+import { Fault } from "../core/fault.ts";
+import { RunRecorder } from "../core/metrics/recorder.ts";
+import { type RunSummary, summarize } from "../core/metrics/summary.ts";
+import type { GanttBar, HealthSummary, MetricName } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import type { Deployment } from "./deployment.ts";
+import type { RunReport, RunRequest } from "./gateway/gateway.ts";
+import type { GatewayCosts } from "./gateway/run-costs.ts";
+import { getJson, getText, postJson } from "./http-client.ts";
+import { loadHealth, outcomeCounts } from "./load/load-health.ts";
+import { runLoad } from "./load/run-load.ts";
+import type { LoadResult } from "./load/specification.ts";
+
+/** Measured data that a scenario names, by path as written in it, with its traces if it has any. */
+export interface RunInputs extends MeasuredInputs {
+  readonly traces?: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface MeasuredRunOptions {
+  /** Of the deployment's shape; scheduler and workload may differ from run to run. */
+  readonly document: ScenarioDocument;
+  readonly inputs: RunInputs;
+  readonly seed: string;
+  /** Request i carries payload i mod n. */
+  readonly payloads: readonly Uint8Array[];
+  /** The deployment's. */
+  readonly timeScale?: number;
+  readonly deadlineMs?: number;
+  readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
+}
+
+export interface MeasuredRun {
+  /** In the scenario's time. */
+  readonly summary: RunSummary;
+  readonly health: HealthSummary;
+  readonly gantt: readonly GanttBar[];
+  /** Wall-clock µs per message: round trips without gateway residence and without service. */
+  readonly overheads: {
+    readonly clientRoundTripUs: readonly number[];
+    readonly workerRoundTripUs: readonly number[];
+    readonly costs: GatewayCosts;
+  };
+  /** The run log, JSON lines. */
+  readonly log: string;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly load: LoadResult;
+}
+
+/** Metrics that only the gateway can see; all others are the client's. */
+const GATEWAY_METRICS: readonly MetricName[] = [
+  "queueWaitMeanMs",
+  "utilizationRatio",
+  "batchSizeMean",
+];
+const IDLE_TIMEOUT_MS = 30_000;
+const IDLE_POLL_MS = 20;
+
+/** Throws Fault("cluster-failure") when the deployment does not play along. */
+export async function measuredRun(
+  deployment: Deployment,
+  options: MeasuredRunOptions,
+): Promise<MeasuredRun> {
+  const { document, inputs, seed } = options;
+  const { timeScale } = deployment;
+  if (options.timeScale !== undefined && options.timeScale !== timeScale) {
+    throw new Fault("usage", `the deployment runs at time scale ${timeScale}`);
+  }
+  const { workload } = document;
+  const system = compileSystem(document, inputs);
+  const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
+  const window = windowOf(document, seed, traceUs ?? null);
+  const { http, grpc } = deployment.gateway;
+  const crashesBefore = deployment.crashes.length;
+  await awaitIdle(http);
+  const load = await runLoad({
+    target: grpc,
+    pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
+    workload,
+    ...(traceUs === undefined ? {} : { traceUs }),
+    seed,
+    timeScale,
+    payloads: options.payloads,
+    ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    beforeStart: (startAtMonotonicNs) =>
+      resetGateway(http, {
+        seed,
+        warmupUs: workload.warmupS * 1e6,
+        startAtMonotonicNs,
+        scheduler: document.scheduler,
+        log: true,
+        ...window,
+      }),
+  });
+  const report = await awaitIdle(http);
+  const log = await getText(`${http}/run/log`);
+  const crashes = deployment.crashes.slice(crashesBefore).map(({ name }) => `${name} died`);
+  const health = loadHealth(load, report.eventLoopDelay.p99Ms);
+  return {
+    summary: merge(report.summary, clientSummary(system, document, load, timeScale, window)),
+    health: {
+      ...health,
+      healthy: health.healthy && crashes.length === 0,
+      reasons: [...health.reasons, ...crashes],
+    },
+    gantt: report.gantt,
+    overheads: {
+      clientRoundTripUs: Array.from(load.clientRoundTripUs.filter((us) => !Number.isNaN(us))),
+      workerRoundTripUs: report.workerRoundTripUs,
+      costs: report.costs,
+    },
+    log,
+    outcomes: outcomeCounts(load),
+    load,
+  };
+}
+
+type Window = Pick<RunRequest, "closeUs" | "closeAfterRequests">;
+
+/** When the measured window ends: with the last arrival, as in the simulator. */
+function windowOf(
+  { workload }: ScenarioDocument,
+  seed: string,
+  traceUs: readonly number[] | null,
+): Window {
+  const source = arrivalSource(workload, seed, traceUs);
+  if (workload.arrivals === "closed") {
+    const { horizonUs } = source;
+    return {
+      ...(Number.isFinite(horizonUs) ? { closeUs: horizonUs } : {}),
+      ...(workload.requests === undefined ? {} : { closeAfterRequests: workload.requests }),
+    };
+  }
+  let lastUs = 0;
+  while (source.nextUs !== Number.POSITIVE_INFINITY) {
+    lastUs = source.nextUs;
+    source.advance();
+  }
+  return lastUs > workload.warmupS * 1e6 ? { closeUs: lastUs } : {};
+}
+
+async function resetGateway(http: string, request: RunRequest): Promise<void> {
+  const { status, value } = await postJson(`${http}/run`, request);
+  if (status === 200) return;
+  throw new Fault("cluster-failure", `the gateway did not start a run: ${String(value.error)}`);
+}
+
+async function awaitIdle(http: string): Promise<RunReport> {
+  const giveUpAt = Date.now() + IDLE_TIMEOUT_MS;
+  for (;;) {
+    const { value } = await getJson(`${http}/run`);
+    const report = value as unknown as RunReport;
+    if (report.idle) return report;
+    if (Date.now() > giveUpAt) {
+      throw new Fault("cluster-failure", `the gateway still holds ${report.inSystem} requests`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));
+  }
+}
+
+/** The client's view through the same recorder, so that a metric is one formula everywhere. */
+function clientSummary(
+  system: System,
+  { workload }: ScenarioDocument,
+  load: LoadResult,
+  timeScale: number,
+  window: Window,
+): RunSummary {
+  const recorder = new RunRecorder(system, workload.warmupS * 1e6, 0);
+  const close = (nowUs: number): void => {
+    const open = recorder.closedUs === Number.POSITIVE_INFINITY;
+    if (open && nowUs > recorder.warmupUs) recorder.closeWindow(nowUs);
+  };
+  const ends = Uint32Array.from(load.endedUs.keys()).sort(
+    (a, b) => load.endedUs[a] - load.endedUs[b],
+  );
+  let ended = 0;
+  const endUntil = (untilUs: number): void => {
+    for (; ended < ends.length && load.endedUs[ends[ended]] <= untilUs; ended++) {
+      const i = ends[ended];
+      const endedUs = load.endedUs[i];
+      if (window.closeUs !== undefined && endedUs >= window.closeUs) close(window.closeUs);
+      const { sloUs } = system.pipelines[load.pipeline[i]];
+      const latencyUs = Math.round(load.latencyUs[i] / timeScale);
+      const outcome = OUTCOMES[load.outcome[i]];
+      recorder.ended(i, outcome, load.intendedUs[i], endedUs, latencyUs, sloUs);
+    }
+  };
+  for (let i = 0; i < load.requests; i++) {
+    endUntil(load.intendedUs[i]);
+    recorder.arrived(load.intendedUs[i]);
+    if (i + 1 === window.closeAfterRequests) close(load.intendedUs[i]);
+  }
+  endUntil(Number.POSITIVE_INFINITY);
+  return summarize(recorder, { curve: true });
+}
+
+function merge(gateway: RunSummary, client: RunSummary): RunSummary {
+  const own = Object.fromEntries(GATEWAY_METRICS.map((name) => [name, gateway.metrics[name]]));
+  return {
+    ...client,
+    metrics: { ...client.metrics, ...(own as RunSummary["metrics"]) },
+    tasks: gateway.tasks,
+    digest: gateway.digest,
+  };
+}

@@ -1,0 +1,129 @@
+/** A child process from its parent's side: start, readiness, last words, end. */
+import { type ChildProcess, fork } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../../core/fault.ts";
+import type { ChildMessage } from "./child-side.ts";
+import { entryPoint } from "./entry-point.ts";
+
+export interface ChildExit {
+  readonly name: string;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The end of what it wrote to stderr. */
+  readonly stderrTail: string;
+}
+
+export interface Child<Ready> {
+  readonly name: string;
+  readonly pid: number;
+  readonly ready: Ready;
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly exited: Promise<ChildExit>;
+  /** Sends it another message. */
+  send(message: object): void;
+  /** Ends it in order (SIGTERM), then by force. */
+  stop(): Promise<void>;
+}
+
+export interface ChildOptions {
+  readonly name: string;
+  /** Entry file relative to `cluster/`, without extension. */
+  readonly entry: string;
+  /** Sent over IPC; anything that can be cloned. */
+  readonly specification: unknown;
+  readonly readyTimeoutMs: number;
+  /** File that stdout and stderr are appended to. */
+  readonly logFile?: string;
+  readonly onProgress?: (value: unknown) => void;
+  /** Gets the process as soon as there is one, before it is ready. */
+  readonly onStart?: (stop: () => Promise<void>) => void;
+}
+
+const STDERR_TAIL = 4000;
+const GRACE_MS = 5000;
+
+/** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
+export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
+  const { name } = options;
+  const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    serialization: "advanced",
+    execArgv: [],
+  });
+  const tail = keepTail(child, options.logFile);
+  const exited = new Promise<ChildExit>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
+  });
+  const stop = (): Promise<void> => end(child, exited);
+  options.onStart?.(stop);
+  try {
+    const ready = await readiness<Ready>(child, options, exited, tail);
+    const send = (message: object): void => void child.send(message);
+    return { name, pid: child.pid as number, ready, exited, send, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function readiness<Ready>(
+  child: ChildProcess,
+  options: ChildOptions,
+  exited: Promise<ChildExit>,
+  tail: () => string,
+): Promise<Ready> {
+  const { name, readyTimeoutMs } = options;
+  return new Promise((resolve, reject) => {
+    const fail = (what: string, hint?: string): void => {
+      clearTimeout(timer);
+      const words = tail().trim();
+      const lastWords = words === "" ? "it wrote nothing to stderr" : `its stderr ends: ${words}`;
+      reject(new Fault("cluster-failure", `${name} ${what}`, { hint: hint ?? lastWords }));
+    };
+    const timer = setTimeout(
+      () => fail(`was not ready within ${readyTimeoutMs / 1000} s`),
+      readyTimeoutMs,
+    );
+    child.once("error", (error) => fail(`did not start: ${error.message}`));
+    exited.then(({ code, signal }) => fail(`ended with ${signal ?? `exit code ${code}`}`));
+    child.on("message", (received) => {
+      const message = received as ChildMessage<Ready>;
+      if (message.kind === "ready") {
+        clearTimeout(timer);
+        resolve(message.value);
+      } else if (message.kind === "failed") {
+        fail(`failed: ${message.message}`, message.hint);
+      } else {
+        options.onProgress?.(message.value);
+      }
+    });
+    child.send(options.specification as object, (error) => {
+      if (error !== null) fail(`took no specification: ${error.message}`);
+    });
+  });
+}
+
+function keepTail(child: ChildProcess, logFile: string | undefined): () => string {
+  let tail = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    tail = (tail + text).slice(-STDERR_TAIL);
+  });
+  if (logFile === undefined) {
+    child.stdout?.resume();
+  } else {
+    const file = createWriteStream(logFile, { flags: "a" });
+    child.stdout?.pipe(file, { end: false });
+    child.stderr?.pipe(file, { end: false });
+    child.once("close", () => file.end());
+  }
+  return () => tail;
+}
+
+async function end(child: ChildProcess, exited: Promise<ChildExit>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  child.kill("SIGTERM");
+  const force = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
+  await exited;
+  clearTimeout(force);
+}

@@ -1,0 +1,93 @@
+/**
+ * Tensors of datatype BYTES: one-dimensional, each element preceded by its length in four
+ * little-endian bytes.
+ */
+import { Fault } from "../../core/fault.ts";
+import type { Tensor } from "./messages.ts";
+
+const LENGTH_BYTES = 4;
+
+/** Raw contents of a BYTES tensor. */
+export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
+  const size = elements.reduce((sum, element) => sum + LENGTH_BYTES + element.length, 0);
+  const raw = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const element of elements) {
+    raw.writeUInt32LE(element.length, at);
+    raw.set(element, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + element.length;
+  }
+  return raw;
+}
+
+/**
+ * The elements as views into `raw`, without copies.
+ * Throws Fault("invalid-input") when `raw` is not exactly `count` well-formed elements.
+ */
+export function decodeBytes(raw: Uint8Array, count: number): readonly Uint8Array[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const elements: Uint8Array[] = [];
+  let at = 0;
+  while (at < raw.length) {
+    const start = at + LENGTH_BYTES;
+    if (start > raw.length) throw malformed("ends within the length of an element");
+    const end = start + view.getUint32(at, true);
+    if (end > raw.length) throw malformed("ends within an element");
+    elements.push(raw.subarray(start, end));
+    at = end;
+  }
+  if (elements.length !== count) {
+    throw malformed(`has ${elements.length} elements where its shape says ${count}`);
+  }
+  return elements;
+}
+
+/** A message's BYTES tensor of one dimension, as the pair that a request or response carries. */
+export function bytesTensor(
+  name: string,
+  elements: readonly Uint8Array[],
+): { tensor: Tensor; raw: Buffer } {
+  return {
+    tensor: { name, datatype: "BYTES", shape: [elements.length] },
+    raw: encodeBytes(elements),
+  };
+}
+
+/**
+ * Elements of the named BYTES tensor, from raw or typed contents; null when there is none.
+ * Throws Fault("invalid-input") when the tensor is malformed.
+ */
+export function elementsOf(
+  tensors: readonly Tensor[],
+  raw: readonly Uint8Array[],
+  name: string,
+): readonly Uint8Array[] | null {
+  const at = tensors.findIndex((tensor) => tensor.name === name);
+  if (at < 0) return null;
+  const { datatype, shape, contents } = tensors[at];
+  if (datatype !== "BYTES") {
+    throw new Fault("invalid-input", `tensor ${name} has datatype ${datatype}, not BYTES`);
+  }
+  const count = (shape ?? []).reduce((product, size) => product * size, 1);
+  if (raw.length > 0) {
+    if (raw.length !== tensors.length) {
+      throw new Fault(
+        "invalid-input",
+        `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`,
+      );
+    }
+    return decodeBytes(raw[at], count);
+  }
+  const elements = contents?.bytesContents ?? [];
+  if (elements.length !== count) {
+    throw new Fault(
+      "invalid-input",
+      `tensor ${name} has ${elements.length} elements where its shape says ${count}`,
+    );
+  }
+  return elements;
+}
+
+function malformed(what: string): Fault {
+  return new Fault("invalid-input", `the raw contents of a BYTES tensor ${what}`);
+}

@@ -1,0 +1,136 @@
+/** A client of one server that speaks the protocol. */
+import {
+  Client,
+  type ClientUnaryCall,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceDefinition,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import { faultOf } from "./status.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelMetadata,
+  ModelName,
+  ServerMetadata,
+} from "./messages.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
+
+export type Answer<T> = (error: ServiceError | null, value?: T) => void;
+
+export interface CallOptions {
+  /** Milliseconds since the epoch, or none. */
+  readonly deadline?: number;
+}
+
+export interface HealthStatus {
+  readonly status: string;
+}
+
+export class InferenceClient {
+  readonly address: string;
+  readonly #client: Client;
+
+  /** `address` is host:port. Connects with the first call. */
+  constructor(address: string) {
+    this.address = address;
+    this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  /** One batch or one pipeline request; the call can be cancelled. */
+  infer(
+    request: ModelInferRequest,
+    options: CallOptions,
+    answer: Answer<ModelInferResponse>,
+  ): ClientUnaryCall {
+    return this.#unary(INFERENCE_SERVICE, "ModelInfer", request, options, answer);
+  }
+
+  /** Statuses as they change, until the stream fails or is cancelled. */
+  watchHealth(service: string): ClientReadableStream<HealthStatus> {
+    const method = methodOf<{ service: string }, HealthStatus>(HEALTH, "Watch");
+    return this.#client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      { service },
+      new Metadata(),
+      {},
+    );
+  }
+
+  serverLive(): Promise<{ readonly live?: boolean }> {
+    return this.#ask(INFERENCE_SERVICE, "ServerLive", {});
+  }
+
+  serverReady(): Promise<{ readonly ready?: boolean }> {
+    return this.#ask(INFERENCE_SERVICE, "ServerReady", {});
+  }
+
+  modelReady(model: ModelName): Promise<{ readonly ready?: boolean }> {
+    return this.#ask(INFERENCE_SERVICE, "ModelReady", model);
+  }
+
+  serverMetadata(): Promise<ServerMetadata> {
+    return this.#ask(INFERENCE_SERVICE, "ServerMetadata", {});
+  }
+
+  modelMetadata(model: ModelName): Promise<ModelMetadata> {
+    return this.#ask(INFERENCE_SERVICE, "ModelMetadata", model);
+  }
+
+  /** Like `infer`. Rejects with a Fault. */
+  inferAsync(request: ModelInferRequest, options: CallOptions = {}): Promise<ModelInferResponse> {
+    return this.#ask(INFERENCE_SERVICE, "ModelInfer", request, options);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #ask<Request extends object, Response>(
+    service: ServiceDefinition,
+    name: string,
+    request: Request,
+    options: CallOptions = { deadline: Date.now() + 30_000 },
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      this.#unary<Request, Response>(service, name, request, options, (error, value) => {
+        if (error !== null) reject(faultOf(error, `${name} at ${this.address}`));
+        else resolve(value as Response);
+      });
+    });
+  }
+
+  #unary<Request, Response>(
+    service: ServiceDefinition,
+    name: string,
+    request: Request,
+    options: CallOptions,
+    answer: Answer<Response>,
+  ): ClientUnaryCall {
+    const method = methodOf<Request, Response>(service, name);
+    return this.#client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      new Metadata(),
+      options,
+      answer,
+    );
+  }
+}
+
+const HEALTH = healthService as unknown as ServiceDefinition;
+
+function methodOf<Request, Response>(
+  service: ServiceDefinition,
+  name: string,
+): MethodDefinition<Request, Response> {
+  return service[name] as unknown as MethodDefinition<Request, Response>;
+}

@@ -1,0 +1,119 @@
+/** A gRPC server of the protocol with standard health checks; workers and the gateway are both one. */
+import {
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { Fault } from "../../core/fault.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelMetadata,
+  ModelName,
+  ServerMetadata,
+  TensorMetadata,
+} from "./messages.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
+import { statusOf } from "./status.ts";
+
+export type InferCall = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
+export type InferAnswer = sendUnaryData<ModelInferResponse>;
+
+export interface HostedModel {
+  readonly metadata: ModelMetadata;
+  ready(): boolean;
+}
+
+export interface InferenceHandlers {
+  readonly metadata: ServerMetadata;
+  ready(): boolean;
+  /** Null when there is no such model. */
+  model(name: string): HostedModel | null;
+  infer(call: InferCall, answer: InferAnswer): void;
+}
+
+export interface InferenceServer {
+  readonly port: number;
+  readonly health: HealthImplementation;
+  /** Lets running calls end, then closes. */
+  close(): Promise<void>;
+}
+
+/** `services` are the names that health checks may ask for, besides "" and the protocol's own. */
+export async function serveInference(
+  handlers: InferenceHandlers,
+  options: { host: string; port: number; services: readonly string[] },
+): Promise<InferenceServer> {
+  const server = new Server(CHANNEL_OPTIONS);
+  server.addService(INFERENCE_SERVICE, implementation(handlers));
+  const names = ["", "inference.GRPCInferenceService", ...options.services];
+  const health = new HealthImplementation(
+    Object.fromEntries(names.map((name) => [name, "SERVING" as const])),
+  );
+  health.addToServer(server);
+  const port = await bind(server, options.host, options.port);
+  return {
+    port,
+    health,
+    close: async () => {
+      for (const name of names) health.setStatus(name, "NOT_SERVING");
+      await new Promise<void>((resolve) => {
+        // Health watches never end by themselves, so what is left after a while is cut.
+        const force = setTimeout(() => server.forceShutdown(), 300);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+/** Tensors that every model of this system takes or gives: BYTES of any length. */
+export function bytesMetadata(...names: readonly string[]): readonly TensorMetadata[] {
+  return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
+    });
+  });
+}
+
+function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
+  const hosted = (name: string): HostedModel => {
+    const model = handlers.model(name);
+    if (model === null) throw new Fault("not-found", `there is no model ${JSON.stringify(name)}`);
+    return model;
+  };
+  return {
+    ServerLive: unary<object, object>(() => ({ live: true })),
+    ServerReady: unary<object, object>(() => ({ ready: handlers.ready() })),
+    ServerMetadata: unary<object, ServerMetadata>(() => handlers.metadata),
+    ModelReady: unary<ModelName, object>(({ name }) => ({ ready: hosted(name ?? "").ready() })),
+    ModelMetadata: unary<ModelName, ModelMetadata>(({ name }) => hosted(name ?? "").metadata),
+    ModelInfer: (call: InferCall, answer: InferAnswer) => {
+      try {
+        handlers.infer(call, answer);
+      } catch (error) {
+        answer(statusOf(error));
+      }
+    },
+  };
+}
+
+function unary<Request, Response>(handle: (request: Request) => Response) {
+  return (call: ServerUnaryCall<Request, Response>, answer: sendUnaryData<Response>): void => {
+    try {
+      answer(null, handle(call.request));
+    } catch (error) {
+      answer(statusOf(error));
+    }
+  };
+}

@@ -1,0 +1,104 @@
+/** One replica on its worker: takes batches in turn, each to the backend and back to the wire. */
+import { status } from "@grpc/grpc-js";
+import { Fault } from "../../core/fault.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import { bytesMetadata, type HostedModel, type InferAnswer } from "../protocol/server.ts";
+import { statusOf } from "../protocol/status.ts";
+import type { Backend, Batch } from "./backend.ts";
+
+/** The gateway sends one batch at a time; other callers may queue this many. */
+const MAX_WAITING = 64;
+
+export class HostedReplica implements HostedModel {
+  readonly metadata;
+  readonly #name: string;
+  readonly #backend: Backend;
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
+  #draining = false;
+
+  constructor(name: string, backend: Backend) {
+    this.#name = name;
+    this.#backend = backend;
+    this.metadata = {
+      name,
+      versions: ["1"],
+      platform: backend.platform,
+      inputs: bytesMetadata("payload", "upstream"),
+      outputs: bytesMetadata("output"),
+    };
+  }
+
+  ready(): boolean {
+    return !this.#draining;
+  }
+
+  /** Throws a Fault when the request is malformed or too many wait. */
+  infer(request: ModelInferRequest, answer: InferAnswer): void {
+    if (this.#draining) {
+      answer({ code: status.UNAVAILABLE, details: `${this.#name} is shutting down` });
+      return;
+    }
+    if (this.#waiting >= MAX_WAITING) {
+      throw new Fault("overloaded", `${this.#name} has ${MAX_WAITING} batches waiting`);
+    }
+    const batch = batchOf(request);
+    this.#waiting++;
+    this.#last = this.#last.then(() => this.#run(request, batch, answer));
+  }
+
+  /** Finishes what was taken, takes no more. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#last;
+  }
+
+  close(): Promise<void> {
+    return this.#backend.close();
+  }
+
+  async #run(request: ModelInferRequest, batch: Batch, answer: InferAnswer): Promise<void> {
+    try {
+      const { outputs, serviceUs } = await this.#backend.run(batch);
+      const output = bytesTensor("output", outputs);
+      const response: ModelInferResponse = {
+        modelName: this.#name,
+        modelVersion: "1",
+        ...(request.id === undefined ? {} : { id: request.id }),
+        parameters: { service_us: { doubleParam: serviceUs } },
+        outputs: [output.tensor],
+        rawOutputContents: [output.raw],
+      };
+      answer(null, response);
+    } catch (error) {
+      answer(statusOf(error));
+    } finally {
+      this.#waiting--;
+    }
+  }
+}
+
+function batchOf(request: ModelInferRequest): Batch {
+  const { inputs = [], rawInputContents = [], parameters = {} } = request;
+  const payloads = elementsOf(inputs, rawInputContents, "payload");
+  if (payloads === null || payloads.length === 0) {
+    throw new Fault("invalid-input", "the request has no input tensor payload", {
+      hint: "send payload as BYTES [b], and upstream as BYTES [b] of JSON objects",
+    });
+  }
+  const upstream = elementsOf(inputs, rawInputContents, "upstream");
+  if (upstream !== null && upstream.length !== payloads.length) {
+    throw new Fault(
+      "invalid-input",
+      `upstream has ${upstream.length} elements, payload has ${payloads.length}`,
+    );
+  }
+  return {
+    size: payloads.length,
+    payloads,
+    upstream: upstream ?? payloads.map(() => Buffer.from("{}")),
+    variate: parameters.variate?.doubleParam ?? null,
+    slowdown: parameters.slowdown?.doubleParam ?? 1,
+  };
+}

@@ -1,0 +1,69 @@
+/** A worker process: hosts replicas, one gRPC port for all of them, each a model of its own. */
+import { compileSystem } from "../../core/compile.ts";
+import { Fault } from "../../core/fault.ts";
+import type { System } from "../../core/system.ts";
+import { PreciseTimer } from "../precise-timer.ts";
+import { runChild } from "../processes/child-side.ts";
+import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
+import type { Backend } from "./backend.ts";
+import { HostedReplica } from "./hosted-replica.ts";
+import { onnxBackend } from "./onnx-backend.ts";
+import { replayBackend } from "./replay-backend.ts";
+import type { WorkerReady, WorkerSpecification } from "./specification.ts";
+
+runChild<WorkerSpecification, WorkerReady>(async (specification) => {
+  const system = compileSystem(specification.document, specification.inputs);
+  const timer = new PreciseTimer();
+  const hosted = new Map<string, HostedReplica>();
+  for (const id of specification.replicas) {
+    const { name } = system.replicas[id];
+    hosted.set(name, new HostedReplica(name, await openBackend(specification, system, id, timer)));
+  }
+  const replicas = [...hosted.values()];
+  const server = await serveInference(
+    {
+      metadata: { name: "tandem-worker", version: "1", extensions: [] },
+      ready: () => replicas.every((replica) => replica.ready()),
+      model: (name) => hosted.get(name) ?? null,
+      infer: (call: InferCall, answer: InferAnswer) => {
+        const replica = hosted.get(call.request.modelName ?? "");
+        if (replica === undefined) {
+          throw new Fault("not-found", `this worker has no replica ${call.request.modelName}`);
+        }
+        replica.infer(call.request, answer);
+      },
+    },
+    { host: specification.host, port: specification.port, services: [...hosted.keys()] },
+  );
+  return {
+    ready: { port: server.port },
+    stop: async () => {
+      for (const name of hosted.keys()) server.health.setStatus(name, "NOT_SERVING");
+      await Promise.all(replicas.map((replica) => replica.drain()));
+      await server.close();
+      await Promise.all(replicas.map((replica) => replica.close()));
+    },
+  };
+});
+
+async function openBackend(
+  { document, backend, seed, timeScale, cacheDir }: WorkerSpecification,
+  system: System,
+  id: number,
+  timer: PreciseTimer,
+): Promise<Backend> {
+  const replica = system.replicas[id];
+  if (backend === "replay") return replayBackend(replica, { seed, timeScale, timer });
+  const { model } = system.pools[replica.pool];
+  const implementation = document.models[model].implementation;
+  if (implementation === undefined) {
+    throw new Fault("invalid-input", `model ${model} names no implementation to run for real`, {
+      hint: `give models.${model}.implementation, or use the replay backend`,
+    });
+  }
+  return onnxBackend({
+    model: implementation.name,
+    parameters: implementation.parameters,
+    cacheDir: cacheDir ?? null,
+  });
+}

@@ -1,0 +1,70 @@
+/** A real model in a thread of its own. */
+import { Worker } from "node:worker_threads";
+import { Fault } from "../../core/fault.ts";
+import { entryPoint } from "../processes/entry-point.ts";
+import type { Backend, Batch, BatchResult } from "./backend.ts";
+import type { ThreadAnswer, ThreadBatch, ThreadSpecification } from "./onnx-thread.ts";
+
+/** Resolves once the model is loaded. Throws Fault("cluster-failure") when it cannot be. */
+export async function onnxBackend(specification: ThreadSpecification): Promise<Backend> {
+  const thread = new Worker(entryPoint("worker/onnx-thread"), { workerData: specification });
+  const loaded = await nextAnswer(thread);
+  if (loaded.kind === "failed") {
+    await thread.terminate();
+    throw new Fault(
+      "cluster-failure",
+      `model ${specification.model} did not load: ${loaded.message}`,
+      loaded.hint === undefined ? {} : { hint: loaded.hint },
+    );
+  }
+  return {
+    platform: "onnxruntime_onnx",
+    run: (batch) => runBatch(thread, batch),
+    close: async () => {
+      await thread.terminate();
+    },
+  };
+}
+
+async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
+  // Payloads are views into a whole message; copies of their own can be handed over for good.
+  const payloads = batch.payloads.map((payload) => new Uint8Array(payload));
+  const upstream = batch.upstream.map((text) => new Uint8Array(text));
+  const message: ThreadBatch = { payloads, upstream };
+  const answer = nextAnswer(thread);
+  thread.postMessage(
+    message,
+    [...payloads, ...upstream].map(({ buffer }) => buffer),
+  );
+  const done = await answer;
+  if (done.kind === "done") return done;
+  throw new Fault(
+    "cluster-failure",
+    done.kind === "failed" ? `the model failed: ${done.message}` : "the model answered twice",
+  );
+}
+
+function nextAnswer(thread: Worker): Promise<ThreadAnswer> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      thread.off("message", onMessage);
+      thread.off("error", onError);
+      thread.off("exit", onExit);
+    };
+    const onMessage = (answer: ThreadAnswer): void => {
+      settle();
+      resolve(answer);
+    };
+    const onError = (error: Error): void => {
+      settle();
+      reject(new Fault("cluster-failure", `the model's thread failed: ${error.message}`));
+    };
+    const onExit = (): void => {
+      settle();
+      reject(new Fault("cluster-failure", "the model's thread ended"));
+    };
+    thread.on("message", onMessage);
+    thread.on("error", onError);
+    thread.on("exit", onExit);
+  });
+}

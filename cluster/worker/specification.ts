@@ -1,0 +1,24 @@
+import type { MeasuredInputs } from "../../core/compile.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { BackendName } from "./backend.ts";
+
+/** What a worker process is told at its start. */
+export interface WorkerSpecification {
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Replayed times are multiplied by this. */
+  readonly timeScale: number;
+  /** Replicas to host, by the system's numbers. */
+  readonly replicas: readonly number[];
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where prepared models lie; the default is the model store's own. */
+  readonly cacheDir?: string;
+}
+
+export interface WorkerReady {
+  readonly port: number;
+}
