@@ -20,19 +20,39 @@ interface TaskDraws {
   readonly work: Sampler;
 }
 
-export class RequestDraws {
-  readonly #pipelineStream: RandomStream | null;
+/** Which pipeline each arrival is of, in order of arrival. */
+export class PipelineChoice {
+  readonly #stream: RandomStream | null;
   readonly #cumulativeShares: readonly number[];
+
+  /** `shares` add up to 1. */
+  constructor(shares: readonly number[], seed: string) {
+    this.#stream = shares.length > 1 ? new RandomStream(seed, "pipeline") : null;
+    let sum = 0;
+    this.#cumulativeShares = shares.map((share) => {
+      sum += share;
+      return sum;
+    });
+  }
+
+  next(): number {
+    if (this.#stream === null) return 0;
+    const u = this.#stream.uniform();
+    const found = this.#cumulativeShares.findIndex((share) => u < share);
+    return found < 0 ? this.#cumulativeShares.length - 1 : found;
+  }
+}
+
+export class RequestDraws {
+  readonly #choice: PipelineChoice;
   readonly #tasks: readonly (readonly TaskDraws[])[];
 
   constructor(system: System, seed: string) {
     const { pipelines } = system;
-    this.#pipelineStream = pipelines.length > 1 ? new RandomStream(seed, "pipeline") : null;
-    let sum = 0;
-    this.#cumulativeShares = pipelines.map((pipeline) => {
-      sum += pipeline.share;
-      return sum;
-    });
+    this.#choice = new PipelineChoice(
+      pipelines.map((pipeline) => pipeline.share),
+      seed,
+    );
     this.#tasks = pipelines.map((pipeline) =>
       pipeline.tasks.map((task) => taskDraws(system, task, `${pipeline.name}/${task.name}`, seed)),
     );
@@ -40,10 +60,7 @@ export class RequestDraws {
 
   /** Which pipeline the next arrival is of. */
   pipeline(): number {
-    if (this.#pipelineStream === null) return 0;
-    const u = this.#pipelineStream.uniform();
-    const found = this.#cumulativeShares.findIndex((share) => u < share);
-    return found < 0 ? this.#cumulativeShares.length - 1 : found;
+    return this.#choice.next();
   }
 
   /** Draws one request's flags and variates into the jobs base .. base + tasks − 1. */
