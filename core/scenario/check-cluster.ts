@@ -143,7 +143,8 @@ function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
 }
 
 function tooFew(at: string, replicas: number, slots: number, who: string): Issue {
-  const message = `${replicas} replicas, but ${who} ${slots} device ${slots === 1 ? "slot" : "slots"}`;
+  const room = `${slots} device ${slots === 1 ? "slot" : "slots"}`;
+  const message = `${replicas} replicas, but ${who} ${room}`;
   return issueAt(at, message, "add nodes or slots, or declare the device `shared: true`");
 }
 

@@ -130,8 +130,8 @@ export function checkBatches(
     const limit = largestBatch(model, profiles);
     if (limit === undefined || asked <= limit.batch || seen.has(at + modelName)) return [];
     seen.add(at + modelName);
-    const message = `expected up to ${limit.batch}, the largest batch of ${limit.source}, got ${asked}`;
-    return [issueAt(at, `${message} (model ${modelName})`)];
+    const expected = `expected up to ${limit.batch}, the largest batch of ${limit.source}`;
+    return [issueAt(at, `${expected}, got ${asked} (model ${modelName})`)];
   });
   return [...strangers, ...tooLarge];
 }

@@ -44,7 +44,8 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   });
   issues.push(...checkJoin(at, task));
   if (task.after.length === 0 && task.when?.contains !== undefined) {
-    const message = `no output to look in for "${task.when.contains}": this task starts the pipeline`;
+    const label = task.when.contains;
+    const message = `no output to look in for "${label}": this task starts the pipeline`;
     const hint = "name the task that gives the output in `after`, or drop `contains`";
     issues.push(issueAt(`${at}.when.contains`, message, hint));
   }

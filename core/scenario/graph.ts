@@ -1,4 +1,4 @@
-/** Questions about a pipeline's tasks as a graph; `after` entries that name no task are left out. */
+/** A pipeline's tasks as a graph; `after` entries that name no task are left out. */
 import type { TaskDocument } from "./schema.ts";
 
 export type Tasks = Readonly<Record<string, TaskDocument>>;

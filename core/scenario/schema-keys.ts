@@ -47,7 +47,7 @@ function alternatives(schema: Schema, value: unknown): readonly Schema[] {
   return chosen.length > 0 ? chosen : options;
 }
 
-/** True when every literal field that the value gives (its discriminator) has the literal's value. */
+/** True when every literal field (a discriminator) that the value gives has the right value. */
 function literalsMatch(option: Schema, value: unknown): boolean {
   if (!(option instanceof z.ZodObject)) return false;
   return Object.entries(option.shape).every(([key, field]) => {

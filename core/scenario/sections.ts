@@ -1,4 +1,4 @@
-/** The top-level sections of a scenario, parsed one by one so that one bad section hides no other. */
+/** The top-level sections of a scenario, parsed one by one: a bad one hides no other. */
 import type { z } from "zod";
 import type { Issue } from "../fault.ts";
 import { type ScenarioDocument, scenarioSchema } from "./schema.ts";

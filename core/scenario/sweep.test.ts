@@ -151,7 +151,7 @@ describe("ids", () => {
 
   test("show objects in short, and cut long ones without making two alike", () => {
     const policies = (n: number) =>
-      `{ routing: power-of-two, ordering: edf, batching: { policy: size-or-timeout, maxBatch: ${n} } }`;
+      `{ routing: power-of-two, ordering: edf, batching: { policy: timed, maxBatch: ${n} } }`;
     const [one, two] = idsOf(`sweep: { scheduler: [${policies(4)}, ${policies(8)}] }`);
     expect(one).toMatch(/^scheduler=routing:power-of-two\+ordering:edf\+/);
     expect(one?.length).toBeLessThan(60);

@@ -49,7 +49,8 @@ export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}):
   const bound = options.allowLarge === true ? MAX_LARGE : MAX_CONFIGURATIONS;
   if (count > bound) {
     const numbers = `${count.toLocaleString("en-US")} configurations`;
-    const message = `${loaded.file}: the sweep has ${numbers}; at most ${bound.toLocaleString("en-US")}`;
+    const most = bound.toLocaleString("en-US");
+    const message = `${loaded.file}: the sweep has ${numbers}; at most ${most}`;
     const hint = bound < MAX_LARGE ? "sweep less, or pass `--yes`" : "sweep less";
     throw new Fault("limit-exceeded", message, { hint });
   }

@@ -68,8 +68,11 @@ function cells(line: string): string[] {
   );
 }
 
-const ISO =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)? ?(?:Z|([+-])(\d\d):?(\d\d))?$/;
+/** Date, then perhaps hour and minute, then perhaps second; then perhaps a time zone. */
+const ISO = new RegExp(
+  String.raw`^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?` +
+    String.raw` ?(?:Z|([+-])(\d\d):?(\d\d))?$`,
+);
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /** A time in microseconds from some fixed zero, or undefined when the text is no time. */

@@ -137,7 +137,8 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, path: P
   const small = issue.code === "too_small";
   const limit = small ? issue.minimum : issue.maximum;
   if (issue.origin === "array" || issue.origin === "set") {
-    return `a list with ${small ? "at least" : "at most"} ${limit} ${limit === 1 ? "entry" : "entries"}`;
+    const entries = `${limit} ${limit === 1 ? "entry" : "entries"}`;
+    return `a list with ${small ? "at least" : "at most"} ${entries}`;
   }
   if (issue.origin === "string") {
     return `text of ${small ? "at least" : "at most"} ${limit} characters`;
