@@ -55,19 +55,23 @@ export async function measureOverheads(
       payloads,
       timeScale: 1,
     });
-    const { clientRoundTripUs, workerRoundTripUs, gateway } = overheads;
+    const { clientRoundTripUs, workerRoundTripUs, costs } = overheads;
     if (clientRoundTripUs.length === 0 || workerRoundTripUs.length === 0) {
       throw new Fault("unhealthy", "no request of the overhead measurement was answered");
     }
     // A round trip as measured holds the gateway's own work on it, which is a cost of its own.
-    const handlingUs = gateway.dispatchUs + gateway.completionUs;
+    const handlingUs = costs.dispatchUs + costs.completionUs;
     return {
       clientRoundTripUs: equalShareMeans(clientRoundTripUs, MAX_QUANTILES),
       workerRoundTripUs: equalShareMeans(
         workerRoundTripUs.map((us) => Math.max(0, us - handlingUs)),
         MAX_QUANTILES,
       ),
-      gateway,
+      gateway: {
+        arrivalUs: costs.arrivalUs,
+        dispatchUs: costs.dispatchUs,
+        completionUs: costs.completionUs,
+      },
     };
   } finally {
     await deployment.stop();

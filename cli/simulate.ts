@@ -21,9 +21,11 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly out?: string;
   readonly workers?: number;
   readonly yes: boolean;
+  /** Print no table. */
+  readonly quiet?: boolean;
 }
 
-export async function simulate(args: SimulateArguments): Promise<void> {
+export async function simulate(args: SimulateArguments): Promise<ResultsDocument> {
   checkCounts(args);
   const loaded = loadScenario(args, { requireTimes: true });
   const configurations = expandSweep(loaded, { allowLarge: args.yes, checkScheduler });
@@ -32,7 +34,8 @@ export async function simulate(args: SimulateArguments): Promise<void> {
   const document = resultsDocument(args, loaded, results);
   if (args.out !== undefined) writeJson(join(args.out, "results.json"), document);
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
-  else printResults(document, args.out);
+  else if (args.quiet !== true) printResults(document, args.out);
+  return document;
 }
 
 function checkCounts({ workers, replications }: SimulateArguments): void {

@@ -64,13 +64,10 @@ const parser = yargs(hideBin(process.argv))
           default: 20,
           describe: "give up on the precision after so long for one batch size",
         })
-        .option("only", {
-          type: "string",
-          array: true,
-          describe: "measure only these models (`overheads` is the gateway and RPC)",
-        })
         .example("$0 calibrate scenarios/image-analysis.yaml", "writes the profiles it names"),
-    async (args) => (await import("./calibrate.ts")).calibrate(args as never),
+    async (args) => {
+      await (await import("./calibrate.ts")).calibrate(args as never);
+    },
   )
   .command(
     "simulate <scenario>",
@@ -90,7 +87,9 @@ const parser = yargs(hideBin(process.argv))
           "$0 simulate s.yaml --set workload.ratePerS=40 --out out/s",
           "results to a folder",
         ),
-    async (args) => (await import("./simulate.ts")).simulate(args as never),
+    async (args) => {
+      await (await import("./simulate.ts")).simulate(args as never);
+    },
   )
   .command(
     "validate <scenario>",
