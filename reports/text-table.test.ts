@@ -43,11 +43,17 @@ test("one replication shows means without an interval", () => {
 });
 
 test("a validation shows both sides, the error, the verdict and what a replay is", () => {
-  const text = validationTable(validationDocument(9), 90);
+  const text = validationTable(validationDocument(9), 120);
   expect(text).toContain("out of tolerance");
   expect(text).toContain("measured times replayed, no GPU/model ran");
   expect(text).toMatch(/E: join.*mean latency \(ms\).*\+25\.1 %/);
   expect(text).toContain(
     "9 configurations validated: 7 within tolerance, 1 out of tolerance, 1 refused",
   );
+});
+
+test("a narrow terminal loses no word of a reason", () => {
+  const words = validationTable(validationDocument(9), 80).replace(/\s+/g, " ");
+  const reason = validationDocument(9).configurations[7]?.measured.health.reasons[0] as string;
+  for (const word of reason.split(" ")) expect(words).toContain(word);
 });

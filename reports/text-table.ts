@@ -10,6 +10,7 @@ import { comparisonTable, healthTable } from "./validation-tables.ts";
 const GAP = "  ";
 const LEAST_WIDTH = 40;
 const LEAST_TEXT = 12;
+const LEAST_COLUMN = 4;
 const DEFAULT_WIDTH = 100;
 
 /** Columns that are given up first when the terminal is narrow. */
@@ -65,15 +66,25 @@ function narrowed(table: Table, width: number): { table: Table; dropped: readonl
   return { table: kept, dropped };
 }
 
-/** Shortens the widest text columns, then the last columns, until a line fits. */
+/**
+ * Narrows the widest text columns until a line fits: first only as far as their longest word
+ * allows, then any text column, then every column.
+ */
 function fitted(table: Table, width: number): number[] {
   const widths = columnWidths(table);
-  const textual = table.headings.map((_, i) => !table.rows.some((row) => row[i]?.numeric));
-  for (const least of [LEAST_TEXT, 4]) {
+  const texts = (i: number) => table.rows.map((row) => row[i]?.text ?? "");
+  const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric === true));
+  const whole = table.headings.map((_, i) => longest(texts(i).flatMap((text) => text.split(" "))));
+  const floors: readonly ((i: number) => number)[] = [
+    (i) => (numeric[i] ? Number.POSITIVE_INFINITY : Math.max(LEAST_TEXT, whole[i] ?? 0)),
+    (i) => (numeric[i] ? Number.POSITIVE_INFINITY : LEAST_TEXT),
+    () => LEAST_COLUMN,
+  ];
+  for (const floor of floors) {
     while (total(widths) > width) {
-      const shrinkable = widths.map((w, i) => ((textual[i] || least === 4) && w > least ? w : 0));
-      const widest = shrinkable.indexOf(Math.max(...shrinkable));
-      if ((shrinkable[widest] ?? 0) === 0) break;
+      const room = widths.map((current, i) => (current > floor(i) ? current : 0));
+      const widest = room.indexOf(Math.max(...room));
+      if ((room[widest] ?? 0) === 0) break;
       widths[widest] = (widths[widest] as number) - 1;
     }
   }
@@ -104,26 +115,47 @@ function aligned(table: Table): Table {
   return { ...table, rows };
 }
 
+/** One row whose texts are broken into as many lines as they need. */
+function block(
+  texts: readonly string[],
+  widths: readonly number[],
+  numeric: readonly boolean[],
+  stand: "top" | "bottom",
+): string[] {
+  const broken = texts.map((text, i) => wrapped(text, widths[i] ?? 0).split("\n"));
+  const height = Math.max(...broken.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, i) => {
+    const at = (lines: readonly string[]) => (stand === "top" ? i : i - height + lines.length);
+    return line(
+      broken.map((lines) => lines[at(lines)] ?? ""),
+      widths,
+      numeric,
+    );
+  });
+}
+
+/** A text in the first column that repeats the row above is left blank. */
+function withoutRepeats(table: Table): Table {
+  const rows = table.rows.map((row, i) => {
+    const repeats = row[0]?.text === table.rows[i - 1]?.[0]?.text;
+    return repeats ? [{ text: "" }, ...row.slice(1)] : row;
+  });
+  return { ...table, rows };
+}
+
 /** Any table as text, no line longer than `width` characters. */
 export function tableText(table: Table, width = DEFAULT_WIDTH): string {
   const { headings, rows } = aligned(table);
   const widths = fitted({ ...table, rows }, Math.max(width, LEAST_WIDTH));
   const numeric = headings.map((_, i) => rows.some((row) => row[i]?.numeric === true));
-  const broken = headings.map((heading, i) => wrapped(heading, widths[i] ?? 0).split("\n"));
-  const height = Math.max(...broken.map((lines) => lines.length));
-  const head = Array.from({ length: height }, (_, i) =>
-    line(
-      broken.map((lines) => lines[i - height + lines.length] ?? ""),
-      widths,
-      numeric,
-    ),
-  );
+  const head = block(headings, widths, numeric, "bottom");
   const rule = widths.map((w) => "─".repeat(w)).join(GAP);
-  const body = rows.map((row) =>
-    line(
+  const body = rows.flatMap((row) =>
+    block(
       row.map((cell) => cell.text),
       widths,
       numeric,
+      "top",
     ),
   );
   return [...head, rule, ...body].join("\n");
@@ -169,7 +201,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
   const replayed = lettered(document).filter((one) => one.result.measured.backend === "replay");
   const letters = replayed.map((one) => one.letter).join(", ");
   return [
-    tableText(comparison, limit),
+    tableText(withoutRepeats(comparison), limit),
     "",
     tableText(health, limit),
     "",
