@@ -1,15 +1,18 @@
-/** `tandem init`: a commented scenario to start from. */
+/** `tandem init`: a commented scenario to start from, and the schema that editors check it by. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
+import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
 import { SCENARIO_TEMPLATE } from "../core/scenario/template.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import { writeAtomically, writeJson } from "./atomic-file.ts";
 
+/** Throws Fault("usage") rather than overwrite a scenario. */
 export function init(directory: string): void {
   const path = join(directory, "scenario.yaml");
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
+  writeJson(join(directory, "scenario.schema.json"), scenarioJsonSchema());
   writeAtomically(path, SCENARIO_TEMPLATE);
   process.stdout.write(`${path}\nnext: npx tandem simulate ${path}\n`);
 }

@@ -1,4 +1,5 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { collectInputs } from "../calibration/collect-inputs.ts";
 import { type KnownPayload, matchPayloads } from "../calibration/match-payloads.ts";
@@ -7,7 +8,7 @@ import { payloadsFor } from "../calibration/payloads.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import type { ValidationDocument, ValidationResult } from "../core/results.ts";
+import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type {
   ScenarioDocument,
@@ -127,6 +128,17 @@ function expectedRequests({ workload }: ScenarioDocument): number {
   return Math.ceil(seconds * rate * 1.5 + 100);
 }
 
+/** The predicted side alone is a results document too, for a folder without a sweep's results. */
+function writeDocuments(
+  out: string,
+  document: ValidationDocument,
+  predicted: ResultsDocument,
+): void {
+  writeJson(join(out, "validation.json"), document);
+  const results = join(out, "results.json");
+  if (!existsSync(results)) writeJson(results, predicted);
+}
+
 function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
   for (const [run, log] of logs.entries()) {
     writeAtomically(join(out, "logs", `${configuration + 1}-${run + 1}.jsonl`), log);
@@ -140,15 +152,17 @@ function finish(
   wanted: number,
 ): void {
   const { name, run } = loaded.document;
-  const document: ValidationDocument = {
-    schema: "tandem/results@1",
-    kind: "validation",
+  const slo = Object.values(loaded.document.pipelines)[0]?.slo;
+  const header = {
+    schema: "tandem/results@1" as const,
     scenario: { name, digest: loaded.digest },
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed }),
-    configurations: results,
+    ...(slo === undefined ? {} : { slo }),
   };
-  if (args.out !== undefined) writeJson(join(args.out, "validation.json"), document);
+  const document: ValidationDocument = { ...header, kind: "validation", configurations: results };
+  if (args.out !== undefined)
+    writeDocuments(args.out, document, { ...header, configurations: results });
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
   if (results.length < wanted) {
