@@ -40,9 +40,12 @@ function studentTail(t: number, freedom: number): number {
   return (1 - inside) / 2;
 }
 
-/** Index of the nearest-rank quantile among `count` ascending values; share in (0, 1]. */
+/**
+ * Index of the nearest-rank quantile among `count` ascending values; share in (0, 1]. A share such
+ * as 0.07 is a hair more than 7/100 in binary, which must not move its rank: hence the 1e-9.
+ */
 export function rankOf(share: number, count: number): number {
-  return Math.min(count - 1, Math.max(0, Math.ceil(share * count) - 1));
+  return Math.min(count - 1, Math.max(0, Math.ceil(share * count - 1e-9) - 1));
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
- * Queues of jobs. Both kinds link their jobs in order of entry, so the longest-waiting job is
- * known at once and any job can be taken out (a join that no longer needs it, a lost deadline).
+ * Queues of jobs. Both kinds link their jobs by how long they have waited, so the longest-waiting
+ * job is known at once and any job can be taken out (a join that no longer needs it, a lost
+ * deadline). A job that comes back from a lost replica takes the place of its first entry.
  */
 import type { RequestTable } from "./request-table.ts";
 
@@ -18,7 +19,7 @@ export interface JobQueue {
   oldestUs(): number;
 }
 
-/** First in, first out; or last in, first out. Every operation is O(1). */
+/** First in, first out; or last in, first out. O(1), but for jobs that come back. */
 export class LinkedQueue implements JobQueue {
   readonly id: number;
   length = 0;
@@ -35,12 +36,17 @@ export class LinkedQueue implements JobQueue {
 
   push(job: number, _key: number): void {
     const table = this.#table;
+    const { enqueuedUs } = table;
+    let before = this.#tail;
+    while (before !== NONE && enqueuedUs[before] > enqueuedUs[job]) before = table.previous[before];
+    const after = before === NONE ? this.#head : table.next[before];
     table.queue[job] = this.id;
-    table.next[job] = NONE;
-    table.previous[job] = this.#tail;
-    if (this.#tail === NONE) this.#head = job;
-    else table.next[this.#tail] = job;
-    this.#tail = job;
+    table.previous[job] = before;
+    table.next[job] = after;
+    if (before === NONE) this.#head = job;
+    else table.next[before] = job;
+    if (after === NONE) this.#tail = job;
+    else table.previous[after] = job;
     this.length++;
   }
 
