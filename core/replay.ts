@@ -31,14 +31,46 @@ export function replayLog(system: System, scheduler: Scheduler, logged: RunLog):
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
   };
   const dispatcher = new Dispatcher(system, scheduler, driver, replayed);
-  for (const entry of logged.entries) feed(dispatcher, entry);
+  const bound = Math.max(64, 2 * logged.entries.length);
+  for (let at = 0; at < logged.entries.length; at++) {
+    const entry = logged.entries[at];
+    if (!isPossible(dispatcher, entry, bound)) {
+      const impossible = { at, logged: JSON.stringify(entry), replayed: "no such event here" };
+      return { commands: 0, divergence: impossible };
+    }
+    feed(dispatcher, entry);
+  }
   return compare(logged.entries, replayed.entries);
+}
+
+/** Whether an event can happen now; of a log that is as it was written, all can. */
+function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: number): boolean {
+  const { system, requests, batchSize, timerCount } = dispatcher;
+  switch (kind) {
+    case "arrive":
+      return a >= 0 && a < bound && system.pipelines[b] !== undefined && requests.claim(a);
+    case "finish":
+      return batchSize[a] > 0;
+    case "join":
+    case "lose":
+      return system.replicas[a] !== undefined;
+    case "wake":
+      return a >= 0 && a < timerCount;
+    case "cancel":
+      return OUTCOMES[b] !== undefined;
+    case "decide":
+    case "holds":
+    case "start":
+    case "wakeAt":
+    case "end":
+      return true;
+  }
 }
 
 function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
   switch (kind) {
     case "arrive":
-      dispatcher.arrive(dispatcher.requests.reserve(), b, c, d);
+      dispatcher.arrive(a, b, c, d);
       return;
     case "finish":
       dispatcher.finish(a, b);

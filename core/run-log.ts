@@ -27,6 +27,21 @@ export const EVENTS = [
 ] as const;
 export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number];
 
+/** Numbers that an entry of each kind has; a start has one more for every further job. */
+const NUMBERS: Readonly<Record<LogKind, number>> = {
+  arrive: 4,
+  finish: 2,
+  wake: 2,
+  join: 2,
+  lose: 2,
+  cancel: 3,
+  decide: 1,
+  holds: 3,
+  start: 3,
+  wakeAt: 2,
+  end: 3,
+};
+
 export class RunLog {
   readonly entries: LogEntry[] = [];
 
@@ -68,15 +83,18 @@ function parseEntry(line: string, number: number): LogEntry {
   } catch {
     value = null;
   }
-  const kinds: readonly unknown[] = [...COMMANDS, ...EVENTS];
-  if (!Array.isArray(value) || !kinds.includes(value[0]) || value.slice(1).some(isNoInteger)) {
+  if (!isEntry(value)) {
     throw new Fault("invalid-input", `line ${number} of the run log is no entry: ${line}`, {
       hint: "a run log has one JSON array a line: a kind, then whole numbers",
     });
   }
-  return value as unknown as LogEntry;
+  return value;
 }
 
-function isNoInteger(value: unknown): boolean {
-  return !Number.isInteger(value);
+function isEntry(value: unknown): value is LogEntry {
+  if (!Array.isArray(value) || !Object.hasOwn(NUMBERS, String(value[0]))) return false;
+  const kind = value[0] as LogKind;
+  const numbers = value.slice(1);
+  const enough = numbers.length === NUMBERS[kind];
+  return (enough || (kind === "start" && numbers.length > 3)) && numbers.every(Number.isInteger);
 }

@@ -27,14 +27,18 @@ export function createScheduler(
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
   const pools = system.pools.map((pool): PoolPolicies => {
     const composition = compose(perTask[pool.name] ?? {}, base);
-    const context: PolicyContext = { rng: () => new RandomStream(seed, `policy/${pool.name}`) };
+    const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
+    const context: PolicyContext = { rng, maxBatch: pool.maxBatch };
     return {
       routing: create(POLICIES.routing, composition.routing, context),
       ordering: create(POLICIES.ordering, composition.ordering, context),
       batching: create(POLICIES.batching, composition.batching, context),
     };
   });
-  const context: PolicyContext = { rng: () => new RandomStream(seed, "policy") };
+  const context: PolicyContext = {
+    rng: () => new RandomStream(seed, "policy"),
+    maxBatch: Number.POSITIVE_INFINITY,
+  };
   return {
     name: schedulerName(document),
     admission: create(POLICIES.admission, base.admission, context),
@@ -58,7 +62,10 @@ export function maxBatchOf(document: SchedulerDocument, task: string): number {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
   const own = typeof document === "string" ? undefined : document.perTask?.[task];
   const { batching } = compose(own ?? {}, base);
-  const context: PolicyContext = { rng: () => new RandomStream("0", "policy") };
+  const context: PolicyContext = {
+    rng: () => new RandomStream("0", "policy"),
+    maxBatch: Number.POSITIVE_INFINITY,
+  };
   return create(POLICIES.batching, batching, context).maxBatch;
 }
 

@@ -9,6 +9,8 @@ import type { RandomStream } from "../core/random/stream.ts";
 export interface PolicyContext {
   /** The pool's own stream of chance, `policy/<task>`. */
   readonly rng: () => RandomStream;
+  /** The largest batch that the pool's model takes. */
+  readonly maxBatch: number;
 }
 
 export interface PolicyDefinition<Policy> {

@@ -10,6 +10,7 @@ import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
+import { Fault } from "../core/fault.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
 import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -42,6 +43,8 @@ export interface SimulationOutput {
 }
 
 const MAX_EVENTS = 2e9;
+/** So many events at one instant are a circle: answers that cause requests without delay. */
+const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
 /** Runs until every request has ended. */
 export function simulate(input: SimulationInput): SimulationOutput {
@@ -82,15 +85,20 @@ class Simulation implements Driver {
     const arrivals = this.#arrivals;
     const timers = this.#timers;
     for (let r = 0; r < this.#system.replicas.length; r++) dispatcher.join(r, 0);
+    let lastUs = -1;
+    let limit = 0;
     while (this.#events < this.#maxEvents) {
       const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, timers.least());
+      if (nowUs > lastUs) limit = this.#events + MAX_EVENTS_PER_INSTANT;
+      else if (this.#events >= limit) throw standstill(nowUs);
+      lastUs = nowUs;
       if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
       if (nowUs === Number.POSITIVE_INFINITY) break;
-      while (executor.nextUs() === nowUs) {
+      while (executor.nextUs() === nowUs && this.#events < limit) {
         executor.fire(nowUs);
         this.#events++;
       }
-      while (arrivals.nextUs === nowUs) {
+      while (arrivals.nextUs === nowUs && this.#events < limit) {
         this.#arrive(nowUs);
         this.#events++;
       }
@@ -156,7 +164,8 @@ class Simulation implements Driver {
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
     this.#recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
-    if (this.#arrivals.exhausted) this.#closeWindow(nowUs);
+    const { exhausted, horizonUs } = this.#arrivals;
+    if (exhausted && horizonUs === Number.POSITIVE_INFINITY) this.#closeWindow(nowUs);
   }
 
   /** A window without length (a burst) stays open until the last end. */
@@ -166,4 +175,11 @@ class Simulation implements Driver {
       if (nowUs !== Number.POSITIVE_INFINITY) recorder.closeWindow(nowUs);
     }
   }
+}
+
+function standstill(nowUs: number): Fault {
+  const events = MAX_EVENTS_PER_INSTANT.toLocaleString("en-US");
+  return new Fault("limit-exceeded", `time stands still at ${nowUs / 1000} ms: ${events} events`, {
+    hint: "clients of a closed loop whose requests end at once need a `thinkMs` above 0",
+  });
 }

@@ -2,7 +2,15 @@
  * Finished configurations on disk, one JSON line each, appended as they finish: an interrupted
  * sweep loses nothing and the same command goes on where it stopped.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { ConfigurationResult } from "../core/results.ts";
 
@@ -39,10 +47,12 @@ export class ResultStore {
         finished.set(result.id, result);
       }
     }
-    const descriptor = openSync(path, "w");
+    // Rewritten beside its place: a kill at this point must not lose what was finished.
+    const descriptor = openSync(`${path}.part`, "w");
     writeSync(descriptor, `${header}\n`);
     for (const result of finished.values()) writeSync(descriptor, `${JSON.stringify(result)}\n`);
     fsyncSync(descriptor);
+    renameSync(`${path}.part`, path);
     return new ResultStore(finished, descriptor);
   }
 

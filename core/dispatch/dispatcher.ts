@@ -34,6 +34,8 @@ const HELD_POLICIES: PoolPolicies = {
 interface Gate {
   readonly queue: JobQueue;
   readonly freeChains: number[];
+  /** A request that ends while the gate opens frees its chain for the same opening. */
+  opening: boolean;
 }
 
 export class Dispatcher {
@@ -142,6 +144,7 @@ export class Dispatcher {
     const table = this.requests;
     const size = this.batchSize[replica];
     const at = this.batchAt[replica];
+    assert(size > 0, "only a replica with a batch finishes one");
     this.batchSize[replica] = 0;
     pool.becameIdle(replica);
     pool.loadChanged(replica, -size, nowUs);
@@ -414,10 +417,12 @@ export class Dispatcher {
   #makeGate(pipeline: PipelineSystem, id: number): Gate | null {
     if (!pipeline.held) return null;
     const freeChains = Array.from({ length: pipeline.chains }, (_, chain) => chain);
-    return { queue: new LinkedQueue(id, this.requests, false), freeChains };
+    return { queue: new LinkedQueue(id, this.requests, false), freeChains, opening: false };
   }
 
   #openGate(gate: Gate, nowUs: number): void {
+    if (gate.opening) return;
+    gate.opening = true;
     const table = this.requests;
     while (gate.queue.length > 0 && gate.freeChains.length > 0) {
       const request = table.requestOf(gate.queue.pop());
@@ -430,6 +435,7 @@ export class Dispatcher {
         table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
       }
     }
+    gate.opening = false;
   }
 
   #leaveGate(gate: Gate, request: number, nowUs: number): void {

@@ -30,9 +30,9 @@ export class RequestTable {
   /** Jobs. */
   state = new Uint8Array(0);
   /** Predecessors that have not ended. */
-  pending = new Uint8Array(0);
+  pending = new Int32Array(0);
   /** Predecessors that ran. */
-  ran = new Uint8Array(0);
+  ran = new Int32Array(0);
   attempts = new Uint8Array(0);
   enqueuedUs = new Float64Array(0);
   /** Queue that holds the job, −1 if none. */
@@ -62,6 +62,16 @@ export class RequestTable {
     return request;
   }
 
+  /** Takes a given slot, as a replay does; false if it is taken. */
+  claim(request: number): boolean {
+    while (request >= this.capacity) this.#grow(this.capacity * 2);
+    const at = this.#free.subarray(0, this.#freeCount).lastIndexOf(request);
+    if (at < 0) return false;
+    this.#free[at] = this.#free[--this.#freeCount];
+    this.serial[request] = this.#serials++;
+    return true;
+  }
+
   release(request: number): void {
     this.#free[this.#freeCount++] = request;
   }
@@ -85,8 +95,8 @@ export class RequestTable {
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));
     this.chain = grown(this.chain, new Int32Array(capacity).fill(NONE));
     this.state = grown(this.state, new Uint8Array(jobs));
-    this.pending = grown(this.pending, new Uint8Array(jobs));
-    this.ran = grown(this.ran, new Uint8Array(jobs));
+    this.pending = grown(this.pending, new Int32Array(jobs));
+    this.ran = grown(this.ran, new Int32Array(jobs));
     this.attempts = grown(this.attempts, new Uint8Array(jobs));
     this.enqueuedUs = grown(this.enqueuedUs, new Float64Array(jobs));
     this.queue = grown(this.queue, new Int32Array(jobs).fill(NONE));

@@ -3,7 +3,7 @@
  * formula for both. The measured window runs from the end of warm-up until `closeWindow`; request
  * metrics are of requests that arrived in it, time averages are over it.
  */
-import type { Outcome } from "../dispatch/driver.ts";
+import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { grown } from "../dispatch/request-table.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
@@ -128,7 +128,7 @@ export class RunRecorder {
     this.#integrate(nowUs);
     this.#inSystem--;
     this.lastEndUs = nowUs;
-    this.#mix(serial, outcome.length, latencyUs);
+    this.#mix(serial, OUTCOMES.indexOf(outcome), latencyUs);
     const completed = outcome === "completed";
     const good = completed && latencyUs <= sloUs;
     if (completed && nowUs >= this.warmupUs && nowUs <= this.closedUs) {

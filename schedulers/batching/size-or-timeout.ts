@@ -17,7 +17,9 @@ export const sizeOrTimeout = definePolicy({
     waitMs: z.number().nonnegative().default(20),
     tickMs: z.number().nonnegative().default(0).describe("timeouts are seen at its multiples only"),
   }),
-  create: ({ maxBatch, waitMs, tickMs }): Batching => {
+  create: (parameters, context): Batching => {
+    const { waitMs, tickMs } = parameters;
+    const maxBatch = Math.min(parameters.maxBatch, context.maxBatch);
     const waitUs = Math.round(waitMs * 1000);
     const tickUs = Math.round(tickMs * 1000);
     const dueUs = (oldestUs: number): number =>
