@@ -19,6 +19,7 @@ import { type Configuration, expandValidation } from "../core/scenario/sweep.ts"
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { repeatCommand } from "./repeat-command.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -104,7 +105,12 @@ async function realPayloads(args: ValidateArguments, loaded: LoadedScenario): Pr
     }
     return (configuration, seed) => {
       const system = compileSystem(configuration.document, loaded);
-      return matchPayloads(system, seed, expectedRequests(configuration.document), known);
+      return matchPayloads(
+        system,
+        seed,
+        Math.ceil(1.5 * expectedRequests(configuration.document)) + 100,
+        known,
+      );
     };
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
@@ -118,14 +124,6 @@ function replayPayloads(document: ScenarioDocument): Payloads {
   );
   const payload = new Uint8Array(Math.max(...sizes, 64));
   return () => [payload];
-}
-
-/** At least as many requests as the workload will send, so that each has its own payload. */
-function expectedRequests({ workload }: ScenarioDocument): number {
-  if (workload.requests !== undefined) return workload.requests;
-  const seconds = "durationS" in workload ? (workload.durationS ?? 0) : 0;
-  const rate = "ratePerS" in workload ? workload.ratePerS : 100;
-  return Math.ceil(seconds * rate * 1.5 + 100);
 }
 
 /** The predicted side alone is a results document too, for a folder without a sweep's results. */

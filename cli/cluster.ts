@@ -1,0 +1,61 @@
+/** `tandem cluster up|status|down`: the real deployment of this working directory. */
+import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
+import { replicationSeed } from "../sim/replication.ts";
+import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+export interface ClusterArguments extends ScenarioArguments {
+  readonly action: "up" | "status" | "down";
+  readonly json: boolean;
+  readonly backend: "onnx" | "replay";
+  readonly port?: number;
+}
+
+export async function cluster(args: ClusterArguments): Promise<void> {
+  switch (args.action) {
+    case "up": {
+      const state = await up(args);
+      const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
+      print(args.json, state, `${stateText(state)}\n${next}`);
+      return;
+    }
+    case "status": {
+      const status = await clusterStatus();
+      const text =
+        status === null
+          ? "no cluster is up in this folder"
+          : `${stateText(status.state)}\n${status.alive ? "alive" : "the gateway does not answer"}`;
+      print(args.json, status, text);
+      return;
+    }
+    case "down": {
+      const state = await clusterDown();
+      print(args.json, state, state === null ? "nothing was up" : `stopped ${state.scenario}`);
+      return;
+    }
+  }
+}
+
+function up(args: ClusterArguments): Promise<ClusterState> {
+  const loaded = loadScenario(args, { requireTimes: true });
+  return clusterUp({
+    document: loaded.document,
+    inputs: inputsOf(loaded),
+    backend: args.backend,
+    seed: replicationSeed(loaded.document.run.seed, 0),
+    ...(args.port === undefined ? {} : { basePort: args.port }),
+  });
+}
+
+function stateText({ scenario, backend, gateway, workers }: ClusterState): string {
+  const lines = workers.map(
+    ({ replica, pid, address }) => `  ${replica} at ${address}, pid ${pid}`,
+  );
+  return [
+    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, pid ${gateway.pid}`,
+    ...lines,
+  ].join("\n");
+}
+
+function print(json: boolean, document: unknown, text: string): void {
+  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
+}
