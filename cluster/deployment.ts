@@ -3,7 +3,7 @@
  * ends this process ends them too: each notices that its parent is gone.
  */
 import { randomUUID } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -12,7 +12,7 @@ import type { GatewayReady, GatewaySpecification } from "./gateway/specification
 import { getJson } from "./http-client.ts";
 import { type Child, type ChildExit, startChild } from "./processes/child.ts";
 import type { BackendName } from "./worker/backend.ts";
-import { type WorkerPool, startWorkers } from "./worker-pool.ts";
+import { startWorkers, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
@@ -23,7 +23,7 @@ export interface DeploymentOptions {
   readonly timeScale?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** The gateway's gRPC port; REST takes the next, workers those after it. Default: any free ports. */
+  /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
   /** Where logs go; default: nowhere. */
   readonly directory?: string;
@@ -55,6 +55,8 @@ export interface Deployment {
   readonly workers: readonly DeployedWorker[];
   /** Resolves with the first process that ended unbidden; never if none does. */
   readonly crashed: Promise<ChildExit>;
+  /** Resolves when the gateway's process has ended, for whatever reason. */
+  readonly gatewayLost: Promise<ChildExit>;
   /** Processes that ended unbidden so far. */
   readonly crashes: readonly ChildExit[];
   /** Ends every process and waits for it. */
@@ -128,8 +130,8 @@ function startGateway(
     seed: options.seed,
     timeScale: options.timeScale ?? 1,
     host,
-    grpcPort: basePort ?? 0,
-    httpPort: basePort === undefined ? 0 : basePort + 1,
+    grpcPort: basePort === undefined ? 0 : basePort + 1,
+    httpPort: basePort ?? 0,
     replicas: workers.addresses,
   };
   return startChild<GatewayReady>({
@@ -167,6 +169,7 @@ async function ready(
       }));
     },
     crashed: crashes.first,
+    gatewayLost: gateway.exited,
     crashes: crashes.list,
     stop: async () => {
       crashes.stopping = true;
@@ -176,11 +179,6 @@ async function ready(
     },
   };
   options.onEvent?.(`gateway ready: grpc ${deployment.gateway.grpc}, rest ${http}`);
-  if (options.directory !== undefined) {
-    const { id, workers: deployed } = deployment;
-    const text = JSON.stringify({ id, gateway: deployment.gateway, workers: deployed }, null, 2);
-    writeFileSync(join(options.directory, "deployment.json"), `${text}\n`);
-  }
   return deployment;
 }
 

@@ -42,7 +42,7 @@ export interface MeasuredRun {
   readonly summary: RunSummary;
   readonly health: HealthSummary;
   readonly gantt: readonly GanttBar[];
-  /** Wall-clock µs per message: round trips without gateway residence and without service. */
+  /** Wall-clock µs per message after warm-up: round trips without residence, without service. */
   readonly overheads: {
     readonly clientRoundTripUs: readonly number[];
     readonly workerRoundTripUs: readonly number[];
@@ -113,7 +113,11 @@ export async function measuredRun(
     },
     gantt: report.gantt,
     overheads: {
-      clientRoundTripUs: Array.from(load.clientRoundTripUs.filter((us) => !Number.isNaN(us))),
+      clientRoundTripUs: Array.from(
+        load.clientRoundTripUs.filter(
+          (us, i) => !Number.isNaN(us) && load.intendedUs[i] >= workload.warmupS * 1e6,
+        ),
+      ),
       workerRoundTripUs: report.workerRoundTripUs,
       costs: report.costs,
     },

@@ -49,7 +49,8 @@ export async function startWorkers(
 /** Which replicas share a process. */
 function groups(options: DeploymentOptions): readonly (readonly number[])[] {
   const { replicas } = compileSystem(options.document, options.inputs);
-  const spread = options.backend === "replay" ? Math.ceil(replicas.length / MAX_REPLAY_PROCESSES) : 1;
+  const spread =
+    options.backend === "replay" ? Math.ceil(replicas.length / MAX_REPLAY_PROCESSES) : 1;
   const size = options.replicasPerWorker ?? Math.max(1, spread);
   return Array.from({ length: Math.ceil(replicas.length / size) }, (_, group) =>
     Array.from(

@@ -1,6 +1,5 @@
 /** Why a request got no result, as a Fault. */
-import { Fault } from "../../core/fault.ts";
-import { unreachable } from "../../core/fault.ts";
+import { Fault, unreachable } from "../../core/fault.ts";
 import type { Answer } from "./live-request.ts";
 
 /** Null for a completed request. */

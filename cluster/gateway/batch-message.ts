@@ -81,17 +81,21 @@ export class BatchMessages {
 }
 
 /**
- * The outputs of a batch of `count`, and the service time that the worker measured in µs.
- * Throws Fault("invalid-input") when the worker's answer is malformed.
+ * The outputs of a batch of `count`, and the service time that the worker measured in µs; an Error
+ * when the worker's answer is malformed.
  */
 export function batchResult(
   response: ModelInferResponse,
   count: number,
-): { outputs: readonly Uint8Array[]; serviceUs: number } {
+): { outputs: readonly Uint8Array[]; serviceUs: number } | Error {
   const { outputs = [], rawOutputContents = [], parameters = {} } = response;
-  const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
-  if (elements.length !== count) {
-    throw new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
+  try {
+    const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
+    if (elements.length === count) {
+      return { outputs: elements, serviceUs: parameters.service_us?.doubleParam ?? 0 };
+    }
+    return new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
+  } catch (error) {
+    return error as Error;
   }
-  return { outputs: elements, serviceUs: parameters.service_us?.doubleParam ?? 0 };
 }

@@ -6,29 +6,26 @@
  *   timer          ─> wake   ─┤  decide, flush    └─> answer(request)
  *   link up / down ─> join / lose
  *
- * The clock is read once per turn. Commands given inside the dispatcher's turn are carried out
- * after it, so nothing calls back into it. The run log of a turn is exact: replaying it through
- * a fresh dispatcher gives the same commands.
+ * A turn has one instant, of its own. Commands given inside the dispatcher's turn are carried out
+ * after it, so nothing calls back into it.
  */
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
-import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { grown, JOB } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
-import type { RunLog } from "../../core/run-log.ts";
-import type { System } from "../../core/system.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
-import type { BackendName, JobOutput } from "../worker/backend.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
 import { DrawBook } from "./draw-book.ts";
-import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
-import type { BatchAnswer, ReplicaLink } from "./replica-link.ts";
+import type { Answer, LiveRequest, RequestError } from "./live-request.ts";
+import type { ReplicaLink } from "./replica-link.ts";
 import { RunClock } from "./run-clock.ts";
-import { RunCosts, type MessageKind } from "./run-costs.ts";
+import { type MessageKind, RunCosts } from "./run-costs.ts";
+import type { RunOptions, Submission } from "./run-options.ts";
+import { endBatch, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
 /** Beyond these the gateway refuses, whatever the scheduler's admission says. */
@@ -39,44 +36,9 @@ const LEAST_BATCH_TIMEOUT_MS = 30_000;
 const BATCH_TIMEOUT_FACTOR = 20;
 const MAX_HOP_SAMPLES = 200_000;
 
-export interface RunOptions {
-  readonly system: System;
-  readonly scheduler: Scheduler;
-  readonly seed: string;
-  readonly backend: BackendName;
-  readonly timeScale: number;
-  readonly warmupUs: number;
-  /** `monotonicUs` at which the run's time is 0. */
-  readonly startUs: number;
-  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
-  readonly closeUs: number;
-  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
-  readonly closeAfterRequests: number;
-  readonly maxBars: number;
-  readonly log: RunLog | null;
-}
-
-export interface Submission {
-  /** The system's number of the pipeline. */
-  readonly pipeline: number;
-  readonly payload: Uint8Array;
-  readonly index: number | null;
-  /** When the client meant to send it, scenario µs since the run's start; null: now. */
-  readonly intendedUs: number | null;
-  readonly answer: (answer: Answer) => void;
-}
-
-interface RunningBatch {
-  readonly requests: readonly LiveRequest[];
-  readonly tasks: readonly number[];
-  readonly queuedUs: readonly number[];
-  readonly startUs: number;
-}
-
 export class GatewayRun implements Driver {
   readonly options: RunOptions;
   readonly recorder: RunRecorder;
-  readonly costs = new RunCosts();
   readonly messages: BatchMessages;
   /** Gateway to worker and back without the service, wall-clock µs. */
   readonly workerRoundTripUs: number[] = [];
@@ -87,11 +49,13 @@ export class GatewayRun implements Driver {
   readonly #draws: DrawBook;
   readonly #live: (LiveRequest | undefined)[] = [];
   readonly #batches: (RunningBatch | null)[];
-  readonly #starts: number[] = [];
+  readonly #starts: RunningBatch[] = [];
   readonly #ends: Answer[] = [];
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #heldBytes = 0;
+  #costs = new RunCosts();
+  #warm = false;
 
   constructor(options: RunOptions, links: readonly ReplicaLink[], alarms: PreciseTimer) {
     const { system } = options;
@@ -109,6 +73,11 @@ export class GatewayRun implements Driver {
     links.forEach((link, replica) => {
       if (link.up) this.join(replica);
     });
+  }
+
+  /** Since the end of warm-up. */
+  get costs(): RunCosts {
+    return this.#costs;
   }
 
   /** Requests without an answer. */
@@ -179,21 +148,13 @@ export class GatewayRun implements Driver {
   // --- the dispatcher's commands ------------------------------------------------------------
 
   start(replica: number, nowUs: number): void {
-    const { batchJobs, batchAt, batchSize, requests } = this.#dispatcher;
+    const batch = runningBatch(this.#dispatcher, replica, this.#live, nowUs);
     const { pool } = this.options.system.replicas[replica];
-    const at = batchAt[replica];
-    const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
-    for (const job of jobs) {
-      const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
-      this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
-    }
-    this.#batches[replica] = {
-      requests: jobs.map((job) => this.#live[requests.requestOf(job)] as LiveRequest),
-      tasks: jobs.map((job) => requests.taskOf(job)),
-      queuedUs: jobs.map((job) => requests.enqueuedUs[job]),
-      startUs: nowUs,
-    };
-    this.#starts.push(replica);
+    batch.requests.forEach(({ arrivedUs }, i) => {
+      this.recorder.jobStarted(pool, arrivedUs, nowUs - batch.queuedUs[i]);
+    });
+    this.#batches[replica] = batch;
+    this.#starts.push(batch);
   }
 
   wakeAt(timer: number, atUs: number): void {
@@ -237,84 +198,71 @@ export class GatewayRun implements Driver {
     event: (nowUs: number, takenAtUs: number) => void,
     sinceUs = monotonicUs(),
   ): void {
-    const nowUs = this.#clock.tick();
+    const nowUs = this.#clock.tick(sinceUs);
+    if (!this.#warm && nowUs >= this.options.warmupUs) {
+      this.#warm = true;
+      this.#costs = new RunCosts();
+    }
     if (nowUs >= this.options.closeUs) this.#closeWindow(this.options.closeUs);
     event(nowUs, sinceUs);
     this.#dispatcher.decide(nowUs);
     const decidedUs = monotonicUs();
-    for (const replica of this.#starts.splice(0)) this.#send(replica);
+    for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
     for (const answer of this.#ends.splice(0)) answer.request.answer(answer);
-    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+    if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
-  #send(replica: number): void {
-    const batch = this.#batches[replica] as RunningBatch;
-    const { name, service } = this.options.system.replicas[replica];
-    const { stride } = this.#dispatcher.requests;
-    const size = batch.requests.length;
+  #send(batch: RunningBatch): void {
     const sentUs = monotonicUs();
-    const variate = this.#variates[batch.requests[0].slot * stride + batch.tasks[0]];
-    const message = this.messages.request(name, batch.requests, batch.tasks, variate);
-    const expectedMs = (service.meanUs[size] * this.options.timeScale) / 1000;
+    const { replica, requests } = batch;
+    const { name, service } = this.options.system.replicas[replica];
+    const variate = this.#variates[batch.jobs[0]];
+    const message = this.messages.request(name, requests, batch.tasks, variate);
+    const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const timeoutMs = LEAST_BATCH_TIMEOUT_MS + BATCH_TIMEOUT_FACTOR * expectedMs;
-    const answer: BatchAnswer = (error, response) => {
+    this.#links[replica].send(message, timeoutMs, (error, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
-      const backUs = monotonicUs();
-      if (error === null) this.#finish(replica, batch, response as ModelInferResponse, sentUs);
-      else this.#fail(replica, batch, error.details, backUs);
-    };
-    this.#links[replica].send(message, timeoutMs, answer);
-    this.costs.add("dispatch", monotonicUs() - sentUs);
+      if (error === null) this.#answered(batch, response as ModelInferResponse, sentUs);
+      else this.#failed(batch, error.details, monotonicUs());
+    });
+    this.#costs.add("dispatch", monotonicUs() - sentUs);
   }
 
-  #finish(
-    replica: number,
-    batch: RunningBatch,
-    response: ModelInferResponse,
-    sentUs: number,
-  ): void {
+  #answered(batch: RunningBatch, response: ModelInferResponse, sentUs: number): void {
     const backUs = monotonicUs();
-    const size = batch.requests.length;
-    let outputs: readonly Uint8Array[];
-    let serviceUs: number;
-    try {
-      ({ outputs, serviceUs } = batchResult(response, size));
-    } catch (error) {
-      this.#fail(replica, batch, (error as Error).message, backUs);
+    const result = batchResult(response, batch.requests.length);
+    if (result instanceof Error) {
+      this.#failed(batch, result.message, backUs);
       return;
     }
-    const hopUs = Math.max(0, backUs - sentUs - serviceUs);
-    if (this.workerRoundTripUs.length < MAX_HOP_SAMPLES) this.workerRoundTripUs.push(hopUs);
-    const errors: [LiveRequest, RequestError][] = [];
+    const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
+    const { timeScale, warmupUs } = this.options;
     this.#turn(
       "completion",
       (nowUs) => {
-        const timing = this.#recordBatch(replica, batch, nowUs, serviceUs, hopUs);
-        batch.requests.forEach((request, i) => {
-          const error = take(request, batch.tasks[i], outputs[i], {
-            ...timing,
-            queuedUs: batch.queuedUs[i],
-          });
-          if (error !== null) errors.push([request, error]);
-        });
+        if (nowUs >= warmupUs && this.workerRoundTripUs.length < MAX_HOP_SAMPLES) {
+          this.workerRoundTripUs.push(hopUs);
+        }
+        const outcome = { ...result, hopUs };
+        const errors = endBatch(batch, outcome, this.recorder, nowUs, timeScale);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
-        this.#finished(replica, nowUs);
+        this.#finished(batch.replica, nowUs);
       },
       backUs,
     );
   }
 
   /** The replica is up but the whole batch failed on it. */
-  #fail(replica: number, batch: RunningBatch, message: string, backUs: number): void {
+  #failed(batch: RunningBatch, message: string, backUs: number): void {
     this.#turn(
       "completion",
       (nowUs) => {
         for (const request of batch.requests) {
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
         }
-        this.#finished(replica, nowUs);
+        this.#finished(batch.replica, nowUs);
       },
       backUs,
     );
@@ -332,26 +280,6 @@ export class GatewayRun implements Driver {
     if (this.#links[replica].draining) this.#dispatcher.lose(replica, nowUs);
   }
 
-  /** The service ran in the middle of the round trip, in the scenario's time. */
-  #recordBatch(
-    replica: number,
-    batch: RunningBatch,
-    nowUs: number,
-    serviceUs: number,
-    hopUs: number,
-  ): Omit<TaskTiming, "queuedUs"> {
-    const { timeScale, system } = this.options;
-    const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / timeScale));
-    const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / timeScale));
-    const { name, pool } = system.replicas[replica];
-    this.recorder.batchRan(pool, startUs, endUs);
-    if (this.recorder.wantsBars) {
-      const numbers = batch.requests.map((request) => request.index ?? -1);
-      this.recorder.drewBar(replica, startUs, endUs, numbers);
-    }
-    return { startUs: batch.startUs, endUs: nowUs, serviceUs, replica: name, batch: numberOf(batch) };
-  }
-
   #closeWindow(nowUs: number): void {
     const { recorder } = this;
     if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
@@ -366,26 +294,6 @@ export class GatewayRun implements Driver {
     this.#flags = grown(this.#flags, new Uint8Array(jobs));
     this.#variates = grown(this.#variates, new Float64Array(jobs));
   }
-}
-
-function numberOf(batch: RunningBatch): number {
-  return batch.requests.length;
-}
-
-/** Keeps a job's output with its request; gives the error if that is what the output is. */
-function take(
-  request: LiveRequest,
-  task: number,
-  output: Uint8Array,
-  timing: TaskTiming,
-): RequestError | null {
-  const text = Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString();
-  const parsed = JSON.parse(text) as JobOutput;
-  if ("error" in parsed) {
-    return { code: parsed.code as RequestError["code"], message: parsed.error };
-  }
-  request.results[task] = { text, labels: parsed.labels, timing };
-  return null;
 }
 
 /** A client's word for when it meant to send, unless that lies ahead or minutes back. */

@@ -10,10 +10,11 @@ import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { PreciseTimer } from "../precise-timer.ts";
-import { GatewayRun, type Submission } from "./gateway-run.ts";
+import { GatewayRun } from "./gateway-run.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import type { GatewayCosts } from "./run-costs.ts";
+import type { Submission } from "./run-options.ts";
 import type { GatewaySpecification } from "./specification.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */

@@ -82,7 +82,8 @@ async function handle(
 
 function health(gateway: Gateway, what: string, response: ServerResponse): void {
   if (what === "live") sendJson(response, 200, { live: true });
-  else if (what === "ready") sendJson(response, gateway.ready ? 200 : 503, { ready: gateway.ready });
+  else if (what === "ready")
+    sendJson(response, gateway.ready ? 200 : 503, { ready: gateway.ready });
   else throw new Fault("not-found", `there is no health ${what}`);
 }
 

@@ -3,8 +3,6 @@
  * increasing, so each event has an instant of its own. With a time scale of 0.1 the scenario's
  * time goes ten times faster than the wall's; batching waits and latency goals follow by themselves.
  */
-import { monotonicUs } from "../monotonic.ts";
-
 export class RunClock {
   /** `monotonicUs` at the run's start; may lie ahead, then the clock creeps until it is reached. */
   readonly startUs: number;
@@ -16,9 +14,9 @@ export class RunClock {
     this.timeScale = timeScale;
   }
 
-  /** The instant of a new event. */
-  tick(): number {
-    const elapsed = Math.floor((monotonicUs() - this.startUs) / this.timeScale);
+  /** The instant of a new event that the wall clock saw at `wallUs` (of `monotonicUs`). */
+  tick(wallUs: number): number {
+    const elapsed = Math.floor((wallUs - this.startUs) / this.timeScale);
     this.#last = Math.max(elapsed, this.#last + 1);
     return this.#last;
   }

@@ -31,7 +31,8 @@ export function parseRunRequest(body: unknown, system: System): RunRequest {
     const tasks = new Set(system.pools.map((pool) => pool.name));
     const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
     for (const task of Object.keys(perTask)) {
-      if (!tasks.has(task)) issues.push({ path: `scheduler.perTask.${task}`, message: "no such task" });
+      if (!tasks.has(task))
+        issues.push({ path: `scheduler.perTask.${task}`, message: "no such task" });
     }
     if (issues.length > 0) throw invalid(issues);
   }

@@ -17,12 +17,7 @@ export class WakeTimers {
   readonly #alarmIds: Int32Array;
 
   /** `wake` is called once per due timer, never from within `set`. */
-  constructor(
-    count: number,
-    alarms: PreciseTimer,
-    clock: RunClock,
-    wake: (timer: number) => void,
-  ) {
+  constructor(count: number, alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
     this.#alarms = alarms;
     this.#clock = clock;
     this.#wake = wake;

@@ -133,7 +133,8 @@ export class LoadGenerator {
       records.clientRoundTripUs[request] = nowUs - sentUs - residenceUs;
       records.end(request, "completed", endedUs);
     } else {
-      if (this.#errors.length < MAX_ERRORS) this.#errors.push(`request ${request}: ${error.message}`);
+      if (this.#errors.length < MAX_ERRORS)
+        this.#errors.push(`request ${request}: ${error.message}`);
       records.end(request, outcomeOf(error), endedUs);
     }
     this.#source.requestEnded(Math.round(endedUs));

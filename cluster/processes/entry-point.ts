@@ -6,8 +6,6 @@
  */
 export function entryPoint(name: string): URL {
   const here = import.meta.url;
-  const folder = here.endsWith(".ts")
-    ? new URL("../../dist/cluster/", here)
-    : new URL("../", here);
+  const folder = here.endsWith(".ts") ? new URL("../../dist/cluster/", here) : new URL("../", here);
   return new URL(`${name}.js`, folder);
 }

@@ -1,8 +1,8 @@
 /** A client of one server that speaks the protocol. */
 import {
   Client,
-  type ClientUnaryCall,
   type ClientReadableStream,
+  type ClientUnaryCall,
   credentials,
   Metadata,
   type MethodDefinition,
@@ -10,7 +10,6 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
-import { faultOf } from "./status.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -19,6 +18,7 @@ import type {
   ServerMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
+import { faultOf } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
 

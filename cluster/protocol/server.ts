@@ -1,9 +1,9 @@
 /** A gRPC server of the protocol with standard health checks; workers and the gateway are both one. */
 import {
-  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
+  type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -81,7 +81,8 @@ function bind(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
+      else
+        reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
     });
   });
 }

@@ -29,7 +29,8 @@ export function trailerOf(error: ServiceError, name: string): string | null {
 /** The fault that a failed call stands for. */
 export function faultOf(error: ServiceError, what: string): Fault {
   const named = trailerOf(error, FAULT_TRAILER);
-  const code: FaultCode = named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
+  const code: FaultCode =
+    named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
   return new Fault(code, `${what}: ${error.details || error.message}`, { cause: error });
 }
 

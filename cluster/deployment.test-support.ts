@@ -1,0 +1,95 @@
+/** Small deployments for tests: real processes, short service times. */
+import { readFileSync } from "node:fs";
+import type { MeasuredInputs } from "../core/compile.ts";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
+
+export const NO_INPUTS: MeasuredInputs = { profiles: {} };
+
+/** Two tasks, the second for a share of the requests. */
+export function twoTasks(overrides: Readonly<Record<string, unknown>> = {}): ScenarioDocument {
+  return scenarioSchema.parse({
+    name: "two-tasks",
+    pipelines: {
+      vehicles: {
+        tasks: {
+          detect: { model: "detector" },
+          plate: {
+            model: "reader",
+            after: ["detect"],
+            when: { contains: "car", probability: 0.6 },
+          },
+        },
+      },
+    },
+    models: {
+      detector: { service: { distribution: "exponential", meanMs: 8 } },
+      reader: { service: { distribution: "lognormal", meanMs: 12, cv: 0.5 } },
+    },
+    cluster: { replicas: { detect: 2, plate: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 50, requests: 60 },
+    ...overrides,
+  });
+}
+
+/** One task that answers at once, by a real model's way. */
+export function noOp(overrides: Readonly<Record<string, unknown>> = {}): ScenarioDocument {
+  return scenarioSchema.parse({
+    name: "no-op",
+    pipelines: { echo: { tasks: { only: { model: "nothing" } } } },
+    models: {
+      nothing: {
+        service: { distribution: "deterministic", meanMs: 1 },
+        implementation: { name: "no-op" },
+      },
+    },
+    cluster: { replicas: { only: 1 } },
+    workload: { arrivals: "burst", requests: 20 },
+    ...overrides,
+  });
+}
+
+/** Starts a deployment, hands it over, stops it whatever happens. */
+export async function withDeployment<T>(
+  options: Partial<DeploymentOptions> & Pick<DeploymentOptions, "document" | "backend">,
+  use: (deployment: Deployment) => Promise<T>,
+): Promise<T> {
+  const deployment = await startDeployment({ inputs: NO_INPUTS, seed: "test", ...options });
+  try {
+    return await use(deployment);
+  } finally {
+    await deployment.stop();
+  }
+}
+
+export function pidsOf(deployment: Deployment): readonly number[] {
+  return [deployment.gateway.pid, ...deployment.workers.map(({ pid }) => pid)];
+}
+
+/** Whether a process runs; one that has ended but was not collected does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return !stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+  } catch {
+    return true;
+  }
+}
+
+/** Waits until a condition holds; false when it does not within the time. */
+export async function eventually(
+  holds: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<boolean> {
+  const giveUpAt = Date.now() + timeoutMs;
+  while (!(await holds())) {
+    if (Date.now() > giveUpAt) return false;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return true;
+}

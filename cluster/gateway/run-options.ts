@@ -1,0 +1,33 @@
+/** What a gateway's run is made of, and what it is given to do. */
+import type { Scheduler } from "../../core/dispatch/policies.ts";
+import type { RunLog } from "../../core/run-log.ts";
+import type { System } from "../../core/system.ts";
+import type { BackendName } from "../worker/backend.ts";
+import type { Answer } from "./live-request.ts";
+
+export interface RunOptions {
+  readonly system: System;
+  readonly scheduler: Scheduler;
+  readonly seed: string;
+  readonly backend: BackendName;
+  readonly timeScale: number;
+  readonly warmupUs: number;
+  /** `monotonicUs` at which the run's time is 0. */
+  readonly startUs: number;
+  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
+  readonly closeUs: number;
+  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
+  readonly closeAfterRequests: number;
+  readonly maxBars: number;
+  readonly log: RunLog | null;
+}
+
+export interface Submission {
+  /** The system's number of the pipeline. */
+  readonly pipeline: number;
+  readonly payload: Uint8Array;
+  readonly index: number | null;
+  /** When the client meant to send it, scenario µs since the run's start; null: now. */
+  readonly intendedUs: number | null;
+  readonly answer: (answer: Answer) => void;
+}

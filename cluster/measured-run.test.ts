@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import { arrivalSource } from "../core/arrivals.ts";
+import { compileSystem } from "../core/compile.ts";
+import { replayLog } from "../core/replay.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import {
+  eventually,
+  isRunning,
+  NO_INPUTS,
+  pidsOf,
+  twoTasks,
+  withDeployment,
+} from "./deployment.test-support.ts";
+import type { Deployment } from "./deployment.ts";
+import { type MeasuredRun, measuredRun } from "./measured-run.ts";
+
+const SEED = "7/0";
+const SCHEDULERS: readonly ScenarioDocument["scheduler"][] = [
+  "fifo",
+  "join-shortest-queue",
+  { routing: "power-of-two", batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 15 } },
+];
+
+function run(deployment: Deployment, document: ScenarioDocument): Promise<MeasuredRun> {
+  return measuredRun(deployment, {
+    document,
+    inputs: NO_INPUTS,
+    seed: SEED,
+    payloads: [new Uint8Array(100)],
+  });
+}
+
+function divergence(document: ScenarioDocument, log: string): unknown {
+  const system = compileSystem(document, NO_INPUTS);
+  const scheduler = createScheduler(document.scheduler, system, SEED);
+  return replayLog(system, scheduler, RunLog.parse(log)).divergence;
+}
+
+describe("a measured run on replay workers", () => {
+  it("answers every request once, at the simulator's instants, under any scheduler", async () => {
+    await withDeployment({ document: twoTasks(), backend: "replay" }, async (deployment) => {
+      for (const scheduler of SCHEDULERS) {
+        const document = twoTasks({ scheduler });
+        const { summary, outcomes, load, log, gantt } = await run(deployment, document);
+        expect(summary.requests).toBe(60);
+        expect(outcomes.completed).toBe(60);
+        const source = arrivalSource(document.workload, SEED, null);
+        for (let i = 0; i < load.requests; i++) {
+          expect(load.intendedUs[i]).toBe(source.nextUs);
+          expect(load.sentLateUs[i]).toBeGreaterThanOrEqual(0);
+          source.advance();
+        }
+        expect(Array.from(load.latencyUs).every((us) => us > 0)).toBe(true);
+        const served = gantt.flatMap((bar) => bar.requests.map((n) => `${bar.task}/${n}`));
+        expect(new Set(served).size).toBe(served.length);
+        expect(served.filter((job) => job.startsWith("detect/"))).toHaveLength(60);
+        expect(divergence(document, log)).toBeNull();
+      }
+    });
+  });
+
+  it("runs the same requests through the second task each time, as drawn", async () => {
+    await withDeployment({ document: twoTasks(), backend: "replay" }, async (deployment) => {
+      const second = async (): Promise<readonly number[]> => {
+        const { gantt } = await run(deployment, twoTasks());
+        const plates = gantt.filter((bar) => bar.task === "plate");
+        return plates.flatMap((bar) => bar.requests).sort((a, b) => a - b);
+      };
+      const first = await second();
+      expect(first.length).toBeGreaterThan(15);
+      expect(first.length).toBeLessThan(55);
+      expect(await second()).toEqual(first);
+    });
+  });
+
+  it("serves a time ten times shorter as if it were not, batching waits included", async () => {
+    const document = twoTasks({
+      models: {
+        detector: { service: { distribution: "deterministic", meanMs: 400 } },
+        reader: { service: { distribution: "deterministic", meanMs: 400 } },
+      },
+      scheduler: { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 300 } },
+      workload: { arrivals: "burst", requests: 3 },
+    });
+    const options = { document, backend: "replay" as const, timeScale: 0.1 };
+    await withDeployment(options, async (deployment) => {
+      const { summary, log } = await run(deployment, document);
+      // Three wait 300 ms for more, then run as one batch of 1200 ms.
+      expect(summary.metrics.latencyP50Ms).toBeGreaterThanOrEqual(1500);
+      expect(summary.tasks.detect.batchSizeMean).toBe(3);
+      expect(divergence(document, log)).toBeNull();
+    });
+  });
+
+  it("drives a closed loop of clients that wait for their answers", async () => {
+    const workload = { arrivals: "closed", clients: 3, requests: 30 };
+    const document = twoTasks({ workload });
+    await withDeployment({ document, backend: "replay" }, async (deployment) => {
+      const { outcomes, load } = await run(deployment, document);
+      expect(outcomes.completed).toBe(30);
+      for (let i = 0; i < load.requests; i++) {
+        const open = load.intendedUs.filter(
+          (us, other) => us <= load.intendedUs[i] && load.endedUs[other] > load.intendedUs[i] + 1,
+        );
+        expect(open.length).toBeLessThanOrEqual(3);
+      }
+    });
+  });
+
+  it("loses no request when a worker is killed, and has it back", async () => {
+    const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
+    await withDeployment({ document, backend: "replay" }, async (deployment) => {
+      const victim = deployment.workers[0].pid;
+      setTimeout(() => process.kill(victim, "SIGKILL"), 1300);
+      const { outcomes, log, health } = await run(deployment, document);
+      const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+      expect(ended).toBe(150);
+      expect((outcomes.completed ?? 0) + (outcomes.failed ?? 0)).toBe(150);
+      expect(outcomes.completed).toBeGreaterThan(140);
+      expect(RunLog.parse(log).entries.some(([kind]) => kind === "lose")).toBe(true);
+      expect(divergence(document, log)).toBeNull();
+      expect(health.healthy).toBe(false);
+      expect((await deployment.crashed).signal).toBe("SIGKILL");
+      const back = await eventually(async () => {
+        const report = await fetch(`${deployment.gateway.http}/v2/health/ready`);
+        return report.status === 200;
+      });
+      expect(back).toBe(true);
+      expect(deployment.workers[0].pid).not.toBe(victim);
+      expect((await run(deployment, twoTasks())).outcomes.completed).toBe(60);
+      expect(pidsOf(deployment).every(isRunning)).toBe(true);
+    });
+  });
+});

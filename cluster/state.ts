@@ -1,0 +1,145 @@
+/**
+ * A deployment that outlives its command: `up` leaves a supervisor process behind, `status` and
+ * `down` find it through a state file.
+ */
+import { fork } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../core/fault.ts";
+import type { DeploymentOptions } from "./deployment.ts";
+import type { RunReport } from "./gateway/gateway.ts";
+import { getJson } from "./http-client.ts";
+import type { ChildMessage } from "./processes/child-side.ts";
+import { entryPoint } from "./processes/entry-point.ts";
+
+/** The state file: what runs, and where. */
+export interface ClusterState {
+  readonly id: string;
+  readonly scenario: string;
+  readonly backend: string;
+  readonly timeScale: number;
+  readonly startedAt: string;
+  readonly supervisorPid: number;
+  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly workers: readonly { replica: string; pid: number; address: string }[];
+}
+
+export interface ClusterStatus {
+  readonly state: ClusterState;
+  /** Whether the gateway of this very deployment answers. */
+  readonly alive: boolean;
+  /** What the gateway says of its replicas and its run, while it is alive. */
+  readonly report: RunReport | null;
+}
+
+export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
+
+const FOLDER = ".tandem";
+const DOWN_TIMEOUT_MS = 20_000;
+const DOWN_POLL_MS = 50;
+
+/** Where a working directory's state file lies. */
+export function stateFile(directory: string): string {
+  return join(resolve(directory), FOLDER, "cluster.json");
+}
+
+/**
+ * Starts a detached deployment for a working directory (default: the current one).
+ * Throws Fault("usage") when one is up already, Fault("cluster-failure") when it does not start.
+ */
+export async function clusterUp(
+  options: ClusterOptions,
+  directory = process.cwd(),
+): Promise<ClusterState> {
+  const running = await clusterStatus(directory);
+  if (running?.alive === true) {
+    throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
+      hint: "stop it with `tandem cluster down`",
+    });
+  }
+  const folder = join(resolve(directory), FOLDER);
+  mkdirSync(folder, { recursive: true });
+  const log = openSync(join(folder, "supervisor.log"), "a");
+  const supervisor = fork(fileURLToPath(entryPoint("supervisor")), [], {
+    detached: true,
+    stdio: ["ignore", log, log, "ipc"],
+    serialization: "advanced",
+    execArgv: [],
+  });
+  const state = await new Promise<ClusterState>((settle, reject) => {
+    const fail = (message: string, hint?: string): void =>
+      reject(new Fault("cluster-failure", message, hint === undefined ? {} : { hint }));
+    supervisor.once("error", (error) => fail(`the supervisor did not start: ${error.message}`));
+    supervisor.once("exit", (code, signal) => fail(`the supervisor ended with ${signal ?? code}`));
+    supervisor.on("message", (received) => {
+      const message = received as ChildMessage<ClusterState>;
+      if (message.kind === "ready") settle(message.value);
+      else if (message.kind === "failed") fail(message.message, message.hint);
+    });
+    supervisor.send({ options, directory: resolve(directory) });
+  });
+  supervisor.removeAllListeners();
+  supervisor.disconnect();
+  supervisor.unref();
+  return state;
+}
+
+/** What is up in a working directory; null when there is no state file. */
+export async function clusterStatus(directory = process.cwd()): Promise<ClusterStatus | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  try {
+    const { value } = await getJson(`${state.gateway.http}/v2`);
+    if (value.deployment !== state.id) return { state, alive: false, report: null };
+    const { value: report } = await getJson(`${state.gateway.http}/run`);
+    return { state, alive: true, report: report as unknown as RunReport };
+  } catch (error) {
+    if (error instanceof Fault) return { state, alive: false, report: null };
+    throw error;
+  }
+}
+
+/** Stops what is up in a working directory. Gives its last state, or null when nothing was up. */
+export async function clusterDown(directory = process.cwd()): Promise<ClusterState | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  const { supervisorPid: pid } = state;
+  const ran = isSupervisor(pid);
+  if (ran) process.kill(pid, "SIGTERM");
+  const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
+  while (isSupervisor(pid) && Date.now() < giveUpAt) {
+    await new Promise((settle) => setTimeout(settle, DOWN_POLL_MS));
+  }
+  // Its processes notice its end by themselves.
+  if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
+  rmSync(stateFile(directory), { force: true });
+  return ran ? state : null;
+}
+
+function readState(directory: string): ClusterState | null {
+  const file = stateFile(directory);
+  if (!existsSync(file)) return null;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as ClusterState;
+  } catch (error) {
+    throw new Fault("invalid-input", `${file} is no state file`, {
+      hint: "remove it if no cluster is up",
+      cause: error,
+    });
+  }
+}
+
+/** Whether the process lives and, where the system can tell, is a supervisor and not a successor. */
+function isSupervisor(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("supervisor");
+  } catch {
+    return !existsSync("/proc/self/cmdline");
+  }
+}
