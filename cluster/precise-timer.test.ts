@@ -10,7 +10,9 @@ describe("PreciseTimer", () => {
     const startUs = monotonicUs();
     const waits = Array.from({ length: 40 }, (_, i) => 100 + i * 733);
     const rung = await Promise.all(waits.map((us) => timer.until(startUs + us)));
-    rung.forEach((atUs, i) => expect(atUs).toBeGreaterThanOrEqual(startUs + waits[i]));
+    for (const [i, atUs] of rung.entries()) {
+      expect(atUs).toBeGreaterThanOrEqual(startUs + waits[i]);
+    }
   });
 
   it("rings in the order of the times, not of the setting", async () => {

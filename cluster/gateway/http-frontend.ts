@@ -53,7 +53,7 @@ async function handle(
   const { pathname } = new URL(request.url ?? "/", "http://gateway");
   const parts = pathname.split("/").filter((part) => part !== "");
   const route = `${request.method} /${parts.map((part, i) => (i === 2 ? ":" : part)).join("/")}`;
-  const name = decodeURIComponent(parts[2] ?? "");
+  const name = decoded(parts[2] ?? "");
   switch (route) {
     case "GET /v2":
       return sendJson(response, 200, { ...GATEWAY_METADATA, deployment: gateway.specification.id });
@@ -77,6 +77,14 @@ async function handle(
       return sendLog(gateway, response);
     default:
       throw new Fault("not-found", `there is no ${request.method} ${pathname}`);
+  }
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new Fault("invalid-input", `malformed name in the path: ${part}`);
   }
 }
 

@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import type { RunReport } from "./gateway.ts";
+
+const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
+const REQUEST = {
+  modelName: "vehicles",
+  inputs: [PAYLOAD.tensor],
+  rawInputContents: [PAYLOAD.raw],
+};
+
+describe("the gateway", () => {
+  let deployment: Deployment;
+  let client: InferenceClient;
+  let http: string;
+
+  beforeAll(async () => {
+    const document = twoTasks({ cluster: { replicas: { detect: 1, plate: 1 } } });
+    const options = { document, inputs: NO_INPUTS, seed: "test" };
+    deployment = await startDeployment({ ...options, backend: "replay" });
+    client = new InferenceClient(deployment.gateway.grpc);
+    ({ http } = deployment.gateway);
+  });
+  afterAll(async () => {
+    client.close();
+    await deployment.stop();
+  });
+
+  async function report(): Promise<RunReport> {
+    return (await (await fetch(`${http}/run`)).json()) as RunReport;
+  }
+
+  async function startRun(body: object): Promise<Response> {
+    return fetch(`${http}/run`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  }
+
+  it("speaks the Open Inference Protocol: a pipeline is a model", async () => {
+    expect(await client.serverLive()).toEqual({ live: true });
+    expect(await client.serverReady()).toEqual({ ready: true });
+    expect(await client.serverMetadata()).toMatchObject({ name: "tandem-gateway" });
+    expect(await client.modelReady({ name: "vehicles" })).toEqual({ ready: true });
+    expect(await client.modelMetadata({ name: "vehicles" })).toMatchObject({
+      name: "vehicles",
+      inputs: [{ name: "payload", datatype: "BYTES", shape: [-1] }],
+    });
+    await expect(client.modelReady({ name: "boats" })).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  it("so does each worker: a replica is a model", async () => {
+    const worker = new InferenceClient(deployment.workers[0].address);
+    expect(await worker.modelReady({ name: "detect-1" })).toEqual({ ready: true });
+    const answer = await worker.inferAsync({ ...REQUEST, modelName: "detect-1" });
+    expect(answer.parameters?.service_us?.doubleParam).toBeGreaterThan(0);
+    expect(elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output")).toHaveLength(1);
+    worker.close();
+  });
+
+  it("answers with the outputs of the tasks and the times of each", async () => {
+    const answer = await client.inferAsync({ ...REQUEST, id: "mine" });
+    expect(answer.id).toBe("mine");
+    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
+    const { outputs, timing } = JSON.parse(Buffer.from(text).toString());
+    expect(outputs.detect).toEqual({ labels: [], value: null });
+    const { queuedUs, startUs, endUs, replica, batch } = timing.tasks.detect;
+    expect(timing.arrivedUs).toBeLessThanOrEqual(queuedUs);
+    expect(queuedUs).toBeLessThanOrEqual(startUs);
+    expect(startUs).toBeLessThan(endUs);
+    expect(endUs).toBeLessThanOrEqual(timing.endedUs);
+    expect([replica, batch]).toEqual(["detect-1", 1]);
+  });
+
+  it("takes the protocol's JSON with base64, and an image as it is", async () => {
+    const url = `${http}/v2/models/vehicles/infer`;
+    const data = [Buffer.from("picture").toString("base64")];
+    const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data }];
+    const json = await fetch(url, { method: "POST", body: JSON.stringify({ id: "7", inputs }) });
+    expect(json.status).toBe(200);
+    expect(await json.json()).toMatchObject({ id: "7", outputs: [{ name: "output" }] });
+    const headers = { "content-type": "image/png" };
+    const raw = await fetch(url, { method: "POST", headers, body: "picture" });
+    expect(raw.status).toBe(200);
+    const { outputs } = (await raw.json()) as { outputs: { data: string[] }[] };
+    expect(JSON.parse(outputs[0].data[0])).toMatchObject({ pipeline: "vehicles" });
+  });
+
+  it.each([
+    ["GET", "/v3", "", 404, /there is no GET/],
+    ["GET", "/v2/models/boats", "", 404, /no pipeline "boats"/],
+    ["GET", "/v2/models/%E0%A4%A", "", 400, /malformed/],
+    ["POST", "/v2/models/vehicles/infer", "{", 400, /no JSON/],
+    ["POST", "/v2/models/vehicles/infer", '{"inputs":[]}', 400, /no input tensor payload/],
+    ["POST", "/run", "{}", 400, /application\/json/],
+  ])("answers %s %s %s with %d", async (method, path, body, status, message) => {
+    const init = method === "GET" ? { method } : { method, body };
+    const answer = await fetch(http + path, init);
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({ error: expect.stringMatching(message) });
+  });
+
+  it("refuses a malformed request over gRPC", async () => {
+    const wrong = { ...REQUEST, rawInputContents: [Buffer.from("x")] };
+    await expect(client.inferAsync(wrong)).rejects.toMatchObject({ code: "invalid-input" });
+    const none = client.inferAsync({ modelName: "vehicles", inputs: [] });
+    await expect(none).rejects.toMatchObject({ code: "invalid-input" });
+  });
+
+  it("refuses what the scheduler's admission refuses, and says when to come back", async () => {
+    const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
+    expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
+    const answers = await Promise.allSettled(
+      Array.from({ length: 12 }, () => client.inferAsync(REQUEST)),
+    );
+    const refused = answers.filter(({ status }) => status === "rejected");
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(12);
+    for (const answer of refused) expect(answer).toMatchObject({ reason: { code: "overloaded" } });
+  });
+
+  it("gives up on a request whose caller has gone or whose deadline has passed", async () => {
+    expect((await startRun({ seed: "b" })).status).toBe(200);
+    const many = Array.from({ length: 30 }, () => client.inferAsync(REQUEST));
+    const late = client.inferAsync(REQUEST, { deadline: Date.now() + 40 });
+    await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
+    const abort = new AbortController();
+    const url = `${http}/v2/models/vehicles/infer`;
+    const headers = { "content-type": "image/png" };
+    const gone = fetch(url, { method: "POST", headers, body: "x", signal: abort.signal });
+    setTimeout(() => abort.abort(), 40);
+    await expect(gone).rejects.toThrow();
+    await Promise.all(many);
+    expect(await eventually(async () => (await report()).idle)).toBe(true);
+    expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
+  });
+
+  it("starts no run while requests are under way, nor from a body that is wrong", async () => {
+    const running = client.inferAsync(REQUEST);
+    const busy = Array.from({ length: 10 }, () => client.inferAsync(REQUEST));
+    await eventually(async () => (await report()).inSystem > 0);
+    expect((await startRun({ seed: "c" })).status).toBe(429);
+    await Promise.all([running, ...busy]);
+    await eventually(async () => (await report()).idle);
+    const wrong = await startRun({ seed: 1, scheduler: "fastest" });
+    expect(wrong.status).toBe(400);
+    expect(await wrong.json()).toMatchObject({ error: expect.stringContaining("seed") });
+    expect((await startRun({ seed: "c", scheduler: "fastest" })).status).toBe(400);
+  });
+
+  it("reports a run, and its log if it keeps one", async () => {
+    expect((await fetch(`${http}/run/log`)).status).toBe(404);
+    expect((await startRun({ seed: "d", log: true })).status).toBe(200);
+    await client.inferAsync(REQUEST);
+    await eventually(async () => (await report()).idle);
+    const { summary, gantt, costs, replicas } = await report();
+    expect(summary.requests).toBe(1);
+    expect(gantt.length).toBeGreaterThanOrEqual(1);
+    expect(costs.arrivals).toBe(1);
+    expect(costs.dispatches).toBe(gantt.length);
+    expect(replicas.map(({ up }) => up)).toEqual([true, true]);
+    const log = await (await fetch(`${http}/run/log`)).text();
+    expect(log).toContain('["arrive"');
+  });
+});
