@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
+import type { Fault } from "../core/fault.ts";
 import { drawScenes, loadImages } from "./scenes.ts";
 
 test("the same seed draws the same scenes and another seed draws others", async () => {
@@ -42,12 +43,30 @@ test("a folder's images come sorted by name; without any it is a fault with a hi
   const dir = await mkdtemp(join(tmpdir(), "tandem-images-"));
   try {
     await expect(loadImages(dir)).rejects.toMatchObject({ code: "not-found", hint: /PNG/ });
-    for (const name of ["b.JPG", "a.webp", "notes.txt"]) await writeFile(join(dir, name), name);
+    const [scene] = await drawScenes({ count: 1, carShare: 0, seed: 1, width: 64, height: 48 });
+    for (const name of ["b.JPG", "a.webp", "notes.txt"])
+      await writeFile(join(dir, name), scene.png);
     const images = await loadImages(dir);
     expect(images.map(({ name }) => name)).toEqual(["a.webp", "b.JPG"]);
-    expect(Buffer.from(images[1]!.bytes).toString()).toBe("b.JPG");
+    expect(Buffer.from(images[1].bytes).equals(scene.png)).toBe(true);
     await expect(loadImages(join(dir, "none"))).rejects.toMatchObject({ code: "not-found" });
   } finally {
     await rm(dir, { recursive: true });
   }
+});
+
+test("files that are no images are named, all of them", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tandem-images-"));
+  const [scene] = await drawScenes({ count: 1, carShare: 1, seed: "good" });
+  await writeFile(join(folder, "good.png"), scene.png);
+  await writeFile(join(folder, "empty.png"), "");
+  await writeFile(join(folder, "text.jpg"), "no image at all");
+  const rejected = loadImages(folder);
+  await expect(rejected).rejects.toMatchObject({ code: "invalid-input" });
+  const { issues } = (await rejected.catch((error: Fault) => error)) as Fault;
+  expect(issues.map(({ file }) => file)).toEqual([
+    join(folder, "empty.png"),
+    join(folder, "text.jpg"),
+  ]);
+  await rm(folder, { recursive: true });
 });

@@ -3,7 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import seedrandom from "seedrandom";
 import sharp from "sharp";
-import { Fault } from "../core/fault.ts";
+import { Fault, type Issue } from "../core/fault.ts";
+import { decodeImage } from "./image.ts";
 import type { Random } from "./scene-drawing.ts";
 import { drawSedan, drawSurroundings, SEDAN } from "./scene-drawing.ts";
 
@@ -91,16 +92,32 @@ export interface NamedImage {
 
 /**
  * The photographs in a folder (png, jpg, jpeg, webp; not in sub-folders), sorted by name.
- * Throws Fault("not-found") when the folder is missing or has none.
+ * Throws Fault("not-found") when the folder is missing or has none, Fault("invalid-input") with
+ * an issue for each file that is no readable image.
  */
 export async function loadImages(dir: string): Promise<readonly NamedImage[]> {
   const hint = "name a folder with PNG, JPEG or WebP files";
   const names = await readdir(dir).catch((cause: unknown) => {
     throw new Fault("not-found", `cannot read the folder ${dir}`, { hint, cause });
   });
-  const images = names.filter((name) => /\.(png|jpe?g|webp)$/i.test(name)).sort();
-  if (images.length === 0) throw new Fault("not-found", `no image in the folder ${dir}`, { hint });
-  return Promise.all(
-    images.map(async (name) => ({ name, bytes: await readFile(join(dir, name)) })),
-  );
+  const files = names.filter((name) => /\.(png|jpe?g|webp)$/i.test(name)).sort();
+  if (files.length === 0) throw new Fault("not-found", `no image in the folder ${dir}`, { hint });
+  const images: NamedImage[] = [];
+  const issues: Issue[] = [];
+  for (const name of files) {
+    const bytes = await readFile(join(dir, name));
+    try {
+      await decodeImage(bytes, 1);
+      images.push({ name, bytes });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      issues.push({ path: "", file: join(dir, name), message: error.message });
+    }
+  }
+  if (issues.length === 0) return images;
+  const count = `${issues.length} of ${files.length} files`;
+  throw new Fault("invalid-input", `${dir}: ${count} are no readable images`, {
+    hint: "take them out of the folder",
+    issues,
+  });
 }
