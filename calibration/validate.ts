@@ -164,10 +164,11 @@ function measuredSide(
   health: HealthSummary,
 ): MeasuredSide {
   const summaries = runs.map((run) => run.summary);
-  const { metrics, latencyCurve, replications } = aggregate(summaries);
+  const { metrics, tasks, latencyCurve, replications } = aggregate(summaries);
   return {
     metrics,
     spread: spreadOf(summaries),
+    tasks,
     repeats: replications,
     backend,
     ...(latencyCurve === undefined ? {} : { latencyCurve }),

@@ -88,6 +88,7 @@ export interface ResultsDocument {
 export interface MeasuredSide {
   readonly metrics: Metrics;
   readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
+  readonly tasks: Readonly<Record<string, TaskMetrics>>;
   readonly repeats: number;
   readonly backend: "onnx" | "replay";
   readonly latencyCurve?: LatencyCurve;

@@ -147,6 +147,7 @@ function validated(index: number): ValidationResult {
     measured: {
       metrics: measured,
       spread,
+      tasks: base.tasks,
       repeats: 5,
       backend: index % 2 === 0 ? "onnx" : "replay",
       latencyCurve: curve((measured.latencyMeanMs as Estimate).mean, 58),
