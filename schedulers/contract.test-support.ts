@@ -1,0 +1,346 @@
+/**
+ * What every scheduler must keep, whatever happens: `playRandomly` drives a dispatcher with a
+ * random order of events and checks each command as it comes.
+ */
+import { expect } from "vitest";
+import { compileSystem } from "../core/compile.ts";
+import { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { Scheduler } from "../core/dispatch/policies.ts";
+import { JOB } from "../core/dispatch/request-table.ts";
+import type { RunLog } from "../core/run-log.ts";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+
+/** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
+export interface Step {
+  readonly kind: "arrive" | "finish" | "tick" | "lose" | "join" | "cancel";
+  readonly pick: number;
+  readonly afterUs: number;
+  /** Whether the dispatcher decides after this step, or only after the next. */
+  readonly decides: boolean;
+  readonly holds: number;
+}
+
+/** A cluster and pipelines without anything measured. */
+export function systemOf(document: ScenarioDocument): System {
+  return compileSystem(document, { profiles: {} });
+}
+
+export function documentOf(sections: {
+  readonly pipelines: unknown;
+  readonly replicas: unknown;
+  readonly maxBatch?: number;
+}): ScenarioDocument {
+  const batch = { marginal: 0.5, max: sections.maxBatch ?? 64 };
+  return scenarioSchema.parse({
+    name: "contract",
+    pipelines: sections.pipelines,
+    models: { model: { service: { distribution: "exponential", meanMs: 10, batch } } },
+    cluster: { replicas: sections.replicas },
+    workload: { arrivals: "burst", requests: 1 },
+  });
+}
+
+interface Open {
+  readonly serial: number;
+  readonly slot: number;
+  readonly pipeline: number;
+  readonly answers: number;
+  readonly asked: Set<number>;
+  readonly ran: Set<number>;
+  readonly ended: Set<number>;
+}
+
+/** A driver without a clock: the test says what happens, and the driver checks what is asked. */
+export class CheckingDriver implements Driver {
+  readonly system: System;
+  readonly scheduler: Scheduler;
+  readonly dispatcher: Dispatcher;
+  readonly up = new Set<number>();
+  readonly busy = new Map<number, readonly number[]>();
+  readonly timers = new Map<number, number>();
+  readonly open = new Map<number, Open>();
+  readonly outcomes: Record<Outcome, number> = {
+    completed: 0,
+    refused: 0,
+    dropped: 0,
+    failed: 0,
+    cancelled: 0,
+  };
+  arrivals = 0;
+  nowUs = 0;
+
+  constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
+    this.system = system;
+    this.scheduler = scheduler;
+    this.dispatcher = new Dispatcher(system, scheduler, this, log);
+  }
+
+  start(replica: number, nowUs: number): void {
+    const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
+    expect(nowUs).toBe(this.nowUs);
+    expect(this.up, "a batch goes to a replica that is up").toContain(replica);
+    expect(this.busy.has(replica), "a replica runs one batch").toBe(false);
+    const at = batchAt[replica];
+    const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
+    const pool = system.replicas[replica].pool;
+    const { batching } = this.#policies(pool);
+    const limit = Math.min(system.pools[pool].maxBatch, batching.maxBatch);
+    expect(jobs.length).toBeGreaterThan(0);
+    expect(jobs.length, "no batch is over its maximum").toBeLessThanOrEqual(limit);
+    const running = new Set([...this.busy.values()].flat());
+    for (const job of jobs) {
+      const request = this.#openAt(requests.requestOf(job));
+      const task = requests.taskOf(job);
+      expect(running.has(job), "a job runs once at a time").toBe(false);
+      expect(requests.state[job]).toBe(JOB.running);
+      expect(requests.queue[job], "a running job is in no queue").toBe(-1);
+      expect(system.pipelines[request.pipeline].tasks[task].pool).toBe(pool);
+      expect(request.asked, "a task's condition is asked before it runs").toContain(task);
+      this.#checkInputs(request, task);
+      if (this.scheduler.admission.dropsLate) {
+        expect(nowUs).toBeLessThanOrEqual(requests.deadlineUs[request.slot]);
+      }
+      running.add(job);
+    }
+    this.#checkOrder(pool, replica, jobs);
+    this.busy.set(replica, jobs);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    expect(timer).toBeGreaterThanOrEqual(0);
+    expect(timer).toBeLessThan(this.dispatcher.timerCount);
+    expect(atUs, "a timer is due later").toBeGreaterThan(this.nowUs);
+    if (atUs === Number.POSITIVE_INFINITY) this.timers.delete(timer);
+    else this.timers.set(timer, atUs);
+  }
+
+  end(slot: number, outcome: Outcome, nowUs: number): void {
+    expect(nowUs).toBe(this.nowUs);
+    const request = this.#openAt(slot);
+    this.open.delete(slot);
+    this.outcomes[outcome]++;
+    if (outcome === "completed") this.#checkCompletion(request);
+  }
+
+  holds(slot: number, task: number): boolean {
+    const request = this.#openAt(slot);
+    expect(request.asked.has(task), "a task's condition is asked once").toBe(false);
+    request.asked.add(task);
+    const holds = ((request.answers >> task) & 1) === 1;
+    if (!holds) request.ended.add(task);
+    return holds;
+  }
+
+  // --- what the test lets happen ----------------------------------------------------------------
+
+  arrive(pipeline: number, answers: number): void {
+    const slot = this.dispatcher.requests.reserve();
+    expect(this.open.has(slot), "a slot holds one request").toBe(false);
+    const fresh = { asked: new Set<number>(), ran: new Set<number>(), ended: new Set<number>() };
+    this.open.set(slot, { serial: this.arrivals++, slot, pipeline, answers, ...fresh });
+    this.dispatcher.arrive(slot, pipeline, this.nowUs, this.nowUs);
+  }
+
+  finish(replica: number): void {
+    const { requests } = this.dispatcher;
+    for (const job of this.busy.get(replica) ?? []) {
+      const request = this.open.get(requests.requestOf(job));
+      request?.ran.add(requests.taskOf(job));
+      request?.ended.add(requests.taskOf(job));
+    }
+    this.busy.delete(replica);
+    this.dispatcher.finish(replica, this.nowUs);
+  }
+
+  join(replica: number): void {
+    this.up.add(replica);
+    this.dispatcher.join(replica, this.nowUs);
+  }
+
+  joinAll(): void {
+    for (let replica = 0; replica < this.system.replicas.length; replica++) this.join(replica);
+  }
+
+  lose(replica: number): void {
+    this.up.delete(replica);
+    this.busy.delete(replica);
+    this.dispatcher.lose(replica, this.nowUs);
+  }
+
+  cancel(slot: number): void {
+    this.dispatcher.cancel(slot, "cancelled", this.nowUs);
+  }
+
+  /** Moves time on; timers due by then wake, those of one instant together. */
+  tick(byUs: number): void {
+    const until = this.nowUs + byUs;
+    for (;;) {
+      const atUs = Math.min(...this.timers.values());
+      if (atUs > until) break;
+      this.nowUs = Math.max(this.nowUs, atUs);
+      for (const [timer, dueUs] of [...this.timers]) {
+        if (dueUs > atUs) continue;
+        this.timers.delete(timer);
+        this.dispatcher.wake(timer, this.nowUs);
+      }
+      this.decide();
+    }
+    this.nowUs = until;
+  }
+
+  decide(): void {
+    this.dispatcher.decide(this.nowUs);
+    expect(this.dispatcher.inSystem).toBe(this.open.size);
+    this.#checkNobodyIdles();
+  }
+
+  play(step: Step): void {
+    const { pick } = step;
+    const { replicas, pipelines } = this.system;
+    const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
+    const idleOrDown = replicas.map((_, id) => id).filter((id) => !this.up.has(id));
+    if (step.afterUs > 0) this.tick(step.afterUs);
+    if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
+    const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
+    if (finishing !== undefined) this.finish(finishing);
+    const losing = step.kind === "lose" ? chosen([...this.up]) : undefined;
+    if (losing !== undefined) this.lose(losing);
+    const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
+    if (joining !== undefined) this.join(joining);
+    const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
+    if (cancelled !== undefined) this.cancel(cancelled);
+    if (step.decides) this.decide();
+  }
+
+  /** All replicas come up and all batches finish, until nothing is left. */
+  drain(): void {
+    this.joinAll();
+    this.decide();
+    for (let turn = 0; this.open.size > 0 || this.busy.size > 0; turn++) {
+      expect(turn, "what is left comes to an end").toBeLessThan(10_000);
+      const next = Math.min(...this.timers.values());
+      if (this.busy.size === 0) this.tick(next - this.nowUs);
+      for (const replica of [...this.busy.keys()]) this.finish(replica);
+      this.decide();
+    }
+  }
+
+  /** Every request has ended exactly once and every slot is free again. */
+  checkConservation(): void {
+    expect(this.dispatcher.inSystem).toBe(0);
+    const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+    expect(ended).toBe(this.arrivals);
+    const { requests } = this.dispatcher;
+    const { capacity } = requests;
+    const slots = new Set(Array.from({ length: capacity }, () => requests.reserve()));
+    expect(slots.size, "all slots are free and different").toBe(capacity);
+    expect(requests.capacity).toBe(capacity);
+  }
+
+  // --- checks -----------------------------------------------------------------------------------
+
+  #openAt(slot: number): Open {
+    const request = this.open.get(slot);
+    if (request === undefined) return expect.fail(`request ${slot} is not open`);
+    return request;
+  }
+
+  #isHeld(pool: number): boolean {
+    return this.system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool));
+  }
+
+  /** As the dispatcher documents it: held chains are first in, first out, without batches. */
+  #policies(pool: number): Scheduler["pools"][number] {
+    const own = this.scheduler.pools[pool];
+    if (!this.#isHeld(pool)) return own;
+    const batching = { maxBatch: 1, size: () => 1, dueUs: (oldestUs: number) => oldestUs };
+    return { routing: own.routing, ordering: { kind: "fifo" }, batching };
+  }
+
+  #checkInputs(request: Open, task: number): void {
+    const { predecessors, needed } = this.system.pipelines[request.pipeline].tasks[task];
+    const ran = predecessors.filter((p) => request.ran.has(p)).length;
+    if (predecessors.length === 0) return;
+    expect(ran, "at least one predecessor ran").toBeGreaterThan(0);
+    if (ran >= needed) return;
+    for (const predecessor of predecessors) {
+      expect(this.#hasEnded(request, predecessor), "all inputs are there").toBe(true);
+    }
+  }
+
+  /** Ran, or its condition did not hold, or nothing before it ran. */
+  #hasEnded(request: Open, task: number): boolean {
+    if (request.ended.has(task)) return true;
+    if (request.asked.has(task)) return false;
+    const { predecessors } = this.system.pipelines[request.pipeline].tasks[task];
+    return (
+      predecessors.length > 0 &&
+      predecessors.every((p) => this.#hasEnded(request, p) && !request.ran.has(p))
+    );
+  }
+
+  /** Where joins wait for all, which tasks ran follows from the conditions alone. */
+  #checkCompletion(request: Open): void {
+    const { tasks } = this.system.pipelines[request.pipeline];
+    tasks.forEach((task, id) => {
+      if (task.successors.length === 0) expect(this.#hasEnded(request, id)).toBe(true);
+    });
+    if (tasks.some((task) => Number.isFinite(task.needed))) return;
+    tasks.forEach(({ predecessors }, id) => {
+      const reached = predecessors.length === 0 || predecessors.some((p) => request.ran.has(p));
+      const holds = ((request.answers >> id) & 1) === 1;
+      expect(request.ran.has(id), `task ${id} ran if it had to`).toBe(reached && holds);
+    });
+  }
+
+  /** What is started comes before all that stays behind in the same queue. */
+  #checkOrder(pool: number, replica: number, jobs: readonly number[]): void {
+    const { requests } = this.dispatcher;
+    const { ordering, routing } = this.#policies(pool);
+    const central = routing.kind === "central" && !this.#isHeld(pool);
+    const queue = central ? pool : this.system.pools.length + replica;
+    const rank = (job: number): number => {
+      const request = requests.requestOf(job);
+      if (ordering.kind === "fifo") return requests.enqueuedUs[job];
+      if (ordering.kind === "lifo") return -requests.enqueuedUs[job];
+      return ordering.key(requests.arrivedUs[request], requests.deadlineUs[request]);
+    };
+    const last = Math.max(...jobs.map(rank));
+    for (const job of this.#queuedJobs()) {
+      if (requests.queue[job] !== queue || jobs.includes(job)) continue;
+      expect(rank(job), `the order is ${ordering.kind}`).toBeGreaterThanOrEqual(last);
+    }
+  }
+
+  *#queuedJobs(): Generator<number> {
+    const { requests } = this.dispatcher;
+    for (const { slot, pipeline } of this.open.values()) {
+      const base = slot * requests.stride;
+      for (let task = 0; task < this.system.pipelines[pipeline].tasks.length; task++) {
+        if (requests.state[base + task] === JOB.queued) yield base + task;
+      }
+    }
+  }
+
+  /** No job waits beside an idle replica that could take it, unless its batch is not due. */
+  #checkNobodyIdles(): void {
+    const { requests } = this.dispatcher;
+    const queued = new Map<number, number[]>();
+    for (const job of this.#queuedJobs()) {
+      queued.set(requests.queue[job], [...(queued.get(requests.queue[job]) ?? []), job]);
+    }
+    for (const [queue, jobs] of queued) {
+      const pools = this.system.pools.length;
+      const takers = this.system.replicas.flatMap(({ pool }, id) =>
+        (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
+      );
+      if (!takers.some((id) => this.up.has(id) && !this.busy.has(id))) continue;
+      const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
+      const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
+      expect(batching.size(jobs.length, this.nowUs, oldestUs), "a batch waits in vain").toBe(0);
+      expect(this.timers.get(queue)).toBe(batching.dueUs(oldestUs));
+    }
+  }
+}
