@@ -43,8 +43,8 @@ export class ResultStore {
     const finished = new Map<string, ConfigurationResult>();
     if (lines[0] === header) {
       for (const line of lines.slice(1)) {
-        const result = JSON.parse(line) as ConfigurationResult;
-        finished.set(result.id, result);
+        const result = parseResult(line);
+        if (result !== undefined) finished.set(result.id, result);
       }
     }
     // Rewritten beside its place: a kill at this point must not lose what was finished.
@@ -63,6 +63,15 @@ export class ResultStore {
   close(): void {
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
+  }
+}
+
+/** A line that no write of ours left whole is a configuration to do again. */
+function parseResult(line: string): ConfigurationResult | undefined {
+  try {
+    return JSON.parse(line) as ConfigurationResult;
+  } catch {
+    return undefined;
   }
 }
 
