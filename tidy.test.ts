@@ -1,0 +1,240 @@
+/** The rules of the code base that no compiler or linter checks (DESIGN, section 3). */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const ROOT = import.meta.dirname;
+const MAX_FILE_LINES = 400;
+const MAX_FUNCTION_LINES = 75;
+
+/** What each folder may import, besides itself and packages. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  schedulers: ["core"],
+  sim: ["core", "schedulers"],
+  sweep: ["core", "schedulers", "sim"],
+  models: ["core"],
+  cluster: ["core", "schedulers", "models"],
+  calibration: ["core", "schedulers", "sim", "cluster", "models"],
+  reports: ["core"],
+  cli: ["core", "schedulers", "sim", "sweep", "models", "cluster", "calibration", "reports"],
+  bench: ["core", "schedulers", "sim", "sweep", "cluster"],
+};
+
+/** Folders that know no clock, no process and no promise. */
+const PURE = ["core", "schedulers", "sim"];
+
+const BANNED =
+  /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|async|await|Promise)\b|\bMath\.random\b/;
+
+/** Where processes and threads start; whatever none of them imports is dead. */
+const ENTRY_POINTS = [
+  "cli/tandem.ts",
+  "bench/run.ts",
+  "sweep/worker.ts",
+  "cluster/gateway/main.ts",
+  "cluster/worker/main.ts",
+  "cluster/worker/onnx-thread.ts",
+  "cluster/precise-timer-thread.ts",
+  "calibration/model-worker.ts",
+];
+
+/** Longer files, each with its reason. */
+const LONG_FILES: Readonly<Record<string, string>> = {
+  "core/dispatch/dispatcher.ts": "one state machine, whose transitions are read together",
+};
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  /** Without comments and without the contents of strings. */
+  readonly code: string;
+  readonly lines: readonly string[];
+}
+
+const sources: readonly Source[] = Object.keys(LAYERS).flatMap((folder) =>
+  existsSync(join(ROOT, folder)) ? readFolder(folder) : [],
+);
+const product = sources.filter(({ path }) => !isTest(path));
+
+function readFolder(folder: string): Source[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => {
+      const text = readFileSync(join(ROOT, folder, path), "utf8");
+      return { path: `${folder}/${path}`, text, code: bare(text), lines: text.split("\n") };
+    });
+}
+
+function isTest(path: string): boolean {
+  return /\.(test|test-support)\.ts$/.test(path);
+}
+
+/** Comments and the contents of strings and templates away; what is left keeps its lines. */
+function bare(text: string): string {
+  const pattern = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`/g;
+  return text.replace(pattern, (found) => {
+    if (found.startsWith('"')) return '""';
+    const kept = "\n".repeat(found.split("\n").length - 1);
+    return found.startsWith("`") ? `\`${kept}\`` : kept;
+  });
+}
+
+/** Local files that a source imports, by path from the root. */
+function importsOf({ path, text }: Source): string[] {
+  const found = text.matchAll(/(?:from|import|import\()\s*"(\.{1,2}\/[^"]+)"/g);
+  return [...found].map(([, target]) => relative(ROOT, join(ROOT, dirname(path), target)));
+}
+
+const folderOf = (path: string): string => path.split("/")[0];
+
+/** `path:line` of every line of bare code that matches. */
+function hits(among: readonly Source[], pattern: RegExp): string[] {
+  return among.flatMap(({ path, code }) =>
+    code.split("\n").flatMap((line, i) => (pattern.test(line) ? [`${path}:${i + 1}`] : [])),
+  );
+}
+
+test("there are sources to check, in every folder of the layout", () => {
+  expect(sources.length).toBeGreaterThan(100);
+  expect([...new Set(sources.map(({ path }) => folderOf(path)))]).toEqual(Object.keys(LAYERS));
+});
+
+describe("imports", () => {
+  test("point one way, from layer to layer", () => {
+    const wrong = sources.flatMap((source) => {
+      const own = folderOf(source.path);
+      const allowed = [own, ...(LAYERS[own] ?? [])];
+      return importsOf(source)
+        .filter((target) => target.includes("/") && !allowed.includes(folderOf(target)))
+        .map((target) => `${source.path} imports ${target}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("name files with their extension, and files that there are", () => {
+    const wrong = sources.flatMap((source) =>
+      importsOf(source)
+        .filter((target) => !/\.(ts|json)$/.test(target) || !existsSync(join(ROOT, target)))
+        .map((target) => `${source.path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("of test files are made by test files only", () => {
+    const wrong = product.flatMap((source) => importsOf(source).filter(isTest));
+    expect(wrong).toEqual([]);
+  });
+
+  test("reach every file from an entry point", () => {
+    const bySource = new Map(product.map((source) => [source.path, source]));
+    const reached = new Set<string>();
+    const open = [...ENTRY_POINTS];
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (reached.has(path)) continue;
+      reached.add(path);
+      const source = bySource.get(path);
+      expect(source, `the entry point or import ${path} is no source`).toBeDefined();
+      if (source !== undefined) open.push(...importsOf(source).filter((t) => t.endsWith(".ts")));
+    }
+    expect(product.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+  });
+});
+
+describe("the pure layers", () => {
+  const pure = product.filter(({ path }) => PURE.includes(folderOf(path)));
+
+  test("name no clock, no timer, no process, no promise and no chance but their own", () => {
+    expect(hits(pure, BANNED)).toEqual([]);
+  });
+
+  test("read and write no files and start nothing", () => {
+    const parts = "fs|http|https|net|os|child_process|worker_threads|timers|perf_hooks";
+    const pattern = new RegExp(`"node:(${parts})(/[^"]*)?"`);
+    expect(pure.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+});
+
+describe("sizes", () => {
+  test("of files stay below what is read in one sitting", () => {
+    const long = product.filter(({ lines }) => lines.length > MAX_FILE_LINES + 1);
+    const wrong = long.filter(({ path }) => LONG_FILES[path] === undefined);
+    expect(wrong.map(({ path, lines }) => `${path}: ${lines.length - 1}`)).toEqual([]);
+  });
+
+  test("of functions stay below one screen", () => {
+    expect(product.flatMap(longBlocks)).toEqual([]);
+  });
+
+  /** Blocks after a `)` or `=>`, from their opening line to the `}` of the same indentation. */
+  function longBlocks({ path, code }: Source): string[] {
+    const lines = code.split("\n");
+    return lines.flatMap((line, start) => {
+      if (!/(\).*|=>\s*)\{$/.test(line)) return [];
+      const indent = /^\s*/.exec(line)?.[0] ?? "";
+      const end = lines.findIndex((other, i) => i > start && other.startsWith(`${indent}}`));
+      const length = end - start + 1;
+      return length > MAX_FUNCTION_LINES ? [`${path}:${start + 1} has ${length} lines`] : [];
+    });
+  }
+});
+
+describe("the language", () => {
+  test("has no default exports", () => {
+    expect(hits(sources, /^\s*export default\b|\bas default\b/)).toEqual([]);
+  });
+
+  test("has no `any`", () => {
+    expect(hits(sources, /(?:[:<|&,[(]|\bas|=>|extends)\s*any\b/)).toEqual([]);
+  });
+
+  test("has no enums, and no inheritance but of errors", () => {
+    expect(hits(sources, /^\s*(export )?(declare )?(const )?enum\s/)).toEqual([]);
+    expect(hits(product, /\bclass \w+(<.*>)? extends (?!Error\b)/)).toEqual([]);
+  });
+
+  test("has no notes of work left undone", () => {
+    const notes = /\b(TODO|FIXME|XXX|HACK)\b/;
+    const found = sources.filter(({ text }) => notes.test(text)).map(({ path }) => path);
+    expect(found).toEqual([]);
+  });
+});
+
+describe("dependencies", () => {
+  const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
+  };
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
+  const guide = join(ROOT, "CONTRIBUTING.md");
+
+  test("each have their reason in CONTRIBUTING.md", () => {
+    expect(existsSync(guide), "CONTRIBUTING.md is missing: it gives each reason").toBe(true);
+    const rows = readFileSync(guide, "utf8").matchAll(/^\| (\S+)(?: \((.+)\))? \| (.+) \|$/gm);
+    const reasons = new Map<string, string>();
+    for (const [, name, members, reason] of rows) {
+      // One row for several: `@types/* (node, yargs)`.
+      for (const member of members?.split(", ") ?? [""]) {
+        reasons.set(name.replace("*", member), reason);
+      }
+    }
+    const unexplained = names.filter((name) => (reasons.get(name)?.length ?? 0) < 10);
+    expect(unexplained).toEqual([]);
+    const gone = [...reasons.keys()].filter(
+      (name) => !names.includes(name) && !/^(package|-+)$/.test(name),
+    );
+    expect(gone, "rows without a dependency").toEqual([]);
+  });
+
+  test("are all used", () => {
+    const tools = ["typescript", "@biomejs/biome"];
+    const texts =
+      sources.map(({ text }) => text).join("\n") + readFileSync(join(ROOT, "build.mjs"));
+    const unused = names
+      .filter((name) => !name.startsWith("@types/") && !tools.includes(name))
+      .filter(
+        (name) => !new RegExp(`["'\`]${name.replaceAll("/", "\\/")}(/[^"']*)?["'\`]`).test(texts),
+      );
+    expect(unused).toEqual([]);
+  });
+});
