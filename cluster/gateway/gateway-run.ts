@@ -221,11 +221,11 @@ export class GatewayRun implements Driver {
     const message = this.messages.request(name, requests, batch.tasks, variate);
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const timeoutMs = LEAST_BATCH_TIMEOUT_MS + BATCH_TIMEOUT_FACTOR * expectedMs;
-    this.#links[replica].send(message, timeoutMs, (error, response) => {
+    this.#links[replica].send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
-      if (error === null) this.#answered(batch, response as ModelInferResponse, sentUs);
-      else this.#failed(batch, error.details, monotonicUs());
+      if (failure === null) this.#answered(batch, response, sentUs);
+      else this.#failed(batch, failure, monotonicUs());
     });
     this.#costs.add("dispatch", monotonicUs() - sentUs);
   }

@@ -61,7 +61,7 @@ function infer(gateway: Gateway, call: InferCall, answer: InferAnswer): void {
     },
   });
   // Also when the caller's deadline passes.
-  call.on("cancelled", () => gateway.cancel(request));
+  call.onCancelled(() => gateway.cancel(request));
 }
 
 function payloadOf({ inputs = [], rawInputContents = [] }: ModelInferRequest): Uint8Array {

@@ -1,21 +1,27 @@
 /**
- * The gateway's connection to one replica. A health watch tells when it is up; a failed watch or
- * batch tells that it is lost, and the watch is tried again until it is back.
+ * The gateway's connection to one replica: a stream for its batches, and a health watch that tells
+ * when it is up. A failed watch or stream, or a batch without an answer, tells that it is lost;
+ * then both are tried again until it is back.
  */
-import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
-import { type HealthStatus, InferenceClient } from "../protocol/client.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { ClientReadableStream } from "@grpc/grpc-js";
+import { type HealthStatus, InferenceClient, type InferStream } from "../protocol/client.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelStreamInferResponse,
+} from "../protocol/messages.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
-/** Failures after which the replica itself is taken for lost, not just the batch. */
-const LOST: ReadonlySet<number> = new Set([
-  status.UNAVAILABLE,
-  status.CANCELLED,
-  status.DEADLINE_EXCEEDED,
-]);
 
-export type BatchAnswer = (error: ServiceError | null, response?: ModelInferResponse) => void;
+/** `failure` says why the batch failed on a replica that is up; null when it did not. */
+export type BatchAnswer = (failure: string | null, response: ModelInferResponse) => void;
+
+interface SentBatch {
+  readonly id: string;
+  readonly answer: BatchAnswer;
+  readonly timeout: NodeJS.Timeout;
+}
 
 export class ReplicaLink {
   readonly name: string;
@@ -27,9 +33,11 @@ export class ReplicaLink {
   readonly #client: InferenceClient;
   readonly #changed: (up: boolean) => void;
   #watch: ClientReadableStream<HealthStatus> | null = null;
+  #stream: InferStream | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
-  #batch: { cancel(): void } | null = null;
+  #batch: SentBatch | null = null;
+  #sent = 0;
   #closed = false;
 
   /** `changed` is never called from within `send`. */
@@ -40,26 +48,22 @@ export class ReplicaLink {
     this.#open();
   }
 
-  /** Runs a batch; a lost replica is reported through `changed`, and `answer` is not called then. */
+  /**
+   * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, that is
+   * reported through `changed`, and `answer` is not called.
+   */
   send(request: ModelInferRequest, timeoutMs: number, answer: BatchAnswer): void {
-    const deadline = Date.now() + timeoutMs;
-    const call = this.#client.infer(request, { deadline }, (error, response) => {
-      if (this.#batch !== call) return;
-      this.#batch = null;
-      if (error !== null && LOST.has(error.code)) {
-        this.#lost();
-        return;
-      }
-      answer(error, response);
-      if (this.draining) this.#lost();
-    });
-    this.#batch = call;
+    const id = String(++this.#sent);
+    this.#batch = { id, answer, timeout: setTimeout(() => this.#lost(), timeoutMs) };
+    this.#stream?.write({ ...request, id });
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#batch?.timeout);
     this.#watch?.cancel();
+    this.#stream?.cancel();
     this.#client.close();
   }
 
@@ -83,8 +87,35 @@ export class ReplicaLink {
     this.#retryMs = FIRST_RETRY_MS;
     this.draining = false;
     if (this.up) return;
+    this.#openStream();
     this.up = true;
     this.#changed(true);
+  }
+
+  #openStream(): void {
+    const stream = this.#client.inferStream();
+    this.#stream = stream;
+    stream.on("data", (answer: ModelStreamInferResponse) => {
+      if (this.#stream === stream) this.#answered(answer);
+    });
+    stream.on("error", () => {
+      if (this.#stream === stream) this.#lost();
+    });
+    stream.on("end", () => {
+      if (this.#stream === stream) this.#lost();
+    });
+  }
+
+  #answered({ errorMessage, inferResponse }: ModelStreamInferResponse): void {
+    const batch = this.#batch;
+    if (batch === null || inferResponse?.id !== batch.id) return;
+    clearTimeout(batch.timeout);
+    this.#batch = null;
+    batch.answer(
+      errorMessage === undefined || errorMessage === "" ? null : errorMessage,
+      inferResponse,
+    );
+    if (this.draining && this.#batch === null) this.#lost();
   }
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
@@ -95,11 +126,13 @@ export class ReplicaLink {
 
   #lost(): void {
     const watch = this.#watch;
+    const stream = this.#stream;
     this.#watch = null;
+    this.#stream = null;
     watch?.cancel();
-    const batch = this.#batch;
+    stream?.cancel();
+    clearTimeout(this.#batch?.timeout);
     this.#batch = null;
-    batch?.cancel();
     if (this.#closed) return;
     this.#retry = setTimeout(() => this.#open(), this.#retryMs);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);

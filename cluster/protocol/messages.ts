@@ -42,6 +42,12 @@ export interface ModelInferResponse {
   readonly rawOutputContents?: readonly Uint8Array[];
 }
 
+export interface ModelStreamInferResponse {
+  /** Absent or empty unless the request failed. */
+  readonly errorMessage?: string;
+  readonly inferResponse?: ModelInferResponse | null;
+}
+
 export interface ModelName {
   readonly name: string;
   readonly version?: string;

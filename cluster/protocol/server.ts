@@ -2,7 +2,9 @@
 import {
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type ServerUnaryCall,
+  type StatusObject,
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
@@ -13,14 +15,22 @@ import type {
   ModelInferResponse,
   ModelMetadata,
   ModelName,
+  ModelStreamInferResponse,
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { statusOf } from "./status.ts";
 
-export type InferCall = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
-export type InferAnswer = sendUnaryData<ModelInferResponse>;
+/** One request, by itself or on a stream. */
+export interface InferCall {
+  readonly request: ModelInferRequest;
+  /** The caller went away or its deadline passed. */
+  onCancelled(listener: () => void): void;
+}
+
+export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
+type InferStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 
 export interface HostedModel {
   readonly metadata: ModelMetadata;
@@ -99,14 +109,56 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
     ServerMetadata: unary<object, ServerMetadata>(() => handlers.metadata),
     ModelReady: unary<ModelName, object>(({ name }) => ({ ready: hosted(name ?? "").ready() })),
     ModelMetadata: unary<ModelName, ModelMetadata>(({ name }) => hosted(name ?? "").metadata),
-    ModelInfer: (call: InferCall, answer: InferAnswer) => {
-      try {
-        handlers.infer(call, answer);
-      } catch (error) {
-        answer(statusOf(error));
-      }
+    ModelInfer: (
+      call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
+      answer: sendUnaryData<ModelInferResponse>,
+    ) => {
+      const onCancelled = (listener: () => void): void => void call.on("cancelled", listener);
+      guarded(handlers, { request: call.request, onCancelled }, answer);
     },
+    ModelStreamInfer: (stream: InferStream) => serveStream(handlers, stream),
   };
+}
+
+function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
+  const whenCancelled = new Set<() => void>();
+  stream.on("cancelled", () => {
+    for (const listener of whenCancelled) listener();
+  });
+  stream.on("data", (request: ModelInferRequest) => {
+    let own: () => void = () => undefined;
+    const onCancelled = (listener: () => void): void => {
+      own = listener;
+      whenCancelled.add(listener);
+    };
+    guarded(handlers, { request, onCancelled }, (error, value) => {
+      whenCancelled.delete(own);
+      if (!stream.destroyed) stream.write(streamed(request, error, value));
+    });
+  });
+  stream.on("end", () => stream.end());
+  // Its end is told by "cancelled".
+  stream.on("error", () => undefined);
+}
+
+/** A failed request's answer carries its id, so that it can be matched. */
+function streamed(
+  request: ModelInferRequest,
+  error: Partial<StatusObject> | null,
+  value: ModelInferResponse | undefined,
+): ModelStreamInferResponse {
+  if (error === null) return { inferResponse: value as ModelInferResponse };
+  const { modelName, id } = request;
+  const inferResponse = { modelName, outputs: [], ...(id === undefined ? {} : { id }) };
+  return { errorMessage: error.details || "failed", inferResponse };
+}
+
+function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {
+  try {
+    handlers.infer(call, answer);
+  } catch (error) {
+    answer(statusOf(error));
+  }
 }
 
 function unary<Request, Response>(handle: (request: Request) => Response) {
