@@ -79,6 +79,7 @@ class Bench implements Driver {
     return !this.skips.has(this.#jobName(slot * this.dispatcher.requests.stride + task));
   }
 
+  /** All at one instant, before the dispatcher decides. */
   arrive(count = 1): void {
     for (let i = 0; i < count; i++) {
       const slot = this.dispatcher.requests.reserve();
@@ -252,11 +253,11 @@ describe("a cancelled request", () => {
     const bench = new Bench({ tasks: { a: m }, replicas: { a: 2 }, pool: SHORTEST });
     bench.arrive(4);
     bench.said();
-    bench.cancel(2);
-    expect(bench.said()).toEqual(["end 2 cancelled"]);
+    bench.cancel(3);
+    expect(bench.said()).toEqual(["end 3 cancelled"]);
     bench.arrive();
-    bench.finish("a-1");
-    expect(bench.said()).toEqual(["end 0 completed", "start a-1: 4.a"]);
+    bench.finish("a-2");
+    expect(bench.said()).toEqual(["end 1 completed", "start a-2: 4.a"]);
   });
 
   test("that runs keeps its replica until the batch is through, and ends only once", () => {
@@ -437,6 +438,16 @@ describe("admission", () => {
     bench.finish("a-1");
     expect(bench.said()).toEqual(["end 0 completed", "end 1 dropped", "start a-1: 2.a"]);
   });
+});
+
+test("a batch is no larger than the model takes, whatever a policy asks for", () => {
+  const greedy: Batching = { maxBatch: 2, size: () => 9, dueUs: (oldestUs) => oldestUs };
+  const bench = new Bench({ tasks: { a: m }, pool: { ...CENTRAL, batching: greedy } });
+  bench.arrive();
+  bench.arrive(2);
+  bench.finish("a-1");
+  const starts = bench.said().filter((line) => line.startsWith("start"));
+  expect(starts).toEqual(["start a-1: 0.a", "start a-1: 1.a 2.a"]);
 });
 
 test("a replica without a batch cannot finish one", () => {

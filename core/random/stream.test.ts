@@ -101,3 +101,15 @@ test("the normal and exponential tails are as heavy as they must be", () => {
   expectCount(beyond(normal, 3.7), 2.1562e-4);
   expectCount(beyond(exponential, 7.8), Math.exp(-7.8));
 });
+
+test("the normal tail falls off as it must beyond its start", () => {
+  const stream = new RandomStream("19", "tail");
+  const block = new Float64Array(500_000);
+  let beyond = 0;
+  for (let i = 0; i < 40; i++) {
+    stream.fillNormal(block);
+    for (const x of block) if (x > 4.3 || x < -4.3) beyond++;
+  }
+  const expected = 40 * block.length * 1.70797e-5;
+  expect(Math.abs(beyond - expected)).toBeLessThan(4 * Math.sqrt(expected));
+});
