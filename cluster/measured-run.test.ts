@@ -23,12 +23,17 @@ const SCHEDULERS: readonly ScenarioDocument["scheduler"][] = [
   { routing: "power-of-two", batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 15 } },
 ];
 
-function run(deployment: Deployment, document: ScenarioDocument): Promise<MeasuredRun> {
+function run(
+  deployment: Deployment,
+  document: ScenarioDocument,
+  onProgress: (count: { readonly sent: number }) => void = () => undefined,
+): Promise<MeasuredRun> {
   return measuredRun(deployment, {
     document,
     inputs: NO_INPUTS,
     seed: SEED,
     payloads: [new Uint8Array(100)],
+    onProgress,
   });
 }
 
@@ -113,8 +118,12 @@ describe("a measured run on replay workers", () => {
     const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
     await withDeployment({ document, backend: "replay" }, async (deployment) => {
       const victim = deployment.workers[0].pid;
-      setTimeout(() => process.kill(victim, "SIGKILL"), 1300);
-      const { outcomes, log, health } = await run(deployment, document);
+      let killed = false;
+      const { outcomes, log, health } = await run(deployment, document, ({ sent }) => {
+        if (killed || sent < 30) return;
+        killed = true;
+        process.kill(victim, "SIGKILL");
+      });
       const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
       expect(ended).toBe(150);
       expect((outcomes.completed ?? 0) + (outcomes.failed ?? 0)).toBe(150);

@@ -80,6 +80,7 @@ export async function measuredRun(
   const { http, grpc } = deployment.gateway;
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
+  await resetGateway(http, { seed, warmupUs: 0, scheduler: document.scheduler, warmUp: true });
   const load = await runLoad({
     target: grpc,
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
@@ -90,6 +91,8 @@ export async function measuredRun(
     payloads: options.payloads,
     ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    warmUp: true,
+    prepare: async () => void (await awaitIdle(http)),
     beforeStart: (startAtMonotonicNs) =>
       resetGateway(http, {
         seed,

@@ -1,7 +1,7 @@
 /** Batches and answers as the protocol's messages. */
 import type { System } from "../../core/system.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import type { BackendName } from "../worker/backend.ts";
 import type { Answer, LiveRequest } from "./live-request.ts";
 
@@ -12,10 +12,12 @@ const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 export class BatchMessages {
   readonly #system: System;
   readonly #backend: BackendName;
+  readonly #warmUp: boolean;
   readonly #filler: Buffer;
 
-  constructor(system: System, backend: BackendName) {
+  constructor(system: System, backend: BackendName, warmUp: boolean) {
     this.#system = system;
+    this.#warmUp = warmUp;
     this.#backend = backend;
     const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
@@ -39,7 +41,7 @@ export class BatchMessages {
     );
     return {
       modelName: replica,
-      ...(real ? {} : { parameters: { variate: { doubleParam: variate } } }),
+      ...(real ? {} : { parameters: this.#replayed(variate) }),
       inputs: [payload.tensor, upstream.tensor],
       rawInputContents: [payload.raw, upstream.raw],
     };
@@ -59,6 +61,10 @@ export class BatchMessages {
     };
     const head = JSON.stringify({ pipeline: name, index: request.index, outcome, timing });
     return `${head.slice(0, -1)},"outputs":${this.#outputsText(request)}}`;
+  }
+
+  #replayed(variate: number): Parameters {
+    return this.#warmUp ? { warm_up: { boolParam: true } } : { variate: { doubleParam: variate } };
   }
 
   #fill({ pipeline }: LiveRequest, task: number): Buffer {

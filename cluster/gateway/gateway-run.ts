@@ -62,7 +62,7 @@ export class GatewayRun implements Driver {
     this.options = options;
     this.#links = links;
     this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
-    this.messages = new BatchMessages(system, options.backend);
+    this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.#draws = new DrawBook(system, options.seed);
     this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);

@@ -32,6 +32,8 @@ export interface RunRequest {
   readonly closeUs?: number;
   readonly closeAfterRequests?: number;
   readonly log?: boolean;
+  /** Replay workers answer at once: for the requests that warm the way up. */
+  readonly warmUp?: boolean;
 }
 
 export interface EventLoopDelay {
@@ -166,6 +168,7 @@ export class Gateway {
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
         maxBars: MAX_BARS,
         log: request.log === true ? new RunLog() : null,
+        warmUp: request.warmUp ?? false,
       },
       this.#links,
       this.#alarms,

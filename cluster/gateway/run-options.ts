@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly closeAfterRequests: number;
   readonly maxBars: number;
   readonly log: RunLog | null;
+  /** Replay workers answer at once. */
+  readonly warmUp: boolean;
 }
 
 export interface Submission {

@@ -14,6 +14,7 @@ const schema = z.strictObject({
   closeUs: z.number().positive().optional(),
   closeAfterRequests: z.int().positive().optional(),
   log: z.boolean().default(false),
+  warmUp: z.boolean().default(false),
 });
 
 /** Throws Fault("invalid-input") with all issues. */

@@ -97,7 +97,7 @@ export class LoadGenerator {
   }
 
   #send(intendedUs: number): void {
-    const { pipelines, deadlineMs } = this.#specification;
+    const { pipelines, deadlineMs, numbered } = this.#specification;
     const pipeline = this.#choice.next();
     const sentUs = monotonicUs();
     const dueUs = this.#dueUs(intendedUs);
@@ -108,7 +108,14 @@ export class LoadGenerator {
     this.#client.infer(
       {
         modelName: pipelines[pipeline].name,
-        parameters: { index: { int64Param: request }, intended_us: { int64Param: intendedUs } },
+        ...(numbered
+          ? {
+              parameters: {
+                index: { int64Param: request },
+                intended_us: { int64Param: intendedUs },
+              },
+            }
+          : {}),
         inputs: [payload.tensor],
         rawInputContents: [payload.raw],
       },

@@ -4,12 +4,14 @@ import { reportProgress, runChild } from "../processes/child-side.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
+import { warmUp } from "./warm-up.ts";
 
 const PROGRESS_MS = 250;
 
 runChild<LoadSpecification, null>(async (specification) => {
   const client = new InferenceClient(specification.target);
   await client.serverLive();
+  if (specification.warmUp) await warmUp(client, specification);
   const timer = new PreciseTimer();
   const generator = new LoadGenerator(specification, client, timer);
   process.once("message", (go: LoadGo) => {

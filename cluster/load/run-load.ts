@@ -20,7 +20,11 @@ export interface LoadOptions {
   /** How long a client waits for an answer, from the intended arrival. */
   readonly deadlineMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
-  /** Called when the generator is ready, with the run's time 0, which lies shortly ahead. */
+  /** Before it is ready, the generator sends unmeasured requests for up to a second. Default false. */
+  readonly warmUp?: boolean;
+  /** Called when the generator is ready. */
+  readonly prepare?: () => Promise<void>;
+  /** Called then, to start the gateway's run that the requests belong to, with the run's time 0, which lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
   readonly logFile?: string;
 }
@@ -48,6 +52,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     timeScale: options.timeScale ?? 1,
     payloads: options.payloads.length > 0 ? options.payloads : [new Uint8Array(0)],
     deadlineMs: options.deadlineMs ?? null,
+    numbered: options.beforeStart !== undefined,
+    warmUp: options.warmUp ?? false,
   };
   const child = await startChild<null>({
     name: "load generator",
@@ -58,6 +64,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
   });
   try {
+    await options.prepare?.();
     const startAtMonotonicNs = Number(process.hrtime.bigint()) + LEAD_NS;
     await options.beforeStart?.(startAtMonotonicNs);
     child.send({ startAtMonotonicNs });

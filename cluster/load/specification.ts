@@ -16,6 +16,10 @@ export interface LoadSpecification {
   readonly payloads: readonly Uint8Array[];
   /** From a request's intended arrival, wall clock; null: none. */
   readonly deadlineMs: number | null;
+  /** The gateway's run is this one: requests carry their number and when they were due. */
+  readonly numbered: boolean;
+  /** Send unmeasured requests before reporting ready, to warm the way. */
+  readonly warmUp: boolean;
 }
 
 /** Parent to child, once the gateway expects the run. */

@@ -8,8 +8,8 @@ export interface Batch {
   readonly upstream: readonly Uint8Array[];
   /** Selects the replayed time; null when the caller leaves it to the replica's own stream. */
   readonly variate: number | null;
-  /** Factor on the replayed time, from contention between replicas of one node. */
-  readonly slowdown: number;
+  /** Only warms the way: a replayed batch takes no time. */
+  readonly warmUp: boolean;
 }
 
 export interface BatchResult {

@@ -99,6 +99,6 @@ function batchOf(request: ModelInferRequest): Batch {
     payloads,
     upstream: upstream ?? payloads.map(() => Buffer.from("{}")),
     variate: parameters.variate?.doubleParam ?? null,
-    slowdown: parameters.slowdown?.doubleParam ?? 1,
+    warmUp: parameters.warm_up?.boolParam ?? false,
   };
 }

@@ -20,8 +20,8 @@ export function replayBackend(
     platform: "tandem_replay",
     async run(batch: Batch): Promise<BatchResult> {
       const startUs = monotonicUs();
-      const variate = batch.variate ?? own.next();
-      const serviceUs = service.sampleUs(variate, batch.size) * batch.slowdown;
+      const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
+      const serviceUs = batch.warmUp ? 0 : service.sampleUs(variate, batch.size);
       const endUs = await options.timer.until(startUs + serviceUs * options.timeScale);
       return {
         outputs: new Array<Uint8Array>(batch.size).fill(OUTPUT),

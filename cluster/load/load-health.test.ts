@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import { loadHealth, outcomeCounts } from "./load-health.ts";
+import type { LoadResult } from "./specification.ts";
+
+function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): LoadResult {
+  const zeros = new Float64Array(lateUs.length);
+  return {
+    requests: lateUs.length,
+    intendedUs: zeros,
+    latencyUs: zeros.map(() => latencyUs),
+    endedUs: zeros,
+    outcome: new Uint8Array(lateUs.length),
+    pipeline: new Uint8Array(lateUs.length),
+    sentLateUs: Float64Array.from(lateUs),
+    clientRoundTripUs: zeros,
+    errors: [],
+    eventLoopDelayP99Ms: delayMs,
+    cpuUs: 0,
+    startedAt: "",
+  };
+}
+
+const onTime = new Array<number>(100).fill(50);
+
+describe("loadHealth", () => {
+  it("finds nothing wrong with a generator that was on time", () => {
+    expect(loadHealth(result(onTime, 20_000))).toMatchObject({ healthy: true, reasons: [] });
+  });
+
+  it("counts arrivals sent late, by what the latency makes of it", () => {
+    const late = onTime.map((us, i) => (i < 10 ? 3000 : us));
+    const short = loadHealth(result(late, 20_000));
+    expect(short.lateArrivalRatio).toBe(0.1);
+    expect(short.healthy).toBe(false);
+    expect(short.reasons[0]).toMatch(/10.0% of arrivals were sent more than 1.00 ms late/);
+    expect(loadHealth(result(late, 200_000)).healthy).toBe(true);
+  });
+
+  it("objects to lateness that adds to every latency", () => {
+    const health = loadHealth(result(new Array<number>(100).fill(900), 5000));
+    expect(health.lateArrivalRatio).toBe(0);
+    expect(health.reasons).toHaveLength(1);
+    expect(health.reasons[0]).toMatch(/0.90 ms late on average, of 5.00 ms/);
+  });
+
+  it("objects to an event loop that lagged, its own or the gateway's", () => {
+    expect(loadHealth(result(onTime, 20_000, 30)).healthy).toBe(false);
+    expect(loadHealth(result(onTime, 20_000), 30).healthy).toBe(false);
+    expect(loadHealth(result(onTime, 20_000), 5).healthy).toBe(true);
+  });
+
+  it("has no opinion of a run without requests", () => {
+    expect(loadHealth(result([], 0))).toMatchObject({ healthy: true, lateArrivalRatio: 0 });
+  });
+});
+
+describe("outcomeCounts", () => {
+  it("counts each way to end", () => {
+    const given = result([0, 0, 0], 1);
+    given.outcome[2] = OUTCOMES.indexOf("refused");
+    expect(outcomeCounts(given)).toMatchObject({ completed: 2, refused: 1, failed: 0 });
+  });
+});
