@@ -2,9 +2,10 @@
 
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { paretoFront } from "./charts/pareto.ts";
+import { costOf } from "./cost.ts";
 import { formatCount, formatError, formatNumber, plural } from "./format.ts";
 import { metricLabel } from "./metric-labels.ts";
-import { axisText, isLoad, replicaCount, sweepAxes } from "./parameters.ts";
+import { axisText, isLoad, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
 import { BACKENDS, judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
 
@@ -16,6 +17,7 @@ export interface Headline {
 /** The cheapest configuration that meets the goal, for each load. */
 function cheapest(document: ResultsDocument): readonly Headline[] {
   const axes = sweepAxes(document.configurations);
+  const measure = costOf(document);
   const groups = new Map<string, ConfigurationResult[]>();
   for (const one of document.configurations) {
     const loads = axes.filter((axis) => isLoad(axis.path));
@@ -26,11 +28,10 @@ function cheapest(document: ResultsDocument): readonly Headline[] {
   return [...groups].flatMap(([load, members]): Headline[] => {
     const where = load === "" ? "" : `At ${load}: `;
     const points = members.flatMap((one) => {
-      const price = one.metrics.costPerHour?.mean ?? 0;
-      const cost = price > 0 ? price : replicaCount(one);
+      const cost = measure.of(one);
       const latencyMs = one.metrics.latencyP99Ms?.mean ?? one.metrics.latencyMeanMs?.mean ?? 0;
       if (cost === undefined || meetsSlo(one, document.slo) !== true) return [];
-      return [{ cost, latencyMs, one, unit: price > 0 ? "per hour" : "replicas" }];
+      return [{ cost, latencyMs, one }];
     });
     const best = paretoFront(points)[0];
     const known = members.some((one) => meetsSlo(one, document.slo) !== undefined);
@@ -43,7 +44,7 @@ function cheapest(document: ResultsDocument): readonly Headline[] {
     const name = shown.map((axis) => axisText(axis, best.one.parameters)).join(", ");
     const text =
       `${where}cheapest that meets the SLO is ${name || best.one.id} ` +
-      `(${formatNumber(best.cost)} ${best.unit}, p99 ${formatNumber(best.latencyMs)} ms)`;
+      `(${formatNumber(best.cost)} ${measure.unit}, p99 ${formatNumber(best.latencyMs)} ms)`;
     return [{ text, state: "good" }];
   });
 }

@@ -1,7 +1,8 @@
 /** What latency costs: price or replicas against p99, with the Pareto front drawn per load. */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+import type { MetricName, ResultsDocument } from "../../core/results.ts";
+import { type Cost, costOf } from "../cost.ts";
 import { formatEstimate, formatNumber } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import {
@@ -12,7 +13,6 @@ import {
   isReplicas,
   parameterText,
   pickColour,
-  replicaCount,
   type SweepAxis,
   sweepAxes,
 } from "../parameters.ts";
@@ -31,11 +31,6 @@ import { CONFIG, INK, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./th
 
 const MOST_PANELS = 9;
 
-interface Cost {
-  readonly title: string;
-  readonly of: (one: ConfigurationResult) => number | undefined;
-}
-
 interface Row {
   readonly cost: number;
   readonly latencyMs: number;
@@ -49,13 +44,6 @@ interface Row {
   readonly front: boolean;
   readonly cheapest: boolean;
   readonly tip: string;
-}
-
-/** Price where any configuration has one, else the sum of the swept replica counts. */
-function costOf(document: ResultsDocument): Cost {
-  const priced = document.configurations.some((one) => (one.metrics.costPerHour?.mean ?? 0) > 0);
-  if (priced) return { title: "cost per hour", of: (one) => one.metrics.costPerHour?.mean };
-  return { title: "replicas", of: replicaCount };
 }
 
 /** The goal's own quantile, else p99, else whatever high quantile is reported. */
@@ -142,6 +130,11 @@ function layers(
   };
   const hue = colourEncoding(colour);
   const at = { ...x, y: { ...y, field: "latencyMs" } };
+  const ring: Layer = {
+    transform: [{ filter: "datum.cheapest" }],
+    mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, aria: false },
+    encoding: at,
+  };
   return [
     ...sloRule(rows, "y", y),
     {
@@ -151,11 +144,7 @@ function layers(
     },
     errorBars({ ...x, ...hue, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
     points({ ...at, ...hue, ...shapeEncoding(colour) }, 60, false),
-    {
-      transform: [{ filter: "datum.cheapest" }],
-      mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, aria: false },
-      encoding: at,
-    },
+    ...(rows.some((row) => row.cheapest) ? [ring] : []),
   ];
 }
 

@@ -168,7 +168,7 @@ export function gantt(
         field: "side",
         type: "nominal",
         sort: sides.map((side) => side.name),
-        header: { title: null },
+        header: { title: null, labelAngle: 0, labelAlign: "left" },
       },
     },
     spec: {

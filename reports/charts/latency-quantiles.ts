@@ -39,7 +39,8 @@ function arrange(rows: readonly QuantileRow[]): Panels {
   const row = { ...quantile, header: down };
   if (panels.length === 1) return { facet: { row }, columns: 1, height: 150 };
   if (panels.length <= 4) {
-    const column = { ...panel, header: across };
+    const header = { ...panelHeader(panels, panelWidth(panels.length) - 30), ...across };
+    const column = { ...panel, header };
     return { facet: { row, column }, columns: panels.length, height: 150 };
   }
   const facet = { row: { ...panel, header: names }, column: { ...quantile, header: across } };
