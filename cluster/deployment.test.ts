@@ -15,6 +15,8 @@ import {
 } from "./deployment.test-support.ts";
 import { startDeployment } from "./deployment.ts";
 import { entryPoint } from "./processes/entry-point.ts";
+import { bytesTensor } from "./protocol/bytes-tensor.ts";
+import { InferenceClient } from "./protocol/client.ts";
 import { clusterDown, clusterStatus, clusterUp } from "./state.ts";
 
 const PARENT = `
@@ -64,6 +66,29 @@ describe("a deployment", () => {
       expect(await eventually(() => !children.some(isRunning))).toBe(true);
     },
   );
+
+  it("lets a worker that is told to end finish the batch it runs", async () => {
+    const models = { nothing: { service: { distribution: "deterministic", meanMs: 400 } } };
+    const options = { document: noOp({ models }), inputs: NO_INPUTS, seed: "test" };
+    const deployment = await startDeployment({ ...options, backend: "replay", restart: false });
+    const [worker] = deployment.workers;
+    const client = new InferenceClient(worker.address);
+    try {
+      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(8)]);
+      const request = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
+      await client.serverLive();
+      const running = client.inferAsync(request);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      process.kill(worker.pid, "SIGTERM");
+      const answer = await running;
+      expect(answer.parameters?.service_us?.doubleParam).toBeGreaterThanOrEqual(400_000);
+      expect(await eventually(() => !isRunning(worker.pid))).toBe(true);
+      expect(await deployment.crashed).toMatchObject({ code: 0, signal: null });
+    } finally {
+      client.close();
+      await deployment.stop();
+    }
+  });
 
   it("puts many replayed replicas into few processes", async () => {
     const document = twoTasks({ cluster: { replicas: { detect: 20, plate: 14 } } });
