@@ -10,6 +10,7 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { HealthSummary, MeasuredSide, MetricName, ValidationResult } from "../core/results.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { othersShare, sampleHost } from "./host-load.ts";
 import { judge } from "./judge.ts";
 
 export interface ValidationPlan {
@@ -34,6 +35,8 @@ export interface ValidatedConfiguration {
 }
 
 const GANTT_BARS = 240;
+/** Share of the host's processors that other programs may use during a run. */
+const MAX_OTHERS_SHARE = 0.1;
 
 /** An unhealthy run is run again, at most as often as runs were asked for. */
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
@@ -124,20 +127,34 @@ async function realRuns(
   return { healthy, unhealthy };
 }
 
-function realRun(
+async function realRun(
   plan: ValidationPlan,
   deployment: Deployment,
   replication: number,
 ): Promise<MeasuredRun> {
   const { document } = plan.configuration;
   const seed = replicationSeed(document.run.seed, replication);
-  return measuredRun(deployment, {
+  const payloads = plan.payloads(seed);
+  const workers = deployment.workers.map(({ pid }) => pid);
+  const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
+  const before = sampleHost(pids);
+  const run = await measuredRun(deployment, {
     document,
     inputs: plan.inputs,
     seed,
-    payloads: plan.payloads(seed),
+    payloads,
     timeScale: plan.timeScale,
   });
+  const after = sampleHost(pids);
+  if (before === null || after === null) return run;
+  return { ...run, health: withHost(run.health, othersShare(before, after, run.load.cpuUs)) };
+}
+
+function withHost(health: HealthSummary, others: number): HealthSummary {
+  if (others <= MAX_OTHERS_SHARE) return health;
+  const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
+  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function overallHealth(
