@@ -29,7 +29,8 @@ export function recordBatch(
   startUs: number,
   endUs: number,
 ): void {
-  recorder.batchRan(dispatcher.system.replicas[replica].pool, startUs, endUs);
+  const { pool } = dispatcher.system.replicas[replica];
+  recorder.batchRan(pool, startUs, endUs, dispatcher.batchSize[replica]);
   if (!recorder.wantsBars) return;
   const { batchJobs, batchAt, batchSize, requests } = dispatcher;
   const at = batchAt[replica];

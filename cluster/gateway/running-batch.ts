@@ -55,7 +55,7 @@ export function endBatch(
   const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / timeScale));
   const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / timeScale));
   const { name, pool } = recorder.system.replicas[replica];
-  recorder.batchRan(pool, startUs, endUs);
+  recorder.batchRan(pool, startUs, endUs, requests.length);
   if (recorder.wantsBars) {
     const numbers = requests.map((request) => request.index ?? -1);
     recorder.drewBar(replica, startUs, endUs, numbers);

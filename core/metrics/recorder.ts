@@ -32,10 +32,12 @@ export class RunRecorder {
   /** Requests in the system, integrated over the window, request·µs. */
   inSystemArea = 0;
 
-  /** By pool, of requests that arrived in the window. */
+  /** By pool, of jobs whose requests arrived in the window. */
   readonly waitUs: Float64Array;
   readonly jobs: Float64Array;
+  /** By pool, of batches that started in the window or after it. */
   readonly batches: Float64Array;
+  readonly batchedJobs: Float64Array;
   readonly serviceUs: Float64Array;
   /** Busy time of each pool's replicas within the window, µs. */
   readonly busyUs: Float64Array;
@@ -59,6 +61,7 @@ export class RunRecorder {
     this.waitUs = new Float64Array(pools);
     this.jobs = new Float64Array(pools);
     this.batches = new Float64Array(pools);
+    this.batchedJobs = new Float64Array(pools);
     this.serviceUs = new Float64Array(pools);
     this.busyUs = new Float64Array(pools);
   }
@@ -88,13 +91,14 @@ export class RunRecorder {
     this.jobs[pool]++;
   }
 
-  /** A batch has run on a replica between two instants. */
-  batchRan(pool: number, startUs: number, endUs: number): void {
+  /** A batch of `size` jobs has run on a replica between two instants. */
+  batchRan(pool: number, startUs: number, endUs: number, size: number): void {
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
     if (to > from) this.busyUs[pool] += to - from;
     if (startUs < this.warmupUs) return;
     this.batches[pool]++;
+    this.batchedJobs[pool] += size;
     this.serviceUs[pool] += endUs - startUs;
   }
 

@@ -73,7 +73,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     utilizationRatio: sum(recorder.busyUs) / (replicas * windowUs),
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
-    batchSizeMean: ratio(sum(recorder.jobs), sum(recorder.batches)),
+    batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
     ...(hasSlo ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
     ...(system.costPerHour > 0
       ? {
@@ -93,7 +93,7 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     jobs,
     queueWaitMeanMs: ratio(recorder.waitUs[pool], jobs) / 1000,
     serviceMeanMs: ratio(recorder.serviceUs[pool], batches) / 1000,
-    batchSizeMean: ratio(jobs, batches),
+    batchSizeMean: ratio(recorder.batchedJobs[pool], batches),
     utilizationRatio: count === 0 ? 0 : recorder.busyUs[pool] / (count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
   };
