@@ -59,21 +59,20 @@ export async function measureOverheads(
     if (clientRoundTripUs.length === 0 || workerRoundTripUs.length === 0) {
       throw new Fault("unhealthy", "no request of the overhead measurement was answered");
     }
-    // A round trip as measured holds the gateway's own work on it, which is a cost of its own.
-    const handlingUs = costs.dispatchUs + costs.completionUs;
+    // Round trips as measured hold the gateway's own work on the message up to where its handler
+    // takes over; that work is a cost of its own.
+    const { receiveUs, arrivalUs, dispatchUs, completionUs } = costs;
     return {
-      clientRoundTripUs: equalShareMeans(clientRoundTripUs, MAX_QUANTILES),
-      workerRoundTripUs: equalShareMeans(
-        workerRoundTripUs.map((us) => Math.max(0, us - handlingUs)),
-        MAX_QUANTILES,
-      ),
-      gateway: {
-        arrivalUs: costs.arrivalUs,
-        dispatchUs: costs.dispatchUs,
-        completionUs: costs.completionUs,
-      },
+      clientRoundTripUs: without(clientRoundTripUs, receiveUs),
+      workerRoundTripUs: without(workerRoundTripUs, dispatchUs + receiveUs),
+      gateway: { arrivalUs, dispatchUs, completionUs },
     };
   } finally {
     await deployment.stop();
   }
+}
+
+function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
+  const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
+  return equalShareMeans(rest, MAX_QUANTILES);
 }

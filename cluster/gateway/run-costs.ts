@@ -8,6 +8,8 @@ export interface GatewayCosts {
   readonly arrivalUs: number;
   readonly dispatchUs: number;
   readonly completionUs: number;
+  /** The part of an arrival or a completion before its handler runs: reading and decoding, µs. */
+  readonly receiveUs: number;
   readonly arrivals: number;
   readonly dispatches: number;
   readonly completions: number;
@@ -17,8 +19,8 @@ export interface GatewayCosts {
 }
 
 /**
- * Handlers are timed one by one, but much of a message's cost is outside them: reading frames,
- * decoding, writing. So the loop's whole busy time is shared out in proportion to the handlers.
+ * Handlers are timed one by one. The rest of the loop's busy time is reading frames and decoding:
+ * each message received, an arrival or a completion, gets an equal share of it.
  */
 export class RunCosts {
   readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
@@ -35,15 +37,16 @@ export class RunCosts {
     const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
     const { user, system } = process.cpuUsage(this.#cpu);
     const { arrival, dispatch, completion } = this.#handlerUs;
-    const handlersUs = arrival + dispatch + completion;
-    const share = (kind: MessageKind): number => {
-      if (this.#counts[kind] === 0 || handlersUs === 0) return 0;
-      return (activeUs * this.#handlerUs[kind]) / handlersUs / this.#counts[kind];
-    };
+    const received = this.#counts.arrival + this.#counts.completion;
+    const outsideUs = Math.max(0, activeUs - arrival - dispatch - completion);
+    const receiveUs = received === 0 ? 0 : outsideUs / received;
+    const mean = (kind: MessageKind): number =>
+      this.#counts[kind] === 0 ? 0 : this.#handlerUs[kind] / this.#counts[kind];
     return {
-      arrivalUs: share("arrival"),
-      dispatchUs: share("dispatch"),
-      completionUs: share("completion"),
+      arrivalUs: receiveUs + mean("arrival"),
+      dispatchUs: mean("dispatch"),
+      completionUs: receiveUs + mean("completion"),
+      receiveUs,
       arrivals: this.#counts.arrival,
       dispatches: this.#counts.dispatch,
       completions: this.#counts.completion,
