@@ -34,6 +34,7 @@ const ENTRY_POINTS = [
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/worker/main.ts",
+  "cluster/load/main.ts",
   "cluster/worker/onnx-thread.ts",
   "cluster/precise-timer-thread.ts",
   "calibration/model-worker.ts",

@@ -23,12 +23,12 @@ class NaiveTree {
   }
 }
 
-const action = fc.oneof(
-  fc.record({ kind: fc.constant("set"), slot: fc.nat(20), key: fc.nat(6) }),
-  fc.record({ kind: fc.constant("clear"), slot: fc.nat(20), key: fc.constant(0) }),
-  fc.record({ kind: fc.constant("take"), slot: fc.constant(0), key: fc.constant(0) }),
-  fc.record({ kind: fc.constant("look"), slot: fc.constant(0), key: fc.constant(0) }),
-);
+// Mostly sets, or the tree would hardly ever have more than two slots to compare.
+const action = fc.record({
+  kind: fc.constantFrom("set", "set", "set", "set", "clear", "take", "look", "look"),
+  slot: fc.nat(20),
+  key: fc.nat(6),
+});
 
 test("a tree agrees with a plain list after any sequence of sets, clears, takes and looks", () => {
   fc.assert(

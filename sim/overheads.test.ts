@@ -103,6 +103,24 @@ describe("the staged way through a deployment", () => {
   });
 });
 
+test("the gateway sends batches of one instant one after the other", () => {
+  const { summary } = runAt([0], {
+    pipelines: {
+      p: {
+        tasks: {
+          a: { model: "server" },
+          b: { model: "server", after: ["a"] },
+          c: { model: "server", after: ["a"] },
+        },
+      },
+    },
+    models: { server: fixedService(10) },
+    cluster: { replicas: { a: 1, b: 1, c: 1 }, gateway: { dispatchUs: 2000 } },
+  });
+  // a is sent until 2 and served until 12; then one is sent until 14, the other until 16.
+  expect(summary.metrics.latencyMeanMs).toBe(26);
+});
+
 describe("replicas that share a machine", () => {
   const shared = (count: number, contention: readonly number[], replicas: number) => ({
     models: { server: fixedService(10) },

@@ -132,6 +132,28 @@ describe("a cache", () => {
   });
 });
 
+test("a cache that was itself skipped skips nothing", () => {
+  const { summary } = runAt([0], {
+    pipelines: {
+      p: {
+        tasks: {
+          start: { model: "quick" },
+          cache: {
+            model: "quick",
+            after: ["start"],
+            when: { probability: 0 },
+            cache: { hitRatio: 1, skips: ["slow"] },
+          },
+          slow: { model: "slow", after: ["start", "cache"] },
+        },
+      },
+    },
+    models: { quick: fixedService(1), slow: fixedService(100) },
+    cluster: { replicas: { start: 1, cache: 1, slow: 1 } },
+  });
+  expect(summary.metrics.latencyMeanMs).toBe(101);
+});
+
 describe("the measured window", () => {
   test("obeys Little's law to the last request: in system x window = sum of latencies", () => {
     const arrivalsMs = Array.from({ length: 500 }, (_, i) => 3 * i + (i % 3));

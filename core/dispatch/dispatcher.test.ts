@@ -444,10 +444,11 @@ test("a batch is no larger than the model takes, whatever a policy asks for", ()
   const greedy: Batching = { maxBatch: 2, size: () => 9, dueUs: (oldestUs) => oldestUs };
   const bench = new Bench({ tasks: { a: m }, pool: { ...CENTRAL, batching: greedy } });
   bench.arrive();
-  bench.arrive(2);
+  bench.arrive(3);
+  bench.finish("a-1");
   bench.finish("a-1");
   const starts = bench.said().filter((line) => line.startsWith("start"));
-  expect(starts).toEqual(["start a-1: 0.a", "start a-1: 1.a 2.a"]);
+  expect(starts).toEqual(["start a-1: 0.a", "start a-1: 1.a 2.a", "start a-1: 3.a"]);
 });
 
 test("a replica without a batch cannot finish one", () => {
