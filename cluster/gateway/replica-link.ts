@@ -3,13 +3,14 @@
  * when it is up. A failed watch or stream, or a batch without an answer, tells that it is lost;
  * then both are tried again until it is back.
  */
-import type { ClientReadableStream } from "@grpc/grpc-js";
+import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { type HealthStatus, InferenceClient, type InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
+import { STATUS_PARAMETER } from "../protocol/server.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
@@ -109,6 +110,12 @@ export class ReplicaLink {
   #answered({ errorMessage, inferResponse }: ModelStreamInferResponse): void {
     const batch = this.#batch;
     if (batch === null || inferResponse?.id !== batch.id) return;
+    const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
+    if (code === status.UNAVAILABLE) {
+      // It shuts down, and the health watch has not told yet.
+      this.#lost();
+      return;
+    }
     clearTimeout(batch.timeout);
     this.#batch = null;
     batch.answer(

@@ -6,6 +6,7 @@ import {
   type ServerUnaryCall,
   type StatusObject,
   type sendUnaryData,
+  status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -141,6 +142,9 @@ function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
   stream.on("error", () => undefined);
 }
 
+/** Parameter of a failed request's answer on a stream: the gRPC status that it would have got. */
+export const STATUS_PARAMETER = "grpc_status";
+
 /** A failed request's answer carries its id, so that it can be matched. */
 function streamed(
   request: ModelInferRequest,
@@ -149,7 +153,12 @@ function streamed(
 ): ModelStreamInferResponse {
   if (error === null) return { inferResponse: value as ModelInferResponse };
   const { modelName, id } = request;
-  const inferResponse = { modelName, outputs: [], ...(id === undefined ? {} : { id }) };
+  const inferResponse = {
+    modelName,
+    outputs: [],
+    parameters: { [STATUS_PARAMETER]: { int64Param: error.code ?? status.UNKNOWN } },
+    ...(id === undefined ? {} : { id }),
+  };
   return { errorMessage: error.details || "failed", inferResponse };
 }
 

@@ -17,10 +17,18 @@ export async function onnxBackend(specification: ThreadSpecification): Promise<B
       loaded.hint === undefined ? {} : { hint: loaded.hint },
     );
   }
+  let closing = false;
+  thread.once("exit", (code) => {
+    if (closing) return;
+    // A worker without its model is of no use: its parent starts another.
+    process.stderr.write(`the thread of model ${specification.model} ended with ${code}\n`);
+    process.exit(1);
+  });
   return {
     platform: "onnxruntime_onnx",
     run: (batch) => runBatch(thread, batch),
     close: async () => {
+      closing = true;
       await thread.terminate();
     },
   };
@@ -38,8 +46,7 @@ async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
   );
   const done = await answer;
   if (done.kind === "done") return done;
-  throw new Fault(
-    "cluster-failure",
+  throw new Error(
     done.kind === "failed" ? `the model failed: ${done.message}` : "the model answered twice",
   );
 }
