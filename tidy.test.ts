@@ -33,6 +33,7 @@ const ENTRY_POINTS = [
   "bench/run.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
+  "cluster/supervisor.ts",
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
   "cluster/worker/onnx-thread.ts",

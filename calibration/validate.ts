@@ -5,10 +5,14 @@
 
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { replayLog } from "../core/replay.ts";
 import type { HealthSummary, MeasuredSide, MetricName, ValidationResult } from "../core/results.ts";
+import { RunLog } from "../core/run-log.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { othersShare, sampleHost } from "./host-load.ts";
 import { judge } from "./judge.ts";
@@ -56,7 +60,8 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     backend,
     health,
   );
-  const { notes, ...figures } = predicted;
+  const { notes: predictionNotes, ...figures } = predicted;
+  const notes = [...predictionNotes, ...runs.flatMap((run) => replayNotes(plan, run))];
   const result: ValidationResult = {
     id: configuration.id,
     parameters: configuration.parameters,
@@ -98,6 +103,18 @@ export function predictionInputs({ inputs, backend, timeScale }: ValidationPlan)
 interface NumberedRun {
   readonly replication: number;
   readonly run: MeasuredRun;
+}
+
+/** A real run's log must replay to the same decisions; says where it does not. */
+function replayNotes(plan: ValidationPlan, { replication, run }: NumberedRun): string[] {
+  const { document } = plan.configuration;
+  const system = compileSystem(document, plan.inputs);
+  const seed = replicationSeed(document.run.seed, replication);
+  const scheduler = createScheduler(document.scheduler, system, seed);
+  const { divergence } = replayLog(system, scheduler, RunLog.parse(run.log));
+  if (divergence === null) return [];
+  const { at, logged, replayed } = divergence;
+  return [`decision replay differs at entry ${at}: logged ${logged}, replayed ${replayed}`];
 }
 
 async function realRuns(
