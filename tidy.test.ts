@@ -38,7 +38,6 @@ const ENTRY_POINTS = [
   "cluster/load/main.ts",
   "cluster/worker/onnx-thread.ts",
   "cluster/precise-timer-thread.ts",
-  "calibration/model-worker.ts",
 ];
 
 /** Longer files, each with its reason. */

@@ -5,8 +5,8 @@
  */
 import { Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
-import { estimate } from "../core/statistics.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
+import { StratifiedSamples } from "./stratified-samples.ts";
 
 export interface ServiceTarget {
   readonly worker: ModelWorker;
@@ -38,7 +38,7 @@ export async function measureService(
   options: MeasureOptions,
 ): Promise<ServiceSamples[]> {
   const pauses = new RandomStream("calibration", "pauses");
-  const samples = targets.map((): number[] => []);
+  const samples = targets.map((): StratifiedSamples => new StratifiedSamples());
   for (const target of targets) {
     for (let i = 0; i < WARMUP_CALLS; i++) await callOnce(target, i);
   }
@@ -50,25 +50,25 @@ export async function measureService(
     for (const [i, target] of targets.entries()) {
       if (isPrecise(samples[i], options.precision)) continue;
       const us = await callOnce(target, round);
-      samples[i].push(us);
+      samples[i].add((round * target.batch) % target.inputs.length, us);
       const pauseMs = (pauses.uniform() * 2 * us) / target.batch / 1000;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
   return targets.map((target, i) => {
-    const { mean, halfWidth95 } = estimate(samples[i]);
+    const { mean, halfWidth95 } = samples[i].estimate();
     return {
       batch: target.batch,
-      samplesUs: samples[i],
+      samplesUs: samples[i].all,
       meanUs: mean,
       halfWidth95Us: halfWidth95,
     };
   });
 }
 
-function isPrecise(samples: readonly number[], precision: number): boolean {
-  if (samples.length < MIN_SAMPLES) return false;
-  const { mean, halfWidth95 } = estimate(samples);
+function isPrecise(samples: StratifiedSamples, precision: number): boolean {
+  if (samples.all.length < MIN_SAMPLES) return false;
+  const { mean, halfWidth95 } = samples.estimate();
   return halfWidth95 <= precision * mean;
 }
 

@@ -13,9 +13,10 @@ import type { HealthSummary, MeasuredSide, MetricName, ValidationResult } from "
 import { RunLog } from "../core/run-log.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
 import { othersShare, sampleHost } from "./host-load.ts";
 import { judge } from "./judge.ts";
+import { predict } from "./predict.ts";
 
 export interface ValidationPlan {
   readonly configuration: Configuration;
@@ -38,7 +39,6 @@ export interface ValidatedConfiguration {
   readonly logs: readonly string[];
 }
 
-const GANTT_BARS = 240;
 /** Share of the host's processors that other programs may use during a run. */
 const MAX_OTHERS_SHARE = 0.1;
 
@@ -48,10 +48,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const { healthy, unhealthy } = await realRuns(plan);
   const runs = healthy.length > 0 ? healthy : unhealthy;
   const predictions = runs.map(({ replication }) =>
-    runReplication(configuration.document, predictionInputs(plan), replication, {
-      curve: true,
-      ganttBars: GANTT_BARS,
-    }),
+    predict({ ...plan, document: configuration.document }, replication),
   );
   const predicted = aggregate(predictions.map((prediction) => prediction.summary));
   const health = overallHealth(healthy, unhealthy, plan.repeats);
@@ -73,31 +70,6 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...judge(predicted.metrics, measured.metrics, tolerance, health),
   };
   return { result, logs: runs.map(({ run }) => run.log) };
-}
-
-/**
- * What the prediction knows of the serving overheads. They pass in real time, so in a run at a
- * tenth of the time they weigh ten times as much; and replicas that only wait do not contend.
- */
-export function predictionInputs({ inputs, backend, timeScale }: ValidationPlan): SimulationInputs {
-  const { overheadProfile } = inputs;
-  if (overheadProfile === undefined) return inputs;
-  const scaled = (us: number): number => us / timeScale;
-  const { gateway } = overheadProfile;
-  return {
-    ...inputs,
-    overheadProfile: {
-      ...overheadProfile,
-      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(scaled),
-      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(scaled),
-      gateway: {
-        arrivalUs: scaled(gateway.arrivalUs),
-        dispatchUs: scaled(gateway.dispatchUs),
-        completionUs: scaled(gateway.completionUs),
-      },
-      contention: backend === "replay" ? [1] : overheadProfile.contention,
-    },
-  };
 }
 
 interface NumberedRun {

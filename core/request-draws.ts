@@ -47,14 +47,17 @@ export class RequestDraws {
   readonly #choice: PipelineChoice;
   readonly #tasks: readonly (readonly TaskDraws[])[];
 
-  constructor(system: System, seed: string) {
+  /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
+  constructor(system: System, seed: string, workSeed = seed) {
     const { pipelines } = system;
     this.#choice = new PipelineChoice(
       pipelines.map((pipeline) => pipeline.share),
       seed,
     );
     this.#tasks = pipelines.map((pipeline) =>
-      pipeline.tasks.map((task) => taskDraws(system, task, `${pipeline.name}/${task.name}`, seed)),
+      pipeline.tasks.map((task) =>
+        taskDraws(system, task, `${pipeline.name}/${task.name}`, seed, workSeed),
+      ),
     );
   }
 
@@ -78,12 +81,18 @@ export class RequestDraws {
   }
 }
 
-function taskDraws(system: System, task: TaskSystem, name: string, seed: string): TaskDraws {
+function taskDraws(
+  system: System,
+  task: TaskSystem,
+  name: string,
+  seed: string,
+  workSeed: string,
+): TaskDraws {
   return {
     whenProbability: task.whenProbability,
     when: task.whenProbability < 1 ? new RandomStream(seed, `when/${name}`) : null,
     cacheHitRatio: task.cacheHitRatio,
     cache: task.cacheHitRatio > 0 ? new RandomStream(seed, `cache/${name}`) : null,
-    work: new Sampler(system.pools[task.pool].shape, seed, `work/${name}`),
+    work: new Sampler(system.pools[task.pool].shape, workSeed, `work/${name}`),
   };
 }

@@ -17,6 +17,8 @@ export interface ReplicationOptions {
   readonly curve?: boolean;
   readonly ganttBars?: number;
   readonly log?: RunLog;
+  /** Another seed for the requests' shares of work: the same arrivals and branches, other times. */
+  readonly workSeed?: string;
   readonly maxEvents?: number;
 }
 
@@ -48,6 +50,7 @@ export function runReplication(
     seed,
     warmupUs: Math.round(workload.warmupS * 1e6),
     ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
+    ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
     ...(options.log === undefined ? {} : { log: options.log }),
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
   });

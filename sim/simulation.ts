@@ -26,6 +26,8 @@ export interface SimulationInput {
   readonly arrivals: ArrivalSource;
   /** Seed of this replication. */
   readonly seed: string;
+  /** Seed of the requests' shares of work; default: `seed`. */
+  readonly workSeed?: string;
   readonly warmupUs: number;
   readonly log?: RunLog;
   /** Keep at most this many bars for a Gantt chart. */
@@ -70,7 +72,7 @@ class Simulation implements Driver {
     this.#system = system;
     this.#dispatcher = new Dispatcher(system, input.scheduler, this, input.log ?? null);
     this.#arrivals = input.arrivals;
-    this.#draws = new RequestDraws(system, input.seed);
+    this.#draws = new RequestDraws(system, input.seed, input.workSeed);
     this.#recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);

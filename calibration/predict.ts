@@ -1,0 +1,92 @@
+/**
+ * The prediction of one real run: the same document, arrivals, branches and scheduler code. Replayed
+ * times are the very draws of the simulator, so one simulation predicts them. What a real model
+ * takes for a request is not known beforehand, so the prediction is a mean over simulations that
+ * differ in the work drawn.
+ */
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { GanttBar } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+
+export interface PredictionPlan {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+  readonly backend: "onnx" | "replay";
+  readonly timeScale: number;
+}
+
+export interface Prediction {
+  readonly summary: RunSummary;
+  readonly gantt: readonly GanttBar[];
+}
+
+const WORK_DRAWS = 20;
+const GANTT_BARS = 240;
+
+export function predict(plan: PredictionPlan, replication: number): Prediction {
+  const { document, backend } = plan;
+  const inputs = predictionInputs(plan);
+  const seed = replicationSeed(document.run.seed, replication);
+  const draws = backend === "replay" ? 1 : WORK_DRAWS;
+  const runs = Array.from({ length: draws }, (_, draw) =>
+    runReplication(document, inputs, replication, {
+      curve: true,
+      ganttBars: draw === 0 ? GANTT_BARS : 0,
+      ...(draw === 0 ? {} : { workSeed: `${seed}/work/${draw}` }),
+    }),
+  );
+  return { summary: meanSummary(runs.map((run) => run.summary)), gantt: runs[0].gantt };
+}
+
+/**
+ * What the prediction knows of the serving overheads. They pass in real time, so in a run at a
+ * tenth of the time they weigh ten times as much; and replicas that only wait do not contend.
+ */
+function predictionInputs({ inputs, backend, timeScale }: PredictionPlan): SimulationInputs {
+  const { overheadProfile } = inputs;
+  if (overheadProfile === undefined) return inputs;
+  const scaled = (us: number): number => us / timeScale;
+  const { gateway } = overheadProfile;
+  return {
+    ...inputs,
+    overheadProfile: {
+      ...overheadProfile,
+      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(scaled),
+      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(scaled),
+      gateway: {
+        arrivalUs: scaled(gateway.arrivalUs),
+        dispatchUs: scaled(gateway.dispatchUs),
+        completionUs: scaled(gateway.completionUs),
+      },
+      contention: backend === "replay" ? [1] : overheadProfile.contention,
+    },
+  };
+}
+
+/** Figure by figure; all runs served the same requests. */
+function meanSummary(runs: readonly RunSummary[]): RunSummary {
+  if (runs.length === 1) return runs[0];
+  const tasks = Object.keys(runs[0].tasks).map((task) => [
+    task,
+    meanFigures(runs.map((run) => run.tasks[task])),
+  ]);
+  return {
+    requests: runs[0].requests,
+    metrics: meanFigures(runs.map((run) => run.metrics)),
+    tasks: Object.fromEntries(tasks),
+    digest: runs.map((run) => run.digest).join(""),
+    curveMs: runs[0].curveMs.map((_, i) => mean(runs.map((run) => run.curveMs[i]))),
+    notes: [...new Set(runs.flatMap((run) => run.notes))],
+  };
+}
+
+function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((name) => [name, mean(runs.map((run) => run[name]))]),
+  );
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
