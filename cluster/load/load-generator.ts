@@ -61,13 +61,12 @@ export class LoadGenerator {
     const startedAt = new Date(Date.now() + (startUs - monotonicUs()) / 1000).toISOString();
     this.#startUs = startUs;
     this.#delay.enable();
-    const cpu = process.cpuUsage();
     await new Promise<void>((resolve) => {
       this.#done = resolve;
       this.#pump();
     });
     this.#delay.disable();
-    const { user, system } = process.cpuUsage(cpu);
+    const { user, system } = process.cpuUsage();
     return this.#result(startedAt, user + system);
   }
 

@@ -54,6 +54,7 @@ export interface LoadResult {
   /** The first errors, for messages. */
   readonly errors: readonly string[];
   readonly eventLoopDelayP99Ms: number;
+  /** Processor time of the load process since its start, µs. */
   readonly cpuUs: number;
   /** Wall-clock date and time of the run's start. */
   readonly startedAt: string;
