@@ -2,7 +2,8 @@
  * Calibration of a scenario on this machine:
  *
  *   start a worker per model → real inputs by walking the pipelines → service times by batch size
- *   → contention between busy workers → gateway and RPC cost → profiles with provenance
+ *   → contention between busy workers → gateway and RPC cost (no-op) → both under load (pilot)
+ *   → profiles with provenance
  */
 
 import { taskNames } from "../core/compile.ts";
@@ -16,6 +17,7 @@ import { type BusyWorker, measureContention } from "./measure-contention.ts";
 import { measureOverheads } from "./measure-overheads.ts";
 import { measureService, type ServiceSamples, type ServiceTarget } from "./measure-service.ts";
 import { type JobInput, ModelWorker } from "./model-worker.ts";
+import { runPilot } from "./pilot.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 
 export interface CalibrationOptions {
@@ -39,7 +41,8 @@ export interface Calibration {
   readonly branchShares: Readonly<Record<string, number>>;
 }
 
-const CONTENTION_SECONDS = 2;
+const CONTENTION_ROUNDS = 3;
+const CONTENTION_SECONDS = 0.7;
 const OVERHEAD_SECONDS = 6;
 
 export async function calibrate(
@@ -70,12 +73,17 @@ export async function calibrate(
     const overheadProfile: OverheadProfile = {
       schema: "tandem/overhead@1",
       provenance: provenance("gateway, RPC and a no-op task", "Node", options),
-      clientRoundTripUs: [...overheads.clientRoundTripUs],
-      workerRoundTripUs: [...overheads.workerRoundTripUs],
-      gateway: overheads.gateway,
+      ...overheads,
       contention,
     };
-    return { profiles, overheadProfile, branchShares: branchShares(document, collected) };
+    const shares = branchShares(document, collected);
+    if (models.length < Object.keys(document.models).length) {
+      return { profiles, overheadProfile, branchShares: shares };
+    }
+    options.onStep?.("a pilot run of the real pipeline");
+    const { payloads } = options;
+    const pilot = { document, profiles, overheadProfile, branchShares: shares, payloads };
+    return { profiles, overheadProfile: await runPilot(pilot), branchShares: shares };
   } finally {
     await stopAll(workers);
   }
@@ -155,7 +163,7 @@ async function contentionOf(
     running.set(key, worker);
     busy.push({ worker, inputs: inputs.get(model) ?? [] });
   }
-  return levels <= 1 ? [1] : measureContention(busy, CONTENTION_SECONDS);
+  return levels <= 1 ? [1] : measureContention(busy, CONTENTION_ROUNDS, CONTENTION_SECONDS);
 }
 
 function modelOf(document: ScenarioDocument, task: string): string {

@@ -7,11 +7,9 @@ import { startDeployment } from "../cluster/deployment.ts";
 import { measuredRun } from "../cluster/measured-run.ts";
 import { Fault } from "../core/fault.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
+import { type RoundTrips, roundTripsAlone } from "./round-trips.ts";
 
-export interface MeasuredOverheads {
-  readonly clientRoundTripUs: readonly number[];
-  readonly workerRoundTripUs: readonly number[];
+export interface MeasuredOverheads extends RoundTrips {
   readonly gateway: {
     readonly arrivalUs: number;
     readonly dispatchUs: number;
@@ -55,24 +53,15 @@ export async function measureOverheads(
       payloads,
       timeScale: 1,
     });
-    const { clientRoundTripUs, workerRoundTripUs, costs } = overheads;
-    if (clientRoundTripUs.length === 0 || workerRoundTripUs.length === 0) {
+    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
       throw new Fault("unhealthy", "no request of the overhead measurement was answered");
     }
-    // Round trips as measured hold the gateway's own work on the message up to where its handler
-    // takes over; that work is a cost of its own.
-    const { receiveUs, arrivalUs, dispatchUs, completionUs } = costs;
+    const { arrivalUs, dispatchUs, completionUs } = overheads.costs;
     return {
-      clientRoundTripUs: without(clientRoundTripUs, receiveUs),
-      workerRoundTripUs: without(workerRoundTripUs, dispatchUs + receiveUs),
+      ...roundTripsAlone(overheads),
       gateway: { arrivalUs, dispatchUs, completionUs },
     };
   } finally {
     await deployment.stop();
   }
-}
-
-function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
-  const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
-  return equalShareMeans(rest, MAX_QUANTILES);
 }

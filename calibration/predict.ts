@@ -5,6 +5,7 @@
  * differ in the work drawn.
  */
 import type { RunSummary } from "../core/metrics/summary.ts";
+import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
@@ -24,9 +25,14 @@ export interface Prediction {
 const WORK_DRAWS = 20;
 const GANTT_BARS = 240;
 
-export function predict(plan: PredictionPlan, replication: number): Prediction {
+/** `factors` multiply the profiled times of single tasks; none by default. */
+export function predict(
+  plan: PredictionPlan,
+  replication: number,
+  factors: Readonly<Record<string, number>> = {},
+): Prediction {
   const { document, backend } = plan;
-  const inputs = predictionInputs(plan);
+  const inputs = scaledProfiles(plan.document, predictionInputs(plan), factors);
   const seed = replicationSeed(document.run.seed, replication);
   const draws = backend === "replay" ? 1 : WORK_DRAWS;
   const runs = Array.from({ length: draws }, (_, draw) =>
@@ -46,22 +52,48 @@ export function predict(plan: PredictionPlan, replication: number): Prediction {
 function predictionInputs({ inputs, backend, timeScale }: PredictionPlan): SimulationInputs {
   const { overheadProfile } = inputs;
   if (overheadProfile === undefined) return inputs;
-  const scaled = (us: number): number => us / timeScale;
+  const stretched = (us: number): number => us / timeScale;
   const { gateway } = overheadProfile;
   return {
     ...inputs,
     overheadProfile: {
       ...overheadProfile,
-      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(scaled),
-      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(scaled),
+      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(stretched),
+      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(stretched),
       gateway: {
-        arrivalUs: scaled(gateway.arrivalUs),
-        dispatchUs: scaled(gateway.dispatchUs),
-        completionUs: scaled(gateway.completionUs),
+        arrivalUs: stretched(gateway.arrivalUs),
+        dispatchUs: stretched(gateway.dispatchUs),
+        completionUs: stretched(gateway.completionUs),
       },
       contention: backend === "replay" ? [1] : overheadProfile.contention,
     },
   };
+}
+
+/** Profiles with every time of a task's model multiplied by the task's factor. */
+function scaledProfiles(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  factors: Readonly<Record<string, number>>,
+): SimulationInputs {
+  const profiles: Record<string, Profile> = { ...inputs.profiles };
+  for (const pipeline of Object.values(document.pipelines)) {
+    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+      const { profile } = document.models[model];
+      const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
+      for (const path of paths) profiles[path] = scaled(inputs.profiles[path], factors[task] ?? 1);
+    }
+  }
+  return { ...inputs, profiles };
+}
+
+function scaled(profile: Profile, factor: number): Profile {
+  const batches = profile.batches.map((entry) => ({
+    ...entry,
+    meanUs: entry.meanUs * factor,
+    quantilesUs: entry.quantilesUs.map((us) => us * factor),
+  }));
+  return { ...profile, batches };
 }
 
 /** Figure by figure; all runs served the same requests. */

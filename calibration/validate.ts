@@ -2,170 +2,128 @@
  * One configuration, simulated and run for real: the same document, arrivals, draws and scheduler
  * code on both sides, the real one repeated.
  */
-
-import { type Deployment, startDeployment } from "../cluster/deployment.ts";
-import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { replayLog } from "../core/replay.ts";
-import type { HealthSummary, MeasuredSide, MetricName, ValidationResult } from "../core/results.ts";
+import type {
+  HealthSummary,
+  MeasuredSide,
+  MetricName,
+  TaskMetrics,
+  ValidationResult,
+} from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
-import { othersShare, sampleHost } from "./host-load.ts";
+import { replicationSeed } from "../sim/replication.ts";
 import { judge } from "./judge.ts";
-import { predict } from "./predict.ts";
+import { type Prediction, predict } from "./predict.ts";
+import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
 
-export interface ValidationPlan {
+export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
-  readonly inputs: SimulationInputs;
-  readonly backend: "onnx" | "replay";
-  readonly repeats: number;
-  readonly timeScale: number;
   /** Tolerated relative error by metric. */
   readonly tolerance: Readonly<Record<string, number>>;
-  /** Payloads of a run's requests, request i sends entry i mod length. */
-  readonly payloads: (seed: string) => readonly Uint8Array[];
-  /** Called after each real run, healthy or not. */
-  readonly onRun?: (run: MeasuredRun, healthyRuns: number) => void;
-  readonly signal?: AbortSignal;
 }
 
 export interface ValidatedConfiguration {
   readonly result: ValidationResult;
-  /** Decision logs of the healthy real runs. */
+  /** Decision logs of the real runs that count. */
   readonly logs: readonly string[];
 }
 
-/** Share of the host's processors that other programs may use during a run. */
-const MAX_OTHERS_SHARE = 0.1;
-
-/** An unhealthy run is run again, at most as often as runs were asked for. */
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
-  const { configuration, backend, tolerance } = plan;
-  const { healthy, unhealthy } = await realRuns(plan);
-  const runs = healthy.length > 0 ? healthy : unhealthy;
-  const predictions = runs.map(({ replication }) =>
-    predict({ ...plan, document: configuration.document }, replication),
-  );
-  const predicted = aggregate(predictions.map((prediction) => prediction.summary));
-  const health = overallHealth(healthy, unhealthy, plan.repeats);
-  const measured = measuredSide(
-    runs.map(({ run }) => run),
-    backend,
-    health,
-  );
-  const { notes: predictionNotes, ...figures } = predicted;
-  const notes = [...predictionNotes, ...runs.flatMap((run) => replayNotes(plan, run))];
+  const { configuration, backend, tolerance, repeats } = plan;
+  const { document, id, parameters } = configuration;
+  const all = await realRuns({ ...plan, document });
+  const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
+  const predictionPlan = { ...plan, document };
+  const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
+  const { notes: predictionNotes, ...predicted } = aggregated(predictions);
+  const health = overallHealth(all, repeats);
+  const measured = measuredSide(runs, backend, health);
+  const judgement = judge(predicted.metrics, measured.metrics, tolerance, health);
+  const notes = [
+    ...predictionNotes,
+    ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
+  ];
   const result: ValidationResult = {
-    id: configuration.id,
-    parameters: configuration.parameters,
-    ...figures,
+    id,
+    parameters,
+    ...predicted,
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
     predicted: predicted.metrics,
     measured,
-    ...judge(predicted.metrics, measured.metrics, tolerance, health),
+    ...judgement,
   };
-  return { result, logs: runs.map(({ run }) => run.log) };
+  return { result, logs: runs.map((run) => run.log) };
 }
 
-interface NumberedRun {
-  readonly replication: number;
-  readonly run: MeasuredRun;
+function aggregated(predictions: readonly Prediction[]): ReturnType<typeof aggregate> {
+  return aggregate(predictions.map((prediction) => prediction.summary));
 }
 
 /** A real run's log must replay to the same decisions; says where it does not. */
-function replayNotes(plan: ValidationPlan, { replication, run }: NumberedRun): string[] {
+function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): string[] {
   const { document } = plan.configuration;
   const system = compileSystem(document, plan.inputs);
   const seed = replicationSeed(document.run.seed, replication);
   const scheduler = createScheduler(document.scheduler, system, seed);
-  const { divergence } = replayLog(system, scheduler, RunLog.parse(run.log));
+  const { divergence } = replayLog(system, scheduler, RunLog.parse(log));
   if (divergence === null) return [];
   const { at, logged, replayed } = divergence;
   return [`decision replay differs at entry ${at}: logged ${logged}, replayed ${replayed}`];
 }
 
-async function realRuns(
+/**
+ * What the service times have to do with the error: how long models took in these runs against
+ * the prediction, and the errors that remain when it is made with the times they really took.
+ */
+function serviceNote(
   plan: ValidationPlan,
-): Promise<{ healthy: NumberedRun[]; unhealthy: NumberedRun[] }> {
-  const { document } = plan.configuration;
-  const healthy: NumberedRun[] = [];
-  const unhealthy: NumberedRun[] = [];
-  const deployment = await startDeployment({
-    document,
-    inputs: plan.inputs,
-    backend: plan.backend,
-    seed: replicationSeed(document.run.seed, 0),
-    timeScale: plan.timeScale,
-  });
-  try {
-    while (healthy.length < plan.repeats && unhealthy.length < plan.repeats) {
-      if (plan.signal?.aborted === true) break;
-      const replication = healthy.length;
-      const run = await realRun(plan, deployment, replication);
-      (run.health.healthy ? healthy : unhealthy).push({ replication, run });
-      plan.onRun?.(run, healthy.length);
-    }
-  } finally {
-    await deployment.stop();
-  }
-  return { healthy, unhealthy };
+  runs: readonly RealRun[],
+  predicted: Readonly<Record<string, TaskMetrics>>,
+  measured: MeasuredSide,
+): string {
+  const factors = Object.fromEntries(
+    Object.entries(measured.tasks).map(([task, { serviceMeanMs }]) => {
+      const factor = serviceMeanMs.mean / predicted[task].serviceMeanMs.mean;
+      return [task, Number.isFinite(factor) && factor > 0 ? factor : 1];
+    }),
+  );
+  const predictionPlan = { ...plan, document: plan.configuration.document };
+  const informed = aggregated(
+    runs.map(({ replication }) => predict(predictionPlan, replication, factors)),
+  );
+  const { error } = judge(informed.metrics, measured.metrics, plan.tolerance, measured.health);
+  const times = Object.entries(factors).map(([task, factor]) => `${task} ${factor.toFixed(2)}`);
+  const errors = Object.entries(error).map(
+    ([name, value]) => `${name} ${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}%`,
+  );
+  return (
+    `models took ${times.join(", ")} × their predicted service time in these runs; ` +
+    `predicted with the times they took, the errors are ${errors.join(", ")}`
+  );
 }
 
-async function realRun(
-  plan: ValidationPlan,
-  deployment: Deployment,
-  replication: number,
-): Promise<MeasuredRun> {
-  const { document } = plan.configuration;
-  const seed = replicationSeed(document.run.seed, replication);
-  const payloads = plan.payloads(seed);
-  const workers = deployment.workers.map(({ pid }) => pid);
-  const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
-  const before = sampleHost(pids);
-  const run = await measuredRun(deployment, {
-    document,
-    inputs: plan.inputs,
-    seed,
-    payloads,
-    timeScale: plan.timeScale,
-  });
-  const after = sampleHost(pids);
-  if (before === null || after === null) return run;
-  return { ...run, health: withHost(run.health, othersShare(before, after, run.load.cpuUs)) };
-}
-
-function withHost(health: HealthSummary, others: number): HealthSummary {
-  if (others <= MAX_OTHERS_SHARE) return health;
-  const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
-  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
-  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
-}
-
-function overallHealth(
-  healthy: readonly NumberedRun[],
-  unhealthy: readonly NumberedRun[],
-  repeats: number,
-): HealthSummary {
+function overallHealth({ healthy, unhealthy }: RealRuns, repeats: number): HealthSummary {
   const kept = healthy.length >= repeats ? healthy : [...healthy, ...unhealthy];
-  const of = (value: (health: HealthSummary) => number): number =>
-    Math.max(...kept.map(({ run }) => value(run.health)));
-  const discarded = unhealthy.map(({ run }) => run.health.reasons.join("; "));
+  const worst = (value: (health: HealthSummary) => number): number =>
+    Math.max(...kept.map(({ health }) => value(health)));
   return {
     healthy: healthy.length >= repeats,
-    lateArrivalRatio: of((health) => health.lateArrivalRatio),
-    latenessP99Ms: of((health) => health.latenessP99Ms),
-    eventLoopDelayP99Ms: of((health) => health.eventLoopDelayP99Ms),
-    reasons: discarded.map((reason) => `a run was set aside: ${reason}`),
+    lateArrivalRatio: worst((health) => health.lateArrivalRatio),
+    latenessP99Ms: worst((health) => health.latenessP99Ms),
+    eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
 }
 
 function measuredSide(
-  runs: readonly MeasuredRun[],
+  runs: readonly RealRun[],
   backend: "onnx" | "replay",
   health: HealthSummary,
 ): MeasuredSide {

@@ -32,6 +32,7 @@ export interface ValidateArguments extends ScenarioArguments {
   readonly images?: string;
 }
 
+/** The payloads of a run's requests, in order. */
 type Payloads = (configuration: Configuration, seed: string) => readonly Uint8Array[];
 
 export async function validate(args: ValidateArguments): Promise<void> {
@@ -126,6 +127,15 @@ function replayPayloads(document: ScenarioDocument): Payloads {
   return () => [payload];
 }
 
+/** Notes by the letters that the table gives the configurations. */
+function notesText(results: readonly ValidationResult[]): string {
+  return results
+    .flatMap(({ notes = [] }, i) =>
+      notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}\n`),
+    )
+    .join("");
+}
+
 /** The predicted side alone is a results document too, for a folder without a sweep's results. */
 function writeDocuments(
   out: string,
@@ -163,6 +173,7 @@ function finish(
     writeDocuments(args.out, document, { ...header, configurations: results });
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
+  if (!args.json) process.stdout.write(notesText(results));
   if (results.length < wanted) {
     throw new Fault("interrupted", `${results.length} of ${wanted} configurations were validated`);
   }

@@ -1,0 +1,135 @@
+/**
+ * A pilot run: the real pipeline under moderate load, once through the payloads and again. It tells
+ * what models measured alone and a no-op cannot: how long messages take while models keep the
+ * processors busy, and how much serving itself slows the models. Predictions of other loads,
+ * shapes and schedulers start from there.
+ */
+
+import { startDeployment } from "../cluster/deployment.ts";
+import { measuredRun } from "../cluster/measured-run.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { roundTripsAlone } from "./round-trips.ts";
+
+export interface PilotInput {
+  readonly document: ScenarioDocument;
+  /** By model name. */
+  readonly profiles: Readonly<Record<string, Profile>>;
+  /** As measured with a no-op. */
+  readonly overheadProfile: OverheadProfile;
+  /** Measured share of requests for which a conditional task ran, by `pipeline/task`. */
+  readonly branchShares: Readonly<Record<string, number>>;
+  readonly payloads: readonly Uint8Array[];
+}
+
+const REQUESTS = 144;
+/** Aimed-at utilization of the busiest pool with one replica each. */
+const UTILIZATION = 0.35;
+const SIMULATIONS = 40;
+const SEED = "calibration/pilot";
+
+/** The overhead profile, with round trips and slow-down as they are under load. */
+export async function runPilot(input: PilotInput): Promise<OverheadProfile> {
+  const { profiles, overheadProfile, payloads } = input;
+  const document = pilotDocument(input);
+  const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile };
+  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed: SEED });
+  try {
+    const { summary, overheads } = await measuredRun(deployment, {
+      document,
+      inputs,
+      seed: SEED,
+      payloads,
+      timeScale: 1,
+    });
+    const factor = slowdown(document, inputs, summary.tasks);
+    return {
+      ...overheadProfile,
+      ...roundTripsAlone(overheads),
+      contention: overheadProfile.contention.map((busy) => busy * factor),
+    };
+  } finally {
+    await deployment.stop();
+  }
+}
+
+/** One replica of each task, measured branch shares, and whole rounds through the payloads. */
+function pilotDocument({
+  document,
+  profiles,
+  branchShares,
+  payloads,
+}: PilotInput): ScenarioDocument {
+  const pipelines = Object.fromEntries(
+    Object.entries(document.pipelines).map(([name, pipeline]) => {
+      const tasks = Object.entries(pipeline.tasks).map(([task, entry]) => {
+        const share = branchShares[`${name}/${task}`];
+        const when =
+          entry.when === undefined || share === undefined
+            ? entry.when
+            : { ...entry.when, probability: share };
+        return [task, when === undefined ? entry : { ...entry, when }];
+      });
+      return [name, { ...pipeline, tasks: Object.fromEntries(tasks) }];
+    }),
+  );
+  const models = Object.fromEntries(
+    Object.entries(document.models).map(([name, { implementation }]) => [
+      name,
+      { profile: name, ...(implementation === undefined ? {} : { implementation }) },
+    ]),
+  );
+  const replicas = Object.fromEntries(
+    Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks).map((task) => [task, 1])),
+  );
+  const busiestUs = Math.max(...loadsUs(pipelines, profiles));
+  return {
+    name: document.name,
+    pipelines,
+    models,
+    cluster: { replicas },
+    scheduler: "fifo",
+    workload: {
+      arrivals: "poisson",
+      ratePerS: (UTILIZATION * 1e6) / busiestUs,
+      requests: Math.ceil(REQUESTS / payloads.length) * payloads.length,
+      warmupS: 0,
+    },
+    run: { seed: 1, replications: 1 },
+  };
+}
+
+/** Work that one request brings to each task, µs, if every predecessor runs. */
+function loadsUs(
+  pipelines: ScenarioDocument["pipelines"],
+  profiles: Readonly<Record<string, Profile>>,
+): number[] {
+  return Object.values(pipelines).flatMap(({ tasks }) =>
+    Object.values(tasks).map(
+      ({ model, when }) => profiles[model].batches[0].meanUs * (when?.probability ?? 1),
+    ),
+  );
+}
+
+/** Measured over simulated service time of all jobs of the pilot. */
+function slowdown(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  measured: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): number {
+  const simulated: Record<string, number> = {};
+  for (let replication = 0; replication < SIMULATIONS; replication++) {
+    const { tasks } = runReplication(document, inputs, replication).summary;
+    for (const [task, { serviceMeanMs }] of Object.entries(tasks)) {
+      simulated[task] = (simulated[task] ?? 0) + serviceMeanMs / SIMULATIONS;
+    }
+  }
+  let measuredMs = 0;
+  let simulatedMs = 0;
+  for (const [task, { jobs, serviceMeanMs }] of Object.entries(measured)) {
+    measuredMs += jobs * serviceMeanMs;
+    simulatedMs += jobs * simulated[task];
+  }
+  return simulatedMs === 0 ? 1 : measuredMs / simulatedMs;
+}

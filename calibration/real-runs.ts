@@ -1,0 +1,86 @@
+/**
+ * The real runs of one configuration on one deployment. A run that was not fit to be judged by is
+ * set aside and run again, at most as often as runs were asked for; fitness never looks at the
+ * outcome.
+ */
+import { type Deployment, startDeployment } from "../cluster/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import type { HealthSummary } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
+import { othersShare, sampleHost } from "./host-load.ts";
+
+export interface RealRunPlan {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+  readonly backend: "onnx" | "replay";
+  readonly repeats: number;
+  readonly timeScale: number;
+  /** Payloads of a run's requests, request i sends entry i mod length. */
+  readonly payloads: (seed: string) => readonly Uint8Array[];
+  /** Called after each real run, healthy or not. */
+  readonly onRun?: (run: RealRun, healthyRuns: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface RealRun extends MeasuredRun {
+  /** The replication whose arrivals and draws it had. */
+  readonly replication: number;
+}
+
+export interface RealRuns {
+  readonly healthy: readonly RealRun[];
+  readonly unhealthy: readonly RealRun[];
+}
+
+/** Share of the host's processors that other programs may use during a run. */
+const MAX_OTHERS_SHARE = 0.1;
+export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
+  const { document, inputs, backend, timeScale, repeats } = plan;
+  const healthy: RealRun[] = [];
+  const unhealthy: RealRun[] = [];
+  const seed = replicationSeed(document.run.seed, 0);
+  const deployment = await startDeployment({ document, inputs, backend, seed, timeScale });
+  try {
+    while (healthy.length < repeats && unhealthy.length < repeats) {
+      if (plan.signal?.aborted === true) break;
+      const replication = healthy.length;
+      const run = await watchedRun(plan, deployment, replication);
+      const real: RealRun = { ...run, replication };
+      (run.health.healthy ? healthy : unhealthy).push(real);
+      plan.onRun?.(real, healthy.length);
+    }
+  } finally {
+    await deployment.stop();
+  }
+  return { healthy, unhealthy };
+}
+
+/** A run, with an eye on what else the host does. */
+async function watchedRun(
+  plan: RealRunPlan,
+  deployment: Deployment,
+  replication: number,
+): Promise<MeasuredRun> {
+  const { document, inputs, timeScale } = plan;
+  const seed = replicationSeed(document.run.seed, replication);
+  const payloads = plan.payloads(seed);
+  const workers = deployment.workers.map(({ pid }) => pid);
+  const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
+  const before = sampleHost(pids);
+  const run = await measuredRun(deployment, { document, inputs, seed, payloads, timeScale });
+  const after = sampleHost(pids);
+  if (before === null || after === null) return run;
+  const others = othersShare(before, after, run.load.cpuUs);
+  if (others <= MAX_OTHERS_SHARE) return run;
+  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
+  return { ...run, health: unfit(run.health, reason) };
+}
+
+function unfit(health: HealthSummary, reason: string): HealthSummary {
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)}%`;
+}
