@@ -80,7 +80,13 @@ export async function measuredRun(
   const { http, grpc } = deployment.gateway;
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
-  await resetGateway(http, { seed, warmupUs: 0, scheduler: document.scheduler, warmUp: true });
+  await resetGateway(http, {
+    seed,
+    warmupUs: 0,
+    scheduler: document.scheduler,
+    log: true,
+    warmUp: true,
+  });
   const load = await runLoad({
     target: grpc,
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),

@@ -1,8 +1,12 @@
+import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { InferStreams } from "../protocol/infer-streams.ts";
+import type { ModelInferRequest } from "../protocol/messages.ts";
+import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import type { RunReport } from "./gateway.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
@@ -121,6 +125,30 @@ describe("the gateway", () => {
     expect(refused.length).toBeGreaterThan(0);
     expect(refused.length).toBeLessThan(12);
     for (const answer of refused) expect(answer).toMatchObject({ reason: { code: "overloaded" } });
+  });
+
+  it("answers each request of a stream by itself, and names what went wrong", async () => {
+    const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
+    expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
+    const streams = new InferStreams(client, 3);
+    const ask = (request: ModelInferRequest): Promise<string> =>
+      new Promise((resolve) => {
+        streams.infer(request, (error, value) => {
+          if (error === null) resolve(value?.outputs[0].name ?? "");
+          else resolve(trailerOf(error, OUTCOME_TRAILER) ?? String(error.code));
+        });
+      });
+    const asked = [...new Array(8).fill(REQUEST), { ...REQUEST, modelName: "boats" }];
+    const answers = await Promise.all(asked.map(ask));
+    expect(answers.slice(0, 8).filter((answer) => answer === "output")).toHaveLength(2);
+    expect(answers.slice(0, 8).filter((answer) => answer === "refused")).toHaveLength(6);
+    expect(answers[8]).toBe(String(status.NOT_FOUND));
+    const left = ask(REQUEST);
+    await eventually(async () => (await report()).inSystem === 1);
+    streams.close();
+    expect(await left).toBe(String(status.CANCELLED));
+    expect(await eventually(async () => (await report()).idle)).toBe(true);
+    expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
   });
 
   it("gives up on a request whose caller has gone or whose deadline has passed", async () => {

@@ -10,6 +10,7 @@ import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { PreciseTimer } from "../precise-timer.ts";
+import { InferenceClient } from "../protocol/client.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLink } from "./replica-link.ts";
@@ -58,6 +59,8 @@ export class Gateway {
   readonly specification: GatewaySpecification;
   readonly system: System;
   readonly #links: readonly ReplicaLink[];
+  /** One connection to each worker, by address. */
+  readonly #clients = new Map<string, InferenceClient>();
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #run: GatewayRun;
@@ -69,7 +72,7 @@ export class Gateway {
     this.#links = this.system.replicas.map(({ name }, replica) => {
       const found = replicas.find((entry) => entry.replica === replica);
       if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
-      return new ReplicaLink(name, found.address, (up) => {
+      return new ReplicaLink(name, this.#clientOf(found.address), (up) => {
         if (up) this.#run.join(replica);
         else this.#run.lose(replica);
       });
@@ -145,7 +148,14 @@ export class Gateway {
     this.#run.close();
     this.#delay.disable();
     for (const link of this.#links) link.close();
+    for (const client of this.#clients.values()) client.close();
     await this.#alarms.close();
+  }
+
+  #clientOf(address: string): InferenceClient {
+    const client = this.#clients.get(address) ?? new InferenceClient(address);
+    this.#clients.set(address, client);
+    return client;
   }
 
   #newRun(request: RunRequest): GatewayRun {

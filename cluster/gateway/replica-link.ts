@@ -4,13 +4,13 @@
  * then both are tried again until it is back.
  */
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
-import { type HealthStatus, InferenceClient, type InferStream } from "../protocol/client.ts";
+import type { HealthStatus, InferenceClient, InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
-import { STATUS_PARAMETER } from "../protocol/server.ts";
+import { STATUS_PARAMETER } from "../protocol/stream-error.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
@@ -41,10 +41,13 @@ export class ReplicaLink {
   #sent = 0;
   #closed = false;
 
-  /** `changed` is never called from within `send`. */
-  constructor(name: string, address: string, changed: (up: boolean) => void) {
+  /**
+   * The client is the worker's, shared by its replicas: what is sent on their streams in one turn
+   * leaves in one write. `changed` is never called from within `send`.
+   */
+  constructor(name: string, client: InferenceClient, changed: (up: boolean) => void) {
     this.name = name;
-    this.#client = new InferenceClient(address);
+    this.#client = client;
     this.#changed = changed;
     this.#open();
   }
@@ -65,7 +68,6 @@ export class ReplicaLink {
     clearTimeout(this.#batch?.timeout);
     this.#watch?.cancel();
     this.#stream?.cancel();
-    this.#client.close();
   }
 
   #open(): void {

@@ -11,8 +11,9 @@ import { PipelineChoice } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { InferenceClient } from "../protocol/client.ts";
-import type { ModelInferResponse } from "../protocol/messages.ts";
+import type { Answer, InferenceClient } from "../protocol/client.ts";
+import type { InferStreams } from "../protocol/infer-streams.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import { RequestRecords } from "./request-records.ts";
 import type { LoadResult, LoadSpecification } from "./specification.ts";
@@ -23,6 +24,7 @@ const MAX_ERRORS = 10;
 export class LoadGenerator {
   readonly #specification: LoadSpecification;
   readonly #client: InferenceClient;
+  readonly #streams: InferStreams;
   readonly #timer: PreciseTimer;
   readonly #source: ArrivalSource;
   readonly #choice: PipelineChoice;
@@ -35,10 +37,16 @@ export class LoadGenerator {
   #alarm: { readonly id: number; readonly atUs: number } | null = null;
   #done: () => void = () => undefined;
 
-  constructor(specification: LoadSpecification, client: InferenceClient, timer: PreciseTimer) {
+  constructor(
+    specification: LoadSpecification,
+    client: InferenceClient,
+    streams: InferStreams,
+    timer: PreciseTimer,
+  ) {
     const { workload, seed, traceUs, pipelines, payloads } = specification;
     this.#specification = specification;
     this.#client = client;
+    this.#streams = streams;
     this.#timer = timer;
     this.#source = arrivalSource(workload, seed, traceUs);
     this.#choice = new PipelineChoice(
@@ -102,25 +110,28 @@ export class LoadGenerator {
     const dueUs = this.#dueUs(intendedUs);
     const request = this.#records.add(pipeline, intendedUs, sentUs - dueUs);
     const payload = this.#payloads[request % this.#payloads.length];
-    const leftMs = deadlineMs === null ? null : deadlineMs - (sentUs - dueUs) / 1000;
     this.#outstanding++;
-    this.#client.infer(
-      {
-        modelName: pipelines[pipeline].name,
-        ...(numbered
-          ? {
-              parameters: {
-                index: { int64Param: request },
-                intended_us: { int64Param: intendedUs },
-              },
-            }
-          : {}),
-        inputs: [payload.tensor],
-        rawInputContents: [payload.raw],
-      },
-      leftMs === null ? {} : { deadline: Date.now() + leftMs },
-      (error, response) => this.#answered(request, sentUs, error, response),
-    );
+    const message: ModelInferRequest = {
+      modelName: pipelines[pipeline].name,
+      ...(numbered
+        ? {
+            parameters: {
+              index: { int64Param: request },
+              intended_us: { int64Param: intendedUs },
+            },
+          }
+        : {}),
+      inputs: [payload.tensor],
+      rawInputContents: [payload.raw],
+    };
+    const answer: Answer<ModelInferResponse> = (error, response) =>
+      this.#answered(request, sentUs, error, response);
+    // A deadline belongs to a call: a request that has one cannot share a stream.
+    if (deadlineMs === null) this.#streams.infer(message, answer);
+    else {
+      const leftMs = deadlineMs - (sentUs - dueUs) / 1000;
+      this.#client.infer(message, { deadline: Date.now() + leftMs }, answer);
+    }
   }
 
   #answered(

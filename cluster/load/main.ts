@@ -2,6 +2,7 @@
 import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { InferStreams } from "../protocol/infer-streams.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
 import { warmUp } from "./warm-up.ts";
@@ -11,9 +12,10 @@ const PROGRESS_MS = 250;
 runChild<LoadSpecification, null>(async (specification) => {
   const client = new InferenceClient(specification.target);
   await client.serverLive();
-  if (specification.warmUp) await warmUp(client, specification);
+  const streams = new InferStreams(client);
+  if (specification.warmUp) await warmUp(client, streams, specification);
   const timer = new PreciseTimer();
-  const generator = new LoadGenerator(specification, client, timer);
+  const generator = new LoadGenerator(specification, client, streams, timer);
   process.once("message", (go: LoadGo) => {
     const ticker = setInterval(() => {
       report({ kind: "count", sent: generator.sent, ended: generator.ended });
@@ -26,7 +28,11 @@ runChild<LoadSpecification, null>(async (specification) => {
       )
       .finally(() => clearInterval(ticker));
   });
-  return { ready: null, stop: async () => client.close() };
+  const close = (): void => {
+    streams.close();
+    client.close();
+  };
+  return { ready: null, stop: async () => close() };
 });
 
 function report(progress: LoadProgress): void {

@@ -6,7 +6,6 @@ import {
   type ServerUnaryCall,
   type StatusObject,
   type sendUnaryData,
-  status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -22,6 +21,7 @@ import type {
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { statusOf } from "./status.ts";
+import { answerOfError } from "./stream-error.ts";
 
 /** One request, by itself or on a stream. */
 export interface InferCall {
@@ -134,32 +134,17 @@ function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
     };
     guarded(handlers, { request, onCancelled }, (error, value) => {
       whenCancelled.delete(own);
-      if (!stream.destroyed) stream.write(streamed(request, error, value));
+      if (stream.destroyed) return;
+      stream.write(
+        error === null
+          ? { inferResponse: value as ModelInferResponse }
+          : answerOfError(request, error),
+      );
     });
   });
   stream.on("end", () => stream.end());
   // Its end is told by "cancelled".
   stream.on("error", () => undefined);
-}
-
-/** Parameter of a failed request's answer on a stream: the gRPC status that it would have got. */
-export const STATUS_PARAMETER = "grpc_status";
-
-/** A failed request's answer carries its id, so that it can be matched. */
-function streamed(
-  request: ModelInferRequest,
-  error: Partial<StatusObject> | null,
-  value: ModelInferResponse | undefined,
-): ModelStreamInferResponse {
-  if (error === null) return { inferResponse: value as ModelInferResponse };
-  const { modelName, id } = request;
-  const inferResponse = {
-    modelName,
-    outputs: [],
-    parameters: { [STATUS_PARAMETER]: { int64Param: error.code ?? status.UNKNOWN } },
-    ...(id === undefined ? {} : { id }),
-  };
-  return { errorMessage: error.details || "failed", inferResponse };
 }
 
 function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {
