@@ -29,7 +29,8 @@ setInterval(() => undefined, 1000);
 
 /** A parent that starts a deployment and waits; gives its children's pids. */
 async function parent(): Promise<{ pid: number; children: readonly number[] }> {
-  const options = { document: twoTasks(), inputs: NO_INPUTS, backend: "replay", seed: "test" };
+  const deployed = { document: twoTasks(), inputs: NO_INPUTS, backend: "replay", seed: "test" };
+  const options = { ...deployed, replicasPerWorker: 1 };
   const child = spawn(
     process.execPath,
     ["--input-type=module", "-e", PARENT, JSON.stringify(options)],
@@ -46,7 +47,7 @@ async function parent(): Promise<{ pid: number; children: readonly number[] }> {
 
 describe("a deployment", () => {
   it("leaves no process behind when it is stopped", async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
+    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test", replicasPerWorker: 1 };
     const deployment = await startDeployment({ ...options, backend: "replay" });
     const pids = pidsOf(deployment);
     expect(new Set(pids).size).toBe(4);
@@ -95,7 +96,10 @@ describe("a deployment", () => {
     const options = { document, inputs: NO_INPUTS, seed: "test" };
     const deployment = await startDeployment({ ...options, backend: "replay" });
     try {
-      expect(deployment.workers).toHaveLength(34);
+      const names = deployment.workers.map(({ replica }) => replica);
+      const numbered = (task: string, count: number): string[] =>
+        Array.from({ length: count }, (_, i) => `${task}-${i + 1}`);
+      expect(names).toEqual([...numbered("detect", 20), ...numbered("plate", 14)]);
       const pids = new Set(deployment.workers.map(({ pid }) => pid));
       expect(pids.size).toBeLessThanOrEqual(16);
       expect((await fetch(`${deployment.gateway.http}/v2/health/ready`)).status).toBe(200);

@@ -31,7 +31,7 @@ export interface DeploymentOptions {
   readonly cacheDir?: string;
   /**
    * Replicas in one worker process. Default: 1, or with the replay backend as many as keep the
-   * processes to 16.
+   * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
   /** Whether a worker that dies is started again. Default true. */

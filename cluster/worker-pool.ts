@@ -1,4 +1,5 @@
 /** The worker processes of a deployment: started together, started again when one dies. */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { compileSystem } from "../core/compile.ts";
 import type { DeploymentOptions } from "./deployment.ts";
@@ -14,7 +15,8 @@ export interface WorkerPool {
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
-const MAX_REPLAY_PROCESSES = 16;
+/** Replayed replicas only wait: more processes than cores only add switches between them. */
+const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
 /** Processes that start at the same time. */
 const STARTS_AT_ONCE = 4;
 const MAX_RESTARTS = 20;
@@ -42,22 +44,21 @@ export async function startWorkers(
     throw error;
   }
   const hosts = new Map(workers.flatMap((w) => w.replicas.map((replica) => [replica, w])));
-  const addresses = [...hosts].map(([replica, { address }]) => ({ replica, address }));
+  const addresses = [...hosts]
+    .map(([replica, { address }]) => ({ replica, address }))
+    .sort((a, b) => a.replica - b.replica);
   return { addresses, pidOf: (replica) => hosts.get(replica)?.pid ?? 0, stop };
 }
 
-/** Which replicas share a process. */
+/** Which replicas share a process. Neighbours, often of one task, are spread: they work together. */
 function groups(options: DeploymentOptions): readonly (readonly number[])[] {
   const { replicas } = compileSystem(options.document, options.inputs);
   const spread =
     options.backend === "replay" ? Math.ceil(replicas.length / MAX_REPLAY_PROCESSES) : 1;
   const size = options.replicasPerWorker ?? Math.max(1, spread);
-  return Array.from({ length: Math.ceil(replicas.length / size) }, (_, group) =>
-    Array.from(
-      { length: Math.min(size, replicas.length - group * size) },
-      (_, i) => group * size + i,
-    ),
-  );
+  const count = Math.ceil(replicas.length / size);
+  const all = replicas.map((_, replica) => replica);
+  return Array.from({ length: count }, (_, group) => all.filter((r) => r % count === group));
 }
 
 class Worker {
