@@ -30,6 +30,8 @@ export interface MeasureOptions {
 }
 
 const WARMUP_CALLS = 5;
+/** Longest pause after a call, as a multiple of its time per job: a third of the time is busy. */
+const LONGEST_PAUSE = 4;
 const MIN_SAMPLES = 30;
 
 /** Samples of each target, in the targets' order. */
@@ -51,7 +53,7 @@ export async function measureService(
       if (isPrecise(samples[i], options.precision)) continue;
       const us = await callOnce(target, round);
       samples[i].add((round * target.batch) % target.inputs.length, us);
-      const pauseMs = (pauses.uniform() * 2 * us) / target.batch / 1000;
+      const pauseMs = (pauses.uniform() * LONGEST_PAUSE * us) / target.batch / 1000;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }

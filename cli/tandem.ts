@@ -61,8 +61,8 @@ const parser = yargs(hideBin(process.argv))
         })
         .option("max-seconds", {
           type: "number",
-          default: 20,
-          describe: "give up on the precision after so long for one batch size",
+          default: 60,
+          describe: "bound on the measurement of service times, in all",
         })
         .example("$0 calibrate scenarios/image-analysis.yaml", "writes the profiles it names"),
     async (args) => {
