@@ -26,6 +26,8 @@ export interface PilotInput {
 const REQUESTS = 144;
 /** Aimed-at utilization of the busiest pool with one replica each. */
 const UTILIZATION = 0.25;
+/** Tiny models are bound by the serving, which is not to be overloaded. */
+const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 const SEED = "calibration/pilot";
 
@@ -92,7 +94,7 @@ function pilotDocument({
     scheduler: "fifo",
     workload: {
       arrivals: "poisson",
-      ratePerS: (UTILIZATION * 1e6) / busiestUs,
+      ratePerS: Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs),
       requests: Math.ceil(REQUESTS / payloads.length) * payloads.length,
       warmupS: 0,
     },

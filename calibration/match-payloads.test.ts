@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { compileSystem } from "../core/compile.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { matchPayloads } from "./match-payloads.ts";
+
+const document = scenarioSchema.parse({
+  name: "branch",
+  pipelines: {
+    p: {
+      tasks: {
+        detect: { model: "m" },
+        plate: { model: "m", after: ["detect"], when: { contains: "car", probability: 0.6 } },
+      },
+    },
+  },
+  models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
+  cluster: { replicas: { detect: 1, plate: 1 } },
+  workload: { arrivals: "burst", requests: 1 },
+});
+const system = compileSystem(document, { profiles: {} });
+const known = (name: string, ...ran: string[]) => ({
+  payload: Buffer.from(name),
+  ran: new Set(ran),
+});
+
+test("a request is sent a payload that takes the branches drawn for it", () => {
+  const payloads = matchPayloads(system, "seed", 200, {
+    p: [
+      known("road", "detect"),
+      known("car 1", "detect", "plate"),
+      known("car 2", "detect", "plate"),
+    ],
+  });
+  const draws = new RequestDraws(system, "seed");
+  const flags = new Uint8Array(2);
+  const texts = payloads.map((payload) => Buffer.from(payload).toString());
+  for (const text of texts) {
+    draws.draw(0, 0, flags, new Float64Array(2));
+    expect(text.startsWith("car")).toBe((flags[1] & WHEN_HOLDS) !== 0);
+  }
+  const [first, second] = ["car 1", "car 2"].map((name) => texts.filter((t) => t === name).length);
+  expect(Math.abs(first - second)).toBeLessThanOrEqual(1);
+});
+
+test("where no payload takes a branch, every request still has one", () => {
+  const payloads = matchPayloads(system, "seed", 20, { p: [known("road", "detect")] });
+  expect(payloads.map((payload) => Buffer.from(payload).toString())).toEqual(
+    new Array(20).fill("road"),
+  );
+});

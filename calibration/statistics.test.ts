@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { equalShareMeans } from "./quantiles.ts";
+import { StratifiedSamples } from "./stratified-samples.ts";
+
+test("quantiles keep the mean of the samples, however many there are, and ascend", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1000, max: 1e6 }), { minLength: 1, maxLength: 700 }),
+      fc.integer({ min: 1, max: 200 }),
+      (samples, count) => {
+        const kept = equalShareMeans(samples, count);
+        const mean = (values: readonly number[]): number =>
+          values.reduce((sum, value) => sum + value, 0) / values.length;
+        expect(kept.length).toBe(Math.min(samples.length, count));
+        expect(mean(kept)).toBeCloseTo(mean(samples), -1);
+        expect([...kept].sort((a, b) => a - b)).toEqual(kept);
+      },
+    ),
+  );
+});
+
+test("what differs between inputs does not count as noise", () => {
+  const samples = new StratifiedSamples();
+  for (let round = 0; round < 4; round++) {
+    for (const [input, us] of [100, 500, 900].entries()) samples.add(input, us + (round % 2));
+  }
+  const { mean, halfWidth95 } = samples.estimate();
+  expect(mean).toBeCloseTo(500.5, 10);
+  expect(halfWidth95).toBeGreaterThan(0);
+  expect(halfWidth95).toBeLessThan(1);
+});
+
+test("until every input has two samples, all samples count alike", () => {
+  const samples = new StratifiedSamples();
+  for (const [input, us] of [100, 500, 900].entries()) samples.add(input, us);
+  expect(samples.estimate().halfWidth95).toBeGreaterThan(500);
+});
+
+test("an input that was sampled more often weighs no more", () => {
+  const samples = new StratifiedSamples();
+  for (const us of [100, 100, 100, 100]) samples.add(0, us);
+  for (const us of [300, 300]) samples.add(1, us);
+  expect(samples.estimate()).toEqual({ mean: 200, halfWidth95: 0 });
+});
