@@ -83,7 +83,7 @@ export async function calibrate(
     options.onStep?.("a pilot run of the real pipeline");
     const { payloads } = options;
     const pilot = { document, profiles, overheadProfile, branchShares: shares, payloads };
-    return { profiles, overheadProfile: await runPilot(pilot), branchShares: shares };
+    return { ...(await runPilot(pilot)), branchShares: shares };
   } finally {
     await stopAll(workers);
   }

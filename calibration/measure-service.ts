@@ -33,6 +33,8 @@ const WARMUP_CALLS = 5;
 /** Longest pause after a call, as a multiple of its time per job: a third of the time is busy. */
 const LONGEST_PAUSE = 4;
 const MIN_SAMPLES = 30;
+/** Spread over this many rounds through the inputs, so that a passing slow spell is averaged out. */
+const MIN_PER_INPUT = 4;
 
 /** Samples of each target, in the targets' order. */
 export async function measureService(
@@ -69,7 +71,7 @@ export async function measureService(
 }
 
 function isPrecise(samples: StratifiedSamples, precision: number): boolean {
-  if (samples.all.length < MIN_SAMPLES) return false;
+  if (samples.all.length < MIN_SAMPLES || samples.leastPerInput() < MIN_PER_INPUT) return false;
   const { mean, halfWidth95 } = samples.estimate();
   return halfWidth95 <= precision * mean;
 }

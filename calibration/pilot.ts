@@ -11,6 +11,7 @@ import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { roundTripsAlone } from "./round-trips.ts";
+import { scaledProfile } from "./scaled-profile.ts";
 
 export interface PilotInput {
   readonly document: ScenarioDocument;
@@ -23,7 +24,7 @@ export interface PilotInput {
   readonly payloads: readonly Uint8Array[];
 }
 
-const REQUESTS = 144;
+const REQUESTS = 192;
 /** Aimed-at utilization of the busiest pool with one replica each. */
 const UTILIZATION = 0.25;
 /** Tiny models are bound by the serving, which is not to be overloaded. */
@@ -31,8 +32,14 @@ const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 const SEED = "calibration/pilot";
 
-/** The overhead profile, with round trips and slow-down as they are under load. */
-export async function runPilot(input: PilotInput): Promise<OverheadProfile> {
+export interface PilotResult {
+  /** By model name: times as they are in a serving pipeline. */
+  readonly profiles: Readonly<Record<string, Profile>>;
+  /** With round trips as they are under load. */
+  readonly overheadProfile: OverheadProfile;
+}
+
+export async function runPilot(input: PilotInput): Promise<PilotResult> {
   const { profiles, overheadProfile, payloads } = input;
   const document = pilotDocument(input);
   const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile };
@@ -45,11 +52,15 @@ export async function runPilot(input: PilotInput): Promise<OverheadProfile> {
       payloads,
       timeScale: 1,
     });
-    const factor = slowdown(document, inputs, summary.tasks);
+    const factors = servingFactors(document, inputs, summary.tasks);
     return {
-      ...overheadProfile,
-      ...roundTripsAlone(overheads),
-      contention: overheadProfile.contention.map((busy) => busy * factor),
+      profiles: Object.fromEntries(
+        Object.entries(profiles).map(([model, profile]) => [
+          model,
+          servingProfile(profile, factors[model] ?? 1),
+        ]),
+      ),
+      overheadProfile: { ...overheadProfile, ...roundTripsAlone(overheads) },
     };
   } finally {
     await deployment.stop();
@@ -115,26 +126,31 @@ function loadsUs(
 }
 
 /**
- * Measured over simulated service time of all jobs of the pilot, at least 1: serving cannot speed a
- * model up, so what lies below is the host's drift.
+ * Measured over simulated service time of each model's jobs in the pilot, at least 1: serving
+ * cannot speed a model up, so what lies below is the host's drift.
  */
-function slowdown(
+function servingFactors(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   measured: Readonly<Record<string, Readonly<Record<string, number>>>>,
-): number {
-  const simulated: Record<string, number> = {};
+): Readonly<Record<string, number>> {
+  const simulatedMs: Record<string, number> = {};
   for (let replication = 0; replication < SIMULATIONS; replication++) {
     const { tasks } = runReplication(document, inputs, replication).summary;
     for (const [task, { serviceMeanMs }] of Object.entries(tasks)) {
-      simulated[task] = (simulated[task] ?? 0) + serviceMeanMs / SIMULATIONS;
+      simulatedMs[task] = (simulatedMs[task] ?? 0) + serviceMeanMs / SIMULATIONS;
     }
   }
-  let measuredMs = 0;
-  let simulatedMs = 0;
-  for (const [task, { jobs, serviceMeanMs }] of Object.entries(measured)) {
-    measuredMs += jobs * serviceMeanMs;
-    simulatedMs += jobs * simulated[task];
+  const factors: Record<string, number> = {};
+  for (const { tasks } of Object.values(document.pipelines)) {
+    for (const [task, { model }] of Object.entries(tasks)) {
+      const factor = measured[task].serviceMeanMs / simulatedMs[task];
+      factors[model] = Math.max(factors[model] ?? 1, Number.isFinite(factor) ? factor : 1);
+    }
   }
-  return simulatedMs === 0 ? 1 : Math.max(1, measuredMs / simulatedMs);
+  return factors;
+}
+
+function servingProfile(profile: Profile, servingFactor: number): Profile {
+  return { ...scaledProfile(profile, servingFactor), servingFactor };
 }

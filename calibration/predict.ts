@@ -9,6 +9,7 @@ import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { scaledProfile } from "./scaled-profile.ts";
 
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
@@ -81,19 +82,11 @@ function scaledProfiles(
     for (const [task, { model }] of Object.entries(pipeline.tasks)) {
       const { profile } = document.models[model];
       const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
-      for (const path of paths) profiles[path] = scaled(inputs.profiles[path], factors[task] ?? 1);
+      for (const path of paths)
+        profiles[path] = scaledProfile(inputs.profiles[path], factors[task] ?? 1);
     }
   }
   return { ...inputs, profiles };
-}
-
-function scaled(profile: Profile, factor: number): Profile {
-  const batches = profile.batches.map((entry) => ({
-    ...entry,
-    meanUs: entry.meanUs * factor,
-    quantilesUs: entry.quantilesUs.map((us) => us * factor),
-  }));
-  return { ...profile, batches };
 }
 
 /** Figure by figure; all runs served the same requests. */

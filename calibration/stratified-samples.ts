@@ -18,6 +18,11 @@ export class StratifiedSamples {
     else own.push(value);
   }
 
+  /** The fewest samples of any input so far. */
+  leastPerInput(): number {
+    return Math.min(...[...this.#byInput.values()].map((stratum) => stratum.length));
+  }
+
   /** Mean over the inputs with equal weight; of all samples alike until each input has two. */
   estimate(): Estimate {
     const strata = [...this.#byInput.values()];

@@ -108,10 +108,11 @@ function calibrationText(
   return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
 }
 
-function profileLines(name: string, { batches }: Profile): string[] {
+function profileLines(name: string, { batches, servingFactor = 1 }: Profile): string[] {
+  const serving = servingFactor > 1 ? `, ${servingFactor.toFixed(2)} × its time alone` : "";
   return batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
     const mean = (meanUs / 1000).toFixed(2);
     const half = (halfWidth95Us / 1000).toFixed(2);
-    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${samples} samples)`;
+    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${samples} samples${serving})`;
   });
 }

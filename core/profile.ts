@@ -22,6 +22,8 @@ const provenance = z.strictObject({
 export const profileSchema = z.strictObject({
   schema: z.literal("tandem/profile@1"),
   provenance,
+  /** Time in a serving pipeline over time alone, from a pilot run; the times below include it. */
+  servingFactor: z.number().min(1).optional(),
   batches: z
     .array(
       z.strictObject({

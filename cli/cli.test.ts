@@ -1,0 +1,166 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { profileSchema } from "../core/profile.ts";
+import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const TANDEM = join(ROOT, "dist/cli/tandem.js");
+const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function tandem(...args: readonly string[]): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [TANDEM, ...args], {
+    encoding: "utf8",
+    cwd: scratch,
+    timeout: 150_000,
+  });
+  return { code: status, stdout, stderr };
+}
+
+function scenario(name: string, text: string): string {
+  const path = join(scratch, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const QUEUE = `
+name: queue
+pipelines: { p: { slo: { latencyMs: 100 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 10 } } }
+cluster: { replicas: { serve: 2 } }
+workload: { arrivals: poisson, ratePerS: 60, requests: 400 }
+run: { seed: 3, replications: 3 }
+`;
+
+test("simulate --json prints one document on stdout and nothing else", () => {
+  const { code, stdout } = tandem("simulate", scenario("q.yaml", QUEUE), "--json");
+  expect(code).toBe(0);
+  const document = JSON.parse(stdout) as ResultsDocument;
+  expect(document.schema).toBe("tandem/results@1");
+  expect(document.seed).toBe(3);
+  expect(document.configurations[0].metrics.latencyMeanMs?.mean).toBeGreaterThan(10);
+  expect(document.configurations[0].metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.5);
+});
+
+test("the command that a result names repeats it", () => {
+  const first = JSON.parse(
+    tandem("simulate", scenario("q.yaml", QUEUE), "--set", "workload.ratePerS=90", "--json").stdout,
+  ) as ResultsDocument;
+  const [, , command, ...args] = first.command.split(" ");
+  const again = JSON.parse(tandem(command, ...args, "--json").stdout) as ResultsDocument;
+  expect(again).toEqual(first);
+});
+
+test("bad input: exit code 2, every issue with its line, and nothing is written", () => {
+  const path = scenario(
+    "bad.yaml",
+    QUEUE.replace("meanMs: 10", "meanMs: -10").replace("replicas:", "replcas:"),
+  );
+  const { code, stdout, stderr } = tandem("simulate", path, "--out", "bad-out");
+  expect(code).toBe(2);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/bad\.yaml:4 .*meanMs/);
+  expect(stderr).toMatch(/bad\.yaml:5 .*did you mean "replicas"/);
+  expect(existsSync(join(scratch, "bad-out"))).toBe(false);
+});
+
+test.each([
+  [["simulat", "q.yaml"], /simulate/],
+  [["simulate", "q.yaml", "--wrkers", "2"], /wrkers/],
+  [["simulate", "q.yaml", "--workers", "0"], /workers/],
+  [["simulate", "missing.yaml"], /missing\.yaml/],
+  [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
+  [["simulate", "q.yaml", "--set", "scheduler=fifi"], /did you mean "fifo"/],
+  [["report", "nowhere"], /nowhere/],
+  [["load", "q.yaml", "--url", "not a url"], /host:port/],
+])("tandem %j is bad usage, with the way out", (args, said) => {
+  scenario("q.yaml", QUEUE);
+  const { code, stderr } = tandem(...args);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(said);
+  expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
+});
+
+test("a sweep of a million configurations asks for --yes", () => {
+  const sweep =
+    "sweep: { run.seed: { from: 1, to: 1000, step: 1 }, workload.ratePerS: { from: 1, to: 50, step: 0.05 } }";
+  const { code, stderr } = tandem("simulate", scenario("huge.yaml", `${QUEUE}${sweep}\n`));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/--yes/);
+});
+
+test("init writes a scenario that checks out, and does not overwrite it", () => {
+  expect(tandem("init", "mine").code).toBe(0);
+  expect(tandem("check", join("mine", "scenario.yaml")).code).toBe(0);
+  expect(tandem("init", "mine").code).toBe(2);
+});
+
+test("every command has --help with an example", () => {
+  for (const command of [
+    "init",
+    "check",
+    "calibrate",
+    "simulate",
+    "validate",
+    "cluster",
+    "load",
+    "report",
+    "demo",
+  ]) {
+    const { code, stdout } = tandem(command, "--help");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Examples:/);
+  }
+});
+
+test("validate runs real processes, judges, and leaves a report's worth of results", () => {
+  const text = QUEUE.replace("requests: 400", "requests: 40").replace(
+    "exponential",
+    "deterministic",
+  );
+  const validation = "validation: { backend: replay, metrics: { latencyMeanMs: 5 } }";
+  const path = scenario("v.yaml", `${text}${validation}\n`);
+  const { code, stdout } = tandem("validate", path, "--json", "--out", "v");
+  // 3: the host may be too busy to be judged by, which is an answer too.
+  expect([0, 3]).toContain(code);
+  const document = JSON.parse(stdout) as ValidationDocument;
+  const [result] = document.configurations;
+  expect(result.measured.backend).toBe("replay");
+  expect(result.measured.metrics.latencyMeanMs?.mean).toBeGreaterThanOrEqual(10);
+  expect(result.notes ?? []).toEqual([]);
+  expect(existsSync(join(scratch, "v/logs/1-1.jsonl"))).toBe(true);
+  expect(tandem("report", "v").code).toBe(0);
+  expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);
+});
+
+test("calibrate writes profiles of what it measured, which simulate then reads", () => {
+  const path = scenario(
+    "c.yaml",
+    `
+name: nothing
+pipelines: { p: { tasks: { serve: { model: nothing } } } }
+models: { nothing: { profile: profiles/nothing.json, implementation: { name: no-op } } }
+cluster: { replicas: { serve: 1 }, overheadProfile: profiles/overheads.json }
+workload: { arrivals: poisson, ratePerS: 50, requests: 100 }
+`,
+  );
+  const before = tandem("simulate", path);
+  expect(before.code).toBe(2);
+  expect(before.stderr).toMatch(/tandem calibrate/);
+  expect(tandem("calibrate", path, "--max-seconds", "3").code).toBe(0);
+  const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
+  const { provenance, batches } = profileSchema.parse(JSON.parse(text));
+  expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
+  expect(batches[0].samples).toBeGreaterThanOrEqual(30);
+  expect(tandem("simulate", path).code).toBe(0);
+}, 160_000);
