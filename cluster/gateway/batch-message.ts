@@ -64,7 +64,8 @@ export class BatchMessages {
   }
 
   #replayed(variate: number): Parameters {
-    return this.#warmUp ? { warm_up: { boolParam: true } } : { variate: { doubleParam: variate } };
+    const parameters = { variate: { doubleParam: variate } };
+    return this.#warmUp ? { ...parameters, warm_up: { boolParam: true } } : parameters;
   }
 
   #fill({ pipeline }: LiveRequest, task: number): Buffer {

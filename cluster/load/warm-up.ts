@@ -3,16 +3,23 @@
  * the generator, the gateway and every worker; the simulator predicts the latter. They go the way
  * that the run's requests will go, in bursts.
  */
+import { performance } from "node:perf_hooks";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import type { InferenceClient } from "../protocol/client.ts";
 import type { InferStreams } from "../protocol/infer-streams.ts";
 import type { LoadSpecification } from "./specification.ts";
 
-const MAX_REQUESTS = 5000;
-const MAX_MS = 1500;
-const AT_ONCE = 50;
+/** Requests in a burst: from the least on, twice as many while a burst takes no longer than this. */
+const LEAST_AT_ONCE = 2;
+const MOST_AT_ONCE = 50;
+const BURST_MS = 100;
+/** A new deployment needs some seconds; one that ran before is as fast as it gets after less. */
+const MAX_MS = 4000;
+/** Warm is what has not become faster by this share for this long, by its fastest burst. */
+const GAIN = 0.05;
+const SETTLED_MS = 750;
 
-/** Sends requests of every pipeline for a second or so; what becomes of them is no matter. */
+/** Bursts over every pipeline until they get no faster; what becomes of the requests is no matter. */
 export async function warmUp(
   client: InferenceClient,
   streams: InferStreams,
@@ -36,7 +43,20 @@ export async function warmUp(
       else client.infer(message, { deadline: stopAt + MAX_MS }, () => resolve());
     });
   };
-  for (let sent = 0; sent < MAX_REQUESTS && Date.now() < stopAt; sent += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => send(sent + i)));
+  let atOnce = LEAST_AT_ONCE;
+  let fastestMs = Number.POSITIVE_INFINITY;
+  let gainedAt = performance.now();
+  for (let sent = 0; Date.now() < stopAt; ) {
+    const startMs = performance.now();
+    if (startMs - gainedAt > SETTLED_MS) return;
+    await Promise.all(Array.from({ length: atOnce }, () => send(sent++)));
+    const tookMs = performance.now() - startMs;
+    if (atOnce < MOST_AT_ONCE && tookMs < BURST_MS) {
+      atOnce = Math.min(MOST_AT_ONCE, atOnce * 2);
+      fastestMs = Number.POSITIVE_INFINITY;
+    } else if (tookMs < fastestMs * (1 - GAIN)) {
+      fastestMs = tookMs;
+      gainedAt = performance.now();
+    }
   }
 }

@@ -21,7 +21,8 @@ export function replayBackend(
     async run(batch: Batch): Promise<BatchResult> {
       const startUs = monotonicUs();
       const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
-      const serviceUs = batch.warmUp ? 0 : service.sampleUs(variate, batch.size);
+      const sampledUs = service.sampleUs(variate, batch.size);
+      const serviceUs = batch.warmUp ? 0 : sampledUs;
       const endUs = await options.timer.until(startUs + serviceUs * options.timeScale);
       return {
         outputs: new Array<Uint8Array>(batch.size).fill(OUTPUT),
