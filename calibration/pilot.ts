@@ -24,6 +24,7 @@ export interface PilotInput {
   readonly payloads: readonly Uint8Array[];
 }
 
+/** About so many requests are sent. */
 const REQUESTS = 192;
 /** Aimed-at utilization of the busiest pool with one replica each. */
 const UTILIZATION = 0.25;
@@ -106,11 +107,16 @@ function pilotDocument({
     workload: {
       arrivals: "poisson",
       ratePerS: Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs),
-      requests: Math.ceil(REQUESTS / payloads.length) * payloads.length,
+      requests: wholeRounds(payloads.length),
       warmupS: 0,
     },
     run: { seed: 1, replications: 1 },
   };
+}
+
+/** Whole rounds through the payloads; a part of one where they are many. */
+function wholeRounds(payloads: number): number {
+  return payloads >= REQUESTS ? REQUESTS : Math.ceil(REQUESTS / payloads) * payloads;
 }
 
 /** Work that one request brings to each task, µs, if every predecessor runs. */
