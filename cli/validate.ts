@@ -10,11 +10,11 @@ import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
 } from "../core/scenario/schema.ts";
-import { validationSchema } from "../core/scenario/schema.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ArrivalSource, arrivalSource } from "./arrivals.ts";
 import { moments } from "./random/distribution-checks.test-support.ts";
-import { workloadSchema } from "./scenario/schema.ts";
+import { workloadSchema } from "./scenario/schema/workload.ts";
 
 const sourceOf = (workload: unknown, traceUs: number[] | null = null): ArrivalSource =>
   arrivalSource(workloadSchema.parse(workload), "1/0", traceUs);

@@ -1,7 +1,7 @@
 /** The body of POST /run. */
 import { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
-import { schedulerSchema } from "../../core/scenario/schema.ts";
+import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { System } from "../../core/system.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import type { RunRequest } from "./gateway.ts";

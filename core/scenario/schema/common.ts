@@ -1,0 +1,12 @@
+/** Values that every section of the scenario uses. */
+import { z } from "zod";
+
+/** A name may hold dots; paths (`--set`, `sweep`) take the longest name that fits. */
+export const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '-', '_' or '.'");
+export const positive = z.number().positive();
+export const nonNegative = z.number().nonnegative();
+export const probability = z.number().min(0).max(1);
+export const count = z.int().positive().max(1_000_000);
+export const requests = z.int().positive().max(1_000_000_000);

@@ -1,0 +1,63 @@
+/** Models: measured profiles, assumed service times and what runs them for real. */
+import { z } from "zod";
+import { count, nonNegative, positive } from "./common.ts";
+
+const batchScaling = z
+  .strictObject({
+    marginal: nonNegative
+      .default(1)
+      .describe(
+        "time of a batch of b = time of one x (1 + marginal x (b - 1)); 1 gains nothing, 0 is free",
+      ),
+    max: count.default(64).describe("largest batch the model takes"),
+  })
+  .describe("how an assumed service time grows with the batch");
+
+export const serviceSchema = z.discriminatedUnion("distribution", [
+  z.strictObject({
+    distribution: z.literal("deterministic"),
+    meanMs: positive,
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("exponential"),
+    meanMs: positive,
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("lognormal"),
+    meanMs: positive,
+    cv: nonNegative.describe("coefficient of variation: standard deviation / mean"),
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("gamma"),
+    meanMs: positive,
+    cv: positive,
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("empirical"),
+    samplesMs: z.array(nonNegative).min(1).describe("drawn from with equal probability"),
+    batch: batchScaling.optional(),
+  }),
+]);
+
+const implementation = z.strictObject({
+  name: z.string().describe("a real model this build can run, e.g. ssd-mobilenet-v2"),
+  parameters: z
+    .record(z.string(), z.union([z.number(), z.string()]))
+    .default({})
+    .describe("what the implementation takes; see its documentation"),
+});
+
+export const modelSchema = z
+  .strictObject({
+    profile: z
+      .union([z.string(), z.record(z.string(), z.string())])
+      .optional()
+      .describe("measured service times: a profile file, or one per device kind"),
+    service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
+    implementation: implementation.optional().describe("what `calibrate` and `validate` run"),
+  })
+  .describe("one model: a measured profile or an assumed service time, and what runs it for real");
