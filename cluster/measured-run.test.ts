@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { arrivalSource } from "../core/arrivals.ts";
+import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";

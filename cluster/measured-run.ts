@@ -2,7 +2,7 @@
  * One run on a real deployment: reset the gateway, drive it, gather both sides. Latencies are the
  * client's, from the intended arrival; queues, batches and utilisation are the gateway's.
  */
-import { arrivalSource } from "../core/arrivals.ts";
+import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { Fault } from "../core/fault.ts";
@@ -145,7 +145,7 @@ function windowOf(
   traceUs: readonly number[] | null,
 ): Window {
   const source = arrivalSource(workload, seed, traceUs);
-  if (workload.arrivals === "closed") {
+  if (source.closed) {
     const { horizonUs } = source;
     return {
       ...(Number.isFinite(horizonUs) ? { closeUs: horizonUs } : {}),

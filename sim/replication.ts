@@ -1,5 +1,5 @@
 /** One replication of one configuration: document in, metrics out. Synchronous and pure. */
-import { arrivalSource } from "../core/arrivals.ts";
+import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";

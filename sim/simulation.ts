@@ -5,7 +5,7 @@
  * order in which they were scheduled. The arrival stream stays outside the calendar, and each
  * replica has one slot in it.
  */
-import type { ArrivalSource } from "../core/arrivals.ts";
+import type { ArrivalSource } from "../core/arrivals/source.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";

@@ -5,7 +5,8 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { type ArrivalSource, arrivalSource } from "../../core/arrivals.ts";
+import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";

@@ -2,6 +2,7 @@
  * Samplers: one distribution drawn from one named stream, by the block.
  * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
  */
+import { logGamma } from "./gamma-function.ts";
 import { RandomStream } from "./stream.ts";
 
 const BLOCK = 256;
@@ -11,7 +12,8 @@ export type Shape =
   | { readonly kind: "uniform" }
   | { readonly kind: "exponential" }
   | { readonly kind: "lognormal"; readonly cv: number }
-  | { readonly kind: "gamma"; readonly cv: number };
+  | { readonly kind: "gamma"; readonly cv: number }
+  | { readonly kind: "weibull"; readonly cv: number };
 
 /** Draws of mean 1 (or uniform on [0, 1) for the kind `uniform`), dimensionless. */
 export class Sampler {
@@ -51,6 +53,9 @@ export class Sampler {
       case "gamma":
         fillGamma(this.#stream, block, this.shape.cv);
         return;
+      case "weibull":
+        fillWeibull(this.#stream, block, this.shape.cv);
+        return;
     }
   }
 }
@@ -86,4 +91,28 @@ function fillGamma(stream: RandomStream, block: Float64Array, cv: number): void 
       break;
     }
   }
+}
+
+/** Weibull of mean 1: E^(1/k) / Γ(1 + 1/k) for an exponential E and the shape k of the variation. */
+function fillWeibull(stream: RandomStream, block: Float64Array, cv: number): void {
+  const power = 1 / weibullShape(cv);
+  const scale = Math.exp(-logGamma(1 + power));
+  stream.fillExponential(block);
+  for (let i = 0; i < block.length; i++) block[i] = scale * block[i] ** power;
+}
+
+/**
+ * The shape k of a coefficient of variation: cv² = Γ(1 + 2/k) / Γ(1 + 1/k)² − 1, which falls with k.
+ * Source: Johnson, Kotz & Balakrishnan, Continuous Univariate Distributions 1, 2nd ed., 1994, chapter 21.
+ */
+export function weibullShape(cv: number): number {
+  const wanted = Math.log1p(cv * cv);
+  let low = 0.05;
+  let high = 1000;
+  for (let step = 0; step < 200 && high - low > 1e-14 * high; step++) {
+    const k = Math.sqrt(low * high);
+    if (logGamma(1 + 2 / k) - 2 * logGamma(1 + 1 / k) > wanted) low = k;
+    else high = k;
+  }
+  return high;
 }

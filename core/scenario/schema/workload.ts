@@ -1,6 +1,9 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
-import { count, nonNegative, positive, requests } from "./common.ts";
+import { count, nonNegative, positive, probability, requests } from "./common.ts";
+
+const MAX_POINTS = 10_000;
+const MAX_STATES = 100;
 
 const span = {
   durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
@@ -8,10 +11,62 @@ const span = {
   warmupS: nonNegative.default(0).describe("requests that arrive before this are not counted"),
 };
 
+const cv = z.number().min(0.01).max(50).describe("of the gaps: standard deviation / mean");
+
+const rates = z
+  .array(z.strictObject({ atS: nonNegative, ratePerS: nonNegative }))
+  .min(1)
+  .max(MAX_POINTS)
+  .describe("the rate between two points is a straight line; after the last it stays");
+
+const clients = z
+  .union([
+    count,
+    z
+      .array(z.strictObject({ atS: nonNegative, clients: z.int().nonnegative().max(1_000_000) }))
+      .min(1)
+      .max(MAX_POINTS),
+  ])
+  .describe("each sends its next request after the answer to its last; a list: so many from `atS`");
+
+const states = z
+  .array(
+    z.strictObject({
+      ratePerS: nonNegative.describe("Poisson arrivals while in this state"),
+      meanS: positive.describe("mean of a stay, exponential"),
+    }),
+  )
+  .min(2)
+  .max(MAX_STATES);
+
 export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({ arrivals: z.literal("poisson"), ratePerS: positive, ...span }),
   z.strictObject({ arrivals: z.literal("deterministic"), ratePerS: positive, ...span }),
   z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv: positive, ...span }),
+  z.strictObject({ arrivals: z.literal("weibull"), ratePerS: positive, cv, ...span }),
+  z.strictObject({
+    arrivals: z.literal("mmpp"),
+    states,
+    transitions: z
+      .array(z.array(probability))
+      .optional()
+      .describe("row i: where a stay in state i leads; default: to the next state, in a circle"),
+    ...span,
+  }),
+  z.strictObject({
+    arrivals: z.literal("diurnal"),
+    ratePerS: positive.describe("mean over a period"),
+    amplitude: probability.describe("0: constant; 1: the rate swings between 0 and twice the mean"),
+    periodS: positive.default(86_400),
+    phase: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe("where in its period the run starts; at 0 the rate is its mean and rises"),
+    ...span,
+  }),
+  z.strictObject({ arrivals: z.literal("ramp"), rates, ...span }),
   z.strictObject({
     arrivals: z.literal("burst"),
     requests: requests.describe("all arrive at time 0"),
@@ -19,7 +74,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   }),
   z.strictObject({
     arrivals: z.literal("closed"),
-    clients: count.describe("each sends its next request after the answer to its last"),
+    clients,
     thinkMs: nonNegative.default(0).describe("a client's pause before its next request"),
     ...span,
   }),
@@ -28,6 +83,10 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
     file: z.string().describe("CSV file with a header line"),
     column: z.string().describe("column of arrival times: seconds, or ISO date and time"),
     scale: positive.default(1).describe("inter-arrival times are multiplied by this"),
+    repeat: z
+      .union([count, z.literal("fill")])
+      .optional()
+      .describe("play the trace so often (default: once), or as often as `durationS` takes"),
     ...span,
   }),
 ]);

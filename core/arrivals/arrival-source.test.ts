@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ArrivalSource, arrivalSource } from "./arrivals.ts";
-import { moments } from "./random/distribution-checks.test-support.ts";
-import { workloadSchema } from "./scenario/schema/workload.ts";
+import { moments } from "../random/distribution-checks.test-support.ts";
+import { workloadSchema } from "../scenario/schema/workload.ts";
+import { arrivalSource } from "./arrival-source.ts";
+import type { ArrivalSource } from "./source.ts";
 
 const sourceOf = (workload: unknown, traceUs: number[] | null = null): ArrivalSource =>
   arrivalSource(workloadSchema.parse(workload), "1/0", traceUs);
@@ -58,6 +59,23 @@ describe("open arrivals", () => {
     expect(take(sourceOf({ ...trace, scale: 1.5 }, [0, 10, 30]))).toEqual([0, 15, 45]);
     expect(take(sourceOf({ ...trace, requests: 2 }, [0, 10, 30]))).toEqual([0, 10]);
   });
+
+  test("of a trace played again come one mean gap after its last, as often as asked for", () => {
+    const trace = { arrivals: "trace", file: "f.csv", column: "t", scale: 2 };
+    const once = [0, 0, 20, 60];
+    expect(take(sourceOf({ ...trace, repeat: 2 }, [0, 0, 10, 30]))).toEqual([
+      ...once,
+      ...once.map((us) => us + 80),
+    ]);
+    const cut = take(sourceOf({ ...trace, repeat: 2, requests: 5 }, [0, 0, 10, 30]));
+    expect(cut).toEqual([...once, 80]);
+  });
+
+  test("of a trace that fills a duration stop at its end", () => {
+    const trace = { arrivals: "trace", file: "f.csv", column: "t", repeat: "fill" };
+    const times = take(sourceOf({ ...trace, durationS: 0.000_1 }, [0, 30]));
+    expect(times).toEqual([0, 30, 60, 90]);
+  });
 });
 
 describe("a closed loop", () => {
@@ -87,5 +105,58 @@ describe("a closed loop", () => {
     source.requestEnded(7);
     expect(take(source)).toEqual([7]);
     expect(source.exhausted).toBe(true);
+  });
+});
+
+describe("a closed loop whose clients come and go", () => {
+  const steps = [
+    { atS: 0, clients: 2 },
+    { atS: 10, clients: 1 },
+    { atS: 20, clients: 3 },
+  ];
+
+  test("starts those who are there, and calls more at their time", () => {
+    const source = sourceOf({ arrivals: "closed", clients: steps, requests: 100 });
+    expect(take(source)).toEqual([0, 0, 20e6]);
+    expect(source.exhausted).toBe(false);
+  });
+
+  test("lets a client go on its answer, and takes it back later", () => {
+    const source = sourceOf({ arrivals: "closed", clients: steps, thinkMs: 1000, requests: 100 });
+    expect([source.nextUs, take(source, 2)]).toEqual([0, [0, 0]]);
+    source.requestEnded(4e6);
+    expect(take(source, 1)).toEqual([5e6]);
+    source.requestEnded(9.5e6);
+    // It would send at 10.5 s, but one client is left then, and that one waits for its answer.
+    expect(source.nextUs).toBe(20e6);
+    source.requestEnded(12e6);
+    expect(take(source)).toEqual([13e6, 20e6, 20e6]);
+  });
+
+  test("is exhausted when its clients have left for good", () => {
+    const leaving = [
+      { atS: 0, clients: 1 },
+      { atS: 1, clients: 0 },
+    ];
+    const source = sourceOf({ arrivals: "closed", clients: leaving, durationS: 5 });
+    expect(take(source)).toEqual([0]);
+    expect(source.exhausted).toBe(false);
+    source.requestEnded(2e6);
+    expect(source.exhausted).toBe(true);
+  });
+
+  test("of one step is the plain closed loop", () => {
+    const answers = [3, 5, 5, 9, 12, 20];
+    const [plain, stepped] = [3, [{ atS: 0, clients: 3 }]].map((clients) => {
+      const source = sourceOf({ arrivals: "closed", clients, thinkMs: 1, requests: 8 });
+      const times = take(source);
+      for (const nowUs of answers) {
+        source.requestEnded(nowUs * 1000);
+        times.push(...take(source));
+      }
+      return times;
+    });
+    expect(stepped).toEqual(plain);
+    expect(plain).toHaveLength(8);
   });
 });

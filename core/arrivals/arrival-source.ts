@@ -1,0 +1,60 @@
+/**
+ * The arrival process of a workload. Simulator and load generator take their arrivals from here, so both
+ * see the same instants for the same seed.
+ */
+import type { WorkloadDocument } from "../scenario/schema.ts";
+import { ClosedLoop, SteppedClosedLoop } from "./closed-loop.ts";
+import { diurnalTimeOf } from "./diurnal.ts";
+import { circle, mmppTimeOf } from "./mmpp.ts";
+import { rampTimeOf } from "./ramp.ts";
+import { Renewal } from "./renewal.ts";
+import { RescaledPoisson } from "./rescaled.ts";
+import type { ArrivalSource, Extent } from "./source.ts";
+import { Trace } from "./trace.ts";
+
+/** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
+export function arrivalSource(
+  workload: WorkloadDocument,
+  seed: string,
+  traceUs: readonly number[] | null,
+): ArrivalSource {
+  const extent = extentOf(workload);
+  switch (workload.arrivals) {
+    case "poisson":
+      return new Renewal({ kind: "exponential" }, workload.ratePerS, seed, extent);
+    case "deterministic":
+      return new Renewal({ kind: "constant" }, workload.ratePerS, seed, extent);
+    case "gamma":
+    case "weibull": {
+      const { arrivals: kind, cv, ratePerS } = workload;
+      return new Renewal({ kind, cv }, ratePerS, seed, extent);
+    }
+    case "mmpp": {
+      const { states, transitions = circle(states.length) } = workload;
+      return new RescaledPoisson(mmppTimeOf(states, transitions, seed), seed, extent);
+    }
+    case "diurnal":
+      return new RescaledPoisson(diurnalTimeOf(workload), seed, extent);
+    case "ramp":
+      return new RescaledPoisson(rampTimeOf(workload.rates), seed, extent);
+    case "burst":
+      return new Trace(new Array<number>(workload.requests).fill(0), extent);
+    case "trace": {
+      const { scale, repeat = 1 } = workload;
+      const plays = repeat === "fill" ? Number.POSITIVE_INFINITY : repeat;
+      return new Trace(traceUs ?? [], extent, { scale, plays });
+    }
+    case "closed": {
+      const { clients, thinkMs } = workload;
+      return typeof clients === "number"
+        ? new ClosedLoop(clients, thinkMs * 1000, extent)
+        : new SteppedClosedLoop(clients, thinkMs * 1000, extent);
+    }
+  }
+}
+
+function extentOf(workload: WorkloadDocument): Extent {
+  const seconds = workload.arrivals === "burst" ? undefined : workload.durationS;
+  const horizonUs = seconds === undefined ? Number.POSITIVE_INFINITY : Math.round(seconds * 1e6);
+  return { limit: workload.requests ?? Number.POSITIVE_INFINITY, horizonUs };
+}

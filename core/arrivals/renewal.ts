@@ -1,0 +1,33 @@
+/** Independent gaps of one distribution. The exact times are summed; each is rounded on its own. */
+import { Sampler, type Shape } from "../random/sampler.ts";
+import type { ArrivalSource, Extent } from "./source.ts";
+
+export class Renewal implements ArrivalSource {
+  readonly closed = false;
+  readonly horizonUs: number;
+  nextUs = 0;
+  readonly #gap: Sampler;
+  readonly #meanUs: number;
+  #left: number;
+  #exactUs = 0;
+
+  constructor(shape: Shape, ratePerS: number, seed: string, { limit, horizonUs }: Extent) {
+    this.#gap = new Sampler(shape, seed, "arrivals");
+    this.#meanUs = 1e6 / ratePerS;
+    this.#left = limit;
+    this.horizonUs = horizonUs;
+    this.advance();
+  }
+
+  advance(): void {
+    this.#exactUs += this.#gap.next() * this.#meanUs;
+    const at = Math.round(this.#exactUs);
+    this.nextUs = --this.#left < 0 || at >= this.horizonUs ? Number.POSITIVE_INFINITY : at;
+  }
+
+  get exhausted(): boolean {
+    return this.nextUs === Number.POSITIVE_INFINITY;
+  }
+
+  requestEnded(): void {}
+}

@@ -1,0 +1,21 @@
+/** What simulator and load generator take their arrivals from. Times are whole µs since the run's start. */
+export interface ArrivalSource {
+  /** Instant of the next arrival; Infinity when there is none (yet). */
+  readonly nextUs: number;
+  /** Whether no arrival will come any more. */
+  readonly exhausted: boolean;
+  /** Takes the next arrival. */
+  advance(): void;
+  /** A request has ended; matters to closed loops only. */
+  requestEnded(nowUs: number): void;
+  /** End of the measured window if it is known beforehand (durationS), else Infinity. */
+  readonly horizonUs: number;
+  /** Whether arrivals depend on answers, so that nobody knows them before the run. */
+  readonly closed: boolean;
+}
+
+/** Where arrivals stop: after a number of them, or at an instant. */
+export interface Extent {
+  readonly limit: number;
+  readonly horizonUs: number;
+}

@@ -1,0 +1,168 @@
+/** Checks of the workload: that it ends, and that its process of arrivals can be. */
+import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
+import { periodOf } from "../arrivals/trace.ts";
+import { type Issue, unreachable } from "../fault.ts";
+import { issueAt } from "./positions.ts";
+import type { ScenarioDocument, WorkloadDocument } from "./schema.ts";
+
+type Traces = Readonly<Record<string, readonly number[]>>;
+type Matrix = readonly (readonly number[])[];
+type Of<Arrivals extends WorkloadDocument["arrivals"]> = Extract<
+  WorkloadDocument,
+  { arrivals: Arrivals }
+>;
+
+/** Beyond so many changes of state for an arrival a run would not come to its arrivals. */
+const MAX_CHANGES_PER_ARRIVAL = 100_000;
+
+export function checkWorkload(
+  { workload }: Pick<ScenarioDocument, "workload">,
+  traces: Traces,
+): Issue[] {
+  return [...checkExtent(workload), ...checkProcess(workload, traces)];
+}
+
+/** Exactly one of durationS and requests; a trace may end by itself. */
+function checkExtent(workload: WorkloadDocument): Issue[] {
+  if (workload.arrivals === "burst") return [];
+  const issues: Issue[] = [];
+  const { durationS, requests, warmupS } = workload;
+  if (durationS !== undefined && requests !== undefined) {
+    const message = "both `durationS` and `requests`: expected exactly one";
+    issues.push(issueAt("workload.requests", message));
+  }
+  if (durationS === undefined && requests === undefined && workload.arrivals !== "trace") {
+    const message = "no end: expected exactly one of `durationS` and `requests`";
+    issues.push(issueAt("workload", message, "for example `durationS: 600`"));
+  }
+  if (durationS !== undefined && warmupS >= durationS) {
+    const message = `expected less than durationS, ${durationS} seconds, got ${warmupS}`;
+    issues.push(issueAt("workload.warmupS", message, "the warm-up is part of the duration"));
+  }
+  return issues;
+}
+
+function checkProcess(workload: WorkloadDocument, traces: Traces): Issue[] {
+  switch (workload.arrivals) {
+    case "poisson":
+    case "deterministic":
+    case "gamma":
+    case "weibull":
+    case "diurnal":
+    case "burst":
+      return [];
+    case "mmpp":
+      return checkMmpp(workload);
+    case "ramp":
+      return checkRamp(workload);
+    case "closed":
+      return checkClients(workload);
+    case "trace":
+      return checkTrace(workload, traces[workload.file]);
+    default:
+      return unreachable(workload);
+  }
+}
+
+function checkMmpp(workload: Of<"mmpp">): Issue[] {
+  const { states } = workload;
+  const transitions: Matrix = workload.transitions ?? circle(states.length);
+  const at = "workload.transitions";
+  const n = states.length;
+  const square = transitions.length === n && transitions.every((row) => row.length === n);
+  if (!square) {
+    const shape = `${transitions.length} rows of ${transitions.map((row) => row.length).join(", ")}`;
+    return [issueAt(at, `expected ${n} rows of ${n}, one for each state, got ${shape}`)];
+  }
+  const issues = transitions.flatMap((row, i) => {
+    const sum = row.reduce((total, share) => total + share, 0);
+    if (Math.abs(sum - 1) < 1e-9) return [];
+    return [issueAt(`${at}[${i}]`, `expected probabilities that add up to 1, got ${sum}`)];
+  });
+  if (issues.length > 0) return issues;
+  for (let from = 0; from < n; from++) {
+    const reached = reachable(transitions, from);
+    const missed = reached.indexOf(false);
+    if (missed < 0) continue;
+    const message = `state ${missed} is never reached from state ${from}`;
+    return [issueAt(at, message, "every state must lead, in the end, to every other")];
+  }
+  const ratePerS = mmppRatePerS(states, transitions);
+  if (ratePerS === 0) return [issueAt("workload.states", "no state has arrivals")];
+  const changesPerS = 1 / Math.min(...states.map(({ meanS }) => meanS));
+  if (changesPerS / ratePerS <= MAX_CHANGES_PER_ARRIVAL) return [];
+  const changes = `${Math.round(changesPerS)} times a second for ${ratePerS} arrivals`;
+  const message = `states that change ${changes}`;
+  return [issueAt("workload.states", message, "make the stays longer or the rates higher")];
+}
+
+function reachable(transitions: Matrix, from: number): boolean[] {
+  const reached = Array.from(transitions, (_, i) => i === from);
+  const open = [from];
+  for (let state = open.pop(); state !== undefined; state = open.pop()) {
+    transitions[state]!.forEach((share, next) => {
+      if (share === 0 || reached[next]) return;
+      reached[next] = true;
+      open.push(next);
+    });
+  }
+  return reached;
+}
+
+function checkRamp({ rates, requests }: Of<"ramp">): Issue[] {
+  const issues = checkOrder("workload.rates", rates);
+  if (rates.every(({ ratePerS }) => ratePerS === 0)) {
+    issues.push(issueAt("workload.rates", "no point has a rate above 0: nothing would arrive"));
+  } else if (requests !== undefined && issues.length === 0 && rates.at(-1)!.ratePerS === 0) {
+    const message = "the rate ends at 0, so that `requests` may never be reached";
+    issues.push(issueAt("workload.requests", message, "give `durationS` instead"));
+  }
+  return issues;
+}
+
+function checkClients({ clients, requests }: Of<"closed">): Issue[] {
+  if (typeof clients === "number") return [];
+  const issues = checkOrder("workload.clients", clients);
+  if (clients.every((step) => step.clients === 0)) {
+    issues.push(issueAt("workload.clients", "never a client: nothing would arrive"));
+  } else if (requests !== undefined && issues.length === 0 && clients.at(-1)!.clients === 0) {
+    const message = "the clients end at 0, so that `requests` may never be reached";
+    issues.push(issueAt("workload.requests", message, "give `durationS` instead"));
+  }
+  return issues;
+}
+
+function checkOrder(path: string, points: readonly { readonly atS: number }[]): Issue[] {
+  return points.flatMap(({ atS }, i) => {
+    const before = points[i - 1];
+    if (before === undefined || atS >= before.atS) return [];
+    return [issueAt(`${path}[${i}].atS`, `time runs back: ${atS} comes after ${before.atS}`)];
+  });
+}
+
+function checkTrace(workload: Of<"trace">, arrivals: readonly number[] | undefined): Issue[] {
+  const { durationS, requests, warmupS, repeat = 1, scale } = workload;
+  const issues: Issue[] = [];
+  if (repeat === "fill" && durationS === undefined) {
+    issues.push(issueAt("workload.repeat", "`fill` needs a `durationS` to fill"));
+  }
+  if (arrivals === undefined) return issues;
+  const periodS = (periodOf(arrivals) / 1e6) * scale;
+  if (repeat !== 1 && periodS === 0) {
+    const message = "a trace whose arrivals are all at one instant cannot be repeated";
+    issues.push(issueAt("workload.repeat", message));
+  }
+  const held = repeat === "fill" ? Number.POSITIVE_INFINITY : arrivals.length * repeat;
+  if (requests !== undefined && requests > held) {
+    const played = repeat === 1 ? "" : `, played ${repeat} times,`;
+    const message = `the trace${played} holds ${held} arrivals, got ${requests}`;
+    issues.push(issueAt("workload.requests", message));
+  }
+  const spanS = (arrivals.at(-1)! / 1e6) * scale;
+  const wholeS = repeat === "fill" ? Number.POSITIVE_INFINITY : spanS + (repeat - 1) * periodS;
+  if (durationS === undefined && warmupS > 0 && warmupS >= wholeS) {
+    const message = `expected less than the trace's span, ${wholeS} seconds, got ${warmupS}`;
+    issues.push(issueAt("workload.warmupS", message));
+  }
+  return issues;
+}
