@@ -102,6 +102,7 @@ function meanSummary(runs: readonly RunSummary[]): RunSummary {
     tasks: Object.fromEntries(tasks),
     digest: runs.map((run) => run.digest).join(""),
     curveMs: runs[0].curveMs.map((_, i) => mean(runs.map((run) => run.curveMs[i]))),
+    growth: null,
     notes: [...new Set(runs.flatMap((run) => run.notes))],
   };
 }

@@ -4,7 +4,8 @@
  * own mean. Source: stratified sampling, Cochran, Sampling Techniques, 1977, section 5.3.
  */
 import type { Estimate } from "../core/results.ts";
-import { estimate, studentT975 } from "../core/statistics.ts";
+import { estimate } from "../core/statistics/estimate.ts";
+import { studentT975 } from "../core/statistics/student-t.ts";
 
 export class StratifiedSamples {
   /** In the order they were taken. */

@@ -5,7 +5,7 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import type { LoadResult } from "../cluster/load/specification.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { rankOf } from "../core/statistics.ts";
+import { rankOf } from "../core/statistics/quantile.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";
 import { progress } from "./progress.ts";

@@ -1,6 +1,7 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -121,7 +122,16 @@ function resultsDocument(
     }),
     ...(slo === undefined ? {} : { slo }),
     configurations,
+    ...comparisonsOf(configurations),
   };
+}
+
+function comparisonsOf(
+  configurations: readonly ConfigurationResult[],
+): Pick<ResultsDocument, "comparisons"> {
+  const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
+  const comparisons = compareConfigurations(configurations, comparedPaths([...paths]));
+  return comparisons.length === 0 ? {} : { comparisons };
 }
 
 function printResults(document: ResultsDocument, out: string | undefined): void {

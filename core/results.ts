@@ -56,6 +56,9 @@ export interface GanttBar {
   readonly requests: readonly number[];
 }
 
+/** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
+export type Stability = "stable" | "unstable" | "unknown";
+
 export type Parameter = string | number | boolean | null;
 
 export interface ConfigurationResult {
@@ -72,6 +75,44 @@ export interface ConfigurationResult {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
+  readonly stability?: Stability;
+  /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
+  readonly offeredLoadRatio?: number;
+  /** Compared metrics by replication, in order: what paired differences are taken of. */
+  readonly samples?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
+}
+
+/** One metric of configurations that differ only in the parameters `over`. */
+export interface Comparison {
+  readonly metric: MetricName;
+  readonly over: readonly string[];
+  /** The other swept parameters, equal in all members. */
+  readonly fixed: Readonly<Record<string, Parameter>>;
+  readonly members: readonly ComparedMember[];
+  readonly differences: readonly Difference[];
+}
+
+export interface ComparedMember {
+  /** Of the configuration. */
+  readonly id: string;
+  readonly mean: number;
+  /** "not distinguishable" from the best: it may be the best itself. */
+  readonly verdict: "best" | "not distinguishable" | "worse";
+  /** Distance to the best of the others: intervals that hold for all members at once, 95%. */
+  readonly fromBest: { readonly low: number; readonly high: number };
+}
+
+/** Mean of a's value less b's over replications of the same seed, with its own 95% interval. */
+export interface Difference {
+  readonly a: string;
+  readonly b: string;
+  readonly mean: number;
+  readonly halfWidth95: number;
+  readonly pairs: number;
+  /** P value, adjusted for all differences of the comparison (Holm). */
+  readonly adjustedP: number;
+  /** Whether `adjustedP` is below 5%: otherwise the difference may be noise. */
+  readonly distinguishable: boolean;
 }
 
 export interface ResultsDocument {
@@ -82,6 +123,7 @@ export interface ResultsDocument {
   /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
   readonly slo?: SloGoal;
   readonly configurations: readonly ConfigurationResult[];
+  readonly comparisons?: readonly Comparison[];
 }
 
 /** `measured` metrics carry the half width over repeat runs; `minimum`/`maximum` are of single runs. */

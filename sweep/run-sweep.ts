@@ -1,9 +1,11 @@
 /** All configurations × replications of a scenario, in parallel, with progress and resumption. */
-import { aggregate } from "../core/metrics/aggregate.ts";
+
+import { COMPARED_METRICS } from "../core/comparison/compare.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { type BlockRunner, blockRunner } from "./block-runner.ts";
+import { configurationResult, type Kept, keptReplications } from "./configuration-result.ts";
 import type { ResultStore } from "./result-store.ts";
 import type { BlockResult, Detail } from "./simulate-configuration.ts";
 
@@ -26,6 +28,11 @@ const GANTT_BARS = 240;
 export async function runSweep(sweep: SweepRun): Promise<ConfigurationResult[]> {
   const { configurations, inputs, threads, store, signal } = sweep;
   const detailed = configurations.length <= DETAILED_CONFIGURATIONS;
+  const metrics = COMPARED_METRICS;
+  const kept = {
+    metrics,
+    replications: keptReplications(configurations.length, metrics.length),
+  };
   const results = configurations.map(({ id }) => store?.finished.get(id));
   let finished = results.filter((result) => result !== undefined).length;
   sweep.onProgress?.(finished);
@@ -36,7 +43,7 @@ export async function runSweep(sweep: SweepRun): Promise<ConfigurationResult[]> 
       const at = next++;
       if (results[at] !== undefined) continue;
       const detail = { curve: detailed, ganttBars: at === 0 ? GANTT_BARS : 0 };
-      const result = await runConfiguration(configurations[at], runner, detail, threads);
+      const result = await runConfiguration(configurations[at], runner, { detail, kept, threads });
       results[at] = result;
       store?.add(result);
       sweep.onProgress?.(++finished);
@@ -56,10 +63,9 @@ export async function runSweep(sweep: SweepRun): Promise<ConfigurationResult[]> 
 async function runConfiguration(
   configuration: Configuration,
   runner: BlockRunner,
-  detail: Detail,
-  threads: number,
+  { detail, kept, threads }: { detail: Detail; kept: Kept; threads: number },
 ): Promise<ConfigurationResult> {
-  const { document, id, parameters } = configuration;
+  const { document } = configuration;
   const { replications } = document.run;
   const size = threads <= 1 ? 1 : Math.ceil(replications / threads);
   const blocks: Promise<BlockResult>[] = [];
@@ -67,14 +73,5 @@ async function runConfiguration(
     const end = Math.min(replications, first + size);
     blocks.push(runner.run({ document, detail, first, end }));
   }
-  const done = await Promise.all(blocks);
-  const { notes, ...aggregated } = aggregate(done.flatMap((block) => block.summaries));
-  const { gantt } = done[0];
-  return {
-    id,
-    parameters,
-    ...aggregated,
-    ...(gantt.length > 0 ? { gantt } : {}),
-    ...(notes.length > 0 ? { notes } : {}),
-  };
+  return configurationResult(configuration, await Promise.all(blocks), kept);
 }

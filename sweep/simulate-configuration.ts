@@ -3,6 +3,8 @@
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { configurationLoad } from "../sim/configuration-load.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 
 export interface Detail {
@@ -23,6 +25,8 @@ export interface ReplicationBlock {
 export interface BlockResult {
   readonly summaries: readonly RunSummary[];
   readonly gantt: readonly GanttBar[];
+  /** From the traffic equations; of the block with replication 0 only. */
+  readonly load: OfferedLoad | null;
 }
 
 export function simulateBlock(block: ReplicationBlock, inputs: SimulationInputs): BlockResult {
@@ -35,5 +39,6 @@ export function simulateBlock(block: ReplicationBlock, inputs: SimulationInputs)
     summaries.push(result.summary);
     if (replication === 0) gantt = result.gantt;
   }
-  return { summaries, gantt };
+  const load = block.first === 0 ? configurationLoad(block.document, inputs) : null;
+  return { summaries, gantt, load };
 }

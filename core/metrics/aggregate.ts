@@ -1,7 +1,7 @@
 /** Replications (or repeat runs) of one configuration → means with 95% confidence intervals. */
 import { createHash } from "node:crypto";
 import type { Estimate, LatencyCurve, MetricName, Metrics } from "../results.ts";
-import { estimate } from "../statistics.ts";
+import { estimate } from "../statistics/estimate.ts";
 import { CURVE_SHARES, type RunSummary } from "./summary.ts";
 
 export interface Aggregate {

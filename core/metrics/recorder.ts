@@ -7,6 +7,8 @@ import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { grown } from "../dispatch/request-table.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
+import type { BatchSeries } from "./batch-series.ts";
+import { InSystemSeries } from "./in-system-series.ts";
 
 export class RunRecorder {
   readonly system: System;
@@ -31,6 +33,9 @@ export class RunRecorder {
   goodInWindow = 0;
   /** Requests in the system, integrated over the window, request·µs. */
   inSystemArea = 0;
+  readonly inSystemSeries: InSystemSeries;
+  /** Latencies of completed requests that arrived in the window; null unless asked for. */
+  latencySeries: BatchSeries | null = null;
 
   /** By pool, of jobs whose requests arrived in the window. */
   readonly waitUs: Float64Array;
@@ -57,6 +62,7 @@ export class RunRecorder {
     this.system = system;
     this.#maxBars = maxBars;
     this.warmupUs = warmupUs;
+    this.inSystemSeries = new InSystemSeries(warmupUs);
     const pools = system.pools.length;
     this.waitUs = new Float64Array(pools);
     this.jobs = new Float64Array(pools);
@@ -147,6 +153,7 @@ export class RunRecorder {
       this.#latencies = grown(this.#latencies, new Float64Array(this.#latencyCount * 2));
     }
     this.#latencies[this.#latencyCount++] = latencyUs;
+    if (this.latencySeries !== null) this.latencySeries.add(latencyUs, nowUs);
   }
 
   /** Ends the measured window; later events still count for requests that arrived in it. */
@@ -160,6 +167,8 @@ export class RunRecorder {
     const from = Math.max(this.#lastChangeUs, this.warmupUs);
     if (nowUs > from) this.inSystemArea += this.#inSystem * (nowUs - from);
     this.#lastChangeUs = nowUs;
+    if (nowUs < this.inSystemSeries.dueUs) return;
+    this.inSystemSeries.pass(nowUs, this.inSystemArea, this.#inSystem);
   }
 
   #mix(serial: number, outcome: number, latencyUs: number): void {

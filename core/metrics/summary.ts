@@ -1,6 +1,7 @@
 /** One run's metrics, each by its formula, from what the recorder gathered. */
 import type { MetricName } from "../results.ts";
-import { rankOf, selectQuantile } from "../statistics.ts";
+import { type Growth, growthOf } from "../stability/growth.ts";
+import { rankOf, selectQuantile } from "../statistics/quantile.ts";
 import type { RunRecorder } from "./recorder.ts";
 
 export interface RunSummary {
@@ -12,6 +13,8 @@ export interface RunSummary {
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
   readonly notes: readonly string[];
+  /** Null when the window is too short to tell. */
+  readonly growth: Growth | null;
 }
 
 /** Cumulative shares at which latency curves are kept. */
@@ -35,6 +38,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     digest: recorder.digest(),
     curveMs: options.curve ? curveOf(latencies) : [],
     notes: [],
+    growth: growthIn(recorder),
   };
 }
 
@@ -97,6 +101,13 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     utilizationRatio: count === 0 ? 0 : recorder.busyUs[pool] / (count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
   };
+}
+
+function growthIn(recorder: RunRecorder): Growth | null {
+  const { outcomes, inSystemSeries } = recorder;
+  const arrivals = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  const { widthUs } = inSystemSeries;
+  return growthOf(inSystemSeries.means(), widthUs, arrivals / Math.max(1, windowOf(recorder)));
 }
 
 /** Length of the measured window, µs. */

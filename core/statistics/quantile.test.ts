@@ -1,48 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { estimate, rankOf, selectQuantile, studentT975 } from "./statistics.ts";
-
-test.each([
-  [1, 12.706],
-  [2, 4.303],
-  [3, 3.182],
-  [4, 2.776],
-  [5, 2.571],
-  [9, 2.262],
-  [10, 2.228],
-  [15, 2.131],
-  [29, 2.045],
-  [30, 2.042],
-  [60, 2.0],
-  [120, 1.98],
-  [9999, 1.96],
-])("Student's t with %i degrees of freedom is %f at 97.5%, as tables print it", (freedom, t) => {
-  expect(studentT975(freedom)).toBeCloseTo(t, 3);
-});
-
-describe("an estimate", () => {
-  test("has the textbook interval of 2, 4, 4, 6: mean 4, half width 3.182 x 1.63299 / 2", () => {
-    const { mean, halfWidth95 } = estimate([2, 4, 4, 6]);
-    expect(mean).toBe(4);
-    expect(halfWidth95).toBeCloseTo((3.18245 * 1.632993) / 2, 4);
-  });
-
-  test("of one value has no width", () => {
-    expect(estimate([7])).toEqual({ mean: 7, halfWidth95: 0 });
-  });
-
-  test("moves with its values and scales with them", () => {
-    const values = fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 2, maxLength: 30 });
-    fc.assert(
-      fc.property(values, fc.integer({ min: 1, max: 50 }), (sample, factor) => {
-        const base = estimate(sample);
-        const moved = estimate(sample.map((value) => value * factor + 10));
-        expect(moved.mean).toBeCloseTo(base.mean * factor + 10, 6);
-        expect(moved.halfWidth95).toBeCloseTo(base.halfWidth95 * factor, 6);
-      }),
-    );
-  });
-});
+import { rankOf, selectQuantile } from "./quantile.ts";
 
 describe("a quantile by selection", () => {
   const values = fc.array(

@@ -1,0 +1,129 @@
+/**
+ * Configurations compared with one another: which of those that differ only in the compared
+ * parameters is best, or not distinguishable from the best, and by how much they differ.
+ */
+import type {
+  Comparison,
+  ConfigurationResult,
+  Difference,
+  MetricName,
+  Parameter,
+} from "../results.ts";
+import { compareWithBest } from "../statistics/compare-with-best.ts";
+import { holmAdjusted } from "../statistics/holm.ts";
+import {
+  halfWidth95,
+  type PairedDifference,
+  pairedDifference,
+  pValue,
+} from "../statistics/paired.ts";
+
+export const COMPARED_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
+
+/** All pairs of a group's members are reported up to so many members; beyond, those with the best. */
+const MOST_ALL_PAIRS = 5;
+/** Larger groups are not compared: every pair counts, and no reader looks at so many. */
+const MOST_MEMBERS = 500;
+const SIGNIFICANT = 0.05;
+
+/** More is better for these; for all others, less. */
+const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
+  "throughputPerS",
+  "goodputPerS",
+  "sloAttainmentRatio",
+]);
+
+/**
+ * The swept parameters that are compared unless told otherwise: the scheduler's if any of them is
+ * swept, else all but the workload's and the run's.
+ */
+export function comparedPaths(paths: readonly string[]): readonly string[] {
+  const scheduler = paths.filter((path) => /^scheduler(\.|$)/.test(path));
+  return scheduler.length > 0 ? scheduler : paths.filter((path) => !/^(workload|run)\./.test(path));
+}
+
+/**
+ * One comparison per metric and group of configurations that differ only in `over`. Unstable ones
+ * are not compared: their figures are no estimates. Groups of one, and without repetition, give
+ * none.
+ */
+export function compareConfigurations(
+  configurations: readonly ConfigurationResult[],
+  over: readonly string[],
+): readonly Comparison[] {
+  const groups = new Map<string, ConfigurationResult[]>();
+  for (const one of configurations) {
+    if (one.stability === "unstable") continue;
+    const key = JSON.stringify(fixedOf(one, over));
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()].flatMap((group) => {
+    if (group.length < 2 || group.length > MOST_MEMBERS) return [];
+    const metrics = Object.keys(group[0].samples ?? {}) as MetricName[];
+    return metrics.flatMap((metric) => compareGroup(group, over, metric) ?? []);
+  });
+}
+
+function fixedOf(
+  { parameters }: ConfigurationResult,
+  over: readonly string[],
+): Record<string, Parameter> {
+  return Object.fromEntries(Object.entries(parameters).filter(([path]) => !over.includes(path)));
+}
+
+function compareGroup(
+  group: readonly ConfigurationResult[],
+  over: readonly string[],
+  metric: MetricName,
+): Comparison | null {
+  const samples = group.map((one) => one.samples?.[metric] ?? []);
+  const sign = MORE_IS_BETTER.has(metric) ? -1 : 1;
+  const standings = compareWithBest(samples.map((values) => values.map((value) => sign * value)));
+  if (standings === null) return null;
+  const members = group.map((one, i) => {
+    const { verdict, low, high } = standings[i];
+    const [lowest, highest] = sign > 0 ? [low, high] : [-high, -low];
+    const fromBest = { low: lowest + 0, high: highest + 0 };
+    return { id: one.id, mean: one.metrics[metric]?.mean ?? Number.NaN, verdict, fromBest };
+  });
+  const order = members.map((_, i) => i).sort((a, b) => sign * (members[a].mean - members[b].mean));
+  return {
+    metric,
+    over,
+    fixed: fixedOf(group[0], over),
+    members,
+    differences: differencesOf(group, samples, pairsOf(order)),
+  };
+}
+
+/** Pairs of members, the better one first. */
+function pairsOf(order: readonly number[]): readonly (readonly [number, number])[] {
+  const firsts = order.length <= MOST_ALL_PAIRS ? order : order.slice(0, 1);
+  return firsts.flatMap((a, rank) => order.slice(rank + 1).map((b) => [a, b] as const));
+}
+
+function differencesOf(
+  group: readonly ConfigurationResult[],
+  samples: readonly (readonly number[])[],
+  pairs: readonly (readonly [number, number])[],
+): readonly Difference[] {
+  const found = pairs.flatMap(([a, b]) => {
+    const difference = pairedDifference(samples[a], samples[b]);
+    return difference === null ? [] : [{ a, b, difference }];
+  });
+  const adjusted = holmAdjusted(found.map(({ difference }) => pValue(difference)));
+  return found.map(({ a, b, difference }, i) => ({
+    a: group[a].id,
+    b: group[b].id,
+    ...shown(difference),
+    adjustedP: adjusted[i],
+    distinguishable: adjusted[i] < SIGNIFICANT,
+  }));
+}
+
+function shown(difference: PairedDifference): Pick<Difference, "mean" | "halfWidth95" | "pairs"> {
+  const { mean, pairs } = difference;
+  return { mean, halfWidth95: halfWidth95(difference), pairs };
+}

@@ -1,0 +1,98 @@
+/**
+ * Whether a configuration has a steady state, from two witnesses: the traffic equations, and how
+ * the number in the system grew over the window. An unstable one's latencies depend on how long it
+ * ran, so they must never be read as estimates.
+ */
+import type { Stability } from "../results.ts";
+import type { WorkloadDocument } from "../scenario/schema.ts";
+import { studentT975 } from "../statistics/student-t.ts";
+import type { Growth } from "./growth.ts";
+import type { OfferedLoad } from "./offered-load.ts";
+
+export interface StabilityVerdict {
+  readonly stability: Stability;
+  /** Why, where a reader should know it. */
+  readonly note?: string;
+}
+
+/** Arrivals whose rate does not change in the long run: their growth means something. */
+const STATIONARY: ReadonlySet<string> = new Set([
+  "poisson",
+  "deterministic",
+  "gamma",
+  "weibull",
+  "mmpp",
+]);
+
+/**
+ * The arrival rate that the traffic equations need; undefined where it changes or follows from the
+ * answers. `traceUs` are the instants of a trace workload, unscaled.
+ */
+export function offeredRatePerS(
+  workload: WorkloadDocument,
+  traceUs: readonly number[] | null,
+): number | undefined {
+  if (workload.arrivals === "trace") {
+    const spanUs = (traceUs?.at(-1) ?? 0) * workload.scale;
+    return traceUs === null || spanUs === 0 ? undefined : ((traceUs.length - 1) / spanUs) * 1e6;
+  }
+  if (!STATIONARY.has(workload.arrivals)) return undefined;
+  return "ratePerS" in workload ? workload.ratePerS : undefined;
+}
+
+/** `growths` are of the replications, without those too short to tell. */
+export function judgeStability(
+  workload: WorkloadDocument,
+  load: OfferedLoad | null,
+  growths: readonly Growth[],
+): StabilityVerdict {
+  // The clients bound the number in the system; a burst has no steady state to reach.
+  if (workload.arrivals === "closed") return { stability: "stable" };
+  if (workload.arrivals === "burst") return { stability: "unknown" };
+  const trend = trendOf(growths);
+  const stationary = STATIONARY.has(workload.arrivals);
+  if (load !== null && load.ratio >= 1) {
+    // Something that the equations do not know (refusals, timeouts) may hold the number down.
+    if (trend === "flat") return { stability: "stable" };
+    return { stability: "unstable", note: `unstable: ${loadText(load)}, so its queue grows on` };
+  }
+  if (trend === "growing") {
+    const load1 = load === null ? "" : `, at an offered load of ${load.ratio.toFixed(2)}`;
+    if (stationary && (load === null || load.ratio < SETTLES_QUICKLY)) {
+      const note = `unstable: the number in the system still grows steadily at the end${load1}`;
+      return { stability: "unstable", note };
+    }
+    const note = `the number in the system still grows at the end${load1}: a longer run may settle`;
+    return { stability: "unknown", note };
+  }
+  if (load !== null || trend === "flat") return { stability: "stable" };
+  return { stability: "unknown" };
+}
+
+/** Below this load the way into the steady state is short, so growth has another reason. */
+const SETTLES_QUICKLY = 0.8;
+/** Of a hundred requests that arrive, one stays behind. */
+const MATERIAL = 0.01;
+const FEWEST_REPLICATIONS = 3;
+
+/** "growing": linearly and by more than chance explains. "flat": any growth is immaterial. */
+function trendOf(growths: readonly Growth[]): "growing" | "flat" | "unclear" {
+  const n = growths.length;
+  if (n === 0) return "unclear";
+  const mean = (values: readonly number[]): number => values.reduce((s, v) => s + v, 0) / n;
+  const late = growths.map((growth) => growth.secondHalf);
+  const secondHalf = mean(late);
+  const linear = secondHalf >= 0.5 * mean(growths.map((growth) => growth.firstHalf));
+  if (n < FEWEST_REPLICATIONS) {
+    if (linear && late.every((one) => one > 2 * MATERIAL)) return "growing";
+    return late.every((one) => Math.abs(one) < MATERIAL / 2) ? "flat" : "unclear";
+  }
+  const squares = late.reduce((sum, one) => sum + (one - secondHalf) ** 2, 0);
+  const half = studentT975(n - 1) * Math.sqrt(squares / (n - 1) / n);
+  if (linear && secondHalf - half > MATERIAL) return "growing";
+  return secondHalf + half < MATERIAL ? "flat" : "unclear";
+}
+
+function loadText({ ratio, station }: OfferedLoad): string {
+  return `${station} is offered ${ratio.toFixed(2)} times what it can do`;
+}

@@ -1,0 +1,21 @@
+/** What a configuration's stations are asked to do, before anything runs. */
+import { compileSystem } from "../core/compile.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { offeredRatePerS } from "../core/stability/judge-stability.ts";
+import { type OfferedLoad, offeredLoad } from "../core/stability/offered-load.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { replicationSeed, type SimulationInputs } from "./replication.ts";
+
+/** Null where the arrival rate is not given beforehand, or the traffic equations do not reach. */
+export function configurationLoad(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): OfferedLoad | null {
+  const { workload } = document;
+  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const ratePerS = offeredRatePerS(workload, traceUs);
+  if (ratePerS === undefined) return null;
+  const system = compileSystem(document, inputs);
+  const seed = replicationSeed(document.run.seed, 0);
+  return offeredLoad(system, createScheduler(document.scheduler, system, seed), ratePerS);
+}

@@ -1,0 +1,73 @@
+/** Overload is recognised, and nothing else is taken for it, through public scenarios. */
+import { describe, expect, test } from "vitest";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { judgeStability, type StabilityVerdict } from "../core/stability/judge-stability.ts";
+import { configurationLoad } from "./configuration-load.ts";
+import { NO_INPUTS, replicate, scenarioOf } from "./scenario.test-support.ts";
+
+const poisson = (ratePerS: number, requests = 5000) => ({
+  workload: { arrivals: "poisson", ratePerS, requests },
+});
+
+function judge(sections: Readonly<Record<string, unknown>>, blind = false): StabilityVerdict {
+  const document: ScenarioDocument = scenarioOf(sections);
+  const growths = replicate(document, 8).flatMap(({ growth }) => (growth ? [growth] : []));
+  const load = blind ? null : configurationLoad(document, NO_INPUTS);
+  return judgeStability(document.workload, load, growths);
+}
+
+describe("an overloaded configuration", () => {
+  test.each([102, 120, 400])("at %i/s for a capacity of 100/s is unstable", (rate) => {
+    const { stability, note } = judge(poisson(rate));
+    expect(stability).toBe("unstable");
+    expect(note).toContain(`serve is offered ${(rate / 100).toFixed(2)} times`);
+  });
+
+  test.each([110, 150])("at %i/s is recognised by its growth alone, too", (rate) => {
+    expect(judge(poisson(rate), true).stability).toBe("unstable");
+  });
+
+  test("is one whose nodes slow down under load, which no mean service time tells", () => {
+    const nodes = [{ name: "n", devices: { cpu: 2 }, contention: [1, 2] }];
+    const cluster = { replicas: { serve: 2 }, nodes };
+    const { stability, note } = judge({ ...poisson(130), cluster });
+    expect(stability).toBe("unstable");
+    expect(note).toContain("still grows");
+  });
+});
+
+describe("a configuration that keeps up", () => {
+  test.each([30, 70, 90, 95])("at %i/s for a capacity of 100/s is stable", (rate) => {
+    expect(judge(poisson(rate, 20_000)).stability).toBe("stable");
+    expect(judge(poisson(rate, 20_000), true).stability).not.toBe("unstable");
+  });
+
+  test("but was not run for long at 99% is never called unstable", () => {
+    expect(judge(poisson(99, 2000)).stability).not.toBe("unstable");
+  });
+
+  test("by refusing what is too much is stable", () => {
+    const scheduler = { admission: { policy: "bounded", maxInSystem: 5 } };
+    expect(judge({ ...poisson(150), scheduler }).stability).toBe("stable");
+  });
+
+  test("by full batches is stable, although one by one would be too slow", () => {
+    const models = {
+      server: { service: { distribution: "exponential", meanMs: 10, batch: { marginal: 0.1 } } },
+    };
+    const scheduler = { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 5 } };
+    expect(judge({ ...poisson(200, 10_000), models, scheduler }).stability).toBe("stable");
+  });
+});
+
+describe("a workload without an arrival rate of its own", () => {
+  test("a closed loop is stable, however many its clients", () => {
+    const workload = { arrivals: "closed", clients: 500, durationS: 50 };
+    expect(judge({ workload })).toEqual({ stability: "stable" });
+  });
+
+  test("a burst is not judged", () => {
+    const workload = { arrivals: "burst", requests: 1000 };
+    expect(judge({ workload })).toEqual({ stability: "unknown" });
+  });
+});
