@@ -53,6 +53,7 @@ function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: numbe
       return batchSize[a] > 0;
     case "join":
     case "lose":
+    case "drain":
       return system.replicas[a] !== undefined;
     case "wake":
       return a >= 0 && a < timerCount;
@@ -83,6 +84,9 @@ function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
       return;
     case "lose":
       dispatcher.lose(a, b);
+      return;
+    case "drain":
+      dispatcher.drain(a, b);
       return;
     case "cancel":
       dispatcher.cancel(a, OUTCOMES[b], c);

@@ -8,7 +8,7 @@ import { Fault } from "./fault.ts";
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
  * finish(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
- * cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
+ * drain(replica, nowUs) · cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Requests and jobs are the request table's slots.
  */
@@ -21,6 +21,7 @@ export const EVENTS = [
   "wake",
   "join",
   "lose",
+  "drain",
   "cancel",
   "decide",
   "holds",
@@ -34,6 +35,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   wake: 2,
   join: 2,
   lose: 2,
+  drain: 2,
   cancel: 3,
   decide: 1,
   holds: 3,

@@ -14,7 +14,7 @@ import type { System } from "../core/system.ts";
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
-  readonly kind: "arrive" | "finish" | "tick" | "lose" | "join" | "cancel";
+  readonly kind: "arrive" | "finish" | "tick" | "lose" | "join" | "drain" | "cancel";
   readonly pick: number;
   readonly afterUs: number;
   /** Whether the dispatcher decides after this step, or only after the next. */
@@ -58,6 +58,8 @@ export class CheckingDriver implements Driver {
   readonly scheduler: Scheduler;
   readonly dispatcher: Dispatcher;
   readonly up = new Set<number>();
+  /** Take no new work, but still have a batch. */
+  readonly draining = new Set<number>();
   readonly busy = new Map<number, readonly number[]>();
   readonly timers = new Map<number, number>();
   readonly open = new Map<number, Open>();
@@ -152,10 +154,18 @@ export class CheckingDriver implements Driver {
     }
     this.busy.delete(replica);
     this.dispatcher.finish(replica, this.nowUs);
+    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+  }
+
+  startDraining(replica: number): void {
+    this.up.delete(replica);
+    if (this.busy.has(replica)) this.draining.add(replica);
+    this.dispatcher.drain(replica, this.nowUs);
   }
 
   join(replica: number): void {
     this.up.add(replica);
+    this.draining.delete(replica);
     this.dispatcher.join(replica, this.nowUs);
   }
 
@@ -165,6 +175,7 @@ export class CheckingDriver implements Driver {
 
   lose(replica: number): void {
     this.up.delete(replica);
+    this.draining.delete(replica);
     this.busy.delete(replica);
     this.dispatcher.lose(replica, this.nowUs);
   }
@@ -194,6 +205,7 @@ export class CheckingDriver implements Driver {
     this.dispatcher.decide(this.nowUs);
     expect(this.dispatcher.inSystem).toBe(this.open.size);
     this.#checkNobodyIdles();
+    this.#checkChains();
   }
 
   play(step: Step): void {
@@ -205,8 +217,10 @@ export class CheckingDriver implements Driver {
     if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
     const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
     if (finishing !== undefined) this.finish(finishing);
-    const losing = step.kind === "lose" ? chosen([...this.up]) : undefined;
+    const losing = step.kind === "lose" ? chosen([...this.up, ...this.draining]) : undefined;
     if (losing !== undefined) this.lose(losing);
+    const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
+    if (leaving !== undefined) this.startDraining(leaving);
     const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
     if (joining !== undefined) this.join(joining);
     const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
@@ -342,5 +356,23 @@ export class CheckingDriver implements Driver {
       expect(batching.size(jobs.length, this.nowUs, oldestUs), "a batch waits in vain").toBe(0);
       expect(this.timers.get(queue)).toBe(batching.dueUs(oldestUs));
     }
+  }
+
+  /** Held chains are whole, each is held once, and none is free while a request wants one. */
+  #checkChains(): void {
+    const { requests } = this.dispatcher;
+    this.system.pipelines.forEach(({ held, chains, tasks }, pipeline) => {
+      if (!held) return;
+      const isWhole = (chain: number): boolean =>
+        tasks.every(({ pool }) => this.up.has(this.system.pools[pool].first + chain));
+      const whole = Array.from({ length: chains }, (_, chain) => chain).filter(isWhole);
+      const own = [...this.open.values()].filter((request) => request.pipeline === pipeline);
+      const holding = own.map(({ slot }) => requests.chain[slot]).filter((chain) => chain >= 0);
+      expect(new Set(holding).size).toBe(holding.length);
+      for (const chain of holding) expect(whole).toContain(chain);
+      expect(holding.length, "no request wants a chain in vain").toBe(
+        Math.min(own.length, whole.length),
+      );
+    });
   }
 }

@@ -104,6 +104,11 @@ class Bench implements Driver {
     this.dispatcher.decide(this.nowUs);
   }
 
+  drain(name: string): void {
+    this.dispatcher.drain(this.#replica(name), this.nowUs);
+    this.dispatcher.decide(this.nowUs);
+  }
+
   cancel(serial: number): void {
     this.dispatcher.cancel(this.#slots[serial], "cancelled", this.nowUs);
     this.dispatcher.decide(this.nowUs);
@@ -350,7 +355,91 @@ describe("a lost replica", () => {
   });
 });
 
+describe("a draining replica", () => {
+  test("ends its batch, takes nothing new, and has its own queue routed again", () => {
+    const bench = new Bench({ tasks: { a: m }, replicas: { a: 2 }, pool: SHORTEST });
+    for (; bench.nowUs < 4; bench.nowUs++) bench.arrive();
+    bench.said();
+    bench.drain("a-1");
+    expect(bench.said()).toEqual([]);
+    bench.finish("a-2");
+    expect(bench.said()).toEqual(["end 1 completed", "start a-2: 2.a"]);
+    bench.dispatcher.finish(0, bench.nowUs);
+    bench.lose("a-1");
+    expect(bench.said()).toEqual(["end 0 completed"]);
+    bench.finish("a-2");
+    expect(bench.said()).toEqual(["end 2 completed", "start a-2: 3.a"]);
+  });
+
+  test("that was idle has left at once, from a central queue too", () => {
+    const bench = new Bench({ tasks: { a: m }, replicas: { a: 2 } });
+    bench.drain("a-1");
+    bench.arrive(2);
+    expect(bench.said()).toEqual(["start a-2: 0.a"]);
+    bench.join("a-1");
+    expect(bench.said()).toEqual(["start a-1: 1.a"]);
+  });
+
+  test("that joins again goes on with its batch and takes new work after it", () => {
+    const bench = new Bench({ tasks: { a: m } });
+    bench.arrive(2);
+    bench.drain("a-1");
+    bench.join("a-1");
+    expect(bench.said()).toEqual(["start a-1: 0.a"]);
+    bench.finish("a-1");
+    expect(bench.said()).toEqual(["end 0 completed", "start a-1: 1.a"]);
+  });
+
+  test("that is lost has its batch tried elsewhere", () => {
+    const bench = new Bench({ tasks: { a: m }, replicas: { a: 2 } });
+    bench.arrive();
+    bench.drain("a-1");
+    bench.lose("a-1");
+    expect(bench.said()).toEqual(["start a-1: 0.a", "start a-2: 0.a"]);
+    expect(bench.dispatcher.retries[0]).toBe(1);
+  });
+});
+
 describe("a pipeline that holds its chain", () => {
+  test("goes on with another chain when one of its replicas is lost", () => {
+    const bench = new Bench({
+      tasks: { a: m, b: { model: "m", after: ["a"] } },
+      replicas: { a: 2, b: 2 },
+      held: true,
+    });
+    bench.arrive(3);
+    bench.finish("a-1");
+    bench.said();
+    bench.lose("b-1");
+    expect(bench.said(), "no whole chain is free").toEqual([]);
+    bench.finish("a-2");
+    bench.finish("b-2");
+    expect(bench.said(), "what is inside comes before what waits outside").toEqual([
+      "start b-2: 1.b",
+      "end 1 completed",
+      "start b-2: 0.b",
+    ]);
+    bench.finish("b-2");
+    expect(bench.said(), "the broken chain is not granted").toEqual([
+      "end 0 completed",
+      "start a-2: 2.a",
+    ]);
+  });
+
+  test("waits for a chain to be repaired when there is no other", () => {
+    const bench = new Bench({ tasks: { a: m, b: { model: "m", after: ["a"] } }, held: true });
+    bench.arrive(2);
+    bench.lose("b-1");
+    bench.finish("a-1");
+    expect(bench.said()).toEqual(["start a-1: 0.a"]);
+    bench.join("b-1");
+    expect(bench.said()).toEqual(["start b-1: 0.b"]);
+    bench.lose("b-1");
+    bench.cancel(0);
+    bench.join("b-1");
+    expect(bench.said()).toEqual(["end 0 cancelled", "start a-1: 1.a"]);
+  });
+
   test("lets a request in only when one has left, with the same replicas from start to end", () => {
     const bench = new Bench({
       tasks: { a: m, b: { model: "m", after: ["a"] } },

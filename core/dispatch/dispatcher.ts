@@ -5,7 +5,8 @@
  *   finish ─┤   state changes   ┌───┴─> driver.wakeAt(timer)
  *   wake  ──┼──────────────────>│ decide
  *   lose  ──┤   at one instant  └───┬─> driver.end(request)
- *   join  ──┘                       └─> (driver.holds: a condition's answer)
+ *   drain ──┤                       └─> (driver.holds: a condition's answer)
+ *   join  ──┘
  *
  * A driver delivers all events of one instant, in the order finish, arrive, wake, and then calls
  * `decide`, which routes, batches and starts work. The simulator and the gateway drive this same
@@ -13,9 +14,10 @@
  */
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
-import type { PipelineSystem, System, TaskSystem } from "../system.ts";
+import type { System, TaskSystem } from "../system.ts";
+import { ChainGate } from "./chain-gate.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
-import { type JobQueue, LinkedQueue } from "./job-queue.ts";
+import type { JobQueue } from "./job-queue.ts";
 import type { PoolPolicies, Scheduler } from "./policies.ts";
 import { Pool } from "./pool.ts";
 import { JOB, RequestTable } from "./request-table.ts";
@@ -31,13 +33,6 @@ const HELD_POLICIES: PoolPolicies = {
   batching: { maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs },
 };
 
-interface Gate {
-  readonly queue: JobQueue;
-  readonly freeChains: number[];
-  /** A request that ends while the gate opens frees its chain for the same opening. */
-  opening: boolean;
-}
-
 export class Dispatcher {
   readonly system: System;
   readonly requests: RequestTable;
@@ -45,6 +40,8 @@ export class Dispatcher {
   readonly batchJobs: Int32Array;
   readonly batchAt: Int32Array;
   readonly batchSize: Int32Array;
+  /** By pool: how often a job whose replica was lost was tried again. */
+  readonly retries: Float64Array;
   inSystem = 0;
 
   readonly #scheduler: Scheduler;
@@ -53,7 +50,7 @@ export class Dispatcher {
   readonly #pools: readonly Pool[];
   readonly #poolOfReplica: readonly Pool[];
   readonly #heldPool: readonly boolean[];
-  readonly #gates: readonly (Gate | null)[];
+  readonly #gates: readonly (ChainGate | null)[];
   readonly #timerUs: Float64Array;
   /** Pools to decide on; every pool is here at most once. */
   readonly #dirty: Int32Array;
@@ -81,7 +78,10 @@ export class Dispatcher {
     });
     this.#poolOfReplica = system.replicas.map((replica) => this.#pools[replica.pool]);
     const firstGate = poolCount + system.replicas.length;
-    this.#gates = system.pipelines.map((pipeline, id) => this.#makeGate(pipeline, firstGate + id));
+    this.#gates = system.pipelines.map(({ held, chains, tasks }, id) =>
+      held ? new ChainGate(firstGate + id, this.requests, chains, tasks.length) : null,
+    );
+    this.retries = new Float64Array(poolCount);
     this.#timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
     this.#dirty = new Int32Array(poolCount);
     this.#isDirty = new Uint8Array(poolCount);
@@ -173,28 +173,34 @@ export class Dispatcher {
     this.#log?.add("join", replica, nowUs);
     const pool = this.#poolOfReplica[replica];
     if (pool.isUp(replica)) return;
-    pool.replicaJoined(replica, nowUs);
+    pool.replicaJoined(replica, this.batchSize[replica] === 0, nowUs);
     this.#touch(pool, replica);
+    this.#chainsChanged(pool, (gate) => gate.joined(replica - pool.first), nowUs);
   }
 
   /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
   lose(replica: number, nowUs: number): void {
     this.#log?.add("lose", replica, nowUs);
     const pool = this.#poolOfReplica[replica];
-    if (!pool.isUp(replica)) return;
     const size = this.batchSize[replica];
     const at = this.batchAt[replica];
     const orphans = Array.from(this.batchJobs.subarray(at, at + size));
     this.batchSize[replica] = 0;
-    pool.loadChanged(replica, -size, nowUs);
-    const queue = pool.replicaQueues[replica - pool.first];
-    const waiting: number[] = [];
-    while (queue !== undefined && queue.length > 0) waiting.push(queue.pop());
-    if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
-    pool.replicaLost(replica);
+    if (size > 0) pool.loadChanged(replica, -size, nowUs);
     for (const job of orphans) this.#retry(job, pool, nowUs);
-    for (const job of waiting) this.#requeue(job, pool);
-    this.#mark(pool);
+    if (pool.isUp(replica)) this.#leave(pool, replica, nowUs);
+    else if (pool.isIdle(replica)) pool.becameBusy(replica);
+  }
+
+  /**
+   * A replica takes no new work: its queue is routed again, its batch runs on. It has left when it
+   * is idle; a driver calls `lose` right after the finish of a batch on a draining replica. `join`
+   * ends the draining.
+   */
+  drain(replica: number, nowUs: number): void {
+    this.#log?.add("drain", replica, nowUs);
+    const pool = this.#poolOfReplica[replica];
+    if (pool.isUp(replica)) this.#leave(pool, replica, nowUs);
   }
 
   /** The client no longer waits, or the driver cannot go on with the request. */
@@ -212,6 +218,7 @@ export class Dispatcher {
       const pool = this.#pools[this.#dirty[--this.#dirtyCount]];
       this.#isDirty[pool.id] = 0;
       if (pool.policies.routing.kind === "central") this.#decideCentral(pool, nowUs);
+      else if (this.#heldPool[pool.id]) this.#decideHeld(pool, nowUs);
       else this.#decideImmediate(pool, nowUs);
     }
   }
@@ -232,13 +239,39 @@ export class Dispatcher {
 
   #decideImmediate(pool: Pool, nowUs: number): void {
     const { queue, policies } = pool;
+    const { routing } = policies;
+    assert(routing.kind === "immediate", "central pools are not routed");
     while (queue.length > 0 && pool.upCount > 0) {
       const job = queue.pop();
-      const replica = this.#route(pool, job);
+      const replica = routing.route(pool);
       pool.replicaQueues[replica - pool.first].push(job, this.#keyOf(job, policies));
       pool.loadChanged(replica, 1, nowUs);
       this.#touch(pool, replica);
     }
+    this.#startTouched(pool, nowUs);
+  }
+
+  /** Each job goes to its request's chain; without one it waits at the gate. */
+  #decideHeld(pool: Pool, nowUs: number): void {
+    const table = this.requests;
+    while (pool.queue.length > 0) {
+      const job = pool.queue.pop();
+      const request = table.requestOf(job);
+      const chain = table.chain[request];
+      if (chain === NONE) {
+        this.#gates[table.pipeline[request]]?.park(request, job);
+        continue;
+      }
+      pool.replicaQueues[chain].push(job, 0);
+      pool.loadChanged(pool.first + chain, 1, nowUs);
+      this.#touch(pool, pool.first + chain);
+    }
+    this.#startTouched(pool, nowUs);
+  }
+
+  /** Starts what can start on replicas that have new work or are free. */
+  #startTouched(pool: Pool, nowUs: number): void {
+    const { policies } = pool;
     while (pool.touchedCount > 0) {
       const replica = pool.touched[--pool.touchedCount];
       this.#isTouched[replica] = 0;
@@ -256,15 +289,6 @@ export class Dispatcher {
       }
       this.#setTimer(own.id, dueUs);
     }
-  }
-
-  #route(pool: Pool, job: number): number {
-    if (this.#heldPool[pool.id]) {
-      return pool.first + this.requests.chain[this.requests.requestOf(job)];
-    }
-    const { routing } = pool.policies;
-    assert(routing.kind === "immediate", "central pools are not routed");
-    return routing.route(pool);
   }
 
   /** Moves up to `size` jobs to a replica taken out of the idle set; late ones may be dropped. */
@@ -363,6 +387,7 @@ export class Dispatcher {
       table.state[job] = JOB.cancelled;
       this.#end(request, "failed", nowUs);
     } else {
+      this.retries[pool.id]++;
       this.#requeue(job, pool);
     }
   }
@@ -370,6 +395,18 @@ export class Dispatcher {
   #requeue(job: number, pool: Pool): void {
     this.requests.state[job] = JOB.queued;
     pool.queue.push(job, this.#keyOf(job, pool.policies));
+    this.#mark(pool);
+  }
+
+  /** A replica gets no more work, and what waits for it is routed again. */
+  #leave(pool: Pool, replica: number, nowUs: number): void {
+    const queue = pool.replicaQueues[replica - pool.first];
+    const waiting: number[] = [];
+    while (queue !== undefined && queue.length > 0) waiting.push(queue.pop());
+    if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
+    pool.replicaLost(replica);
+    for (const job of waiting) this.#requeue(job, pool);
+    this.#chainsChanged(pool, (gate) => gate.lost(replica - pool.first), nowUs);
   }
 
   #end(request: number, outcome: Outcome, nowUs: number): void {
@@ -381,7 +418,7 @@ export class Dispatcher {
     this.#log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.#driver.end(request, outcome, nowUs);
     const gate = this.#gates[pipeline];
-    if (gate !== null) this.#leaveGate(gate, request, nowUs);
+    if (gate?.leave(request)) this.#openGate(gate, nowUs);
     this.#releaseIfDone(request);
   }
 
@@ -394,7 +431,9 @@ export class Dispatcher {
       if (table.state[job] !== JOB.queued) continue;
       const pool = this.#pools[tasks[task].pool];
       const queue = table.queue[job];
-      if (queue < poolCount) {
+      if (queue === NONE) {
+        // It waits at the gate for a chain, which forgets it with its request.
+      } else if (queue < poolCount) {
         pool.queue.remove(job);
       } else {
         const replica = queue - poolCount;
@@ -414,40 +453,43 @@ export class Dispatcher {
 
   // --- pipeline-held chains ---------------------------------------------------------------------
 
-  #makeGate(pipeline: PipelineSystem, id: number): Gate | null {
-    if (!pipeline.held) return null;
-    const freeChains = Array.from({ length: pipeline.chains }, (_, chain) => chain);
-    return { queue: new LinkedQueue(id, this.requests, false), freeChains, opening: false };
-  }
-
-  #openGate(gate: Gate, nowUs: number): void {
+  #openGate(gate: ChainGate, nowUs: number): void {
     if (gate.opening) return;
     gate.opening = true;
-    const table = this.requests;
-    while (gate.queue.length > 0 && gate.freeChains.length > 0) {
-      const request = table.requestOf(gate.queue.pop());
-      table.chain[request] = gate.freeChains.shift() as number;
-      const { entryTasks } = this.system.pipelines[table.pipeline[request]];
-      const base = request * table.stride;
-      const arrivedAtGateUs = table.enqueuedUs[base];
-      for (let i = 0; i < entryTasks.length && table.open[request] === 1; i++) {
-        this.#ready(request, entryTasks[i], nowUs);
-        table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
+    while (gate.hasFree && gate.nextDisplaced !== NONE) {
+      const request = gate.nextDisplaced;
+      const { tasks } = this.system.pipelines[this.requests.pipeline[request]];
+      for (const job of gate.grant(request)) {
+        this.#requeue(job, this.#pools[tasks[this.requests.taskOf(job)].pool]);
       }
+    }
+    while (gate.hasFree && gate.queue.length > 0) {
+      this.#letIn(gate, this.requests.requestOf(gate.queue.pop()), nowUs);
     }
     gate.opening = false;
   }
 
-  #leaveGate(gate: Gate, request: number, nowUs: number): void {
+  #letIn(gate: ChainGate, request: number, nowUs: number): void {
     const table = this.requests;
-    const entry = request * table.stride;
-    if (table.chain[request] !== NONE) {
-      gate.freeChains.push(table.chain[request]);
-      table.chain[request] = NONE;
-      this.#openGate(gate, nowUs);
-    } else if (table.queue[entry] === gate.queue.id) {
-      gate.queue.remove(entry);
+    const { entryTasks } = this.system.pipelines[table.pipeline[request]];
+    const base = request * table.stride;
+    const arrivedAtGateUs = table.enqueuedUs[base];
+    gate.grant(request);
+    for (let i = 0; i < entryTasks.length && table.open[request] === 1; i++) {
+      this.#ready(request, entryTasks[i], nowUs);
+      table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
     }
+  }
+
+  /** A replica of some chains joined or left: tells their gates, which may open. */
+  #chainsChanged(pool: Pool, change: (gate: ChainGate) => void, nowUs: number): void {
+    if (!this.#heldPool[pool.id]) return;
+    this.system.pipelines.forEach(({ tasks }, id) => {
+      const gate = this.#gates[id];
+      if (gate === null || !tasks.some((task) => task.pool === pool.id)) return;
+      change(gate);
+      this.#openGate(gate, nowUs);
+    });
   }
 
   // --- small change -----------------------------------------------------------------------------

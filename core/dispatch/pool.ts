@@ -100,16 +100,18 @@ export class Pool implements PoolView {
     return this.#idle[replica - this.first] === 1;
   }
 
-  replicaJoined(replica: number, nowUs: number): void {
+  /** `idle`: no batch runs on it (one that was draining may join with its batch). */
+  replicaJoined(replica: number, idle: boolean, nowUs: number): void {
     const member = replica - this.first;
+    const load = this.#load[member];
     this.#upPlace[member] = this.upCount;
     this.#up[this.upCount++] = replica;
-    this.#lengths?.set(replica, this.#load[member]);
-    this.#work?.set(member, IDLE_US + nowUs);
-    this.becameIdle(replica);
+    this.#lengths?.set(replica, load);
+    this.#work?.set(member, idle ? IDLE_US + nowUs : nowUs + load * this.#expectedUs[member]);
+    if (idle) this.becameIdle(replica);
   }
 
-  /** Takes the replica out of every index; its load must already be 0. */
+  /** Takes the replica out of every index; what waited at it must be gone. */
   replicaLost(replica: number): void {
     const member = replica - this.first;
     if (this.#idle[member] === 1) this.#unlinkIdle(member);
