@@ -179,6 +179,27 @@ describe("the measured window", () => {
     expect(metrics.utilizationRatio).toBe((8 * 0.5) / 8);
   });
 
+  test("of a burst lasts until all work is done, also that which nobody waits for", () => {
+    const document = scenarioOf({
+      pipelines: {
+        p: {
+          tasks: {
+            quick: { model: "quick" },
+            slow: { model: "slow" },
+            end: { model: "quick", after: ["quick", "slow"], join: "first" },
+          },
+        },
+      },
+      models: { quick: fixedService(10), slow: fixedService(100) },
+      cluster: { replicas: { quick: 1, slow: 1, end: 1 } },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+    const { metrics, tasks } = runReplication(document, NO_INPUTS, 0).summary;
+    expect(metrics.makespanMs).toBe(20);
+    expect(tasks.slow.utilizationRatio).toBe(1);
+    expect(metrics.utilizationRatio).toBeCloseTo((10 + 100 + 10) / (3 * 100), 12);
+  });
+
   test("of a number of requests ends with the last arrival", () => {
     const document = scenarioOf({
       models: { server: fixedService(500) },

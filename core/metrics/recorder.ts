@@ -19,6 +19,8 @@ export class RunRecorder {
   arrivals = 0;
   firstArrivalUs = Number.POSITIVE_INFINITY;
   lastEndUs = 0;
+  /** End of the last batch: work may outlast its request, which needed only the first of a join. */
+  lastBusyUs = 0;
   /** Requests that arrived in the window, by how they ended. */
   readonly outcomes: Record<Outcome, number> = {
     completed: 0,
@@ -99,6 +101,7 @@ export class RunRecorder {
 
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
+    this.lastBusyUs = endUs;
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
     if (to > from) this.busyUs[pool] += to - from;

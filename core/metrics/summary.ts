@@ -112,8 +112,9 @@ function growthIn(recorder: RunRecorder): Growth | null {
 
 /** Length of the measured window, µs. */
 function windowOf(recorder: RunRecorder): number {
-  const end = Number.isFinite(recorder.closedUs) ? recorder.closedUs : recorder.lastEndUs;
-  return end - recorder.warmupUs;
+  const { closedUs, lastEndUs, lastBusyUs, warmupUs } = recorder;
+  const end = Number.isFinite(closedUs) ? closedUs : Math.max(lastEndUs, lastBusyUs);
+  return end - warmupUs;
 }
 
 function curveOf(latencies: Float64Array): readonly number[] {
