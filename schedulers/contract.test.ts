@@ -3,27 +3,10 @@ import { describe, expect, test } from "vitest";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
+import { COMPOSITIONS } from "./compositions.test-support.ts";
 import { CheckingDriver, documentOf, type Step, systemOf } from "./contract.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
-import { type DECISIONS, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
-
-/** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
-const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
-  bounded: { policy: "bounded", maxInSystem: 3 },
-  "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
-};
-
-const choices = (decision: (typeof DECISIONS)[number]): readonly PolicyChoice[] =>
-  POLICIES[decision].map(({ name }) => PARAMETERS[name] ?? name);
-
-/** All compositions of the registry's policies. */
-const compositions: readonly SchedulerDocument[] = choices("admission").flatMap((admission) =>
-  choices("routing").flatMap((routing) =>
-    choices("ordering").flatMap((ordering) =>
-      choices("batching").map((batching) => ({ admission, routing, ordering, batching })),
-    ),
-  ),
-);
+import { PRESETS } from "./registry.ts";
 
 const taskNames = ["a", "b", "c", "d", "e"];
 
@@ -113,9 +96,9 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
 });
 
 test("so does every composition of the registry's policies", () => {
-  expect(compositions).toHaveLength(3 * 6 * 3 * 2);
+  expect(COMPOSITIONS).toHaveLength(3 * 6 * 3 * 2);
   fc.assert(
-    fc.property(fc.constantFrom(...compositions), documents, steps, (scheduler, document, run) =>
+    fc.property(fc.constantFrom(...COMPOSITIONS), documents, steps, (scheduler, document, run) =>
       runContract(document, scheduler, run),
     ),
     { numRuns: 600 },

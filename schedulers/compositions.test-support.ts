@@ -1,0 +1,21 @@
+/** Every composition of the registry's policies, for tests that must hold under all of them. */
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { type DECISIONS, POLICIES, type PolicyChoice } from "./registry.ts";
+
+/** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
+const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
+  bounded: { policy: "bounded", maxInSystem: 3 },
+  "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
+};
+
+const choices = (decision: (typeof DECISIONS)[number]): readonly PolicyChoice[] =>
+  POLICIES[decision].map(({ name }) => PARAMETERS[name] ?? name);
+
+export const COMPOSITIONS: readonly SchedulerDocument[] = choices("admission").flatMap(
+  (admission) =>
+    choices("routing").flatMap((routing) =>
+      choices("ordering").flatMap((ordering) =>
+        choices("batching").map((batching) => ({ admission, routing, ordering, batching })),
+      ),
+    ),
+);

@@ -1,0 +1,144 @@
+/** What must hold in every run, over random scenarios: each is audited from its log. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { RequestDraws } from "../core/request-draws.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { randomScenarios } from "./random-scenarios.test-support.ts";
+import { replicationSeed, runReplication } from "./replication.ts";
+import {
+  type Audited,
+  auditedRun,
+  barUs,
+  overlapUs,
+  windowEndUs,
+} from "./run-audit.test-support.ts";
+import { NO_INPUTS } from "./scenario.test-support.ts";
+
+const RUNS = 250;
+
+const windowOf = (document: ScenarioDocument, run: Audited): readonly [number, number] => [
+  document.workload.warmupS * 1e6,
+  windowEndUs(document, run),
+];
+
+const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);
+
+/** `check` over random scenarios, each run once and audited. */
+function always(check: (run: Audited, document: ScenarioDocument) => void): void {
+  fc.assert(
+    fc.property(randomScenarios, (document) => check(auditedRun(document, NO_INPUTS), document)),
+    { numRuns: RUNS },
+  );
+}
+
+describe("in every run", () => {
+  test("each arrival ends exactly once, by the rules of queues, batches and replicas", () => {
+    always(({ account, summary }, document) => {
+      const { workload } = document;
+      expect(account.visits).toHaveLength(summary.requests);
+      if (workload.requests !== undefined && workload.arrivals !== "closed") {
+        expect(summary.requests).toBe(workload.requests);
+      }
+    });
+  });
+
+  test("the batches of a replica do not overlap", () => {
+    always(({ gantt }) => {
+      const free = new Map<string, number>();
+      const inOrder = [...gantt].sort((a, b) => a.startMs - b.startMs || a.endMs - b.endMs);
+      for (const { replica, startMs, endMs } of inOrder) {
+        expect(startMs).toBeGreaterThanOrEqual(free.get(replica) ?? 0);
+        free.set(replica, endMs);
+      }
+    });
+  });
+
+  test("a batch takes the time that its first job drew, longer only beside busy neighbours", () => {
+    always(({ gantt, system, summary }, document) => {
+      const { nodes } = document.cluster;
+      const times = new WorkOfRequests(document, { system, requests: summary.requests });
+      for (const bar of gantt) {
+        const [from, to] = barUs(bar);
+        const worked = times.timeUs(bar.replica, bar.requests[0], bar.task, bar.batch);
+        if (nodes === undefined) expect(to - from).toBe(worked);
+        else expect(to - from).toBeGreaterThanOrEqual(worked - 1);
+      }
+    });
+  });
+
+  test("work is conserved: busy time is the sum of the batches, and no more than there is", () => {
+    always((run, document) => {
+      const window = windowOf(document, run);
+      const length = Math.max(1, window[1] - window[0]);
+      run.system.pools.forEach((pool) => {
+        const bars = run.gantt.filter(({ task }) => task === pool.name);
+        const busyUs = sum(bars.map((bar) => overlapUs(...barUs(bar), window)));
+        const { utilizationRatio = 0 } = run.summary.tasks[pool.name];
+        expect(utilizationRatio * pool.count * length).toBeCloseTo(busyUs, 3);
+        expect(utilizationRatio).toBeLessThanOrEqual(1 + 1e-12);
+      });
+    });
+  });
+
+  test("Little's law holds at every station and for the whole", () => {
+    always((run, document) => {
+      const window = windowOf(document, run);
+      const { account, summary, system } = run;
+      const length = Math.max(1, window[1] - window[0]);
+      const inSystem = account.visits.map((v) => overlapUs(v.arrivedUs, v.endUs, window));
+      expect((summary.metrics.inSystemMean ?? 0) * length).toBeCloseTo(sum(inSystem), 3);
+      system.pools.forEach((pool, id) => {
+        const counted = account.waits.filter(
+          (wait) => wait.pool === id && wait.started && wait.arrivedUs >= window[0],
+        );
+        const { jobs, queueWaitMeanMs } = summary.tasks[pool.name];
+        expect(jobs).toBe(counted.length);
+        const waitedUs = sum(counted.map(({ fromUs, toUs }) => toUs - fromUs));
+        expect(queueWaitMeanMs * jobs * 1000).toBeCloseTo(waitedUs, 3);
+      });
+    });
+  });
+
+  test("the same seed gives the same decisions and digest, with a log and without", () => {
+    always((run, document) => {
+      const log = new RunLog();
+      const again = runReplication(document, NO_INPUTS, 0, { log });
+      expect(again.summary).toEqual(run.summary);
+      expect(runReplication(document, NO_INPUTS, 0).summary).toEqual(run.summary);
+      const other = new RunLog();
+      runReplication(document, NO_INPUTS, 0, { log: other });
+      expect(other.decisionDigest()).toBe(log.decisionDigest());
+    });
+  });
+});
+
+/** The work of each request, drawn again in order of arrival. */
+class WorkOfRequests {
+  readonly #variates: Float64Array[] = [];
+  readonly #pipelines: number[] = [];
+  readonly #system: Audited["system"];
+
+  constructor(
+    document: ScenarioDocument,
+    { system, requests }: { system: Audited["system"]; requests: number },
+  ) {
+    this.#system = system;
+    const draws = new RequestDraws(system, replicationSeed(document.run.seed, 0));
+    for (let serial = 0; serial < requests; serial++) {
+      const pipeline = draws.pipeline();
+      const variates = new Float64Array(system.stride);
+      draws.draw(pipeline, 0, new Uint8Array(system.stride), variates);
+      this.#pipelines.push(pipeline);
+      this.#variates.push(variates);
+    }
+  }
+
+  timeUs(replica: string, serial: number, task: string, batch: number): number {
+    const { tasks } = this.#system.pipelines[this.#pipelines[serial]];
+    const at = tasks.findIndex(({ name }) => name === task);
+    const found = this.#system.replicas.find(({ name }) => name === replica);
+    return found?.service.sampleUs(this.#variates[serial][at], batch) ?? Number.NaN;
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * An audit of one run, from its log and its bars alone: what was logged must keep every rule, and
+ * what the run reports must be what was logged. It shares no code with dispatcher and recorder.
+ */
+import { compileSystem } from "../core/compile.ts";
+import { OUTCOMES } from "../core/dispatch/driver.ts";
+import type { GanttBar } from "../core/results.ts";
+import { type LogEntry, RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import {
+  type ReplicationResult,
+  replicationSeed,
+  runReplication,
+  type SimulationInputs,
+} from "./replication.ts";
+
+/** A job's wait: when it was queued and when it left the queue, started or not. */
+export interface Wait {
+  readonly pool: number;
+  readonly arrivedUs: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly started: boolean;
+}
+
+export interface Visit {
+  readonly arrivedUs: number;
+  readonly endUs: number;
+  readonly outcome: string;
+}
+
+/** What a log says of a run that kept the rules. */
+export interface Account {
+  readonly visits: readonly Visit[];
+  readonly waits: readonly Wait[];
+  readonly lastArrivalUs: number;
+}
+
+export interface Audited extends ReplicationResult {
+  readonly system: System;
+  readonly account: Account;
+}
+
+const BARS = 1_000_000;
+
+/** Runs replication 0 and audits its log; the run's figures are left to the caller. */
+export function auditedRun(document: ScenarioDocument, inputs: SimulationInputs): Audited {
+  const log = new RunLog();
+  const result = runReplication(document, inputs, 0, { log, ganttBars: BARS });
+  const system = compileSystem(document, inputs);
+  const account = new LogAudit(document, system).read(log.entries);
+  return { ...result, system, account };
+}
+
+interface Queued {
+  readonly pool: number;
+  readonly fromUs: number;
+  /** Place in the order in which jobs were queued. */
+  readonly order: number;
+}
+
+interface OpenRequest {
+  readonly pipeline: number;
+  readonly arrivedUs: number;
+  /** When it reached the dispatcher; the wait for a held chain counts from then. */
+  readonly reachedUs: number;
+  readonly queued: Map<number, Queued>;
+  readonly asked: Set<number>;
+}
+
+/** Far quicker than an `expect` a line, and there are thousands of lines. */
+function rule(kept: boolean, rule: string): void {
+  if (!kept) throw broken(rule);
+}
+
+function broken(rule: string): Error {
+  return new Error(`broken: ${rule}`);
+}
+
+interface RunningJob extends Queued {
+  readonly request: number;
+  readonly task: number;
+}
+
+class LogAudit {
+  readonly #system: System;
+  readonly #maxBatch: readonly number[];
+  readonly #fifoPools: readonly boolean[];
+  readonly #centralPools: readonly boolean[];
+  readonly #eagerPools: readonly boolean[];
+  readonly #open = new Map<number, OpenRequest>();
+  readonly #up = new Set<number>();
+  readonly #running = new Map<number, readonly RunningJob[]>();
+  /** The last job that each replica started, by its place in the order of queueing. */
+  readonly #lastOrder = new Map<number, number>();
+  readonly #visits: Visit[] = [];
+  readonly #waits: Wait[] = [];
+  #nowUs = 0;
+  #queuedJobs = 0;
+  #deciding = false;
+  #replicasWereLost = false;
+  #lastArrivalUs = 0;
+
+  constructor(document: ScenarioDocument, system: System) {
+    this.#system = system;
+    const seed = replicationSeed(document.run.seed, 0);
+    const { pools } = createScheduler(document.scheduler, system, seed);
+    const held = system.pools.map((_, pool) =>
+      system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
+    );
+    this.#maxBatch = pools.map(({ batching }, i) =>
+      held[i] ? 1 : Math.min(batching.maxBatch, system.pools[i].maxBatch),
+    );
+    this.#fifoPools = pools.map(({ ordering }, i) => !held[i] && ordering.kind === "fifo");
+    this.#centralPools = pools.map(({ routing }, i) => !held[i] && routing.kind === "central");
+    this.#eagerPools = pools.map(({ batching }) => batching.maxBatch === 1);
+  }
+
+  read(entries: readonly LogEntry[]): Account {
+    for (const entry of entries) this.#take(entry);
+    this.#checkNobodyIdles();
+    rule(this.#open.size === 0, "every arrival ends");
+    rule(this.#running.size === 0, "every batch finishes");
+    return {
+      visits: this.#visits,
+      waits: this.#waits,
+      lastArrivalUs: this.#lastArrivalUs,
+    };
+  }
+
+  #take([kind, ...numbers]: LogEntry): void {
+    const [a, b, c, d] = numbers;
+    switch (kind) {
+      case "arrive":
+        this.#event(d);
+        this.#arrive(a, b, c);
+        return;
+      case "finish":
+        this.#event(b);
+        rule(this.#up.has(a), "only a replica that is up finishes");
+        rule(this.#running.has(a), "only a replica with a batch finishes");
+        this.#running.delete(a);
+        return;
+      case "wake":
+        this.#event(b);
+        return;
+      case "join":
+        this.#event(b);
+        this.#up.add(a);
+        return;
+      case "lose":
+        this.#event(b);
+        this.#lose(a);
+        return;
+      case "cancel":
+        this.#event(c);
+        return;
+      case "decide":
+        this.#event(a);
+        this.#deciding = true;
+        return;
+      case "holds":
+        if (c === 1) this.#queue(a, b);
+        return;
+      case "start":
+        rule(b === this.#nowUs, "a start is of this instant");
+        rule(this.#deciding, "work starts only in a decision");
+        this.#start(a, numbers.slice(2));
+        return;
+      case "end":
+        rule(c === this.#nowUs, "an end is of this instant");
+        this.#end(a, OUTCOMES[b]);
+        return;
+      case "wakeAt":
+        rule(b < 0 || b > this.#nowUs, "a timer is due later");
+        return;
+    }
+  }
+
+  #event(atUs: number): void {
+    rule(Number.isInteger(atUs), "time is whole microseconds");
+    rule(atUs >= this.#nowUs, "time never runs back");
+    if (atUs > this.#nowUs) this.#checkNobodyIdles();
+    this.#nowUs = atUs;
+    this.#deciding = false;
+  }
+
+  #arrive(request: number, pipeline: number, arrivedUs: number): void {
+    rule(!this.#open.has(request), "a slot holds one request");
+    rule(arrivedUs <= this.#nowUs, "a request is sent before it arrives");
+    const reachedUs = this.#nowUs;
+    this.#open.set(request, {
+      pipeline,
+      arrivedUs,
+      reachedUs,
+      queued: new Map(),
+      asked: new Set(),
+    });
+    this.#lastArrivalUs = Math.max(this.#lastArrivalUs, arrivedUs);
+  }
+
+  #queue(request: number, task: number): void {
+    const open = this.#at(request);
+    const { held, tasks, entryTasks } = this.#system.pipelines[open.pipeline];
+    const { pool } = tasks[task];
+    rule(!open.asked.has(task), "a task is queued once");
+    open.asked.add(task);
+    const fromUs = held && entryTasks.includes(task) ? open.reachedUs : this.#nowUs;
+    open.queued.set(task, { pool, fromUs, order: this.#queuedJobs++ });
+  }
+
+  #start(replica: number, jobs: readonly number[]): void {
+    const { pool } = this.#system.replicas[replica];
+    rule(this.#up.has(replica), "nothing goes to a replica that is down");
+    rule(!this.#running.has(replica), "a replica runs one batch");
+    rule(jobs.length > 0, "no batch is empty");
+    rule(jobs.length <= this.#maxBatch[pool], "no batch is over its maximum");
+    const batch = jobs.map((job): RunningJob => {
+      const request = Math.floor(job / this.#system.stride);
+      const task = job % this.#system.stride;
+      const open = this.#at(request);
+      const queued = open.queued.get(task);
+      if (queued === undefined) throw broken(`only a queued job starts: ${job}`);
+      rule(queued.pool === pool, "a job runs in its own pool");
+      open.queued.delete(task);
+      this.#leaveQueue(open, queued, true);
+      if (this.#fifoPools[pool]) this.#checkOrder(replica, queued.order);
+      return { ...queued, request, task };
+    });
+    const last = Math.max(...batch.map(({ order }) => order));
+    if (this.#fifoPools[pool] && this.#centralPools[pool]) this.#checkNoneBefore(pool, last);
+    this.#running.set(replica, batch);
+  }
+
+  /** A replica's own queue keeps the order in which its jobs were queued. */
+  #checkOrder(replica: number, order: number): void {
+    const last = this.#lastOrder.get(replica) ?? -1;
+    // The jobs of a lost replica go to the others with the place that they had.
+    rule(this.#replicasWereLost || order > last, "a replica starts first what came first");
+    this.#lastOrder.set(replica, order);
+  }
+
+  /** Nobody who came earlier is left in a central queue. */
+  #checkNoneBefore(pool: number, last: number): void {
+    for (const { queued } of this.#open.values()) {
+      for (const other of queued.values()) {
+        rule(other.pool !== pool || other.order > last, "a queue gives first what came first");
+      }
+    }
+  }
+
+  /** Where batches are not waited for, no job waits beside an idle replica of its central queue. */
+  #checkNobodyIdles(): void {
+    const waiting = new Set<number>();
+    for (const { queued } of this.#open.values()) {
+      for (const { pool } of queued.values()) waiting.add(pool);
+    }
+    for (const pool of waiting) {
+      if (!this.#centralPools[pool] || !this.#eagerPools[pool]) continue;
+      const { first, count } = this.#system.pools[pool];
+      for (let r = first; r < first + count; r++) {
+        rule(!this.#up.has(r) || this.#running.has(r), "no replica idles while a job waits");
+      }
+    }
+  }
+
+  #lose(replica: number): void {
+    this.#replicasWereLost = true;
+    this.#up.delete(replica);
+    for (const { request, task, ...queued } of this.#running.get(replica) ?? []) {
+      this.#open.get(request)?.queued.set(task, queued);
+    }
+    this.#running.delete(replica);
+  }
+
+  #end(request: number, outcome: string): void {
+    const open = this.#at(request);
+    for (const queued of open.queued.values()) this.#leaveQueue(open, queued, false);
+    rule(outcome !== "refused" || open.asked.size === 0, "a refused request runs nothing");
+    this.#visits.push({ arrivedUs: open.arrivedUs, endUs: this.#nowUs, outcome });
+    this.#open.delete(request);
+  }
+
+  #leaveQueue({ arrivedUs }: OpenRequest, { pool, fromUs }: Queued, started: boolean): void {
+    this.#waits.push({ pool, arrivedUs, fromUs, toUs: this.#nowUs, started });
+  }
+
+  #at(request: number): OpenRequest {
+    const open = this.#open.get(request);
+    if (open === undefined) throw broken(`only a request in the system has events: ${request}`);
+    return open;
+  }
+}
+
+/** End of the measured window, µs, as results define it. */
+export function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): number {
+  const { workload } = document;
+  const horizonS = workload.arrivals === "burst" ? undefined : workload.durationS;
+  if (horizonS !== undefined) return Math.round(horizonS * 1e6);
+  const warmupUs = workload.warmupS * 1e6;
+  if (account.lastArrivalUs > warmupUs) return account.lastArrivalUs;
+  const batchEnds = gantt.map((bar) => barUs(bar)[1]);
+  return Math.max(...account.visits.map(({ endUs }) => endUs), ...batchEnds);
+}
+
+/** Time that an interval has in common with the window. */
+export function overlapUs(from: number, to: number, window: readonly [number, number]): number {
+  return Math.max(0, Math.min(to, window[1]) - Math.max(from, window[0]));
+}
+
+/** A bar's times in whole µs. */
+export function barUs({ startMs, endMs }: GanttBar): [number, number] {
+  return [Math.round(startMs * 1000), Math.round(endMs * 1000)];
+}
