@@ -1,15 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { slowdownOf } from "./node-contention.ts";
-import { waitMG1 } from "./queueing-formulas.test-support.ts";
 import { runReplication } from "./replication.ts";
-import {
-  fixedService,
-  NO_INPUTS,
-  replicate,
-  runAt,
-  scenarioOf,
-  zScore,
-} from "./scenario.test-support.ts";
+import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
 
 const SERVICES = [
   { distribution: "exponential", meanMs: 10 },
@@ -75,17 +67,6 @@ describe("the staged way through a deployment", () => {
       scheduler: { batching: { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 } },
     });
     expect(summary.metrics.latencyMeanMs).toBe(3 + 10);
-  });
-
-  test("has requests wait for the gateway, an M/D/1 station of its own", () => {
-    // A task that is always skipped: the requests see the gateway alone.
-    const document = scenarioOf({
-      pipelines: { p: { tasks: { serve: { model: "server", when: { probability: 0 } } } } },
-      cluster: { replicas: { serve: 1 }, gateway: { arrivalUs: 700 } },
-      workload: { arrivals: "poisson", ratePerS: 1000, requests: 40_000, warmupS: 2 },
-    });
-    const runs = replicate(document, 20).map(({ metrics }) => metrics.latencyMeanMs ?? 0);
-    expect(Math.abs(zScore(runs, 0.7 + waitMG1(1, 0.7, 0)))).toBeLessThan(3);
   });
 
   test("has the gateway spend time on every message: arrival, dispatch, completion", () => {

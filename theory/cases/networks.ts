@@ -1,0 +1,150 @@
+import { exponential, type Family, open, type TheoryCase } from "../case.ts";
+import { latencyForkJoin2, orderStatistic } from "../formulas/fork-join.ts";
+import { waitMMc } from "../formulas/many-servers.ts";
+
+const ms = { fast: 8, even: 10, slow: 40 };
+
+const models = {
+  fast: exponential(ms.fast),
+  even: exponential(ms.even),
+  slow: exponential(ms.slow),
+};
+
+const latencyMMc = (ratePerS: number, mean: number, servers: number): number =>
+  mean + waitMMc(ratePerS / 1000, mean, servers);
+
+const tandem: TheoryCase = {
+  name: "three queues in a row",
+  scenario: {
+    name: "tandem",
+    pipelines: {
+      p: {
+        tasks: {
+          first: { model: "even" },
+          second: { model: "fast", after: ["first"] },
+          third: { model: "slow", after: ["second"] },
+        },
+      },
+    },
+    models,
+    cluster: { replicas: { first: 1, second: 1, third: 4 } },
+    workload: open(70, 100_000),
+  },
+  exact: {
+    latencyMeanMs: latencyMMc(70, 10, 1) + latencyMMc(70, 8, 1) + latencyMMc(70, 40, 4),
+    "first.queueWaitMeanMs": waitMMc(0.07, 10, 1),
+    "second.queueWaitMeanMs": waitMMc(0.07, 8, 1),
+    "third.queueWaitMeanMs": waitMMc(0.07, 40, 4),
+    "third.utilizationRatio": 0.7,
+  },
+};
+
+/** 60% of the requests go through `check` between `look` and `answer`. */
+const branch: TheoryCase = {
+  name: "a branch that comes together again",
+  scenario: {
+    name: "branch",
+    pipelines: {
+      p: {
+        tasks: {
+          look: { model: "even" },
+          check: { model: "slow", after: ["look"], when: { probability: 0.6 } },
+          answer: { model: "fast", after: ["look", "check"] },
+        },
+      },
+    },
+    models,
+    cluster: { replicas: { look: 1, check: 2, answer: 1 } },
+    workload: open(60, 100_000),
+  },
+  exact: {
+    latencyMeanMs: latencyMMc(60, 10, 1) + 0.6 * latencyMMc(36, 40, 2) + latencyMMc(60, 8, 1),
+    "check.queueWaitMeanMs": waitMMc(0.036, 40, 2),
+    "answer.queueWaitMeanMs": waitMMc(0.06, 8, 1),
+    "check.throughputPerS": 36,
+  },
+};
+
+/** Two of three requests are pictures; both kinds end at `answer`. */
+const shared: TheoryCase = {
+  name: "two pipelines that share a station",
+  scenario: {
+    name: "shared",
+    pipelines: {
+      pictures: {
+        share: 2,
+        tasks: { see: { model: "even" }, answer: { model: "fast", after: ["see"] } },
+      },
+      sounds: {
+        share: 1,
+        tasks: { hear: { model: "slow" }, answer: { model: "fast", after: ["hear"] } },
+      },
+    },
+    models,
+    cluster: { replicas: { see: 1, hear: 2, answer: 1 } },
+    workload: open(90, 100_000),
+  },
+  exact: {
+    latencyMeanMs:
+      (2 / 3) * latencyMMc(60, 10, 1) + latencyMMc(30, 40, 2) / 3 + latencyMMc(90, 8, 1),
+    "see.queueWaitMeanMs": waitMMc(0.06, 10, 1),
+    "hear.queueWaitMeanMs": waitMMc(0.03, 40, 2),
+    "answer.queueWaitMeanMs": waitMMc(0.09, 8, 1),
+  },
+};
+
+function forkJoin(load: number, requests: number): TheoryCase {
+  return {
+    name: `a fork into two queues at ${load}`,
+    scenario: {
+      name: "fork-join",
+      pipelines: { p: { tasks: { left: { model: "even" }, right: { model: "even" } } } },
+      models,
+      cluster: { replicas: { left: 1, right: 1 } },
+      workload: open(load * 100, requests),
+    },
+    exact: { latencyMeanMs: latencyForkJoin2(load / 10, 10) },
+  };
+}
+
+/** Replicas in plenty, so that nothing queues. `end` takes 1 ms. */
+function joinOf(name: string, join: unknown, needed: number): TheoryCase {
+  return {
+    name: `the ${name} of three parallel tasks`,
+    scenario: {
+      name: "join",
+      pipelines: {
+        p: {
+          tasks: {
+            a: { model: "even" },
+            b: { model: "even" },
+            c: { model: "even" },
+            end: { model: "short", after: ["a", "b", "c"], join },
+          },
+        },
+      },
+      models: { ...models, short: { service: { distribution: "deterministic", meanMs: 1 } } },
+      cluster: { replicas: { a: 64, b: 64, c: 64, end: 64 } },
+      workload: open(400, 20_000),
+    },
+    exact: { latencyMeanMs: orderStatistic(10, 3, needed) + 1 },
+  };
+}
+
+export const networks: Family = {
+  title: "Open networks",
+  source: "Burke 1956 and Jackson 1957 (Kleinrock I, 4.1 and 4.8)",
+  cases: [tandem, branch, shared],
+};
+
+export const forks: Family = {
+  title: "Fork and join",
+  source: "Flatto and Hahn 1984, Nelson and Tantawi 1988; order statistics (Rényi 1953)",
+  cases: [
+    forkJoin(0.5, 60_000),
+    forkJoin(0.7, 100_000),
+    joinOf("last", "all", 3),
+    joinOf("second", { atLeast: 2 }, 2),
+    joinOf("first", "first", 1),
+  ],
+};

@@ -1,0 +1,20 @@
+/** All cases, in the order of docs/theory.md. */
+import type { Family } from "./case.ts";
+import { batches } from "./cases/batch-service.ts";
+import { closedNetworks } from "./cases/closed-networks.ts";
+import { losses, manyServers } from "./cases/many-servers.ts";
+import { forks, networks } from "./cases/networks.ts";
+import { sharing } from "./cases/sharing.ts";
+import { poissonServer, renewalArrivals } from "./cases/single-server.ts";
+
+export const FAMILIES: readonly Family[] = [
+  poissonServer,
+  renewalArrivals,
+  manyServers,
+  losses,
+  sharing,
+  networks,
+  forks,
+  closedNetworks,
+  batches,
+];

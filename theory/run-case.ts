@@ -1,0 +1,90 @@
+/** Runs a case and says how far from theory it is. */
+import { Fault } from "../core/fault.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { estimate } from "../core/statistics.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { runReplication } from "../sim/replication.ts";
+import type { TheoryCase } from "./case.ts";
+
+export interface Finding {
+  readonly figure: string;
+  readonly exact: number;
+  readonly mean: number;
+  readonly halfWidth95: number;
+  /** Standard errors from the exact value, as of a normal law. */
+  readonly z: number;
+}
+
+/** Replications 0 .. count − 1 of seed 1: seeds are counted, never chosen. */
+export function runCase(theory: TheoryCase, replications: number): Finding[] {
+  const runs = replicate(documentOf(theory), replications);
+  return Object.entries(theory.exact).map(([figure, exact]) => {
+    const { mean, halfWidth95, z } = compare(valuesOf(runs, figure), exact);
+    return { figure, exact, mean, halfWidth95, z };
+  });
+}
+
+/**
+ * What is left of the empty start: the mean over the stretch of the window that follows the
+ * warm-up and is as long, minus the exact value, times the stretch's share of the window. Later
+ * stretches are nearer to the steady state. Null where a run has no warm-up. Quantiles are left out:
+ * over a stretch this short they have a bias of their own, and the mean speaks for them.
+ */
+export function startUpBias(theory: TheoryCase, replications: number): Finding[] | null {
+  const document = documentOf(theory);
+  const { workload } = document;
+  if (workload.warmupS === 0 || workload.arrivals === "burst") return null;
+  const { warmupS, durationS = 0 } = workload;
+  const short = { ...document, workload: { ...workload, durationS: 2 * warmupS } };
+  const share = warmupS / (durationS - warmupS);
+  const runs = replicate(short, replications);
+  const figures = Object.entries(theory.exact).filter(([figure]) => !/P\d+Ms$/.test(figure));
+  return figures.map(([figure, exact]) => {
+    const { mean, halfWidth95, z } = compare(valuesOf(runs, figure), exact);
+    return { figure, exact, mean: (mean - exact) * share, halfWidth95: halfWidth95 * share, z };
+  });
+}
+
+/** The case's scenario through the parser and all checks, as the command line reads it. */
+export function documentOf(theory: TheoryCase): ScenarioDocument {
+  const text = JSON.stringify({ ...theory.scenario, run: { seed: 1 } });
+  const readFile = (path: string): string => {
+    throw new Fault("not-found", `theory's scenarios stand alone, this one names ${path}`);
+  };
+  return parseScenario(text, theory.name, readFile, {}, { checkScheduler }).document;
+}
+
+function replicate(document: ScenarioDocument, count: number): RunSummary[] {
+  const inputs = { profiles: {}, traces: {} };
+  return Array.from({ length: count }, (_, i) => runReplication(document, inputs, i).summary);
+}
+
+function valuesOf(runs: readonly RunSummary[], figure: string): number[] {
+  const at = figure.lastIndexOf(".");
+  return runs.map(({ metrics, tasks }) => {
+    const found: Readonly<Record<string, number>> = at < 0 ? metrics : tasks[figure.slice(0, at)];
+    return found[figure.slice(at + 1)] ?? Number.NaN;
+  });
+}
+
+function compare(values: readonly number[], exact: number) {
+  const { mean, halfWidth95 } = estimate(values);
+  const freedom = values.length - 1;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const t = (mean - exact) / Math.sqrt(squares / freedom / values.length);
+  const same = squares === 0 && Math.abs(mean - exact) < 1e-9 * Math.abs(exact);
+  return { mean, halfWidth95, z: same ? 0 : normalScore(t, freedom) };
+}
+
+/**
+ * The standard normal value that is as improbable as Student's t with so many degrees of freedom:
+ * few replications must not make |z| >= 3 more frequent than 0.27%.
+ * Source: Wallace, "Bounds on normal approximations to Student's and the chi-square
+ * distributions", Annals of Mathematical Statistics 30(4), 1959.
+ */
+export function normalScore(t: number, freedom: number): number {
+  const size = Math.sqrt(freedom * Math.log1p((t * t) / freedom));
+  return (Math.sign(t) * size * (8 * freedom + 1)) / (8 * freedom + 3);
+}

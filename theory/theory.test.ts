@@ -1,0 +1,57 @@
+/**
+ * The quick form: every case over twenty replications of seed 1. `npm run theory` does the long
+ * form and writes docs/theory.md.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { FAMILIES } from "./families.ts";
+import { pageRows, rowsOf } from "./page.ts";
+import { normalScore, runCase } from "./run-case.ts";
+
+const REPLICATIONS = 20;
+/** A wide interval would hide a wrong mean. */
+const WIDEST = 0.04;
+
+describe.each(FAMILIES)("$title", ({ cases }) => {
+  test.each(cases)("$name", (theory) => {
+    for (const { figure, exact, mean, halfWidth95, z } of runCase(theory, REPLICATIONS)) {
+      const said = `${figure}: ${mean} ± ${halfWidth95} for ${exact}, z = ${z}`;
+      expect(Math.abs(z), said).toBeLessThan(3);
+      expect(halfWidth95, said).toBeLessThan(WIDEST * Math.abs(exact));
+    }
+  });
+});
+
+test("no two cases have one name", () => {
+  const names = FAMILIES.flatMap(({ cases }) => cases.map(({ name }) => name));
+  expect(new Set(names).size).toBe(names.length);
+});
+
+describe("docs/theory.md", () => {
+  const page = readFileSync(join(import.meta.dirname, "../docs/theory.md"), "utf8");
+
+  // After a change of the cases: `npm run theory`.
+  test("has the cases, figures and exact values of the code, in its order", () => {
+    const wanted = FAMILIES.flatMap(({ cases }) => cases.flatMap(rowsOf));
+    expect(pageRows(page).map(({ name, figure, exact }) => [name, figure, exact])).toEqual(wanted);
+  });
+
+  test("has no case three standard errors or more from theory", () => {
+    const scores = pageRows(page).map(({ z }) => Math.abs(Number(z)));
+    expect(scores.filter((z) => !(z < 3))).toEqual([]);
+  });
+});
+
+describe("the normal score of a t value", () => {
+  // Two-sided 0.27% and 5% points of Student's t.
+  test.each([
+    [4.094, 9, 3],
+    [3.447, 19, 3],
+    [2.093, 19, 1.96],
+    [-2.093, 19, -1.96],
+    [0, 19, 0],
+  ])("%f with %i degrees of freedom", (t, freedom, z) => {
+    expect(Math.abs(normalScore(t, freedom) - z)).toBeLessThan(0.01);
+  });
+});
