@@ -1,7 +1,6 @@
 /** What each arrival process does to a queue, through the public scenario. */
 import { describe, expect, test } from "vitest";
 import type { MetricName } from "../core/results.ts";
-import { latencyGM1, waitMG1 } from "./queueing-formulas.test-support.ts";
 import { NO_INPUTS, replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 
 const REPLICATIONS = 10;
@@ -15,7 +14,8 @@ function metricOf(metric: MetricName, workload: unknown, traces = NO_INPUTS.trac
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-const waitOfPoisson = waitMG1(0.07, 10, 1);
+/** M/M/1 at 0.7: the closed form. */
+const waitOfPoisson = (0.7 * 10) / 0.3;
 const waits = (workload: unknown): number => mean(metricOf("queueWaitMeanMs", workload));
 
 describe("at 70 requests a second on average", () => {
@@ -28,7 +28,7 @@ describe("at 70 requests a second on average", () => {
       cv: 1,
       requests,
     });
-    expect(Math.abs(zScore(values, latencyGM1(0.07, 0.1, 1)))).toBeLessThan(3);
+    expect(Math.abs(zScore(values, waitOfPoisson + 10))).toBeLessThan(3);
   });
 
   test("steadier gaps wait less, wilder gaps more", () => {

@@ -3,7 +3,7 @@ import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { estimate } from "../core/statistics.ts";
+import { estimate } from "../core/statistics/estimate.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 import type { TheoryCase } from "./case.ts";
