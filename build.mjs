@@ -1,6 +1,15 @@
 // Compiles the sources to dist/ and puts data files next to the compiled code.
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +23,7 @@ const compiled = spawnSync(
 );
 
 for (const folder of ["cluster", "reports", "scenarios"]) copyData(join(root, folder));
+writeFileSync(join(root, "dist/code-digest.txt"), `${codeDigest()}\n`);
 const cli = join(root, "dist/cli/tandem.js");
 if (existsSync(cli)) chmodSync(cli, 0o755);
 process.exitCode = compiled.status ?? 1;
@@ -30,4 +40,17 @@ function copyData(folder) {
       copyFileSync(path, target);
     }
   }
+}
+
+/** Over the compiled code that results depend on: stored results of other code are not reused. */
+function codeDigest() {
+  const hash = createHash("sha256");
+  for (const folder of ["core", "schedulers", "sim", "sweep"]) {
+    const from = join(root, "dist", folder);
+    const files = readdirSync(from, { recursive: true, encoding: "utf8" });
+    for (const file of files.filter((name) => name.endsWith(".js")).sort()) {
+      hash.update(file).update(readFileSync(join(from, file)));
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
 }

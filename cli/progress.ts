@@ -6,31 +6,56 @@ export interface Progress {
   stop(): void;
 }
 
-export function progress(label: string, total: number): Progress {
-  return process.stderr.isTTY === true ? bar(label, total) : lines(label, total);
+/** `already` of `total` were done before: they say nothing of how long the rest takes. */
+export function progress(label: string, total: number, already = 0): Progress {
+  const left = estimate(total, already);
+  return process.stderr.isTTY === true ? bar(label, total, left) : lines(label, total, left);
 }
 
-function bar(label: string, total: number): Progress {
+type Left = (done: number) => string;
+
+/** Time left at the pace since the start, as text; empty while there is no pace yet. */
+function estimate(total: number, already: number): Left {
+  const startMs = performance.now();
+  return (done) => {
+    if (done <= already) return "";
+    const secondsEach = (performance.now() - startMs) / 1000 / (done - already);
+    return ` · left ${duration(secondsEach * (total - done))}`;
+  };
+}
+
+export function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60
+    ? `${minutes} min ${whole % 60} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function bar(label: string, total: number, left: Left): Progress {
   const single = new SingleBar({
-    format: `${label} [{bar}] {value}/{total} · {duration_formatted} · left {eta_formatted}`,
+    format: `${label} [{bar}] {value}/{total} · {duration_formatted}{left}`,
     stream: process.stderr,
     hideCursor: false,
     clearOnComplete: true,
-    etaBuffer: 50,
   });
-  single.start(total, 0);
-  return { update: (done) => single.update(done), stop: () => single.stop() };
+  single.start(total, 0, { left: "" });
+  return {
+    update: (done) => single.update(done, { left: left(done) }),
+    stop: () => single.stop(),
+  };
 }
 
 /** A line each tenth of the way, and none for work of one step. */
-function lines(label: string, total: number): Progress {
+function lines(label: string, total: number, left: Left): Progress {
   let told = 0;
   return {
     update: (done) => {
       const tenth = Math.floor((10 * done) / total);
       if (tenth <= told || total === 1) return;
       told = tenth;
-      process.stderr.write(`${label}: ${done}/${total}\n`);
+      process.stderr.write(`${label}: ${done}/${total}${left(done)}\n`);
     },
     stop: () => undefined,
   };

@@ -1,21 +1,20 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
 import { Fault } from "../core/fault.ts";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { type Configuration, expandSweep } from "../core/scenario/sweep.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
 import { resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { ResultStore } from "../sweep/result-store.ts";
+import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
+import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
-import { writeJson } from "./atomic-file.ts";
+import { buildKey } from "./build-key.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
-import { VERSION } from "./version.ts";
+import { printResultsJson, type ResultsHeader, writeResults } from "./results-output.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -26,17 +25,26 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly quiet?: boolean;
 }
 
-export async function simulate(args: SimulateArguments): Promise<ResultsDocument> {
+const RESULTS = "results.json";
+/** A table on the terminal has at most so many configurations. */
+const MOST_ROWS = 200;
+
+/** How many configurations there are results of. */
+export async function simulate(args: SimulateArguments): Promise<number> {
   checkCounts(args);
   const loaded = loadScenario(args, { requireTimes: true });
-  const configurations = expandSweep(loaded, { allowLarge: args.yes, checkScheduler });
-  const threads = threadsFor(args, loaded, configurations.length);
-  const results = await sweepWithProgress(args, loaded, configurations, threads);
-  const document = resultsDocument(args, loaded, results);
-  if (args.out !== undefined) writeJson(join(args.out, "results.json"), document);
-  if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
-  else if (args.quiet !== true) printResults(document, args.out);
-  return document;
+  const { count } = checkedSweep(loaded, { allowLarge: args.yes, checkScheduler });
+  const store = openStore(args, loaded, count);
+  try {
+    await sweepWithProgress(args, loaded, store, count);
+    const header = resultsHeader(args, loaded);
+    if (args.out !== undefined) writeResults(join(args.out, RESULTS), header, store, count);
+    if (args.json) await printResultsJson(header, store, count);
+    else if (args.quiet !== true) printResults(header, store, count, args.out);
+  } finally {
+    if (store instanceof ResultStore) store.close();
+  }
+  return count;
 }
 
 function checkCounts({ workers, replications }: SimulateArguments): void {
@@ -57,58 +65,49 @@ function threadsFor(args: SimulateArguments, loaded: LoadedScenario, count: numb
 async function sweepWithProgress(
   args: SimulateArguments,
   loaded: LoadedScenario,
-  configurations: readonly Configuration[],
-  threads: number,
-): Promise<ConfigurationResult[]> {
-  const store = openStore(args, loaded, configurations.length);
+  store: RecordStore,
+  count: number,
+): Promise<void> {
+  const threads = threadsFor(args, loaded, count);
   const interrupt = interruptSignal();
-  const shown = progress("simulate", configurations.length);
+  const shown = progress("simulate", count, store.finished);
   try {
-    const results = await runSweep({
-      configurations,
-      inputs: inputsOf(loaded),
+    await runSweep({
+      plan: { loaded },
       threads,
+      store,
       signal: interrupt.signal,
       onProgress: (done) => shown.update(done),
-      ...(store === null ? {} : { store }),
     });
-    if (results.length < configurations.length) {
+    if (store.finished < count) {
       throw new Fault(
         "interrupted",
-        `interrupted: ${results.length} of ${configurations.length} configurations are kept`,
+        `interrupted: ${store.finished} of ${count} configurations are kept`,
         { hint: "the same command goes on from there" },
       );
     }
-    return results;
   } finally {
     shown.stop();
-    store?.close();
     interrupt.dispose();
   }
 }
 
 /** Sweeps are resumable: in the folder given, else in one named by the scenario's digest. */
-function openStore(
-  args: SimulateArguments,
-  loaded: LoadedScenario,
-  count: number,
-): ResultStore | null {
-  if (count === 1 && args.out === undefined) return null;
+function openStore(args: SimulateArguments, loaded: LoadedScenario, count: number): RecordStore {
+  if (count === 1 && args.out === undefined) return new MemoryStore();
   const { seed, replications } = loaded.document.run;
-  const folder = args.out ?? join(".tandem", "sweeps", loaded.digest);
-  return ResultStore.open(folder, {
-    scenarioDigest: loaded.digest,
-    seed,
-    replications,
-    version: VERSION,
-  });
+  const folder = args.out ?? sweepFolder(loaded);
+  const key = { format: STORE_FORMAT, scenario: loaded.digest, seed, replications, ...buildKey() };
+  const store = ResultStore.open(folder, key, count);
+  if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
+  return store;
 }
 
-function resultsDocument(
-  args: SimulateArguments,
-  loaded: LoadedScenario,
-  configurations: readonly ConfigurationResult[],
-): ResultsDocument {
+function sweepFolder(loaded: LoadedScenario): string {
+  return join(".tandem", "sweeps", loaded.digest);
+}
+
+function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
   const { seed, replications } = loaded.document.run;
   const slo = Object.values(loaded.document.pipelines)[0]?.slo;
   return {
@@ -121,25 +120,22 @@ function resultsDocument(
       extra: ["--replications", String(replications)],
     }),
     ...(slo === undefined ? {} : { slo }),
-    configurations,
-    ...comparisonsOf(configurations),
   };
 }
 
-function comparisonsOf(
-  configurations: readonly ConfigurationResult[],
-): Pick<ResultsDocument, "comparisons"> {
-  const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
-  const comparisons = compareConfigurations(configurations, comparedPaths([...paths]));
-  return comparisons.length === 0 ? {} : { comparisons };
-}
-
-function printResults(document: ResultsDocument, out: string | undefined): void {
+function printResults(
+  header: ResultsHeader,
+  store: RecordStore,
+  count: number,
+  out: string | undefined,
+): void {
+  const configurations = [...recordsOf(store, Math.min(count, MOST_ROWS))].map((r) => r.result);
   const lines = [
-    resultsTable(document, process.stdout.columns ?? 120),
-    `seed ${document.seed} · scenario ${document.scenario.digest} · repeat: ${document.command}`,
+    resultsTable({ ...header, configurations }, process.stdout.columns ?? 120),
+    ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
   if (out !== undefined)
-    lines.push(`results: ${join(out, "results.json")} · charts: tandem report ${out}`);
+    lines.push(`results: ${join(out, RESULTS)} · charts: tandem report ${out}`);
   process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -4,7 +4,7 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { ConfigurationResult, MetricName } from "../core/results.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
-import type { BlockResult } from "./simulate-configuration.ts";
+import type { Part } from "./configuration-work.ts";
 
 export interface Kept {
   /** Metrics whose values by replication are kept for comparisons. */
@@ -13,16 +13,16 @@ export interface Kept {
   readonly replications: number;
 }
 
-/** `blocks` are in order of replication, from replication 0, and not empty. */
+/** `parts` are in order of replication, from replication 0, and not empty. */
 export function configurationResult(
   configuration: Configuration,
-  blocks: readonly BlockResult[],
+  parts: readonly Part[],
   kept: Kept,
 ): ConfigurationResult {
   const { id, parameters, document } = configuration;
-  const summaries = blocks.flatMap((block) => block.summaries);
+  const summaries = parts.flatMap((part) => part.summaries);
   const { notes, ...aggregated } = aggregate(summaries);
-  const { gantt, load } = blocks[0];
+  const { gantt, load } = parts[0];
   const growths = summaries.flatMap(({ growth }) => (growth === null ? [] : [growth]));
   const { stability, note } = judgeStability(document.workload, load, growths);
   const all = note === undefined ? notes : [...notes, note];

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ConfigurationResult } from "../core/results.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { expandSweep } from "../core/scenario/sweep.ts";
 import { configurationsOf, type Exit, Workplace } from "./command-line.test-support.ts";
+import { MemoryStore, recordsOf } from "./record-store.ts";
 import { runSweep } from "./run-sweep.ts";
 
 const SCENARIO = {
@@ -37,8 +37,9 @@ async function inThisProcess(seed: number): Promise<readonly ConfigurationResult
   const loaded = parseScenario(JSON.stringify(SCENARIO), "scenario.yaml", noFile, {
     "run.seed": seed,
   });
-  const inputs = { profiles: loaded.profiles, traces: loaded.traces };
-  return runSweep({ configurations: expandSweep(loaded), inputs, threads: 1 });
+  const store = new MemoryStore();
+  await runSweep({ plan: { loaded }, threads: 1, store });
+  return [...recordsOf(store, 4)].map(({ result }) => result);
 }
 
 describe("a run of the same seed", () => {

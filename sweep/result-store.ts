@@ -1,85 +1,187 @@
 /**
- * Finished configurations on disk, one JSON line each, appended as they finish: an interrupted
- * sweep loses nothing and the same command goes on where it stopped.
+ * Finished configurations on disk, one JSON line each, appended as they finish: whatever kills a
+ * sweep, what is finished is kept, and the same command goes on where it stopped.
+ *
+ *   configurations.jsonl    first the key as a line, then a record a line, in order of finishing
  */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ConfigurationResult } from "../core/results.ts";
+import { assert } from "../core/fault.ts";
+import { parseRecord } from "./record.ts";
+import type { RecordStore } from "./record-store.ts";
 
-/** What must be equal for results to be reused. */
-export interface StoreKey {
-  readonly scenarioDigest: string;
-  readonly seed: number;
-  readonly replications: number;
-  readonly version: string;
+/** What must be equal for results to be reused; each field's name ends a sentence for the user. */
+export type StoreKey = Readonly<Record<string, string | number | null>>;
+
+/** Changes with the layout of the store's lines. */
+export const STORE_FORMAT = "tandem/store@2";
+export const STORE_FILE = "configurations.jsonl";
+/** What a sweep leaves in its folder. Whatever else lies there is not its own. */
+const OWN_FILES = [STORE_FILE, "results.json"];
+
+interface Found {
+  readonly key: StoreKey | undefined;
+  readonly lines: number;
 }
 
-const FILE = "configurations.jsonl";
-
-export class ResultStore {
-  /** Results that an earlier, interrupted run of the same sweep left, by configuration id. */
-  readonly finished: ReadonlyMap<string, ConfigurationResult>;
+export class ResultStore implements RecordStore {
+  /** Set when results under another key were found: what differs, and where they now are. */
+  readonly setAside: string | undefined;
   readonly #descriptor: number;
+  /** By configuration: where its line starts, −1 when it is not finished; and its length, bytes. */
+  readonly #starts: Float64Array;
+  readonly #lengths: Uint32Array;
+  #end = 0;
+  #finished = 0;
 
-  private constructor(finished: ReadonlyMap<string, ConfigurationResult>, descriptor: number) {
-    this.finished = finished;
+  private constructor(descriptor: number, count: number, setAside: string | undefined) {
     this.#descriptor = descriptor;
+    this.#starts = new Float64Array(count).fill(-1);
+    this.#lengths = new Uint32Array(count);
+    this.setAside = setAside;
   }
 
-  /** Opens or starts the store in `directory`; results under another key are discarded. */
-  static open(directory: string, key: StoreKey): ResultStore {
+  /** Opens or starts the store of `count` configurations in `directory`. */
+  static open(directory: string, key: StoreKey, count: number): ResultStore {
     mkdirSync(directory, { recursive: true });
-    const path = join(directory, FILE);
-    const header = JSON.stringify(key);
-    const lines = readLines(path);
-    const finished = new Map<string, ConfigurationResult>();
-    if (lines[0] === header) {
-      for (const line of lines.slice(1)) {
-        const result = parseResult(line);
-        if (result !== undefined) finished.set(result.id, result);
-      }
-    }
-    // Rewritten beside its place: a kill at this point must not lose what was finished.
-    const descriptor = openSync(`${path}.part`, "w");
-    writeSync(descriptor, `${header}\n`);
-    for (const result of finished.values()) writeSync(descriptor, `${JSON.stringify(result)}\n`);
-    fsyncSync(descriptor);
-    renameSync(`${path}.part`, path);
-    return new ResultStore(finished, descriptor);
+    const path = join(directory, STORE_FILE);
+    const found = existsSync(path) ? survey(path) : undefined;
+    const same = found !== undefined && JSON.stringify(found.key) === JSON.stringify(key);
+    const setAside =
+      same || found === undefined || found.lines === 0
+        ? undefined
+        : moveAside(directory, found, key);
+    if (!same) startFile(path, key);
+    const store = new ResultStore(openSync(path, "r+"), count, setAside);
+    store.#load();
+    return store;
   }
 
-  add(result: ConfigurationResult): void {
-    writeSync(this.#descriptor, `${JSON.stringify(result)}\n`);
+  get finished(): number {
+    return this.#finished;
+  }
+
+  has(index: number): boolean {
+    return this.#starts[index] >= 0;
+  }
+
+  add(index: number, line: string): void {
+    const bytes = Buffer.from(`${line}\n`);
+    writeSync(this.#descriptor, bytes, 0, bytes.length, this.#end);
+    this.#keep(index, this.#end, bytes.length - 1);
+    this.#end += bytes.length;
+  }
+
+  line(index: number): string {
+    assert(this.has(index), `configuration ${index} is finished`);
+    const bytes = Buffer.allocUnsafe(this.#lengths[index]);
+    readSync(this.#descriptor, bytes, 0, bytes.length, this.#starts[index]);
+    return bytes.toString("utf8");
   }
 
   close(): void {
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
   }
+
+  /** A line that is no whole record is a configuration to do again; a torn last one is cut off. */
+  #load(): void {
+    let first = true;
+    for (const { text, start, length } of linesOf(this.#descriptor)) {
+      this.#end = start + length + 1;
+      const index = first ? undefined : parseRecord(text)?.index;
+      if (index !== undefined && index < this.#starts.length) this.#keep(index, start, length);
+      first = false;
+    }
+    ftruncateSync(this.#descriptor, this.#end);
+  }
+
+  #keep(index: number, start: number, length: number): void {
+    if (!this.has(index)) this.#finished++;
+    this.#starts[index] = start;
+    this.#lengths[index] = length;
+  }
 }
 
-/** A line that no write of ours left whole is a configuration to do again. */
-function parseResult(line: string): ConfigurationResult | undefined {
+/** Written beside its place: a kill at this point leaves no store without its key. */
+function startFile(path: string, key: StoreKey): void {
+  const beside = `${path}.part`;
+  const descriptor = openSync(beside, "w");
+  writeSync(descriptor, `${JSON.stringify(key)}\n`);
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  renameSync(beside, path);
+}
+
+/** The key of a store, undefined when it has none, and how many whole lines come after it. */
+function survey(path: string): Found {
+  const descriptor = openSync(path, "r");
+  let key: StoreKey | undefined;
+  let lines = -1;
+  for (const { text } of linesOf(descriptor)) {
+    if (lines++ < 0) key = parseKey(text);
+  }
+  closeSync(descriptor);
+  return { key, lines: Math.max(0, lines) };
+}
+
+function parseKey(text: string): StoreKey | undefined {
   try {
-    return JSON.parse(line) as ConfigurationResult;
+    return JSON.parse(text) as StoreKey;
   } catch {
     return undefined;
   }
 }
 
-/** Complete lines only: a torn last line, from a kill in mid-write, is dropped. */
-function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, "utf8").split("\n").slice(0, -1);
-  } catch {
-    return [];
+/** Renames the results of another key into a folder of their own, and says so. */
+function moveAside(directory: string, found: Found, key: StoreKey): string {
+  let number = 1;
+  while (existsSync(join(directory, `earlier-${number}`))) number++;
+  const aside = join(directory, `earlier-${number}`);
+  mkdirSync(aside);
+  for (const name of OWN_FILES) {
+    if (existsSync(join(directory, name))) renameSync(join(directory, name), join(aside, name));
+  }
+  const different = Object.keys(key).filter((name) => found.key?.[name] !== key[name]);
+  const kept = found.lines === 1 ? "one finished configuration" : `${found.lines} finished`;
+  return `${directory} has ${kept} of another ${different.join(", ")}: moved to ${aside}`;
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+interface Line {
+  readonly text: string;
+  readonly start: number;
+  /** Bytes, without the line's end. */
+  readonly length: number;
+}
+
+/** Complete lines of a file, a chunk in memory at a time. */
+function* linesOf(descriptor: number): Generator<Line> {
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let pending = Buffer.alloc(0);
+  let start = 0;
+  for (;;) {
+    const size = readSync(descriptor, chunk, 0, CHUNK_BYTES, start + pending.length);
+    if (size === 0) return;
+    pending = Buffer.concat([pending, chunk.subarray(0, size)]);
+    let from = 0;
+    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10, from)) {
+      const length = end - from;
+      yield { text: pending.toString("utf8", from, end), start: start + from, length };
+      from = end + 1;
+    }
+    pending = pending.subarray(from);
+    start += from;
   }
 }

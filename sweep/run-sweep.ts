@@ -1,77 +1,99 @@
 /** All configurations × replications of a scenario, in parallel, with progress and resumption. */
-
-import { COMPARED_METRICS } from "../core/comparison/compare.ts";
-import type { ConfigurationResult } from "../core/results.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
-import type { SimulationInputs } from "../sim/replication.ts";
-import { type BlockRunner, blockRunner } from "./block-runner.ts";
-import { configurationResult, type Kept, keptReplications } from "./configuration-result.ts";
-import type { ResultStore } from "./result-store.ts";
-import type { BlockResult, Detail } from "./simulate-configuration.ts";
+import type { Part, SweepPlan } from "./configuration-work.ts";
+import { recordLine } from "./record.ts";
+import type { RecordStore } from "./record-store.ts";
+import { type SweepRunner, sweepRunner } from "./sweep-runner.ts";
 
 export interface SweepRun {
-  readonly configurations: readonly Configuration[];
-  readonly inputs: SimulationInputs;
+  /** A scenario whose sweep is checked. */
+  readonly plan: SweepPlan;
   readonly threads: number;
-  readonly store?: ResultStore;
+  /** What it has already is not run again. */
+  readonly store: RecordStore;
   /** Called whenever a configuration is finished, with how many are. */
   readonly onProgress?: (finished: number) => void;
-  /** Once aborted, no new work is started; what is finished is returned. */
+  /** Once aborted, no new work is started. */
   readonly signal?: AbortSignal;
 }
 
-/** Latency curves and Gantt bars are kept for sweeps of at most so many configurations. */
-const DETAILED_CONFIGURATIONS = 100;
-const GANTT_BARS = 240;
+/** Below so many configurations a thread, the replications of each are spread over the threads. */
+const LEAST_PER_THREAD = 4;
+/** Small configurations go to a thread in groups that take about so long. */
+const GROUP_MS = 40;
+const LARGEST_GROUP = 64;
 
-/** Results in the order of the configurations; fewer than all only when the signal was aborted. */
-export async function runSweep(sweep: SweepRun): Promise<ConfigurationResult[]> {
-  const { configurations, inputs, threads, store, signal } = sweep;
-  const detailed = configurations.length <= DETAILED_CONFIGURATIONS;
-  const metrics = COMPARED_METRICS;
-  const kept = {
-    metrics,
-    replications: keptReplications(configurations.length, metrics.length),
-  };
-  const results = configurations.map(({ id }) => store?.finished.get(id));
-  let finished = results.filter((result) => result !== undefined).length;
-  sweep.onProgress?.(finished);
-  const runner = await blockRunner(inputs, threads);
-  let next = 0;
+/** Fills the store with every configuration's record; not with all when the signal was aborted. */
+export async function runSweep({ plan, threads, store, ...run }: SweepRun): Promise<void> {
+  run.onProgress?.(store.finished);
+  const runner = await sweepRunner(plan, threads);
+  const { count } = runner.work;
+  const open = count - store.finished;
+  const together = threads <= 1 || open >= LEAST_PER_THREAD * threads;
+  // Two lanes a thread keep every thread busy while results are gathered.
+  const lanes = threads <= 1 ? 1 : threads * 2;
+  const queue = new Queue(store, count, lanes);
   const lane = async (): Promise<void> => {
-    while (next < configurations.length && signal?.aborted !== true) {
-      const at = next++;
-      if (results[at] !== undefined) continue;
-      const detail = { curve: detailed, ganttBars: at === 0 ? GANTT_BARS : 0 };
-      const result = await runConfiguration(configurations[at], runner, { detail, kept, threads });
-      results[at] = result;
-      store?.add(result);
-      sweep.onProgress?.(++finished);
+    let msEach = Number.POSITIVE_INFINITY;
+    while (run.signal?.aborted !== true) {
+      const indices = queue.take(together && threads > 1 ? groupSize(msEach) : 1);
+      if (indices.length === 0) return;
+      const start = performance.now();
+      const lines = together
+        ? await runner.whole(indices)
+        : [await inParts(runner, indices[0], threads)];
+      msEach = (performance.now() - start) / indices.length;
+      for (const [i, line] of lines.entries()) {
+        store.add(indices[i], line);
+        run.onProgress?.(store.finished);
+      }
     }
   };
   try {
-    // Two lanes a thread keep every thread busy while results are gathered.
-    const lanes = threads <= 1 ? 1 : threads * 2;
     await Promise.all(Array.from({ length: lanes }, lane));
   } finally {
     await runner.close();
   }
-  return results.filter((result) => result !== undefined);
 }
 
-/** Replications are spread over the threads only as far as that makes blocks of useful size. */
-async function runConfiguration(
-  configuration: Configuration,
-  runner: BlockRunner,
-  { detail, kept, threads }: { detail: Detail; kept: Kept; threads: number },
-): Promise<ConfigurationResult> {
-  const { document } = configuration;
-  const { replications } = document.run;
-  const size = threads <= 1 ? 1 : Math.ceil(replications / threads);
-  const blocks: Promise<BlockResult>[] = [];
+function groupSize(msEach: number): number {
+  return Math.min(LARGEST_GROUP, Math.max(1, Math.round(GROUP_MS / msEach)));
+}
+
+/** One configuration's replications, spread over all threads. */
+async function inParts(runner: SweepRunner, index: number, threads: number): Promise<string> {
+  const replications = runner.work.replications(index);
+  const size = Math.ceil(replications / threads);
+  const parts: Promise<Part>[] = [];
   for (let first = 0; first < replications; first += size) {
-    const end = Math.min(replications, first + size);
-    blocks.push(runner.run({ document, detail, first, end }));
+    parts.push(runner.part(index, first, Math.min(replications, first + size)));
   }
-  return configurationResult(configuration, await Promise.all(blocks), kept);
+  return recordLine(runner.work.record(index, await Promise.all(parts)));
+}
+
+/** The configurations still to run, in order. */
+class Queue {
+  readonly #store: RecordStore;
+  readonly #count: number;
+  readonly #lanes: number;
+  #next = 0;
+  #left: number;
+
+  constructor(store: RecordStore, count: number, lanes: number) {
+    this.#store = store;
+    this.#count = count;
+    this.#lanes = lanes;
+    this.#left = count - store.finished;
+  }
+
+  /** At most `most` configurations; fewer towards the end, so that all lanes end together. */
+  take(most: number): readonly number[] {
+    const size = Math.min(most, Math.ceil(this.#left / (2 * this.#lanes)));
+    const indices: number[] = [];
+    while (indices.length < size && this.#next < this.#count) {
+      if (!this.#store.has(this.#next)) indices.push(this.#next);
+      this.#next++;
+    }
+    this.#left -= indices.length;
+    return indices;
+  }
 }

@@ -1,14 +1,18 @@
-/** Entry point of a simulation thread. The scenario's measured data come once, as worker data. */
+/** Entry point of a simulation thread. The sweep comes once, as worker data; tasks are numbers. */
 import { workerData } from "node:worker_threads";
-import type { SimulationInputs } from "../sim/replication.ts";
-import {
-  type BlockResult,
-  type ReplicationBlock,
-  simulateBlock,
-} from "./simulate-configuration.ts";
+import { ConfigurationWork, type Part, type SweepPlan } from "./configuration-work.ts";
+import { recordLine } from "./record.ts";
 
-const inputs = workerData as SimulationInputs;
+const work = new ConfigurationWork(workerData as SweepPlan);
 
-export function simulate(block: ReplicationBlock): BlockResult {
-  return simulateBlock(block, inputs);
+/** The records of whole configurations, as lines. */
+export function whole(indices: readonly number[]): readonly string[] {
+  return indices.map((index) => {
+    const part = work.part(index, 0, work.replications(index));
+    return recordLine(work.record(index, [part]));
+  });
+}
+
+export function part([index, first, end]: readonly [number, number, number]): Part {
+  return work.part(index, first, end);
 }

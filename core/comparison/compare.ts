@@ -18,6 +18,12 @@ import {
   pValue,
 } from "../statistics/paired.ts";
 
+/** All of a configuration's result that comparisons read. */
+export type Compared = Pick<
+  ConfigurationResult,
+  "id" | "parameters" | "metrics" | "samples" | "stability"
+>;
+
 export const COMPARED_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
 
 /** All pairs of a group's members are reported up to so many members; beyond, those with the best. */
@@ -48,10 +54,10 @@ export function comparedPaths(paths: readonly string[]): readonly string[] {
  * none.
  */
 export function compareConfigurations(
-  configurations: readonly ConfigurationResult[],
+  configurations: readonly Compared[],
   over: readonly string[],
 ): readonly Comparison[] {
-  const groups = new Map<string, ConfigurationResult[]>();
+  const groups = new Map<string, Compared[]>();
   for (const one of configurations) {
     if (one.stability === "unstable") continue;
     const key = JSON.stringify(fixedOf(one, over));
@@ -66,15 +72,12 @@ export function compareConfigurations(
   });
 }
 
-function fixedOf(
-  { parameters }: ConfigurationResult,
-  over: readonly string[],
-): Record<string, Parameter> {
+function fixedOf({ parameters }: Compared, over: readonly string[]): Record<string, Parameter> {
   return Object.fromEntries(Object.entries(parameters).filter(([path]) => !over.includes(path)));
 }
 
 function compareGroup(
-  group: readonly ConfigurationResult[],
+  group: readonly Compared[],
   over: readonly string[],
   metric: MetricName,
 ): Comparison | null {
@@ -105,7 +108,7 @@ function pairsOf(order: readonly number[]): readonly (readonly [number, number])
 }
 
 function differencesOf(
-  group: readonly ConfigurationResult[],
+  group: readonly Compared[],
   samples: readonly (readonly number[])[],
   pairs: readonly (readonly [number, number])[],
 ): readonly Difference[] {

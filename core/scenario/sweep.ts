@@ -3,7 +3,7 @@
  * the values that touch them, and checks run once per combination of the sections that they read,
  * so the cost of a large grid is that of its axes plus a few look-ups per configuration.
  */
-import { Fault, type Issue } from "../fault.ts";
+import { assert, Fault, type Issue } from "../fault.ts";
 import type { Parameter } from "../results.ts";
 import {
   type Assignment,
@@ -34,16 +34,34 @@ export interface SweepOptions extends CheckOptions {
   readonly allowLarge?: boolean;
 }
 
+/** Configurations made one by one when asked for, so that a sweep's size costs no memory. */
+export interface Sweep {
+  readonly count: number;
+  /** The configuration at 0 .. count − 1: always the same for the same index. */
+  at(index: number): Configuration;
+}
+
 export const MAX_CONFIGURATIONS = 10_000;
 const MAX_LARGE = 1_000_000;
 const MAX_ISSUES = 100;
+/** What is remembered between configurations, in entries; beyond it, all is forgotten. */
+const MAX_REMEMBERED = 4096;
 
 /**
- * All configurations of the sweep, in the order of the file; one, `base`, without a sweep.
- * Throws Fault("limit-exceeded") above the bound, Fault("invalid-input") with the issues of all
- * configurations, each issue once.
+ * The sweep of a scenario in the order of the file; one configuration, `base`, without a sweep.
+ * Nothing is checked: for a scenario whose sweep has passed `checkedSweep` before.
  */
-export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}): Configuration[] {
+export function openSweep(loaded: LoadedScenario): Sweep {
+  const { sweep } = loaded.document;
+  const count = countConfigurations(sweep);
+  return sweepOver(loaded, count, (index) => assignmentAt(sweep, index));
+}
+
+/**
+ * As `openSweep`, with every configuration looked at once. Throws Fault("limit-exceeded") above
+ * the bound, Fault("invalid-input") with the issues of all configurations, each issue once.
+ */
+export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {}): Sweep {
   const { sweep } = loaded.document;
   const count = countConfigurations(sweep);
   const bound = options.allowLarge === true ? MAX_LARGE : MAX_CONFIGURATIONS;
@@ -54,8 +72,13 @@ export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}):
     const hint = bound < MAX_LARGE ? "sweep less, or pass `--yes`" : "sweep less";
     throw new Fault("limit-exceeded", message, { hint });
   }
-  const assignments = Array.from({ length: count }, (_, index) => assignmentAt(sweep, index));
-  return expand(loaded, assignments, options);
+  checkAll(loaded, count, (index) => assignmentAt(sweep, index), options);
+  return openSweep(loaded);
+}
+
+/** All configurations of `checkedSweep` at once. Throws as it does. */
+export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}): Configuration[] {
+  return allOf(checkedSweep(loaded, options));
 }
 
 /**
@@ -71,60 +94,93 @@ export function expandValidation(
   const assignments =
     validation?.points?.map((point, i) => pointAssignment(point, `validation.points[${i}]`)) ??
     [...new Set([0, last])].map((index) => assignmentAt(sweep, index));
-  return expand(loaded, assignments, options);
+  const at = (index: number): Assignment => assignments[index]!;
+  checkAll(loaded, assignments.length, at, options);
+  return allOf(sweepOver(loaded, assignments.length, at));
 }
 
-function expand(
+function allOf(sweep: Sweep): Configuration[] {
+  return Array.from({ length: sweep.count }, (_, index) => sweep.at(index));
+}
+
+function sweepOver(
   loaded: LoadedScenario,
-  assignments: readonly Assignment[],
+  count: number,
+  assignment: (index: number) => Assignment,
+): Sweep {
+  const labels = labelsOf(loaded);
+  const { sweep: _, ...base } = loaded.document;
+  const variants = new Map<string, Variant>();
+  return {
+    count,
+    at: (index) => {
+      const { entries } = assignment(index);
+      const { sections, issues } = configure(loaded, variants, entries);
+      assert(issues.length === 0, `configuration ${index} was checked before it is opened`);
+      return {
+        id: configurationId(entries, labels),
+        parameters: Object.fromEntries(
+          entries.map(({ path, value }) => [path, parameterOf(value)]),
+        ),
+        document: { ...base, ...sections },
+      };
+    },
+  };
+}
+
+function labelsOf(loaded: LoadedScenario): ReadonlyMap<string, string> {
+  const points = loaded.document.validation?.points ?? [];
+  const paths = [...sweptPaths(loaded.document.sweep), ...points.flatMap(Object.keys)];
+  return shortLabels([...new Set(paths)]);
+}
+
+/** Throws Fault("invalid-input") with what is wrong with any of `count` assignments. */
+function checkAll(
+  loaded: LoadedScenario,
+  count: number,
+  assignmentAt: (index: number) => Assignment,
   options: CheckOptions,
-): Configuration[] {
+): void {
   const { profiles, traces, overheadProfile } = loaded;
   const files =
     overheadProfile === undefined ? { profiles, traces } : { profiles, traces, overheadProfile };
-  const expansion: Expansion = {
-    loaded,
-    context: { ...options, file: loaded.file, files },
-    variants: new Map(),
-    checks: new Map(),
-  };
-  const points = loaded.document.validation?.points ?? [];
-  const paths = [...sweptPaths(loaded.document.sweep), ...points.flatMap(Object.keys)];
-  const labels = shortLabels([...new Set(paths)]);
-  const { sweep: _, ...base } = loaded.document;
+  const context: CheckContext = { ...options, file: loaded.file, files };
+  const variants = new Map<string, Variant>();
+  const checks = new Map<string, readonly Issue[]>();
+  const labels = labelsOf(loaded);
   const found = new Map<string, Finding>();
   const ids = new Set<string>();
-  const configurations = assignments.map((assignment) => {
+  for (let index = 0; index < count; index++) {
+    const assignment = assignmentAt(index);
     const id = configurationId(assignment.entries, labels);
-    const { sections, issues } = configure(expansion, assignment);
-    for (const issue of issues) collect(found, issue, id, assignment, loaded);
-    if (ids.has(id)) collect(found, twice(id, assignment), id, assignment, loaded);
+    const configured = configure(loaded, variants, assignment.entries);
+    const issues = [...configured.issues, ...checked(loaded, configured, context, checks)];
+    if (ids.has(id)) issues.push(twice(id, assignment));
     ids.add(id);
-    const parameters = Object.fromEntries(
-      assignment.entries.map(({ path, value }) => [path, parameterOf(value)]),
-    );
-    return { id, parameters, document: { ...base, ...sections } };
-  });
+    for (const issue of issues) collect(found, issue, id, assignment, loaded);
+  }
   if (found.size > 0) throw refusal(loaded, [...found.values()]);
-  return configurations;
 }
 
-interface Expansion {
-  readonly loaded: LoadedScenario;
-  readonly context: CheckContext;
-  /** By section and the values set in it. */
-  readonly variants: Map<string, Variant>;
-  /** Issues by check and the variants that it read. */
-  readonly checks: Map<string, readonly Issue[]>;
+type Entries = Assignment["entries"];
+
+interface Configured {
+  /** The sections that an assignment changes. */
+  readonly sections: Partial<ScenarioDocument>;
+  readonly issues: readonly Issue[];
+  /** By changed section, what tells its variants apart. */
+  readonly keys: ReadonlyMap<SectionName, string>;
+  readonly failed: ReadonlySet<string>;
 }
 
-/** The sections that an assignment changes, and what is wrong with them. */
+/** `variants` remembers sections by name and the values set in them. */
 function configure(
-  expansion: Expansion,
-  assignment: Assignment,
-): { readonly sections: Partial<ScenarioDocument>; readonly issues: readonly Issue[] } {
-  const bySection = new Map<SectionName, Assignment["entries"][number][]>();
-  for (const entry of assignment.entries) {
+  loaded: LoadedScenario,
+  variants: Map<string, Variant>,
+  all: Entries,
+): Configured {
+  const bySection = new Map<SectionName, Entries[number][]>();
+  for (const entry of all) {
     const section = sectionOf(entry.path);
     const entries = bySection.get(section);
     if (entries === undefined) bySection.set(section, [entry]);
@@ -136,32 +192,44 @@ function configure(
   const failed = new Set<string>();
   for (const [section, entries] of bySection) {
     const key = `${section} ${JSON.stringify(entries.map(({ path, value }) => [path, value]))}`;
-    const { document, sectionFiles } = expansion.loaded;
+    const { document, sectionFiles } = loaded;
     const make = () => makeVariant(document, section, entries, sectionFiles);
-    const variant = memo(expansion.variants, key, make);
+    const variant = memo(variants, key, make);
     issues.push(...variant.issues);
     if (variant.issues.length > 0) failed.add(section);
     sections[section] = variant.value;
     keys.set(section, key);
   }
+  return { sections, issues, keys, failed };
+}
+
+/** Issues of the checks that read a changed section; `known` has them by check and variants. */
+function checked(
+  loaded: LoadedScenario,
+  { sections, keys, failed }: Configured,
+  context: CheckContext,
+  known: Map<string, readonly Issue[]>,
+): Issue[] {
+  const issues: Issue[] = [];
   let document: ScenarioDocument | undefined;
   for (const [index, check] of CHECKS.entries()) {
     const touched = check.reads.some((section) => keys.has(section));
     if (!touched || check.reads.some((section) => failed.has(section))) continue;
     const key = `${index} ${check.reads.map((section) => keys.get(section) ?? "").join("|")}`;
     const run = () => {
-      document ??= { ...expansion.loaded.document, ...sections };
-      return check.run(document, expansion.context);
+      document ??= { ...loaded.document, ...sections };
+      return check.run(document, context);
     };
-    issues.push(...memo(expansion.checks, key, run));
+    issues.push(...memo(known, key, run));
   }
-  return { sections, issues };
+  return issues;
 }
 
 function memo<T>(known: Map<string, T>, key: string, make: () => T): T {
   const before = known.get(key);
   if (before !== undefined) return before;
   const made = make();
+  if (known.size >= MAX_REMEMBERED) known.clear();
   known.set(key, made);
   return made;
 }

@@ -1,0 +1,83 @@
+/** Configurations of one sweep, run by their index: the same on any thread. */
+import { COMPARED_METRICS } from "../core/comparison/compare.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { GanttBar } from "../core/results.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
+import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { configurationLoad } from "../sim/configuration-load.ts";
+import { runReplication } from "../sim/replication.ts";
+import { configurationResult, type Kept, keptReplications } from "./configuration-result.ts";
+import { runColumns, type SweepRecord } from "./record.ts";
+
+/** What tells a thread all that it will run. Plain data: may be cloned. */
+export interface SweepPlan {
+  readonly loaded: LoadedScenario;
+}
+
+/** Some replications of one configuration, in order. */
+export interface Part {
+  readonly summaries: readonly RunSummary[];
+  /** Of replication 0 only. */
+  readonly gantt: readonly GanttBar[];
+  /** From the traffic equations; of the part with replication 0 only. */
+  readonly load: OfferedLoad | null;
+}
+
+/** Latency curves are kept for sweeps of at most so many configurations. */
+const DETAILED_CONFIGURATIONS = 100;
+const GANTT_BARS = 240;
+
+export class ConfigurationWork {
+  readonly #loaded: LoadedScenario;
+  readonly #sweep: Sweep;
+  readonly #kept: Kept;
+  #current = -1;
+  #configuration: Configuration | undefined;
+
+  constructor({ loaded }: SweepPlan) {
+    this.#loaded = loaded;
+    this.#sweep = openSweep(loaded);
+    const metrics = COMPARED_METRICS;
+    this.#kept = { metrics, replications: keptReplications(this.count, metrics.length) };
+  }
+
+  get count(): number {
+    return this.#sweep.count;
+  }
+
+  replications(index: number): number {
+    return this.#at(index).document.run.replications;
+  }
+
+  /** Replications first .. end − 1. */
+  part(index: number, first: number, end: number): Part {
+    const { document } = this.#at(index);
+    const curve = this.count <= DETAILED_CONFIGURATIONS;
+    const summaries: RunSummary[] = [];
+    let gantt: readonly GanttBar[] = [];
+    for (let replication = first; replication < end; replication++) {
+      const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
+      const result = runReplication(document, this.#loaded, replication, { curve, ganttBars });
+      summaries.push(result.summary);
+      if (replication === 0) gantt = result.gantt;
+    }
+    const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
+    return { summaries, gantt, load };
+  }
+
+  /** All parts of a configuration, in order, as its record. */
+  record(index: number, parts: readonly Part[]): SweepRecord {
+    const result = configurationResult(this.#at(index), parts, this.#kept);
+    return { index, result, runs: runColumns(parts.flatMap((part) => part.summaries)) };
+  }
+
+  /** Kept until another is asked for: a configuration's replications share one document. */
+  #at(index: number): Configuration {
+    if (this.#configuration === undefined || this.#current !== index) {
+      this.#configuration = this.#sweep.at(index);
+      this.#current = index;
+    }
+    return this.#configuration;
+  }
+}

@@ -1,0 +1,57 @@
+/** What a sweep keeps of one finished configuration: a line of JSON, the same on every machine. */
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { ConfigurationResult } from "../core/results.ts";
+
+/** Each replication's figures by column, in order of replication; null where one has no figure. */
+export interface RunColumns {
+  readonly digest: readonly string[];
+  readonly requests: readonly number[];
+  readonly metrics: Columns;
+  readonly tasks: Readonly<Record<string, Columns>>;
+}
+
+type Columns = Readonly<Record<string, readonly (number | null)[]>>;
+
+export interface SweepRecord {
+  /** The configuration's place in the sweep, from 0. */
+  readonly index: number;
+  readonly result: ConfigurationResult;
+  readonly runs: RunColumns;
+}
+
+/** `summaries` are in order of replication, and not empty. */
+export function runColumns(summaries: readonly RunSummary[]): RunColumns {
+  const tasks = Object.keys(summaries[0].tasks).map((task): [string, Columns] => [
+    task,
+    columnsOf(summaries.map((summary) => summary.tasks[task])),
+  ]);
+  return {
+    digest: summaries.map((summary) => summary.digest),
+    requests: summaries.map((summary) => summary.requests),
+    metrics: columnsOf(summaries.map((summary) => summary.metrics)),
+    tasks: Object.fromEntries(tasks),
+  };
+}
+
+/** One line without its end. */
+export function recordLine(record: SweepRecord): string {
+  return JSON.stringify(record);
+}
+
+/** Undefined for a line that no write left whole. */
+export function parseRecord(line: string): SweepRecord | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<SweepRecord> | null;
+    const whole = Number.isInteger(value?.index) && value?.result !== undefined;
+    return whole ? (value as SweepRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function columnsOf(runs: readonly Readonly<Record<string, number>>[]): Columns {
+  const names = new Set(runs.flatMap(Object.keys));
+  const columns: Record<string, (number | null)[]> = {};
+  for (const name of names) columns[name] = runs.map((run) => run[name] ?? null);
+  return columns;
+}
