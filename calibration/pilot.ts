@@ -8,6 +8,7 @@
 import { startDeployment } from "../cluster/deployment.ts";
 import { measuredRun } from "../cluster/measured-run.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
+import { modelSchema } from "../core/scenario/schema/models.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { roundTripsAlone } from "./round-trips.ts";
@@ -91,7 +92,7 @@ function pilotDocument({
   const models = Object.fromEntries(
     Object.entries(document.models).map(([name, { implementation }]) => [
       name,
-      { profile: name, ...(implementation === undefined ? {} : { implementation }) },
+      modelSchema.parse({ profile: name, implementation }),
     ]),
   );
   const replicas = Object.fromEntries(

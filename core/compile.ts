@@ -2,12 +2,14 @@
  * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
  * The document has passed `checks.ts`; what fails here is a bug.
  */
+
+import { compileDevices, compileNodes, compileOverheads, idleWattsOf } from "./compile-cluster.ts";
 import { assert } from "./fault.ts";
 import { placeReplicas } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import type { ModelDocument, PipelineDocument, ScenarioDocument } from "./scenario/schema.ts";
 import { assumedService, measuredService, type ServiceModel } from "./service.ts";
-import type { Overheads, PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system.ts";
+import type { PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
 export interface MeasuredInputs {
@@ -27,6 +29,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       pool: pools.length,
       node: replica.node,
       device: replica.device,
+      slot: replica.slot,
       service: serviceOf(document.models[model], replica.device, replica.speed, inputs),
     }));
     const services = members.map((member) => member.service);
@@ -48,11 +51,16 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     pipelines,
     pools,
     replicas,
-    nodes: placement.nodes.map(({ name, contention }) => ({
+    nodes: compileNodes(document.cluster, placement, inputs.overheadProfile),
+    devices: compileDevices(placement),
+    models: Object.entries(document.models).map(([name, { memoryMb, loadMs, residency }]) => ({
       name,
-      contention: contention ?? inputs.overheadProfile?.contention ?? null,
+      memoryMb,
+      loadUs: Math.round(loadMs * 1000),
+      residency,
     })),
-    overheads: compileOverheads(document, inputs.overheadProfile),
+    overheads: compileOverheads(document.cluster, inputs.overheadProfile),
+    idleWatts: idleWattsOf(placement),
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: placement.nodes.reduce((sum, node) => sum + node.costPerHour, 0),
   };
@@ -107,6 +115,8 @@ function compilePipeline(
       cacheHitRatio: entry.cache?.hitRatio ?? 0,
       skippedBy: names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)).map(id),
       payloadBytes: entry.payloadBytes,
+      edgeBytes: entry.after.map((before) => entry.edgeBytes[before] ?? 0),
+      outputBytes: entry.outputBytes,
     };
   });
   const held = pipeline.discipline === "pipeline-held";
@@ -120,27 +130,5 @@ function compilePipeline(
     tasks,
     entryTasks: tasks.flatMap((task, i) => (task.predecessors.length === 0 ? [i] : [])),
     sinkCount: tasks.filter((task) => task.successors.length === 0).length,
-  };
-}
-
-function compileOverheads(
-  document: ScenarioDocument,
-  profile: OverheadProfile | undefined,
-): Overheads {
-  const { network, gateway } = document.cluster;
-  const usPerByte = network?.gbps === undefined ? 0 : 8 / (network.gbps * 1000);
-  if (profile !== undefined) {
-    const { clientRoundTripUs, workerRoundTripUs } = profile;
-    return { clientRoundTripUs, workerRoundTripUs, usPerByte, ...profile.gateway };
-  }
-  const roundTrip = (ms: number | undefined): number[] =>
-    ms === undefined || ms === 0 ? [] : [ms * 1000];
-  return {
-    clientRoundTripUs: roundTrip(network?.clientRttMs),
-    workerRoundTripUs: roundTrip(network?.rttMs),
-    usPerByte,
-    arrivalUs: gateway?.arrivalUs ?? 0,
-    dispatchUs: gateway?.dispatchUs ?? 0,
-    completionUs: gateway?.completionUs ?? 0,
   };
 }

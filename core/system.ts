@@ -11,7 +11,12 @@ export interface System {
   readonly pools: readonly PoolSystem[];
   readonly replicas: readonly ReplicaSystem[];
   readonly nodes: readonly NodeSystem[];
+  /** Device slots that host a replica. */
+  readonly devices: readonly DeviceSystem[];
+  readonly models: readonly ModelSystem[];
   readonly overheads: Overheads;
+  /** What all nodes and devices draw when idle, W; null when the scenario knows no power. */
+  readonly idleWatts: number | null;
   /** Tasks of the largest pipeline. */
   readonly stride: number;
   readonly costPerHour: number;
@@ -46,6 +51,9 @@ export interface TaskSystem {
   /** Cache tasks whose hit skips this task. */
   readonly skippedBy: readonly number[];
   readonly payloadBytes: number;
+  /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
+  readonly edgeBytes: readonly number[];
+  readonly outputBytes: number;
 }
 
 export interface PoolSystem {
@@ -63,7 +71,10 @@ export interface ReplicaSystem {
   readonly name: string;
   readonly pool: number;
   readonly node: number;
+  /** Kind of device. */
   readonly device: string;
+  /** Its place in the system's `devices`. */
+  readonly slot: number;
   readonly service: ServiceModel;
 }
 
@@ -71,6 +82,34 @@ export interface NodeSystem {
   readonly name: string;
   /** Slow-down when 1, 2, ... replicas are busy; null: none. */
   readonly contention: readonly number[] | null;
+  /** Added to each round trip between gateway and worker, µs. */
+  readonly zoneRoundTripUs: number;
+  /** Microseconds that a byte takes on the node's link, in each direction. */
+  readonly usPerByte: number;
+}
+
+export type Sharing =
+  | { readonly kind: "time-slice"; readonly quantumUs: number; readonly switchUs: number }
+  /** Slow-down of each when 1, 2, ... replicas of the slot are busy. */
+  | { readonly kind: "processor-sharing"; readonly slowdown: readonly number[] };
+
+/** One slot of a device, with one replica or, when it is shared, several. */
+export interface DeviceSystem {
+  readonly name: string;
+  readonly node: number;
+  /** null: each replica runs as if alone. */
+  readonly sharing: Sharing | null;
+  /** Infinity: no limit. */
+  readonly memoryMb: number;
+  /** What the slot adds, with its share of the node, when a replica on it is busy, W. */
+  readonly busyWatts: number;
+}
+
+export interface ModelSystem {
+  readonly name: string;
+  readonly memoryMb: number;
+  readonly loadUs: number;
+  readonly residency: "always" | "on-demand" | "per-call";
 }
 
 /** Costs between client, gateway and worker; times in µs. */
@@ -78,9 +117,11 @@ export interface Overheads {
   /** Equally probable round trips; empty: none. */
   readonly clientRoundTripUs: readonly number[];
   readonly workerRoundTripUs: readonly number[];
-  /** Microseconds per payload byte. */
-  readonly usPerByte: number;
+  /** Whether the transfers of one direction of a node's link share its bandwidth. */
+  readonly sharedLinks: boolean;
   readonly arrivalUs: number;
   readonly dispatchUs: number;
   readonly completionUs: number;
+  readonly gateways: number;
+  readonly assignment: "round-robin" | "hash";
 }

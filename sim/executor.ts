@@ -1,7 +1,7 @@
 /**
  * What stands between the dispatcher and the end of a batch: where a simulated batch spends its
- * time. `DirectExecutor` knows service times only; `StagedExecutor` adds gateway, network and
- * contention.
+ * time. `DirectExecutor` knows service times only, `DeviceExecutor` adds what devices share and load,
+ * `StagedExecutor` gateways and network as well. `create-executor.ts` chooses.
  */
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";

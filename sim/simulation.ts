@@ -16,9 +16,8 @@ import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
-import { DirectExecutor } from "./direct-executor.ts";
+import { createExecutor } from "./create-executor.ts";
 import type { Executor } from "./executor.ts";
-import { hasOverheads, StagedExecutor } from "./staged-executor.ts";
 
 export interface SimulationInput {
   readonly system: System;
@@ -76,9 +75,7 @@ class Simulation implements Driver {
     this.#recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
-    this.#executor = hasOverheads(system)
-      ? new StagedExecutor(system, this.#dispatcher, this.#recorder, input.seed)
-      : new DirectExecutor(system, this.#dispatcher, this.#recorder);
+    this.#executor = createExecutor(this.#dispatcher, this.#recorder, input.seed);
   }
 
   run(): SimulationOutput {

@@ -8,6 +8,7 @@ import { grown } from "../dispatch/request-table.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
 import type { BatchSeries } from "./batch-series.ts";
+import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
 
 export class RunRecorder {
@@ -50,6 +51,8 @@ export class RunRecorder {
   readonly busyUs: Float64Array;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
+  /** What the devices did; null unless a simulator tells. */
+  devices: DeviceMeter | null = null;
   readonly #maxBars: number;
 
   #latencies = new Float64Array(1024);

@@ -79,6 +79,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     timeoutRatio: ratio(outcomes.cancelled, measured),
     batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
     ...(hasSlo ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
+    ...energyMetrics(recorder, windowUs),
     ...(system.costPerHour > 0
       ? {
           costPerHour: system.costPerHour,
@@ -100,6 +101,7 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     batchSizeMean: ratio(recorder.batchedJobs[pool], batches),
     utilizationRatio: count === 0 ? 0 : recorder.busyUs[pool] / (count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
+    ...loadMetrics(recorder, pool),
   };
 }
 
@@ -108,6 +110,24 @@ function growthIn(recorder: RunRecorder): Growth | null {
   const arrivals = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   const { widthUs } = inSystemSeries;
   return growthOf(inSystemSeries.means(), widthUs, arrivals / Math.max(1, windowOf(recorder)));
+}
+
+/** Energy drawn in the window over requests completed in it. */
+function energyMetrics(
+  recorder: RunRecorder,
+  windowUs: number,
+): Partial<Record<MetricName, number>> {
+  const joules = recorder.devices?.energyJoules(windowUs) ?? null;
+  if (joules === null || recorder.completedInWindow === 0) return {};
+  return { energyJoulesPerRequest: joules / recorder.completedInWindow };
+}
+
+/** How many batches waited for their model to be loaded, and how long on average. */
+function loadMetrics({ devices, system }: RunRecorder, pool: number): Record<string, number> {
+  const model = system.models.find(({ name }) => name === system.pools[pool].model);
+  if (devices === null || model === undefined || model.loadUs === 0) return {};
+  const coldStarts = devices.coldStarts[pool];
+  return { coldStarts, loadMeanMs: ratio(devices.loadUs[pool], coldStarts) / 1000 };
 }
 
 /** Length of the measured window, µs. */

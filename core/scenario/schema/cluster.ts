@@ -1,32 +1,38 @@
-/** The cluster: nodes, devices, replicas, network and gateway. */
+/** The cluster: nodes, replicas, network and gateways. */
 import { z } from "zod";
 import { count, name, nonNegative, positive } from "./common.ts";
+import { nodeSchema } from "./devices.ts";
 
-const device = z.union([
-  count,
-  z.strictObject({
-    slots: count,
-    shared: z.boolean().default(false).describe("may host more replicas than it has slots"),
-    speed: positive.default(1).describe("service times are divided by this"),
-  }),
-]);
-
-export const nodeSchema = z.strictObject({
-  name,
-  count: count.default(1).describe("machines of this kind"),
-  devices: z.record(name, device).describe("slots per machine, by kind of device"),
-  contention: z
-    .array(positive)
+const networkSchema = z.strictObject({
+  rttMs: nonNegative.default(0).describe("gateway to worker and back"),
+  clientRttMs: nonNegative.default(0).describe("client to gateway and back"),
+  gbps: positive.optional().describe("bandwidth of a link; default: payloads take no time"),
+  links: z
+    .enum(["private", "fair"])
+    .default("private")
+    .describe("fair: transfers of one direction of a node's link share its bandwidth equally"),
+  zones: z
+    .array(
+      z.strictObject({
+        between: z.tuple([name, name]).describe("two zones"),
+        rttMs: nonNegative.describe("added to the round trips between them"),
+      }),
+    )
     .min(1)
     .optional()
-    .describe("slow-down of each busy replica when 1, 2, 3 ... replicas of this node are busy"),
-  costPerHour: nonNegative.default(0).describe("of one machine, in any currency"),
+    .describe("distances between zones; default: all stand in one"),
 });
 
-const overheads = z.strictObject({
+const gatewaySchema = z.strictObject({
   arrivalUs: nonNegative.default(0).describe("gateway CPU time to take a request"),
   dispatchUs: nonNegative.default(0).describe("gateway CPU time to send a batch"),
   completionUs: nonNegative.default(0).describe("gateway CPU time to take a batch's result"),
+  count: z.int().positive().max(1000).default(1).describe("gateways, each with a queue of its own"),
+  assignment: z
+    .enum(["round-robin", "hash"])
+    .default("round-robin")
+    .describe("which gateway a request goes to: in turn, or by a hash of its number"),
+  zone: name.optional().describe("where the gateways stand; default: the zone without a name"),
 });
 
 export const clusterSchema = z.strictObject({
@@ -47,17 +53,10 @@ export const clusterSchema = z.strictObject({
     )
     .optional()
     .describe("where every replica runs; default: spread over the nodes in order"),
-  network: z
-    .strictObject({
-      rttMs: nonNegative.default(0).describe("gateway to worker and back"),
-      clientRttMs: nonNegative.default(0).describe("client to gateway and back"),
-      gbps: positive.optional().describe("bandwidth of a link; default: payloads take no time"),
-    })
-    .optional()
-    .describe("default: messages take no time"),
-  gateway: overheads.optional().describe("the gateway as a station: cost of each message"),
+  network: networkSchema.optional().describe("default: messages take no time"),
+  gateway: gatewaySchema.optional().describe("the gateway as a station: cost of each message"),
   overheadProfile: z
     .string()
     .optional()
-    .describe("measured network and gateway cost (from `calibrate`); replaces the two above"),
+    .describe("measured round trips and gateway costs (from `calibrate`); replace those above"),
 });

@@ -59,5 +59,13 @@ export const modelSchema = z
       .describe("measured service times: a profile file, or one per device kind"),
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
     implementation: implementation.optional().describe("what `calibrate` and `validate` run"),
+    memoryMb: nonNegative.default(0).describe("device memory that the loaded model takes"),
+    loadMs: nonNegative.default(0).describe("time to load the model onto a device: a cold start"),
+    residency: z
+      .enum(["always", "on-demand", "per-call"])
+      .default("on-demand")
+      .describe(
+        "always: loaded beforehand; on-demand: by its first batch, until evicted; per-call: each time",
+      ),
   })
   .describe("one model: a measured profile or an assumed service time, and what runs it for real");

@@ -24,6 +24,11 @@ export const taskSchema = z.strictObject({
     .optional()
     .describe("this task is a cache: a hit skips the named later tasks"),
   payloadBytes: nonNegative.default(0).describe("bytes sent to the replica with each job"),
+  edgeBytes: z
+    .record(name, nonNegative)
+    .default({})
+    .describe("bytes sent besides for each task of `after` that ran"),
+  outputBytes: nonNegative.default(0).describe("bytes of each job's result, to the gateway"),
 });
 
 export const pipelineSchema = z.strictObject({

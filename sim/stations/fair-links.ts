@@ -1,0 +1,39 @@
+/**
+ * One direction of the nodes' links: the transfers under way on one link share its bandwidth
+ * equally, so that n of them take n times as long each.
+ */
+import type { System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import { EqualShares } from "./equal-shares.ts";
+import { groupReplicas } from "./grouping.ts";
+import type { Station } from "./station.ts";
+
+export class FairLinks implements Station {
+  readonly #links: readonly EqualShares[];
+  readonly #nodeOf: Int32Array;
+  readonly #aloneUs: Float64Array;
+
+  /** `aloneUs` holds what the transfer of each replica's batch takes on the link alone. */
+  constructor(system: System, aloneUs: Float64Array, slots: WinnerTree) {
+    const nodes = system.replicas.map((replica) => replica.node);
+    const { members, placeOf, groupOf } = groupReplicas(nodes, system.nodes.length);
+    this.#links = members.map((each) => new EqualShares(each, placeOf, [1], slots));
+    this.#nodeOf = groupOf;
+    this.#aloneUs = aloneUs;
+  }
+
+  enter(replica: number, nowUs: number): boolean {
+    if (this.#aloneUs[replica] === 0) return true;
+    const link = this.#links[this.#nodeOf[replica]];
+    link.add(replica, this.#aloneUs[replica], nowUs);
+    link.rate(1, nowUs);
+    return false;
+  }
+
+  due(replica: number, nowUs: number): boolean {
+    const link = this.#links[this.#nodeOf[replica]];
+    link.due(replica, nowUs);
+    link.rate(1, nowUs);
+    return true;
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Models in the memory of a device slot. The replicas of one model on a slot share one copy of it.
+ * A batch that finds its model absent has it loaded: one load at a time on each slot, in order
+ * of coming. Room is made by evicting models that no batch uses, the one unused for longest first.
+ * A load that finds no room holds back every later batch of its slot, those of loaded models too,
+ * until running ones have left enough: it cannot starve.
+ */
+import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
+import type { System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import type { Station } from "./station.ts";
+
+const NONE = -1;
+
+/** A model as one slot has it. */
+interface Copy {
+  loaded: boolean;
+  /** Batches that use it. */
+  users: number;
+  lastUsedUs: number;
+}
+
+interface Memory {
+  freeMb: number;
+  /** By model; only what is loaded on demand. */
+  readonly copies: Map<number, Copy>;
+  /** Replicas whose batch waits for a load, in order of coming. */
+  waiting: number[];
+  /** The replica whose model is being loaded. */
+  loading: number;
+  /** The next load finds no room. */
+  blocked: boolean;
+}
+
+/** Whether any batch can meet a cold start. */
+export function hasLoads({ models }: System): boolean {
+  return models.some(({ residency, loadUs }) => residency !== "always" && loadUs > 0);
+}
+
+export class ModelMemory implements Station {
+  readonly #system: System;
+  readonly #meter: DeviceMeter;
+  readonly #slots: WinnerTree;
+  readonly #modelOf: readonly number[];
+  readonly #memories: readonly Memory[];
+  readonly #cameUs: Float64Array;
+
+  constructor(system: System, meter: DeviceMeter, slots: WinnerTree) {
+    const { replicas, pools, models, devices } = system;
+    this.#system = system;
+    this.#meter = meter;
+    this.#slots = slots;
+    this.#cameUs = new Float64Array(replicas.length);
+    this.#modelOf = replicas.map(({ pool }) =>
+      models.findIndex((model) => model.name === pools[pool].model),
+    );
+    this.#memories = devices.map((device, slot) => {
+      const here = new Set(this.#modelOf.filter((_, replica) => replicas[replica].slot === slot));
+      const resident = [...here].filter((model) => models[model].residency === "always");
+      const takenMb = resident.reduce((sum, model) => sum + models[model].memoryMb, 0);
+      const freeMb = device.memoryMb - takenMb;
+      return { freeMb, copies: new Map(), waiting: [], loading: NONE, blocked: false };
+    });
+  }
+
+  enter(replica: number, nowUs: number): boolean {
+    const model = this.#modelOf[replica];
+    const { residency } = this.#system.models[model];
+    if (residency === "always") return true;
+    const memory = this.#memories[this.#system.replicas[replica].slot];
+    const copy = memory.copies.get(model);
+    if (copy?.loaded && !memory.blocked) {
+      copy.users++;
+      return true;
+    }
+    this.#cameUs[replica] = nowUs;
+    memory.waiting.push(replica);
+    this.#serve(memory, nowUs);
+    return false;
+  }
+
+  due(replica: number, nowUs: number): boolean {
+    const memory = this.#memories[this.#system.replicas[replica].slot];
+    this.#meter.loaded(replica, this.#cameUs[replica], nowUs);
+    if (memory.loading !== replica) return true;
+    memory.loading = NONE;
+    const model = this.#modelOf[replica];
+    const copy = memory.copies.get(model);
+    if (copy !== undefined) {
+      copy.loaded = true;
+      copy.users++;
+    }
+    this.#serve(memory, nowUs);
+    return true;
+  }
+
+  /** The batch on a replica has run: its model may go. */
+  release(replica: number, nowUs: number): void {
+    const model = this.#modelOf[replica];
+    const { residency, memoryMb } = this.#system.models[model];
+    if (residency === "always") return;
+    const memory = this.#memories[this.#system.replicas[replica].slot];
+    const copy = memory.copies.get(model);
+    if (copy === undefined) {
+      memory.freeMb += memoryMb;
+    } else {
+      copy.users--;
+      copy.lastUsedUs = nowUs;
+    }
+    if (memory.waiting.length > 0) this.#serve(memory, nowUs);
+  }
+
+  /** Starts the next load if the last is over, and lets go on whose model is there. */
+  #serve(memory: Memory, nowUs: number): void {
+    const { models } = this.#system;
+    const next = memory.waiting.find((replica) => !this.#isLoaded(memory, replica));
+    memory.blocked = false;
+    if (memory.loading === NONE && next !== undefined) {
+      const model = this.#modelOf[next];
+      const { memoryMb, loadUs, residency } = models[model];
+      if (!this.#makeRoom(memory, memoryMb)) {
+        memory.blocked = true;
+        return;
+      }
+      memory.freeMb -= memoryMb;
+      memory.loading = next;
+      memory.waiting.splice(memory.waiting.indexOf(next), 1);
+      if (residency === "on-demand") {
+        memory.copies.set(model, { loaded: false, users: 0, lastUsedUs: nowUs });
+      }
+      this.#slots.set(next, nowUs + loadUs);
+    }
+    memory.waiting = memory.waiting.filter((replica) => {
+      const copy = memory.copies.get(this.#modelOf[replica]);
+      if (!copy?.loaded) return true;
+      copy.users++;
+      this.#slots.set(replica, nowUs);
+      return false;
+    });
+  }
+
+  #isLoaded(memory: Memory, replica: number): boolean {
+    return memory.copies.get(this.#modelOf[replica])?.loaded === true;
+  }
+
+  /** Evicts idle models until there is room; evicts none when that would not be enough. */
+  #makeRoom(memory: Memory, neededMb: number): boolean {
+    const { models } = this.#system;
+    const idle = [...memory.copies]
+      .filter(([, copy]) => copy.loaded && copy.users === 0)
+      .sort(([a, one], [b, other]) => one.lastUsedUs - other.lastUsedUs || a - b);
+    const idleMb = idle.reduce((sum, [model]) => sum + models[model].memoryMb, 0);
+    if (memory.freeMb + idleMb < neededMb) return false;
+    for (const [model] of idle) {
+      if (memory.freeMb >= neededMb) break;
+      memory.copies.delete(model);
+      memory.freeMb += models[model].memoryMb;
+    }
+    return true;
+  }
+}

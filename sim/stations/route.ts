@@ -1,0 +1,35 @@
+/** The stations that every batch goes through, in order, and where each batch is. */
+import type { Station } from "./station.ts";
+
+export class Route {
+  readonly #stations: readonly Station[];
+  /** Station of each replica's batch. */
+  readonly #at: Uint8Array;
+
+  constructor(stations: readonly Station[], replicas: number) {
+    this.#stations = stations;
+    this.#at = new Uint8Array(replicas);
+  }
+
+  /** A batch sets out. True when it is through all stations already. */
+  start(replica: number, nowUs: number): boolean {
+    this.#at[replica] = 0;
+    return this.#goOn(replica, nowUs);
+  }
+
+  /** The replica's slot was due. True when its batch is through the last station. */
+  due(replica: number, nowUs: number): boolean {
+    if (!this.#stations[this.#at[replica]].due(replica, nowUs)) return false;
+    this.#at[replica]++;
+    return this.#goOn(replica, nowUs);
+  }
+
+  #goOn(replica: number, nowUs: number): boolean {
+    const stations = this.#stations;
+    for (let at = this.#at[replica]; at < stations.length; at++) {
+      this.#at[replica] = at;
+      if (!stations[at].enter(replica, nowUs)) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Where batches are served. Each runs on a processor: a shared device slot, or the exclusive slots of
+ * its node. The busy replicas of a node slow each other down by the node's measured curve, whatever
+ * they share besides; work left is re-rated whenever one of them starts or stops.
+ */
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import type { System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import { recordBatch } from "../executor.ts";
+import { EqualShares } from "./equal-shares.ts";
+import { groupReplicas } from "./grouping.ts";
+import type { Processor } from "./processor.ts";
+import { slowdownOf } from "./slowdown.ts";
+import type { Station } from "./station.ts";
+import { TimeSlices } from "./time-slices.ts";
+
+export class Service implements Station {
+  readonly #dispatcher: Dispatcher;
+  readonly #recorder: RunRecorder;
+  readonly #meter: DeviceMeter;
+  /** Time of the batch on each replica, alone, µs. */
+  readonly #aloneUs: Float64Array;
+  readonly #startedUs: Float64Array;
+  readonly #nodeOf: readonly number[];
+  readonly #processorOf: readonly Processor[];
+  readonly #contention: readonly (readonly number[] | null)[];
+  /** Processors of each node. */
+  readonly #processors: readonly (readonly Processor[])[];
+
+  constructor(
+    dispatcher: Dispatcher,
+    recorder: RunRecorder,
+    meter: DeviceMeter,
+    aloneUs: Float64Array,
+    slots: WinnerTree,
+  ) {
+    const { system } = dispatcher;
+    this.#dispatcher = dispatcher;
+    this.#recorder = recorder;
+    this.#meter = meter;
+    this.#aloneUs = aloneUs;
+    this.#startedUs = new Float64Array(system.replicas.length);
+    this.#nodeOf = system.replicas.map((replica) => replica.node);
+    this.#contention = system.nodes.map((node) => node.contention);
+    this.#processorOf = processorsOf(system, slots);
+    const processors: Set<Processor>[] = system.nodes.map(() => new Set());
+    this.#processorOf.forEach((processor, replica) => {
+      processors[this.#nodeOf[replica]].add(processor);
+    });
+    this.#processors = processors.map((each) => [...each]);
+  }
+
+  enter(replica: number, nowUs: number): boolean {
+    this.#startedUs[replica] = nowUs;
+    this.#meter.started(replica, nowUs);
+    this.#processorOf[replica].add(replica, this.#aloneUs[replica], nowUs);
+    this.#rate(replica, nowUs);
+    return false;
+  }
+
+  due(replica: number, nowUs: number): boolean {
+    const through = this.#processorOf[replica].due(replica, nowUs);
+    if (through) {
+      const startedUs = this.#startedUs[replica];
+      recordBatch(this.#recorder, this.#dispatcher, replica, startedUs, nowUs);
+      this.#meter.stopped(replica, nowUs);
+    }
+    this.#rate(replica, nowUs);
+    return through;
+  }
+
+  #rate(replica: number, nowUs: number): void {
+    const node = this.#nodeOf[replica];
+    const curve = this.#contention[node];
+    if (curve === null) {
+      this.#processorOf[replica].rate(1, nowUs);
+      return;
+    }
+    const processors = this.#processors[node];
+    let running = 0;
+    for (const processor of processors) running += processor.running;
+    const slowdown = slowdownOf(curve, running);
+    for (const processor of processors) processor.rate(slowdown, nowUs);
+  }
+}
+
+/** The processor of each replica. */
+function processorsOf(system: System, slots: WinnerTree): Processor[] {
+  const { replicas, devices, nodes } = system;
+  const leftUs = new Float64Array(replicas.length);
+  const shared = devices.filter((device) => device.sharing !== null);
+  const exclusive = devices.length;
+  const keys = replicas.map(({ slot, node }) =>
+    devices[slot].sharing === null ? exclusive + node : slot,
+  );
+  const { members, placeOf, groupOf } = groupReplicas(keys, exclusive + nodes.length);
+  const processors = new Map<number, Processor>();
+  shared.forEach((device) => {
+    const slot = devices.indexOf(device);
+    const { sharing } = device;
+    if (sharing?.kind === "time-slice") {
+      processors.set(slot, new TimeSlices(sharing, leftUs, slots));
+    } else if (sharing?.kind === "processor-sharing") {
+      processors.set(slot, new EqualShares(members[slot], placeOf, sharing.slowdown, slots));
+    }
+  });
+  nodes.forEach((_, node) => {
+    const key = exclusive + node;
+    processors.set(key, new EqualShares(members[key], placeOf, null, slots));
+  });
+  return replicas.map((_, replica) => processors.get(groupOf[replica]) as Processor);
+}
