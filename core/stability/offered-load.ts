@@ -67,13 +67,16 @@ function jobsPerUsOf(system: System, replica: ReplicaSystem, maxBatch: number): 
   return most;
 }
 
-function cycleUs({ overheads, pipelines }: System, replica: ReplicaSystem, batch: number): number {
-  const { workerRoundTripUs, usPerByte, dispatchUs, completionUs } = overheads;
+function cycleUs(system: System, replica: ReplicaSystem, batch: number): number {
+  const { overheads, pipelines, nodes } = system;
+  const { workerRoundTripUs, dispatchUs, completionUs } = overheads;
+  const { usPerByte, zoneRoundTripUs } = nodes[replica.node];
   const tripsUs = workerRoundTripUs.reduce((sum, us) => sum + us, 0);
   const tripUs = tripsUs / Math.max(1, workerRoundTripUs.length);
   const task = pipelines.flatMap(({ tasks }) => tasks).find(({ pool }) => pool === replica.pool);
-  const bytesUs = usPerByte * (task?.payloadBytes ?? 0) * batch;
-  return replica.service.meanUs[batch] + tripUs + bytesUs + dispatchUs + completionUs;
+  const bytes = (task?.payloadBytes ?? 0) + (task?.outputBytes ?? 0);
+  const wayUs = tripUs + zoneRoundTripUs + usPerByte * bytes * batch;
+  return replica.service.meanUs[batch] + wayUs + dispatchUs + completionUs;
 }
 
 function gatewayLoad(
@@ -84,8 +87,8 @@ function gatewayLoad(
 ): OfferedLoad {
   const batchUs = overheads.dispatchUs + overheads.completionUs;
   const batchesPerUs = jobsPerUs.reduce((sum, perUs, pool) => sum + perUs / batches[pool], 0);
-  const ratio = (ratePerS / 1e6) * overheads.arrivalUs + batchesPerUs * batchUs;
-  return { ratio, station: "the gateway" };
+  const busy = (ratePerS / 1e6) * overheads.arrivalUs + batchesPerUs * batchUs;
+  return { ratio: busy / overheads.gateways, station: "the gateway" };
 }
 
 /** Held chains: each serves one request from its first task to its last. */
