@@ -15,6 +15,7 @@ import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
 } from "../core/scenario/schema.ts";
+import { simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -66,13 +67,21 @@ export async function validate(args: ValidateArguments): Promise<void> {
         },
         signal: interrupt.signal,
       });
-      results.push(result);
+      results.push(withUnrealised(result, configuration.document));
       if (args.out !== undefined) writeLogs(args.out, i, logs);
     }
   } finally {
     interrupt.dispose();
   }
   finish(args, loaded, results, configurations.length);
+}
+
+/** Says which terms of the prediction the real runs did without. */
+function withUnrealised(result: ValidationResult, document: ScenarioDocument): ValidationResult {
+  const terms = simulatedOnlyTerms(document);
+  if (terms.length === 0) return result;
+  const note = `not realised by the cluster: ${terms.join(", ")}`;
+  return { ...result, notes: [...(result.notes ?? []), note] };
 }
 
 function settingsOf(args: ValidateArguments, loaded: LoadedScenario): ValidationSettings {

@@ -1,5 +1,6 @@
 /** Checks of replicas against tasks, device slots and placement. */
 import type { Issue } from "../fault.ts";
+import { isShared } from "../placement.ts";
 import { noSuchTask } from "./check-pipelines.ts";
 import { reachable } from "./graph.ts";
 import { didYouMean } from "./nearest.ts";
@@ -39,8 +40,8 @@ export function checkReplicas({
 /** Slots of a node over all its machines; Infinity when a device may host any number. */
 function slotsOf(node: Nodes[number], kind: string): number {
   const device = node.devices[kind]!;
-  if (typeof device === "number") return device * node.count;
-  return device.shared ? Number.POSITIVE_INFINITY : device.slots * node.count;
+  if (isShared(device)) return Number.POSITIVE_INFINITY;
+  return (typeof device === "number" ? device : device.slots) * node.count;
 }
 
 /** Nodes have distinct names and enough slots for the replicas, as spread or as placed. */
@@ -145,7 +146,11 @@ function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
 function tooFew(at: string, replicas: number, slots: number, who: string): Issue {
   const room = `${slots} device ${slots === 1 ? "slot" : "slots"}`;
   const message = `${replicas} replicas, but ${who} ${room}`;
-  return issueAt(at, message, "add nodes or slots, or declare the device `shared: true`");
+  return issueAt(
+    at,
+    message,
+    "add nodes or slots, or give the device `shared: true` or a `sharing`",
+  );
 }
 
 function sum(values: readonly number[]): number {

@@ -42,6 +42,11 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
       issues.push(issueAt(path, `"${before}" is named twice in this list`));
     }
   });
+  for (const before of Object.keys(task.edgeBytes)) {
+    if (task.after.includes(before)) continue;
+    const message = `no edge from "${before}": it is not in \`after\``;
+    issues.push(issueAt(`${at}.edgeBytes.${before}`, message, didYouMean(before, task.after)));
+  }
   issues.push(...checkJoin(at, task));
   if (task.after.length === 0 && task.when?.contains !== undefined) {
     const label = task.when.contains;

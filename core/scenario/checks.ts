@@ -5,6 +5,7 @@
 import type { Issue } from "../fault.ts";
 import { checkSweep } from "./axes.ts";
 import { checkReplicas, checkSlots } from "./check-cluster.ts";
+import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
@@ -45,6 +46,9 @@ export const CHECKS: readonly Check[] = [
   },
   { reads: ["pipelines", "cluster"], run: (document) => checkReplicas(document) },
   { reads: ["cluster"], run: (document) => checkSlots(document) },
+  { reads: ["cluster"], run: (document) => checkPower(document) },
+  { reads: ["cluster"], run: (document) => checkNetwork(document) },
+  { reads: ["pipelines", "models", "cluster"], run: (document) => checkMemory(document) },
   {
     reads: ["scheduler"],
     run: (document, { checkScheduler }) => checkScheduler?.(document.scheduler, "scheduler") ?? [],

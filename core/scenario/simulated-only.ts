@@ -1,0 +1,57 @@
+/** Terms of a scenario that only the simulator has: a real run does without them. */
+import type { ScenarioDocument } from "./schema.ts";
+
+type Term = readonly [name: string, isIn: (document: ScenarioDocument) => boolean];
+
+const TERMS: readonly Term[] = [
+  ["device sharing", ({ cluster }) => devicesOf(cluster).some(({ sharing }) => sharing)],
+  ["contention on nodes", ({ cluster }) => cluster.nodes?.some((node) => node.contention) ?? false],
+  [
+    "model loads and device memory",
+    ({ models }) =>
+      Object.values(models).some(({ loadMs, residency }) => loadMs > 0 && residency !== "always"),
+  ],
+  [
+    "power",
+    ({ cluster }) =>
+      [...(cluster.nodes ?? []), ...devicesOf(cluster)].some(({ power }) => power !== undefined),
+  ],
+  ["assumed network and gateway costs", hasAssumedCosts],
+  [
+    "distances between zones",
+    ({ cluster }) => cluster.network?.zones?.some(({ rttMs }) => rttMs > 0) ?? false,
+  ],
+  ["shared links", ({ cluster }) => cluster.network?.links === "fair"],
+  [
+    "bytes of edges and results",
+    ({ pipelines }) =>
+      Object.values(pipelines)
+        .flatMap(({ tasks }) => Object.values(tasks))
+        .some(({ edgeBytes, outputBytes }) =>
+          [outputBytes, ...Object.values(edgeBytes)].some((bytes) => bytes > 0),
+        ),
+  ],
+  ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
+];
+
+/** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
+export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
+  return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
+}
+
+function devicesOf({ nodes = [] }: ScenarioDocument["cluster"]) {
+  return nodes
+    .flatMap(({ devices }) => Object.values(devices))
+    .filter((device) => typeof device !== "number");
+}
+
+/** Costs that no profile measured: the cluster has its own. */
+function hasAssumedCosts({ cluster }: ScenarioDocument): boolean {
+  const { network, gateway, nodes = [], overheadProfile } = cluster;
+  const bandwidths = [network?.gbps, ...nodes.map(({ gbps }) => gbps)];
+  if (bandwidths.some((gbps) => gbps !== undefined)) return true;
+  if (overheadProfile !== undefined) return false;
+  const { rttMs = 0, clientRttMs = 0 } = network ?? {};
+  const { arrivalUs = 0, dispatchUs = 0, completionUs = 0 } = gateway ?? {};
+  return rttMs + clientRttMs + arrivalUs + dispatchUs + completionUs > 0;
+}
