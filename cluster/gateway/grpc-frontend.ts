@@ -82,7 +82,7 @@ function response(gateway: Gateway, message: ModelInferRequest, given: Answer): 
   return {
     modelName: message.modelName,
     modelVersion: "1",
-    ...(message.id === undefined ? {} : { id: message.id }),
+    id: message.id ?? "",
     parameters: { residence_us: { doubleParam: monotonicUs() - given.request.takenAtUs } },
     outputs: [output.tensor],
     rawOutputContents: [output.raw],

@@ -19,7 +19,6 @@ export interface Tensor {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly number[];
-  readonly parameters?: Parameters;
   readonly contents?: TensorContents | null;
 }
 

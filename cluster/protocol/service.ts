@@ -8,6 +8,14 @@ import {
   type ServiceDefinition,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import {
+  decodeInferRequest,
+  decodeInferResponse,
+  decodeStreamResponse,
+  encodeInferRequest,
+  encodeInferResponse,
+  encodeStreamResponse,
+} from "./infer-codec.ts";
 
 /** Largest message, gRPC or HTTP body, in bytes. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -30,15 +38,37 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 1000,
 };
 
-const definition = loadSync(fileURLToPath(new URL("../proto/inference.proto", import.meta.url)), {
-  longs: Number,
-  defaults: false,
-  arrays: true,
-  objects: true,
-});
-
-const { GRPCInferenceService } = (loadPackageDefinition(definition) as GrpcObject)
-  .inference as Record<string, ServiceClientConstructor>;
+/** By the reflecting codec, which the tests hold the other against. */
+export const REFLECTED_SERVICE: ServiceDefinition = reflected();
 
 /** inference.GRPCInferenceService, for servers. */
-export const INFERENCE_SERVICE: ServiceDefinition = GRPCInferenceService.service;
+export const INFERENCE_SERVICE: ServiceDefinition = {
+  ...REFLECTED_SERVICE,
+  ModelInfer: {
+    ...REFLECTED_SERVICE.ModelInfer,
+    requestSerialize: encodeInferRequest,
+    requestDeserialize: decodeInferRequest,
+    responseSerialize: encodeInferResponse,
+    responseDeserialize: decodeInferResponse,
+  },
+  ModelStreamInfer: {
+    ...REFLECTED_SERVICE.ModelStreamInfer,
+    requestSerialize: encodeInferRequest,
+    requestDeserialize: decodeInferRequest,
+    responseSerialize: encodeStreamResponse,
+    responseDeserialize: decodeStreamResponse,
+  },
+};
+
+function reflected(): ServiceDefinition {
+  const file = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
+  const definition = loadSync(file, {
+    longs: Number,
+    defaults: false,
+    arrays: true,
+    objects: true,
+  });
+  const { GRPCInferenceService } = (loadPackageDefinition(definition) as GrpcObject)
+    .inference as Record<string, ServiceClientConstructor>;
+  return GRPCInferenceService.service;
+}

@@ -14,7 +14,7 @@ export function answerOfError(
   request: ModelInferRequest,
   error: Partial<StatusObject>,
 ): ModelStreamInferResponse {
-  const { modelName, id } = request;
+  const { modelName, id = "" } = request;
   const parameters: Record<string, InferParameter> = {
     [STATUS_PARAMETER]: { int64Param: error.code ?? status.UNKNOWN },
   };
@@ -24,7 +24,7 @@ export function answerOfError(
   }
   return {
     errorMessage: error.details || "failed",
-    inferResponse: { modelName, outputs: [], parameters, ...(id === undefined ? {} : { id }) },
+    inferResponse: { modelName, id, outputs: [], parameters },
   };
 }
 

@@ -65,7 +65,7 @@ export class HostedReplica implements HostedModel {
       const response: ModelInferResponse = {
         modelName: this.#name,
         modelVersion: "1",
-        ...(request.id === undefined ? {} : { id: request.id }),
+        id: request.id ?? "",
         parameters: { service_us: { doubleParam: serviceUs } },
         outputs: [output.tensor],
         rawOutputContents: [output.raw],
