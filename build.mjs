@@ -22,19 +22,23 @@ const compiled = spawnSync(
   { stdio: "inherit", cwd: root },
 );
 
-for (const folder of ["cluster", "reports", "scenarios"]) copyData(join(root, folder));
-writeFileSync(join(root, "dist/code-digest.txt"), `${codeDigest()}\n`);
+for (const folder of ["bench", "cluster", "reports", "scenarios"]) copyData(join(root, folder));
+writeFileSync(
+  join(root, "dist/code-digest.txt"),
+  `${codeDigest()}
+`,
+);
 const cli = join(root, "dist/cli/tandem.js");
 if (existsSync(cli)) chmodSync(cli, 0o755);
 process.exitCode = compiled.status ?? 1;
 
-/** Copies data files (protobuf definitions, fonts) below `folder` to the same place under dist/. */
+/** Copies data files (protobuf definitions, fonts, other languages) below `folder` to the same place under dist/. */
 function copyData(folder) {
   if (!existsSync(folder)) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) copyData(path);
-    else if (/\.(proto|ttf|css|yaml)$/.test(entry.name)) {
+    else if (/\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)$/.test(entry.name)) {
       const target = join(root, "dist", relative(root, path));
       mkdirSync(dirname(target), { recursive: true });
       copyFileSync(path, target);

@@ -33,6 +33,8 @@ const BANNED =
 const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
+  "bench/engine-main.ts",
+  "bench/usage-report.ts",
   "theory/run.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",

@@ -13,34 +13,58 @@ export const WORKLOADS = {
 
 export type WorkloadName = keyof typeof WORKLOADS;
 
-/** The document of a workload with as many requests as asked for. */
-export function workloadDocument(name: WorkloadName, requests: number): ScenarioDocument {
+export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
+
+/** Workload C as a file: what a user would simulate. */
+export const BRANCH_SCENARIO = fileURLToPath(
+  new URL("../scenarios/queueing/branch.yaml", import.meta.url),
+);
+
+/** The command line's override that gives `BRANCH_SCENARIO` so many requests. */
+export function branchRequests(requests: number): string {
+  return `workload={arrivals: poisson, ratePerS: 6.4, requests: ${requests}}`;
+}
+
+/**
+ * The document of a reference workload, or of `SCHEDULER@REPLICAS`: a pool at 0.9, such as
+ * `fifo@4096`.
+ */
+export function workloadDocument(name: string, requests: number, seed: number): ScenarioDocument {
   switch (name) {
     case "A":
-      return queue(1, "fifo", requests);
+      return pool("fifo", 1, requests, seed);
     case "B":
-      return queue(16, "fifo", requests);
+      return pool("fifo", 16, requests, seed);
     case "C":
-      return branch(requests);
+      return branch(requests, seed);
     case "J":
-      return queue(16, "join-shortest-queue", requests);
+      return pool("join-shortest-queue", 16, requests, seed);
+    default: {
+      const [scheduler, replicas] = name.split("@");
+      return pool(scheduler, Number(replicas), requests, seed);
+    }
   }
 }
 
-function queue(replicas: number, scheduler: string, requests: number): ScenarioDocument {
+function pool(
+  scheduler: string,
+  replicas: number,
+  requests: number,
+  seed: number,
+): ScenarioDocument {
   return scenarioSchema.parse({
-    name: "queue",
-    pipelines: { queue: { tasks: { serve: { model: "server" } } } },
+    name: "pool",
+    pipelines: { pool: { tasks: { serve: { model: "server" } } } },
     models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
     cluster: { replicas: { serve: replicas } },
     scheduler,
     workload: { arrivals: "poisson", ratePerS: 90 * replicas, requests },
+    run: { seed },
   });
 }
 
-function branch(requests: number): ScenarioDocument {
-  const file = fileURLToPath(new URL("../scenarios/queueing/branch.yaml", import.meta.url));
-  const raw = parse(readFileSync(file, "utf8")) as Record<string, unknown>;
-  const { ratePerS } = raw.workload as { ratePerS: number };
-  return scenarioSchema.parse({ ...raw, workload: { arrivals: "poisson", ratePerS, requests } });
+function branch(requests: number, seed: number): ScenarioDocument {
+  const raw = parse(readFileSync(BRANCH_SCENARIO, "utf8")) as Record<string, unknown>;
+  const workload = { arrivals: "poisson", ratePerS: 6.4, requests };
+  return scenarioSchema.parse({ ...raw, workload, run: { seed } });
 }

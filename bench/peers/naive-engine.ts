@@ -3,12 +3,14 @@
  * binary heap of closures, an object per request, an array as queue, Math.random for chance.
  * It serves the reference workloads, and nothing else.
  */
-import type { WorkloadName } from "./reference-workloads.ts";
+import type { WorkloadName } from "../reference-workloads.ts";
 
 export interface NaiveResult {
   /** Arrivals plus completions, as the simulator counts them. */
   readonly events: number;
-  readonly latencyMeanMs: number;
+  readonly meanMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 interface Event {
@@ -146,10 +148,15 @@ export function runNaive(name: WorkloadName, requests: number): NaiveResult {
   };
   calendar.schedule(gap(), arrive);
   calendar.run();
-  // The simulator's summary is part of its time, so the peer sorts its latencies too.
-  Float64Array.from(latencies).sort();
+  const sorted = Float64Array.from(latencies).sort();
   const sum = latencies.reduce((total, latency) => total + latency, 0);
-  return { events: calendar.events, latencyMeanMs: sum / latencies.length };
+  const atShare = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1];
+  return {
+    events: calendar.events,
+    meanMs: sum / latencies.length,
+    p50Ms: atShare(0.5),
+    p99Ms: atShare(0.99),
+  };
 }
 
 function model(

@@ -1,0 +1,116 @@
+/** Each part of the bench in its quickest form: that it measures and reports, never how fast. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test, vi } from "vitest";
+import { tryToRun } from "./fresh-process.ts";
+import { type Measurement, parseMeasurement } from "./measurement.ts";
+import type { PartResult } from "./part.ts";
+import { compare } from "./parts/peers.ts";
+
+// Each measures several processes, one after the other.
+vi.setConfig({ testTimeout: 180_000 });
+
+const RUN = fileURLToPath(new URL("../dist/bench/run.js", import.meta.url));
+
+function bench(...given: readonly string[]): { code: number | null; text: string; error: string } {
+  const quickest = ["--scale", "0.001", "--rounds", "2"];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [RUN, ...quickest, ...given], {
+    encoding: "utf8",
+  });
+  return { code: status, text: stdout, error: stderr };
+}
+
+function part(name: string, ...given: readonly string[]): PartResult {
+  const { code, text, error } = bench("--only", name, "--json", ...given);
+  expect(code, error).toBe(0);
+  const { results } = JSON.parse(text) as { results: (PartResult & { part: string })[] };
+  expect(results.map((result) => result.part)).toEqual([name]);
+  return results[0];
+}
+
+/** The number that a cell begins with. */
+const leading = (cell: string): number => Number.parseFloat(cell.replaceAll(",", ""));
+
+test("peers: a workload has a row of its own, and one per peer with its ratio or a next step", () => {
+  const names = ["naive", "c++", "c++ tuned", "rust"];
+  const { rows, skipped, targets } = part("peers", "--workload", "C", "J", "--peer", ...names);
+  expect(rows.length).toBe(2 * (1 + names.length - skipped.length));
+  for (const [workload, , rate, ratio] of rows) {
+    expect(leading(rate)).toBeGreaterThan(0);
+    if (workload === "") expect(ratio).toMatch(/^\d+\.\d\d \(/);
+  }
+  expect(targets[0].what).toBe("C, events per second");
+});
+
+test("peers: SimPy, Ciw and SimJS that are not installed are skipped with the next step", () => {
+  const nowhere = ["--python", "no-such-python", "--modules", "/no/such/folder"];
+  const { rows, skipped } = part(
+    "peers",
+    "--workload",
+    "A",
+    "--peer",
+    "simpy",
+    "ciw",
+    "simjs",
+    ...nowhere,
+  );
+  expect(rows.length).toBe(1);
+  expect(skipped.map((message) => message.split(" ")[0])).toEqual(["SimJS", "simpy", "ciw"]);
+  for (const message of skipped) expect(message).toMatch(/install .*, then --(python|modules) DIR/);
+});
+
+test("peers: a ratio is refused where the results differ", () => {
+  const run = (meanMs: number): Measurement => ({
+    events: 1000,
+    seconds: 1,
+    cpuSeconds: 2,
+    meanMs,
+    p50Ms: 7,
+    p99Ms: 40,
+  });
+  const same = compare([10, 10.1, 9.9, 10.2].map((mean) => [run(mean), run(20 - mean)]));
+  expect(same.ratio).toEqual({ median: 1, least: 1, most: 1 });
+  const other = compare([10, 10.1, 9.9, 10.2].map((mean) => [run(mean), run(mean + 2)]));
+  expect(other.ratio).toMatch(/^no ratio, results differ: meanMs 10.05 against 12.05/);
+});
+
+test.each([
+  ["replicas", 3],
+  ["memory", 1],
+  ["start", 1],
+  ["sweep", 1],
+] as const)("%s: figures above nothing, and what is asked beside them", (name, targetCount) => {
+  const { head, rows, targets, skipped } = part(name);
+  expect(skipped).toEqual([]);
+  for (const row of rows) {
+    expect(row.length).toBe(head.length);
+    for (const cell of row.slice(1)) expect(leading(cell), cell).toBeGreaterThan(0);
+  }
+  expect(targets.length).toBe(targetCount);
+  for (const { asked, found } of targets) expect(`${asked} ${found}`).not.toContain("NaN");
+});
+
+test.skipIf(tryToRun("python3", "-c", "import simpy") === null)(
+  "whole-process: both ways of simulating the same, and their ratio",
+  () => {
+    const { rows } = part("whole-process");
+    expect(rows.length).toBe(1);
+    for (const cell of rows[0]) expect(leading(cell), cell).toBeGreaterThan(0);
+  },
+);
+
+test("the text form shows a target's figure and does not judge it at another scale", () => {
+  const { code, text } = bench("--only", "start");
+  expect(code).toBe(0);
+  expect(text).toMatch(/whole process at 1,000 requests: \d+ ms, asked at most 250 ms: not judged/);
+});
+
+test("a part that there is not is named, with those that there are", () => {
+  const { code, error } = bench("--only", "memroy");
+  expect(code).toBe(2);
+  expect(error).toMatch(/Given: "memroy", Choices: "peers", "replicas", "memory"/);
+});
+
+test("output that is no measurement is refused whole", () => {
+  expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow("cpuSeconds");
+});

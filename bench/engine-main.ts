@@ -1,0 +1,40 @@
+/**
+ * One simulation in a process of its own, by this simulator or by the naive engine, through the
+ * public path: a scenario document into `runReplication`. A run of a twentieth goes first, so that
+ * the compiler has seen the code.
+ *
+ *   node engine-main.js ENGINE WORKLOAD REQUESTS SEED      prints one `Measurement`
+ */
+import { runReplication } from "../sim/replication.ts";
+import type { Measurement } from "./measurement.ts";
+import { runNaive } from "./peers/naive-engine.ts";
+import { type WorkloadName, workloadDocument } from "./reference-workloads.ts";
+
+type Result = Omit<Measurement, "seconds" | "cpuSeconds">;
+
+function runTandem(workload: string, requests: number, seed: number): Result {
+  const document = workloadDocument(workload, requests, seed);
+  const { events, summary } = runReplication(document, { profiles: {}, traces: {} }, 0);
+  const { latencyMeanMs, latencyP50Ms, latencyP99Ms } = summary.metrics;
+  return {
+    events,
+    meanMs: latencyMeanMs ?? Number.NaN,
+    p50Ms: latencyP50Ms ?? Number.NaN,
+    p99Ms: latencyP99Ms ?? Number.NaN,
+  };
+}
+
+const [engine, workload, requests, seed] = process.argv.slice(2);
+const run = (count: number): Result =>
+  engine === "naive"
+    ? runNaive(workload as WorkloadName, count)
+    : runTandem(workload, count, Number(seed));
+
+run(Math.ceil(Number(requests) / 20));
+const cpuFrom = process.cpuUsage();
+const from = performance.now();
+const result = run(Number(requests));
+const seconds = (performance.now() - from) / 1000;
+const { user, system } = process.cpuUsage(cpuFrom);
+const measurement: Measurement = { ...result, seconds, cpuSeconds: (user + system) / 1e6 };
+process.stdout.write(`${JSON.stringify(measurement)}\n`);

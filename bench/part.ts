@@ -1,0 +1,44 @@
+/** A part of the bench: something measured, with what was asked of it. */
+import type { WorkloadName } from "./reference-workloads.ts";
+
+export interface BenchOptions {
+  /** Every number of requests is multiplied by this; targets are judged at 1 only. */
+  readonly scale: number;
+  /** How often each program runs; at least 2. */
+  readonly rounds: number;
+  readonly workloads: readonly WorkloadName[];
+  /** Names of peers to compare with. */
+  readonly peers: readonly string[];
+  /** The Python that SimPy and Ciw are installed for. */
+  readonly python: string;
+  /** The folder below which npm has installed SimJS. */
+  readonly modules: string;
+  /** An empty folder that goes when the bench ends. */
+  readonly scratch: string;
+}
+
+export interface Target {
+  readonly what: string;
+  readonly asked: string;
+  readonly found: string;
+  readonly met: boolean;
+}
+
+export interface PartResult {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly targets: readonly Target[];
+  /** What was left out, each with the next step. */
+  readonly skipped: readonly string[];
+}
+
+export interface Part {
+  readonly name: string;
+  readonly about: string;
+  run(options: BenchOptions): PartResult;
+}
+
+/** `full` requests at scale 1, and never so few that a p99 means nothing. */
+export function requestsAt({ scale }: BenchOptions, full: number): number {
+  return Math.max(1000, Math.round(full * scale));
+}
