@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { slowdownOf } from "../core/slowdown.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
-import { slowdownOf } from "./stations/slowdown.ts";
 
 const SERVICES = [
   { distribution: "exponential", meanMs: 10 },

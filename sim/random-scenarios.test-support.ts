@@ -20,6 +20,13 @@ const MODELS: readonly unknown[] = [
   { distribution: "empirical", samplesMs: [1, 1, 2, 8], batch: { marginal: 0.5, max: 3 } },
 ];
 const models = Object.fromEntries(MODELS.map((service, i) => [`model-${i}`, { service }]));
+/** The same with loads; of those passing, two fit on a slot of 100 MB beside those that stay. */
+const loaded = Object.fromEntries(
+  MODELS.map((service, i) => {
+    const residency = ["on-demand", "per-call", "on-demand", "always", "on-demand"][i];
+    return [`model-${i}`, { service, memoryMb: 30, loadMs: 0.5 + i, residency }];
+  }),
+);
 
 interface Plan {
   readonly count: number;
@@ -62,6 +69,9 @@ function pipelineOf(plan: Plan, prefix: string): { tasks: Record<string, unknown
       {
         model: `model-${plan.models[i]}`,
         after: before,
+        payloadBytes: 400,
+        outputBytes: 200,
+        edgeBytes: Object.fromEntries(before.map((other) => [other, 300])),
         ...(before.length > 0 && fits ? { join: plan.joins[i] } : {}),
         ...(plan.chances[i] === null ? {} : { when: { probability: plan.chances[i] } }),
         ...(skips === null ? {} : { cache: { hitRatio: 0.4, skips } }),
@@ -98,7 +108,7 @@ const workloads: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   }),
 );
 
-/** Milliseconds between gateway, workers and clients, gateway time per message, contention. */
+/** What messages cost, what devices and links are shared, and how. */
 const deployments: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   fc.constant({}),
   fc.constant({ network: { rttMs: 0.3, clientRttMs: 0.8 } }),
@@ -112,6 +122,37 @@ const deployments: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
         contention: [1, 1.3, 2],
       },
     ],
+  }),
+  fc.constant({
+    nodes: [
+      {
+        name: "node",
+        count: 2,
+        devices: {
+          gpu: {
+            slots: 1,
+            sharing: { kind: "time-slice", quantumMs: 0.7, switchUs: 40 },
+            memoryMb: 100,
+            power: { idleWatts: 20, busyWatts: 90 },
+          },
+          cpu: { slots: 2, sharing: { kind: "processor-sharing", slowdown: [1, 1.3] } },
+        },
+        contention: [1, 1.2],
+      },
+    ],
+  }),
+  fc.constant({
+    nodes: [
+      { name: "far", count: 2, devices: { cpu: { slots: 1, shared: true } }, zone: "far" },
+      { name: "near", devices: { cpu: { slots: 2, shared: true } }, zone: "near", gbps: 0.05 },
+    ],
+    network: {
+      gbps: 0.01,
+      links: "fair",
+      rttMs: 0.1,
+      zones: [{ between: ["near", "far"], rttMs: 2 }],
+    },
+    gateway: { arrivalUs: 40, dispatchUs: 70, count: 3, assignment: "hash", zone: "near" },
   }),
 );
 
@@ -127,11 +168,13 @@ const raw = fc
     sharing: fc.boolean(),
     counts: each(fc.integer({ min: 1, max: 3 }), 10),
     deployment: deployments,
+    loads: fc.constantFrom(false, false, true),
     scheduler: schedulers,
     workload: workloads,
     seed: fc.nat(1000),
   })
-  .map(({ first, second, sharing, counts, deployment, scheduler, workload, seed }) => {
+  .map((plan) => {
+    const { first, second, sharing, counts, deployment, loads, scheduler, workload, seed } = plan;
     const pipelines: Record<string, { tasks: Record<string, unknown> }> = {
       first: pipelineOf(first, ""),
     };
@@ -145,7 +188,8 @@ const raw = fc
     const replicas = Object.fromEntries([...names].map((name, i) => [name, counts[i % 10]]));
     const cluster = { replicas, ...deployment };
     const run = { seed, replications: 1 };
-    return { name: "random", pipelines, models, cluster, scheduler, workload, run };
+    const server = loads ? loaded : models;
+    return { name: "random", pipelines, models: server, cluster, scheduler, workload, run };
   });
 
 /** Checked documents: a document that the parser refuses fails the test that asked for it. */

@@ -27,10 +27,24 @@ describe("an overloaded configuration", () => {
     expect(judge(poisson(rate), true).stability).toBe("unstable");
   });
 
-  test("is one whose nodes slow down under load, which no mean service time tells", () => {
+  test("is one whose nodes slow down under load", () => {
     const nodes = [{ name: "n", devices: { cpu: 2 }, contention: [1, 2] }];
     const cluster = { replicas: { serve: 2 }, nodes };
     const { stability, note } = judge({ ...poisson(130), cluster });
+    expect(stability).toBe("unstable");
+    expect(note).toContain("node n is offered 1.30 times");
+  });
+
+  test("is one whose models evict each other, which no mean service time tells", () => {
+    const service = { distribution: "exponential", meanMs: 10 };
+    const model = { service, memoryMb: 60, loadMs: 20 };
+    const nodes = [{ name: "n", devices: { gpu: { slots: 1, shared: true, memoryMb: 100 } } }];
+    const sections = {
+      pipelines: { p: { tasks: { a: { model: "a" }, b: { model: "b", after: ["a"] } } } },
+      models: { a: model, b: model },
+      cluster: { replicas: { a: 1, b: 1 }, nodes },
+    };
+    const { stability, note } = judge({ ...poisson(60), ...sections });
     expect(stability).toBe("unstable");
     expect(note).toContain("still grows");
   });

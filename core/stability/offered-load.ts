@@ -3,6 +3,7 @@
  *
  *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (largest b / cycle(b))
  *   cycle(b)       = mean service of a batch of b + round trip + bytes + gateway cost of its messages
+ *                    + its load, if per call
  *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
  *
  * Source: Jackson, "Networks of waiting lines", Operations Research 5(4), 1957. Batches are taken
@@ -10,6 +11,7 @@
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import type { PipelineSystem, ReplicaSystem, System } from "../system.ts";
+import { deviceLoads } from "./device-load.ts";
 import { visitRatios } from "./visit-ratios.ts";
 
 export interface OfferedLoad {
@@ -36,7 +38,10 @@ export function offeredLoad(
   const batches = system.pools.map((pool, id) =>
     Math.min(pool.maxBatch, scheduler.pools[id].batching.maxBatch),
   );
-  const stations = [gatewayLoad(system, jobsPerUs, batches, ratePerS)];
+  const stations = [
+    gatewayLoad(system, jobsPerUs, batches, ratePerS),
+    ...deviceLoads(system, jobsPerUs, batches),
+  ];
   for (const [id, pool] of system.pools.entries()) {
     const members = system.replicas.slice(pool.first, pool.first + pool.count);
     const capacity = members.reduce((sum, one) => sum + jobsPerUsOf(system, one, batches[id]), 0);
@@ -68,7 +73,7 @@ function jobsPerUsOf(system: System, replica: ReplicaSystem, maxBatch: number): 
 }
 
 function cycleUs(system: System, replica: ReplicaSystem, batch: number): number {
-  const { overheads, pipelines, nodes } = system;
+  const { overheads, pipelines, nodes, models, pools } = system;
   const { workerRoundTripUs, dispatchUs, completionUs } = overheads;
   const { usPerByte, zoneRoundTripUs } = nodes[replica.node];
   const tripsUs = workerRoundTripUs.reduce((sum, us) => sum + us, 0);
@@ -76,7 +81,9 @@ function cycleUs(system: System, replica: ReplicaSystem, batch: number): number 
   const task = pipelines.flatMap(({ tasks }) => tasks).find(({ pool }) => pool === replica.pool);
   const bytes = (task?.payloadBytes ?? 0) + (task?.outputBytes ?? 0);
   const wayUs = tripUs + zoneRoundTripUs + usPerByte * bytes * batch;
-  return replica.service.meanUs[batch] + wayUs + dispatchUs + completionUs;
+  const model = models.find(({ name }) => name === pools[replica.pool].model);
+  const loadUs = model?.residency === "per-call" ? model.loadUs : 0;
+  return loadUs + replica.service.meanUs[batch] + wayUs + dispatchUs + completionUs;
 }
 
 function gatewayLoad(

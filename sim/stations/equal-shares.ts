@@ -5,9 +5,10 @@
  * never changes, and O(log n) per change of pace.
  * Source: virtual time of processor sharing, Parekh & Gallager 1993, for equal weights.
  */
+
+import { slowdownOf } from "../../core/slowdown.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import type { Processor } from "./processor.ts";
-import { slowdownOf } from "./slowdown.ts";
 
 const NONE = -1;
 

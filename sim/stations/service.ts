@@ -6,13 +6,13 @@
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import { slowdownOf } from "../../core/slowdown.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { recordBatch } from "../executor.ts";
 import { EqualShares } from "./equal-shares.ts";
 import { groupReplicas } from "./grouping.ts";
 import type { Processor } from "./processor.ts";
-import { slowdownOf } from "./slowdown.ts";
 import type { Station } from "./station.ts";
 import { TimeSlices } from "./time-slices.ts";
 
