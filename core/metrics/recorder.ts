@@ -4,12 +4,12 @@
  * metrics are of requests that arrived in it, time averages are over it.
  */
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
-import { grown } from "../dispatch/request-table.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
 import type { BatchSeries } from "./batch-series.ts";
 import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
+import { LatencyStore } from "./latency-store.ts";
 
 export class RunRecorder {
   readonly system: System;
@@ -37,7 +37,9 @@ export class RunRecorder {
   /** Requests in the system, integrated over the window, request·µs. */
   inSystemArea = 0;
   readonly inSystemSeries: InSystemSeries;
-  /** Latencies of completed requests that arrived in the window; null unless asked for. */
+  /** Latencies of completed requests that arrived in the window. */
+  readonly latencies = new LatencyStore();
+  /** The same in order of time; null unless asked for. */
   latencySeries: BatchSeries | null = null;
 
   /** By pool, of jobs whose requests arrived in the window. */
@@ -55,8 +57,6 @@ export class RunRecorder {
   devices: DeviceMeter | null = null;
   readonly #maxBars: number;
 
-  #latencies = new Float64Array(1024);
-  #latencyCount = 0;
   #inSystem = 0;
   #lastChangeUs = 0;
   #digestA = 0x811c9dc5 | 0;
@@ -75,11 +75,6 @@ export class RunRecorder {
     this.batchedJobs = new Float64Array(pools);
     this.serviceUs = new Float64Array(pools);
     this.busyUs = new Float64Array(pools);
-  }
-
-  /** Latencies in µs of completed requests that arrived in the window, in order of their ends. */
-  latenciesUs(): Float64Array {
-    return this.#latencies.slice(0, this.#latencyCount);
   }
 
   /** Hexadecimal digest over every request's number, outcome and latency, in order of ends. */
@@ -144,21 +139,21 @@ export class RunRecorder {
     this.#integrate(nowUs);
     this.#inSystem--;
     this.lastEndUs = nowUs;
-    this.#mix(serial, OUTCOMES.indexOf(outcome), latencyUs);
     const completed = outcome === "completed";
-    const good = completed && latencyUs <= sloUs;
-    if (completed && nowUs >= this.warmupUs && nowUs <= this.closedUs) {
+    this.#mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
+    if (!completed) {
+      if (arrivedUs >= this.warmupUs) this.outcomes[outcome]++;
+      return;
+    }
+    const good = latencyUs <= sloUs;
+    if (nowUs >= this.warmupUs && nowUs <= this.closedUs) {
       this.completedInWindow++;
       if (good) this.goodInWindow++;
     }
     if (arrivedUs < this.warmupUs) return;
-    this.outcomes[outcome]++;
-    if (!completed) return;
+    this.outcomes.completed++;
     if (good) this.withinSlo++;
-    if (this.#latencyCount === this.#latencies.length) {
-      this.#latencies = grown(this.#latencies, new Float64Array(this.#latencyCount * 2));
-    }
-    this.#latencies[this.#latencyCount++] = latencyUs;
+    this.latencies.add(latencyUs);
     if (this.latencySeries !== null) this.latencySeries.add(latencyUs, nowUs);
   }
 

@@ -1,7 +1,7 @@
 /** One run's metrics, each by its formula, from what the recorder gathered. */
 import type { MetricName } from "../results.ts";
 import { type Growth, growthOf } from "../stability/growth.ts";
-import { rankOf, selectQuantile } from "../statistics/quantile.ts";
+import type { LatencyStore } from "./latency-store.ts";
 import type { RunRecorder } from "./recorder.ts";
 
 export interface RunSummary {
@@ -25,10 +25,9 @@ export const CURVE_SHARES: readonly number[] = [
   1,
 ];
 
-/** `curve` asks for the latency curve, which needs the latencies sorted. */
+/** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
-  const { system } = recorder;
-  const latencies = recorder.latenciesUs();
+  const { system, latencies } = recorder;
   return {
     requests: recorder.arrivals,
     metrics: { ...latencyMetrics(latencies), ...flowMetrics(recorder) },
@@ -37,28 +36,27 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     ),
     digest: recorder.digest(),
     curveMs: options.curve ? curveOf(latencies) : [],
-    notes: [],
+    notes: latencies.exact ? [] : [histogramNote(latencies)],
     growth: growthIn(recorder),
   };
 }
 
-function latencyMetrics(latencies: Float64Array): Partial<Record<MetricName, number>> {
-  if (latencies.length === 0) return {};
-  let sum = 0;
-  let max = 0;
-  for (let i = 0; i < latencies.length; i++) {
-    sum += latencies[i];
-    if (latencies[i] > max) max = latencies[i];
-  }
-  const atMs = (share: number): number => selectQuantile(latencies, share) / 1000;
+function latencyMetrics(latencies: LatencyStore): Partial<Record<MetricName, number>> {
+  if (latencies.count === 0) return {};
+  const [p50, p90, p95, p99] = latencies.quantilesUs([0.5, 0.9, 0.95, 0.99]);
   return {
-    latencyMeanMs: sum / latencies.length / 1000,
-    latencyP50Ms: atMs(0.5),
-    latencyP90Ms: atMs(0.9),
-    latencyP95Ms: atMs(0.95),
-    latencyP99Ms: atMs(0.99),
-    latencyMaxMs: max / 1000,
+    latencyMeanMs: latencies.sumUs / latencies.count / 1000,
+    latencyP50Ms: p50 / 1000,
+    latencyP90Ms: p90 / 1000,
+    latencyP95Ms: p95 / 1000,
+    latencyP99Ms: p99 / 1000,
+    latencyMaxMs: latencies.maxUs / 1000,
   };
+}
+
+function histogramNote({ count }: LatencyStore): string {
+  const requests = count.toLocaleString("en-US");
+  return `latency quantiles of ${requests} requests are from a histogram, within 0.025 %`;
 }
 
 function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>> {
@@ -137,10 +135,8 @@ function windowOf(recorder: RunRecorder): number {
   return end - warmupUs;
 }
 
-function curveOf(latencies: Float64Array): readonly number[] {
-  if (latencies.length === 0) return [];
-  latencies.sort();
-  return CURVE_SHARES.map((share) => latencies[rankOf(share, latencies.length)] / 1000);
+function curveOf(latencies: LatencyStore): readonly number[] {
+  return latencies.count === 0 ? [] : latencies.quantilesUs(CURVE_SHARES).map((us) => us / 1000);
 }
 
 function ratio(part: number, whole: number): number {

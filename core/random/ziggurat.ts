@@ -7,7 +7,8 @@
 import type { RandomStream } from "./stream.ts";
 
 const UNIT = 2 ** -32;
-const LAYERS = 256;
+const LAYER_BITS = 8;
+const LAYERS = 1 << LAYER_BITS;
 
 interface Layers {
   /** Right edge of each layer; edge[0] is the base layer's pseudo-width. */
@@ -45,53 +46,126 @@ const NORMAL = buildLayers(
   (y) => Math.sqrt(-2 * Math.log(y)),
 );
 
-/** Fills the block with exponential numbers of mean 1. */
+/**
+ * Fills the block with exponential numbers of mean 1. Three draws in hundred need more than the
+ * fast path, which steps the generator (see `RandomStream.next`) in local variables.
+ */
 export function fillExponential(stream: RandomStream, block: Float64Array): void {
-  const { edge, density, tail } = EXPONENTIAL;
+  const { edge } = EXPONENTIAL;
+  const { state } = stream;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
   for (let i = 0; i < block.length; i++) {
-    for (;;) {
-      const layer = stream.next() & (LAYERS - 1);
-      const x = stream.next() * UNIT * edge[layer];
-      if (x < edge[layer + 1]) {
-        block[i] = x;
-        break;
-      }
-      if (layer === 0) {
-        block[i] = tail - Math.log(1 - stream.uniform());
-        break;
-      }
-      const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
-      if (y < Math.exp(-x)) {
-        block[i] = x;
-        break;
-      }
+    const bits = (a + b + d) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + bits) | 0;
+    const place = (a + b + d + 1) | 0;
+    d = (d + 2) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + place) | 0;
+    const layer = bits & (LAYERS - 1);
+    const x = (place >>> 0) * UNIT * edge[layer];
+    if (x < edge[layer + 1]) {
+      block[i] = x;
+      continue;
     }
+    state[0] = a;
+    state[1] = b;
+    state[2] = c;
+    state[3] = d;
+    block[i] = exponentialBeside(stream, layer, x);
+    a = state[0];
+    b = state[1];
+    c = state[2];
+    d = state[3];
+  }
+  state[0] = a;
+  state[1] = b;
+  state[2] = c;
+  state[3] = d;
+}
+
+/** Goes on with a draw that fell beside the layer's sure part. */
+function exponentialBeside(stream: RandomStream, firstLayer: number, firstX: number): number {
+  const { edge, density, tail } = EXPONENTIAL;
+  let layer = firstLayer;
+  let x = firstX;
+  for (;;) {
+    if (layer === 0) return tail - Math.log(1 - stream.uniform());
+    const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
+    if (y < Math.exp(-x)) return x;
+    layer = stream.next() & (LAYERS - 1);
+    x = stream.next() * UNIT * edge[layer];
+    if (x < edge[layer + 1]) return x;
   }
 }
 
-/** Fills the block with standard normal numbers. */
+/** Fills the block with standard normal numbers; steps the generator as `fillExponential` does. */
 export function fillNormal(stream: RandomStream, block: Float64Array): void {
-  const { edge, density } = NORMAL;
+  const { edge } = NORMAL;
+  const { state } = stream;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
   for (let i = 0; i < block.length; i++) {
-    for (;;) {
-      const bits = stream.next();
-      const layer = bits & (LAYERS - 1);
-      const sign = (bits & LAYERS) === 0 ? 1 : -1;
-      const x = stream.next() * UNIT * edge[layer];
-      if (x < edge[layer + 1]) {
-        block[i] = sign * x;
-        break;
-      }
-      if (layer === 0) {
-        block[i] = sign * normalTail(stream);
-        break;
-      }
-      const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
-      if (y < Math.exp(-0.5 * x * x)) {
-        block[i] = sign * x;
-        break;
-      }
+    const bits = (a + b + d) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + bits) | 0;
+    const place = (a + b + d + 1) | 0;
+    d = (d + 2) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + place) | 0;
+    const layer = bits & (LAYERS - 1);
+    const x = (place >>> 0) * UNIT * edge[layer];
+    // The sign without a branch, which half the draws would take: 1 or −1.
+    const sign = 1 - ((bits & LAYERS) >> (LAYER_BITS - 1));
+    if (x < edge[layer + 1]) {
+      block[i] = sign * x;
+      continue;
     }
+    state[0] = a;
+    state[1] = b;
+    state[2] = c;
+    state[3] = d;
+    block[i] = normalBeside(stream, layer, x, sign);
+    a = state[0];
+    b = state[1];
+    c = state[2];
+    d = state[3];
+  }
+  state[0] = a;
+  state[1] = b;
+  state[2] = c;
+  state[3] = d;
+}
+
+/** Goes on with a draw that fell beside the layer's sure part. */
+function normalBeside(
+  stream: RandomStream,
+  firstLayer: number,
+  firstX: number,
+  firstSign: number,
+): number {
+  const { edge, density } = NORMAL;
+  let layer = firstLayer;
+  let x = firstX;
+  let sign = firstSign;
+  for (;;) {
+    if (layer === 0) return sign * normalTail(stream);
+    const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
+    if (y < Math.exp(-0.5 * x * x)) return sign * x;
+    const bits = stream.next();
+    layer = bits & (LAYERS - 1);
+    sign = (bits & LAYERS) === 0 ? 1 : -1;
+    x = stream.next() * UNIT * edge[layer];
+    if (x < edge[layer + 1]) return sign * x;
   }
 }
 
