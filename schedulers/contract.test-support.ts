@@ -269,8 +269,11 @@ export class CheckingDriver implements Driver {
   #policies(pool: number): Scheduler["pools"][number] {
     const own = this.scheduler.pools[pool];
     if (!this.#isHeld(pool)) return own;
-    const batching = { maxBatch: 1, size: () => 1, dueUs: (oldestUs: number) => oldestUs };
-    return { routing: own.routing, ordering: { kind: "fifo" }, batching };
+    return {
+      routing: own.routing,
+      ordering: { kind: "fifo" },
+      batching: { kind: "single", maxBatch: 1 },
+    };
   }
 
   #checkInputs(request: Open, task: number): void {
@@ -352,6 +355,7 @@ export class CheckingDriver implements Driver {
       );
       if (!takers.some((id) => this.up.has(id) && !this.busy.has(id))) continue;
       const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
+      if (batching.kind === "single") expect.fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
       expect(batching.size(jobs.length, this.nowUs, oldestUs), "a batch waits in vain").toBe(0);
       expect(this.timers.get(queue)).toBe(batching.dueUs(oldestUs));

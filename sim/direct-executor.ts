@@ -3,26 +3,26 @@ import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ServiceModel } from "../core/service.ts";
 import type { System } from "../core/system.ts";
-import { WinnerTree } from "../core/winner-tree.ts";
 import { type Executor, recordBatch } from "./executor.ts";
+import { type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
 
 export class DirectExecutor implements Executor {
   readonly #dispatcher: Dispatcher;
   readonly #recorder: RunRecorder;
   readonly #services: readonly ServiceModel[];
   readonly #startedUs: Float64Array;
-  readonly #finishes: WinnerTree;
+  readonly #finishes: FinishCalendar;
 
   constructor(system: System, dispatcher: Dispatcher, recorder: RunRecorder) {
     this.#dispatcher = dispatcher;
     this.#recorder = recorder;
     this.#services = system.replicas.map((replica) => replica.service);
     this.#startedUs = new Float64Array(system.replicas.length);
-    this.#finishes = new WinnerTree(system.replicas.length);
+    this.#finishes = finishCalendar(system.replicas.length);
   }
 
   nextUs(): number {
-    return this.#finishes.least();
+    return this.#finishes.nextUs();
   }
 
   fire(nowUs: number): void {
@@ -34,7 +34,7 @@ export class DirectExecutor implements Executor {
   start(replica: number, nowUs: number, variate: number): void {
     const size = this.#dispatcher.batchSize[replica];
     this.#startedUs[replica] = nowUs;
-    this.#finishes.set(replica, nowUs + this.#services[replica].sampleUs(variate, size));
+    this.#finishes.add(replica, nowUs + this.#services[replica].sampleUs(variate, size));
   }
 
   arrive(request: number, pipeline: number, nowUs: number): void {

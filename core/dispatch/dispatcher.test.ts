@@ -5,7 +5,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Admission, Batching, PoolPolicies, Scheduler } from "./policies.ts";
 
-const ONE: Batching = { maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs };
+const ONE: Batching = { kind: "single", maxBatch: 1 };
 const CENTRAL: PoolPolicies = {
   routing: { kind: "central", idle: "longest-idle" },
   ordering: { kind: "fifo" },
@@ -530,7 +530,12 @@ describe("admission", () => {
 });
 
 test("a batch is no larger than the model takes, whatever a policy asks for", () => {
-  const greedy: Batching = { maxBatch: 2, size: () => 9, dueUs: (oldestUs) => oldestUs };
+  const greedy: Batching = {
+    kind: "group",
+    maxBatch: 2,
+    size: () => 9,
+    dueUs: (oldestUs) => oldestUs,
+  };
   const bench = new Bench({ tasks: { a: m }, pool: { ...CENTRAL, batching: greedy } });
   bench.arrive();
   bench.arrive(3);

@@ -30,8 +30,19 @@ const MAX_ATTEMPTS = 3;
 const HELD_POLICIES: PoolPolicies = {
   routing: { kind: "immediate", needs: "nothing", route: () => NONE },
   ordering: { kind: "fifo" },
-  batching: { maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs },
+  batching: { kind: "single", maxBatch: 1 },
 };
+
+/** A pipeline as the hot path reads it: few steps from a request to what it needs. */
+interface Flow {
+  readonly pools: readonly Pool[];
+  readonly tasks: readonly TaskSystem[];
+  readonly predecessors: Int32Array;
+  readonly entryTasks: readonly number[];
+  readonly sinkCount: number;
+  readonly sloUs: number;
+  readonly gate: ChainGate | null;
+}
 
 export class Dispatcher {
   readonly system: System;
@@ -50,7 +61,7 @@ export class Dispatcher {
   readonly #pools: readonly Pool[];
   readonly #poolOfReplica: readonly Pool[];
   readonly #heldPool: readonly boolean[];
-  readonly #gates: readonly (ChainGate | null)[];
+  readonly #flows: readonly Flow[];
   readonly #timerUs: Float64Array;
   /** Pools to decide on; every pool is here at most once. */
   readonly #dirty: Int32Array;
@@ -78,9 +89,18 @@ export class Dispatcher {
     });
     this.#poolOfReplica = system.replicas.map((replica) => this.#pools[replica.pool]);
     const firstGate = poolCount + system.replicas.length;
-    this.#gates = system.pipelines.map(({ held, chains, tasks }, id) =>
-      held ? new ChainGate(firstGate + id, this.requests, chains, tasks.length) : null,
-    );
+    this.#flows = system.pipelines.map((pipeline, id) => {
+      const { held, chains, tasks, entryTasks, sinkCount, sloUs } = pipeline;
+      return {
+        pools: tasks.map((task) => this.#pools[task.pool]),
+        tasks,
+        predecessors: Int32Array.from(tasks, (task) => task.predecessors.length),
+        entryTasks,
+        sinkCount,
+        sloUs,
+        gate: held ? new ChainGate(firstGate + id, this.requests, chains, tasks.length) : null,
+      };
+    });
     this.retries = new Float64Array(poolCount);
     this.#timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
     this.#dirty = new Int32Array(poolCount);
@@ -107,18 +127,19 @@ export class Dispatcher {
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.#log?.add("arrive", request, pipeline, arrivedUs, nowUs);
     const table = this.requests;
-    const { tasks, entryTasks, sinkCount, sloUs } = this.system.pipelines[pipeline];
+    const flow = this.#flows[pipeline];
+    const { entryTasks, predecessors } = flow;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
-    table.deadlineUs[request] = arrivedUs + sloUs;
+    table.deadlineUs[request] = arrivedUs + flow.sloUs;
     table.open[request] = 1;
-    table.openSinks[request] = sinkCount;
+    table.openSinks[request] = flow.sinkCount;
     table.openJobs[request] = 0;
     table.chain[request] = NONE;
     const base = request * table.stride;
-    for (let task = 0; task < tasks.length; task++) {
+    for (let task = 0; task < predecessors.length; task++) {
       table.state[base + task] = JOB.waiting;
-      table.pending[base + task] = tasks[task].predecessors.length;
+      table.pending[base + task] = predecessors[task];
       table.ran[base + task] = 0;
       table.attempts[base + task] = 0;
     }
@@ -127,14 +148,14 @@ export class Dispatcher {
       this.#end(request, "refused", nowUs);
       return;
     }
-    const gate = this.#gates[pipeline];
+    const { gate } = flow;
     if (gate !== null) {
       table.enqueuedUs[base] = nowUs;
       gate.queue.push(base, 0);
       this.#openGate(gate, nowUs);
       return;
     }
-    for (let i = 0; i < entryTasks.length; i++) this.#ready(request, entryTasks[i], nowUs);
+    for (let i = 0; i < entryTasks.length; i++) this.#ready(flow, request, entryTasks[i], nowUs);
   }
 
   /** The batch on a replica has finished. */
@@ -154,8 +175,12 @@ export class Dispatcher {
       const request = table.requestOf(job);
       table.openJobs[request]--;
       table.state[job] = JOB.ran;
-      if (table.open[request] === 1) this.#progress(request, table.taskOf(job), true, nowUs);
-      else this.#releaseIfDone(request);
+      if (table.open[request] === 1) {
+        const flow = this.#flows[table.pipeline[request]];
+        this.#progress(flow, request, table.taskOf(job), true, nowUs);
+      } else {
+        this.#releaseIfDone(request);
+      }
     }
   }
 
@@ -217,19 +242,25 @@ export class Dispatcher {
     while (this.#dirtyCount > 0) {
       const pool = this.#pools[this.#dirty[--this.#dirtyCount]];
       this.#isDirty[pool.id] = 0;
-      if (pool.policies.routing.kind === "central") this.#decideCentral(pool, nowUs);
+      if (pool.central) this.#decideCentral(pool, nowUs);
       else if (this.#heldPool[pool.id]) this.#decideHeld(pool, nowUs);
       else this.#decideImmediate(pool, nowUs);
     }
   }
 
   #decideCentral(pool: Pool, nowUs: number): void {
-    const { queue, policies } = pool;
+    const { queue, batching } = pool;
+    if (batching === null) {
+      while (queue.length > 0 && pool.idleCount > 0) {
+        this.#fill(pool, pool.takeIdle(), queue, 1, nowUs);
+      }
+      return;
+    }
     while (queue.length > 0 && pool.idleCount > 0) {
       const oldestUs = queue.oldestUs();
-      const size = policies.batching.size(queue.length, nowUs, oldestUs);
+      const size = batching.size(queue.length, nowUs, oldestUs);
       if (size === 0) {
-        this.#setTimer(queue.id, policies.batching.dueUs(oldestUs));
+        this.#setTimer(queue.id, batching.dueUs(oldestUs));
         return;
       }
       this.#fill(pool, pool.takeIdle(), queue, size, nowUs);
@@ -259,7 +290,7 @@ export class Dispatcher {
       const request = table.requestOf(job);
       const chain = table.chain[request];
       if (chain === NONE) {
-        this.#gates[table.pipeline[request]]?.park(request, job);
+        this.#flows[table.pipeline[request]].gate?.park(request, job);
         continue;
       }
       pool.replicaQueues[chain].push(job, 0);
@@ -271,17 +302,24 @@ export class Dispatcher {
 
   /** Starts what can start on replicas that have new work or are free. */
   #startTouched(pool: Pool, nowUs: number): void {
-    const { policies } = pool;
+    const { batching } = pool;
     while (pool.touchedCount > 0) {
       const replica = pool.touched[--pool.touchedCount];
       this.#isTouched[replica] = 0;
       const own = pool.replicaQueues[replica - pool.first];
+      if (batching === null) {
+        while (own.length > 0 && pool.isIdle(replica)) {
+          pool.becameBusy(replica);
+          this.#fill(pool, replica, own, 1, nowUs);
+        }
+        continue;
+      }
       let dueUs = Number.POSITIVE_INFINITY;
       while (own.length > 0 && pool.isIdle(replica)) {
         const oldestUs = own.oldestUs();
-        const size = policies.batching.size(own.length, nowUs, oldestUs);
+        const size = batching.size(own.length, nowUs, oldestUs);
         if (size === 0) {
-          dueUs = policies.batching.dueUs(oldestUs);
+          dueUs = batching.dueUs(oldestUs);
           break;
         }
         pool.becameBusy(replica);
@@ -295,7 +333,7 @@ export class Dispatcher {
   #fill(pool: Pool, replica: number, queue: JobQueue, size: number, nowUs: number): void {
     const table = this.requests;
     const at = this.batchAt[replica];
-    const limit = Math.min(size, pool.maxBatch);
+    const limit = size < pool.maxBatch ? size | 0 : pool.maxBatch;
     const { dropsLate } = this.#scheduler.admission;
     let taken = 0;
     while (taken < limit && queue.length > 0) {
@@ -326,10 +364,9 @@ export class Dispatcher {
   // --- progress of one request -----------------------------------------------------------------
 
   /** A task has ended (ran or was skipped): tell what comes after it. */
-  #progress(request: number, task: number, ran: boolean, nowUs: number): void {
+  #progress(flow: Flow, request: number, task: number, ran: boolean, nowUs: number): void {
     const table = this.requests;
-    const pipeline = this.system.pipelines[table.pipeline[request]];
-    const { successors } = pipeline.tasks[task];
+    const { successors } = flow.tasks[task];
     if (successors.length === 0) {
       if (--table.openSinks[request] === 0) this.#end(request, "completed", nowUs);
       return;
@@ -338,40 +375,36 @@ export class Dispatcher {
     for (let i = 0; i < successors.length; i++) {
       const next = successors[i];
       const job = base + next;
-      table.pending[job]--;
+      const pending = --table.pending[job];
       if (ran) table.ran[job]++;
-      if (table.state[job] === JOB.waiting && this.#mayStart(job, pipeline.tasks[next])) {
-        if (table.ran[job] === 0) this.#skip(request, next, nowUs);
-        else this.#ready(request, next, nowUs);
-        if (table.open[request] === 0) return;
-      }
+      if (table.state[job] !== JOB.waiting) continue;
+      if (pending > 0 && table.ran[job] < flow.tasks[next].needed) continue;
+      if (table.ran[job] === 0) this.#skip(flow, request, next, nowUs);
+      else this.#ready(flow, request, next, nowUs);
+      if (table.open[request] === 0) return;
     }
   }
 
-  #mayStart(job: number, task: TaskSystem): boolean {
-    return this.requests.pending[job] === 0 || this.requests.ran[job] >= task.needed;
-  }
-
-  #skip(request: number, task: number, nowUs: number): void {
+  #skip(flow: Flow, request: number, task: number, nowUs: number): void {
     this.requests.state[request * this.requests.stride + task] = JOB.skipped;
-    this.#progress(request, task, false, nowUs);
+    this.#progress(flow, request, task, false, nowUs);
   }
 
   /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
-  #ready(request: number, task: number, nowUs: number): void {
+  #ready(flow: Flow, request: number, task: number, nowUs: number): void {
     const holds = this.#driver.holds(request, task);
     this.#log?.add("holds", request, task, holds ? 1 : 0);
     if (!holds) {
-      this.#skip(request, task, nowUs);
+      this.#skip(flow, request, task, nowUs);
       return;
     }
     const table = this.requests;
     const job = request * table.stride + task;
-    const pool = this.#pools[this.system.pipelines[table.pipeline[request]].tasks[task].pool];
+    const pool = flow.pools[task];
     table.state[job] = JOB.queued;
     table.enqueuedUs[job] = nowUs;
     table.openJobs[request]++;
-    pool.queue.push(job, this.#keyOf(job, pool.policies));
+    pool.queue.push(job, pool.keyed ? this.#keyOf(job, pool.policies) : 0);
     this.#mark(pool);
   }
 
@@ -417,7 +450,7 @@ export class Dispatcher {
     if (table.openJobs[request] > 0) this.#cancelQueued(request, nowUs);
     this.#log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.#driver.end(request, outcome, nowUs);
-    const gate = this.#gates[pipeline];
+    const { gate } = this.#flows[pipeline];
     if (gate?.leave(request)) this.#openGate(gate, nowUs);
     this.#releaseIfDone(request);
   }
@@ -471,12 +504,13 @@ export class Dispatcher {
 
   #letIn(gate: ChainGate, request: number, nowUs: number): void {
     const table = this.requests;
-    const { entryTasks } = this.system.pipelines[table.pipeline[request]];
+    const flow = this.#flows[table.pipeline[request]];
+    const { entryTasks } = flow;
     const base = request * table.stride;
     const arrivedAtGateUs = table.enqueuedUs[base];
     gate.grant(request);
     for (let i = 0; i < entryTasks.length && table.open[request] === 1; i++) {
-      this.#ready(request, entryTasks[i], nowUs);
+      this.#ready(flow, request, entryTasks[i], nowUs);
       table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
     }
   }
@@ -484,12 +518,11 @@ export class Dispatcher {
   /** A replica of some chains joined or left: tells their gates, which may open. */
   #chainsChanged(pool: Pool, change: (gate: ChainGate) => void, nowUs: number): void {
     if (!this.#heldPool[pool.id]) return;
-    this.system.pipelines.forEach(({ tasks }, id) => {
-      const gate = this.#gates[id];
-      if (gate === null || !tasks.some((task) => task.pool === pool.id)) return;
+    for (const { gate, pools } of this.#flows) {
+      if (gate === null || !pools.includes(pool)) continue;
       change(gate);
       this.#openGate(gate, nowUs);
-    });
+    }
   }
 
   // --- small change -----------------------------------------------------------------------------
@@ -516,7 +549,7 @@ export class Dispatcher {
 
   #touch(pool: Pool, replica: number): void {
     this.#mark(pool);
-    if (pool.policies.routing.kind === "central" || this.#isTouched[replica] === 1) return;
+    if (pool.central || this.#isTouched[replica] === 1) return;
     this.#isTouched[replica] = 1;
     pool.touched[pool.touchedCount++] = replica;
   }

@@ -35,13 +35,17 @@ export type Ordering =
   | { readonly kind: "keyed"; key(arrivedUs: number, deadlineUs: number): number };
 
 /** How many jobs start together, and how long an incomplete batch waits for more. */
-export interface Batching {
-  readonly maxBatch: number;
-  /** Jobs to start now on an idle replica, 1..maxBatch; 0: wait until `dueUs(oldestUs)`. */
-  size(queued: number, nowUs: number, oldestUs: number): number;
-  /** When to ask again about a queue whose oldest job entered at `oldestUs`. */
-  dueUs(oldestUs: number): number;
-}
+export type Batching =
+  /** Every job starts alone, as soon as it can. */
+  | { readonly kind: "single"; readonly maxBatch: 1 }
+  | {
+      readonly kind: "group";
+      readonly maxBatch: number;
+      /** Jobs to start now on an idle replica, 1..maxBatch; 0: wait until `dueUs(oldestUs)`. */
+      size(queued: number, nowUs: number, oldestUs: number): number;
+      /** When to ask again about a queue whose oldest job entered at `oldestUs`. */
+      dueUs(oldestUs: number): number;
+    };
 
 export interface Admission {
   /** Whether to take an arriving request, given how many are in the system. */

@@ -6,7 +6,7 @@ import type { PoolSystem } from "../system.ts";
 import { WinnerTree } from "../winner-tree.ts";
 import { type JobQueue, KeyedQueue, LinkedQueue } from "./job-queue.ts";
 import { LengthIndex } from "./length-index.ts";
-import type { Ordering, PoolPolicies, PoolView } from "./policies.ts";
+import type { Batching, Ordering, PoolPolicies, PoolView } from "./policies.ts";
 import type { RequestTable } from "./request-table.ts";
 
 const NONE = -1;
@@ -19,6 +19,11 @@ export class Pool implements PoolView {
   readonly count: number;
   readonly policies: PoolPolicies;
   readonly maxBatch: number;
+  /** What of the policies the hot path asks for. */
+  readonly central: boolean;
+  readonly keyed: boolean;
+  /** Null when every job starts alone. */
+  readonly batching: Extract<Batching, { kind: "group" }> | null;
   /** Jobs that no replica has yet: the central queue, or the inbox of immediate routing. */
   readonly queue: JobQueue;
   /** Queues of single replicas, for immediate routing. */
@@ -39,6 +44,9 @@ export class Pool implements PoolView {
   readonly #work: WinnerTree | null;
   /** Expected time of one job on each replica, µs. */
   readonly #expectedUs: Float64Array;
+  readonly #takesRecent: boolean;
+  /** Whether some index follows the loads. */
+  readonly #indexed: boolean;
   #idleHead = NONE;
   #idleTail = NONE;
 
@@ -57,6 +65,9 @@ export class Pool implements PoolView {
     this.maxBatch = Math.min(system.maxBatch, policies.batching.maxBatch);
     const { routing, ordering } = policies;
     const central = routing.kind === "central";
+    this.central = central;
+    this.keyed = ordering.kind === "keyed";
+    this.batching = policies.batching.kind === "group" ? policies.batching : null;
     this.queue = central ? orderedQueue(id, table, ordering) : new LinkedQueue(id, table, false);
     this.replicaQueues = central
       ? []
@@ -74,6 +85,8 @@ export class Pool implements PoolView {
     this.#lengths = needs === "length" ? new LengthIndex(system.first, system.count) : null;
     this.#work = needs === "work" ? new WinnerTree(system.count) : null;
     this.#expectedUs = expectedUs;
+    this.#takesRecent = routing.kind === "central" && routing.idle === "most-recent";
+    this.#indexed = needs !== "nothing";
   }
 
   upAt(i: number): number {
@@ -137,9 +150,7 @@ export class Pool implements PoolView {
 
   /** Takes an idle replica, in the central routing's order; only when idleCount > 0. */
   takeIdle(): number {
-    const { routing } = this.policies;
-    const recent = routing.kind === "central" && routing.idle === "most-recent";
-    const member = recent ? this.#idleTail : this.#idleHead;
+    const member = this.#takesRecent ? this.#idleTail : this.#idleHead;
     this.#unlinkIdle(member);
     return this.first + member;
   }
@@ -153,6 +164,7 @@ export class Pool implements PoolView {
     const member = replica - this.first;
     const load = this.#load[member] + change;
     this.#load[member] = load;
+    if (!this.#indexed) return;
     if (this.#upPlace[member] === NONE) return;
     this.#lengths?.set(replica, load);
     const work = this.#work;

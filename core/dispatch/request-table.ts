@@ -1,6 +1,6 @@
 /**
  * Requests and jobs as integer ids into typed arrays. A job is one task of one request:
- * job = request × stride + task. Slots are reused once a request has ended and none of its jobs
+ * job = request × stride + task, which shifts and masks take apart. Slots are reused once a request has ended and none of its jobs
  * is on a replica, so memory follows the requests in the system, not the length of the run.
  */
 export const JOB = { waiting: 0, queued: 1, running: 2, ran: 3, skipped: 4, cancelled: 5 } as const;
@@ -8,8 +8,9 @@ export const JOB = { waiting: 0, queued: 1, running: 2, ran: 3, skipped: 4, canc
 const NONE = -1;
 
 export class RequestTable {
-  /** Tasks of the largest pipeline. */
+  /** Jobs set aside for a request: the tasks of the largest pipeline, up to a power of two. */
   readonly stride: number;
+  readonly #shift: number;
   capacity = 0;
 
   /** Requests: number since the run's start, in order of arrival. */
@@ -49,8 +50,10 @@ export class RequestTable {
   #freeCount = 0;
   #serials = 0;
 
-  constructor(stride: number) {
-    this.stride = stride;
+  /** `tasks` are those of the largest pipeline. */
+  constructor(tasks: number) {
+    this.#shift = Math.ceil(Math.log2(tasks));
+    this.stride = 1 << this.#shift;
     this.#grow(64);
   }
 
@@ -77,11 +80,11 @@ export class RequestTable {
   }
 
   requestOf(job: number): number {
-    return (job / this.stride) | 0;
+    return job >> this.#shift;
   }
 
   taskOf(job: number): number {
-    return job % this.stride;
+    return job & (this.stride - 1);
   }
 
   #grow(capacity: number): void {

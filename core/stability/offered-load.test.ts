@@ -25,7 +25,7 @@ function systemOf(sections: Readonly<Record<string, unknown>>): System {
 }
 
 function schedulerOf(system: System, maxBatch = 1): Scheduler {
-  const batching = { maxBatch, size: () => 1, dueUs: () => 0 };
+  const batching = { kind: "group", maxBatch, size: () => 1, dueUs: () => 0 };
   const policies = {
     routing: { kind: "central", idle: "longest-idle" },
     ordering: { kind: "fifo" },

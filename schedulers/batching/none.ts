@@ -12,5 +12,5 @@ export const none = definePolicy({
   name: "none",
   summary: "one job at a time",
   parameters: z.strictObject({}),
-  create: (): Batching => ({ maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs }),
+  create: (): Batching => ({ kind: "single", maxBatch: 1 }),
 });

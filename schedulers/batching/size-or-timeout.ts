@@ -25,6 +25,7 @@ export const sizeOrTimeout = definePolicy({
     const dueUs = (oldestUs: number): number =>
       tickUs === 0 ? oldestUs + waitUs : Math.ceil((oldestUs + waitUs) / tickUs) * tickUs;
     return {
+      kind: "group",
       maxBatch,
       size: (queued, nowUs, oldestUs) => {
         if (queued >= maxBatch) return maxBatch;
