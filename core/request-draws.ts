@@ -11,6 +11,8 @@ import type { System, TaskSystem } from "./system.ts";
 /** Bits of a job's flags. */
 export const WHEN_HOLDS = 1;
 export const CACHE_HIT = 2;
+/** Some cache may skip the task. */
+export const MAY_BE_SKIPPED = 4;
 
 interface TaskDraws {
   readonly whenProbability: number;
@@ -18,6 +20,8 @@ interface TaskDraws {
   readonly cacheHitRatio: number;
   readonly cache: RandomStream | null;
   readonly work: Sampler;
+  /** Bits that every request has. */
+  readonly bits: number;
 }
 
 /** Which pipeline each arrival is of, in order of arrival. */
@@ -71,8 +75,8 @@ export class RequestDraws {
     const tasks = this.#tasks[pipeline];
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
-      let bits = WHEN_HOLDS;
-      if (task.when !== null && task.when.uniform() >= task.whenProbability) bits = 0;
+      let { bits } = task;
+      if (task.when !== null && task.when.uniform() >= task.whenProbability) bits &= ~WHEN_HOLDS;
       if (task.cache !== null && task.cache.uniform() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
       // Whether the condition holds is the request's own, so skipping a draw moves nothing else.
@@ -89,6 +93,7 @@ function taskDraws(
   workSeed: string,
 ): TaskDraws {
   return {
+    bits: task.skippedBy.length > 0 ? WHEN_HOLDS | MAY_BE_SKIPPED : WHEN_HOLDS,
     whenProbability: task.whenProbability,
     when: task.whenProbability < 1 ? new RandomStream(seed, `when/${name}`) : null,
     cacheHitRatio: task.cacheHitRatio,

@@ -12,7 +12,7 @@ import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
-import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
@@ -62,6 +62,8 @@ class Simulation implements Driver {
   readonly #system: System;
   readonly #maxEvents: number;
   readonly #timers: WinnerTree;
+  /** When the next timer is due; most runs have none. */
+  #timerDueUs = Number.POSITIVE_INFINITY;
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #events = 0;
@@ -87,7 +89,7 @@ class Simulation implements Driver {
     let lastUs = -1;
     let limit = 0;
     while (this.#events < this.#maxEvents) {
-      const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, timers.least());
+      const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, this.#timerDueUs);
       if (nowUs > lastUs) limit = this.#events + MAX_EVENTS_PER_INSTANT;
       else if (this.#events >= limit) throw standstill(nowUs);
       lastUs = nowUs;
@@ -101,7 +103,11 @@ class Simulation implements Driver {
         this.#arrive(nowUs);
         this.#events++;
       }
-      while (timers.least() === nowUs) dispatcher.wake(timers.take(), nowUs);
+      while (this.#timerDueUs === nowUs) {
+        const timer = timers.take();
+        this.#timerDueUs = timers.least();
+        dispatcher.wake(timer, nowUs);
+      }
       dispatcher.decide(nowUs);
       executor.settle(nowUs);
     }
@@ -126,6 +132,7 @@ class Simulation implements Driver {
 
   wakeAt(timer: number, atUs: number): void {
     this.#timers.set(timer, atUs);
+    this.#timerDueUs = this.#timers.least();
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
@@ -141,7 +148,9 @@ class Simulation implements Driver {
   holds(request: number, task: number): boolean {
     const { requests } = this.#dispatcher;
     const base = request * requests.stride;
-    if ((this.#flags[base + task] & WHEN_HOLDS) === 0) return false;
+    const flags = this.#flags[base + task];
+    if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
+    if ((flags & WHEN_HOLDS) === 0) return false;
     const { skippedBy } = this.#system.pipelines[requests.pipeline[request]].tasks[task];
     for (let i = 0; i < skippedBy.length; i++) {
       const cache = base + skippedBy[i];
