@@ -1,8 +1,8 @@
 /**
  * When the replicas finish. Few are kept in one sorted list, which a new finish enters from the
- * early end; many in a tournament. Both give equal instants back in the order of their entry.
+ * early end; many in a calendar. Both give equal instants back in the order of their entry.
  */
-import { WinnerTree } from "../core/winner-tree.ts";
+import { CalendarQueue } from "./calendar-queue.ts";
 
 export interface FinishCalendar {
   /** The next finish, µs; Infinity when nothing runs. */
@@ -17,7 +17,7 @@ export interface FinishCalendar {
 const MOST_SORTED = 24;
 
 export function finishCalendar(replicas: number): FinishCalendar {
-  return replicas <= MOST_SORTED ? new SortedFinishes(replicas) : new TournamentFinishes(replicas);
+  return replicas <= MOST_SORTED ? new SortedFinishes(replicas) : new CalendarQueue(replicas);
 }
 
 /** The earliest finish is last. Element 0 lies after every finish, so that a search ends there. */
@@ -51,25 +51,5 @@ class SortedFinishes implements FinishCalendar {
     }
     times[at] = atUs;
     replicas[at] = replica;
-  }
-}
-
-class TournamentFinishes implements FinishCalendar {
-  readonly #tree: WinnerTree;
-
-  constructor(replicas: number) {
-    this.#tree = new WinnerTree(replicas);
-  }
-
-  nextUs(): number {
-    return this.#tree.least();
-  }
-
-  take(): number {
-    return this.#tree.take();
-  }
-
-  add(replica: number, atUs: number): void {
-    this.#tree.set(replica, atUs);
   }
 }
