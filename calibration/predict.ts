@@ -92,19 +92,24 @@ function scaledProfiles(
 /** Figure by figure; all runs served the same requests. */
 function meanSummary(runs: readonly RunSummary[]): RunSummary {
   if (runs.length === 1) return runs[0];
-  const tasks = Object.keys(runs[0].tasks).map((task) => [
-    task,
-    meanFigures(runs.map((run) => run.tasks[task])),
-  ]);
   return {
     requests: runs[0].requests,
     metrics: meanFigures(runs.map((run) => run.metrics)),
-    tasks: Object.fromEntries(tasks),
+    tasks: meanByName(runs.map((run) => run.tasks)),
+    pipelines: meanByName(runs.map((run) => run.pipelines)),
     digest: runs.map((run) => run.digest).join(""),
     curveMs: runs[0].curveMs.map((_, i) => mean(runs.map((run) => run.curveMs[i]))),
     growth: null,
     notes: [...new Set(runs.flatMap((run) => run.notes))],
   };
+}
+
+function meanByName(
+  runs: readonly Readonly<Record<string, Readonly<Record<string, number>>>>[],
+): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((name) => [name, meanFigures(runs.map((run) => run[name]))]),
+  );
 }
 
 function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -8,6 +8,7 @@ import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { Fault } from "../core/fault.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
+import { RequestDraws } from "../core/request-draws.ts";
 import type { GanttBar, HealthSummary, MetricName } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
@@ -114,7 +115,7 @@ export async function measuredRun(
   const crashes = deployment.crashes.slice(crashesBefore).map(({ name }) => `${name} died`);
   const health = loadHealth(load, report.eventLoopDelay.p99Ms);
   return {
-    summary: merge(report.summary, clientSummary(system, document, load, timeScale, window)),
+    summary: merge(report.summary, clientSummary(system, document, seed, load, timeScale, window)),
     health: {
       ...health,
       healthy: health.healthy && crashes.length === 0,
@@ -183,6 +184,7 @@ async function awaitIdle(http: string): Promise<RunReport> {
 function clientSummary(
   system: System,
   { workload }: ScenarioDocument,
+  seed: string,
   load: LoadResult,
   timeScale: number,
   window: Window,
@@ -192,6 +194,11 @@ function clientSummary(
     const open = recorder.closedUs === Number.POSITIVE_INFINITY;
     if (open && nowUs > recorder.warmupUs) recorder.closeWindow(nowUs);
   };
+  const draws = new RequestDraws(system, seed);
+  const goalsUs = Float64Array.from(load.pipeline, (pipeline) => {
+    const { sloUs, deadlineMs } = system.pipelines[pipeline];
+    return deadlineMs === null ? sloUs : draws.goalUs(pipeline);
+  });
   const ends = Uint32Array.from(load.endedUs.keys()).sort(
     (a, b) => load.endedUs[a] - load.endedUs[b],
   );
@@ -201,10 +208,11 @@ function clientSummary(
       const i = ends[ended];
       const endedUs = load.endedUs[i];
       if (window.closeUs !== undefined && endedUs >= window.closeUs) close(window.closeUs);
-      const { sloUs } = system.pipelines[load.pipeline[i]];
       const latencyUs = Math.round(load.latencyUs[i] / timeScale);
       const outcome = OUTCOMES[load.outcome[i]];
-      recorder.ended(i, outcome, load.intendedUs[i], endedUs, latencyUs, sloUs);
+      const dueUs = load.intendedUs[i];
+      recorder.ended(i, outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
+      recorder.pipelines?.ended(load.pipeline[i], outcome, dueUs, latencyUs, goalsUs[i]);
     }
   };
   for (let i = 0; i < load.requests; i++) {

@@ -123,6 +123,8 @@ function compilePipeline(
   return {
     name,
     sloUs: pipeline.slo === undefined ? Number.POSITIVE_INFINITY : pipeline.slo.latencyMs * 1000,
+    deadlineMs: pipeline.deadlineMs ?? null,
+    priority: pipeline.priority,
     sloShare: (pipeline.slo?.percentile ?? 99) / 100,
     held,
     chains: held ? Math.min(...tasks.map((task) => pools[task.pool].count)) : 0,

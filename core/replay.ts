@@ -18,16 +18,19 @@ export interface ReplayResult {
 /** `scheduler` must be fresh and made with the run's seed. */
 export function replayLog(system: System, scheduler: Scheduler, logged: RunLog): ReplayResult {
   const answers = new Map<string, number[]>();
-  for (const [kind, request, task, answer] of logged.entries) {
-    if (kind !== "holds") continue;
-    const key = `${request}/${task}`;
+  const learn = (key: string, answer: number): void => {
     answers.set(key, [...(answers.get(key) ?? []), answer]);
+  };
+  for (const [kind, request, a, b] of logged.entries) {
+    if (kind === "holds") learn(`${request}/${a}`, b);
+    else if (kind === "goal") learn(`${request}`, a);
   }
   const replayed = new RunLog();
   const driver: Driver = {
     start: () => undefined,
     wakeAt: () => undefined,
     end: () => undefined,
+    goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
   };
   const dispatcher = new Dispatcher(system, scheduler, driver, replayed);
@@ -61,6 +64,7 @@ function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: numbe
       return OUTCOMES[b] !== undefined;
     case "decide":
     case "holds":
+    case "goal":
     case "start":
     case "wakeAt":
     case "end":
@@ -95,6 +99,7 @@ function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
       dispatcher.decide(a);
       return;
     case "holds":
+    case "goal":
     case "start":
     case "wakeAt":
     case "end":

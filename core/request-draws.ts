@@ -6,6 +6,7 @@
  */
 import { Sampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
+import { ValueSampler } from "./random/value-sampler.ts";
 import type { System, TaskSystem } from "./system.ts";
 
 /** Bits of a job's flags. */
@@ -49,6 +50,7 @@ export class PipelineChoice {
 
 export class RequestDraws {
   readonly #choice: PipelineChoice;
+  readonly #deadlinesMs: readonly (ValueSampler | null)[];
   readonly #tasks: readonly (readonly TaskDraws[])[];
 
   /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
@@ -57,6 +59,9 @@ export class RequestDraws {
     this.#choice = new PipelineChoice(
       pipelines.map((pipeline) => pipeline.share),
       seed,
+    );
+    this.#deadlinesMs = pipelines.map(({ name, deadlineMs }) =>
+      deadlineMs === null ? null : new ValueSampler(deadlineMs, seed, `deadline/${name}`),
     );
     this.#tasks = pipelines.map((pipeline) =>
       pipeline.tasks.map((task) =>
@@ -68,6 +73,12 @@ export class RequestDraws {
   /** Which pipeline the next arrival is of. */
   pipeline(): number {
     return this.#choice.next();
+  }
+
+  /** Time from the arrival of a pipeline's next request to its deadline, whole µs. */
+  goalUs(pipeline: number): number {
+    const deadline = this.#deadlinesMs[pipeline];
+    return deadline === null ? Number.POSITIVE_INFINITY : Math.round(deadline.next() * 1000);
   }
 
   /** Draws one request's flags and variates into the jobs base .. base + tasks − 1. */

@@ -70,6 +70,8 @@ export interface ConfigurationResult {
   readonly requests: number;
   readonly metrics: Metrics;
   readonly tasks: Readonly<Record<string, TaskMetrics>>;
+  /** Metrics of each pipeline's requests, where there are several. */
+  readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
   readonly latencyCurve?: LatencyCurve;

@@ -7,6 +7,7 @@ import { Fault } from "./fault.ts";
 
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
+ * goal(request, goalUs) ·
  * finish(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
@@ -25,6 +26,7 @@ export const EVENTS = [
   "cancel",
   "decide",
   "holds",
+  "goal",
 ] as const;
 export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number];
 
@@ -39,6 +41,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   cancel: 3,
   decide: 1,
   holds: 3,
+  goal: 2,
   start: 3,
   wakeAt: 2,
   end: 3,

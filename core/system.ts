@@ -3,6 +3,7 @@
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
 import type { Shape } from "./random/sampler.ts";
+import type { ValueDocument } from "./scenario/schema/distribution.ts";
 import type { ServiceModel } from "./service.ts";
 
 export interface System {
@@ -24,8 +25,11 @@ export interface System {
 
 export interface PipelineSystem {
   readonly name: string;
-  /** Latency goal, µs; Infinity without one. A request's deadline is its arrival plus this. */
+  /** Latency goal, µs; Infinity without one. */
   readonly sloUs: number;
+  /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency goal. */
+  readonly deadlineMs: ValueDocument | null;
+  readonly priority: number;
   /** Share of the requests that must meet the goal, 0..1. */
   readonly sloShare: number;
   readonly held: boolean;

@@ -126,6 +126,11 @@ export class CheckingDriver implements Driver {
     if (outcome === "completed") this.#checkCompletion(request);
   }
 
+  /** Each request has a time of its own, so that deadlines do not follow the order of arrival. */
+  goalUs(slot: number): number {
+    return 1 + ((this.dispatcher.requests.serial[slot] * 7919) % 10_007);
+  }
+
   holds(slot: number, task: number): boolean {
     const request = this.#openAt(slot);
     expect(request.asked.has(task), "a task's condition is asked once").toBe(false);
@@ -322,7 +327,8 @@ export class CheckingDriver implements Driver {
       const request = requests.requestOf(job);
       if (ordering.kind === "fifo") return requests.enqueuedUs[job];
       if (ordering.kind === "lifo") return -requests.enqueuedUs[job];
-      return ordering.key(requests.arrivedUs[request], requests.deadlineUs[request]);
+      const { priority } = this.system.pipelines[requests.pipeline[request]];
+      return ordering.key(requests.arrivedUs[request], requests.deadlineUs[request], priority);
     };
     const last = Math.max(...jobs.map(rank));
     for (const job of this.#queuedJobs()) {

@@ -22,8 +22,9 @@ const pipelineWith = (prefix: string) =>
       }),
       held: fc.constantFrom("per-task", "per-task", "pipeline-held"),
       slo: fc.constantFrom(undefined, { latencyMs: 0.05 }),
+      own: fc.constantFrom({}, { priority: 3 }, { priority: -1, deadlineMs: 1 }),
     })
-    .map(({ count, edges, joins, held, slo }) => {
+    .map(({ count, edges, joins, held, slo, own }) => {
       const tasks = Array.from({ length: count }, (_, i): [string, unknown] => {
         const first = (i * (i - 1)) / 2;
         const after = taskNames.slice(0, i).filter((_task, j) => edges[first + j]);
@@ -34,7 +35,7 @@ const pipelineWith = (prefix: string) =>
           { model: "model", after: after.map((t) => prefix + t), join },
         ];
       });
-      return { discipline: held, slo, tasks: Object.fromEntries(tasks) };
+      return { ...own, discipline: held, slo, tasks: Object.fromEntries(tasks) };
     });
 
 /** One or two pipelines, which share the task `a` when neither is held. */
@@ -96,7 +97,7 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
 });
 
 test("so does every composition of the registry's policies", () => {
-  expect(COMPOSITIONS).toHaveLength(3 * 6 * 3 * 2);
+  expect(COMPOSITIONS).toHaveLength(3 * 6 * 4 * 2);
   fc.assert(
     fc.property(fc.constantFrom(...COMPOSITIONS), documents, steps, (scheduler, document, run) =>
       runContract(document, scheduler, run),

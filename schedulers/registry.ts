@@ -3,7 +3,7 @@ import type { Admission, Batching, Ordering, Routing } from "../core/dispatch/po
 import { all, bounded, dropLate } from "./admission/admissions.ts";
 import { none } from "./batching/none.ts";
 import { sizeOrTimeout } from "./batching/size-or-timeout.ts";
-import { edf, fifo, lifo } from "./ordering/orderings.ts";
+import { edf, fifo, lifo, priority } from "./ordering/orderings.ts";
 import type { PolicyDefinition } from "./policy-definition.ts";
 import { central } from "./routing/central.ts";
 import { joinShortestQueue } from "./routing/join-shortest-queue.ts";
@@ -22,7 +22,7 @@ export interface Policies {
 export const POLICIES: Policies = {
   admission: [all, bounded, dropLate],
   routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
-  ordering: [fifo, lifo, edf],
+  ordering: [fifo, lifo, edf, priority],
   batching: [none, sizeOrTimeout],
 };
 
@@ -66,6 +66,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
     routing: "least-expected-work",
   }),
   edf: preset("one central queue, earliest deadline first", { ordering: "edf" }),
+  priority: preset("one central queue, highest priority first", { ordering: "priority" }),
   batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
   "seed-idle-queue": preset("the seed project's first: longest idle instance, FIFO, no batching", {
     routing: { policy: "central", idle: "longest-idle" },

@@ -17,6 +17,7 @@ const document = (scheduler: unknown, network: unknown = undefined): ScenarioDoc
     pipelines: {
       p: {
         slo: { latencyMs: 80 },
+        deadlineMs: { distribution: "exponential", mean: 80 },
         tasks: {
           a: { model: "server" },
           b: { model: "server", after: ["a"], when: { probability: 0.5 } },

@@ -139,10 +139,18 @@ class Simulation implements Driver {
     const { requests } = this.#dispatcher;
     const answeredUs = nowUs + this.#executor.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
-    const { sloUs } = this.#system.pipelines[requests.pipeline[request]];
+    const goalUs = requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
-    this.#recorder.ended(serial, outcome, arrivedUs, nowUs, answeredUs - arrivedUs, sloUs);
+    const latencyUs = answeredUs - arrivedUs;
+    this.#recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    const pipeline = requests.pipeline[request];
+    this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
     this.#arrivals.requestEnded(answeredUs);
+  }
+
+  /** Requests reach the gateway in order of arrival, so this is the draw that belongs to each. */
+  goalUs(request: number): number {
+    return this.#draws.goalUs(this.#dispatcher.requests.pipeline[request]);
   }
 
   holds(request: number, task: number): boolean {

@@ -2,26 +2,39 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { RequestDraws } from "../../core/request-draws.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { DrawBook } from "./draw-book.ts";
 
-const system = compileSystem(twoTasks(), NO_INPUTS);
+const deadlineMs = { distribution: "lognormal", mean: 40, cv: 0.5 };
+const document = twoTasks();
+const pipelines = Object.fromEntries(
+  Object.entries(document.pipelines).map(([name, pipeline]) => [name, { ...pipeline, deadlineMs }]),
+);
+const system = compileSystem(scenarioSchema.parse({ ...document, pipelines }), NO_INPUTS);
 
-function drawnInOrder(count: number): { flags: number[]; variates: number[] }[] {
+interface Drawn {
+  readonly flags: number[];
+  readonly variates: number[];
+  readonly goalUs: number;
+}
+
+function drawnInOrder(count: number): Drawn[] {
   const draws = new RequestDraws(system, "seed");
   return Array.from({ length: count }, () => {
     const flags = new Uint8Array(system.stride);
     const variates = new Float64Array(system.stride);
-    draws.draw(draws.pipeline(), 0, flags, variates);
-    return { flags: [...flags], variates: [...variates] };
+    const pipeline = draws.pipeline();
+    draws.draw(pipeline, 0, flags, variates);
+    return { flags: [...flags], variates: [...variates], goalUs: draws.goalUs(pipeline) };
   });
 }
 
-function taken(book: DrawBook, index: number | null): { flags: number[]; variates: number[] } {
+function taken(book: DrawBook, index: number | null): Drawn {
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
-  book.take(index, 0, 0, flags, variates);
-  return { flags: [...flags], variates: [...variates] };
+  const goalUs = book.take(index, 0, 0, flags, variates);
+  return { flags: [...flags], variates: [...variates], goalUs };
 }
 
 describe("DrawBook", () => {

@@ -13,6 +13,7 @@ interface Row {
   readonly pipeline: number;
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
+  readonly goalUs: number;
 }
 
 export class DrawBook {
@@ -40,8 +41,9 @@ export class DrawBook {
   }
 
   /**
-   * Writes the draws of request `index` to the jobs base .. of both arrays. Without a number, or
-   * for one that was used already or belongs to another pipeline, they come from a stream apart.
+   * Writes the draws of request `index` to the jobs base .. of both arrays, and gives the time from its
+   * arrival to its deadline, µs. Without a number, or for one that was used already or belongs to
+   * another pipeline, they come from a stream apart.
    */
   take(
     index: number | null,
@@ -49,14 +51,15 @@ export class DrawBook {
     base: number,
     flags: Uint8Array,
     variates: Float64Array,
-  ): void {
+  ): number {
     const row = index === null ? undefined : this.#row(index);
     if (row === undefined || row.pipeline !== pipeline) {
       this.#others.draw(pipeline, base, flags, variates);
-      return;
+      return this.#others.goalUs(pipeline);
     }
     flags.set(row.flags, base);
     variates.set(row.variates, base);
+    return row.goalUs;
   }
 
   #row(index: number): Row | undefined {
@@ -65,7 +68,8 @@ export class DrawBook {
       const flags = new Uint8Array(this.#stride);
       const variates = new Float64Array(this.#stride);
       this.#numbered.draw(pipeline, 0, flags, variates);
-      this.#rows.set(this.#drawn++, { pipeline, flags, variates });
+      const goalUs = this.#numbered.goalUs(pipeline);
+      this.#rows.set(this.#drawn++, { pipeline, flags, variates, goalUs });
     }
     const row = this.#rows.get(index);
     this.#rows.delete(index);

@@ -100,7 +100,7 @@ export class GatewayRun implements Driver {
     const slot = this.#dispatcher.requests.reserve();
     this.#makeRoom();
     const base = slot * this.#dispatcher.requests.stride;
-    this.#draws.take(index, pipeline, base, this.#flags, this.#variates);
+    const goalUs = this.#draws.take(index, pipeline, base, this.#flags, this.#variates);
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
@@ -109,6 +109,7 @@ export class GatewayRun implements Driver {
         index,
         pipeline,
         arrivedUs,
+        goalUs,
         takenAtUs,
         payload,
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
@@ -165,11 +166,18 @@ export class GatewayRun implements Driver {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
     this.#heldBytes -= request.payload.length;
-    const { sloUs } = this.options.system.pipelines[request.pipeline];
     const { arrivedUs } = request;
-    const number = request.index ?? this.#dispatcher.requests.serial[slot];
-    this.recorder.ended(number, outcome, arrivedUs, nowUs, nowUs - arrivedUs, sloUs);
+    const { serial, deadlineUs } = this.#dispatcher.requests;
+    const number = request.index ?? serial[slot];
+    const goalUs = deadlineUs[slot] - arrivedUs;
+    const latencyUs = nowUs - arrivedUs;
+    this.recorder.ended(number, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    this.recorder.pipelines?.ended(request.pipeline, outcome, arrivedUs, latencyUs, goalUs);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  goalUs(slot: number): number {
+    return (this.#live[slot] as LiveRequest).goalUs;
   }
 
   /** Real outputs answer a condition on labels; everything else is as it was drawn. */

@@ -39,6 +39,8 @@ export interface LiveRequest {
   readonly index: number | null;
   readonly pipeline: number;
   readonly arrivedUs: number;
+  /** Time from its arrival to its deadline; Infinity where its pipeline draws none. */
+  readonly goalUs: number;
   /** `monotonicUs` when the gateway took it. */
   readonly takenAtUs: number;
   readonly payload: Uint8Array;

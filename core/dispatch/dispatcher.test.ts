@@ -24,6 +24,8 @@ interface Setup {
   readonly admission?: Admission;
   readonly held?: boolean;
   readonly sloMs?: number;
+  /** By the request's number, µs; none without. */
+  readonly goalsUs?: readonly number[];
 }
 
 /** Writes down what the dispatcher commands, in words: `start b-1: 0.b`, `end 0 completed`. */
@@ -33,6 +35,7 @@ class Bench implements Driver {
   readonly timers = new Map<number, number>();
   /** Tasks that are skipped, as `serial.task`. */
   readonly skips = new Set<string>();
+  readonly #goalsUs: readonly number[];
   nowUs = 0;
   readonly #slots: number[] = [];
 
@@ -40,11 +43,13 @@ class Bench implements Driver {
     const names = Object.keys(setup.tasks);
     const replicas = setup.replicas ?? Object.fromEntries(names.map((name) => [name, 1]));
     const slo = setup.sloMs === undefined ? {} : { slo: { latencyMs: setup.sloMs } };
+    const deadline = setup.goalsUs === undefined ? {} : { deadlineMs: 1 };
+    this.#goalsUs = setup.goalsUs ?? [];
     const discipline = setup.held === true ? "pipeline-held" : "per-task";
     const system = compileSystem(
       scenarioSchema.parse({
         name: "bench",
-        pipelines: { p: { ...slo, discipline, tasks: setup.tasks } },
+        pipelines: { p: { ...slo, ...deadline, discipline, tasks: setup.tasks } },
         models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
         cluster: { replicas },
         workload: { arrivals: "burst", requests: 1 },
@@ -65,6 +70,10 @@ class Bench implements Driver {
     const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
     const words = jobs.map((job) => this.#jobName(job));
     this.lines.push(`start ${system.replicas[replica].name}: ${words.join(" ")}`);
+  }
+
+  goalUs(slot: number): number {
+    return this.#goalsUs[this.dispatcher.requests.serial[slot]];
   }
 
   wakeAt(timer: number, atUs: number): void {
@@ -527,6 +536,23 @@ describe("admission", () => {
     bench.finish("a-1");
     expect(bench.said()).toEqual(["end 0 completed", "end 1 dropped", "start a-1: 2.a"]);
   });
+});
+
+test("a deadline of the request's own orders its jobs, and drops it when it has passed", () => {
+  const byDeadline = { kind: "keyed", key: (_: number, deadlineUs: number) => deadlineUs } as const;
+  const bench = new Bench({
+    tasks: { a: m },
+    pool: { ...CENTRAL, ordering: byDeadline },
+    admission: { admit: () => true, dropsLate: true },
+    sloMs: 100,
+    goalsUs: [100, 3000, 700, 2000],
+  });
+  bench.arrive(4);
+  bench.nowUs = 1000;
+  bench.finish("a-1");
+  bench.finish("a-1");
+  const started = ["start a-1: 0.a", "end 0 completed", "end 2 dropped", "start a-1: 3.a"];
+  expect(bench.said()).toEqual([...started, "end 3 completed", "start a-1: 1.a"]);
 });
 
 test("a batch is no larger than the model takes, whatever a policy asks for", () => {

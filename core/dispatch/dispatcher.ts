@@ -41,6 +41,9 @@ interface Flow {
   readonly entryTasks: readonly number[];
   readonly sinkCount: number;
   readonly sloUs: number;
+  /** Whether each request has a deadline of its own, in place of `sloUs`. */
+  readonly drawsDeadline: boolean;
+  readonly priority: number;
   readonly gate: ChainGate | null;
 }
 
@@ -90,7 +93,7 @@ export class Dispatcher {
     this.#poolOfReplica = system.replicas.map((replica) => this.#pools[replica.pool]);
     const firstGate = poolCount + system.replicas.length;
     this.#flows = system.pipelines.map((pipeline, id) => {
-      const { held, chains, tasks, entryTasks, sinkCount, sloUs } = pipeline;
+      const { held, chains, tasks, entryTasks, sinkCount, sloUs, priority } = pipeline;
       return {
         pools: tasks.map((task) => this.#pools[task.pool]),
         tasks,
@@ -98,6 +101,8 @@ export class Dispatcher {
         entryTasks,
         sinkCount,
         sloUs,
+        drawsDeadline: pipeline.deadlineMs !== null,
+        priority,
         gate: held ? new ChainGate(firstGate + id, this.requests, chains, tasks.length) : null,
       };
     });
@@ -131,7 +136,8 @@ export class Dispatcher {
     const { entryTasks, predecessors } = flow;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
-    table.deadlineUs[request] = arrivedUs + flow.sloUs;
+    table.deadlineUs[request] =
+      arrivedUs + (flow.drawsDeadline ? this.#goalUs(request) : flow.sloUs);
     table.open[request] = 1;
     table.openSinks[request] = flow.sinkCount;
     table.openJobs[request] = 0;
@@ -530,8 +536,15 @@ export class Dispatcher {
   #keyOf(job: number, policies: PoolPolicies): number {
     if (policies.ordering.kind !== "keyed") return 0;
     const request = this.requests.requestOf(job);
-    const { arrivedUs, deadlineUs } = this.requests;
-    return policies.ordering.key(arrivedUs[request], deadlineUs[request]);
+    const { arrivedUs, deadlineUs, pipeline } = this.requests;
+    const { priority } = this.#flows[pipeline[request]];
+    return policies.ordering.key(arrivedUs[request], deadlineUs[request], priority);
+  }
+
+  #goalUs(request: number): number {
+    const goalUs = this.#driver.goalUs(request);
+    this.#log?.add("goal", request, goalUs);
+    return goalUs;
   }
 
   #setTimer(timer: number, atUs: number): void {

@@ -14,6 +14,8 @@ export interface Driver {
   wakeAt(timer: number, atUs: number): void;
   /** The request is over; its slot may be reused after this call. */
   end(request: number, outcome: Outcome, nowUs: number): void;
+  /** Time from a request's arrival to its deadline, µs; asked once, where a pipeline draws it. */
+  goalUs(request: number): number;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
 }

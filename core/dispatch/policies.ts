@@ -32,7 +32,10 @@ export type Ordering =
   | { readonly kind: "fifo" }
   | { readonly kind: "lifo" }
   /** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
-  | { readonly kind: "keyed"; key(arrivedUs: number, deadlineUs: number): number };
+  | {
+      readonly kind: "keyed";
+      key(arrivedUs: number, deadlineUs: number, priority: number): number;
+    };
 
 /** How many jobs start together, and how long an incomplete batch waits for more. */
 export type Batching =

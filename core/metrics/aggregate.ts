@@ -9,6 +9,8 @@ export interface Aggregate {
   readonly requests: number;
   readonly metrics: Metrics;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
+  /** Only where there are several. */
+  readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
   readonly digest: string;
   readonly latencyCurve?: LatencyCurve;
   readonly notes: readonly string[];
@@ -18,10 +20,7 @@ export interface Aggregate {
 export function aggregate(summaries: readonly RunSummary[]): Aggregate {
   const digest = createHash("sha256");
   for (const summary of summaries) digest.update(summary.digest);
-  const tasks: Record<string, Record<string, Estimate>> = {};
-  for (const task of Object.keys(summaries[0].tasks)) {
-    tasks[task] = estimates(summaries.map((summary) => summary.tasks[task]));
-  }
+  const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
   const curves = summaries.map((summary) => summary.curveMs).filter((curve) => curve.length > 0);
   return {
     replications: summaries.length,
@@ -29,15 +28,26 @@ export function aggregate(summaries: readonly RunSummary[]): Aggregate {
     metrics: estimates(summaries.map((summary) => summary.metrics)) as Partial<
       Record<MetricName, Estimate>
     >,
-    tasks,
+    tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
+    ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
     digest: digest.digest("hex").slice(0, 16),
     ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
     notes: [...new Set(summaries.flatMap((summary) => summary.notes))],
   };
 }
 
+type Figures = Readonly<Record<string, number>>;
+
+function estimatesByName(
+  runs: readonly Readonly<Record<string, Figures>>[],
+): Record<string, Record<string, Estimate>> {
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((name) => [name, estimates(runs.map((run) => run[name]))]),
+  );
+}
+
 /** Estimates of every figure that each run has. */
-function estimates(runs: readonly Readonly<Record<string, number>>[]): Record<string, Estimate> {
+function estimates(runs: readonly Figures[]): Record<string, Estimate> {
   const result: Record<string, Estimate> = {};
   for (const name of Object.keys(runs[0])) {
     const values = runs.map((run) => run[name]).filter((value) => value !== undefined);

@@ -10,6 +10,7 @@ import type { BatchSeries } from "./batch-series.ts";
 import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
 import { LatencyStore } from "./latency-store.ts";
+import { PipelineTally } from "./pipeline-tally.ts";
 
 export class RunRecorder {
   readonly system: System;
@@ -51,6 +52,8 @@ export class RunRecorder {
   readonly serviceUs: Float64Array;
   /** Busy time of each pool's replicas within the window, µs. */
   readonly busyUs: Float64Array;
+  /** Null where there is one pipeline only: then the run's own metrics are its. */
+  readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** What the devices did; null unless a simulator tells. */
@@ -68,6 +71,7 @@ export class RunRecorder {
     this.#maxBars = maxBars;
     this.warmupUs = warmupUs;
     this.inSystemSeries = new InSystemSeries(warmupUs);
+    this.pipelines = system.pipelines.length > 1 ? new PipelineTally(system, warmupUs) : null;
     const pools = system.pools.length;
     this.waitUs = new Float64Array(pools);
     this.jobs = new Float64Array(pools);
@@ -127,14 +131,14 @@ export class RunRecorder {
     });
   }
 
-  /** `latencyUs` is what the client saw; `sloUs` its goal (Infinity: none). */
+  /** `latencyUs` is what the client saw; `goalUs` what it should be at most (Infinity: anything). */
   ended(
     serial: number,
     outcome: Outcome,
     arrivedUs: number,
     nowUs: number,
     latencyUs: number,
-    sloUs: number,
+    goalUs: number,
   ): void {
     this.#integrate(nowUs);
     this.#inSystem--;
@@ -145,7 +149,7 @@ export class RunRecorder {
       if (arrivedUs >= this.warmupUs) this.outcomes[outcome]++;
       return;
     }
-    const good = latencyUs <= sloUs;
+    const good = latencyUs <= goalUs;
     if (nowUs >= this.warmupUs && nowUs <= this.closedUs) {
       this.completedInWindow++;
       if (good) this.goodInWindow++;

@@ -9,6 +9,8 @@ export interface RunSummary {
   readonly requests: number;
   readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Metrics of each pipeline's requests; empty where there is one pipeline only. */
+  readonly pipelines: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly digest: string;
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
@@ -34,6 +36,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     tasks: Object.fromEntries(
       system.pools.map((pool, id) => [pool.name, taskMetrics(recorder, id)]),
     ),
+    pipelines: recorder.pipelines?.metrics() ?? {},
     digest: recorder.digest(),
     curveMs: options.curve ? curveOf(latencies) : [],
     notes: latencies.exact ? [] : [histogramNote(latencies)],
@@ -65,7 +68,9 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
   const measured = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
   const replicas = system.replicas.length;
-  const hasSlo = system.pipelines.some((pipeline) => Number.isFinite(pipeline.sloUs));
+  const hasGoal = system.pipelines.some(
+    ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
+  );
   return {
     queueWaitMeanMs: sum(recorder.waitUs) / Math.max(1, measured) / 1000,
     makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000,
@@ -76,7 +81,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
     batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
-    ...(hasSlo ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
+    ...(hasGoal ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
     ...energyMetrics(recorder, windowUs),
     ...(system.costPerHour > 0
       ? {

@@ -32,7 +32,7 @@ export const lifo = definePolicy({
 
 /**
  * Idea: earliest deadline first; requests without a deadline come last, in order of entry.
- * Reads: deadlines (arrival plus the pipeline's latency goal).
+ * Reads: deadlines (arrival plus the request's own time, or the pipeline's latency goal).
  * Fails when: overloaded: it serves requests that are about to be late anyway.
  * Source: Liu & Layland, J. ACM 20(1), 1973.
  */
@@ -41,4 +41,18 @@ export const edf = definePolicy({
   summary: "earliest deadline first",
   parameters: none,
   create: (): Ordering => ({ kind: "keyed", key: (_arrivedUs, deadlineUs) => deadlineUs }),
+});
+
+/**
+ * Idea: the most important pipeline first, and within one first come, first served. A batch that runs is
+ * not interrupted.
+ * Reads: priorities of pipelines, order of entry.
+ * Fails when: the important ones alone can fill the pool: the others starve.
+ * Source: Cobham, Operations Research 2(1), 1954.
+ */
+export const priority = definePolicy({
+  name: "priority",
+  summary: "highest priority first",
+  parameters: none,
+  create: (): Ordering => ({ kind: "keyed", key: (_arrivedUs, _deadlineUs, level) => -level }),
 });

@@ -1,6 +1,7 @@
 /** Pipelines: tasks, their order, conditions and goals. */
 import { z } from "zod";
 import { name, nonNegative, positive, probability } from "./common.ts";
+import { valueSchema } from "./distribution.ts";
 
 export const taskSchema = z.strictObject({
   model: name.describe("an entry of `models`"),
@@ -39,6 +40,15 @@ export const pipelineSchema = z.strictObject({
     })
     .optional()
     .describe("service-level objective"),
+  deadlineMs: valueSchema
+    .optional()
+    .describe("of each request, from its arrival; default: the goal's latencyMs, if there is one"),
+  priority: z
+    .int()
+    .min(-1000)
+    .max(1000)
+    .default(0)
+    .describe("the ordering `priority` serves higher ones first"),
   discipline: z
     .enum(["per-task", "pipeline-held"])
     .default("per-task")
