@@ -5,6 +5,7 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import type { LoadResult } from "../cluster/load/specification.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import { refuseUnreal } from "../core/scenario/check-real.ts";
 import { rankOf } from "../core/statistics/quantile.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";
@@ -19,6 +20,7 @@ export interface LoadArguments extends ScenarioArguments {
 
 export async function load(args: LoadArguments): Promise<void> {
   const loaded = loadScenario(args, { requireTimes: true });
+  refuseUnreal(loaded);
   const { document } = loaded;
   const { workload } = document;
   const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;

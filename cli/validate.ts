@@ -9,6 +9,7 @@ import { validateConfiguration } from "../calibration/validate.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
+import { refuseUnreal } from "../core/scenario/check-real.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
@@ -40,6 +41,10 @@ export async function validate(args: ValidateArguments): Promise<void> {
   const loaded = loadScenario(args, { requireTimes: true });
   const settings = settingsOf(args, loaded);
   const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
+  refuseUnreal(
+    loaded,
+    configurations.map(({ document }) => document),
+  );
   const payloads =
     settings.backend === "onnx"
       ? await realPayloads(args, loaded)

@@ -16,6 +16,7 @@ export const METRICS = [
   "sloAttainmentRatio",
   "dropRatio",
   "timeoutRatio",
+  "attemptsPerRequest",
   "batchSizeMean",
   "costPerHour",
   "costPer1000Requests",

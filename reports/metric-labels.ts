@@ -28,6 +28,7 @@ const LABELS: Readonly<Record<MetricName, MetricLabel>> = {
   sloAttainmentRatio: label("within SLO", "%", 100),
   dropRatio: label("dropped", "%", 100),
   timeoutRatio: label("timed out", "%", 100),
+  attemptsPerRequest: label("attempts", "per request"),
   batchSizeMean: label("mean batch size", "requests"),
   costPerHour: label("cost", "per hour"),
   costPer1000Requests: label("cost per 1000", ""),

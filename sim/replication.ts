@@ -49,6 +49,7 @@ export function runReplication(
     arrivals: arrivalSource(workload, seed, traceUs),
     seed,
     warmupUs: Math.round(workload.warmupS * 1e6),
+    ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
     ...(options.log === undefined ? {} : { log: options.log }),

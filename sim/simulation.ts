@@ -14,10 +14,12 @@ import { Fault } from "../core/fault.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
 import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
+import type { ClientDocument } from "../core/scenario/schema/client.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";
 import type { Executor } from "./executor.ts";
+import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 
 export interface SimulationInput {
   readonly system: System;
@@ -28,6 +30,8 @@ export interface SimulationInput {
   /** Seed of the requests' shares of work; default: `seed`. */
   readonly workSeed?: string;
   readonly warmupUs: number;
+  /** How clients give up and try again; default: they wait. */
+  readonly client?: ClientDocument;
   readonly log?: RunLog;
   /** Keep at most this many bars for a Gantt chart. */
   readonly ganttBars?: number;
@@ -53,12 +57,12 @@ export function simulate(input: SimulationInput): SimulationOutput {
   return simulation.run();
 }
 
-class Simulation implements Driver {
+class Simulation implements Driver, ClientHost {
   readonly #dispatcher: Dispatcher;
   readonly #executor: Executor;
-  readonly #arrivals: ArrivalSource;
+  readonly arrivals: ArrivalSource;
+  readonly recorder: RunRecorder;
   readonly #draws: RequestDraws;
-  readonly #recorder: RunRecorder;
   readonly #system: System;
   readonly #maxEvents: number;
   readonly #timers: WinnerTree;
@@ -71,19 +75,24 @@ class Simulation implements Driver {
   constructor(input: SimulationInput) {
     const { system } = input;
     this.#system = system;
-    this.#dispatcher = new Dispatcher(system, input.scheduler, this, input.log ?? null);
-    this.#arrivals = input.arrivals;
+    const { client, seed } = input;
+    const clients = client === undefined ? null : new RetryingClients(client, this, seed);
+    const driver = clients?.driver ?? this;
+    this.#dispatcher = new Dispatcher(system, input.scheduler, driver, input.log ?? null);
+    this.arrivals = input.arrivals;
     this.#draws = new RequestDraws(system, input.seed, input.workSeed);
-    this.#recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
+    this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
-    this.#executor = createExecutor(this.#dispatcher, this.#recorder, input.seed);
+    const executor = createExecutor(this.#dispatcher, this.recorder, seed);
+    clients?.connect(this.#dispatcher, executor);
+    this.#executor = clients ?? executor;
   }
 
   run(): SimulationOutput {
     const dispatcher = this.#dispatcher;
     const executor = this.#executor;
-    const arrivals = this.#arrivals;
+    const arrivals = this.arrivals;
     const timers = this.#timers;
     for (let r = 0; r < this.#system.replicas.length; r++) dispatcher.join(r, 0);
     let lastUs = -1;
@@ -112,7 +121,7 @@ class Simulation implements Driver {
       executor.settle(nowUs);
     }
     return {
-      recorder: this.#recorder,
+      recorder: this.recorder,
       events: this.#events,
       truncated: this.#events >= this.#maxEvents,
     };
@@ -125,7 +134,7 @@ class Simulation implements Driver {
     for (let i = at; i < at + batchSize[replica]; i++) {
       const job = batchJobs[i];
       const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
-      this.#recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
+      this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
     }
     this.#executor.start(replica, nowUs, this.#variates[batchJobs[at]]);
   }
@@ -142,15 +151,19 @@ class Simulation implements Driver {
     const goalUs = requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
     const latencyUs = answeredUs - arrivedUs;
-    this.#recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     const pipeline = requests.pipeline[request];
-    this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
-    this.#arrivals.requestEnded(answeredUs);
+    this.recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    this.arrivals.requestEnded(answeredUs);
   }
 
   /** Requests reach the gateway in order of arrival, so this is the draw that belongs to each. */
   goalUs(request: number): number {
-    return this.#draws.goalUs(this.#dispatcher.requests.pipeline[request]);
+    return this.drawGoalUs(this.#dispatcher.requests.pipeline[request]);
+  }
+
+  drawGoalUs(pipeline: number): number {
+    return this.#draws.goalUs(pipeline);
   }
 
   holds(request: number, task: number): boolean {
@@ -167,7 +180,20 @@ class Simulation implements Driver {
     return true;
   }
 
-  #arrive(nowUs: number): void {
+  drawnFor(request: number): DrawnRequest {
+    const { stride } = this.#dispatcher.requests;
+    const [from, to] = [request * stride, (request + 1) * stride];
+    return { flags: this.#flags.slice(from, to), variates: this.#variates.slice(from, to) };
+  }
+
+  reserveFor({ flags, variates }: DrawnRequest): number {
+    const request = this.#reserve();
+    this.#flags.set(flags, request * flags.length);
+    this.#variates.set(variates, request * flags.length);
+    return request;
+  }
+
+  #reserve(): number {
     const { requests } = this.#dispatcher;
     const request = requests.reserve();
     const jobs = requests.capacity * requests.stride;
@@ -175,18 +201,24 @@ class Simulation implements Driver {
       this.#flags = grown(this.#flags, new Uint8Array(jobs));
       this.#variates = grown(this.#variates, new Float64Array(jobs));
     }
-    this.#arrivals.advance();
+    return request;
+  }
+
+  #arrive(nowUs: number): void {
+    const { requests } = this.#dispatcher;
+    const request = this.#reserve();
+    this.arrivals.advance();
     const pipeline = this.#draws.pipeline();
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
-    this.#recorder.arrived(nowUs);
+    this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
-    const { exhausted, horizonUs } = this.#arrivals;
+    const { exhausted, horizonUs } = this.arrivals;
     if (exhausted && horizonUs === Number.POSITIVE_INFINITY) this.#closeWindow(nowUs);
   }
 
   /** A window without length (a burst) stays open until the last end. */
   #closeWindow(nowUs: number): void {
-    const recorder = this.#recorder;
+    const recorder = this.recorder;
     if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
       if (nowUs !== Number.POSITIVE_INFINITY) recorder.closeWindow(nowUs);
     }

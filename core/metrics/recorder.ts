@@ -32,6 +32,8 @@ export class RunRecorder {
     cancelled: 0,
   };
   withinSlo = 0;
+  /** Attempts at requests that arrived in the window; 0 where clients do not try again. */
+  attempts = 0;
   /** Requests whose end fell in the window. */
   completedInWindow = 0;
   goodInWindow = 0;
@@ -92,6 +94,11 @@ export class RunRecorder {
     this.arrivals++;
     this.#integrate(nowUs);
     this.#inSystem++;
+  }
+
+  /** A client's request took so many attempts in all. */
+  tried(arrivedUs: number, attempts: number): void {
+    if (arrivedUs >= this.warmupUs) this.attempts += attempts;
   }
 
   /** A job's wait is over: it starts as part of a batch. */

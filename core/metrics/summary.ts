@@ -81,6 +81,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
     batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
+    ...(recorder.attempts > 0 ? { attemptsPerRequest: ratio(recorder.attempts, measured) } : {}),
     ...(hasGoal ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
     ...energyMetrics(recorder, windowUs),
     ...(system.costPerHour > 0

@@ -1,11 +1,16 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
+import { clientSchema } from "./client.ts";
 import { count, nonNegative, positive, probability, requests } from "./common.ts";
 
 const MAX_POINTS = 10_000;
 const MAX_STATES = 100;
 
+/** Keys of every kind of workload. */
+const common = { client: clientSchema.optional() };
+
 const span = {
+  ...common,
   durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
   requests: requests.optional().describe("arrivals stop after so many; give this or `durationS`"),
   warmupS: nonNegative.default(0).describe("requests that arrive before this are not counted"),
@@ -71,6 +76,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
     arrivals: z.literal("burst"),
     requests: requests.describe("all arrive at time 0"),
     warmupS: z.literal(0).default(0),
+    ...common,
   }),
   z.strictObject({
     arrivals: z.literal("closed"),

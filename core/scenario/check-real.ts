@@ -1,0 +1,23 @@
+/** What the simulator can do and a real run, by `validate` or `load`, cannot yet. */
+import { Fault, type Issue } from "../fault.ts";
+import type { LoadedScenario } from "./parse.ts";
+import { issueAt, placed } from "./positions.ts";
+import type { ScenarioDocument } from "./schema.ts";
+
+/** Throws Fault("invalid-input") naming each term, with its line, that real runs of these would leave out. */
+export function refuseUnreal(
+  loaded: LoadedScenario,
+  documents: readonly ScenarioDocument[] = [loaded.document],
+): void {
+  const found = new Map(documents.flatMap(unreal).map((issue) => [issue.path, issue]));
+  const issues = [...found.values()].map((issue) => placed(issue, loaded.positions));
+  if (issues.length === 0) return;
+  const message = `${loaded.file}: ${issues.length} of its terms can only be simulated`;
+  throw new Fault("invalid-input", message, { issues });
+}
+
+function unreal({ workload }: ScenarioDocument): Issue[] {
+  if (workload.client === undefined) return [];
+  const message = "the load generator's clients wait for ever and never try again";
+  return [issueAt("workload.client", message, "drop `client`, or only simulate the scenario")];
+}

@@ -1,0 +1,212 @@
+/**
+ * Clients that give up an attempt after a time, and try again after a pause.
+ *
+ *   request ─> attempt ─ answered in time ──────────────────────────────> completed
+ *                 ├── timed out, refused, dropped, failed ─ retries left ─> pause ─> attempt …
+ *                 └── the same, without ─────────────────────────────────> ended as the last attempt
+ *
+ * To the dispatcher each attempt is a request of its own; to the recorder only the client's request is
+ * one, from its first arrival to its end. An attempt has the draws of the first: the same input takes
+ * the same branches and the same work. Stands between the simulation and its executor, and between
+ * the dispatcher and the simulation.
+ */
+import type { ArrivalSource } from "../core/arrivals/source.ts";
+import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { RunRecorder } from "../core/metrics/recorder.ts";
+import type { ClientDocument } from "../core/scenario/schema/client.ts";
+import { EventHeap } from "./event-heap.ts";
+import type { Executor } from "./executor.ts";
+import { RetryPolicy } from "./retry-policy.ts";
+
+/** What was drawn for a request's jobs. */
+export interface DrawnRequest {
+  readonly flags: Uint8Array;
+  readonly variates: Float64Array;
+}
+
+/** The simulation, as clients need it. */
+export interface ClientHost extends Pick<Driver, "start" | "wakeAt" | "holds"> {
+  readonly arrivals: ArrivalSource;
+  readonly recorder: RunRecorder;
+  drawnFor(request: number): DrawnRequest;
+  /** Time from the arrival of a pipeline's next request to its deadline, µs. */
+  drawGoalUs(pipeline: number): number;
+  /** Takes a slot for one more attempt at a request. */
+  reserveFor(drawn: DrawnRequest): number;
+}
+
+interface Call {
+  readonly serial: number;
+  readonly pipeline: number;
+  /** The first attempt's. */
+  readonly arrivedUs: number;
+  readonly jitter: Float64Array;
+  readonly goalUs: number;
+  drawn: DrawnRequest | null;
+  /** Attempts before this one. */
+  retry: number;
+  sentUs: number;
+  /** Slot of the attempt that the client waits for, or NONE. */
+  slot: number;
+}
+
+interface Alarm {
+  readonly atUs: number;
+  readonly call: Call;
+  readonly kind: "timeout" | "retry";
+  readonly retry: number;
+}
+
+const NONE = -1;
+
+export class RetryingClients implements Executor {
+  /** What the dispatcher's commands go to. */
+  readonly driver: Driver;
+  readonly #host: ClientHost;
+  readonly #timeoutUs: number;
+  readonly #cancels: boolean;
+  readonly #policy: RetryPolicy;
+  readonly #alarms = new EventHeap<Alarm>();
+  /** By slot. */
+  readonly #calls: (Call | undefined)[] = [];
+  /** Attempts given up on their way to the gateway. */
+  readonly #gone = new Set<number>();
+  #dispatcher!: Dispatcher;
+  #executor!: Executor;
+
+  constructor(client: ClientDocument, host: ClientHost, seed: string) {
+    this.#host = host;
+    this.#timeoutUs = Math.max(1, Math.round(client.timeoutMs * 1000));
+    this.#cancels = client.cancels;
+    this.#policy = new RetryPolicy(client, seed);
+    this.driver = {
+      start: (replica, nowUs) => host.start(replica, nowUs),
+      wakeAt: (timer, atUs) => host.wakeAt(timer, atUs),
+      holds: (request, task) => host.holds(request, task),
+      goalUs: (request) => this.#goalUs(request),
+      end: (request, outcome, nowUs) => this.#attemptEnded(request, outcome, nowUs),
+    };
+  }
+
+  /** The dispatcher that these clients' requests go to, and the executor behind them. */
+  connect(dispatcher: Dispatcher, executor: Executor): void {
+    this.#dispatcher = dispatcher;
+    this.#executor = executor;
+  }
+
+  nextUs(): number {
+    return Math.min(this.#executor.nextUs(), this.#alarms.nextUs);
+  }
+
+  fire(nowUs: number): void {
+    if (this.#executor.nextUs() === nowUs) this.#executor.fire(nowUs);
+    else this.#ring(this.#alarms.take(), nowUs);
+    if (this.#gone.size > 0) this.#cancelGone(nowUs);
+  }
+
+  start(replica: number, nowUs: number, variate: number): void {
+    this.#executor.start(replica, nowUs, variate);
+  }
+
+  arrive(request: number, pipeline: number, nowUs: number): void {
+    const { sloUs, deadlineMs } = this.#dispatcher.system.pipelines[pipeline];
+    const call: Call = {
+      serial: this.#dispatcher.requests.serial[request],
+      pipeline,
+      arrivedUs: nowUs,
+      jitter: this.#policy.arrived(),
+      goalUs: deadlineMs === null ? sloUs : this.#host.drawGoalUs(pipeline),
+      drawn: null,
+      retry: 0,
+      sentUs: nowUs,
+      slot: request,
+    };
+    this.#send(call, request, nowUs);
+  }
+
+  settle(nowUs: number): void {
+    this.#executor.settle(nowUs);
+  }
+
+  answerUs(request: number): number {
+    return this.#executor.answerUs(request);
+  }
+
+  #send(call: Call, slot: number, nowUs: number): void {
+    call.slot = slot;
+    call.sentUs = nowUs;
+    this.#calls[slot] = call;
+    const { retry } = call;
+    this.#alarms.add({ atUs: nowUs + this.#timeoutUs, call, kind: "timeout", retry });
+    this.#executor.arrive(slot, call.pipeline, nowUs);
+  }
+
+  #ring({ call, kind, retry }: Alarm, nowUs: number): void {
+    if (kind === "retry")
+      this.#send(call, this.#host.reserveFor(call.drawn as DrawnRequest), nowUs);
+    else if (retry === call.retry && call.slot !== NONE) this.#timedOut(call, nowUs);
+  }
+
+  #timedOut(call: Call, nowUs: number): void {
+    const { slot } = call;
+    // Its answer may be on the way, and another request in its slot.
+    const open = this.#calls[slot] === call;
+    if (open) call.drawn ??= this.#host.drawnFor(slot);
+    call.slot = NONE;
+    if (open && this.#cancels) {
+      if (this.#dispatcher.requests.open[slot] === 0) this.#gone.add(slot);
+      else this.#dispatcher.cancel(slot, "cancelled", nowUs);
+    }
+    this.#goOn(call, "cancelled", nowUs);
+  }
+
+  #cancelGone(nowUs: number): void {
+    for (const slot of this.#gone) {
+      if (this.#dispatcher.requests.open[slot] === 0) continue;
+      this.#gone.delete(slot);
+      this.#dispatcher.cancel(slot, "cancelled", nowUs);
+    }
+  }
+
+  #attemptEnded(slot: number, outcome: Outcome, nowUs: number): void {
+    const call = this.#calls[slot] as Call;
+    this.#calls[slot] = undefined;
+    this.#gone.delete(slot);
+    if (call.slot !== slot) return;
+    const knownUs = nowUs + this.#executor.answerUs(slot);
+    call.drawn ??= this.#host.drawnFor(slot);
+    // An answer that comes too late is none: the time-out will ring.
+    if (knownUs > call.sentUs + this.#timeoutUs) return;
+    call.slot = NONE;
+    if (outcome === "completed") this.#end(call, outcome, nowUs, knownUs);
+    else this.#goOn(call, outcome, nowUs, knownUs);
+  }
+
+  /** An attempt came to nothing, and its client knows. */
+  #goOn(call: Call, outcome: Outcome, nowUs: number, knownUs = nowUs): void {
+    const pauseUs = this.#policy.pauseUs(call.retry, call.jitter);
+    if (pauseUs === null) {
+      this.#end(call, outcome, nowUs, knownUs);
+      return;
+    }
+    call.retry++;
+    this.#alarms.add({ atUs: knownUs + pauseUs, call, kind: "retry", retry: call.retry });
+  }
+
+  #end(call: Call, outcome: Outcome, nowUs: number, knownUs: number): void {
+    const { serial, pipeline, arrivedUs, goalUs } = call;
+    const { recorder, arrivals } = this.#host;
+    const latencyUs = knownUs - arrivedUs;
+    recorder.tried(arrivedUs, call.retry + 1);
+    recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    arrivals.requestEnded(knownUs);
+  }
+
+  /** What a request has left when an attempt is sent: its own deadline counts from the first. */
+  #goalUs(slot: number): number {
+    const { goalUs, sentUs, arrivedUs } = this.#calls[slot] as Call;
+    return goalUs - (sentUs - arrivedUs);
+  }
+}
