@@ -29,8 +29,8 @@ export function loadScenario(
 }
 
 export function inputsOf(loaded: LoadedScenario): SimulationInputs {
-  const { profiles, overheadProfile, traces } = loaded;
-  return { profiles, traces, overheadProfile };
+  const { profiles, overheadProfile, traces, traceSizes } = loaded;
+  return { profiles, traces, overheadProfile, traceSizes };
 }
 
 function readScenario(path: string): string {

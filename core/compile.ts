@@ -5,9 +5,15 @@
 
 import { compileDevices, compileNodes, compileOverheads, idleWattsOf } from "./compile-cluster.ts";
 import { assert } from "./fault.ts";
+import { meanFactors, SizedService } from "./input-sizes.ts";
 import { placeReplicas } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
-import type { ModelDocument, PipelineDocument, ScenarioDocument } from "./scenario/schema.ts";
+import type {
+  ModelDocument,
+  PipelineDocument,
+  ScenarioDocument,
+  WorkloadDocument,
+} from "./scenario/schema.ts";
 import { assumedService, measuredService, type ServiceModel } from "./service.ts";
 import type { PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system.ts";
 
@@ -15,6 +21,8 @@ import type { PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system
 export interface MeasuredInputs {
   readonly profiles: Readonly<Record<string, Profile>>;
   readonly overheadProfile?: OverheadProfile | undefined;
+  /** Input sizes of traces that have them. */
+  readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
 }
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
@@ -30,7 +38,12 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       node: replica.node,
       device: replica.device,
       slot: replica.slot,
-      service: serviceOf(document.models[model], replica.device, replica.speed, inputs),
+      service: scaledService(
+        serviceOf(document.models[model], replica.device, replica.speed, inputs),
+        document,
+        model,
+        inputs,
+      ),
     }));
     const services = members.map((member) => member.service);
     pools.push({
@@ -40,6 +53,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       count: members.length,
       maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
       shape: services[0]?.shape ?? { kind: "constant" },
+      inputScaling: document.models[model].inputScaling ?? null,
     });
     replicas.push(...members);
   }
@@ -90,6 +104,28 @@ function serviceOf(
   const profile = path === undefined ? undefined : inputs.profiles[path];
   assert(profile !== undefined, `a checked scenario has a profile for device ${device}`);
   return measuredService(profile, speed);
+}
+
+/** Scaled by the sizes of inputs, where the model knows how. */
+function scaledService(
+  service: ServiceModel,
+  { models, workload }: ScenarioDocument,
+  model: string,
+  inputs: MeasuredInputs,
+): ServiceModel {
+  const { inputScaling } = models[model];
+  if (inputScaling === undefined) return service;
+  const sizes = traceSizesOf(workload, inputs);
+  return new SizedService(service, meanFactors(inputScaling, workload, sizes, service.maxBatch));
+}
+
+/** The input sizes of a workload that replays a trace with sizes; else null. */
+export function traceSizesOf(
+  workload: WorkloadDocument,
+  { traceSizes }: MeasuredInputs,
+): readonly number[] | null {
+  if (workload.arrivals !== "trace" || workload.sizeColumn === undefined) return null;
+  return traceSizes?.[workload.file] ?? null;
 }
 
 function compilePipeline(

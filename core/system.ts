@@ -2,6 +2,7 @@
  * A configuration made ready to run: names resolved to integer ids, milliseconds to microseconds,
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
+import type { InputScaling } from "./input-sizes.ts";
 import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/distribution.ts";
 import type { ServiceModel } from "./service.ts";
@@ -69,6 +70,8 @@ export interface PoolSystem {
   readonly maxBatch: number;
   /** How the variate of each of its jobs is drawn. */
   readonly shape: Shape;
+  /** Null: times do not depend on inputs. With it, the replicas' services are `SizedService`s. */
+  readonly inputScaling: InputScaling | null;
 }
 
 export interface ReplicaSystem {

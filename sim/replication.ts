@@ -1,6 +1,7 @@
 /** One replication of one configuration: document in, metrics out. Synchronous and pure. */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
+import { sizeSource } from "../core/input-sizes.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -43,12 +44,14 @@ export function runReplication(
   const seed = replicationSeed(document.run.seed, replication);
   const system = compileSystem(document, inputs);
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
   const { recorder, events, truncated } = simulate({
     system,
     scheduler: createScheduler(document.scheduler, system, seed),
     arrivals: arrivalSource(workload, seed, traceUs),
     seed,
     warmupUs: Math.round(workload.warmupS * 1e6),
+    ...(sizes === null ? {} : { sizes }),
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),

@@ -19,10 +19,12 @@ import { EventHeap } from "./event-heap.ts";
 import type { Executor } from "./executor.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 
-/** What was drawn for a request's jobs. */
+/** What was drawn for a request: its input's size, and what its jobs need. */
 export interface DrawnRequest {
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
+  /** 0 where inputs have no size. */
+  readonly size: number;
 }
 
 /** The simulation, as clients need it. */

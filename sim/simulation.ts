@@ -11,6 +11,7 @@ import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
+import type { SizeSource } from "../core/input-sizes.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
 import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -20,6 +21,7 @@ import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";
 import type { Executor } from "./executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
+import { SizedInputs } from "./sized-inputs.ts";
 
 export interface SimulationInput {
   readonly system: System;
@@ -32,6 +34,8 @@ export interface SimulationInput {
   readonly warmupUs: number;
   /** How clients give up and try again; default: they wait. */
   readonly client?: ClientDocument;
+  /** The requests' input sizes; default: none has one. */
+  readonly sizes?: SizeSource;
   readonly log?: RunLog;
   /** Keep at most this many bars for a Gantt chart. */
   readonly ganttBars?: number;
@@ -68,6 +72,7 @@ class Simulation implements Driver, ClientHost {
   readonly #timers: WinnerTree;
   /** When the next timer is due; most runs have none. */
   #timerDueUs = Number.POSITIVE_INFINITY;
+  readonly #sizes: SizedInputs | null;
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #events = 0;
@@ -85,6 +90,7 @@ class Simulation implements Driver, ClientHost {
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
     const executor = createExecutor(this.#dispatcher, this.recorder, seed);
+    this.#sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, this.#dispatcher);
     clients?.connect(this.#dispatcher, executor);
     this.#executor = clients ?? executor;
   }
@@ -136,6 +142,7 @@ class Simulation implements Driver, ClientHost {
       const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
       this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
     }
+    this.#sizes?.starting(replica);
     this.#executor.start(replica, nowUs, this.#variates[batchJobs[at]]);
   }
 
@@ -183,13 +190,18 @@ class Simulation implements Driver, ClientHost {
   drawnFor(request: number): DrawnRequest {
     const { stride } = this.#dispatcher.requests;
     const [from, to] = [request * stride, (request + 1) * stride];
-    return { flags: this.#flags.slice(from, to), variates: this.#variates.slice(from, to) };
+    return {
+      flags: this.#flags.slice(from, to),
+      variates: this.#variates.slice(from, to),
+      size: this.#sizes?.of(request) ?? 0,
+    };
   }
 
-  reserveFor({ flags, variates }: DrawnRequest): number {
+  reserveFor({ flags, variates, size }: DrawnRequest): number {
     const request = this.#reserve();
     this.#flags.set(flags, request * flags.length);
     this.#variates.set(variates, request * flags.length);
+    this.#sizes?.place(request, size);
     return request;
   }
 
@@ -210,6 +222,7 @@ class Simulation implements Driver, ClientHost {
     this.arrivals.advance();
     const pipeline = this.#draws.pipeline();
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
+    this.#sizes?.arrived(request);
     this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
     const { exhausted, horizonUs } = this.arrivals;

@@ -16,8 +16,16 @@ export function refuseUnreal(
   throw new Fault("invalid-input", message, { issues });
 }
 
-function unreal({ workload }: ScenarioDocument): Issue[] {
-  if (workload.client === undefined) return [];
-  const message = "the load generator's clients wait for ever and never try again";
-  return [issueAt("workload.client", message, "drop `client`, or only simulate the scenario")];
+function unreal({ workload, models }: ScenarioDocument): Issue[] {
+  const issues: Issue[] = [];
+  if (workload.client !== undefined) {
+    const message = "the load generator's clients wait for ever and never try again";
+    issues.push(issueAt("workload.client", message, "drop `client`, or only simulate"));
+  }
+  for (const [name, { inputScaling }] of Object.entries(models)) {
+    if (inputScaling === undefined) continue;
+    const message = "workers do not know input sizes: a real run would leave them out";
+    issues.push(issueAt(`models.${name}.inputScaling`, message, "drop it, or only simulate"));
+  }
+  return issues;
 }

@@ -119,6 +119,44 @@ test.each([
   expect(found.at).toContain(path.replace(/\[.*/, ""));
 });
 
+describe("input sizes", () => {
+  const SIZE = "inputSize: { distribution: exponential, mean: 500 }";
+  const poisson = ["arrivals: poisson", "ratePerS: 20", "durationS: 60"];
+  const scaled = "models:\n  detector:\n    inputScaling: { reference: 500 }";
+  const load = (text: string) => {
+    const files = { "dir/profiles/reader.json": profileText(1), "dir/t.csv": "at,n\n0,4\n1,5\n" };
+    return issuesOf(() => parseScenario(text, "dir/good.yaml", readerOf(files)));
+  };
+  const scenario = (lines: readonly string[], models: string) => {
+    const workload = lines.map((line) => `  ${line}\n`).join("");
+    return replaced(replaced(SMALL, WORKLOAD, workload), "models:\n  detector:", models);
+  };
+
+  test("without a model that scales are refused, and so is such a model without sizes", () => {
+    const useless = load(scenario([...poisson, SIZE], "models:\n  detector:"));
+    expect(useless.map(({ path }) => path)).toEqual(["workload.inputSize"]);
+    const missing = load(scenario(poisson, scaled));
+    expect(missing.map(({ path }) => path)).toEqual(["models.detector.inputScaling"]);
+    expect(load(scenario([...poisson, SIZE], scaled))).toEqual([]);
+  });
+
+  test("come from a column or a distribution, not from both", () => {
+    const trace = [...TRACE, "sizeColumn: n"];
+    expect(load(scenario(trace, scaled))).toEqual([]);
+    const both = load(scenario([...trace, SIZE], scaled));
+    expect(both.map(({ path }) => path)).toEqual(["workload.inputSize"]);
+  });
+
+  test.each([
+    ["mean: 0", "mean"],
+    ["mean: 5, cv: 0.1", "cv"],
+  ])("of impossible parameters { %s } are refused", (parameters, key) => {
+    const wrong = `inputSize: { distribution: exponential, ${parameters} }`;
+    const issues = load(scenario([...poisson, wrong], scaled));
+    expect(issues.map(({ path }) => path)).toEqual([`workload.inputSize.${key}`]);
+  });
+});
+
 describe("a trace", () => {
   test("of one instant cannot be repeated", () => {
     const { path, message } = refusal([...TRACE, "durationS: 9", "repeat: fill"], "at\n5\n5\n");

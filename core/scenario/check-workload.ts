@@ -22,6 +22,31 @@ export function checkWorkload(
   return [...checkExtent(workload), ...checkProcess(workload, traces)];
 }
 
+/** Models that scale with their inputs and inputs with sizes come together. */
+export function checkInputSizes({
+  workload,
+  models,
+}: Pick<ScenarioDocument, "workload" | "models">): Issue[] {
+  const column = workload.arrivals === "trace" ? workload.sizeColumn : undefined;
+  const sized = workload.inputSize !== undefined || column !== undefined;
+  if (workload.inputSize !== undefined && column !== undefined) {
+    const message = "both `inputSize` and `sizeColumn`: expected one of the two";
+    return [issueAt("workload.inputSize", message)];
+  }
+  const scaled = Object.entries(models).filter(([, model]) => model.inputScaling !== undefined);
+  if (sized && scaled.length === 0) {
+    const at = column === undefined ? "workload.inputSize" : "workload.sizeColumn";
+    const message = "no model depends on the size of its input";
+    return [issueAt(at, message, "give one of the models `inputScaling: { reference: … }`")];
+  }
+  if (sized) return [];
+  return scaled.map(([name]) => {
+    const message = "the workload's requests have no input size";
+    const hint = "for example `inputSize: { distribution: lognormal, mean: 500, cv: 1 }`";
+    return issueAt(`models.${name}.inputScaling`, message, `give \`workload\` one, ${hint}`);
+  });
+}
+
 /** Exactly one of durationS and requests; a trace may end by itself. */
 function checkExtent(workload: WorkloadDocument): Issue[] {
   if (workload.arrivals === "burst") return [];

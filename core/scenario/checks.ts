@@ -9,7 +9,7 @@ import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
-import { checkWorkload } from "./check-workload.ts";
+import { checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
@@ -61,6 +61,7 @@ export const CHECKS: readonly Check[] = [
     reads: ["workload"],
     run: (document, { files }) => checkWorkload(document, files.traces),
   },
+  { reads: ["workload", "models"], run: (document) => checkInputSizes(document) },
   { reads: ["validation", "models"], run: (document) => checkValidation(document) },
   { reads: ["sweep"], run: (document) => checkSweep(document) },
 ];

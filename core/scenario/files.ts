@@ -10,7 +10,7 @@ import {
 } from "../profile.ts";
 import { issueAt, placed } from "./positions.ts";
 import type { Sections } from "./sections.ts";
-import { readTrace } from "./trace.ts";
+import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
 import { describeZodIssues } from "./zod-issues.ts";
 
@@ -23,6 +23,8 @@ export interface DataFiles {
   readonly overheadProfile?: OverheadProfile;
   /** Arrival times in microseconds from the first one, before `workload.scale`. */
   readonly traces: Readonly<Record<string, number[]>>;
+  /** Input sizes, row by row, of the traces that have them; absent where none has. */
+  readonly traceSizes?: Readonly<Record<string, number[]>>;
 }
 
 export interface FilesReading {
@@ -78,10 +80,14 @@ export function readDataFiles(
     const names = overheads.map(([written]) => written).join(", ");
     issues.push(issueAt("cluster.overheadProfile", `one file per scenario, got ${names}`));
   }
-  const traces = readTraces(documents, scenarioFile, open, issues);
+  const { traces, traceSizes } = readTraces(documents, scenarioFile, open, issues);
   const overheadProfile = overheads[0]?.[1];
-  const files =
-    overheadProfile === undefined ? { profiles, traces } : { profiles, overheadProfile, traces };
+  const files = {
+    profiles,
+    ...(overheadProfile === undefined ? {} : { overheadProfile }),
+    traces,
+    ...(Object.keys(traceSizes).length === 0 ? {} : { traceSizes }),
+  };
   return { files, issues };
 }
 
@@ -110,26 +116,37 @@ function readTraces(
   scenarioFile: string,
   open: (reference: Reference) => string | undefined,
   issues: Issue[],
-): Record<string, number[]> {
-  const columns = new Map<string, string>();
+): Required<Pick<DataFiles, "traces" | "traceSizes">> {
+  const columns = new Map<string, TraceColumns>();
   const traces: Record<string, number[]> = {};
+  const traceSizes: Record<string, number[]> = {};
   for (const { workload } of documents) {
     if (workload?.arrivals !== "trace") continue;
-    const { file: written, column } = workload;
+    const { file: written } = workload;
     const before = columns.get(written);
-    if (before !== undefined && before !== column) {
-      const message = `${written} is read by column "${before}" already; got "${column}" too`;
-      issues.push(issueAt("workload.column", message, "one column per trace file"));
+    if (before !== undefined) {
+      issues.push(...otherColumns(written, before, workload));
+      continue;
     }
-    if (before !== undefined) continue;
-    columns.set(written, column);
+    columns.set(written, workload);
     const text = open({ written, at: "workload.file", calibrated: false });
     if (text === undefined) continue;
-    const reading = readTrace(text, resolvePath(scenarioFile, written), column);
+    const reading = readTrace(text, resolvePath(scenarioFile, written), workload);
     issues.push(...reading.issues);
-    if (reading.issues.length === 0) traces[written] = reading.arrivalsUs;
+    if (reading.issues.length > 0) continue;
+    traces[written] = reading.arrivalsUs;
+    if (workload.sizeColumn !== undefined) traceSizes[written] = reading.sizes;
   }
-  return traces;
+  return { traces, traceSizes };
+}
+
+/** The same file may not be read by other columns. */
+function otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issue[] {
+  return (["column", "sizeColumn"] as const).flatMap((key) => {
+    if (before[key] === now[key]) return [];
+    const message = `${file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
+    return [issueAt(`workload.${key}`, message, "the same columns per trace file")];
+  });
 }
 
 function unique(references: readonly Reference[]): Reference[] {

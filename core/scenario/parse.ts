@@ -37,6 +37,8 @@ export interface LoadedScenario {
   readonly overheadProfile?: OverheadProfile;
   /** Arrival times by path as written, in microseconds from the first; `scale` not yet applied. */
   readonly traces: Readonly<Record<string, number[]>>;
+  /** Input sizes of the traces that have them, row by row, by path as written. */
+  readonly traceSizes?: Readonly<Record<string, number[]>>;
   /** Contents of the section files that the sweep names, by path as written. */
   readonly sectionFiles: SectionFiles;
   /** Where each path is written, for later issues. */

@@ -6,7 +6,9 @@ import { parseTimeUs, readTrace } from "./trace.ts";
 
 describe("traces of arrivals", () => {
   test("of seconds start at 0, whatever their zero", () => {
-    const { arrivalsUs } = readTrace("id,at\n1,100.5\n2,100.5\n\n3,102.000001\n", "t.csv", "at");
+    const { arrivalsUs } = readTrace("id,at\n1,100.5\n2,100.5\n\n3,102.000001\n", "t.csv", {
+      column: "at",
+    });
     expect(arrivalsUs).toEqual([0, 0, 1_500_001]);
   });
 
@@ -17,7 +19,7 @@ describe("traces of arrivals", () => {
       "2024-02-29T00:00:00.5Z,4",
       '"2024-03-01T01:00:00+01:00",5',
     ].join("\r\n");
-    const { arrivalsUs, issues } = readTrace(text, "t.csv", "TIMESTAMP");
+    const { arrivalsUs, issues } = readTrace(text, "t.csv", { column: "TIMESTAMP" });
     expect(issues).toEqual([]);
     expect(arrivalsUs).toEqual([0, 500_001, 86_400_000_001]);
   });
@@ -36,15 +38,42 @@ describe("traces of arrivals", () => {
     ["time that runs back", "at\n5\n4\n6\n", "at", 3, /time runs back: 4/],
     ["no rows", "at\n\n", "at", 1, /no rows/],
   ])("%s is an issue with its line", (_sentence, text, column, line, message) => {
-    const { issues, arrivalsUs } = readTrace(text, "t.csv", column);
+    const { issues, arrivalsUs } = readTrace(text, "t.csv", { column });
     expect(arrivalsUs).toEqual([]);
     expect(issues).toHaveLength(1);
     expect(issues[0]).toMatchObject({ file: "t.csv", line });
     expect(issues[0]?.message).toMatch(message);
   });
 
+  test("may have a column of input sizes", () => {
+    const text = 'at,tokens\n0,12\n1,0\n2,"3.5"\n';
+    const { sizes, issues } = readTrace(text, "t.csv", { column: "at", sizeColumn: "tokens" });
+    expect([sizes, issues]).toEqual([[12, 0, 3.5], []]);
+    expect(readTrace(text, "t.csv", { column: "at" }).sizes).toEqual([]);
+  });
+
+  test.each(["-1", "NaN", "", "many", "Infinity"])("an input size of %j is an issue", (cell) => {
+    const columns = { column: "at", sizeColumn: "tokens" };
+    const { issues } = readTrace(`at,tokens\n0,12\n1,${cell}\n`, "t.csv", columns);
+    expect(issues).toMatchObject([{ file: "t.csv", line: 3 }]);
+    expect(issues[0]?.message).toMatch(/expected an input size from 0 up, got /);
+  });
+
+  test("each wrong row of a file is told, up to ten", () => {
+    const rows = Array.from({ length: 30 }, (_, i) => `${30 - i}`).join("\n");
+    const { issues } = readTrace(`at\n${rows}\n`, "t.csv", { column: "at" });
+    expect(issues.map(({ line }) => line)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test("an empty file has no column", () => {
+    const { issues } = readTrace("", "t.csv", { column: "at" });
+    expect(issues).toMatchObject([{ path: "workload.column", line: 1 }]);
+  });
+
   test("a column name with a slip is answered with the nearest", () => {
-    expect(readTrace("id,arrival\n", "t", "arival").issues[0]?.hint).toContain('"arrival"');
+    expect(readTrace("id,arrival\n", "t", { column: "arival" }).issues[0]?.hint).toContain(
+      '"arrival"',
+    );
   });
 });
 

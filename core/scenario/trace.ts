@@ -5,8 +5,15 @@ import { issueAt } from "./positions.ts";
 import { shown } from "./zod-issues.ts";
 
 /** Microseconds from the first arrival, never falling; empty when there are issues. */
+export interface TraceColumns {
+  readonly column: string;
+  readonly sizeColumn?: string | undefined;
+}
+
 export interface TraceReading {
   readonly arrivalsUs: number[];
+  /** Input sizes, row by row; empty without a column of them. */
+  readonly sizes: number[];
   readonly issues: readonly Issue[];
 }
 
@@ -15,47 +22,74 @@ const MAX_LINES = 5_000_000;
 const AT = "workload.file";
 
 /**
- * Reads one column of arrival times: seconds (from any zero), or ISO dates and times. Rows must be
- * in order of time. At most 10 issues are given, each with its line in the file.
+ * Reads one column of arrival times, seconds (from any zero) or ISO dates and times, and perhaps one of
+ * input sizes. Rows must be in order of time. At most 10 issues are given, each with its line in the file.
  */
-export function readTrace(text: string, file: string, column: string): TraceReading {
+export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
   const lines = text.split(/\r?\n/);
   const header = cells(lines[0] ?? "").map((cell) => cell.trim());
-  const at = header.indexOf(column);
-  if (at < 0) {
-    const message = `no column "${column}" in the header line`;
-    const issue = issueAt("workload.column", message, didYouMean(column, header));
-    return { arrivalsUs: [], issues: [{ ...issue, file, line: 1 }] };
-  }
+  const unknown = columnIssues(header, columns);
+  if (unknown.length > 0) return refused(unknown.map((issue) => ({ ...issue, file, line: 1 })));
   if (lines.length > MAX_LINES) {
     const message = `${lines.length} lines; a trace may have ${MAX_LINES}`;
-    return { arrivalsUs: [], issues: [{ ...issueAt(AT, message), file, line: MAX_LINES + 1 }] };
+    return refused([{ ...issueAt(AT, message), file, line: MAX_LINES + 1 }]);
   }
+  const at = header.indexOf(columns.column);
+  const sizeAt = columns.sizeColumn === undefined ? -1 : header.indexOf(columns.sizeColumn);
   const issues: Issue[] = [];
   const times: number[] = [];
+  const sizes: number[] = [];
+  let latest = Number.NEGATIVE_INFINITY;
   for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
     const line = lines[index]!;
     if (line.trim() === "") continue;
-    const cell = line.includes('"') ? cells(line)[at] : line.split(",")[at];
-    const time = cell === undefined ? undefined : parseTimeUs(cell.trim());
-    if (time === undefined) {
-      const message = `expected a time in seconds or an ISO date and time, got ${shown(cell)}`;
-      issues.push({ ...issueAt(AT, message), file, line: index + 1 });
-    } else if (times.length > 0 && time < times.at(-1)!) {
-      const message = `time runs back: ${cell} is before the row above`;
-      const hint = "sort the rows by time";
-      issues.push({ ...issueAt(AT, message, hint), file, line: index + 1 });
-      times.push(times.at(-1)!);
-    } else {
+    const row = line.includes('"') ? cells(line) : line.split(",");
+    const time = readTime(row[at], latest);
+    const size = sizeAt < 0 ? 0 : readSize(row[sizeAt]);
+    for (const wrong of [time, size]) {
+      if (typeof wrong !== "number") issues.push({ ...wrong, file, line: index + 1 });
+    }
+    if (typeof time === "number") {
+      latest = time;
       times.push(time);
     }
+    if (sizeAt >= 0 && typeof size === "number") sizes.push(size);
   }
   if (issues.length === 0 && times.length === 0) {
     issues.push({ ...issueAt(AT, "the trace has no rows below its header"), file, line: 1 });
   }
-  if (issues.length > 0) return { arrivalsUs: [], issues };
+  if (issues.length > 0) return refused(issues);
   const first = times[0]!;
-  return { arrivalsUs: times.map((time) => Math.round(time - first)), issues };
+  return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
+}
+
+function refused(issues: readonly Issue[]): TraceReading {
+  return { arrivalsUs: [], sizes: [], issues };
+}
+
+function columnIssues(header: readonly string[], { column, sizeColumn }: TraceColumns): Issue[] {
+  return Object.entries({ column, sizeColumn }).flatMap(([key, name]) => {
+    if (name === undefined || header.includes(name)) return [];
+    const message = `no column "${name}" in the header line`;
+    return [issueAt(`workload.${key}`, message, didYouMean(name, header))];
+  });
+}
+
+/** Microseconds from some fixed zero, or what is wrong with the cell. */
+function readTime(cell: string | undefined, latest: number): number | Issue {
+  const time = cell === undefined ? undefined : parseTimeUs(cell.trim());
+  if (time === undefined) {
+    const expected = "expected a time in seconds or an ISO date and time";
+    return issueAt(AT, `${expected}, got ${shown(cell)}`);
+  }
+  if (time >= latest) return time;
+  return issueAt(AT, `time runs back: ${cell} is before the row above`, "sort the rows by time");
+}
+
+function readSize(cell: string | undefined): number | Issue {
+  const size = cell === undefined || cell.trim() === "" ? Number.NaN : Number(cell);
+  if (size >= 0 && size < Number.POSITIVE_INFINITY) return size;
+  return issueAt(AT, `expected an input size from 0 up, got ${shown(cell)}`);
 }
 
 /** The cells of a CSV line; a quoted cell may hold commas and doubled quotes, but no line break. */

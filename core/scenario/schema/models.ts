@@ -1,6 +1,6 @@
 /** Models: measured profiles, assumed service times and what runs them for real. */
 import { z } from "zod";
-import { count, nonNegative, positive } from "./common.ts";
+import { count, nonNegative, positive, probability } from "./common.ts";
 
 const batchScaling = z
   .strictObject({
@@ -43,6 +43,20 @@ export const serviceSchema = z.discriminatedUnion("distribution", [
   }),
 ]);
 
+const inputScaling = z
+  .strictObject({
+    reference: positive.describe("input size that the model's times are for"),
+    fixedShare: probability
+      .default(0)
+      .describe("share of the time at the reference size that does not depend on the input"),
+    exponent: positive.max(4).default(1).describe("1: linear; 2: quadratic, as in attention"),
+    batch: z
+      .enum(["sum", "max"])
+      .default("sum")
+      .describe("sum: each input of a batch does its own work; max: all are padded to the largest"),
+  })
+  .describe("how times grow with the input's size; default: not at all");
+
 const implementation = z.strictObject({
   name: z.string().describe("a real model this build can run, e.g. ssd-mobilenet-v2"),
   parameters: z
@@ -58,6 +72,7 @@ export const modelSchema = z
       .optional()
       .describe("measured service times: a profile file, or one per device kind"),
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
+    inputScaling: inputScaling.optional(),
     implementation: implementation.optional().describe("what `calibrate` and `validate` run"),
     memoryMb: nonNegative.default(0).describe("device memory that the loaded model takes"),
     loadMs: nonNegative.default(0).describe("time to load the model onto a device: a cold start"),

@@ -2,12 +2,18 @@
 import { z } from "zod";
 import { clientSchema } from "./client.ts";
 import { count, nonNegative, positive, probability, requests } from "./common.ts";
+import { valueSchema } from "./distribution.ts";
 
 const MAX_POINTS = 10_000;
 const MAX_STATES = 100;
 
 /** Keys of every kind of workload. */
-const common = { client: clientSchema.optional() };
+const common = {
+  client: clientSchema.optional(),
+  inputSize: valueSchema
+    .optional()
+    .describe("of each request's input, in the unit of the models' `inputScaling`"),
+};
 
 const span = {
   ...common,
@@ -88,6 +94,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
     arrivals: z.literal("trace"),
     file: z.string().describe("CSV file with a header line"),
     column: z.string().describe("column of arrival times: seconds, or ISO date and time"),
+    sizeColumn: z.string().optional().describe("column of input sizes, in place of `inputSize`"),
     scale: positive.default(1).describe("inter-arrival times are multiplied by this"),
     repeat: z
       .union([count, z.literal("fill")])
