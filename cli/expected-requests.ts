@@ -1,4 +1,5 @@
 /** About how many requests a workload sends: for progress, and for how many payloads to prepare. */
+import { isSpanned, requestsOf } from "../core/arrivals/extent.ts";
 import { circle, mmppRatePerS } from "../core/arrivals/mmpp.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 
@@ -6,8 +7,10 @@ import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema
 const UNKNOWN_RATE_PER_S = 100;
 
 export function expectedRequests({ workload }: ScenarioDocument): number {
-  if (workload.requests !== undefined) return workload.requests;
-  const seconds = "durationS" in workload ? (workload.durationS ?? 0) : 0;
+  const requests = requestsOf(workload);
+  if (requests !== undefined) return requests;
+  if ("minQueries" in workload) return leastRequests(workload);
+  const seconds = isSpanned(workload) ? (workload.durationS ?? 0) : 0;
   return Math.max(1, Math.round(seconds * ratePerS(workload)));
 }
 
@@ -20,4 +23,13 @@ function ratePerS(workload: WorkloadDocument): number {
     default:
       return "ratePerS" in workload ? workload.ratePerS : UNKNOWN_RATE_PER_S;
   }
+}
+
+/** A server's queries go on for both minima; how many a stream of them sends depends on the answers. */
+function leastRequests(workload: Extract<WorkloadDocument, { minQueries: number }>): number {
+  const { minQueries, minDurationS } = workload;
+  if (workload.arrivals === "mlperf-server") {
+    return Math.max(minQueries, Math.ceil(workload.ratePerS * minDurationS));
+  }
+  return minQueries * (workload.arrivals === "mlperf-multi-stream" ? workload.samplesPerQuery : 1);
 }

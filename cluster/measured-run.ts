@@ -3,6 +3,7 @@
  * client's, from the intended arrival; queues, batches and utilisation are the gateway's.
  */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
+import { requestsOf } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { Fault } from "../core/fault.ts";
@@ -148,9 +149,10 @@ function windowOf(
   const source = arrivalSource(workload, seed, traceUs);
   if (source.closed) {
     const { horizonUs } = source;
+    const requests = requestsOf(workload);
     return {
       ...(Number.isFinite(horizonUs) ? { closeUs: horizonUs } : {}),
-      ...(workload.requests === undefined ? {} : { closeAfterRequests: workload.requests }),
+      ...(requests === undefined ? {} : { closeAfterRequests: requests }),
     };
   }
   let lastUs = 0;

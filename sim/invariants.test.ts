@@ -1,6 +1,7 @@
 /** What must hold in every run, over random scenarios: each is audited from its log. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { requestsOf } from "../core/arrivals/extent.ts";
 import { RequestDraws } from "../core/request-draws.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -38,8 +39,9 @@ describe("in every run", () => {
     always(({ account, summary }, document) => {
       const { workload } = document;
       expect(account.visits).toHaveLength(summary.requests);
-      if (workload.requests !== undefined && workload.arrivals !== "closed") {
-        expect(summary.requests).toBe(workload.requests);
+      const requests = requestsOf(workload);
+      if (requests !== undefined && workload.arrivals !== "closed") {
+        expect(summary.requests).toBe(requests);
       }
     });
   });

@@ -1,7 +1,9 @@
 /** One replication of one configuration: document in, metrics out. Synchronous and pure. */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
+import { QueryStream } from "../core/arrivals/query-stream.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
 import { sizeSource } from "../core/input-sizes.ts";
+import { mlperfMetrics } from "../core/metrics/mlperf.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -44,11 +46,12 @@ export function runReplication(
   const seed = replicationSeed(document.run.seed, replication);
   const system = compileSystem(document, inputs);
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
   const { recorder, events, truncated } = simulate({
     system,
     scheduler: createScheduler(document.scheduler, system, seed),
-    arrivals: arrivalSource(workload, seed, traceUs),
+    arrivals,
     seed,
     warmupUs: Math.round(workload.warmupS * 1e6),
     ...(sizes === null ? {} : { sizes }),
@@ -60,5 +63,9 @@ export function runReplication(
   });
   const summary = summarize(recorder, { curve: options.curve ?? false });
   const notes = truncated ? [`stopped after ${events} events, before every request had ended`] : [];
-  return { summary: { ...summary, notes }, gantt: recorder.bars, events };
+  const queries =
+    arrivals instanceof QueryStream ? arrivals.queryLatenciesUs() : new Float64Array(0);
+  const reported = mlperfMetrics(workload, summary.metrics, queries);
+  const metrics = { ...summary.metrics, ...reported };
+  return { summary: { ...summary, metrics, notes }, gantt: recorder.bars, events };
 }

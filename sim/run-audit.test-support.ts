@@ -2,6 +2,7 @@
  * An audit of one run, from its log and its bars alone: what was logged must keep every rule, and
  * what the run reports must be what was logged. It shares no code with dispatcher and recorder.
  */
+import { isSpanned } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import type { GanttBar } from "../core/results.ts";
@@ -297,7 +298,7 @@ class LogAudit {
 /** End of the measured window, µs, as results define it. */
 export function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): number {
   const { workload } = document;
-  const horizonS = workload.arrivals === "burst" ? undefined : workload.durationS;
+  const horizonS = isSpanned(workload) ? workload.durationS : undefined;
   if (horizonS !== undefined) return Math.round(horizonS * 1e6);
   const warmupUs = workload.warmupS * 1e6;
   if (account.lastArrivalUs > warmupUs) return account.lastArrivalUs;

@@ -1,4 +1,5 @@
 /** Runs a case and says how far from theory it is. */
+import { isSpanned } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
@@ -35,7 +36,7 @@ export function runCase(theory: TheoryCase, replications: number): Finding[] {
 export function startUpBias(theory: TheoryCase, replications: number): Finding[] | null {
   const document = documentOf(theory);
   const { workload } = document;
-  if (workload.warmupS === 0 || workload.arrivals === "burst") return null;
+  if (workload.warmupS === 0 || !isSpanned(workload)) return null;
   const { warmupS, durationS = 0 } = workload;
   const short = { ...document, workload: { ...workload, durationS: 2 * warmupS } };
   const share = warmupS / (durationS - warmupS);

@@ -3,13 +3,16 @@
  * see the same instants for the same seed.
  */
 import type { WorkloadDocument } from "../scenario/schema.ts";
+import { AtLeast } from "./at-least.ts";
 import { ClosedLoop, SteppedClosedLoop } from "./closed-loop.ts";
 import { diurnalTimeOf } from "./diurnal.ts";
+import { extentOf } from "./extent.ts";
 import { circle, mmppTimeOf } from "./mmpp.ts";
+import { QueryStream } from "./query-stream.ts";
 import { rampTimeOf } from "./ramp.ts";
 import { Renewal } from "./renewal.ts";
 import { RescaledPoisson } from "./rescaled.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { ArrivalSource } from "./source.ts";
 import { Trace } from "./trace.ts";
 
 /** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
@@ -38,11 +41,24 @@ export function arrivalSource(
     case "ramp":
       return new RescaledPoisson(rampTimeOf(workload.rates), seed, extent);
     case "burst":
+    case "mlperf-offline":
       return new Trace(new Array<number>(workload.requests).fill(0), extent);
     case "trace": {
       const { scale, repeat = 1 } = workload;
       const plays = repeat === "fill" ? Number.POSITIVE_INFINITY : repeat;
       return new Trace(traceUs ?? [], extent, { scale, plays });
+    }
+    case "mlperf-single-stream":
+    case "mlperf-multi-stream": {
+      const single = workload.arrivals === "mlperf-single-stream";
+      const samplesPerQuery = single ? 1 : workload.samplesPerQuery;
+      const { minQueries, minDurationS } = workload;
+      return new QueryStream({ samplesPerQuery, minQueries, minDurationUs: minDurationS * 1e6 });
+    }
+    case "mlperf-server": {
+      const { ratePerS, minQueries, minDurationS } = workload;
+      const queries = new Renewal({ kind: "exponential" }, ratePerS, seed, extent);
+      return new AtLeast(queries, minQueries, minDurationS * 1e6);
     }
     case "closed": {
       const { clients, thinkMs } = workload;
@@ -51,10 +67,4 @@ export function arrivalSource(
         : new SteppedClosedLoop(clients, thinkMs * 1000, extent);
     }
   }
-}
-
-function extentOf(workload: WorkloadDocument): Extent {
-  const seconds = workload.arrivals === "burst" ? undefined : workload.durationS;
-  const horizonUs = seconds === undefined ? Number.POSITIVE_INFINITY : Math.round(seconds * 1e6);
-  return { limit: workload.requests ?? Number.POSITIVE_INFINITY, horizonUs };
 }

@@ -1,6 +1,7 @@
 /** Clients that each send, wait for the answer, think, and send again. */
 import { WinnerTree } from "../winner-tree.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { Extent } from "./extent.ts";
+import type { ArrivalSource } from "./source.ts";
 
 /** From `atS` on there are so many clients. */
 export interface ClientStep {

@@ -1,6 +1,7 @@
 /** Independent gaps of one distribution. The exact times are summed; each is rounded on its own. */
 import { Sampler, type Shape } from "../random/sampler.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { Extent } from "./extent.ts";
+import type { ArrivalSource } from "./source.ts";
 
 export class Renewal implements ArrivalSource {
   readonly closed = false;

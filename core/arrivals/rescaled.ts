@@ -4,7 +4,8 @@
  * Source: Çinlar, Introduction to Stochastic Processes, 1975, section 4.7 (time-scale transformation).
  */
 import { Sampler } from "../random/sampler.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { Extent } from "./extent.ts";
+import type { ArrivalSource } from "./source.ts";
 
 /** The instant, µs, until which `expected` arrivals are expected; Infinity if there never are. */
 export type TimeOf = (expected: number) => number;

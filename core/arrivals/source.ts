@@ -13,9 +13,3 @@ export interface ArrivalSource {
   /** Whether arrivals depend on answers, so that nobody knows them before the run. */
   readonly closed: boolean;
 }
-
-/** Where arrivals stop: after a number of them, or at an instant. */
-export interface Extent {
-  readonly limit: number;
-  readonly horizonUs: number;
-}

@@ -1,5 +1,6 @@
 /** Arrivals at given instants, perhaps stretched and played again and again. */
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { Extent } from "./extent.ts";
+import type { ArrivalSource } from "./source.ts";
 
 export interface TraceOptions {
   /** Inter-arrival times are multiplied by this. */

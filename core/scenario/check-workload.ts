@@ -1,4 +1,5 @@
 /** Checks of the workload: that it ends, and that its process of arrivals can be. */
+import { isSpanned } from "../arrivals/extent.ts";
 import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
 import { periodOf } from "../arrivals/trace.ts";
 import { type Issue, unreachable } from "../fault.ts";
@@ -49,7 +50,7 @@ export function checkInputSizes({
 
 /** Exactly one of durationS and requests; a trace may end by itself. */
 function checkExtent(workload: WorkloadDocument): Issue[] {
-  if (workload.arrivals === "burst") return [];
+  if (!isSpanned(workload)) return [];
   const issues: Issue[] = [];
   const { durationS, requests, warmupS } = workload;
   if (durationS !== undefined && requests !== undefined) {
@@ -75,6 +76,10 @@ function checkProcess(workload: WorkloadDocument, traces: Traces): Issue[] {
     case "weibull":
     case "diurnal":
     case "burst":
+    case "mlperf-single-stream":
+    case "mlperf-multi-stream":
+    case "mlperf-server":
+    case "mlperf-offline":
       return [];
     case "mmpp":
       return checkMmpp(workload);

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
+import { requestsOf } from "../arrivals/extent.ts";
 import { Fault } from "../fault.ts";
 import { scenarioJsonSchema } from "./json-schema.ts";
 import { parseScenario } from "./parse.ts";
@@ -51,7 +52,7 @@ describe("the scenarios of this repository", () => {
     const reportS = [4.61, 46.41, 9.3, 4.59, 231.22, 9.29, 4.61];
     const loaded = load("seed-table-5.1.yaml");
     const predictedS = expandSweep(loaded).map(({ document }) => {
-      const n = document.workload.requests ?? 0;
+      const n = requestsOf(document.workload) ?? 0;
       const { detect = 0, plate } = document.cluster.replicas;
       expect(plate).toBe(detect);
       const times = Object.values(document.models).map((model) =>

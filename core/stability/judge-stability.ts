@@ -22,7 +22,15 @@ const STATIONARY: ReadonlySet<string> = new Set([
   "gamma",
   "weibull",
   "mmpp",
+  "mlperf-server",
 ]);
+
+const CLOSED: ReadonlySet<string> = new Set([
+  "closed",
+  "mlperf-single-stream",
+  "mlperf-multi-stream",
+]);
+const BURSTS: ReadonlySet<string> = new Set(["burst", "mlperf-offline"]);
 
 /**
  * The arrival rate that the traffic equations need; undefined where it changes or follows from the
@@ -47,8 +55,8 @@ export function judgeStability(
   growths: readonly Growth[],
 ): StabilityVerdict {
   // The clients bound the number in the system; a burst has no steady state to reach.
-  if (workload.arrivals === "closed") return { stability: "stable" };
-  if (workload.arrivals === "burst") return { stability: "unknown" };
+  if (CLOSED.has(workload.arrivals)) return { stability: "stable" };
+  if (BURSTS.has(workload.arrivals)) return { stability: "unknown" };
   const trend = trendOf(growths);
   const stationary = STATIONARY.has(workload.arrivals);
   if (load !== null && load.ratio >= 1) {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { clientSchema } from "./client.ts";
 import { count, nonNegative, positive, probability, requests } from "./common.ts";
 import { valueSchema } from "./distribution.ts";
+import { mlperfSchemas } from "./mlperf.ts";
 
 const MAX_POINTS = 10_000;
 const MAX_STATES = 100;
@@ -102,4 +103,5 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
       .describe("play the trace so often (default: once), or as often as `durationS` takes"),
     ...span,
   }),
+  ...mlperfSchemas(common),
 ]);

@@ -1,0 +1,26 @@
+/** Where a workload's arrivals stop. */
+import type { WorkloadDocument } from "../scenario/schema.ts";
+
+/** Workloads that `durationS` or `requests` ends. */
+export type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;
+
+export function isSpanned(workload: WorkloadDocument): workload is SpannedWorkload {
+  return workload.arrivals !== "burst" && !workload.arrivals.startsWith("mlperf-");
+}
+
+/** Arrivals stop after a number of them or at an instant; Infinity: not for that. */
+export interface Extent {
+  readonly limit: number;
+  readonly horizonUs: number;
+}
+
+export function extentOf(workload: WorkloadDocument): Extent {
+  const seconds = isSpanned(workload) ? workload.durationS : undefined;
+  const horizonUs = seconds === undefined ? Number.POSITIVE_INFINITY : Math.round(seconds * 1e6);
+  return { limit: requestsOf(workload) ?? Number.POSITIVE_INFINITY, horizonUs };
+}
+
+/** How many requests a workload is to send, where it says so. */
+export function requestsOf(workload: WorkloadDocument): number | undefined {
+  return "requests" in workload ? workload.requests : undefined;
+}

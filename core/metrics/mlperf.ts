@@ -1,0 +1,41 @@
+/**
+ * The figure that MLPerf Inference reports for each of its scenarios, of one run. Percentiles are of the run
+ * itself: the early-stopping penalty of the rules is not applied. Source: MLPerf Inference Rules, "Scenarios".
+ */
+import type { MetricName } from "../results.ts";
+import type { WorkloadDocument } from "../scenario/schema.ts";
+import { selectQuantile } from "../statistics/quantile.ts";
+
+type Figures = Readonly<Partial<Record<MetricName, number>>>;
+
+/** Empty for other workloads. `queryLatenciesUs`, reordered here, are those of a stream of queries. */
+export function mlperfMetrics(
+  workload: WorkloadDocument,
+  metrics: Figures,
+  queryLatenciesUs: Float64Array,
+): Figures {
+  const atMs = (share: number): number => selectQuantile(queryLatenciesUs, share) / 1000;
+  switch (workload.arrivals) {
+    case "mlperf-single-stream":
+      return { queryLatencyP90Ms: atMs(0.9) };
+    case "mlperf-multi-stream":
+      return { queryLatencyP99Ms: atMs(0.99) };
+    case "mlperf-server":
+      return {
+        validQueriesPerS: isValid(metrics, workload.latencyBoundMs) ? workload.ratePerS : 0,
+      };
+    case "mlperf-offline": {
+      const { makespanMs = Number.NaN, dropRatio = 0, timeoutRatio = 0 } = metrics;
+      const answered = workload.requests * (1 - dropRatio - timeoutRatio);
+      return { samplesPerS: (answered / makespanMs) * 1000 };
+    }
+    default:
+      return {};
+  }
+}
+
+/** Every query was answered, 99% of them within the bound. */
+function isValid(metrics: Figures, boundMs: number): boolean {
+  const { latencyP99Ms = Number.POSITIVE_INFINITY, dropRatio, timeoutRatio } = metrics;
+  return latencyP99Ms <= boundMs && dropRatio === 0 && timeoutRatio === 0;
+}
