@@ -63,8 +63,7 @@ export function runReplication(
   });
   const summary = summarize(recorder, { curve: options.curve ?? false });
   const notes = truncated ? [`stopped after ${events} events, before every request had ended`] : [];
-  const queries =
-    arrivals instanceof QueryStream ? arrivals.queryLatenciesUs() : new Float64Array(0);
+  const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
   const reported = mlperfMetrics(workload, summary.metrics, queries);
   const metrics = { ...summary.metrics, ...reported };
   return { summary: { ...summary, metrics, notes }, gantt: recorder.bars, events };

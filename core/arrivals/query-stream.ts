@@ -2,7 +2,7 @@
  * Queries of several samples each, one after another: the next is sent once every sample of the last has
  * its answer, until both a number of queries and a time are reached. Each sample is one request.
  */
-import { grown } from "../dispatch/request-table.ts";
+import { LatencyStore } from "../metrics/latency-store.ts";
 import type { ArrivalSource } from "./source.ts";
 
 export interface QueryExtent {
@@ -14,12 +14,12 @@ export interface QueryExtent {
 export class QueryStream implements ArrivalSource {
   readonly closed = true;
   readonly horizonUs = Number.POSITIVE_INFINITY;
+  /** Of queries, from the sending to the answer of the last sample, µs. */
+  readonly latencies = new LatencyStore();
   readonly #extent: QueryExtent;
   #sentUs = 0;
   #unsent: number;
   #unanswered: number;
-  #latenciesUs = new Float64Array(1024);
-  #ended = 0;
 
   constructor(extent: QueryExtent) {
     this.#extent = extent;
@@ -41,19 +41,11 @@ export class QueryStream implements ArrivalSource {
 
   requestEnded(nowUs: number): void {
     if (--this.#unanswered > 0) return;
-    if (this.#ended === this.#latenciesUs.length) {
-      this.#latenciesUs = grown(this.#latenciesUs, new Float64Array(this.#ended * 2));
-    }
-    this.#latenciesUs[this.#ended++] = nowUs - this.#sentUs;
+    this.latencies.add(nowUs - this.#sentUs);
     const { samplesPerQuery, minQueries, minDurationUs } = this.#extent;
-    if (this.#ended >= minQueries && nowUs >= minDurationUs) return;
+    if (this.latencies.count >= minQueries && nowUs >= minDurationUs) return;
     this.#sentUs = nowUs;
     this.#unsent = samplesPerQuery;
     this.#unanswered = samplesPerQuery;
-  }
-
-  /** From a query's sending to the answer of its last sample, µs, in order. */
-  queryLatenciesUs(): Float64Array {
-    return this.#latenciesUs.slice(0, this.#ended);
   }
 }

@@ -4,17 +4,18 @@
  */
 import type { MetricName } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema.ts";
-import { selectQuantile } from "../statistics/quantile.ts";
+import type { LatencyStore } from "./latency-store.ts";
 
 type Figures = Readonly<Partial<Record<MetricName, number>>>;
 
-/** Empty for other workloads. `queryLatenciesUs`, reordered here, are those of a stream of queries. */
+/** Empty for other workloads. `queries` are the latencies of a stream of queries. */
 export function mlperfMetrics(
   workload: WorkloadDocument,
   metrics: Figures,
-  queryLatenciesUs: Float64Array,
+  queries: LatencyStore | null,
 ): Figures {
-  const atMs = (share: number): number => selectQuantile(queryLatenciesUs, share) / 1000;
+  if (queries !== null && queries.count === 0) return {};
+  const atMs = (share: number): number => (queries?.quantilesUs([share])[0] ?? Number.NaN) / 1000;
   switch (workload.arrivals) {
     case "mlperf-single-stream":
       return { queryLatencyP90Ms: atMs(0.9) };

@@ -1,16 +1,15 @@
 /** Requests of each pipeline, where there are several: their latencies and how they ended. */
 import type { Outcome } from "../dispatch/driver.ts";
-import { grown } from "../dispatch/request-table.ts";
-import { selectQuantile } from "../statistics/quantile.ts";
 import type { System } from "../system.ts";
+import { LatencyStore } from "./latency-store.ts";
 
 interface Tally {
   requests: number;
   withinGoal: number;
   lost: number;
   timedOut: number;
-  latenciesUs: Float64Array;
-  completed: number;
+  /** Of those that completed. */
+  readonly latencies: LatencyStore;
 }
 
 export class PipelineTally {
@@ -30,8 +29,7 @@ export class PipelineTally {
       withinGoal: 0,
       lost: 0,
       timedOut: 0,
-      latenciesUs: new Float64Array(256),
-      completed: 0,
+      latencies: new LatencyStore(),
     }));
   }
 
@@ -49,10 +47,7 @@ export class PipelineTally {
     else if (outcome !== "completed") tally.lost++;
     if (outcome !== "completed") return;
     if (latencyUs <= goalUs) tally.withinGoal++;
-    if (tally.completed === tally.latenciesUs.length) {
-      tally.latenciesUs = grown(tally.latenciesUs, new Float64Array(tally.completed * 2));
-    }
-    tally.latenciesUs[tally.completed++] = latencyUs;
+    tally.latencies.add(latencyUs);
   }
 
   /** By pipeline and metric; the formulas are those of the run's own metrics of the same name. */
@@ -61,23 +56,25 @@ export class PipelineTally {
   }
 
   #metricsOf(id: number): Record<string, number> {
-    const { requests, withinGoal, lost, timedOut, latenciesUs, completed } = this.#tallies[id];
+    const { requests, withinGoal, lost, timedOut, latencies } = this.#tallies[id];
     const share = (count: number): number => count / Math.max(1, requests);
-    const latencies = latenciesUs.subarray(0, completed);
-    const atMs = (at: number): number => selectQuantile(latencies, at) / 1000;
     return {
       requests,
-      ...(completed === 0
-        ? {}
-        : {
-            latencyMeanMs: latencies.reduce((sum, us) => sum + us, 0) / completed / 1000,
-            latencyP50Ms: atMs(0.5),
-            latencyP95Ms: atMs(0.95),
-            latencyP99Ms: atMs(0.99),
-          }),
+      ...latencyMetrics(latencies),
       ...(this.#hasGoal[id] ? { sloAttainmentRatio: share(withinGoal) } : {}),
       dropRatio: share(lost),
       timeoutRatio: share(timedOut),
     };
   }
+}
+
+function latencyMetrics(latencies: LatencyStore): Record<string, number> {
+  if (latencies.count === 0) return {};
+  const [p50, p95, p99] = latencies.quantilesUs([0.5, 0.95, 0.99]);
+  return {
+    latencyMeanMs: latencies.sumUs / latencies.count / 1000,
+    latencyP50Ms: p50 / 1000,
+    latencyP95Ms: p95 / 1000,
+    latencyP99Ms: p99 / 1000,
+  };
 }
