@@ -5,7 +5,7 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import type { LoadResult } from "../cluster/load/specification.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { refuseUnreal } from "../core/scenario/check-real.ts";
+import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { rankOf } from "../core/statistics/quantile.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";

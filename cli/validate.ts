@@ -9,14 +9,13 @@ import { validateConfiguration } from "../calibration/validate.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
-import { refuseUnreal } from "../core/scenario/check-real.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
 } from "../core/scenario/schema.ts";
-import { simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
+import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";

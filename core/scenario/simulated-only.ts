@@ -1,4 +1,10 @@
-/** Terms of a scenario that only the simulator has: a real run does without them. */
+/**
+ * Terms of a scenario that only the simulator has. Without some a real run still means something, and its
+ * result says which it did without; others it refuses.
+ */
+import { Fault, type Issue } from "../fault.ts";
+import type { LoadedScenario } from "./parse.ts";
+import { issueAt, placed } from "./positions.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 type Term = readonly [name: string, isIn: (document: ScenarioDocument) => boolean];
@@ -37,6 +43,32 @@ const TERMS: readonly Term[] = [
 /** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
 export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
+}
+
+/** Throws Fault("invalid-input") naming each term, with its line, that real runs of these would leave out. */
+export function refuseUnreal(
+  loaded: LoadedScenario,
+  documents: readonly ScenarioDocument[] = [loaded.document],
+): void {
+  const found = new Map(documents.flatMap(unreal).map((issue) => [issue.path, issue]));
+  const issues = [...found.values()].map((issue) => placed(issue, loaded.positions));
+  if (issues.length === 0) return;
+  const message = `${loaded.file}: ${issues.length} of its terms can only be simulated`;
+  throw new Fault("invalid-input", message, { issues });
+}
+
+function unreal({ workload, models }: ScenarioDocument): Issue[] {
+  const issues: Issue[] = [];
+  if (workload.client !== undefined) {
+    const message = "the load generator's clients wait for ever and never try again";
+    issues.push(issueAt("workload.client", message, "drop `client`, or only simulate"));
+  }
+  for (const [name, { inputScaling }] of Object.entries(models)) {
+    if (inputScaling === undefined) continue;
+    const message = "workers do not know input sizes: a real run would leave them out";
+    issues.push(issueAt(`models.${name}.inputScaling`, message, "drop it, or only simulate"));
+  }
+  return issues;
 }
 
 function devicesOf({ nodes = [] }: ScenarioDocument["cluster"]) {
