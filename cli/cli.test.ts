@@ -130,14 +130,15 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   );
   const validation = "validation: { backend: replay, metrics: { latencyMeanMs: 5 } }";
   const path = scenario("v.yaml", `${text}${validation}\n`);
-  const { code, stdout } = tandem("validate", path, "--json", "--out", "v");
+  const terms = ["--set", "cluster.gateway.count=2"];
+  const { code, stdout } = tandem("validate", path, "--json", "--out", "v", ...terms);
   // 3: the host may be too busy to be judged by, which is an answer too.
   expect([0, 3]).toContain(code);
   const document = JSON.parse(stdout) as ValidationDocument;
   const [result] = document.configurations;
   expect(result.measured.backend).toBe("replay");
   expect(result.measured.metrics.latencyMeanMs?.mean).toBeGreaterThanOrEqual(10);
-  expect(result.notes ?? []).toEqual([]);
+  expect(result.notes).toEqual(["not realised by the cluster: several gateways"]);
   expect(existsSync(join(scratch, "v/logs/1-1.jsonl"))).toBe(true);
   expect(tandem("report", "v").code).toBe(0);
   expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);

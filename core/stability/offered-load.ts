@@ -11,7 +11,7 @@
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import type { PipelineSystem, ReplicaSystem, System } from "../system.ts";
-import { deviceLoads } from "./device-load.ts";
+import { sharedLoads } from "./shared-load.ts";
 import { visitRatios } from "./visit-ratios.ts";
 
 export interface OfferedLoad {
@@ -40,7 +40,7 @@ export function offeredLoad(
   );
   const stations = [
     gatewayLoad(system, jobsPerUs, batches, ratePerS),
-    ...deviceLoads(system, jobsPerUs, batches),
+    ...sharedLoads(system, jobsPerUs, batches),
   ];
   for (const [id, pool] of system.pools.entries()) {
     const members = system.replicas.slice(pool.first, pool.first + pool.count);

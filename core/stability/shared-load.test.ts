@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../compile.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
-import { deviceLoads } from "./device-load.ts";
+import { sharedLoads } from "./shared-load.ts";
 
 const service = { distribution: "exponential", meanMs: 10, batch: { marginal: 0.1 } };
 
@@ -9,20 +9,27 @@ const service = { distribution: "exponential", meanMs: 10, batch: { marginal: 0.
 function loads(
   nodes: readonly unknown[],
   replicas: Readonly<Record<string, number>>,
-  options: { readonly model?: object; readonly batch?: number; readonly placement?: unknown } = {},
+  options: {
+    readonly model?: object;
+    readonly task?: object;
+    readonly batch?: number;
+    readonly network?: object;
+  } = {},
 ): Record<string, number> {
-  const { model = {}, batch = 1, placement } = options;
-  const tasks = Object.fromEntries(Object.keys(replicas).map((task) => [task, { model: "m" }]));
+  const { model = {}, task = {}, batch = 1, network } = options;
+  const tasks = Object.fromEntries(
+    Object.keys(replicas).map((name) => [name, { model: "m", ...task }]),
+  );
   const document = scenarioSchema.parse({
     name: "load",
     pipelines: { p: { tasks } },
     models: { m: { service, ...model } },
-    cluster: { nodes, replicas, placement },
+    cluster: { nodes, replicas, network },
     workload: { arrivals: "burst", requests: 1 },
   });
   const system = compileSystem(document, { profiles: {} });
   const jobsPerUs = new Float64Array(system.pools.length).fill(1 / 25_000);
-  const all = deviceLoads(
+  const all = sharedLoads(
     system,
     jobsPerUs,
     system.pools.map(() => batch),
@@ -70,5 +77,15 @@ describe("the load of what is shared", () => {
     expect(loads(nodes, { a: 3 }, { model })).toEqual({ "loads of host/gpu-1": 0.8 });
     expect(loads(nodes, { a: 3 }, { model, batch: 4 })).toEqual({ "loads of host/gpu-1": 0.2 });
     expect(loads(nodes, { a: 3 }, { model: { loadMs: 20 } })).toEqual({});
+  });
+
+  test("of a link is the bytes of each direction; a private link has none", () => {
+    const nodes = [{ name: "host", devices: { cpu: 9 } }];
+    const task = { payloadBytes: 1_000_000, outputBytes: 500_000 };
+    const fair = { gbps: 0.5, links: "fair" };
+    // A megabyte takes 16 ms.
+    const busy = loads(nodes, { a: 9 }, { task, network: fair });
+    expect(busy).toEqual({ "the link of host out": 0.64, "the link of host back": 0.32 });
+    expect(loads(nodes, { a: 9 }, { task, network: { gbps: 0.5 } })).toEqual({});
   });
 });
