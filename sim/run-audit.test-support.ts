@@ -91,6 +91,8 @@ class LogAudit {
   readonly #fifoPools: readonly boolean[];
   readonly #centralPools: readonly boolean[];
   readonly #eagerPools: readonly boolean[];
+  /** Job numbers set aside for a request. */
+  readonly #stride: number;
   readonly #open = new Map<number, OpenRequest>();
   readonly #up = new Set<number>();
   readonly #running = new Map<number, readonly RunningJob[]>();
@@ -106,6 +108,7 @@ class LogAudit {
 
   constructor(document: ScenarioDocument, system: System) {
     this.#system = system;
+    this.#stride = 2 ** Math.ceil(Math.log2(system.stride));
     const seed = replicationSeed(document.run.seed, 0);
     const { pools } = createScheduler(document.scheduler, system, seed);
     const held = system.pools.map((_, pool) =>
@@ -219,8 +222,8 @@ class LogAudit {
     rule(jobs.length > 0, "no batch is empty");
     rule(jobs.length <= this.#maxBatch[pool], "no batch is over its maximum");
     const batch = jobs.map((job): RunningJob => {
-      const request = Math.floor(job / this.#system.stride);
-      const task = job % this.#system.stride;
+      const request = Math.floor(job / this.#stride);
+      const task = job % this.#stride;
       const open = this.#at(request);
       const queued = open.queued.get(task);
       if (queued === undefined) throw broken(`only a queued job starts: ${job}`);
