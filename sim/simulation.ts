@@ -90,9 +90,11 @@ class Simulation implements Driver, ClientHost {
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
     const executor = createExecutor(this.#dispatcher, this.recorder, seed);
-    this.#sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, this.#dispatcher);
     clients?.connect(this.#dispatcher, executor);
-    this.#executor = clients ?? executor;
+    const behind = clients ?? executor;
+    this.#sizes =
+      input.sizes === undefined ? null : new SizedInputs(input.sizes, this.#dispatcher, behind);
+    this.#executor = this.#sizes ?? behind;
   }
 
   run(): SimulationOutput {
@@ -142,7 +144,6 @@ class Simulation implements Driver, ClientHost {
       const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
       this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
     }
-    this.#sizes?.starting(replica);
     this.#executor.start(replica, nowUs, this.#variates[batchJobs[at]]);
   }
 
@@ -159,8 +160,10 @@ class Simulation implements Driver, ClientHost {
     const serial = requests.serial[request];
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const pipeline = requests.pipeline[request];
-    this.recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    const { pipelines } = this.recorder;
+    if (pipelines !== null) {
+      pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);
+    }
     this.arrivals.requestEnded(answeredUs);
   }
 
@@ -222,7 +225,6 @@ class Simulation implements Driver, ClientHost {
     this.arrivals.advance();
     const pipeline = this.#draws.pipeline();
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
-    this.#sizes?.arrived(request);
     this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
     const { exhausted, horizonUs } = this.arrivals;

@@ -1,24 +1,52 @@
-/** The input sizes of the requests in the system, and what they make of each batch's time. */
+/**
+ * The input sizes of the requests in the system, and what they make of each batch's time. Stands before the
+ * executor that knows nothing of them.
+ */
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import { grown } from "../core/dispatch/request-table.ts";
 import { loadOf, type SizedService, type SizeSource, timeFactor } from "../core/input-sizes.ts";
+import type { Executor } from "./executor.ts";
 
-export class SizedInputs {
+export class SizedInputs implements Executor {
   readonly #source: SizeSource;
   readonly #dispatcher: Dispatcher;
+  readonly #executor: Executor;
   /** By slot. */
   #sizes = new Float64Array(0);
 
-  constructor(source: SizeSource, dispatcher: Dispatcher) {
+  constructor(source: SizeSource, dispatcher: Dispatcher, executor: Executor) {
     this.#source = source;
     this.#dispatcher = dispatcher;
+    this.#executor = executor;
   }
 
-  /** Draws the size of a request that arrives. */
-  arrived(request: number): void {
+  nextUs(): number {
+    return this.#executor.nextUs();
+  }
+
+  fire(nowUs: number): void {
+    this.#executor.fire(nowUs);
+  }
+
+  start(replica: number, nowUs: number, variate: number): void {
+    this.#setFactor(replica);
+    this.#executor.start(replica, nowUs, variate);
+  }
+
+  arrive(request: number, pipeline: number, nowUs: number): void {
     this.place(request, this.#source.next());
+    this.#executor.arrive(request, pipeline, nowUs);
   }
 
+  settle(nowUs: number): void {
+    this.#executor.settle(nowUs);
+  }
+
+  answerUs(request: number): number {
+    return this.#executor.answerUs(request);
+  }
+
+  /** Gives a further attempt the size of its request. */
   place(request: number, size: number): void {
     const { capacity } = this.#dispatcher.requests;
     if (this.#sizes.length < capacity) {
@@ -31,8 +59,8 @@ export class SizedInputs {
     return this.#sizes[request];
   }
 
-  /** Before a batch starts: tells the replica's service how much longer it takes. */
-  starting(replica: number): void {
+  /** Tells the replica's service how much longer the batch takes that is about to start. */
+  #setFactor(replica: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.#dispatcher;
     const { pool, service } = system.replicas[replica];
     const { inputScaling } = system.pools[pool];
