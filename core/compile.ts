@@ -5,9 +5,11 @@
 
 import { compileDevices, compileNodes, compileOverheads, idleWattsOf } from "./compile-cluster.ts";
 import { assert } from "./fault.ts";
+import { breakable } from "./fault-causes.ts";
 import { meanFactors, SizedService } from "./input-sizes.ts";
 import { placeReplicas } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
+import { shapeOf } from "./random/sampler.ts";
 import type {
   ModelDocument,
   PipelineDocument,
@@ -27,6 +29,8 @@ export interface MeasuredInputs {
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
   const placement = placeReplicas(document.cluster, taskNames(document));
+  const onNode = placement.nodes.map(() => 0);
+  for (const { node } of placement.replicas) onNode[node]++;
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
   for (const task of taskNames(document)) {
@@ -44,6 +48,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
         model,
         inputs,
       ),
+      costPerHour: placement.nodes[replica.node].costPerHour / onNode[replica.node],
     }));
     const services = members.map((member) => member.service);
     pools.push({
@@ -64,7 +69,8 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   return {
     pipelines,
     pools,
-    replicas,
+    provisioning: compileProvisioning(document),
+    ...breakable(document.faults, replicas, pools, placement.nodes),
     nodes: compileNodes(document.cluster, placement, inputs.overheadProfile),
     devices: compileDevices(placement),
     models: Object.entries(document.models).map(([name, { memoryMb, loadMs, residency }]) => ({
@@ -78,6 +84,14 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: placement.nodes.reduce((sum, node) => sum + node.costPerHour, 0),
   };
+}
+
+function compileProvisioning({ cluster }: ScenarioDocument): System["provisioning"] {
+  const { delayS, spread } = cluster.provisioning ?? {
+    delayS: 0,
+    spread: { distribution: "deterministic" } as const,
+  };
+  return { meanUs: delayS * 1e6, shape: shapeOf(spread) };
 }
 
 /** All task names in order of first mention: the order of the pools. */

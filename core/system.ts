@@ -2,6 +2,8 @@
  * A configuration made ready to run: names resolved to integer ids, milliseconds to microseconds,
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
+
+import type { FaultSystem } from "./fault-causes.ts";
 import type { InputScaling } from "./input-sizes.ts";
 import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/distribution.ts";
@@ -22,6 +24,10 @@ export interface System {
   /** Tasks of the largest pipeline. */
   readonly stride: number;
   readonly costPerHour: number;
+  /** Time from the order of a replica until it is up. */
+  readonly provisioning: { readonly meanUs: number; readonly shape: Shape };
+  /** null: nothing breaks. */
+  readonly faults: FaultSystem | null;
 }
 
 export interface PipelineSystem {
@@ -83,6 +89,8 @@ export interface ReplicaSystem {
   /** Its place in the system's `devices`. */
   readonly slot: number;
   readonly service: ServiceModel;
+  /** Its node's cost, divided equally over the replicas placed there. */
+  readonly costPerHour: number;
 }
 
 export interface NodeSystem {

@@ -15,6 +15,7 @@ const DEFAULT_WIDTH = 100;
 
 /** Columns that are given up first when the terminal is narrow. */
 const EXPENDABLE = [
+  ...["unfinishedRatio", "recoveryMeanMs", "availabilityRatio"],
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
   ...["dropRatio", "sloAttainmentRatio", "latencyP50Ms", "costPerHour", "utilizationRatio"],

@@ -33,6 +33,7 @@ export function createScheduler(
       routing: create(POLICIES.routing, composition.routing, context),
       ordering: create(POLICIES.ordering, composition.ordering, context),
       batching: create(POLICIES.batching, composition.batching, context),
+      scaling: create(POLICIES.scaling, composition.scaling, context),
     };
   });
   const context: PolicyContext = {

@@ -1,5 +1,5 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
-import type { Admission, Batching, Ordering, Routing } from "../core/dispatch/policies.ts";
+import type { Admission, Batching, Ordering, Routing, Scaling } from "../core/dispatch/policies.ts";
 import { all, bounded, dropLate } from "./admission/admissions.ts";
 import { none } from "./batching/none.ts";
 import { sizeOrTimeout } from "./batching/size-or-timeout.ts";
@@ -11,12 +11,18 @@ import { leastExpectedWork } from "./routing/least-expected-work.ts";
 import { powerOfTwo } from "./routing/power-of-two.ts";
 import { random } from "./routing/random.ts";
 import { roundRobin } from "./routing/round-robin.ts";
+import { concurrency } from "./scaling/concurrency.ts";
+import { fixed } from "./scaling/fixed.ts";
+import { queueLength } from "./scaling/queue-length.ts";
+import { scheduled } from "./scaling/scheduled.ts";
+import { targetUtilization } from "./scaling/target-utilization.ts";
 
 export interface Policies {
   readonly admission: readonly PolicyDefinition<Admission>[];
   readonly routing: readonly PolicyDefinition<Routing>[];
   readonly ordering: readonly PolicyDefinition<Ordering>[];
   readonly batching: readonly PolicyDefinition<Batching>[];
+  readonly scaling: readonly PolicyDefinition<Scaling | undefined>[];
 }
 
 export const POLICIES: Policies = {
@@ -24,11 +30,12 @@ export const POLICIES: Policies = {
   routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
   ordering: [fifo, lifo, edf, priority],
   batching: [none, sizeOrTimeout],
+  scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
 };
 
 export type Decision = keyof Policies;
 
-export const DECISIONS = ["admission", "routing", "ordering", "batching"] as const;
+export const DECISIONS = ["admission", "routing", "ordering", "batching", "scaling"] as const;
 
 /** A policy by name, alone or with its parameters. */
 export type PolicyChoice =
@@ -47,6 +54,7 @@ const PLAIN: Composition = {
   routing: "central",
   ordering: "fifo",
   batching: "none",
+  scaling: "fixed",
 };
 
 const preset = (summary: string, changes: Partial<Composition>): Preset => ({

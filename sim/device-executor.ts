@@ -2,17 +2,19 @@
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
-import type { Executor } from "./executor.ts";
+import type { Answers, SteadyExecutor } from "./executor.ts";
 import { deviceStations } from "./stations/device-stations.ts";
 import { Route } from "./stations/route.ts";
 
-export class DeviceExecutor implements Executor {
+export class DeviceExecutor implements SteadyExecutor {
   readonly #dispatcher: Dispatcher;
+  readonly #answers: Answers;
   readonly #route: Route;
   readonly #slots: WinnerTree;
   readonly #aloneUs: Float64Array;
 
-  constructor(dispatcher: Dispatcher, recorder: RunRecorder) {
+  constructor(dispatcher: Dispatcher, recorder: RunRecorder, answers: Answers) {
+    this.#answers = answers;
     const replicas = dispatcher.system.replicas.length;
     this.#dispatcher = dispatcher;
     this.#slots = new WinnerTree(replicas);
@@ -27,7 +29,7 @@ export class DeviceExecutor implements Executor {
 
   fire(nowUs: number): void {
     const replica = this.#slots.take();
-    if (this.#route.due(replica, nowUs)) this.#dispatcher.finish(replica, nowUs);
+    if (this.#route.due(replica, nowUs)) this.#answers.finish(replica, nowUs);
   }
 
   start(replica: number, nowUs: number, variate: number): void {
@@ -39,6 +41,11 @@ export class DeviceExecutor implements Executor {
 
   arrive(request: number, pipeline: number, nowUs: number): void {
     this.#dispatcher.arrive(request, pipeline, nowUs, nowUs);
+  }
+
+  /** Stations are not left half-way: what is lost there runs on. */
+  abort(): boolean {
+    return false;
   }
 
   settle(): void {}

@@ -6,6 +6,11 @@
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 
+/** Where an executor delivers what came back from a replica: the dispatcher, or what is before it. */
+export interface Answers {
+  finish(replica: number, nowUs: number): void;
+}
+
 export interface Executor {
   /** Instant of the executor's next event; Infinity when it has none. */
   nextUs(): number;
@@ -19,6 +24,12 @@ export interface Executor {
   settle(nowUs: number): void;
   /** Time from the end of a request at the gateway until its client has the answer, µs. */
   answerUs(request: number): number;
+}
+
+/** An executor of a cluster in which every batch ends, unless it is told otherwise. */
+export interface SteadyExecutor extends Executor {
+  /** The replica is dead or nobody waits: true when its batch is gone, false when it must run on. */
+  abort(replica: number, nowUs: number): boolean;
 }
 
 /** Tells the recorder that the batch on a replica ran from `startUs` to `endUs`. */

@@ -10,6 +10,7 @@ import { grown } from "../core/dispatch/request-table.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { Overheads, System } from "../core/system.ts";
 import type { WinnerTree } from "../core/winner-tree.ts";
+import type { Answers } from "./executor.ts";
 import { IntRing } from "./int-ring.ts";
 import { pick } from "./pick.ts";
 
@@ -28,6 +29,7 @@ class Gateway {
 
 export class Gateways {
   readonly #dispatcher: Dispatcher;
+  readonly #answers: Answers;
   readonly #overheads: Overheads;
   readonly #gateways: readonly Gateway[];
   readonly #clientTrips: RandomStream;
@@ -49,7 +51,14 @@ export class Gateways {
   }
 
   /** Uses the slots from `firstSlot` on. */
-  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+  constructor(
+    dispatcher: Dispatcher,
+    answers: Answers,
+    seed: string,
+    slots: WinnerTree,
+    firstSlot: number,
+  ) {
+    this.#answers = answers;
     const { overheads, replicas } = dispatcher.system;
     this.#dispatcher = dispatcher;
     this.#overheads = overheads;
@@ -147,7 +156,7 @@ export class Gateways {
     gateway.handling = false;
     const message = gateway.messages.shift();
     if (message >= 0) {
-      this.#dispatcher.finish(message, nowUs);
+      this.#answers.finish(message, nowUs);
       return;
     }
     const request = -1 - message;

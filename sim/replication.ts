@@ -9,7 +9,7 @@ import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { simulate } from "./simulation.ts";
+import { type SimulationOutput, simulate } from "./simulation.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
 export interface SimulationInputs extends MeasuredInputs {
@@ -42,13 +42,13 @@ export function runReplication(
   replication: number,
   options: ReplicationOptions = {},
 ): ReplicationResult {
-  const { workload } = document;
-  const seed = replicationSeed(document.run.seed, replication);
+  const { workload, run } = document;
+  const seed = replicationSeed(run.seed, replication);
   const system = compileSystem(document, inputs);
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
-  const { recorder, events, truncated } = simulate({
+  const { recorder, events, stopped } = simulate({
     system,
     scheduler: createScheduler(document.scheduler, system, seed),
     arrivals,
@@ -56,15 +56,28 @@ export function runReplication(
     warmupUs: Math.round(workload.warmupS * 1e6),
     ...(sizes === null ? {} : { sizes }),
     ...(workload.client === undefined ? {} : { client: workload.client }),
+    ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
     ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
     ...(options.log === undefined ? {} : { log: options.log }),
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
   });
   const summary = summarize(recorder, { curve: options.curve ?? false });
-  const notes = truncated ? [`stopped after ${events} events, before every request had ended`] : [];
+  const notes = stopped === null ? [] : [stopNote(stopped, events)];
   const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
   const reported = mlperfMetrics(workload, summary.metrics, queries);
   const metrics = { ...summary.metrics, ...reported };
   return { summary: { ...summary, metrics, notes }, gantt: recorder.bars, events };
+}
+
+/** The same words for every replication, so that they are said once. */
+function stopNote(stopped: NonNullable<SimulationOutput["stopped"]>, events: number): string {
+  switch (stopped) {
+    case "max-events":
+      return `stopped after ${events} events, before every request had ended`;
+    case "max-drain":
+      return "stopped long after the last arrival, before every request had ended";
+    case "dead":
+      return "some requests never ended: no replica that they need comes back";
+  }
 }

@@ -41,21 +41,25 @@ export interface SimulationInput {
   readonly ganttBars?: number;
   /** A run stops, labelled, after this many events. */
   readonly maxEvents?: number;
+  /** And this long after its last arrival, virtual µs. */
+  readonly maxDrainUs?: number;
 }
 
 export interface SimulationOutput {
   readonly recorder: RunRecorder;
   /** Arrivals plus completions of batches. */
   readonly events: number;
-  /** Whether the run ended because of `maxEvents`. */
-  readonly truncated: boolean;
+  /** Why the run ended before every request had: a bound, or nothing could happen any more. */
+  readonly stopped: "max-events" | "max-drain" | "dead" | null;
 }
 
 const MAX_EVENTS = 2e9;
+/** A day. */
+const MAX_DRAIN_US = 86_400e6;
 /** So many events at one instant are a circle: answers that cause requests without delay. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
-/** Runs until every request has ended. */
+/** Runs until every request has ended, or a bound is met. */
 export function simulate(input: SimulationInput): SimulationOutput {
   const simulation = new Simulation(input);
   return simulation.run();
@@ -69,6 +73,7 @@ class Simulation implements Driver, ClientHost {
   readonly #draws: RequestDraws;
   readonly #system: System;
   readonly #maxEvents: number;
+  readonly #maxDrainUs: number;
   readonly #timers: WinnerTree;
   /** When the next timer is due; most runs have none. */
   #timerDueUs = Number.POSITIVE_INFINITY;
@@ -76,20 +81,25 @@ class Simulation implements Driver, ClientHost {
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #events = 0;
+  #lastArrivalUs = 0;
 
   constructor(input: SimulationInput) {
-    const { system } = input;
+    const { system, seed, arrivals } = input;
     this.#system = system;
-    const { client, seed } = input;
+    const { client } = input;
     const clients = client === undefined ? null : new RetryingClients(client, this, seed);
     const driver = clients?.driver ?? this;
     this.#dispatcher = new Dispatcher(system, input.scheduler, driver, input.log ?? null);
-    this.arrivals = input.arrivals;
-    this.#draws = new RequestDraws(system, input.seed, input.workSeed);
+    this.arrivals = arrivals;
+    this.#draws = new RequestDraws(system, seed, input.workSeed);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
+    this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
-    const executor = createExecutor(this.#dispatcher, this.recorder, seed);
+    const executor = createExecutor({
+      ...{ dispatcher: this.#dispatcher, recorder: this.recorder },
+      ...{ scheduler: input.scheduler, arrivals, seed },
+    });
     clients?.connect(this.#dispatcher, executor);
     const behind = clients ?? executor;
     this.#sizes =
@@ -105,13 +115,21 @@ class Simulation implements Driver, ClientHost {
     for (let r = 0; r < this.#system.replicas.length; r++) dispatcher.join(r, 0);
     let lastUs = -1;
     let limit = 0;
+    let stopped: SimulationOutput["stopped"] = "max-events";
+    let boundUs = this.#maxDrainUs;
     while (this.#events < this.#maxEvents) {
       const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, this.#timerDueUs);
       if (nowUs > lastUs) limit = this.#events + MAX_EVENTS_PER_INSTANT;
       else if (this.#events >= limit) throw standstill(nowUs);
       lastUs = nowUs;
       if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
-      if (nowUs === Number.POSITIVE_INFINITY) break;
+      if (nowUs > boundUs) {
+        boundUs = this.#lastArrivalUs + this.#maxDrainUs;
+        if (arrivals.nextUs === Number.POSITIVE_INFINITY && nowUs > boundUs) {
+          stopped = nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
+          break;
+        }
+      }
       while (executor.nextUs() === nowUs && this.#events < limit) {
         executor.fire(nowUs);
         this.#events++;
@@ -128,10 +146,11 @@ class Simulation implements Driver, ClientHost {
       dispatcher.decide(nowUs);
       executor.settle(nowUs);
     }
+    const unfinished = this.#countUnfinished();
     return {
       recorder: this.recorder,
       events: this.#events,
-      truncated: this.#events >= this.#maxEvents,
+      stopped: unfinished === 0 ? null : stopped,
     };
   }
 
@@ -222,6 +241,7 @@ class Simulation implements Driver, ClientHost {
   #arrive(nowUs: number): void {
     const { requests } = this.#dispatcher;
     const request = this.#reserve();
+    this.#lastArrivalUs = nowUs;
     this.arrivals.advance();
     const pipeline = this.#draws.pipeline();
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
@@ -229,6 +249,22 @@ class Simulation implements Driver, ClientHost {
     this.#executor.arrive(request, pipeline, nowUs);
     const { exhausted, horizonUs } = this.arrivals;
     if (exhausted && horizonUs === Number.POSITIVE_INFINITY) this.#closeWindow(nowUs);
+  }
+
+  /** Requests that have not ended; those that the dispatcher has not heard of came last. */
+  #countUnfinished(): number {
+    const { requests, inSystem } = this.#dispatcher;
+    const recorder = this.recorder;
+    recorder.unfinished = recorder.inSystem;
+    if (recorder.unfinished === 0) return 0;
+    let inWindow = Math.max(0, recorder.unfinished - inSystem);
+    for (let request = 0; request < requests.capacity; request++) {
+      if (requests.open[request] === 0) continue;
+      if (requests.arrivedUs[request] >= recorder.warmupUs) inWindow++;
+    }
+    // Clients that try again may have several attempts in the system for one request.
+    recorder.unfinishedInWindow = Math.min(recorder.unfinished, inWindow);
+    return recorder.unfinished;
   }
 
   /** A window without length (a burst) stays open until the last end. */

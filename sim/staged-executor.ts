@@ -9,7 +9,7 @@ import type { RunRecorder } from "../core/metrics/recorder.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
-import type { Executor } from "./executor.ts";
+import type { Answers, SteadyExecutor } from "./executor.ts";
 import { Gateways } from "./gateways.ts";
 import { inputBytes, outputBytes } from "./payload.ts";
 import { pick } from "./pick.ts";
@@ -31,7 +31,7 @@ export function hasMessageTerms({ overheads, nodes }: System): boolean {
   );
 }
 
-export class StagedExecutor implements Executor {
+export class StagedExecutor implements SteadyExecutor {
   readonly #dispatcher: Dispatcher;
   readonly #gateways: Gateways;
   readonly #route: Route;
@@ -46,13 +46,13 @@ export class StagedExecutor implements Executor {
   readonly #outputUs: Float64Array;
   readonly #serviceUs: Float64Array;
 
-  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string) {
+  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string, answers: Answers) {
     const { system } = dispatcher;
     const replicas = system.replicas.length;
     this.#dispatcher = dispatcher;
     this.#workerTrips = new RandomStream(seed, "network/worker");
     this.#slots = new WinnerTree(replicas + Gateways.slotsOf(system));
-    this.#gateways = new Gateways(dispatcher, seed, this.#slots, replicas);
+    this.#gateways = new Gateways(dispatcher, answers, seed, this.#slots, replicas);
     this.#leavesUs = new Float64Array(replicas);
     this.#halfTripUs = new Float64Array(replicas);
     this.#inputUs = new Float64Array(replicas);
@@ -92,6 +92,11 @@ export class StagedExecutor implements Executor {
 
   settle(nowUs: number): void {
     this.#gateways.settle(nowUs);
+  }
+
+  /** Messages and stations are not left half-way: what is lost there runs on. */
+  abort(): boolean {
+    return false;
   }
 
   answerUs(request: number): number {

@@ -126,6 +126,24 @@ export class Dispatcher {
     return this.#timerUs.length;
   }
 
+  /** Whether a replica may get work. */
+  isUp(replica: number): boolean {
+    return this.#poolOfReplica[replica].isUp(replica);
+  }
+
+  /** Busy replicas, and jobs that wait and run, of a pool; draining replicas not. O(replicas). */
+  loadOf(poolId: number): { busy: number; waiting: number; running: number } {
+    const pool = this.#pools[poolId];
+    let waiting = pool.queue.length;
+    let running = 0;
+    for (let i = 0; i < pool.upCount; i++) {
+      const replica = pool.upAt(i);
+      waiting += pool.replicaQueues[replica - pool.first]?.length ?? 0;
+      running += this.batchSize[replica];
+    }
+    return { busy: pool.upCount - pool.idleCount, waiting, running };
+  }
+
   // --- events -----------------------------------------------------------------------------
 
   /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */

@@ -57,10 +57,40 @@ export interface Admission {
   readonly dropsLate: boolean;
 }
 
+/** What a scaling policy may ask of its pool. Means are over the time since it was last asked. */
+export interface ScalingView {
+  readonly nowUs: number;
+  /** Replicas that serve. */
+  readonly ready: number;
+  /** Replicas that serve, are to serve, or ought to: what was last wanted, within bounds. */
+  readonly ordered: number;
+  readonly busyMean: number;
+  readonly waitingMean: number;
+  /** Jobs that wait or run. */
+  readonly jobsMean: number;
+}
+
+/** How many replicas a pool should have. */
+export interface Scaling {
+  /** Time between two askings. */
+  readonly intervalUs: number;
+  readonly min: number;
+  /** May be Infinity: a pool never has more than its replicas in the cluster. */
+  readonly max: number;
+  /** Replicas at the start. */
+  readonly start: number;
+  /** Fewer are kept only when no answer within this time asked for more. */
+  readonly downWindowUs: number;
+  /** The answer is brought within min and max. */
+  replicas(view: ScalingView): number;
+}
+
 export interface PoolPolicies {
   readonly routing: Routing;
   readonly ordering: Ordering;
   readonly batching: Batching;
+  /** Absent: the pool has all its replicas all the time. */
+  readonly scaling?: Scaling | undefined;
 }
 
 /** A composition of policies for one system; `pools` is in the order of the system's pools. */

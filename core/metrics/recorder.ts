@@ -11,6 +11,7 @@ import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
 import { LatencyStore } from "./latency-store.ts";
 import { PipelineTally } from "./pipeline-tally.ts";
+import type { ReplicaMeter } from "./replica-meter.ts";
 
 export class RunRecorder {
   readonly system: System;
@@ -61,6 +62,11 @@ export class RunRecorder {
   /** What the devices did; null unless a simulator tells. */
   devices: DeviceMeter | null = null;
   readonly #maxBars: number;
+  /** Set when the cluster changes while the run goes on. */
+  replicas: ReplicaMeter | null = null;
+  /** Requests that had not ended when the run did: of all, and of those that count. */
+  unfinished = 0;
+  unfinishedInWindow = 0;
 
   #inSystem = 0;
   #lastChangeUs = 0;
@@ -118,6 +124,18 @@ export class RunRecorder {
     this.batches[pool]++;
     this.batchedJobs[pool] += size;
     this.serviceUs[pool] += endUs - startUs;
+  }
+
+  /** A batch ran from `startUs` until its replica was lost at `endUs`. */
+  batchLost(pool: number, startUs: number, endUs: number): void {
+    const from = Math.max(startUs, this.warmupUs);
+    const to = Math.min(endUs, this.closedUs);
+    if (to > from) this.busyUs[pool] += to - from;
+  }
+
+  /** Requests that have arrived and not ended. */
+  get inSystem(): number {
+    return this.#inSystem;
   }
 
   /** Whether the Gantt chart has room for more bars. */

@@ -64,10 +64,13 @@ function histogramNote({ count }: LatencyStore): string {
 
 function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>> {
   const { system, outcomes } = recorder;
+  const changed = recorder.replicas?.scaled ? recorder.replicas : null;
   const windowUs = Math.max(1, windowOf(recorder));
-  const measured = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  const measured = ended + recorder.unfinishedInWindow;
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
-  const replicas = system.replicas.length;
+  const replicas = replicasOf(recorder);
+  const costPerHour = changed?.costPerHour() ?? system.costPerHour;
   const hasGoal = system.pipelines.some(
     ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
   );
@@ -77,24 +80,46 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     throughputPerS,
     goodputPerS: (recorder.goodInWindow / windowUs) * 1e6,
     inSystemMean: recorder.inSystemArea / windowUs,
-    utilizationRatio: sum(recorder.busyUs) / (replicas * windowUs),
+    utilizationRatio: ratio(sum(recorder.busyUs), replicas * windowUs),
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
     batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
+    ...changeMetrics(recorder, measured),
     ...(recorder.attempts > 0 ? { attemptsPerRequest: ratio(recorder.attempts, measured) } : {}),
     ...(hasGoal ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
     ...energyMetrics(recorder, windowUs),
-    ...(system.costPerHour > 0
-      ? {
-          costPerHour: system.costPerHour,
-          costPer1000Requests: ratio(system.costPerHour / 3.6, throughputPerS),
-        }
+    ...(costPerHour > 0
+      ? { costPerHour, costPer1000Requests: ratio(costPerHour / 3.6, throughputPerS) }
       : {}),
   };
 }
 
+/** Replicas of a pool, or of all; as a mean over the window where they come and go. */
+function replicasOf({ system, replicas }: RunRecorder, pool?: number): number {
+  const pools = pool === undefined ? [...system.pools.keys()] : [pool];
+  return pools.reduce((sum, id) => {
+    const scaled = replicas?.scaled ? replicas.replicasMean(id) : null;
+    return sum + (scaled ?? system.pools[id].count);
+  }, 0);
+}
+
+/** Of runs whose cluster changes, and of those that did not come to their end. */
+function changeMetrics(
+  { replicas, unfinished, unfinishedInWindow }: RunRecorder,
+  measured: number,
+): Partial<Record<MetricName, number>> {
+  const unfinishedRatio = ratio(unfinishedInWindow, measured);
+  if (replicas === null) return unfinished === 0 ? {} : { unfinishedRatio };
+  const { recoveryMeanUs } = replicas;
+  return {
+    unfinishedRatio,
+    availabilityRatio: replicas.availabilityRatio(),
+    ...(recoveryMeanUs === null ? {} : { recoveryMeanMs: recoveryMeanUs / 1000 }),
+  };
+}
+
 function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number> {
-  const { count } = recorder.system.pools[pool];
+  const count = replicasOf(recorder, pool);
   const windowUs = Math.max(1, windowOf(recorder));
   const jobs = recorder.jobs[pool];
   const batches = recorder.batches[pool];
@@ -103,9 +128,16 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     queueWaitMeanMs: ratio(recorder.waitUs[pool], jobs) / 1000,
     serviceMeanMs: ratio(recorder.serviceUs[pool], batches) / 1000,
     batchSizeMean: ratio(recorder.batchedJobs[pool], batches),
-    utilizationRatio: count === 0 ? 0 : recorder.busyUs[pool] / (count * windowUs),
+    utilizationRatio: ratio(recorder.busyUs[pool], count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
     ...loadMetrics(recorder, pool),
+    ...(recorder.replicas === null
+      ? {}
+      : {
+          availabilityRatio: recorder.replicas.availabilityRatio(pool),
+          retries: recorder.replicas.retries[pool],
+          replicasMean: count,
+        }),
   };
 }
 

@@ -15,6 +15,23 @@ export type Shape =
   | { readonly kind: "gamma"; readonly cv: number }
   | { readonly kind: "weibull"; readonly cv: number };
 
+/** The shape that a scenario's `spread` names. */
+export function shapeOf(
+  spread:
+    | { readonly distribution: "exponential" | "deterministic" }
+    | { readonly distribution: "lognormal" | "gamma"; readonly cv: number },
+): Shape {
+  switch (spread.distribution) {
+    case "exponential":
+      return { kind: "exponential" };
+    case "deterministic":
+      return { kind: "constant" };
+    case "lognormal":
+    case "gamma":
+      return { kind: spread.distribution, cv: spread.cv };
+  }
+}
+
 /** Draws of mean 1 (or uniform on [0, 1) for the kind `uniform`), dimensionless. */
 export class Sampler {
   readonly shape: Shape;

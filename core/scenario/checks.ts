@@ -6,9 +6,11 @@ import type { Issue } from "../fault.ts";
 import { checkSweep } from "./axes.ts";
 import { checkReplicas, checkSlots } from "./check-cluster.ts";
 import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
+import { checkFaults } from "./check-faults.ts";
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
+import { checkScaling } from "./check-scaling.ts";
 import { checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
@@ -62,6 +64,11 @@ export const CHECKS: readonly Check[] = [
     run: (document, { files }) => checkWorkload(document, files.traces),
   },
   { reads: ["workload", "models"], run: (document) => checkInputSizes(document) },
+  {
+    reads: ["pipelines", "cluster", "scheduler"],
+    run: (document) => checkScaling(document),
+  },
+  { reads: ["cluster", "faults"], run: (document) => checkFaults(document) },
   { reads: ["validation", "models"], run: (document) => checkValidation(document) },
   { reads: ["sweep"], run: (document) => checkSweep(document) },
 ];

@@ -93,6 +93,7 @@ describe("the published JSON Schema", () => {
       "cluster",
       "scheduler",
       "workload",
+      "faults",
       "run",
       "sweep",
       "validation",

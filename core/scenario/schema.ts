@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { clusterSchema } from "./schema/cluster.ts";
 import { name } from "./schema/common.ts";
+import { faultsSchema } from "./schema/faults.ts";
 import { modelSchema, type serviceSchema } from "./schema/models.ts";
 import { pipelineSchema, type taskSchema } from "./schema/pipelines.ts";
 import { runSchema, sweepSchema, validationSchema } from "./schema/run.ts";
@@ -20,6 +21,7 @@ export const scenarioSchema = z.strictObject({
   cluster: clusterSchema,
   scheduler: schedulerSchema.default("fifo").describe("a preset's name, or policies by decision"),
   workload: workloadSchema,
+  faults: faultsSchema.optional(),
   run: runSchema.default({ seed: 1, replications: 10 }),
   sweep: sweepSchema.optional(),
   validation: validationSchema.optional(),
@@ -33,4 +35,5 @@ export type ServiceDocument = z.infer<typeof serviceSchema>;
 export type ClusterDocument = z.infer<typeof clusterSchema>;
 export type SchedulerDocument = z.infer<typeof schedulerSchema>;
 export type WorkloadDocument = z.infer<typeof workloadSchema>;
+export type FaultsDocument = z.infer<typeof faultsSchema>;
 export type ValidationDocument = z.infer<typeof validationSchema>;

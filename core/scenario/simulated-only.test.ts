@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { Fault } from "../fault.ts";
 import { lineWith, profileText, readerOf, replaced, SMALL } from "./issues.test-support.ts";
 import { parseScenario } from "./parse.ts";
-import { refuseUnreal } from "./simulated-only.ts";
+import { scenarioSchema } from "./schema.ts";
+import { refuseUnreal, simulatedOnlyTerms } from "./simulated-only.ts";
 
 const FILES = { "dir/profiles/reader.json": profileText(1) };
 const load = (text: string) => parseScenario(text, "dir/good.yaml", readerOf(FILES));
@@ -38,4 +39,67 @@ test("a real run takes a scenario without them, and looks at each configuration 
     replaced(SMALL, "  durationS: 60", "  durationS: 60\n  client: { timeoutMs: 9 }"),
   );
   expect(() => refuseUnreal(loaded, [loaded.document, impatient.document])).toThrow(Fault);
+});
+
+const termsOf = (sections: {
+  readonly task?: object;
+  readonly model?: object;
+  readonly cluster?: object;
+  readonly node?: object;
+  readonly device?: object;
+  readonly top?: object;
+}) => {
+  const { task, model, cluster, node, device, top } = sections;
+  const service = { distribution: "exponential", meanMs: 10 };
+  return simulatedOnlyTerms(
+    scenarioSchema.parse({
+      name: "test",
+      pipelines: { p: { tasks: { serve: { model: "m", payloadBytes: 9, ...task } } } },
+      models: { m: { service, ...model } },
+      cluster: {
+        replicas: { serve: 1 },
+        nodes: [{ name: "host", devices: { cpu: { slots: 1, ...device } }, ...node }],
+        ...cluster,
+      },
+      workload: { arrivals: "burst", requests: 1 },
+      ...top,
+    }),
+  );
+};
+
+test("a plain scenario is realised whole, one with measured overheads too", () => {
+  expect(termsOf({})).toEqual([]);
+  expect(termsOf({ top: { scheduler: { scaling: "fixed" } } })).toEqual([]);
+  expect(termsOf({ cluster: { network: { rttMs: 0 }, gateway: { arrivalUs: 0 } } })).toEqual([]);
+  const measured = { network: { rttMs: 5 }, gateway: { arrivalUs: 5 }, overheadProfile: "o.json" };
+  expect(termsOf({ cluster: measured })).toEqual([]);
+  expect(termsOf({ model: { memoryMb: 10, loadMs: 5, residency: "always" } })).toEqual([]);
+});
+
+test.each([
+  [{ device: { sharing: { kind: "processor-sharing" } } }, "device sharing"],
+  [{ node: { contention: [1, 2] } }, "contention on nodes"],
+  [{ model: { loadMs: 5 } }, "model loads and device memory"],
+  [{ node: { power: { idleWatts: 1, busyWatts: 2 } } }, "power"],
+  [{ device: { power: { idleWatts: 1, busyWatts: 2 } } }, "power"],
+  [{ cluster: { network: { clientRttMs: 5 } } }, "assumed network and gateway costs"],
+  [{ cluster: { gateway: { completionUs: 5 } } }, "assumed network and gateway costs"],
+  [{ node: { gbps: 5 } }, "assumed network and gateway costs"],
+  [{ task: { outputBytes: 5 } }, "bytes of edges and results"],
+  [{ cluster: { gateway: { count: 2 } } }, "several gateways"],
+  [{ top: { faults: { scheduled: [{ kind: "crash", task: "serve", atS: 1 }] } } }, "faults"],
+  [{ top: { scheduler: { scaling: "concurrency" } } }, "autoscaling"],
+  [{ top: { scheduler: { perTask: { serve: { scaling: "queue-length" } } } } }, "autoscaling"],
+])("%j is named", (sections, term) => {
+  expect(termsOf(sections)).toEqual([term]);
+});
+
+test("zones and shared links are named beside the costs that they are made of", () => {
+  const zones = [{ between: ["a", "b"], rttMs: 5 }];
+  const network = { gbps: 1, links: "fair", zones };
+  expect(termsOf({ cluster: { network } })).toEqual([
+    "assumed network and gateway costs",
+    "distances between zones",
+    "shared links",
+  ]);
 });

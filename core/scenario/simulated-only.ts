@@ -3,6 +3,7 @@
  * result says which it did without; others it refuses.
  */
 import { Fault, type Issue } from "../fault.ts";
+import { scalingChoices } from "./check-scaling.ts";
 import type { LoadedScenario } from "./parse.ts";
 import { issueAt, placed } from "./positions.ts";
 import type { ScenarioDocument } from "./schema.ts";
@@ -37,6 +38,8 @@ const TERMS: readonly Term[] = [
           [outputBytes, ...Object.values(edgeBytes)].some((bytes) => bytes > 0),
         ),
   ],
+  ["faults", ({ faults }) => faults !== undefined],
+  ["autoscaling", ({ scheduler }) => scalingChoices(scheduler).length > 0],
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 

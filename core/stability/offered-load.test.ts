@@ -94,6 +94,26 @@ describe("the traffic equations", () => {
     expect(load?.ratio).toBeCloseTo(0.9, 9);
   });
 
+  test("know how long replicas are up, and how many a policy may order", () => {
+    const system = systemOf({
+      pipelines: { p: { tasks: { serve: { model: "m" } } } },
+      cluster: { replicas: { serve: 4 } },
+      faults: {
+        random: [
+          { kind: "crash", task: "serve", mtbfS: 30, mttrS: 10 },
+          { kind: "slow", factor: 5, replica: "serve-1", mtbfS: 10, mttrS: 10 },
+        ],
+        scheduled: [{ kind: "crash", replica: "serve-2", atS: 5 }],
+      },
+    });
+    const scheduler = schedulerOf(system);
+    // Three at 75% and one at 75% of (1 + 1/5) / 2, each of 100 jobs/s when up.
+    expect(offeredLoad(system, scheduler, 270)?.ratio).toBeCloseTo(1, 9);
+    const scaling = { max: 2 } as Scheduler["pools"][0]["scaling"];
+    const pools = scheduler.pools.map((pool) => ({ ...pool, scaling }));
+    expect(offeredLoad(system, { ...scheduler, pools }, 120)?.ratio).toBeCloseTo(1, 9);
+  });
+
   test("add up what pipelines that share a pool bring, and sum a held chain's tasks", () => {
     const shared = systemOf({
       pipelines: {

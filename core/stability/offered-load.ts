@@ -1,7 +1,8 @@
 /**
  * The traffic equations: what each station is asked to do against what it can do at most.
  *
- *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (largest b / cycle(b))
+ *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (up × largest b / cycle(b))
+ *   up             = share of its full speed that random faults leave a replica in the long run
  *   cycle(b)       = mean service of a batch of b + round trip + bytes + gateway cost of its messages
  *                    + its load, if per call
  *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
@@ -10,6 +11,7 @@
  * to be as large as policy and model allow, which is what a long queue makes of them.
  */
 import type { Scheduler } from "../dispatch/policies.ts";
+import { speedShare } from "../fault-causes.ts";
 import type { PipelineSystem, ReplicaSystem, System } from "../system.ts";
 import { sharedLoads } from "./shared-load.ts";
 import { visitRatios } from "./visit-ratios.ts";
@@ -43,8 +45,12 @@ export function offeredLoad(
     ...sharedLoads(system, jobsPerUs, batches),
   ];
   for (const [id, pool] of system.pools.entries()) {
-    const members = system.replicas.slice(pool.first, pool.first + pool.count);
-    const capacity = members.reduce((sum, one) => sum + jobsPerUsOf(system, one, batches[id]), 0);
+    const most = Math.min(pool.count, scheduler.pools[id].scaling?.max ?? pool.count);
+    let capacity = 0;
+    for (let replica = pool.first; replica < pool.first + most; replica++) {
+      const jobs = jobsPerUsOf(system, system.replicas[replica], batches[id]);
+      capacity += jobs * speedShare(system.faults, replica);
+    }
     const ratio = jobsPerUs[id] === 0 ? 0 : jobsPerUs[id] / capacity;
     stations.push({ ratio, station: pool.name });
   }

@@ -64,11 +64,21 @@ export class Service implements Station {
     const through = this.#processorOf[replica].due(replica, nowUs);
     if (through) {
       const startedUs = this.#startedUs[replica];
-      recordBatch(this.#recorder, this.#dispatcher, replica, startedUs, nowUs);
+      this.#record(replica, startedUs, nowUs);
       this.#meter.stopped(replica, nowUs);
     }
     this.#rate(replica, nowUs);
     return through;
+  }
+
+  /** A batch whose replica was lost meanwhile was work for nothing. */
+  #record(replica: number, startedUs: number, nowUs: number): void {
+    const { batchSize, system } = this.#dispatcher;
+    if (batchSize[replica] > 0) {
+      recordBatch(this.#recorder, this.#dispatcher, replica, startedUs, nowUs);
+    } else {
+      this.#recorder.batchLost(system.replicas[replica].pool, startedUs, nowUs);
+    }
   }
 
   #rate(replica: number, nowUs: number): void {

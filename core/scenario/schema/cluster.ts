@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { count, name, nonNegative, positive } from "./common.ts";
 import { nodeSchema } from "./devices.ts";
+import { provisioningSchema } from "./provisioning.ts";
 
 const networkSchema = z.strictObject({
   rttMs: nonNegative.default(0).describe("gateway to worker and back"),
@@ -55,6 +56,7 @@ export const clusterSchema = z.strictObject({
     .describe("where every replica runs; default: spread over the nodes in order"),
   network: networkSchema.optional().describe("default: messages take no time"),
   gateway: gatewaySchema.optional().describe("the gateway as a station: cost of each message"),
+  provisioning: provisioningSchema.optional(),
   overheadProfile: z
     .string()
     .optional()

@@ -10,3 +10,11 @@ export const nonNegative = z.number().nonnegative();
 export const probability = z.number().min(0).max(1);
 export const count = z.int().positive().max(1_000_000);
 export const requests = z.int().positive().max(1_000_000_000);
+
+/** How times spread around their mean. */
+export const spread = z.discriminatedUnion("distribution", [
+  z.strictObject({ distribution: z.literal("exponential") }),
+  z.strictObject({ distribution: z.literal("deterministic") }),
+  z.strictObject({ distribution: z.literal("lognormal"), cv: positive }),
+  z.strictObject({ distribution: z.literal("gamma"), cv: positive }),
+]);

@@ -10,6 +10,10 @@ export const runSchema = z.strictObject({
     .max(10_000)
     .default(10)
     .describe("independent repetitions behind every confidence interval"),
+  maxDrainS: positive
+    .max(1e9)
+    .optional()
+    .describe("a run stops, labelled, so long after its last arrival; default: a day"),
 });
 
 export const validationSchema = z.strictObject({

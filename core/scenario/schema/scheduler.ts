@@ -9,6 +9,7 @@ const composition = z.strictObject({
   routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
   ordering: policy.optional().describe("which waiting job is next"),
   batching: policy.optional().describe("how many jobs run together, and how long to wait for them"),
+  scaling: policy.optional().describe("how many of its replicas a task has; default: all"),
 });
 
 export const schedulerSchema = z.union([

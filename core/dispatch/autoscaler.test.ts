@@ -1,0 +1,149 @@
+import { describe, expect, test } from "vitest";
+import { compileSystem } from "../compile.ts";
+import { scenarioSchema } from "../scenario/schema.ts";
+import { Autoscaler, type Provider } from "./autoscaler.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { Scaling, ScalingView, Scheduler } from "./policies.ts";
+
+/** A pool of four replicas, a policy that answers as told, and a provider that writes down. */
+class Bench implements Provider {
+  readonly views: ScalingView[] = [];
+  readonly said: string[] = [];
+  wanted = 1;
+  readonly dispatcher: Dispatcher;
+  readonly autoscaler: Autoscaler;
+
+  constructor(scaling: Partial<Scaling> = {}) {
+    const system = compileSystem(
+      scenarioSchema.parse({
+        name: "bench",
+        pipelines: { p: { tasks: { a: { model: "m" } } } },
+        models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
+        cluster: { replicas: { a: 4 } },
+        workload: { arrivals: "burst", requests: 1 },
+      }),
+      { profiles: {} },
+    );
+    const pool: Scheduler["pools"][0] = {
+      routing: { kind: "central", idle: "longest-idle" },
+      ordering: { kind: "fifo" },
+      batching: { kind: "group", maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs },
+      scaling: {
+        ...{ intervalUs: 10, min: 0, max: Number.POSITIVE_INFINITY, start: 1, downWindowUs: 0 },
+        replicas: (view) => {
+          this.views.push(view);
+          return this.wanted;
+        },
+        ...scaling,
+      },
+    };
+    const admission = { admit: () => true, dropsLate: false };
+    const scheduler = { name: "bench", admission, pools: [pool] };
+    this.dispatcher = new Dispatcher(system, scheduler, {
+      start: () => undefined,
+      wakeAt: () => undefined,
+      end: () => undefined,
+      holds: () => true,
+      goalUs: () => Number.POSITIVE_INFINITY,
+    });
+    for (let replica = 0; replica < 4; replica++) this.dispatcher.join(replica, 0);
+    this.autoscaler = new Autoscaler(this.dispatcher, scheduler, this);
+    this.autoscaler.begin(0);
+  }
+
+  provide(replica: number, nowUs: number): void {
+    this.said.push(`${nowUs} order ${replica}`);
+  }
+
+  release(replica: number, nowUs: number): void {
+    this.said.push(`${nowUs} release ${replica}`);
+    this.dispatcher.drain(replica, nowUs);
+    this.autoscaler.left(replica);
+  }
+
+  arrive(count: number, nowUs: number): void {
+    for (let i = 0; i < count; i++) {
+      this.dispatcher.arrive(this.dispatcher.requests.reserve(), 0, nowUs, nowUs);
+    }
+    this.decide(nowUs);
+  }
+
+  finish(replica: number, nowUs: number): void {
+    this.dispatcher.finish(replica, nowUs);
+    this.decide(nowUs);
+  }
+
+  decide(nowUs: number): void {
+    this.dispatcher.decide(nowUs);
+    this.autoscaler.observe(nowUs);
+  }
+
+  ask(wanted: number): void {
+    this.wanted = wanted;
+    const nowUs = this.autoscaler.nextUs();
+    this.autoscaler.evaluate(nowUs);
+    this.decide(nowUs);
+  }
+}
+
+describe("what a policy sees", () => {
+  test("are exact means since it was last asked", () => {
+    const bench = new Bench();
+    bench.arrive(3, 2);
+    bench.finish(0, 7);
+    bench.ask(1);
+    // One busy from 2 to 10; two wait from 2 to 7, one from 7 to 10.
+    expect(bench.views[0]).toEqual({
+      ...{ nowUs: 10, ready: 1, ordered: 1 },
+      ...{ busyMean: 0.8, waitingMean: 1.3, jobsMean: 2.1 },
+    });
+    bench.finish(0, 12);
+    bench.finish(0, 16);
+    bench.ask(1);
+    expect(bench.views[1]).toMatchObject({ busyMean: 0.6, waitingMean: 0.2, jobsMean: 0.8 });
+    bench.ask(1);
+    expect(bench.views[2]).toMatchObject({ busyMean: 0, waitingMean: 0, jobsMean: 0 });
+  });
+
+  test("tells what is ordered from what is ready", () => {
+    const bench = new Bench();
+    bench.ask(3);
+    bench.ask(3);
+    expect(bench.views[1]).toMatchObject({ ready: 1, ordered: 3 });
+    bench.dispatcher.join(1, 25);
+    bench.ask(3);
+    expect(bench.views[2]).toMatchObject({ ready: 2, ordered: 3 });
+  });
+});
+
+describe("what a policy wants", () => {
+  test("is ordered from the first, and released from those not up, then from the last", () => {
+    const bench = new Bench({ start: 2 });
+    bench.said.length = 0;
+    bench.ask(4);
+    bench.dispatcher.join(3, 15);
+    bench.ask(3);
+    bench.ask(1);
+    const released = ["20 release 2", "30 release 3", "30 release 1"];
+    expect(bench.said).toEqual(["10 order 2", "10 order 3", ...released]);
+  });
+
+  test("stays within its bounds and the pool", () => {
+    const bench = new Bench({ min: 1, max: 3 });
+    bench.said.length = 0;
+    bench.ask(9);
+    bench.ask(0);
+    expect(bench.said).toEqual(["10 order 1", "10 order 2", "20 release 2", "20 release 1"]);
+    const free = new Bench();
+    free.said.length = 0;
+    free.ask(9);
+    expect(free.said).toHaveLength(3);
+  });
+
+  test("is not given up before the window is over", () => {
+    const bench = new Bench({ downWindowUs: 25 });
+    bench.said.length = 0;
+    for (const wanted of [3, 1, 2, 1, 1, 1]) bench.ask(wanted);
+    expect(bench.said).toEqual(["10 order 1", "10 order 2", "40 release 2", "60 release 1"]);
+  });
+});

@@ -1,0 +1,164 @@
+/** A scenario's `faults` section → what can befall which replicas, with whole µs. */
+import type { PlacedNode } from "./placement.ts";
+import { type Shape, shapeOf } from "./random/sampler.ts";
+import type { FaultsDocument } from "./scenario/schema.ts";
+import { SlowableService } from "./slowable-service.ts";
+import type { PoolSystem, ReplicaSystem } from "./system.ts";
+
+export type FaultKind = "crash" | "slow" | "partition";
+
+export interface FaultSystem {
+  readonly causes: readonly FaultCause[];
+  readonly detection: Detection;
+  /** Services of the replicas that can be slow. */
+  readonly slowable: ReadonlyMap<number, SlowableService>;
+}
+
+export interface FaultCause {
+  readonly kind: FaultKind;
+  /** Of its stream of chance: `faults/<kind>/<target>`, with a number when it comes again. */
+  readonly name: string;
+  /** What fails together. */
+  readonly replicas: readonly number[];
+  /** Service times are multiplied by this while it lasts; 1 unless slow. */
+  readonly factor: number;
+  readonly timing: Timing;
+}
+
+export type Timing =
+  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
+  /** Up and down in turn; times of the given means. */
+  | {
+      readonly kind: "renewal";
+      readonly upUs: number;
+      readonly up: Shape;
+      readonly downUs: number;
+      readonly down: Shape;
+    };
+
+export interface Detection {
+  readonly intervalUs: number;
+  readonly timeoutUs: number;
+  readonly failures: number;
+}
+
+/**
+ * When the gateway notices that a replica has not answered since `sinceUs`: `failures` health
+ * checks in a row, sent at whole multiples of the interval, have each waited for the time-out.
+ */
+export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceUs: number): number {
+  const firstUs = intervalUs === 0 ? sinceUs : Math.ceil(sinceUs / intervalUs) * intervalUs;
+  return firstUs + (failures - 1) * intervalUs + timeoutUs;
+}
+
+/**
+ * Share of its full speed that a replica has in the long run, by its random faults: mtbf / (mtbf +
+ * mttr) of each crash or partition, and the mean speed of each slow-down. Work that has to be done
+ * again is not in it.
+ */
+export function speedShare(faults: FaultSystem | null, replica: number): number {
+  let share = 1;
+  for (const { kind, replicas, factor, timing } of faults?.causes ?? []) {
+    if (timing.kind === "once" || !replicas.includes(replica)) continue;
+    const up = timing.upUs / (timing.upUs + timing.downUs);
+    share *= kind === "slow" ? up + (1 - up) / factor : up;
+  }
+  return share;
+}
+
+type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][number];
+
+interface Target {
+  readonly name: string;
+  readonly replicas: readonly number[];
+}
+
+/** Replicas with what can befall them; as they are without a `faults` section. */
+export function breakable(
+  document: FaultsDocument | undefined,
+  replicas: readonly ReplicaSystem[],
+  pools: readonly PoolSystem[],
+  nodes: readonly PlacedNode[],
+): { readonly replicas: readonly ReplicaSystem[]; readonly faults: FaultSystem | null } {
+  if (document === undefined) return { replicas, faults: null };
+  const causes = faultCauses(document, replicas, pools, nodes);
+  const slowed = causes.flatMap((cause) => (cause.kind === "slow" ? cause.replicas : []));
+  const slowable = new Map(
+    slowed.map((replica) => [replica, new SlowableService(replicas[replica].service)]),
+  );
+  return {
+    replicas: replicas.map((replica, id) => {
+      const service = slowable.get(id);
+      return service === undefined ? replica : { ...replica, service };
+    }),
+    faults: { causes, detection: detectionOf(document), slowable },
+  };
+}
+
+/** The document has passed `check-faults.ts`. */
+function faultCauses(
+  document: FaultsDocument,
+  replicas: readonly ReplicaSystem[],
+  pools: readonly PoolSystem[],
+  nodes: readonly PlacedNode[],
+): readonly FaultCause[] {
+  const seen = new Map<string, number>();
+  const cause = (entry: Entry, { name, replicas: hit }: Target, timing: Timing): FaultCause => {
+    const plain = `faults/${entry.kind}/${name}`;
+    const count = (seen.get(plain) ?? 0) + 1;
+    seen.set(plain, count);
+    const { kind, factor = 1 } = entry;
+    return { kind, name: count === 1 ? plain : `${plain}/${count}`, replicas: hit, factor, timing };
+  };
+  const random = document.random.flatMap((entry) => {
+    const timing: Timing = {
+      kind: "renewal",
+      upUs: entry.mtbfS * 1e6,
+      up: shapeOf(entry.uptime),
+      downUs: entry.mttrS * 1e6,
+      down: shapeOf(entry.repair),
+    };
+    return targets(entry, replicas, pools, nodes).map((target) => cause(entry, target, timing));
+  });
+  const scheduled = document.scheduled.map((entry) => {
+    const { atS, forS = Number.POSITIVE_INFINITY } = entry;
+    const hit = targets(entry, replicas, pools, nodes).flatMap((target) => target.replicas);
+    const name = entry.node ?? entry.task ?? (entry.replica as string);
+    const timing: Timing = {
+      kind: "once",
+      atUs: Math.round(atS * 1e6),
+      forUs: Math.round(forS * 1e6),
+    };
+    return cause(entry, { name, replicas: hit }, timing);
+  });
+  return [...random, ...scheduled];
+}
+
+function detectionOf({ detection }: FaultsDocument): Detection {
+  return {
+    intervalUs: Math.round(detection.intervalMs * 1000),
+    timeoutUs: Math.round(detection.timeoutMs * 1000),
+    failures: detection.failures,
+  };
+}
+
+/** What fails on its own: each machine of a node, each replica of a task. */
+function targets(
+  { node, task, replica }: Entry,
+  replicas: readonly ReplicaSystem[],
+  pools: readonly PoolSystem[],
+  nodes: readonly PlacedNode[],
+): readonly Target[] {
+  if (node !== undefined) {
+    return nodes.flatMap((placed, id) => {
+      if (placed.group !== node && placed.name !== node) return [];
+      const on = replicas.flatMap((other, i) => (other.node === id ? [i] : []));
+      return [{ name: `node/${placed.name}`, replicas: on }];
+    });
+  }
+  return replicas.flatMap((other, id) =>
+    other.name === replica || pools[other.pool].name === task
+      ? [{ name: `replica/${other.name}`, replicas: [id] }]
+      : [],
+  );
+}

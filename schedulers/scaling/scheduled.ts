@@ -1,0 +1,48 @@
+import { z } from "zod";
+import type { Scaling } from "../../core/dispatch/policies.ts";
+import { definePolicy } from "../policy-definition.ts";
+import { boundsOf, scalingBounds } from "./scaling-bounds.ts";
+
+const step = z.strictObject({
+  atS: z.number().nonnegative().max(1e9),
+  replicas: z.int().nonnegative().max(100_000),
+});
+
+/**
+ * Idea: so many replicas from given instants on, every period anew.
+ * Reads: the time.
+ * Fails when: the load keeps no timetable.
+ * Source: AWS Auto Scaling, scheduled actions.
+ */
+export const scheduled = definePolicy({
+  name: "scheduled",
+  summary: "so many replicas from given instants on",
+  parameters: z
+    .strictObject({
+      steps: z.array(step).min(1).describe("in order of time"),
+      periodS: z.number().positive().max(1e9).optional().describe("the steps repeat after this"),
+      ...scalingBounds({ intervalS: 1, downWindowS: 0 }),
+    })
+    .refine(({ steps }) => steps.every(({ atS }, i) => i === 0 || atS > steps[i - 1].atS), {
+      path: ["steps"],
+      message: "expected instants in ascending order",
+    })
+    .refine(
+      ({ steps, periodS }) => periodS === undefined || steps[steps.length - 1].atS < periodS,
+      {
+        path: ["periodS"],
+        message: "expected a period after the last step",
+      },
+    ),
+  create: ({ steps, periodS, ...bounds }): Scaling => {
+    const before = periodS === undefined ? bounds.min : steps[steps.length - 1].replicas;
+    const at = (nowS: number): number => {
+      const inPeriodS = periodS === undefined ? nowS : nowS % periodS;
+      return steps.findLast(({ atS }) => atS <= inPeriodS)?.replicas ?? before;
+    };
+    return {
+      ...boundsOf({ start: at(0), ...bounds }),
+      replicas: ({ nowUs }) => at(nowUs / 1e6),
+    };
+  },
+});

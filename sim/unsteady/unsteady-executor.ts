@@ -1,0 +1,90 @@
+/** An executor for a cluster that changes while it runs: lets the changes happen in between. */
+import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import type { Scheduler } from "../../core/dispatch/policies.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import type { System } from "../../core/system.ts";
+import type { ExecutedRun } from "../create-executor.ts";
+import type { Answers, Executor, SteadyExecutor } from "../executor.ts";
+import type { Disturbance } from "./disturbance.ts";
+import { FaultDriver } from "./fault-driver.ts";
+import { ReplicaFleet } from "./replica-fleet.ts";
+import { ScalingDriver } from "./scaling-driver.ts";
+
+/** Whether the replicas of a run can change while it goes on. */
+export function isUnsteady(system: System, scheduler: Scheduler): boolean {
+  return system.faults !== null || scales(scheduler);
+}
+
+function scales(scheduler: Scheduler): boolean {
+  return scheduler.pools.some((pool) => pool.scaling !== undefined);
+}
+
+export class UnsteadyExecutor implements Executor {
+  readonly #recorder: RunRecorder;
+  readonly #arrivals: ArrivalSource;
+  readonly #fleet: ReplicaFleet;
+  readonly #disturbances: readonly Disturbance[];
+  readonly #inner: SteadyExecutor;
+
+  /** `inner` makes the executor of a steady cluster, which gives its answers to the given place. */
+  constructor(
+    { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
+    inner: (answers: Answers) => SteadyExecutor,
+  ) {
+    const { faults } = dispatcher.system;
+    const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
+    recorder.replicas = meter;
+    this.#recorder = recorder;
+    this.#arrivals = arrivals;
+    this.#fleet = new ReplicaFleet(dispatcher, meter, faults?.detection ?? null);
+    this.#inner = inner(this.#fleet);
+    this.#fleet.runOn(this.#inner);
+    this.#disturbances = [
+      this.#fleet,
+      ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
+      ...(scales(scheduler)
+        ? [new ScalingDriver(dispatcher, scheduler, this.#fleet, meter, seed)]
+        : []),
+    ];
+  }
+
+  /** The cluster goes on changing only as long as there is or will be a request to notice. */
+  nextUs(): number {
+    const innerUs = this.#inner.nextUs();
+    let ownUs = Number.POSITIVE_INFINITY;
+    for (const disturbance of this.#disturbances) ownUs = Math.min(ownUs, disturbance.nextUs());
+    if (innerUs <= ownUs) return innerUs;
+    const over =
+      innerUs === Number.POSITIVE_INFINITY &&
+      this.#recorder.inSystem === 0 &&
+      this.#arrivals.nextUs === Number.POSITIVE_INFINITY;
+    return over ? innerUs : ownUs;
+  }
+
+  /** At one instant: what finishes, is noticed, breaks or is repaired, is scaled. */
+  fire(nowUs: number): void {
+    if (this.#inner.nextUs() === nowUs) {
+      this.#inner.fire(nowUs);
+      return;
+    }
+    this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
+  }
+
+  start(replica: number, nowUs: number, variate: number): void {
+    this.#fleet.start(replica, nowUs, variate);
+  }
+
+  arrive(request: number, pipeline: number, nowUs: number): void {
+    this.#inner.arrive(request, pipeline, nowUs);
+  }
+
+  settle(nowUs: number): void {
+    for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
+    this.#inner.settle(nowUs);
+  }
+
+  answerUs(request: number): number {
+    return this.#inner.answerUs(request);
+  }
+}
