@@ -33,6 +33,7 @@ const BANNED =
 const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
+  "bench/cluster.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
