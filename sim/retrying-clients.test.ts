@@ -115,6 +115,26 @@ describe("a client with a time-out", () => {
     expect(served.summary.metrics).toMatchObject({ timeoutRatio: 0, latencyMaxMs: 30 });
   });
 
+  test("whose answer is on the way gives up nobody else's request", () => {
+    // The first is served from 10 to 20, and given up at 25; from 21 on the second has its slot.
+    const scaled = { ...(fixedService(1) as object), inputScaling: { reference: 1 } };
+    const document = scenarioOf({
+      models: { server: scaled },
+      cluster: { replicas: { serve: 1 }, network: { clientRttMs: 20 } },
+      workload: {
+        ...{ arrivals: "trace", file: "t.csv", column: "t", sizeColumn: "n" },
+        client: { timeoutMs: 25 },
+      },
+    });
+    const inputs = {
+      ...NO_INPUTS,
+      traces: { "t.csv": [0, 21_000] },
+      traceSizes: { "t.csv": [10, 1] },
+    };
+    const { summary } = runReplication(document, inputs, 0);
+    expect(summary.metrics).toMatchObject({ timeoutRatio: 0.5, latencyMaxMs: 21 });
+  });
+
   test("in a closed loop goes on to its next request", () => {
     const client = { timeoutMs: 4, retries: 1, backoffMs: 1 };
     const workload = { arrivals: "closed", clients: 1, requests: 5, client };
