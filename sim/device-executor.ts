@@ -14,9 +14,9 @@ export class DeviceExecutor implements SteadyExecutor {
   readonly #aloneUs: Float64Array;
 
   constructor(dispatcher: Dispatcher, recorder: RunRecorder, answers: Answers) {
-    this.#answers = answers;
     const replicas = dispatcher.system.replicas.length;
     this.#dispatcher = dispatcher;
+    this.#answers = answers;
     this.#slots = new WinnerTree(replicas);
     this.#aloneUs = new Float64Array(replicas);
     const stations = deviceStations(dispatcher, recorder, this.#aloneUs, this.#slots);
@@ -43,9 +43,10 @@ export class DeviceExecutor implements SteadyExecutor {
     this.#dispatcher.arrive(request, pipeline, nowUs, nowUs);
   }
 
-  /** Stations are not left half-way: what is lost there runs on. */
-  abort(): boolean {
-    return false;
+  abort(replica: number, nowUs: number): boolean {
+    const gone = this.#route.abandon(replica, nowUs);
+    if (gone) this.#slots.set(replica, Number.POSITIVE_INFINITY);
+    return gone;
   }
 
   settle(): void {}

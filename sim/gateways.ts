@@ -58,9 +58,9 @@ export class Gateways {
     slots: WinnerTree,
     firstSlot: number,
   ) {
-    this.#answers = answers;
     const { overheads, replicas } = dispatcher.system;
     this.#dispatcher = dispatcher;
+    this.#answers = answers;
     this.#overheads = overheads;
     this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
     this.#clientTrips = new RandomStream(seed, "network/client");

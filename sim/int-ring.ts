@@ -22,6 +22,14 @@ export class IntRing {
     return item;
   }
 
+  /** Takes an item out of the middle, in time linear in the length. */
+  remove(item: number): void {
+    for (let left = this.length; left > 0; left--) {
+      const first = this.shift();
+      if (first !== item) this.push(first);
+    }
+  }
+
   #grow(): void {
     const larger = new Int32Array(this.#items.length * 2);
     for (let i = 0; i < this.length; i++) {

@@ -90,13 +90,15 @@ export class StagedExecutor implements SteadyExecutor {
     this.#route.start(replica, nowUs);
   }
 
-  settle(nowUs: number): void {
-    this.#gateways.settle(nowUs);
+  /** A result that its gateway has, but has not taken in yet, is not called back. */
+  abort(replica: number, nowUs: number): boolean {
+    const gone = this.#route.abandon(replica, nowUs);
+    if (gone) this.#slots.set(replica, Number.POSITIVE_INFINITY);
+    return gone;
   }
 
-  /** Messages and stations are not left half-way: what is lost there runs on. */
-  abort(): boolean {
-    return false;
+  settle(nowUs: number): void {
+    this.#gateways.settle(nowUs);
   }
 
   answerUs(request: number): number {

@@ -20,4 +20,6 @@ export class Delay implements Station {
   due(): boolean {
     return true;
   }
+
+  abandon(): void {}
 }

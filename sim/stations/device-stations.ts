@@ -28,15 +28,7 @@ export function deviceStations(
   const { system } = dispatcher;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
-  const service = new Service(dispatcher, recorder, meter, aloneUs, slots);
-  if (!hasLoads(system)) return [service];
-  const memory = new ModelMemory(system, meter, slots);
-  const release: Station = {
-    enter(replica, nowUs) {
-      memory.release(replica, nowUs);
-      return true;
-    },
-    due: () => true,
-  };
-  return [memory, service, release];
+  const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
+  const service = new Service(dispatcher, recorder, meter, memory, aloneUs, slots);
+  return memory === null ? [service] : [memory, service];
 }

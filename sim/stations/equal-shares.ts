@@ -47,12 +47,16 @@ export class EqualShares implements Processor {
   }
 
   due(replica: number, nowUs: number): boolean {
+    this.remove(replica, nowUs);
+    return true;
+  }
+
+  remove(replica: number, nowUs: number): void {
     this.#advance(nowUs);
     this.running--;
     this.#ends.set(this.#placeOf[replica], Number.POSITIVE_INFINITY);
-    this.#first = NONE;
+    if (this.#first === replica) this.#first = NONE;
     if (this.running === 0) this.#clockUs = 0;
-    return true;
   }
 
   rate(slowdown: number, nowUs: number): void {

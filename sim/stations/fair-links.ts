@@ -31,9 +31,13 @@ export class FairLinks implements Station {
   }
 
   due(replica: number, nowUs: number): boolean {
-    const link = this.#links[this.#nodeOf[replica]];
-    link.due(replica, nowUs);
-    link.rate(1, nowUs);
+    this.abandon(replica, nowUs);
     return true;
+  }
+
+  abandon(replica: number, nowUs: number): void {
+    const link = this.#links[this.#nodeOf[replica]];
+    link.remove(replica, nowUs);
+    link.rate(1, nowUs);
   }
 }

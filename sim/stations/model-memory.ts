@@ -8,6 +8,7 @@
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
+import { groupReplicas } from "./grouping.ts";
 import type { Station } from "./station.ts";
 
 const NONE = -1;
@@ -54,8 +55,12 @@ export class ModelMemory implements Station {
     this.#modelOf = replicas.map(({ pool }) =>
       models.findIndex((model) => model.name === pools[pool].model),
     );
+    const { members } = groupReplicas(
+      replicas.map(({ slot }) => slot),
+      devices.length,
+    );
     this.#memories = devices.map((device, slot) => {
-      const here = new Set(this.#modelOf.filter((_, replica) => replicas[replica].slot === slot));
+      const here = new Set(members[slot].map((replica) => this.#modelOf[replica]));
       const resident = [...here].filter((model) => models[model].residency === "always");
       const takenMb = resident.reduce((sum, model) => sum + models[model].memoryMb, 0);
       const freeMb = device.memoryMb - takenMb;
@@ -94,7 +99,22 @@ export class ModelMemory implements Station {
     return true;
   }
 
-  /** The batch on a replica has run: its model may go. */
+  abandon(replica: number, nowUs: number): void {
+    const memory = this.#memories[this.#system.replicas[replica].slot];
+    if (memory.waiting.includes(replica)) {
+      memory.waiting = memory.waiting.filter((other) => other !== replica);
+    } else if (memory.loading === replica) {
+      const model = this.#modelOf[replica];
+      memory.loading = NONE;
+      memory.copies.delete(model);
+      memory.freeMb += this.#system.models[model].memoryMb;
+    } else {
+      this.release(replica, nowUs);
+    }
+    this.#serve(memory, nowUs);
+  }
+
+  /** The batch on a replica is no longer served: its model may go. */
   release(replica: number, nowUs: number): void {
     const model = this.#modelOf[replica];
     const { residency, memoryMb } = this.#system.models[model];

@@ -6,6 +6,8 @@ export interface Processor {
   add(replica: number, aloneUs: number, nowUs: number): void;
   /** The replica's slot was due. True: its batch has run. Slots stay as they are until `rate`. */
   due(replica: number, nowUs: number): boolean;
+  /** A batch goes before it has run. Slots stay as they are until `rate`. */
+  remove(replica: number, nowUs: number): void;
   /** Sets the slots that depend on pace; `slowdown` is what the node's other work costs. */
   rate(slowdown: number, nowUs: number): void;
 }

@@ -24,11 +24,19 @@ export class Route {
     return this.#goOn(replica, nowUs);
   }
 
+  /** The batch goes no further. False when it was through already. */
+  abandon(replica: number, nowUs: number): boolean {
+    const at = this.#at[replica];
+    if (at === this.#stations.length) return false;
+    this.#stations[at].abandon(replica, nowUs);
+    return true;
+  }
+
   #goOn(replica: number, nowUs: number): boolean {
     const stations = this.#stations;
-    for (let at = this.#at[replica]; at < stations.length; at++) {
-      this.#at[replica] = at;
-      if (!stations[at].enter(replica, nowUs)) return false;
+    while (this.#at[replica] < stations.length) {
+      if (!stations[this.#at[replica]].enter(replica, nowUs)) return false;
+      this.#at[replica]++;
     }
     return true;
   }

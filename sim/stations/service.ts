@@ -12,6 +12,7 @@ import type { WinnerTree } from "../../core/winner-tree.ts";
 import { recordBatch } from "../executor.ts";
 import { EqualShares } from "./equal-shares.ts";
 import { groupReplicas } from "./grouping.ts";
+import type { ModelMemory } from "./model-memory.ts";
 import type { Processor } from "./processor.ts";
 import type { Station } from "./station.ts";
 import { TimeSlices } from "./time-slices.ts";
@@ -20,6 +21,8 @@ export class Service implements Station {
   readonly #dispatcher: Dispatcher;
   readonly #recorder: RunRecorder;
   readonly #meter: DeviceMeter;
+  /** Holds the model of each batch that is served. */
+  readonly #memory: ModelMemory | null;
   /** Time of the batch on each replica, alone, µs. */
   readonly #aloneUs: Float64Array;
   readonly #startedUs: Float64Array;
@@ -33,6 +36,7 @@ export class Service implements Station {
     dispatcher: Dispatcher,
     recorder: RunRecorder,
     meter: DeviceMeter,
+    memory: ModelMemory | null,
     aloneUs: Float64Array,
     slots: WinnerTree,
   ) {
@@ -40,6 +44,7 @@ export class Service implements Station {
     this.#dispatcher = dispatcher;
     this.#recorder = recorder;
     this.#meter = meter;
+    this.#memory = memory;
     this.#aloneUs = aloneUs;
     this.#startedUs = new Float64Array(system.replicas.length);
     this.#nodeOf = system.replicas.map((replica) => replica.node);
@@ -64,21 +69,24 @@ export class Service implements Station {
     const through = this.#processorOf[replica].due(replica, nowUs);
     if (through) {
       const startedUs = this.#startedUs[replica];
-      this.#record(replica, startedUs, nowUs);
-      this.#meter.stopped(replica, nowUs);
+      recordBatch(this.#recorder, this.#dispatcher, replica, startedUs, nowUs);
     }
     this.#rate(replica, nowUs);
+    if (through) this.#stopped(replica, nowUs);
     return through;
   }
 
-  /** A batch whose replica was lost meanwhile was work for nothing. */
-  #record(replica: number, startedUs: number, nowUs: number): void {
-    const { batchSize, system } = this.#dispatcher;
-    if (batchSize[replica] > 0) {
-      recordBatch(this.#recorder, this.#dispatcher, replica, startedUs, nowUs);
-    } else {
-      this.#recorder.batchLost(system.replicas[replica].pool, startedUs, nowUs);
-    }
+  abandon(replica: number, nowUs: number): void {
+    const { pool } = this.#dispatcher.system.replicas[replica];
+    this.#recorder.batchLost(pool, this.#startedUs[replica], nowUs);
+    this.#processorOf[replica].remove(replica, nowUs);
+    this.#rate(replica, nowUs);
+    this.#stopped(replica, nowUs);
+  }
+
+  #stopped(replica: number, nowUs: number): void {
+    this.#meter.stopped(replica, nowUs);
+    this.#memory?.release(replica, nowUs);
   }
 
   #rate(replica: number, nowUs: number): void {
@@ -100,16 +108,13 @@ export class Service implements Station {
 function processorsOf(system: System, slots: WinnerTree): Processor[] {
   const { replicas, devices, nodes } = system;
   const leftUs = new Float64Array(replicas.length);
-  const shared = devices.filter((device) => device.sharing !== null);
   const exclusive = devices.length;
   const keys = replicas.map(({ slot, node }) =>
     devices[slot].sharing === null ? exclusive + node : slot,
   );
   const { members, placeOf, groupOf } = groupReplicas(keys, exclusive + nodes.length);
   const processors = new Map<number, Processor>();
-  shared.forEach((device) => {
-    const slot = devices.indexOf(device);
-    const { sharing } = device;
+  devices.forEach(({ sharing }, slot) => {
     if (sharing?.kind === "time-slice") {
       processors.set(slot, new TimeSlices(sharing, leftUs, slots));
     } else if (sharing?.kind === "processor-sharing") {

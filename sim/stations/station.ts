@@ -7,4 +7,6 @@ export interface Station {
   enter(replica: number, nowUs: number): boolean;
   /** The replica's slot was due. True: its batch goes on; false: the slot is set anew. */
   due(replica: number, nowUs: number): boolean;
+  /** The batch that is here goes no further. Its own slot is the caller's to clear. */
+  abandon(replica: number, nowUs: number): void;
 }

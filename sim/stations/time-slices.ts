@@ -53,9 +53,13 @@ export class TimeSlices implements Processor {
     this.#spend(nowUs);
     const through = nowUs >= this.#throughUs;
     if (!through) this.#waiting.push(replica);
-    this.#current = NONE;
-    if (this.#waiting.length > 0) this.#turnTo(this.#waiting.shift(), nowUs);
+    this.#next(nowUs);
     return through;
+  }
+
+  remove(replica: number, nowUs: number): void {
+    if (this.#current === replica) this.#next(nowUs);
+    else this.#waiting.remove(replica);
   }
 
   rate(slowdown: number, nowUs: number): void {
@@ -65,6 +69,12 @@ export class TimeSlices implements Processor {
     const leftUs = this.#leftUs[this.#current];
     this.#throughUs = this.#ratedUs + Math.round(leftUs * slowdown);
     this.#slots.set(this.#current, Math.min(this.#throughUs, this.#turnEndUs(nowUs)));
+  }
+
+  /** The turn is over. */
+  #next(nowUs: number): void {
+    this.#current = NONE;
+    if (this.#waiting.length > 0) this.#turnTo(this.#waiting.shift(), nowUs);
   }
 
   #turnTo(replica: number, nowUs: number): void {

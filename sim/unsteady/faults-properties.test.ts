@@ -55,6 +55,12 @@ const scenarios = fc
     held: fc.boolean(),
     scaling: scalings,
     delayS: fc.constantFrom(0, 0.15),
+    slot: fc.constantFrom<unknown[]>(
+      4,
+      { slots: 2, sharing: { kind: "time-slice", quantumMs: 3, switchUs: 100 }, memoryMb: 100 },
+      { slots: 2, sharing: { kind: "processor-sharing" } },
+    ),
+    loads: fc.boolean(),
     network: fc.option(fc.constant({ rttMs: 2, clientRttMs: 5 }), { nil: undefined }),
     faults: fc.record({
       detection: fc.record({
@@ -67,17 +73,21 @@ const scenarios = fc
     }),
     seed: fc.nat(1000),
   })
-  .map(({ scheduler, held, scaling, delayS, network, faults, seed }): ScenarioDocument => {
+  .map((plan): ScenarioDocument => {
+    const { scheduler, held, scaling, delayS, slot, network, faults, seed } = plan;
     const tasks = {
       a: { model: "server" },
       b: { model: "server", after: ["a"], when: { probability: 0.5 } },
       c: { model: "server", after: ["a"] },
       d: { model: "server", after: ["b", "c"], join: "first" },
     };
+    const service = { distribution: "exponential", meanMs: 10 };
+    const server = plan.loads ? { service, memoryMb: 60, loadMs: 7 } : { service };
     return scenarioOf({
+      models: { server },
       pipelines: { p: { discipline: held ? "pipeline-held" : "per-task", tasks } },
       cluster: {
-        nodes: [{ name: "n", count: 3, devices: { slot: 4 } }],
+        nodes: [{ name: "n", count: 3, devices: { slot } }],
         replicas: { a: 3, b: 2, c: 2, d: 2 },
         provisioning: { delayS, spread: { distribution: "exponential" } },
         ...(network === undefined ? {} : { network }),
