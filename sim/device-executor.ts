@@ -1,4 +1,4 @@
-/** Devices that batches share or load models onto, behind a gateway and a network that cost nothing. */
+/** Devices that batches share or load models onto; gateway and network cost nothing. */
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import { WinnerTree } from "../core/winner-tree.ts";

@@ -14,7 +14,7 @@ interface Window {
 export class DeviceMeter {
   /** By device slot: time with at least one batch on it, µs. */
   readonly busyUs: Float64Array;
-  /** By pool: batches that found their model absent, of those that came to their device in the window or after it. */
+  /** By pool: batches that found their model absent, of those that came since the warm-up. */
   readonly coldStarts: Float64Array;
   /** By pool: what those batches waited for it in all, µs. */
   readonly loadUs: Float64Array;

@@ -1,11 +1,11 @@
 /**
- * What devices, nodes and links that replicas share are asked to do against what they can do at most:
+ * What devices, nodes and links that replicas share are asked to do, against the most they can do:
  *
  *   load = Σ pools wholly there (jobs per µs × least time of one alone) / speed
  *
- * The speed of a slot by time slices is 1; where n at once slow down by s(n), it is the largest n / s(n). Of
- * slots that have a pool in common the load is over them all; a loader's is its per-call loads.
- * Each is a bound from below: pools that are elsewhere too may keep clear of a busy slot.
+ * The speed of a slot by time slices is 1; where n at once slow down by s(n), it is the largest
+ * n / s(n). Of slots that have a pool in common the load is over them all; a loader's is its
+ * per-call loads. Each is a bound from below: pools that are elsewhere too may avoid a busy slot.
  */
 import { slowdownOf } from "../slowdown.ts";
 import type { Sharing, System } from "../system.ts";

@@ -1,6 +1,6 @@
 /**
- * Where batches are served. Each runs on a processor: a shared device slot, or the exclusive slots of
- * its node. The busy replicas of a node slow each other down by the node's measured curve, whatever
+ * Where batches are served. Each runs on a processor: a shared device slot, or the exclusive slots
+ * of its node. The busy replicas of a node slow each other down by the node's measured curve, whatever
  * they share besides; work left is re-rated whenever one of them starts or stops.
  */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
