@@ -6,6 +6,7 @@ import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { writeParquet } from "../sweep/parquet.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
@@ -38,7 +39,10 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, loaded, store, count);
     const header = resultsHeader(args, loaded);
-    if (args.out !== undefined) writeResults(join(args.out, RESULTS), header, store, count);
+    if (args.out !== undefined) {
+      writeResults(join(args.out, RESULTS), header, store, count);
+      await writeParquet(args.out);
+    }
     if (args.json) await printResultsJson(header, store, count);
     else if (args.quiet !== true) printResults(header, store, count, args.out);
   } finally {

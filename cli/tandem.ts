@@ -92,6 +92,29 @@ const parser = yargs(hideBin(process.argv))
     },
   )
   .command(
+    "query <directory> <sql>",
+    "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
+    (command) =>
+      json(command)
+        .positional("directory", { type: "string", demandOption: true, describe: "of --out" })
+        .positional("sql", { type: "string", demandOption: true, describe: "one SELECT" })
+        .option("csv", { type: "boolean", default: false, describe: "print CSV" })
+        .example(
+          "$0 query out/s 'select id, latencyP99Ms from configurations order by 2 limit 10'",
+          "the ten fastest",
+        )
+        .example(
+          "$0 query out/s 'select scheduler, avg(latencyP99Ms) from configurations group by 1'",
+          'a swept path is a column: scheduler, "workload.ratePerS"',
+        )
+        .example(
+          "$0 query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
+          "each task's wait, as CSV",
+        )
+        .example("$0 query out/s 'describe configurations'", "the columns of a table"),
+    async (args) => (await import("./query.ts")).query(args as never),
+  )
+  .command(
     "validate <scenario>",
     "simulate and run chosen configurations for real, compare, judge",
     (command) =>

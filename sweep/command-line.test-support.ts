@@ -27,10 +27,15 @@ export class Workplace {
     options: readonly string[],
     onStderr: (text: string, child: ChildProcess) => void = () => undefined,
   ): Promise<Exit> {
+    const { child, exit } = this.start(["simulate", "scenario.yaml", ...options]);
+    child.stderr?.on("data", (text: string) => onStderr(text, child));
+    return exit;
+  }
+
+  /** `tandem …`, as a process that may be killed. */
+  start(args: readonly string[]): { readonly child: ChildProcess; readonly exit: Promise<Exit> } {
     if (!existsSync(CLI)) throw new Error("dist/ is missing: `npm run build` before these tests");
-    const child = spawn(process.execPath, [CLI, "simulate", "scenario.yaml", ...options], {
-      cwd: this.folder,
-    });
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: this.folder });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -38,12 +43,12 @@ export class Workplace {
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
-      onStderr(text, child);
     });
-    return new Promise((resolve, reject) => {
+    const exit = new Promise<Exit>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", (code) => resolve({ code, stdout, stderr }));
     });
+    return { child, exit };
   }
 
   read(path: string): string {

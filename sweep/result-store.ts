@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { assert } from "../core/fault.ts";
 import { parseRecord } from "./record.ts";
 import type { RecordStore } from "./record-store.ts";
+import { parquetFile, SUMMARY_TABLES } from "./tables.ts";
 
 /** What must be equal for results to be reused; each field's name ends a sentence for the user. */
 export type StoreKey = Readonly<Record<string, string | number | null>>;
@@ -27,7 +28,7 @@ export type StoreKey = Readonly<Record<string, string | number | null>>;
 export const STORE_FORMAT = "tandem/store@2";
 export const STORE_FILE = "configurations.jsonl";
 /** What a sweep leaves in its folder. Whatever else lies there is not its own. */
-const OWN_FILES = [STORE_FILE, "results.json"];
+const OWN_FILES = [STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile)];
 
 interface Found {
   readonly key: StoreKey | undefined;

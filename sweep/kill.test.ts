@@ -1,0 +1,123 @@
+/** SIGKILL at any point of a sweep: the same command goes on, to results equal to the bit. */
+import { mkdirSync, readdirSync, statSync, truncateSync, watch } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Workplace } from "./command-line.test-support.ts";
+import { queryResults } from "./query.ts";
+import { SUMMARY_TABLES } from "./tables.ts";
+
+const SCENARIO = {
+  name: "killed",
+  pipelines: { p: { tasks: { serve: { model: "server" } } } },
+  models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
+  cluster: { replicas: { serve: 2 } },
+  workload: { arrivals: "poisson", ratePerS: 100, requests: 1500 },
+  run: { seed: 1, replications: 3 },
+  sweep: {
+    "workload.ratePerS": { from: 61, to: 180, step: 1 },
+  },
+};
+
+/** Everything that a sweep leaves, as text: results.json and the rows of every table. */
+async function resultsOf(workplace: Workplace, out: string): Promise<string> {
+  const parts = [workplace.read(`${out}/results.json`)];
+  for (const table of SUMMARY_TABLES) {
+    const { blocks, close } = await queryResults(join(workplace.folder, out), `from ${table}`);
+    for await (const rows of blocks) parts.push(JSON.stringify(rows));
+    close();
+  }
+  return parts.join("\n");
+}
+
+describe("a sweep that is killed", () => {
+  let workplace: Workplace;
+  let whole: string;
+
+  beforeAll(async () => {
+    workplace = new Workplace(SCENARIO);
+    expect((await run("whole", "2")).code).toBe(0);
+    whole = await resultsOf(workplace, "whole");
+  });
+  afterAll(() => workplace.remove());
+
+  function run(out: string, workers: string) {
+    return workplace.start(["simulate", "scenario.yaml", "--out", out, "--workers", workers]).exit;
+  }
+
+  const store = (out: string): string => join(workplace.folder, out, "configurations.jsonl");
+
+  /** Runs until `when` asks for a kill, or to the end; whether it was killed. */
+  async function killed(
+    out: string,
+    workers: string,
+    when: (kill: () => void, folder: string) => () => void,
+  ): Promise<boolean> {
+    const folder = join(workplace.folder, out);
+    mkdirSync(folder, { recursive: true });
+    const args = ["simulate", "scenario.yaml", "--out", out, "--workers", workers];
+    const { child, exit } = workplace.start(args);
+    const stop = when(() => child.kill("SIGKILL"), folder);
+    const { code } = await exit;
+    stop();
+    return code === null;
+  }
+
+  test.each(["1", "2"])("at random moments, on %s threads, ends as if it never was", async (n) => {
+    const out = `random-${n}`;
+    let kills = 0;
+    // A thread's share of the work takes longer than start-up, so most kills fall into the work.
+    for (let sizeBefore = 0; kills < 6; ) {
+      const grown = sizeBefore + 1 + Math.random() * 60_000;
+      const done = !(await killed(out, n, (kill) => {
+        const poll = setInterval(() => {
+          if (sizeOf(store(out)) >= grown) kill();
+        }, 2);
+        return () => clearInterval(poll);
+      }));
+      if (done) break;
+      kills++;
+      // What a write leaves that the kill cut short: any length of its last line.
+      const size = sizeOf(store(out));
+      if (kills % 2 === 0) truncateSync(store(out), cutShort(size));
+      sizeBefore = sizeOf(store(out));
+    }
+    expect(kills).toBeGreaterThanOrEqual(3);
+    expect((await run(out, n)).code).toBe(0);
+    expect(await resultsOf(workplace, out)).toBe(whole);
+    expect(leftovers(out)).toEqual([]);
+  });
+
+  test("at the moment a file is written, ends as if it never was", async () => {
+    const files = [
+      "configurations.jsonl.part",
+      "results.json.part",
+      "configurations.parquet.part",
+      "metrics.parquet",
+      "replications.parquet.part",
+    ];
+    for (const file of files) {
+      const gone = await killed("files", "2", (kill, folder) => {
+        const watcher = watch(folder, (_, name) => {
+          if (name === file) kill();
+        });
+        return () => watcher.close();
+      });
+      expect(gone, `killed at ${file}`).toBe(true);
+    }
+    expect((await run("files", "2")).code).toBe(0);
+    expect(await resultsOf(workplace, "files")).toBe(whole);
+    expect(leftovers("files")).toEqual([]);
+  });
+
+  function leftovers(out: string): readonly string[] {
+    return readdirSync(join(workplace.folder, out)).filter((name) => name.endsWith(".part"));
+  }
+});
+
+function cutShort(size: number): number {
+  return Math.max(0, size - Math.floor(Math.random() * 900));
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,163 @@
+/** SQL over a sweep's results: the same rows before and after it is finished, and nothing else. */
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Fault } from "../core/fault.ts";
+import type { ResultsDocument } from "../core/results.ts";
+import { Workplace } from "./command-line.test-support.ts";
+import { type Cell, queryResults } from "./query.ts";
+import { SUMMARY_TABLES } from "./tables.ts";
+
+const SCENARIO = {
+  name: "asked",
+  pipelines: {
+    p: { tasks: { first: { model: "server" }, second: { model: "server", after: ["first"] } } },
+  },
+  models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
+  cluster: { replicas: { first: 2, second: 2 } },
+  workload: { arrivals: "poisson", ratePerS: 50, requests: 200 },
+  run: { seed: 1, replications: 3 },
+  sweep: {
+    scheduler: ["fifo", { routing: "random" }],
+    "cluster.replicas.first": [1, 2],
+  },
+};
+
+describe("a sweep's results", () => {
+  let workplace: Workplace;
+  let folder: string;
+  let document: ResultsDocument;
+
+  beforeAll(async () => {
+    workplace = new Workplace(SCENARIO);
+    folder = join(workplace.folder, "out");
+    const { code } = await workplace.simulate(["--out", "out"]);
+    expect(code).toBe(0);
+    document = JSON.parse(workplace.read("out/results.json")) as ResultsDocument;
+  });
+  afterAll(() => workplace.remove());
+
+  async function rows(sql: string, from = folder): Promise<readonly (readonly Cell[])[]> {
+    const { blocks, close } = await queryResults(from, sql);
+    const all: (readonly Cell[])[] = [];
+    for await (const block of blocks) all.push(...block);
+    close();
+    return all;
+  }
+
+  const fault = (sql: string): Promise<Fault> =>
+    rows(sql).then(
+      () => expect.unreachable(sql),
+      (error: unknown) => {
+        expect(error).toBeInstanceOf(Fault);
+        return error as Fault;
+      },
+    );
+
+  test("are the document's, to the last digit, a configuration a row", async () => {
+    const table = await rows(
+      `select id, "cluster.replicas.first", scheduler, requests, latencyP99Ms,
+        latencyP99MsHalfWidth95, energyJoulesPerRequest, digest from configurations`,
+    );
+    expect(table).toEqual(
+      document.configurations.map(({ id, parameters, requests, metrics, digest }) => [
+        id,
+        parameters["cluster.replicas.first"],
+        parameters.scheduler,
+        requests,
+        metrics.latencyP99Ms?.mean,
+        metrics.latencyP99Ms?.halfWidth95,
+        null,
+        digest,
+      ]),
+    );
+  });
+
+  test("have every estimate as a row of its own", async () => {
+    const wait = await rows(
+      "select id, mean from tasks where task = 'second' and metric = 'queueWaitMeanMs'",
+    );
+    expect(wait).toEqual(
+      document.configurations.map(({ id, tasks }) => [id, tasks.second.queueWaitMeanMs.mean]),
+    );
+    const [[count]] = await rows("select count(*) from metrics");
+    expect(count).toBe(
+      document.configurations.reduce((sum, { metrics }) => sum + Object.keys(metrics).length, 0),
+    );
+  });
+
+  test("have each replication, whose mean is the estimate", async () => {
+    const means = await rows(
+      "select configuration, count(*), avg(latencyMeanMs) from replications group by 1 order by 1",
+    );
+    expect(means).toHaveLength(4);
+    for (const [configuration, count, mean] of means) {
+      expect(count).toBe(3);
+      const expected = document.configurations[Number(configuration)].metrics.latencyMeanMs?.mean;
+      expect(mean).toBeCloseTo(expected ?? Number.NaN, 9);
+    }
+  });
+
+  test("are the same from the store of a sweep that is not finished", async () => {
+    const finished = await Promise.all(SUMMARY_TABLES.map((table) => rows(`from ${table}`)));
+    for (const table of SUMMARY_TABLES) rmSync(join(folder, `${table}.parquet`));
+    try {
+      expect((await queryResults(folder, "select 1")).partial).toBe(true);
+      const partial = await Promise.all(SUMMARY_TABLES.map((table) => rows(`from ${table}`)));
+      expect(partial).toEqual(finished);
+    } finally {
+      expect((await workplace.simulate(["--out", "out"])).code).toBe(0);
+    }
+    expect((await queryResults(folder, "select 1")).partial).toBe(false);
+  });
+
+  test.each([
+    ["select latencyP99 from configurations", /"latencyP99Ms"/],
+    ["selec 1", /syntax error at or near "selec"/],
+    ["select 1; select 2", /one SQL statement, got 2/],
+    ["from nothing", /nothing does not exist/],
+    ["select 'a'::integer from metrics", /Could not convert string 'a'/],
+  ])("answer %s with what is wrong", async (sql, message) => {
+    expect(await fault(sql)).toMatchObject({
+      code: "usage",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test.each([
+    "copy configurations to 'OUT/copy.csv'",
+    "from read_csv('/etc/passwd')",
+    "from read_text('OUT/results.json')",
+    "from read_text('OUT/../scenario.yaml')",
+    "from glob('/*')",
+    "attach 'OUT/other.db'",
+    "create table mine as from metrics",
+    "set enable_external_access = true",
+    "install httpfs",
+    "explain analyze copy (select 1) to 'OUT/copy.csv'",
+  ])("refuse %s", async (sql) => {
+    await fault(sql.replace("OUT", folder));
+    expect(existsSync(join(folder, "copy.csv"))).toBe(false);
+    expect(existsSync(join(folder, "other.db"))).toBe(false);
+  });
+
+  test("are not found where there are none", async () => {
+    await expect(rows("select 1", join(folder, "nowhere"))).rejects.toMatchObject({
+      code: "not-found",
+      hint: expect.stringContaining("--out"),
+    });
+  });
+
+  test.each([
+    [["--json"], '[\n{"id":"scheduler=fifo,replicas.first=1","n":3},\n'],
+    [["--csv"], 'id,n\n"scheduler=fifo,replicas.first=1",3\n'],
+    [[], "id                                         n\n"],
+  ])("are printed with %j", async (options, start) => {
+    const sql =
+      "select id, count(*) n from replications group by id, configuration order by configuration";
+    const { code, stdout, stderr } = await workplace.start(["query", "out", sql, ...options]).exit;
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    expect(stdout.slice(0, start.length)).toBe(start);
+  });
+});

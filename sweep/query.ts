@@ -1,0 +1,140 @@
+/** SQL over the results in a folder: read only, and nothing outside the folder's own tables. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { Fault } from "../core/fault.ts";
+import { openDatabase, viewRecords } from "./database.ts";
+import { STORE_FILE } from "./result-store.ts";
+import { literal, parquetFile, SUMMARY_TABLES, tableQuery } from "./tables.ts";
+
+export type Cell = string | number | boolean | null;
+
+export interface Column {
+  readonly name: string;
+  readonly numeric: boolean;
+}
+
+export interface QueryResult {
+  readonly columns: readonly Column[];
+  /** In blocks of some thousand rows, read while they are asked for. */
+  readonly blocks: AsyncIterable<readonly (readonly Cell[])[]>;
+  /** Whether the summaries are of a sweep that is not finished. */
+  readonly partial: boolean;
+  close(): void;
+}
+
+/** Throws Fault("not-found") for a folder without results, Fault("usage") for SQL that fails. */
+export async function queryResults(directory: string, sql: string): Promise<QueryResult> {
+  const folder = resolve(directory);
+  const stored = existsSync(join(folder, STORE_FILE));
+  const partial = !SUMMARY_TABLES.every((table) => existsSync(join(folder, parquetFile(table))));
+  if (partial && !stored) {
+    throw new Fault("not-found", `no results of a sweep in ${directory}`, {
+      hint: "`tandem simulate SCENARIO --out DIR` writes them",
+    });
+  }
+  const connection = await openDatabase();
+  try {
+    const names = await createViews(connection, folder, partial);
+    return { ...(await select(connection, sql, names)), partial };
+  } catch (error) {
+    connection.closeSync();
+    throw error;
+  }
+}
+
+/** The names of the tables that there are. Nothing else can be read from here on. */
+async function createViews(
+  connection: DuckDBConnection,
+  folder: string,
+  partial: boolean,
+): Promise<readonly string[]> {
+  const files: string[] = [];
+  if (partial) {
+    const store = join(folder, STORE_FILE);
+    files.push(store);
+    const parameters = await viewRecords(connection, store);
+    for (const table of SUMMARY_TABLES) {
+      await connection.run(`create view ${table} as ${tableQuery(table, parameters)}`);
+    }
+  } else {
+    for (const table of SUMMARY_TABLES) {
+      const file = join(folder, parquetFile(table));
+      files.push(file);
+      await connection.run(`create view ${table} as from read_parquet(${literal(file)})`);
+    }
+  }
+  await connection.run(`set allowed_paths = [${files.map(literal).join(", ")}]`);
+  await connection.run("set enable_external_access = false");
+  await connection.run("set lock_configuration = true");
+  return SUMMARY_TABLES;
+}
+
+async function select(
+  connection: DuckDBConnection,
+  sql: string,
+  tables: readonly string[],
+): Promise<Omit<QueryResult, "partial">> {
+  const { JsonDuckDBValueConverter, StatementType } = await import("@duckdb/node-api");
+  const statements = await extract(connection, sql, tables);
+  if (statements.count !== 1) {
+    throw new Fault("usage", `expected one SQL statement, got ${statements.count}`);
+  }
+  const statement = await statements.prepare(0).catch((error: unknown) => {
+    throw refused(error, tables);
+  });
+  if (statement.statementType !== StatementType.SELECT) {
+    throw new Fault("usage", "results can be read only: expected a SELECT", {
+      hint: "`describe configurations` shows the columns of a table",
+    });
+  }
+  const result = await statement.stream().catch((error: unknown) => {
+    throw refused(error, tables);
+  });
+  const types = result.columnTypes().map(String);
+  const whole = types.map((type) => /^U?(BIG|HUGE)INT$/.test(type));
+  async function* blocks(): AsyncGenerator<readonly (readonly Cell[])[]> {
+    try {
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) return;
+        const rows = chunk.convertRows(JsonDuckDBValueConverter);
+        yield rows.map((row) => row.map((value, i) => cellOf(value, whole[i])));
+      }
+    } catch (error) {
+      throw refused(error, tables);
+    }
+  }
+  return {
+    columns: result.columnNames().map((name, i) => ({ name, numeric: NUMERIC.test(types[i]) })),
+    blocks: blocks(),
+    close: () => connection.closeSync(),
+  };
+}
+
+const NUMERIC = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*)$/;
+
+async function extract(connection: DuckDBConnection, sql: string, tables: readonly string[]) {
+  try {
+    return await connection.extractStatements(sql);
+  } catch (error) {
+    throw refused(error, tables);
+  }
+}
+
+/** Lists and maps as JSON text; whole numbers of 64 bits as numbers where that is exact. */
+function cellOf(value: unknown, whole: boolean): Cell {
+  if (typeof value === "object" && value !== null) return JSON.stringify(value);
+  if (whole && typeof value === "string" && Number.isSafeInteger(Number(value))) {
+    return Number(value);
+  }
+  return value as Cell;
+}
+
+function refused(error: unknown, tables: readonly string[]): Fault {
+  const message = error instanceof Error ? error.message : String(error);
+  return new Fault("usage", message.trim(), {
+    hint: `tables: ${tables.join(", ")}; \`describe configurations\` shows a table's columns`,
+    cause: error,
+  });
+}
