@@ -82,6 +82,10 @@ test.each([
   [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
   [["simulate", "q.yaml", "--set", "scheduler=fifi"], /did you mean "fifo"/],
   [["report", "nowhere"], /nowhere/],
+  [["simulate", "q.yaml", "--sample", "best", "5"], /latin-hypercube and random/],
+  [["simulate", "q.yaml", "--sample", "random", "5"], /sweeps nothing/],
+  [["query", "nowhere", "select 1"], /--out/],
+  [["query", ".", "select 1", "--json", "--csv"], /one of the two/],
   [["load", "q.yaml", "--url", "not a url"], /host:port/],
 ])("tandem %j is bad usage, with the way out", (args, said) => {
   scenario("q.yaml", QUEUE);
@@ -97,6 +101,26 @@ test("a sweep of a million configurations asks for --yes", () => {
   const { code, stderr } = tandem("simulate", scenario("huge.yaml", `${QUEUE}${sweep}\n`));
   expect(code).toBe(2);
   expect(stderr).toMatch(/--yes/);
+});
+
+test("a sample of a sweep is repeatable, and another sample is another result", () => {
+  const sweep = "sweep: { workload.ratePerS: { from: 10, to: 90 }, scheduler: [fifo, random] }";
+  const path = scenario("sampled.yaml", `${QUEUE}${sweep}\n`);
+  const ran = (...sample: readonly string[]): ResultsDocument => {
+    const { code, stdout } = tandem("simulate", path, "--json", "--sample", ...sample);
+    expect(code).toBe(0);
+    return JSON.parse(stdout) as ResultsDocument;
+  };
+  const first = ran("latin-hypercube", "6");
+  const [, , command, ...args] = first.command.split(" ");
+  expect(JSON.parse(tandem(command, ...args, "--json").stdout)).toEqual(first);
+  const schedulers = first.configurations.map(({ parameters }) => parameters.scheduler);
+  expect(schedulers.filter((name) => name === "fifo")).toHaveLength(3);
+  expect(ran("random", "6").configurations).not.toEqual(first.configurations);
+  const whole = tandem("simulate", path);
+  expect(whole.code).toBe(2);
+  expect(whole.stderr).toMatch(/sampled\.yaml:\d+ sweep\.workload\.ratePerS: .*--sample/);
+  expect(tandem("check", path).code).toBe(0);
 });
 
 test("init writes a scenario that checks out, and does not overwrite it", () => {
@@ -115,6 +139,7 @@ test("every command has --help with an example", () => {
     "cluster",
     "load",
     "report",
+    "query",
     "demo",
   ]) {
     const { code, stdout } = tandem(command, "--help");

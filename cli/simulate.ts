@@ -3,9 +3,11 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { writeParquet } from "../sweep/parquet.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
@@ -22,6 +24,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly out?: string;
   readonly workers?: number;
   readonly yes: boolean;
+  /** A method and a number of configurations. */
+  readonly sample?: readonly string[];
   /** Print no table. */
   readonly quiet?: boolean;
 }
@@ -34,10 +38,12 @@ const MOST_ROWS = 200;
 export async function simulate(args: SimulateArguments): Promise<number> {
   checkCounts(args);
   const loaded = loadScenario(args, { requireTimes: true });
-  const { count } = checkedSweep(loaded, { allowLarge: args.yes, checkScheduler });
-  const store = openStore(args, loaded, count);
+  const plan = { loaded, sample: sampleOf(args) };
+  const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
+  const { count } = checkedSweep(loaded, options);
+  const store = openStore(args, plan, count);
   try {
-    await sweepWithProgress(args, loaded, store, count);
+    await sweepWithProgress(args, plan, store, count);
     const header = resultsHeader(args, loaded);
     if (args.out !== undefined) {
       writeResults(join(args.out, RESULTS), header, store, count);
@@ -59,6 +65,23 @@ function checkCounts({ workers, replications }: SimulateArguments): void {
   }
 }
 
+function sampleOf({ sample }: SimulateArguments): Sample | undefined {
+  if (sample === undefined) return undefined;
+  const [method, text] = sample;
+  const count = Number(text);
+  const known = SAMPLE_METHODS.find((name) => name === method);
+  if (known === undefined || !Number.isInteger(count) || count < 1) {
+    throw new Fault("usage", `--sample ${sample.join(" ")}: expected a method and a number`, {
+      hint: `the methods are ${SAMPLE_METHODS.join(" and ")}`,
+    });
+  }
+  return { method: known, count };
+}
+
+function sampleOptions({ sample }: SimulateArguments): readonly string[] {
+  return sample === undefined ? [] : ["--sample", ...sample];
+}
+
 /** A single short run is over before threads are up. */
 function threadsFor(args: SimulateArguments, loaded: LoadedScenario, count: number): number {
   if (args.workers !== undefined) return args.workers;
@@ -68,16 +91,16 @@ function threadsFor(args: SimulateArguments, loaded: LoadedScenario, count: numb
 
 async function sweepWithProgress(
   args: SimulateArguments,
-  loaded: LoadedScenario,
+  plan: SweepPlan,
   store: RecordStore,
   count: number,
 ): Promise<void> {
-  const threads = threadsFor(args, loaded, count);
+  const threads = threadsFor(args, plan.loaded, count);
   const interrupt = interruptSignal();
   const shown = progress("simulate", count, store.finished);
   try {
     await runSweep({
-      plan: { loaded },
+      plan,
       threads,
       store,
       signal: interrupt.signal,
@@ -97,18 +120,21 @@ async function sweepWithProgress(
 }
 
 /** Sweeps are resumable: in the folder given, else in one named by the scenario's digest. */
-function openStore(args: SimulateArguments, loaded: LoadedScenario, count: number): RecordStore {
+function openStore(args: SimulateArguments, plan: SweepPlan, count: number): RecordStore {
   if (count === 1 && args.out === undefined) return new MemoryStore();
-  const { seed, replications } = loaded.document.run;
-  const folder = args.out ?? sweepFolder(loaded);
-  const key = { format: STORE_FORMAT, scenario: loaded.digest, seed, replications, ...buildKey() };
+  const { digest, document } = plan.loaded;
+  const { seed, replications } = document.run;
+  const sample = sampleText(plan.sample);
+  const name = [digest, ...(sample === null ? [] : [sample.replace(" ", "-")])].join("-");
+  const folder = args.out ?? join(".tandem", "sweeps", name);
+  const key = { format: STORE_FORMAT, scenario: digest, seed, replications, sample, ...buildKey() };
   const store = ResultStore.open(folder, key, count);
   if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
   return store;
 }
 
-function sweepFolder(loaded: LoadedScenario): string {
-  return join(".tandem", "sweeps", loaded.digest);
+function sampleText(sample: Sample | undefined): string | null {
+  return sample === undefined ? null : `${sample.method} ${sample.count}`;
 }
 
 function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
@@ -121,7 +147,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     command: repeatCommand("simulate", {
       ...args,
       seed,
-      extra: ["--replications", String(replications)],
+      extra: ["--replications", String(replications), ...sampleOptions(args)],
     }),
     ...(slo === undefined ? {} : { slo }),
   };

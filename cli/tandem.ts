@@ -77,16 +77,19 @@ const parser = yargs(hideBin(process.argv))
         .option("out", { type: "string", describe: "folder for results (results.json)" })
         .option("replications", { type: "number", describe: "replications of each configuration" })
         .option("workers", { type: "number", describe: "threads; default: one per core" })
+        .option("sample", {
+          type: "string",
+          nargs: 2,
+          describe: "latin-hypercube N or random N: draw N configurations from the sweep",
+        })
         .option("yes", {
           type: "boolean",
           default: false,
           describe: "run a sweep of more than 10,000 configurations",
         })
         .example("$0 simulate scenarios/queueing/mm1.yaml", "a table on the terminal")
-        .example(
-          "$0 simulate s.yaml --set workload.ratePerS=40 --out out/s",
-          "results to a folder",
-        ),
+        .example("$0 simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder")
+        .example("$0 simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"),
     async (args) => {
       await (await import("./simulate.ts")).simulate(args as never);
     },

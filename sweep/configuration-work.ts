@@ -3,6 +3,7 @@ import { COMPARED_METRICS } from "../core/comparison/compare.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { Sample } from "../core/scenario/sample.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
@@ -13,6 +14,8 @@ import { runColumns, type SweepRecord } from "./record.ts";
 /** What tells a thread all that it will run. Plain data: may be cloned. */
 export interface SweepPlan {
   readonly loaded: LoadedScenario;
+  /** Without it, the whole sweep. */
+  readonly sample?: Sample | undefined;
 }
 
 /** Some replications of one configuration, in order. */
@@ -35,9 +38,9 @@ export class ConfigurationWork {
   #current = -1;
   #configuration: Configuration | undefined;
 
-  constructor({ loaded }: SweepPlan) {
+  constructor({ loaded, sample }: SweepPlan) {
     this.#loaded = loaded;
-    this.#sweep = openSweep(loaded);
+    this.#sweep = openSweep(loaded, sample);
     const metrics = COMPARED_METRICS;
     this.#kept = { metrics, replications: keptReplications(this.count, metrics.length) };
   }

@@ -1,11 +1,16 @@
 /** The sweep of a scenario as assignments: which values stand at which paths. */
 import type { Issue } from "../fault.ts";
 import { issueAt } from "./positions.ts";
+import type { AxisSize } from "./sample.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
 type Points = readonly Readonly<Record<string, unknown>>[];
-type Range = { readonly from: number; readonly to: number; readonly step: number };
+type Range = { readonly from: number; readonly to: number; readonly step?: number | undefined };
+type Axis = readonly unknown[] | Range;
+
+/** A range without a step is sampled from so many equal steps. */
+const CONTINUOUS_STEPS = 1_000_000;
 
 /** One combination of swept values, in the order of the file; `from` is where each is written. */
 export interface Assignment {
@@ -20,8 +25,8 @@ export function isPoints(sweep: Sweep): sweep is { points: Record<string, unknow
   return "points" in sweep && Array.isArray(sweep.points);
 }
 
-function axesOf(sweep: Sweep): [string, readonly unknown[] | Range][] {
-  return Object.entries(sweep) as [string, readonly unknown[] | Range][];
+function axesOf(sweep: Sweep): [string, Axis][] {
+  return Object.entries(sweep) as [string, Axis][];
 }
 
 /** The paths that a sweep sets, in the order of the file. */
@@ -38,20 +43,25 @@ export function countConfigurations(sweep: Sweep | undefined): number {
   return axesOf(sweep).reduce((product, [, axis]) => product * sizeOf(axis), 1);
 }
 
-function sizeOf(axis: readonly unknown[] | Range): number {
+function sizeOf(axis: Axis): number {
   if (isList(axis)) return axis.length;
+  if (axis.step === undefined) return axis.to > axis.from ? CONTINUOUS_STEPS + 1 : 1;
   // The slack takes back what the division loses: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
   const steps = ((axis.to - axis.from) / axis.step) * (1 + 1e-12) + 1e-9;
   return Math.max(0, Math.floor(steps) + 1);
 }
 
-function isList(axis: readonly unknown[] | Range): axis is readonly unknown[] {
+function isList(axis: Axis): axis is readonly unknown[] {
   return Array.isArray(axis);
 }
 
 /** The value of a range at one index, rounded to the decimals of its step and start. */
-function valueAt(axis: readonly unknown[] | Range, index: number): unknown {
+function valueAt(axis: Axis, index: number): unknown {
   if (isList(axis)) return axis[index];
+  if (axis.step === undefined) {
+    const value = axis.from + ((axis.to - axis.from) * index) / CONTINUOUS_STEPS;
+    return Number(value.toPrecision(12));
+  }
   const digits = Math.min(100, Math.max(decimals(axis.from), decimals(axis.step)));
   return Number((axis.from + index * axis.step).toFixed(digits));
 }
@@ -61,21 +71,45 @@ function decimals(value: number): number {
   return Math.max(0, (match?.[1]?.length ?? 0) - Number(match?.[2] ?? 0));
 }
 
+/** The axes that a sample draws from; the points of a sweep are one axis. */
+export function axisSizes(sweep: Sweep): readonly AxisSize[] {
+  if (isPoints(sweep)) return [{ size: sweep.points.length, continuous: false }];
+  return axesOf(sweep).map(([, axis]) => ({ size: sizeOf(axis), continuous: isContinuous(axis) }));
+}
+
+function isContinuous(axis: Axis): boolean {
+  return !isList(axis) && axis.step === undefined;
+}
+
+/** The paths of ranges without a step, which only a sample can take values from. */
+export function continuousPaths(sweep: Sweep | undefined): readonly string[] {
+  if (sweep === undefined || isPoints(sweep)) return [];
+  return axesOf(sweep).flatMap(([path, axis]) => (isContinuous(axis) ? [path] : []));
+}
+
 /** One configuration of a sweep: in a grid the last path of the file changes fastest. */
 export function assignmentAt(sweep: Sweep | undefined, index: number): Assignment {
   if (sweep === undefined) return { entries: [] };
-  if (isPoints(sweep)) return pointAssignment(sweep.points[index]!, `sweep.points[${index}]`);
+  const sizes = axisSizes(sweep);
+  const point = new Int32Array(sizes.length);
   let rest = index;
-  const entries = axesOf(sweep)
-    .reverse()
-    .map(([path, axis]) => {
-      const size = sizeOf(axis);
-      const at = rest % size;
-      rest = Math.floor(rest / size);
-      const from = isList(axis) ? `sweep.${path}[${at}]` : `sweep.${path}`;
-      return { path, value: valueAt(axis, at), from };
-    });
-  return { entries: entries.reverse() };
+  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+    point[axis] = rest % sizes[axis].size;
+    rest = Math.floor(rest / sizes[axis].size);
+  }
+  return assignmentOf(sweep, point);
+}
+
+/** The configuration with the given value of each axis, by its place on that axis. */
+export function assignmentOf(sweep: Sweep, point: Int32Array): Assignment {
+  if (isPoints(sweep)) {
+    return pointAssignment(sweep.points[point[0]]!, `sweep.points[${point[0]}]`);
+  }
+  const entries = axesOf(sweep).map(([path, axis], i) => {
+    const from = isList(axis) ? `sweep.${path}[${point[i]}]` : `sweep.${path}`;
+    return { path, value: valueAt(axis, point[i]), from };
+  });
+  return { entries };
 }
 
 /** A point, written at `from`, as an assignment. */

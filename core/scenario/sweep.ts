@@ -8,6 +8,9 @@ import type { Parameter } from "../results.ts";
 import {
   type Assignment,
   assignmentAt,
+  assignmentOf,
+  axisSizes,
+  continuousPaths,
   countConfigurations,
   pointAssignment,
   sweptPaths,
@@ -16,7 +19,8 @@ import { CHECKS, type CheckContext, type CheckOptions } from "./checks.ts";
 import { configurationId, parameterOf, shortLabels } from "./configuration-id.ts";
 import { invalidInput } from "./draft.ts";
 import type { LoadedScenario } from "./parse.ts";
-import { isWithin, locate } from "./positions.ts";
+import { issueAt, isWithin, locate } from "./positions.ts";
+import { type Sample, samplePoints } from "./sample.ts";
 import type { ScenarioDocument } from "./schema.ts";
 import type { SectionName } from "./sections.ts";
 import { makeVariant, sectionOf, type Variant } from "./variant.ts";
@@ -32,6 +36,8 @@ export interface Configuration {
 export interface SweepOptions extends CheckOptions {
   /** Lifts the bound of 10,000 configurations to a million. */
   readonly allowLarge?: boolean;
+  /** Draws configurations from the sweep instead of taking all. */
+  readonly sample?: Sample | undefined;
 }
 
 /** Configurations made one by one when asked for, so that a sweep's size costs no memory. */
@@ -48,13 +54,12 @@ const MAX_ISSUES = 100;
 const MAX_REMEMBERED = 4096;
 
 /**
- * The sweep of a scenario in the order of the file; one configuration, `base`, without a sweep.
- * Nothing is checked: for a scenario whose sweep has passed `checkedSweep` before.
+ * The sweep of a scenario, or a sample of it, in the order of the file; one configuration, `base`,
+ * without a sweep. Nothing is checked: for a sweep that has passed `checkedSweep` before.
  */
-export function openSweep(loaded: LoadedScenario): Sweep {
-  const { sweep } = loaded.document;
-  const count = countConfigurations(sweep);
-  return sweepOver(loaded, count, (index) => assignmentAt(sweep, index));
+export function openSweep(loaded: LoadedScenario, sample?: Sample): Sweep {
+  const { count, at } = assignmentsOf(loaded, sample);
+  return sweepOver(loaded, count, at);
 }
 
 /**
@@ -62,18 +67,55 @@ export function openSweep(loaded: LoadedScenario): Sweep {
  * the bound, Fault("invalid-input") with the issues of all configurations, each issue once.
  */
 export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {}): Sweep {
-  const { sweep } = loaded.document;
-  const count = countConfigurations(sweep);
+  const { sample } = options;
+  refuseContinuous(loaded, sample);
+  const count = sample?.count ?? countConfigurations(loaded.document.sweep);
   const bound = options.allowLarge === true ? MAX_LARGE : MAX_CONFIGURATIONS;
   if (count > bound) {
     const numbers = `${count.toLocaleString("en-US")} configurations`;
     const most = bound.toLocaleString("en-US");
     const message = `${loaded.file}: the sweep has ${numbers}; at most ${most}`;
-    const hint = bound < MAX_LARGE ? "sweep less, or pass `--yes`" : "sweep less";
+    const less =
+      sample === undefined ? "sweep less, or `--sample latin-hypercube N`" : "sample less";
+    const hint = bound < MAX_LARGE ? `${less}, or pass \`--yes\`` : less;
     throw new Fault("limit-exceeded", message, { hint });
   }
-  checkAll(loaded, count, (index) => assignmentAt(sweep, index), options);
-  return openSweep(loaded);
+  checkAll(loaded, count, assignmentsOf(loaded, sample).at, options);
+  return openSweep(loaded, sample);
+}
+
+interface Assignments {
+  readonly count: number;
+  readonly at: (index: number) => Assignment;
+}
+
+/** Throws Fault("usage") where there is nothing, or too little, to sample from. */
+function assignmentsOf(
+  { document, file }: LoadedScenario,
+  sample: Sample | undefined,
+): Assignments {
+  const { sweep, run } = document;
+  if (sample === undefined) {
+    return { count: countConfigurations(sweep), at: (index) => assignmentAt(sweep, index) };
+  }
+  if (sweep === undefined) {
+    const hint = "give it a `sweep` of paths and values";
+    throw new Fault("usage", `--sample: ${file} sweeps nothing`, { hint });
+  }
+  const points = samplePoints(axisSizes(sweep), sample, run.seed);
+  return { count: points.length, at: (index) => assignmentOf(sweep, points[index]) };
+}
+
+function refuseContinuous(loaded: LoadedScenario, sample: Sample | undefined): void {
+  if (sample !== undefined) return;
+  const issues = continuousPaths(loaded.document.sweep).map((path) =>
+    issueAt(
+      `sweep.${path}`,
+      "a range without `step` is no grid",
+      "give a `step`, or pass `--sample latin-hypercube N`",
+    ),
+  );
+  if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
 }
 
 /** All configurations of `checkedSweep` at once. Throws as it does. */

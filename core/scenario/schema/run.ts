@@ -34,7 +34,11 @@ export const validationSchema = z.strictObject({
     .describe("tolerated relative error of each judged metric"),
 });
 
-const range = z.strictObject({ from: z.number(), to: z.number(), step: positive });
+const range = z.strictObject({
+  from: z.number(),
+  to: z.number(),
+  step: positive.optional().describe("without it, the range can only be sampled (--sample)"),
+});
 
 /** A grid of values by path, or a list of points; the last path of a grid changes fastest. */
 export const sweepSchema = z.union([
