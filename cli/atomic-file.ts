@@ -2,25 +2,34 @@
 import { closeSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** `content` may come in pieces: no more than one is held. */
-export function writeAtomically(path: string, content: string | Iterable<string>): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const beside = `${path}.part`;
-  const descriptor = openSync(beside, "w");
-  try {
-    for (const piece of typeof content === "string" ? [content] : content) {
-      writeFully(descriptor, Buffer.from(piece));
-    }
-  } finally {
-    closeSync(descriptor);
+/** A file that is written in pieces, and in its place once it is kept. */
+export class AtomicFile {
+  readonly #path: string;
+  readonly #descriptor: number;
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true });
+    this.#path = path;
+    this.#descriptor = openSync(`${path}.part`, "w");
   }
-  renameSync(beside, path);
+
+  write(piece: string): void {
+    const bytes = Buffer.from(piece);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+  }
+
+  keep(): void {
+    closeSync(this.#descriptor);
+    renameSync(`${this.#path}.part`, this.#path);
+  }
+}
+
+export function writeAtomically(path: string, content: string): void {
+  const file = new AtomicFile(path);
+  file.write(content);
+  file.keep();
 }
 
 export function writeJson(path: string, document: unknown): void {
   writeAtomically(path, `${JSON.stringify(document, null, 1)}\n`);
-}
-
-function writeFully(descriptor: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }

@@ -1,37 +1,81 @@
-/** The results document, one configuration at a time: to a file, or to stdout. */
+/** The results document, one configuration at a time: to files, or to stdout. */
 import { once } from "node:events";
+import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
-import type { Comparison, ResultsDocument } from "../core/results.ts";
-import { type RecordStore, recordsOf } from "../sweep/record-store.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
+import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { ParquetWriter } from "../sweep/parquet.ts";
+import type { SweepRecord } from "../sweep/record.ts";
+import { AtomicFile } from "./atomic-file.ts";
 
 export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
 
+export const RESULTS_FILE = "results.json";
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
 const MOST_COMPARED = 10_000;
 
 /** `tandem/results@1` as text in pieces, a configuration a line. */
-function* resultsText(header: ResultsHeader, store: RecordStore, count: number): Generator<string> {
-  yield `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
-  let separator = "\n";
-  for (const { result } of recordsOf(store, count)) {
-    yield `${separator}${JSON.stringify(result)}`;
-    separator = ",\n";
+class ResultsText {
+  readonly #compared: Compared[] = [];
+  #count = 0;
+
+  start(header: ResultsHeader): string {
+    return `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
   }
-  const comparisons = comparisonsOf(store, count);
-  const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
-  yield `\n]${last}}\n`;
+
+  configuration(result: ConfigurationResult): string {
+    const separator = this.#count++ === 0 ? "" : ",";
+    if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(result));
+    return `${separator}\n${JSON.stringify(result)}`;
+  }
+
+  end(): string {
+    const comparisons = this.#count > MOST_COMPARED ? [] : comparisonsOf(this.#compared);
+    const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
+    return `\n]${last}}\n`;
+  }
 }
 
-/** Of the `count` configurations of a store; none where they are too many. */
-function comparisonsOf(store: RecordStore, count: number): readonly Comparison[] {
-  if (count > MOST_COMPARED) return [];
-  const paths = new Set<string>();
-  const compared: Compared[] = [];
-  for (const { result } of recordsOf(store, count)) {
-    for (const path of Object.keys(result.parameters)) paths.add(path);
-    compared.push(comparedPart(result));
+/** Writes results.json and the Parquet files, each whole or not at all, in one pass. */
+export async function writeResults(
+  directory: string,
+  header: ResultsHeader,
+  parameters: readonly ParameterColumn[],
+  records: Iterable<SweepRecord>,
+): Promise<void> {
+  const parquet = await ParquetWriter.open(directory, parameters);
+  try {
+    const text = new ResultsText();
+    const file = new AtomicFile(join(directory, RESULTS_FILE));
+    file.write(text.start(header));
+    for (const record of records) {
+      file.write(text.configuration(record.result));
+      await parquet.add(record);
+    }
+    file.write(text.end());
+    file.keep();
+    await parquet.finish();
+  } finally {
+    parquet.close();
   }
+}
+
+/** Waits for a reader that is slower, so that no more than a piece is held. */
+export async function printResultsJson(
+  header: ResultsHeader,
+  records: Iterable<SweepRecord>,
+): Promise<void> {
+  const print = async (piece: string): Promise<void> => {
+    if (!process.stdout.write(piece)) await once(process.stdout, "drain");
+  };
+  const text = new ResultsText();
+  await print(text.start(header));
+  for (const { result } of records) await print(text.configuration(result));
+  await print(text.end());
+}
+
+function comparisonsOf(compared: readonly Compared[]): ReturnType<typeof compareConfigurations> {
+  const paths = new Set(compared.flatMap(({ parameters }) => Object.keys(parameters)));
   return compareConfigurations(compared, comparedPaths([...paths]));
 }
 
@@ -44,24 +88,4 @@ function comparedPart({ id, parameters, metrics, samples, stability }: Compared)
     ...(samples === undefined ? {} : { samples }),
     ...(stability === undefined ? {} : { stability }),
   };
-}
-
-export function writeResults(
-  path: string,
-  header: ResultsHeader,
-  store: RecordStore,
-  count: number,
-): void {
-  writeAtomically(path, resultsText(header, store, count));
-}
-
-/** Waits for a reader that is slower, so that no more than a piece is held. */
-export async function printResultsJson(
-  header: ResultsHeader,
-  store: RecordStore,
-  count: number,
-): Promise<void> {
-  for (const piece of resultsText(header, store, count)) {
-    if (!process.stdout.write(piece)) await once(process.stdout, "drain");
-  }
 }

@@ -2,13 +2,13 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
+import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import { writeParquet } from "../sweep/parquet.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
@@ -16,7 +16,12 @@ import { buildKey } from "./build-key.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { printResultsJson, type ResultsHeader, writeResults } from "./results-output.ts";
+import {
+  printResultsJson,
+  RESULTS_FILE,
+  type ResultsHeader,
+  writeResults,
+} from "./results-output.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
@@ -30,7 +35,6 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly quiet?: boolean;
 }
 
-const RESULTS = "results.json";
 /** A table on the terminal has at most so many configurations. */
 const MOST_ROWS = 200;
 
@@ -46,10 +50,10 @@ export async function simulate(args: SimulateArguments): Promise<number> {
     await sweepWithProgress(args, plan, store, count);
     const header = resultsHeader(args, loaded);
     if (args.out !== undefined) {
-      writeResults(join(args.out, RESULTS), header, store, count);
-      await writeParquet(args.out);
+      const parameters = parameterColumns(loaded.document.sweep);
+      await writeResults(args.out, header, parameters, recordsOf(store, count));
     }
-    if (args.json) await printResultsJson(header, store, count);
+    if (args.json) await printResultsJson(header, recordsOf(store, count));
     else if (args.quiet !== true) printResults(header, store, count, args.out);
   } finally {
     if (store instanceof ResultStore) store.close();
@@ -127,7 +131,9 @@ function openStore(args: SimulateArguments, plan: SweepPlan, count: number): Rec
   const sample = sampleText(plan.sample);
   const name = [digest, ...(sample === null ? [] : [sample.replace(" ", "-")])].join("-");
   const folder = args.out ?? join(".tandem", "sweeps", name);
-  const key = { format: STORE_FORMAT, scenario: digest, seed, replications, sample, ...buildKey() };
+  const parameters = parameterColumns(document.sweep);
+  const scenario = { scenario: digest, seed, replications, sample, parameters };
+  const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
   const store = ResultStore.open(folder, key, count);
   if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
   return store;
@@ -166,6 +172,6 @@ function printResults(
     `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
   if (out !== undefined)
-    lines.push(`results: ${join(out, RESULTS)} · charts: tandem report ${out}`);
+    lines.push(`results: ${join(out, RESULTS_FILE)} · charts: tandem report ${out}`);
   process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Workplace } from "./command-line.test-support.ts";
 import { queryResults } from "./query.ts";
-import { SUMMARY_TABLES } from "./tables.ts";
+import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 const SCENARIO = {
   name: "killed",
@@ -91,9 +91,9 @@ describe("a sweep that is killed", () => {
     const files = [
       "configurations.jsonl.part",
       "results.json.part",
-      "configurations.parquet.part",
+      "configurations.parquet.0.part",
       "metrics.parquet",
-      "replications.parquet.part",
+      "replications.parquet.0.part",
     ];
     for (const file of files) {
       const gone = await killed("files", "2", (kill, folder) => {

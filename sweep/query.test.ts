@@ -6,7 +6,7 @@ import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { type Cell, queryResults } from "./query.ts";
-import { SUMMARY_TABLES } from "./tables.ts";
+import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 const SCENARIO = {
   name: "asked",

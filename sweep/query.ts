@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
-import { openDatabase, viewRecords } from "./database.ts";
-import { STORE_FILE } from "./result-store.ts";
-import { literal, parquetFile, SUMMARY_TABLES, tableQuery } from "./tables.ts";
+import { FilledTables, literal, openDatabase } from "./database.ts";
+import { parquetFile } from "./parquet.ts";
+import { readStore, STORE_FILE } from "./result-store.ts";
+import { SUMMARY_TABLES, summaryTables } from "./summary-tables.ts";
 
 export type Cell = string | number | boolean | null;
 
@@ -35,7 +36,7 @@ export async function queryResults(directory: string, sql: string): Promise<Quer
   }
   const connection = await openDatabase();
   try {
-    const names = await createViews(connection, folder, partial);
+    const names = await createTables(connection, folder, partial);
     return { ...(await select(connection, sql, names)), partial };
   } catch (error) {
     connection.closeSync();
@@ -43,31 +44,31 @@ export async function queryResults(directory: string, sql: string): Promise<Quer
   }
 }
 
-/** The names of the tables that there are. Nothing else can be read from here on. */
-async function createViews(
+/** Makes the tables that there are. Nothing else can be read from here on. */
+async function createTables(
   connection: DuckDBConnection,
   folder: string,
   partial: boolean,
 ): Promise<readonly string[]> {
-  const files: string[] = [];
-  if (partial) {
-    const store = join(folder, STORE_FILE);
-    files.push(store);
-    const parameters = await viewRecords(connection, store);
-    for (const table of SUMMARY_TABLES) {
-      await connection.run(`create view ${table} as ${tableQuery(table, parameters)}`);
+  const files = SUMMARY_TABLES.map((table) => join(folder, parquetFile(table)));
+  if (partial) await fillFromStore(connection, join(folder, STORE_FILE));
+  else {
+    for (const [i, table] of SUMMARY_TABLES.entries()) {
+      const from = `read_parquet(${literal(files[i])})`;
+      await connection.run(`create view ${table} as from ${from}`);
     }
-  } else {
-    for (const table of SUMMARY_TABLES) {
-      const file = join(folder, parquetFile(table));
-      files.push(file);
-      await connection.run(`create view ${table} as from read_parquet(${literal(file)})`);
-    }
+    await connection.run(`set allowed_paths = [${files.map(literal).join(", ")}]`);
   }
-  await connection.run(`set allowed_paths = [${files.map(literal).join(", ")}]`);
   await connection.run("set enable_external_access = false");
   await connection.run("set lock_configuration = true");
   return SUMMARY_TABLES;
+}
+
+async function fillFromStore(connection: DuckDBConnection, path: string): Promise<void> {
+  const { key, records } = readStore(path);
+  const tables = await FilledTables.create(connection, summaryTables(key?.parameters ?? []));
+  for (const record of records) tables.add(record);
+  tables.flush();
 }
 
 async function select(

@@ -15,7 +15,14 @@ import { MemoryStore, recordsOf } from "./record-store.ts";
 import { ResultStore, type StoreKey } from "./result-store.ts";
 import { runSweep } from "./run-sweep.ts";
 
-const KEY: StoreKey = { format: "1", scenario: "d1", seed: 1, replications: 3, program: "1" };
+const KEY: StoreKey = {
+  format: "1",
+  scenario: "d1",
+  seed: 1,
+  replications: 3,
+  program: "1",
+  parameters: [],
+};
 const COUNT = 6;
 
 const loaded = parseScenario(
@@ -98,7 +105,7 @@ describe("a sweep with a store", () => {
     expect((await run(KEY)).reused).toBe(COUNT);
   });
 
-  test.each<[string, StoreKey]>([
+  test.each<[string, Partial<StoreKey>]>([
     ["scenario", { scenario: "d2" }],
     ["seed", { seed: 2 }],
     ["replications", { replications: 4 }],

@@ -17,12 +17,20 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
-import { parseRecord } from "./record.ts";
+import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { parquetFile } from "./parquet.ts";
+import { parseRecord, type SweepRecord } from "./record.ts";
 import type { RecordStore } from "./record-store.ts";
-import { parquetFile, SUMMARY_TABLES } from "./tables.ts";
+import { SUMMARY_TABLES } from "./summary-tables.ts";
 
-/** What must be equal for results to be reused; each field's name ends a sentence for the user. */
-export type StoreKey = Readonly<Record<string, string | number | null>>;
+/**
+ * What must be equal for results to be reused; each field's name ends a sentence for the user.
+ * Plain data: may be written as JSON.
+ */
+export interface StoreKey {
+  readonly parameters: readonly ParameterColumn[];
+  readonly [name: string]: unknown;
+}
 
 /** Changes with the layout of the store's lines. */
 export const STORE_FORMAT = "tandem/store@2";
@@ -153,9 +161,31 @@ function moveAside(directory: string, found: Found, key: StoreKey): string {
   for (const name of OWN_FILES) {
     if (existsSync(join(directory, name))) renameSync(join(directory, name), join(aside, name));
   }
-  const different = Object.keys(key).filter((name) => found.key?.[name] !== key[name]);
+  const different = Object.keys(key).filter(
+    (name) => JSON.stringify(found.key?.[name]) !== JSON.stringify(key[name]),
+  );
   const kept = found.lines === 1 ? "one finished configuration" : `${found.lines} finished`;
   return `${directory} has ${kept} of another ${different.join(", ")}: moved to ${aside}`;
+}
+
+/** The key of a store that need not be finished, and its records, one at a time in memory. */
+export function readStore(path: string): {
+  readonly key: StoreKey | undefined;
+  readonly records: Iterable<SweepRecord>;
+} {
+  return { key: survey(path).key, records: recordsIn(path) };
+}
+
+function* recordsIn(path: string): Generator<SweepRecord> {
+  const descriptor = openSync(path, "r");
+  try {
+    for (const { text } of linesOf(descriptor)) {
+      const record = parseRecord(text);
+      if (record !== undefined) yield record;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 const CHUNK_BYTES = 1 << 20;

@@ -36,6 +36,19 @@ export function sweptPaths(sweep: Sweep | undefined): readonly string[] {
   return [...new Set(lists?.flat() ?? Object.keys(sweep))];
 }
 
+/** Every value of each swept path, in the order of the file; of a range, its start alone. */
+export function sweptValues(sweep: Sweep | undefined): ReadonlyMap<string, readonly unknown[]> {
+  const values = new Map<string, unknown[]>();
+  for (const { entries } of representatives(sweep)) {
+    for (const { path, value } of entries) {
+      const before = values.get(path);
+      if (before === undefined) values.set(path, [value]);
+      else before.push(value);
+    }
+  }
+  return values;
+}
+
 /** How many configurations a sweep has, found without making them; 1 without a sweep. */
 export function countConfigurations(sweep: Sweep | undefined): number {
   if (sweep === undefined) return 1;
