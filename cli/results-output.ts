@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
+import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
@@ -36,27 +37,43 @@ class ResultsText {
   }
 }
 
-/** Writes results.json and the Parquet files, each whole or not at all, in one pass. */
+/**
+ * Writes results.json and the Parquet files, each whole or not at all, in one pass. Where DuckDB
+ * does not load there is a warning, and results.json alone.
+ */
 export async function writeResults(
   directory: string,
   header: ResultsHeader,
   parameters: readonly ParameterColumn[],
   records: Iterable<SweepRecord>,
 ): Promise<void> {
-  const parquet = await ParquetWriter.open(directory, parameters);
+  const parquet = await openParquet(directory, parameters);
   try {
     const text = new ResultsText();
     const file = new AtomicFile(join(directory, RESULTS_FILE));
     file.write(text.start(header));
     for (const record of records) {
       file.write(text.configuration(record.result));
-      await parquet.add(record);
+      await parquet?.add(record);
     }
     file.write(text.end());
     file.keep();
-    await parquet.finish();
+    await parquet?.finish();
   } finally {
-    parquet.close();
+    parquet?.close();
+  }
+}
+
+async function openParquet(
+  directory: string,
+  parameters: readonly ParameterColumn[],
+): Promise<ParquetWriter | null> {
+  try {
+    return await ParquetWriter.open(directory, parameters);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    process.stderr.write(`tandem: no Parquet files: ${error.message}\n`);
+    return null;
   }
 }
 

@@ -10,6 +10,7 @@ import { resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
+import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
@@ -31,6 +32,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly yes: boolean;
   /** A method and a number of configurations. */
   readonly sample?: readonly string[];
+  /** Keep a row for each request, in the folder `out`. */
+  readonly requests?: boolean;
   /** Print no table. */
   readonly quiet?: boolean;
 }
@@ -42,7 +45,7 @@ const MOST_ROWS = 200;
 export async function simulate(args: SimulateArguments): Promise<number> {
   checkCounts(args);
   const loaded = loadScenario(args, { requireTimes: true });
-  const plan = { loaded, sample: sampleOf(args) };
+  const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
   const { count } = checkedSweep(loaded, options);
   const store = openStore(args, plan, count);
@@ -59,6 +62,12 @@ export async function simulate(args: SimulateArguments): Promise<number> {
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+function requestsFolder({ requests, out }: SimulateArguments): string | undefined {
+  if (requests !== true) return undefined;
+  if (out !== undefined) return out;
+  throw new Fault("usage", "--requests needs a folder to write to", { hint: "give --out DIR" });
 }
 
 function checkCounts({ workers, replications }: SimulateArguments): void {
@@ -101,6 +110,7 @@ async function sweepWithProgress(
 ): Promise<void> {
   const threads = threadsFor(args, plan.loaded, count);
   const interrupt = interruptSignal();
+  const requests = await openRequests(plan, store);
   const shown = progress("simulate", count, store.finished);
   try {
     await runSweep({
@@ -108,6 +118,7 @@ async function sweepWithProgress(
       threads,
       store,
       signal: interrupt.signal,
+      ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
       onProgress: (done) => shown.update(done),
     });
     if (store.finished < count) {
@@ -120,7 +131,16 @@ async function sweepWithProgress(
   } finally {
     shown.stop();
     interrupt.dispose();
+    requests?.close();
   }
+}
+
+/** What is finished without its requests is run again when they are asked for. */
+async function openRequests(plan: SweepPlan, store: RecordStore): Promise<RequestWriter | null> {
+  const { requestsIn, loaded } = plan;
+  if (requestsIn === undefined || !(store instanceof ResultStore)) return null;
+  store.forgetUnless((index) => hasRequests(requestsIn, index));
+  return RequestWriter.open(requestsIn, Object.keys(loaded.document.pipelines));
 }
 
 /** Sweeps are resumable: in the folder given, else in one named by the scenario's digest. */

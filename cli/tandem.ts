@@ -82,6 +82,11 @@ const parser = yargs(hideBin(process.argv))
           nargs: 2,
           describe: "latin-hypercube N or random N: draw N configurations from the sweep",
         })
+        .option("requests", {
+          type: "boolean",
+          default: false,
+          describe: "keep a row for each request too (needs --out)",
+        })
         .option("yes", {
           type: "boolean",
           default: false,

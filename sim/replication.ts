@@ -4,6 +4,7 @@ import { QueryStream } from "../core/arrivals/query-stream.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
 import { sizeSource } from "../core/input-sizes.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
+import type { RequestRows } from "../core/metrics/request-rows.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -23,6 +24,8 @@ export interface ReplicationOptions {
   /** Another seed for the requests' shares of work: the same arrivals and branches, other times. */
   readonly workSeed?: string;
   readonly maxEvents?: number;
+  /** Gets a row for each request, warm-up included. */
+  readonly requests?: RequestRows | null;
 }
 
 export interface ReplicationResult {
@@ -61,7 +64,9 @@ export function runReplication(
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
     ...(options.log === undefined ? {} : { log: options.log }),
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
+    ...(options.requests == null ? {} : { requests: options.requests }),
   });
+  options.requests?.flush();
   const summary = summarize(recorder, { curve: options.curve ?? false });
   const notes = stopped === null ? [] : [stopNote(stopped, events)];
   const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;

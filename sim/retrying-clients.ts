@@ -203,6 +203,7 @@ export class RetryingClients implements Executor {
     recorder.tried(arrivedUs, call.retry + 1);
     recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    recorder.rows?.add(serial, pipeline, arrivedUs, latencyUs, outcome);
     arrivals.requestEnded(knownUs);
   }
 

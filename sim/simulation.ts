@@ -13,6 +13,7 @@ import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
 import type { SizeSource } from "../core/input-sizes.ts";
 import { RunRecorder } from "../core/metrics/recorder.ts";
+import type { RequestRows } from "../core/metrics/request-rows.ts";
 import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ClientDocument } from "../core/scenario/schema/client.ts";
@@ -43,6 +44,8 @@ export interface SimulationInput {
   readonly maxEvents?: number;
   /** And this long after its last arrival, virtual µs. */
   readonly maxDrainUs?: number;
+  /** Gets a row for each request as it ends. */
+  readonly requests?: RequestRows;
 }
 
 export interface SimulationOutput {
@@ -95,6 +98,7 @@ class Simulation implements Driver, ClientHost {
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
+    this.recorder.rows = input.requests ?? null;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
     const executor = createExecutor({
       ...{ dispatcher: this.#dispatcher, recorder: this.recorder },
@@ -179,9 +183,12 @@ class Simulation implements Driver, ClientHost {
     const serial = requests.serial[request];
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const { pipelines } = this.recorder;
+    const { pipelines, rows } = this.recorder;
     if (pipelines !== null) {
       pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);
+    }
+    if (rows !== null) {
+      rows.add(serial, requests.pipeline[request], arrivedUs, latencyUs, outcome);
     }
     this.arrivals.requestEnded(answeredUs);
   }

@@ -10,12 +10,16 @@ import { configurationLoad } from "../sim/configuration-load.ts";
 import { runReplication } from "../sim/replication.ts";
 import { configurationResult, type Kept, keptReplications } from "./configuration-result.ts";
 import { runColumns, type SweepRecord } from "./record.ts";
+import { spoolFile } from "./request-files.ts";
+import { RequestSpool } from "./request-spool.ts";
 
 /** What tells a thread all that it will run. Plain data: may be cloned. */
 export interface SweepPlan {
   readonly loaded: LoadedScenario;
   /** Without it, the whole sweep. */
   readonly sample?: Sample | undefined;
+  /** The sweep's folder, where each request leaves a row; without it, none does. */
+  readonly requestsIn?: string | undefined;
 }
 
 /** Some replications of one configuration, in order. */
@@ -34,11 +38,13 @@ const GANTT_BARS = 240;
 export class ConfigurationWork {
   readonly #loaded: LoadedScenario;
   readonly #sweep: Sweep;
+  readonly #requestsIn: string | undefined;
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
 
-  constructor({ loaded, sample }: SweepPlan) {
+  constructor({ loaded, sample, requestsIn }: SweepPlan) {
+    this.#requestsIn = requestsIn;
     this.#loaded = loaded;
     this.#sweep = openSweep(loaded, sample);
     const metrics = COMPARED_METRICS;
@@ -57,14 +63,18 @@ export class ConfigurationWork {
   part(index: number, first: number, end: number): Part {
     const { document } = this.#at(index);
     const curve = this.count <= DETAILED_CONFIGURATIONS;
+    const spool = this.#requestsIn && new RequestSpool(spoolFile(this.#requestsIn, index, first));
     const summaries: RunSummary[] = [];
     let gantt: readonly GanttBar[] = [];
     for (let replication = first; replication < end; replication++) {
       const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
-      const result = runReplication(document, this.#loaded, replication, { curve, ganttBars });
+      const requests = spool ? spool.rowsOf(replication) : null;
+      const options = { curve, ganttBars, requests };
+      const result = runReplication(document, this.#loaded, replication, options);
       summaries.push(result.summary);
       if (replication === 0) gantt = result.gantt;
     }
+    if (spool) spool.close();
     const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
     return { summaries, gantt, load };
   }

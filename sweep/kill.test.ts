@@ -11,7 +11,7 @@ const SCENARIO = {
   pipelines: { p: { tasks: { serve: { model: "server" } } } },
   models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
   cluster: { replicas: { serve: 2 } },
-  workload: { arrivals: "poisson", ratePerS: 100, requests: 1500 },
+  workload: { arrivals: "poisson", ratePerS: 100, requests: 1000 },
   run: { seed: 1, replications: 3 },
   sweep: {
     "workload.ratePerS": { from: 61, to: 180, step: 1 },
@@ -21,8 +21,11 @@ const SCENARIO = {
 /** Everything that a sweep leaves, as text: results.json and the rows of every table. */
 async function resultsOf(workplace: Workplace, out: string): Promise<string> {
   const parts = [workplace.read(`${out}/results.json`)];
-  for (const table of SUMMARY_TABLES) {
-    const { blocks, close } = await queryResults(join(workplace.folder, out), `from ${table}`);
+  for (const table of [...SUMMARY_TABLES, "requests"]) {
+    const { blocks, close } = await queryResults(
+      join(workplace.folder, out),
+      `from ${table} order by all`,
+    );
     for await (const rows of blocks) parts.push(JSON.stringify(rows));
     close();
   }
@@ -41,7 +44,7 @@ describe("a sweep that is killed", () => {
   afterAll(() => workplace.remove());
 
   function run(out: string, workers: string) {
-    return workplace.start(["simulate", "scenario.yaml", "--out", out, "--workers", workers]).exit;
+    return workplace.start(argumentsFor(out, workers)).exit;
   }
 
   const store = (out: string): string => join(workplace.folder, out, "configurations.jsonl");
@@ -54,8 +57,7 @@ describe("a sweep that is killed", () => {
   ): Promise<boolean> {
     const folder = join(workplace.folder, out);
     mkdirSync(folder, { recursive: true });
-    const args = ["simulate", "scenario.yaml", "--out", out, "--workers", workers];
-    const { child, exit } = workplace.start(args);
+    const { child, exit } = workplace.start(argumentsFor(out, workers));
     const stop = when(() => child.kill("SIGKILL"), folder);
     const { code } = await exit;
     stop();
@@ -113,6 +115,10 @@ describe("a sweep that is killed", () => {
     return readdirSync(join(workplace.folder, out)).filter((name) => name.endsWith(".part"));
   }
 });
+
+function argumentsFor(out: string, workers: string): readonly string[] {
+  return ["simulate", "scenario.yaml", "--out", out, "--workers", workers, "--requests"];
+}
 
 function cutShort(size: number): number {
   return Math.max(0, size - Math.floor(Math.random() * 900));

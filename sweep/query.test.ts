@@ -99,16 +99,46 @@ describe("a sweep's results", () => {
   });
 
   test("are the same from the store of a sweep that is not finished", async () => {
-    const finished = await Promise.all(SUMMARY_TABLES.map((table) => rows(`from ${table}`)));
+    const all = () =>
+      Promise.all(SUMMARY_TABLES.map((table) => rows(`from ${table} order by all`)));
+    const finished = await all();
     for (const table of SUMMARY_TABLES) rmSync(join(folder, `${table}.parquet`));
     try {
       expect((await queryResults(folder, "select 1")).partial).toBe(true);
-      const partial = await Promise.all(SUMMARY_TABLES.map((table) => rows(`from ${table}`)));
-      expect(partial).toEqual(finished);
+      expect(await all()).toEqual(finished);
     } finally {
       expect((await workplace.simulate(["--out", "out"])).code).toBe(0);
     }
     expect((await queryResults(folder, "select 1")).partial).toBe(false);
+  });
+
+  test("have each request when they are asked for, which changes nothing else", async () => {
+    await expect(rows("from requests")).rejects.toMatchObject({
+      hint: expect.stringContaining("--requests"),
+    });
+    const before = await rows("from replications");
+    const { code, stderr } = await workplace.simulate(["--out", "out", "--requests"]);
+    expect(code).toBe(0);
+    // They were finished, but without their requests.
+    expect(stderr).toContain("simulate: 4/4 · left");
+    expect(JSON.parse(workplace.read("out/results.json"))).toEqual(document);
+    expect(await rows("from replications")).toEqual(before);
+    const gathered = await rows(
+      `select configuration, replication, count(*), count(distinct serial), avg(latencyMs),
+        quantile_disc(latencyMs, 0.99), max(arrivedMs) > 0, any_value(pipeline), any_value(outcome)
+        from requests group by all order by all`,
+    );
+    expect(gathered).toHaveLength(12);
+    const summaries = await rows(
+      "select configuration, replication, latencyMeanMs, latencyP99Ms from replications order by all",
+    );
+    for (const [i, [configuration, replication, mean, p99]] of summaries.entries()) {
+      const close = expect.closeTo(Number(mean), 9);
+      const expected = [configuration, replication, 200, 200, close, p99, true, "p", "completed"];
+      expect(gathered[i]).toEqual(expected);
+    }
+    const again = await workplace.simulate(["--out", "out", "--requests"]);
+    expect(again.stderr, "nothing is left to run").not.toContain("left");
   });
 
   test.each([

@@ -1,10 +1,11 @@
 /** SQL over the results in a folder: read only, and nothing outside the folder's own tables. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
 import { FilledTables, literal, openDatabase } from "./database.ts";
 import { parquetFile } from "./parquet.ts";
+import { REQUESTS_FOLDER } from "./request-files.ts";
 import { readStore, STORE_FILE } from "./result-store.ts";
 import { SUMMARY_TABLES, summaryTables } from "./summary-tables.ts";
 
@@ -51,6 +52,14 @@ async function createTables(
   partial: boolean,
 ): Promise<readonly string[]> {
   const files = SUMMARY_TABLES.map((table) => join(folder, parquetFile(table)));
+  const requests = join(folder, REQUESTS_FOLDER);
+  const tables: string[] = [...SUMMARY_TABLES];
+  if (hasRequestFiles(requests)) {
+    const from = `read_parquet(${literal(join(requests, "*.parquet"))})`;
+    await connection.run(`create view requests as from ${from}`);
+    await connection.run(`set allowed_directories = [${literal(requests)}]`);
+    tables.push("requests");
+  }
   if (partial) await fillFromStore(connection, join(folder, STORE_FILE));
   else {
     for (const [i, table] of SUMMARY_TABLES.entries()) {
@@ -61,7 +70,11 @@ async function createTables(
   }
   await connection.run("set enable_external_access = false");
   await connection.run("set lock_configuration = true");
-  return SUMMARY_TABLES;
+  return tables;
+}
+
+function hasRequestFiles(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".parquet"));
 }
 
 async function fillFromStore(connection: DuckDBConnection, path: string): Promise<void> {
@@ -135,7 +148,14 @@ function cellOf(value: unknown, whole: boolean): Cell {
 function refused(error: unknown, tables: readonly string[]): Fault {
   const message = error instanceof Error ? error.message : String(error);
   return new Fault("usage", message.trim(), {
-    hint: `tables: ${tables.join(", ")}; \`describe configurations\` shows a table's columns`,
+    hint: hintFor(message, tables),
     cause: error,
   });
+}
+
+function hintFor(message: string, tables: readonly string[]): string {
+  if (/name requests does not exist/.test(message)) {
+    return "there are no requests: `tandem simulate SCENARIO --out DIR --requests` keeps them";
+  }
+  return `tables: ${tables.join(", ")}; \`describe configurations\` shows a table's columns`;
 }

@@ -21,6 +21,7 @@ import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { parquetFile } from "./parquet.ts";
 import { parseRecord, type SweepRecord } from "./record.ts";
 import type { RecordStore } from "./record-store.ts";
+import { REQUESTS_FOLDER } from "./request-files.ts";
 import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 /**
@@ -36,7 +37,7 @@ export interface StoreKey {
 export const STORE_FORMAT = "tandem/store@2";
 export const STORE_FILE = "configurations.jsonl";
 /** What a sweep leaves in its folder. Whatever else lies there is not its own. */
-const OWN_FILES = [STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile)];
+const OWN_FILES = [STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile), REQUESTS_FOLDER];
 
 interface Found {
   readonly key: StoreKey | undefined;
@@ -89,6 +90,15 @@ export class ResultStore implements RecordStore {
     writeSync(this.#descriptor, bytes, 0, bytes.length, this.#end);
     this.#keep(index, this.#end, bytes.length - 1);
     this.#end += bytes.length;
+  }
+
+  /** What is not kept is run again: its new record takes the place of the old one. */
+  forgetUnless(kept: (index: number) => boolean): void {
+    for (let index = 0; index < this.#starts.length; index++) {
+      if (!this.has(index) || kept(index)) continue;
+      this.#starts[index] = -1;
+      this.#finished--;
+    }
   }
 
   line(index: number): string {
@@ -178,10 +188,14 @@ export function readStore(path: string): {
 
 function* recordsIn(path: string): Generator<SweepRecord> {
   const descriptor = openSync(path, "r");
+  const seen = new Set<number>();
   try {
     for (const { text } of linesOf(descriptor)) {
       const record = parseRecord(text);
-      if (record !== undefined) yield record;
+      // What is run again for its requests has two equal records.
+      if (record === undefined || seen.has(record.index)) continue;
+      seen.add(record.index);
+      yield record;
     }
   } finally {
     closeSync(descriptor);

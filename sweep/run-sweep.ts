@@ -10,6 +10,8 @@ export interface SweepRun {
   readonly threads: number;
   /** What it has already is not run again. */
   readonly store: RecordStore;
+  /** Called before a configuration is stored, to finish what else is kept of it. */
+  readonly beforeStored?: (index: number) => Promise<void>;
   /** Called whenever a configuration is finished, with how many are. */
   readonly onProgress?: (finished: number) => void;
   /** Once aborted, no new work is started. */
@@ -43,6 +45,7 @@ export async function runSweep({ plan, threads, store, ...run }: SweepRun): Prom
         : [await inParts(runner, indices[0], threads)];
       msEach = (performance.now() - start) / indices.length;
       for (const [i, line] of lines.entries()) {
+        await run.beforeStored?.(indices[i]);
         store.add(indices[i], line);
         run.onProgress?.(store.finished);
       }

@@ -12,6 +12,7 @@ import { InSystemSeries } from "./in-system-series.ts";
 import { LatencyStore } from "./latency-store.ts";
 import { PipelineTally } from "./pipeline-tally.ts";
 import type { ReplicaMeter } from "./replica-meter.ts";
+import type { RequestRows } from "./request-rows.ts";
 
 export class RunRecorder {
   readonly system: System;
@@ -59,6 +60,8 @@ export class RunRecorder {
   readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
+  /** Gets each request as it ends; null unless asked for. */
+  rows: RequestRows | null = null;
   /** What the devices did; null unless a simulator tells. */
   devices: DeviceMeter | null = null;
   readonly #maxBars: number;
