@@ -42,15 +42,13 @@ function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Tables in memory that records are added to, until they are emptied. */
+/** Tables in memory that records are added to, until they are dropped. */
 export class FilledTables {
   readonly #connection: DuckDBConnection;
-  readonly #tables: readonly (readonly [SummaryTable, DuckDBAppender])[];
+  readonly #tables: readonly SummaryTable[];
+  #appenders: readonly DuckDBAppender[] = [];
 
-  private constructor(
-    connection: DuckDBConnection,
-    tables: readonly (readonly [SummaryTable, DuckDBAppender])[],
-  ) {
+  private constructor(connection: DuckDBConnection, tables: readonly SummaryTable[]) {
     this.#connection = connection;
     this.#tables = tables;
   }
@@ -59,19 +57,16 @@ export class FilledTables {
     connection: DuckDBConnection,
     tables: readonly SummaryTable[],
   ): Promise<FilledTables> {
-    const filled: (readonly [SummaryTable, DuckDBAppender])[] = [];
-    for (const table of tables) {
-      const columns = table.columns.map(({ name, type }) => `${identifier(name)} ${type}`);
-      await connection.run(`create table ${table.name} (${columns.join(", ")})`);
-      filled.push([table, await connection.createAppender(table.name)]);
-    }
-    return new FilledTables(connection, filled);
+    const filled = new FilledTables(connection, tables);
+    await filled.#create();
+    return filled;
   }
 
   add(record: SweepRecord): void {
-    for (const [{ columns, rows }, appender] of this.#tables) {
+    for (const [i, { columns, rows }] of this.#tables.entries()) {
+      const appender = this.#appenders[i];
       for (const row of rows(record)) {
-        for (let i = 0; i < columns.length; i++) append(appender, columns[i].type, row[i]);
+        for (let j = 0; j < columns.length; j++) append(appender, columns[j].type, row[j]);
         appender.endRow();
       }
     }
@@ -79,11 +74,25 @@ export class FilledTables {
 
   /** What was added can be read from here on. */
   flush(): void {
-    for (const [, appender] of this.#tables) appender.flushSync();
+    for (const appender of this.#appenders) appender.flushSync();
   }
 
-  async empty(): Promise<void> {
-    for (const [{ name }] of this.#tables) await this.#connection.run(`truncate ${name}`);
+  /** A table that is only emptied keeps the memory of its rows. */
+  async startAgain(): Promise<void> {
+    for (const appender of this.#appenders) appender.closeSync();
+    for (const { name } of this.#tables) await this.#connection.run(`drop table ${name}`);
+    await this.#connection.run("checkpoint");
+    await this.#create();
+  }
+
+  async #create(): Promise<void> {
+    const appenders: DuckDBAppender[] = [];
+    for (const { name, columns } of this.#tables) {
+      const types = columns.map((column) => `${identifier(column.name)} ${column.type}`);
+      await this.#connection.run(`create table ${name} (${types.join(", ")})`);
+      appenders.push(await this.#connection.createAppender(name));
+    }
+    this.#appenders = appenders;
   }
 }
 

@@ -13,7 +13,7 @@ export function parquetFile(table: string): string {
 
 /** Configurations in memory before they are written to a part of their own. */
 const PER_PART = 1000;
-const FORMAT = "(format parquet, compression zstd)";
+const FORMAT = "(format parquet, compression zstd, row_group_size 16384)";
 
 /**
  * Takes the records of a sweep in order. Each file is whole or not there; equal results give equal
@@ -75,7 +75,7 @@ export class ParquetWriter {
       const to = literal(this.#part(table, this.#parts));
       await this.#connection.run(`copy ${table} to ${to} ${FORMAT}`);
     }
-    await this.#tables.empty();
+    await this.#tables.startAgain();
     this.#parts++;
     this.#waiting = 0;
   }

@@ -48,8 +48,6 @@ export class RequestWriter {
     rmSync(spools, { recursive: true, force: true });
     mkdirSync(spools, { recursive: true });
     const connection = await openDatabase();
-    await connection.run(`create table rows (replication INTEGER, serial INTEGER,
-      pipeline INTEGER, arrivedUs DOUBLE, latencyUs DOUBLE, outcome INTEGER)`);
     return new RequestWriter(directory, connection, pipelines);
   }
 
@@ -65,7 +63,7 @@ export class RequestWriter {
   }
 
   async #convert(index: number): Promise<void> {
-    const appender = await this.#connection.createAppender("rows");
+    let appender = await this.#startRows();
     const spools = this.#spoolsOf(index);
     const files: string[] = [];
     let waiting = 0;
@@ -73,6 +71,7 @@ export class RequestWriter {
       for (const block of readSpool(path)) {
         if (waiting + block.count > ROWS_PER_FILE) {
           files.push(await this.#write(appender, index, files.length));
+          appender = await this.#startRows();
           waiting = 0;
         }
         append(appender, block);
@@ -80,7 +79,6 @@ export class RequestWriter {
       }
     }
     files.push(await this.#write(appender, index, files.length));
-    appender.closeSync();
     // The first file's name says that all are there.
     for (const [file, beside] of [...files.entries()].reverse()) {
       renameSync(beside, requestFile(this.#directory, index, file));
@@ -96,14 +94,21 @@ export class RequestWriter {
     return names.sort((a, b) => first(a) - first(b)).map((name) => join(folder, name));
   }
 
+  async #startRows(): Promise<DuckDBAppender> {
+    await this.#connection.run(`create table rows (replication INTEGER, serial INTEGER,
+      pipeline INTEGER, arrivedUs DOUBLE, latencyUs DOUBLE, outcome INTEGER)`);
+    return this.#connection.createAppender("rows");
+  }
+
   async #write(appender: DuckDBAppender, index: number, file: number): Promise<string> {
-    appender.flushSync();
+    appender.closeSync();
     const beside = `${requestFile(this.#directory, index, file)}.part`;
     const from = `select ${index} as configuration, replication, serial,
       ${listed(this.#pipelines)}[pipeline + 1] as pipeline, arrivedUs / 1000 as arrivedMs,
       latencyUs / 1000 as latencyMs, ${listed(OUTCOMES)}[outcome + 1] as outcome from rows`;
     await this.#connection.run(`copy (${from}) to ${literal(beside)} (format parquet)`);
-    await this.#connection.run("truncate rows");
+    await this.#connection.run("drop table rows");
+    await this.#connection.run("checkpoint");
     return beside;
   }
 }
