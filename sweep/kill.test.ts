@@ -32,7 +32,7 @@ async function resultsOf(workplace: Workplace, out: string): Promise<string> {
   return parts.join("\n");
 }
 
-describe("a sweep that is killed", () => {
+describe("a sweep that is killed", { timeout: 180_000 }, () => {
   let workplace: Workplace;
   let whole: string;
 
