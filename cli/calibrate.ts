@@ -23,7 +23,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   if (!(args.precision > 0 && args.precision < 1)) {
     throw new Fault("usage", `--precision is a share such as 0.02, got ${args.precision}`);
   }
-  const loaded = loadScenario(args, { requireTimes: false });
+  const loaded = await loadScenario(args, { requireTimes: false });
   const targets = profilePaths(loaded);
   const payloads = await payloadsFor(loaded.document, args.images);
   let shown = progress("measure", 1);

@@ -6,8 +6,8 @@ import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
 
-export function check(args: ScenarioArguments & { readonly json: boolean }): void {
-  const loaded = loadScenario(args, { requireTimes: false });
+export async function check(args: ScenarioArguments & { readonly json: boolean }): Promise<void> {
+  const loaded = await loadScenario(args, { requireTimes: false });
   const { name, sweep } = loaded.document;
   // A range without a step has no number of values: some of its points are looked at.
   const sample = continuousPaths(sweep).length > 0 ? LOOKED_AT : undefined;

@@ -35,8 +35,8 @@ export async function cluster(args: ClusterArguments): Promise<void> {
   }
 }
 
-function up(args: ClusterArguments): Promise<ClusterState> {
-  const loaded = loadScenario(args, { requireTimes: true });
+async function up(args: ClusterArguments): Promise<ClusterState> {
+  const loaded = await loadScenario(args, { requireTimes: true });
   return clusterUp({
     document: loaded.document,
     inputs: inputsOf(loaded),

@@ -19,7 +19,7 @@ export interface LoadArguments extends ScenarioArguments {
 }
 
 export async function load(args: LoadArguments): Promise<void> {
-  const loaded = loadScenario(args, { requireTimes: true });
+  const loaded = await loadScenario(args, { requireTimes: true });
   refuseUnreal(loaded);
   const { document } = loaded;
   const { workload } = document;

@@ -1,9 +1,11 @@
 /** Reads a scenario file with the command line's overrides. */
 import { readFileSync } from "node:fs";
 import { Fault } from "../core/fault.ts";
+import type { ReadFile } from "../core/scenario/files.ts";
 import { type LoadedScenario, parseScenario, parseSetOption } from "../core/scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import { isParquet, parquetText } from "./parquet-text.ts";
 
 export interface ScenarioArguments {
   readonly scenario: string;
@@ -14,18 +16,45 @@ export interface ScenarioArguments {
 
 const readFile = (path: string): string => readFileSync(path, "utf8");
 
-/** Throws Fault("not-found") for a missing file, Fault("invalid-input") with all its issues. */
-export function loadScenario(
+/** Rejects with Fault("not-found") for a missing file, Fault("invalid-input") with all its issues. */
+export async function loadScenario(
   args: ScenarioArguments,
   options: { requireTimes: boolean },
-): LoadedScenario {
+): Promise<LoadedScenario> {
   const overrides: Record<string, unknown> = Object.fromEntries(args.set.map(parseSetOption));
   if (args.seed !== undefined) overrides["run.seed"] = args.seed;
   if (args.replications !== undefined) overrides["run.replications"] = args.replications;
-  return parseScenario(readScenario(args.scenario), args.scenario, readFile, overrides, {
-    checkScheduler,
-    requireTimes: options.requireTimes,
-  });
+  const text = readScenario(args.scenario);
+  const { requireTimes } = options;
+  return readingParquet((read) =>
+    parseScenario(text, args.scenario, read, overrides, { checkScheduler, requireTimes }),
+  );
+}
+
+/**
+ * Parses with Parquet files as text. They can only be read asynchronously, and only parsing tells which
+ * there are: so the first parse asks for them, and a second has them. Without any, the first is all.
+ */
+async function readingParquet<T>(parse: (read: ReadFile) => T): Promise<T> {
+  const texts = new Map<string, string | Error>();
+  const wanted = new Map<string, readonly string[]>();
+  const read: ReadFile = (path, columns = []) => {
+    if (!isParquet(path)) return readFile(path);
+    const known = texts.get(path);
+    if (typeof known === "string") return known;
+    wanted.set(path, columns);
+    throw known ?? new Error("not read yet");
+  };
+  try {
+    const parsed = parse(read);
+    if (wanted.size === 0) return parsed;
+  } catch (error) {
+    if (wanted.size === 0) throw error;
+  }
+  for (const [path, columns] of wanted) {
+    texts.set(path, await parquetText(path, columns).catch((error: Error) => error));
+  }
+  return parse(read);
 }
 
 export function inputsOf(loaded: LoadedScenario): SimulationInputs {

@@ -44,7 +44,7 @@ const MOST_ROWS = 200;
 /** How many configurations there are results of. */
 export async function simulate(args: SimulateArguments): Promise<number> {
   checkCounts(args);
-  const loaded = loadScenario(args, { requireTimes: true });
+  const loaded = await loadScenario(args, { requireTimes: true });
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
   const { count } = checkedSweep(loaded, options);

@@ -37,7 +37,7 @@ export interface ValidateArguments extends ScenarioArguments {
 type Payloads = (configuration: Configuration, seed: string) => readonly Uint8Array[];
 
 export async function validate(args: ValidateArguments): Promise<void> {
-  const loaded = loadScenario(args, { requireTimes: true });
+  const loaded = await loadScenario(args, { requireTimes: true });
   const settings = settingsOf(args, loaded);
   const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
   refuseUnreal(

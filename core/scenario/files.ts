@@ -14,8 +14,11 @@ import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
 import { describeZodIssues } from "./zod-issues.ts";
 
-/** Gives a file's text; throws when there is none. The only way from core to the disk. */
-export type ReadFile = (path: string) => string;
+/**
+ * Gives a file's text; throws when there is none. The only way from core to the disk. Of a file of
+ * another kind than text, such as Parquet, it gives the `columns` as CSV.
+ */
+export type ReadFile = (path: string, columns?: readonly string[]) => string;
 
 /** Files by path as written in the scenario. */
 export interface DataFiles {
@@ -55,9 +58,9 @@ export function readDataFiles(
   requireTimes: boolean,
 ): FilesReading {
   const issues: Issue[] = [];
-  const open = (reference: Reference): string | undefined => {
+  const open = (reference: Reference, columns?: readonly string[]): string | undefined => {
     try {
-      return readFile(resolvePath(scenarioFile, reference.written));
+      return readFile(resolvePath(scenarioFile, reference.written), columns);
     } catch (error) {
       if (!reference.calibrated || requireTimes) {
         issues.push(missing(reference, scenarioFile, error));
@@ -114,7 +117,7 @@ function overheadReferences(document: Sections): Reference[] {
 function readTraces(
   documents: readonly Sections[],
   scenarioFile: string,
-  open: (reference: Reference) => string | undefined,
+  open: (reference: Reference, columns: readonly string[]) => string | undefined,
   issues: Issue[],
 ): Required<Pick<DataFiles, "traces" | "traceSizes">> {
   const columns = new Map<string, TraceColumns>();
@@ -129,7 +132,9 @@ function readTraces(
       continue;
     }
     columns.set(written, workload);
-    const text = open({ written, at: "workload.file", calibrated: false });
+    const { column, sizeColumn } = workload;
+    const names = sizeColumn === undefined ? [column] : [column, sizeColumn];
+    const text = open({ written, at: "workload.file", calibrated: false }, names);
     if (text === undefined) continue;
     const reading = readTrace(text, resolvePath(scenarioFile, written), workload);
     issues.push(...reading.issues);

@@ -47,7 +47,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     const time = readTime(row[at], latest);
     const size = sizeAt < 0 ? 0 : readSize(row[sizeAt]);
     for (const wrong of [time, size]) {
-      if (typeof wrong !== "number") issues.push({ ...wrong, file, line: index + 1 });
+      if (typeof wrong !== "number") issues.push(inRow(wrong, file, index));
     }
     if (typeof time === "number") {
       latest = time;
@@ -61,6 +61,12 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   if (issues.length > 0) return refused(issues);
   const first = times[0]!;
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
+}
+
+/** Row n, from 1, stands on line n + 1 of a CSV file; in other files there are no lines. */
+function inRow(issue: Issue, file: string, row: number): Issue {
+  if (!file.toLowerCase().endsWith(".parquet")) return { ...issue, file, line: row + 1 };
+  return { ...issue, message: `row ${row} of ${file}: ${issue.message}` };
 }
 
 function refused(issues: readonly Issue[]): TraceReading {

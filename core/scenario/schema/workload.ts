@@ -93,7 +93,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   }),
   z.strictObject({
     arrivals: z.literal("trace"),
-    file: z.string().describe("CSV file with a header line"),
+    file: z.string().describe("CSV file with a header line, or Parquet file"),
     column: z.string().describe("column of arrival times: seconds, or ISO date and time"),
     sizeColumn: z.string().optional().describe("column of input sizes, in place of `inputSize`"),
     scale: positive.default(1).describe("inter-arrival times are multiplied by this"),
