@@ -11,20 +11,14 @@ import {
   type Audited,
   auditedRun,
   barUs,
+  expectLittlesLaw,
   overlapUs,
-  windowEndUs,
+  sum,
+  windowOf,
 } from "./run-audit.test-support.ts";
 import { NO_INPUTS } from "./scenario.test-support.ts";
 
 const RUNS = 250;
-
-const windowOf = (document: ScenarioDocument, run: Audited): readonly [number, number] => [
-  document.workload.warmupS * 1e6,
-  windowEndUs(document, run),
-];
-
-const sum = (values: readonly number[]): number =>
-  values.reduce((total, value) => total + value, 0);
 
 /** `check` over random scenarios, each run once and audited. */
 function always(check: (run: Audited, document: ScenarioDocument) => void): void {
@@ -72,7 +66,7 @@ describe("in every run", () => {
 
   test("work is conserved: busy time is the sum of the batches, and no more than there is", () => {
     always((run, document) => {
-      const window = windowOf(document, run);
+      const window = windowOf(run, document);
       const length = Math.max(1, window[1] - window[0]);
       run.system.pools.forEach((pool) => {
         const bars = run.gantt.filter(({ task }) => task === pool.name);
@@ -85,22 +79,7 @@ describe("in every run", () => {
   });
 
   test("Little's law holds at every station and for the whole", () => {
-    always((run, document) => {
-      const window = windowOf(document, run);
-      const { account, summary, system } = run;
-      const length = Math.max(1, window[1] - window[0]);
-      const inSystem = account.visits.map((v) => overlapUs(v.arrivedUs, v.endUs, window));
-      expect((summary.metrics.inSystemMean ?? 0) * length).toBeCloseTo(sum(inSystem), 3);
-      system.pools.forEach((pool, id) => {
-        const counted = account.waits.filter(
-          (wait) => wait.pool === id && wait.started && wait.arrivedUs >= window[0],
-        );
-        const { jobs, queueWaitMeanMs } = summary.tasks[pool.name];
-        expect(jobs).toBe(counted.length);
-        const waitedUs = sum(counted.map(({ fromUs, toUs }) => toUs - fromUs));
-        expect(queueWaitMeanMs * jobs * 1000).toBeCloseTo(waitedUs, 3);
-      });
-    });
+    always(expectLittlesLaw);
   });
 
   test("the same seed gives the same decisions and digest, with a log and without", () => {

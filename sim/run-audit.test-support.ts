@@ -3,6 +3,7 @@
  * what the run reports must be what was logged. It shares no code with dispatcher and recorder.
  */
 import { isSpanned } from "../core/arrivals/extent.ts";
+import { expect } from "vitest";
 import { compileSystem } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import type { GanttBar } from "../core/results.ts";
@@ -36,6 +37,8 @@ export interface Visit {
 export interface Account {
   readonly visits: readonly Visit[];
   readonly waits: readonly Wait[];
+  /** By pool: the number of waiting jobs, integrated over the run as it went up and down, job·µs. */
+  readonly queueAreaUs: readonly number[];
   readonly lastArrivalUs: number;
 }
 
@@ -100,6 +103,8 @@ class LogAudit {
   readonly #lastOrder = new Map<number, number>();
   readonly #visits: Visit[] = [];
   readonly #waits: Wait[] = [];
+  readonly #waiting: number[];
+  readonly #queueAreaUs: number[];
   #nowUs = 0;
   #queuedJobs = 0;
   #deciding = false;
@@ -109,6 +114,8 @@ class LogAudit {
   constructor(document: ScenarioDocument, system: System) {
     this.#system = system;
     this.#stride = 2 ** Math.ceil(Math.log2(system.stride));
+    this.#waiting = system.pools.map(() => 0);
+    this.#queueAreaUs = system.pools.map(() => 0);
     const seed = replicationSeed(document.run.seed, 0);
     const { pools } = createScheduler(document.scheduler, system, seed);
     const held = system.pools.map((_, pool) =>
@@ -130,6 +137,7 @@ class LogAudit {
     return {
       visits: this.#visits,
       waits: this.#waits,
+      queueAreaUs: this.#queueAreaUs,
       lastArrivalUs: this.#lastArrivalUs,
     };
   }
@@ -187,6 +195,9 @@ class LogAudit {
     rule(Number.isInteger(atUs), "time is whole microseconds");
     rule(atUs >= this.#nowUs, "time never runs back");
     if (atUs > this.#nowUs) this.#checkNobodyIdles();
+    this.#waiting.forEach((count, pool) => {
+      this.#queueAreaUs[pool] += count * (atUs - this.#nowUs);
+    });
     this.#nowUs = atUs;
     this.#deciding = false;
   }
@@ -213,6 +224,8 @@ class LogAudit {
     open.asked.add(task);
     const fromUs = held && entryTasks.includes(task) ? open.reachedUs : this.#nowUs;
     open.queued.set(task, { pool, fromUs, order: this.#queuedJobs++ });
+    this.#waiting[pool]++;
+    this.#queueAreaUs[pool] += this.#nowUs - fromUs;
   }
 
   #start(replica: number, jobs: readonly number[]): void {
@@ -257,11 +270,8 @@ class LogAudit {
 
   /** Where batches are not waited for, no job waits beside an idle replica of its central queue. */
   #checkNobodyIdles(): void {
-    const waiting = new Set<number>();
-    for (const { queued } of this.#open.values()) {
-      for (const { pool } of queued.values()) waiting.add(pool);
-    }
-    for (const pool of waiting) {
+    for (let pool = 0; pool < this.#waiting.length; pool++) {
+      if (this.#waiting[pool] === 0) continue;
       if (!this.#centralPools[pool] || !this.#eagerPools[pool]) continue;
       const { first, count } = this.#system.pools[pool];
       for (let r = first; r < first + count; r++) {
@@ -274,7 +284,10 @@ class LogAudit {
     this.#replicasWereLost = true;
     this.#up.delete(replica);
     for (const { request, task, ...queued } of this.#running.get(replica) ?? []) {
-      this.#open.get(request)?.queued.set(task, queued);
+      const open = this.#open.get(request);
+      if (open === undefined) continue;
+      open.queued.set(task, queued);
+      this.#waiting[queued.pool]++;
     }
     this.#running.delete(replica);
   }
@@ -288,6 +301,7 @@ class LogAudit {
   }
 
   #leaveQueue({ arrivedUs }: OpenRequest, { pool, fromUs }: Queued, started: boolean): void {
+    this.#waiting[pool]--;
     this.#waits.push({ pool, arrivedUs, fromUs, toUs: this.#nowUs, started });
   }
 
@@ -298,8 +312,12 @@ class LogAudit {
   }
 }
 
-/** End of the measured window, µs, as results define it. */
-export function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): number {
+/** The measured window, µs, as results define it. */
+export function windowOf(run: Audited, document: ScenarioDocument): [from: number, to: number] {
+  return [document.workload.warmupS * 1e6, Math.max(1, windowEndUs(document, run))];
+}
+
+function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): number {
   const { workload } = document;
   const horizonS = isSpanned(workload) ? workload.durationS : undefined;
   if (horizonS !== undefined) return Math.round(horizonS * 1e6);
@@ -313,6 +331,31 @@ export function windowEndUs(document: ScenarioDocument, { account, gantt }: Audi
 export function overlapUs(from: number, to: number, window: readonly [number, number]): number {
   return Math.max(0, Math.min(to, window[1]) - Math.max(from, window[0]));
 }
+
+/**
+ * Little's law, L = lambda W: at every station the number that waited, integrated over time, is
+ * the sum of the waits reported; and so for the requests in the system, over the window.
+ */
+export function expectLittlesLaw(run: Audited, document: ScenarioDocument): void {
+  const { account, summary, system } = run;
+  const window = windowOf(run, document);
+  const inSystemUs = sum(account.visits.map((v) => overlapUs(v.arrivedUs, v.endUs, window)));
+  const { inSystemMean = Number.NaN } = summary.metrics;
+  expect(inSystemMean * (window[1] - window[0])).toBeCloseTo(inSystemUs, 3);
+  system.pools.forEach((pool, id) => {
+    const here = account.waits.filter((wait) => wait.pool === id);
+    const length = ({ fromUs, toUs }: Wait): number => toUs - fromUs;
+    const counted = here.filter((wait) => wait.started && wait.arrivedUs >= window[0]);
+    const others = here.filter((wait) => !counted.includes(wait));
+    const { jobs, queueWaitMeanMs } = summary.tasks[pool.name];
+    expect(jobs).toBe(counted.length);
+    const reportedUs = queueWaitMeanMs * jobs * 1000;
+    expect(account.queueAreaUs[id] - sum(others.map(length))).toBeCloseTo(reportedUs, 3);
+  });
+}
+
+export const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);
 
 /** A bar's times in whole µs. */
 export function barUs({ startMs, endMs }: GanttBar): [number, number] {

@@ -1,0 +1,68 @@
+/**
+ * The scenarios of this repository, ready to run. Times that `calibrate` would measure are written
+ * here, so that a run depends on no machine.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseScenario } from "../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { expandSweep } from "../core/scenario/sweep.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import type { SimulationInputs } from "./replication.ts";
+
+const FOLDER = join(import.meta.dirname, "../scenarios");
+
+export interface ShippedScenario {
+  /** Path below scenarios/. */
+  readonly file: string;
+  readonly configurations: readonly { readonly id: string; readonly document: ScenarioDocument }[];
+  readonly inputs: SimulationInputs;
+}
+
+export function shippedScenarios(): ShippedScenario[] {
+  return readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".yaml"))
+    .sort()
+    .map((file) => {
+      const path = join(FOLDER, file);
+      const options = { checkScheduler, requireTimes: true };
+      const loaded = parseScenario(readFileSync(path, "utf8"), path, read, {}, options);
+      const { profiles, overheadProfile, traces } = loaded;
+      const configurations = expandSweep(loaded).map(({ id, document }) => ({ id, document }));
+      return { file, configurations, inputs: { profiles, overheadProfile, traces } };
+    });
+}
+
+const provenance = {
+  kind: "imported",
+  model: "any",
+  device: "any",
+  host: "any",
+  runtime: "any",
+  date: "any",
+};
+
+function profile(...quantilesMs: number[]): unknown {
+  const quantilesUs = quantilesMs.map((ms) => ms * 1000);
+  const meanUs = quantilesUs.reduce((sum, us) => sum + us, 0) / quantilesUs.length;
+  const batches = [{ batch: 1, samples: 100, meanUs, halfWidth95Us: 0, quantilesUs }];
+  return { schema: "tandem/profile@1", provenance, batches };
+}
+
+const CALIBRATED: Readonly<Record<string, unknown>> = {
+  "detector.json": profile(70, 75, 80, 95),
+  "plate-reader.json": profile(35, 40, 45, 60),
+  "overheads.json": {
+    schema: "tandem/overhead@1",
+    provenance,
+    clientRoundTripUs: [400, 500, 700],
+    workerRoundTripUs: [250, 300, 450],
+    gateway: { arrivalUs: 60, dispatchUs: 80, completionUs: 50 },
+    contention: [1, 1.1, 1.6],
+  },
+};
+
+function read(path: string): string {
+  const calibrated = CALIBRATED[basename(path)];
+  return calibrated === undefined ? readFileSync(path, "utf8") : JSON.stringify(calibrated);
+}

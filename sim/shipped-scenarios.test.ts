@@ -1,0 +1,49 @@
+/** The scenarios of this repository: what they gave before they give again, and Little's law. */
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
+import { runReplication } from "./replication.ts";
+import { auditedRun, expectLittlesLaw } from "./run-audit.test-support.ts";
+import { shippedScenarios } from "./shipped-scenarios.test-support.ts";
+
+const SHIPPED = shippedScenarios();
+const DIGESTS = join(import.meta.dirname, "../scenarios/digests.json");
+
+/** Replications behind a golden digest: two, so that their seeds are in it. */
+const REPLICATIONS = [0, 1];
+
+// After a change that has its reason: `npm run digests` (see CONTRIBUTING.md).
+test("have the digests of scenarios/digests.json", async () => {
+  const digests = SHIPPED.map(({ file, configurations, inputs }) => [
+    file,
+    Object.fromEntries(
+      configurations.map(({ id, document }) => [
+        id,
+        REPLICATIONS.map((r) => runReplication(document, inputs, r).summary.digest).join(" "),
+      ]),
+    ),
+  ]);
+  const text = `${JSON.stringify(Object.fromEntries(digests), null, 2)}\n`;
+  await expect(text).toMatchFileSnapshot(DIGESTS);
+});
+
+describe.each(SHIPPED)("$file", ({ configurations, inputs }) => {
+  test.each(configurations)("keeps Little's law at every station: $id", ({ document }) => {
+    const short = shortened(document);
+    expectLittlesLaw(auditedRun(short, inputs), short);
+  });
+});
+
+/** At most some thousand requests: the law is exact for runs of any length. */
+function shortened(document: ScenarioDocument): ScenarioDocument {
+  const { workload } = document;
+  if (workload.arrivals === "burst") return document;
+  const { durationS, requests } = workload;
+  const less = {
+    ...workload,
+    warmupS: 0,
+    ...(durationS === undefined ? {} : { durationS: Math.min(durationS, 300) }),
+    ...(requests === undefined ? {} : { requests: Math.min(requests, 1000) }),
+  };
+  return { ...document, workload: less as WorkloadDocument };
+}
