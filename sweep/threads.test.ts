@@ -1,28 +1,34 @@
 /** Random scenarios give the same results, to the bit, on any number of threads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Configuration } from "../core/scenario/sweep.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
-import { NO_INPUTS } from "../sim/scenario.test-support.ts";
+import { MemoryStore, recordsOf } from "./record-store.ts";
 import { runSweep } from "./run-sweep.ts";
 
-const sweeps = fc.array(randomScenarios, { minLength: 10, maxLength: 25 }).map((documents) =>
-  documents.map((document, i): Configuration => {
-    const run = { ...document.run, replications: 1 + (i % 5) };
-    return { id: `random-${i}`, parameters: { i }, document: { ...document, run } };
-  }),
-);
+const SCHEDULERS = ["fifo", "random", "power-of-two", "least-expected-work"];
+const SEEDS = [1, 2, 3, 4, 5];
 
-test("a sweep of random scenarios has the same results on 1, 2 and 3 threads", async () => {
+test("a sweep of a random scenario has the same results on 1, 2 and 3 threads", async () => {
+  const counts = fc.integer({ min: 1, max: 4 });
   await fc.assert(
-    fc.asyncProperty(sweeps, async (configurations) => {
-      const [one, two, three] = await Promise.all(
-        [1, 2, 3].map((threads) => runSweep({ configurations, inputs: NO_INPUTS, threads })),
-      );
-      expect(one).toHaveLength(configurations.length);
+    fc.asyncProperty(randomScenarios, counts, async (document, replications) => {
+      const run = { seed: 0, replications };
+      const sweep = { scheduler: SCHEDULERS, "run.seed": SEEDS };
+      const text = JSON.stringify({ ...document, run, sweep });
+      const loaded = parseScenario(text, "random", () => {
+        throw new Error("random scenarios name no files");
+      });
+      const runs = [1, 2, 3].map(async (threads) => {
+        const store = new MemoryStore();
+        await runSweep({ plan: { loaded }, threads, store });
+        return [...recordsOf(store, SCHEDULERS.length * SEEDS.length)];
+      });
+      const [one, two, three] = await Promise.all(runs);
+      expect(one).toHaveLength(SCHEDULERS.length * SEEDS.length);
       expect(two).toEqual(one);
       expect(three).toEqual(one);
     }),
-    { numRuns: 4 },
+    { numRuns: 5 },
   );
 });
