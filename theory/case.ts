@@ -43,7 +43,8 @@ export function closed(clients: number, thinkMs: number, seconds: number): Recor
   return { arrivals: "closed", clients, thinkMs, ...span(seconds) };
 }
 
-function span(seconds: number): { durationS: number; warmupS: number } {
+/** The extent of a workload with so many seconds in its measured window. */
+export function span(seconds: number): { durationS: number; warmupS: number } {
   const warmupS = Math.ceil(seconds * WARM_UP);
   return { durationS: Math.ceil(seconds) + warmupS, warmupS };
 }

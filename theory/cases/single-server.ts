@@ -1,4 +1,13 @@
-import { deterministic, exponential, type Family, open, queue, type TheoryCase } from "../case.ts";
+import {
+  deterministic,
+  exponential,
+  type Family,
+  open,
+  queue,
+  span,
+  type TheoryCase,
+} from "../case.ts";
+import { latencyMMPP } from "../formulas/modulated.ts";
 import {
   busyAtArrivalGM1,
   constantGap,
@@ -7,6 +16,8 @@ import {
   latencyGM1,
   latencyQuantileMM1,
   waitMG1,
+  weibullCv,
+  weibullGap,
 } from "../formulas/single-server.ts";
 
 const MEAN = 10;
@@ -63,17 +74,53 @@ function gm1(
   };
 }
 
-/** A task that is always skipped: requests see the gateway alone, which takes 7 ms for each. */
-const gateway: TheoryCase = {
-  name: "the gateway as M/D/1 at 0.7",
-  scenario: {
-    name: "gateway",
-    pipelines: { p: { tasks: { serve: { model: "server", when: { probability: 0 } } } } },
-    models: { server: exponential(MEAN) },
-    cluster: { replicas: { serve: 1 }, gateway: { arrivalUs: 7000 } },
-    workload: open(100, 40_000),
+/** A task that is always skipped: requests see the gateways alone, which take 7 ms for each. */
+function gateways(count: number, requests: number): TheoryCase {
+  const each = count > 1 ? `${count} gateways by hash: M/D/1 at 0.7 each` : "M/D/1 at 0.7";
+  return {
+    name: count > 1 ? each : `the gateway as ${each}`,
+    scenario: {
+      name: "gateway",
+      pipelines: { p: { tasks: { serve: { model: "server", when: { probability: 0 } } } } },
+      models: { server: exponential(MEAN) },
+      cluster: {
+        replicas: { serve: 1 },
+        gateway: { arrivalUs: 7000, count, assignment: "hash" },
+      },
+      workload: open(100 * count, requests),
+    },
+    exact: { latencyMeanMs: 7 + waitMG1(0.1, 7, 0) },
+  };
+}
+
+function weibull(shape: number, load: number, requests: number): TheoryCase {
+  const gaps = { arrivals: "weibull", cv: weibullCv(shape) };
+  return gm1(`Weibull/M/1 of shape ${shape}`, load, gaps, weibullGap(load / MEAN, shape), requests);
+}
+
+/** 100 requests a second for 100 ms on average, then 20 a second for as long. */
+const modulated: TheoryCase = {
+  name: "MMPP/M/1 at 0.6",
+  scenario: queue({
+    workload: {
+      arrivals: "mmpp",
+      states: [
+        { ratePerS: 100, meanS: 0.1 },
+        { ratePerS: 20, meanS: 0.1 },
+      ],
+      ...span(2000),
+    },
+  }),
+  exact: {
+    latencyMeanMs: latencyMMPP(
+      [
+        { rate: 0.1, stay: 100 },
+        { rate: 0.02, stay: 100 },
+      ],
+      MEAN,
+    ),
+    throughputPerS: 60,
   },
-  exact: { latencyMeanMs: 7 + waitMG1(0.1, 7, 0) },
 };
 
 const lifo: TheoryCase = {
@@ -118,13 +165,16 @@ export const poissonServer: Family = {
     mg1("M/G/1, lognormal of cv 2", 0.5, 2, 150_000, lognormal(2)),
     // Two equally probable values m ± s have a coefficient of variation of s / m.
     mg1("M/G/1, 5 or 15 ms", 0.7, 0.5, 60_000, { distribution: "empirical", samplesMs: [5, 15] }),
-    gateway,
+    gateways(1, 40_000),
+    gateways(3, 80_000),
   ],
 };
 
 export const renewalArrivals: Family = {
   title: "One exponential server, other arrivals",
-  source: "the root of sigma = A*(mu (1 - sigma)) (Kleinrock I, 6.4)",
+  source:
+    "the root of sigma = A*(mu (1 - sigma)) (Kleinrock I, 6.4); for MMPP the matrix-geometric " +
+    "method (Neuts 1981)",
   cases: [
     gm1("D/M/1", 0.7, { arrivals: "deterministic" }, constantGap(0.07), 60_000),
     gm1(
@@ -135,6 +185,9 @@ export const renewalArrivals: Family = {
       60_000,
     ),
     gm1("Gamma/M/1, gaps of cv 2", 0.6, { arrivals: "gamma", cv: 2 }, gammaGap(0.06, 2), 150_000),
+    weibull(0.5, 0.5, 200_000),
+    weibull(2, 0.7, 60_000),
     erlangGaps,
+    modulated,
   ],
 };

@@ -10,6 +10,7 @@ import {
 import { convolution, meanValueAnalysis } from "./closed-networks.ts";
 import { latencyForkJoin2, orderStatistic } from "./fork-join.ts";
 import { birthDeath, erlangB, erlangC, lossMMcK, waitMDc, waitMMc } from "./many-servers.ts";
+import { latencyMMPP } from "./modulated.ts";
 import { latencyProcessorSharing, latencyShared } from "./sharing.ts";
 import {
   busyAtArrivalGM1,
@@ -18,6 +19,8 @@ import {
   latencyGM1,
   latencyQuantileMM1,
   waitMG1,
+  weibullCv,
+  weibullGap,
 } from "./single-server.ts";
 
 const LOADS = [0.1, 0.5, 0.7, 0.9];
@@ -50,6 +53,39 @@ describe("one server", () => {
   });
 });
 
+describe("Weibull gaps", () => {
+  // Its moments are gamma functions: 2 c² and 24 c⁴ at shape 1/2, sqrt(pi)/2 and 1 at shape 2.
+  test("have the coefficients of variation of their shapes", () => {
+    expect(weibullCv(0.5)).toBeCloseTo(Math.sqrt(5), 6);
+    expect(weibullCv(1)).toBeCloseTo(1, 6);
+    expect(weibullCv(2)).toBeCloseTo(Math.sqrt(4 / Math.PI - 1), 6);
+  });
+
+  test("of shape 1 are M/M/1, and of shape 2 have the transform of Rayleigh's law", () => {
+    expect(latencyGM1(weibullGap(0.7, 1), 1)).toBeCloseTo(1 / 0.3, 4);
+    // E exp(−s X) for X of mean sqrt(pi)/2 by its series: 1 − s m1 + s² m2/2 − ...
+    const transform = weibullGap(2 / Math.sqrt(Math.PI), 2);
+    const s = 0.01;
+    const third = 0.75 * Math.sqrt(Math.PI);
+    const series = 1 - (s * Math.sqrt(Math.PI)) / 2 + (s * s) / 2 - (s ** 3 * third) / 6;
+    expect(transform(s)).toBeCloseTo(series, 8);
+  });
+});
+
+describe("modulated arrivals", () => {
+  const state = (rate: number, stay: number) => ({ rate, stay });
+
+  test("of one rate in both states are M/M/1", () => {
+    expect(latencyMMPP([state(0.7, 3), state(0.7, 8)], 1)).toBeCloseTo(1 / 0.3, 9);
+  });
+
+  test("that change fast see the mean rate, that change slowly each rate for itself", () => {
+    expect(latencyMMPP([state(0.2, 1e-4), state(0.8, 1e-4)], 1)).toBeCloseTo(2, 2);
+    const inSystem = (0.2 / 0.8 + 0.8 / 0.2) / 2;
+    expect(latencyMMPP([state(0.2, 1e5), state(0.8, 1e5)], 1)).toBeCloseTo(inSystem / 0.5, 2);
+  });
+});
+
 describe("several servers", () => {
   test.each([
     [5, 3, 0.1101],
@@ -72,7 +108,7 @@ describe("several servers", () => {
 
   test.each([
     [2, 0.7],
-    [4, 0.9],
+    [4, 0.8],
     [8, 0.85],
   ])("M/D/%i at %f: the chain of requests seen every service time", (servers, load) => {
     const waiting = waitingByChain(servers, servers * load);

@@ -50,3 +50,31 @@ export function busyAtArrivalGM1(gap: GapTransform, mean: number): number {
 export function latencyGM1(gap: GapTransform, mean: number): number {
   return mean / (1 - busyAtArrivalGM1(gap, mean));
 }
+
+/** Weibull gaps: an exponential variable to the power of 1 / shape, scaled to the rate. */
+export function weibullGap(rate: number, shape: number): GapTransform {
+  const scale = 1 / (rate * weibullMoment(shape, 1));
+  return (s) => overExponential((u) => Math.exp(-s * scale * u ** (1 / shape)));
+}
+
+/** Coefficient of variation of a Weibull law. */
+export function weibullCv(shape: number): number {
+  return Math.sqrt(weibullMoment(shape, 2) / weibullMoment(shape, 1) ** 2 - 1);
+}
+
+function weibullMoment(shape: number, order: number): number {
+  return overExponential((u) => u ** (order / shape));
+}
+
+/** E f(U) for U exponential of mean 1: Simpson's rule over the square root of U. */
+function overExponential(f: (u: number) => number): number {
+  const steps = 4000;
+  const width = 12 / steps;
+  let sum = 0;
+  for (let i = 0; i <= steps; i++) {
+    const y = i * width;
+    const weight = i === 0 || i === steps ? 1 : i % 2 === 1 ? 4 : 2;
+    sum += weight * 2 * y * Math.exp(-y * y) * f(y * y);
+  }
+  return (sum * width) / 3;
+}
