@@ -99,6 +99,31 @@ const workloads: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     durationS: fc.constant(0.1),
     warmupS,
   }),
+  fc.record({
+    arrivals: fc.constant("weibull"),
+    ratePerS: rate,
+    cv: fc.constantFrom(0.5, 3),
+    requests,
+    warmupS,
+  }),
+  fc.record({
+    arrivals: fc.constant("mmpp"),
+    states: fc.constant([
+      { ratePerS: 2000, meanS: 0.005 },
+      { ratePerS: 50, meanS: 0.01 },
+    ]),
+    requests,
+    warmupS,
+  }),
+  fc.record({
+    arrivals: fc.constant("ramp"),
+    rates: fc.constant([
+      { atS: 0, ratePerS: 100 },
+      { atS: 0.1, ratePerS: 1500 },
+    ]),
+    durationS: fc.constant(0.1),
+    warmupS,
+  }),
   fc.record({ arrivals: fc.constant("burst"), requests }),
   fc.record({
     arrivals: fc.constant("closed"),

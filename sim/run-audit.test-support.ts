@@ -97,6 +97,7 @@ class LogAudit {
   /** Job numbers set aside for a request. */
   readonly #stride: number;
   readonly #open = new Map<number, OpenRequest>();
+  /** Replicas that take work: a draining one does not. */
   readonly #up = new Set<number>();
   readonly #running = new Map<number, readonly RunningJob[]>();
   /** The last job that each replica started, by its place in the order of queueing. */
@@ -151,7 +152,6 @@ class LogAudit {
         return;
       case "finish":
         this.#event(b);
-        rule(this.#up.has(a), "only a replica that is up finishes");
         rule(this.#running.has(a), "only a replica with a batch finishes");
         this.#running.delete(a);
         return;
@@ -161,6 +161,11 @@ class LogAudit {
       case "join":
         this.#event(b);
         this.#up.add(a);
+        return;
+      case "drain":
+        this.#event(b);
+        this.#replicasWereLost = true;
+        this.#up.delete(a);
         return;
       case "lose":
         this.#event(b);
