@@ -7,7 +7,7 @@ export interface TheoryCase {
   /** Unique among all cases. */
   readonly name: string;
   readonly scenario: Readonly<Record<string, unknown>>;
-  /** Exact values by figure: a metric, or `task.metric` for one of a task's. */
+  /** Exact values by figure: a metric, or `name.metric` for one of a task's or a pipeline's. */
   readonly exact: Readonly<Record<string, number>>;
 }
 

@@ -1,6 +1,7 @@
 /** All cases, in the order of docs/theory.md. */
 import type { Family } from "./case.ts";
 import { batches } from "./cases/batch-service.ts";
+import { classes, patience } from "./cases/classes.ts";
 import { closedNetworks } from "./cases/closed-networks.ts";
 import { losses, manyServers } from "./cases/many-servers.ts";
 import { forks, networks } from "./cases/networks.ts";
@@ -13,6 +14,8 @@ export const FAMILIES: readonly Family[] = [
   manyServers,
   losses,
   sharing,
+  classes,
+  patience,
   networks,
   forks,
   closedNetworks,

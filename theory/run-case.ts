@@ -64,8 +64,10 @@ function replicate(document: ScenarioDocument, count: number): RunSummary[] {
 
 function valuesOf(runs: readonly RunSummary[], figure: string): number[] {
   const at = figure.lastIndexOf(".");
-  return runs.map(({ metrics, tasks }) => {
-    const found: Readonly<Record<string, number>> = at < 0 ? metrics : tasks[figure.slice(0, at)];
+  const name = figure.slice(0, Math.max(0, at));
+  return runs.map(({ metrics, tasks, pipelines }) => {
+    const found: Readonly<Record<string, number>> =
+      at < 0 ? metrics : (tasks[name] ?? pipelines[name]);
     return found[figure.slice(at + 1)] ?? Number.NaN;
   });
 }

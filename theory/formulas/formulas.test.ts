@@ -11,6 +11,8 @@ import { convolution, meanValueAnalysis } from "./closed-networks.ts";
 import { latencyForkJoin2, orderStatistic } from "./fork-join.ts";
 import { birthDeath, erlangB, erlangC, lossMMcK, waitMDc, waitMMc } from "./many-servers.ts";
 import { latencyMMPP } from "./modulated.ts";
+import { impatientMM1 } from "./patience.ts";
+import { waitsByPriority } from "./priorities.ts";
 import { latencyProcessorSharing, latencyShared } from "./sharing.ts";
 import {
   busyAtArrivalGM1,
@@ -153,6 +155,56 @@ describe("processor sharing", () => {
     expect(latencyShared(0.7, 1, (n) => n, Number.POSITIVE_INFINITY)).toBeCloseTo(1 / 0.3, 9);
     expect(latencyProcessorSharing(0.7, 1)).toBeCloseTo(1 / 0.3, 12);
     expect(latencyShared(3.2, 1, () => 1, 4)).toBeCloseTo(1 + waitMMc(3.2, 1, 4), 9);
+  });
+});
+
+describe("priorities", () => {
+  test("two classes of 0.4 each: 4/3 and 20/3", () => {
+    const [first, second] = waitsByPriority([
+      { rate: 0.4, mean: 1, cv: 1 },
+      { rate: 0.4, mean: 1, cv: 1 },
+    ]);
+    expect(first).toBeCloseTo(4 / 3, 12);
+    expect(second).toBeCloseTo(20 / 3, 12);
+  });
+
+  test("keep the sum of load × wait, whatever the order (Kleinrock's conservation law)", () => {
+    const classes = [
+      { rate: 0.3, mean: 1, cv: 0.5 },
+      { rate: 0.1, mean: 3, cv: 2 },
+      { rate: 0.4, mean: 0.5, cv: 1 },
+    ];
+    const sum = (order: typeof classes): number =>
+      waitsByPriority(order).reduce((s, wait, i) => s + order[i].rate * order[i].mean * wait, 0);
+    expect(sum(classes)).toBeCloseTo(sum([...classes].reverse()), 12);
+    expect(waitsByPriority([classes[1]])[0]).toBeCloseTo(waitMG1(0.1, 3, 2), 12);
+  });
+});
+
+describe("impatient clients", () => {
+  test("that wait for very long are M/M/1, that wait for no time are never answered", () => {
+    const { answered, busy } = impatientMM1(0.7, 1, 200);
+    expect(answered).toBeCloseTo(1, 9);
+    expect(busy).toBeCloseTo(0.7, 9);
+    expect(impatientMM1(0.7, 1, 1e-9).answered).toBeCloseTo(0, 6);
+  });
+
+  test("of a server that is nearly idle wait for their own service alone", () => {
+    expect(impatientMM1(1e-9, 1, 1.3).answered).toBeCloseTo(1 - Math.exp(-1.3), 6);
+  });
+
+  test("whose work is integrated step by step give the same shares", () => {
+    const [rate, patience, step] = [0.8, 2.5, 1e-4];
+    let [area, answered] = [1, 1 - Math.exp(-patience)];
+    for (let x = step / 2; x < patience; x += step) {
+      const density = rate * Math.exp(-(1 - rate) * x);
+      area += density * step;
+      answered += density * (1 - Math.exp(x - patience)) * step;
+    }
+    area += rate * Math.exp(-(1 - rate) * patience);
+    const exact = impatientMM1(rate, 1, patience);
+    expect(exact.answered).toBeCloseTo(answered / area, 6);
+    expect(exact.busy).toBeCloseTo(1 - 1 / area, 6);
   });
 });
 
