@@ -2,8 +2,9 @@
  * An audit of one run, from its log and its bars alone: what was logged must keep every rule, and
  * what the run reports must be what was logged. It shares no code with dispatcher and recorder.
  */
-import { isSpanned } from "../core/arrivals/extent.ts";
+
 import { expect } from "vitest";
+import { isSpanned } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import type { GanttBar } from "../core/results.ts";
