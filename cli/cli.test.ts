@@ -95,6 +95,14 @@ test.each([
   expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
 });
 
+test("a warm-up left to be found is for simulations: validate says so before it starts", () => {
+  const path = scenario("auto.yaml", QUEUE);
+  const { code, stderr } = tandem("validate", path, "--set", "workload.warmupS=auto");
+  expect(code).toBe(2);
+  expect(stderr).toContain("only a simulation can find its warm-up by itself");
+  expect(stderr).not.toContain("validate 1/");
+});
+
 test("a sweep of a million configurations asks for --yes", () => {
   const sweep =
     "sweep: { run.seed: { from: 1, to: 1000, step: 1 }, workload.ratePerS: { from: 1, to: 50, step: 0.05 } }";

@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
 import { Fault } from "../core/fault.ts";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
+import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import type { RankedDocument } from "../reports/comparison-tables.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
 import type { SweepRecord } from "../sweep/record.ts";
 import { AtomicFile } from "./atomic-file.ts";
 
-export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
+export type ResultsHeader = Omit<ResultsDocument, "configurations">;
 
 export const RESULTS_FILE = "results.json";
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
@@ -17,21 +18,21 @@ const MOST_COMPARED = 10_000;
 
 /** `tandem/results@1` as text in pieces, a configuration a line. */
 class ResultsText {
-  readonly #compared: Compared[] = [];
+  #comparisons: readonly Comparison[] = [];
   #count = 0;
 
-  start(header: ResultsHeader): string {
+  start({ comparisons = [], ...header }: ResultsHeader): string {
+    this.#comparisons = comparisons;
     return `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
   }
 
   configuration(result: ConfigurationResult): string {
     const separator = this.#count++ === 0 ? "" : ",";
-    if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(result));
     return `${separator}\n${JSON.stringify(result)}`;
   }
 
   end(): string {
-    const comparisons = this.#count > MOST_COMPARED ? [] : comparisonsOf(this.#compared);
+    const comparisons = this.#comparisons;
     const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
     return `\n]${last}}\n`;
   }
@@ -91,9 +92,17 @@ export async function printResultsJson(
   await print(text.end());
 }
 
-function comparisonsOf(compared: readonly Compared[]): ReturnType<typeof compareConfigurations> {
-  const paths = new Set(compared.flatMap(({ parameters }) => Object.keys(parameters)));
-  return compareConfigurations(compared, comparedPaths([...paths]));
+/** `count` configurations, compared over some paths; not where they are too many. */
+export function rankedOf(
+  records: Iterable<SweepRecord>,
+  count: number,
+  over: readonly string[] | undefined,
+): RankedDocument {
+  if (count > MOST_COMPARED) return { configurations: [], comparisons: [] };
+  const configurations = Array.from(records, ({ result }) => comparedPart(result));
+  const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
+  const comparisons = compareConfigurations(configurations, over ?? comparedPaths([...paths]));
+  return { configurations, comparisons };
 }
 
 function comparedPart({ id, parameters, metrics, samples, stability }: Compared): Compared {

@@ -6,8 +6,9 @@ import { type LoadedScenario, parseScenario, parseSetOption } from "../core/scen
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { isParquet, parquetText } from "./parquet-text.ts";
+import { type PrecisionArguments, precisionOverrides } from "./precision-options.ts";
 
-export interface ScenarioArguments {
+export interface ScenarioArguments extends PrecisionArguments {
   readonly scenario: string;
   readonly set: readonly string[];
   readonly seed?: number;
@@ -24,6 +25,7 @@ export async function loadScenario(
   const overrides: Record<string, unknown> = Object.fromEntries(args.set.map(parseSetOption));
   if (args.seed !== undefined) overrides["run.seed"] = args.seed;
   if (args.replications !== undefined) overrides["run.replications"] = args.replications;
+  Object.assign(overrides, precisionOverrides(args));
   const text = readScenario(args.scenario);
   const { requireTimes } = options;
   return readingParquet((read) =>

@@ -6,7 +6,8 @@ import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import { resultsTable } from "../reports/text-table.ts";
+import type { RankedDocument } from "../reports/comparison-tables.ts";
+import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
@@ -15,12 +16,14 @@ import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { precisionWords } from "./precision-options.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
 import {
   printResultsJson,
   RESULTS_FILE,
   type ResultsHeader,
+  rankedOf,
   writeResults,
 } from "./results-output.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -51,13 +54,15 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   const store = openStore(args, plan, count);
   try {
     await sweepWithProgress(args, plan, store, count);
-    const header = resultsHeader(args, loaded);
+    const ranked = rankedOf(recordsOf(store, count), count, loaded.document.run.compare?.over);
+    const { comparisons = [] } = ranked;
+    const header = { ...resultsHeader(args, loaded), comparisons };
     if (args.out !== undefined) {
       const parameters = parameterColumns(loaded.document.sweep);
       await writeResults(args.out, header, parameters, recordsOf(store, count));
     }
     if (args.json) await printResultsJson(header, recordsOf(store, count));
-    else if (args.quiet !== true) printResults(header, store, count, args.out);
+    else if (args.quiet !== true) printResults(header, ranked, store, args.out);
   } finally {
     if (store instanceof ResultStore) store.close();
   }
@@ -173,7 +178,12 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     command: repeatCommand("simulate", {
       ...args,
       seed,
-      extra: ["--replications", String(replications), ...sampleOptions(args)],
+      extra: [
+        "--replications",
+        String(replications),
+        ...precisionWords(args),
+        ...sampleOptions(args),
+      ],
     }),
     ...(slo === undefined ? {} : { slo }),
   };
@@ -181,14 +191,21 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
 
 function printResults(
   header: ResultsHeader,
+  ranked: RankedDocument,
   store: RecordStore,
-  count: number,
   out: string | undefined,
 ): void {
+  const width = process.stdout.columns ?? 120;
+  const count = store.finished;
   const configurations = [...recordsOf(store, Math.min(count, MOST_ROWS))].map((r) => r.result);
   const lines = [
-    resultsTable({ ...header, configurations }, process.stdout.columns ?? 120),
+    resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    ...notesText(configurations, width),
+    ...rankingText(ranked, width),
+    ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
+      ? ["one replication: no difference between configurations can be told from noise"]
+      : []),
     `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
   if (out !== undefined)

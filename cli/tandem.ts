@@ -76,6 +76,19 @@ const parser = yargs(hideBin(process.argv))
       seed(json(scenario(command)))
         .option("out", { type: "string", describe: "folder for results (results.json)" })
         .option("replications", { type: "number", describe: "replications of each configuration" })
+        .option("until", {
+          type: "string",
+          describe: "add replications until half widths are below so much of the mean, as 2%",
+        })
+        .option("until-metrics", {
+          type: "string",
+          describe: "of these metrics; default: latencyMeanMs,latencyP99Ms",
+        })
+        .option("max-replications", { type: "number", describe: "bound for --until; default 1000" })
+        .option("compare", {
+          type: "string",
+          describe: "rank by these swept paths; default: the scheduler's",
+        })
         .option("workers", { type: "number", describe: "threads; default: one per core" })
         .option("sample", {
           type: "string",

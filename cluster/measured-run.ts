@@ -13,6 +13,7 @@ import { RequestDraws } from "../core/request-draws.ts";
 import type { GanttBar, HealthSummary, MetricName } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import type { Deployment } from "./deployment.ts";
 import type { RunReport, RunRequest } from "./gateway/gateway.ts";
 import type { GatewayCosts } from "./gateway/run-costs.ts";
@@ -104,7 +105,7 @@ export async function measuredRun(
     beforeStart: (startAtMonotonicNs) =>
       resetGateway(http, {
         seed,
-        warmupUs: workload.warmupS * 1e6,
+        warmupUs: givenWarmupS(workload) * 1e6,
         startAtMonotonicNs,
         scheduler: document.scheduler,
         log: true,
@@ -126,7 +127,7 @@ export async function measuredRun(
     overheads: {
       clientRoundTripUs: Array.from(
         load.clientRoundTripUs.filter(
-          (us, i) => !Number.isNaN(us) && load.intendedUs[i] >= workload.warmupS * 1e6,
+          (us, i) => !Number.isNaN(us) && load.intendedUs[i] >= givenWarmupS(workload) * 1e6,
         ),
       ),
       workerRoundTripUs: report.workerRoundTripUs,
@@ -160,7 +161,7 @@ function windowOf(
     lastUs = source.nextUs;
     source.advance();
   }
-  return lastUs > workload.warmupS * 1e6 ? { closeUs: lastUs } : {};
+  return lastUs > givenWarmupS(workload) * 1e6 ? { closeUs: lastUs } : {};
 }
 
 async function resetGateway(http: string, request: RunRequest): Promise<void> {
@@ -191,7 +192,7 @@ function clientSummary(
   timeScale: number,
   window: Window,
 ): RunSummary {
-  const recorder = new RunRecorder(system, workload.warmupS * 1e6, 0);
+  const recorder = new RunRecorder(system, givenWarmupS(workload) * 1e6, 0);
   const close = (nowUs: number): void => {
     const open = recorder.closedUs === Number.POSITIVE_INFINITY;
     if (open && nowUs > recorder.warmupUs) recorder.closeWindow(nowUs);

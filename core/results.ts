@@ -64,6 +64,19 @@ export interface GanttBar {
   readonly requests: readonly number[];
 }
 
+/** From one run: means of consecutive batches, or ranks of the ordered latencies. */
+export type IntervalMethod = "batch means" | "order statistics";
+
+/** Whether replications made the chosen metrics as precise as asked for. */
+export interface Precision {
+  /** Half width over mean. */
+  readonly target: number;
+  /** What was reached; null where a metric has no value. */
+  readonly relativeHalfWidths: Readonly<Partial<Record<MetricName, number | null>>>;
+  /** Metrics that stayed above the target. */
+  readonly missed: readonly MetricName[];
+}
+
 /** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
 export type Stability = "stable" | "unstable" | "unknown";
 
@@ -88,6 +101,12 @@ export interface ConfigurationResult {
   readonly stability?: Stability;
   /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
   readonly offeredLoadRatio?: number;
+  /** Of `warmupS: auto`: what was found. */
+  readonly warmupS?: number;
+  /** Set when replications were added until intervals were narrow enough. */
+  readonly precision?: Precision;
+  /** How the intervals of one run alone were found; a metric that is not here has none. */
+  readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
   /** Compared metrics by replication, in order: what paired differences are taken of. */
   readonly samples?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
 }

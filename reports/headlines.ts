@@ -2,11 +2,13 @@
 
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { paretoFront } from "./charts/pareto.ts";
+import { comparisonSentences } from "./comparison-tables.ts";
 import { costOf } from "./cost.ts";
 import { formatCount, formatError, formatNumber, plural } from "./format.ts";
 import { metricLabel } from "./metric-labels.ts";
 import { axisText, isLoad, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
+import { isUnstable } from "./steady-estimates.ts";
 import { BACKENDS, judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
 
 export interface Headline {
@@ -59,6 +61,9 @@ function worst(document: ValidationDocument): string {
   return `; largest error ${formatError(error)} (${metricLabel(name).text}, ${letter})`;
 }
 
+/** Comparisons beyond so many are for the table alone. */
+const MOST_SENTENCES = 6;
+
 /** Headlines in order of weight: trust first, then the goal, then the choice. */
 export function headlines(
   results: ResultsDocument,
@@ -79,6 +84,12 @@ export function headlines(
       });
     }
   }
+  const unstable = results.configurations.filter(isUnstable);
+  if (unstable.length > 0) {
+    const count = plural(unstable.length, "configuration");
+    const text = `${count} of ${formatCount(results.configurations.length)} unstable: overloaded, no figure of theirs estimates a steady state`;
+    lines.push({ text, state: "warn" });
+  }
   const judged = results.configurations.map((one) => meetsSlo(one, results.slo));
   const slo = results.slo;
   if (slo !== undefined && judged.some((one) => one !== undefined)) {
@@ -88,5 +99,6 @@ export function headlines(
       text: `${formatCount(met)} of ${plural(judged.length, "configuration")} meet the SLO (${goal})`,
     });
   }
-  return [...lines, ...cheapest(results)];
+  const compared = comparisonSentences(results, MOST_SENTENCES).map((text) => ({ text }));
+  return [...lines, ...cheapest(results), ...compared];
 }

@@ -85,7 +85,9 @@ export function levelKey(value: Parameter | undefined): string {
 }
 
 /** Only the parameters with more than one value, in order of first appearance. */
-export function sweepAxes(configurations: readonly ConfigurationResult[]): readonly SweepAxis[] {
+export function sweepAxes(
+  configurations: readonly Pick<ConfigurationResult, "parameters">[],
+): readonly SweepAxis[] {
   const paths = new Set(configurations.flatMap((one) => Object.keys(one.parameters)));
   const axes: SweepAxis[] = [];
   for (const path of paths) {

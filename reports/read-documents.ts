@@ -29,6 +29,7 @@ const bar = z.object({
   batch: z.number(),
   requests: z.array(z.number()),
 });
+const stability = z.enum(["stable", "unstable", "unknown"]);
 const configuration = z.looseObject({
   id: z.string(),
   parameters: z.record(z.string(), parameter),
@@ -40,6 +41,31 @@ const configuration = z.looseObject({
   latencyCurve: curve.optional(),
   gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),
+  stability: stability.optional(),
+  intervals: z.record(z.string(), z.string()).optional(),
+});
+const comparison = z.looseObject({
+  metric: z.string(),
+  over: z.array(z.string()),
+  fixed: z.record(z.string(), parameter),
+  members: z
+    .array(
+      z.looseObject({
+        id: z.string(),
+        mean: figure,
+        verdict: z.enum(["best", "not distinguishable", "worse"]),
+      }),
+    )
+    .min(1),
+  differences: z.array(
+    z.looseObject({
+      a: z.string(),
+      b: z.string(),
+      mean: figure,
+      halfWidth95: figure,
+      distinguishable: z.boolean(),
+    }),
+  ),
 });
 const head = {
   schema: z.literal("tandem/results@1"),
@@ -48,7 +74,11 @@ const head = {
   command: z.string(),
   slo: z.object({ latencyMs: z.number(), percentile: z.number() }).optional(),
 };
-const results = z.looseObject({ ...head, configurations: z.array(configuration).min(1) });
+const results = z.looseObject({
+  ...head,
+  configurations: z.array(configuration).min(1),
+  comparisons: z.array(comparison).optional(),
+});
 const validated = configuration.extend({
   predicted: metrics,
   measured: z.looseObject({

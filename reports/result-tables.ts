@@ -1,25 +1,15 @@
 /** The tables behind the charts, as text cells: the same ones for the page and for the terminal. */
 
-import {
-  type ConfigurationResult,
-  type Estimate,
-  METRICS,
-  type ResultsDocument,
-} from "../core/results.ts";
-import { formatCount, formatEstimate, formatNumber, plural } from "./format.ts";
+import { type ConfigurationResult, METRICS, type ResultsDocument } from "../core/results.ts";
+import { formatCount, formatNumber, plural } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
-import { metricLabel, metricTitle } from "./metric-labels.ts";
+import { metricTitle } from "./metric-labels.ts";
 import { configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
-
-/** A metric's cell in its shown unit, which the heading names. */
-export function estimateCell(name: string, estimate: Estimate | undefined): Cell {
-  const { scale } = metricLabel(name);
-  const value = estimate === undefined ? undefined : estimate.mean * scale;
-  return { text: formatEstimate(estimate, scale), value, numeric: true };
-}
+import { figureCell, isUnstable, UNSTABLE_LEGEND } from "./steady-estimates.ts";
 
 function sloCell(one: ConfigurationResult, document: ResultsDocument): Cell {
+  if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
   const meets = meetsSlo(one, document.slo);
   if (meets === undefined) return { text: "unknown", value: 0 };
   return meets
@@ -27,11 +17,17 @@ function sloCell(one: ConfigurationResult, document: ResultsDocument): Cell {
     : { text: "misses", value: 1, state: "bad" };
 }
 
+function stateCell(one: ConfigurationResult): Cell {
+  if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
+  return { text: one.stability ?? "unknown", value: 1 };
+}
+
 /** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
   const axes = sweepAxes(document.configurations);
   const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
   const slo = document.slo;
+  const unstable = document.configurations.some(isUnstable);
   const swept = axes.length === 0 ? ["configuration"] : axes.map((axis) => axis.title);
   const rows = document.configurations.map((one) => [
     ...(axes.length === 0
@@ -42,7 +38,8 @@ export function configurationTable(document: ResultsDocument): Table {
           return { text: parameterText(value), numeric, ...(numeric && { value }) };
         })),
     ...(slo === undefined ? [] : [sloCell(one, document)]),
-    ...names.map((name) => estimateCell(name, one.metrics[name])),
+    ...(unstable && slo === undefined ? [stateCell(one)] : []),
+    ...names.map((name) => figureCell(one, name, one.metrics[name])),
     { text: formatCount(one.requests), value: one.requests, numeric: true },
     { text: String(one.replications), value: one.replications, numeric: true },
   ]);
@@ -50,11 +47,12 @@ export function configurationTable(document: ResultsDocument): Table {
     slo === undefined
       ? []
       : [`SLO p${formatNumber(slo.percentile)} ≤ ${formatNumber(slo.latencyMs, 4)} ms`];
+  const state = unstable && slo === undefined ? ["state"] : [];
   return {
     caption:
       `${plural(document.configurations.length, "simulated configuration")}; ` +
-      "mean over replications ± half width of the 95% confidence interval",
-    headings: [...swept, ...goal, ...names.map(metricTitle), "requests", "replications"],
+      `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`,
+    headings: [...swept, ...goal, ...state, ...names.map(metricTitle), "requests", "replications"],
     rows,
   };
 }
@@ -73,7 +71,7 @@ export function taskTable(document: ResultsDocument): Table | undefined {
     Object.entries(one.tasks).map(([task, metrics]) => [
       { text: configurationLabel(one, axes) },
       { text: task },
-      ...[...names].map((name) => estimateCell(name, metrics[name])),
+      ...[...names].map((name) => figureCell(one, name, metrics[name])),
     ]),
   );
   return {

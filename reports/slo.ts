@@ -24,12 +24,14 @@ export function sloNote(slo: SloGoal | undefined): string {
 /**
  * Whether the mean over replications meets the goal: the quantile is within the limit and, where
  * attainment is reported, so is the share of requests in time. Undefined when neither is known.
+ * An unstable configuration never meets it: run longer, and it misses.
  */
 export function meetsSlo(
-  configuration: Pick<ConfigurationResult, "metrics">,
+  configuration: Pick<ConfigurationResult, "metrics" | "stability">,
   slo: SloGoal | undefined,
 ): boolean | undefined {
   if (slo === undefined) return undefined;
+  if (configuration.stability === "unstable") return false;
   const name = sloMetric(slo);
   const quantile = name === undefined ? undefined : configuration.metrics[name];
   const attained = configuration.metrics.sloAttainmentRatio;

@@ -1,9 +1,17 @@
 /** The tables for a terminal: aligned columns, units in the heading, never wider than asked. */
 
-import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
+import {
+  bestCounts,
+  comparisonSentences,
+  RANKING_LEGEND,
+  type RankedDocument,
+  rankingTable,
+} from "./comparison-tables.ts";
 import type { Table } from "./html/table.ts";
 import { metricTitle } from "./metric-labels.ts";
 import { configurationTable } from "./result-tables.ts";
+import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
 import { BACKENDS, lettered, verdictSummary } from "./validation-rows.ts";
 import { comparisonTable, healthTable } from "./validation-tables.ts";
 
@@ -174,6 +182,48 @@ function wrapped(text: string, width: number): string {
   return [...lines, current].join("\n");
 }
 
+/** At most so many rows and sentences of comparisons on a terminal. */
+const MOST_RANKED = 24;
+const MOST_SENTENCES = 8;
+
+/** Notes on the terminal, at most. */
+const MOST_NOTES = 6;
+
+/** What is to be known about some of the configurations; each note once. */
+export function notesText(
+  configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  const all = new Map<string, string[]>();
+  for (const { id, notes = [] } of configurations) {
+    for (const note of notes) all.set(note, [...(all.get(note) ?? []), id]);
+  }
+  const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
+    const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
+    const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;
+    return wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+  });
+  return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
+}
+
+/** Which compared setting is best, with what is noise; no lines when nothing is compared. */
+export function rankingText(document: RankedDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const table = rankingTable(document);
+  if (table === undefined) return [];
+  const rows = table.rows.slice(0, MOST_RANKED);
+  const cut = rows.length < table.rows.length;
+  return [
+    "",
+    tableText(withoutRepeats({ ...table, rows }), limit),
+    ...(cut ? [`the first ${rows.length} of ${table.rows.length} rows`] : []),
+    ...(cut ? bestCounts(document) : []).map((text) => wrapped(text, limit)),
+    wrapped(RANKING_LEGEND, limit),
+    ...comparisonSentences(document, MOST_SENTENCES).map((text) => wrapped(text, limit)),
+    "",
+  ];
+}
+
 /** All simulated configurations; what does not fit is named below the table. */
 export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): string {
   const limit = Math.max(width, LEAST_WIDTH);
@@ -181,6 +231,9 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
   const known = table.rows.some((row) => row.some((cell) => cell.text.includes("±")));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
+    table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)))
+      ? UNSTABLE_LEGEND
+      : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
   ].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");

@@ -4,7 +4,7 @@ import type { MetricName, ValidationDocument, ValidationResult } from "../core/r
 import { formatError, formatNumber } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
 import { metricLabel, metricTitle } from "./metric-labels.ts";
-import { estimateCell } from "./result-tables.ts";
+import { estimateCell } from "./steady-estimates.ts";
 import { BACKENDS, judgedMetrics, lettered } from "./validation-rows.ts";
 
 /** A verdict in words; colour only repeats it. */

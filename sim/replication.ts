@@ -4,11 +4,13 @@ import { QueryStream } from "../core/arrivals/query-stream.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
 import { sizeSource } from "../core/input-sizes.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
+import type { LatencySink } from "../core/metrics/recorder.ts";
 import type { RequestRows } from "../core/metrics/request-rows.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { type SimulationOutput, simulate } from "./simulation.ts";
 
@@ -20,6 +22,8 @@ export interface SimulationInputs extends MeasuredInputs {
 export interface ReplicationOptions {
   readonly curve?: boolean;
   readonly ganttBars?: number;
+  /** Hears every latency that counts; a `OneRunSeries` gives the figures intervals. */
+  readonly latencySink?: LatencySink;
   readonly log?: RunLog;
   /** Another seed for the requests' shares of work: the same arrivals and branches, other times. */
   readonly workSeed?: string;
@@ -56,12 +60,13 @@ export function runReplication(
     scheduler: createScheduler(document.scheduler, system, seed),
     arrivals,
     seed,
-    warmupUs: Math.round(workload.warmupS * 1e6),
+    warmupUs: Math.round(givenWarmupS(workload) * 1e6),
     ...(sizes === null ? {} : { sizes }),
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
     ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
+    ...(options.latencySink === undefined ? {} : { latencySink: options.latencySink }),
     ...(options.log === undefined ? {} : { log: options.log }),
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
     ...(options.requests == null ? {} : { requests: options.requests }),

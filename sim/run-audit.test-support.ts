@@ -11,6 +11,7 @@ import type { GanttBar } from "../core/results.ts";
 import { type LogEntry, RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import {
   type ReplicationResult,
@@ -320,14 +321,14 @@ class LogAudit {
 
 /** The measured window, µs, as results define it. */
 export function windowOf(run: Audited, document: ScenarioDocument): [from: number, to: number] {
-  return [document.workload.warmupS * 1e6, Math.max(1, windowEndUs(document, run))];
+  return [givenWarmupS(document.workload) * 1e6, Math.max(1, windowEndUs(document, run))];
 }
 
 function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): number {
   const { workload } = document;
   const horizonS = isSpanned(workload) ? workload.durationS : undefined;
   if (horizonS !== undefined) return Math.round(horizonS * 1e6);
-  const warmupUs = workload.warmupS * 1e6;
+  const warmupUs = givenWarmupS(workload) * 1e6;
   if (account.lastArrivalUs > warmupUs) return account.lastArrivalUs;
   const batchEnds = gantt.map((bar) => barUs(bar)[1]);
   return Math.max(...account.visits.map(({ endUs }) => endUs), ...batchEnds);

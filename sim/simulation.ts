@@ -12,7 +12,7 @@ import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
 import type { SizeSource } from "../core/input-sizes.ts";
-import { RunRecorder } from "../core/metrics/recorder.ts";
+import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
 import type { RequestRows } from "../core/metrics/request-rows.ts";
 import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -40,6 +40,8 @@ export interface SimulationInput {
   readonly log?: RunLog;
   /** Keep at most this many bars for a Gantt chart. */
   readonly ganttBars?: number;
+  /** Hears every latency that counts. */
+  readonly latencySink?: LatencySink;
   /** A run stops, labelled, after this many events. */
   readonly maxEvents?: number;
   /** And this long after its last arrival, virtual µs. */
@@ -96,6 +98,7 @@ class Simulation implements Driver, ClientHost {
     this.arrivals = arrivals;
     this.#draws = new RequestDraws(system, seed, input.workSeed);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
+    this.recorder.latencySink = input.latencySink ?? null;
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
     this.recorder.rows = input.requests ?? null;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { judgeStability, type StabilityVerdict } from "../core/stability/judge-stability.ts";
+import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { configurationLoad } from "./configuration-load.ts";
 import { NO_INPUTS, replicate, scenarioOf } from "./scenario.test-support.ts";
 
@@ -9,18 +10,23 @@ const poisson = (ratePerS: number, requests = 5000) => ({
   workload: { arrivals: "poisson", ratePerS, requests },
 });
 
-function judge(sections: Readonly<Record<string, unknown>>, blind = false): StabilityVerdict {
+interface Judged extends StabilityVerdict {
+  readonly load: OfferedLoad | null;
+}
+
+function judge(sections: Readonly<Record<string, unknown>>, blind = false): Judged {
   const document: ScenarioDocument = scenarioOf(sections);
   const growths = replicate(document, 8).flatMap(({ growth }) => (growth ? [growth] : []));
   const load = blind ? null : configurationLoad(document, NO_INPUTS);
-  return judgeStability(document.workload, load, growths);
+  return { ...judgeStability(document.workload, load, growths), load };
 }
 
 describe("an overloaded configuration", () => {
   test.each([102, 120, 400])("at %i/s for a capacity of 100/s is unstable", (rate) => {
-    const { stability, note } = judge(poisson(rate));
+    const { stability, note, load } = judge(poisson(rate));
+    expect(load?.ratio).toBeCloseTo(rate / 100, 9);
     expect(stability).toBe("unstable");
-    expect(note).toContain(`serve is offered ${(rate / 100).toFixed(2)} times`);
+    expect(note).toContain("serve is offered more than it can do");
   });
 
   test.each([110, 150])("at %i/s is recognised by its growth alone, too", (rate) => {
@@ -30,9 +36,10 @@ describe("an overloaded configuration", () => {
   test("is one whose nodes slow down under load", () => {
     const nodes = [{ name: "n", devices: { cpu: 2 }, contention: [1, 2] }];
     const cluster = { replicas: { serve: 2 }, nodes };
-    const { stability, note } = judge({ ...poisson(130), cluster });
+    const { stability, note, load } = judge({ ...poisson(130), cluster });
     expect(stability).toBe("unstable");
-    expect(note).toContain("node n is offered 1.30 times");
+    expect(note).toContain("node n is offered more than it can do");
+    expect(load?.ratio).toBeCloseTo(1.3, 9);
   });
 
   test("is one whose models evict each other, which no mean service time tells", () => {
@@ -77,11 +84,22 @@ describe("a configuration that keeps up", () => {
 describe("a workload without an arrival rate of its own", () => {
   test("a closed loop is stable, however many its clients", () => {
     const workload = { arrivals: "closed", clients: 500, durationS: 50 };
-    expect(judge({ workload })).toEqual({ stability: "stable" });
+    expect(judge({ workload })).toEqual({ stability: "stable", load: null });
+  });
+
+  test("a rate that climbs past the capacity is no steady overload", () => {
+    const rates = [
+      { atS: 0, ratePerS: 20 },
+      { atS: 60, ratePerS: 140 },
+    ];
+    const workload = { arrivals: "ramp", rates, durationS: 60 };
+    const { stability, note } = judge({ workload });
+    expect(stability).toBe("unknown");
+    expect(note).toContain("still grows");
   });
 
   test("a burst is not judged", () => {
     const workload = { arrivals: "burst", requests: 1000 };
-    expect(judge({ workload })).toEqual({ stability: "unknown" });
+    expect(judge({ workload })).toEqual({ stability: "unknown", load: null });
   });
 });

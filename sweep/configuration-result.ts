@@ -1,9 +1,14 @@
 /** What one configuration's finished replications say together. */
+import { isSpanned } from "../core/arrivals/extent.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
-import type { ConfigurationResult, MetricName } from "../core/results.ts";
+import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
+import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
+import type { WarmUp } from "../sim/detect-warm-up.ts";
 import type { Part } from "./configuration-work.ts";
 
 export interface Kept {
@@ -22,20 +27,85 @@ export function configurationResult(
   const { id, parameters, document } = configuration;
   const summaries = parts.flatMap((part) => part.summaries);
   const { notes, ...aggregated } = aggregate(summaries);
-  const { gantt, load } = parts[0];
+  const { gantt, load, warmUp } = parts[0];
   const growths = summaries.flatMap(({ growth }) => (growth === null ? [] : [growth]));
   const { stability, note } = judgeStability(document.workload, load, growths);
-  const all = note === undefined ? notes : [...notes, note];
+  const rule = stoppingRule(document.run);
+  const precision = rule === null ? undefined : precisionOf(valuesOf(summaries), rule);
+  const all = [
+    ...notes,
+    ...(note === undefined ? [] : [note]),
+    ...shortRunNotes(document, summaries),
+    ...warmUpNotes(warmUp),
+    ...missedNotes(precision, summaries),
+  ];
   return {
     id,
     parameters,
     ...aggregated,
     stability,
+    ...(warmUp === undefined ? {} : { warmupS: warmUp.seconds }),
+    ...(precision === undefined ? {} : { precision }),
     ...(load === null ? {} : { offeredLoadRatio: load.ratio }),
     ...samplesOf(summaries, kept),
     ...(gantt.length > 0 ? { gantt } : {}),
     ...(all.length > 0 ? { notes: all } : {}),
   };
+}
+
+/** How many replications there are to be after `parts`: more only while the rule asks for them. */
+export function wantedReplications(document: ScenarioDocument, parts: readonly Part[]): number {
+  const summaries = parts.flatMap((part) => part.summaries);
+  const rule = stoppingRule(document.run);
+  if (rule === null) return summaries.length;
+  const growths = summaries.flatMap(({ growth }) => (growth === null ? [] : [growth]));
+  const { stability } = judgeStability(document.workload, parts[0].load, growths);
+  // No number of replications makes an estimate of what grows on.
+  if (stability === "unstable") return summaries.length;
+  return nextReplications(summaries.length, valuesOf(summaries), rule);
+}
+
+/** A metric's values in order of replication; undefined where one has none. */
+function valuesOf(summaries: readonly RunSummary[]): MetricValues {
+  return (name) => {
+    const values = summaries.map((summary) => summary.metrics[name]);
+    return values.every((value) => value !== undefined) ? values : undefined;
+  };
+}
+
+/** Below so many requests a run its own p99 is biased: fewer than twenty lie above it. */
+const FEW_FOR_P99 = 2000;
+
+/** A burst's p99 is that of the burst, so none is too short. */
+function shortRunNotes(
+  { workload }: ScenarioDocument,
+  summaries: readonly RunSummary[],
+): readonly string[] {
+  const requests = Math.min(...summaries.map((summary) => summary.requests));
+  if (!isSpanned(workload) || requests >= FEW_FOR_P99) return [];
+  return [`p99 rests on runs of fewer than ${FEW_FOR_P99} requests: its interval is too narrow`];
+}
+
+function warmUpNotes(warmUp: WarmUp | undefined): readonly string[] {
+  if (warmUp === undefined) return [];
+  const { seconds, settled } = warmUp;
+  if (settled) return [`warm-up of ${seconds} s found by MSER-5`];
+  return [
+    `no steady state within the first half of the run: warm-up cut at ${seconds} s; run longer`,
+  ];
+}
+
+function missedNotes(
+  precision: Precision | undefined,
+  summaries: readonly RunSummary[],
+): readonly string[] {
+  if (precision === undefined || precision.missed.length === 0) return [];
+  const texts = precision.missed.map((name) => {
+    const width = precision.relativeHalfWidths[name];
+    return width == null ? `${name} has no value` : `${name} ±${(100 * width).toFixed(1)}%`;
+  });
+  const target = `±${(100 * precision.target).toFixed(1)}%`;
+  return [`not within ${target} after ${summaries.length} replications: ${texts.join(", ")}`];
 }
 
 /** One replication alone is paired with nothing. */

@@ -1,14 +1,25 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
-import { COMPARED_METRICS } from "../core/comparison/compare.ts";
+import { isSpanned } from "../core/arrivals/extent.ts";
+import { comparedMetrics } from "../core/comparison/compare.ts";
+import { OneRunSeries } from "../core/metrics/one-run-series.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { Sample } from "../core/scenario/sample.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
+import { detectWarmUp, type WarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication } from "../sim/replication.ts";
-import { configurationResult, type Kept, keptReplications } from "./configuration-result.ts";
+import {
+  configurationResult,
+  type Kept,
+  keptReplications,
+  wantedReplications,
+} from "./configuration-result.ts";
 import { runColumns, type SweepRecord } from "./record.ts";
 import { spoolFile } from "./request-files.ts";
 import { RequestSpool } from "./request-spool.ts";
@@ -29,6 +40,8 @@ export interface Part {
   readonly gantt: readonly GanttBar[];
   /** From the traffic equations; of the part with replication 0 only. */
   readonly load: OfferedLoad | null;
+  /** Where the scenario leaves the warm-up to be found. */
+  readonly warmUp?: WarmUp;
 }
 
 /** Latency curves are kept for sweeps of at most so many configurations. */
@@ -42,12 +55,13 @@ export class ConfigurationWork {
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
+  #warmUp: WarmUp | undefined;
 
   constructor({ loaded, sample, requestsIn }: SweepPlan) {
     this.#requestsIn = requestsIn;
     this.#loaded = loaded;
     this.#sweep = openSweep(loaded, sample);
-    const metrics = COMPARED_METRICS;
+    const metrics = comparedMetrics(loaded.document.run);
     this.#kept = { metrics, replications: keptReplications(this.count, metrics.length) };
   }
 
@@ -55,13 +69,23 @@ export class ConfigurationWork {
     return this.#sweep.count;
   }
 
+  /** Replications of the first round; of all, unless the scenario says until when to go on. */
   replications(index: number): number {
-    return this.#at(index).document.run.replications;
+    const { run } = this.#at(index).document;
+    const rule = stoppingRule(run);
+    if (rule === null) return run.replications;
+    return Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
+  }
+
+  /** How many replications there are to be once `parts` have run: as many as have, when done. */
+  wanted(index: number, parts: readonly Part[]): number {
+    return wantedReplications(this.#at(index).document, parts);
   }
 
   /** Replications first .. end − 1. */
   part(index: number, first: number, end: number): Part {
-    const { document } = this.#at(index);
+    const { document, warmUp } = this.#ready(index);
+    const lonely = this.replications(index) === 1 && isSpanned(document.workload);
     const curve = this.count <= DETAILED_CONFIGURATIONS;
     const spool = this.#requestsIn && new RequestSpool(spoolFile(this.#requestsIn, index, first));
     const summaries: RunSummary[] = [];
@@ -69,14 +93,15 @@ export class ConfigurationWork {
     for (let replication = first; replication < end; replication++) {
       const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
       const requests = spool ? spool.rowsOf(replication) : null;
-      const options = { curve, ganttBars, requests };
+      const alone = lonely ? { latencySink: new OneRunSeries() } : {};
+      const options = { curve, ganttBars, requests, ...alone };
       const result = runReplication(document, this.#loaded, replication, options);
       summaries.push(result.summary);
       if (replication === 0) gantt = result.gantt;
     }
     if (spool) spool.close();
     const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
-    return { summaries, gantt, load };
+    return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
   /** All parts of a configuration, in order, as its record. */
@@ -85,11 +110,21 @@ export class ConfigurationWork {
     return { index, result, runs: runColumns(parts.flatMap((part) => part.summaries)) };
   }
 
+  /** With its warm-up found, which only a thread that runs it needs. */
+  #ready(index: number): Pick<Part, "warmUp"> & { readonly document: ScenarioDocument } {
+    const { document } = this.#at(index);
+    if (document.workload.warmupS !== "auto") return { document };
+    if (this.#warmUp === undefined) this.#warmUp = detectWarmUp(document, this.#loaded);
+    const workload = { ...document.workload, warmupS: this.#warmUp.seconds };
+    return { document: { ...document, workload } as ScenarioDocument, warmUp: this.#warmUp };
+  }
+
   /** Kept until another is asked for: a configuration's replications share one document. */
   #at(index: number): Configuration {
     if (this.#configuration === undefined || this.#current !== index) {
       this.#configuration = this.#sweep.at(index);
       this.#current = index;
+      this.#warmUp = undefined;
     }
     return this.#configuration;
   }

@@ -64,13 +64,18 @@ function groupSize(msEach: number): number {
 
 /** One configuration's replications, spread over all threads. */
 async function inParts(runner: SweepRunner, index: number, threads: number): Promise<string> {
-  const replications = runner.work.replications(index);
-  const size = Math.ceil(replications / threads);
-  const parts: Promise<Part>[] = [];
-  for (let first = 0; first < replications; first += size) {
-    parts.push(runner.part(index, first, Math.min(replications, first + size)));
+  const parts: Part[] = [];
+  let wanted = runner.work.replications(index);
+  for (let have = 0; have < wanted; wanted = runner.work.wanted(index, parts)) {
+    const size = Math.ceil((wanted - have) / threads);
+    const round: Promise<Part>[] = [];
+    for (let first = have; first < wanted; first += size) {
+      round.push(runner.part(index, first, Math.min(wanted, first + size)));
+    }
+    parts.push(...(await Promise.all(round)));
+    have = wanted;
   }
-  return recordLine(runner.work.record(index, await Promise.all(parts)));
+  return recordLine(runner.work.record(index, parts));
 }
 
 /** The configurations still to run, in order. */

@@ -33,8 +33,10 @@ function onThisThread(plan: SweepPlan): SweepRunner {
       const lines: string[] = [];
       for (const index of indices) {
         const parts: Part[] = [];
-        const replications = work.replications(index);
-        for (let r = 0; r < replications; r++) parts.push(await part(index, r, r + 1));
+        let wanted = work.replications(index);
+        for (let r = 0; r < wanted; wanted = work.wanted(index, parts)) {
+          for (; r < wanted; r++) parts.push(await part(index, r, r + 1));
+        }
         lines.push(recordLine(work.record(index, parts)));
       }
       return lines;

@@ -8,8 +8,13 @@ const work = new ConfigurationWork(workerData as SweepPlan);
 /** The records of whole configurations, as lines. */
 export function whole(indices: readonly number[]): readonly string[] {
   return indices.map((index) => {
-    const part = work.part(index, 0, work.replications(index));
-    return recordLine(work.record(index, [part]));
+    const parts: Part[] = [];
+    let wanted = work.replications(index);
+    for (let have = 0; have < wanted; wanted = work.wanted(index, parts)) {
+      parts.push(work.part(index, have, wanted));
+      have = wanted;
+    }
+    return recordLine(work.record(index, parts));
   });
 }
 

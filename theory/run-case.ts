@@ -5,6 +5,7 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 import type { TheoryCase } from "./case.ts";
@@ -36,8 +37,9 @@ export function runCase(theory: TheoryCase, replications: number): Finding[] {
 export function startUpBias(theory: TheoryCase, replications: number): Finding[] | null {
   const document = documentOf(theory);
   const { workload } = document;
-  if (workload.warmupS === 0 || !isSpanned(workload)) return null;
-  const { warmupS, durationS = 0 } = workload;
+  const warmupS = givenWarmupS(workload);
+  if (warmupS === 0 || !isSpanned(workload)) return null;
+  const { durationS = 0 } = workload;
   const short = { ...document, workload: { ...workload, durationS: 2 * warmupS } };
   const share = warmupS / (durationS - warmupS);
   const runs = replicate(short, replications);

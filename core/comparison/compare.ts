@@ -9,6 +9,7 @@ import type {
   MetricName,
   Parameter,
 } from "../results.ts";
+import type { ScenarioDocument } from "../scenario/schema.ts";
 import { compareWithBest } from "../statistics/compare-with-best.ts";
 import { holmAdjusted } from "../statistics/holm.ts";
 import {
@@ -24,7 +25,12 @@ export type Compared = Pick<
   "id" | "parameters" | "metrics" | "samples" | "stability"
 >;
 
-export const COMPARED_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
+const COMPARED_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
+
+/** The metrics that a scenario compares. */
+export function comparedMetrics({ compare }: ScenarioDocument["run"]): readonly MetricName[] {
+  return (compare?.metrics as readonly MetricName[] | undefined) ?? COMPARED_METRICS;
+}
 
 /** All pairs of a group's members are reported up to so many members; beyond, those with the best. */
 const MOST_ALL_PAIRS = 5;

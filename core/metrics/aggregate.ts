@@ -1,7 +1,8 @@
 /** Replications (or repeat runs) of one configuration → means with 95% confidence intervals. */
 import { createHash } from "node:crypto";
-import type { Estimate, LatencyCurve, MetricName, Metrics } from "../results.ts";
+import type { Estimate, IntervalMethod, LatencyCurve, MetricName, Metrics } from "../results.ts";
 import { estimate } from "../statistics/estimate.ts";
+import { withIntervals } from "./one-run-intervals.ts";
 import { CURVE_SHARES, type RunSummary } from "./summary.ts";
 
 export interface Aggregate {
@@ -12,6 +13,8 @@ export interface Aggregate {
   /** Only where there are several. */
   readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
   readonly digest: string;
+  /** Of one run alone: how its intervals were found. */
+  readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
   readonly latencyCurve?: LatencyCurve;
   readonly notes: readonly string[];
 }
@@ -21,18 +24,19 @@ export function aggregate(summaries: readonly RunSummary[]): Aggregate {
   const digest = createHash("sha256");
   for (const summary of summaries) digest.update(summary.digest);
   const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
+  const intervals = summaries.length === 1 ? summaries[0].intervals : undefined;
+  const metrics: Metrics = estimates(summaries.map((summary) => summary.metrics));
   const curves = summaries.map((summary) => summary.curveMs).filter((curve) => curve.length > 0);
   return {
     replications: summaries.length,
     requests: summaries.reduce((sum, summary) => sum + summary.requests, 0),
-    metrics: estimates(summaries.map((summary) => summary.metrics)) as Partial<
-      Record<MetricName, Estimate>
-    >,
+    metrics: intervals === undefined ? metrics : withIntervals(metrics, intervals),
+    ...(intervals === undefined ? {} : { intervals: intervals.methods }),
     tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
     ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
     digest: digest.digest("hex").slice(0, 16),
     ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
-    notes: [...new Set(summaries.flatMap((summary) => summary.notes))],
+    notes: [...new Set(summaries.flatMap((summary) => summary.notes)), ...(intervals?.notes ?? [])],
   };
 }
 

@@ -6,13 +6,17 @@
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
-import type { BatchSeries } from "./batch-series.ts";
 import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
 import { LatencyStore } from "./latency-store.ts";
 import { PipelineTally } from "./pipeline-tally.ts";
 import type { ReplicaMeter } from "./replica-meter.ts";
 import type { RequestRows } from "./request-rows.ts";
+
+/** Hears every latency that counts, in order of the requests' ends. */
+export interface LatencySink {
+  add(latencyUs: number, nowUs: number): void;
+}
 
 export class RunRecorder {
   readonly system: System;
@@ -44,8 +48,8 @@ export class RunRecorder {
   readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
   readonly latencies = new LatencyStore();
-  /** The same in order of time; null unless asked for. */
-  latencySeries: BatchSeries | null = null;
+  /** Hears the same in order of time; null unless asked for. */
+  latencySink: LatencySink | null = null;
 
   /** By pool, of jobs whose requests arrived in the window. */
   readonly waitUs: Float64Array;
@@ -186,7 +190,7 @@ export class RunRecorder {
     this.outcomes.completed++;
     if (good) this.withinSlo++;
     this.latencies.add(latencyUs);
-    if (this.latencySeries !== null) this.latencySeries.add(latencyUs, nowUs);
+    if (this.latencySink !== null) this.latencySink.add(latencyUs, nowUs);
   }
 
   /** Ends the measured window; later events still count for requests that arrived in it. */

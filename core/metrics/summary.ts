@@ -2,6 +2,8 @@
 import type { MetricName } from "../results.ts";
 import { type Growth, growthOf } from "../stability/growth.ts";
 import type { LatencyStore } from "./latency-store.ts";
+import { type OneRunIntervals, oneRunIntervals } from "./one-run-intervals.ts";
+import { OneRunSeries } from "./one-run-series.ts";
 import type { RunRecorder } from "./recorder.ts";
 
 export interface RunSummary {
@@ -17,6 +19,8 @@ export interface RunSummary {
   readonly notes: readonly string[];
   /** Null when the window is too short to tell. */
   readonly growth: Growth | null;
+  /** Of a run that stands alone. */
+  readonly intervals?: OneRunIntervals;
 }
 
 /** Cumulative shares at which latency curves are kept. */
@@ -30,9 +34,12 @@ export const CURVE_SHARES: readonly number[] = [
 /** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
+  const metrics = { ...latencyMetrics(latencies), ...flowMetrics(recorder) };
+  const { latencySink, inSystemSeries } = recorder;
+  const alone = latencySink instanceof OneRunSeries;
   return {
     requests: recorder.arrivals,
-    metrics: { ...latencyMetrics(latencies), ...flowMetrics(recorder) },
+    metrics,
     tasks: Object.fromEntries(
       system.pools.map((pool, id) => [pool.name, taskMetrics(recorder, id)]),
     ),
@@ -41,6 +48,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     curveMs: options.curve ? curveOf(latencies) : [],
     notes: latencies.exact ? [] : [histogramNote(latencies)],
     growth: growthIn(recorder),
+    ...(alone ? { intervals: oneRunIntervals(latencySink, inSystemSeries.means(), metrics) } : {}),
   };
 }
 

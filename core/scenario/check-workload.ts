@@ -61,7 +61,7 @@ function checkExtent(workload: WorkloadDocument): Issue[] {
     const message = "no end: expected exactly one of `durationS` and `requests`";
     issues.push(issueAt("workload", message, "for example `durationS: 600`"));
   }
-  if (durationS !== undefined && warmupS >= durationS) {
+  if (durationS !== undefined && warmupS !== "auto" && warmupS >= durationS) {
     const message = `expected less than durationS, ${durationS} seconds, got ${warmupS}`;
     issues.push(issueAt("workload.warmupS", message, "the warm-up is part of the duration"));
   }
@@ -190,7 +190,7 @@ function checkTrace(workload: Of<"trace">, arrivals: readonly number[] | undefin
   }
   const spanS = (arrivals.at(-1)! / 1e6) * scale;
   const wholeS = repeat === "fill" ? Number.POSITIVE_INFINITY : spanS + (repeat - 1) * periodS;
-  if (durationS === undefined && warmupS > 0 && warmupS >= wholeS) {
+  if (durationS === undefined && warmupS !== "auto" && warmupS > 0 && warmupS >= wholeS) {
     const message = `expected less than the trace's span, ${wholeS} seconds, got ${warmupS}`;
     issues.push(issueAt("workload.warmupS", message));
   }

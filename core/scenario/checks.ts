@@ -15,6 +15,7 @@ import { checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
+import { checkCompared, checkUntil } from "./stopping-rule.ts";
 
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
 export type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
@@ -70,6 +71,8 @@ export const CHECKS: readonly Check[] = [
   },
   { reads: ["cluster", "faults"], run: (document) => checkFaults(document) },
   { reads: ["validation", "models"], run: (document) => checkValidation(document) },
+  { reads: ["run"], run: (document) => checkUntil(document) },
+  { reads: ["run", "sweep"], run: (document) => checkCompared(document) },
   { reads: ["sweep"], run: (document) => checkSweep(document) },
 ];
 

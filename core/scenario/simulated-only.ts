@@ -66,6 +66,10 @@ function unreal({ workload, models }: ScenarioDocument): Issue[] {
     const message = "the load generator's clients wait for ever and never try again";
     issues.push(issueAt("workload.client", message, "drop `client`, or only simulate"));
   }
+  if (workload.warmupS === "auto") {
+    const message = "only a simulation can find its warm-up by itself";
+    issues.push(issueAt("workload.warmupS", message, "give seconds"));
+  }
   for (const [name, { inputScaling }] of Object.entries(models)) {
     if (inputScaling === undefined) continue;
     const message = "workers do not know input sizes: a real run would leave them out";

@@ -52,9 +52,9 @@ workload:
   arrivals: poisson
   ratePerS: 20
   durationS: 600
-  warmupS: 60                        # what arrives before is simulated but not counted
+  warmupS: 60                        # what arrives before is simulated but not counted; or auto
 
-run: { seed: 1, replications: 10 }
+run: { seed: 1, replications: 10 }  # until: 2% adds replications until intervals are that narrow
 
 # Every combination is one configuration: here 2 x 3.
 sweep:

@@ -3,6 +3,7 @@
  * the number in the system grew over the window. An unstable one's latencies depend on how long it
  * ran, so they must never be read as estimates.
  */
+import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
 import type { Stability } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema.ts";
 import { studentT975 } from "../statistics/student-t.ts";
@@ -44,6 +45,10 @@ export function offeredRatePerS(
     const spanUs = (traceUs?.at(-1) ?? 0) * workload.scale;
     return traceUs === null || spanUs === 0 ? undefined : ((traceUs.length - 1) / spanUs) * 1e6;
   }
+  if (workload.arrivals === "mmpp") {
+    const { states, transitions } = workload;
+    return mmppRatePerS(states, transitions ?? circle(states.length));
+  }
   if (!STATIONARY.has(workload.arrivals)) return undefined;
   return "ratePerS" in workload ? workload.ratePerS : undefined;
 }
@@ -62,15 +67,15 @@ export function judgeStability(
   if (load !== null && load.ratio >= 1) {
     // Something that the equations do not know (refusals, timeouts) may hold the number down.
     if (trend === "flat") return { stability: "stable" };
-    return { stability: "unstable", note: `unstable: ${loadText(load)}, so its queue grows on` };
+    const note = `unstable: ${load.station} is offered more than it can do, so its queue grows on`;
+    return { stability: "unstable", note };
   }
   if (trend === "growing") {
-    const load1 = load === null ? "" : `, at an offered load of ${load.ratio.toFixed(2)}`;
     if (stationary && (load === null || load.ratio < SETTLES_QUICKLY)) {
-      const note = `unstable: the number in the system still grows steadily at the end${load1}`;
+      const note = "unstable: the number in the system still grows steadily at the end";
       return { stability: "unstable", note };
     }
-    const note = `the number in the system still grows at the end${load1}: a longer run may settle`;
+    const note = "the number in the system still grows at the end: a longer run may settle";
     return { stability: "unknown", note };
   }
   if (load !== null || trend === "flat") return { stability: "stable" };
@@ -99,8 +104,4 @@ function trendOf(growths: readonly Growth[]): "growing" | "flat" | "unclear" {
   const half = studentT975(n - 1) * Math.sqrt(squares / (n - 1) / n);
   if (linear && secondHalf - half > MATERIAL) return "growing";
   return secondHalf + half < MATERIAL ? "flat" : "unclear";
-}
-
-function loadText({ ratio, station }: OfferedLoad): string {
-  return `${station} is offered ${ratio.toFixed(2)} times what it can do`;
 }

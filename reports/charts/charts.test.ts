@@ -54,6 +54,15 @@ const flat: ConfigurationResult = {
   ),
 };
 
+/** The sweep with its overloaded shapes recognised. */
+function overloaded(): ResultsDocument {
+  const configurations = sweepDocument().configurations.map((one): ConfigurationResult => {
+    const full = (one.metrics.utilizationRatio?.mean ?? 0) >= 1;
+    return { ...one, stability: full ? "unstable" : "stable" };
+  });
+  return { ...sweepDocument(), configurations };
+}
+
 const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDocument>?]> = {
   "3 schedulers × 4 shapes × 3 loads, 9 validated": [sweepDocument(), validationDocument(9)],
   "the same without a validation": [sweepDocument()],
@@ -64,6 +73,7 @@ const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDo
   "twelve schedulers": [swept(manySchedulers)],
   "shapes and schedulers as JSON text": [swept(shapes)],
   "points that are no grid": [swept(tableOfPoints)],
+  "overloaded corners": [overloaded()],
   "a long numeric sweep": [
     swept(Array.from({ length: 30 }, (_, i) => ({ "workload.ratePerS": 1 + i * 1.7 }))),
   ],
@@ -199,4 +209,22 @@ test("text is drawn in a PNG on a system without fonts", () => {
        </svg>`,
     );
   expect(Buffer.from(image("p99 ± 3")).equals(Buffer.from(image("")))).toBe(false);
+});
+
+test("unstable configurations are crossed, have no error bars, and are on no front", () => {
+  const { data, title } = latencyQuantiles(overloaded()) as {
+    data: { values: { steady: boolean; lowMs: number; highMs: number; tip: string }[] };
+    title: { subtitle: string };
+  };
+  const crossed = data.values.filter((row) => !row.steady);
+  expect(crossed.length).toBeGreaterThan(0);
+  for (const row of crossed) {
+    expect(row.lowMs).toBe(row.highMs);
+    expect(row.tip).toMatch(/\* ms \(unstable\)$/);
+  }
+  expect(title.subtitle).toContain("crossed: unstable");
+  const front = costFront(overloaded()) as {
+    data: { values: { steady: boolean; front: boolean }[] };
+  };
+  expect(front.data.values.filter((row) => row.front && !row.steady)).toEqual([]);
 });

@@ -3,7 +3,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { type Cost, costOf } from "../cost.ts";
-import { formatEstimate, formatNumber } from "../format.ts";
+import { formatNumber } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import {
   axisText,
@@ -17,6 +17,7 @@ import {
   sweepAxes,
 } from "../parameters.ts";
 import { meetsSlo, sloMetric, sloNote } from "../slo.ts";
+import { figureText, isEstimate } from "../steady-estimates.ts";
 import {
   colourEncoding,
   type Encoding,
@@ -25,6 +26,8 @@ import {
   points,
   shapeEncoding,
   sloRule,
+  unstableCrosses,
+  unstableNote,
 } from "./encodings.ts";
 import { paretoFront, spread } from "./pareto.ts";
 import { CONFIG, INK, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
@@ -41,6 +44,7 @@ interface Row {
   readonly panel: string;
   readonly label: string;
   readonly meets: boolean;
+  readonly steady: boolean;
   readonly front: boolean;
   readonly cheapest: boolean;
   readonly tip: string;
@@ -58,7 +62,7 @@ function latencyMetric(document: ResultsDocument): MetricName {
 
 /** Marks the front and the choice, and names the choice in the panel's heading. */
 function marked(rows: readonly Row[], goal: boolean): readonly Row[] {
-  const front = new Set(paretoFront(rows));
+  const front = new Set(paretoFront(rows.filter((row) => row.steady)));
   const cheapest = paretoFront(rows.filter((row) => row.meets))[0];
   const best = cheapest === undefined ? "none meets the SLO" : `cheapest: ${cheapest.label}`;
   return rows.map((row) => ({
@@ -81,7 +85,8 @@ function rowsOf(
   for (const one of document.configurations.toSorted(byAxes(loads))) {
     const [price, latency] = [cost.of(one), one.metrics[name]];
     if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) continue;
-    const half = Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
+    const steady = isEstimate(one, name);
+    const half = steady && Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
     const panel = loads.map((axis) => axisText(axis, one.parameters)).join(", ");
     const label = configurationLabel(one, axes);
     const shown = axes.filter((axis) => !isLoad(axis.path));
@@ -98,11 +103,12 @@ function rowsOf(
       panel,
       label: configurationLabel(one, shown),
       meets: meetsSlo(one, document.slo) ?? false,
+      steady,
       front: false,
       cheapest: false,
       tip:
         `${label}; ${cost.title}: ${formatNumber(price)}; ` +
-        `${metricLabel(name).text}: ${formatEstimate(latency)} ms`,
+        `${metricLabel(name).text}: ${figureText(one, name, latency)} ms${steady ? "" : " (unstable)"}`,
     };
     panels.set(panel, [...(panels.get(panel) ?? []), row]);
   }
@@ -144,6 +150,7 @@ function layers(
     },
     errorBars({ ...x, ...hue, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
     points({ ...at, ...hue, ...shapeEncoding(colour) }, 60, false),
+    ...unstableCrosses(rows, at),
     ...(rows.some((row) => row.cheapest) ? [ring] : []),
   ];
 }
@@ -165,7 +172,7 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
     config: CONFIG,
     title: {
       text: `${cost.title === "replicas" ? "Replicas" : "Cost"} against ${metricLabel(name).text}`,
-      subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}`,
+      subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}${unstableNote(rows)}`,
     },
     description:
       `${metricLabel(name).text} against ${cost.title}, ${rows.length} configurations; ` +

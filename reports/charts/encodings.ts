@@ -97,6 +97,33 @@ export function sloRule(
   ];
 }
 
+/** A cross over what is of an unstable configuration: no estimate. No layer when all are steady. */
+export function unstableCrosses(
+  rows: readonly { readonly steady: boolean }[],
+  encoding: Encoding,
+): readonly Layer[] {
+  if (rows.every((row) => row.steady)) return [];
+  return [
+    {
+      transform: [{ filter: "!datum.steady" }],
+      mark: {
+        type: "point",
+        shape: "M-1,-1L1,1M1,-1L-1,1",
+        size: 150,
+        strokeWidth: 1.5,
+        color: INK,
+        aria: false,
+      },
+      encoding,
+    },
+  ];
+}
+
+/** How a subtitle explains the crosses; empty when all are steady. */
+export function unstableNote(rows: readonly { readonly steady: boolean }[]): string {
+  return rows.every((row) => row.steady) ? "" : "; crossed: unstable, no estimate";
+}
+
 /** A decoration: drawn, but silent to assistive technology because a point says the same. */
 export function errorBars(encoding: Encoding): Layer {
   return { mark: { type: "rule", strokeWidth: 1.5, aria: false }, encoding };

@@ -7,7 +7,8 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { configurationLabel, sweepAxes } from "../parameters.ts";
+import { configurationLabel, type SweepAxis, sweepAxes } from "../parameters.ts";
+import { isUnstable } from "../steady-estimates.ts";
 import { spread } from "./pareto.ts";
 import {
   CONFIG,
@@ -105,6 +106,11 @@ function level(one: ConfigurationResult): number {
   return one.metrics.latencyP99Ms?.mean ?? one.metrics.latencyMeanMs?.mean ?? 0;
 }
 
+function lineLabel(one: ConfigurationResult, axes: readonly SweepAxis[]): string {
+  const label = configurationLabel(one, axes);
+  return isUnstable(one) ? `${label} (unstable)` : label;
+}
+
 /**
  * Cumulative latency distributions. With a validation: one panel per validated configuration, at
  * most twelve. Without: at most six simulated configurations in one panel, evenly spaced by p99.
@@ -135,9 +141,7 @@ export function latencyCdf(
     drawn.toSorted((a, b) => level(a) - level(b)),
     MOST_LINES,
   );
-  const rows = kept.flatMap((one) =>
-    curveRows(one.latencyCurve, configurationLabel(one, axes), ""),
-  );
+  const rows = kept.flatMap((one) => curveRows(one.latencyCurve, lineLabel(one, axes), ""));
   const cut =
     drawn.length > kept.length ? `; ${kept.length} of ${drawn.length}, evenly spaced by p99` : "";
   return specOf(rows, title, `share of requests answered within a time, simulated${cut}`);

@@ -13,6 +13,8 @@ import {
   points,
   shapeEncoding,
   sloRule,
+  unstableCrosses,
+  unstableNote,
   xEncoding,
 } from "./encodings.ts";
 import { latencyRanking } from "./latency-ranking.ts";
@@ -59,6 +61,7 @@ function layers(rows: readonly QuantileRow[], roles: Roles & { x: SweepAxis }): 
     },
     errorBars({ ...shared, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
     points({ ...shared, ...shapeEncoding(roles.colour), y: { ...y, field: "latencyMs" } }),
+    ...unstableCrosses(rows, { ...xEncoding(roles.x), y: { ...y, field: "latencyMs" } }),
   ];
 }
 
@@ -81,7 +84,7 @@ export function latencyQuantiles(document: ResultsDocument): TopLevelSpec | unde
     config: CONFIG,
     title: {
       text: "Latency quantiles",
-      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}`,
+      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}`,
     },
     description: `Latency quantiles of ${count} by ${by.join(", ")}.`,
     data: { values: [...rows] },

@@ -5,7 +5,15 @@ import type { ResultsDocument } from "../../core/results.ts";
 import { plural } from "../format.ts";
 import { sweepAxes } from "../parameters.ts";
 import { sloNote } from "../slo.ts";
-import { type Encoding, errorBars, type Layer, points, sloRule } from "./encodings.ts";
+import {
+  type Encoding,
+  errorBars,
+  type Layer,
+  points,
+  sloRule,
+  unstableCrosses,
+  unstableNote,
+} from "./encodings.ts";
 import { type QuantileRow, quantileRows } from "./quantile-rows.ts";
 import { CONFIG, cycle, INK, MUTED, PALETTE, positiveAxis, SCHEMA, SHAPES } from "./theme.ts";
 
@@ -53,6 +61,7 @@ function layers(rows: readonly QuantileRow[], order: readonly string[]): Layer[]
       shape: { ...color, scale: shapes },
       x: { ...x, field: "latencyMs" },
     }),
+    ...unstableCrosses(rows, { ...y, x: { ...x, field: "latencyMs" } }),
   ];
 }
 
@@ -70,7 +79,7 @@ export function latencyRanking(document: ResultsDocument): TopLevelSpec | undefi
     config: CONFIG,
     title: {
       text: axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency",
-      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}${cut}`,
+      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`,
     },
     description: `Latency quantiles of ${plural(kept.length, "configuration")}, lowest first.`,
     data: { values: rows },

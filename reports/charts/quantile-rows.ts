@@ -1,7 +1,6 @@
 /** Latency quantiles as rows for charts. */
 
 import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
-import { formatEstimate } from "../format.ts";
 import {
   axisText,
   byAxes,
@@ -11,6 +10,7 @@ import {
   sweepAxes,
 } from "../parameters.ts";
 import { sloMetric } from "../slo.ts";
+import { figureText, isEstimate } from "../steady-estimates.ts";
 import { xPosition } from "./encodings.ts";
 
 const SHOWN: readonly (readonly [MetricName, string])[] = [
@@ -30,6 +30,8 @@ export interface QuantileRow {
   readonly lowMs: number;
   readonly highMs: number;
   readonly sloMs: number | null;
+  /** False where the configuration is unstable: no estimate. */
+  readonly steady: boolean;
   readonly tip: string;
 }
 
@@ -58,7 +60,8 @@ export function quantileRows(document: ResultsDocument, roles: Roles): readonly 
     shownQuantiles(document).flatMap(([name, quantile]) => {
       const value = one.metrics[name];
       if (value === undefined || !Number.isFinite(value.mean)) return [];
-      const half = Number.isFinite(value.halfWidth95) ? value.halfWidth95 : 0;
+      const steady = isEstimate(one, name);
+      const half = steady && Number.isFinite(value.halfWidth95) ? value.halfWidth95 : 0;
       const label = configurationLabel(one, axes);
       const x = roles.x === undefined ? 0 : xPosition(one.parameters, roles.x, roles.colour);
       return {
@@ -71,7 +74,8 @@ export function quantileRows(document: ResultsDocument, roles: Roles): readonly 
         lowMs: Math.max(value.mean - half, value.mean / 20),
         highMs: value.mean + half,
         sloMs: goal === name && document.slo !== undefined ? document.slo.latencyMs : null,
-        tip: `${label}; ${quantile} latency: ${formatEstimate(value)} ms`,
+        steady,
+        tip: `${label}; ${quantile} latency: ${figureText(one, name, value)} ms${steady ? "" : " (unstable)"}`,
       };
     }),
   );

@@ -3,6 +3,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import type { Chart } from "../chart-list.ts";
+import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { headlines } from "../headlines.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
@@ -126,6 +127,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsaf
 export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
+  const ranked = rankingTable(results);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
@@ -133,6 +135,7 @@ export function pageHtml(content: PageContent): string {
   const simulated = [
     figures(content, "simulation"),
     tableHtml(configurationTable(results)),
+    ranked === undefined ? "" : tableHtml(ranked),
     notes(results),
   ];
   const detail = [figures(content, "detail"), tasks === undefined ? "" : tableHtml(tasks)];

@@ -2,6 +2,12 @@
 import { z } from "zod";
 import { positive } from "./common.ts";
 
+const relativeHalfWidth = z
+  .union([z.string().regex(/^\d+(\.\d+)?%$/, "a percentage, as 2%"), z.number()])
+  .describe("half width of the 95% interval over the mean: 2% or 0.02");
+
+const metrics = z.array(z.string()).min(1).max(8);
+
 export const runSchema = z.strictObject({
   seed: z.int().nonnegative().default(1).describe("same seed, same run"),
   replications: z
@@ -14,6 +20,29 @@ export const runSchema = z.strictObject({
     .max(1e9)
     .optional()
     .describe("a run stops, labelled, so long after its last arrival; default: a day"),
+  until: z
+    .union([
+      relativeHalfWidth,
+      z.strictObject({
+        relativeHalfWidth,
+        metrics: metrics.optional().describe("default: latencyMeanMs and latencyP99Ms"),
+        maxReplications: z.int().positive().max(10_000).optional().describe("default: 1000"),
+      }),
+    ])
+    .optional()
+    .describe("add replications until the intervals are so narrow; starts with `replications`"),
+  compare: z
+    .strictObject({
+      over: z
+        .array(z.string())
+        .min(1)
+        .max(20)
+        .optional()
+        .describe("swept paths; default: the scheduler, else all but the workload's"),
+      metrics: metrics.optional().describe("default: latencyMeanMs and latencyP99Ms"),
+    })
+    .optional()
+    .describe("what is ranked among configurations that differ only in `over`"),
 });
 
 export const validationSchema = z.strictObject({

@@ -20,7 +20,10 @@ const span = {
   ...common,
   durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
   requests: requests.optional().describe("arrivals stop after so many; give this or `durationS`"),
-  warmupS: nonNegative.default(0).describe("requests that arrive before this are not counted"),
+  warmupS: z
+    .union([nonNegative, z.literal("auto")])
+    .default(0)
+    .describe("requests that arrive before this are not counted; auto: found by MSER-5"),
 };
 
 const cv = z.number().min(0.01).max(50).describe("of the gaps: standard deviation / mean");

@@ -1,0 +1,91 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { batchMeans } from "../statistics/batch-means.ts";
+import { BatchSeries } from "./batch-series.ts";
+import { InSystemSeries } from "./in-system-series.ts";
+import { LatencySections } from "./latency-sections.ts";
+
+describe("a series of batches", () => {
+  test("keeps the mean of what went in, in bounded memory", () => {
+    const series = new BatchSeries();
+    const count = 1 << 17;
+    for (let i = 0; i < count; i++) series.add(i, 10 * i);
+    const { size, means, endsUs } = series.batches();
+    expect(size).toBe(32);
+    expect(means.length * size).toBe(count);
+    expect(means.length).toBeLessThan(8192);
+    expect(means[0]).toBe((size - 1) / 2);
+    expect(endsUs[0]).toBe(10 * (size - 1));
+    expect(means.reduce((sum, mean) => sum + mean, 0) / means.length).toBe((count - 1) / 2);
+  });
+});
+
+describe("batch means", () => {
+  test("have the textbook interval where each value is its own batch", () => {
+    // Sixteen would do, but these follow each other: 8 values, t = 2.3646, s = 2.4495.
+    const found = batchMeans([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(found?.batches).toBe(8);
+    expect(found?.halfWidth95).toBeCloseTo((2.3646 * 2.4495) / Math.sqrt(8), 3);
+    expect(found?.lag1).toBeCloseTo(0.625, 9);
+    expect(found?.independent).toBe(false);
+    expect(batchMeans([1, 2, 3])).toBeNull();
+  });
+
+  test("are fewer and longer where shorter ones depend on each other", () => {
+    const blocks = [3, -2, 5, -4, 1, 0, -3, 2, 4, -1, -5, 6, 2, -6, 0, 1];
+    const values = blocks.flatMap((block) => new Array<number>(16).fill(block));
+    expect(batchMeans(values)).toMatchObject({ batches: 16, independent: true });
+  });
+});
+
+describe("requests in the system over time", () => {
+  test("are means over equal stretches, whatever the steps", () => {
+    const step = fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 1, max: 400_000 }));
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+        const series = new InSystemSeries(0);
+        let now = 0;
+        let area = 0;
+        for (const [inSystem, lastsUs] of steps) {
+          now += lastsUs;
+          area += inSystem * lastsUs;
+          if (now >= series.dueUs) series.pass(now, area, inSystem);
+        }
+        const means = series.means();
+        let start = 0;
+        let edge = 0;
+        let left = steps.map(([inSystem, lastsUs]) => ({ inSystem, from: 0, to: lastsUs }));
+        left = left.map((one) => {
+          const moved = { ...one, from: start, to: start + one.to };
+          start = moved.to;
+          return moved;
+        });
+        for (const mean of means) {
+          const to = edge + series.widthUs;
+          const inside = left.reduce(
+            (sum, one) =>
+              sum + one.inSystem * Math.max(0, Math.min(to, one.to) - Math.max(edge, one.from)),
+            0,
+          );
+          expect(mean).toBeCloseTo(inside / series.widthUs, 6);
+          edge = to;
+        }
+        expect(now - edge).toBeLessThan(series.widthUs);
+      }),
+    );
+  });
+});
+
+describe("latencies by section", () => {
+  test("have quantiles within the width of a bin, and shares that agree with them", () => {
+    const sections = new LatencySections();
+    for (let i = 1; i <= 100_000; i++) sections.add(1000 + ((i * 7919) % 100_000));
+    for (const share of [0.05, 0.5, 0.9, 0.99]) {
+      const quantile = sections.quantileUs(share);
+      expect(quantile / (1000 + share * 100_000)).toBeCloseTo(1, 2);
+      const shares = sections.sharesBelow(quantile);
+      expect(shares.length).toBeGreaterThanOrEqual(32);
+      expect(shares.reduce((sum, one) => sum + one, 0) / shares.length).toBeCloseTo(share, 3);
+    }
+  });
+});

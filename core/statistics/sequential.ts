@@ -1,0 +1,58 @@
+/**
+ * Replications until the intervals are narrow enough, in rounds. How many come next follows from
+ * the values so far alone, so it is the same on any number of threads.
+ *
+ *   next = n × max over metrics (relative half width / target)², at least 10% and at most 100% more
+ *
+ * Sources: Chow & Robbins, "On the asymptotic theory of fixed-width sequential confidence
+ * intervals", Annals of Mathematical Statistics 36(2), 1965; Law & Kelton, Simulation Modeling and
+ * Analysis, 3rd ed., 2000, section 9.4.1. Stopping once an interval happens to be narrow makes it
+ * cover a little less than 95%: docs/statistics.md has measurements.
+ */
+import type { MetricName, Precision } from "../results.ts";
+import { estimate } from "./estimate.ts";
+
+export interface StoppingRule {
+  /** Half width over mean, above 0. */
+  readonly target: number;
+  readonly metrics: readonly MetricName[];
+  readonly maxReplications: number;
+}
+
+/** A metric that some replication lacks can never be narrow enough. */
+export type MetricValues = (name: MetricName) => readonly number[] | undefined;
+
+/** Fewer values say too little about their own spread to stop by. */
+export const FIRST_ROUND = 10;
+
+/** How many replications there are to be in all; `count` when that is enough. */
+export function nextReplications(count: number, values: MetricValues, rule: StoppingRule): number {
+  let factor = 0;
+  for (const name of rule.metrics) {
+    const width = relativeHalfWidth(values(name));
+    if (width !== null && width > rule.target)
+      factor = Math.max(factor, (width / rule.target) ** 2);
+  }
+  if (factor === 0) return count;
+  const wanted = Math.ceil(count * Math.min(2, Math.max(1.1, factor)));
+  return Math.min(Math.max(wanted, count), Math.max(count, rule.maxReplications));
+}
+
+/** What was asked for and what came of it. */
+export function precisionOf(values: MetricValues, rule: StoppingRule): Precision {
+  const widths = rule.metrics.map((name) => [name, relativeHalfWidth(values(name))] as const);
+  return {
+    target: rule.target,
+    relativeHalfWidths: Object.fromEntries(widths),
+    missed: widths.flatMap(([name, width]) =>
+      width === null || width > rule.target ? [name] : [],
+    ),
+  };
+}
+
+/** Null without values; 0 where nothing varies, a mean of 0 included. */
+function relativeHalfWidth(values: readonly number[] | undefined): number | null {
+  if (values === undefined || values.length === 0) return null;
+  const { mean, halfWidth95 } = estimate(values);
+  return halfWidth95 === 0 ? 0 : halfWidth95 / Math.abs(mean);
+}

@@ -1,0 +1,66 @@
+/**
+ * `warmupS: auto`: pilot replications without a warm-up, their latencies averaged batch by batch,
+ * truncated by MSER-5. Averaging first takes the noise out of single runs: Hoad, Robinson & Davies,
+ * "Automating warm-up length estimation", Journal of the Operational Research Society 61(9), 2010.
+ */
+import { isSpanned } from "../core/arrivals/extent.ts";
+import { type Batches, BatchSeries } from "../core/metrics/batch-series.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { mser5 } from "../core/statistics/mser.ts";
+import { runReplication, type SimulationInputs } from "./replication.ts";
+
+export interface WarmUp {
+  /** To the arrival of the last request that is left out. */
+  readonly seconds: number;
+  /** False: no steady state shows in the run's first half, so the run is too short. */
+  readonly settled: boolean;
+}
+
+const MOST_PILOTS = 5;
+
+/** Pilots are the first replications, at most five; results are made of them again, from its end on. */
+export function detectWarmUp(document: ScenarioDocument, inputs: SimulationInputs): WarmUp {
+  if (!isSpanned(document.workload)) return { seconds: 0, settled: true };
+  const workload = { ...document.workload, warmupS: 0 };
+  const count = Math.min(MOST_PILOTS, document.run.replications);
+  const pilots = Array.from({ length: count }, (_, replication) => {
+    const series = new BatchSeries();
+    const latencySink = {
+      add: (latencyUs: number, nowUs: number) => series.add(latencyUs, nowUs - latencyUs),
+    };
+    runReplication({ ...document, workload }, inputs, replication, { latencySink });
+    return series.batches();
+  });
+  const { means, endsUs } = averaged(pilots);
+  const cut = mser5(means);
+  if (cut === null) return { seconds: 0, settled: false };
+  // The next millisecond: who arrived at that instant is left out as well.
+  const seconds = cut.values === 0 ? 0 : (Math.floor(endsUs[cut.values - 1] / 1000) + 1) / 1000;
+  return { seconds, settled: cut.settled };
+}
+
+/** Batch by batch, all batches as large as the largest; as many as the shortest run has. */
+function averaged(pilots: readonly Batches[]): Omit<Batches, "size"> {
+  const size = Math.max(...pilots.map((one) => one.size));
+  const alike = pilots.map((one) => joined(one, size / one.size));
+  const count = Math.min(...alike.map(({ means }) => means.length));
+  const mean = (values: (one: Omit<Batches, "size">) => Float64Array): Float64Array =>
+    Float64Array.from(
+      { length: count },
+      (_, i) => alike.reduce((sum, one) => sum + values(one)[i], 0) / alike.length,
+    );
+  return { means: mean((one) => one.means), endsUs: mean((one) => one.endsUs) };
+}
+
+function joined({ means, endsUs }: Batches, together: number): Omit<Batches, "size"> {
+  const count = Math.floor(means.length / together);
+  const meanOf = (group: number): number => {
+    let sum = 0;
+    for (let i = 0; i < together; i++) sum += means[group * together + i];
+    return sum / together;
+  };
+  return {
+    means: Float64Array.from({ length: count }, (_, group) => meanOf(group)),
+    endsUs: Float64Array.from({ length: count }, (_, g) => endsUs[(g + 1) * together - 1]),
+  };
+}
