@@ -5,7 +5,7 @@ import { requestsOf } from "../core/arrivals/extent.ts";
 import { RequestDraws } from "../core/request-draws.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { randomScenarios } from "./random-scenarios.test-support.ts";
+import { randomFaultyScenarios, randomScenarios } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import {
   type Audited,
@@ -21,9 +21,12 @@ import { NO_INPUTS } from "./scenario.test-support.ts";
 const RUNS = 250;
 
 /** `check` over random scenarios, each run once and audited. */
-function always(check: (run: Audited, document: ScenarioDocument) => void): void {
+function always(
+  check: (run: Audited, document: ScenarioDocument) => void,
+  scenarios = randomScenarios,
+): void {
   fc.assert(
-    fc.property(randomScenarios, (document) => check(auditedRun(document, NO_INPUTS), document)),
+    fc.property(scenarios, (document) => check(auditedRun(document, NO_INPUTS), document)),
     { numRuns: RUNS },
   );
 }
@@ -92,6 +95,23 @@ describe("in every run", () => {
       runReplication(document, NO_INPUTS, 0, { log: other });
       expect(other.decisionDigest()).toBe(log.decisionDigest());
     });
+  });
+});
+
+describe("in every run whose replicas fail", () => {
+  test("each arrival ends exactly once, and nothing goes to a replica that is known to be down", () => {
+    let losses = 0;
+    always(({ account, summary }) => {
+      expect(account.visits).toHaveLength(summary.requests);
+      losses += account.losses;
+    }, randomFaultyScenarios);
+    expect(losses, "of replicas, over all runs").toBeGreaterThan(RUNS);
+  });
+
+  test("the same seed gives the same run", () => {
+    always((run, document) => {
+      expect(runReplication(document, NO_INPUTS, 0).summary).toEqual(run.summary);
+    }, randomFaultyScenarios);
   });
 });
 

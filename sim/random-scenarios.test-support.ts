@@ -217,8 +217,31 @@ const raw = fc
     return { name: "random", pipelines, models: server, cluster, scheduler, workload, run };
   });
 
+/** Replicas of the first task that crash, are cut off or are slow, some while they have work. */
+const faults = fc.record({
+  detection: fc.constantFrom(
+    { intervalMs: 0, timeoutMs: 0, failures: 1 },
+    { intervalMs: 2, timeoutMs: 1, failures: 2 },
+  ),
+  random: fc
+    .record({
+      task: fc.constant("a"),
+      kind: fc.constantFrom({ kind: "crash" }, { kind: "partition" }, { kind: "slow", factor: 3 }),
+      mtbfS: fc.constantFrom(0.01, 0.1),
+      mttrS: fc.constantFrom(0.005, 0.03),
+    })
+    .map(({ kind, ...times }) => [{ ...kind, ...times }]),
+});
+
 /** Checked documents: a document that the parser refuses fails the test that asked for it. */
-export const randomScenarios: fc.Arbitrary<ScenarioDocument> = raw.map((document) => {
+export const randomScenarios: fc.Arbitrary<ScenarioDocument> = raw.map(checked);
+
+/** As these, with replicas that fail. */
+export const randomFaultyScenarios: fc.Arbitrary<ScenarioDocument> = fc
+  .tuple(raw, faults)
+  .map(([document, broken]) => checked({ ...document, faults: broken }));
+
+function checked(document: unknown): ScenarioDocument {
   const noFile = (path: string): string => {
     throw new Fault("not-found", `random scenarios name no files, this one names ${path}`);
   };
@@ -229,4 +252,4 @@ export const randomScenarios: fc.Arbitrary<ScenarioDocument> = raw.map((document
     const issues = error instanceof Fault ? JSON.stringify(error.issues) : "";
     throw new Error(`${issues} in ${JSON.stringify(document)}`, { cause: error });
   }
-});
+}

@@ -42,6 +42,8 @@ export interface Account {
   /** By pool: the number of waiting jobs, integrated over the run as it went up and down, job·µs. */
   readonly queueAreaUs: readonly number[];
   readonly lastArrivalUs: number;
+  /** How often a replica was lost. */
+  readonly losses: number;
 }
 
 export interface Audited extends ReplicationResult {
@@ -92,6 +94,7 @@ interface RunningJob extends Queued {
 
 class LogAudit {
   readonly #system: System;
+  readonly #faulty: boolean;
   readonly #maxBatch: readonly number[];
   readonly #fifoPools: readonly boolean[];
   readonly #centralPools: readonly boolean[];
@@ -112,10 +115,12 @@ class LogAudit {
   #queuedJobs = 0;
   #deciding = false;
   #replicasWereLost = false;
+  #losses = 0;
   #lastArrivalUs = 0;
 
   constructor(document: ScenarioDocument, system: System) {
     this.#system = system;
+    this.#faulty = document.faults !== undefined;
     this.#stride = 2 ** Math.ceil(Math.log2(system.stride));
     this.#waiting = system.pools.map(() => 0);
     this.#queueAreaUs = system.pools.map(() => 0);
@@ -136,12 +141,14 @@ class LogAudit {
     for (const entry of entries) this.#take(entry);
     this.#checkNobodyIdles();
     rule(this.#open.size === 0, "every arrival ends");
-    rule(this.#running.size === 0, "every batch finishes");
+    // With faults, which have no end, a run is over when its last request is.
+    rule(this.#faulty || this.#running.size === 0, "every batch finishes");
     return {
       visits: this.#visits,
       waits: this.#waits,
       queueAreaUs: this.#queueAreaUs,
       lastArrivalUs: this.#lastArrivalUs,
+      losses: this.#losses,
     };
   }
 
@@ -253,7 +260,7 @@ class LogAudit {
       if (this.#fifoPools[pool]) this.#checkOrder(replica, queued.order);
       return { ...queued, request, task };
     });
-    const last = Math.max(...batch.map(({ order }) => order));
+    const last = batch.reduce((a, b) => (b.order > a.order ? b : a));
     if (this.#fifoPools[pool] && this.#centralPools[pool]) this.#checkNoneBefore(pool, last);
     this.#running.set(replica, batch);
   }
@@ -267,10 +274,15 @@ class LogAudit {
   }
 
   /** Nobody who came earlier is left in a central queue. */
-  #checkNoneBefore(pool: number, last: number): void {
+  #checkNoneBefore(pool: number, last: Queued): void {
     for (const { queued } of this.#open.values()) {
       for (const other of queued.values()) {
-        rule(other.pool !== pool || other.order > last, "a queue gives first what came first");
+        if (other.pool !== pool) continue;
+        // What comes back from a lost replica goes behind others of the same instant.
+        const later = this.#replicasWereLost
+          ? other.fromUs >= last.fromUs
+          : other.order > last.order;
+        rule(later, "a queue gives first what came first");
       }
     }
   }
@@ -289,6 +301,7 @@ class LogAudit {
 
   #lose(replica: number): void {
     this.#replicasWereLost = true;
+    this.#losses++;
     this.#up.delete(replica);
     for (const { request, task, ...queued } of this.#running.get(replica) ?? []) {
       const open = this.#open.get(request);
