@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   calibration: ["core", "schedulers", "sim", "cluster", "models"],
   reports: ["core"],
   cli: ["core", "schedulers", "sim", "sweep", "models", "cluster", "calibration", "reports"],
-  bench: ["core", "schedulers", "sim", "sweep", "cluster"],
+  bench: ["core", "sim"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
 };
