@@ -112,5 +112,7 @@ test("a part that there is not is named, with those that there are", () => {
 });
 
 test("output that is no measurement is refused whole", () => {
-  expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow("positive number as cpuSeconds");
+  expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow(
+    "positive number as cpuSeconds",
+  );
 });
