@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   calibration: ["core", "schedulers", "sim", "cluster", "models"],
   reports: ["core"],
   cli: ["core", "schedulers", "sim", "sweep", "models", "cluster", "calibration", "reports"],
-  bench: ["core", "sim"],
+  bench: ["core", "sim", "cluster"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
 };
