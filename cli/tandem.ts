@@ -199,6 +199,12 @@ const parser = yargs(hideBin(process.argv))
     throw error ?? new Fault("usage", message, { hint: "see `tandem --help`" });
   });
 
+// Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 try {
   await parser.parseAsync();
 } catch (error) {

@@ -33,6 +33,11 @@ describe("an overloaded configuration", () => {
     expect(judge(poisson(rate), true).stability).toBe("unstable");
   });
 
+  test("is one that meets a bound on all requests only in the end", () => {
+    const scheduler = { admission: { policy: "bounded", maxInSystem: 800 } };
+    expect(judge({ ...poisson(150), scheduler }).stability).toBe("unstable");
+  });
+
   test("is one whose nodes slow down under load", () => {
     const nodes = [{ name: "n", devices: { cpu: 2 }, contention: [1, 2] }];
     const cluster = { replicas: { serve: 2 }, nodes };

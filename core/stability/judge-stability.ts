@@ -66,7 +66,7 @@ export function judgeStability(
   const stationary = STATIONARY.has(workload.arrivals);
   if (load !== null && load.ratio >= 1) {
     // Something that the equations do not know (refusals, timeouts) may hold the number down.
-    if (trend === "flat") return { stability: "stable" };
+    if (trend === "flat" && startsFlat(growths)) return { stability: "stable" };
     const note = `unstable: ${load.station} is offered more than it can do, so its queue grows on`;
     return { stability: "unstable", note };
   }
@@ -87,6 +87,12 @@ const SETTLES_QUICKLY = 0.8;
 /** Of a hundred requests that arrive, one stays behind. */
 const MATERIAL = 0.01;
 const FEWEST_REPLICATIONS = 3;
+
+/** Not only at the end, where the bound on all requests in the system may have been met at last. */
+function startsFlat(growths: readonly Growth[]): boolean {
+  const mean = growths.reduce((sum, { firstHalf }) => sum + firstHalf, 0) / growths.length;
+  return mean < MATERIAL;
+}
 
 /** "growing": linearly and by more than chance explains. "flat": any growth is immaterial. */
 function trendOf(growths: readonly Growth[]): "growing" | "flat" | "unclear" {
