@@ -87,6 +87,12 @@ class Simulation implements Driver, ClientHost {
   #variates = new Float64Array(0);
   #events = 0;
   #lastArrivalUs = 0;
+  /** The last instant; -1 before the first. */
+  #nowUs = -1;
+  /** The number of events that would be too many for this instant. */
+  #limit = 0;
+  /** When to look again whether all have arrived and the rest takes too long. */
+  #boundUs: number;
 
   constructor(input: SimulationInput) {
     const { system, seed, arrivals } = input;
@@ -101,6 +107,7 @@ class Simulation implements Driver, ClientHost {
     this.recorder.latencySink = input.latencySink ?? null;
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
     this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
+    this.#boundUs = this.#maxDrainUs;
     this.recorder.rows = input.requests ?? null;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
     const executor = createExecutor({
@@ -115,46 +122,38 @@ class Simulation implements Driver, ClientHost {
   }
 
   run(): SimulationOutput {
-    const dispatcher = this.#dispatcher;
-    const executor = this.#executor;
-    const arrivals = this.arrivals;
-    for (let r = 0; r < this.#system.replicas.length; r++) dispatcher.join(r, 0);
-    let lastUs = -1;
-    let limit = 0;
-    let stopped: SimulationOutput["stopped"] = "max-events";
-    let boundUs = this.#maxDrainUs;
-    while (this.#events < this.#maxEvents) {
-      const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, this.#timerDueUs);
-      if (nowUs > lastUs) limit = this.#events + MAX_EVENTS_PER_INSTANT;
-      else if (this.#events >= limit) throw standstill(nowUs);
-      lastUs = nowUs;
-      if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
-      if (nowUs > boundUs) {
-        boundUs = this.#lastArrivalUs + this.#maxDrainUs;
-        if (arrivals.nextUs === Number.POSITIVE_INFINITY && nowUs > boundUs) {
-          stopped = nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
-          break;
-        }
-      }
-      this.#instant(nowUs, limit);
-    }
+    for (let r = 0; r < this.#system.replicas.length; r++) this.#dispatcher.join(r, 0);
+    let stopped: SimulationOutput["stopped"] = null;
+    while (stopped === null && this.#events < this.#maxEvents) stopped = this.#instant();
     const unfinished = this.#countUnfinished();
     return {
       recorder: this.recorder,
       events: this.#events,
-      stopped: unfinished === 0 ? null : stopped,
+      stopped: unfinished === 0 ? null : (stopped ?? "max-events"),
     };
   }
 
   /**
-   * All that happens at `nowUs`. Not inside `run`'s loop, as an engine that drops the optimised code
-   * of a loop that runs once may never make it anew: a third of the speed was seen.
+   * All that happens at the next instant; else why there is none. Not inside `run`'s loop: an engine
+   * that drops the optimised code of a loop that runs once (it does when times pass 2^31 µs, 36
+   * minutes) may never make it anew, and a third of the speed was seen.
    */
-  #instant(nowUs: number, limit: number): void {
+  #instant(): SimulationOutput["stopped"] {
     const dispatcher = this.#dispatcher;
     const executor = this.#executor;
     const arrivals = this.arrivals;
-    const timers = this.#timers;
+    const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, this.#timerDueUs);
+    if (nowUs > this.#nowUs) this.#limit = this.#events + MAX_EVENTS_PER_INSTANT;
+    else if (this.#events >= this.#limit) throw standstill(nowUs);
+    this.#nowUs = nowUs;
+    if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
+    if (nowUs > this.#boundUs) {
+      this.#boundUs = this.#lastArrivalUs + this.#maxDrainUs;
+      if (arrivals.nextUs === Number.POSITIVE_INFINITY && nowUs > this.#boundUs) {
+        return nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
+      }
+    }
+    const limit = this.#limit;
     while (executor.nextUs() === nowUs && this.#events < limit) {
       executor.fire(nowUs);
       this.#events++;
@@ -164,12 +163,13 @@ class Simulation implements Driver, ClientHost {
       this.#events++;
     }
     while (this.#timerDueUs === nowUs) {
-      const timer = timers.take();
-      this.#timerDueUs = timers.least();
+      const timer = this.#timers.take();
+      this.#timerDueUs = this.#timers.least();
       dispatcher.wake(timer, nowUs);
     }
     dispatcher.decide(nowUs);
     executor.settle(nowUs);
+    return null;
   }
 
   start(replica: number, nowUs: number): void {
