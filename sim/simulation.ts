@@ -5,11 +5,13 @@
  * order in which they were scheduled. The arrival stream stays outside the calendar, and each
  * replica has one slot in it.
  */
+
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
+import { DOUBLE_ZERO } from "../core/double-zero.ts";
 import { Fault } from "../core/fault.ts";
 import type { SizeSource } from "../core/input-sizes.ts";
 import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
@@ -86,9 +88,9 @@ class Simulation implements Driver, ClientHost {
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #events = 0;
-  #lastArrivalUs = 0;
-  /** The last instant; -1 before the first. */
-  #nowUs = -1;
+  #lastArrivalUs = DOUBLE_ZERO;
+  /** The last instant. */
+  #nowUs = Number.NEGATIVE_INFINITY;
   /** The number of events that would be too many for this instant. */
   #limit = 0;
   /** When to look again whether all have arrived and the rest takes too long. */
@@ -134,9 +136,8 @@ class Simulation implements Driver, ClientHost {
   }
 
   /**
-   * All that happens at the next instant; else why there is none. Not inside `run`'s loop: an engine
-   * that drops the optimised code of a loop that runs once (it does when times pass 2^31 µs, 36
-   * minutes) may never make it anew, and a third of the speed was seen.
+   * All that happens at the next instant; else why there is none. Not inside `run`'s loop: V8 may
+   * never optimise a loop again whose one run outlasts its optimised code.
    */
   #instant(): SimulationOutput["stopped"] {
     const dispatcher = this.#dispatcher;

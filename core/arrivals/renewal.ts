@@ -1,4 +1,5 @@
 /** Independent gaps of one distribution. The exact times are summed; each is rounded on its own. */
+import { DOUBLE_ZERO } from "../double-zero.ts";
 import { Sampler, type Shape } from "../random/sampler.ts";
 import type { Extent } from "./extent.ts";
 import type { ArrivalSource } from "./source.ts";
@@ -6,11 +7,11 @@ import type { ArrivalSource } from "./source.ts";
 export class Renewal implements ArrivalSource {
   readonly closed = false;
   readonly horizonUs: number;
-  nextUs = 0;
+  nextUs = DOUBLE_ZERO;
   readonly #gap: Sampler;
   readonly #meanUs: number;
   #left: number;
-  #exactUs = 0;
+  #exactUs = DOUBLE_ZERO;
 
   constructor(shape: Shape, ratePerS: number, seed: string, { limit, horizonUs }: Extent) {
     this.#gap = new Sampler(shape, seed, "arrivals");

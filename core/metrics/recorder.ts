@@ -3,7 +3,9 @@
  * formula for both. The measured window runs from the end of warm-up until `closeWindow`; request
  * metrics are of requests that arrived in it, time averages are over it.
  */
+
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
+import { DOUBLE_ZERO } from "../double-zero.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
 import type { DeviceMeter } from "./device-meter.ts";
@@ -26,9 +28,9 @@ export class RunRecorder {
   /** Requests, all of the run. */
   arrivals = 0;
   firstArrivalUs = Number.POSITIVE_INFINITY;
-  lastEndUs = 0;
+  lastEndUs = DOUBLE_ZERO;
   /** End of the last batch: work may outlast its request, which needed only the first of a join. */
-  lastBusyUs = 0;
+  lastBusyUs = DOUBLE_ZERO;
   /** Requests that arrived in the window, by how they ended. */
   readonly outcomes: Record<Outcome, number> = {
     completed: 0,
@@ -44,7 +46,7 @@ export class RunRecorder {
   completedInWindow = 0;
   goodInWindow = 0;
   /** Requests in the system, integrated over the window, request·µs. */
-  inSystemArea = 0;
+  inSystemArea = DOUBLE_ZERO;
   readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
   readonly latencies = new LatencyStore();
@@ -76,7 +78,7 @@ export class RunRecorder {
   unfinishedInWindow = 0;
 
   #inSystem = 0;
-  #lastChangeUs = 0;
+  #lastChangeUs = DOUBLE_ZERO;
   #digestA = 0x811c9dc5 | 0;
   #digestB = 0x1b873593 | 0;
 
