@@ -1,10 +1,5 @@
 /** The gateway's gRPC side: a pipeline is a model to its caller. */
-import { Fault } from "../../core/fault.ts";
-import { monotonicUs } from "../monotonic.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
 import {
-  bytesMetadata,
   type InferAnswer,
   type InferCall,
   type InferenceHandlers,
@@ -12,23 +7,9 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import { answerError } from "./answer-error.ts";
 import type { Gateway } from "./gateway.ts";
-import type { Answer } from "./live-request.ts";
-
-export const GATEWAY_METADATA = { name: "tandem-gateway", version: "1", extensions: [] };
-
-/** Metadata of a pipeline as a model. */
-export function pipelineMetadata(gateway: Gateway, name: string): ModelMetadata {
-  gateway.pipelineNamed(name);
-  return {
-    name,
-    versions: ["1"],
-    platform: "tandem_pipeline",
-    inputs: bytesMetadata("payload"),
-    outputs: bytesMetadata("output"),
-  };
-}
+import { callPipeline } from "./pipeline-call.ts";
+import { GATEWAY_METADATA, pipelineMetadata } from "./pipeline-metadata.ts";
 
 export function serveGrpc(gateway: Gateway, host: string, port: number): Promise<InferenceServer> {
   const handlers: InferenceHandlers = {
@@ -46,45 +27,10 @@ export function serveGrpc(gateway: Gateway, host: string, port: number): Promise
 }
 
 function infer(gateway: Gateway, call: InferCall, answer: InferAnswer): void {
-  const message = call.request;
-  const pipeline = gateway.pipelineNamed(message.modelName ?? "");
-  const { parameters = {} } = message;
-  const request = gateway.submit({
-    pipeline,
-    payload: payloadOf(message),
-    index: parameters.index?.int64Param ?? null,
-    intendedUs: parameters.intended_us?.int64Param ?? null,
-    answer: (given) => {
-      const error = answerError(given);
-      if (error === null) answer(null, response(gateway, message, given));
-      else answer(statusOf(error, given.outcome));
-    },
+  const cancel = callPipeline(gateway, call.request, (error, response, outcome) => {
+    if (response !== null) answer(null, response);
+    else answer(statusOf(error, outcome));
   });
   // Also when the caller's deadline passes.
-  call.onCancelled(() => gateway.cancel(request));
-}
-
-function payloadOf({ inputs = [], rawInputContents = [] }: ModelInferRequest): Uint8Array {
-  const payloads = elementsOf(inputs, rawInputContents, "payload");
-  if (payloads?.length !== 1) {
-    throw new Fault(
-      "invalid-input",
-      `a request carries one payload, this has ${payloads?.length ?? "no such tensor"}`,
-      { hint: "send the input tensor payload, datatype BYTES, shape [1]" },
-    );
-  }
-  return payloads[0];
-}
-
-function response(gateway: Gateway, message: ModelInferRequest, given: Answer): ModelInferResponse {
-  const text = gateway.run.messages.answerText(given);
-  const output = bytesTensor("output", [Buffer.from(text)]);
-  return {
-    modelName: message.modelName,
-    modelVersion: "1",
-    id: message.id ?? "",
-    parameters: { residence_us: { doubleParam: monotonicUs() - given.request.takenAtUs } },
-    outputs: [output.tensor],
-    rawOutputContents: [output.raw],
-  };
+  call.onCancelled(cancel);
 }

@@ -1,15 +1,15 @@
 /** The gateway process. */
 import { runChild } from "../processes/child-side.ts";
+import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
-import { serveHttp } from "./http-frontend.ts";
 import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const gateway = new Gateway(specification);
   const grpc = await serveGrpc(gateway, host, grpcPort);
-  const http = await serveHttp(gateway, host, httpPort);
+  const http = await serveHttp(gateway, { host, port: httpPort, control: null });
   return {
     ready: { grpcPort: grpc.port, httpPort: http.port },
     stop: async () => {

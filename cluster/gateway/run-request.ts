@@ -2,45 +2,36 @@
 import { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
-import type { RunRequest } from "./gateway.ts";
 
-const schema = z.strictObject({
-  seed: z.string(),
-  warmupUs: z.number().nonnegative().default(0),
-  startAtMonotonicNs: z.number().positive().optional(),
+export const runRequestSchema = z.strictObject({
+  seed: z.string().describe("of all that is drawn for the run's requests"),
+  warmupUs: z.number().nonnegative().default(0).describe("requests before it are not counted"),
+  startAtMonotonicNs: z
+    .number()
+    .positive()
+    .optional()
+    .describe("the run's time 0 on this machine's monotonic clock; default: now"),
   scheduler: schedulerSchema.optional(),
-  closeUs: z.number().positive().optional(),
-  closeAfterRequests: z.int().positive().optional(),
-  log: z.boolean().default(false),
-  warmUp: z.boolean().default(false),
+  closeUs: z.number().positive().optional().describe("the measured window ends here"),
+  closeAfterRequests: z.int().positive().optional().describe("or with so many arrivals"),
+  log: z.boolean().default(false).describe("keep a log for GET /run/log"),
+  warmUp: z.boolean().default(false).describe("replayed batches take no time"),
 });
 
-/** Throws Fault("invalid-input") with all issues. */
-export function parseRunRequest(body: unknown, system: System): RunRequest {
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map(
-      (issue): Issue => ({ path: issue.path.join("."), message: issue.message }),
-    );
-    throw invalid(issues);
+/** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */
+export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): void {
+  const issues: Issue[] = checkScheduler(scheduler, "scheduler");
+  const tasks = new Set(system.pools.map((pool) => pool.name));
+  const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
+  for (const task of Object.keys(perTask)) {
+    if (tasks.has(task)) continue;
+    const hint = `its tasks are ${[...tasks].join(", ")}`;
+    issues.push({ path: `scheduler.perTask.${task}`, message: "no such task", hint });
   }
-  const { scheduler } = parsed.data;
-  if (scheduler !== undefined) {
-    const issues = checkScheduler(scheduler, "scheduler");
-    const tasks = new Set(system.pools.map((pool) => pool.name));
-    const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
-    for (const task of Object.keys(perTask)) {
-      if (!tasks.has(task))
-        issues.push({ path: `scheduler.perTask.${task}`, message: "no such task" });
-    }
-    if (issues.length > 0) throw invalid(issues);
-  }
-  return parsed.data as RunRequest;
-}
-
-function invalid(issues: readonly Issue[]): Fault {
+  if (issues.length === 0) return;
   const text = issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
-  return new Fault("invalid-input", `no run can be started from this: ${text}`, { issues });
+  throw new Fault("invalid-input", `no such scheduler can be made: ${text}`, { issues });
 }

@@ -1,0 +1,63 @@
+/** A pipeline as a model: one inference request of the protocol, however it came, and its answer. */
+import { Fault } from "../../core/fault.ts";
+import { monotonicUs } from "../monotonic.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import { answerError } from "./answer-error.ts";
+import type { Gateway } from "./gateway.ts";
+import type { Answer } from "./live-request.ts";
+
+/** `outcome` is the request's, where it became one. */
+export type PipelineAnswer = (
+  error: Fault | null,
+  response: ModelInferResponse | null,
+  outcome: Answer["outcome"],
+) => void;
+
+/**
+ * Gives the request to the gateway; `answer` is called once. Returns what to call when the caller
+ * waits no longer. Throws a Fault when the request cannot be taken.
+ */
+export function callPipeline(
+  gateway: Gateway,
+  message: ModelInferRequest,
+  answer: PipelineAnswer,
+): () => void {
+  const { parameters = {} } = message;
+  const request = gateway.submit({
+    pipeline: gateway.pipelineNamed(message.modelName),
+    payload: payloadOf(message),
+    index: parameters.index?.int64Param ?? null,
+    intendedUs: parameters.intended_us?.int64Param ?? null,
+    answer: (given) => {
+      const error = answerError(given);
+      answer(error, error === null ? response(gateway, message, given) : null, given.outcome);
+    },
+  });
+  return () => gateway.cancel(request);
+}
+
+function payloadOf({ inputs = [], rawInputContents = [] }: ModelInferRequest): Uint8Array {
+  const payloads = elementsOf(inputs, rawInputContents, "payload");
+  if (payloads?.length !== 1) {
+    throw new Fault(
+      "invalid-input",
+      `a request carries one payload, this has ${payloads?.length ?? "no such tensor"}`,
+      { hint: "send the input tensor payload, datatype BYTES, shape [1]" },
+    );
+  }
+  return payloads[0];
+}
+
+function response(gateway: Gateway, message: ModelInferRequest, given: Answer): ModelInferResponse {
+  const text = gateway.run.messages.answerText(given);
+  const output = bytesTensor("output", [Buffer.from(text)]);
+  return {
+    modelName: message.modelName,
+    modelVersion: "1",
+    id: message.id ?? "",
+    parameters: { residence_us: { doubleParam: monotonicUs() - given.request.takenAtUs } },
+    outputs: [output.tensor],
+    rawOutputContents: [output.raw],
+  };
+}

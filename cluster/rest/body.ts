@@ -1,0 +1,67 @@
+/** Bodies of HTTP requests. */
+import type { IncomingMessage } from "node:http";
+import type { z } from "zod";
+import { Fault, type Issue } from "../../core/fault.ts";
+import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
+import type { RestCall } from "./route.ts";
+
+/** Rejects with Fault("limit-exceeded") for more than 64 MiB; the rest is then not read. */
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const tooLarge = (): void => {
+      request.removeAllListeners("data");
+      request.pause();
+      reject(new Fault("limit-exceeded", `the body has more than ${MAX_MESSAGE_BYTES} bytes`));
+    };
+    if (Number(request.headers["content-length"] ?? 0) > MAX_MESSAGE_BYTES) {
+      tooLarge();
+      return;
+    }
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_MESSAGE_BYTES) tooLarge();
+      else chunks.push(chunk);
+    });
+    request.on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    request.on("error", reject);
+  });
+}
+
+/** Throws Fault("invalid-input") for what is no JSON. */
+export function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+  } catch (error) {
+    throw new Fault("invalid-input", `the body is no JSON: ${(error as Error).message}`);
+  }
+}
+
+/** What the schema makes of a value. Throws Fault("invalid-input") with all issues. */
+export function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw invalidBody(
+    result.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
+  );
+}
+
+/** Throws Fault("invalid-input") unless the body is said to be JSON, and is, and fits the schema. */
+export async function jsonBody<Schema extends z.ZodType>(
+  call: RestCall,
+  schema: Schema,
+): Promise<z.infer<Schema>> {
+  // A web page of another origin cannot send this content type unasked.
+  if (!/^application\/json\b/i.test(call.headers["content-type"] ?? "")) {
+    throw new Fault("invalid-input", "the body is to be sent with content-type: application/json");
+  }
+  return parsed(schema, parseJson(await call.body()));
+}
+
+export function invalidBody(issues: readonly Issue[]): Fault {
+  const text = issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
+  return new Fault("invalid-input", `the body is not as it should be: ${text.join("; ")}`, {
+    issues,
+  });
+}

@@ -1,0 +1,149 @@
+/** The Open Inference Protocol's HTTP routes: a pipeline is a model to its caller. */
+import { z } from "zod";
+import type { Gateway } from "../gateway/gateway.ts";
+import { callPipeline } from "../gateway/pipeline-call.ts";
+import { GATEWAY_METADATA, pipelineMetadata } from "../gateway/pipeline-metadata.ts";
+import { elementsOf } from "../protocol/bytes-tensor.ts";
+import type { ModelInferRequest } from "../protocol/messages.ts";
+import { inferJson, inferRequestSchema, inferResponseSchema, parseInfer } from "./infer-body.ts";
+import { json, type Operation, type Reply, type RestCall, type Route } from "./route.ts";
+
+const tag = "inference";
+const JSON_TYPE = "application/json";
+
+export function oipRoutes(gateway: Gateway): readonly Route[] {
+  return [...serverRoutes(gateway), ...modelRoutes(gateway)];
+}
+
+function serverRoutes(gateway: Gateway): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v2",
+      role: "public",
+      operation: operation("getServer", "What this server is", SERVER),
+      handle: () => json({ ...GATEWAY_METADATA, deployment: gateway.specification.id }),
+    },
+    {
+      method: "GET",
+      path: "/v2/health/live",
+      role: "public",
+      operation: operation("getLive", "Whether the server runs", z.strictObject({ live: FLAG })),
+      handle: () => json({ live: true }),
+    },
+    {
+      method: "GET",
+      path: "/v2/health/ready",
+      role: "public",
+      operation: readiness("getReady", "Whether every replica is up", READY),
+      handle: () => json({ ready: gateway.ready }, gateway.ready ? 200 : 503),
+    },
+  ];
+}
+
+function modelRoutes(gateway: Gateway): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v2/models/{model}",
+      role: "infer",
+      operation: operation("getModel", "A pipeline's inputs and outputs", MODEL),
+      handle: ({ params }) => json(pipelineMetadata(gateway, params.model)),
+    },
+    {
+      method: "GET",
+      path: "/v2/models/{model}/ready",
+      role: "public",
+      operation: readiness("getModelReady", "Whether a pipeline can infer", MODEL_READY),
+      handle: ({ params: { model } }) => {
+        gateway.pipelineNamed(model);
+        return json({ name: model, ready: gateway.ready }, gateway.ready ? 200 : 503);
+      },
+    },
+    {
+      method: "POST",
+      path: "/v2/models/{model}/infer",
+      role: "infer",
+      operation: {
+        ...operation("infer", "Run a pipeline on one input", inferResponseSchema),
+        request: {
+          [JSON_TYPE]: inferRequestSchema,
+          "image/*": BINARY,
+          "application/octet-stream": BINARY,
+        },
+        examples: { [JSON_TYPE]: EXAMPLE },
+      },
+      handle: (call) => infer(gateway, call),
+    },
+  ];
+}
+
+async function infer(gateway: Gateway, call: RestCall): Promise<Reply> {
+  const { model } = call.params;
+  gateway.pipelineNamed(model);
+  const type = call.headers["content-type"] ?? "";
+  return answered(gateway, call, parseInfer(model, type, await call.body()));
+}
+
+function answered(gateway: Gateway, call: RestCall, message: ModelInferRequest): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const cancel = callPipeline(gateway, message, (error, response) => {
+      if (response === null) {
+        reject(error);
+        return;
+      }
+      const { outputs, rawOutputContents = [] } = response;
+      const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
+      resolve(json(inferJson(response, texts.map(textOf))));
+    });
+    call.onGone(cancel);
+  });
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+}
+
+function operation(id: string, summary: string, schema: z.ZodType): Operation {
+  return {
+    id,
+    tag,
+    summary,
+    responses: { 200: { description: "the answer", content: { [JSON_TYPE]: schema } } },
+  };
+}
+
+/** One whose answer is 503 where the answer is no. */
+function readiness(id: string, summary: string, schema: z.ZodType): Operation {
+  const content = { [JSON_TYPE]: schema };
+  const responses = { 200: { description: "yes", content }, 503: { description: "no", content } };
+  return { id, tag, summary, responses };
+}
+
+const FLAG = z.boolean();
+const BINARY = { type: "string", format: "binary" };
+const READY = z.strictObject({ ready: FLAG });
+const MODEL_READY = z.strictObject({ name: z.string(), ready: FLAG });
+const SERVER = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  extensions: z.array(z.string()),
+  deployment: z.string().describe("tells one deployment from another"),
+});
+const TENSORS = z.array(
+  z.strictObject({
+    name: z.string(),
+    datatype: z.string(),
+    shape: z.array(z.int()).describe("-1: any size"),
+  }),
+);
+const MODEL = z.strictObject({
+  name: z.string(),
+  versions: z.array(z.string()),
+  platform: z.string(),
+  inputs: TENSORS,
+  outputs: TENSORS,
+});
+const EXAMPLE = {
+  inputs: [{ name: "payload", datatype: "BYTES", shape: [1], data: ["cGljdHVyZQ=="] }],
+};

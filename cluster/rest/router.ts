@@ -1,0 +1,109 @@
+/**
+ * The one place where a request becomes a route's call and its reply, or its Fault, an answer:
+ *
+ *   method, path ─> route ─> access ─> handle ─> reply
+ *        └─ none: 404 · other method: 405 with Allow · Fault: its status
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { FAULTS, Fault } from "../../core/fault.ts";
+import { readBody } from "./body.ts";
+import type { Reply, RestCall, Role, Route } from "./route.ts";
+import { RouteTable } from "./route-table.ts";
+
+/** Throws a Fault unless whoever sends the request may use routes of this role. */
+export type Access = (role: Role, request: IncomingMessage) => void;
+
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
+
+export function createRouter(routes: readonly Route[], access: Access): RequestListener {
+  const table = new RouteTable(routes);
+  return (request, response) => {
+    route(table, access, request, response).then(
+      (reply) => send(response, reply),
+      (error: unknown) => send(response, errorReply(error)),
+    );
+  };
+}
+
+async function route(
+  table: RouteTable,
+  access: Access,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Reply> {
+  const { method = "GET", url = "/" } = request;
+  const queryAt = url.indexOf("?");
+  const path = queryAt < 0 ? url : url.slice(0, queryAt);
+  // Node leaves the body of an answer to HEAD away by itself.
+  const found = table.find(method === "HEAD" ? "GET" : method, path);
+  if (found.kind === "none") throw new Fault("not-found", `there is no ${method} ${path}`);
+  if (found.kind === "wrong-method") return wrongMethod(method, path, found.allowed);
+  access(found.route.role, request);
+  return found.route.handle(callOf(request, response, found.params, url, queryAt));
+}
+
+function callOf(
+  message: IncomingMessage,
+  response: ServerResponse,
+  params: Readonly<Record<string, string>>,
+  url: string,
+  queryAt: number,
+): RestCall {
+  return {
+    params,
+    get query() {
+      return new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1));
+    },
+    headers: message.headers,
+    message,
+    body: () => readBody(message),
+    onGone: (listener) => {
+      response.once("close", () => {
+        if (!response.writableEnded) listener();
+      });
+    },
+  };
+}
+
+function wrongMethod(method: string, path: string, allowed: readonly string[]): Reply {
+  const allow = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
+  const body = {
+    error: `${path} does not take ${method}, but ${allow.join(", ")}`,
+    code: "method-not-allowed",
+  };
+  return { status: 405, headers: { allow: allow.join(", ") }, body };
+}
+
+/** What an error is answered with; one that is no Fault is a bug: 500. */
+export function errorReply(error: unknown): Reply {
+  const fault = error instanceof Fault ? error : null;
+  const status = fault === null ? 500 : FAULTS[fault.code].http;
+  return {
+    status,
+    ...(status === 429 ? { headers: { "retry-after": "1" } } : {}),
+    body: {
+      error: error instanceof Error ? error.message : String(error),
+      code: fault?.code ?? "internal",
+      ...(fault?.hint === undefined ? {} : { hint: fault.hint }),
+      ...(fault === null || fault.issues.length === 0 ? {} : { issues: fault.issues }),
+    },
+  };
+}
+
+function send(response: ServerResponse, { status, headers, body, contentType }: Reply): void {
+  if (response.headersSent || response.destroyed) return;
+  if (status === 204) {
+    response.writeHead(status, headers).end();
+    return;
+  }
+  const raw = typeof body === "string" || body instanceof Uint8Array;
+  const bytes = raw ? body : JSON.stringify(body);
+  response.writeHead(status, {
+    ...headers,
+    // What is left of a body that was refused is not read, so nothing can follow it.
+    ...(response.req.readableEnded || response.req.complete ? {} : { connection: "close" }),
+    "content-type": contentType ?? "application/json",
+    "content-length": typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length,
+  });
+  response.end(bytes);
+}

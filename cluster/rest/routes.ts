@@ -1,0 +1,17 @@
+/** Every route of the gateway. The one explicit list. */
+import type { Gateway } from "../gateway/gateway.ts";
+import type { ReplicaControl } from "../gateway/replica-control.ts";
+import { oipRoutes } from "./oip-routes.ts";
+import { withOpenApi } from "./openapi.ts";
+import { replicaRoutes } from "./replica-routes.ts";
+import type { Route } from "./route.ts";
+import { runRoutes } from "./run-routes.ts";
+
+/** Without `control` the deployment's replicas are what they are. */
+export function gatewayRoutes(gateway: Gateway, control: ReplicaControl | null): readonly Route[] {
+  return withOpenApi([
+    ...oipRoutes(gateway),
+    ...runRoutes(gateway),
+    ...(control === null ? [] : replicaRoutes(control)),
+  ]);
+}
