@@ -220,7 +220,7 @@ describe("dependencies", () => {
     const rows = readFileSync(guide, "utf8").matchAll(/^\| (\S+)(?: \((.+)\))? +\| (.+) \|$/gm);
     const reasons = new Map<string, string>();
     for (const [, name, members, reason] of rows) {
-      // One row for several: `@types/* (node, yargs)`.
+      // One row for several: `@types/* (node, pacote)`.
       for (const member of members?.split(", ") ?? [""]) {
         reasons.set(name.replace("*", member), reason);
       }
