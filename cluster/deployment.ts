@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ServiceBounds } from "./gateway/service-bounds.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import { getJson } from "./http-client.ts";
 import { type Child, type ChildExit, startChild } from "./processes/child.ts";
@@ -36,6 +37,8 @@ export interface DeploymentOptions {
   readonly replicasPerWorker?: number;
   /** Whether a worker that dies is started again. Default true. */
   readonly restart?: boolean;
+  /** What the gateway holds and waits for at most, where it is not the default. */
+  readonly bounds?: Partial<ServiceBounds>;
   readonly onEvent?: (line: string) => void;
 }
 
@@ -133,6 +136,8 @@ function startGateway(
     grpcPort: basePort === undefined ? 0 : basePort + 1,
     httpPort: basePort ?? 0,
     replicas: workers.addresses,
+    bounds: options.bounds ?? {},
+    journalFile: null,
   };
   return startChild<GatewayReady>({
     name: "gateway",

@@ -11,6 +11,7 @@ export const FAULTS = {
   unhealthy: { exit: 3, http: 503, grpc: 14 },
   "cluster-failure": { exit: 4, http: 502, grpc: 14 },
   "registry-unreachable": { exit: 4, http: 502, grpc: 14 },
+  unavailable: { exit: 4, http: 503, grpc: 14 },
   overloaded: { exit: 4, http: 429, grpc: 8 },
   "deadline-exceeded": { exit: 4, http: 504, grpc: 4 },
   interrupted: { exit: 130, http: 499, grpc: 1 },
@@ -31,17 +32,25 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;
   readonly issues: readonly Issue[];
+  /** When a client may try again; undefined where that would not help, or nobody knows. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     code: FaultCode,
     message: string,
-    options: { hint?: string; cause?: unknown; issues?: readonly Issue[] } = {},
+    options: {
+      hint?: string;
+      cause?: unknown;
+      issues?: readonly Issue[];
+      retryAfterMs?: number;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "Fault";
     this.code = code;
     this.hint = options.hint;
     this.issues = options.issues ?? [];
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

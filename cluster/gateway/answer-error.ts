@@ -18,6 +18,7 @@ export function answerError({ outcome, error, request }: Answer): Fault | null {
         ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
         : new Fault(error.code, error.message);
     case "cancelled":
+      if (error !== null) return new Fault(error.code, error.message);
       return new Fault("interrupted", `request ${request.index ?? ""} was cancelled`);
     default:
       return unreachable(outcome);

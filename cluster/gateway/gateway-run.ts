@@ -28,12 +28,6 @@ import type { RunOptions, Submission } from "./run-options.ts";
 import { endBatch, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
-/** Beyond these the gateway refuses, whatever the scheduler's admission says. */
-const MAX_IN_SYSTEM = 100_000;
-const MAX_HELD_BYTES = 1024 * 1024 * 1024;
-/** A batch without an answer for this long, and this many times its expected time, is lost. */
-const LEAST_BATCH_TIMEOUT_MS = 30_000;
-const BATCH_TIMEOUT_FACTOR = 20;
 const MAX_HOP_SAMPLES = 200_000;
 
 export class GatewayRun implements Driver {
@@ -94,7 +88,8 @@ export class GatewayRun implements Driver {
   submit(submission: Submission): LiveRequest {
     const { pipeline, payload, index } = submission;
     this.#draws.check(index);
-    if (this.inSystem >= MAX_IN_SYSTEM || this.#heldBytes + payload.length > MAX_HELD_BYTES) {
+    const { maxInSystem, maxHeldBytes } = this.options.bounds;
+    if (this.inSystem >= maxInSystem || this.#heldBytes + payload.length > maxHeldBytes) {
       throw new Fault("overloaded", `the gateway already holds ${this.inSystem} requests`);
     }
     const slot = this.#dispatcher.requests.reserve();
@@ -111,6 +106,7 @@ export class GatewayRun implements Driver {
         arrivedUs,
         goalUs,
         takenAtUs,
+        expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
         payload,
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
         error: null,
@@ -228,7 +224,8 @@ export class GatewayRun implements Driver {
     const variate = this.#variates[batch.jobs[0]];
     const message = this.messages.request(name, requests, batch.tasks, variate);
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
-    const timeoutMs = LEAST_BATCH_TIMEOUT_MS + BATCH_TIMEOUT_FACTOR * expectedMs;
+    const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
+    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;
     this.#links[replica].send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;

@@ -1,5 +1,5 @@
 /** The gateway: links to all replicas, and the run that requests belong to at the moment. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
@@ -11,16 +11,23 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { AnswerBook } from "./answer-book.ts";
+import { AnswerJournal } from "./answer-journal.ts";
+import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import type { LiveRequest } from "./live-request.ts";
+import type { Ticket } from "./live-request.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import type { GatewayCosts } from "./run-costs.ts";
 import type { Submission } from "./run-options.ts";
+import { DEFAULT_BOUNDS, type ServiceBounds } from "./service-bounds.ts";
 import type { GatewaySpecification } from "./specification.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
 const MAX_BARS = 5000;
+const DRAIN_POLL_MS = 5;
+/** A gateway that ends is followed by another in about this time. */
+const RETRY_AFTER_DRAIN_MS = 1000;
 
 /** What starts a run. Times are the scenario's. */
 export interface RunRequest {
@@ -58,16 +65,23 @@ export interface RunReport {
 export class Gateway {
   readonly specification: GatewaySpecification;
   readonly system: System;
+  readonly bounds: ServiceBounds;
   readonly #links: readonly ReplicaLink[];
   /** One connection to each worker, by address. */
   readonly #clients = new Map<string, InferenceClient>();
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  readonly #answers: AnswerBook;
   #run: GatewayRun;
+  #draining = false;
 
   constructor(specification: GatewaySpecification) {
-    const { document, inputs, seed, replicas } = specification;
+    const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
+    this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
+    const { keys } = this.bounds;
+    const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
+    this.#answers = new AnswerBook(keys, journal);
     this.system = compileSystem(document, inputs);
     this.#links = this.system.replicas.map(({ name }, replica) => {
       const found = replicas.find((entry) => entry.replica === replica);
@@ -89,9 +103,9 @@ export class Gateway {
     return this.#run.options.log;
   }
 
-  /** Whether every replica is up. */
+  /** Whether it takes requests and every replica is up. */
   get ready(): boolean {
-    return this.#links.every((link) => link.up);
+    return !this.#draining && this.#links.every((link) => link.up);
   }
 
   pipelineNamed(name: string): number {
@@ -103,12 +117,32 @@ export class Gateway {
     });
   }
 
-  submit(submission: Submission): LiveRequest {
-    return this.#run.submit(submission);
+  /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
+  submit(submission: Submission): Ticket {
+    if (this.#draining) {
+      throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
+        hint: "try again, with the same idempotency key if it has one",
+        retryAfterMs: RETRY_AFTER_DRAIN_MS,
+      });
+    }
+    return withDeadline(submission, (given) => {
+      const { idempotencyKey: key } = given;
+      if (key === undefined) return this.#runNow(given);
+      return this.#answers.submit(key, given, (shared) => this.#runNow(shared));
+    });
   }
 
-  cancel(request: LiveRequest): void {
-    this.#run.cancel(request);
+  cancel(ticket: Ticket): void {
+    ticket.cancel();
+  }
+
+  /** Takes no more requests; resolves when those it has are answered, or time is up. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const giveUpAt = performance.now() + this.bounds.drainMs;
+    while (!this.#run.idle && performance.now() < giveUpAt) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
   }
 
   /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
@@ -146,10 +180,17 @@ export class Gateway {
 
   async close(): Promise<void> {
     this.#run.close();
+    this.#answers.close();
     this.#delay.disable();
     for (const link of this.#links) link.close();
     for (const client of this.#clients.values()) client.close();
     await this.#alarms.close();
+  }
+
+  #runNow(submission: Submission): Ticket {
+    const run = this.#run;
+    const request = run.submit(submission);
+    return { cancel: () => run.cancel(request) };
   }
 
   #clientOf(address: string): InferenceClient {
@@ -179,6 +220,7 @@ export class Gateway {
         maxBars: MAX_BARS,
         log: request.log === true ? new RunLog() : null,
         warmUp: request.warmUp ?? false,
+        bounds: this.bounds,
       },
       this.#links,
       this.#alarms,

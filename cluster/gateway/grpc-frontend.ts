@@ -27,7 +27,8 @@ export function serveGrpc(gateway: Gateway, host: string, port: number): Promise
 }
 
 function infer(gateway: Gateway, call: InferCall, answer: InferAnswer): void {
-  const cancel = callPipeline(gateway, call.request, (error, response, outcome) => {
+  const { request, deadlineMs } = call;
+  const cancel = callPipeline(gateway, request, deadlineMs, (error, response, outcome) => {
     if (response !== null) answer(null, response);
     else answer(statusOf(error, outcome));
   });

@@ -1,6 +1,8 @@
 /** A request that the gateway has taken and not answered yet. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { Submission } from "./run-options.ts";
 
 /** What ran for one task of a request; times in µs of the scenario since the run's start. */
 export interface TaskTiming {
@@ -32,6 +34,12 @@ export interface Answer {
   readonly endedUs: number;
 }
 
+/** A client's hold on its request: it may go away. */
+export interface Ticket {
+  /** The client waits no longer. Nothing happens when it has been answered. */
+  cancel(): void;
+}
+
 export interface LiveRequest {
   /** Slot in the dispatcher's request table. */
   readonly slot: number;
@@ -43,9 +51,28 @@ export interface LiveRequest {
   readonly goalUs: number;
   /** `monotonicUs` when the gateway took it. */
   readonly takenAtUs: number;
+  /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
+  readonly expiresAtUs: number;
   readonly payload: Uint8Array;
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
   readonly answer: (answer: Answer) => void;
+}
+
+/** A request that no run holds: it is answered without one. */
+export function detachedRequest({ pipeline, index, payload, answer }: Submission): LiveRequest {
+  return {
+    slot: -1,
+    index,
+    pipeline,
+    arrivedUs: 0,
+    goalUs: Number.POSITIVE_INFINITY,
+    takenAtUs: monotonicUs(),
+    expiresAtUs: Number.POSITIVE_INFINITY,
+    payload,
+    results: [],
+    error: null,
+    answer,
+  };
 }

@@ -13,6 +13,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   return {
     ready: { grpcPort: grpc.port, httpPort: http.port },
     stop: async () => {
+      await gateway.drain();
       await grpc.close();
       await http.close();
       await gateway.close();

@@ -16,19 +16,24 @@ export type PipelineAnswer = (
 
 /**
  * Gives the request to the gateway; `answer` is called once. Returns what to call when the caller
- * waits no longer. Throws a Fault when the request cannot be taken.
+ * waits no longer; with `deadlineMs` that is known from the start. Throws a Fault when the request
+ * cannot be taken.
  */
 export function callPipeline(
   gateway: Gateway,
   message: ModelInferRequest,
+  deadlineMs: number | undefined,
   answer: PipelineAnswer,
 ): () => void {
   const { parameters = {} } = message;
+  const key = parameters.idempotency_key?.stringParam;
   const request = gateway.submit({
     pipeline: gateway.pipelineNamed(message.modelName),
     payload: payloadOf(message),
     index: parameters.index?.int64Param ?? null,
     intendedUs: parameters.intended_us?.int64Param ?? null,
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(key === undefined ? {} : { idempotencyKey: key }),
     answer: (given) => {
       const error = answerError(given);
       answer(error, error === null ? response(gateway, message, given) : null, given.outcome);

@@ -4,6 +4,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { System } from "../../core/system.ts";
 import type { BackendName } from "../worker/backend.ts";
 import type { Answer } from "./live-request.ts";
+import type { ServiceBounds } from "./service-bounds.ts";
 
 export interface RunOptions {
   readonly system: System;
@@ -22,6 +23,7 @@ export interface RunOptions {
   readonly log: RunLog | null;
   /** Replay workers answer at once. */
   readonly warmUp: boolean;
+  readonly bounds: ServiceBounds;
 }
 
 export interface Submission {
@@ -31,5 +33,12 @@ export interface Submission {
   readonly index: number | null;
   /** When the client meant to send it, scenario µs since the run's start; null: now. */
   readonly intendedUs: number | null;
+  /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
+  readonly deadlineMs?: number;
+  /**
+   * Requests with the same key, pipeline and payload get the same one answer, and run once at most
+   * at a time. Absent: each is a request of its own.
+   */
+  readonly idempotencyKey?: string;
   readonly answer: (answer: Answer) => void;
 }

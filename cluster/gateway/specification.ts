@@ -1,6 +1,7 @@
 import type { MeasuredInputs } from "../../core/compile.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { BackendName } from "../worker/backend.ts";
+import type { ServiceBounds } from "./service-bounds.ts";
 
 /** Where a replica is served. */
 export interface ReplicaAddress {
@@ -24,6 +25,10 @@ export interface GatewaySpecification {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly replicas: readonly ReplicaAddress[];
+  /** What is left out is as in `DEFAULT_BOUNDS`. */
+  readonly bounds: Partial<ServiceBounds>;
+  /** File that answers of keyed requests are kept in over a restart; null: in memory only. */
+  readonly journalFile: string | null;
 }
 
 export interface GatewayReady {

@@ -21,12 +21,18 @@ import type {
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { statusOf } from "./status.ts";
+import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
+
+/** Parameter of a request: how long its caller waits for it, ms. */
+export const DEADLINE_PARAMETER = "deadline_ms";
 
 /** One request, by itself or on a stream. */
 export interface InferCall {
   readonly request: ModelInferRequest;
-  /** The caller went away or its deadline passed. */
+  /** How long its caller waits from now, ms; undefined: until it goes away. */
+  readonly deadlineMs: number | undefined;
+  /** The caller went away, gave the request up, or its deadline passed. */
   onCancelled(listener: () => void): void;
 }
 
@@ -115,24 +121,34 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
       answer: sendUnaryData<ModelInferResponse>,
     ) => {
       const onCancelled = (listener: () => void): void => void call.on("cancelled", listener);
-      guarded(handlers, { request: call.request, onCancelled }, answer);
+      const deadlineMs = remainingMs(call);
+      guarded(handlers, { request: call.request, deadlineMs, onCancelled }, answer);
     },
     ModelStreamInfer: (stream: InferStream) => serveStream(handlers, stream),
   };
 }
 
 function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
-  const whenCancelled = new Set<() => void>();
-  stream.on("cancelled", () => {
-    for (const listener of whenCancelled) listener();
-  });
+  /** What to do about each request under way when it is given up, with its id. */
+  const whenCancelled = new Map<() => void, string>();
+  const cancel = (id?: string): void => {
+    for (const [listener, own] of [...whenCancelled])
+      if (id === undefined || own === id) listener();
+  };
+  stream.on("cancelled", () => cancel());
   stream.on("data", (request: ModelInferRequest) => {
+    const { id = "" } = request;
+    if (isCancel(request)) {
+      cancel(id);
+      return;
+    }
     let own: () => void = () => undefined;
     const onCancelled = (listener: () => void): void => {
       own = listener;
-      whenCancelled.add(listener);
+      whenCancelled.set(listener, id);
     };
-    guarded(handlers, { request, onCancelled }, (error, value) => {
+    const deadlineMs = millisecondsOf(request);
+    guarded(handlers, { request, deadlineMs, onCancelled }, (error, value) => {
       whenCancelled.delete(own);
       if (stream.destroyed) return;
       stream.write(
@@ -145,6 +161,21 @@ function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
   stream.on("end", () => stream.end());
   // Its end is told by "cancelled".
   stream.on("error", () => undefined);
+}
+
+/** What the caller's own deadline and the request's parameter leave, ms. */
+function remainingMs(
+  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
+): number | undefined {
+  const deadlineMs = Number(call.getDeadline()) - Date.now();
+  const asked = millisecondsOf(call.request);
+  if (!Number.isFinite(deadlineMs)) return asked;
+  return Math.min(deadlineMs, asked ?? deadlineMs);
+}
+
+function millisecondsOf({ parameters }: ModelInferRequest): number | undefined {
+  const given = parameters?.[DEADLINE_PARAMETER];
+  return given?.int64Param ?? given?.doubleParam;
 }
 
 function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {

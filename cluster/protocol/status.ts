@@ -1,6 +1,7 @@
 /** Faults as gRPC statuses and back. */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
+import { addRetryHint, PUSHBACK_TRAILER } from "./retry-hint.ts";
 
 /** Trailer that names the fault, so that both ends of our own wire know it exactly. */
 export const FAULT_TRAILER = "tandem-fault";
@@ -16,6 +17,9 @@ export function statusOf(error: unknown, outcome?: string): Partial<StatusObject
     return { code: status.INTERNAL, details, metadata };
   }
   metadata.set(FAULT_TRAILER, error.code);
+  if (error.retryAfterMs !== undefined) {
+    addRetryHint(metadata, FAULTS[error.code].grpc, error.message, error.retryAfterMs);
+  }
   const details = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
   return { code: FAULTS[error.code].grpc, details, metadata };
 }
@@ -31,7 +35,11 @@ export function faultOf(error: ServiceError, what: string): Fault {
   const named = trailerOf(error, FAULT_TRAILER);
   const code: FaultCode =
     named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
-  return new Fault(code, `${what}: ${error.details || error.message}`, { cause: error });
+  const pushback = Number(trailerOf(error, PUSHBACK_TRAILER) ?? Number.NaN);
+  return new Fault(code, `${what}: ${error.details || error.message}`, {
+    cause: error,
+    ...(Number.isFinite(pushback) ? { retryAfterMs: pushback } : {}),
+  });
 }
 
 function byStatus(error: ServiceError): FaultCode {

@@ -4,11 +4,12 @@
  */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import type { InferParameter, ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
+import { PUSHBACK_TRAILER } from "./retry-hint.ts";
 import { FAULT_TRAILER, OUTCOME_TRAILER } from "./status.ts";
 
 /** Parameter of a failed request's answer: the gRPC status that it would have got. */
 export const STATUS_PARAMETER = "grpc_status";
-const TRAILERS = [FAULT_TRAILER, OUTCOME_TRAILER];
+const TRAILERS = [FAULT_TRAILER, OUTCOME_TRAILER, PUSHBACK_TRAILER];
 
 export function answerOfError(
   request: ModelInferRequest,

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { parsed, parseJson } from "./body.ts";
 
 const parameters = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
@@ -46,11 +46,25 @@ export function parseInfer(model: string, contentType: string, body: Buffer): Mo
       hint: '{"inputs":[{"name":"payload","datatype":"BYTES","shape":[1],"data":["<base64>"]}]}',
     });
   }
-  const index = given?.index;
   return requestOf(model, fromBase64(tensor.data[0]), {
     ...(id === undefined ? {} : { id }),
-    ...(typeof index === "number" ? { parameters: { index: { int64Param: index } } } : {}),
+    parameters: parametersOf(given ?? {}),
   });
+}
+
+/** Those that mean something here; the others are for other servers. */
+function parametersOf({
+  index,
+  deadline_ms,
+  idempotency_key,
+}: Readonly<Record<string, unknown>>): Parameters {
+  return {
+    ...(typeof index === "number" ? { index: { int64Param: index } } : {}),
+    ...(typeof deadline_ms === "number" ? { deadline_ms: { doubleParam: deadline_ms } } : {}),
+    ...(typeof idempotency_key === "string"
+      ? { idempotency_key: { stringParam: idempotency_key } }
+      : {}),
+  };
 }
 
 function requestOf(

@@ -1,10 +1,12 @@
 /** The Open Inference Protocol's HTTP routes: a pipeline is a model to its caller. */
 import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { callPipeline } from "../gateway/pipeline-call.ts";
 import { GATEWAY_METADATA, pipelineMetadata } from "../gateway/pipeline-metadata.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
+import { DEADLINE_PARAMETER } from "../protocol/server.ts";
 import { inferJson, inferRequestSchema, inferResponseSchema, parseInfer } from "./infer-body.ts";
 import { json, type Operation, type Reply, type RestCall, type Route } from "./route.ts";
 
@@ -82,12 +84,35 @@ async function infer(gateway: Gateway, call: RestCall): Promise<Reply> {
   const { model } = call.params;
   gateway.pipelineNamed(model);
   const type = call.headers["content-type"] ?? "";
-  return answered(gateway, call, parseInfer(model, type, await call.body()));
+  const message = withKey(call, parseInfer(model, type, await call.body()));
+  return answered(gateway, call, message, deadlineOf(call, message));
 }
 
-function answered(gateway: Gateway, call: RestCall, message: ModelInferRequest): Promise<Reply> {
+/** The header's idempotency key is as good as the parameter. */
+function withKey({ headers }: RestCall, message: ModelInferRequest): ModelInferRequest {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return message;
+  const parameters = { ...message.parameters, idempotency_key: { stringParam: String(key) } };
+  return { ...message, parameters };
+}
+
+/** The header's timeout, in seconds as usual, or the parameter's milliseconds. */
+function deadlineOf({ headers }: RestCall, { parameters }: ModelInferRequest): number | undefined {
+  const given = headers["request-timeout"];
+  if (given === undefined) return parameters?.[DEADLINE_PARAMETER]?.doubleParam;
+  const seconds = Number(given);
+  if (seconds > 0) return seconds * 1000;
+  throw new Fault("invalid-input", `request-timeout is ${JSON.stringify(given)}, not seconds`);
+}
+
+function answered(
+  gateway: Gateway,
+  call: RestCall,
+  message: ModelInferRequest,
+  deadlineMs: number | undefined,
+): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const cancel = callPipeline(gateway, message, (error, response) => {
+    const cancel = callPipeline(gateway, message, deadlineMs, (error, response) => {
       if (response === null) {
         reject(error);
         return;

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
+import { retryAfterS } from "../protocol/retry-hint.ts";
 import { readBody } from "./body.ts";
 import type { Reply, RestCall, Role, Route } from "./route.ts";
 import { RouteTable } from "./route-table.ts";
@@ -80,7 +81,9 @@ export function errorReply(error: unknown): Reply {
   const status = fault === null ? 500 : FAULTS[fault.code].http;
   return {
     status,
-    ...(status === 429 ? { headers: { "retry-after": "1" } } : {}),
+    ...(status === 429 || fault?.retryAfterMs !== undefined
+      ? { headers: { "retry-after": String(retryAfterS(fault?.retryAfterMs ?? 0)) } }
+      : {}),
     body: {
       error: error instanceof Error ? error.message : String(error),
       code: fault?.code ?? "internal",

@@ -1,0 +1,31 @@
+/** What a gateway holds and waits for at most. Each can be given with its specification. */
+
+/** Bounds of the answers kept by idempotency key. */
+export interface KeyBounds {
+  readonly maxAnswers: number;
+  readonly maxBytes: number;
+  readonly keepMs: number;
+}
+
+export interface ServiceBounds {
+  /** Requests and payload bytes held; beyond them it refuses, whatever the scheduler says. */
+  readonly maxInSystem: number;
+  readonly maxHeldBytes: number;
+  /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
+  readonly batchTimeoutMs: number;
+  readonly batchTimeoutFactor: number;
+  /** How long a gateway that was told to end finishes what it has. */
+  readonly drainMs: number;
+  readonly keys: KeyBounds;
+}
+
+const MIB = 1024 * 1024;
+
+export const DEFAULT_BOUNDS: ServiceBounds = {
+  maxInSystem: 100_000,
+  maxHeldBytes: 1024 * MIB,
+  batchTimeoutMs: 30_000,
+  batchTimeoutFactor: 20,
+  drainMs: 8000,
+  keys: { maxAnswers: 10_000, maxBytes: 64 * MIB, keepMs: 600_000 },
+};
