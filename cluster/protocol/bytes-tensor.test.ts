@@ -45,13 +45,13 @@ describe("BYTES tensors", () => {
     );
   });
 
-  it("are found by name from raw or from typed contents", () => {
+  it("are found by name, whatever their shape", () => {
     const { tensor, raw } = bytesTensor("b", [Uint8Array.of(1)]);
     const other = bytesTensor("a", []);
     expect(elementsOf([other.tensor, tensor], [other.raw, raw], "b")).toEqual([Buffer.of(1)]);
-    const typed = { ...tensor, contents: { bytesContents: [Uint8Array.of(2)] } };
-    expect(elementsOf([typed], [], "b")).toEqual([Uint8Array.of(2)]);
-    expect(elementsOf([typed], [], "c")).toBeNull();
+    const square = { ...tensor, shape: [1, 1, 1] };
+    expect(elementsOf([square], [raw], "b")).toEqual([Buffer.of(1)]);
+    expect(elementsOf([tensor], [raw], "c")).toBeNull();
   });
 
   it("are refused when the shape, the datatype or the number of contents is wrong", () => {
@@ -59,5 +59,6 @@ describe("BYTES tensors", () => {
     expect(() => elementsOf([{ ...tensor, shape: [2] }], [raw], "b")).toThrow(/shape says 2/);
     expect(() => elementsOf([{ ...tensor, datatype: "FP32" }], [raw], "b")).toThrow(/FP32/);
     expect(() => elementsOf([tensor], [raw, raw], "b")).toThrow(/2 raw contents for 1 tensors/);
+    expect(() => elementsOf([{ ...tensor, shape: [-1] }], [raw], "b")).toThrow(/shape \[-1\]/);
   });
 });

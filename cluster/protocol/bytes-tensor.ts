@@ -3,6 +3,7 @@
  * little-endian bytes.
  */
 import { Fault } from "../../core/fault.ts";
+import { elementCount } from "./datatypes.ts";
 import type { Tensor } from "./messages.ts";
 
 const LENGTH_BYTES = 4;
@@ -54,7 +55,7 @@ export function bytesTensor(
 }
 
 /**
- * Elements of the named BYTES tensor, from raw or typed contents; null when there is none.
+ * Elements of the named BYTES tensor, of whatever shape, row-major; null when there is none.
  * Throws Fault("invalid-input") when the tensor is malformed.
  */
 export function elementsOf(
@@ -64,28 +65,17 @@ export function elementsOf(
 ): readonly Uint8Array[] | null {
   const at = tensors.findIndex((tensor) => tensor.name === name);
   if (at < 0) return null;
-  const { datatype, shape, contents } = tensors[at];
-  if (datatype !== "BYTES") {
-    throw new Fault("invalid-input", `tensor ${name} has datatype ${datatype}, not BYTES`);
+  const tensor = tensors[at];
+  if (tensor.datatype !== "BYTES") {
+    throw new Fault("invalid-input", `tensor ${name} has datatype ${tensor.datatype}, not BYTES`);
   }
-  const count = (shape ?? []).reduce((product, size) => product * size, 1);
-  if (raw.length > 0) {
-    if (raw.length !== tensors.length) {
-      throw new Fault(
-        "invalid-input",
-        `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`,
-      );
-    }
-    return decodeBytes(raw[at], count);
-  }
-  const elements = contents?.bytesContents ?? [];
-  if (elements.length !== count) {
+  if (raw.length !== tensors.length) {
     throw new Fault(
       "invalid-input",
-      `tensor ${name} has ${elements.length} elements where its shape says ${count}`,
+      `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`,
     );
   }
-  return elements;
+  return decodeBytes(raw[at], elementCount(tensor));
 }
 
 function malformed(what: string): Fault {

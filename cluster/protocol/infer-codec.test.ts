@@ -31,7 +31,10 @@ const tensor = fc.record({
   name: text,
   datatype: text,
   shape: fc.array(integer, { maxLength: 40 }),
-  contents: fc.option(fc.record({ bytesContents: fc.array(bytes, { maxLength: 3 }) })),
+  parameters: fc.option(
+    parameters.filter((given) => Object.keys(given).length > 0),
+    { nil: undefined },
+  ),
 });
 const head = { modelName: text, modelVersion: text, id: text, parameters };
 const tensors = fc.array(tensor, { maxLength: 3 });
@@ -39,7 +42,13 @@ const raw = fc.array(bytes, { maxLength: 3 });
 const request: fc.Arbitrary<ModelInferRequest> = fc.record({
   ...head,
   inputs: tensors,
-  outputs: fc.array(fc.record({ name: text }), { maxLength: 2 }),
+  outputs: fc.array(
+    fc.record({
+      name: text,
+      parameters: fc.constantFrom(undefined, { kept: { boolParam: true } }),
+    }),
+    { maxLength: 2 },
+  ),
   rawInputContents: raw,
 });
 const response: fc.Arbitrary<ModelInferResponse> = fc.record({
@@ -140,5 +149,54 @@ describe("a message from elsewhere", () => {
     expect(() => read(0x0b)).toThrow("wire type");
     expect(() => read(0x7b)).toThrow("wire type 3");
     expect(() => read(0x00)).toThrow("no number");
+  });
+});
+
+describe("typed contents", () => {
+  const reflectingEncode = reflected.ModelInfer.requestSerialize;
+  const rawOf = (tensors: readonly object[], rest: object = {}): unknown =>
+    ModelInfer.requestDeserialize(
+      reflectingEncode({ modelName: "m", inputs: tensors, ...rest } as object),
+    );
+  const bytesOf = (array: ArrayBufferView): Buffer =>
+    Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+
+  it.each([
+    ["BOOL", { boolContents: [true, false] }, Uint8Array.of(1, 0)],
+    ["INT8", { intContents: [-1, 7] }, Int8Array.of(-1, 7)],
+    ["INT16", { intContents: [-2, 300] }, Int16Array.of(-2, 300)],
+    ["INT32", { intContents: [-3, 70_000] }, Int32Array.of(-3, 70_000)],
+    ["INT64", { int64Contents: [-4, 2 ** 40] }, BigInt64Array.of(-4n, 2n ** 40n)],
+    ["UINT8", { uintContents: [200, 0] }, Uint8Array.of(200, 0)],
+    ["UINT16", { uintContents: [60_000, 1] }, Uint16Array.of(60_000, 1)],
+    ["UINT32", { uintContents: [4e9, 2] }, Uint32Array.of(4e9, 2)],
+    ["UINT64", { uint64Contents: [2 ** 52, 3] }, BigUint64Array.of(2n ** 52n, 3n)],
+    ["FP32", { fp32Contents: [0.5, -1e30] }, Float32Array.of(0.5, -1e30)],
+    ["FP64", { fp64Contents: [0.1, -1e300] }, Float64Array.of(0.1, -1e300)],
+  ])("of %s are read as raw ones", (datatype, contents, expected) => {
+    const tensor = { name: "a", datatype, shape: [2], contents };
+    const other = { name: "b", datatype: "FP16", shape: [0] };
+    const read = rawOf([other, tensor]) as { rawInputContents: Uint8Array[] };
+    expect(read.rawInputContents.map((raw) => Buffer.from(raw))).toEqual([
+      Buffer.alloc(0),
+      bytesOf(expected),
+    ]);
+  });
+
+  it("of BYTES get their lengths", () => {
+    const contents = { bytesContents: [Buffer.from("ab"), Buffer.alloc(0)] };
+    const read = rawOf([{ name: "a", datatype: "BYTES", shape: [2], contents }]);
+    const raw = [Buffer.from([2, 0, 0, 0, 97, 98, 0, 0, 0, 0])];
+    expect(read).toMatchObject({ rawInputContents: raw });
+  });
+
+  it("in another datatype's field, or beside raw ones, are not taken for the elements", () => {
+    const wrong = { name: "a", datatype: "FP32", shape: [1], contents: { intContents: [1] } };
+    expect(rawOf([wrong])).toMatchObject({ rawInputContents: [Buffer.alloc(0)] });
+    const both = { name: "a", datatype: "FP32", shape: [1], contents: { fp32Contents: [1] } };
+    const { rawInputContents } = rawOf([both], { rawInputContents: [Buffer.alloc(4)] }) as {
+      rawInputContents: Uint8Array[];
+    };
+    expect(rawInputContents).toHaveLength(2);
   });
 });

@@ -1,8 +1,7 @@
 /**
  * The protocol's three hot messages to bytes and back, as `proto/inference.proto` has them. A
  * reflecting codec builds each message twice and takes about half of the time of a small call.
- * Passed over: typed contents other than bytes, as every tensor here is of datatype BYTES, and
- * parameters of tensors.
+ * Typed contents are read as raw ones, and never written.
  */
 import type {
   InferParameter,
@@ -10,9 +9,10 @@ import type {
   ModelInferResponse,
   ModelStreamInferResponse,
   Parameters,
+  RequestedOutput,
   Tensor,
-  TensorContents,
 } from "./messages.ts";
+import { TypedContents } from "./typed-contents.ts";
 import { WireReader } from "./wire-reader.ts";
 import { varintSize, WireWriter } from "./wire-writer.ts";
 
@@ -27,6 +27,7 @@ const RAW_OUTPUTS = 6;
 const ERROR_MESSAGE = 1;
 const INFER_RESPONSE = 2;
 const NO_BYTES: readonly Uint8Array[] = [];
+const NOTHING = Buffer.alloc(0);
 
 /** Encoding is synchronous, so that one writer does for all. */
 const writer = new WireWriter();
@@ -34,9 +35,10 @@ const writer = new WireWriter();
 export function encodeInferRequest(request: ModelInferRequest): Buffer {
   writer.reset();
   writeHead(request, request.inputs);
-  for (const { name } of request.outputs ?? []) {
+  for (const { name, parameters } of request.outputs ?? []) {
     const start = writer.open(REQUESTED_OUTPUTS);
     writeText(1, name);
+    if (parameters !== undefined) writeParameters(2, parameters);
     writer.close(start);
   }
   return withRaw(RAW_INPUTS, request.rawInputContents ?? NO_BYTES);
@@ -63,15 +65,17 @@ export function encodeStreamResponse(answer: ModelStreamInferResponse): Buffer {
 export function decodeInferRequest(bytes: Uint8Array): ModelInferRequest {
   const reader = new WireReader(bytes);
   const inputs: Tensor[] = [];
-  const outputs: { name: string }[] = [];
+  const outputs: RequestedOutput[] = [];
   const rawInputContents: Uint8Array[] = [];
+  const typed: Uint8Array[] = [];
   const head = new Head();
   while (reader.next(reader.end)) {
-    if (reader.field === TENSORS) inputs.push(readTensor(reader));
+    if (reader.field === TENSORS) inputs.push(readTensor(reader, inputs.length, typed));
     else if (reader.field === RAW_INPUTS) rawInputContents.push(reader.bytes());
-    else if (reader.field === REQUESTED_OUTPUTS) outputs.push({ name: readTensor(reader).name });
+    else if (reader.field === REQUESTED_OUTPUTS) outputs.push(readRequestedOutput(reader));
     else head.read(reader);
   }
+  if (typed.length > 0) addTyped(typed, inputs.length, rawInputContents);
   const { modelName, modelVersion, id, parameters } = head;
   return { modelName, modelVersion, id, parameters, inputs, outputs, rawInputContents };
 }
@@ -125,21 +129,25 @@ class Head {
 function readResponse(reader: WireReader, end: number): ModelInferResponse {
   const outputs: Tensor[] = [];
   const rawOutputContents: Uint8Array[] = [];
+  const typed: Uint8Array[] = [];
   const head = new Head();
   while (reader.next(end)) {
-    if (reader.field === TENSORS) outputs.push(readTensor(reader));
+    if (reader.field === TENSORS) outputs.push(readTensor(reader, outputs.length, typed));
     else if (reader.field === RAW_OUTPUTS) rawOutputContents.push(reader.bytes());
     else head.read(reader);
   }
+  if (typed.length > 0) addTyped(typed, outputs.length, rawOutputContents);
   const { modelName, modelVersion, id, parameters } = head;
   return { modelName, modelVersion, id, parameters, outputs, rawOutputContents };
 }
 
-function readTensor(reader: WireReader): Tensor {
+/** Typed contents go to `typed`, at the tensor's number. */
+function readTensor(reader: WireReader, number: number, typed: Uint8Array[]): Tensor {
   const end = reader.enter();
   let name = "";
   let datatype = "";
-  let contents: TensorContents | null = null;
+  let parameters: Record<string, InferParameter> | undefined;
+  let contents: TypedContents | null = null;
   const shape: number[] = [];
   while (reader.next(end)) {
     switch (reader.field) {
@@ -152,24 +160,39 @@ function readTensor(reader: WireReader): Tensor {
       case 3:
         reader.int64s(shape);
         break;
+      case 4:
+        parameters ??= {};
+        readParameter(reader, parameters);
+        break;
       case 5:
-        contents = readContents(reader);
+        contents ??= new TypedContents();
+        contents.read(reader);
         break;
       default:
         reader.skip();
     }
   }
-  return { name, datatype, shape, contents };
+  if (contents !== null) typed[number] = contents.raw(datatype);
+  return { name, datatype, shape, parameters };
 }
 
-function readContents(reader: WireReader): TensorContents {
+function readRequestedOutput(reader: WireReader): RequestedOutput {
   const end = reader.enter();
-  const bytesContents: Uint8Array[] = [];
+  let name = "";
+  let parameters: Record<string, InferParameter> | undefined;
   while (reader.next(end)) {
-    if (reader.field === 8) bytesContents.push(reader.bytes());
-    else reader.skip();
+    if (reader.field === 1) name = reader.string();
+    else if (reader.field === 2) {
+      parameters ??= {};
+      readParameter(reader, parameters);
+    } else reader.skip();
   }
-  return { bytesContents };
+  return { name, parameters };
+}
+
+/** Where both kinds came there are too many, which whoever checks the message will say. */
+function addTyped(typed: readonly Uint8Array[], tensors: number, raw: Uint8Array[]): void {
+  for (let i = 0; i < tensors; i++) raw.push(typed[i] ?? NOTHING);
 }
 
 function readParameter(reader: WireReader, into: Record<string, InferParameter>): void {
@@ -220,7 +243,7 @@ function writeHead(
   writeText(MODEL_NAME, modelName);
   writeText(MODEL_VERSION, modelVersion);
   writeText(ID, id);
-  if (parameters !== undefined) writeParameters(parameters);
+  if (parameters !== undefined) writeParameters(PARAMETERS, parameters);
   for (const tensor of tensors) writeTensor(tensor);
 }
 
@@ -246,22 +269,18 @@ function writeText(field: number, text: string): void {
   if (text !== "") writer.string(field, text);
 }
 
-function writeTensor({ name, datatype, shape, contents }: Tensor): void {
+function writeTensor({ name, datatype, shape, parameters }: Tensor): void {
   const start = writer.open(TENSORS);
   writeText(1, name);
   writeText(2, datatype);
   writer.int64s(3, shape);
-  if (contents !== undefined && contents !== null) {
-    const inner = writer.open(5);
-    for (const bytes of contents.bytesContents ?? []) writer.bytes(8, bytes);
-    writer.close(inner);
-  }
+  if (parameters !== undefined) writeParameters(4, parameters);
   writer.close(start);
 }
 
-function writeParameters(parameters: Parameters): void {
+function writeParameters(field: number, parameters: Parameters): void {
   for (const key in parameters) {
-    const entry = writer.open(PARAMETERS);
+    const entry = writer.open(field);
     writer.string(1, key);
     const choice = writer.open(2);
     writeChoice(parameters[key]);

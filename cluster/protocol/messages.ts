@@ -11,15 +11,17 @@ export interface InferParameter {
 
 export type Parameters = Readonly<Record<string, InferParameter>>;
 
-export interface TensorContents {
-  readonly bytesContents?: readonly Uint8Array[];
-}
-
+/** Its elements are the message's raw contents at the same place, however they came over the wire. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly number[];
-  readonly contents?: TensorContents | null;
+  readonly parameters?: Parameters | undefined;
+}
+
+export interface RequestedOutput {
+  readonly name: string;
+  readonly parameters?: Parameters | undefined;
 }
 
 export interface ModelInferRequest {
@@ -28,7 +30,8 @@ export interface ModelInferRequest {
   readonly id?: string;
   readonly parameters?: Parameters;
   readonly inputs: readonly Tensor[];
-  readonly outputs?: readonly { readonly name: string }[];
+  /** None: all. */
+  readonly outputs?: readonly RequestedOutput[];
   readonly rawInputContents?: readonly Uint8Array[];
 }
 
@@ -70,4 +73,62 @@ export interface ModelMetadata {
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
+}
+
+/** Both sides of Triton's count: how many, and their time in all. */
+export interface StatisticDuration {
+  readonly count: number;
+  readonly ns: number;
+}
+
+export interface ModelStatistics {
+  readonly name: string;
+  readonly version: string;
+  /** Milliseconds since the epoch; 0: none yet. */
+  readonly lastInference: number;
+  readonly inferenceCount: number;
+  readonly executionCount: number;
+  readonly inferenceStats: Readonly<Record<InferPhase, StatisticDuration>>;
+  readonly batchStats: readonly BatchStatistics[];
+}
+
+export type InferPhase =
+  | "success"
+  | "fail"
+  | "queue"
+  | "computeInput"
+  | "computeInfer"
+  | "computeOutput"
+  | "cacheHit"
+  | "cacheMiss";
+
+export interface BatchStatistics {
+  readonly batchSize: number;
+  readonly computeInput: StatisticDuration;
+  readonly computeInfer: StatisticDuration;
+  readonly computeOutput: StatisticDuration;
+}
+
+export interface ModelConfig {
+  readonly name: string;
+  readonly platform: string;
+  readonly backend: string;
+  readonly maxBatchSize: number;
+  readonly input: readonly ConfigTensor[];
+  readonly output: readonly ConfigTensor[];
+  readonly parameters: Readonly<Record<string, { readonly stringValue: string }>>;
+  readonly modelTransactionPolicy: { readonly decoupled: boolean };
+}
+
+export interface ConfigTensor {
+  readonly name: string;
+  readonly dataType: string;
+  readonly dims: readonly number[];
+}
+
+export interface ModelIndex {
+  readonly name: string;
+  readonly version: string;
+  readonly state: string;
+  readonly reason: string;
 }

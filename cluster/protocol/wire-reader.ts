@@ -19,6 +19,9 @@ export class WireReader {
   #at = 0;
   /** Of the message that is being read. */
   #end: number;
+  /** Of the number that was read last. */
+  #low = 0;
+  #high = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.isBuffer(bytes)
@@ -97,6 +100,33 @@ export class WireReader {
     this.#end = outer;
   }
 
+  /** Adds the low and the high half of the field's whole numbers, packed or one. */
+  words(halves: number[]): void {
+    const outer = this.#end;
+    const packed = this.type === LENGTH;
+    if (packed) this.#end = this.#span();
+    else this.#expect(VARINT);
+    do {
+      if (packed && this.#at >= this.#end) break;
+      this.#varint();
+      halves.push(this.#low, this.#high);
+    } while (packed);
+    this.#end = outer;
+  }
+
+  /** Adds the bytes of the field's numbers of `size` bytes, packed or one, as a view. */
+  fixed(size: 4 | 8, pieces: Uint8Array[]): void {
+    if (this.type === LENGTH) {
+      const packed = this.bytes();
+      if (packed.length % size !== 0) throw malformed(`field ${this.field} ends within a number`);
+      pieces.push(packed);
+      return;
+    }
+    this.#expect(size === 4 ? FIXED32 : FIXED64);
+    const start = this.#take(size);
+    pieces.push(this.#bytes.subarray(start, start + size));
+  }
+
   /** Passes over a field of whatever type. */
   skip(): void {
     switch (this.type) {
@@ -153,6 +183,12 @@ export class WireReader {
   }
 
   #int64(): number {
+    this.#varint();
+    return (this.#high | 0) * TWO_32 + this.#low;
+  }
+
+  /** Reads a number into its two halves. */
+  #varint(): void {
     const bytes = this.#bytes;
     let low = 0;
     let high = 0;
@@ -165,7 +201,11 @@ export class WireReader {
         low |= bits << 28;
         high = bits >>> 4;
       } else high |= bits << (7 * i - 32);
-      if (byte < 0x80) return (high | 0) * TWO_32 + (low >>> 0);
+      if (byte < 0x80) {
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
     }
     throw malformed("a number has more than ten bytes");
   }
