@@ -3,47 +3,41 @@ import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../clu
 import { replicationSeed } from "../sim/replication.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface ClusterArguments extends ScenarioArguments {
-  readonly action: "up" | "status" | "down";
+export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly backend: "onnx" | "replay";
   readonly port?: number;
 }
 
-export async function cluster(args: ClusterArguments): Promise<void> {
-  switch (args.action) {
-    case "up": {
-      const state = await up(args);
-      const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
-      print(args.json, state, `${stateText(state)}\n${next}`);
-      return;
-    }
-    case "status": {
-      const status = await clusterStatus();
-      const text =
-        status === null
-          ? "no cluster is up in this folder"
-          : `${stateText(status.state)}\n${status.alive ? "alive" : "the gateway does not answer"}`;
-      print(args.json, status, text);
-      return;
-    }
-    case "down": {
-      const state = await clusterDown();
-      print(args.json, state, state === null ? "nothing was up" : `stopped ${state.scenario}`);
-      return;
-    }
-  }
+export interface ClusterArguments {
+  readonly json: boolean;
 }
 
-async function up(args: ClusterArguments): Promise<ClusterState> {
+export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
-  return clusterUp({
+  const state = await clusterUp({
     document: loaded.document,
     inputs: inputsOf(loaded),
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
     ...(args.port === undefined ? {} : { basePort: args.port }),
   });
+  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
+  print(args.json, state, `${stateText(state)}\n${next}`);
+}
+
+export async function clusterStatusCommand({ json }: ClusterArguments): Promise<void> {
+  const status = await clusterStatus();
+  const text =
+    status === null
+      ? "no cluster is up in this folder"
+      : `${stateText(status.state)}\n${status.alive ? "alive" : "the gateway does not answer"}`;
+  print(json, status, text);
+}
+
+export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {
+  const state = await clusterDown();
+  print(json, state, state === null ? "nothing was up" : `stopped ${state.scenario}`);
 }
 
 function stateText({ scenario, backend, gateway, workers }: ClusterState): string {

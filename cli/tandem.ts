@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line. Each command's work is loaded only when it is called. */
-import { Argument, type Command } from "commander";
+import type { Command } from "commander";
+import { addClusterCommands } from "./cluster-commands.ts";
 import { choice, examples, number, pair, parse, program, repeated } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { VERSION } from "./version.ts";
@@ -132,21 +133,10 @@ examples(validate, [
   "judge the table",
 ]);
 
-const cluster = json(
-  command("cluster", "start, show or stop the real deployment")
-    .addArgument(new Argument("<action>").choices(["up", "status", "down"]))
-    .argument("<scenario>", "scenario file (YAML)")
-    .addOption(SET),
-)
-  .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("onnx"))
-  .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
-  .action(async (action: string, scenario: string, options) =>
-    (await import("./cluster.ts")).cluster({ action, scenario, ...options }),
-  );
-examples(cluster, [
-  "tandem cluster up scenarios/image-analysis.yaml",
-  "starts gateway and workers",
-]);
+addClusterCommands(
+  command("cluster", "start, show or stop the real deployment; make what lets people into it"),
+  json,
+);
 
 const load = seeded(json(onScenario("load", "drive any endpoint with the scenario's workload")))
   .requiredOption("--url <host:port>", "host:port (gRPC)")

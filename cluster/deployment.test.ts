@@ -121,6 +121,13 @@ describe("a deployment", () => {
     taken.close();
   });
 
+  it("listens on this machine only, unless it speaks TLS", async () => {
+    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
+    for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
+      await expect(startDeployment({ ...options, host })).rejects.toMatchObject({ code: "usage" });
+    }
+  });
+
   it("names a model that does not exist", async () => {
     const document = noOp({
       models: {

@@ -12,6 +12,7 @@ import type { ServiceBounds } from "./gateway/service-bounds.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import { getJson } from "./http-client.ts";
 import { type Child, type ChildExit, startChild } from "./processes/child.ts";
+import { requireSafeBinding } from "./security/bind-address.ts";
 import type { BackendName } from "./worker/backend.ts";
 import { startWorkers, type WorkerPool } from "./worker-pool.ts";
 
@@ -22,7 +23,7 @@ export interface DeploymentOptions {
   readonly seed: string;
   /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
   readonly timeScale?: number;
-  /** Default 127.0.0.1. */
+  /** Default 127.0.0.1; without TLS, loopback only. */
   readonly host?: string;
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
@@ -81,6 +82,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       hint: "real models take the time they take",
     });
   }
+  await requireSafeBinding(options.host ?? "127.0.0.1", false);
   const crashes = new Crashes();
   if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
   const workers = await startWorkers(options, crashes.add);

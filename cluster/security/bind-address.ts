@@ -1,0 +1,50 @@
+/** Where a server may listen: on this machine only, unless it speaks TLS. */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { Fault } from "../../core/fault.ts";
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
+const WILDCARDS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.test(address);
+}
+
+/**
+ * Refuses to listen without TLS anywhere but on loopback. A name counts as loopback only when
+ * every address it stands for is.
+ * Throws Fault("usage"), and for a name that cannot be resolved too.
+ */
+export async function requireSafeBinding(host: string, tls: boolean): Promise<void> {
+  const addresses = isIP(host) === 0 ? await resolved(host) : [host];
+  if (tls || addresses.every(isLoopback)) return;
+  throw new Fault("usage", `${host} can be reached from other machines, and there is no TLS`, {
+    hint: `write certificates with \`tandem cluster certs DIR --host ${nameFor(host)}\` and give --certs DIR, or leave --host at 127.0.0.1`,
+  });
+}
+
+/** The address to reach a server at from its own machine. */
+export function reachableHost(host: string): string {
+  return WILDCARDS[host] ?? host;
+}
+
+/** host:port, with the brackets that an IPv6 address needs. */
+export function authority(host: string, port: number): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+async function resolved(host: string): Promise<string[]> {
+  try {
+    const found = await lookup(host, { all: true });
+    return found.map(({ address }) => address);
+  } catch (cause) {
+    throw new Fault("usage", `--host ${JSON.stringify(host)} is no address of this machine`, {
+      hint: "give an address, or a name that resolves to one",
+      cause,
+    });
+  }
+}
+
+function nameFor(host: string): string {
+  return host in WILDCARDS ? "NAME-OF-THIS-MACHINE" : host;
+}

@@ -1,0 +1,141 @@
+/** A folder of certificates: what `tandem cluster certs` writes and every process reads its part of. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { Fault } from "../../core/fault.ts";
+import { CERTIFICATE_ROLES, type CertificateRole } from "./certificate-role.ts";
+import { createAuthority, issueCertificate, type KeyPair } from "./certificates.ts";
+
+export interface CertificateFolderOptions {
+  /** Names and addresses of the gateway, besides those of this machine's loopback. */
+  readonly hosts: readonly string[];
+  readonly days: number;
+  /** Replace certificates that are there; the authority stays. */
+  readonly force: boolean;
+  /** With `force`: replace the authority too. */
+  readonly newAuthority: boolean;
+}
+
+export interface WrittenCertificates {
+  readonly directory: string;
+  readonly files: readonly string[];
+  readonly hosts: readonly string[];
+  readonly authority: "new" | "kept";
+  readonly expiresAt: string;
+}
+
+const AUTHORITY = "ca";
+const AUTHORITY_DAYS = 3650;
+const MAX_DAYS = 3650;
+const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
+/** A DNS name (RFC 1123) of at most 253 characters. */
+const HOST_NAME =
+  /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+
+/**
+ * Writes authority and certificates: keys readable by their owner only, nothing half-written.
+ * Throws Fault("usage") for impossible options and where files would be overwritten unasked.
+ */
+export async function writeCertificates(
+  directory: string,
+  options: CertificateFolderOptions,
+): Promise<WrittenCertificates> {
+  check(options);
+  const folder = resolve(directory);
+  const there = CERTIFICATE_ROLES.flatMap((role) => [`${role}.crt`, `${role}.key`]).filter((file) =>
+    existsSync(join(folder, file)),
+  );
+  if (there.length > 0 && !options.force) {
+    throw new Fault("usage", `${folder} holds certificates already: ${there.join(", ")}`, {
+      hint: "--force writes new ones, signed by the authority that is there",
+    });
+  }
+  const kept = options.newAuthority ? null : readAuthority(folder);
+  const authority = kept ?? (await createAuthority(AUTHORITY_DAYS));
+  const hosts = [...new Set([...LOOPBACK_NAMES, ...options.hosts])];
+  const pairs = await Promise.all(
+    CERTIFICATE_ROLES.map(async (role) => {
+      const served = role === "gateway" || role === "worker" ? hosts : [];
+      const pair = await issueCertificate(authority, role, { hosts: served, days: options.days });
+      return [role, pair] as const;
+    }),
+  );
+  const files = [...(kept === null ? [[AUTHORITY, authority] as const] : []), ...pairs];
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return {
+    directory: folder,
+    files: files.flatMap(([name, pair]) => writePair(folder, name, pair)),
+    hosts,
+    authority: kept === null ? "new" : "kept",
+    expiresAt: new Date(Date.now() + options.days * 86_400_000).toISOString().slice(0, 10),
+  };
+}
+
+/** A role's key pair with the authority that it trusts, as TLS options take them. */
+export interface TlsIdentity {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Throws Fault("invalid-input") when the folder lacks the role's files. */
+export function readIdentity(directory: string, role: CertificateRole): TlsIdentity {
+  const read = (file: string): string => {
+    const path = join(directory, file);
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      throw new Fault("invalid-input", `cannot read ${path}: ${(cause as Error).message}`, {
+        hint: `\`tandem cluster certs ${directory}\` writes a whole set`,
+        cause,
+      });
+    }
+  };
+  return { ca: read(`${AUTHORITY}.crt`), cert: read(`${role}.crt`), key: read(`${role}.key`) };
+}
+
+function check({ hosts, days, force, newAuthority }: CertificateFolderOptions): void {
+  const wrong = hosts.filter((host) => isIP(host) === 0 && !HOST_NAME.test(host));
+  if (wrong.length > 0) {
+    const listed = wrong.map((host) => JSON.stringify(host)).join(", ");
+    throw new Fault("usage", `--host takes names and addresses, not ${listed}`, {
+      hint: "separate several by commas: --host gpu1.example.org,10.0.0.5",
+    });
+  }
+  if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
+    throw new Fault("usage", `--days is a whole number from 1 to ${MAX_DAYS}, not ${days}`);
+  }
+  if (newAuthority && !force) {
+    throw new Fault("usage", "--new-ca replaces every certificate, so it needs --force", {
+      hint: "clients that trust the old authority will have to get the new ca.crt",
+    });
+  }
+}
+
+/** Null when the folder has none. */
+function readAuthority(folder: string): KeyPair | null {
+  const [certificate, key] = [`${AUTHORITY}.crt`, `${AUTHORITY}.key`].map((file) => {
+    const path = join(folder, file);
+    return existsSync(path) ? readFileSync(path, "utf8") : null;
+  });
+  if (certificate === null && key === null) return null;
+  if (certificate === null || key === null) {
+    throw new Fault(
+      "usage",
+      `${folder} has ${key === null ? "an authority without its key" : "a key without its authority"}`,
+      { hint: "put the missing file back, or start anew with --force --new-ca" },
+    );
+  }
+  return { certificate, key };
+}
+
+function writePair(folder: string, name: string, { certificate, key }: KeyPair): string[] {
+  const write = (file: string, text: string, mode: number): string => {
+    const path = join(folder, file);
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, text, { mode, flag: "wx" });
+    renameSync(`${path}.new`, path);
+    return file;
+  };
+  return [write(`${name}.key`, key, 0o600), write(`${name}.crt`, certificate, 0o644)];
+}

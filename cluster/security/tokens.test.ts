@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  appendToken,
+  bearerOf,
+  createToken,
+  findToken,
+  parseTokens,
+  readTokens,
+} from "./tokens.ts";
+
+describe("bearer tokens", () => {
+  it("are known by their hashes alone, each with its role", () => {
+    const folder = mkdtempSync(join(tmpdir(), "tandem-tokens-"));
+    try {
+      const file = join(folder, "tokens.txt");
+      const [infer, admin] = [createToken("infer", "batch job"), createToken("admin", "")];
+      appendToken(file, "# who may come in");
+      appendToken(file, infer.line);
+      appendToken(file, admin.line);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(readFileSync(file, "utf8")).not.toContain(infer.token);
+      const entries = readTokens(file);
+      expect(findToken(entries, infer.token)).toMatchObject({ role: "infer", name: "batch job" });
+      expect(findToken(entries, admin.token)?.role).toBe("admin");
+      expect(findToken(entries, `${admin.token}x`)).toBeNull();
+      expect(findToken(entries, "")).toBeNull();
+      expect(findToken(entries, entries[0].digest.toString("hex"))).toBeNull();
+      expect(findToken(entries, "x".repeat(100_000))).toBeNull();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("have 256 random bits each", () => {
+    const made = Array.from({ length: 100 }, () => createToken("infer", "").token);
+    expect(new Set(made).size).toBe(100);
+    for (const token of made) {
+      expect(Buffer.from(token.replace("tandem_", ""), "base64url")).toHaveLength(32);
+    }
+  });
+
+  it("are told all that is wrong with their file, with lines", () => {
+    const hash = "a".repeat(64);
+    const text = `infer ${hash} fine\nroot ${hash}\n\nadmin secret-in-clear\n`;
+    let issues: readonly { line?: number }[] = [];
+    try {
+      parseTokens(text, "tokens.txt");
+    } catch (error) {
+      issues = (error as { issues: typeof issues }).issues;
+    }
+    expect(issues.map(({ line }) => line)).toEqual([2, 4]);
+    expect(() => parseTokens("# nobody\n", "t")).toThrow("nobody could get in");
+    expect(() => readTokens("/no/such/file")).toThrow("cannot read the tokens file");
+  });
+
+  it.each([
+    ["Bearer abc", "abc"],
+    ["bearer  a.b_c-d~e+f/g== ", "a.b_c-d~e+f/g=="],
+    ["Basic abc", null],
+    ["Bearer", null],
+    ["Bearer a b", null],
+    [undefined, null],
+  ])("are taken from the header %j", (header, token) => {
+    expect(bearerOf(header)).toBe(token);
+  });
+
+  it("have names that cannot add a line", () => {
+    expect(() => createToken("infer", `x\nadmin ${"a".repeat(64)}`)).toThrow("name");
+  });
+});
