@@ -2,7 +2,7 @@
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
-import { isCommand, type LogEntry, RunLog } from "./run-log.ts";
+import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";
 
 export interface ReplayResult {
@@ -43,7 +43,11 @@ export function replayLog(system: System, scheduler: Scheduler, logged: RunLog):
     }
     feed(dispatcher, entry);
   }
-  return compare(logged.entries, replayed.entries);
+  const decided = logged.entries.filter(([kind]) => !isNote(kind));
+  const { commands, divergence } = compare(decided, replayed.entries);
+  if (divergence === null) return { commands, divergence };
+  const at = logged.entries.indexOf(decided[divergence.at]);
+  return { commands, divergence: { ...divergence, at: at < 0 ? logged.entries.length : at } };
 }
 
 /** Whether an event can happen now; of a log that is as it was written, all can. */
@@ -68,6 +72,7 @@ function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: numbe
     case "start":
     case "wakeAt":
     case "end":
+    case "served":
       return true;
   }
 }
@@ -103,6 +108,7 @@ function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
     case "start":
     case "wakeAt":
     case "end":
+    case "served":
       return;
   }
 }

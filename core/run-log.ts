@@ -11,6 +11,7 @@ import { Fault } from "./fault.ts";
  * finish(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
+ * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
  * Requests and jobs are the request table's slots.
  */
 export type LogEntry = readonly [LogKind, ...number[]];
@@ -28,7 +29,9 @@ export const EVENTS = [
   "holds",
   "goal",
 ] as const;
-export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number];
+/** What became of something, told for the record: served(replica, nowUs, serviceUs, hopUs) of a batch. */
+export const NOTES = ["served"] as const;
+export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number] | (typeof NOTES)[number];
 
 /** Numbers that an entry of each kind has; a start has one more for every further job. */
 const NUMBERS: Readonly<Record<LogKind, number>> = {
@@ -42,6 +45,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   decide: 1,
   holds: 3,
   goal: 2,
+  served: 4,
   start: 3,
   wakeAt: 2,
   end: 3,
@@ -79,6 +83,10 @@ export class RunLog {
 
 export function isCommand(kind: LogKind): boolean {
   return (COMMANDS as readonly string[]).includes(kind);
+}
+
+export function isNote(kind: LogKind): boolean {
+  return (NOTES as readonly string[]).includes(kind);
 }
 
 function parseEntry(line: string, number: number): LogEntry {

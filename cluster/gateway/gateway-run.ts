@@ -16,19 +16,23 @@ import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
+import { LogSink } from "../observe/log-sink.ts";
+import { RecorderSink } from "../observe/recorder-sink.ts";
+import type { RunSink } from "../observe/run-sink.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
 import { DrawBook } from "./draw-book.ts";
-import type { Answer, LiveRequest, RequestError } from "./live-request.ts";
+import type { Answer, CallContext, LiveRequest, RequestError } from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import { RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
-import { endBatch, type RunningBatch, runningBatch } from "./running-batch.ts";
+import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
 const MAX_HOP_SAMPLES = 200_000;
+const NO_CONTEXT: CallContext = {};
 
 export class GatewayRun implements Driver {
   readonly options: RunOptions;
@@ -41,8 +45,11 @@ export class GatewayRun implements Driver {
   readonly #clock: RunClock;
   readonly #timers: WakeTimers;
   readonly #draws: DrawBook;
+  readonly #sinks: readonly RunSink[];
   readonly #live: (LiveRequest | undefined)[] = [];
   readonly #batches: (RunningBatch | null)[];
+  /** By replica: since when it has nothing to run. */
+  readonly #freeUs: Float64Array;
   readonly #starts: RunningBatch[] = [];
   readonly #ends: Answer[] = [];
   #flags = new Uint8Array(0);
@@ -56,6 +63,12 @@ export class GatewayRun implements Driver {
     this.options = options;
     this.#links = links;
     this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
+    this.#sinks = [
+      new RecorderSink(this.recorder, options.timeScale),
+      ...(options.log === null ? [] : [new LogSink(options.log, options.timeScale)]),
+      ...options.sinks,
+    ];
+    this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.#draws = new DrawBook(system, options.seed);
@@ -77,6 +90,11 @@ export class GatewayRun implements Driver {
   /** Requests without an answer. */
   get inSystem(): number {
     return this.#dispatcher.inSystem;
+  }
+
+  /** Jobs that wait in a pool: in its own queue, then in each of its replicas'. */
+  waiting(pool: number): readonly number[] {
+    return this.#dispatcher.waiting(pool);
   }
 
   /** No request waits for an answer and no replica runs a batch. */
@@ -107,14 +125,18 @@ export class GatewayRun implements Driver {
         goalUs,
         takenAtUs,
         expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
+        takenUs: nowUs,
         payload,
+        context: submission.context ?? NO_CONTEXT,
+        traceparent: null,
+        serial: -1,
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
         error: null,
         answer: submission.answer,
       };
       this.#live[slot] = taken;
       this.#heldBytes += payload.length;
-      this.recorder.arrived(nowUs);
+      for (const sink of this.#sinks) sink.taken(taken, nowUs);
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
     });
@@ -128,12 +150,19 @@ export class GatewayRun implements Driver {
   }
 
   join(replica: number): void {
-    this.#turn(null, (nowUs) => this.#dispatcher.join(replica, nowUs));
+    this.#turn(null, (nowUs) => {
+      this.#freeUs[replica] = nowUs;
+      this.#dispatcher.join(replica, nowUs);
+    });
   }
 
   lose(replica: number): void {
+    const batch = this.#batches[replica];
     this.#batches[replica] = null;
-    this.#turn(null, (nowUs) => this.#dispatcher.lose(replica, nowUs));
+    this.#turn(null, (nowUs) => {
+      if (batch !== null) this.#wasted(batch, "its replica was lost", nowUs);
+      this.#dispatcher.lose(replica, nowUs);
+    });
   }
 
   /** Ends every request that is left and stops the timers. */
@@ -145,11 +174,9 @@ export class GatewayRun implements Driver {
   // --- the dispatcher's commands ------------------------------------------------------------
 
   start(replica: number, nowUs: number): void {
-    const batch = runningBatch(this.#dispatcher, replica, this.#live, nowUs);
-    const { pool } = this.options.system.replicas[replica];
-    batch.requests.forEach(({ arrivedUs }, i) => {
-      this.recorder.jobStarted(pool, arrivedUs, nowUs - batch.queuedUs[i]);
-    });
+    const freeUs = this.#freeUs[replica];
+    const batch = runningBatch(this.#dispatcher, replica, this.#live, nowUs, freeUs);
+    for (const sink of this.#sinks) sink.started(batch, nowUs);
     this.#batches[replica] = batch;
     this.#starts.push(batch);
   }
@@ -162,13 +189,10 @@ export class GatewayRun implements Driver {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
     this.#heldBytes -= request.payload.length;
-    const { arrivedUs } = request;
     const { serial, deadlineUs } = this.#dispatcher.requests;
-    const number = request.index ?? serial[slot];
-    const goalUs = deadlineUs[slot] - arrivedUs;
-    const latencyUs = nowUs - arrivedUs;
-    this.recorder.ended(number, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    this.recorder.pipelines?.ended(request.pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    request.serial = serial[slot];
+    const goalUs = deadlineUs[slot] - request.arrivedUs;
+    for (const sink of this.#sinks) sink.ended(request, outcome, nowUs, goalUs);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
   }
 
@@ -243,7 +267,7 @@ export class GatewayRun implements Driver {
       return;
     }
     const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
-    const { timeScale, warmupUs } = this.options;
+    const { warmupUs, system } = this.options;
     this.#turn(
       "completion",
       (nowUs) => {
@@ -251,7 +275,9 @@ export class GatewayRun implements Driver {
           this.workerRoundTripUs.push(hopUs);
         }
         const outcome = { ...result, hopUs };
-        const errors = endBatch(batch, outcome, this.recorder, nowUs, timeScale);
+        for (const sink of this.#sinks) sink.served(batch, outcome, nowUs);
+        const { name } = system.replicas[batch.replica];
+        const errors = keepOutputs(batch, outcome, name, nowUs);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
         this.#finished(batch.replica, nowUs);
       },
@@ -264,6 +290,7 @@ export class GatewayRun implements Driver {
     this.#turn(
       "completion",
       (nowUs) => {
+        this.#wasted(batch, message, nowUs);
         for (const request of batch.requests) {
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
         }
@@ -271,6 +298,10 @@ export class GatewayRun implements Driver {
       },
       backUs,
     );
+  }
+
+  #wasted(batch: RunningBatch, reason: string, nowUs: number): void {
+    for (const sink of this.#sinks) sink.wasted(batch, reason, nowUs);
   }
 
   /** A request in error gets no further tasks: it ends before its task's end is told. */
@@ -281,6 +312,7 @@ export class GatewayRun implements Driver {
   }
 
   #finished(replica: number, nowUs: number): void {
+    this.#freeUs[replica] = nowUs;
     this.#dispatcher.finish(replica, nowUs);
     if (this.#links[replica].draining) this.#dispatcher.lose(replica, nowUs);
   }

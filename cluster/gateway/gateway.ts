@@ -9,6 +9,9 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
+import { GatewayCounts } from "../observe/gateway-counts.ts";
+import { type Exposition, exposition } from "../observe/prometheus.ts";
+import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { AnswerBook } from "./answer-book.ts";
@@ -44,6 +47,19 @@ export interface RunRequest {
   readonly warmUp?: boolean;
 }
 
+/** Of a gateway at one moment. */
+export interface GatewayState {
+  /** Requests without an answer. */
+  readonly inSystem: number;
+  /** By pool: jobs that wait in its own queue, then in each of its replicas'. */
+  readonly waiting: readonly (readonly number[])[];
+  readonly replicas: readonly {
+    readonly name: string;
+    readonly state: "up" | "draining" | "down";
+    readonly losses: number;
+  }[];
+}
+
 export interface EventLoopDelay {
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -66,6 +82,8 @@ export class Gateway {
   readonly specification: GatewaySpecification;
   readonly system: System;
   readonly bounds: ServiceBounds;
+  /** Over the gateway's life, not only the present run's. */
+  readonly counts: GatewayCounts;
   readonly #links: readonly ReplicaLink[];
   /** One connection to each worker, by address. */
   readonly #clients = new Map<string, InferenceClient>();
@@ -74,6 +92,8 @@ export class Gateway {
   readonly #answers: AnswerBook;
   #run: GatewayRun;
   #draining = false;
+  #schedulerName = "";
+  #exposition: Promise<Exposition> | null = null;
 
   constructor(specification: GatewaySpecification) {
     const { document, inputs, seed, replicas, journalFile } = specification;
@@ -83,6 +103,7 @@ export class Gateway {
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
     this.#answers = new AnswerBook(keys, journal);
     this.system = compileSystem(document, inputs);
+    this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.#links = this.system.replicas.map(({ name }, replica) => {
       const found = replicas.find((entry) => entry.replica === replica);
       if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
@@ -178,6 +199,30 @@ export class Gateway {
     };
   }
 
+  /** What `/metrics` answers. */
+  metrics(): Promise<Exposition> {
+    this.#exposition ??= exposition(this.counts, () => this.state());
+    return this.#exposition;
+  }
+
+  status(): GatewayStatus {
+    return gatewayStatus(this.counts, this.state(), this.#schedulerName);
+  }
+
+  /** What there is at this moment, for whoever looks on. */
+  state(): GatewayState {
+    const { system } = this;
+    return {
+      inSystem: this.#run.inSystem,
+      waiting: system.pools.map((_, pool) => this.#run.waiting(pool)),
+      replicas: this.#links.map(({ name, up, draining, losses }) => ({
+        name,
+        state: up ? (draining ? "draining" : "up") : "down",
+        losses,
+      })),
+    };
+  }
+
   async close(): Promise<void> {
     this.#run.close();
     this.#answers.close();
@@ -202,14 +247,12 @@ export class Gateway {
   #newRun(request: RunRequest): GatewayRun {
     const { document, backend, timeScale } = this.specification;
     const startNs = request.startAtMonotonicNs;
+    const scheduler = request.scheduler ?? document.scheduler;
+    this.#schedulerName = typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
     return new GatewayRun(
       {
         system: this.system,
-        scheduler: createScheduler(
-          request.scheduler ?? document.scheduler,
-          this.system,
-          request.seed,
-        ),
+        scheduler: createScheduler(scheduler, this.system, request.seed),
         seed: request.seed,
         backend,
         timeScale,
@@ -219,6 +262,7 @@ export class Gateway {
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
         maxBars: MAX_BARS,
         log: request.log === true ? new RunLog() : null,
+        sinks: [this.counts],
         warmUp: request.warmUp ?? false,
         bounds: this.bounds,
       },

@@ -40,6 +40,15 @@ export interface Ticket {
   cancel(): void;
 }
 
+/** What a caller's request came with, besides its payload. */
+export interface CallContext {
+  /** The caller's name for it (`x-request-id`, or the protocol's id). */
+  readonly requestId?: string;
+  /** W3C trace context: the caller's span. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
 export interface LiveRequest {
   /** Slot in the dispatcher's request table. */
   readonly slot: number;
@@ -53,7 +62,14 @@ export interface LiveRequest {
   readonly takenAtUs: number;
   /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
   readonly expiresAtUs: number;
+  /** The instant at which the gateway took it, by the run's clock. */
+  readonly takenUs: number;
   readonly payload: Uint8Array;
+  readonly context: CallContext;
+  /** The span that stands for it, for callees and caller; null when it is not traced. */
+  traceparent: string | null;
+  /** The dispatcher's number for it, in order of arrival; known once it has ended. */
+  serial: number;
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;

@@ -2,8 +2,9 @@
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunLog } from "../../core/run-log.ts";
 import type { System } from "../../core/system.ts";
+import type { RunSink } from "../observe/run-sink.ts";
 import type { BackendName } from "../worker/backend.ts";
-import type { Answer } from "./live-request.ts";
+import type { Answer, CallContext } from "./live-request.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
 
 export interface RunOptions {
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly closeAfterRequests: number;
   readonly maxBars: number;
   readonly log: RunLog | null;
+  /** Who else hears what happens. */
+  readonly sinks: readonly RunSink[];
   /** Replay workers answer at once. */
   readonly warmUp: boolean;
   readonly bounds: ServiceBounds;
@@ -40,5 +43,6 @@ export interface Submission {
    * at a time. Absent: each is a request of its own.
    */
   readonly idempotencyKey?: string;
+  readonly context?: CallContext;
   readonly answer: (answer: Answer) => void;
 }

@@ -1,6 +1,5 @@
 /** A batch on a replica, from its start until its answer is told. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { JobOutput } from "../worker/backend.ts";
 import type { LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
@@ -11,6 +10,8 @@ export interface RunningBatch {
   readonly tasks: readonly number[];
   readonly queuedUs: readonly number[];
   readonly startUs: number;
+  /** Since when the replica had nothing to run. */
+  readonly freeUs: number;
 }
 
 /** What the worker answered, and what the way there and back cost; wall-clock µs. */
@@ -26,6 +27,7 @@ export function runningBatch(
   replica: number,
   live: readonly (LiveRequest | undefined)[],
   nowUs: number,
+  freeUs: number,
 ): RunningBatch {
   const { batchJobs, batchAt, batchSize, requests } = dispatcher;
   const at = batchAt[replica];
@@ -37,30 +39,19 @@ export function runningBatch(
     tasks: jobs.map((job) => requests.taskOf(job)),
     queuedUs: jobs.map((job) => requests.enqueuedUs[job]),
     startUs: nowUs,
+    freeUs,
   };
 }
 
-/**
- * Records when the batch was served: in the middle of its round trip, in the scenario's time.
- * Gives each job its output; returns the requests whose output is an error.
- */
-export function endBatch(
+/** Gives each job its output; returns the requests whose output is an error. */
+export function keepOutputs(
   batch: RunningBatch,
-  { outputs, serviceUs, hopUs }: BatchOutcome,
-  recorder: RunRecorder,
+  { outputs, serviceUs }: BatchOutcome,
+  replica: string,
   nowUs: number,
-  timeScale: number,
 ): readonly [LiveRequest, RequestError][] {
-  const { replica, requests, tasks, queuedUs } = batch;
-  const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / timeScale));
-  const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / timeScale));
-  const { name, pool } = recorder.system.replicas[replica];
-  recorder.batchRan(pool, startUs, endUs, requests.length);
-  if (recorder.wantsBars) {
-    const numbers = requests.map((request) => request.index ?? -1);
-    recorder.drewBar(replica, startUs, endUs, numbers);
-  }
-  const timing = { startUs: batch.startUs, endUs: nowUs, serviceUs, replica: name };
+  const { requests, tasks, queuedUs } = batch;
+  const timing = { startUs: batch.startUs, endUs: nowUs, serviceUs, replica };
   return requests.flatMap((request, i): [LiveRequest, RequestError][] => {
     const own = { ...timing, queuedUs: queuedUs[i], batch: requests.length };
     const error = keepOutput(request, tasks[i], outputs[i], own);

@@ -1,6 +1,7 @@
 /** Every route of the gateway. The one explicit list. */
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
+import { observeRoutes } from "./observe-routes.ts";
 import { oipRoutes } from "./oip-routes.ts";
 import { withOpenApi } from "./openapi.ts";
 import { replicaRoutes } from "./replica-routes.ts";
@@ -12,6 +13,7 @@ export function gatewayRoutes(gateway: Gateway, control: ReplicaControl | null):
   return withOpenApi([
     ...oipRoutes(gateway),
     ...runRoutes(gateway),
+    ...observeRoutes(gateway),
     ...(control === null ? [] : replicaRoutes(control)),
   ]);
 }

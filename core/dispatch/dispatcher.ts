@@ -126,6 +126,12 @@ export class Dispatcher {
     return this.#timerUs.length;
   }
 
+  /** Jobs that wait in a pool: in its own queue, then in each of its replicas'. For who looks on. */
+  waiting(pool: number): readonly number[] {
+    const { queue, replicaQueues } = this.#pools[pool];
+    return [queue.length, ...replicaQueues.map(({ length }) => length)];
+  }
+
   /** Whether a replica may get work. */
   isUp(replica: number): boolean {
     return this.#poolOfReplica[replica].isUp(replica);

@@ -1,0 +1,130 @@
+/**
+ * What the gateway counts over its life, whatever runs come and go. A sink of every run; a scrape of
+ * `/metrics` and the status table read it. Times are the wall clock's.
+ */
+import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
+import type { System } from "../../core/system.ts";
+import type { LiveRequest } from "../gateway/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import { monotonicUs } from "../monotonic.ts";
+import { BATCH_SIZES, Histogram, SECONDS } from "./histogram.ts";
+import { Recent } from "./recent.ts";
+import type { RunSink } from "./run-sink.ts";
+
+export interface PipelineCounts {
+  readonly name: string;
+  /** By index into `OUTCOMES`. */
+  readonly outcomes: Float64Array;
+  inFlight: number;
+  /** From being taken to the answer, s; of completed requests. */
+  readonly duration: Histogram;
+  readonly recent: Recent;
+}
+
+export interface TaskCounts {
+  readonly name: string;
+  /** From being ready to run until its batch starts, s; by job. */
+  readonly queue: Histogram;
+  /** Of it, while its replica had nothing to run and waited for the batch to fill, s; by job. */
+  readonly batchWait: Histogram;
+  /** As the worker measured it, s; by batch. */
+  readonly compute: Histogram;
+  /** Gateway to worker and back, without the service, s; by batch. */
+  readonly rpc: Histogram;
+  readonly batchSize: Histogram;
+  wasted: number;
+}
+
+export interface ReplicaCounts {
+  readonly name: string;
+  readonly task: string;
+  batches: number;
+  jobs: number;
+  busyS: number;
+  /** Jobs that it runs now. */
+  inFlight: number;
+  readonly recent: Recent;
+}
+
+export class GatewayCounts implements RunSink {
+  readonly pipelines: readonly PipelineCounts[];
+  readonly tasks: readonly TaskCounts[];
+  readonly replicas: readonly ReplicaCounts[];
+  readonly #poolOf: readonly number[];
+  readonly #timeScale: number;
+
+  constructor(system: System, timeScale: number) {
+    this.#timeScale = timeScale;
+    this.#poolOf = system.replicas.map(({ pool }) => pool);
+    this.pipelines = system.pipelines.map(({ name }) => ({
+      name,
+      outcomes: new Float64Array(OUTCOMES.length),
+      inFlight: 0,
+      duration: new Histogram(SECONDS),
+      recent: new Recent(),
+    }));
+    this.tasks = system.pools.map(({ name }) => ({
+      name,
+      queue: new Histogram(SECONDS),
+      batchWait: new Histogram(SECONDS),
+      compute: new Histogram(SECONDS),
+      rpc: new Histogram(SECONDS),
+      batchSize: new Histogram(BATCH_SIZES),
+      wasted: 0,
+    }));
+    this.replicas = system.replicas.map(({ name, pool }) => ({
+      name,
+      task: system.pools[pool].name,
+      batches: 0,
+      jobs: 0,
+      busyS: 0,
+      inFlight: 0,
+      recent: new Recent(),
+    }));
+  }
+
+  taken({ pipeline }: LiveRequest): void {
+    this.pipelines[pipeline].inFlight++;
+  }
+
+  started({ replica, requests, queuedUs, freeUs }: RunningBatch, nowUs: number): void {
+    const { queue, batchWait, batchSize } = this.tasks[this.#poolOf[replica]];
+    for (let i = 0; i < requests.length; i++) {
+      queue.add(this.#seconds(nowUs - queuedUs[i]));
+      batchWait.add(this.#seconds(nowUs - Math.max(queuedUs[i], freeUs)));
+    }
+    batchSize.add(requests.length);
+    this.replicas[replica].inFlight = requests.length;
+  }
+
+  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchOutcome): void {
+    const { compute, rpc } = this.tasks[this.#poolOf[replica]];
+    compute.add(serviceUs / 1e6);
+    rpc.add(hopUs / 1e6);
+    const own = this.replicas[replica];
+    own.batches++;
+    own.jobs += requests.length;
+    own.busyS += serviceUs / 1e6;
+    own.inFlight = 0;
+    own.recent.add(serviceUs / 1000, monotonicUs());
+  }
+
+  wasted({ replica }: RunningBatch): void {
+    this.tasks[this.#poolOf[replica]].wasted++;
+    this.replicas[replica].inFlight = 0;
+  }
+
+  ended({ pipeline, takenUs }: LiveRequest, outcome: Outcome, nowUs: number): void {
+    const own = this.pipelines[pipeline];
+    own.inFlight--;
+    own.outcomes[OUTCOMES.indexOf(outcome)]++;
+    if (outcome !== "completed") return;
+    const seconds = this.#seconds(nowUs - takenUs);
+    own.duration.add(seconds);
+    own.recent.add(seconds * 1000, monotonicUs());
+  }
+
+  #seconds(scenarioUs: number): number {
+    return (scenarioUs * this.#timeScale) / 1e6;
+  }
+}

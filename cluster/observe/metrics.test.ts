@@ -1,0 +1,98 @@
+/** `/metrics` and `/status` of a real gateway, after requests whose ends are known. */
+import { spawnSync } from "node:child_process";
+import { expect, it } from "vitest";
+import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { measuredRun } from "../measured-run.ts";
+import type { GatewayStatus } from "./status.ts";
+
+type Samples = ReadonlyMap<string, number>;
+
+async function scrape(http: string): Promise<{ text: string; samples: Samples }> {
+  const response = await fetch(`${http}/metrics`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0.0.4/);
+  const text = await response.text();
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const samples = new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(" ");
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+  return { text, samples };
+}
+
+it("counts what happened, under the field's names, over all runs", async () => {
+  const document = twoTasks();
+  await withDeployment({ document, backend: "replay" }, async ({ gateway, ...rest }) => {
+    const deployment = { gateway, ...rest };
+    const before = (await scrape(gateway.http)).samples;
+    const options = { document, inputs: NO_INPUTS, seed: "3/0", payloads: [new Uint8Array(9)] };
+    const { gantt } = await measuredRun(deployment, options);
+    const { text, samples } = await scrape(gateway.http);
+    const grown = (name: string): number => (samples.get(name) ?? 0) - (before.get(name) ?? 0);
+    const plates = gantt.filter(({ task }) => task === "plate").length;
+    // The warm-up's requests count too: they were served.
+    const served = grown('tandem_request_success_total{pipeline="vehicles"}');
+    expect(served).toBeGreaterThanOrEqual(60);
+    expect(grown('tandem_request_duration_seconds_count{pipeline="vehicles"}')).toBe(served);
+    expect(grown('tandem_request_duration_seconds_bucket{pipeline="vehicles",le="+Inf"}')).toBe(
+      served,
+    );
+    expect(grown('tandem_queue_duration_seconds_count{task="detect"}')).toBe(served);
+    expect(grown('tandem_batch_size_sum{task="detect"}')).toBe(served);
+    expect(grown('tandem_batch_size_sum{task="plate"}')).toBeGreaterThanOrEqual(plates);
+    expect(grown('tandem_compute_duration_seconds_sum{task="detect"}')).toBeGreaterThan(0);
+    expect(samples.get('tandem_requests_in_flight{pipeline="vehicles"}')).toBe(0);
+    expect(samples.get('tandem_queue_length{task="plate"}')).toBe(0);
+    expect(samples.get('tandem_replica_up{task="detect",replica="detect-2"}')).toBe(1);
+    expect(samples.get("process_cpu_seconds_total")).toBeGreaterThan(0);
+    const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+    expect(types.length).toBeGreaterThan(20);
+    for (const [, name, type] of types.filter(([, name]) => name.startsWith("tandem_"))) {
+      expect(text).toContain(`# HELP ${name} `);
+      expect(name.endsWith("_total"), name).toBe(type === "counter");
+    }
+  });
+});
+
+it("says that a replica is down, and how often it was lost", async () => {
+  const options = { document: twoTasks(), backend: "replay", restart: false } as const;
+  await withDeployment({ ...options, replicasPerWorker: 1 }, async ({ gateway, workers }) => {
+    process.kill(workers[0].pid, "SIGKILL");
+    const up = 'tandem_replica_up{task="detect",replica="detect-1"}';
+    expect(await eventually(async () => (await scrape(gateway.http)).samples.get(up) === 0)).toBe(
+      true,
+    );
+    const { samples } = await scrape(gateway.http);
+    expect(samples.get('tandem_replica_losses_total{task="detect",replica="detect-1"}')).toBe(1);
+    expect(samples.get('tandem_replica_up{task="detect",replica="detect-2"}')).toBe(1);
+    const status = (await (await fetch(`${gateway.http}/status`)).json()) as GatewayStatus;
+    expect(status.scheduler).toBe("fifo");
+    expect(status.replicas.map(({ name, state, losses }) => [name, state, losses])).toEqual([
+      ["detect-1", "down", 1],
+      ["detect-2", "up", 0],
+      ["plate-1", "up", 0],
+    ]);
+  });
+});
+
+const PARSER = `
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+for family in text_string_to_metric_families(sys.stdin.read()):
+    assert family.documentation, family.name
+    print(family.name, family.type, len(family.samples))
+`;
+const python = spawnSync("python3", ["-c", "import prometheus_client"]);
+const without = python.status === 0 ? "" : " (skipped: python3 has no prometheus_client)";
+
+it.skipIf(without !== "")(`reads as Prometheus' own parser reads it${without}`, async () => {
+  await withDeployment({ document: twoTasks(), backend: "replay" }, async ({ gateway }) => {
+    const { text } = await scrape(gateway.http);
+    const parsed = spawnSync("python3", ["-c", PARSER], { input: text, encoding: "utf8" });
+    expect(parsed.stderr).toBe("");
+    expect(parsed.stdout).toContain("tandem_request_success counter 1");
+    expect(parsed.stdout).toContain("tandem_batch_size histogram");
+  });
+});

@@ -1,0 +1,217 @@
+/**
+ * `/metrics` in Prometheus' text format: the gateway's counts, read when somebody asks. Names and
+ * meanings follow Triton's `nv_inference_*` where there is one, with Prometheus' own rules for units
+ * and suffixes (seconds, `_total`). The library is loaded with the first scrape.
+ */
+import type { Registry } from "prom-client";
+import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import type { GatewayState } from "../gateway/gateway.ts";
+import type { GatewayCounts } from "./gateway-counts.ts";
+import type { Histogram } from "./histogram.ts";
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number];
+
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly samples: () => readonly Sample[];
+}
+
+interface HistogramFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly of: () => readonly (readonly [Labels, Histogram])[];
+}
+
+export interface Exposition {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** `state` is asked once a family; it must be cheap. */
+export async function exposition(
+  counts: GatewayCounts,
+  state: () => GatewayState,
+): Promise<Exposition> {
+  const { Registry: NewRegistry, collectDefaultMetrics } = await import("prom-client");
+  const registry: Registry = new NewRegistry();
+  collectDefaultMetrics({ register: registry });
+  for (const family of families(counts, state)) register(registry, family);
+  for (const family of histograms(counts)) registerHistogram(registry, family);
+  return { contentType: registry.contentType, text: () => registry.metrics() };
+}
+
+function families(counts: GatewayCounts, state: () => GatewayState): readonly Family[] {
+  return [...requestFamilies(counts, state), ...replicaFamilies(counts, state)];
+}
+
+function requestFamilies(
+  { pipelines, tasks }: GatewayCounts,
+  state: () => GatewayState,
+): readonly Family[] {
+  const completed = OUTCOMES.indexOf("completed");
+  return [
+    {
+      name: "tandem_request_success_total",
+      help: "Requests answered with a result",
+      type: "counter",
+      samples: () =>
+        pipelines.map(({ name, outcomes }) => [{ pipeline: name }, outcomes[completed]]),
+    },
+    {
+      name: "tandem_request_failure_total",
+      help: "Requests that got no result, by reason",
+      type: "counter",
+      samples: () =>
+        pipelines.flatMap(({ name, outcomes }) =>
+          OUTCOMES.flatMap((reason, i): Sample[] =>
+            i === completed ? [] : [[{ pipeline: name, reason }, outcomes[i]]],
+          ),
+        ),
+    },
+    {
+      name: "tandem_requests_in_flight",
+      help: "Requests that the gateway has taken and not answered",
+      type: "gauge",
+      samples: () => pipelines.map(({ name, inFlight }) => [{ pipeline: name }, inFlight]),
+    },
+    {
+      name: "tandem_queue_length",
+      help: "Jobs of a task that wait for a replica",
+      type: "gauge",
+      samples: () =>
+        state().waiting.map((lengths, pool) => [
+          { task: tasks[pool].name },
+          lengths.reduce((sum, length) => sum + length, 0),
+        ]),
+    },
+    {
+      name: "tandem_batch_failure_total",
+      help: "Batches that failed, or went down with their replica",
+      type: "counter",
+      samples: () => tasks.map(({ name, wasted }) => [{ task: name }, wasted]),
+    },
+  ];
+}
+
+function replicaFamilies(
+  { replicas }: GatewayCounts,
+  state: () => GatewayState,
+): readonly Family[] {
+  return [
+    {
+      name: "tandem_replica_up",
+      help: "1 while the gateway may send to the replica",
+      type: "gauge",
+      samples: () =>
+        state().replicas.map((replica, i) => [
+          labelsOf(replicas[i]),
+          replica.state === "up" ? 1 : 0,
+        ]),
+    },
+    {
+      name: "tandem_replica_losses_total",
+      help: "How often the gateway lost the replica",
+      type: "counter",
+      samples: () => state().replicas.map(({ losses }, i) => [labelsOf(replicas[i]), losses]),
+    },
+    {
+      name: "tandem_replica_in_flight",
+      help: "Jobs in the batch that the replica runs",
+      type: "gauge",
+      samples: () => replicas.map((replica) => [labelsOf(replica), replica.inFlight]),
+    },
+    {
+      name: "tandem_replica_busy_seconds_total",
+      help: "Time that the replica computed; its rate is the replica's utilisation",
+      type: "counter",
+      samples: () => replicas.map((replica) => [labelsOf(replica), replica.busyS]),
+    },
+    {
+      name: "tandem_replica_execution_total",
+      help: "Batches that the replica has run",
+      type: "counter",
+      samples: () => replicas.map((replica) => [labelsOf(replica), replica.batches]),
+    },
+    {
+      name: "tandem_replica_inference_total",
+      help: "Jobs that the replica has run",
+      type: "counter",
+      samples: () => replicas.map((replica) => [labelsOf(replica), replica.jobs]),
+    },
+  ];
+}
+
+function histograms({ pipelines, tasks }: GatewayCounts): readonly HistogramFamily[] {
+  const byTask = (of: (task: (typeof tasks)[number]) => Histogram) => () =>
+    tasks.map((task) => [{ task: task.name }, of(task)] as const);
+  return [
+    {
+      name: "tandem_request_duration_seconds",
+      help: "From taking a request to its answer, of requests with a result",
+      of: () => pipelines.map(({ name, duration }) => [{ pipeline: name }, duration]),
+    },
+    {
+      name: "tandem_queue_duration_seconds",
+      help: "From a job being ready to the start of its batch",
+      of: byTask(({ queue }) => queue),
+    },
+    {
+      name: "tandem_batch_wait_duration_seconds",
+      help: "Part of the queue's duration in which a replica was free and waited for more jobs",
+      of: byTask(({ batchWait }) => batchWait),
+    },
+    {
+      name: "tandem_compute_duration_seconds",
+      help: "A batch's computation, measured by its worker",
+      of: byTask(({ compute }) => compute),
+    },
+    {
+      name: "tandem_rpc_duration_seconds",
+      help: "A batch's way to its worker and back, without the computation",
+      of: byTask(({ rpc }) => rpc),
+    },
+    {
+      name: "tandem_batch_size",
+      help: "Jobs in a batch",
+      of: byTask(({ batchSize }) => batchSize),
+    },
+  ];
+}
+
+function labelsOf({ name, task }: { readonly name: string; readonly task: string }): Labels {
+  return { task, replica: name };
+}
+
+/** A metric is what has a `get`; the library's own would keep a second count of everything. */
+function registered(registry: Registry, metric: object): void {
+  registry.registerMetric(metric as Parameters<Registry["registerMetric"]>[0]);
+}
+
+function register(registry: Registry, { name, help, type, samples }: Family): void {
+  const values = () => samples().map(([labels, value]) => ({ labels, value }));
+  const get = async () => ({ name, help, type, values: values(), aggregator: "sum" });
+  registered(registry, { name, help, type, get });
+}
+
+function registerHistogram(registry: Registry, { name, help, of }: HistogramFamily): void {
+  const type = "histogram";
+  const values = () => of().flatMap(([labels, histogram]) => series(name, labels, histogram));
+  const get = async () => ({ name, help, type, values: values(), aggregator: "sum" });
+  registered(registry, { name, help, type, get });
+}
+
+function series(name: string, labels: Labels, { bounds, counts, sum }: Histogram) {
+  let below = 0;
+  const buckets = [...bounds, "+Inf"].map((le, i) => {
+    below += counts[i];
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: below },
+  ];
+}
