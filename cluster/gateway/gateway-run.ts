@@ -23,7 +23,7 @@ import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
 import { DrawBook } from "./draw-book.ts";
-import type { Answer, CallContext, LiveRequest, RequestError } from "./live-request.ts";
+import { type Answer, type LiveRequest, NO_CONTEXT, type RequestError } from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import { RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
@@ -32,7 +32,6 @@ import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts
 import { WakeTimers } from "./wake-timers.ts";
 
 const MAX_HOP_SAMPLES = 200_000;
-const NO_CONTEXT: CallContext = {};
 
 export class GatewayRun implements Driver {
   readonly options: RunOptions;

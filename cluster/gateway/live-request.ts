@@ -49,6 +49,8 @@ export interface CallContext {
   readonly tracestate?: string;
 }
 
+export const NO_CONTEXT: CallContext = {};
+
 export interface LiveRequest {
   /** Slot in the dispatcher's request table. */
   readonly slot: number;
@@ -77,7 +79,8 @@ export interface LiveRequest {
 }
 
 /** A request that no run holds: it is answered without one. */
-export function detachedRequest({ pipeline, index, payload, answer }: Submission): LiveRequest {
+export function detachedRequest(submission: Submission): LiveRequest {
+  const { pipeline, index, payload, context = NO_CONTEXT, answer } = submission;
   return {
     slot: -1,
     index,
@@ -86,7 +89,11 @@ export function detachedRequest({ pipeline, index, payload, answer }: Submission
     goalUs: Number.POSITIVE_INFINITY,
     takenAtUs: monotonicUs(),
     expiresAtUs: Number.POSITIVE_INFINITY,
+    takenUs: 0,
     payload,
+    context,
+    traceparent: null,
+    serial: -1,
     results: [],
     error: null,
     answer,
