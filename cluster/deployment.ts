@@ -2,19 +2,17 @@
  * A real deployment on this machine: worker processes, then the gateway, each watched. Whatever
  * ends this process ends them too: each notices that its parent is gone.
  */
-import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { ServiceBounds } from "./gateway/service-bounds.ts";
-import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
+import { GatewayProcess } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
-import { type Child, type ChildExit, startChild } from "./processes/child.ts";
+import type { ChildExit } from "./processes/child.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
 import type { BackendName } from "./worker/backend.ts";
-import { startWorkers, type WorkerPool } from "./worker-pool.ts";
+import { startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
@@ -36,7 +34,9 @@ export interface DeploymentOptions {
    * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
-  /** Whether a worker that dies is started again. Default true. */
+  /** Where each worker process runs, by its number from 0. Default: here, on `host`. */
+  readonly placeWorker?: (worker: number) => WorkerPlace;
+  /** Whether a process that dies is started again. Default true. */
   readonly restart?: boolean;
   /** What the gateway holds and waits for at most, where it is not the default. */
   readonly bounds?: Partial<ServiceBounds>;
@@ -54,12 +54,13 @@ export interface Deployment {
   readonly id: string;
   readonly timeScale: number;
   readonly backend: BackendName;
+  /** A gateway that was started again has a new pid, and the ports that it had. */
   readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
   /** As they are now: a restarted worker has a new pid. */
   readonly workers: readonly DeployedWorker[];
   /** Resolves with the first process that ended unbidden; never if none does. */
   readonly crashed: Promise<ChildExit>;
-  /** Resolves when the gateway's process has ended, for whatever reason. */
+  /** Resolves when the gateway has ended and is not started again. */
   readonly gatewayLost: Promise<ChildExit>;
   /** Processes that ended unbidden so far. */
   readonly crashes: readonly ChildExit[];
@@ -67,7 +68,6 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
-const GATEWAY_TIMEOUT_MS = 30_000;
 const HEALTH_TIMEOUT_MS = 30_000;
 const HEALTH_POLL_MS = 30;
 
@@ -86,20 +86,20 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   const crashes = new Crashes();
   if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
   const workers = await startWorkers(options, crashes.add);
-  try {
-    const gateway = await startGateway(options, workers);
-    gateway.exited.then(crashes.add);
-    try {
-      return await ready(options, workers, gateway, crashes);
-    } catch (error) {
-      await gateway.stop();
-      throw error;
-    }
-  } catch (error) {
+  const gateway = new GatewayProcess(options, workers, crashes.add);
+  const stop = async (): Promise<void> => {
     crashes.stopping = true;
+    await gateway.stop();
     await workers.stop();
+  };
+  try {
+    await gateway.start();
+    await awaitReady(gateway.addresses.http, crashes);
+  } catch (error) {
+    await stop();
     throw error;
   }
+  return deployed(options, workers, gateway, { crashes, stop });
 }
 
 /** What ended though nobody asked it to. */
@@ -122,51 +122,21 @@ class Crashes {
   };
 }
 
-function startGateway(
+function deployed(
   options: DeploymentOptions,
   workers: WorkerPool,
-): Promise<Child<GatewayReady> & { id: string; host: string }> {
-  const { host = "127.0.0.1", basePort, directory } = options;
-  const specification: GatewaySpecification = {
-    id: randomUUID(),
-    document: options.document,
-    inputs: options.inputs,
-    backend: options.backend,
-    seed: options.seed,
-    timeScale: options.timeScale ?? 1,
-    host,
-    grpcPort: basePort === undefined ? 0 : basePort + 1,
-    httpPort: basePort ?? 0,
-    replicas: workers.addresses,
-    bounds: options.bounds ?? {},
-    journalFile: null,
-  };
-  return startChild<GatewayReady>({
-    name: "gateway",
-    entry: "gateway/main",
-    specification,
-    readyTimeoutMs: GATEWAY_TIMEOUT_MS,
-    ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
-  }).then((child) => ({ ...child, id: specification.id, host }));
-}
-
-async function ready(
-  options: DeploymentOptions,
-  workers: WorkerPool,
-  gateway: Child<GatewayReady> & { id: string; host: string },
-  crashes: Crashes,
-): Promise<Deployment> {
-  const http = `http://${gateway.host}:${gateway.ready.httpPort}`;
-  await awaitReady(http, crashes);
+  gateway: GatewayProcess,
+  { crashes, stop }: { crashes: Crashes; stop: () => Promise<void> },
+): Deployment {
   const names = compileSystem(options.document, options.inputs).replicas.map(({ name }) => name);
-  const deployment: Deployment = {
+  const { grpc, http } = gateway.addresses;
+  options.onEvent?.(`gateway ready: grpc ${grpc}, rest ${http}`);
+  return {
     id: gateway.id,
     timeScale: options.timeScale ?? 1,
     backend: options.backend,
-    gateway: {
-      grpc: `${gateway.host}:${gateway.ready.grpcPort}`,
-      http,
-      pid: gateway.pid,
+    get gateway() {
+      return { grpc, http, pid: gateway.pid };
     },
     get workers() {
       return workers.addresses.map(({ replica, address }) => ({
@@ -176,17 +146,13 @@ async function ready(
       }));
     },
     crashed: crashes.first,
-    gatewayLost: gateway.exited,
+    gatewayLost: gateway.lost,
     crashes: crashes.list,
     stop: async () => {
-      crashes.stopping = true;
-      await gateway.stop();
-      await workers.stop();
+      await stop();
       options.onEvent?.("deployment stopped");
     },
   };
-  options.onEvent?.(`gateway ready: grpc ${deployment.gateway.grpc}, rest ${http}`);
-  return deployment;
 }
 
 async function awaitReady(http: string, crashes: Crashes): Promise<void> {

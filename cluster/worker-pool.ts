@@ -4,8 +4,17 @@ import { join } from "node:path";
 import { compileSystem } from "../core/compile.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
-import { type Child, type ChildExit, startChild } from "./processes/child.ts";
+import type { ChildExit } from "./processes/child.ts";
+import { KeptChild } from "./processes/kept-child.ts";
 import type { WorkerReady, WorkerSpecification } from "./worker/specification.ts";
+
+/** Where a worker process runs, and what starts it. */
+export interface WorkerPlace {
+  /** The address that it listens on. */
+  readonly host: string;
+  /** A command before node's own, such as one that enters a network namespace. */
+  readonly command?: readonly string[];
+}
 
 export interface WorkerPool {
   readonly addresses: readonly ReplicaAddress[];
@@ -19,8 +28,6 @@ const READY_TIMEOUT_MS = 120_000;
 const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
 /** Processes that start at the same time. */
 const STARTS_AT_ONCE = 4;
-const MAX_RESTARTS = 20;
-const RESTART_PAUSE_MS = 100;
 
 /** `crashed` is told of every process that ends while the pool has not been stopped. */
 export async function startWorkers(
@@ -64,14 +71,9 @@ function groups(options: DeploymentOptions): readonly (readonly number[])[] {
 class Worker {
   readonly replicas: readonly number[];
   readonly #options: DeploymentOptions;
-  readonly #name: string;
-  readonly #crashed: (exit: ChildExit) => void;
+  readonly #place: WorkerPlace;
+  readonly #kept: KeptChild<WorkerReady>;
   #port: number;
-  #child: Child<WorkerReady> | null = null;
-  #starting: Promise<void> = Promise.resolve();
-  #stopStarting: () => Promise<void> = async () => undefined;
-  #stopped = false;
-  #restarts = 0;
 
   constructor(
     options: DeploymentOptions,
@@ -81,65 +83,46 @@ class Worker {
   ) {
     this.#options = options;
     this.replicas = replicas;
-    this.#crashed = crashed;
-    this.#name = `worker ${index + 1}`;
+    this.#place = options.placeWorker?.(index) ?? { host: options.host ?? "127.0.0.1" };
     this.#port = options.basePort === undefined ? 0 : options.basePort + 2 + index;
+    const { directory, restart = true, onEvent } = options;
+    this.#kept = new KeptChild<WorkerReady>({
+      name: `worker ${index + 1}`,
+      options: () => ({
+        name: `worker ${index + 1}`,
+        entry: "worker/main",
+        specification: this.#specification(),
+        readyTimeoutMs: READY_TIMEOUT_MS,
+        ...(directory === undefined ? {} : { logFile: join(directory, `worker-${index + 1}.log`) }),
+        ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
+      }),
+      restart,
+      onReady: ({ ready }) => {
+        this.#port = ready.port;
+      },
+      onExit: crashed,
+      onEvent: (line) => onEvent?.(line),
+    });
   }
 
   get pid(): number {
-    return this.#child?.pid ?? 0;
+    return this.#kept.pid;
   }
 
   get address(): string {
-    return `${this.#options.host ?? "127.0.0.1"}:${this.#port}`;
+    return `${this.#place.host}:${this.#port}`;
   }
 
   start(): Promise<void> {
-    this.#starting = this.#start();
-    return this.#starting;
+    return this.#kept.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#stopStarting();
-    await this.#starting.catch(() => undefined);
-    await this.#child?.stop();
-  }
-
-  async #start(): Promise<void> {
-    if (this.#stopped) return;
-    const { directory } = this.#options;
-    const child = await startChild<WorkerReady>({
-      name: this.#name,
-      entry: "worker/main",
-      specification: this.#specification(),
-      readyTimeoutMs: READY_TIMEOUT_MS,
-      onStart: (stop) => {
-        this.#stopStarting = stop;
-      },
-      ...(directory === undefined
-        ? {}
-        : { logFile: join(directory, `${this.#name.replace(" ", "-")}.log`) }),
-    });
-    this.#child = child;
-    this.#port = child.ready.port;
-    this.#options.onEvent?.(`${this.#name} ready on port ${this.#port}, pid ${child.pid}`);
-    child.exited.then((exit) => this.#exited(exit));
-  }
-
-  #exited(exit: ChildExit): void {
-    if (this.#stopped) return;
-    const how = exit.signal ?? `exit code ${exit.code}`;
-    this.#options.onEvent?.(`${this.#name} ended with ${how}`);
-    this.#crashed(exit);
-    if (this.#options.restart === false || this.#restarts++ >= MAX_RESTARTS) return;
-    setTimeout(() => {
-      this.start().catch((error: Error) => this.#options.onEvent?.(error.message));
-    }, RESTART_PAUSE_MS);
+  stop(): Promise<void> {
+    return this.#kept.stop();
   }
 
   #specification(): WorkerSpecification {
-    const { document, inputs, backend, seed, timeScale = 1, host, cacheDir } = this.#options;
+    const { document, inputs, backend, seed, timeScale = 1, cacheDir } = this.#options;
     return {
       document,
       inputs,
@@ -147,7 +130,7 @@ class Worker {
       seed,
       timeScale,
       replicas: this.replicas,
-      host: host ?? "127.0.0.1",
+      host: this.#place.host,
       port: this.#port,
       ...(cacheDir === undefined ? {} : { cacheDir }),
     };

@@ -1,6 +1,6 @@
 /** Why a request got no result, as a Fault. */
 import { Fault, unreachable } from "../../core/fault.ts";
-import type { Answer } from "./live-request.ts";
+import type { Answer, RequestError } from "./live-request.ts";
 
 /** Null for a completed request. */
 export function answerError({ outcome, error, request }: Answer): Fault | null {
@@ -16,11 +16,15 @@ export function answerError({ outcome, error, request }: Answer): Fault | null {
     case "failed":
       return error === null
         ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
-        : new Fault(error.code, error.message);
+        : faultOf(error);
     case "cancelled":
-      if (error !== null) return new Fault(error.code, error.message);
+      if (error !== null) return faultOf(error);
       return new Fault("interrupted", `request ${request.index ?? ""} was cancelled`);
     default:
       return unreachable(outcome);
   }
+}
+
+function faultOf({ code, message, retryAfterMs }: RequestError): Fault {
+  return new Fault(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }

@@ -2,6 +2,7 @@
 import type { System } from "../../core/system.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
+import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import type { BackendName } from "../worker/backend.ts";
 import type { Answer, LiveRequest } from "./live-request.ts";
 
@@ -23,12 +24,16 @@ export class BatchMessages {
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   }
 
-  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
+  /**
+   * `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. Infinity ms
+   * are waited for a batch that is always wanted.
+   */
   request(
     replica: string,
     requests: readonly LiveRequest[],
     tasks: readonly number[],
     variate: number,
+    waitedForMs: number,
   ): ModelInferRequest {
     const real = this.#backend === "onnx";
     const payload = bytesTensor(
@@ -41,7 +46,12 @@ export class BatchMessages {
     );
     return {
       modelName: replica,
-      ...(real ? {} : { parameters: this.#replayed(variate) }),
+      parameters: {
+        ...(real ? {} : this.#replayed(variate)),
+        ...(waitedForMs < Number.POSITIVE_INFINITY
+          ? { [DEADLINE_PARAMETER]: { doubleParam: waitedForMs } }
+          : {}),
+      },
       inputs: [payload.tensor, upstream.tensor],
       rawInputContents: [payload.raw, upstream.raw],
     };

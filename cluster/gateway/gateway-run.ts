@@ -9,6 +9,7 @@
  * A turn has one instant, of its own. Commands given inside the dispatcher's turn are carried out
  * after it, so nothing calls back into it.
  */
+import { status } from "@grpc/grpc-js";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
 import { grown, JOB } from "../../core/dispatch/request-table.ts";
@@ -25,12 +26,20 @@ import { BatchMessages, batchResult } from "./batch-message.ts";
 import { DrawBook } from "./draw-book.ts";
 import { type Answer, type LiveRequest, NO_CONTEXT, type RequestError } from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
+import { RetryBudget } from "./retry-budget.ts";
 import { RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
 import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
+/** A batch that failed with one of these would fail the same way anywhere. */
+const SAME_AGAIN: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+const RETRY_AFTER_MS = 1000;
 const MAX_HOP_SAMPLES = 200_000;
 
 export class GatewayRun implements Driver {
@@ -54,6 +63,7 @@ export class GatewayRun implements Driver {
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #heldBytes = 0;
+  readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
 
@@ -61,6 +71,7 @@ export class GatewayRun implements Driver {
     const { system } = options;
     this.options = options;
     this.#links = links;
+    this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
     this.#sinks = [
       new RecorderSink(this.recorder, options.timeScale),
@@ -159,7 +170,10 @@ export class GatewayRun implements Driver {
     const batch = this.#batches[replica];
     this.#batches[replica] = null;
     this.#turn(null, (nowUs) => {
-      if (batch !== null) this.#wasted(batch, "its replica was lost", nowUs);
+      if (batch !== null) {
+        this.#wasted(batch, "its replica was lost", nowUs);
+        this.#spendRetries(batch, nowUs);
+      }
       this.#dispatcher.lose(replica, nowUs);
     });
   }
@@ -192,6 +206,7 @@ export class GatewayRun implements Driver {
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended(request, outcome, nowUs, goalUs);
+    if (outcome !== "completed" && outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
   }
 
@@ -245,7 +260,8 @@ export class GatewayRun implements Driver {
     const { replica, requests } = batch;
     const { name, service } = this.options.system.replicas[replica];
     const variate = this.#variates[batch.jobs[0]];
-    const message = this.messages.request(name, requests, batch.tasks, variate);
+    const waitedForMs = longestWaitMs(requests, sentUs);
+    const message = this.messages.request(name, requests, batch.tasks, variate, waitedForMs);
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
     const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;
@@ -253,7 +269,8 @@ export class GatewayRun implements Driver {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
-      else this.#failed(batch, failure, monotonicUs());
+      else if (SAME_AGAIN.has(failure.code)) this.#failed(batch, failure.message, monotonicUs());
+      else this.#tryElsewhere(batch, failure.message, monotonicUs());
     });
     this.#costs.add("dispatch", monotonicUs() - sentUs);
   }
@@ -277,6 +294,7 @@ export class GatewayRun implements Driver {
         for (const sink of this.#sinks) sink.served(batch, outcome, nowUs);
         const { name } = system.replicas[batch.replica];
         const errors = keepOutputs(batch, outcome, name, nowUs);
+        this.#retries.finished(batch.requests.length);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
         this.#finished(batch.replica, nowUs);
       },
@@ -303,6 +321,32 @@ export class GatewayRun implements Driver {
     for (const sink of this.#sinks) sink.wasted(batch, reason, nowUs);
   }
 
+  /** The replica is up but could not run the batch, which another may: as if lost and back. */
+  #tryElsewhere(batch: RunningBatch, message: string, backUs: number): void {
+    const { replica, requests } = batch;
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        this.#wasted(batch, message, nowUs);
+        for (const request of requests) request.error = { code: "cluster-failure", message };
+        this.#spendRetries(batch, nowUs);
+        this.#dispatcher.lose(replica, nowUs);
+        if (!this.#links[replica].draining) this.#dispatcher.join(replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** Jobs of a batch that is lost are done again while the budget lasts; others end here. */
+  #spendRetries({ requests }: RunningBatch, nowUs: number): void {
+    for (const request of requests) {
+      if (this.#live[request.slot] !== request || this.#retries.take()) continue;
+      const message = "its replica was lost, and too much work is being done again already";
+      const error = { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS } as const;
+      this.#failRequest(request, error, nowUs);
+    }
+  }
+
   /** A request in error gets no further tasks: it ends before its task's end is told. */
   #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
     if (this.#live[request.slot] !== request) return;
@@ -314,6 +358,15 @@ export class GatewayRun implements Driver {
     this.#freeUs[replica] = nowUs;
     this.#dispatcher.finish(replica, nowUs);
     if (this.#links[replica].draining) this.#dispatcher.lose(replica, nowUs);
+  }
+
+  /** Tells the worker of a batch whose requests have all ended: it need not start it. */
+  #giveUpBatches(ended: LiveRequest): void {
+    for (const batch of this.#batches) {
+      if (batch === null || !batch.requests.includes(ended)) continue;
+      const wanted = batch.requests.some((request) => this.#live[request.slot] === request);
+      if (!wanted) this.#links[batch.replica].cancelBatch();
+    }
   }
 
   #closeWindow(nowUs: number): void {
@@ -330,6 +383,13 @@ export class GatewayRun implements Driver {
     this.#flags = grown(this.#flags, new Uint8Array(jobs));
     this.#variates = grown(this.#variates, new Float64Array(jobs));
   }
+}
+
+/** How long somebody waits for a batch from now; Infinity where one client has no deadline. */
+function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
+  let untilUs = 0;
+  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
+  return (untilUs - nowUs) / 1000;
 }
 
 /** A client's word for when it meant to send, unless that lies ahead or minutes back. */

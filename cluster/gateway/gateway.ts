@@ -24,6 +24,7 @@ import type { GatewayCosts } from "./run-costs.ts";
 import type { Submission } from "./run-options.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "./service-bounds.ts";
 import type { GatewaySpecification } from "./specification.ts";
+import { WorkerConnection } from "./worker-connection.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -85,8 +86,8 @@ export class Gateway {
   /** Over the gateway's life, not only the present run's. */
   readonly counts: GatewayCounts;
   readonly #links: readonly ReplicaLink[];
-  /** One connection to each worker, by address. */
-  readonly #clients = new Map<string, InferenceClient>();
+  /** One to each worker, by address. */
+  readonly #connections = new Map<string, WorkerConnection>();
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
@@ -107,7 +108,7 @@ export class Gateway {
     this.#links = this.system.replicas.map(({ name }, replica) => {
       const found = replicas.find((entry) => entry.replica === replica);
       if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
-      return new ReplicaLink(name, this.#clientOf(found.address), (up) => {
+      return new ReplicaLink(name, this.#connectionTo(found.address), (up) => {
         if (up) this.#run.join(replica);
         else this.#run.lose(replica);
       });
@@ -228,7 +229,7 @@ export class Gateway {
     this.#answers.close();
     this.#delay.disable();
     for (const link of this.#links) link.close();
-    for (const client of this.#clients.values()) client.close();
+    for (const connection of this.#connections.values()) connection.close();
     await this.#alarms.close();
   }
 
@@ -238,10 +239,12 @@ export class Gateway {
     return { cancel: () => run.cancel(request) };
   }
 
-  #clientOf(address: string): InferenceClient {
-    const client = this.#clients.get(address) ?? new InferenceClient(address);
-    this.#clients.set(address, client);
-    return client;
+  #connectionTo(address: string): WorkerConnection {
+    const known = this.#connections.get(address);
+    if (known !== undefined) return known;
+    const connection = new WorkerConnection(address, (target) => new InferenceClient(target));
+    this.#connections.set(address, connection);
+    return connection;
   }
 
   #newRun(request: RunRequest): GatewayRun {

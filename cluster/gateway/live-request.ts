@@ -25,6 +25,7 @@ export interface TaskResult {
 export interface RequestError {
   readonly code: FaultCode;
   readonly message: string;
+  readonly retryAfterMs?: number;
 }
 
 export interface Answer {

@@ -1,27 +1,38 @@
 /**
- * The gateway's connection to one replica: a stream for its batches, and a health watch that tells
- * when it is up. A failed watch or stream, or a batch without an answer, tells that it is lost;
- * then both are tried again until it is back.
+ * The gateway's link to one replica: a stream for its batches, and a health watch that tells when
+ * it is up. A failed watch or stream, or a worker that has fallen silent, tells that it is lost;
+ * then both are tried again until it is back. A replica whose batch is late is lost too, but keeps
+ * its stream: it is back once it has answered, and what it answers is dropped.
  */
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
-import type { HealthStatus, InferenceClient, InferStream } from "../protocol/client.ts";
+import type { HealthStatus, InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
+import { cancelMessage } from "../protocol/stream-cancel.ts";
 import { STATUS_PARAMETER } from "../protocol/stream-error.ts";
+import type { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
 
-/** `failure` says why the batch failed on a replica that is up; null when it did not. */
-export type BatchAnswer = (failure: string | null, response: ModelInferResponse) => void;
+/** Why a batch failed on a replica that is up. */
+export interface BatchFailure {
+  readonly code: number;
+  readonly message: string;
+}
+
+export type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
   readonly id: string;
   readonly answer: BatchAnswer;
-  readonly timeout: NodeJS.Timeout;
+  readonly timeoutMs: number;
+  timeout: NodeJS.Timeout;
+  /** Given up: its answer is waited for, and dropped. */
+  late: boolean;
 }
 
 export class ReplicaLink {
@@ -31,7 +42,7 @@ export class ReplicaLink {
   draining = false;
   /** How often the replica was lost since the gateway's start. */
   losses = 0;
-  readonly #client: InferenceClient;
+  readonly #connection: WorkerConnection;
   readonly #changed: (up: boolean) => void;
   #watch: ClientReadableStream<HealthStatus> | null = null;
   #stream: InferStream | null = null;
@@ -42,14 +53,21 @@ export class ReplicaLink {
   #closed = false;
 
   /**
-   * The client is the worker's, shared by its replicas: what is sent on their streams in one turn
-   * leaves in one write. `changed` is never called from within `send`.
+   * The connection is the worker's, shared by its replicas: what is sent on their streams in one
+   * turn leaves in one write. `changed` is never called from within `send`.
    */
-  constructor(name: string, client: InferenceClient, changed: (up: boolean) => void) {
+  constructor(name: string, connection: WorkerConnection, changed: (up: boolean) => void) {
     this.name = name;
-    this.#client = client;
+    this.#connection = connection;
     this.#changed = changed;
+    connection.onSilent(() => {
+      if (this.#watch !== null) this.#lost();
+    });
     this.#open();
+  }
+
+  get address(): string {
+    return this.#connection.address;
   }
 
   /**
@@ -58,8 +76,14 @@ export class ReplicaLink {
    */
   send(request: ModelInferRequest, timeoutMs: number, answer: BatchAnswer): void {
     const id = String(++this.#sent);
-    this.#batch = { id, answer, timeout: setTimeout(() => this.#lost(), timeoutMs) };
+    const timeout = setTimeout(() => this.#overdue(), timeoutMs);
+    this.#batch = { id, answer, timeoutMs, timeout, late: false };
     this.#stream?.write({ ...request, id });
+  }
+
+  /** Nobody waits for the batch: the worker need not run it, but still answers. */
+  cancelBatch(): void {
+    if (this.#batch !== null) this.#stream?.write(cancelMessage(this.name, this.#batch.id));
   }
 
   close(): void {
@@ -71,10 +95,11 @@ export class ReplicaLink {
   }
 
   #open(): void {
-    const watch = this.#client.watchHealth(this.name);
+    const watch = this.#connection.client.watchHealth(this.name);
     this.#watch = watch;
     watch.on("data", ({ status: health }: HealthStatus) => {
       if (this.#watch !== watch) return;
+      this.#connection.heard();
       if (health === "SERVING") this.#joined();
       else this.#drained();
     });
@@ -89,14 +114,14 @@ export class ReplicaLink {
   #joined(): void {
     this.#retryMs = FIRST_RETRY_MS;
     this.draining = false;
-    if (this.up) return;
-    this.#openStream();
+    if (this.#stream === null) this.#openStream();
+    if (this.up || this.#batch?.late === true) return;
     this.up = true;
     this.#changed(true);
   }
 
   #openStream(): void {
-    const stream = this.#client.inferStream();
+    const stream = this.#connection.client.inferStream();
     this.#stream = stream;
     stream.on("data", (answer: ModelStreamInferResponse) => {
       if (this.#stream === stream) this.#answered(answer);
@@ -110,6 +135,7 @@ export class ReplicaLink {
   }
 
   #answered({ errorMessage, inferResponse }: ModelStreamInferResponse): void {
+    this.#connection.heard();
     const batch = this.#batch;
     if (batch === null || inferResponse?.id !== batch.id) return;
     const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
@@ -120,10 +146,13 @@ export class ReplicaLink {
     }
     clearTimeout(batch.timeout);
     this.#batch = null;
-    batch.answer(
-      errorMessage === undefined || errorMessage === "" ? null : errorMessage,
-      inferResponse,
-    );
+    if (batch.late) {
+      if (this.draining) this.#lost();
+      else this.#joined();
+      return;
+    }
+    const failed = errorMessage !== undefined && errorMessage !== "";
+    batch.answer(failed ? { code, message: errorMessage } : null, inferResponse);
     if (this.draining && this.#batch === null) this.#lost();
   }
 
@@ -131,6 +160,16 @@ export class ReplicaLink {
   #drained(): void {
     this.draining = true;
     if (this.#batch === null) this.#lost();
+  }
+
+  /** Lost until its answer has come; without one after as long again, its streams are lost too. */
+  #overdue(): void {
+    const batch = this.#batch;
+    if (batch === null) return;
+    batch.late = true;
+    batch.timeout = setTimeout(() => this.#lost(), batch.timeoutMs);
+    this.cancelBatch();
+    this.#down();
   }
 
   #lost(): void {
@@ -143,8 +182,13 @@ export class ReplicaLink {
     clearTimeout(this.#batch?.timeout);
     this.#batch = null;
     if (this.#closed) return;
+    clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#open(), this.#retryMs);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+    this.#down();
+  }
+
+  #down(): void {
     if (!this.up) return;
     this.up = false;
     this.losses++;

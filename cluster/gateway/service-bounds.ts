@@ -14,6 +14,9 @@ export interface ServiceBounds {
   /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
   readonly batchTimeoutMs: number;
   readonly batchTimeoutFactor: number;
+  /** Jobs that may be done again, besides a tenth of all; see `RetryBudget`. */
+  readonly retryTokens: number;
+  readonly retryTokenRatio: number;
   /** How long a gateway that was told to end finishes what it has. */
   readonly drainMs: number;
   readonly keys: KeyBounds;
@@ -26,6 +29,8 @@ export const DEFAULT_BOUNDS: ServiceBounds = {
   maxHeldBytes: 1024 * MIB,
   batchTimeoutMs: 30_000,
   batchTimeoutFactor: 20,
+  retryTokens: 1000,
+  retryTokenRatio: 0.1,
   drainMs: 8000,
   keys: { maxAnswers: 10_000, maxBytes: 64 * MIB, keepMs: 600_000 },
 };

@@ -33,6 +33,8 @@ export interface ChildOptions {
   /** Sent over IPC; anything that can be cloned. */
   readonly specification: unknown;
   readonly readyTimeoutMs: number;
+  /** A command before node's own; it must become node, as `env` does. Default: none. */
+  readonly command?: readonly string[];
   /** File that stdout and stderr are appended to. */
   readonly logFile?: string;
   readonly onProgress?: (value: unknown) => void;
@@ -41,15 +43,18 @@ export interface ChildOptions {
 }
 
 const STDERR_TAIL = 4000;
-const GRACE_MS = 5000;
+/** More than a child takes by itself at most, once it was told to end. */
+const GRACE_MS = 12_000;
 
 /** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
+  const [execPath, ...execArgv] = [...(options.command ?? []), process.execPath];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     serialization: "advanced",
-    execArgv: [],
+    execPath,
+    execArgv,
   });
   const tail = keepTail(child, options.logFile);
   const exited = new Promise<ChildExit>((resolve) => {

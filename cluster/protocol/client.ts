@@ -82,6 +82,11 @@ export class InferenceClient {
     );
   }
 
+  /** Asks for a sign of life; `answer` gets any answer, also that there is no server. */
+  live(answer: () => void): ClientUnaryCall {
+    return this.#unary(INFERENCE_SERVICE, "ServerLive", {}, {}, answer);
+  }
+
   serverLive(): Promise<{ readonly live?: boolean }> {
     return this.#ask(INFERENCE_SERVICE, "ServerLive", {});
   }

@@ -19,13 +19,10 @@ import type {
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
+import { CHANNEL_OPTIONS, DEADLINE_PARAMETER, INFERENCE_SERVICE } from "./service.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
-
-/** Parameter of a request: how long its caller waits for it, ms. */
-export const DEADLINE_PARAMETER = "deadline_ms";
 
 /** One request, by itself or on a stream. */
 export interface InferCall {

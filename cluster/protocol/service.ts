@@ -17,6 +17,9 @@ import {
   encodeStreamResponse,
 } from "./infer-codec.ts";
 
+/** Parameter of a request: how long its caller waits for it, ms. */
+export const DEADLINE_PARAMETER = "deadline_ms";
+
 /** Largest message, gRPC or HTTP body, in bytes. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 

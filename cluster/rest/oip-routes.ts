@@ -6,7 +6,7 @@ import { callPipeline } from "../gateway/pipeline-call.ts";
 import { GATEWAY_METADATA, pipelineMetadata } from "../gateway/pipeline-metadata.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
-import { DEADLINE_PARAMETER } from "../protocol/server.ts";
+import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import { inferJson, inferRequestSchema, inferResponseSchema, parseInfer } from "./infer-body.ts";
 import { json, type Operation, type Reply, type RestCall, type Route } from "./route.ts";
 

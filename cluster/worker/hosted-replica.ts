@@ -1,9 +1,15 @@
 /** One replica on its worker: takes batches in turn, each to the backend and back to the wire. */
-import { status } from "@grpc/grpc-js";
+import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
+import { monotonicUs } from "../monotonic.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { bytesMetadata, type HostedModel, type InferAnswer } from "../protocol/server.ts";
+import {
+  bytesMetadata,
+  type HostedModel,
+  type InferAnswer,
+  type InferCall,
+} from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
 
@@ -35,7 +41,8 @@ export class HostedReplica implements HostedModel {
   }
 
   /** Throws a Fault when the request is malformed or too many wait. */
-  infer(request: ModelInferRequest, answer: InferAnswer): void {
+  infer(call: InferCall, answer: InferAnswer): void {
+    const { request } = call;
     if (this.#draining) {
       answer({ code: status.UNAVAILABLE, details: `${this.#name} is shutting down` });
       return;
@@ -44,8 +51,9 @@ export class HostedReplica implements HostedModel {
       throw new Fault("overloaded", `${this.#name} has ${MAX_WAITING} batches waiting`);
     }
     const batch = batchOf(request);
+    const wanted = wantedUntil(call);
     this.#waiting++;
-    this.#last = this.#last.then(() => this.#run(request, batch, answer));
+    this.#last = this.#last.then(() => this.#run(request, batch, wanted, answer));
   }
 
   /** Finishes what was taken, takes no more. */
@@ -58,8 +66,18 @@ export class HostedReplica implements HostedModel {
     return this.#backend.close();
   }
 
-  async #run(request: ModelInferRequest, batch: Batch, answer: InferAnswer): Promise<void> {
+  async #run(
+    request: ModelInferRequest,
+    batch: Batch,
+    wanted: () => Partial<StatusObject> | null,
+    answer: InferAnswer,
+  ): Promise<void> {
     try {
+      const unwanted = wanted();
+      if (unwanted !== null) {
+        answer(unwanted);
+        return;
+      }
       const { outputs, serviceUs } = await this.#backend.run(batch);
       const output = bytesTensor("output", outputs);
       const response: ModelInferResponse = {
@@ -77,6 +95,20 @@ export class HostedReplica implements HostedModel {
       this.#waiting--;
     }
   }
+}
+
+/** Why a batch need not start any more, asked when it is its turn; null: it is wanted. */
+function wantedUntil({ deadlineMs, onCancelled }: InferCall): () => Partial<StatusObject> | null {
+  const expiresAtUs = monotonicUs() + (deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
+  let cancelled = false;
+  onCancelled(() => {
+    cancelled = true;
+  });
+  return () => {
+    if (cancelled) return { code: status.CANCELLED, details: "nobody waits for this batch" };
+    if (monotonicUs() < expiresAtUs) return null;
+    return { code: status.DEADLINE_EXCEEDED, details: "its deadline passed before it could start" };
+  };
 }
 
 function batchOf(request: ModelInferRequest): Batch {

@@ -30,7 +30,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
         if (replica === undefined) {
           throw new Fault("not-found", `this worker has no replica ${call.request.modelName}`);
         }
-        replica.infer(call.request, answer);
+        replica.infer(call, answer);
       },
     },
     { host: specification.host, port: specification.port, services: [...hosted.keys()] },

@@ -1,0 +1,100 @@
+/** The gateway's process: started, kept alive on the same ports, stopped. */
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DeploymentOptions } from "./deployment.ts";
+import { AnswerJournal } from "./gateway/answer-journal.ts";
+import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
+import type { ChildExit, ChildOptions } from "./processes/child.ts";
+import { KeptChild } from "./processes/kept-child.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+const READY_TIMEOUT_MS = 30_000;
+
+export class GatewayProcess {
+  /** Tells one deployment from another. */
+  readonly id = randomUUID();
+  readonly #options: DeploymentOptions;
+  readonly #workers: WorkerPool;
+  readonly #kept: KeptChild<GatewayReady>;
+  readonly #host: string;
+  readonly #journalFile: string;
+  #grpcPort: number;
+  #httpPort: number;
+
+  constructor(options: DeploymentOptions, workers: WorkerPool, crashed: (exit: ChildExit) => void) {
+    const { host = "127.0.0.1", basePort, directory = tmpdir(), restart = true } = options;
+    this.#options = options;
+    this.#workers = workers;
+    this.#host = host;
+    this.#httpPort = basePort ?? 0;
+    this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
+    this.#journalFile = join(directory, `tandem-answers-${this.id}.jsonl`);
+    this.#kept = new KeptChild<GatewayReady>({
+      name: "gateway",
+      options: () => this.#child(),
+      restart,
+      onReady: ({ ready }) => {
+        this.#grpcPort = ready.grpcPort;
+        this.#httpPort = ready.httpPort;
+      },
+      onExit: crashed,
+      onEvent: (line) => options.onEvent?.(line),
+    });
+  }
+
+  get pid(): number {
+    return this.#kept.pid;
+  }
+
+  /** Known, and for good, once it has started. */
+  get addresses(): { readonly grpc: string; readonly http: string } {
+    return {
+      grpc: `${this.#host}:${this.#grpcPort}`,
+      http: `http://${this.#host}:${this.#httpPort}`,
+    };
+  }
+
+  /** Resolves when it has ended and is not started again. */
+  get lost(): Promise<ChildExit> {
+    return this.#kept.lost;
+  }
+
+  start(): Promise<void> {
+    return this.#kept.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#kept.stop();
+    AnswerJournal.remove(this.#journalFile);
+  }
+
+  #child(): ChildOptions {
+    const { directory } = this.#options;
+    return {
+      name: "gateway",
+      entry: "gateway/main",
+      specification: this.#specification(),
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
+    };
+  }
+
+  #specification(): GatewaySpecification {
+    const { document, inputs, backend, seed, timeScale = 1, bounds = {} } = this.#options;
+    return {
+      id: this.id,
+      document,
+      inputs,
+      backend,
+      seed,
+      timeScale,
+      host: this.#host,
+      grpcPort: this.#grpcPort,
+      httpPort: this.#httpPort,
+      replicas: this.#workers.addresses,
+      bounds,
+      journalFile: this.#journalFile,
+    };
+  }
+}

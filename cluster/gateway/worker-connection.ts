@@ -1,0 +1,85 @@
+/**
+ * The gateway's connection to one worker, shared by its replicas' links. A stopped process and a
+ * cut network close no stream, so whoever has said nothing for a while is asked a small question:
+ * without any word for `SILENT_TICKS` more the connection is torn down, its links are told, and a
+ * new one is tried. Ticks are counted, not time, so a gateway that was held up itself does not take
+ * that for silence.
+ */
+import type { ClientUnaryCall } from "@grpc/grpc-js";
+import type { InferenceClient } from "../protocol/client.ts";
+
+const TICK_MS = 400;
+const SILENT_TICKS = 3;
+
+export class WorkerConnection {
+  readonly address: string;
+  readonly #connect: (address: string) => InferenceClient;
+  readonly #silent = new Set<() => void>();
+  readonly #ticks: NodeJS.Timeout;
+  #client: InferenceClient;
+  #question: ClientUnaryCall | null = null;
+  #heard = false;
+  #silentTicks = 0;
+
+  constructor(address: string, connect: (address: string) => InferenceClient) {
+    this.address = address;
+    this.#connect = connect;
+    this.#client = connect(address);
+    this.#ticks = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticks.unref();
+  }
+
+  /** The present one: another after each silence. */
+  get client(): InferenceClient {
+    return this.#client;
+  }
+
+  /** Some message came from the worker. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  /** `listener` is called when the worker has fallen silent; streams opened before are worth nothing. */
+  onSilent(listener: () => void): void {
+    this.#silent.add(listener);
+  }
+
+  close(): void {
+    clearInterval(this.#ticks);
+    this.#question?.cancel();
+    this.#question = null;
+    this.#client.close();
+  }
+
+  #tick(): void {
+    if (this.#heard) {
+      this.#heard = false;
+      this.#silentTicks = 0;
+      return;
+    }
+    if (this.#question === null) {
+      this.#silentTicks = 0;
+      this.#ask();
+      return;
+    }
+    if (++this.#silentTicks >= SILENT_TICKS) this.#giveUp();
+  }
+
+  /** Any answer will do; a refusal too, for a lost connection ends the links' streams by itself. */
+  #ask(): void {
+    const call = this.#client.live(() => {
+      if (this.#question !== call) return;
+      this.#question = null;
+      this.#heard = true;
+    });
+    this.#question = call;
+  }
+
+  #giveUp(): void {
+    this.#question?.cancel();
+    this.#question = null;
+    this.#client.close();
+    this.#client = this.#connect(this.address);
+    for (const listener of this.#silent) listener();
+  }
+}
