@@ -9,6 +9,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { ServiceBounds } from "./gateway/service-bounds.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
+import { traceTarget } from "./observe/trace-target.ts";
 import type { ChildExit } from "./processes/child.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
 import type { BackendName } from "./worker/backend.ts";
@@ -40,6 +41,8 @@ export interface DeploymentOptions {
   readonly restart?: boolean;
   /** What the gateway holds and waits for at most, where it is not the default. */
   readonly bounds?: Partial<ServiceBounds>;
+  /** Where traces go (`observe/trace-target.ts`). Default: as the environment says, or nowhere. */
+  readonly trace?: string;
   readonly onEvent?: (line: string) => void;
 }
 
@@ -75,7 +78,9 @@ const HEALTH_POLL_MS = 30;
  * Starts every process and waits until the gateway sees every replica.
  * Throws Fault("cluster-failure"), with everything stopped, when one does not come up.
  */
-export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
+export async function startDeployment(given: DeploymentOptions): Promise<Deployment> {
+  const trace = given.trace ?? traceTarget(undefined);
+  const options = trace === null ? given : { ...given, trace };
   const { timeScale = 1, backend } = options;
   if (timeScale !== 1 && backend !== "replay") {
     throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {

@@ -81,7 +81,15 @@ export class GatewayProcess {
   }
 
   #specification(): GatewaySpecification {
-    const { document, inputs, backend, seed, timeScale = 1, bounds = {} } = this.#options;
+    const {
+      document,
+      inputs,
+      backend,
+      seed,
+      timeScale = 1,
+      bounds = {},
+      trace = null,
+    } = this.#options;
     return {
       id: this.id,
       document,
@@ -95,6 +103,7 @@ export class GatewayProcess {
       replicas: this.#workers.addresses,
       bounds,
       journalFile: this.#journalFile,
+      trace,
     };
   }
 }

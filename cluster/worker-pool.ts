@@ -122,7 +122,7 @@ class Worker {
   }
 
   #specification(): WorkerSpecification {
-    const { document, inputs, backend, seed, timeScale = 1, cacheDir } = this.#options;
+    const { document, inputs, backend, seed, timeScale = 1, cacheDir, trace } = this.#options;
     return {
       document,
       inputs,
@@ -132,6 +132,7 @@ class Worker {
       replicas: this.replicas,
       host: this.#place.host,
       port: this.#port,
+      ...(trace === undefined ? {} : { trace }),
       ...(cacheDir === undefined ? {} : { cacheDir }),
     };
   }

@@ -1,5 +1,6 @@
 /** Batches and answers as the protocol's messages. */
 import type { System } from "../../core/system.ts";
+import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
@@ -8,6 +9,13 @@ import type { Answer, LiveRequest } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
+
+export interface BatchExtras {
+  /** How long the most patient of its clients waits; Infinity: until it goes away. */
+  readonly waitedForMs: number;
+  /** The span of each job, where the run is traced. */
+  readonly traceparents: readonly string[] | null;
+}
 
 /** Builds a replica's batches. Replayed jobs carry as many bytes as the scenario says. */
 export class BatchMessages {
@@ -24,16 +32,13 @@ export class BatchMessages {
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   }
 
-  /**
-   * `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. Infinity ms
-   * are waited for a batch that is always wanted.
-   */
+  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
   request(
     replica: string,
     requests: readonly LiveRequest[],
     tasks: readonly number[],
     variate: number,
-    waitedForMs: number,
+    { waitedForMs, traceparents }: BatchExtras,
   ): ModelInferRequest {
     const real = this.#backend === "onnx";
     const payload = bytesTensor(
@@ -51,6 +56,9 @@ export class BatchMessages {
         ...(waitedForMs < Number.POSITIVE_INFINITY
           ? { [DEADLINE_PARAMETER]: { doubleParam: waitedForMs } }
           : {}),
+        ...(traceparents === null
+          ? {}
+          : { [TRACEPARENTS_PARAMETER]: { stringParam: traceparents.join() } }),
       },
       inputs: [payload.tensor, upstream.tensor],
       rawInputContents: [payload.raw, upstream.raw],

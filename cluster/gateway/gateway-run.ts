@@ -77,6 +77,7 @@ export class GatewayRun implements Driver {
       new RecorderSink(this.recorder, options.timeScale),
       ...(options.log === null ? [] : [new LogSink(options.log, options.timeScale)]),
       ...options.sinks,
+      ...(options.trace === null ? [] : [options.trace]),
     ];
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
@@ -260,8 +261,10 @@ export class GatewayRun implements Driver {
     const { replica, requests } = batch;
     const { name, service } = this.options.system.replicas[replica];
     const variate = this.#variates[batch.jobs[0]];
-    const waitedForMs = longestWaitMs(requests, sentUs);
-    const message = this.messages.request(name, requests, batch.tasks, variate, waitedForMs);
+    const message = this.messages.request(name, requests, batch.tasks, variate, {
+      waitedForMs: longestWaitMs(requests, sentUs),
+      traceparents: this.options.trace?.traceparents(batch) ?? null,
+    });
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
     const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;

@@ -10,6 +10,7 @@ import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { GatewayCounts } from "../observe/gateway-counts.ts";
+import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
@@ -91,12 +92,14 @@ export class Gateway {
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
+  readonly #tracing: GatewayTracing | null;
   #run: GatewayRun;
   #draining = false;
   #schedulerName = "";
   #exposition: Promise<Exposition> | null = null;
 
-  constructor(specification: GatewaySpecification) {
+  constructor(specification: GatewaySpecification, tracing: GatewayTracing | null = null) {
+    this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
@@ -250,6 +253,7 @@ export class Gateway {
   #newRun(request: RunRequest): GatewayRun {
     const { document, backend, timeScale } = this.specification;
     const startNs = request.startAtMonotonicNs;
+    const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
     const scheduler = request.scheduler ?? document.scheduler;
     this.#schedulerName = typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
     return new GatewayRun(
@@ -260,12 +264,13 @@ export class Gateway {
         backend,
         timeScale,
         warmupUs: request.warmupUs,
-        startUs: startNs === undefined ? monotonicUs() : startNs / 1000,
+        startUs,
         closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
         maxBars: MAX_BARS,
         log: request.log === true ? new RunLog() : null,
         sinks: [this.counts],
+        trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         warmUp: request.warmUp ?? false,
         bounds: this.bounds,
       },

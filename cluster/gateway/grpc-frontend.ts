@@ -27,8 +27,7 @@ export function serveGrpc(gateway: Gateway, host: string, port: number): Promise
 }
 
 function infer(gateway: Gateway, call: InferCall, answer: InferAnswer): void {
-  const { request, deadlineMs } = call;
-  const cancel = callPipeline(gateway, request, deadlineMs, (error, response, outcome) => {
+  const cancel = callPipeline(gateway, call, (error, response, outcome) => {
     if (response !== null) answer(null, response);
     else answer(statusOf(error, outcome));
   });

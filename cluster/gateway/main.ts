@@ -1,4 +1,5 @@
 /** The gateway process. */
+import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "./gateway.ts";
@@ -7,7 +8,8 @@ import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
-  const gateway = new Gateway(specification);
+  const tracing = await gatewayTracing(specification.trace);
+  const gateway = new Gateway(specification, tracing);
   const grpc = await serveGrpc(gateway, host, grpcPort);
   const http = await serveHttp(gateway, { host, port: httpPort, control: null });
   return {
@@ -17,6 +19,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
       await grpc.close();
       await http.close();
       await gateway.close();
+      await tracing?.close();
     },
   };
 });

@@ -1,11 +1,19 @@
 /** A pipeline as a model: one inference request of the protocol, however it came, and its answer. */
 import { Fault } from "../../core/fault.ts";
 import { monotonicUs } from "../monotonic.ts";
+import { callContext, type Header, TRACEPARENT } from "../observe/call-context.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { answerError } from "./answer-error.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Answer } from "./live-request.ts";
+
+export interface PipelineCall {
+  readonly request: ModelInferRequest;
+  readonly deadlineMs: number | undefined;
+  /** Of the call that brought it, where it has any. */
+  readonly header?: Header | undefined;
+}
 
 /** `outcome` is the request's, where it became one. */
 export type PipelineAnswer = (
@@ -21,8 +29,7 @@ export type PipelineAnswer = (
  */
 export function callPipeline(
   gateway: Gateway,
-  message: ModelInferRequest,
-  deadlineMs: number | undefined,
+  { request: message, deadlineMs, header }: PipelineCall,
   answer: PipelineAnswer,
 ): () => void {
   const { parameters = {} } = message;
@@ -34,6 +41,7 @@ export function callPipeline(
     intendedUs: parameters.intended_us?.int64Param ?? null,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(key === undefined ? {} : { idempotencyKey: key }),
+    context: callContext(message.id, parameters, header),
     answer: (given) => {
       const error = answerError(given);
       answer(error, error === null ? response(gateway, message, given) : null, given.outcome);
@@ -55,13 +63,17 @@ function payloadOf({ inputs = [], rawInputContents = [] }: ModelInferRequest): U
 }
 
 function response(gateway: Gateway, message: ModelInferRequest, given: Answer): ModelInferResponse {
+  const { traceparent } = given.request;
   const text = gateway.run.messages.answerText(given);
   const output = bytesTensor("output", [Buffer.from(text)]);
   return {
     modelName: message.modelName,
     modelVersion: "1",
     id: message.id ?? "",
-    parameters: { residence_us: { doubleParam: monotonicUs() - given.request.takenAtUs } },
+    parameters: {
+      residence_us: { doubleParam: monotonicUs() - given.request.takenAtUs },
+      ...(traceparent === null ? {} : { [TRACEPARENT]: { stringParam: traceparent } }),
+    },
     outputs: [output.tensor],
     rawOutputContents: [output.raw],
   };

@@ -3,6 +3,7 @@ import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunLog } from "../../core/run-log.ts";
 import type { System } from "../../core/system.ts";
 import type { RunSink } from "../observe/run-sink.ts";
+import type { TraceSink } from "../observe/trace-sink.ts";
 import type { BackendName } from "../worker/backend.ts";
 import type { Answer, CallContext } from "./live-request.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly log: RunLog | null;
   /** Who else hears what happens. */
   readonly sinks: readonly RunSink[];
+  /** Where the run is traced: it also says what workers are told. */
+  readonly trace: TraceSink | null;
   /** Replay workers answer at once. */
   readonly warmUp: boolean;
   readonly bounds: ServiceBounds;

@@ -29,6 +29,8 @@ export interface GatewaySpecification {
   readonly bounds: Partial<ServiceBounds>;
   /** File that answers of keyed requests are kept in over a restart; null: in memory only. */
   readonly journalFile: string | null;
+  /** Where traces go (`observe/trace-target.ts`); null: nowhere. */
+  readonly trace: string | null;
 }
 
 export interface GatewayReady {

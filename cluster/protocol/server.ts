@@ -1,5 +1,6 @@
 /** A gRPC server of the protocol with standard health checks; workers and the gateway are both one. */
 import {
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -10,6 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../core/fault.ts";
+import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -27,6 +29,8 @@ import { answerOfError } from "./stream-error.ts";
 /** One request, by itself or on a stream. */
 export interface InferCall {
   readonly request: ModelInferRequest;
+  /** Metadata of the call that brought it; a stream's requests have none of their own. */
+  readonly header?: Header;
   /** How long its caller waits from now, ms; undefined: until it goes away. */
   readonly deadlineMs: number | undefined;
   /** The caller went away, gave the request up, or its deadline passed. */
@@ -119,7 +123,15 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
     ) => {
       const onCancelled = (listener: () => void): void => void call.on("cancelled", listener);
       const deadlineMs = remainingMs(call);
-      guarded(handlers, { request: call.request, deadlineMs, onCancelled }, answer);
+      const header: Header = (name) => call.metadata.get(name)[0]?.toString();
+      guarded(
+        handlers,
+        { request: call.request, header, deadlineMs, onCancelled },
+        (error, value) => {
+          giveContext(call, header, value);
+          answer(error, value);
+        },
+      );
     },
     ModelStreamInfer: (stream: InferStream) => serveStream(handlers, stream),
   };
@@ -158,6 +170,21 @@ function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
   stream.on("end", () => stream.end());
   // Its end is told by "cancelled".
   stream.on("error", () => undefined);
+}
+
+/** The answer's initial metadata: the call's name, and the span that stands for it. */
+function giveContext(
+  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
+  header: Header,
+  value: ModelInferResponse | undefined,
+): void {
+  const requestId = header(REQUEST_ID_HEADER);
+  const traceparent = value?.parameters?.[TRACEPARENT]?.stringParam;
+  if (requestId === undefined && traceparent === undefined) return;
+  const metadata = new Metadata();
+  if (requestId !== undefined) metadata.set(REQUEST_ID_HEADER, requestId);
+  if (traceparent !== undefined) metadata.set(TRACEPARENT, traceparent);
+  call.sendMetadata(metadata);
 }
 
 /** What the caller's own deadline and the request's parameter leave, ms. */

@@ -4,6 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { callPipeline } from "../gateway/pipeline-call.ts";
 import { GATEWAY_METADATA, pipelineMetadata } from "../gateway/pipeline-metadata.ts";
+import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
@@ -112,17 +113,27 @@ function answered(
   deadlineMs: number | undefined,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const cancel = callPipeline(gateway, message, deadlineMs, (error, response) => {
+    const header = (name: string): string | undefined => headerOf(call, name);
+    const pipelineCall = { request: message, deadlineMs, header };
+    const cancel = callPipeline(gateway, pipelineCall, (error, response) => {
       if (response === null) {
         reject(error);
         return;
       }
       const { outputs, rawOutputContents = [] } = response;
       const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
-      resolve(json(inferJson(response, texts.map(textOf))));
+      const traceparent = response.parameters?.[TRACEPARENT]?.stringParam;
+      const headers = traceparent === undefined ? {} : { [TRACEPARENT]: traceparent };
+      resolve({ ...json(inferJson(response, texts.map(textOf))), headers });
     });
     call.onGone(cancel);
   });
+}
+
+function headerOf({ headers, requestId }: RestCall, name: string): string | undefined {
+  if (name === REQUEST_ID_HEADER) return requestId;
+  const value = headers[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -13,6 +13,8 @@ export interface RestCall {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
+  /** The caller's name for it, or one that it was given; the answer carries it. */
+  readonly requestId: string;
   readonly message: IncomingMessage;
   /** The whole body. Throws Fault("limit-exceeded") when it is too large. */
   body(): Promise<Buffer>;

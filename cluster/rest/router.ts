@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
+import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
 import { retryAfterS } from "../protocol/retry-hint.ts";
 import { readBody } from "./body.ts";
 import type { Reply, RestCall, Role, Route } from "./route.ts";
@@ -19,7 +20,9 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
 export function createRouter(routes: readonly Route[], access: Access): RequestListener {
   const table = new RouteTable(routes);
   return (request, response) => {
-    route(table, access, request, response).then(
+    const requestId = requestIdOf(request.headers[REQUEST_ID_HEADER]?.toString());
+    response.setHeader(REQUEST_ID_HEADER, requestId);
+    route(table, access, request, response, requestId).then(
       (reply) => send(response, reply),
       (error: unknown) => send(response, errorReply(error)),
     );
@@ -31,6 +34,7 @@ async function route(
   access: Access,
   request: IncomingMessage,
   response: ServerResponse,
+  requestId: string,
 ): Promise<Reply> {
   const { method = "GET", url = "/" } = request;
   const queryAt = url.indexOf("?");
@@ -40,12 +44,13 @@ async function route(
   if (found.kind === "none") throw new Fault("not-found", `there is no ${method} ${path}`);
   if (found.kind === "wrong-method") return wrongMethod(method, path, found.allowed);
   access(found.route.role, request);
-  return found.route.handle(callOf(request, response, found.params, url, queryAt));
+  return found.route.handle(callOf(request, response, requestId, found.params, url, queryAt));
 }
 
 function callOf(
   message: IncomingMessage,
   response: ServerResponse,
+  requestId: string,
   params: Readonly<Record<string, string>>,
   url: string,
   queryAt: number,
@@ -56,6 +61,7 @@ function callOf(
       return new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1));
     },
     headers: message.headers,
+    requestId,
     message,
     body: () => readBody(message),
     onGone: (listener) => {

@@ -2,6 +2,8 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import { monotonicUs } from "../monotonic.ts";
+import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
+import type { WorkerTracing } from "../observe/open-tracing.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import {
@@ -19,14 +21,18 @@ const MAX_WAITING = 64;
 export class HostedReplica implements HostedModel {
   readonly metadata;
   readonly #name: string;
+  readonly #task: string;
   readonly #backend: Backend;
+  readonly #tracing: WorkerTracing | null;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
   #draining = false;
 
-  constructor(name: string, backend: Backend) {
+  constructor(name: string, task: string, backend: Backend, tracing: WorkerTracing | null) {
     this.#name = name;
+    this.#task = task;
     this.#backend = backend;
+    this.#tracing = tracing;
     this.metadata = {
       name,
       versions: ["1"],
@@ -66,6 +72,20 @@ export class HostedReplica implements HostedModel {
     return this.#backend.close();
   }
 
+  /** The service was the last of the time since it began. */
+  #trace({ parameters = {} }: ModelInferRequest, beganUs: number, serviceUs: number): void {
+    const traceparents = parameters[TRACEPARENTS_PARAMETER]?.stringParam;
+    if (this.#tracing === null || traceparents === undefined) return;
+    const endUs = monotonicUs();
+    this.#tracing.computed({
+      traceparents: traceparents.split(","),
+      replica: this.#name,
+      task: this.#task,
+      startUs: Math.max(beganUs, endUs - serviceUs),
+      endUs,
+    });
+  }
+
   async #run(
     request: ModelInferRequest,
     batch: Batch,
@@ -78,7 +98,9 @@ export class HostedReplica implements HostedModel {
         answer(unwanted);
         return;
       }
+      const beganUs = monotonicUs();
       const { outputs, serviceUs } = await this.#backend.run(batch);
+      this.#trace(request, beganUs, serviceUs);
       const output = bytesTensor("output", outputs);
       const response: ModelInferResponse = {
         modelName: this.#name,

@@ -2,6 +2,7 @@
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
+import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
 import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
@@ -14,10 +15,13 @@ import type { WorkerReady, WorkerSpecification } from "./specification.ts";
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const system = compileSystem(specification.document, specification.inputs);
   const timer = new PreciseTimer();
+  const tracing = await workerTracing(specification.trace ?? null);
   const hosted = new Map<string, HostedReplica>();
   for (const id of specification.replicas) {
-    const { name } = system.replicas[id];
-    hosted.set(name, new HostedReplica(name, await openBackend(specification, system, id, timer)));
+    const { name, pool } = system.replicas[id];
+    const task = system.pools[pool].name;
+    const backend = await openBackend(specification, system, id, timer);
+    hosted.set(name, new HostedReplica(name, task, backend, tracing));
   }
   const replicas = [...hosted.values()];
   const server = await serveInference(
@@ -42,6 +46,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
       await Promise.all(replicas.map((replica) => replica.drain()));
       await server.close();
       await Promise.all(replicas.map((replica) => replica.close()));
+      await tracing?.close();
     },
   };
 });

@@ -17,6 +17,8 @@ export interface WorkerSpecification {
   readonly port: number;
   /** Where prepared models lie; the default is the model store's own. */
   readonly cacheDir?: string;
+  /** Where traces go (`observe/trace-target.ts`); default: nowhere. */
+  readonly trace?: string;
 }
 
 export interface WorkerReady {

@@ -1,0 +1,38 @@
+/**
+ * Where traces go, if anywhere: an OTLP/HTTP endpoint's address, or a file that gets a line of OTLP
+ * JSON for each lot of spans. Off unless asked for, by option or by OpenTelemetry's own variables.
+ */
+import { resolve } from "node:path";
+import { Fault } from "../../core/fault.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An address (http…) or a file's absolute path; null: no traces. Throws Fault("usage"). */
+export function traceTarget(
+  option: string | undefined,
+  environment: Environment = process.env,
+): string | null {
+  const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment;
+  if (option !== undefined) return ofOption(option);
+  if (OTEL_SDK_DISABLED?.toLowerCase() === "true" || OTEL_TRACES_EXPORTER === "none") return null;
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces, OTEL_EXPORTER_OTLP_ENDPOINT: base } =
+    environment;
+  if (traces !== undefined && traces !== "") return address(traces);
+  if (base !== undefined && base !== "") return address(`${base.replace(/\/$/, "")}/v1/traces`);
+  return null;
+}
+
+function ofOption(option: string): string {
+  if (option === "") throw new Fault("usage", "--trace is an http(s) address or a file's path");
+  if (!option.includes("://")) return resolve(option);
+  const { href, pathname } = new URL(address(option));
+  return pathname === "/" ? `${href}v1/traces` : href;
+}
+
+function address(text: string): string {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : "";
+  if (protocol === "http:" || protocol === "https:") return text;
+  throw new Fault("usage", `traces cannot be sent to ${text}`, {
+    hint: "give an OTLP/HTTP endpoint, as http://127.0.0.1:4318, or a file's path",
+  });
+}

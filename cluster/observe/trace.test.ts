@@ -1,0 +1,225 @@
+/** Traces of a real deployment, received by an OTLP/HTTP receiver on a real socket. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { RunLog } from "../../core/run-log.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { measuredRun } from "../measured-run.ts";
+import { bytesTensor } from "../protocol/bytes-tensor.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { traceTarget } from "./trace-target.ts";
+
+interface ReceivedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes: readonly { key: string; value: Record<string, unknown> }[];
+  readonly links?: readonly { traceId: string; spanId: string }[];
+  readonly status?: { readonly code?: number };
+}
+
+interface Otlp {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly { key: string; value: object }[] };
+    readonly scopeSpans: readonly { readonly spans: readonly ReceivedSpan[] }[];
+  }[];
+}
+
+const spansOf = ({ resourceSpans }: Otlp): readonly ReceivedSpan[] =>
+  resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
+
+/** A collector: keeps what is posted to /v1/traces. */
+async function collector(): Promise<{ server: Server; url: string; spans: ReceivedSpan[] }> {
+  const spans: ReceivedSpan[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    expect([request.method, request.url]).toEqual(["POST", "/v1/traces"]);
+    spans.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString()) as Otlp));
+    response.writeHead(200, { "content-type": "application/json" }).end("{}");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans };
+}
+
+const attribute = ({ attributes }: ReceivedSpan, key: string): unknown => {
+  const value = attributes.find((entry) => entry.key === key)?.value;
+  return value === undefined ? undefined : Object.values(value)[0];
+};
+const startUs = (span: ReceivedSpan): number => Number(BigInt(span.startTimeUnixNano) / 1000n);
+const endUs = (span: ReceivedSpan): number => Number(BigInt(span.endTimeUnixNano) / 1000n);
+
+/** Clocks of two processes are told apart to less than this. */
+const CLOCKS_US = 3000;
+
+function batching(requests: number): ScenarioDocument {
+  return twoTasks({
+    cluster: { replicas: { detect: 1, plate: 1 } },
+    scheduler: { batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 30 } },
+    workload: { arrivals: "burst", requests },
+  });
+}
+
+describe("traces", () => {
+  it("are one for each request, its tasks' queue, wait, call and computation nested in it", async () => {
+    const { server, url, spans } = await collector();
+    const document = batching(8);
+    let log = "";
+    const options = { document, backend: "replay", trace: traceTarget(url) ?? "" } as const;
+    await withDeployment(options, async (deployment) => {
+      const run = { document, inputs: NO_INPUTS, seed: "1/0", payloads: [new Uint8Array(9)] };
+      ({ log } = await measuredRun(deployment, run));
+    });
+    server.close();
+    // The run is the last: what came before warmed the way.
+    const entries = RunLog.parse(log).entries;
+    const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined);
+    expect(new Set(roots.map(({ traceId }) => traceId)).size).toBe(roots.length);
+    const own = roots.sort((a, b) => startUs(a) - startUs(b)).slice(-8);
+    const arrivals = entries.filter(([kind]) => kind === "arrive").map((entry) => entry[4]);
+    const ends = new Map(entries.filter(([k]) => k === "end").map(([, slot, , at]) => [slot, at]));
+    const slots = entries.filter(([kind]) => kind === "arrive").map(([, slot]) => slot);
+    own.forEach((root, i) => {
+      expect(root.name).toBe("infer vehicles");
+      expect(root.kind).toBe(2);
+      expect(attribute(root, "tandem.outcome")).toBe("completed");
+      const lasted = (ends.get(slots[i]) as number) - arrivals[i];
+      expect(Math.abs(endUs(root) - startUs(root) - lasted)).toBeLessThanOrEqual(2);
+      const trace = spans.filter(({ traceId }) => traceId === root.traceId);
+      const childrenOf = ({ spanId }: ReceivedSpan): ReceivedSpan[] =>
+        trace.filter(({ parentSpanId }) => parentSpanId === spanId);
+      const tasks = childrenOf(root);
+      expect(tasks.map(({ name }) => name).sort()).toEqual(
+        tasks.length === 2 ? ["detect", "plate"] : ["detect"],
+      );
+      for (const task of tasks) {
+        const [queue, wait, rpc, ...rest] = childrenOf(task).sort(
+          (a, b) => startUs(a) - startUs(b) || endUs(a) - endUs(b),
+        );
+        expect(rest).toEqual([]);
+        expect(queue.name).toBe("queue");
+        expect(wait.name).toBe("batch wait");
+        expect(rpc.name).toBe(`rpc ${task.name}`);
+        expect(startUs(queue)).toBe(startUs(task));
+        expect(endUs(queue)).toBe(startUs(wait));
+        expect(endUs(wait)).toBe(startUs(rpc));
+        expect(endUs(rpc)).toBe(endUs(task));
+        expect(startUs(task)).toBeGreaterThanOrEqual(startUs(root));
+        expect(endUs(task)).toBeLessThanOrEqual(endUs(root));
+        const [compute, ...others] = childrenOf(rpc);
+        expect(others).toEqual([]);
+        expect(compute.name).toBe(`compute ${task.name}`);
+        expect(startUs(compute)).toBeGreaterThan(startUs(rpc) - CLOCKS_US);
+        expect(endUs(compute)).toBeLessThan(endUs(rpc) + CLOCKS_US);
+      }
+    });
+    const detects = own.map(({ traceId }) => {
+      const trace = spans.filter((span) => span.traceId === traceId);
+      return trace.find(({ name }) => name === "compute detect") as ReceivedSpan;
+    });
+    const calls = new Map(spans.map((span) => [span.spanId, span]));
+    for (const compute of detects) {
+      expect(compute.links).toHaveLength(Number(attribute(compute, "tandem.batch.size")) - 1);
+      for (const { spanId, traceId } of compute.links ?? []) {
+        expect(calls.get(spanId)?.name).toBe("rpc detect");
+        expect(traceId).not.toBe(compute.traceId);
+      }
+    }
+    expect(detects.some(({ links }) => links?.length === 3)).toBe(true);
+  });
+
+  it("go on from the caller's span, by HTTP and by gRPC, and are given back", async () => {
+    const { server, url, spans } = await collector();
+    const options = { document: twoTasks(), backend: "replay", trace: `${url}/v1/traces` } as const;
+    const callers = ["1", "2", "3"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+    const [byHttp, byGrpc, unsampled] = callers;
+    await withDeployment(options, async ({ gateway }) => {
+      const infer = (traceparent: string): Promise<Response> =>
+        fetch(`${gateway.http}/v2/models/vehicles/infer`, {
+          method: "POST",
+          headers: { "content-type": "image/png", traceparent, "x-request-id": "mine-1" },
+          body: new Uint8Array(10),
+        });
+      const response = await infer(byHttp);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("x-request-id")).toBe("mine-1");
+      expect(response.headers.get("traceparent")).toMatch(/^00-1{32}-(?!1{16})[\da-f]{16}-01$/);
+      expect((await infer(unsampled.replace(/01$/, "00"))).status).toBe(200);
+      const client = new InferenceClient(gateway.grpc);
+      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
+      const answer = await client.inferAsync({
+        modelName: "vehicles",
+        id: "mine-2",
+        parameters: { traceparent: { stringParam: byGrpc } },
+        inputs: [tensor],
+        rawInputContents: [raw],
+      });
+      expect(answer.parameters?.traceparent?.stringParam).toMatch(/^00-2{32}-/);
+      client.close();
+    });
+    server.close();
+    const rootOf = (digit: string): ReceivedSpan | undefined =>
+      spans.find(({ parentSpanId }) => parentSpanId === digit.repeat(16));
+    expect(rootOf("1")?.traceId).toBe("1".repeat(32));
+    expect(attribute(rootOf("1") as ReceivedSpan, "tandem.request.id")).toBe("mine-1");
+    expect(rootOf("2")?.traceId).toBe("2".repeat(32));
+    expect(attribute(rootOf("2") as ReceivedSpan, "tandem.request.id")).toBe("mine-2");
+    // What the caller does not sample is not traced.
+    expect(spans.filter(({ traceId }) => traceId === "3".repeat(32))).toEqual([]);
+  });
+
+  it("are written to a file as lines of OTLP JSON, of all processes", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-trace-"));
+    const file = join(directory, "traces.jsonl");
+    const options = { document: twoTasks(), backend: "replay", trace: file } as const;
+    await withDeployment(options, async ({ gateway }) => {
+      const url = `${gateway.http}/v2/models/vehicles/infer`;
+      const headers = { "content-type": "image/png" };
+      const body = new Uint8Array(10);
+      await Promise.all([1, 2, 3].map(() => fetch(url, { method: "POST", headers, body })));
+    });
+    const lots = readFileSync(file, "utf8").trim().split("\n");
+    const documents = lots.map((line) => JSON.parse(line) as Otlp);
+    const services = documents.flatMap(({ resourceSpans }) =>
+      resourceSpans.flatMap(({ resource }) =>
+        resource.attributes.filter(({ key }) => key === "service.name").map(({ value }) => value),
+      ),
+    );
+    expect(JSON.stringify(services)).toContain("tandem-gateway");
+    expect(JSON.stringify(services)).toContain("tandem-worker");
+    const spans = documents.flatMap(spansOf);
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(3);
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe("where traces go", () => {
+  it("is nowhere unless asked for", () => {
+    expect(traceTarget(undefined, {})).toBeNull();
+    const endpoint = "http://collector:4318";
+    expect(traceTarget(undefined, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toBe(
+      "http://collector:4318/v1/traces",
+    );
+    const traces = "http://t/own";
+    expect(traceTarget(undefined, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces })).toBe(traces);
+    const off = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SDK_DISABLED: "true" };
+    expect(traceTarget(undefined, off)).toBeNull();
+  });
+
+  it("is an address or a file, and an option goes before the environment", () => {
+    const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://other:1" };
+    expect(traceTarget("http://mine:2", environment)).toBe("http://mine:2/v1/traces");
+    expect(traceTarget("http://mine:2/x", environment)).toBe("http://mine:2/x");
+    expect(traceTarget("/tmp/t.jsonl", environment)).toBe("/tmp/t.jsonl");
+    expect(() => traceTarget("ftp://mine:2")).toThrow(/cannot be sent to ftp/);
+    expect(() => traceTarget("")).toThrow(/--trace/);
+  });
+});

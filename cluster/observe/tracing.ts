@@ -1,0 +1,120 @@
+/**
+ * OpenTelemetry for one process. Imported only where traces are asked for: the libraries take time
+ * to load, and nobody pays for what is off.
+ */
+import { appendFile } from "node:fs/promises";
+import {
+  type Context,
+  ROOT_CONTEXT,
+  type SpanContext,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
+import {
+  type ExportResult,
+  ExportResultCode,
+  parseTraceParent,
+  TraceState,
+} from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
+import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type ReadableSpan,
+  type Sampler,
+  type SpanExporter,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import { monotonicUs } from "../monotonic.ts";
+
+/** Spans that wait to be sent, at most; beyond, they are dropped, never the requests. */
+const MAX_WAITING = 65_536;
+const MAX_LOT = 2048;
+const SEND_EVERY_MS = 1000;
+
+export interface Tracing {
+  readonly tracer: Tracer;
+  /** Sends what waits. */
+  close(): Promise<void>;
+}
+
+/** `target` is of `traceTarget`. */
+export function openTracing(service: string, target: string): Tracing {
+  const exporter: SpanExporter = target.startsWith("http")
+    ? new OTLPTraceExporter({ url: target })
+    : new FileExporter(target);
+  const processor = new BatchSpanProcessor({
+    exporter,
+    maxQueueSize: MAX_WAITING,
+    maxExportBatchSize: MAX_LOT,
+    scheduledDelayMillis: SEND_EVERY_MS,
+  });
+  const named = { "service.name": process.env.OTEL_SERVICE_NAME ?? service };
+  const provider = new TracerProvider({
+    resource: defaultResource().merge(
+      resourceFromAttributes({ ...named, "process.pid": process.pid }),
+    ),
+    sampler: samplerOf(process.env.OTEL_TRACES_SAMPLER, process.env.OTEL_TRACES_SAMPLER_ARG),
+    spanProcessors: [processor],
+  });
+  return { tracer: provider.getTracer("tandem"), close: () => provider.shutdown() };
+}
+
+/** By OpenTelemetry's names; default: what the caller decided, and all that come without. */
+function samplerOf(name = "parentbased_always_on", argument = "1"): Sampler {
+  const [, parentBased, own] = /^(parentbased_)?(.*)$/.exec(name) ?? [];
+  const root =
+    own === "always_off"
+      ? new AlwaysOffSampler()
+      : own === "traceidratio"
+        ? new TraceIdRatioBasedSampler(Number(argument))
+        : new AlwaysOnSampler();
+  return parentBased === undefined ? root : new ParentBasedSampler({ root });
+}
+
+/** A line of OTLP JSON for each lot: what a collector's file receiver reads. */
+class FileExporter implements SpanExporter {
+  readonly #path: string;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
+    const json = JsonTraceSerializer.serializeRequest(spans) ?? new Uint8Array(0);
+    const line = Buffer.concat([json, Buffer.from("\n")]);
+    this.#last = this.#last.then(() => appendFile(this.#path, line));
+    this.#last.then(
+      () => done({ code: ExportResultCode.SUCCESS }),
+      (error: Error) => done({ code: ExportResultCode.FAILED, error }),
+    );
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#last.catch(() => undefined);
+  }
+}
+
+/** The context that a W3C `traceparent` names; none where it is absent or malformed. */
+export function contextOf(traceparent: string | undefined, tracestate?: string): Context {
+  const parent = traceparent === undefined ? null : parseTraceParent(traceparent);
+  if (parent === null) return ROOT_CONTEXT;
+  const state = tracestate === undefined ? {} : { traceState: new TraceState(tracestate) };
+  return trace.setSpanContext(ROOT_CONTEXT, { ...parent, ...state, isRemote: true });
+}
+
+export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
+}
+
+/** What turns `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
+export function epochClock(): (monotonicAtUs: number) => number {
+  const originMs = performance.timeOrigin + performance.now() - monotonicUs() / 1000;
+  return (atUs) => originMs + atUs / 1000;
+}
