@@ -24,7 +24,12 @@ import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
 import { DrawBook } from "./draw-book.ts";
-import { type Answer, type LiveRequest, NO_CONTEXT, type RequestError } from "./live-request.ts";
+import {
+  type Answer,
+  detachedRequest,
+  type LiveRequest,
+  type RequestError,
+} from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { RunClock } from "./run-clock.ts";
@@ -129,21 +134,14 @@ export class GatewayRun implements Driver {
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
       taken = {
+        ...detachedRequest(submission),
         slot,
-        index,
-        pipeline,
         arrivedUs,
         goalUs,
         takenAtUs,
-        expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
         takenUs: nowUs,
-        payload,
-        context: submission.context ?? NO_CONTEXT,
-        traceparent: null,
-        serial: -1,
+        expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
-        error: null,
-        answer: submission.answer,
       };
       this.#live[slot] = taken;
       this.#heldBytes += payload.length;

@@ -50,7 +50,7 @@ export interface CallContext {
   readonly tracestate?: string;
 }
 
-export const NO_CONTEXT: CallContext = {};
+const NO_CONTEXT: CallContext = {};
 
 export interface LiveRequest {
   /** Slot in the dispatcher's request table. */
