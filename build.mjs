@@ -13,6 +13,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeBundles } from "./bundle/make-bundles.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const typescript = dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
@@ -30,6 +31,7 @@ writeFileSync(
 );
 const cli = join(root, "dist/cli/tandem.js");
 if (existsSync(cli)) chmodSync(cli, 0o755);
+if (compiled.status === 0) await makeBundles(root);
 process.exitCode = compiled.status ?? 1;
 
 /** Copies data files (protobuf definitions, fonts, other languages) below `folder` to the same place under dist/. */

@@ -1,4 +1,5 @@
 /** How a failure ends the command: what is printed on stderr, and the exit code. */
+import { withSourcePlaces } from "../bundle/source-places.ts";
 import { FAULTS, Fault, type Issue } from "../core/fault.ts";
 
 export function exitCodeOf(error: unknown): number {
@@ -8,7 +9,7 @@ export function exitCodeOf(error: unknown): number {
 export function printFailure(error: unknown): void {
   if (!(error instanceof Fault)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`tandem: this is a bug\n${text}\n`);
+    process.stderr.write(`tandem: this is a bug\n${withSourcePlaces(text)}\n`);
     return;
   }
   process.stderr.write(`tandem: ${error.message}\n`);

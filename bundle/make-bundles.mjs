@@ -1,0 +1,105 @@
+// Makes what `load-bundle.ts` loads: dist/bundle/NAME.cjs, its source map, and what V8 compiles of it.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+/** Bundles by name, with their entry points. */
+const BUNDLES = { main: "cli/main.ts", "simulation-thread": "sweep/simulation-thread.ts" };
+/** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
+const INSIDE = ["cli-progress", "commander", "seedrandom", "yaml", "zod"];
+
+/** After the compiler: what is in the bundles is read from the sources, and dist/ must have the modules. */
+export async function makeBundles(root) {
+  for (const [name, entry] of Object.entries(BUNDLES)) await makeBundle(root, name, entry);
+  compileWhatCommandsUse(root);
+}
+
+async function makeBundle(root, name, entry) {
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const outfile = join(root, "dist/bundle", `${name}.cjs`);
+  rmSync(`${outfile}.compiled`, { force: true });
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile,
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    // A script in V8's hands has no import() of its own: `require` stands for it.
+    supported: { "dynamic-import": false },
+    charset: "ascii",
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: "eof",
+    sourcemap: "external",
+    sourcesContent: false,
+    external: Object.keys(dependencies).filter((dependency) => !INSIDE.includes(dependency)),
+    banner: { js: "(function(require,module,$here){" },
+    footer: { js: "})" },
+    plugins: [ownPlace(root), await commandsElsewhere(root)],
+    logLevel: "warning",
+  });
+}
+
+/** `import.meta.url` stays that of the module itself: whoever looks beside it finds what is there. */
+function ownPlace(root) {
+  const setup = ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!text.includes("import.meta.url")) return undefined;
+      const own = `../${relative(root, path).replace(/ts$/, "js")}`;
+      const contents = text.replaceAll("import.meta.url", `new URL("${own}", $here).href`);
+      return { contents, loader: "ts", resolveDir: dirname(path) };
+    });
+  };
+  return { name: "own-place", setup };
+}
+
+/** Commands that are not in the bundle are never asked of it. */
+async function commandsElsewhere(root) {
+  const list = pathToFileURL(join(root, "dist/cli/bundled-commands.js")).href;
+  const { BUNDLED_COMMANDS } = await import(list);
+  const setup = ({ onResolve }) => {
+    onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
+      const command = /^\.\/(.+)\.ts$/.exec(path)[1];
+      const asked =
+        kind === "dynamic-import" && /^cli\/(main|.*-commands)\.ts$/.test(relative(root, importer));
+      if (!asked || BUNDLED_COMMANDS.includes(command)) return undefined;
+      return { path: `../cli/${command}.js`, external: true };
+    });
+  };
+  return { name: "commands-elsewhere", setup };
+}
+
+/** Commands of which V8 keeps what they make it compile: each adds to the last. */
+function compileWhatCommandsUse(root) {
+  const scenario = (name) => join(root, "scenarios", name);
+  const workload = "workload={arrivals: poisson, ratePerS: 5, requests: 500}";
+  const short = ["--set", workload, "--replications", "2", "--workers", "1"];
+  const scratch = mkdtempSync(join(tmpdir(), "tandem-build-"));
+  const sweep = ["--set", "sweep={scheduler: [power-of-two, edf]}", "--out", scratch];
+  const runs = [
+    ["--help"],
+    ["simulate", "--help"],
+    ["check", scenario("image-analysis.yaml")],
+    ["simulate", scenario("queueing/branch.yaml"), ...short],
+    ["simulate", scenario("queueing/branch.yaml"), ...short, "--json"],
+    ["simulate", scenario("queueing/mmc.yaml"), ...short, ...sweep],
+    ["query", scratch, "select count(*) from configurations"],
+  ];
+  try {
+    for (const run of runs) keepCompiled(root, ["main", ...run]);
+    keepCompiled(root, ["simulation-thread", scenario("queueing/branch.yaml"), workload]);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+function keepCompiled(root, given) {
+  const program = join(root, "bundle/keep-compiled.mjs");
+  const { status, stderr } = spawnSync(process.execPath, [program, ...given], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${given.join(" ")}: ${stderr}`);
+}

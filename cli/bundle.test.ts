@@ -1,0 +1,76 @@
+/** What the build makes; `npm run build` comes before these tests. */
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { withSourcePlaces } from "../bundle/source-places.ts";
+import { BUNDLED_COMMANDS } from "./bundled-commands.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const SCENARIO = join(ROOT, "scenarios/queueing/mm1.yaml");
+const scratch = mkdtempSync(join(tmpdir(), "tandem-bundle-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** The built program, without the modules that are in its bundle. */
+for (const part of ["package.json", "dist/bundle", "dist/cli"]) {
+  cpSync(join(ROOT, part), join(scratch, part), { recursive: true });
+}
+const BUNDLE = join(scratch, "dist/bundle/main.cjs");
+const COMPILED = `${BUNDLE}.compiled`;
+
+function tandem(...words: readonly string[]): string {
+  const given = [join(scratch, "dist/cli/tandem.js"), ...words];
+  const { stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+  expect(stderr).toBe("");
+  return stdout;
+}
+
+test("a bundled command needs no module beside its bundle", () => {
+  expect(tandem("check", SCENARIO)).toContain("sound");
+  const run = ["--replications", "1", "--set", "workload.durationS=2000"];
+  expect(tandem("simulate", SCENARIO, ...run)).toContain("latency");
+});
+
+test("bundled commands are commands, each in its file", () => {
+  const help = tandem("--help");
+  for (const command of BUNDLED_COMMANDS) {
+    expect(help).toMatch(new RegExp(`^ +${command}\\b`, "m"));
+    if (command !== "help") expect(existsSync(join(ROOT, "cli", `${command}.ts`))).toBe(true);
+  }
+});
+
+test("what V8 has compiled may be torn, of another version or missing: the command runs", () => {
+  const ruined: readonly (() => void)[] = [
+    () => truncateSync(COMPILED, 300_000),
+    () => writeFileSync(COMPILED, "compiled by another version"),
+    () => rmSync(COMPILED),
+  ];
+  for (const ruin of ruined) {
+    ruin();
+    expect(tandem("check", SCENARIO)).toContain("sound");
+  }
+});
+
+test("a stack trace names the sources, not the bundle", () => {
+  const before = readFileSync(BUNDLE, "latin1").split("this is a bug")[0].split("\n");
+  const place = `${BUNDLE}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
+  const trace = withSourcePlaces(`Error: no\n    at print (${place})`);
+  const [, file, line] = /\((.*):(\d+):\d+\)$/.exec(trace) ?? [];
+  expect(file).toMatch(/cli\/failure\.ts$/);
+  const source = readFileSync(join(ROOT, "cli/failure.ts"), "utf8").split("\n");
+  expect(source[Number(line) - 1]).toContain("this is a bug");
+});
+
+test("a trace without a place in a bundle stays as it is", () => {
+  const trace = "Error: no\n    at print (/nowhere/other.cjs:1:1)";
+  expect(withSourcePlaces(trace)).toBe(trace);
+});
