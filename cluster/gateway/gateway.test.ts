@@ -96,10 +96,10 @@ describe("the gateway", () => {
 
   it.each([
     ["GET", "/v3", "", 404, /there is no GET/],
-    ["GET", "/v2/models/boats", "", 404, /no pipeline "boats"/],
+    ["GET", "/v2/models/boats", "", 404, /no model "boats"/],
     ["GET", "/v2/models/%E0%A4%A", "", 400, /malformed/],
     ["POST", "/v2/models/vehicles/infer", "{", 400, /no JSON/],
-    ["POST", "/v2/models/vehicles/infer", '{"inputs":[]}', 400, /no input tensor payload/],
+    ["POST", "/v2/models/vehicles/infer", '{"inputs":[]}', 400, /inputs/],
     ["POST", "/run", "{}", 400, /application\/json/],
   ])("answers %s %s %s with %d", async (method, path, body, status, message) => {
     const init = method === "GET" ? { method } : { method, body };

@@ -4,14 +4,16 @@ import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
+import { PipelineModels } from "./pipeline-models.ts";
 import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const tracing = await gatewayTracing(specification.trace);
   const gateway = new Gateway(specification, tracing);
-  const grpc = await serveGrpc(gateway, host, grpcPort);
-  const http = await serveHttp(gateway, { host, port: httpPort, control: null });
+  const models = new PipelineModels(gateway);
+  const grpc = await serveGrpc(models, host, grpcPort);
+  const http = await serveHttp(models, { host, port: httpPort, control: null });
   return {
     ready: { grpcPort: grpc.port, httpPort: http.port },
     stop: async () => {

@@ -19,7 +19,7 @@ import type {
   ModelStreamInferResponse,
   ServerMetadata,
 } from "./messages.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LEAN_METADATA } from "./service.ts";
 import { faultOf } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
@@ -60,11 +60,13 @@ export class InferenceClient {
       INFERENCE_SERVICE,
       "ModelStreamInfer",
     );
+    const metadata = new Metadata();
+    metadata.set(LEAN_METADATA, "1");
     return this.#client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      new Metadata(),
+      metadata,
       {},
     );
   }

@@ -9,22 +9,42 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { HealthImplementation } from "grpc-health-check";
+import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
 import { Fault } from "../../core/fault.ts";
 import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
+import {
+  type HostedModels,
+  modelConfig,
+  modelIndex,
+  modelNamed,
+  modelStatistics,
+} from "./hosted-models.ts";
 import type {
+  ModelConfig,
+  ModelIndex,
   ModelInferRequest,
   ModelInferResponse,
   ModelMetadata,
   ModelName,
+  ModelStatistics,
   ModelStreamInferResponse,
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
-import { CHANNEL_OPTIONS, DEADLINE_PARAMETER, INFERENCE_SERVICE } from "./service.ts";
+import { addReflection } from "./reflection.ts";
+import {
+  CHANNEL_OPTIONS,
+  DEADLINE_PARAMETER,
+  INFERENCE_SERVICE,
+  LEAN_METADATA,
+  PROTOCOL_FILE,
+} from "./service.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
+
+/** Triton's names of what this server has besides the protocol itself. */
+export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
 
 /** One request, by itself or on a stream. */
 export interface InferCall {
@@ -40,16 +60,10 @@ export interface InferCall {
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
 type InferStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 
-export interface HostedModel {
-  readonly metadata: ModelMetadata;
-  ready(): boolean;
-}
-
 export interface InferenceHandlers {
   readonly metadata: ServerMetadata;
   ready(): boolean;
-  /** Null when there is no such model. */
-  model(name: string): HostedModel | null;
+  readonly models: HostedModels;
   infer(call: InferCall, answer: InferAnswer): void;
 }
 
@@ -72,6 +86,7 @@ export async function serveInference(
     Object.fromEntries(names.map((name) => [name, "SERVING" as const])),
   );
   health.addToServer(server);
+  addReflection(server, [PROTOCOL_FILE, healthProto]);
   const port = await bind(server, options.host, options.port);
   return {
     port,
@@ -106,17 +121,26 @@ function bind(server: Server, host: string, port: number): Promise<number> {
 }
 
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
-  const hosted = (name: string): HostedModel => {
-    const model = handlers.model(name);
-    if (model === null) throw new Fault("not-found", `there is no model ${JSON.stringify(name)}`);
-    return model;
-  };
+  const { models } = handlers;
   return {
     ServerLive: unary<object, object>(() => ({ live: true })),
     ServerReady: unary<object, object>(() => ({ ready: handlers.ready() })),
     ServerMetadata: unary<object, ServerMetadata>(() => handlers.metadata),
-    ModelReady: unary<ModelName, object>(({ name }) => ({ ready: hosted(name ?? "").ready() })),
-    ModelMetadata: unary<ModelName, ModelMetadata>(({ name }) => hosted(name ?? "").metadata),
+    ModelReady: unary<ModelName, object>(({ name, version }) => ({
+      ready: modelNamed(models, name, version).ready(),
+    })),
+    ModelMetadata: unary<ModelName, ModelMetadata>(
+      ({ name, version }) => modelNamed(models, name, version).metadata,
+    ),
+    ModelConfig: unary<ModelName, { config: ModelConfig }>(({ name, version }) => ({
+      config: modelConfig(modelNamed(models, name, version)),
+    })),
+    ModelStatistics: unary<ModelName, { modelStats: readonly ModelStatistics[] }>((asked) => ({
+      modelStats: modelStatistics(models, asked),
+    })),
+    RepositoryIndex: unary<{ ready?: boolean }, { models: readonly ModelIndex[] }>(
+      ({ ready = false }) => ({ models: modelIndex(models, ready) }),
+    ),
     ModelInfer: (
       call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
       answer: sendUnaryData<ModelInferResponse>,
@@ -138,12 +162,15 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
 }
 
 function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
+  const marksFinal = stream.metadata.get(LEAN_METADATA).length === 0;
   /** What to do about each request under way when it is given up, with its id. */
   const whenCancelled = new Map<() => void, string>();
   const cancel = (id?: string): void => {
     for (const [listener, own] of [...whenCancelled])
       if (id === undefined || own === id) listener();
   };
+  let open = 0;
+  let ended = false;
   stream.on("cancelled", () => cancel());
   stream.on("data", (request: ModelInferRequest) => {
     const { id = "" } = request;
@@ -157,19 +184,30 @@ function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
       whenCancelled.set(listener, id);
     };
     const deadlineMs = millisecondsOf(request);
+    open++;
     guarded(handlers, { request, deadlineMs, onCancelled }, (error, value) => {
       whenCancelled.delete(own);
+      open--;
       if (stream.destroyed) return;
-      stream.write(
-        error === null
-          ? { inferResponse: value as ModelInferResponse }
-          : answerOfError(request, error),
-      );
+      const response = value as ModelInferResponse;
+      if (error !== null) stream.write(answerOfError(request, error));
+      else stream.write({ inferResponse: marksFinal ? final(response) : response });
+      if (ended && open === 0) stream.end();
     });
   });
-  stream.on("end", () => stream.end());
+  // A caller that has said all still waits for its answers.
+  stream.on("end", () => {
+    ended = true;
+    if (open === 0) stream.end();
+  });
   // Its end is told by "cancelled".
   stream.on("error", () => undefined);
+}
+
+/** Triton marks a request's last answer; here each has one. */
+function final(response: ModelInferResponse): ModelInferResponse {
+  const parameters = { ...response.parameters, triton_final_response: { boolParam: true } };
+  return { ...response, parameters };
 }
 
 /** The answer's initial metadata: the call's name, and the span that stands for it. */

@@ -17,6 +17,11 @@ import {
   encodeStreamResponse,
 } from "./infer-codec.ts";
 
+export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
+
+/** Metadata of a stream whose caller takes each answer for the last of its request, unmarked. */
+export const LEAN_METADATA = "tandem-lean";
+
 /** Parameter of a request: how long its caller waits for it, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
 
@@ -64,9 +69,9 @@ export const INFERENCE_SERVICE: ServiceDefinition = {
 };
 
 function reflected(): ServiceDefinition {
-  const file = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
-  const definition = loadSync(file, {
+  const definition = loadSync(PROTOCOL_FILE, {
     longs: Number,
+    enums: String,
     defaults: false,
     arrays: true,
     objects: true,

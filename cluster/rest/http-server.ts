@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Fault } from "../../core/fault.ts";
-import type { Gateway } from "../gateway/gateway.ts";
+import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
 import { type Access, createRouter } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
@@ -22,10 +22,10 @@ export interface HttpOptions {
   readonly control: ReplicaControl | null;
 }
 
-export async function serveHttp(gateway: Gateway, options: HttpOptions): Promise<HttpServer> {
+export async function serveHttp(models: PipelineModels, options: HttpOptions): Promise<HttpServer> {
   const { host, port, control } = options;
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 });
-  server.on("request", createRouter(gatewayRoutes(gateway, control), onlyLoopback));
+  server.on("request", createRouter(gatewayRoutes(models, control), onlyLoopback));
   await listen(server, host, port);
   return {
     port: (server.address() as AddressInfo).port,

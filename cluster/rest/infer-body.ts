@@ -1,95 +1,151 @@
-/** Inference requests over HTTP: an image as it is, or the protocol's JSON. */
-import { z } from "zod";
+/**
+ * Inference over HTTP: the protocol's JSON, with its binary extension (tensors behind the JSON,
+ * whose length a header says), or a picture as it is.
+ */
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
 import { Fault } from "../../core/fault.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+  Parameters,
+  Tensor,
+} from "../protocol/messages.ts";
+import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
 import { parsed, parseJson } from "./body.ts";
+import { inferRequestSchema } from "./infer-schemas.ts";
+import type { Reply, RestCall } from "./route.ts";
+import { dataOf, rawOf } from "./tensor-json.ts";
 
-const parameters = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+/** Length of the JSON before the tensors; in requests and in answers. */
+export const JSON_LENGTH_HEADER = "inference-header-content-length";
 
-export const inferRequestSchema = z.looseObject({
-  id: z.string().optional(),
-  parameters: parameters.optional(),
-  inputs: z.array(
-    z.looseObject({
-      name: z.string(),
-      datatype: z.string(),
-      shape: z.array(z.int().nonnegative()),
-      data: z.array(z.unknown()),
-    }),
-  ),
-});
+const unpack = {
+  gzip: promisify(gunzip),
+  deflate: promisify(inflate),
+} as const;
 
-export const inferResponseSchema = z.strictObject({
-  model_name: z.string(),
-  model_version: z.string(),
-  id: z.string().optional(),
-  outputs: z.array(
-    z.strictObject({
-      name: z.string(),
-      datatype: z.string(),
-      shape: z.array(z.int()),
-      data: z.array(z.unknown()),
-    }),
-  ),
-});
-
-/** Throws Fault("invalid-input") when the body is neither. */
-export function parseInfer(model: string, contentType: string, body: Buffer): ModelInferRequest {
-  if (/^(image\/|application\/octet-stream)/.test(contentType)) {
-    return requestOf(model, body, {});
-  }
-  const { id, inputs, parameters: given } = parsed(inferRequestSchema, parseJson(body));
-  const tensor = inputs.find(({ name }) => name === "payload");
-  if (tensor?.datatype !== "BYTES" || tensor.data.length !== 1) {
-    throw new Fault("invalid-input", "the body has no input tensor payload of one BYTES element", {
-      hint: '{"inputs":[{"name":"payload","datatype":"BYTES","shape":[1],"data":["<base64>"]}]}',
-    });
-  }
-  return requestOf(model, fromBase64(tensor.data[0]), {
-    ...(id === undefined ? {} : { id }),
-    parameters: parametersOf(given ?? {}),
-  });
+/** What a body asks for, and how its answer is to be written. */
+export interface InferBody {
+  readonly message: ModelInferRequest;
+  /** Outputs wanted as binary: those named, or all. */
+  readonly binary: ReadonlySet<string> | "all";
 }
 
-/** Those that mean something here; the others are for other servers. */
-function parametersOf({
-  index,
-  deadline_ms,
-  idempotency_key,
-}: Readonly<Record<string, unknown>>): Parameters {
+/** The body unpacked. Rejects with Fault("invalid-input"), Fault("limit-exceeded"). */
+export async function unpackedBody(call: RestCall): Promise<Buffer> {
+  const body = await call.body();
+  const encoding = String(call.headers["content-encoding"] ?? "identity");
+  if (encoding === "identity") return body;
+  if (encoding !== "gzip" && encoding !== "deflate") {
+    throw new Fault("invalid-input", `content-encoding is ${encoding}, not gzip or deflate`);
+  }
+  try {
+    return await unpack[encoding](body, { maxOutputLength: MAX_MESSAGE_BYTES });
+  } catch (error) {
+    const tooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    throw new Fault(
+      tooLarge ? "limit-exceeded" : "invalid-input",
+      tooLarge
+        ? `the body has more than ${MAX_MESSAGE_BYTES} bytes when unpacked`
+        : `the body is not ${encoding}: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** A picture, or whatever else the pipeline takes, as the payload. */
+export function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  return { modelName, inputs: [tensor], rawInputContents: [raw] };
+}
+
+/** Throws Fault("invalid-input") when the body is not the protocol's. */
+export function parseInfer(call: RestCall, body: Buffer): InferBody {
+  const given = call.headers[JSON_LENGTH_HEADER];
+  const jsonLength = given === undefined ? body.length : Number(given);
+  if (!Number.isInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length) {
+    throw new Fault("invalid-input", `${JSON_LENGTH_HEADER} is ${given}, the body ${body.length}`);
+  }
+  const document = parsed(inferRequestSchema, parseJson(body.subarray(0, jsonLength)));
+  const inputs: Tensor[] = [];
+  const rawInputContents: Uint8Array[] = [];
+  let at = jsonLength;
+  for (const { name, datatype, shape, data, parameters = {} } of document.inputs) {
+    const { binary_data_size: size, ...rest } = parameters;
+    const tensor: Tensor = { name, datatype, shape, parameters: parametersOf(rest) };
+    inputs.push(tensor);
+    if (size === undefined) {
+      rawInputContents.push(rawOf(tensor, data ?? []));
+      continue;
+    }
+    const end = at + Number(size);
+    if (data !== undefined || !(Number(size) >= 0) || end > body.length) {
+      throw new Fault("invalid-input", `tensor ${name} has no ${size} bytes behind the JSON`);
+    }
+    rawInputContents.push(body.subarray(at, end));
+    at = end;
+  }
+  if (at !== body.length) {
+    throw new Fault("invalid-input", `${body.length - at} bytes behind the JSON are no tensor's`);
+  }
+  const { binary_data_output: all, ...parameters } = document.parameters ?? {};
+  const outputs = document.outputs ?? [];
+  const binary = outputs.filter((output) => output.parameters?.binary_data === true);
   return {
-    ...(typeof index === "number" ? { index: { int64Param: index } } : {}),
-    ...(typeof deadline_ms === "number" ? { deadline_ms: { doubleParam: deadline_ms } } : {}),
-    ...(typeof idempotency_key === "string"
-      ? { idempotency_key: { stringParam: idempotency_key } }
-      : {}),
+    message: {
+      modelName: call.params.model,
+      modelVersion: call.params.version ?? "",
+      id: document.id ?? "",
+      parameters: parametersOf(parameters),
+      inputs,
+      outputs: outputs.map(({ name }) => ({ name })),
+      rawInputContents,
+    },
+    binary: all === true ? "all" : new Set(binary.map(({ name }) => name)),
   };
 }
 
-function requestOf(
-  modelName: string,
-  payload: Uint8Array,
-  rest: Partial<ModelInferRequest>,
-): ModelInferRequest {
-  const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { modelName, inputs: [tensor], rawInputContents: [raw], ...rest };
+/** The answer as it was asked for. */
+export function inferReply(response: ModelInferResponse, binary: InferBody["binary"]): Reply {
+  const { rawOutputContents = [] } = response;
+  const behind: Uint8Array[] = [];
+  const outputs = response.outputs.map((tensor, i) => {
+    const { name, datatype, shape } = tensor;
+    const raw = rawOutputContents[i];
+    if (binary !== "all" && !binary.has(name)) {
+      return { name, datatype, shape, data: dataOf(tensor, raw) };
+    }
+    behind.push(raw);
+    return { name, datatype, shape, parameters: { binary_data_size: raw.length } };
+  });
+  const body = { ...headOf(response), outputs };
+  if (behind.length === 0) return { status: 200, body };
+  const json = Buffer.from(JSON.stringify(body));
+  return {
+    status: 200,
+    contentType: "application/octet-stream",
+    headers: { [JSON_LENGTH_HEADER]: String(json.length) },
+    body: Buffer.concat([json, ...behind]),
+  };
 }
 
-function fromBase64(text: unknown): Buffer {
-  if (typeof text !== "string" || !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(text)) {
-    throw new Fault("invalid-input", "payload is not base64");
-  }
-  return Buffer.from(text, "base64");
-}
-
-/** The protocol's JSON of a response whose outputs are BYTES of text. */
-export function inferJson(response: ModelInferResponse, texts: readonly string[]): object {
-  const { modelName, modelVersion, id = "", outputs } = response;
+/** What an answer says besides its outputs. */
+export function headOf({ modelName, modelVersion, id = "" }: ModelInferResponse): object {
   return {
     model_name: modelName,
     model_version: modelVersion,
     ...(id === "" ? {} : { id }),
-    outputs: outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape, data: texts })),
   };
+}
+
+/** A whole number is an int64, as Triton reads it. */
+function parametersOf(given: Readonly<Record<string, string | number | boolean>>): Parameters {
+  const entries = Object.entries(given).map(([key, value]): [string, InferParameter] => {
+    if (typeof value === "string") return [key, { stringParam: value }];
+    if (typeof value === "boolean") return [key, { boolParam: value }];
+    return [key, Number.isSafeInteger(value) ? { int64Param: value } : { doubleParam: value }];
+  });
+  return Object.fromEntries(entries);
 }

@@ -1,143 +1,197 @@
-/** The Open Inference Protocol's HTTP routes: a pipeline is a model to its caller. */
-import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import { callPipeline } from "../gateway/pipeline-call.ts";
-import { GATEWAY_METADATA, pipelineMetadata } from "../gateway/pipeline-metadata.ts";
-import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
-import { elementsOf } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest } from "../protocol/messages.ts";
-import { DEADLINE_PARAMETER } from "../protocol/service.ts";
-import { inferJson, inferRequestSchema, inferResponseSchema, parseInfer } from "./infer-body.ts";
-import { json, type Operation, type Reply, type RestCall, type Route } from "./route.ts";
+/** The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. */
+import type { z } from "zod";
+import { GATEWAY_METADATA, type PipelineModels } from "../gateway/pipeline-models.ts";
+import { modelConfig, modelIndex, modelStatistics } from "../protocol/hosted-models.ts";
+import { parsed, parseJson } from "./body.ts";
+import { JSON_LENGTH_HEADER } from "./infer-body.ts";
+import { inferRoute } from "./infer-route.ts";
+import {
+  configSchema,
+  indexRequestSchema,
+  indexSchema,
+  inferRequestSchema,
+  inferResponseSchema,
+  liveSchema,
+  modelReadySchema,
+  modelSchema,
+  readySchema,
+  serverSchema,
+  statisticsSchema,
+} from "./infer-schemas.ts";
+import { json, type Operation, type RestCall, type Route } from "./route.ts";
+import { snakeCase } from "./snake-case.ts";
 
 const tag = "inference";
 const JSON_TYPE = "application/json";
+const BINARY = { type: "string", format: "binary" };
 
-export function oipRoutes(gateway: Gateway): readonly Route[] {
-  return [...serverRoutes(gateway), ...modelRoutes(gateway)];
+export function oipRoutes(models: PipelineModels): readonly Route[] {
+  return [
+    ...serverRoutes(models),
+    ...modelRoutes(models, "/v2/models/{model}", ""),
+    ...modelRoutes(models, "/v2/models/{model}/versions/{version}", "Version"),
+  ];
 }
 
-function serverRoutes(gateway: Gateway): readonly Route[] {
+function serverRoutes(models: PipelineModels): readonly Route[] {
+  const { gateway, byName } = models;
+  const isReady = (): boolean => gateway.ready;
   return [
-    {
-      method: "GET",
-      path: "/v2",
-      role: "public",
-      operation: operation("getServer", "What this server is", SERVER),
-      handle: () => json({ ...GATEWAY_METADATA, deployment: gateway.specification.id }),
-    },
-    {
-      method: "GET",
-      path: "/v2/health/live",
-      role: "public",
-      operation: operation("getLive", "Whether the server runs", z.strictObject({ live: FLAG })),
-      handle: () => json({ live: true }),
-    },
+    get("/v2", "public", operation("getServer", "What this server is", serverSchema), () => ({
+      ...GATEWAY_METADATA,
+      deployment: gateway.specification.id,
+    })),
+    get("/v2/health/live", "public", operation("getLive", "Whether it runs", liveSchema), () => ({
+      live: true,
+    })),
     {
       method: "GET",
       path: "/v2/health/ready",
       role: "public",
-      operation: readiness("getReady", "Whether every replica is up", READY),
-      handle: () => json({ ready: gateway.ready }, gateway.ready ? 200 : 503),
+      operation: readiness(
+        "getReady",
+        "Whether it takes requests and every replica is up",
+        readySchema,
+      ),
+      handle: () => json({ ready: isReady() }, isReady() ? 200 : 503),
+    },
+    get(
+      "/v2/models/stats",
+      "infer",
+      operation("getAllStatistics", "Counts and times of every pipeline", statisticsSchema),
+      () => statistics(models, {}),
+    ),
+    {
+      method: "POST",
+      path: "/v2/repository/index",
+      role: "infer",
+      operation: {
+        ...operation("getIndex", "Every pipeline and its state", indexSchema),
+        request: { [JSON_TYPE]: indexRequestSchema },
+        examples: { [JSON_TYPE]: { ready: true } },
+      },
+      handle: async (call) => {
+        const body = await call.body();
+        const { ready } = parsed(indexRequestSchema, body.length === 0 ? {} : parseJson(body));
+        return json(modelIndex(byName, ready ?? false));
+      },
     },
   ];
 }
 
-function modelRoutes(gateway: Gateway): readonly Route[] {
+/** The routes of a model at `path`, with or without its version. */
+function modelRoutes(models: PipelineModels, path: string, suffix: string): readonly Route[] {
+  const named = ({ params }: RestCall) => models.named(params.model, params.version);
   return [
+    get(
+      path,
+      "infer",
+      operation(`getModel${suffix}`, "A pipeline's inputs and outputs", modelSchema),
+      (call) => named(call).metadata,
+    ),
+    get(
+      `${path}/config`,
+      "infer",
+      operation(`getModelConfig${suffix}`, "A pipeline as Triton describes models", configSchema),
+      (call) => snakeCase(modelConfig(named(call))) as object,
+    ),
+    get(
+      `${path}/stats`,
+      "infer",
+      operation(`getModelStatistics${suffix}`, "Counts and times of a pipeline", statisticsSchema),
+      ({ params }) => statistics(models, { name: params.model, version: params.version }),
+    ),
     {
       method: "GET",
-      path: "/v2/models/{model}",
-      role: "infer",
-      operation: operation("getModel", "A pipeline's inputs and outputs", MODEL),
-      handle: ({ params }) => json(pipelineMetadata(gateway, params.model)),
-    },
-    {
-      method: "GET",
-      path: "/v2/models/{model}/ready",
+      path: `${path}/ready`,
       role: "public",
-      operation: readiness("getModelReady", "Whether a pipeline can infer", MODEL_READY),
-      handle: ({ params: { model } }) => {
-        gateway.pipelineNamed(model);
-        return json({ name: model, ready: gateway.ready }, gateway.ready ? 200 : 503);
+      operation: readiness(
+        `getModelReady${suffix}`,
+        "Whether a pipeline can infer",
+        modelReadySchema,
+      ),
+      handle: (call) => {
+        const ready = named(call).ready();
+        return json({ name: call.params.model, ready }, ready ? 200 : 503);
       },
     },
     {
       method: "POST",
-      path: "/v2/models/{model}/infer",
+      path: `${path}/infer`,
       role: "infer",
-      operation: {
-        ...operation("infer", "Run a pipeline on one input", inferResponseSchema),
-        request: {
-          [JSON_TYPE]: inferRequestSchema,
-          "image/*": BINARY,
-          "application/octet-stream": BINARY,
-        },
-        examples: { [JSON_TYPE]: EXAMPLE },
-      },
-      handle: (call) => infer(gateway, call),
+      operation: inferOperation(`infer${suffix}`),
+      handle: (call) => inferRoute(models, call),
     },
   ];
 }
 
-async function infer(gateway: Gateway, call: RestCall): Promise<Reply> {
-  const { model } = call.params;
-  gateway.pipelineNamed(model);
-  const type = call.headers["content-type"] ?? "";
-  const message = withKey(call, parseInfer(model, type, await call.body()));
-  return answered(gateway, call, message, deadlineOf(call, message));
+function statistics(models: PipelineModels, asked: { name?: string; version?: string }): object {
+  return { model_stats: snakeCase(modelStatistics(models.byName, asked)) };
 }
 
-/** The header's idempotency key is as good as the parameter. */
-function withKey({ headers }: RestCall, message: ModelInferRequest): ModelInferRequest {
-  const key = headers["idempotency-key"];
-  if (key === undefined) return message;
-  const parameters = { ...message.parameters, idempotency_key: { stringParam: String(key) } };
-  return { ...message, parameters };
+function inferOperation(id: string): Operation {
+  const form = {
+    type: "object",
+    additionalProperties: { type: "array", items: BINARY },
+    description: "one or more files, each an inference of its own",
+  };
+  return {
+    id,
+    tag,
+    summary: "Run a pipeline",
+    description:
+      "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, webp) " +
+      "asks for the picture with what was found drawn on it. With several files in a form, one " +
+      "that fails has its error in place of its answer.",
+    parameters: [
+      {
+        name: JSON_LENGTH_HEADER,
+        in: "header",
+        description: "bytes of the JSON, when tensors follow it",
+        schema: { type: "integer", minimum: 0 },
+      },
+      {
+        name: "idempotency-key",
+        in: "header",
+        description: "requests with one key run once and get one answer",
+        schema: { type: "string", minLength: 1, maxLength: 255 },
+      },
+      {
+        name: "request-timeout",
+        in: "header",
+        description: "seconds that the caller waits",
+        schema: { type: "number", exclusiveMinimum: 0 },
+      },
+    ],
+    request: {
+      [JSON_TYPE]: inferRequestSchema,
+      "multipart/form-data": form,
+      "image/*": BINARY,
+      "application/octet-stream": BINARY,
+    },
+    examples: { [JSON_TYPE]: EXAMPLE },
+    responses: {
+      200: {
+        description: "the answer",
+        content: {
+          [JSON_TYPE]: inferResponseSchema,
+          "application/octet-stream": BINARY,
+          "image/png": BINARY,
+          "image/jpeg": BINARY,
+          "image/webp": BINARY,
+        },
+      },
+    },
+  };
 }
 
-/** The header's timeout, in seconds as usual, or the parameter's milliseconds. */
-function deadlineOf({ headers }: RestCall, { parameters }: ModelInferRequest): number | undefined {
-  const given = headers["request-timeout"];
-  if (given === undefined) return parameters?.[DEADLINE_PARAMETER]?.doubleParam;
-  const seconds = Number(given);
-  if (seconds > 0) return seconds * 1000;
-  throw new Fault("invalid-input", `request-timeout is ${JSON.stringify(given)}, not seconds`);
-}
-
-function answered(
-  gateway: Gateway,
-  call: RestCall,
-  message: ModelInferRequest,
-  deadlineMs: number | undefined,
-): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const header = (name: string): string | undefined => headerOf(call, name);
-    const pipelineCall = { request: message, deadlineMs, header };
-    const cancel = callPipeline(gateway, pipelineCall, (error, response) => {
-      if (response === null) {
-        reject(error);
-        return;
-      }
-      const { outputs, rawOutputContents = [] } = response;
-      const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
-      const traceparent = response.parameters?.[TRACEPARENT]?.stringParam;
-      const headers = traceparent === undefined ? {} : { [TRACEPARENT]: traceparent };
-      resolve({ ...json(inferJson(response, texts.map(textOf))), headers });
-    });
-    call.onGone(cancel);
-  });
-}
-
-function headerOf({ headers, requestId }: RestCall, name: string): string | undefined {
-  if (name === REQUEST_ID_HEADER) return requestId;
-  const value = headers[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+function get(
+  path: string,
+  role: Route["role"],
+  described: Operation,
+  value: (call: RestCall) => object,
+): Route {
+  return { method: "GET", path, role, operation: described, handle: (call) => json(value(call)) };
 }
 
 function operation(id: string, summary: string, schema: z.ZodType): Operation {
@@ -156,30 +210,7 @@ function readiness(id: string, summary: string, schema: z.ZodType): Operation {
   return { id, tag, summary, responses };
 }
 
-const FLAG = z.boolean();
-const BINARY = { type: "string", format: "binary" };
-const READY = z.strictObject({ ready: FLAG });
-const MODEL_READY = z.strictObject({ name: z.string(), ready: FLAG });
-const SERVER = z.strictObject({
-  name: z.string(),
-  version: z.string(),
-  extensions: z.array(z.string()),
-  deployment: z.string().describe("tells one deployment from another"),
-});
-const TENSORS = z.array(
-  z.strictObject({
-    name: z.string(),
-    datatype: z.string(),
-    shape: z.array(z.int()).describe("-1: any size"),
-  }),
-);
-const MODEL = z.strictObject({
-  name: z.string(),
-  versions: z.array(z.string()),
-  platform: z.string(),
-  inputs: TENSORS,
-  outputs: TENSORS,
-});
 const EXAMPLE = {
-  inputs: [{ name: "payload", datatype: "BYTES", shape: [1], data: ["cGljdHVyZQ=="] }],
+  id: "1",
+  inputs: [{ name: "payload", datatype: "BYTES", shape: [2], data: ["text", "more text"] }],
 };

@@ -29,15 +29,15 @@ export class RouteTable {
   /** Throws Fault("invalid-input") for a parameter that is not well encoded. */
   find(method: string, path: string): Found {
     const segments = segmentsOf(path);
-    const allowed: string[] = [];
+    const allowed = new Set<string>();
     for (const entry of this.#byLength.get(segments.length) ?? []) {
       if (!matches(entry.segments, segments)) continue;
       if (entry.route.method === method) {
         return { kind: "route", route: entry.route, params: paramsOf(entry.segments, segments) };
       }
-      allowed.push(entry.route.method);
+      allowed.add(entry.route.method);
     }
-    return allowed.length > 0 ? { kind: "wrong-method", allowed } : { kind: "none" };
+    return allowed.size > 0 ? { kind: "wrong-method", allowed: [...allowed] } : { kind: "none" };
   }
 }
 

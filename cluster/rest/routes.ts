@@ -1,5 +1,5 @@
 /** Every route of the gateway. The one explicit list. */
-import type { Gateway } from "../gateway/gateway.ts";
+import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
 import { observeRoutes } from "./observe-routes.ts";
 import { oipRoutes } from "./oip-routes.ts";
@@ -9,11 +9,14 @@ import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
 
 /** Without `control` the deployment's replicas are what they are. */
-export function gatewayRoutes(gateway: Gateway, control: ReplicaControl | null): readonly Route[] {
+export function gatewayRoutes(
+  models: PipelineModels,
+  control: ReplicaControl | null,
+): readonly Route[] {
   return withOpenApi([
-    ...oipRoutes(gateway),
-    ...runRoutes(gateway),
-    ...observeRoutes(gateway),
+    ...oipRoutes(models),
+    ...runRoutes(models.gateway),
+    ...observeRoutes(models.gateway),
     ...(control === null ? [] : replicaRoutes(control)),
   ]);
 }

@@ -5,13 +5,10 @@ import { monotonicUs } from "../monotonic.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { HostedModel } from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import {
-  bytesMetadata,
-  type HostedModel,
-  type InferAnswer,
-  type InferCall,
-} from "../protocol/server.ts";
+import { ModelCounts } from "../protocol/model-counts.ts";
+import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
 
@@ -20,6 +17,7 @@ const MAX_WAITING = 64;
 
 export class HostedReplica implements HostedModel {
   readonly metadata;
+  readonly counts = new ModelCounts();
   readonly #name: string;
   readonly #task: string;
   readonly #backend: Backend;
@@ -59,7 +57,8 @@ export class HostedReplica implements HostedModel {
     const batch = batchOf(request);
     const wanted = wantedUntil(call);
     this.#waiting++;
-    this.#last = this.#last.then(() => this.#run(request, batch, wanted, answer));
+    const takenAtUs = monotonicUs();
+    this.#last = this.#last.then(() => this.#run(request, batch, wanted, takenAtUs, answer));
   }
 
   /** Finishes what was taken, takes no more. */
@@ -90,6 +89,7 @@ export class HostedReplica implements HostedModel {
     request: ModelInferRequest,
     batch: Batch,
     wanted: () => Partial<StatusObject> | null,
+    takenAtUs: number,
     answer: InferAnswer,
   ): Promise<void> {
     try {
@@ -101,6 +101,9 @@ export class HostedReplica implements HostedModel {
       const beganUs = monotonicUs();
       const { outputs, serviceUs } = await this.#backend.run(batch);
       this.#trace(request, beganUs, serviceUs);
+      const totalUs = monotonicUs() - takenAtUs;
+      const queueUs = beganUs - takenAtUs;
+      this.counts.succeeded({ size: batch.size, totalUs, queueUs, computeUs: serviceUs });
       const output = bytesTensor("output", outputs);
       const response: ModelInferResponse = {
         modelName: this.#name,
@@ -112,6 +115,7 @@ export class HostedReplica implements HostedModel {
       };
       answer(null, response);
     } catch (error) {
+      this.counts.failed(monotonicUs() - takenAtUs);
       answer(statusOf(error));
     } finally {
       this.#waiting--;

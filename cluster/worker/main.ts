@@ -5,7 +5,13 @@ import type { System } from "../../core/system.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
-import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
+import { modelNamed } from "../protocol/hosted-models.ts";
+import {
+  EXTENSIONS,
+  type InferAnswer,
+  type InferCall,
+  serveInference,
+} from "../protocol/server.ts";
 import type { Backend } from "./backend.ts";
 import { HostedReplica } from "./hosted-replica.ts";
 import { onnxBackend } from "./onnx-backend.ts";
@@ -26,14 +32,12 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const replicas = [...hosted.values()];
   const server = await serveInference(
     {
-      metadata: { name: "tandem-worker", version: "1", extensions: [] },
+      metadata: { name: "tandem-worker", version: "1", extensions: EXTENSIONS },
       ready: () => replicas.every((replica) => replica.ready()),
-      model: (name) => hosted.get(name) ?? null,
+      models: hosted,
       infer: (call: InferCall, answer: InferAnswer) => {
-        const replica = hosted.get(call.request.modelName ?? "");
-        if (replica === undefined) {
-          throw new Fault("not-found", `this worker has no replica ${call.request.modelName}`);
-        }
+        const { modelName, modelVersion } = call.request;
+        const replica = modelNamed(hosted, modelName, modelVersion) as HostedReplica;
         replica.infer(call, answer);
       },
     },

@@ -1,0 +1,82 @@
+/** The models that a server has, as the protocol's messages about them. */
+import { Fault } from "../../core/fault.ts";
+import type {
+  ConfigTensor,
+  ModelConfig,
+  ModelIndex,
+  ModelMetadata,
+  ModelName,
+  ModelStatistics,
+  TensorMetadata,
+} from "./messages.ts";
+import type { ModelCounts } from "./model-counts.ts";
+
+export interface HostedModel {
+  readonly metadata: ModelMetadata;
+  readonly counts: ModelCounts;
+  ready(): boolean;
+}
+
+/** By name; in the order that lists of them have. */
+export type HostedModels = ReadonlyMap<string, HostedModel>;
+
+/** Throws Fault("not-found") for a model, or a version of it, that there is not. */
+export function modelNamed(
+  models: HostedModels,
+  name: string | undefined,
+  version: string | undefined,
+): HostedModel {
+  const model = models.get(name ?? "");
+  if (model === undefined) {
+    const known = [...models.keys()].join(", ");
+    throw new Fault("not-found", `there is no model ${JSON.stringify(name ?? "")}`, {
+      hint: `this server has ${known}`,
+    });
+  }
+  if (version === undefined || version === "") return model;
+  const { versions } = model.metadata;
+  if (versions.includes(version)) return model;
+  throw new Fault("not-found", `model ${name} has no version ${JSON.stringify(version)}`, {
+    hint: `it has ${versions.join(", ")}`,
+  });
+}
+
+export function modelConfig({ metadata }: HostedModel): ModelConfig {
+  const { name, platform, inputs, outputs } = metadata;
+  return {
+    name,
+    platform,
+    backend: "tandem",
+    // Every dimension is in the shapes, that of batches too.
+    maxBatchSize: 0,
+    input: inputs.map(configTensor),
+    output: outputs.map(configTensor),
+    parameters: {},
+    modelTransactionPolicy: { decoupled: false },
+  };
+}
+
+/** Of one model, or of all. Throws Fault("not-found"). */
+export function modelStatistics(
+  models: HostedModels,
+  { name, version }: Partial<ModelName>,
+): readonly ModelStatistics[] {
+  const wanted =
+    name === undefined || name === "" ? [...models.values()] : [modelNamed(models, name, version)];
+  return wanted.map(({ counts, metadata }) => counts.report(metadata.name, metadata.versions[0]));
+}
+
+export function modelIndex(models: HostedModels, onlyReady: boolean): readonly ModelIndex[] {
+  return [...models.values()]
+    .filter((model) => !onlyReady || model.ready())
+    .map((model) => ({
+      name: model.metadata.name,
+      version: model.metadata.versions[0],
+      state: model.ready() ? "READY" : "UNAVAILABLE",
+      reason: model.ready() ? "" : "not every replica of it is up",
+    }));
+}
+
+function configTensor({ name, datatype, shape }: TensorMetadata): ConfigTensor {
+  return { name, dataType: `TYPE_${datatype === "BYTES" ? "STRING" : datatype}`, dims: shape };
+}
