@@ -53,7 +53,7 @@ const ENTRY_POINTS = [
   "cluster/supervisor.ts",
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
-  "cluster/worker/onnx-thread.ts",
+  "cluster/worker/model-thread.ts",
   "cluster/precise-timer-thread.ts",
 ];
 

@@ -9,7 +9,6 @@
 import { taskNames } from "../core/compile.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { openTaskModel } from "../models/registry.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import { type CollectedInputs, collectInputs } from "./collect-inputs.ts";
 import { hostLine } from "./host.ts";
@@ -22,6 +21,8 @@ import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 
 export interface CalibrationOptions {
   readonly payloads: readonly Uint8Array[];
+  /** Where the paths of models start; default: the current folder. */
+  readonly folder?: string | undefined;
   readonly precision: number;
   /** Bound on the measurement of service times, seconds in all. */
   readonly maxSeconds: number;
@@ -53,22 +54,25 @@ export async function calibrate(
   const workers = new Map<string, ModelWorker>();
   try {
     options.onStep?.("starting a worker for each model");
-    for (const [name, model] of models) workers.set(name, await ModelWorker.start(name, model));
+    for (const [name, model] of models)
+      workers.set(name, await ModelWorker.start(name, model, options.folder));
     options.onStep?.("running the payloads through the pipelines");
     const collected = await collectInputs(document, workers, options.payloads);
     const inputs = inputsByModel(document, collected);
     options.onStep?.("measuring service times");
     const samples = await measureModels(document, workers, inputs, options);
     options.onStep?.("measuring contention between busy workers");
-    const contention = await contentionOf(document, workers, inputs, options.contentionLevels);
+    const contention = await contentionOf(document, workers, inputs, options);
+    const loaded = new Map([...workers].map(([name, worker]) => [name, worker.loaded]));
     await stopAll(workers);
     options.onStep?.("measuring gateway and RPC cost");
     const overheads = await measureOverheads(options.payloads, OVERHEAD_SECONDS);
     const profiles: Record<string, Profile> = {};
     for (const [name] of models) {
       const measured = samples.get(name);
-      if (measured === undefined) continue;
-      profiles[name] = await profileOf(document, name, measured, options);
+      const model = loaded.get(name);
+      if (measured === undefined || model === undefined) continue;
+      profiles[name] = profileOf(model, measured, options);
     }
     const overheadProfile: OverheadProfile = {
       schema: "tandem/overhead@1",
@@ -81,8 +85,8 @@ export async function calibrate(
       return { profiles, overheadProfile, branchShares: shares };
     }
     options.onStep?.("a pilot run of the real pipeline");
-    const { payloads } = options;
-    const pilot = { document, profiles, overheadProfile, branchShares: shares, payloads };
+    const { payloads, folder } = options;
+    const pilot = { document, profiles, overheadProfile, branchShares: shares, payloads, folder };
     return { ...(await runPilot(pilot)), branchShares: shares };
   } finally {
     await stopAll(workers);
@@ -150,7 +154,7 @@ async function contentionOf(
   document: ScenarioDocument,
   running: Map<string, ModelWorker>,
   inputs: ReadonlyMap<string, readonly JobInput[]>,
-  levels: number,
+  { contentionLevels: levels, folder }: CalibrationOptions,
 ): Promise<number[]> {
   const models = taskNames(document)
     .map((task) => modelOf(document, task))
@@ -159,7 +163,8 @@ async function contentionOf(
   for (let i = 0; i < levels && models.length > 0; i++) {
     const model = models[i % models.length];
     const key = i < models.length ? model : `${model}#${i}`;
-    const worker = running.get(key) ?? (await ModelWorker.start(model, document.models[model]));
+    const worker =
+      running.get(key) ?? (await ModelWorker.start(model, document.models[model], folder));
     running.set(key, worker);
     busy.push({ worker, inputs: inputs.get(model) ?? [] });
   }
@@ -171,23 +176,21 @@ function modelOf(document: ScenarioDocument, task: string): string {
   return pipeline?.tasks[task].model ?? "";
 }
 
-async function profileOf(
-  document: ScenarioDocument,
-  name: string,
+function profileOf(
+  { provenance: model, cost }: ModelWorker["loaded"],
   measured: readonly ServiceSamples[],
   options: CalibrationOptions,
-): Promise<Profile> {
-  const { implementation } = document.models[name];
-  const opened = await openTaskModel(implementation?.name ?? "", implementation?.parameters);
-  const { files, runtime, provider, source } = opened.provenance;
-  await opened.close();
+): Profile {
+  const { files, runtime, provider, source } = model;
   return {
     schema: "tandem/profile@1",
     provenance: {
-      ...provenance(opened.provenance.name, `${runtime}, ${provider}`, options),
+      ...provenance(model.name, `${runtime}, ${provider}`, options),
+      device: provider === "cpu" ? "cpu, one thread" : provider,
       modelFiles: files.map((file) => ({ ...file })),
       source,
     },
+    load: { ms: cost.loadMs, memoryMb: cost.memoryBytes / 1e6 },
     batches: measured.map(({ batch, samplesUs, meanUs, halfWidth95Us }) => ({
       batch,
       samples: samplesUs.length,

@@ -34,12 +34,24 @@ export class ModelWorker {
     this.#client = new InferenceClient(`127.0.0.1:${child.ready.port}`);
   }
 
-  /** Throws Fault("cluster-failure") with the process's last words. */
-  static async start(model: string, document: ModelDocument): Promise<ModelWorker> {
+  /** What it runs, and what its load took. */
+  get loaded(): WorkerReady["models"][number] {
+    return this.#child.ready.models[0];
+  }
+
+  /**
+   * `folder` is where paths in the model start.
+   * Throws Fault("cluster-failure") with the process's last words.
+   */
+  static async start(
+    model: string,
+    document: ModelDocument,
+    folder: string | undefined,
+  ): Promise<ModelWorker> {
     const specification: WorkerSpecification = {
       document: singleTask(document),
-      inputs: { profiles: {} },
-      backend: "onnx",
+      inputs: { profiles: {}, folder },
+      backend: "real",
       seed: "calibration",
       timeScale: 1,
       replicas: [0],
@@ -87,7 +99,7 @@ export class ModelWorker {
 const TASK = "measured";
 const REPLICA = `${TASK}-1`;
 
-/** A scenario of the one model. Its service time is a placeholder that the onnx backend ignores. */
+/** A scenario of the one model. Its service time is a placeholder that real backends ignore. */
 function singleTask({ implementation }: ModelDocument): WorkerSpecification["document"] {
   return scenarioSchema.parse({
     name: "calibration",

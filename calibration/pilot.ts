@@ -23,6 +23,8 @@ export interface PilotInput {
   /** Measured share of requests for which a conditional task ran, by `pipeline/task`. */
   readonly branchShares: Readonly<Record<string, number>>;
   readonly payloads: readonly Uint8Array[];
+  /** Where the paths of models start. */
+  readonly folder: string | undefined;
 }
 
 /** About so many requests are sent. */
@@ -42,10 +44,10 @@ export interface PilotResult {
 }
 
 export async function runPilot(input: PilotInput): Promise<PilotResult> {
-  const { profiles, overheadProfile, payloads } = input;
+  const { profiles, overheadProfile, payloads, folder } = input;
   const document = pilotDocument(input);
-  const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile };
-  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed: SEED });
+  const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile, folder };
+  const deployment = await startDeployment({ document, inputs, backend: "real", seed: SEED });
   try {
     const { summary, overheads } = await measuredRun(deployment, {
       document,

@@ -4,9 +4,11 @@
  * takes for a request is not known beforehand, so the prediction is a mean over simulations that
  * differ in the work drawn.
  */
+
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { scaledProfile } from "./scaled-profile.ts";
@@ -14,7 +16,7 @@ import { scaledProfile } from "./scaled-profile.ts";
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
   readonly inputs: SimulationInputs;
-  readonly backend: "onnx" | "replay";
+  readonly backend: BackendName;
   readonly timeScale: number;
 }
 

@@ -3,9 +3,11 @@
  * set aside and run again, at most as often as runs were asked for; fitness never looks at the
  * outcome.
  */
+
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
 import type { HealthSummary } from "../core/results.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
 import { othersShare, sampleHost } from "./host-load.ts";
@@ -13,7 +15,7 @@ import { othersShare, sampleHost } from "./host-load.ts";
 export interface RealRunPlan {
   readonly document: ScenarioDocument;
   readonly inputs: SimulationInputs;
-  readonly backend: "onnx" | "replay";
+  readonly backend: BackendName;
   readonly repeats: number;
   readonly timeScale: number;
   /** Payloads of a run's requests, request i sends entry i mod length. */

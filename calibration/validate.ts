@@ -2,6 +2,7 @@
  * One configuration, simulated and run for real: the same document, arrivals, draws and scheduler
  * code on both sides, the real one repeated.
  */
+
 import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
@@ -14,6 +15,7 @@ import type {
   ValidationResult,
 } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
@@ -124,7 +126,7 @@ function overallHealth({ healthy, unhealthy }: RealRuns, repeats: number): Healt
 
 function measuredSide(
   runs: readonly RealRun[],
-  backend: "onnx" | "replay",
+  backend: BackendName,
   health: HealthSummary,
 ): MeasuredSide {
   const summaries = runs.map((run) => run.summary);

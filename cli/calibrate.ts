@@ -7,7 +7,7 @@ import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { writeJson } from "./atomic-file.ts";
 import { progress } from "./progress.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface CalibrateArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -29,6 +29,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   let shown = progress("measure", 1);
   const calibration = await measure(loaded.document, {
     payloads,
+    folder: inputsOf(loaded).folder,
     precision: args.precision,
     maxSeconds: args.maxSeconds,
     contentionLevels: CONTENTION_LEVELS,
@@ -108,11 +109,13 @@ function calibrationText(
   return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
 }
 
-function profileLines(name: string, { batches, servingFactor = 1 }: Profile): string[] {
+function profileLines(name: string, { batches, load, servingFactor = 1 }: Profile): string[] {
   const serving = servingFactor > 1 ? `, ${servingFactor.toFixed(2)} × its time alone` : "";
-  return batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
+  const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
     const mean = (meanUs / 1000).toFixed(2);
     const half = (halfWidth95Us / 1000).toFixed(2);
     return `${name}, batch ${batch}: ${mean} ± ${half} ms (${samples} samples${serving})`;
   });
+  if (load === undefined) return times;
+  return [...times, `${name}, load: ${load.ms.toFixed(0)} ms, ${load.memoryMb.toFixed(0)} MB`];
 }

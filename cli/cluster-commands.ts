@@ -2,6 +2,9 @@
 import type { Command } from "commander";
 import { choice, examples, number, repeated } from "./command-line.ts";
 
+/** As in the scenario's `validation.backend`. */
+export const BACKENDS = ["real", "onnx", "external", "process", "replay"];
+
 type Decorate = (command: Command) => Command;
 
 /** Adds the actions to `cluster`. `json` adds the option that every command has. */
@@ -19,9 +22,7 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
   const up = json(cluster.command("up").description("start gateway and workers"))
     .argument("<scenario>", "scenario file (YAML)")
     .addOption(repeated("--set <path=value>", "override a value of the scenario"))
-    .addOption(
-      choice("--backend <name>", "what the workers run", ["onnx", "replay"]).default("onnx"),
-    )
+    .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("real"))
     .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
     .action(async (scenario: string, options) =>
       (await import("./cluster.ts")).clusterUpCommand({ scenario, ...options }),

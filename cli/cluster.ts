@@ -1,11 +1,13 @@
 /** `tandem cluster up|status|down`: the real deployment of this working directory. */
+
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
-  readonly backend: "onnx" | "replay";
+  readonly backend: BackendName;
   readonly port?: number;
 }
 
@@ -15,6 +17,7 @@ export interface ClusterArguments {
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
+  requireBackend(loaded, args.backend);
   const state = await clusterUp({
     document: loaded.document,
     inputs: inputsOf(loaded),

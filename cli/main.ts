@@ -1,11 +1,10 @@
 /** The command line. Each command's work is loaded only when it is called. */
 import type { Command } from "commander";
-import { addClusterCommands } from "./cluster-commands.ts";
+import { addClusterCommands, BACKENDS } from "./cluster-commands.ts";
 import { choice, examples, number, pair, parse, program, repeated } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { VERSION } from "./version.ts";
 
-const BACKENDS = ["onnx", "replay"];
 const SET = repeated("--set <path=value>", "override a value of the scenario");
 
 const tandem = program("tandem")

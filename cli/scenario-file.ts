@@ -1,8 +1,12 @@
 /** Reads a scenario file with the command line's overrides. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
+import { checkBackend } from "../core/scenario/check-run.ts";
+import { invalidInput } from "../core/scenario/draft.ts";
 import type { ReadFile } from "../core/scenario/files.ts";
 import { type LoadedScenario, parseScenario, parseSetOption } from "../core/scenario/parse.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { isParquet, parquetText } from "./parquet-text.ts";
@@ -29,7 +33,11 @@ export async function loadScenario(
   const text = readScenario(args.scenario);
   const { requireTimes } = options;
   return readingParquet((read) =>
-    parseScenario(text, args.scenario, read, overrides, { checkScheduler, requireTimes }),
+    parseScenario(text, args.scenario, read, overrides, {
+      checkScheduler,
+      requireTimes,
+      exists: existsSync,
+    }),
   );
 }
 
@@ -60,8 +68,14 @@ async function readingParquet<T>(parse: (read: ReadFile) => T): Promise<T> {
 }
 
 export function inputsOf(loaded: LoadedScenario): SimulationInputs {
-  const { profiles, overheadProfile, traces, traceSizes } = loaded;
-  return { profiles, traces, overheadProfile, traceSizes };
+  const { profiles, overheadProfile, traces, traceSizes, file } = loaded;
+  return { profiles, traces, overheadProfile, traceSizes, folder: dirname(resolve(file)) };
+}
+
+/** Throws Fault("invalid-input") with each model that the backend cannot run. */
+export function requireBackend(loaded: LoadedScenario, backend: BackendName): void {
+  const issues = checkBackend(loaded.document.models, backend);
+  if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
 }
 
 function readScenario(path: string): string {

@@ -1,4 +1,5 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { collectInputs } from "../calibration/collect-inputs.ts";
@@ -10,6 +11,7 @@ import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
@@ -23,13 +25,13 @@ import { writeAtomically, writeJson } from "./atomic-file.ts";
 import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ValidateArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly out?: string;
   readonly repeats?: number;
-  readonly backend?: "onnx" | "replay";
+  readonly backend?: BackendName;
   readonly images?: string;
 }
 
@@ -45,7 +47,7 @@ export async function validate(args: ValidateArguments): Promise<void> {
     configurations.map(({ document }) => document),
   );
   const payloads =
-    settings.backend === "onnx"
+    settings.backend !== "replay"
       ? await realPayloads(args, loaded)
       : replayPayloads(loaded.document);
   const interrupt = interruptSignal();
@@ -95,11 +97,13 @@ function settingsOf(args: ValidateArguments, loaded: LoadedScenario): Validation
       hint: "fewer runs give no spread to judge by",
     });
   }
-  return {
+  const settings = {
     ...validationSchema.parse(loaded.document.validation ?? {}),
     ...(backend === undefined ? {} : { backend }),
     ...(repeats === undefined ? {} : { repeats }),
   };
+  requireBackend(loaded, settings.backend);
+  return settings;
 }
 
 /** Real payloads, each sent where the draws say that a request takes its branches. */
@@ -110,7 +114,7 @@ async function realPayloads(args: ValidateArguments, loaded: LoadedScenario): Pr
   try {
     for (const [name, model] of Object.entries(document.models)) {
       if (model.implementation !== undefined)
-        workers.set(name, await ModelWorker.start(name, model));
+        workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder));
     }
     const { ran } = await collectInputs(document, workers, payloads);
     const known: Record<string, readonly KnownPayload[]> = {};

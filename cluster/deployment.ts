@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { ServiceBounds } from "./gateway/service-bounds.ts";
 import { GatewayProcess } from "./gateway-process.ts";
@@ -12,7 +13,6 @@ import { getJson } from "./http-client.ts";
 import { traceTarget } from "./observe/trace-target.ts";
 import type { ChildExit } from "./processes/child.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
-import type { BackendName } from "./worker/backend.ts";
 import { startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {

@@ -25,6 +25,8 @@ export interface MeasuredInputs {
   readonly overheadProfile?: OverheadProfile | undefined;
   /** Input sizes of traces that have them. */
   readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** Where the paths in the document start, for whoever opens models; default: the current one. */
+  readonly folder?: string | undefined;
 }
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
@@ -73,17 +75,24 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     ...breakable(document.faults, replicas, pools, placement.nodes),
     nodes: compileNodes(document.cluster, placement, inputs.overheadProfile),
     devices: compileDevices(placement),
-    models: Object.entries(document.models).map(([name, { memoryMb, loadMs, residency }]) => ({
+    models: Object.entries(document.models).map(([name, model]) => ({
       name,
-      memoryMb,
-      loadUs: Math.round(loadMs * 1000),
-      residency,
+      memoryMb: model.memoryMb,
+      loadUs: Math.round(loadMsOf(model, inputs) * 1000),
+      residency: model.residency,
     })),
     overheads: compileOverheads(document.cluster, inputs.overheadProfile),
     idleWatts: idleWattsOf(placement),
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: placement.nodes.reduce((sum, node) => sum + node.costPerHour, 0),
   };
+}
+
+function loadMsOf({ loadMs, profile }: ModelDocument, { profiles }: MeasuredInputs): number {
+  if (loadMs !== "measured") return loadMs;
+  const load = typeof profile === "string" ? profiles[profile]?.load : undefined;
+  assert(load !== undefined, "a checked scenario has a profile with the load that it names");
+  return load.ms;
 }
 
 function compileProvisioning({ cluster }: ScenarioDocument): System["provisioning"] {

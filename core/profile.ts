@@ -22,6 +22,10 @@ const provenance = z.strictObject({
 export const profileSchema = z.strictObject({
   schema: z.literal("tandem/profile@1"),
   provenance,
+  /** What loading the model took: time, and growth of the process's resident memory. */
+  load: z
+    .strictObject({ ms: z.number().nonnegative(), memoryMb: z.number().nonnegative() })
+    .optional(),
   /** Time in a serving pipeline over time alone, from a pilot run; the times below include it. */
   servingFactor: z.number().min(1).optional(),
   batches: z

@@ -1,4 +1,5 @@
 /** The results document (`tandem/results@1`): what simulate and validate print and report reads. */
+import type { BackendName } from "./scenario/schema/run.ts";
 
 export const METRICS = [
   "latencyMeanMs",
@@ -161,7 +162,7 @@ export interface MeasuredSide {
   readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
   readonly tasks: Readonly<Record<string, TaskMetrics>>;
   readonly repeats: number;
-  readonly backend: "onnx" | "replay";
+  readonly backend: BackendName;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;

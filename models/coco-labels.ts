@@ -12,3 +12,6 @@ knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donu
 couch|potted plant|bed||dining table|||toilet||tv|laptop|mouse|remote|keyboard|cell phone|\
 microwave|oven|toaster|sink|refrigerator||book|clock|vase|scissors|teddy bear|hair drier|\
 toothbrush`.split("|");
+
+/** The 80 names in use, as most models number them. */
+export const COCO_80_LABELS: readonly string[] = COCO_LABELS.slice(1).filter((name) => name !== "");

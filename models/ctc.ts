@@ -7,22 +7,28 @@ export interface CtcText {
 }
 
 /**
- * The most probable class at each step, repeats merged, blanks (class 0) dropped. `data`
- * [steps,classes]; class k > 0 is `characters[k − 1]`. Source: Graves et al. (2006), best path
- * decoding.
+ * The most probable class at each step, repeats merged, blanks dropped. `data`
+ * [steps,classes]; the blank is the first class or the last, the others are `characters` in order.
+ * Source: Graves et al. (2006), best path decoding.
  */
-export function decodeCtc(data: Float32Array, characters: readonly string[]): CtcText {
+export function decodeCtc(
+  data: Float32Array,
+  characters: readonly string[],
+  blankAt: "first" | "last" = "first",
+): CtcText {
   const classes = characters.length + 1;
+  const blank = blankAt === "first" ? 0 : classes - 1;
+  const first = blankAt === "first" ? 1 : 0;
   let text = "";
   const probabilities: number[] = [];
-  let previous = 0;
+  let previous = blank;
   for (let offset = 0; offset + classes <= data.length; offset += classes) {
     let best = 0;
     for (let k = 1; k < classes; k++) {
       if (data[offset + k]! > data[offset + best]!) best = k;
     }
-    if (best !== 0 && best !== previous) {
-      text += characters[best - 1];
+    if (best !== blank && best !== previous) {
+      text += characters[best - first];
       probabilities.push(data[offset + best]!);
     }
     previous = best;

@@ -23,11 +23,9 @@ describe("any kind of image becomes 8-bit RGB", () => {
   }
 });
 
-test("EXIF orientation turns the image, also when it is squeezed", async () => {
+test("EXIF orientation turns the image", async () => {
   const turned = await sharp(red).jpeg().withMetadata({ orientation: 6 }).toBuffer();
   expect(await decodeImage(turned)).toMatchObject({ width: 4, height: 6 });
-  const squeezed = await decodeImage(turned, 8);
-  expect([squeezed.width, squeezed.height, squeezed.rgb.length]).toEqual([4, 6, 192]);
 });
 
 test("an image of too many pixels is refused before it is decoded", async () => {

@@ -1,5 +1,5 @@
 /** Images in and out of raw pixels. */
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";
 
 /** Interleaved RGB, 8 bits a channel, rows from the top. */
@@ -21,22 +21,53 @@ const FORMATS: ReadonlySet<string> = new Set(["png", "jpeg", "webp"]);
 sharp.concurrency(1);
 sharp.cache(false);
 
+/** An encoded image, not decoded yet: upright as its EXIF says; the size is the upright one. */
+export interface OpenImage {
+  readonly image: Sharp;
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
- * Decodes a PNG, JPEG or WebP image, upright as its EXIF says and without its alpha channel.
- * With `side`, the pixels are squeezed to side × side; `width` and `height` are the original's then
- * too.
+ * Opens a PNG, JPEG or WebP image.
  * Throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS.
  */
-export async function decodeImage(payload: Uint8Array, side?: number): Promise<RgbImage> {
+export async function openImage(payload: Uint8Array): Promise<OpenImage> {
   const { width, height } = await imageSize(payload);
+  const image = sharp(payload, { limitInputPixels: MAX_PIXELS }).autoOrient();
+  return { image, width, height };
+}
+
+/**
+ * Decodes what was opened and changed, to interleaved RGB or grey, 8 bits a channel, without
+ * alpha. `payload` is for the message of Fault("invalid-input"), thrown when it cannot be decoded.
+ */
+export async function readPixels(
+  image: Sharp,
+  payload: Uint8Array,
+  channels: 1 | 3 = 3,
+): Promise<Uint8Array> {
   try {
-    let image = sharp(payload, { limitInputPixels: MAX_PIXELS }).autoOrient();
-    if (side !== undefined) image = image.resize(side, side, { fit: "fill", kernel: "linear" });
-    const rgb = await image.toColourspace("srgb").removeAlpha().raw().toBuffer();
-    return { width, height, rgb };
+    return await image
+      .toColourspace(channels === 1 ? "b-w" : "srgb")
+      .removeAlpha()
+      .raw()
+      .toBuffer();
   } catch (cause) {
     throw unreadable(payload, cause);
   }
+}
+
+/** Decodes a whole image; throws what `openImage` and `readPixels` throw. */
+export async function decodeImage(payload: Uint8Array): Promise<RgbImage> {
+  const { image, width, height } = await openImage(payload);
+  return { width, height, rgb: await readPixels(image, payload) };
+}
+
+/** Throws what `decodeImage` would, at less memory. */
+export async function checkImage(payload: Uint8Array): Promise<void> {
+  const { image } = await openImage(payload);
+  await readPixels(image.resize(1, 1, { fit: "fill" }), payload);
 }
 
 async function imageSize(payload: Uint8Array): Promise<{ width: number; height: number }> {

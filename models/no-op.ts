@@ -12,6 +12,8 @@ export function openNoOp(): TaskModel {
       runtime: "none",
       provider: "none",
     },
+    inputs: null,
+    outputs: null,
     run: async (batch) => batch.map(() => ({ labels: [], value: null })),
     close: async () => {},
   };

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DetectorValue } from "./detector.ts";
+import type { DetectorValue } from "./objects.ts";
 import type { PlateValue } from "./plate-reader.ts";
 import { openTaskModel } from "./registry.ts";
 import type { Scene } from "./scenes.ts";

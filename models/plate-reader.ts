@@ -15,10 +15,11 @@ import {
   plateLikeness,
   plateLine,
 } from "./plate-choice.ts";
-import { cpuProvenance } from "./session.ts";
+import type { SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 import type { TextRegion } from "./text-regions.ts";
+import { bestObject } from "./upstream-objects.ts";
 
 /** `value` of the plate reader's output. */
 export interface PlateValue {
@@ -38,7 +39,12 @@ export interface PlateReaderParameters {
   readonly side?: number;
 }
 
-const VEHICLES: ReadonlySet<unknown> = new Set(["car", "truck", "bus", "motorcycle"]);
+const FILES = [
+  "ppocr-v4-detection.onnx",
+  "ppocr-v4-recognition.onnx",
+  "ppocr-v4-characters.txt",
+] as const;
+const VEHICLES: ReadonlySet<string> = new Set(["car", "truck", "bus", "motorcycle"]);
 /** Share of a vehicle's box added on each side: plates hang at the lower edge. */
 const MARGIN = 0.06;
 /** Lines read in one image at most; each takes about 10 ms. */
@@ -57,25 +63,24 @@ const MAX_LOSS = 0.15;
 export async function openPlateReader(
   models: PreparedModels,
   { side = 320 }: PlateReaderParameters = {},
+  session: SessionOptions = {},
 ): Promise<TaskModel> {
-  const ocr = await openOcr(models);
+  const about = {
+    name: `plate-reader-${side}`,
+    source: `npm:${OCR_PACKAGE.name}@${OCR_PACKAGE.version}`,
+    license: OCR_PACKAGE.license,
+  };
+  const ocr = await openOcr(models, about, session);
+  const files = FILES.map((name) => ({ name, sha256: models.files[name].sha256 }));
   return {
-    provenance: cpuProvenance(
-      {
-        name: `plate-reader-${side}`,
-        source: `npm:${OCR_PACKAGE.name}@${OCR_PACKAGE.version}`,
-        license: OCR_PACKAGE.license,
-      },
-      [
-        models.files["ppocr-v4-detection.onnx"],
-        models.files["ppocr-v4-recognition.onnx"],
-        models.files["ppocr-v4-characters.txt"],
-      ],
-    ),
+    provenance: { ...ocr.provenance, files },
+    inputs: null,
+    outputs: null,
     run: (batch: readonly TaskInput[]) =>
       settle(batch, async ({ payload, upstream }) => {
         const image = await decodeImage(payload);
-        const box = vehicleBox(upstream, image);
+        const whole: Box = [0, 0, image.width, image.height];
+        const box = bestObject(upstream, VEHICLES, MARGIN, whole) ?? whole;
         const plate = await readPlate(ocr, cropImage(image, box), side);
         return plateOutput(plate, box);
       }),
@@ -125,55 +130,6 @@ async function secondLook(
     centre: [rectangle.centre[0] + left, rectangle.centre[1] + top] as const,
   }));
   return plateCandidates(lines, MAX_LINES).filter((candidate) => extendsLine(line, candidate));
-}
-
-/**
- * The vehicle with the most score times area, with a margin, in whole pixels; else the whole image.
- */
-function vehicleBox(upstream: TaskInput["upstream"], image: RgbImage): Box {
-  let best: Box = [0, 0, image.width, image.height];
-  let bestWeight = 0;
-  for (const { value } of Object.values(upstream)) {
-    for (const { label, score, box } of objectsOf(value)) {
-      const [x0, y0, x1, y1] = box;
-      const weight = score * (x1 - x0) * (y1 - y0);
-      if (!VEHICLES.has(label) || weight <= bestWeight) continue;
-      const [dx, dy] = [(x1 - x0) * MARGIN, (y1 - y0) * MARGIN];
-      bestWeight = weight;
-      best = [
-        Math.max(Math.floor(x0 - dx), 0),
-        Math.max(Math.floor(y0 - dy), 0),
-        Math.min(Math.ceil(x1 + dx), image.width),
-        Math.min(Math.ceil(y1 + dy), image.height),
-      ];
-    }
-  }
-  return best;
-}
-
-interface UpstreamObject {
-  readonly label: string;
-  readonly score: number;
-  readonly box: Box;
-}
-
-/**
- * The objects in another task's value, which may be of any shape; what is not an object is left
- * out.
- */
-function objectsOf(value: unknown): readonly UpstreamObject[] {
-  const { objects } = (value ?? {}) as { readonly objects?: unknown };
-  if (!Array.isArray(objects)) return [];
-  return objects.filter((object: Partial<UpstreamObject> | null): object is UpstreamObject => {
-    const box: unknown = object?.box;
-    return (
-      typeof object?.label === "string" &&
-      typeof object.score === "number" &&
-      Array.isArray(box) &&
-      box.length === 4 &&
-      box.every(Number.isFinite)
-    );
-  });
 }
 
 function plateOutput(plate: ReadLine | undefined, [left, top]: Box): TaskOutput {

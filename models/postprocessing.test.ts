@@ -22,7 +22,11 @@ test("CTC merges repeats, keeps doubles with a blank between, and drops blanks",
 test("a zero SSD code gives the anchor, and codes move and scale it by the variances", () => {
   const anchors = Float32Array.of(0.25, 0.5, 0.75, 1);
   const at = (codes: readonly number[]) =>
-    decodeSsd(Float32Array.from(codes), Float32Array.of(1, 0.2, 0.9), anchors, 0.5)[0]!;
+    decodeSsd(Float32Array.from(codes), Float32Array.of(1, 0.2, 0.9), anchors, {
+      minScore: 0.5,
+      variances: [0.1, 0.2],
+      background: true,
+    })[0]!;
   expect(at([0, 0, 0, 0])).toEqual({
     classId: 2,
     score: Math.fround(0.9),

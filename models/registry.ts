@@ -4,6 +4,7 @@ import { didYouMean } from "../core/scenario/nearest.ts";
 import { openDetector } from "./detector.ts";
 import { openNoOp } from "./no-op.ts";
 import { openPlateReader } from "./plate-reader.ts";
+import type { SessionOptions } from "./session.ts";
 import { prepareModels } from "./store.ts";
 import type { TaskModel } from "./task-model.ts";
 
@@ -13,6 +14,8 @@ export type ModelParameters = Readonly<Record<string, number | string>>;
 export interface OpenOptions {
   /** Folder of the model store; see `prepareModels`. */
   readonly cacheDir?: string;
+  /** What runs the graphs; default one thread of the CPU. */
+  readonly session?: SessionOptions;
 }
 
 interface Entry {
@@ -35,7 +38,8 @@ export const TASK_MODELS = {
     parameters: {
       minScore: { expected: "a score from 0 to 1", accepts: (value) => value >= 0 && value <= 1 },
     },
-    open: async (parameters, options) => openDetector(await prepareModels(options), parameters),
+    open: async (parameters, options) =>
+      openDetector(await prepareModels(options), parameters, options.session),
   },
   "plate-reader": {
     description: "reads the number plate of the best vehicle; a larger `side` reads more, slower",
@@ -45,7 +49,8 @@ export const TASK_MODELS = {
         accepts: (value) => value % 32 === 0 && value >= 96 && value <= 1280,
       },
     },
-    open: async (parameters, options) => openPlateReader(await prepareModels(options), parameters),
+    open: async (parameters, options) =>
+      openPlateReader(await prepareModels(options), parameters, options.session),
   },
   "no-op": {
     description: "answers at once with nothing, to measure the cost of serving alone",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import seedrandom from "seedrandom";
 import sharp from "sharp";
 import { Fault, type Issue } from "../core/fault.ts";
-import { decodeImage } from "./image.ts";
+import { checkImage } from "./image.ts";
 import type { Random } from "./scene-drawing.ts";
 import { drawSedan, drawSurroundings, SEDAN } from "./scene-drawing.ts";
 
@@ -107,7 +107,7 @@ export async function loadImages(dir: string): Promise<readonly NamedImage[]> {
   for (const name of files) {
     const bytes = await readFile(join(dir, name));
     try {
-      await decodeImage(bytes, 1);
+      await checkImage(bytes);
       images.push({ name, bytes });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -1,45 +1,191 @@
-/**
- * ONNX Runtime sessions as all models here use them: on the CPU, one thread, in the calling thread.
- */
+/** ONNX Runtime as an engine: any ONNX file, on the CPU, CUDA or WebGPU. */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import * as ort from "onnxruntime-node";
-import type { ModelFile } from "./store.ts";
+import { Fault } from "../core/fault.ts";
+import { decodeStrings, encodeStrings } from "./byte-strings.ts";
+import type { Engine } from "./engine.ts";
 import type { ModelProvenance } from "./task-model.ts";
+import type { Datatype, Tensor, TensorSpec } from "./tensor.ts";
+import { elementCount } from "./tensor.ts";
 
-/** Opens a model file; takes 80 to 300 ms. */
-export function openSession(file: ModelFile): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(file.path, {
-    executionProviders: ["cpu"],
-    intraOpNumThreads: 1,
+export type Provider = "cpu" | "cuda" | "webgpu";
+
+export interface SessionOptions {
+  /** Default cpu. What the provider cannot do runs on the CPU. */
+  readonly provider?: Provider;
+  /** Threads of one inference on the CPU; default 1. */
+  readonly threads?: number;
+}
+
+const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
+  bool: "BOOL",
+  uint8: "UINT8",
+  int8: "INT8",
+  uint16: "UINT16",
+  int16: "INT16",
+  float16: "FP16",
+  uint32: "UINT32",
+  int32: "INT32",
+  float32: "FP32",
+  uint64: "UINT64",
+  int64: "INT64",
+  float64: "FP64",
+  string: "BYTES",
+};
+
+/** What each datatype's contents are to ONNX Runtime. */
+const ARRAY_OF = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  INT8: Int8Array,
+  UINT16: Uint16Array,
+  INT16: Int16Array,
+  FP16: Uint16Array,
+  UINT32: Uint32Array,
+  INT32: Int32Array,
+  FP32: Float32Array,
+  UINT64: BigUint64Array,
+  INT64: BigInt64Array,
+  FP64: Float64Array,
+} as const;
+
+const TYPE_OF = Object.fromEntries(
+  Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
+) as Readonly<Record<Datatype, ort.Tensor.Type>>;
+
+/** Of the widest elements. */
+const ALIGNMENT = 8;
+
+/**
+ * Opens an ONNX file; takes 80 to 300 ms on the CPU, seconds on other devices.
+ * Throws Fault("not-found") without the file, Fault("invalid-input") when it is no ONNX model or
+ * needs what cannot be had here.
+ */
+export async function openEngine(
+  path: string,
+  about: Pick<ModelProvenance, "name" | "source" | "license">,
+  { provider = "cpu", threads = 1 }: SessionOptions = {},
+): Promise<Engine> {
+  if (!existsSync(path)) {
+    throw new Fault("not-found", `there is no model file ${path}`, {
+      hint: "paths start at the scenario file's folder",
+    });
+  }
+  const session = await ort.InferenceSession.create(path, {
+    executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
+    // Errors come as exceptions too.
+    logSeverityLevel: 4,
+  }).catch((cause: unknown) => {
+    throw openFault(path, provider, cause);
+  });
+  const inputs = session.inputMetadata.map((value) => specOf(path, value));
+  const outputs = session.outputMetadata.map((value) => specOf(path, value));
+  return {
+    inputs,
+    outputs,
+    provenance: {
+      ...about,
+      files: [{ name: basename(path), sha256: await sha256Of(path) }],
+      runtime: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}`,
+      provider: threads === 1 || provider !== "cpu" ? provider : `cpu, ${threads} threads`,
+    },
+    async run(feeds) {
+      const fed = inputs.map(({ name }, i) => [name, toRuntime(feeds[i]!)]);
+      const given = await session
+        .run(Object.fromEntries(fed) as Record<string, ort.Tensor>)
+        .catch((cause: unknown) => {
+          throw runFault(inputs, feeds, cause);
+        });
+      return outputs.map(({ name }) => fromRuntime(name, given[name]!));
+    },
+    close: () => session.release(),
+  };
+}
+
+function specOf(path: string, value: ort.InferenceSession.ValueMetadata): TensorSpec {
+  const datatype = value.isTensor ? DATATYPE_OF[value.type] : undefined;
+  if (!value.isTensor || datatype === undefined) {
+    throw new Fault(
+      "invalid-input",
+      `${path}: ${value.name} is ${value.isTensor ? value.type : "no tensor"}`,
+      { hint: "models of tensors of numbers or strings can be served" },
+    );
+  }
+  const shape = value.shape.map((size) => (typeof size === "number" && size >= 0 ? size : -1));
+  return { name: value.name, datatype, shape };
+}
+
+function toRuntime({ datatype, shape, raw }: Tensor): ort.Tensor {
+  if (datatype === "BYTES") {
+    return new ort.Tensor("string", decodeStrings(raw, elementCount(shape)), shape);
+  }
+  const array = ARRAY_OF[datatype];
+  const bytes = raw.byteOffset % ALIGNMENT === 0 ? raw : new Uint8Array(raw);
+  const data = new array(
+    bytes.buffer as ArrayBuffer,
+    bytes.byteOffset,
+    bytes.byteLength / array.BYTES_PER_ELEMENT,
+  );
+  return new ort.Tensor(TYPE_OF[datatype], data as ort.Tensor.DataType, shape);
+}
+
+function fromRuntime(name: string, tensor: ort.Tensor): Tensor {
+  const { data, dims, type } = tensor;
+  const datatype = DATATYPE_OF[type]!;
+  if (datatype === "BYTES") {
+    return { name, datatype, shape: dims, raw: encodeStrings(data as readonly string[]) };
+  }
+  const { buffer, byteOffset, byteLength } = data as Float32Array;
+  return { name, datatype, shape: dims, raw: new Uint8Array(buffer, byteOffset, byteLength) };
+}
+
+function openFault(path: string, provider: Provider, cause: unknown): Fault {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const hints: readonly (readonly [RegExp, string])[] = [
+    [
+      /No supported adapters/i,
+      "webgpu needs a Vulkan driver: on Debian libvulkan1 and one such as mesa-vulkan-drivers",
+    ],
+    [
+      /Failed to load (shared )?library/i,
+      "cuda needs NVIDIA's driver, CUDA 12, cuDNN 9 and ONNX Runtime's CUDA libraries; see docs/backends.md",
+    ],
+    [/backend not found/i, `this build of ONNX Runtime has no ${provider}; use cpu`],
+    [/Protobuf parsing failed|INVALID_PROTOBUF/i, "the file is no ONNX model, or not all of one"],
+    [/opset|not implemented|No Op registered/i, "export the model for an older opset"],
+  ];
+  const hint = hints.find(([pattern]) => pattern.test(reason))?.[1];
+  return new Fault("invalid-input", `${path} does not open on ${provider}: ${lastLine(reason)}`, {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
-/** Runs a session with one float32 input and gives the float32 outputs by name. */
-export async function infer(
-  session: ort.InferenceSession,
-  data: Float32Array,
-  shape: readonly number[],
-): Promise<Readonly<Record<string, { data: Float32Array; dims: readonly number[] }>>> {
-  const input = new ort.Tensor("float32", data, shape);
-  const outputs = await session.run({ [session.inputNames[0]!]: input });
-  return Object.fromEntries(
-    Object.entries(outputs).map(([name, { data, dims }]) => [
-      name,
-      { data: data as Float32Array, dims },
-    ]),
+function runFault(inputs: readonly TensorSpec[], feeds: readonly Tensor[], cause: unknown): Fault {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const wanted = inputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape}]`);
+  const given = feeds.map(({ datatype, shape }) => `${datatype} [${shape}]`);
+  return new Fault(
+    "invalid-input",
+    `the model failed on ${given.join(", ")}: ${lastLine(reason)}`,
+    { hint: `it takes ${wanted.join(", ")}; -1 is any size`, cause },
   );
 }
 
-/** The provenance of a model that runs in such sessions. */
-export function cpuProvenance(
-  model: Pick<ModelProvenance, "name" | "source" | "license">,
-  files: readonly ModelFile[],
-): ModelProvenance {
-  return {
-    ...model,
-    files: files.map(({ name, sha256 }) => ({ name, sha256 })),
-    runtime: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}`,
-    provider: "cpu",
-  };
+/** ONNX Runtime puts its source files before what it has to say. */
+function lastLine(reason: string): string {
+  const line = reason.trim().split("\n").at(-1) ?? reason;
+  return line.length > 400 ? `…${line.slice(-400)}` : line;
+}
+
+async function sha256Of(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
 }

@@ -2,9 +2,13 @@
  * The seam between a real model and whatever hosts it (worker process, calibration).
  * A TaskModel is one pipeline task's whole work on a batch: decode, preprocess, infer, postprocess.
  */
+import type { Tensor, TensorSpec } from "./tensor.ts";
+
 export interface TaskInput {
-  /** The request's payload: an encoded image (PNG, JPEG or WebP). */
+  /** The request's payload: an encoded image (PNG, JPEG or WebP); empty where it has tensors. */
   readonly payload: Uint8Array;
+  /** The request's tensors; their first dimension is the rows of this one job. */
+  readonly tensors?: readonly Tensor[];
   /** Outputs of the tasks that ran before this one, by task name. */
   readonly upstream: Readonly<Record<string, TaskOutput>>;
 }
@@ -14,6 +18,8 @@ export interface TaskOutput {
   readonly labels: readonly string[];
   /** JSON-serialisable result for the caller. */
   readonly value: unknown;
+  /** The model's own outputs, where it answers with tensors. */
+  readonly tensors?: readonly Tensor[];
 }
 
 /** Where a measured time came from; carried into profiles and results. */
@@ -28,6 +34,10 @@ export interface ModelProvenance {
 
 export interface TaskModel {
   readonly provenance: ModelProvenance;
+  /** The tensors that a request carries; null where it carries a payload. */
+  readonly inputs: readonly TensorSpec[] | null;
+  /** The tensors that an answer carries; null where it carries labels and a value alone. */
+  readonly outputs: readonly TensorSpec[] | null;
   /** Runs one batch; outputs are in the order of the inputs. A bad input fails alone (its slot holds an Error). */
   run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
   close(): Promise<void>;

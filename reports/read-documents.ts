@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { Fault, type Issue } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { BACKENDS } from "../core/scenario/schema/run.ts";
 
 const MOST_ISSUES = 20;
 
@@ -85,7 +86,7 @@ const validated = configuration.extend({
     metrics,
     spread: z.record(z.string(), z.object({ minimum: figure, maximum: figure })),
     repeats: z.number(),
-    backend: z.enum(["onnx", "replay"]),
+    backend: z.enum(BACKENDS),
     latencyCurve: curve.optional(),
     gantt: z.array(bar).optional(),
     health: z.looseObject({

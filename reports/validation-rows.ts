@@ -14,6 +14,9 @@ export interface Lettered {
 
 export const BACKENDS: Readonly<Record<ValidationResult["measured"]["backend"], string>> = {
   onnx: "models ran on ONNX Runtime",
+  external: "models ran on servers outside this deployment",
+  process: "models ran in commands that serve the Open Inference Protocol",
+  real: "each model ran by its own implementation",
   replay: "measured times replayed, no GPU/model ran",
 };
 

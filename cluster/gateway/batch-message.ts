@@ -1,13 +1,23 @@
 /** Batches and answers as the protocol's messages. */
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import {
+  asOwn,
+  jobTensors,
+  type TensorsByTask,
+  type WireTensors,
+  wireTensors,
+} from "../protocol/job-tensors.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
-import type { BackendName } from "../worker/backend.ts";
+import type { JobResult } from "../worker/backend.ts";
 import type { Answer, LiveRequest } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
+const NONE: WireTensors = { tensors: [], raw: [] };
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 export interface BatchExtras {
@@ -40,7 +50,7 @@ export class BatchMessages {
     variate: number,
     { waitedForMs, traceparents }: BatchExtras,
   ): ModelInferRequest {
-    const real = this.#backend === "onnx";
+    const real = this.#backend !== "replay";
     const payload = bytesTensor(
       "payload",
       requests.map((request, i) => (real ? request.payload : this.#fill(request, tasks[i]))),
@@ -49,6 +59,7 @@ export class BatchMessages {
       "upstream",
       requests.map((request) => (real ? this.#outputsSoFar(request) : NO_OUTPUTS)),
     );
+    const own = real ? wireTensors(requests.map((request) => this.#tensorsOf(request))) : NONE;
     return {
       modelName: replica,
       parameters: {
@@ -60,8 +71,8 @@ export class BatchMessages {
           ? {}
           : { [TRACEPARENTS_PARAMETER]: { stringParam: traceparents.join() } }),
       },
-      inputs: [payload.tensor, upstream.tensor],
-      rawInputContents: [payload.raw, upstream.raw],
+      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
+      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
     };
   }
 
@@ -91,6 +102,16 @@ export class BatchMessages {
     return this.#filler.subarray(0, payloadBytes);
   }
 
+  /** What the request came with, and what its tasks have given so far. */
+  #tensorsOf({ pipeline, tensors, results }: LiveRequest): TensorsByTask {
+    const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
+    this.#system.pipelines[pipeline].tasks.forEach(({ name }, i) => {
+      const given = results[i]?.tensors ?? [];
+      if (given.length > 0) byTask[name] = given;
+    });
+    return byTask;
+  }
+
   #outputsSoFar(request: LiveRequest): Buffer {
     return Buffer.from(this.#outputsText(request));
   }
@@ -112,12 +133,16 @@ export class BatchMessages {
 export function batchResult(
   response: ModelInferResponse,
   count: number,
-): { outputs: readonly Uint8Array[]; serviceUs: number } | Error {
+): { outputs: readonly JobResult[]; serviceUs: number } | Error {
   const { outputs = [], rawOutputContents = [], parameters = {} } = response;
   try {
     const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
     if (elements.length === count) {
-      return { outputs: elements, serviceUs: parameters.service_us?.doubleParam ?? 0 };
+      const tensors = jobTensors(outputs, rawOutputContents, count);
+      return {
+        outputs: elements.map((text, i) => ({ text, tensors: tensors[i][""] ?? [] })),
+        serviceUs: parameters.service_us?.doubleParam ?? 0,
+      };
     }
     return new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
   } catch (error) {

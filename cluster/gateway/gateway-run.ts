@@ -27,6 +27,7 @@ import { DrawBook } from "./draw-book.ts";
 import {
   type Answer,
   detachedRequest,
+  heldBytesOf,
   type LiveRequest,
   type RequestError,
 } from "./live-request.ts";
@@ -120,10 +121,11 @@ export class GatewayRun implements Driver {
 
   /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
   submit(submission: Submission): LiveRequest {
-    const { pipeline, payload, index } = submission;
+    const { pipeline, payload, index, tensors = [] } = submission;
     this.#draws.check(index);
     const { maxInSystem, maxHeldBytes } = this.options.bounds;
-    if (this.inSystem >= maxInSystem || this.#heldBytes + payload.length > maxHeldBytes) {
+    const bytes = heldBytesOf({ payload, tensors });
+    if (this.inSystem >= maxInSystem || this.#heldBytes + bytes > maxHeldBytes) {
       throw new Fault("overloaded", `the gateway already holds ${this.inSystem} requests`);
     }
     const slot = this.#dispatcher.requests.reserve();
@@ -144,7 +146,7 @@ export class GatewayRun implements Driver {
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
       };
       this.#live[slot] = taken;
-      this.#heldBytes += payload.length;
+      this.#heldBytes += bytes;
       for (const sink of this.#sinks) sink.taken(taken, nowUs);
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
@@ -200,7 +202,7 @@ export class GatewayRun implements Driver {
   end(slot: number, outcome: Outcome, nowUs: number): void {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
-    this.#heldBytes -= request.payload.length;
+    this.#heldBytes -= heldBytesOf(request);
     const { serial, deadlineUs } = this.#dispatcher.requests;
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
@@ -225,7 +227,7 @@ export class GatewayRun implements Driver {
         requests.state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
     );
     if (skipped) return false;
-    if (this.options.backend === "onnx" && whenContains !== null) {
+    if (this.options.backend !== "replay" && whenContains !== null) {
       return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
     }
     return (this.#flags[base + task] & WHEN_HOLDS) !== 0;

@@ -1,6 +1,7 @@
 /** A request that the gateway has taken and not answered yet. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { Submission } from "./run-options.ts";
 
@@ -18,6 +19,8 @@ export interface TaskTiming {
 /** A task's answer: its JSON text as the worker gave it, and the labels in it. */
 export interface TaskResult {
   readonly text: string;
+  /** The model's outputs, where it answers with tensors. */
+  readonly tensors: readonly Tensor[];
   readonly labels: readonly string[];
   readonly timing: TaskTiming;
 }
@@ -52,6 +55,14 @@ export interface CallContext {
 
 const NO_CONTEXT: CallContext = {};
 
+/** What a request's contents take of the gateway's memory. */
+export function heldBytesOf({
+  payload,
+  tensors,
+}: Pick<LiveRequest, "payload" | "tensors">): number {
+  return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
+}
+
 export interface LiveRequest {
   /** Slot in the dispatcher's request table. */
   readonly slot: number;
@@ -73,6 +84,8 @@ export interface LiveRequest {
   traceparent: string | null;
   /** The dispatcher's number for it, in order of arrival; known once it has ended. */
   serial: number;
+  /** Its tensors, where it came with a model's own instead of a payload. */
+  readonly tensors: readonly Tensor[];
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
@@ -81,7 +94,7 @@ export interface LiveRequest {
 
 /** A request that no run holds: it is answered without one. */
 export function detachedRequest(submission: Submission): LiveRequest {
-  const { pipeline, index, payload, context = NO_CONTEXT, answer } = submission;
+  const { pipeline, index, payload, tensors = [], context = NO_CONTEXT, answer } = submission;
   return {
     slot: -1,
     index,
@@ -92,6 +105,7 @@ export function detachedRequest(submission: Submission): LiveRequest {
     expiresAtUs: Number.POSITIVE_INFINITY,
     takenUs: 0,
     payload,
+    tensors,
     context,
     traceparent: null,
     serial: -1,

@@ -1,10 +1,12 @@
 /** What a gateway's run is made of, and what it is given to do. */
+
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunLog } from "../../core/run-log.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import type { RunSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/trace-sink.ts";
-import type { BackendName } from "../worker/backend.ts";
 import type { Answer, CallContext } from "./live-request.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
 
@@ -36,6 +38,8 @@ export interface Submission {
   /** The system's number of the pipeline. */
   readonly pipeline: number;
   readonly payload: Uint8Array;
+  /** A model's own tensors, in place of a payload; default none. */
+  readonly tensors?: readonly Tensor[];
   readonly index: number | null;
   /** When the client meant to send it, scenario µs since the run's start; null: now. */
   readonly intendedUs: number | null;

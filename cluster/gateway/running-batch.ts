@@ -1,6 +1,6 @@
 /** A batch on a replica, from its start until its answer is told. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { JobOutput } from "../worker/backend.ts";
+import type { JobOutput, JobResult } from "../worker/backend.ts";
 import type { LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
 export interface RunningBatch {
@@ -16,7 +16,7 @@ export interface RunningBatch {
 
 /** What the worker answered, and what the way there and back cost; wall-clock µs. */
 export interface BatchOutcome {
-  readonly outputs: readonly Uint8Array[];
+  readonly outputs: readonly JobResult[];
   readonly serviceUs: number;
   readonly hopUs: number;
 }
@@ -63,15 +63,16 @@ export function keepOutputs(
 function keepOutput(
   request: LiveRequest,
   task: number,
-  output: Uint8Array,
+  output: JobResult,
   timing: TaskTiming,
 ): RequestError | null {
-  const text = Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString();
+  const { text: bytes, tensors } = output;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const parsed = parseOutput(text);
   if ("error" in parsed) {
     return { code: parsed.code as RequestError["code"], message: parsed.error };
   }
-  request.results[task] = { text, labels: parsed.labels, timing };
+  request.results[task] = { text, tensors, labels: parsed.labels, timing };
   return null;
 }
 

@@ -1,6 +1,6 @@
 import type { MeasuredInputs } from "../../core/compile.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import type { BackendName } from "../worker/backend.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
 
 /** Where a replica is served. */

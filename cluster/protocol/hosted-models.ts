@@ -10,10 +10,13 @@ import type {
   TensorMetadata,
 } from "./messages.ts";
 import type { ModelCounts } from "./model-counts.ts";
+import type { ModelState } from "./model-state.ts";
 
 export interface HostedModel {
   readonly metadata: ModelMetadata;
   readonly counts: ModelCounts;
+  /** What it is doing, where it knows more than whether it is ready. */
+  readonly state?: ModelState;
   ready(): boolean;
 }
 
@@ -72,9 +75,15 @@ export function modelIndex(models: HostedModels, onlyReady: boolean): readonly M
     .map((model) => ({
       name: model.metadata.name,
       version: model.metadata.versions[0],
-      state: model.ready() ? "READY" : "UNAVAILABLE",
-      reason: model.ready() ? "" : "not every replica of it is up",
+      ...stateOf(model),
     }));
+}
+
+function stateOf(model: HostedModel): ModelState {
+  if (model.state !== undefined) return model.state;
+  return model.ready()
+    ? { state: "READY", reason: "" }
+    : { state: "UNAVAILABLE", reason: "not every replica of it is up" };
 }
 
 function configTensor({ name, datatype, shape }: TensorMetadata): ConfigTensor {

@@ -1,97 +1,156 @@
 /** One replica on its worker: takes batches in turn, each to the backend and back to the wire. */
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
+import type { TensorSpec } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import type { HostedModel } from "../protocol/hosted-models.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { ModelCounts } from "../protocol/model-counts.ts";
+import type { LoadCost, ModelState } from "../protocol/model-state.ts";
 import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
+import { answerOf, batchOf } from "./batch-codec.ts";
+import type { WorkerReady } from "./specification.ts";
 
 /** The gateway sends one batch at a time; other callers may queue this many. */
 const MAX_WAITING = 64;
 
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly task: string;
+  readonly tracing: WorkerTracing | null;
+  /** What the protocol calls what runs the model. */
+  readonly platform: string;
+  /** Opens the backend; `changed` is called when it can serve no longer, or again. */
+  readonly open: (changed: (state: ModelState) => void) => Promise<Backend>;
+  /** Called with every change of state. */
+  readonly onState: (state: ModelState) => void;
+}
+
+/** A batch whose turn has not come. */
+interface WaitingBatch {
+  readonly request: ModelInferRequest;
+  readonly batch: Batch;
+  /** Why it need not start any more; null: it is wanted. */
+  readonly wanted: () => Partial<StatusObject> | null;
+  readonly takenAtUs: number;
+}
+
 export class HostedReplica implements HostedModel {
-  readonly metadata;
   readonly counts = new ModelCounts();
-  readonly #name: string;
-  readonly #task: string;
-  readonly #backend: Backend;
-  readonly #tracing: WorkerTracing | null;
+  readonly #options: ReplicaOptions;
+  #state: ModelState = { state: "UNAVAILABLE", reason: "not loaded yet" };
+  #backend: Backend | null = null;
+  #cost: LoadCost | null = null;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
-  #draining = false;
 
-  constructor(name: string, task: string, backend: Backend, tracing: WorkerTracing | null) {
-    this.#name = name;
-    this.#task = task;
-    this.#backend = backend;
-    this.#tracing = tracing;
-    this.metadata = {
-      name,
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** As the protocol's repository index tells it. */
+  get state(): ModelState {
+    return this.#state;
+  }
+
+  /** What the last load took; null before the first. */
+  get cost(): LoadCost | null {
+    return this.#cost;
+  }
+
+  /** The real model that is loaded; null without one. */
+  get loaded(): WorkerReady["models"][number] | null {
+    const { provenance = null, cost } = this.#backend ?? {};
+    return provenance === null || cost === undefined ? null : { provenance, cost };
+  }
+
+  get metadata(): ModelMetadata {
+    const { platform } = this.#options;
+    const { inputs, outputs } = this.#backend ?? { inputs: null, outputs: null };
+    return {
+      name: this.name,
       versions: ["1"],
-      platform: backend.platform,
-      inputs: bytesMetadata("payload", "upstream"),
-      outputs: bytesMetadata("output"),
+      platform,
+      inputs: inputs === null ? bytesMetadata("payload", "upstream") : inputs.map(metadataOf),
+      outputs: outputs === null ? bytesMetadata("output") : outputs.map(metadataOf),
     };
   }
 
   ready(): boolean {
-    return !this.#draining;
+    return this.#state.state === "READY";
+  }
+
+  /** Loads the model; a failure is its state's reason and rejects. Nothing when it is loaded. */
+  async load(): Promise<void> {
+    if (this.#backend !== null) return;
+    this.#become({ state: "LOADING", reason: "" });
+    try {
+      this.#backend = await this.#options.open((state) => this.#become(state));
+      this.#cost = this.#backend.cost;
+      this.#become({ state: "READY", reason: "" });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#become({ state: "UNAVAILABLE", reason });
+      throw error;
+    }
   }
 
   /** Throws a Fault when the request is malformed or too many wait. */
   infer(call: InferCall, answer: InferAnswer): void {
     const { request } = call;
-    if (this.#draining) {
-      answer({ code: status.UNAVAILABLE, details: `${this.#name} is shutting down` });
+    const backend = this.#backend;
+    if (!this.ready() || backend === null) {
+      const { state, reason } = this.#state;
+      const details = `${this.name} is ${state}${reason === "" ? "" : `: ${reason}`}`;
+      answer({ code: status.UNAVAILABLE, details });
       return;
     }
     if (this.#waiting >= MAX_WAITING) {
-      throw new Fault("overloaded", `${this.#name} has ${MAX_WAITING} batches waiting`);
+      throw new Fault("overloaded", `${this.name} has ${MAX_WAITING} batches waiting`);
     }
-    const batch = batchOf(request);
+    const batch = batchOf(request, backend);
     const wanted = wantedUntil(call);
     this.#waiting++;
-    const takenAtUs = monotonicUs();
-    this.#last = this.#last.then(() => this.#run(request, batch, wanted, takenAtUs, answer));
+    const waiting = { request, batch, wanted, takenAtUs: monotonicUs() };
+    this.#last = this.#last.then(() => this.#run(backend, waiting, answer));
   }
 
-  /** Finishes what was taken, takes no more. */
-  async drain(): Promise<void> {
-    this.#draining = true;
+  /** Finishes what was taken, takes no more, and gives the model's memory back. */
+  async unload(): Promise<void> {
+    const backend = this.#backend;
+    if (backend === null) return;
+    this.#become({ state: "UNLOADING", reason: "" });
     await this.#last;
-  }
-
-  close(): Promise<void> {
-    return this.#backend.close();
+    this.#backend = null;
+    await backend.close();
+    this.#become({ state: "UNAVAILABLE", reason: "unloaded" });
   }
 
   /** The service was the last of the time since it began. */
   #trace({ parameters = {} }: ModelInferRequest, beganUs: number, serviceUs: number): void {
     const traceparents = parameters[TRACEPARENTS_PARAMETER]?.stringParam;
-    if (this.#tracing === null || traceparents === undefined) return;
+    const { tracing, task } = this.#options;
+    if (tracing === null || traceparents === undefined) return;
     const endUs = monotonicUs();
-    this.#tracing.computed({
+    tracing.computed({
       traceparents: traceparents.split(","),
-      replica: this.#name,
-      task: this.#task,
+      replica: this.name,
+      task,
       startUs: Math.max(beganUs, endUs - serviceUs),
       endUs,
     });
   }
 
-  async #run(
-    request: ModelInferRequest,
-    batch: Batch,
-    wanted: () => Partial<StatusObject> | null,
-    takenAtUs: number,
-    answer: InferAnswer,
-  ): Promise<void> {
+  async #run(backend: Backend, waiting: WaitingBatch, answer: InferAnswer): Promise<void> {
+    const { request, batch, wanted, takenAtUs } = waiting;
     try {
       const unwanted = wanted();
       if (unwanted !== null) {
@@ -99,21 +158,13 @@ export class HostedReplica implements HostedModel {
         return;
       }
       const beganUs = monotonicUs();
-      const { outputs, serviceUs } = await this.#backend.run(batch);
-      this.#trace(request, beganUs, serviceUs);
+      const result = await backend.run(batch);
+      this.#trace(request, beganUs, result.serviceUs);
       const totalUs = monotonicUs() - takenAtUs;
       const queueUs = beganUs - takenAtUs;
-      this.counts.succeeded({ size: batch.size, totalUs, queueUs, computeUs: serviceUs });
-      const output = bytesTensor("output", outputs);
-      const response: ModelInferResponse = {
-        modelName: this.#name,
-        modelVersion: "1",
-        id: request.id ?? "",
-        parameters: { service_us: { doubleParam: serviceUs } },
-        outputs: [output.tensor],
-        rawOutputContents: [output.raw],
-      };
-      answer(null, response);
+      const size = batch.jobs.length;
+      this.counts.succeeded({ size, totalUs, queueUs, computeUs: result.serviceUs });
+      answer(null, answerOf(this.name, request, result, backend));
     } catch (error) {
       this.counts.failed(monotonicUs() - takenAtUs);
       answer(statusOf(error));
@@ -121,6 +172,15 @@ export class HostedReplica implements HostedModel {
       this.#waiting--;
     }
   }
+
+  #become(state: ModelState): void {
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}
+
+function metadataOf({ name, datatype, shape }: TensorSpec): TensorMetadata {
+  return { name, datatype, shape };
 }
 
 /** Why a batch need not start any more, asked when it is its turn; null: it is wanted. */
@@ -134,29 +194,5 @@ function wantedUntil({ deadlineMs, onCancelled }: InferCall): () => Partial<Stat
     if (cancelled) return { code: status.CANCELLED, details: "nobody waits for this batch" };
     if (monotonicUs() < expiresAtUs) return null;
     return { code: status.DEADLINE_EXCEEDED, details: "its deadline passed before it could start" };
-  };
-}
-
-function batchOf(request: ModelInferRequest): Batch {
-  const { inputs = [], rawInputContents = [], parameters = {} } = request;
-  const payloads = elementsOf(inputs, rawInputContents, "payload");
-  if (payloads === null || payloads.length === 0) {
-    throw new Fault("invalid-input", "the request has no input tensor payload", {
-      hint: "send payload as BYTES [b], and upstream as BYTES [b] of JSON objects",
-    });
-  }
-  const upstream = elementsOf(inputs, rawInputContents, "upstream");
-  if (upstream !== null && upstream.length !== payloads.length) {
-    throw new Fault(
-      "invalid-input",
-      `upstream has ${upstream.length} elements, payload has ${payloads.length}`,
-    );
-  }
-  return {
-    size: payloads.length,
-    payloads,
-    upstream: upstream ?? payloads.map(() => Buffer.from("{}")),
-    variate: parameters.variate?.doubleParam ?? null,
-    warmUp: parameters.warm_up?.boolParam ?? false,
   };
 }

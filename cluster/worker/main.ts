@@ -1,6 +1,8 @@
 /** A worker process: hosts replicas, one gRPC port for all of them, each a model of its own. */
+
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
+import { backendOf } from "../../core/scenario/check-run.ts";
 import type { System } from "../../core/system.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
@@ -10,27 +12,38 @@ import {
   EXTENSIONS,
   type InferAnswer,
   type InferCall,
+  type InferenceServer,
   serveInference,
 } from "../protocol/server.ts";
-import type { Backend } from "./backend.ts";
-import { HostedReplica } from "./hosted-replica.ts";
-import { onnxBackend } from "./onnx-backend.ts";
+import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
+import { modelBackend } from "./model-backend.ts";
 import { replayBackend } from "./replay-backend.ts";
 import type { WorkerReady, WorkerSpecification } from "./specification.ts";
 
+const PLATFORMS = {
+  onnx: "onnxruntime_onnx",
+  external: "tandem_external",
+  process: "tandem_process",
+} as const;
+
+/** It serves before its models are loaded, so that their loading can be watched. */
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const system = compileSystem(specification.document, specification.inputs);
   const timer = new PreciseTimer();
   const tracing = await workerTracing(specification.trace ?? null);
   const hosted = new Map<string, HostedReplica>();
+  let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
     const { name, pool } = system.replicas[id];
     const task = system.pools[pool].name;
-    const backend = await openBackend(specification, system, id, timer);
-    hosted.set(name, new HostedReplica(name, task, backend, tracing));
+    const backend = backendOptions(specification, system, id, timer);
+    const onState: ReplicaOptions["onState"] = ({ state }) =>
+      server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");
+    hosted.set(name, new HostedReplica({ name, task, tracing, onState, ...backend }));
   }
+  const names = [...hosted.keys()];
   const replicas = [...hosted.values()];
-  const server = await serveInference(
+  server = await serveInference(
     {
       metadata: { name: "tandem-worker", version: "1", extensions: EXTENSIONS },
       ready: () => replicas.every((replica) => replica.ready()),
@@ -41,28 +54,31 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
         replica.infer(call, answer);
       },
     },
-    { host: specification.host, port: specification.port, services: [...hosted.keys()] },
+    { host: specification.host, port: specification.port, services: names },
   );
+  for (const name of names) server.health.setStatus(name, "NOT_SERVING");
+  for (const replica of replicas) await replica.load();
   return {
-    ready: { port: server.port },
+    ready: { port: server.port, models: replicas.flatMap(({ loaded }) => loaded ?? []) },
     stop: async () => {
-      for (const name of hosted.keys()) server.health.setStatus(name, "NOT_SERVING");
-      await Promise.all(replicas.map((replica) => replica.drain()));
-      await server.close();
-      await Promise.all(replicas.map((replica) => replica.close()));
+      await Promise.all(replicas.map((replica) => replica.unload()));
+      await server?.close();
       await tracing?.close();
     },
   };
 });
 
-async function openBackend(
-  { document, backend, seed, timeScale, cacheDir }: WorkerSpecification,
+function backendOptions(
+  { document, inputs, backend, seed, timeScale, cacheDir }: WorkerSpecification,
   system: System,
   id: number,
   timer: PreciseTimer,
-): Promise<Backend> {
+): Pick<ReplicaOptions, "platform" | "open"> {
   const replica = system.replicas[id];
-  if (backend === "replay") return replayBackend(replica, { seed, timeScale, timer });
+  if (backend === "replay") {
+    const open = async () => replayBackend(replica, { seed, timeScale, timer });
+    return { platform: "tandem_replay", open };
+  }
   const { model } = system.pools[replica.pool];
   const implementation = document.models[model].implementation;
   if (implementation === undefined) {
@@ -70,9 +86,10 @@ async function openBackend(
       hint: `give models.${model}.implementation, or use the replay backend`,
     });
   }
-  return onnxBackend({
-    model: implementation.name,
-    parameters: implementation.parameters,
-    cacheDir: cacheDir ?? null,
-  });
+  const folder = inputs.folder ?? process.cwd();
+  const thread = { model, implementation, folder, cacheDir: cacheDir ?? null };
+  return {
+    platform: PLATFORMS[backendOf(implementation)],
+    open: () => modelBackend(thread),
+  };
 }

@@ -6,9 +6,9 @@ import { Sampler } from "../../core/random/sampler.ts";
 import type { ReplicaSystem } from "../../core/system.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
-import type { Backend, Batch, BatchResult } from "./backend.ts";
+import type { Backend, Batch, BatchResult, JobResult } from "./backend.ts";
 
-const OUTPUT = Buffer.from('{"labels":[],"value":null}');
+const OUTPUT: JobResult = { text: Buffer.from('{"labels":[],"value":null}'), tensors: [] };
 
 export function replayBackend(
   replica: ReplicaSystem,
@@ -17,15 +17,18 @@ export function replayBackend(
   const { service } = replica;
   const own = new Sampler(service.shape, options.seed, `service/${replica.name}`);
   return {
-    platform: "tandem_replay",
+    inputs: null,
+    outputs: null,
+    provenance: null,
+    cost: { loadMs: 0, memoryBytes: 0 },
     async run(batch: Batch): Promise<BatchResult> {
       const startUs = monotonicUs();
       const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
-      const sampledUs = service.sampleUs(variate, batch.size);
+      const sampledUs = service.sampleUs(variate, batch.jobs.length);
       const serviceUs = batch.warmUp ? 0 : sampledUs;
       const endUs = await options.timer.until(startUs + serviceUs * options.timeScale);
       return {
-        outputs: new Array<Uint8Array>(batch.size).fill(OUTPUT),
+        outputs: new Array<JobResult>(batch.jobs.length).fill(OUTPUT),
         serviceUs: endUs - startUs,
       };
     },

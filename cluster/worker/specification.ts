@@ -1,6 +1,8 @@
 import type { MeasuredInputs } from "../../core/compile.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import type { BackendName } from "./backend.ts";
+import type { ModelProvenance } from "../../models/task-model.ts";
+import type { LoadCost } from "../protocol/model-state.ts";
 
 /** What a worker process is told at its start. */
 export interface WorkerSpecification {
@@ -23,4 +25,6 @@ export interface WorkerSpecification {
 
 export interface WorkerReady {
   readonly port: number;
+  /** Of each real model it hosts, in the order of the replicas. */
+  readonly models: readonly { readonly provenance: ModelProvenance; readonly cost: LoadCost }[];
 }

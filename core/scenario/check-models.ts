@@ -49,8 +49,21 @@ export function checkModels(
     const measured = profilesOf(model).flatMap(([path, written]) =>
       checkProfile(`${at}.${path}`, options.profiles[written], written),
     );
-    return [...measured, ...checkDeviceKinds(at, model, cluster)];
+    const load = checkLoad(at, model, options.profiles);
+    return [...measured, ...load, ...checkDeviceKinds(at, model, cluster)];
   });
+}
+
+/** A load that is as measured is in the model's one profile. */
+function checkLoad(at: string, { loadMs, profile }: ModelDocument, profiles: Profiles): Issue[] {
+  if (loadMs !== "measured") return [];
+  const hint = "run `tandem calibrate` again, or give milliseconds";
+  if (typeof profile !== "string") {
+    return [issueAt(`${at}.loadMs`, "measured needs one `profile`", hint)];
+  }
+  const read = profiles[profile];
+  if (read === undefined || read.load !== undefined) return [];
+  return [issueAt(`${at}.loadMs`, `${profile} has no measured load`, hint)];
 }
 
 /** The profile files of a model, each with its path in the model and the path as written. */

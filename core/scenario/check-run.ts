@@ -1,8 +1,11 @@
 /** Checks of what a validation judges. */
 import type { Issue } from "../fault.ts";
 import { METRICS } from "../results.ts";
+import { kindOf } from "./check-implementations.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
+import type { ImplementationDocument } from "./schema/implementation.ts";
+import type { BackendName } from "./schema/run.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 /** Metrics have known names, and the backend can run every model. */
@@ -22,10 +25,29 @@ export function checkValidation({
     const message = `only the replay backend can scale times, got ${validation.timeScale}`;
     issues.push(issueAt("validation.timeScale", message));
   }
-  for (const [name, model] of Object.entries(models)) {
-    if (model.implementation !== undefined) continue;
-    const message = `the onnx backend needs an implementation of model "${name}"`;
-    issues.push(issueAt(`models.${name}`, message, "`backend: replay` needs none"));
-  }
-  return issues;
+  return [...issues, ...checkBackend(models, validation.backend)];
+}
+
+/** Whether the backend can run every model; empty for `replay`, which needs no implementation. */
+export function checkBackend(models: ScenarioDocument["models"], backend: BackendName): Issue[] {
+  if (backend === "replay") return [];
+  return Object.entries(models).flatMap(([name, { implementation }]) => {
+    if (implementation === undefined) {
+      const message = `the ${backend} backend needs an implementation of model "${name}"`;
+      return [issueAt(`models.${name}`, message, "`backend: replay` needs none")];
+    }
+    const own = backendOf(implementation);
+    if (backend === "real" || backend === own) return [];
+    const message = `backend ${backend}, but model "${name}" is run by ${own}`;
+    return [issueAt(`models.${name}.implementation`, message, "`backend: real` mixes them")];
+  });
+}
+
+/** The backend that an implementation asks for. */
+export function backendOf(
+  implementation: ImplementationDocument,
+): Exclude<BackendName, "replay" | "real"> {
+  const kind = kindOf(implementation);
+  if (kind === "command") return "process";
+  return kind === "name" ? "onnx" : kind;
 }

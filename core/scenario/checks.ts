@@ -7,6 +7,7 @@ import { checkSweep } from "./axes.ts";
 import { checkReplicas, checkSlots } from "./check-cluster.ts";
 import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
 import { checkFaults } from "./check-faults.ts";
+import { checkImplementations, type FileExists } from "./check-implementations.ts";
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
@@ -25,6 +26,8 @@ export interface CheckOptions {
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */
   readonly requireTimes?: boolean;
+  /** Default: files that models name are not looked for. */
+  readonly exists?: FileExists;
 }
 
 export interface CheckContext extends CheckOptions {
@@ -46,6 +49,10 @@ export const CHECKS: readonly Check[] = [
     reads: ["models", "cluster"],
     run: (document, { file, files, requireTimes = false }) =>
       checkModels(document, { file, profiles: files.profiles, requireTimes }),
+  },
+  {
+    reads: ["models"],
+    run: (document, { file, exists }) => checkImplementations(document, file, exists),
   },
   { reads: ["pipelines", "cluster"], run: (document) => checkReplicas(document) },
   { reads: ["cluster"], run: (document) => checkSlots(document) },

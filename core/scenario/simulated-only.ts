@@ -16,7 +16,7 @@ const TERMS: readonly Term[] = [
   [
     "model loads and device memory",
     ({ models }) =>
-      Object.values(models).some(({ loadMs, residency }) => loadMs > 0 && residency !== "always"),
+      Object.values(models).some(({ loadMs, residency }) => loadMs !== 0 && residency !== "always"),
   ],
   [
     "power",

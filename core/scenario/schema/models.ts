@@ -1,6 +1,7 @@
 /** Models: measured profiles, assumed service times and what runs them for real. */
 import { z } from "zod";
 import { count, nonNegative, positive, probability } from "./common.ts";
+import { implementationSchema } from "./implementation.ts";
 
 const batchScaling = z
   .strictObject({
@@ -57,14 +58,6 @@ const inputScaling = z
   })
   .describe("how times grow with the input's size; default: not at all");
 
-const implementation = z.strictObject({
-  name: z.string().describe("a real model this build can run, e.g. ssd-mobilenet-v2"),
-  parameters: z
-    .record(z.string(), z.union([z.number(), z.string()]))
-    .default({})
-    .describe("what the implementation takes; see its documentation"),
-});
-
 export const modelSchema = z
   .strictObject({
     profile: z
@@ -73,9 +66,12 @@ export const modelSchema = z
       .describe("measured service times: a profile file, or one per device kind"),
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
     inputScaling: inputScaling.optional(),
-    implementation: implementation.optional().describe("what `calibrate` and `validate` run"),
+    implementation: implementationSchema.optional(),
     memoryMb: nonNegative.default(0).describe("device memory that the loaded model takes"),
-    loadMs: nonNegative.default(0).describe("time to load the model onto a device: a cold start"),
+    loadMs: z
+      .union([nonNegative, z.literal("measured")])
+      .default(0)
+      .describe("time to load the model onto a device, a cold start; measured: as in its profile"),
     residency: z
       .enum(["always", "on-demand", "per-call"])
       .default("on-demand")

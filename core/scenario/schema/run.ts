@@ -45,11 +45,21 @@ export const runSchema = z.strictObject({
     .describe("what is ranked among configurations that differ only in `over`"),
 });
 
+/**
+ * What runs a replica's batches: `replay` waits measured times; `onnx`, `external` and `process`
+ * run every model by that kind of implementation; `real` each model by its own.
+ */
+export const BACKENDS = ["onnx", "external", "process", "real", "replay"] as const;
+
+export type BackendName = (typeof BACKENDS)[number];
+
 export const validationSchema = z.strictObject({
   backend: z
-    .enum(["onnx", "replay"])
+    .enum(BACKENDS)
     .default("replay")
-    .describe("onnx runs the models; replay takes service times from profiles and waits"),
+    .describe(
+      "replay takes service times from profiles and waits; onnx, external and process run the models; real mixes those",
+    ),
   repeats: z.int().min(3).max(100).default(3).describe("real runs of each configuration"),
   timeScale: positive.max(1).default(1).describe("replayed times are multiplied by this"),
   points: z

@@ -1,20 +1,22 @@
 /** A real model in a thread of its own. */
 import { Worker } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { entryPoint } from "../processes/entry-point.ts";
 import type { Backend, Batch, BatchResult } from "./backend.ts";
-import type { ThreadAnswer, ThreadBatch, ThreadSpecification } from "./onnx-thread.ts";
+import type { ThreadAnswer, ThreadBatch, ThreadSpecification } from "./model-thread.ts";
 
 /** Resolves once the model is loaded. Throws Fault("cluster-failure") when it cannot be. */
-export async function onnxBackend(specification: ThreadSpecification): Promise<Backend> {
-  const thread = new Worker(entryPoint("worker/onnx-thread"), { workerData: specification });
+export async function modelBackend(specification: ThreadSpecification): Promise<Backend> {
+  const thread = new Worker(entryPoint("worker/model-thread"), { workerData: specification });
   const loaded = await nextAnswer(thread);
-  if (loaded.kind === "failed") {
+  if (loaded.kind !== "ready") {
     await thread.terminate();
+    const { message, hint } = loaded.kind === "failed" ? loaded : { message: "", hint: undefined };
     throw new Fault(
       "cluster-failure",
-      `model ${specification.model} did not load: ${loaded.message}`,
-      loaded.hint === undefined ? {} : { hint: loaded.hint },
+      `model ${specification.model} did not load: ${message}`,
+      hint === undefined ? {} : { hint },
     );
   }
   let closing = false;
@@ -25,7 +27,7 @@ export async function onnxBackend(specification: ThreadSpecification): Promise<B
     process.exit(1);
   });
   return {
-    platform: "onnxruntime_onnx",
+    ...loaded.model,
     run: (batch) => runBatch(thread, batch),
     close: async () => {
       closing = true;
@@ -35,15 +37,27 @@ export async function onnxBackend(specification: ThreadSpecification): Promise<B
 }
 
 async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
-  // Payloads are views into a whole message; copies of their own can be handed over for good.
-  const payloads = batch.payloads.map((payload) => new Uint8Array(payload));
-  const upstream = batch.upstream.map((text) => new Uint8Array(text));
-  const message: ThreadBatch = { payloads, upstream };
+  // All are views into a whole message; copies of their own can be handed over for good.
+  const buffers: ArrayBuffer[] = [];
+  const own = (bytes: Uint8Array): Uint8Array => {
+    const copy = new Uint8Array(bytes);
+    buffers.push(copy.buffer);
+    return copy;
+  };
+  const ownTensors = (tensors: readonly Tensor[]) =>
+    tensors.map((tensor) => ({ ...tensor, raw: own(tensor.raw) }));
+  const message: ThreadBatch = {
+    jobs: batch.jobs.map(({ payload, upstream, tensors, upstreamTensors }) => ({
+      payload: own(payload),
+      upstream: own(upstream),
+      tensors: ownTensors(tensors),
+      upstreamTensors: Object.fromEntries(
+        Object.entries(upstreamTensors).map(([task, given]) => [task, ownTensors(given)]),
+      ),
+    })),
+  };
   const answer = nextAnswer(thread);
-  thread.postMessage(
-    message,
-    [...payloads, ...upstream].map(({ buffer }) => buffer),
-  );
+  thread.postMessage(message, buffers);
   const done = await answer;
   if (done.kind === "done") return done;
   throw new Error(

@@ -1,0 +1,97 @@
+/** Batches from the wire and their results back to it. */
+import { Fault } from "../../core/fault.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import { asOwn, jobTensors, rawTensor, wireTensors } from "../protocol/job-tensors.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
+
+/** What a caller other than the gateway may leave out. */
+const NO_UPSTREAM = Buffer.from("{}");
+const NO_PAYLOAD = new Uint8Array(0);
+
+/**
+ * A gateway's batch, which has `payload` and `upstream`; payloads alone; or, for a model of
+ * tensors, its input tensors as any client of the protocol sends them: one job.
+ * Throws Fault("invalid-input") for anything else.
+ */
+export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
+  const { inputs = [], rawInputContents = [], parameters = {} } = request;
+  const settings = {
+    variate: parameters.variate?.doubleParam ?? null,
+    warmUp: parameters.warm_up?.boolParam ?? false,
+  };
+  if (isPlain(request, backend)) {
+    const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
+    const job: Job = { payload: NO_PAYLOAD, upstream: NO_UPSTREAM, tensors, upstreamTensors: {} };
+    return { jobs: [job], ...settings };
+  }
+  const payloads = elementsOf(inputs, rawInputContents, "payload");
+  if (payloads === null || payloads.length === 0) {
+    throw new Fault("invalid-input", "the request has no input tensor payload", {
+      hint: "send payload as BYTES [b], and upstream as BYTES [b] of JSON objects",
+    });
+  }
+  const upstream = elementsOf(inputs, rawInputContents, "upstream");
+  if (upstream !== null && upstream.length !== payloads.length) {
+    throw new Fault(
+      "invalid-input",
+      `upstream has ${upstream.length} elements, payload has ${payloads.length}`,
+    );
+  }
+  const tensors = jobTensors(inputs, rawInputContents, payloads.length);
+  const jobs = payloads.map((payload, i): Job => {
+    const { "": own = [], ...upstreamTensors } = tensors[i];
+    return {
+      payload,
+      upstream: upstream?.[i] ?? NO_UPSTREAM,
+      tensors: own,
+      upstreamTensors,
+    };
+  });
+  return { jobs, ...settings };
+}
+
+/** Whether a request has a model's own tensors, and not the gateway's form. */
+function isPlain({ inputs = [] }: ModelInferRequest, backend: Backend): boolean {
+  return backend.inputs !== null && !inputs.some(({ name }) => name === "upstream");
+}
+
+/** Throws a Fault when the only job of a plain request failed. */
+export function answerOf(
+  name: string,
+  request: ModelInferRequest,
+  { outputs, serviceUs }: BatchResult,
+  backend: Backend,
+): ModelInferResponse {
+  const head = {
+    modelName: name,
+    modelVersion: "1",
+    id: request.id ?? "",
+    parameters: { service_us: { doubleParam: serviceUs } },
+  };
+  if (isPlain(request, backend) && backend.outputs !== null) {
+    const [{ text, tensors }] = outputs;
+    if (tensors.length === 0) throw failureOf(text);
+    return {
+      ...head,
+      outputs: tensors.map(({ raw, ...tensor }) => tensor),
+      rawOutputContents: tensors.map(({ raw }) => raw),
+    };
+  }
+  const texts = bytesTensor(
+    "output",
+    outputs.map(({ text }) => text),
+  );
+  const own = wireTensors(outputs.map(({ tensors }) => asOwn(tensors)));
+  return {
+    ...head,
+    outputs: [texts.tensor, ...own.tensors],
+    rawOutputContents: [texts.raw, ...own.raw],
+  };
+}
+
+function failureOf(text: Uint8Array): Fault {
+  const output = JSON.parse(Buffer.from(text).toString()) as JobOutput;
+  if (!("error" in output)) return new Fault("cluster-failure", "the model gave no tensors");
+  return new Fault(output.code as Fault["code"], output.error);
+}

@@ -1,0 +1,92 @@
+/** The thread that a real model runs in, off the worker's event loop. One batch at a time. */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Fault } from "../../core/fault.ts";
+import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import { openImplementation } from "../../models/open-implementation.ts";
+import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { Backend, Job, JobOutput, JobResult } from "./backend.ts";
+
+export interface ThreadSpecification {
+  /** The model's name in the scenario. */
+  readonly model: string;
+  readonly implementation: ImplementationDocument;
+  /** Where paths in the implementation start. */
+  readonly folder: string;
+  readonly cacheDir: string | null;
+}
+
+export interface ThreadBatch {
+  readonly jobs: readonly Job[];
+}
+
+export type LoadedModel = Omit<Backend, "run" | "close">;
+
+export type ThreadAnswer =
+  | { readonly kind: "ready"; readonly model: LoadedModel }
+  | { readonly kind: "failed"; readonly message: string; readonly hint?: string }
+  | { readonly kind: "done"; readonly outputs: readonly JobResult[]; readonly serviceUs: number };
+
+const port = parentPort as MessagePort;
+
+load(workerData as ThreadSpecification).catch((error: unknown) => port.postMessage(failure(error)));
+
+async function load(specification: ThreadSpecification): Promise<void> {
+  const { implementation, folder, cacheDir } = specification;
+  const startUs = monotonicUs();
+  const before = process.memoryUsage.rss();
+  const opened = await openImplementation(implementation, {
+    folder,
+    ...(cacheDir === null ? {} : { cacheDir }),
+  });
+  const cost = {
+    loadMs: (monotonicUs() - startUs) / 1000,
+    memoryBytes: Math.max(0, process.memoryUsage.rss() - before),
+  };
+  port.on("message", (batch: ThreadBatch) => void answer(opened, batch));
+  const { inputs, outputs, provenance } = opened;
+  const model = { inputs, outputs, provenance, cost };
+  port.postMessage({ kind: "ready", model } satisfies ThreadAnswer);
+}
+
+async function answer(opened: TaskModel, { jobs }: ThreadBatch): Promise<void> {
+  try {
+    const inputs = jobs.map(inputOf);
+    const startUs = monotonicUs();
+    const results = await opened.run(inputs);
+    const serviceUs = monotonicUs() - startUs;
+    port.postMessage({
+      kind: "done",
+      outputs: results.map(resultOf),
+      serviceUs,
+    } satisfies ThreadAnswer);
+  } catch (error) {
+    port.postMessage(failure(error));
+  }
+}
+
+function inputOf({ payload, upstream, tensors, upstreamTensors }: Job): TaskInput {
+  const told = JSON.parse(Buffer.from(upstream).toString()) as Record<string, TaskOutput>;
+  const outputs = Object.entries(told).map(([task, output]) => [
+    task,
+    { ...output, tensors: upstreamTensors[task] ?? [] },
+  ]);
+  return { payload, tensors, upstream: Object.fromEntries(outputs) };
+}
+
+function resultOf(result: TaskOutput | Error): JobResult {
+  const text = Buffer.from(JSON.stringify(toldOf(result)));
+  return { text, tensors: result instanceof Error ? [] : (result.tensors ?? []) };
+}
+
+function toldOf(result: TaskOutput | Error): JobOutput {
+  if (!(result instanceof Error)) return { labels: result.labels, value: result.value ?? null };
+  const code = result instanceof Fault ? result.code : "invalid-input";
+  return { error: result.message, code };
+}
+
+function failure(error: unknown): ThreadAnswer {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof Fault ? error.hint : undefined;
+  return { kind: "failed", message, ...(hint === undefined ? {} : { hint }) };
+}

@@ -1,0 +1,158 @@
+/**
+ * A task model of an engine and declared steps:
+ *
+ *   payload ─ image steps ─┐                             ┌─ decoders ─> labels and value
+ *                          ├─> rows ─ one inference ─> outputs
+ *   request's tensors ─────┘        of a whole batch     └────────────> tensors
+ */
+import { Fault } from "../core/fault.ts";
+import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
+import { settle } from "./batch.ts";
+import { batchRows, type Engine, type Feeds, runJobs } from "./engine.ts";
+import { imageSteps, type Placement } from "./image-steps.ts";
+import { outputSteps } from "./output-steps.ts";
+import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
+import { checkedTensor, type Tensor, type TensorSpec } from "./tensor.ts";
+
+export type Declaration = Pick<
+  ImplementationDocument,
+  "preprocess" | "postprocess" | "input" | "batching" | "maxRows"
+>;
+
+/** One job, ready for the engine. */
+interface Prepared {
+  readonly feeds: Feeds;
+  readonly placement: Placement | null;
+}
+
+/** More rows than any batch of the scheduler's. */
+const UNBOUNDED = Number.POSITIVE_INFINITY;
+
+/**
+ * Opens a declared model; closes the engine when that fails. `folder` is where paths in steps
+ * start. Throws a Fault for steps that do not fit the engine's tensors.
+ */
+export async function openDeclaredModel(
+  engine: Engine,
+  declaration: Declaration,
+  folder: string,
+): Promise<TaskModel> {
+  try {
+    return await declaredModel(engine, declaration, folder);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function declaredModel(
+  engine: Engine,
+  { preprocess = [], postprocess = [], input, batching, maxRows }: Declaration,
+  folder: string,
+): Promise<TaskModel> {
+  const prepare =
+    preprocess.length === 0
+      ? async (job: TaskInput) => ({ feeds: tensorFeeds(engine, job), placement: null })
+      : pictureFeeds(engine, preprocess, input);
+  const finish = await outputSteps(postprocess, engine.outputs, folder);
+  const rows = batching === "none" ? null : batchRows(engine);
+  return {
+    provenance: engine.provenance,
+    inputs: preprocess.length === 0 ? engine.inputs : null,
+    outputs: postprocess.length === 0 ? engine.outputs : null,
+    async run(batch) {
+      const prepared = await settle(batch, async (job) => checkRows(await prepare(job), rows));
+      const jobs = prepared.filter((job): job is Prepared => !(job instanceof Error));
+      const results = await runJobs(
+        engine,
+        jobs.map(({ feeds }) => feeds),
+        rows,
+        maxRows ?? UNBOUNDED,
+      );
+      let next = 0;
+      return prepared.map((job): TaskOutput | Error => {
+        if (job instanceof Error) return job;
+        const outputs = results[next++]!;
+        return outputs instanceof Error ? outputs : attempt(() => finish(outputs, job.placement));
+      });
+    },
+    close: () => engine.close(),
+  };
+}
+
+function attempt(work: () => TaskOutput): TaskOutput | Error {
+  try {
+    return work();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function checkRows(job: Prepared, rows: number | "any" | null): Prepared {
+  const given = job.feeds[0]?.shape[0] ?? 0;
+  if (typeof rows !== "number" || given <= rows) return job;
+  throw new Fault(
+    "invalid-input",
+    `the model takes ${rows} rows at a time, the request has ${given}`,
+  );
+}
+
+function pictureFeeds(
+  engine: Engine,
+  preprocess: NonNullable<Declaration["preprocess"]>,
+  wanted: string | undefined,
+): (job: TaskInput) => Promise<Prepared> {
+  const { inputs } = engine;
+  const spec = inputs.find(({ name }) => name === wanted) ?? inputs[0];
+  const isClear = wanted === undefined ? inputs.length === 1 : spec?.name === wanted;
+  if (spec === undefined || !isClear || inputs.length > 1) {
+    const names = inputs.map(({ name }) => name).join(", ");
+    throw new Fault("invalid-input", `the model has the inputs ${names}; a picture fills one`, {
+      hint: "without `preprocess` the request's tensors fill all of them",
+    });
+  }
+  const steps = imageSteps(preprocess, spec);
+  return async (job) => {
+    const { tensor, placement } = await steps.prepare(job);
+    return { feeds: [tensor], placement };
+  };
+}
+
+/** A tensor for each input: the request's own, or an output of a task before. */
+function tensorFeeds({ inputs }: Engine, { tensors = [], payload, upstream }: TaskInput): Feeds {
+  const given = [...tensors, ...Object.values(upstream).flatMap((output) => output.tensors ?? [])];
+  return inputs.map((spec) => {
+    const found = given.find(({ name }) => name === spec.name);
+    if (found !== undefined) return checkedTensor(fitting(found, spec));
+    if (given.length === 1 && inputs.length === 1) {
+      return checkedTensor(fitting({ ...given[0]!, name: spec.name }, spec));
+    }
+    const asBytes = bytesFeed(spec, inputs.length, payload);
+    if (asBytes !== null) return asBytes;
+    const names = given.map(({ name }) => name).join(", ") || "none";
+    throw new Fault("invalid-input", `the input ${spec.name} is missing; given: ${names}`, {
+      hint: `send a tensor ${spec.name}, ${spec.datatype} [${spec.shape}]`,
+    });
+  });
+}
+
+/** A payload of bytes is the one element of a model's only input, if that takes BYTES. */
+function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tensor | null {
+  if (inputs !== 1 || spec.datatype !== "BYTES" || payload.length === 0) return null;
+  const raw = Buffer.alloc(4 + payload.length);
+  raw.writeUInt32LE(payload.length, 0);
+  raw.set(payload, 4);
+  return { name: spec.name, datatype: "BYTES", shape: spec.shape.map(() => 1), raw };
+}
+
+function fitting(tensor: Tensor, { name, datatype, shape }: TensorSpec): Tensor {
+  const fits =
+    tensor.datatype === datatype &&
+    tensor.shape.length === shape.length &&
+    tensor.shape.every((size, i) => shape[i] === -1 || size === shape[i] || i === 0);
+  if (fits) return tensor;
+  const got = `${tensor.datatype} [${tensor.shape}]`;
+  throw new Fault("invalid-input", `input ${name} takes ${datatype} [${shape}], got ${got}`, {
+    hint: "-1 is any size",
+  });
+}

@@ -1,0 +1,151 @@
+/**
+ * Tensors as the Open Inference Protocol carries them: raw row-major contents, little-endian, an
+ * element of BYTES preceded by its length in four bytes. So a tensor passes from a message to a
+ * model and back without being taken apart.
+ */
+import { Fault } from "../core/fault.ts";
+
+/** Bytes of one element; BYTES has no fixed size. */
+export const DATATYPES = {
+  BOOL: 1,
+  UINT8: 1,
+  INT8: 1,
+  UINT16: 2,
+  INT16: 2,
+  FP16: 2,
+  UINT32: 4,
+  INT32: 4,
+  FP32: 4,
+  UINT64: 8,
+  INT64: 8,
+  FP64: 8,
+  BYTES: 0,
+} as const;
+
+export type Datatype = keyof typeof DATATYPES;
+
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly raw: Uint8Array;
+}
+
+/** A tensor that a model takes or gives; -1 is a dimension of any size. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+}
+
+export function isDatatype(name: string): name is Datatype {
+  return Object.hasOwn(DATATYPES, name);
+}
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/**
+ * The tensor, or Fault("invalid-input") when its contents are not as long as its shape says.
+ * Elements of BYTES are checked where they are read.
+ */
+export function checkedTensor(tensor: Tensor): Tensor {
+  const size = DATATYPES[tensor.datatype];
+  const count = elementCount(tensor.shape);
+  if (size === 0 || tensor.raw.length === count * size) return tensor;
+  throw new Fault(
+    "invalid-input",
+    `tensor ${tensor.name} has ${tensor.raw.length} bytes where ${tensor.datatype} [${tensor.shape}] needs ${count * size}`,
+  );
+}
+
+/** A float32 tensor over the array's own memory. */
+export function floatTensor(name: string, shape: readonly number[], data: Float32Array): Tensor {
+  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, datatype: "FP32", shape, raw };
+}
+
+/** The contents as float32, without a copy where they are that already and aligned. */
+export function floatsOf(tensor: Tensor): Float32Array {
+  const { raw, datatype } = tensor;
+  const bytes = raw.byteOffset % 8 === 0 ? raw : new Uint8Array(raw);
+  const at = [bytes.buffer as ArrayBuffer, bytes.byteOffset] as const;
+  const count = elementCount(tensor.shape);
+  switch (datatype) {
+    case "FP32":
+      return new Float32Array(...at, count);
+    case "FP64":
+      return Float32Array.from(new Float64Array(...at, count));
+    case "INT32":
+      return Float32Array.from(new Int32Array(...at, count));
+    case "INT64":
+      return Float32Array.from(new BigInt64Array(...at, count), Number);
+    case "FP16":
+      return Float32Array.from(new Uint16Array(...at, count), halfToNumber);
+    case "UINT8":
+      return Float32Array.from(bytes);
+    default:
+      throw new Fault("invalid-input", `the output ${tensor.name} is ${datatype}, no numbers`, {
+        hint: "decoders read FP32, FP64, FP16, INT32, INT64 and UINT8",
+      });
+  }
+}
+
+/** Source: IEEE 754-2019, binary16. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * 2 ** -14 * (fraction / 1024);
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
+}
+
+/** Tensors of one name laid one after the other along the first dimension. */
+export function stack(parts: readonly Tensor[]): Tensor {
+  if (parts.length === 1) return parts[0]!;
+  const [first] = parts as [Tensor];
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const raw = new Uint8Array(parts.reduce((sum, part) => sum + part.raw.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    raw.set(part.raw, at);
+    at += part.raw.length;
+  }
+  return { ...first, shape: [rows, ...first.shape.slice(1)], raw };
+}
+
+/** The reverse of `stack`: views of `rows[i]` rows each. */
+export function unstack(tensor: Tensor, rows: readonly number[]): readonly Tensor[] {
+  const [total, ...rest] = tensor.shape as [number, ...number[]];
+  const stride = elementCount(rest);
+  const size = DATATYPES[tensor.datatype];
+  let at = 0;
+  return rows.map((count) => {
+    const start = at;
+    at = size === 0 ? skipElements(tensor.raw, at, count * stride) : at + count * stride * size;
+    if (at > tensor.raw.length) {
+      throw new Fault("cluster-failure", `output ${tensor.name} has ${total} rows, too few`);
+    }
+    return { ...tensor, shape: [count, ...rest], raw: tensor.raw.subarray(start, at) };
+  });
+}
+
+/** Where the BYTES element `count` elements after the one at `at` begins. */
+function skipElements(raw: Uint8Array, at: number, count: number): number {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  let next = at;
+  for (let i = 0; i < count && next + 4 <= raw.length; i++) next += 4 + view.getUint32(next, true);
+  return next;
+}
+
+/** Whether two tensors can be stacked. */
+export function isStackable(a: Tensor, b: Tensor): boolean {
+  return (
+    a.name === b.name &&
+    a.datatype === b.datatype &&
+    a.shape.length === b.shape.length &&
+    a.shape.every((size, i) => i === 0 || size === b.shape[i])
+  );
+}
