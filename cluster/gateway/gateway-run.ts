@@ -29,6 +29,7 @@ import {
   detachedRequest,
   heldBytesOf,
   type LiveRequest,
+  longestWaitMs,
   type RequestError,
 } from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
@@ -121,11 +122,11 @@ export class GatewayRun implements Driver {
 
   /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
   submit(submission: Submission): LiveRequest {
-    const { pipeline, payload, index, tensors = [] } = submission;
+    const { pipeline, index } = submission;
     this.#draws.check(index);
     const { maxInSystem, maxHeldBytes } = this.options.bounds;
-    const bytes = heldBytesOf({ payload, tensors });
-    if (this.inSystem >= maxInSystem || this.#heldBytes + bytes > maxHeldBytes) {
+    const heldBytes = this.#heldBytes + heldBytesOf(submission);
+    if (this.inSystem >= maxInSystem || heldBytes > maxHeldBytes) {
       throw new Fault("overloaded", `the gateway already holds ${this.inSystem} requests`);
     }
     const slot = this.#dispatcher.requests.reserve();
@@ -146,7 +147,7 @@ export class GatewayRun implements Driver {
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
       };
       this.#live[slot] = taken;
-      this.#heldBytes += bytes;
+      this.#heldBytes = heldBytes;
       for (const sink of this.#sinks) sink.taken(taken, nowUs);
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
@@ -386,13 +387,6 @@ export class GatewayRun implements Driver {
     this.#flags = grown(this.#flags, new Uint8Array(jobs));
     this.#variates = grown(this.#variates, new Float64Array(jobs));
   }
-}
-
-/** How long somebody waits for a batch from now; Infinity where one client has no deadline. */
-function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
-  let untilUs = 0;
-  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
-  return (untilUs - nowUs) / 1000;
 }
 
 /** A client's word for when it meant to send, unless that lies ahead or minutes back. */

@@ -56,10 +56,8 @@ export interface CallContext {
 const NO_CONTEXT: CallContext = {};
 
 /** What a request's contents take of the gateway's memory. */
-export function heldBytesOf({
-  payload,
-  tensors,
-}: Pick<LiveRequest, "payload" | "tensors">): number {
+export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
+  const { payload, tensors = [] } = request;
   return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
 }
 
@@ -90,6 +88,13 @@ export interface LiveRequest {
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
   readonly answer: (answer: Answer) => void;
+}
+
+/** How long somebody waits for a batch from now; Infinity where one client has no deadline. */
+export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
+  let untilUs = 0;
+  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
+  return (untilUs - nowUs) / 1000;
 }
 
 /** A request that no run holds: it is answered without one. */
