@@ -5,6 +5,7 @@ import { Fault } from "../core/fault.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
+import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import type { RankedDocument } from "../reports/comparison-tables.ts";
 import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
@@ -15,6 +16,7 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { precisionWords } from "./precision-options.ts";
 import { progress } from "./progress.ts";
@@ -100,11 +102,26 @@ function sampleOptions({ sample }: SimulateArguments): readonly string[] {
   return sample === undefined ? [] : ["--sample", ...sample];
 }
 
-/** A single short run is over before threads are up. */
-function threadsFor(args: SimulateArguments, loaded: LoadedScenario, count: number): number {
-  if (args.workers !== undefined) return args.workers;
-  const runs = count * loaded.document.run.replications;
-  return runs === 1 ? 1 : Math.min(availableParallelism(), runs);
+/** What takes one thread about a second. */
+const MANY_EVENTS = 4_000_000;
+/** Threads are up after about so long. */
+const START_UP_MS = 200;
+
+/** Whether threads pay, where that is left to us: for much at once, else as the first runs tell. */
+function threading(
+  { workers }: SimulateArguments,
+  { document }: LoadedScenario,
+  count: number,
+): { readonly threads: number; readonly aloneMs: number } {
+  if (workers !== undefined) return { threads: workers, aloneMs: 0 };
+  const { replications } = document.run;
+  const most = Math.max(replications, stoppingRule(document.run)?.maxReplications ?? 0);
+  const tasks = Object.values(document.pipelines).map((pipeline) => Object.keys(pipeline.tasks));
+  const eventsEach =
+    expectedRequests(document) * 2 * Math.max(...tasks.map(({ length }) => length));
+  const many = count * replications * eventsEach > MANY_EVENTS;
+  const threads = Math.min(availableParallelism(), count * most);
+  return { threads, aloneMs: many ? 0 : START_UP_MS };
 }
 
 async function sweepWithProgress(
@@ -113,14 +130,13 @@ async function sweepWithProgress(
   store: RecordStore,
   count: number,
 ): Promise<void> {
-  const threads = threadsFor(args, plan.loaded, count);
   const interrupt = interruptSignal();
   const requests = await openRequests(plan, store);
   const shown = progress("simulate", count, store.finished);
   try {
     await runSweep({
       plan,
-      threads,
+      ...threading(args, plan.loaded, count),
       store,
       signal: interrupt.signal,
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),

@@ -1,13 +1,24 @@
 /** Random scenarios give the same results, to the bit, on any number of threads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseScenario } from "../core/scenario/parse.ts";
+import { type LoadedScenario, parseScenario } from "../core/scenario/parse.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
+import type { SweepRecord } from "./record.ts";
 import { MemoryStore, recordsOf } from "./record-store.ts";
-import { runSweep } from "./run-sweep.ts";
+import { runSweep, type SweepRun } from "./run-sweep.ts";
 
 const SCHEDULERS = ["fifo", "random", "power-of-two", "least-expected-work"];
 const SEEDS = [1, 2, 3, 4, 5];
+
+async function records(
+  loaded: LoadedScenario,
+  count: number,
+  how: Pick<SweepRun, "threads" | "aloneMs">,
+): Promise<SweepRecord[]> {
+  const store = new MemoryStore();
+  await runSweep({ plan: { loaded }, store, ...how });
+  return [...recordsOf(store, count)];
+}
 
 test("a sweep of a random scenario has the same results on 1, 2 and 3 threads", async () => {
   const counts = fc.integer({ min: 1, max: 4 });
@@ -19,16 +30,35 @@ test("a sweep of a random scenario has the same results on 1, 2 and 3 threads", 
       const loaded = parseScenario(text, "random", () => {
         throw new Error("random scenarios name no files");
       });
-      const runs = [1, 2, 3].map(async (threads) => {
-        const store = new MemoryStore();
-        await runSweep({ plan: { loaded }, threads, store });
-        return [...recordsOf(store, SCHEDULERS.length * SEEDS.length)];
-      });
+      const count = SCHEDULERS.length * SEEDS.length;
+      const runs = [1, 2, 3].map((threads) => records(loaded, count, { threads }));
       const [one, two, three] = await Promise.all(runs);
-      expect(one).toHaveLength(SCHEDULERS.length * SEEDS.length);
+      expect(one).toHaveLength(count);
       expect(two).toEqual(one);
       expect(three).toEqual(one);
     }),
     { numRuns: 5 },
   );
+});
+
+test.each([
+  ["as many replications as are given", { replications: 7 }],
+  ["replications until it is precise", { until: "5%" }],
+])("threads that come in late change nothing: %s", async (_, run) => {
+  const document = {
+    name: "late",
+    pipelines: { p: { tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "exponential", meanMs: 10 } } },
+    cluster: { replicas: { serve: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 50, requests: 500 },
+    run,
+    sweep: { "workload.ratePerS": [40, 50, 60] },
+  };
+  const loaded = parseScenario(JSON.stringify(document), "late", () => "");
+  const alone = await records(loaded, 3, { threads: 1 });
+  expect(alone).toHaveLength(3);
+  // After the first replication, and never.
+  for (const aloneMs of [1e-9, 1e9]) {
+    expect(await records(loaded, 3, { threads: 2, aloneMs })).toEqual(alone);
+  }
 });
