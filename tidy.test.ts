@@ -50,6 +50,7 @@ const ENTRY_POINTS = [
   "theory/run.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
+  "cluster/soak/main.ts",
   "cluster/supervisor.ts",
   "cluster/worker/main.ts",
   "cluster/load/main.ts",

@@ -68,6 +68,16 @@ describe("a deployment", () => {
     },
   );
 
+  it.skipIf(process.platform !== "linux")(
+    "leaves none behind either when one of them stood still as its parent was killed",
+    async () => {
+      const { pid, children } = await parent();
+      process.kill(children[1], "SIGSTOP");
+      process.kill(pid, "SIGKILL");
+      expect(await eventually(() => !children.some(isRunning))).toBe(true);
+    },
+  );
+
   it("lets a worker that is told to end finish the batch it runs", async () => {
     const models = { nothing: { service: { distribution: "deterministic", meanMs: 400 } } };
     const options = { document: noOp({ models }), inputs: NO_INPUTS, seed: "test" };
@@ -142,6 +152,22 @@ describe("a deployment", () => {
       code: "cluster-failure",
       message: expect.stringContaining("no-such-model"),
     });
+  });
+
+  it("ends whole when its supervisor is killed", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
+    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
+    try {
+      const state = await clusterUp(options, directory);
+      const pids = [state.gateway.pid, ...state.workers.map((w) => w.pid)];
+      expect(pids.every(isRunning)).toBe(true);
+      process.kill(state.supervisorPid, "SIGKILL");
+      expect(await eventually(() => !pids.some(isRunning))).toBe(true);
+      expect((await clusterStatus(directory))?.alive).toBe(false);
+    } finally {
+      await clusterDown(directory);
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it("survives the command that started it, and is found and stopped by another", async () => {

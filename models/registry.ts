@@ -2,6 +2,7 @@
 import { Fault } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/nearest.ts";
 import { openDetector } from "./detector.ts";
+import { openFingerprint } from "./fingerprint.ts";
 import { openNoOp } from "./no-op.ts";
 import { openPlateReader } from "./plate-reader.ts";
 import type { SessionOptions } from "./session.ts";
@@ -56,6 +57,16 @@ export const TASK_MODELS = {
     description: "answers at once with nothing, to measure the cost of serving alone",
     parameters: {},
     open: async () => openNoOp(),
+  },
+  fingerprint: {
+    description: "answers with a hash of its input, to show that no answer is mixed up",
+    parameters: {
+      holdMs: {
+        expected: "how long each batch takes, from 0 to 60000 ms",
+        accepts: (value) => value >= 0 && value <= 60_000,
+      },
+    },
+    open: async (parameters) => openFingerprint(parameters),
   },
 } as const satisfies Record<string, Entry>;
 

@@ -26,7 +26,11 @@ export function runChild<Specification, Ready>(
   process.once("message", (specification) => {
     start(specification as Specification).then(
       ({ ready, stop }) => {
-        process.once("SIGTERM", () => endInOrder(stop));
+        let ending = false;
+        process.on("SIGTERM", () => {
+          if (!ending) endInOrder(stop);
+          ending = true;
+        });
         report({ kind: "ready", value: ready });
       },
       (error: unknown) => fail(error),

@@ -1,5 +1,5 @@
 /** A child process from its parent's side: start, readiness, last words, end. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
@@ -49,7 +49,8 @@ const GRACE_MS = 12_000;
 /** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
-  const [execPath, ...execArgv] = [...(options.command ?? []), process.execPath];
+  const command = [...dyingWithParent(), ...(options.command ?? []), process.execPath];
+  const [execPath, ...execArgv] = command;
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     serialization: "advanced",
@@ -70,6 +71,21 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     await stop();
     throw error;
   }
+}
+
+let dyingCommand: readonly string[] | undefined;
+
+/**
+ * Where the system has it (Linux), a command under which the kernel kills the child with its
+ * parent: a child that is stopped at that moment could not end by itself.
+ */
+function dyingWithParent(): readonly string[] {
+  if (dyingCommand === undefined) {
+    const command = ["setpriv", "--pdeathsig", "KILL"];
+    const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
+    dyingCommand = status === 0 ? command : [];
+  }
+  return dyingCommand;
 }
 
 function readiness<Ready>(

@@ -1,0 +1,65 @@
+/** A process's resident memory over its life, as Linux tells it. */
+import { readFileSync } from "node:fs";
+
+/** Of the longest life, so much is warm-up, and at least so long. */
+const WARM_UP_SHARE = 0.3;
+const LEAST_WARM_UP_S = 30;
+/** Shorter lives, without their warm-up, say nothing about growth. */
+const LEAST_JUDGED_S = 60;
+
+interface Sample {
+  readonly pid: number;
+  readonly atS: number;
+  readonly mib: number;
+}
+
+export interface MemoryGrowth {
+  /** The longest life of a gateway process in this run, with its warm-up, s. */
+  readonly lifeS: number;
+  readonly warmUpS: number;
+  /** Medians over the first and the last quarter after warm-up. */
+  readonly beforeMib: number;
+  readonly afterMib: number;
+  readonly growthRatio: number;
+}
+
+export class GatewayMemory {
+  readonly #samples: Sample[] = [];
+
+  sample(pid: number, atS: number): void {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const kib = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]);
+      if (kib > 0) this.#samples.push({ pid, atS, mib: kib / 1024 });
+    } catch {
+      // It has ended, or this is no Linux.
+    }
+  }
+
+  /** Null where no life was long enough, or the system does not tell. */
+  growth(): MemoryGrowth | null {
+    const lives = new Map<number, Sample[]>();
+    for (const sample of this.#samples) {
+      const life = lives.get(sample.pid) ?? [];
+      life.push(sample);
+      lives.set(sample.pid, life);
+    }
+    const length = (life: readonly Sample[]): number =>
+      (life.at(-1)?.atS ?? 0) - (life[0]?.atS ?? 0);
+    const [life] = [...lives.values()].sort((a, b) => length(b) - length(a));
+    if (life === undefined) return null;
+    const lifeS = length(life);
+    const warmUpS = Math.max(LEAST_WARM_UP_S, WARM_UP_SHARE * lifeS);
+    const warm = life.filter(({ atS }) => atS >= life[0].atS + warmUpS);
+    if (lifeS - warmUpS < LEAST_JUDGED_S) return null;
+    const quarter = Math.ceil(warm.length / 4);
+    const beforeMib = median(warm.slice(0, quarter));
+    const afterMib = median(warm.slice(-quarter));
+    return { lifeS, warmUpS, beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 };
+  }
+}
+
+function median(samples: readonly Sample[]): number {
+  const sorted = samples.map(({ mib }) => mib).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}

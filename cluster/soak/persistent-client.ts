@@ -1,0 +1,222 @@
+/**
+ * A client that does not give up: each call has an idempotency key and is tried again, by itself or
+ * on a stream, until it is answered or too old. It counts results that come for a call which had
+ * one already: there ought to be none.
+ */
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { InferenceClient, InferStream } from "../protocol/client.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelStreamInferResponse,
+} from "../protocol/messages.ts";
+import { PUSHBACK_TRAILER } from "../protocol/retry-hint.ts";
+import { DEADLINE_PARAMETER } from "../protocol/service.ts";
+import { trailerOf } from "../protocol/status.ts";
+import { cancelMessage } from "../protocol/stream-cancel.ts";
+import { errorOfAnswer } from "../protocol/stream-error.ts";
+
+const STREAMS = 8;
+const FIRST_PAUSE_MS = 40;
+const LONGEST_PAUSE_MS = 500;
+/** Attempts whose answers are still looked out for after their calls have been answered. */
+const REMEMBERED = 20_000;
+/** Trying again does not help these. */
+const FINAL: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+
+export interface Called {
+  /** The output's text; null when the call was given up. */
+  readonly text: string | null;
+  /** Why it was given up. */
+  readonly error: string | null;
+  readonly attempts: number;
+  readonly latencyMs: number;
+}
+
+interface Call {
+  readonly key: string;
+  readonly payload: Uint8Array;
+  readonly startMs: number;
+  readonly resolve: (called: Called) => void;
+  attempts: number;
+  lastError: string;
+  done: boolean;
+}
+
+interface Attempt {
+  readonly id: string;
+  readonly call: Call;
+  /** The stream that carries it; -1: none. */
+  readonly lane: number;
+  open: boolean;
+  /** Tells the other side that nobody waits for it any more. */
+  cancel: () => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export interface ClientTimes {
+  /** An attempt without an answer for this long is cancelled and tried again. */
+  readonly attemptMs: number;
+  readonly giveUpMs: number;
+}
+
+export class PersistentClient {
+  /** Results that came for calls which had one. */
+  surplus = 0;
+  /** Calls without an answer so far. */
+  open = 0;
+  readonly #client: InferenceClient;
+  readonly #pipeline: string;
+  readonly #times: ClientTimes;
+  readonly #streams: (InferStream | null)[] = new Array<InferStream | null>(STREAMS).fill(null);
+  readonly #attempts = new Map<string, Attempt>();
+  #sent = 0;
+  #closed = false;
+
+  constructor(client: InferenceClient, pipeline: string, times: ClientTimes) {
+    this.#client = client;
+    this.#pipeline = pipeline;
+    this.#times = times;
+  }
+
+  call(key: string, payload: Uint8Array): Promise<Called> {
+    this.open++;
+    return new Promise((resolve) => {
+      const startMs = performance.now();
+      const fresh = { attempts: 0, lastError: "", done: false };
+      this.#try({ key, payload, startMs, resolve, ...fresh });
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stream of this.#streams) stream?.cancel();
+    this.#client.close();
+  }
+
+  #try(call: Call): void {
+    if (performance.now() - call.startMs > this.#times.giveUpMs || this.#closed) {
+      this.#finish(call, null, call.lastError);
+      return;
+    }
+    call.attempts++;
+    const number = this.#sent++;
+    const id = String(number);
+    const lane = number % 3 === 0 ? -1 : number % STREAMS;
+    const cancel = (): void => undefined;
+    const attempt: Attempt = { id, call, lane, open: true, cancel, timer: undefined };
+    this.#attempts.set(id, attempt);
+    if (this.#attempts.size > REMEMBERED) this.#attempts.delete(this.#oldest());
+    attempt.timer = setTimeout(() => {
+      attempt.cancel();
+      this.#failed(attempt, "no answer in time", 0);
+    }, this.#times.attemptMs);
+    const request = this.#request(call, id);
+    if (lane < 0) this.#sendAlone(attempt, request);
+    else this.#sendOnStream(attempt, request);
+  }
+
+  #request({ key, payload }: Call, id: string): ModelInferRequest {
+    const { tensor, raw } = bytesTensor("payload", [payload]);
+    const parameters = {
+      idempotency_key: { stringParam: key },
+      [DEADLINE_PARAMETER]: { int64Param: this.#times.attemptMs },
+    };
+    const inputs = [tensor];
+    return { modelName: this.#pipeline, id, parameters, inputs, rawInputContents: [raw] };
+  }
+
+  #sendAlone(attempt: Attempt, request: ModelInferRequest): void {
+    const deadline = Date.now() + this.#times.attemptMs;
+    const sent = this.#client.infer(request, { deadline }, (error, response) => {
+      if (error === null) this.#result(attempt, response as ModelInferResponse);
+      else this.#refused(attempt, error);
+    });
+    attempt.cancel = () => sent.cancel();
+  }
+
+  #sendOnStream(attempt: Attempt, request: ModelInferRequest): void {
+    const { lane } = attempt;
+    const stream = this.#streams[lane] ?? this.#openStream(lane);
+    attempt.cancel = () => void stream.write(cancelMessage(this.#pipeline, attempt.id));
+    stream.write(request);
+  }
+
+  #openStream(lane: number): InferStream {
+    const stream = this.#client.inferStream();
+    this.#streams[lane] = stream;
+    const lost = (error: ServiceError): void => {
+      if (this.#streams[lane] !== stream) return;
+      this.#streams[lane] = null;
+      for (const attempt of [...this.#attempts.values()]) {
+        if (attempt.lane === lane) this.#refused(attempt, error);
+      }
+    };
+    stream.on("data", (message: ModelStreamInferResponse) => {
+      const attempt = this.#attempts.get(message.inferResponse?.id ?? "");
+      if (attempt === undefined) return;
+      const error = errorOfAnswer(message);
+      if (error === null) this.#result(attempt, message.inferResponse as ModelInferResponse);
+      else this.#refused(attempt, error);
+    });
+    stream.on("error", lost);
+    stream.on("end", () => {
+      const fields = { code: status.UNAVAILABLE, details: "", metadata: new Metadata() };
+      lost(Object.assign(new Error("the stream ended"), fields));
+    });
+    return stream;
+  }
+
+  #result(attempt: Attempt, response: ModelInferResponse): void {
+    const { call } = attempt;
+    if (call.done) {
+      this.surplus++;
+      return;
+    }
+    this.#close(attempt);
+    const [output] = elementsOf(response.outputs, response.rawOutputContents ?? [], "output") ?? [];
+    this.#finish(call, Buffer.from(output ?? []).toString(), null);
+  }
+
+  #refused(attempt: Attempt, error: ServiceError): void {
+    if (!attempt.open) return;
+    const { code, message } = error;
+    if (FINAL.has(code)) {
+      this.#close(attempt);
+      this.#finish(attempt.call, null, message);
+      return;
+    }
+    this.#failed(attempt, message, Number(trailerOf(error, PUSHBACK_TRAILER) ?? 0));
+  }
+
+  #failed(attempt: Attempt, message: string, pushbackMs: number): void {
+    if (!attempt.open) return;
+    this.#close(attempt);
+    const { call } = attempt;
+    call.lastError = message;
+    const grown = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (call.attempts - 1));
+    const pauseMs = Math.max(pushbackMs, grown) * (0.5 + Math.random());
+    setTimeout(() => this.#try(call), pauseMs);
+  }
+
+  #close(attempt: Attempt): void {
+    attempt.open = false;
+    clearTimeout(attempt.timer);
+  }
+
+  #finish(call: Call, text: string | null, error: string | null): void {
+    call.done = true;
+    this.open--;
+    const latencyMs = performance.now() - call.startMs;
+    call.resolve({ text, error, attempts: call.attempts, latencyMs });
+  }
+
+  #oldest(): string {
+    return this.#attempts.keys().next().value as string;
+  }
+}

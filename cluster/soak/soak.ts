@@ -1,0 +1,246 @@
+/**
+ * A deployment under load to which something happens every second: every call must get exactly one
+ * answer, and the right one.
+ *
+ *   calls on absolute due times ─> persistent client ─> gateway ─> workers
+ *   every second: a fault ───────────────────────────────┴──────────┘
+ *   ten times a second: a look at what the gateway says of its replicas
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { RandomStream } from "../../core/random/stream.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import type { ServiceBounds } from "../gateway/service-bounds.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { FaultInjector } from "./fault-injector.ts";
+import type { FaultKind } from "./faults.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
+import { GatewayMemory, type MemoryGrowth } from "./gateway-memory.ts";
+import { NetworkCells } from "./network-cells.ts";
+import { PersistentClient } from "./persistent-client.ts";
+import { type AnsweredCall, type FaultRecord, feel, look } from "./recovery.ts";
+
+export interface SoakOptions {
+  readonly seconds: number;
+  readonly ratePerS: number;
+  /** Worker processes, with a replica each. */
+  readonly workers: number;
+  readonly seed: string;
+  readonly kinds: readonly FaultKind[];
+  readonly onEvent?: (line: string) => void;
+}
+
+export interface SoakResult {
+  readonly seconds: number;
+  readonly workers: number;
+  readonly calls: number;
+  readonly callsPerS: number;
+  /** Calls that were never answered, with the first few reasons. */
+  readonly lost: number;
+  readonly reasons: readonly string[];
+  /** Results beyond the first of a call, and answers that differ from an earlier one of their key. */
+  readonly answeredTwice: number;
+  /** Answers that belong to another request, or to none. */
+  readonly wrong: number;
+  /** Calls that took more than one attempt. */
+  readonly triedAgain: number;
+  /** Keys asked again after their answer. */
+  readonly askedAgain: number;
+  readonly latencyP50Ms: number;
+  readonly latencyP99Ms: number;
+  readonly latencyMaxMs: number;
+  readonly faults: readonly FaultRecord[];
+  /** Kinds that cannot be had here, and why. */
+  readonly skipped: readonly string[];
+  readonly gatewayLives: number;
+  /** Null when no gateway lived long enough to tell. */
+  readonly memory: MemoryGrowth | null;
+}
+
+const HOLD_MS = 4;
+const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
+const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 500 };
+const TIMES = { attemptMs: 5000, giveUpMs: 60_000 };
+const LOOK_MS = 100;
+/** Of the answered calls, so many are asked again later, and their answers compared. */
+const ASK_AGAIN_SHARE = 0.03;
+const ASK_AGAIN_MS = 8000;
+const LARGEST_PAYLOAD = 4096;
+const MAX_REASONS = 5;
+
+/** Throws Fault("cluster-failure") when the deployment does not start. */
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const { workers, kinds, seed, onEvent } = options;
+  const missing = kinds.includes("cut") ? NetworkCells.missing() : null;
+  const cells = kinds.includes("cut") && missing === null ? new NetworkCells(workers) : null;
+  const directory = mkdtempSync(join(tmpdir(), "tandem-soak-"));
+  const remove = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", remove);
+  try {
+    const half = Math.floor(workers / 2);
+    const deployment = await startDeployment({
+      document: fingerprintScenario({
+        replicas: [workers - half, half],
+        holdMs: HOLD_MS,
+        scheduler: { batching: BATCHING },
+      }),
+      inputs: { profiles: {} },
+      backend: "onnx",
+      seed,
+      replicasPerWorker: 1,
+      bounds: BOUNDS,
+      directory,
+      ...(cells === null ? {} : { placeWorker: (worker) => cells.places[worker] }),
+      ...(onEvent === undefined ? {} : { onEvent }),
+    });
+    try {
+      const possible = kinds.filter((kind) => kind !== "cut" || cells !== null);
+      const run = new SoakRun(
+        options,
+        deployment,
+        new FaultInjector(deployment, cells, possible, seed),
+      );
+      return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
+    } finally {
+      await deployment.stop();
+    }
+  } finally {
+    cells?.close();
+    remove();
+    process.off("exit", remove);
+  }
+}
+
+class SoakRun {
+  readonly #options: SoakOptions;
+  readonly #deployment: Deployment;
+  readonly #injector: FaultInjector;
+  readonly #client: PersistentClient;
+  readonly #random: RandomStream;
+  readonly #memory = new GatewayMemory();
+  readonly #calls: AnsweredCall[] = [];
+  readonly #reasons: string[] = [];
+  readonly #startMs = performance.now();
+  readonly #lives = new Set<number>();
+  #sent = 0;
+  #lost = 0;
+  #wrong = 0;
+  #differing = 0;
+  #triedAgain = 0;
+  #askedAgain = 0;
+  #over = false;
+
+  constructor(options: SoakOptions, deployment: Deployment, injector: FaultInjector) {
+    this.#options = options;
+    this.#deployment = deployment;
+    this.#injector = injector;
+    const client = new InferenceClient(deployment.gateway.grpc);
+    this.#client = new PersistentClient(client, PIPELINE, TIMES);
+    this.#random = new RandomStream(options.seed, "soak/load");
+  }
+
+  async result(): Promise<Omit<SoakResult, "skipped">> {
+    const looking = this.#lookOn();
+    const faults = this.#injector.run(this.#options.seconds * 1000, () => this.#now());
+    try {
+      await this.#load();
+      await faults;
+    } finally {
+      this.#over = true;
+      await looking;
+      this.#client.close();
+    }
+    return this.#summary();
+  }
+
+  #now(): number {
+    return performance.now() - this.#startMs;
+  }
+
+  /** Sends each call at its due time, and waits until every one has ended. */
+  async #load(): Promise<void> {
+    const { seconds, ratePerS } = this.#options;
+    const calls: Promise<void>[] = [];
+    const count = Math.round(seconds * ratePerS);
+    for (let i = 0; i < count; i++) {
+      const dueMs = (i * 1000) / ratePerS;
+      if (dueMs > this.#now()) await sleep(dueMs - this.#now());
+      calls.push(this.#call(i));
+    }
+    await Promise.all(calls);
+  }
+
+  async #call(i: number): Promise<void> {
+    const key = `${this.#options.seed}/${i}`;
+    const size = Math.floor(this.#random.uniform() * LARGEST_PAYLOAD);
+    const askAgain = this.#random.uniform() < ASK_AGAIN_SHARE;
+    const againMs = this.#random.uniform() * ASK_AGAIN_MS;
+    const payload = Buffer.alloc(key.length + size, `${key} `);
+    const sentMs = this.#now();
+    this.#sent++;
+    const { text, error, attempts } = await this.#client.call(key, payload);
+    if (attempts > 1) this.#triedAgain++;
+    if (text === null) {
+      this.#lost++;
+      if (this.#reasons.length < MAX_REASONS) this.#reasons.push(String(error));
+      return;
+    }
+    this.#calls.push({ sentMs, endedMs: this.#now() });
+    if (!isAnswerTo(payload, text)) this.#wrong++;
+    if (!askAgain) return;
+    await sleep(againMs);
+    this.#askedAgain++;
+    const again = await this.#client.call(key, payload);
+    if (again.text !== text) this.#differing++;
+  }
+
+  /** What the gateway says of its replicas, and how much memory it has. */
+  async #lookOn(): Promise<void> {
+    for (let i = 0; !this.#over; i++) {
+      const { http, pid } = this.#deployment.gateway;
+      this.#lives.add(pid);
+      if (i % 10 === 0) this.#memory.sample(pid, this.#now() / 1000);
+      look(this.#injector.records, await statesOf(http), this.#now());
+      await sleep(LOOK_MS);
+    }
+  }
+
+  #summary(): Omit<SoakResult, "skipped"> {
+    const faults = this.#injector.records;
+    feel(faults, this.#calls);
+    const seconds = this.#now() / 1000;
+    const latencies = Float64Array.from(this.#calls, (call) => call.endedMs - call.sentMs).sort();
+    const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
+    return {
+      seconds,
+      workers: this.#options.workers,
+      calls: this.#sent,
+      callsPerS: this.#sent / this.#options.seconds,
+      lost: this.#lost,
+      reasons: this.#reasons,
+      answeredTwice: this.#client.surplus + this.#differing,
+      wrong: this.#wrong,
+      triedAgain: this.#triedAgain,
+      askedAgain: this.#askedAgain,
+      latencyP50Ms: quantile(0.5),
+      latencyP99Ms: quantile(0.99),
+      latencyMaxMs: quantile(1),
+      faults,
+      gatewayLives: this.#lives.size,
+      memory: this.#memory.growth(),
+    };
+  }
+}
+
+/** By replica; null when the gateway does not answer. */
+async function statesOf(http: string): Promise<ReadonlyMap<string, string> | null> {
+  try {
+    const answer = await fetch(`${http}/status`, { signal: AbortSignal.timeout(1000) });
+    const { replicas } = (await answer.json()) as { replicas: { name: string; state: string }[] };
+    return new Map(replicas.map(({ name, state }) => [name, state]));
+  } catch {
+    return null;
+  }
+}
