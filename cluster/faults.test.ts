@@ -280,6 +280,8 @@ describe("work that nobody waits for", () => {
         const late = client.inferAsync(request("late"), { deadline: Date.now() + 100 });
         await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
         const call = client.infer(request("gone"), {}, () => undefined);
+        const inFlight = async () => (await statusOf(deployment)).pipelines[0].inFlight;
+        expect(await eventually(async () => (await inFlight()) === 2)).toBe(true);
         call.cancel();
         const parameters = { deadline_ms: { int64Param: 50 } };
         const asked = client.inferAsync({ ...request("parameter"), parameters }, {});
