@@ -17,6 +17,8 @@ export function openFingerprint({ holdMs = 0 }: { holdMs?: number }): TaskModel 
       runtime: "none",
       provider: "none",
     },
+    inputs: null,
+    outputs: null,
     run: async (batch) => {
       if (holdMs > 0) await sleep(holdMs);
       return batch.map((input) => ({ labels: [], value: fingerprintOf(input) }));
