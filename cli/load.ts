@@ -3,6 +3,7 @@ import { payloadsFor } from "../calibration/payloads.ts";
 import { loadHealth, outcomeCounts } from "../cluster/load/load-health.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import type { LoadResult } from "../cluster/load/specification.ts";
+import { gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
@@ -16,6 +17,8 @@ export interface LoadArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly url: string;
   readonly images?: string;
+  readonly certs?: string;
+  readonly tokenFile?: string;
 }
 
 export async function load(args: LoadArguments): Promise<void> {
@@ -35,6 +38,7 @@ export async function load(args: LoadArguments): Promise<void> {
     ...(traceUs === undefined ? {} : { traceUs }),
     seed: replicationSeed(document.run.seed, 0),
     payloads: await payloadsFor(document, args.images),
+    access: gatewayClientAccess(args.certs ?? null, "client", args.tokenFile ?? null),
     onProgress: ({ ended }) => shown.update(ended),
   });
   shown.stop();

@@ -138,6 +138,8 @@ addClusterCommands(
 
 const load = seeded(json(onScenario("load", "drive any endpoint with the scenario's workload")))
   .requiredOption("--url <host:port>", "host:port (gRPC)")
+  .option("--certs <dir>", "of `tandem cluster certs`: TLS, with its client certificate")
+  .option("--token-file <file>", "a bearer token to show")
   .option("--images <dir>", "folder of photographs to send")
   .action(async (scenario: string, options) =>
     (await import("./load.ts")).load({ scenario, ...options }),

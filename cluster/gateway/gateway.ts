@@ -15,6 +15,7 @@ import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
 import { withDeadline } from "./deadline.ts";
@@ -93,15 +94,22 @@ export class Gateway {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
+  readonly #workerAccess: () => ClientAccess;
   #run: GatewayRun;
   #draining = false;
   #schedulerName = "";
   #exposition: Promise<Exposition> | null = null;
 
-  constructor(specification: GatewaySpecification, tracing: GatewayTracing | null = null) {
+  /** `workerAccess` gives what a new connection to a worker shows, and asks of it. */
+  constructor(
+    specification: GatewaySpecification,
+    workerAccess: () => ClientAccess,
+    tracing: GatewayTracing | null = null,
+  ) {
     this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
+    this.#workerAccess = workerAccess;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     const { keys } = this.bounds;
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
@@ -245,7 +253,10 @@ export class Gateway {
   #connectionTo(address: string): WorkerConnection {
     const known = this.#connections.get(address);
     if (known !== undefined) return known;
-    const connection = new WorkerConnection(address, (target) => new InferenceClient(target));
+    const connection = new WorkerConnection(
+      address,
+      (target) => new InferenceClient(target, this.#workerAccess()),
+    );
     this.#connections.set(address, connection);
     return connection;
   }

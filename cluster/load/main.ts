@@ -10,7 +10,7 @@ import { warmUp } from "./warm-up.ts";
 const PROGRESS_MS = 250;
 
 runChild<LoadSpecification, null>(async (specification) => {
-  const client = new InferenceClient(specification.target);
+  const client = new InferenceClient(specification.target, specification.access);
   await client.serverLive();
   const streams = new InferStreams(client);
   if (specification.warmUp) await warmUp(client, streams, specification);

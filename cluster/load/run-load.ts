@@ -2,6 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { startChild } from "../processes/child.ts";
+import { type ClientAccess, NO_ACCESS } from "../security/client-access.ts";
 import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 
 export interface LoadOptions {
@@ -27,6 +28,8 @@ export interface LoadOptions {
   /** Called then, to start the gateway's run that the requests belong to, with the run's time 0, which lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
   readonly logFile?: string;
+  /** What the generator shows the gateway; default: nothing, over plain TCP. */
+  readonly access?: ClientAccess;
 }
 
 const READY_TIMEOUT_MS = 30_000;
@@ -54,6 +57,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     deadlineMs: options.deadlineMs ?? null,
     numbered: options.beforeStart !== undefined,
     warmUp: options.warmUp ?? false,
+    access: options.access ?? NO_ACCESS,
   };
   const child = await startChild<null>({
     name: "load generator",

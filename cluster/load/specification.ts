@@ -1,4 +1,5 @@
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import type { ClientAccess } from "../security/client-access.ts";
 
 /** What the load process is told at its start. */
 export interface LoadSpecification {
@@ -18,6 +19,7 @@ export interface LoadSpecification {
   readonly deadlineMs: number | null;
   /** The gateway's run is this one: requests carry their number and when they were due. */
   readonly numbered: boolean;
+  readonly access: ClientAccess;
   /** Send unmeasured requests before reporting ready, to warm the way. */
   readonly warmUp: boolean;
 }
