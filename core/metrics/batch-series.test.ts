@@ -39,39 +39,42 @@ describe("batch means", () => {
 });
 
 describe("requests in the system over time", () => {
-  test("are means over equal stretches, whatever the steps", () => {
+  test("are means over equal stretches of the window, and an integral over all of it", () => {
     const step = fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 1, max: 400_000 }));
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
-        const series = new InSystemSeries(0);
-        let now = 0;
-        let area = 0;
-        for (const [inSystem, lastsUs] of steps) {
-          now += lastsUs;
-          area += inSystem * lastsUs;
-          if (now >= series.dueUs) series.pass(now, area, inSystem);
-        }
-        const means = series.means();
-        let start = 0;
-        let edge = 0;
-        let left = steps.map(([inSystem, lastsUs]) => ({ inSystem, from: 0, to: lastsUs }));
-        left = left.map((one) => {
-          const moved = { ...one, from: start, to: start + one.to };
-          start = moved.to;
-          return moved;
-        });
-        for (const mean of means) {
-          const to = edge + series.widthUs;
-          const inside = left.reduce(
-            (sum, one) =>
-              sum + one.inSystem * Math.max(0, Math.min(to, one.to) - Math.max(edge, one.from)),
-            0,
-          );
-          expect(mean).toBeCloseTo(inside / series.widthUs, 6);
-          edge = to;
-        }
-        expect(now - edge).toBeLessThan(series.widthUs);
-      }),
+      fc.property(
+        fc.nat(300_000),
+        fc.array(step, { minLength: 1, maxLength: 60 }),
+        (startUs, steps) => {
+          const series = new InSystemSeries(startUs);
+          const stretches: { inSystem: number; from: number; to: number }[] = [];
+          let now = 0;
+          let changedUs = 0;
+          for (const [inSystem, lastsUs] of steps) {
+            if (series.count !== inSystem) changedUs = now;
+            while (series.count < inSystem) series.arrived(now);
+            while (series.count > inSystem) series.ended(now);
+            stretches.push({ inSystem, from: now, to: now + lastsUs });
+            now += lastsUs;
+          }
+          const areaOf = (from: number, to: number): number =>
+            stretches.reduce(
+              (sum, one) =>
+                sum + one.inSystem * Math.max(0, Math.min(to, one.to) - Math.max(from, one.from)),
+              0,
+            );
+          expect(series.area).toBe(areaOf(startUs, changedUs));
+          series.close(now);
+          expect(series.area).toBe(areaOf(startUs, now));
+          let edge = startUs;
+          for (const mean of series.means()) {
+            const to = edge + series.widthUs;
+            expect(mean).toBeCloseTo(areaOf(edge, to) / series.widthUs, 6);
+            edge = to;
+          }
+          expect(now - edge).toBeLessThan(series.widthUs);
+        },
+      ),
     );
   });
 });

@@ -45,8 +45,6 @@ export class RunRecorder {
   /** Requests whose end fell in the window. */
   completedInWindow = 0;
   goodInWindow = 0;
-  /** Requests in the system, integrated over the window, request·µs. */
-  inSystemArea = DOUBLE_ZERO;
   readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
   readonly latencies = new LatencyStore();
@@ -77,8 +75,6 @@ export class RunRecorder {
   unfinished = 0;
   unfinishedInWindow = 0;
 
-  #inSystem = 0;
-  #lastChangeUs = DOUBLE_ZERO;
   #digestA = 0x811c9dc5 | 0;
   #digestB = 0x1b873593 | 0;
 
@@ -107,8 +103,7 @@ export class RunRecorder {
   arrived(nowUs: number): void {
     if (this.arrivals === 0) this.firstArrivalUs = nowUs;
     this.arrivals++;
-    this.#integrate(nowUs);
-    this.#inSystem++;
+    this.inSystemSeries.arrived(nowUs);
   }
 
   /** A client's request took so many attempts in all. */
@@ -126,9 +121,8 @@ export class RunRecorder {
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
     this.lastBusyUs = endUs;
-    const from = Math.max(startUs, this.warmupUs);
-    const to = Math.min(endUs, this.closedUs);
-    if (to > from) this.busyUs[pool] += to - from;
+    if (startUs < this.warmupUs || endUs > this.closedUs) this.#busyWithin(pool, startUs, endUs);
+    else this.busyUs[pool] += endUs - startUs;
     if (startUs < this.warmupUs) return;
     this.batches[pool]++;
     this.batchedJobs[pool] += size;
@@ -137,6 +131,11 @@ export class RunRecorder {
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
   batchLost(pool: number, startUs: number, endUs: number): void {
+    this.#busyWithin(pool, startUs, endUs);
+  }
+
+  /** What of a busy time lies in the window. */
+  #busyWithin(pool: number, startUs: number, endUs: number): void {
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
     if (to > from) this.busyUs[pool] += to - from;
@@ -144,7 +143,7 @@ export class RunRecorder {
 
   /** Requests that have arrived and not ended. */
   get inSystem(): number {
-    return this.#inSystem;
+    return this.inSystemSeries.count;
   }
 
   /** Whether the Gantt chart has room for more bars. */
@@ -174,8 +173,7 @@ export class RunRecorder {
     latencyUs: number,
     goalUs: number,
   ): void {
-    this.#integrate(nowUs);
-    this.#inSystem--;
+    this.inSystemSeries.ended(nowUs);
     this.lastEndUs = nowUs;
     const completed = outcome === "completed";
     this.#mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
@@ -197,22 +195,13 @@ export class RunRecorder {
 
   /** Ends the measured window; later events still count for requests that arrived in it. */
   closeWindow(nowUs: number): void {
-    this.#integrate(nowUs);
+    this.inSystemSeries.close(nowUs);
     this.closedUs = nowUs;
-  }
-
-  #integrate(nowUs: number): void {
-    if (this.closedUs !== Number.POSITIVE_INFINITY) return;
-    const from = Math.max(this.#lastChangeUs, this.warmupUs);
-    if (nowUs > from) this.inSystemArea += this.#inSystem * (nowUs - from);
-    this.#lastChangeUs = nowUs;
-    if (nowUs < this.inSystemSeries.dueUs) return;
-    this.inSystemSeries.pass(nowUs, this.inSystemArea, this.#inSystem);
   }
 
   #mix(serial: number, outcome: number, latencyUs: number): void {
     const low = latencyUs | 0;
-    const high = (latencyUs / 4294967296) | 0;
+    const high = (latencyUs * 2 ** -32) | 0;
     this.#digestA = Math.imul(this.#digestA ^ low ^ (high << 7), 0x01000193);
     this.#digestB =
       Math.imul((this.#digestB << 13) | (this.#digestB >>> 19), 5) + (serial ^ low ^ outcome);

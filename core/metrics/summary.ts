@@ -87,7 +87,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000,
     throughputPerS,
     goodputPerS: (recorder.goodInWindow / windowUs) * 1e6,
-    inSystemMean: recorder.inSystemArea / windowUs,
+    inSystemMean: recorder.inSystemSeries.area / windowUs,
     utilizationRatio: ratio(sum(recorder.busyUs), replicas * windowUs),
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
