@@ -54,6 +54,7 @@ export class SizedService implements ServiceModel {
   /** Over the workload's sizes. */
   readonly meanUs: Float64Array;
   readonly quantilesUs: ServiceModel["quantilesUs"];
+  readonly scaleUs = Number.NaN;
   factor = 1;
   readonly #reference: ServiceModel;
 

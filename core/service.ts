@@ -16,12 +16,15 @@ export class ServiceModel {
   readonly meanUs: Float64Array;
   /** Equally probable times by batch size, µs, ascending; null for a parametric distribution. */
   readonly quantilesUs: readonly Float64Array[] | null;
+  /** A job alone takes this times its variate, rounded; NaN where it is not as simple. */
+  readonly scaleUs: number;
 
   constructor(shape: Shape, meanUs: Float64Array, quantilesUs: readonly Float64Array[] | null) {
     this.shape = shape;
     this.meanUs = meanUs;
     this.maxBatch = meanUs.length - 1;
     this.quantilesUs = quantilesUs;
+    this.scaleUs = quantilesUs === null ? meanUs[1] : Number.NaN;
   }
 
   /** Time of a batch, whole µs, for the variate of its first job. Sizes run 1..maxBatch. */

@@ -8,6 +8,7 @@ export class SlowableService implements ServiceModel {
   readonly maxBatch: number;
   readonly meanUs: Float64Array;
   readonly quantilesUs: readonly Float64Array[] | null;
+  readonly scaleUs = Number.NaN;
   /** What a batch that starts now takes, in units of what it takes otherwise. */
   slowdown = 1;
   readonly #service: ServiceModel;

@@ -97,7 +97,6 @@ export class CheckingDriver implements Driver {
       const task = requests.taskOf(job);
       expect(running.has(job), "a job runs once at a time").toBe(false);
       expect(requests.state[job]).toBe(JOB.running);
-      expect(requests.queue[job], "a running job is in no queue").toBe(-1);
       expect(system.pipelines[request.pipeline].tasks[task].pool).toBe(pool);
       expect(request.asked, "a task's condition is asked before it runs").toContain(task);
       this.#checkInputs(request, task);
@@ -332,7 +331,7 @@ export class CheckingDriver implements Driver {
     };
     const last = Math.max(...jobs.map(rank));
     for (const job of this.#queuedJobs()) {
-      if (requests.queue[job] !== queue || jobs.includes(job)) continue;
+      if (requests.state[job] !== queue || jobs.includes(job)) continue;
       expect(rank(job), `the order is ${ordering.kind}`).toBeGreaterThanOrEqual(last);
     }
   }
@@ -342,7 +341,7 @@ export class CheckingDriver implements Driver {
     for (const { slot, pipeline } of this.open.values()) {
       const base = slot * requests.stride;
       for (let task = 0; task < this.system.pipelines[pipeline].tasks.length; task++) {
-        if (requests.state[base + task] === JOB.queued) yield base + task;
+        if (requests.state[base + task] >= 0) yield base + task;
       }
     }
   }
@@ -352,7 +351,7 @@ export class CheckingDriver implements Driver {
     const { requests } = this.dispatcher;
     const queued = new Map<number, number[]>();
     for (const job of this.#queuedJobs()) {
-      queued.set(requests.queue[job], [...(queued.get(requests.queue[job]) ?? []), job]);
+      queued.set(requests.state[job], [...(queued.get(requests.state[job]) ?? []), job]);
     }
     for (const [queue, jobs] of queued) {
       const pools = this.system.pools.length;

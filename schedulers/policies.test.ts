@@ -74,7 +74,7 @@ describe("routing", () => {
         driver.decide();
         const { requests, batchSize } = driver.dispatcher;
         const loads = Array.from(batchSize);
-        for (const queue of requests.queue) if (queue >= 1) loads[queue - 1]++;
+        for (const queue of requests.state) if (queue >= 1) loads[queue - 1]++;
         expect(Math.max(...loads) - Math.min(...loads)).toBeLessThanOrEqual(1);
         expect(loads.reduce((sum, load) => sum + load, 0)).toBe(arrivals);
       }),
@@ -102,7 +102,7 @@ describe("routing", () => {
     for (let i = 0; i < 10; i++) driver.arrive(0, 63);
     driver.decide();
     const loads = Array.from(driver.dispatcher.batchSize);
-    for (const queue of driver.dispatcher.requests.queue) if (queue >= 1) loads[queue - 1]++;
+    for (const queue of driver.dispatcher.requests.state) if (queue >= 1) loads[queue - 1]++;
     const [slow, fast] = system.replicas
       .map(({ device }, i) => ({ device, load: loads[i] }))
       .sort((x, y) => (x.device > y.device ? -1 : 1));

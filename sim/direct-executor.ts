@@ -10,6 +10,8 @@ export class DirectExecutor implements Executor {
   readonly #dispatcher: Dispatcher;
   readonly #recorder: RunRecorder;
   readonly #services: readonly ServiceModel[];
+  /** By replica: see `ServiceModel`. */
+  readonly #scaleUs: Float64Array;
   readonly #startedUs: Float64Array;
   readonly #finishes: FinishCalendar;
 
@@ -17,6 +19,7 @@ export class DirectExecutor implements Executor {
     this.#dispatcher = dispatcher;
     this.#recorder = recorder;
     this.#services = system.replicas.map((replica) => replica.service);
+    this.#scaleUs = Float64Array.from(this.#services, ({ scaleUs }) => scaleUs);
     this.#startedUs = new Float64Array(system.replicas.length);
     this.#finishes = finishCalendar(system.replicas.length);
   }
@@ -32,9 +35,15 @@ export class DirectExecutor implements Executor {
   }
 
   start(replica: number, nowUs: number, variate: number): void {
-    const size = this.#dispatcher.batchSize[replica];
     this.#startedUs[replica] = nowUs;
-    this.#finishes.add(replica, nowUs + this.#services[replica].sampleUs(variate, size));
+    // What `Math.round` gives for numbers that are not negative, in less time.
+    const aloneUs = Math.floor(this.#scaleUs[replica] * variate + 0.5);
+    const isAlone = aloneUs >= 0 && this.#dispatcher.batchSize[replica] === 1;
+    this.#finishes.add(replica, nowUs + (isAlone ? aloneUs : this.#sampleUs(replica, variate)));
+  }
+
+  #sampleUs(replica: number, variate: number): number {
+    return this.#services[replica].sampleUs(variate, this.#dispatcher.batchSize[replica]);
   }
 
   arrive(request: number, pipeline: number, nowUs: number): void {

@@ -40,8 +40,7 @@ export function recordBatch(
   startUs: number,
   endUs: number,
 ): void {
-  const { pool } = dispatcher.system.replicas[replica];
-  recorder.batchRan(pool, startUs, endUs, dispatcher.batchSize[replica]);
+  recorder.batchRan(dispatcher.poolOf[replica], startUs, endUs, dispatcher.batchSize[replica]);
   if (!recorder.wantsBars) return;
   const { batchJobs, batchAt, batchSize, requests } = dispatcher;
   const at = batchAt[replica];

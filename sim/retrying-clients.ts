@@ -157,7 +157,7 @@ export class RetryingClients implements Executor {
     if (open) call.drawn ??= this.#host.drawnFor(slot);
     call.slot = NONE;
     if (open && this.#cancels) {
-      if (this.#dispatcher.requests.open[slot] === 0) this.#gone.add(slot);
+      if (!this.#dispatcher.requests.isOpen(slot)) this.#gone.add(slot);
       else this.#dispatcher.cancel(slot, "cancelled", nowUs);
     }
     this.#goOn(call, "cancelled", nowUs);
@@ -165,7 +165,7 @@ export class RetryingClients implements Executor {
 
   #cancelGone(nowUs: number): void {
     for (const slot of this.#gone) {
-      if (this.#dispatcher.requests.open[slot] === 0) continue;
+      if (!this.#dispatcher.requests.isOpen(slot)) continue;
       this.#gone.delete(slot);
       this.#dispatcher.cancel(slot, "cancelled", nowUs);
     }

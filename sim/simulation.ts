@@ -95,6 +95,8 @@ class Simulation implements Driver, ClientHost {
   #limit = 0;
   /** When to look again whether all have arrived and the rest takes too long. */
   #boundUs: number;
+  /** When to look at all whether the window or the run ends. */
+  #lookUs = Number.NEGATIVE_INFINITY;
 
   constructor(input: SimulationInput) {
     const { system, seed, arrivals } = input;
@@ -140,43 +142,67 @@ class Simulation implements Driver, ClientHost {
    * never optimise a loop again whose one run outlasts its optimised code.
    */
   #instant(): SimulationOutput["stopped"] {
-    const dispatcher = this.#dispatcher;
     const executor = this.#executor;
-    const arrivals = this.arrivals;
-    const nowUs = Math.min(executor.nextUs(), arrivals.nextUs, this.#timerDueUs);
+    const finishUs = executor.nextUs();
+    const arrivalUs = this.arrivals.nextUs;
+    let nowUs = finishUs;
+    if (arrivalUs < nowUs) nowUs = arrivalUs;
+    if (this.#timerDueUs < nowUs) nowUs = this.#timerDueUs;
     if (nowUs > this.#nowUs) this.#limit = this.#events + MAX_EVENTS_PER_INSTANT;
     else if (this.#events >= this.#limit) throw standstill(nowUs);
     this.#nowUs = nowUs;
-    if (nowUs >= arrivals.horizonUs) this.#closeWindow(arrivals.horizonUs);
-    if (nowUs > this.#boundUs) {
-      this.#boundUs = this.#lastArrivalUs + this.#maxDrainUs;
-      if (arrivals.nextUs === Number.POSITIVE_INFINITY && nowUs > this.#boundUs) {
-        return nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
-      }
+    if (nowUs >= this.#lookUs) {
+      const stopped = this.#look(nowUs);
+      if (stopped !== null) return stopped;
     }
-    const limit = this.#limit;
-    while (executor.nextUs() === nowUs && this.#events < limit) {
-      executor.fire(nowUs);
-      this.#events++;
-    }
-    while (arrivals.nextUs === nowUs && this.#events < limit) {
-      this.#arrive(nowUs);
-      this.#events++;
-    }
-    while (this.#timerDueUs === nowUs) {
-      const timer = this.#timers.take();
-      this.#timerDueUs = this.#timers.least();
-      dispatcher.wake(timer, nowUs);
-    }
-    dispatcher.decide(nowUs);
+    if (finishUs === nowUs) this.#fire(executor, nowUs);
+    if (this.arrivals.nextUs === nowUs) this.#arriveAll(nowUs);
+    if (this.#timerDueUs === nowUs) this.#wake(nowUs);
+    this.#dispatcher.decide(nowUs);
     executor.settle(nowUs);
     return null;
   }
 
+  #fire(executor: Executor, nowUs: number): void {
+    do {
+      executor.fire(nowUs);
+      this.#events++;
+    } while (executor.nextUs() === nowUs && this.#events < this.#limit);
+  }
+
+  #arriveAll(nowUs: number): void {
+    do {
+      this.#arrive(nowUs);
+      this.#events++;
+    } while (this.arrivals.nextUs === nowUs && this.#events < this.#limit);
+  }
+
+  #wake(nowUs: number): void {
+    while (this.#timerDueUs === nowUs) {
+      const timer = this.#timers.take();
+      this.#timerDueUs = this.#timers.least();
+      this.#dispatcher.wake(timer, nowUs);
+    }
+  }
+
+  /** Whether the window or the run ends before this instant. */
+  #look(nowUs: number): SimulationOutput["stopped"] {
+    const { horizonUs, nextUs } = this.arrivals;
+    if (nowUs >= horizonUs) this.#closeWindow(horizonUs);
+    if (nowUs > this.#boundUs) {
+      this.#boundUs = this.#lastArrivalUs + this.#maxDrainUs;
+      if (nextUs === Number.POSITIVE_INFINITY && nowUs > this.#boundUs) {
+        return nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
+      }
+    }
+    this.#lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.#boundUs) : this.#boundUs;
+    return null;
+  }
+
   start(replica: number, nowUs: number): void {
-    const { batchJobs, batchAt, batchSize, requests, system } = this.#dispatcher;
+    const { batchJobs, batchAt, batchSize, requests, poolOf } = this.#dispatcher;
     const at = batchAt[replica];
-    const { pool } = system.replicas[replica];
+    const pool = poolOf[replica];
     for (let i = at; i < at + batchSize[replica]; i++) {
       const job = batchJobs[i];
       const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
@@ -219,7 +245,7 @@ class Simulation implements Driver, ClientHost {
 
   holds(request: number, task: number): boolean {
     const { requests } = this.#dispatcher;
-    const base = request * requests.stride;
+    const base = request << requests.shift;
     const flags = this.#flags[base + task];
     if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
     if ((flags & WHEN_HOLDS) === 0) return false;
@@ -269,6 +295,11 @@ class Simulation implements Driver, ClientHost {
     this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
     this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
+    if (this.arrivals.nextUs === Number.POSITIVE_INFINITY) this.#noNextArrival(nowUs);
+  }
+
+  /** No arrival is known to come; a window without a horizon ends with the last. */
+  #noNextArrival(nowUs: number): void {
     const { exhausted, horizonUs } = this.arrivals;
     if (exhausted && horizonUs === Number.POSITIVE_INFINITY) this.#closeWindow(nowUs);
   }
@@ -281,7 +312,7 @@ class Simulation implements Driver, ClientHost {
     if (recorder.unfinished === 0) return 0;
     let inWindow = Math.max(0, recorder.unfinished - inSystem);
     for (let request = 0; request < requests.capacity; request++) {
-      if (requests.open[request] === 0) continue;
+      if (!requests.isOpen(request)) continue;
       if (requests.arrivedUs[request] >= recorder.warmupUs) inWindow++;
     }
     // Clients that try again may have several attempts in the system for one request.

@@ -4,16 +4,17 @@
  * A request whose chain breaks gives it up and takes the next whole one, ahead of all that wait
  * outside: what it has done stays done.
  */
-import { LinkedQueue } from "./job-queue.ts";
-import type { RequestTable } from "./request-table.ts";
+import type { JobQueues } from "./job-queues.ts";
+import { JOB, type RequestTable } from "./request-table.ts";
 
 const NONE = -1;
 
 export class ChainGate {
-  /** Requests outside, each by its first job. */
-  readonly queue: LinkedQueue;
   /** A request that ends while the gate opens frees its chain for the same opening. */
   opening = false;
+  /** Of requests outside, each by its first job. */
+  readonly #queue: number;
+  readonly #queues: JobQueues;
   readonly #table: RequestTable;
   /** Free and whole chains, the longest free first. */
   readonly #free: number[] = [];
@@ -25,8 +26,15 @@ export class ChainGate {
   readonly #displaced = new Map<number, number[]>();
 
   /** Every chain has `length` replicas, and all of them start down. */
-  constructor(id: number, table: RequestTable, chains: number, length: number) {
-    this.queue = new LinkedQueue(id, table, false);
+  constructor(
+    queue: number,
+    queues: JobQueues,
+    table: RequestTable,
+    chains: number,
+    length: number,
+  ) {
+    this.#queue = queue;
+    this.#queues = queues;
     this.#table = table;
     this.#holder = new Int32Array(chains).fill(NONE);
     this.#down = new Int32Array(chains).fill(length);
@@ -34,6 +42,24 @@ export class ChainGate {
 
   get hasFree(): boolean {
     return this.#free.length > 0;
+  }
+
+  /** Requests that wait to be let in. */
+  get outsideCount(): number {
+    return this.#queues.lengthOf(this.#queue);
+  }
+
+  /** A request waits to be let in. */
+  arrive(request: number, nowUs: number): void {
+    const table = this.#table;
+    const entry = request << table.shift;
+    table.enqueuedUs[entry] = nowUs;
+    this.#queues.push(this.#queue, entry, 0);
+  }
+
+  /** Takes the request that has waited longest outside; only when there is one. */
+  next(): number {
+    return this.#table.requestOf(this.#queues.pop(this.#queue));
   }
 
   /** The displaced request that is next to get a chain, or −1. */
@@ -57,10 +83,9 @@ export class ChainGate {
     const table = this.#table;
     const chain = table.chain[request];
     if (chain === NONE) {
-      const entry = request * table.stride;
-      if (!this.#displaced.delete(request) && table.queue[entry] === this.queue.id) {
-        this.queue.remove(entry);
-      }
+      const entry = request << table.shift;
+      const isOutside = table.state[entry] === this.#queue;
+      if (!this.#displaced.delete(request) && isOutside) this.#queues.remove(this.#queue, entry);
       return false;
     }
     table.chain[request] = NONE;
@@ -71,6 +96,7 @@ export class ChainGate {
 
   /** A job of a displaced request waits until its request has a chain. */
   park(request: number, job: number): void {
+    this.#table.state[job] = JOB.parked;
     this.#displaced.get(request)?.push(job);
   }
 

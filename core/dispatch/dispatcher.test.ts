@@ -4,6 +4,7 @@ import { scenarioSchema } from "../scenario/schema.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Admission, Batching, PoolPolicies, Scheduler } from "./policies.ts";
+import { JOB } from "./request-table.ts";
 
 const ONE: Batching = { kind: "single", maxBatch: 1 };
 const CENTRAL: PoolPolicies = {
@@ -489,8 +490,7 @@ describe("a slot that is used again", () => {
     expect(bench.slotOf(1)).toBe(bench.slotOf(0));
     const base = bench.slotOf(1) * requests.stride;
     expect([...requests.attempts.subarray(base, base + 2)]).toEqual([0, 0]);
-    expect([...requests.ran.subarray(base, base + 2)]).toEqual([0, 0]);
-    expect([...requests.pending.subarray(base, base + 2)]).toEqual([0, 1]);
+    expect([...requests.state.subarray(base, base + 2)]).toEqual([JOB.running, JOB.waiting]);
     expect(requests.deadlineUs[bench.slotOf(1)]).toBe(1000 + 9000);
     bench.said();
     bench.finish("a-1");

@@ -14,13 +14,15 @@
  */
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
-import type { System, TaskSystem } from "../system.ts";
+import type { System } from "../system.ts";
 import { ChainGate } from "./chain-gate.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
-import type { JobQueue } from "./job-queue.ts";
-import type { PoolPolicies, Scheduler } from "./policies.ts";
+import { IdleReplicas } from "./idle-replicas.ts";
+import { JobQueues, type QueueOrder } from "./job-queues.ts";
+import type { Admission, PoolPolicies, Scheduler } from "./policies.ts";
 import { Pool } from "./pool.ts";
 import { JOB, RequestTable } from "./request-table.ts";
+import { Steps } from "./steps.ts";
 
 const NONE = -1;
 /** A job whose replica was lost is started again at most this often in all. */
@@ -33,20 +35,13 @@ const HELD_POLICIES: PoolPolicies = {
   batching: { kind: "single", maxBatch: 1 },
 };
 
-/** A pipeline as the hot path reads it: few steps from a request to what it needs. */
-interface Flow {
-  readonly pools: readonly Pool[];
-  readonly tasks: readonly TaskSystem[];
-  readonly predecessors: Int32Array;
-  readonly entryTasks: readonly number[];
-  readonly sinkCount: number;
-  readonly sloUs: number;
-  /** Whether each request has a deadline of its own, in place of `sloUs`. */
-  readonly drawsDeadline: boolean;
-  readonly priority: number;
-  readonly gate: ChainGate | null;
-}
+/** How a pool decides. */
+const CENTRAL_SINGLE = 0;
+const CENTRAL_GROUP = 1;
+const IMMEDIATE = 2;
+const HELD = 3;
 
+/** Pools and replicas are the system's. Timers and queues have one number each: see `#queues`. */
 export class Dispatcher {
   readonly system: System;
   readonly requests: RequestTable;
@@ -54,69 +49,90 @@ export class Dispatcher {
   readonly batchJobs: Int32Array;
   readonly batchAt: Int32Array;
   readonly batchSize: Int32Array;
+  readonly poolOf: Int32Array;
   /** By pool: how often a job whose replica was lost was tried again. */
   readonly retries: Float64Array;
   inSystem = 0;
 
-  readonly #scheduler: Scheduler;
+  readonly #admission: Admission;
+  readonly #dropsLate: boolean;
   readonly #driver: Driver;
   readonly #log: RunLog | null;
+  readonly #steps: Steps;
+  /** By pipeline; null unless its requests hold chains. */
+  readonly #gates: readonly (ChainGate | null)[];
   readonly #pools: readonly Pool[];
-  readonly #poolOfReplica: readonly Pool[];
-  readonly #heldPool: readonly boolean[];
-  readonly #flows: readonly Flow[];
+  readonly #kinds: Uint8Array;
+  readonly #isKeyed: Uint8Array;
+  /**
+   * First those of the pools: the shared one, or the inbox of routing. Then those of the replicas,
+   * then of the gates.
+   */
+  readonly #queues: JobQueues;
+  /** Of the pools whose replicas share a queue. */
+  readonly #idle: IdleReplicas;
+  readonly #isUp: Uint8Array;
   readonly #timerUs: Float64Array;
   /** Pools to decide on; every pool is here at most once. */
   readonly #dirty: Int32Array;
   #dirtyCount = 0;
   readonly #isDirty: Uint8Array;
   readonly #isTouched: Uint8Array;
+  /** Whether some job was lost with its replica: only then are attempts counted. */
+  #hasLost = false;
 
   /** All replicas start down: the driver tells which have joined. A log, if given, gets it all. */
   constructor(system: System, scheduler: Scheduler, driver: Driver, log: RunLog | null = null) {
     assert(scheduler.pools.length === system.pools.length, "one set of policies per pool");
+    const { pools, replicas, pipelines } = system;
     this.system = system;
-    this.#scheduler = scheduler;
+    this.#admission = scheduler.admission;
+    this.#dropsLate = scheduler.admission.dropsLate;
     this.#driver = driver;
     this.#log = log;
     this.requests = new RequestTable(system.stride);
-    const poolCount = system.pools.length;
-    this.#heldPool = system.pools.map((_, pool) =>
-      system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
+    this.#steps = new Steps(system, this.requests.shift);
+    const held = pools.map((_, pool) =>
+      pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
     );
-    this.#pools = system.pools.map((pool, id) => {
-      const policies = this.#heldPool[id] ? HELD_POLICIES : scheduler.pools[id];
-      const members = system.replicas.slice(pool.first, pool.first + pool.count);
+    this.#pools = pools.map((pool, id) => {
+      const members = replicas.slice(pool.first, pool.first + pool.count);
       const expected = Float64Array.from(members, (replica) => replica.service.meanUs[1]);
-      return new Pool(id, pool, policies, this.requests, poolCount, expected);
+      return new Pool(id, pool, held[id] ? HELD_POLICIES : scheduler.pools[id], expected);
     });
-    this.#poolOfReplica = system.replicas.map((replica) => this.#pools[replica.pool]);
-    const firstGate = poolCount + system.replicas.length;
-    this.#flows = system.pipelines.map((pipeline, id) => {
-      const { held, chains, tasks, entryTasks, sinkCount, sloUs, priority } = pipeline;
-      return {
-        pools: tasks.map((task) => this.#pools[task.pool]),
-        tasks,
-        predecessors: Int32Array.from(tasks, (task) => task.predecessors.length),
-        entryTasks,
-        sinkCount,
-        sloUs,
-        drawsDeadline: pipeline.deadlineMs !== null,
-        priority,
-        gate: held ? new ChainGate(firstGate + id, this.requests, chains, tasks.length) : null,
-      };
+    this.#kinds = Uint8Array.from(this.#pools, ({ central, batching }, pool) => {
+      if (held[pool]) return HELD;
+      return !central ? IMMEDIATE : batching === null ? CENTRAL_SINGLE : CENTRAL_GROUP;
     });
-    this.retries = new Float64Array(poolCount);
+    this.#isKeyed = Uint8Array.from(this.#pools, ({ policies }) =>
+      policies.ordering.kind === "keyed" ? 1 : 0,
+    );
+    this.poolOf = Int32Array.from(replicas, (replica) => replica.pool);
+    this.#queues = new JobQueues(this.requests, queueOrders(this.#pools, this.poolOf, pipelines));
+    this.#idle = new IdleReplicas(
+      this.#pools.map(({ policies: { routing } }) =>
+        routing.kind === "central" ? routing.idle : "longest-idle",
+      ),
+      replicas.length,
+    );
+    const firstGate = pools.length + replicas.length;
+    this.#gates = pipelines.map(({ held: isHeld, chains, tasks }, id) =>
+      isHeld
+        ? new ChainGate(firstGate + id, this.#queues, this.requests, chains, tasks.length)
+        : null,
+    );
+    this.retries = new Float64Array(pools.length);
     this.#timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
-    this.#dirty = new Int32Array(poolCount);
-    this.#isDirty = new Uint8Array(poolCount);
-    this.#isTouched = new Uint8Array(system.replicas.length);
-    this.batchSize = new Int32Array(system.replicas.length);
-    this.batchAt = new Int32Array(system.replicas.length);
+    this.#dirty = new Int32Array(pools.length);
+    this.#isDirty = new Uint8Array(pools.length);
+    this.#isTouched = new Uint8Array(replicas.length);
+    this.#isUp = new Uint8Array(replicas.length);
+    this.batchSize = new Int32Array(replicas.length);
+    this.batchAt = new Int32Array(replicas.length);
     let jobs = 0;
-    for (let r = 0; r < system.replicas.length; r++) {
+    for (let r = 0; r < replicas.length; r++) {
       this.batchAt[r] = jobs;
-      jobs += this.#poolOfReplica[r].maxBatch;
+      jobs += this.#pools[this.poolOf[r]].maxBatch;
     }
     this.batchJobs = new Int32Array(jobs);
   }
@@ -134,20 +150,22 @@ export class Dispatcher {
 
   /** Whether a replica may get work. */
   isUp(replica: number): boolean {
-    return this.#poolOfReplica[replica].isUp(replica);
+    return this.#isUp[replica] === 1;
   }
 
   /** Busy replicas, and jobs that wait and run, of a pool; draining replicas not. O(replicas). */
   loadOf(poolId: number): { busy: number; waiting: number; running: number } {
     const pool = this.#pools[poolId];
-    let waiting = pool.queue.length;
+    let waiting = this.#queues.lengthOf(poolId);
     let running = 0;
+    let busy = 0;
     for (let i = 0; i < pool.upCount; i++) {
       const replica = pool.upAt(i);
-      waiting += pool.replicaQueues[replica - pool.first]?.length ?? 0;
+      waiting += this.#queues.lengthOf(this.#queueOf(replica));
       running += this.batchSize[replica];
+      if (this.batchSize[replica] > 0) busy++;
     }
-    return { busy: pool.upCount - pool.idleCount, waiting, running };
+    return { busy, waiting, running };
   }
 
   // --- events -----------------------------------------------------------------------------
@@ -156,58 +174,50 @@ export class Dispatcher {
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.#log?.add("arrive", request, pipeline, arrivedUs, nowUs);
     const table = this.requests;
-    const flow = this.#flows[pipeline];
-    const { entryTasks, predecessors } = flow;
+    const steps = this.#steps;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
-    table.deadlineUs[request] =
-      arrivedUs + (flow.drawsDeadline ? this.#goalUs(request) : flow.sloUs);
-    table.open[request] = 1;
-    table.openSinks[request] = flow.sinkCount;
+    const goalUs = steps.goalUs[pipeline];
+    table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.#goalUs(request) : goalUs);
+    table.openSinks[request] = steps.sinks[pipeline];
     table.openJobs[request] = 0;
-    table.chain[request] = NONE;
-    const base = request * table.stride;
-    for (let task = 0; task < predecessors.length; task++) {
-      table.state[base + task] = JOB.waiting;
-      table.pending[base + task] = predecessors[task];
-      table.ran[base + task] = 0;
-      table.attempts[base + task] = 0;
-    }
+    const base = request << table.shift;
+    const end = base + steps.tasks[pipeline];
+    for (let job = base; job < end; job++) table.state[job] = JOB.waiting;
+    if (steps.joins[pipeline].length > 0) this.#awaitJoins(pipeline, base);
+    if (this.#hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
-    if (!this.#scheduler.admission.admit(this.inSystem - 1)) {
+    if (!this.#admission.admit(this.inSystem - 1)) {
       this.#end(request, "refused", nowUs);
       return;
     }
-    const { gate } = flow;
+    const gate = this.#gates[pipeline];
     if (gate !== null) {
-      table.enqueuedUs[base] = nowUs;
-      gate.queue.push(base, 0);
+      gate.arrive(request, nowUs);
       this.#openGate(gate, nowUs);
       return;
     }
-    for (let i = 0; i < entryTasks.length; i++) this.#ready(flow, request, entryTasks[i], nowUs);
+    const entries = steps.entries[pipeline];
+    for (let i = 0; i < entries.length; i++) this.#ready(request, entries[i], nowUs);
   }
 
   /** The batch on a replica has finished. */
   finish(replica: number, nowUs: number): void {
     this.#log?.add("finish", replica, nowUs);
-    const pool = this.#poolOfReplica[replica];
-    const table = this.requests;
+    const pool = this.poolOf[replica];
     const size = this.batchSize[replica];
     const at = this.batchAt[replica];
     assert(size > 0, "only a replica with a batch finishes one");
     this.batchSize[replica] = 0;
-    pool.becameIdle(replica);
-    pool.loadChanged(replica, -size, nowUs);
-    this.#touch(pool, replica);
+    this.#freed(pool, replica, size, nowUs);
+    const table = this.requests;
     for (let i = at; i < at + size; i++) {
       const job = this.batchJobs[i];
       const request = table.requestOf(job);
       table.openJobs[request]--;
       table.state[job] = JOB.ran;
-      if (table.open[request] === 1) {
-        const flow = this.#flows[table.pipeline[request]];
-        this.#progress(flow, request, table.taskOf(job), true, nowUs);
+      if (table.openSinks[request] > 0) {
+        this.#progress(request, table.taskOf(job), true, nowUs);
       } else {
         this.#releaseIfDone(request);
       }
@@ -219,32 +229,37 @@ export class Dispatcher {
     this.#log?.add("wake", timer, nowUs);
     this.#timerUs[timer] = Number.POSITIVE_INFINITY;
     const poolCount = this.#pools.length;
-    if (timer < poolCount) this.#mark(this.#pools[timer]);
-    else this.#touch(this.#poolOfReplica[timer - poolCount], timer - poolCount);
+    if (timer < poolCount) this.#mark(timer);
+    else this.#touch(timer - poolCount);
   }
 
   /** A replica is up (again) and idle. */
   join(replica: number, nowUs: number): void {
     this.#log?.add("join", replica, nowUs);
-    const pool = this.#poolOfReplica[replica];
-    if (pool.isUp(replica)) return;
-    pool.replicaJoined(replica, this.batchSize[replica] === 0, nowUs);
-    this.#touch(pool, replica);
+    if (this.#isUp[replica] === 1) return;
+    this.#isUp[replica] = 1;
+    const id = this.poolOf[replica];
+    const pool = this.#pools[id];
+    const isIdle = this.batchSize[replica] === 0;
+    pool.replicaJoined(replica, isIdle, nowUs);
+    if (isIdle && pool.central) this.#idle.add(id, replica);
+    this.#touch(replica);
     this.#chainsChanged(pool, (gate) => gate.joined(replica - pool.first), nowUs);
   }
 
   /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
   lose(replica: number, nowUs: number): void {
     this.#log?.add("lose", replica, nowUs);
-    const pool = this.#poolOfReplica[replica];
+    const id = this.poolOf[replica];
     const size = this.batchSize[replica];
     const at = this.batchAt[replica];
     const orphans = Array.from(this.batchJobs.subarray(at, at + size));
+    if (this.#isUp[replica] === 1 && size === 0) this.#noLongerIdle(id, replica);
+    this.#hasLost ||= size > 0;
     this.batchSize[replica] = 0;
-    if (size > 0) pool.loadChanged(replica, -size, nowUs);
-    for (const job of orphans) this.#retry(job, pool, nowUs);
-    if (pool.isUp(replica)) this.#leave(pool, replica, nowUs);
-    else if (pool.isIdle(replica)) pool.becameBusy(replica);
+    if (size > 0) this.#pools[id].loadChanged(replica, -size, nowUs);
+    for (const job of orphans) this.#retry(job, id, nowUs);
+    if (this.#isUp[replica] === 1) this.#leave(replica, nowUs);
   }
 
   /**
@@ -254,14 +269,15 @@ export class Dispatcher {
    */
   drain(replica: number, nowUs: number): void {
     this.#log?.add("drain", replica, nowUs);
-    const pool = this.#poolOfReplica[replica];
-    if (pool.isUp(replica)) this.#leave(pool, replica, nowUs);
+    if (this.#isUp[replica] === 0) return;
+    if (this.batchSize[replica] === 0) this.#noLongerIdle(this.poolOf[replica], replica);
+    this.#leave(replica, nowUs);
   }
 
   /** The client no longer waits, or the driver cannot go on with the request. */
   cancel(request: number, outcome: Outcome, nowUs: number): void {
     this.#log?.add("cancel", request, OUTCOMES.indexOf(outcome), nowUs);
-    if (this.requests.open[request] === 1) this.#end(request, outcome, nowUs);
+    if (this.requests.isOpen(request)) this.#end(request, outcome, nowUs);
   }
 
   // --- decisions ----------------------------------------------------------------------------
@@ -270,44 +286,49 @@ export class Dispatcher {
   decide(nowUs: number): void {
     this.#log?.add("decide", nowUs);
     while (this.#dirtyCount > 0) {
-      const pool = this.#pools[this.#dirty[--this.#dirtyCount]];
-      this.#isDirty[pool.id] = 0;
-      if (pool.central) this.#decideCentral(pool, nowUs);
-      else if (this.#heldPool[pool.id]) this.#decideHeld(pool, nowUs);
-      else this.#decideImmediate(pool, nowUs);
+      const pool = this.#dirty[--this.#dirtyCount];
+      this.#isDirty[pool] = 0;
+      const kind = this.#kinds[pool];
+      if (kind === CENTRAL_SINGLE) this.#decideSingles(pool, nowUs);
+      else if (kind === IMMEDIATE) this.#decideImmediate(this.#pools[pool], nowUs);
+      else if (kind === CENTRAL_GROUP) this.#decideGroups(this.#pools[pool], nowUs);
+      else this.#decideHeld(this.#pools[pool], nowUs);
     }
   }
 
-  #decideCentral(pool: Pool, nowUs: number): void {
-    const { queue, batching } = pool;
-    if (batching === null) {
-      while (queue.length > 0 && pool.idleCount > 0) {
-        this.#fill(pool, pool.takeIdle(), queue, 1, nowUs);
-      }
-      return;
+  #decideSingles(pool: number, nowUs: number): void {
+    while (this.#idle.countOf(pool) > 0 && this.#queues.lengthOf(pool) > 0) {
+      const replica = this.#idle.take(pool);
+      this.#fill(pool, replica, pool, 1, nowUs);
     }
-    while (queue.length > 0 && pool.idleCount > 0) {
-      const oldestUs = queue.oldestUs();
-      const size = batching.size(queue.length, nowUs, oldestUs);
+  }
+
+  #decideGroups(pool: Pool, nowUs: number): void {
+    const { id, batching, maxBatch } = pool;
+    assert(batching !== null, "a pool without groups starts single jobs");
+    while (this.#idle.countOf(id) > 0 && this.#queues.lengthOf(id) > 0) {
+      const oldestUs = this.#queues.oldestUs(id);
+      const size = batching.size(this.#queues.lengthOf(id), nowUs, oldestUs);
       if (size === 0) {
-        this.#setTimer(queue.id, batching.dueUs(oldestUs));
+        this.#setTimer(id, batching.dueUs(oldestUs));
         return;
       }
-      this.#fill(pool, pool.takeIdle(), queue, size, nowUs);
+      this.#fill(id, this.#idle.take(id), id, Math.min(size, maxBatch), nowUs);
     }
-    this.#setTimer(queue.id, Number.POSITIVE_INFINITY);
+    this.#setTimer(id, Number.POSITIVE_INFINITY);
   }
 
   #decideImmediate(pool: Pool, nowUs: number): void {
-    const { queue, policies } = pool;
+    const { id, policies } = pool;
     const { routing } = policies;
     assert(routing.kind === "immediate", "central pools are not routed");
-    while (queue.length > 0 && pool.upCount > 0) {
-      const job = queue.pop();
+    const queues = this.#queues;
+    while (queues.lengthOf(id) > 0 && pool.upCount > 0) {
+      const job = queues.pop(id);
       const replica = routing.route(pool);
-      pool.replicaQueues[replica - pool.first].push(job, this.#keyOf(job, policies));
+      queues.push(this.#queueOf(replica), job, this.#keyOf(job, id));
       pool.loadChanged(replica, 1, nowUs);
-      this.#touch(pool, replica);
+      this.#touch(replica);
     }
     this.#startTouched(pool, nowUs);
   }
@@ -315,133 +336,155 @@ export class Dispatcher {
   /** Each job goes to its request's chain; without one it waits at the gate. */
   #decideHeld(pool: Pool, nowUs: number): void {
     const table = this.requests;
-    while (pool.queue.length > 0) {
-      const job = pool.queue.pop();
+    while (this.#queues.lengthOf(pool.id) > 0) {
+      const job = this.#queues.pop(pool.id);
       const request = table.requestOf(job);
       const chain = table.chain[request];
       if (chain === NONE) {
-        this.#flows[table.pipeline[request]].gate?.park(request, job);
+        this.#gates[table.pipeline[request]]?.park(request, job);
         continue;
       }
-      pool.replicaQueues[chain].push(job, 0);
-      pool.loadChanged(pool.first + chain, 1, nowUs);
-      this.#touch(pool, pool.first + chain);
+      const replica = pool.first + chain;
+      this.#queues.push(this.#queueOf(replica), job, 0);
+      pool.loadChanged(replica, 1, nowUs);
+      this.#touch(replica);
     }
     this.#startTouched(pool, nowUs);
   }
 
   /** Starts what can start on replicas that have new work or are free. */
   #startTouched(pool: Pool, nowUs: number): void {
-    const { batching } = pool;
+    const { id, batching, maxBatch } = pool;
+    const queues = this.#queues;
     while (pool.touchedCount > 0) {
       const replica = pool.touched[--pool.touchedCount];
+      const queue = this.#queueOf(replica);
       this.#isTouched[replica] = 0;
-      const own = pool.replicaQueues[replica - pool.first];
-      if (batching === null) {
-        while (own.length > 0 && pool.isIdle(replica)) {
-          pool.becameBusy(replica);
-          this.#fill(pool, replica, own, 1, nowUs);
-        }
-        continue;
-      }
       let dueUs = Number.POSITIVE_INFINITY;
-      while (own.length > 0 && pool.isIdle(replica)) {
-        const oldestUs = own.oldestUs();
-        const size = batching.size(own.length, nowUs, oldestUs);
-        if (size === 0) {
-          dueUs = batching.dueUs(oldestUs);
-          break;
+      while (this.batchSize[replica] === 0 && queues.lengthOf(queue) > 0) {
+        let size = 1;
+        if (batching !== null) {
+          const oldestUs = queues.oldestUs(queue);
+          size = batching.size(queues.lengthOf(queue), nowUs, oldestUs);
+          if (size === 0) {
+            dueUs = batching.dueUs(oldestUs);
+            break;
+          }
         }
-        pool.becameBusy(replica);
-        this.#fill(pool, replica, own, size, nowUs);
+        this.#fill(id, replica, queue, Math.min(size, maxBatch), nowUs);
       }
-      this.#setTimer(own.id, dueUs);
+      if (batching !== null) this.#setTimer(queue, dueUs);
     }
   }
 
-  /** Moves up to `size` jobs to a replica taken out of the idle set; late ones may be dropped. */
-  #fill(pool: Pool, replica: number, queue: JobQueue, size: number, nowUs: number): void {
-    const table = this.requests;
+  /** Moves up to `size` jobs to a replica taken out of the idle ones; late ones may be dropped. */
+  #fill(pool: number, replica: number, queue: number, size: number, nowUs: number): void {
     const at = this.batchAt[replica];
-    const limit = size < pool.maxBatch ? size | 0 : pool.maxBatch;
-    const { dropsLate } = this.#scheduler.admission;
+    const queues = this.#queues;
     let taken = 0;
-    while (taken < limit && queue.length > 0) {
-      const job = queue.pop();
-      table.state[job] = JOB.running;
-      if (dropsLate) {
-        const request = table.requestOf(job);
-        if (nowUs > table.deadlineUs[request]) {
-          if (queue !== pool.queue) pool.loadChanged(replica, -1, nowUs);
-          table.openJobs[request]--;
-          table.state[job] = JOB.cancelled;
-          this.#end(request, "dropped", nowUs);
-          continue;
-        }
-      }
+    while (taken < size && queues.lengthOf(queue) > 0) {
+      const job = queues.pop(queue);
+      if (this.#dropsLate && this.#droppedLate(replica, job, nowUs)) continue;
+      this.requests.state[job] = JOB.running;
       this.batchJobs[at + taken++] = job;
     }
     if (taken === 0) {
-      pool.becameIdle(replica);
+      if (queue === pool) this.#idle.add(pool, replica);
       return;
     }
-    if (queue === pool.queue) pool.loadChanged(replica, taken, nowUs);
     this.batchSize[replica] = taken;
     this.#log?.add("start", replica, nowUs, ...this.batchJobs.subarray(at, at + taken));
     this.#driver.start(replica, nowUs);
   }
 
+  /** Drops a job about to start whose deadline has passed. */
+  #droppedLate(replica: number, job: number, nowUs: number): boolean {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    if (nowUs <= table.deadlineUs[request]) return false;
+    this.#pools[this.poolOf[replica]].loadChanged(replica, -1, nowUs);
+    table.openJobs[request]--;
+    table.state[job] = JOB.cancelled;
+    this.#end(request, "dropped", nowUs);
+    return true;
+  }
+
   // --- progress of one request -----------------------------------------------------------------
 
+  /** Before any predecessor of the request's joins has ended. */
+  #awaitJoins(pipeline: number, base: number): void {
+    const { pending, ran, shift } = this.requests;
+    for (const task of this.#steps.joins[pipeline]) {
+      pending[base + task] = this.#steps.predecessors[(pipeline << shift) + task];
+      ran[base + task] = 0;
+    }
+  }
+
   /** A task has ended (ran or was skipped): tell what comes after it. */
-  #progress(flow: Flow, request: number, task: number, ran: boolean, nowUs: number): void {
+  #progress(request: number, task: number, ran: boolean, nowUs: number): void {
     const table = this.requests;
-    const { successors } = flow.tasks[task];
-    if (successors.length === 0) {
+    const { successors, successorsAt, predecessors } = this.#steps;
+    const first = table.pipeline[request] << table.shift;
+    const from = successorsAt[first + task];
+    const to = successorsAt[first + task + 1];
+    if (from === to) {
       if (--table.openSinks[request] === 0) this.#end(request, "completed", nowUs);
       return;
     }
-    const base = request * table.stride;
-    for (let i = 0; i < successors.length; i++) {
+    for (let i = from; i < to; i++) {
       const next = successors[i];
-      const job = base + next;
-      const pending = --table.pending[job];
-      if (ran) table.ran[job]++;
-      if (table.state[job] !== JOB.waiting) continue;
-      if (pending > 0 && table.ran[job] < flow.tasks[next].needed) continue;
-      if (table.ran[job] === 0) this.#skip(flow, request, next, nowUs);
-      else this.#ready(flow, request, next, nowUs);
-      if (table.open[request] === 0) return;
+      let runs = ran;
+      if (predecessors[first + next] > 1) {
+        const job = (request << table.shift) + next;
+        if (!this.#joined(first + next, job, ran)) continue;
+        runs = table.ran[job] > 0;
+      }
+      if (runs) this.#ready(request, next, nowUs);
+      else this.#skip(request, next, nowUs);
+      if (table.openSinks[request] === 0) return;
     }
   }
 
-  #skip(flow: Flow, request: number, task: number, nowUs: number): void {
-    this.requests.state[request * this.requests.stride + task] = JOB.skipped;
-    this.#progress(flow, request, task, false, nowUs);
+  /** One more predecessor of a join has ended: whether that decides on its start. */
+  #joined(step: number, job: number, ran: boolean): boolean {
+    const table = this.requests;
+    const pending = --table.pending[job];
+    if (ran) table.ran[job]++;
+    if (table.state[job] !== JOB.waiting) return false;
+    return pending === 0 || table.ran[job] >= this.#steps.needed[step];
+  }
+
+  #skip(request: number, task: number, nowUs: number): void {
+    const table = this.requests;
+    table.state[(request << table.shift) + task] = JOB.skipped;
+    this.#progress(request, task, false, nowUs);
   }
 
   /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
-  #ready(flow: Flow, request: number, task: number, nowUs: number): void {
+  #ready(request: number, task: number, nowUs: number): void {
     const holds = this.#driver.holds(request, task);
     this.#log?.add("holds", request, task, holds ? 1 : 0);
     if (!holds) {
-      this.#skip(flow, request, task, nowUs);
+      this.#skip(request, task, nowUs);
       return;
     }
     const table = this.requests;
-    const job = request * table.stride + task;
-    const pool = flow.pools[task];
-    table.state[job] = JOB.queued;
+    const job = (request << table.shift) + task;
+    const pool = this.#steps.pool[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = nowUs;
     table.openJobs[request]++;
-    pool.queue.push(job, pool.keyed ? this.#keyOf(job, pool.policies) : 0);
+    this.#enqueue(job, pool);
+  }
+
+  #enqueue(job: number, pool: number): void {
+    this.#queues.push(pool, job, this.#keyOf(job, pool));
     this.#mark(pool);
   }
 
-  #retry(job: number, pool: Pool, nowUs: number): void {
+  #retry(job: number, pool: number, nowUs: number): void {
     const table = this.requests;
     const request = table.requestOf(job);
-    if (table.open[request] === 0) {
+    if (!table.isOpen(request)) {
       table.openJobs[request]--;
       table.state[job] = JOB.cancelled;
       this.#releaseIfDone(request);
@@ -450,59 +493,69 @@ export class Dispatcher {
       table.state[job] = JOB.cancelled;
       this.#end(request, "failed", nowUs);
     } else {
-      this.retries[pool.id]++;
-      this.#requeue(job, pool);
+      this.retries[pool]++;
+      this.#enqueue(job, pool);
     }
   }
 
-  #requeue(job: number, pool: Pool): void {
-    this.requests.state[job] = JOB.queued;
-    pool.queue.push(job, this.#keyOf(job, pool.policies));
-    this.#mark(pool);
+  /** A replica without a batch gets one no more. */
+  #noLongerIdle(pool: number, replica: number): void {
+    if (this.#pools[pool].central) this.#idle.remove(pool, replica);
   }
 
-  /** A replica gets no more work, and what waits for it is routed again. */
-  #leave(pool: Pool, replica: number, nowUs: number): void {
-    const queue = pool.replicaQueues[replica - pool.first];
+  /** A replica's batch of `size` jobs is over. */
+  #freed(id: number, replica: number, size: number, nowUs: number): void {
+    if (this.#kinds[id] <= CENTRAL_GROUP) {
+      if (this.#isUp[replica] === 1) this.#idle.add(id, replica);
+      this.#mark(id);
+      return;
+    }
+    this.#pools[id].loadChanged(replica, -size, nowUs);
+    this.#touch(replica);
+  }
+
+  /** A replica, which is not among the idle ones, gets no more work; its queue is routed again. */
+  #leave(replica: number, nowUs: number): void {
+    const id = this.poolOf[replica];
+    const pool = this.#pools[id];
+    const queue = this.#queueOf(replica);
     const waiting: number[] = [];
-    while (queue !== undefined && queue.length > 0) waiting.push(queue.pop());
+    while (this.#queues.lengthOf(queue) > 0) waiting.push(this.#queues.pop(queue));
     if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
+    this.#isUp[replica] = 0;
     pool.replicaLost(replica);
-    for (const job of waiting) this.#requeue(job, pool);
+    for (const job of waiting) this.#enqueue(job, id);
     this.#chainsChanged(pool, (gate) => gate.lost(replica - pool.first), nowUs);
   }
 
   #end(request: number, outcome: Outcome, nowUs: number): void {
     const table = this.requests;
-    const pipeline = table.pipeline[request];
-    table.open[request] = 0;
+    table.openSinks[request] = 0;
     this.inSystem--;
     if (table.openJobs[request] > 0) this.#cancelQueued(request, nowUs);
     this.#log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.#driver.end(request, outcome, nowUs);
-    const { gate } = this.#flows[pipeline];
+    const gate = this.#gates[table.pipeline[request]];
     if (gate?.leave(request)) this.#openGate(gate, nowUs);
     this.#releaseIfDone(request);
   }
 
   #cancelQueued(request: number, nowUs: number): void {
     const table = this.requests;
-    const { tasks } = this.system.pipelines[table.pipeline[request]];
+    const base = request << table.shift;
+    const first = table.pipeline[request] << table.shift;
     const poolCount = this.#pools.length;
-    for (let task = 0; task < tasks.length; task++) {
-      const job = request * table.stride + task;
-      if (table.state[job] !== JOB.queued) continue;
-      const pool = this.#pools[tasks[task].pool];
-      const queue = table.queue[job];
-      if (queue === NONE) {
-        // It waits at the gate for a chain, which forgets it with its request.
-      } else if (queue < poolCount) {
-        pool.queue.remove(job);
-      } else {
-        const replica = queue - poolCount;
-        pool.replicaQueues[replica - pool.first].remove(job);
-        pool.loadChanged(replica, -1, nowUs);
-        this.#touch(pool, replica);
+    const tasks = this.#steps.tasks[table.pipeline[request]];
+    for (let task = 0; task < tasks; task++) {
+      const job = base + task;
+      const queue = table.state[job];
+      if (queue < 0 && queue !== JOB.parked) continue;
+      const pool = this.#steps.pool[first + task];
+      // A parked job waits at the gate for a chain, which forgets it with its request.
+      if (queue !== JOB.parked) this.#queues.remove(queue, job);
+      if (queue >= poolCount) {
+        this.#pools[pool].loadChanged(queue - poolCount, -1, nowUs);
+        this.#touch(queue - poolCount);
       }
       this.#mark(pool);
       table.state[job] = JOB.cancelled;
@@ -519,50 +572,58 @@ export class Dispatcher {
   #openGate(gate: ChainGate, nowUs: number): void {
     if (gate.opening) return;
     gate.opening = true;
+    const { shift } = this.requests;
     while (gate.hasFree && gate.nextDisplaced !== NONE) {
       const request = gate.nextDisplaced;
-      const { tasks } = this.system.pipelines[this.requests.pipeline[request]];
+      const first = this.requests.pipeline[request] << shift;
       for (const job of gate.grant(request)) {
-        this.#requeue(job, this.#pools[tasks[this.requests.taskOf(job)].pool]);
+        this.#enqueue(job, this.#steps.pool[first + this.requests.taskOf(job)]);
       }
     }
-    while (gate.hasFree && gate.queue.length > 0) {
-      this.#letIn(gate, this.requests.requestOf(gate.queue.pop()), nowUs);
-    }
+    while (gate.hasFree && gate.outsideCount > 0) this.#letIn(gate, gate.next(), nowUs);
     gate.opening = false;
   }
 
   #letIn(gate: ChainGate, request: number, nowUs: number): void {
     const table = this.requests;
-    const flow = this.#flows[table.pipeline[request]];
-    const { entryTasks } = flow;
-    const base = request * table.stride;
+    const entries = this.#steps.entries[table.pipeline[request]];
+    const base = request << table.shift;
     const arrivedAtGateUs = table.enqueuedUs[base];
     gate.grant(request);
-    for (let i = 0; i < entryTasks.length && table.open[request] === 1; i++) {
-      this.#ready(flow, request, entryTasks[i], nowUs);
-      table.enqueuedUs[base + entryTasks[i]] = arrivedAtGateUs;
+    for (let i = 0; i < entries.length && table.isOpen(request); i++) {
+      this.#ready(request, entries[i], nowUs);
+      table.enqueuedUs[base + entries[i]] = arrivedAtGateUs;
     }
   }
 
   /** A replica of some chains joined or left: tells their gates, which may open. */
   #chainsChanged(pool: Pool, change: (gate: ChainGate) => void, nowUs: number): void {
-    if (!this.#heldPool[pool.id]) return;
-    for (const { gate, pools } of this.#flows) {
-      if (gate === null || !pools.includes(pool)) continue;
+    if (this.#kinds[pool.id] !== HELD) return;
+    this.system.pipelines.forEach(({ tasks }, pipeline) => {
+      const gate = this.#gates[pipeline];
+      if (gate === null || tasks.every((task) => task.pool !== pool.id)) return;
       change(gate);
       this.#openGate(gate, nowUs);
-    }
+    });
   }
 
   // --- small change -----------------------------------------------------------------------------
 
-  #keyOf(job: number, policies: PoolPolicies): number {
-    if (policies.ordering.kind !== "keyed") return 0;
+  /** The queue, and the timer, of a replica. */
+  #queueOf(replica: number): number {
+    return this.#pools.length + replica;
+  }
+
+  #keyOf(job: number, pool: number): number {
+    return this.#isKeyed[pool] === 1 ? this.#keyedBy(job, this.#pools[pool].policies) : 0;
+  }
+
+  #keyedBy(job: number, { ordering }: PoolPolicies): number {
+    assert(ordering.kind === "keyed", "only an ordering by key has keys");
     const request = this.requests.requestOf(job);
     const { arrivedUs, deadlineUs, pipeline } = this.requests;
-    const { priority } = this.#flows[pipeline[request]];
-    return policies.ordering.key(arrivedUs[request], deadlineUs[request], priority);
+    const priority = this.#steps.priority[pipeline[request]];
+    return ordering.key(arrivedUs[request], deadlineUs[request], priority);
   }
 
   #goalUs(request: number): number {
@@ -578,16 +639,32 @@ export class Dispatcher {
     this.#driver.wakeAt(timer, atUs);
   }
 
-  #mark(pool: Pool): void {
-    if (this.#isDirty[pool.id] === 1) return;
-    this.#isDirty[pool.id] = 1;
-    this.#dirty[this.#dirtyCount++] = pool.id;
+  #mark(pool: number): void {
+    if (this.#isDirty[pool] === 1) return;
+    this.#isDirty[pool] = 1;
+    this.#dirty[this.#dirtyCount++] = pool;
   }
 
-  #touch(pool: Pool, replica: number): void {
-    this.#mark(pool);
-    if (pool.central || this.#isTouched[replica] === 1) return;
+  /** Has a look at a replica, and its pool, when deciding. */
+  #touch(replica: number): void {
+    const id = this.poolOf[replica];
+    this.#mark(id);
+    if (this.#kinds[id] <= CENTRAL_GROUP || this.#isTouched[replica] === 1) return;
+    const pool = this.#pools[id];
     this.#isTouched[replica] = 1;
     pool.touched[pool.touchedCount++] = replica;
   }
+}
+
+/** In the order of `Dispatcher.#queues`. */
+function queueOrders(
+  pools: readonly Pool[],
+  poolOf: Int32Array,
+  pipelines: System["pipelines"],
+): QueueOrder[] {
+  return [
+    ...pools.map(({ central, policies }) => (central ? policies.ordering.kind : "fifo")),
+    ...Array.from(poolOf, (pool) => pools[pool].policies.ordering.kind),
+    ...pipelines.map(() => "fifo" as const),
+  ];
 }

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type JobQueue, KeyedQueue, LinkedQueue } from "./job-queue.ts";
+import { JobQueues, type QueueOrder } from "./job-queues.ts";
 import { RequestTable } from "./request-table.ts";
 
 const JOBS = 12;
-
-type Kind = "fifo" | "lifo" | "keyed";
 
 interface Entry {
   readonly job: number;
@@ -14,11 +12,8 @@ interface Entry {
   readonly order: number;
 }
 
-const queueOf = (kind: Kind, table: RequestTable): JobQueue =>
-  kind === "keyed" ? new KeyedQueue(3, table) : new LinkedQueue(3, table, kind === "lifo");
-
 /** The next job of a plain list: by waiting time, or by key and then order of entry. */
-function nextOf(kind: Kind, entries: readonly Entry[]): Entry {
+function nextOf(kind: QueueOrder, entries: readonly Entry[]): Entry {
   const byEntry = [...entries].sort((a, b) => a.enteredUs - b.enteredUs || a.order - b.order);
   if (kind === "fifo") return byEntry[0];
   if (kind === "lifo") return byEntry[byEntry.length - 1];
@@ -33,35 +28,34 @@ const step = fc.record({
   agoUs: fc.constantFrom(0, 0, 0, 1, 5),
 });
 
-describe.each<Kind>(["fifo", "lifo", "keyed"])("a %s queue", (kind) => {
+describe.each<QueueOrder>(["fifo", "lifo", "keyed"])("a %s queue", (kind) => {
   test("agrees with a plain list after any sequence of pushes, pops and removals", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const table = new RequestTable(1);
-        const queue = queueOf(kind, table);
+        const queues = new JobQueues(table, ["fifo", kind, "keyed"]);
         let entries: Entry[] = [];
         steps.forEach(({ action, job, key, agoUs }, order) => {
           const there = entries.some((entry) => entry.job === job);
           if (action === "push" && !there) {
             table.enqueuedUs[job] = order - agoUs;
-            queue.push(job, key);
+            queues.push(1, job, key);
             entries.push({ job, key, order, enteredUs: order - agoUs });
           } else if (action === "pop" && entries.length > 0) {
             const next = nextOf(kind, entries).job;
-            expect(queue.pop()).toBe(next);
+            expect(queues.pop(1)).toBe(next);
             entries = entries.filter((entry) => entry.job !== next);
           } else if (action === "remove" && there) {
-            queue.remove(job);
+            queues.remove(1, job);
             entries = entries.filter((entry) => entry.job !== job);
           }
-          expect(queue.length).toBe(entries.length);
+          expect(queues.lengthOf(1)).toBe(entries.length);
           if (entries.length > 0) {
-            expect(queue.oldestUs()).toBe(Math.min(...entries.map((entry) => entry.enteredUs)));
+            expect(queues.oldestUs(1)).toBe(Math.min(...entries.map((entry) => entry.enteredUs)));
           }
         });
-        for (let job = 0; job < JOBS; job++) {
-          expect(table.queue[job]).toBe(entries.some((entry) => entry.job === job) ? 3 : -1);
-        }
+        for (const { job } of entries) expect(table.state[job]).toBe(1);
+        expect([queues.lengthOf(0), queues.lengthOf(2)]).toEqual([0, 0]);
       }),
       { numRuns: 400 },
     );

@@ -1,121 +1,146 @@
 /**
- * Queues of jobs. Both kinds link their jobs by how long they have waited, so the longest-waiting
- * job is known at once and any job can be taken out (a join that no longer needs it, a lost
- * deadline). A job that comes back from a lost replica takes the place of its first entry.
+ * All queues of jobs of one dispatcher, in flat arrays. Each links its jobs by how long they have
+ * waited, so the longest-waiting job is known at once and any job can be taken out (a join that no
+ * longer needs it, a lost deadline). A job that comes back from a lost replica takes the place of
+ * its first entry. A queue by key has a binary heap besides.
+ *
+ * A queued job's state is its queue's number. Who takes it out gives it its next state.
  */
 import type { RequestTable } from "./request-table.ts";
 
-const NONE = -1;
+/** First in, first out; last in, first out; smallest key first, equal keys in order of entry. */
+export type QueueOrder = "fifo" | "lifo" | "keyed";
 
-export interface JobQueue {
-  readonly id: number;
-  readonly length: number;
-  /** `key` orders a keyed queue, smallest first; the others ignore it. */
-  push(job: number, key: number): void;
-  /** Takes the next job; only when length > 0. */
-  pop(): number;
-  remove(job: number): void;
-  /** When the longest-waiting job entered, µs; only when length > 0. */
-  oldestUs(): number;
-}
+/**
+ * Fields of a queue, side by side: its longest- and its least-waiting job, which mean nothing while
+ * it is empty, its length, and its order: which end is next, or `KEYED`.
+ */
+const HEAD = 0;
+const TAIL = 1;
+const LENGTH = 2;
+const ORDER = 3;
+const FIELD_BITS = 2;
+const KEYED = 2;
 
-/** First in, first out; or last in, first out. O(1), but for jobs that come back. */
-export class LinkedQueue implements JobQueue {
-  readonly id: number;
-  length = 0;
+export class JobQueues {
   readonly #table: RequestTable;
-  readonly #lifo: boolean;
-  #head = NONE;
-  #tail = NONE;
-
-  constructor(id: number, table: RequestTable, lifo: boolean) {
-    this.id = id;
-    this.#table = table;
-    this.#lifo = lifo;
-  }
-
-  push(job: number, _key: number): void {
-    const table = this.#table;
-    const { enqueuedUs } = table;
-    let before = this.#tail;
-    while (before !== NONE && enqueuedUs[before] > enqueuedUs[job]) before = table.previous[before];
-    const after = before === NONE ? this.#head : table.next[before];
-    table.queue[job] = this.id;
-    table.previous[job] = before;
-    table.next[job] = after;
-    if (before === NONE) this.#head = job;
-    else table.next[before] = job;
-    if (after === NONE) this.#tail = job;
-    else table.previous[after] = job;
-    this.length++;
-  }
-
-  pop(): number {
-    const job = this.#lifo ? this.#tail : this.#head;
-    this.remove(job);
-    return job;
-  }
-
-  remove(job: number): void {
-    const table = this.#table;
-    const next = table.next[job];
-    const previous = table.previous[job];
-    if (previous === NONE) this.#head = next;
-    else table.next[previous] = next;
-    if (next === NONE) this.#tail = previous;
-    else table.previous[next] = previous;
-    table.queue[job] = NONE;
-    this.length--;
-  }
-
-  oldestUs(): number {
-    return this.#table.enqueuedUs[this.#head];
-  }
-}
-
-/** Smallest key first, equal keys in order of entry. Binary heap: O(log n). */
-export class KeyedQueue implements JobQueue {
-  readonly id: number;
-  readonly #table: RequestTable;
-  readonly #byEntry: LinkedQueue;
-  readonly #heap: number[] = [];
+  readonly #fields: Int32Array;
+  /** By queue; empty where jobs have no key. */
+  readonly #heaps: readonly number[][];
   #entries = 0;
 
-  constructor(id: number, table: RequestTable) {
-    this.id = id;
+  /** Queues are numbered by their place in `orders`. */
+  constructor(table: RequestTable, orders: readonly QueueOrder[]) {
     this.#table = table;
-    this.#byEntry = new LinkedQueue(id, table, false);
+    this.#fields = new Int32Array(orders.length << FIELD_BITS);
+    this.#heaps = orders.map(() => []);
+    orders.forEach((order, queue) => {
+      const next = order === "fifo" ? HEAD : order === "lifo" ? TAIL : KEYED;
+      this.#fields[(queue << FIELD_BITS) + ORDER] = next;
+    });
   }
 
-  get length(): number {
-    return this.#heap.length;
+  lengthOf(queue: number): number {
+    return this.#fields[(queue << FIELD_BITS) + LENGTH];
   }
 
-  push(job: number, key: number): void {
-    this.#byEntry.push(job, key);
-    this.#table.key[job] = key;
-    this.#table.entry[job] = this.#entries++;
-    this.#heap.push(job);
-    this.#rise(this.#heap.length - 1, job);
+  /** When the longest-waiting job entered, µs; only when there is one. */
+  oldestUs(queue: number): number {
+    return this.#table.enqueuedUs[this.#fields[(queue << FIELD_BITS) + HEAD]];
   }
 
-  pop(): number {
-    const job = this.#heap[0];
-    this.remove(job);
+  /** `key` matters to a queue by key only. O(1), but for jobs that come back and for keys. */
+  push(queue: number, job: number, key: number): void {
+    const fields = this.#fields;
+    const table = this.#table;
+    const at = queue << FIELD_BITS;
+    table.state[job] = queue;
+    if (fields[at + ORDER] === KEYED) this.#pushKey(queue, job, key);
+    if (fields[at + LENGTH]++ === 0) {
+      fields[at + HEAD] = job;
+      fields[at + TAIL] = job;
+      return;
+    }
+    const tail = fields[at + TAIL];
+    if (table.enqueuedUs[tail] > table.enqueuedUs[job]) {
+      this.#comeBack(at, job);
+      return;
+    }
+    table.next[tail] = job;
+    table.previous[job] = tail;
+    fields[at + TAIL] = job;
+  }
+
+  /** Takes the next job; only when there is one. */
+  pop(queue: number): number {
+    const fields = this.#fields;
+    const at = queue << FIELD_BITS;
+    const order = fields[at + ORDER];
+    if (order === KEYED) return this.#popKey(queue);
+    const job = fields[at + order];
+    if (--fields[at + LENGTH] > 0) {
+      fields[at + order] = order === HEAD ? this.#table.next[job] : this.#table.previous[job];
+    }
     return job;
   }
 
-  remove(job: number): void {
-    this.#byEntry.remove(job);
-    const hole = this.#table.place[job];
-    const last = this.#heap.pop() as number;
-    if (last === job) return;
-    this.#rise(hole, last);
-    this.#sink(this.#table.place[last], last);
+  remove(queue: number, job: number): void {
+    this.#unlink(queue << FIELD_BITS, job);
+    if (this.#fields[(queue << FIELD_BITS) + ORDER] === KEYED) this.#removeKey(queue, job);
   }
 
-  oldestUs(): number {
-    return this.#byEntry.oldestUs();
+  #unlink(at: number, job: number): void {
+    const fields = this.#fields;
+    const { next, previous } = this.#table;
+    if (--fields[at + LENGTH] === 0) return;
+    if (job === fields[at + HEAD]) {
+      fields[at + HEAD] = next[job];
+    } else if (job === fields[at + TAIL]) {
+      fields[at + TAIL] = previous[job];
+    } else {
+      next[previous[job]] = next[job];
+      previous[next[job]] = previous[job];
+    }
+  }
+
+  /** Links a job that entered before the last one, behind all that entered no later than it. */
+  #comeBack(at: number, job: number): void {
+    const fields = this.#fields;
+    const { next, previous, enqueuedUs } = this.#table;
+    const head = fields[at + HEAD];
+    let after = fields[at + TAIL];
+    while (after !== head && enqueuedUs[previous[after]] > enqueuedUs[job]) after = previous[after];
+    next[job] = after;
+    if (after === head) {
+      fields[at + HEAD] = job;
+    } else {
+      previous[job] = previous[after];
+      next[previous[after]] = job;
+    }
+    previous[after] = job;
+  }
+
+  #pushKey(queue: number, job: number, key: number): void {
+    const heap = this.#heaps[queue];
+    this.#table.key[job] = key;
+    this.#table.entry[job] = this.#entries++;
+    heap.push(job);
+    this.#rise(heap, heap.length - 1, job);
+  }
+
+  #popKey(queue: number): number {
+    const job = this.#heaps[queue][0];
+    this.remove(queue, job);
+    return job;
+  }
+
+  #removeKey(queue: number, job: number): void {
+    const heap = this.#heaps[queue];
+    const hole = this.#table.place[job];
+    const last = heap.pop() as number;
+    if (last === job) return;
+    this.#rise(heap, hole, last);
+    this.#sink(heap, this.#table.place[last], last);
   }
 
   #before(a: number, b: number): boolean {
@@ -123,34 +148,32 @@ export class KeyedQueue implements JobQueue {
     return key[a] < key[b] || (key[a] === key[b] && entry[a] < entry[b]);
   }
 
-  #put(at: number, job: number): void {
-    this.#heap[at] = job;
+  #put(heap: number[], at: number, job: number): void {
+    heap[at] = job;
     this.#table.place[job] = at;
   }
 
-  #rise(from: number, job: number): void {
+  #rise(heap: number[], from: number, job: number): void {
     let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.#before(job, this.#heap[parent])) break;
-      this.#put(at, this.#heap[parent]);
+      if (!this.#before(job, heap[parent])) break;
+      this.#put(heap, at, heap[parent]);
       at = parent;
     }
-    this.#put(at, job);
+    this.#put(heap, at, job);
   }
 
-  #sink(from: number, job: number): void {
+  #sink(heap: number[], from: number, job: number): void {
     let at = from;
     for (;;) {
       let child = 2 * at + 1;
-      if (child >= this.#heap.length) break;
-      if (child + 1 < this.#heap.length && this.#before(this.#heap[child + 1], this.#heap[child])) {
-        child++;
-      }
-      if (!this.#before(this.#heap[child], job)) break;
-      this.#put(at, this.#heap[child]);
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && this.#before(heap[child + 1], heap[child])) child++;
+      if (!this.#before(heap[child], job)) break;
+      this.#put(heap, at, heap[child]);
       at = child;
     }
-    this.#put(at, job);
+    this.#put(heap, at, job);
   }
 }

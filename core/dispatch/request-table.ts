@@ -1,16 +1,27 @@
 /**
  * Requests and jobs as integer ids into typed arrays. A job is one task of one request:
- * job = request × stride + task, which shifts and masks take apart. Slots are reused once a request has ended and none of its jobs
- * is on a replica, so memory follows the requests in the system, not the length of the run.
+ * job = request × stride + task, which shifts and masks take apart. Slots are reused once a request
+ * has ended and none of its jobs is on a replica, so memory follows the requests in the system, not
+ * the length of the run.
  */
-export const JOB = { waiting: 0, queued: 1, running: 2, ran: 3, skipped: 4, cancelled: 5 } as const;
+
+/** States of a job that is in no queue. A parked one waits for its request to get a chain. */
+export const JOB = {
+  waiting: -1,
+  running: -2,
+  ran: -3,
+  skipped: -4,
+  cancelled: -5,
+  parked: -6,
+} as const;
 
 const NONE = -1;
 
 export class RequestTable {
   /** Jobs set aside for a request: the tasks of the largest pipeline, up to a power of two. */
   readonly stride: number;
-  readonly #shift: number;
+  /** The stride as a power of two. */
+  readonly shift: number;
   capacity = 0;
 
   /** Requests: number since the run's start, in order of arrival. */
@@ -19,26 +30,22 @@ export class RequestTable {
   /** Infinity when there is no deadline. */
   deadlineUs = new Float64Array(0);
   pipeline = new Int32Array(0);
-  /** 1 from arrival until its end. */
-  open = new Uint8Array(0);
-  /** Tasks without successors that have not ended yet. */
+  /** Tasks without successors that have not ended yet; 0 once the request has ended. */
   openSinks = new Int32Array(0);
   /** Jobs queued or running. */
   openJobs = new Int32Array(0);
-  /** Chain held by the request (pipeline-held discipline), or −1. */
+  /** Chain held by a request of a pipeline-held discipline, or −1. */
   chain = new Int32Array(0);
 
-  /** Jobs. */
-  state = new Uint8Array(0);
-  /** Predecessors that have not ended. */
+  /** Jobs: the number of the queue that holds it (0 or more), else one of `JOB`. */
+  state = new Int32Array(0);
+  /** Of a job with several predecessors: those that have not ended, and those that ran. */
   pending = new Int32Array(0);
-  /** Predecessors that ran. */
   ran = new Int32Array(0);
+  /** Replicas that the job was lost with. */
   attempts = new Uint8Array(0);
   enqueuedUs = new Float64Array(0);
-  /** Queue that holds the job, −1 if none. */
-  queue = new Int32Array(0);
-  /** Links of the queue in order of entry. */
+  /** Neighbours in the queue, in order of entry; what lies beyond its ends means nothing. */
   next = new Int32Array(0);
   previous = new Int32Array(0);
   /** Keyed queues: key, order of entry and place in the heap. */
@@ -52,8 +59,8 @@ export class RequestTable {
 
   /** `tasks` are those of the largest pipeline. */
   constructor(tasks: number) {
-    this.#shift = Math.ceil(Math.log2(tasks));
-    this.stride = 1 << this.#shift;
+    this.shift = Math.ceil(Math.log2(tasks));
+    this.stride = 1 << this.shift;
     this.#grow(64);
   }
 
@@ -79,8 +86,13 @@ export class RequestTable {
     this.#free[this.#freeCount++] = request;
   }
 
+  /** Whether a request has arrived and not ended. */
+  isOpen(request: number): boolean {
+    return this.openSinks[request] > 0;
+  }
+
   requestOf(job: number): number {
-    return job >> this.#shift;
+    return job >> this.shift;
   }
 
   taskOf(job: number): number {
@@ -93,16 +105,14 @@ export class RequestTable {
     this.arrivedUs = grown(this.arrivedUs, new Float64Array(capacity));
     this.deadlineUs = grown(this.deadlineUs, new Float64Array(capacity));
     this.pipeline = grown(this.pipeline, new Int32Array(capacity));
-    this.open = grown(this.open, new Uint8Array(capacity));
     this.openSinks = grown(this.openSinks, new Int32Array(capacity));
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));
     this.chain = grown(this.chain, new Int32Array(capacity).fill(NONE));
-    this.state = grown(this.state, new Uint8Array(jobs));
+    this.state = grown(this.state, new Int32Array(jobs));
     this.pending = grown(this.pending, new Int32Array(jobs));
     this.ran = grown(this.ran, new Int32Array(jobs));
     this.attempts = grown(this.attempts, new Uint8Array(jobs));
     this.enqueuedUs = grown(this.enqueuedUs, new Float64Array(jobs));
-    this.queue = grown(this.queue, new Int32Array(jobs).fill(NONE));
     this.next = grown(this.next, new Int32Array(jobs));
     this.previous = grown(this.previous, new Int32Array(jobs));
     this.key = grown(this.key, new Float64Array(jobs));
