@@ -144,8 +144,10 @@ export class Dispatcher {
 
   /** Jobs that wait in a pool: in its own queue, then in each of its replicas'. For who looks on. */
   waiting(pool: number): readonly number[] {
-    const { queue, replicaQueues } = this.#pools[pool];
-    return [queue.length, ...replicaQueues.map(({ length }) => length)];
+    const { first, count } = this.system.pools[pool];
+    const replicas = this.#pools[pool].central ? 0 : count;
+    const own = Array.from({ length: replicas }, (_, i) => this.#queueOf(first + i));
+    return [pool, ...own].map((queue) => this.#queues.lengthOf(queue));
   }
 
   /** Whether a replica may get work. */
