@@ -24,21 +24,13 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
     .addOption(repeated("--set <path=value>", "override a value of the scenario"))
     .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("real"))
     .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
-    .option("--host <address>", "where the gateway listens; other than loopback it needs --certs")
-    .option("--certs <dir>", "of `tandem cluster certs`: TLS, and mutual TLS with the workers")
-    .option("--tokens <file>", "of `tandem cluster token`: callers show a token")
     .action(async (scenario: string, options) =>
       (await import("./cluster.ts")).clusterUpCommand({ scenario, ...options }),
     );
-  examples(
-    up,
-    ["tandem cluster up scenarios/image-analysis.yaml", "on this machine only"],
-    ["tandem cluster up s.yaml --host 0.0.0.0 --certs certs --tokens tokens.txt", "for others too"],
-  );
+  examples(up, ["tandem cluster up scenarios/image-analysis.yaml", "on this machine only"]);
 
   const status = json(cluster.command("status").description("show what is up in this folder"))
     .argument("[scenario]", "not needed")
-    .option("--token-file <file>", "an admin's token, where there are no certificates to show")
     .action(async (_scenario, options) =>
       (await import("./cluster.ts")).clusterStatusCommand(options),
     );

@@ -1,5 +1,5 @@
 /** `tandem cluster up|status|down`: the real deployment of this working directory. */
-import { resolve } from "node:path";
+
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
@@ -9,14 +9,10 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly backend: BackendName;
   readonly port?: number;
-  readonly host?: string;
-  readonly certs?: string;
-  readonly tokens?: string;
 }
 
 export interface ClusterArguments {
   readonly json: boolean;
-  readonly tokenFile?: string;
 }
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
@@ -28,16 +24,13 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
     ...(args.port === undefined ? {} : { basePort: args.port }),
-    ...(args.host === undefined ? {} : { host: args.host }),
-    ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
-    ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
   });
-  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
+  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
   print(args.json, state, `${stateText(state)}\n${next}`);
 }
 
-export async function clusterStatusCommand({ json, tokenFile }: ClusterArguments): Promise<void> {
-  const status = await clusterStatus(process.cwd(), tokenFile ?? null);
+export async function clusterStatusCommand({ json }: ClusterArguments): Promise<void> {
+  const status = await clusterStatus();
   const text =
     status === null
       ? "no cluster is up in this folder"

@@ -1,94 +1,113 @@
-/** `tandem load`: the scenario's workload against an endpoint, open loop, from the client's side. */
+/** `tandem load`: a workload against any endpoint, from the client's side. */
 import { payloadsFor } from "../calibration/payloads.ts";
-import { loadHealth, outcomeCounts } from "../cluster/load/load-health.ts";
+import { loadReport, loadReportText } from "../cluster/load/load-report.ts";
+import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
-import type { LoadResult } from "../cluster/load/specification.ts";
-import { gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
-import { rankOf } from "../core/statistics/quantile.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";
+import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
 import { progress } from "./progress.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { repeatCommand } from "./repeat-command.ts";
 
-export interface LoadArguments extends ScenarioArguments {
+export interface LoadArguments extends WorkloadArguments {
   readonly json: boolean;
   readonly url: string;
+  readonly model?: string;
   readonly images?: string;
-  readonly certs?: string;
-  readonly tokenFile?: string;
+  readonly inputs?: string;
+  readonly body?: string;
+  readonly contentType?: string;
+  readonly method?: string;
+  readonly stream?: boolean;
+  readonly connections: number;
+  readonly warmUp: boolean;
 }
 
 export async function load(args: LoadArguments): Promise<void> {
-  const loaded = await loadScenario(args, { requireTimes: true });
+  const loaded = await loadWorkload(args, args.model ?? "endpoint");
   refuseUnreal(loaded);
   const { document } = loaded;
-  const { workload } = document;
+  const { workload, run } = document;
+  const seed = replicationSeed(run.seed, 0);
+  const pipelines = pipelinesOf(args, loaded);
+  const target = await prepareTarget({
+    url: args.url,
+    models: pipelines.map(({ name }) => name),
+    images: () => payloadsFor(document, args.images),
+    connections: args.connections,
+    access: {},
+    seed,
+    ...given({
+      inputs: args.inputs,
+      body: args.body,
+      contentType: args.contentType,
+      method: args.method,
+      streamed: args.stream,
+    }),
+  });
   const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
-  const shown = progress("load", expectedRequests(document));
+  const shown = loadProgress(workload, expectedRequests(document));
   const result = await runLoad({
-    target: targetOf(args.url),
-    pipelines: compileSystem(document, loaded).pipelines.map(({ name, share }) => ({
-      name,
-      share,
-    })),
+    target,
+    pipelines,
     workload,
     ...(traceUs === undefined ? {} : { traceUs }),
-    seed: replicationSeed(document.run.seed, 0),
-    payloads: await payloadsFor(document, args.images),
-    access: gatewayClientAccess(args.certs ?? null, "client", args.tokenFile ?? null),
-    onProgress: ({ ended }) => shown.update(ended),
-  });
-  shown.stop();
-  const summary = summaryOf(result);
-  if (args.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
-  else process.stdout.write(`${summaryText(summary)}\n`);
+    seed,
+    warmUp: args.warmUp,
+    onProgress: shown.update,
+  }).finally(() => shown.stop());
+  const report = loadReport(result, workload);
+  const command = repeatCommand("load", { ...args, seed: run.seed, extra: flagsOf(args) });
+  if (args.json) {
+    const head = { schema: "tandem/load@1", url: args.url, seed: run.seed, command };
+    process.stdout.write(`${JSON.stringify({ ...head, ...report, errors: result.errors })}\n`);
+  } else process.stdout.write(`${loadReportText(report)}\n`);
   if (result.errors.length > 0) {
     throw new Fault("cluster-failure", `requests failed; the first: ${result.errors[0]}`);
   }
+  if (report.verdict === "refused") {
+    throw new Fault("unhealthy", "the load generator was not fit to be judged by", {
+      hint: "run it on a quieter machine, or with less load",
+    });
+  }
 }
 
-/** host:port, with or without a scheme before it. */
-function targetOf(url: string): string {
-  const target = url.replace(/^(https?|grpc):\/\//, "").replace(/\/$/, "");
-  if (/^(\[[\da-fA-F:]+\]|[\w.-]+):\d{1,5}$/.test(target)) return target;
-  throw new Fault("usage", `--url is the gateway's gRPC address, host:port; got ${url}`, {
-    hint: "`tandem cluster status` shows it",
+/** By requests, or by seconds where nobody knows how many requests it will be. */
+function loadProgress(workload: WorkloadDocument, requests: number) {
+  const seconds = "durationS" in workload ? workload.durationS : undefined;
+  if (workload.arrivals !== "closed" || seconds === undefined || workload.requests !== undefined) {
+    const shown = progress("load", requests);
+    return { ...shown, update: ({ ended }: { ended: number }) => shown.update(ended) };
+  }
+  const shown = progress("load, seconds", Math.ceil(seconds));
+  const startMs = performance.now();
+  const elapsed = (): number => Math.min(seconds, Math.floor((performance.now() - startMs) / 1000));
+  return { ...shown, update: () => shown.update(elapsed()) };
+}
+
+/** The scenario's pipelines, or the one model that was named. */
+function pipelinesOf(args: LoadArguments, loaded: LoadedScenario) {
+  if (args.model !== undefined) return [{ name: args.model, share: 1 }];
+  const { pipelines } = compileSystem(loaded.document, loaded);
+  return pipelines.map(({ name, share }) => ({ name, share }));
+}
+
+/** What was said besides the scenario, as it was said. */
+function flagsOf({ scenario: _, set: _set, seed: _seed, json: _json, ...rest }: LoadArguments) {
+  return Object.entries(rest).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (value === undefined || value === false) return [];
+    return value === true ? [flag] : [flag, String(value)];
   });
 }
 
-function summaryOf(result: LoadResult) {
-  const latencies = result.latencyUs.filter((us) => !Number.isNaN(us)).sort();
-  const atMs = (share: number): number | null =>
-    latencies.length === 0 ? null : latencies[rankOf(share, latencies.length)] / 1000;
-  const mean = latencies.reduce((sum, us) => sum + us, 0) / latencies.length / 1000;
-  return {
-    requests: result.requests,
-    outcomes: outcomeCounts(result),
-    latencyMeanMs: latencies.length === 0 ? null : mean,
-    latencyP50Ms: atMs(0.5),
-    latencyP90Ms: atMs(0.9),
-    latencyP95Ms: atMs(0.95),
-    latencyP99Ms: atMs(0.99),
-    latencyMaxMs: atMs(1),
-    health: loadHealth(result),
-    startedAt: result.startedAt,
-  };
-}
-
-function summaryText(summary: ReturnType<typeof summaryOf>): string {
-  const { outcomes, health, requests } = summary;
-  const ms = (value: number | null): string => (value === null ? "—" : `${value.toFixed(1)} ms`);
-  const ended = Object.entries(outcomes)
-    .filter(([, count]) => count > 0)
-    .map(([outcome, count]) => `${count} ${outcome}`);
-  return [
-    `${requests} requests: ${ended.join(", ")}`,
-    `latency from the intended arrival: mean ${ms(summary.latencyMeanMs)}, p50 ${ms(summary.latencyP50Ms)}, p90 ${ms(summary.latencyP90Ms)}, p95 ${ms(summary.latencyP95Ms)}, p99 ${ms(summary.latencyP99Ms)}, max ${ms(summary.latencyMaxMs)}`,
-    health.healthy
-      ? `load generator on time (p99 of lateness ${health.latenessP99Ms.toFixed(2)} ms)`
-      : `not to be judged by: ${health.reasons.join("; ")}`,
-  ].join("\n");
+/** Without what was not given. */
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

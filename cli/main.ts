@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { addClusterCommands, BACKENDS } from "./cluster-commands.ts";
 import { choice, examples, number, pair, parse, program, repeated } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
+import { addLoadCommand } from "./load-command.ts";
 import { VERSION } from "./version.ts";
 
 const SET = repeated("--set <path=value>", "override a value of the scenario");
@@ -136,18 +137,7 @@ addClusterCommands(
   json,
 );
 
-const load = seeded(json(onScenario("load", "drive any endpoint with the scenario's workload")))
-  .requiredOption("--url <host:port>", "host:port (gRPC)")
-  .option("--certs <dir>", "of `tandem cluster certs`: TLS, with its client certificate")
-  .option("--token-file <file>", "a bearer token to show")
-  .option("--images <dir>", "folder of photographs to send")
-  .action(async (scenario: string, options) =>
-    (await import("./load.ts")).load({ scenario, ...options }),
-  );
-examples(load, [
-  "tandem load scenarios/image-analysis.yaml --url 127.0.0.1:8001",
-  "open-loop load",
-]);
+addLoadCommand(seeded(json(command("load", "drive any endpoint with a workload").addOption(SET))));
 
 const report = command(
   "report",

@@ -1,13 +1,16 @@
 /** The exact command that repeats a run, for results and for the user's notes. */
 export interface RepeatOptions {
-  readonly scenario: string;
+  /** None where options say it all. */
+  readonly scenario?: string;
   readonly set: readonly string[];
   readonly seed: number;
   readonly extra?: readonly string[];
 }
 
 export function repeatCommand(command: string, options: RepeatOptions): string {
-  const parts = ["npx", "tandem", command, options.scenario, "--seed", String(options.seed)];
+  const parts = ["npx", "tandem", command];
+  if (options.scenario !== undefined) parts.push(options.scenario);
+  parts.push("--seed", String(options.seed));
   for (const override of options.set) parts.push("--set", override);
   parts.push(...(options.extra ?? []));
   return parts.map(quoted).join(" ");

@@ -26,12 +26,22 @@ export async function loadScenario(
   args: ScenarioArguments,
   options: { requireTimes: boolean },
 ): Promise<LoadedScenario> {
-  const overrides: Record<string, unknown> = Object.fromEntries(args.set.map(parseSetOption));
+  return loadScenarioText(readScenario(args.scenario), args, options);
+}
+
+/** The same for a scenario whose text is at hand; `args.scenario` names it in messages. */
+export async function loadScenarioText(
+  text: string,
+  args: ScenarioArguments,
+  { requireTimes, overrides: given = {} }: { requireTimes: boolean; overrides?: object },
+): Promise<LoadedScenario> {
+  const overrides: Record<string, unknown> = {
+    ...given,
+    ...Object.fromEntries(args.set.map(parseSetOption)),
+  };
   if (args.seed !== undefined) overrides["run.seed"] = args.seed;
   if (args.replications !== undefined) overrides["run.replications"] = args.replications;
   Object.assign(overrides, precisionOverrides(args));
-  const text = readScenario(args.scenario);
-  const { requireTimes } = options;
   return readingParquet((read) =>
     parseScenario(text, args.scenario, read, overrides, {
       checkScheduler,

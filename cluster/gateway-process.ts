@@ -7,8 +7,6 @@ import { AnswerJournal } from "./gateway/answer-journal.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import type { ChildExit, ChildOptions } from "./processes/child.ts";
 import { KeptChild } from "./processes/kept-child.ts";
-import { authority, reachableHost } from "./security/bind-address.ts";
-import { securityPaths } from "./security/security-files.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
@@ -51,11 +49,9 @@ export class GatewayProcess {
 
   /** Known, and for good, once it has started. */
   get addresses(): { readonly grpc: string; readonly http: string } {
-    const host = reachableHost(this.#host);
-    const scheme = this.#options.certificates === undefined ? "http" : "https";
     return {
-      grpc: authority(host, this.#grpcPort),
-      http: `${scheme}://${authority(host, this.#httpPort)}`,
+      grpc: `${this.#host}:${this.#grpcPort}`,
+      http: `http://${this.#host}:${this.#httpPort}`,
     };
   }
 
@@ -104,7 +100,6 @@ export class GatewayProcess {
       host: this.#host,
       grpcPort: this.#grpcPort,
       httpPort: this.#httpPort,
-      security: securityPaths(this.#options),
       replicas: this.#workers.addresses,
       bounds,
       journalFile: this.#journalFile,

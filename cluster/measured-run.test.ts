@@ -114,6 +114,34 @@ describe("a measured run on replay workers", () => {
     });
   });
 
+  it("has clients that give up and try again, and a request that does is the same request", async () => {
+    // One replica of 40 ms, a burst of three: the last is served at 120 ms, or not at all.
+    const workload = {
+      ...{ arrivals: "burst", requests: 3 },
+      client: { timeoutMs: 100, retries: 1, backoffMs: 30 },
+    };
+    const document = twoTasks({
+      models: {
+        detector: { service: { distribution: "deterministic", meanMs: 40 } },
+        reader: { service: { distribution: "deterministic", meanMs: 1 } },
+      },
+      cluster: { replicas: { detect: 1, plate: 1 } },
+      workload,
+    });
+    await withDeployment({ document, backend: "replay" }, async (deployment) => {
+      const { outcomes, load, log, summary } = await run(deployment, document);
+      expect(outcomes.completed).toBe(3);
+      expect([...load.attempts]).toEqual([1, 1, 2]);
+      expect(load.statuses).toEqual({ OK: 3, "no answer in time": 1 });
+      expect(summary.requests).toBe(3);
+      expect(summary.metrics.attemptsPerRequest).toBeCloseTo(4 / 3, 10);
+      const arrivals = RunLog.parse(log).entries.filter(([kind]) => kind === "arrive");
+      expect(arrivals).toHaveLength(4);
+      expect(RunLog.parse(log).entries.some(([kind]) => kind === "cancel")).toBe(true);
+      expect(divergence(document, log)).toBeNull();
+    });
+  });
+
   it("loses no request when a worker is killed, and has it back", async () => {
     const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
     await withDeployment({ document, backend: "replay" }, async (deployment) => {

@@ -36,7 +36,6 @@ export interface MeasuredRunOptions {
   readonly payloads: readonly Uint8Array[];
   /** The deployment's. */
   readonly timeScale?: number;
-  readonly deadlineMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
 }
 
@@ -81,6 +80,7 @@ export async function measuredRun(
   const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
   const window = windowOf(document, seed, traceUs ?? null);
   const { http, grpc } = deployment.gateway;
+  const payloads = options.payloads.length > 0 ? options.payloads : [new Uint8Array(0)];
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
   await resetGateway(http, {
@@ -91,14 +91,12 @@ export async function measuredRun(
     warmUp: true,
   });
   const load = await runLoad({
-    target: grpc,
+    target: { kind: "gateway", address: grpc, payloads, access: { tls: false } },
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
     workload,
     ...(traceUs === undefined ? {} : { traceUs }),
     seed,
     timeScale,
-    payloads: options.payloads,
-    ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     warmUp: true,
     prepare: async () => void (await awaitIdle(http)),
@@ -109,6 +107,7 @@ export async function measuredRun(
         startAtMonotonicNs,
         scheduler: document.scheduler,
         log: true,
+        triedAgain: workload.client !== undefined,
         ...window,
       }),
   });
@@ -214,6 +213,7 @@ function clientSummary(
       const latencyUs = Math.round(load.latencyUs[i] / timeScale);
       const outcome = OUTCOMES[load.outcome[i]];
       const dueUs = load.intendedUs[i];
+      if (workload.client !== undefined) recorder.tried(dueUs, load.attempts[i]);
       recorder.ended(i, outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
       recorder.pipelines?.ended(load.pipeline[i], outcome, dueUs, latencyUs, goalsUs[i]);
     }
@@ -229,6 +229,9 @@ function clientSummary(
 
 function merge(gateway: RunSummary, client: RunSummary): RunSummary {
   const own = Object.fromEntries(GATEWAY_METRICS.map((name) => [name, gateway.metrics[name]]));
+  // To the gateway each attempt is a request; a client's waits are those of all its attempts.
+  const { attemptsPerRequest = 1 } = client.metrics;
+  own.queueWaitMeanMs = (own.queueWaitMeanMs ?? 0) * attemptsPerRequest;
   return {
     ...client,
     metrics: { ...client.metrics, ...(own as RunSummary["metrics"]) },

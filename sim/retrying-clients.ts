@@ -11,13 +11,13 @@
  * the dispatcher and the simulation.
  */
 import type { ArrivalSource } from "../core/arrivals/source.ts";
+import { RetryPolicy } from "../core/clients/retry-policy.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ClientDocument } from "../core/scenario/schema/client.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { Executor } from "./executor.ts";
-import { RetryPolicy } from "./retry-policy.ts";
 
 /** What was drawn for a request: its input's size, and what its jobs need. */
 export interface DrawnRequest {

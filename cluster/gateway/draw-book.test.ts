@@ -63,6 +63,12 @@ describe("DrawBook", () => {
     expect(taken(book, 2)).toEqual(expected[2]);
   });
 
+  it("gives a request that is tried again the same draws each time", () => {
+    const expected = drawnInOrder(3);
+    const book = new DrawBook(system, "seed", true);
+    for (const index of [2, 0, 2, 1, 0, 2]) expect(taken(book, index)).toEqual(expected[index]);
+  });
+
   it("refuses numbers that no run can have reached", () => {
     const book = new DrawBook(system, "seed");
     expect(() => book.check(-1)).toThrow(/out of range/);

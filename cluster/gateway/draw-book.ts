@@ -20,11 +20,14 @@ export class DrawBook {
   readonly #numbered: RequestDraws;
   readonly #others: RequestDraws;
   readonly #stride: number;
-  /** Drawn but not yet asked for. */
+  /** Drawn but not yet asked for; where requests are tried again, the latest of the others too. */
   readonly #rows = new Map<number, Row>();
+  readonly #triedAgain: boolean;
   #drawn = 0;
 
-  constructor(system: System, seed: string) {
+  /** `triedAgain`: a number may come several times, and has the same draws each time. */
+  constructor(system: System, seed: string, triedAgain = false) {
+    this.#triedAgain = triedAgain;
     this.#numbered = new RequestDraws(system, seed);
     this.#others = new RequestDraws(system, `${seed}/unnumbered`);
     this.#stride = system.stride;
@@ -72,7 +75,8 @@ export class DrawBook {
       this.#rows.set(this.#drawn++, { pipeline, flags, variates, goalUs });
     }
     const row = this.#rows.get(index);
-    this.#rows.delete(index);
+    if (!this.#triedAgain) this.#rows.delete(index);
+    else this.#rows.delete(index - MAX_AHEAD);
     return row;
   }
 }

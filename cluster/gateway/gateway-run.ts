@@ -89,7 +89,7 @@ export class GatewayRun implements Driver {
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
-    this.#draws = new DrawBook(system, options.seed);
+    this.#draws = new DrawBook(system, options.seed, options.triedAgain);
     this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {

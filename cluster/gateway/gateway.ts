@@ -15,7 +15,6 @@ import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
 import { withDeadline } from "./deadline.ts";
@@ -48,6 +47,8 @@ export interface RunRequest {
   readonly log?: boolean;
   /** Replay workers answer at once: for the requests that warm the way up. */
   readonly warmUp?: boolean;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain?: boolean;
 }
 
 /** Of a gateway at one moment. */
@@ -94,22 +95,15 @@ export class Gateway {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
-  readonly #workerAccess: () => ClientAccess;
   #run: GatewayRun;
   #draining = false;
   #schedulerName = "";
   #exposition: Promise<Exposition> | null = null;
 
-  /** `workerAccess` gives what a new connection to a worker shows, and asks of it. */
-  constructor(
-    specification: GatewaySpecification,
-    workerAccess: () => ClientAccess,
-    tracing: GatewayTracing | null = null,
-  ) {
+  constructor(specification: GatewaySpecification, tracing: GatewayTracing | null = null) {
     this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
-    this.#workerAccess = workerAccess;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     const { keys } = this.bounds;
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
@@ -253,10 +247,7 @@ export class Gateway {
   #connectionTo(address: string): WorkerConnection {
     const known = this.#connections.get(address);
     if (known !== undefined) return known;
-    const connection = new WorkerConnection(
-      address,
-      (target) => new InferenceClient(target, this.#workerAccess()),
-    );
+    const connection = new WorkerConnection(address, (target) => new InferenceClient(target));
     this.#connections.set(address, connection);
     return connection;
   }
@@ -283,6 +274,7 @@ export class Gateway {
         sinks: [this.counts],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         warmUp: request.warmUp ?? false,
+        triedAgain: request.triedAgain ?? false,
         bounds: this.bounds,
       },
       this.#links,

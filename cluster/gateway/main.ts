@@ -2,8 +2,6 @@
 import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
-import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
-import { SecurityFiles } from "../security/security-files.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
 import { PipelineModels } from "./pipeline-models.ts";
@@ -12,12 +10,10 @@ import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const tracing = await gatewayTracing(specification.trace);
-  const security = new SecurityFiles(specification.security, "gateway");
-  const workerAccess = (): ClientAccess => workerClientAccess(security.identity);
-  const gateway = new Gateway(specification, workerAccess, tracing);
+  const gateway = new Gateway(specification, tracing);
   const models = new PipelineModels(gateway);
-  const grpc = await serveGrpc(models, host, grpcPort, security);
-  const http = await serveHttp(models, { host, port: httpPort, control: null, security });
+  const grpc = await serveGrpc(models, host, grpcPort);
+  const http = await serveHttp(models, { host, port: httpPort, control: null });
   return {
     ready: { grpcPort: grpc.port, httpPort: http.port },
     stop: async () => {
@@ -25,7 +21,6 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
       await grpc.close();
       await http.close();
       await gateway.close();
-      security.close();
       await tracing?.close();
     },
   };

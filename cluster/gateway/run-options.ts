@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly sinks: readonly RunSink[];
   /** Where the run is traced: it also says what workers are told. */
   readonly trace: TraceSink | null;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain: boolean;
   /** Replay workers answer at once. */
   readonly warmUp: boolean;
   readonly bounds: ServiceBounds;

@@ -18,6 +18,7 @@ export const runRequestSchema = z.strictObject({
   closeUs: z.number().positive().optional().describe("the measured window ends here"),
   closeAfterRequests: z.int().positive().optional().describe("or with so many arrivals"),
   log: z.boolean().default(false).describe("keep a log for GET /run/log"),
+  triedAgain: z.boolean().default(false).describe("a request's number may come several times"),
   warmUp: z.boolean().default(false).describe("replayed batches take no time"),
 });
 

@@ -3,34 +3,28 @@
  * move the next, and its latency counts from when it was due, so a slow server cannot hide behind
  * a slow client (Tene, "How NOT to measure latency", 2013, calls that coordinated omission).
  */
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { type ServiceError, status } from "@grpc/grpc-js";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
-import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { Answer, InferenceClient } from "../protocol/client.ts";
-import type { InferStreams } from "../protocol/infer-streams.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
+import { type Caller, callerOf } from "./patient-calls.ts";
 import { RequestRecords } from "./request-records.ts";
 import type { LoadResult, LoadSpecification } from "./specification.ts";
+import type { LoadAnswer, LoadTarget } from "./target.ts";
 
 const DELAY_RESOLUTION_MS = 5;
 const MAX_ERRORS = 10;
 
 export class LoadGenerator {
   readonly #specification: LoadSpecification;
-  readonly #client: InferenceClient;
-  readonly #streams: InferStreams;
   readonly #timer: PreciseTimer;
   readonly #source: ArrivalSource;
   readonly #choice: PipelineChoice;
-  readonly #payloads: readonly ReturnType<typeof bytesTensor>[];
+  readonly #call: Caller;
   readonly #records = new RequestRecords();
+  readonly #statuses = new Map<string, number>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #errors: string[] = [];
   #startUs = 0;
@@ -38,23 +32,20 @@ export class LoadGenerator {
   #alarm: { readonly id: number; readonly atUs: number } | null = null;
   #done: () => void = () => undefined;
 
-  constructor(
-    specification: LoadSpecification,
-    client: InferenceClient,
-    streams: InferStreams,
-    timer: PreciseTimer,
-  ) {
-    const { workload, seed, traceUs, pipelines, payloads } = specification;
+  constructor(specification: LoadSpecification, target: LoadTarget, timer: PreciseTimer) {
+    const { workload, seed, traceUs, pipelines, timeScale } = specification;
     this.#specification = specification;
-    this.#client = client;
-    this.#streams = streams;
     this.#timer = timer;
     this.#source = arrivalSource(workload, seed, traceUs);
     this.#choice = new PipelineChoice(
       pipelines.map(({ share }) => share),
       seed,
     );
-    this.#payloads = payloads.map((payload) => bytesTensor("payload", [payload]));
+    const onAttempt = ({ status }: LoadAnswer): void => {
+      this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+    };
+    const { client } = workload;
+    this.#call = callerOf(target, { client, seed, timeScale, timer, onAttempt });
   }
 
   get sent(): number {
@@ -70,13 +61,13 @@ export class LoadGenerator {
     const startedAt = new Date(Date.now() + (startUs - monotonicUs()) / 1000).toISOString();
     this.#startUs = startUs;
     this.#delay.enable();
+    const meter = new RunMeter(startUs);
     await new Promise<void>((resolve) => {
       this.#done = resolve;
       this.#pump();
     });
     this.#delay.disable();
-    const { user, system } = process.cpuUsage();
-    return this.#result(startedAt, user + system);
+    return this.#result(startedAt, meter);
   }
 
   /** Sends everything that is due and sets the alarm for the next. */
@@ -105,55 +96,27 @@ export class LoadGenerator {
   }
 
   #send(intendedUs: number): void {
-    const { pipelines, deadlineMs, numbered } = this.#specification;
     const pipeline = this.#choice.next();
     const sentUs = monotonicUs();
-    const dueUs = this.#dueUs(intendedUs);
-    const request = this.#records.add(pipeline, intendedUs, sentUs - dueUs);
-    const payload = this.#payloads[request % this.#payloads.length];
+    const request = this.#records.add(pipeline, intendedUs, sentUs - this.#dueUs(intendedUs));
     this.#outstanding++;
-    const message: ModelInferRequest = {
-      modelName: pipelines[pipeline].name,
-      ...(numbered
-        ? {
-            parameters: {
-              index: { int64Param: request },
-              intended_us: { int64Param: intendedUs },
-            },
-          }
-        : {}),
-      inputs: [payload.tensor],
-      rawInputContents: [payload.raw],
-    };
-    const answer: Answer<ModelInferResponse> = (error, response) =>
-      this.#answered(request, sentUs, error, response);
-    // A deadline belongs to a call: a request that has one cannot share a stream.
-    if (deadlineMs === null) this.#streams.infer(message, answer);
-    else {
-      const leftMs = deadlineMs - (sentUs - dueUs) / 1000;
-      this.#client.infer(message, { deadline: Date.now() + leftMs }, answer);
-    }
+    this.#call({ request, pipeline, intendedUs }, (answer, attempts) => {
+      this.#ended(request, sentUs, answer, attempts);
+    });
   }
 
-  #answered(
-    request: number,
-    sentUs: number,
-    error: ServiceError | null,
-    response: ModelInferResponse | undefined,
-  ): void {
+  #ended(request: number, sentUs: number, answer: LoadAnswer, attempts: number): void {
     const nowUs = monotonicUs();
     const endedUs = (nowUs - this.#startUs) / this.#specification.timeScale;
     const records = this.#records;
     this.#outstanding--;
-    if (error === null) {
-      const residenceUs = response?.parameters?.residence_us?.doubleParam ?? Number.NaN;
+    records.end(request, answer.outcome, endedUs, attempts);
+    if (answer.outcome === "completed") {
       records.latencyUs[request] = nowUs - this.#dueUs(records.intendedUs[request]);
-      records.clientRoundTripUs[request] = nowUs - sentUs - residenceUs;
-      records.end(request, "completed", endedUs);
-    } else {
-      if (this.#errors.length < MAX_ERRORS)
-        this.#errors.push(`request ${request}: ${error.message}`);
-      records.end(request, outcomeOf(error), endedUs);
+      // Where it took several attempts, the way is not the rest of the time.
+      if (attempts === 1) records.clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;
+    } else if (this.#errors.length < MAX_ERRORS) {
+      this.#errors.push(`request ${request}: ${answer.error ?? answer.outcome}`);
     }
     this.#source.requestEnded(Math.round(endedUs));
     this.#pump();
@@ -163,7 +126,7 @@ export class LoadGenerator {
     return this.#startUs + intendedUs * this.#specification.timeScale;
   }
 
-  #result(startedAt: string, cpuUs: number): LoadResult {
+  #result(startedAt: string, meter: RunMeter): LoadResult {
     const { count, ...columns } = this.#records;
     return {
       requests: count,
@@ -174,24 +137,35 @@ export class LoadGenerator {
       pipeline: columns.pipeline.slice(0, count),
       sentLateUs: columns.sentLateUs.slice(0, count),
       clientRoundTripUs: columns.clientRoundTripUs.slice(0, count),
+      attempts: columns.attempts.slice(0, count),
+      statuses: Object.fromEntries(this.#statuses),
       errors: this.#errors,
       eventLoopDelayP99Ms: Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
-      cpuUs,
+      ...meter.read(),
+      closed: this.#source.closed,
       startedAt,
     };
   }
 }
 
-function outcomeOf(error: ServiceError): Outcome {
-  const named = trailerOf(error, OUTCOME_TRAILER) as Outcome | null;
-  if (named !== null && OUTCOMES.includes(named)) return named;
-  switch (error.code) {
-    case status.RESOURCE_EXHAUSTED:
-      return "refused";
-    case status.DEADLINE_EXCEEDED:
-    case status.CANCELLED:
-      return "cancelled";
-    default:
-      return "failed";
+/** What the run cost this process. */
+class RunMeter {
+  readonly #startUs: number;
+  readonly #cpu = process.cpuUsage();
+  readonly #loop = performance.eventLoopUtilization();
+
+  constructor(startUs: number) {
+    this.#startUs = startUs;
+  }
+
+  read(): Pick<LoadResult, "cpuUs" | "cpuRatio" | "loopBusyRatio"> {
+    const wallUs = Math.max(1, monotonicUs() - this.#startUs);
+    const own = process.cpuUsage(this.#cpu);
+    const { user, system } = process.cpuUsage();
+    return {
+      cpuUs: user + system,
+      cpuRatio: (own.user + own.system) / wallUs,
+      loopBusyRatio: performance.eventLoopUtilization(this.#loop).utilization,
+    };
   }
 }

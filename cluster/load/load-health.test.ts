@@ -14,9 +14,14 @@ function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): Load
     pipeline: new Uint8Array(lateUs.length),
     sentLateUs: Float64Array.from(lateUs),
     clientRoundTripUs: zeros,
+    attempts: new Uint8Array(lateUs.length),
+    statuses: {},
     errors: [],
     eventLoopDelayP99Ms: delayMs,
     cpuUs: 0,
+    cpuRatio: 0,
+    loopBusyRatio: 0,
+    closed: false,
     startedAt: "",
   };
 }
@@ -48,6 +53,13 @@ describe("loadHealth", () => {
     expect(loadHealth(result(onTime, 20_000, 30)).healthy).toBe(false);
     expect(loadHealth(result(onTime, 20_000), 30).healthy).toBe(false);
     expect(loadHealth(result(onTime, 20_000), 5).healthy).toBe(true);
+  });
+
+  it("objects to clients that wait for answers while the generator has no time to read them", () => {
+    const busy = { ...result(onTime, 20_000), loopBusyRatio: 0.97 };
+    expect(loadHealth(busy).healthy).toBe(true);
+    const health = loadHealth({ ...busy, closed: true });
+    expect(health.reasons[0]).toMatch(/busy 97% of the time: it, not the server, may be the limit/);
   });
 
   it("has no opinion of a run without requests", () => {

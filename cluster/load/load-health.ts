@@ -13,6 +13,8 @@ const LATE_RATIO = 0.02;
 const MEAN_LATE_SHARE = 0.02;
 const MEAN_LATE_US = 200;
 const LOOP_DELAY_MS = 10;
+/** Of clients that wait for answers, a generator busier than this sets the pace itself. */
+const MAX_LOOP_BUSY = 0.9;
 const LOOP_DELAY_SHARE_OF_LATENCY = 0.1;
 
 /** `gatewayDelayP99Ms` is the event loop's delay in the gateway, if known. */
@@ -41,6 +43,12 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
   if (eventLoopDelayP99Ms > delayLimitMs) {
     reasons.push(
       `an event loop was up to ${eventLoopDelayP99Ms.toFixed(1)} ms behind (p99): the host was busy`,
+    );
+  }
+  if (result.closed && result.loopBusyRatio > MAX_LOOP_BUSY) {
+    const share = (100 * result.loopBusyRatio).toFixed(0);
+    reasons.push(
+      `the load generator was busy ${share}% of the time: it, not the server, may be the limit`,
     );
   }
   return {

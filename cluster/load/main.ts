@@ -1,21 +1,19 @@
 /** The load generator's process: two cores are few, so its event loop is its own. */
 import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { InferStreams } from "../protocol/infer-streams.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
+import { openTarget } from "./target.ts";
 import { warmUp } from "./warm-up.ts";
 
 const PROGRESS_MS = 250;
 
 runChild<LoadSpecification, null>(async (specification) => {
-  const client = new InferenceClient(specification.target, specification.access);
-  await client.serverLive();
-  const streams = new InferStreams(client);
-  if (specification.warmUp) await warmUp(client, streams, specification);
+  const target = await openTarget(specification);
+  await target.connect();
+  if (specification.warmUp) await warmUp(target, specification);
   const timer = new PreciseTimer();
-  const generator = new LoadGenerator(specification, client, streams, timer);
+  const generator = new LoadGenerator(specification, target, timer);
   process.once("message", (go: LoadGo) => {
     const ticker = setInterval(() => {
       report({ kind: "count", sent: generator.sent, ended: generator.ended });
@@ -28,11 +26,7 @@ runChild<LoadSpecification, null>(async (specification) => {
       )
       .finally(() => clearInterval(ticker));
   });
-  const close = (): void => {
-    streams.close();
-    client.close();
-  };
-  return { ready: null, stop: async () => close() };
+  return { ready: null, stop: () => target.close() };
 });
 
 function report(progress: LoadProgress): void {

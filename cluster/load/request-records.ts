@@ -10,6 +10,7 @@ export class RequestRecords {
   sentLateUs = new Float64Array(1024);
   clientRoundTripUs = new Float64Array(1024);
   outcome = new Uint8Array(1024);
+  attempts = new Uint8Array(1024);
   pipeline = new Uint8Array(1024);
 
   /** Adds a request that is being sent; gives its number. */
@@ -24,7 +25,8 @@ export class RequestRecords {
     return request;
   }
 
-  end(request: number, outcome: Outcome, endedUs: number): void {
+  end(request: number, outcome: Outcome, endedUs: number, attempts: number): void {
+    this.attempts[request] = attempts;
     this.outcome[request] = OUTCOMES.indexOf(outcome);
     this.endedUs[request] = endedUs;
   }
@@ -35,6 +37,7 @@ export class RequestRecords {
     this.endedUs = grown(this.endedUs, new Float64Array(size));
     this.sentLateUs = grown(this.sentLateUs, new Float64Array(size));
     this.clientRoundTripUs = grown(this.clientRoundTripUs, new Float64Array(size));
+    this.attempts = grown(this.attempts, new Uint8Array(size));
     this.outcome = grown(this.outcome, new Uint8Array(size));
     this.pipeline = grown(this.pipeline, new Uint8Array(size));
   }

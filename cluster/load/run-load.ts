@@ -1,13 +1,16 @@
-/** Drives a gateway with a workload, from a process of its own. */
+/** Drives a target with a workload, from a process of its own. */
 import { Fault } from "../../core/fault.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { startChild } from "../processes/child.ts";
-import { type ClientAccess, NO_ACCESS } from "../security/client-access.ts";
-import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
+import type {
+  LoadProgress,
+  LoadResult,
+  LoadSpecification,
+  TargetSpecification,
+} from "./specification.ts";
 
 export interface LoadOptions {
-  /** The gateway's gRPC address, host:port. */
-  readonly target: string;
+  readonly target: TargetSpecification;
   /** The scenario's pipelines with their shares, which add up to 1. */
   readonly pipelines: readonly { readonly name: string; readonly share: number }[];
   readonly workload: WorkloadDocument;
@@ -16,10 +19,6 @@ export interface LoadOptions {
   readonly seed: string;
   /** Wall-clock time over the scenario's time; default 1. */
   readonly timeScale?: number;
-  /** Request i carries payload i mod n. */
-  readonly payloads: readonly Uint8Array[];
-  /** How long a client waits for an answer, from the intended arrival. */
-  readonly deadlineMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
   /** Before it is ready, the generator sends unmeasured requests for up to a second. Default false. */
   readonly warmUp?: boolean;
@@ -28,8 +27,6 @@ export interface LoadOptions {
   /** Called then, to start the gateway's run that the requests belong to, with the run's time 0, which lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
   readonly logFile?: string;
-  /** What the generator shows the gateway; default: nothing, over plain TCP. */
-  readonly access?: ClientAccess;
 }
 
 const READY_TIMEOUT_MS = 30_000;
@@ -53,11 +50,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     traceUs: options.traceUs ?? null,
     seed: options.seed,
     timeScale: options.timeScale ?? 1,
-    payloads: options.payloads.length > 0 ? options.payloads : [new Uint8Array(0)],
-    deadlineMs: options.deadlineMs ?? null,
     numbered: options.beforeStart !== undefined,
     warmUp: options.warmUp ?? false,
-    access: options.access ?? NO_ACCESS,
   };
   const child = await startChild<null>({
     name: "load generator",

@@ -1,10 +1,51 @@
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
-import type { ClientAccess } from "../security/client-access.ts";
+import type { ModelInferRequest } from "../protocol/messages.ts";
+
+/** How a target is reached, besides its address. */
+export interface TargetAccess {
+  /** Encrypted; `ca` are the certificates (PEM) that are trusted, default: the system's. */
+  readonly tls: boolean;
+  readonly ca?: string;
+  /** Bearer token. */
+  readonly token?: string;
+}
+
+/** What is sent, and where to. Request i sends entry i mod n of what is given. */
+export type TargetSpecification =
+  | {
+      /** One of our own gateways: each pipeline is a model that takes a payload; by streams. */
+      readonly kind: "gateway";
+      /** host:port */
+      readonly address: string;
+      readonly payloads: readonly Uint8Array[];
+      readonly access: TargetAccess;
+    }
+  | {
+      /** Any server of the Open Inference Protocol over gRPC. */
+      readonly kind: "grpc";
+      readonly address: string;
+      /** By Triton's streams, or by the call. */
+      readonly streamed: boolean;
+      /** Whose model is the pipeline's. */
+      readonly requests: readonly Omit<ModelInferRequest, "modelName">[];
+      readonly access: TargetAccess;
+    }
+  | {
+      readonly kind: "http";
+      /** By pipeline: the address that its requests go to. */
+      readonly urls: readonly string[];
+      readonly method: string;
+      readonly headers: Readonly<Record<string, string>>;
+      /** Empty: requests have no body. */
+      readonly bodies: readonly Uint8Array[];
+      /** At most so many connections; requests beyond wait for one, and that is latency. */
+      readonly connections: number;
+      readonly access: TargetAccess;
+    };
 
 /** What the load process is told at its start. */
 export interface LoadSpecification {
-  /** The gateway's gRPC address, host:port. */
-  readonly target: string;
+  readonly target: TargetSpecification;
   /** The scenario's pipelines; shares add up to 1. */
   readonly pipelines: readonly { readonly name: string; readonly share: number }[];
   readonly workload: WorkloadDocument;
@@ -13,13 +54,8 @@ export interface LoadSpecification {
   readonly seed: string;
   /** Wall-clock time over the scenario's time. */
   readonly timeScale: number;
-  /** Request i carries payload i mod n. */
-  readonly payloads: readonly Uint8Array[];
-  /** From a request's intended arrival, wall clock; null: none. */
-  readonly deadlineMs: number | null;
   /** The gateway's run is this one: requests carry their number and when they were due. */
   readonly numbered: boolean;
-  readonly access: ClientAccess;
   /** Send unmeasured requests before reporting ready, to warm the way. */
   readonly warmUp: boolean;
 }
@@ -51,13 +87,22 @@ export interface LoadResult {
   readonly pipeline: Uint8Array;
   /** How late it was sent, wall-clock µs. */
   readonly sentLateUs: Float64Array;
-  /** From sending to the answer without the time in the gateway, wall-clock µs; NaN unless completed. */
+  /** From sending to the answer without the time in the gateway, wall-clock µs; NaN unless known. */
   readonly clientRoundTripUs: Float64Array;
+  /** Attempts that it took; 1 where clients do not try again. */
+  readonly attempts: Uint8Array;
+  /** Attempts by how they were answered: "OK", a gRPC status' name, "HTTP 503", "no answer in time". */
+  readonly statuses: Readonly<Record<string, number>>;
   /** The first errors, for messages. */
   readonly errors: readonly string[];
   readonly eventLoopDelayP99Ms: number;
   /** Processor time of the load process since its start, µs. */
   readonly cpuUs: number;
+  /** Of the run alone: processor time over wall-clock time, and the share in which the event loop was busy. */
+  readonly cpuRatio: number;
+  readonly loopBusyRatio: number;
+  /** Whether the next request waits for answers: then a busy generator slows the load down. */
+  readonly closed: boolean;
   /** Wall-clock date and time of the run's start. */
   readonly startedAt: string;
 }

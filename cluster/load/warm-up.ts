@@ -4,10 +4,8 @@
  * that the run's requests will go, in bursts.
  */
 import { performance } from "node:perf_hooks";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { InferenceClient } from "../protocol/client.ts";
-import type { InferStreams } from "../protocol/infer-streams.ts";
 import type { LoadSpecification } from "./specification.ts";
+import type { LoadTarget } from "./target.ts";
 
 /** Requests in a burst: from the least on, twice as many while a burst takes no longer than this. */
 const LEAST_AT_ONCE = 2;
@@ -20,29 +18,13 @@ const GAIN = 0.05;
 const SETTLED_MS = 750;
 
 /** Bursts over every pipeline until they get no faster; what becomes of the requests is no matter. */
-export async function warmUp(
-  client: InferenceClient,
-  streams: InferStreams,
-  { pipelines, payloads, deadlineMs, numbered }: LoadSpecification,
-): Promise<void> {
+export async function warmUp(target: LoadTarget, { pipelines }: LoadSpecification): Promise<void> {
   const stopAt = Date.now() + MAX_MS;
-  const payload = payloads.map((bytes) => bytesTensor("payload", [bytes]));
-  const send = (i: number): Promise<void> => {
-    const { tensor, raw } = payload[i % payload.length];
-    const modelName = pipelines[i % pipelines.length].name;
-    const message = {
-      modelName,
-      ...(numbered
-        ? { parameters: { index: { int64Param: i }, intended_us: { int64Param: 0 } } }
-        : {}),
-      inputs: [tensor],
-      rawInputContents: [raw],
-    };
-    return new Promise((resolve) => {
-      if (deadlineMs === null) streams.infer(message, () => resolve());
-      else client.infer(message, { deadline: stopAt + MAX_MS }, () => resolve());
+  const send = (request: number): Promise<void> =>
+    new Promise((resolve) => {
+      const pipeline = request % pipelines.length;
+      target.send({ request, pipeline, intendedUs: 0 }, () => resolve());
     });
-  };
   let atOnce = LEAST_AT_ONCE;
   let fastestMs = Number.POSITIVE_INFINITY;
   let gainedAt = performance.now();

@@ -4,17 +4,13 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   type ClientUnaryCall,
+  credentials,
+  Metadata,
   type MethodDefinition,
   type ServiceDefinition,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
-import {
-  type ClientAccess,
-  callMetadata,
-  channelCredentials,
-  NO_ACCESS,
-} from "../security/client-access.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -42,13 +38,11 @@ export interface HealthStatus {
 export class InferenceClient {
   readonly address: string;
   readonly #client: Client;
-  readonly #access: ClientAccess;
 
   /** `address` is host:port. Connects with the first call. */
-  constructor(address: string, access: ClientAccess = NO_ACCESS) {
+  constructor(address: string) {
     this.address = address;
-    this.#access = access;
-    this.#client = new Client(address, channelCredentials(access), CHANNEL_OPTIONS);
+    this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   }
 
   /** One batch or one pipeline request; the call can be cancelled. */
@@ -66,7 +60,7 @@ export class InferenceClient {
       INFERENCE_SERVICE,
       "ModelStreamInfer",
     );
-    const metadata = callMetadata(this.#access);
+    const metadata = new Metadata();
     metadata.set(LEAN_METADATA, "1");
     return this.#client.makeBidiStreamRequest(
       method.path,
@@ -85,7 +79,7 @@ export class InferenceClient {
       method.requestSerialize,
       method.responseDeserialize,
       { service },
-      callMetadata(this.#access),
+      new Metadata(),
       {},
     );
   }
@@ -151,7 +145,7 @@ export class InferenceClient {
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      callMetadata(this.#access),
+      new Metadata(),
       options,
       answer,
     );

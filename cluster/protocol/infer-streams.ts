@@ -10,6 +10,7 @@ import type {
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "./messages.ts";
+import { cancelMessage } from "./stream-cancel.ts";
 import { errorOfAnswer } from "./stream-error.ts";
 
 const STREAMS = 16;
@@ -24,12 +25,17 @@ export class InferStreams {
     this.#lanes = new Array<Lane | null>(streams).fill(null);
   }
 
-  /** Answers exactly once, with an error when the stream fails. The request's id is replaced. */
-  infer(request: ModelInferRequest, answer: Answer<ModelInferResponse>): void {
+  /**
+   * Answers exactly once, with an error when the stream fails. The request's id is replaced. Returns
+   * what gives the request up.
+   */
+  infer(request: ModelInferRequest, answer: Answer<ModelInferResponse>): () => void {
     const number = this.#sent++;
     const at = number % this.#lanes.length;
     const lane = this.#lanes[at] ?? this.#open(at);
-    lane.send({ ...request, id: String(number) }, answer);
+    const id = String(number);
+    lane.send({ ...request, id }, answer);
+    return () => lane.giveUp(request.modelName, id);
   }
 
   /** What has no answer yet is answered with an error. */
@@ -67,6 +73,10 @@ class Lane {
   send(request: ModelInferRequest & { readonly id: string }, answer: Answer<ModelInferResponse>) {
     this.#waiting.set(request.id, answer);
     this.#stream.write(request);
+  }
+
+  giveUp(modelName: string, id: string): void {
+    if (this.#waiting.has(id)) this.#stream.write(cancelMessage(modelName, id));
   }
 
   close(): void {

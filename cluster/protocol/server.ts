@@ -2,6 +2,7 @@
 import {
   Metadata,
   Server,
+  ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type StatusObject,
@@ -9,11 +10,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
+import { Fault } from "../../core/fault.ts";
 import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
-import type { GrpcAccess } from "../security/grpc-access.ts";
-import { grpcGuard } from "../security/grpc-guard.ts";
-import { listenGrpc } from "../security/grpc-listener.ts";
-import { PeerRoles } from "../security/peer-roles.ts";
 import {
   type HostedModels,
   modelConfig,
@@ -39,7 +37,6 @@ import {
   DEADLINE_PARAMETER,
   INFERENCE_SERVICE,
   LEAN_METADATA,
-  LIMITED_CALLERS,
   PROTOCOL_FILE,
 } from "./service.ts";
 import { statusOf } from "./status.ts";
@@ -80,16 +77,9 @@ export interface InferenceServer {
 /** `services` are the names that health checks may ask for, besides "" and the protocol's own. */
 export async function serveInference(
   handlers: InferenceHandlers,
-  options: { host: string; port: number; services: readonly string[]; access: GrpcAccess },
+  options: { host: string; port: number; services: readonly string[] },
 ): Promise<InferenceServer> {
-  const { access } = options;
-  const peers = new PeerRoles();
-  const guard = grpcGuard(access, peers);
-  const server = new Server({
-    ...CHANNEL_OPTIONS,
-    ...(access.timed ? LIMITED_CALLERS : {}),
-    interceptors: [guard.interceptor],
-  });
+  const server = new Server(CHANNEL_OPTIONS);
   server.addService(INFERENCE_SERVICE, implementation(handlers));
   const names = ["", "inference.GRPCInferenceService", ...options.services];
   const health = new HealthImplementation(
@@ -97,13 +87,12 @@ export async function serveInference(
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const listener = await listenGrpc(server, options, access, peers);
+  const port = await bind(server, options.host, options.port);
   return {
-    port: listener.port,
+    port,
     health,
     close: async () => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
-      listener.close();
       await new Promise<void>((resolve) => {
         // Health watches never end by themselves, so what is left after a while is cut.
         const force = setTimeout(() => server.forceShutdown(), 300);
@@ -112,7 +101,6 @@ export async function serveInference(
           resolve();
         });
       });
-      guard.close();
     },
   };
 }
@@ -120,6 +108,16 @@ export async function serveInference(
 /** Tensors that every model of this system takes or gives: BYTES of any length. */
 export function bytesMetadata(...names: readonly string[]): readonly TensorMetadata[] {
   return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else
+        reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
+    });
+  });
 }
 
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {

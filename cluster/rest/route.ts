@@ -1,7 +1,9 @@
 /** What a route of the REST side is: where it is, who may use it, what it says it does, what it does. */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { z } from "zod";
-import type { RequiredRole } from "../security/access.ts";
+
+/** Who may use a route: anyone, who may infer, or who may change the deployment. */
+export type Role = "public" | "infer" | "admin";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -62,7 +64,7 @@ export interface Route {
   readonly method: Method;
   /** Segments in braces are parameters: /v2/models/{model}/ready. */
   readonly path: string;
-  readonly role: RequiredRole;
+  readonly role: Role;
   readonly operation: Operation;
   /** Throws a Fault, which is answered as an error. */
   handle(call: RestCall): Reply | Promise<Reply>;

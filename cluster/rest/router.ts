@@ -8,15 +8,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
 import { retryAfterS } from "../protocol/retry-hint.ts";
-import { LIMITS } from "../security/limits.ts";
-import type { RestAccess } from "../security/rest-access.ts";
 import { readBody } from "./body.ts";
-import type { Reply, RestCall, Route } from "./route.ts";
+import type { Reply, RestCall, Role, Route } from "./route.ts";
 import { RouteTable } from "./route-table.ts";
+
+/** Throws a Fault unless whoever sends the request may use routes of this role. */
+export type Access = (role: Role, request: IncomingMessage) => void;
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
-export function createRouter(routes: readonly Route[], access: RestAccess): RequestListener {
+export function createRouter(routes: readonly Route[], access: Access): RequestListener {
   const table = new RouteTable(routes);
   return (request, response) => {
     const requestId = requestIdOf(request.headers[REQUEST_ID_HEADER]?.toString());
@@ -30,7 +31,7 @@ export function createRouter(routes: readonly Route[], access: RestAccess): Requ
 
 async function route(
   table: RouteTable,
-  access: RestAccess,
+  access: Access,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
@@ -86,14 +87,11 @@ export function errorReply(error: unknown): Reply {
   const status = fault === null ? 500 : FAULTS[fault.code].http;
   return {
     status,
-    headers: {
-      ...(status === 429 || fault?.retryAfterMs !== undefined
-        ? { "retry-after": String(retryAfterS(fault?.retryAfterMs ?? 0)) }
-        : {}),
-      ...(status === 401 ? { "www-authenticate": 'Bearer realm="tandem"' } : {}),
-    },
+    ...(status === 429 || fault?.retryAfterMs !== undefined
+      ? { headers: { "retry-after": String(retryAfterS(fault?.retryAfterMs ?? 0)) } }
+      : {}),
     body: {
-      error: (error instanceof Error ? error.message : String(error)).slice(0, LIMITS.errorLength),
+      error: error instanceof Error ? error.message : String(error),
       code: fault?.code ?? "internal",
       ...(fault?.hint === undefined ? {} : { hint: fault.hint }),
       ...(fault === null || fault.issues.length === 0 ? {} : { issues: fault.issues }),
@@ -116,8 +114,5 @@ function send(response: ServerResponse, { status, headers, body, contentType }: 
     "content-type": contentType ?? "application/json",
     "content-length": typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length,
   });
-  // One who does not read its answer keeps it in memory no longer than this.
-  const cutOff = setTimeout(() => response.destroy(), LIMITS.writeMs);
-  response.once("close", () => clearTimeout(cutOff));
   response.end(bytes);
 }

@@ -8,8 +8,8 @@ import { refuseUnreal, simulatedOnlyTerms } from "./simulated-only.ts";
 const FILES = { "dir/profiles/reader.json": profileText(1) };
 const load = (text: string) => parseScenario(text, "dir/good.yaml", readerOf(FILES));
 
-test("a real run refuses clients that try again and input sizes, each with its line", () => {
-  const clients = "  durationS: 60\n  inputSize: 5\n  client: { timeoutMs: 9 }";
+test("a real run refuses a warm-up that is to be found and input sizes, each with its line", () => {
+  const clients = "  durationS: 60\n  inputSize: 5\n  warmupS: auto";
   const scaled = "models:\n  detector:\n    inputScaling: { reference: 5 }";
   const text = replaced(
     replaced(SMALL, "  durationS: 60", clients),
@@ -27,7 +27,7 @@ test("a real run refuses clients that try again and input sizes, each with its l
   const { code, issues } = refused as Fault;
   expect(code).toBe("invalid-input");
   expect(issues.map(({ path, line }) => [path, line])).toEqual([
-    ["workload.client", lineWith(text, "client:")],
+    ["workload.warmupS", lineWith(text, "warmupS:")],
     ["models.detector.inputScaling", lineWith(text, "inputScaling:")],
   ]);
 });
@@ -35,10 +35,8 @@ test("a real run refuses clients that try again and input sizes, each with its l
 test("a real run takes a scenario without them, and looks at each configuration that it would run", () => {
   const loaded = load(SMALL);
   expect(() => refuseUnreal(loaded)).not.toThrow();
-  const impatient = load(
-    replaced(SMALL, "  durationS: 60", "  durationS: 60\n  client: { timeoutMs: 9 }"),
-  );
-  expect(() => refuseUnreal(loaded, [loaded.document, impatient.document])).toThrow(Fault);
+  const searching = load(replaced(SMALL, "  durationS: 60", "  durationS: 60\n  warmupS: auto"));
+  expect(() => refuseUnreal(loaded, [loaded.document, searching.document])).toThrow(Fault);
 });
 
 const termsOf = (sections: {

@@ -62,10 +62,6 @@ export function refuseUnreal(
 
 function unreal({ workload, models }: ScenarioDocument): Issue[] {
   const issues: Issue[] = [];
-  if (workload.client !== undefined) {
-    const message = "the load generator's clients wait for ever and never try again";
-    issues.push(issueAt("workload.client", message, "drop `client`, or only simulate"));
-  }
   if (workload.warmupS === "auto") {
     const message = "only a simulation can find its warm-up by itself";
     issues.push(issueAt("workload.warmupS", message, "give seconds"));

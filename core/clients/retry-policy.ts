@@ -1,6 +1,6 @@
 /** Whether and when a client tries again: attempts, pauses, and a budget that all clients share. */
-import { RandomStream } from "../core/random/stream.ts";
-import type { ClientDocument } from "../core/scenario/schema/client.ts";
+import { RandomStream } from "../random/stream.ts";
+import type { ClientDocument } from "../scenario/schema/client.ts";
 
 export class RetryPolicy {
   readonly #client: ClientDocument;

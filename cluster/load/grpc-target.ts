@@ -1,0 +1,91 @@
+/** A server of the Open Inference Protocol over gRPC: by the call, or by streams. */
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
+import { bytesTensor } from "../protocol/bytes-tensor.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { InferStreams } from "../protocol/infer-streams.ts";
+import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
+import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
+import type { LoadSpecification, TargetSpecification } from "./specification.ts";
+import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+
+type GrpcSpecification = Exclude<TargetSpecification, { kind: "http" }>;
+
+export class GrpcTarget implements LoadTarget {
+  readonly #client: InferenceClient;
+  readonly #streams: InferStreams | null;
+  readonly #requests: readonly Omit<ModelInferRequest, "modelName">[];
+  readonly #models: readonly string[];
+  readonly #numbered: boolean;
+
+  constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
+    this.#client = new InferenceClient(target.address);
+    const streamed = target.kind === "gateway" || target.streamed;
+    this.#streams = streamed ? new InferStreams(this.#client) : null;
+    this.#requests =
+      target.kind === "gateway" ? target.payloads.map(payloadRequest) : target.requests;
+    this.#models = pipelines.map(({ name }) => name);
+    this.#numbered = numbered;
+  }
+
+  async connect(): Promise<void> {
+    await this.#client.serverLive();
+  }
+
+  send({ request, pipeline, intendedUs }: LoadCall, answer: (answer: LoadAnswer) => void) {
+    const message: ModelInferRequest = {
+      modelName: this.#models[pipeline],
+      ...(this.#numbered ? { parameters: numbers(request, intendedUs) } : {}),
+      ...this.#requests[request % this.#requests.length],
+    };
+    const answered = (error: ServiceError | null, response?: ModelInferResponse): void =>
+      answer(error === null ? completed(response) : failed(error));
+    if (this.#streams !== null) return this.#streams.infer(message, answered);
+    const call = this.#client.infer(message, {}, answered);
+    return () => call.cancel();
+  }
+
+  async close(): Promise<void> {
+    this.#streams?.close();
+    this.#client.close();
+  }
+}
+
+function payloadRequest(payload: Uint8Array): Omit<ModelInferRequest, "modelName"> {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  return { inputs: [tensor], rawInputContents: [raw] };
+}
+
+function numbers(request: number, intendedUs: number): Parameters {
+  return { index: { int64Param: request }, intended_us: { int64Param: intendedUs } };
+}
+
+function completed(response: ModelInferResponse | undefined): LoadAnswer {
+  const residenceUs = response?.parameters?.residence_us?.doubleParam ?? Number.NaN;
+  return { outcome: "completed", status: "OK", error: null, residenceUs };
+}
+
+function failed(error: ServiceError): LoadAnswer {
+  const name = status[error.code] ?? `status ${error.code}`;
+  const { details, message } = error;
+  return {
+    outcome: outcomeOf(error),
+    status: name,
+    error: details || message,
+    residenceUs: Number.NaN,
+  };
+}
+
+function outcomeOf(error: ServiceError): Outcome {
+  const named = trailerOf(error, OUTCOME_TRAILER) as Outcome | null;
+  if (named !== null && OUTCOMES.includes(named)) return named;
+  switch (error.code) {
+    case status.RESOURCE_EXHAUSTED:
+      return "refused";
+    case status.DEADLINE_EXCEEDED:
+    case status.CANCELLED:
+      return "cancelled";
+    default:
+      return "failed";
+  }
+}

@@ -1,0 +1,54 @@
+/** An HTTP endpoint of the tests' own, on a real socket. */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { type LoadOptions, runLoad } from "./run-load.ts";
+import type { LoadResult } from "./specification.ts";
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Serves while `use` runs. */
+export async function withEndpoint<T>(
+  handler: Handler,
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on("end", () => handler(request, response));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/endpoint`);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+/** Drives it with a workload as a scenario would write it. */
+export function drive(
+  url: string,
+  workload: object,
+  options: Partial<LoadOptions> = {},
+): Promise<LoadResult> {
+  return runLoad({
+    target: {
+      kind: "http",
+      urls: [url],
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      bodies: [Buffer.from("hello")],
+      connections: 1024,
+      access: { tls: false },
+    },
+    pipelines: [{ name: "endpoint", share: 1 }],
+    workload: parsed(workload),
+    seed: "1/0",
+    ...options,
+  });
+}
+
+export function parsed(workload: object): WorkloadDocument {
+  return workloadSchema.parse(workload);
+}

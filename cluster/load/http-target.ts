@@ -1,0 +1,135 @@
+/** Any HTTP endpoint: the protocol's REST routes, or whatever takes a body and answers. */
+import { connect } from "node:net";
+import { Agent, type Dispatcher } from "undici";
+import type { Outcome } from "../../core/dispatch/driver.ts";
+import { Fault } from "../../core/fault.ts";
+import type { TargetSpecification } from "./specification.ts";
+import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+
+type HttpSpecification = Extract<TargetSpecification, { kind: "http" }>;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Most of an error's answer that is read, for the message. */
+const ERROR_BYTES = 300;
+
+export class HttpTarget implements LoadTarget {
+  readonly #agent: Agent;
+  readonly #options: readonly Dispatcher.DispatchOptions[];
+  readonly #bodies: readonly Uint8Array[];
+
+  constructor({ urls, method, headers, bodies, connections, access }: HttpSpecification) {
+    const { ca, token } = access;
+    this.#agent = new Agent({
+      connections,
+      pipelining: 1,
+      // Whoever measures decides how long to wait.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
+    });
+    const all = {
+      ...headers,
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    };
+    this.#options = urls.map((url) => {
+      const { origin, pathname, search } = new URL(url);
+      const path = `${pathname}${search}`;
+      return { origin, path, method: method as Dispatcher.HttpMethod, headers: all };
+    });
+    this.#bodies = bodies;
+  }
+
+  /** A connection is enough: a request of ours would be one that nobody asked for. */
+  connect(): Promise<void> {
+    const { hostname, port, protocol, origin } = new URL(String(this.#options[0].origin));
+    const host = hostname.replace(/^\[|\]$/g, "");
+    return new Promise((resolve, reject) => {
+      const socket = connect(Number(port) || (protocol === "https:" ? 443 : 80), host);
+      const fail = (cause: Error): void => {
+        socket.destroy();
+        const message = `${origin} does not answer: ${cause.message}`;
+        reject(new Fault("cluster-failure", message, { cause }));
+      };
+      socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(new Error("no connection in time")));
+      socket.once("error", fail);
+      socket.once("connect", () => {
+        socket.destroy();
+        resolve();
+      });
+    });
+  }
+
+  send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
+    const body = this.#bodies.length === 0 ? null : this.#bodies[request % this.#bodies.length];
+    const exchange = new Exchange(answer);
+    this.#agent.dispatch({ ...this.#options[pipeline], body }, exchange);
+    return () => exchange.abort();
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}
+
+/** One request and its answer, of which only the beginning of an error is kept. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #answer: (answer: LoadAnswer) => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #aborted = false;
+  #status = 0;
+  #text = "";
+
+  constructor(answer: (answer: LoadAnswer) => void) {
+    this.#answer = answer;
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    this.#controller?.abort(new Error("given up"));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) this.abort();
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number): void {
+    this.#status = statusCode;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (isSuccess(this.#status) || this.#text.length >= ERROR_BYTES) return;
+    this.#text = (this.#text + chunk.toString()).slice(0, ERROR_BYTES);
+  }
+
+  onResponseEnd(): void {
+    const status = `HTTP ${this.#status}`;
+    const success = isSuccess(this.#status);
+    this.#answer({
+      outcome: outcomeOf(this.#status),
+      status: success ? "OK" : status,
+      error: success ? null : `${status}: ${this.#text}`,
+      residenceUs: Number.NaN,
+    });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const { code, message } = error as NodeJS.ErrnoException;
+    this.#answer({
+      outcome: this.#aborted ? "cancelled" : "failed",
+      status: code ?? error.name,
+      error: message,
+      residenceUs: Number.NaN,
+    });
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+function outcomeOf(status: number): Outcome {
+  if (isSuccess(status)) return "completed";
+  if (status === 429 || status === 503) return "refused";
+  return status === 408 || status === 499 || status === 504 ? "cancelled" : "failed";
+}

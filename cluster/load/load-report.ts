@@ -1,0 +1,168 @@
+/** What a load run found, from the client's side. */
+import { LatencyStore } from "../../core/metrics/latency-store.ts";
+import { mlperfMetrics } from "../../core/metrics/mlperf.ts";
+import type { HealthSummary, MetricName } from "../../core/results.ts";
+import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { selectQuantile } from "../../core/statistics/quantile.ts";
+import { givenWarmupS } from "../../core/warm-up.ts";
+import { loadHealth, outcomeCounts } from "./load-health.ts";
+import type { LoadResult } from "./specification.ts";
+
+/** Of latencies, as is usual where tails matter. */
+export const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
+
+export interface LoadReport {
+  /** All that were sent; figures below are of those due after the warm-up. */
+  readonly requests: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Attempts by how they were answered. */
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly attemptsPerRequest: number;
+  /** From the run's start, or the end of its warm-up, to the last answer, s of the wall clock. */
+  readonly durationS: number;
+  readonly throughputPerS: number;
+  /** From the intended arrival, of completed requests; null without any. */
+  readonly latencyMeanMs: number | null;
+  readonly latencyP50Ms: number | null;
+  readonly latencyP90Ms: number | null;
+  readonly latencyP95Ms: number | null;
+  readonly latencyP99Ms: number | null;
+  readonly latencyMaxMs: number | null;
+  readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
+  /** How late requests were sent. */
+  readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
+  /** What an MLPerf scenario reports; empty for other workloads. */
+  readonly mlperf: Readonly<Partial<Record<MetricName, number>>>;
+  readonly eventLoopDelayP99Ms: number;
+  /** Of the generator: processor time over wall-clock time, and the share in which it was busy. */
+  readonly cpuRatio: number;
+  readonly loopBusyRatio: number;
+  readonly health: HealthSummary;
+  /** Refused: the generator, not the server, may be what was measured. */
+  readonly verdict: "fit" | "refused";
+  readonly startedAt: string;
+}
+
+/** `timeScale` is wall-clock time over the scenario's. */
+export function loadReport(
+  result: LoadResult,
+  workload: WorkloadDocument,
+  timeScale = 1,
+): LoadReport {
+  const { requests, intendedUs, endedUs, latencyUs, attempts, sentLateUs } = result;
+  const warmupUs = givenWarmupS(workload) * 1e6;
+  const latencies = new LatencyStore();
+  let lastUs = warmupUs;
+  for (let i = 0; i < requests; i++) {
+    lastUs = Math.max(lastUs, endedUs[i]);
+    if (intendedUs[i] >= warmupUs && !Number.isNaN(latencyUs[i])) latencies.add(latencyUs[i]);
+  }
+  const durationS = ((lastUs - warmupUs) * timeScale) / 1e6;
+  const health = loadHealth(result);
+  const percentiles = percentilesOf(latencies);
+  const at = (wanted: number): number | null =>
+    percentiles.find(({ percentile }) => percentile === wanted)?.latencyMs ?? null;
+  const outcomes = outcomeCounts(result);
+  const lateMs = (share: number): number =>
+    requests === 0 ? 0 : selectQuantile(sentLateUs.slice(), share) / 1000;
+  return {
+    requests,
+    outcomes,
+    statuses: result.statuses,
+    attemptsPerRequest: requests === 0 ? 0 : attempts.reduce((sum, n) => sum + n, 0) / requests,
+    durationS,
+    throughputPerS: durationS > 0 ? latencies.count / durationS : 0,
+    latencyMeanMs: latencies.count === 0 ? null : latencies.sumUs / latencies.count / 1000,
+    latencyP50Ms: at(50),
+    latencyP90Ms: at(90),
+    latencyP95Ms: at(95),
+    latencyP99Ms: at(99),
+    latencyMaxMs: at(100),
+    percentiles,
+    lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
+    mlperf: mlperfFigures(result, workload, at(99), outcomes),
+    eventLoopDelayP99Ms: result.eventLoopDelayP99Ms,
+    cpuRatio: result.cpuRatio,
+    loopBusyRatio: result.loopBusyRatio,
+    health,
+    verdict: health.healthy ? "fit" : "refused",
+    startedAt: result.startedAt,
+  };
+}
+
+function percentilesOf(latencies: LatencyStore): LoadReport["percentiles"] {
+  if (latencies.count === 0) return [];
+  const values = latencies.quantilesUs(PERCENTILES.map((percentile) => percentile / 100));
+  return PERCENTILES.map((percentile, i) => ({ percentile, latencyMs: values[i] / 1000 }));
+}
+
+function mlperfFigures(
+  result: LoadResult,
+  workload: WorkloadDocument,
+  latencyP99Ms: number | null,
+  outcomes: Readonly<Record<string, number>>,
+): LoadReport["mlperf"] {
+  const { requests } = result;
+  if (requests === 0) return {};
+  const ratio = (...names: readonly string[]): number =>
+    names.reduce((sum, name) => sum + outcomes[name], 0) / requests;
+  const metrics = {
+    ...(latencyP99Ms === null ? {} : { latencyP99Ms }),
+    dropRatio: ratio("refused", "dropped", "failed"),
+    timeoutRatio: ratio("cancelled"),
+    makespanMs: (lastOf(result.endedUs) - result.intendedUs[0]) / 1000,
+  };
+  return mlperfMetrics(workload, metrics, queriesOf(result, workload));
+}
+
+function lastOf(endedUs: Float64Array): number {
+  return endedUs.reduce((last, us) => Math.max(last, us), 0);
+}
+
+/** Latencies of a stream's queries: from the sending to the answer of the last sample. */
+function queriesOf(result: LoadResult, workload: WorkloadDocument): LatencyStore | null {
+  const { arrivals } = workload;
+  if (arrivals !== "mlperf-single-stream" && arrivals !== "mlperf-multi-stream") return null;
+  const size = arrivals === "mlperf-single-stream" ? 1 : workload.samplesPerQuery;
+  const queries = new LatencyStore();
+  for (let first = 0; first + size <= result.requests; first += size) {
+    const last = lastOf(result.endedUs.subarray(first, first + size));
+    queries.add(last - result.intendedUs[first]);
+  }
+  return queries;
+}
+
+/** The report on a terminal. */
+export function loadReportText(report: LoadReport): string {
+  const { requests, outcomes, statuses, health } = report;
+  const ms = (value: number | null): string => (value === null ? "—" : `${value.toFixed(2)} ms`);
+  const listed = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .sort(([, a], [, b]) => b - a)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(", ");
+  const attempts = report.attemptsPerRequest;
+  const percentiles = report.percentiles.map(
+    ({ percentile, latencyMs }) =>
+      `  ${(percentile === 100 ? "max" : `p${percentile}`).padEnd(8)}${ms(latencyMs).padStart(14)}`,
+  );
+  const mlperf = Object.entries(report.mlperf).map(
+    ([name, value]) => `${name} ${value.toFixed(2)}`,
+  );
+  const { p50Ms, p99Ms, maxMs } = report.lateness;
+  const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
+  const retried = attempts > 1 ? ` · ${attempts.toFixed(2)} attempts each` : "";
+  return [
+    `${requests} requests: ${listed(outcomes)}${retried}`,
+    `answers: ${listed(statuses)}`,
+    `${report.throughputPerS.toFixed(1)} completed a second over ${report.durationS.toFixed(1)} s`,
+    `latency from the intended arrival, mean ${ms(report.latencyMeanMs)}`,
+    ...percentiles,
+    ...(mlperf.length === 0 ? [] : [`MLPerf: ${mlperf.join(", ")}`]),
+    `load generator: sent late by p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, max ${ms(maxMs)}; ` +
+      `event loop behind by p99 ${ms(report.eventLoopDelayP99Ms)}, busy ${percent(report.loopBusyRatio)}; ` +
+      `processor ${percent(report.cpuRatio)}`,
+    health.healthy ? "fit to be judged by" : `not to be judged by: ${health.reasons.join("; ")}`,
+  ].join("\n");
+}

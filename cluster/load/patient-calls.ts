@@ -1,0 +1,99 @@
+/**
+ * Clients as a scenario has them (`workload.client`): they give up an attempt after a time and try
+ * again after a pause, by the policy that the simulator's clients have too. Without one, a client
+ * waits for ever and takes the first answer.
+ */
+import { RetryPolicy } from "../../core/clients/retry-policy.ts";
+import type { ClientDocument } from "../../core/scenario/schema/client.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { PreciseTimer } from "../precise-timer.ts";
+import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+
+/** How a request ended, after so many attempts. */
+export type CallEnded = (last: LoadAnswer, attempts: number) => void;
+
+/** Sends a request until it has an answer that counts. */
+export type Caller = (call: LoadCall, ended: CallEnded) => void;
+
+const TIMED_OUT: LoadAnswer = {
+  outcome: "cancelled",
+  status: "no answer in time",
+  error: "no answer in time",
+  residenceUs: Number.NaN,
+};
+
+export interface CallerOptions {
+  readonly client: ClientDocument | undefined;
+  readonly seed: string;
+  readonly timeScale: number;
+  readonly timer: PreciseTimer;
+  /** Hears of every attempt's answer. */
+  readonly onAttempt: (answer: LoadAnswer) => void;
+}
+
+export function callerOf(target: LoadTarget, options: CallerOptions): Caller {
+  const { client, onAttempt } = options;
+  if (client !== undefined) return new RetryingCalls(target, client, options).send;
+  return (call, ended) => {
+    target.send(call, (answer) => {
+      onAttempt(answer);
+      ended(answer, 1);
+    });
+  };
+}
+
+class RetryingCalls {
+  readonly #target: LoadTarget;
+  readonly #policy: RetryPolicy;
+  readonly #timeoutMs: number;
+  readonly #cancels: boolean;
+  readonly #options: CallerOptions;
+
+  constructor(target: LoadTarget, client: ClientDocument, options: CallerOptions) {
+    this.#target = target;
+    this.#policy = new RetryPolicy(client, options.seed);
+    this.#timeoutMs = client.timeoutMs * options.timeScale;
+    this.#cancels = client.cancels;
+    this.#options = options;
+  }
+
+  readonly send: Caller = (call, ended) => {
+    this.#attempt(call, 0, this.#policy.arrived(), ended);
+  };
+
+  #attempt(call: LoadCall, retry: number, draws: Float64Array, ended: CallEnded): void {
+    let open = true;
+    const settle = (answer: LoadAnswer): void => {
+      if (!open) return;
+      open = false;
+      clearTimeout(timeout);
+      this.#options.onAttempt(answer);
+      if (answer.outcome === "completed") ended(answer, retry + 1);
+      else this.#failed(call, retry, draws, answer, ended);
+    };
+    const timeout = setTimeout(() => {
+      if (!open) return;
+      settle(TIMED_OUT);
+      if (this.#cancels) giveUp();
+    }, this.#timeoutMs);
+    const giveUp = this.#target.send(call, (answer) => settle(answer));
+  }
+
+  #failed(
+    call: LoadCall,
+    retry: number,
+    draws: Float64Array,
+    answer: LoadAnswer,
+    ended: CallEnded,
+  ): void {
+    const pauseUs = this.#policy.pauseUs(retry, draws);
+    if (pauseUs === null) {
+      ended(answer, retry + 1);
+      return;
+    }
+    const { timer, timeScale } = this.#options;
+    timer.set(monotonicUs() + pauseUs * timeScale, () => {
+      this.#attempt(call, retry + 1, draws, ended);
+    });
+  }
+}

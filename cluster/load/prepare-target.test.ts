@@ -1,0 +1,98 @@
+/** Addresses of all kinds, against servers of the protocol that run. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { parsed } from "./http-endpoint.test-support.ts";
+import { loadReport } from "./load-report.ts";
+import { prepareTarget, type TargetOptions } from "./prepare-target.ts";
+import { runLoad } from "./run-load.ts";
+
+let deployment: Deployment;
+const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
+const tensors = join(directory, "tensors.json");
+
+beforeAll(async () => {
+  const inputs = [
+    { name: "payload", datatype: "BYTES", shape: [1], data: ["cGljdHVyZQ=="] },
+    { name: "upstream", datatype: "BYTES", shape: [1], data: ["{}"] },
+  ];
+  writeFileSync(tensors, JSON.stringify({ inputs }));
+  deployment = await startDeployment({
+    ...{ document: noOp(), inputs: NO_INPUTS, backend: "onnx", seed: "load" },
+  });
+}, 60_000);
+
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await deployment.stop();
+});
+
+async function driven(url: string, model: string, more: Partial<TargetOptions> = {}) {
+  const workload = parsed({ arrivals: "closed", clients: 3, requests: 30 });
+  const target = await prepareTarget({
+    ...{ url, models: [model], seed: "1", connections: 16, access: {} },
+    images: async () => [Buffer.from("a picture"), Buffer.from("another")],
+    ...more,
+  });
+  const pipelines = [{ name: model, share: 1 }];
+  const result = await runLoad({ target, pipelines, workload, seed: "1/0" });
+  return { kind: target.kind, report: loadReport(result, workload), errors: result.errors };
+}
+
+describe("a load", () => {
+  it.each([
+    ["our gateway by its streams", "", "gateway", {}],
+    ["our gateway by host and port", "grpc://", "gateway", {}],
+  ] as const)("drives %s", async (_what, scheme, kind, more) => {
+    const driving = await driven(`${scheme}${deployment.gateway.grpc}`, "echo", more);
+    expect(driving).toMatchObject({ kind, errors: [] });
+    expect(driving.report.outcomes.completed).toBe(30);
+    expect(driving.report.statuses).toEqual({ OK: 30 });
+  });
+
+  it("drives any server of the protocol over gRPC, with tensors at random or from a file", async () => {
+    const [worker] = deployment.workers;
+    const random = await driven(`grpc://${worker.address}`, worker.replica);
+    expect(random.kind).toBe("grpc");
+    // Random bytes are no JSON, and the worker says so, each time.
+    expect(random.report.requests).toBe(30);
+    const given = await driven(`grpc://${worker.address}`, worker.replica, { inputs: tensors });
+    expect(given).toMatchObject({ kind: "grpc", errors: [] });
+    const streamed = { inputs: tensors, streamed: true };
+    const by = await driven(`grpc://${worker.address}`, worker.replica, streamed);
+    expect(by.report.statuses).toEqual({ OK: 30 });
+  });
+
+  it("drives the protocol over HTTP, and any address with a body", async () => {
+    const { http } = deployment.gateway;
+    expect((await driven(http, "echo")).report.statuses).toEqual({ OK: 30 });
+    const body = join(directory, "body.bin");
+    writeFileSync(body, "a picture");
+    const path = `${http}/v2/models/echo/infer`;
+    const plain = await driven(path, "any", { body, contentType: "image/png" });
+    expect(plain.report.statuses).toEqual({ OK: 30 });
+    const health = await driven(`${http}/v2/health/live`, "any");
+    expect(health.report.statuses).toEqual({ OK: 30 });
+    const missing = await driven(`${http}/nowhere`, "any");
+    expect(missing.report.statuses).toEqual({ "HTTP 404": 30 });
+    expect(missing.errors[0]).toMatch(/there is no GET \/nowhere/);
+  });
+
+  it.each([
+    ["not a url", {}, /--url is host:port/],
+    ["grpc://HERE", { body: "x" }, /--body means nothing to the protocol over gRPC/],
+    ["http://REST", { streamed: true }, /--stream means nothing to the protocol over HTTP/],
+    ["http://REST/x", { inputs: "x" }, /--inputs means nothing to a plain address/],
+    ["http://REST/x", { body: "/nowhere/b" }, /cannot read \/nowhere\/b/],
+    ["grpc://HERE", { models: ["no-such"] }, /no-such/],
+    ["http://REST", { models: ["no-such"] }, /no-such/],
+    ["http://127.0.0.1:1", {}, /does not answer/],
+  ] as const)("refuses %s %j with what is wrong", async (url, more, message) => {
+    const { grpc, http } = deployment.gateway;
+    const address = url.replace("HERE", grpc).replace("http://REST", http);
+    await expect(driven(address, "echo", more)).rejects.toThrow(message);
+  });
+});
