@@ -82,6 +82,7 @@ function shortRunNotes(
   summaries: readonly RunSummary[],
 ): readonly string[] {
   const requests = Math.min(...summaries.map((summary) => summary.requests));
+  if (requests === 0) return ["no request in the measured window of a replication: run longer"];
   if (!isSpanned(workload) || requests >= FEW_FOR_P99) return [];
   return [`p99 rests on runs of fewer than ${FEW_FOR_P99} requests: its interval is too narrow`];
 }

@@ -131,6 +131,7 @@ export class RunRecorder {
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
   batchLost(pool: number, startUs: number, endUs: number): void {
+    this.lastBusyUs = endUs;
     this.#busyWithin(pool, startUs, endUs);
   }
 

@@ -36,6 +36,7 @@ describe("traces of arrivals", () => {
     ["a cell that is no time", "at\n1\nNaN\n", "at", 3, /expected a time .*got "NaN"/],
     ["a row that is too short", "id,at\n1,1\n2\n", "at", 3, /expected a time .*got nothing/],
     ["time that runs back", "at\n5\n4\n6\n", "at", 3, /time runs back: 4/],
+    ["nothing at all", "", "at", 1, /the file is empty/],
     ["no rows", "at\n\n", "at", 1, /no rows/],
   ])("%s is an issue with its line", (_sentence, text, column, line, message) => {
     const { issues, arrivalsUs } = readTrace(text, "t.csv", { column });
@@ -63,11 +64,6 @@ describe("traces of arrivals", () => {
     const rows = Array.from({ length: 30 }, (_, i) => `${30 - i}`).join("\n");
     const { issues } = readTrace(`at\n${rows}\n`, "t.csv", { column: "at" });
     expect(issues.map(({ line }) => line)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-  });
-
-  test("an empty file has no column", () => {
-    const { issues } = readTrace("", "t.csv", { column: "at" });
-    expect(issues).toMatchObject([{ path: "workload.column", line: 1 }]);
   });
 
   test("a column name with a slip is answered with the nearest", () => {

@@ -26,6 +26,9 @@ const AT = "workload.file";
  * input sizes. Rows must be in order of time. At most 10 issues are given, each with its line in the file.
  */
 export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
+  if (text.trim() === "") {
+    return refused([{ ...issueAt(AT, "the file is empty"), file, line: 1 }]);
+  }
   const lines = text.split(/\r?\n/);
   const header = cells(lines[0] ?? "").map((cell) => cell.trim());
   const unknown = columnIssues(header, columns);

@@ -67,7 +67,7 @@ export function judgeStability(
   if (load !== null && load.ratio >= 1) {
     // Something that the equations do not know (refusals, timeouts) may hold the number down.
     if (trend === "flat" && startsFlat(growths)) return { stability: "stable" };
-    const note = `unstable: ${load.station} is offered more than it can do, so its queue grows on`;
+    const note = `unstable: ${load.station} is offered all that it can do or more, so its queue grows on`;
     return { stability: "unstable", note };
   }
   if (trend === "growing") {

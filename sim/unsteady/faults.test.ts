@@ -63,6 +63,15 @@ describe("a crash", () => {
     expect(bars).toEqual([{ start: 0, end: 10, replica: "serve-1", requests: "0" }]);
   });
 
+  test("for good is work to its last moment, and no replica works more than all the time", () => {
+    const workload = { arrivals: "burst", requests: 2 };
+    const lost = scenarioOf({ ...cluster(1, PROMPT, crash(0.015)), workload });
+    const { summary } = runReplication(lost, NO_INPUTS, 0);
+    // A request ends at 10 ms; the other is lost at 15 ms, with the run's last work.
+    expect(summary.metrics.utilizationRatio).toBe(1);
+    expect(summary.metrics.unfinishedRatio).toBe(0.5);
+  });
+
   test("lets a request fail that has been lost three times", () => {
     const crashes = [0.005, 0.02, 0.035].map((atS) => crash(atS, 0.01));
     const { summary } = runAt([0, 60], cluster(1, PROMPT, ...crashes));

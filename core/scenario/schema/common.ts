@@ -7,6 +7,10 @@ export const name = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '-', '_' or '.'");
 export const positive = z.number().positive();
 export const nonNegative = z.number().nonnegative();
+/** Of one service or pause: the simulator's step is a microsecond, and its clock holds some centuries. */
+export const meanMs = positive.min(0.001).max(1e9);
+/** Beyond it, no run is long enough to see the mean. */
+export const MOST_CV = 50;
 export const probability = z.number().min(0).max(1);
 export const count = z.int().positive().max(1_000_000);
 export const requests = z.int().positive().max(1_000_000_000);
@@ -15,6 +19,6 @@ export const requests = z.int().positive().max(1_000_000_000);
 export const spread = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("exponential") }),
   z.strictObject({ distribution: z.literal("deterministic") }),
-  z.strictObject({ distribution: z.literal("lognormal"), cv: positive }),
-  z.strictObject({ distribution: z.literal("gamma"), cv: positive }),
+  z.strictObject({ distribution: z.literal("lognormal"), cv: positive.max(MOST_CV) }),
+  z.strictObject({ distribution: z.literal("gamma"), cv: positive.min(0.01).max(MOST_CV) }),
 ]);

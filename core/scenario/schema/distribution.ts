@@ -1,13 +1,13 @@
 /** A value drawn for each request. The unit is that of the key that holds it. */
 import { z } from "zod";
-import { positive } from "./common.ts";
+import { MOST_CV, positive } from "./common.ts";
 
 const distribution = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("exponential"), mean: positive }),
   z.strictObject({
     distribution: z.enum(["lognormal", "gamma", "weibull"]),
     mean: positive,
-    cv: z.number().min(0.01).max(50).describe("standard deviation / mean"),
+    cv: z.number().min(0.01).max(MOST_CV).describe("standard deviation / mean"),
   }),
   z.strictObject({
     distribution: z.literal("empirical"),

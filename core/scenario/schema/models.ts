@@ -1,6 +1,6 @@
 /** Models: measured profiles, assumed service times and what runs them for real. */
 import { z } from "zod";
-import { count, nonNegative, positive, probability } from "./common.ts";
+import { count, MOST_CV, meanMs, nonNegative, positive, probability } from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
 
 const batchScaling = z
@@ -17,29 +17,29 @@ const batchScaling = z
 export const serviceSchema = z.discriminatedUnion("distribution", [
   z.strictObject({
     distribution: z.literal("deterministic"),
-    meanMs: positive,
+    meanMs,
     batch: batchScaling.optional(),
   }),
   z.strictObject({
     distribution: z.literal("exponential"),
-    meanMs: positive,
+    meanMs,
     batch: batchScaling.optional(),
   }),
   z.strictObject({
     distribution: z.literal("lognormal"),
-    meanMs: positive,
-    cv: nonNegative.describe("coefficient of variation: standard deviation / mean"),
+    meanMs,
+    cv: nonNegative.max(MOST_CV).describe("coefficient of variation: standard deviation / mean"),
     batch: batchScaling.optional(),
   }),
   z.strictObject({
     distribution: z.literal("gamma"),
-    meanMs: positive,
-    cv: positive,
+    meanMs,
+    cv: positive.min(0.01).max(MOST_CV),
     batch: batchScaling.optional(),
   }),
   z.strictObject({
     distribution: z.literal("empirical"),
-    samplesMs: z.array(nonNegative).min(1).describe("drawn from with equal probability"),
+    samplesMs: z.array(nonNegative.max(1e9)).min(1).describe("drawn from with equal probability"),
     batch: batchScaling.optional(),
   }),
 ]);

@@ -1,7 +1,7 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
 import { clientSchema } from "./client.ts";
-import { count, nonNegative, positive, probability, requests } from "./common.ts";
+import { count, MOST_CV, nonNegative, positive, probability, requests } from "./common.ts";
 import { valueSchema } from "./distribution.ts";
 import { mlperfSchemas } from "./mlperf.ts";
 
@@ -26,7 +26,7 @@ const span = {
     .describe("requests that arrive before this are not counted; auto: found by MSER-5"),
 };
 
-const cv = z.number().min(0.01).max(50).describe("of the gaps: standard deviation / mean");
+const cv = z.number().min(0.01).max(MOST_CV).describe("of the gaps: standard deviation / mean");
 
 const rates = z
   .array(z.strictObject({ atS: nonNegative, ratePerS: nonNegative }))
@@ -57,7 +57,7 @@ const states = z
 export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({ arrivals: z.literal("poisson"), ratePerS: positive, ...span }),
   z.strictObject({ arrivals: z.literal("deterministic"), ratePerS: positive, ...span }),
-  z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv: positive, ...span }),
+  z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv, ...span }),
   z.strictObject({ arrivals: z.literal("weibull"), ratePerS: positive, cv, ...span }),
   z.strictObject({
     arrivals: z.literal("mmpp"),
