@@ -5,13 +5,14 @@
  * differ in the work drawn.
  */
 
+import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
-import { scaledProfile } from "./scaled-profile.ts";
+import { scaledProfile, scaledService } from "./scaled-profile.ts";
 
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
@@ -34,8 +35,9 @@ export function predict(
   replication: number,
   factors: Readonly<Record<string, number>> = {},
 ): Prediction {
-  const { document, backend } = plan;
-  const inputs = scaledProfiles(plan.document, predictionInputs(plan), factors);
+  const { backend } = plan;
+  const document = scaledServices(plan.document, factors);
+  const inputs = scaledProfiles(document, predictionInputs(plan), factors);
   const seed = replicationSeed(document.run.seed, replication);
   const draws = backend === "replay" ? 1 : WORK_DRAWS;
   const runs = Array.from({ length: draws }, (_, draw) =>
@@ -52,7 +54,8 @@ export function predict(
  * What the prediction knows of the serving overheads. They pass in real time, so in a run at a
  * tenth of the time they weigh ten times as much; and replicas that only wait do not contend.
  */
-function predictionInputs({ inputs, backend, timeScale }: PredictionPlan): SimulationInputs {
+function predictionInputs(plan: PredictionPlan): SimulationInputs {
+  const { document, inputs, backend, timeScale } = plan;
   const { overheadProfile } = inputs;
   if (overheadProfile === undefined) return inputs;
   const stretched = (us: number): number => us / timeScale;
@@ -68,7 +71,10 @@ function predictionInputs({ inputs, backend, timeScale }: PredictionPlan): Simul
         dispatchUs: stretched(gateway.dispatchUs),
         completionUs: stretched(gateway.completionUs),
       },
-      contention: backend === "replay" ? [1] : overheadProfile.contention,
+      contention:
+        backend === "replay"
+          ? compileSystem(document, inputs).replicas.map(() => 1)
+          : overheadProfile.contention,
     },
   };
 }
@@ -89,6 +95,24 @@ function scaledProfiles(
     }
   }
   return { ...inputs, profiles };
+}
+
+/** Models with an assumed service time, multiplied by the factor of the first task that runs each. */
+function scaledServices(
+  document: ScenarioDocument,
+  factors: Readonly<Record<string, number>>,
+): ScenarioDocument {
+  const models = { ...document.models };
+  const done = new Set<string>();
+  for (const pipeline of Object.values(document.pipelines)) {
+    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+      const { service } = models[model];
+      if (service === undefined || done.has(model)) continue;
+      done.add(model);
+      models[model] = { ...models[model], service: scaledService(service, factors[task] ?? 1) };
+    }
+  }
+  return { ...document, models };
 }
 
 /** Figure by figure; all runs served the same requests. */

@@ -19,6 +19,7 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
 import { judge } from "./judge.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
@@ -33,6 +34,8 @@ export interface ValidatedConfiguration {
   readonly result: ValidationResult;
   /** Decision logs of the real runs that count. */
   readonly logs: readonly string[];
+  /** What `tandem explain` needs besides them. */
+  readonly evidence: ConfigurationEvidence;
 }
 
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
@@ -61,7 +64,15 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     measured,
     ...judgement,
   };
-  return { result, logs: runs.map((run) => run.log) };
+  const { timeScale } = plan;
+  return {
+    result,
+    logs: runs.map((run) => run.log),
+    evidence: {
+      ...{ id, parameters, document, backend, timeScale },
+      runs: runs.map((run) => runEvidence(run, document, timeScale)),
+    },
+  };
 }
 
 function aggregated(predictions: readonly Prediction[]): ReturnType<typeof aggregate> {

@@ -139,6 +139,15 @@ addClusterCommands(
 
 addLoadCommand(seeded(json(command("load", "drive any endpoint with a workload").addOption(SET))));
 
+const explain = json(
+  command("explain", "say where a gap comes from: service, network, gateway, queueing, load"),
+)
+  .argument("<directory>", "of `tandem validate … --out`")
+  .action(async (directory: string, options) =>
+    (await import("./explain.ts")).explain({ directory, ...options }),
+  );
+examples(explain, ["tandem explain out/v", "each configuration's gap, in five parts that add up"]);
+
 const report = command(
   "report",
   "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",

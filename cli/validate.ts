@@ -3,6 +3,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { collectInputs } from "../calibration/collect-inputs.ts";
+import {
+  type ConfigurationEvidence,
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  logFile,
+} from "../calibration/evidence.ts";
 import { type KnownPayload, matchPayloads } from "../calibration/match-payloads.ts";
 import { ModelWorker } from "../calibration/model-worker.ts";
 import { payloadsFor } from "../calibration/payloads.ts";
@@ -52,12 +58,13 @@ export async function validate(args: ValidateArguments): Promise<void> {
       : replayPayloads(loaded.document);
   const interrupt = interruptSignal();
   const results: ValidationResult[] = [];
+  const evidences: ConfigurationEvidence[] = [];
   try {
     for (const [i, configuration] of configurations.entries()) {
       if (interrupt.signal.aborted) break;
       const label = `${i + 1}/${configurations.length} ${configuration.id}`;
       process.stderr.write(`validate ${label}: ${settings.backend}, ${settings.repeats} runs\n`);
-      const { result, logs } = await validateConfiguration({
+      const { result, logs, evidence } = await validateConfiguration({
         configuration,
         inputs: inputsOf(loaded),
         backend: settings.backend,
@@ -75,9 +82,13 @@ export async function validate(args: ValidateArguments): Promise<void> {
       });
       results.push(withUnrealised(result, configuration.document));
       if (args.out !== undefined) writeLogs(args.out, i, logs);
+      evidences.push(evidence);
     }
   } finally {
     interrupt.dispose();
+  }
+  if (args.out !== undefined && evidences.length > 0) {
+    writeEvidence(args.out, { inputs: inputsOf(loaded), configurations: evidences });
   }
   finish(args, loaded, results, configurations.length);
 }
@@ -164,9 +175,15 @@ function writeDocuments(
   if (!existsSync(results)) writeJson(results, predicted);
 }
 
+/** For `tandem explain`. */
+function writeEvidence(out: string, evidence: Omit<EvidenceDocument, "schema">): void {
+  const document: EvidenceDocument = { schema: "tandem/evidence@1", ...evidence };
+  writeAtomically(join(out, EVIDENCE_FILE), JSON.stringify(document));
+}
+
 function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
   for (const [run, log] of logs.entries()) {
-    writeAtomically(join(out, "logs", `${configuration + 1}-${run + 1}.jsonl`), log);
+    writeAtomically(join(out, logFile(configuration, run)), log);
   }
 }
 

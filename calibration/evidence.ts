@@ -1,0 +1,81 @@
+/**
+ * What a validation keeps so that its gaps can be explained: besides the run logs, what the client
+ * saw, what the ways cost, and all that a prediction is made of.
+ */
+import type { Parameter } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { PredictionPlan } from "./predict.ts";
+import type { RealRun } from "./real-runs.ts";
+import { type RoundTrips, roundTripsAlone } from "./round-trips.ts";
+
+export const EVIDENCE_FILE = "evidence.json";
+
+/** Where a run's log lies in a validation's folder; both count from 0. */
+export function logFile(configuration: number, run: number): string {
+  return `logs/${configuration + 1}-${run + 1}.jsonl`;
+}
+
+/** Times in ms are the scenario's; those in µs are the wall clock's. */
+export interface RunEvidence {
+  readonly replication: number;
+  /** What the client saw, from the intended arrival. */
+  readonly latencyMeanMs: number;
+  /** How late its requests were sent, on average. */
+  readonly latenessMeanMs: number;
+  /** All waits of a request in queues, on average. */
+  readonly queueWaitMeanMs: number;
+  /** Equally probable quantiles. */
+  readonly clientRoundTripUs: readonly number[];
+  readonly workerRoundTripUs: readonly number[];
+  readonly gateway: {
+    readonly arrivalUs: number;
+    readonly dispatchUs: number;
+    readonly completionUs: number;
+  };
+}
+
+export interface ConfigurationEvidence {
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly document: ScenarioDocument;
+  readonly backend: PredictionPlan["backend"];
+  readonly timeScale: number;
+  readonly runs: readonly RunEvidence[];
+}
+
+export interface EvidenceDocument {
+  readonly schema: "tandem/evidence@1";
+  readonly inputs: SimulationInputs;
+  readonly configurations: readonly ConfigurationEvidence[];
+}
+
+function oneAtLeast({ clientRoundTripUs, workerRoundTripUs }: RoundTrips): RoundTrips {
+  const known = (us: number[]): number[] => (us.length === 0 ? [0] : us);
+  return {
+    clientRoundTripUs: known(clientRoundTripUs),
+    workerRoundTripUs: known(workerRoundTripUs),
+  };
+}
+
+export function runEvidence(
+  { replication, summary, overheads, load }: RealRun,
+  { workload }: ScenarioDocument,
+  timeScale: number,
+): RunEvidence {
+  const warmupUs = givenWarmupS(workload) * 1e6;
+  const counted = load.sentLateUs.filter(
+    (_, i) => load.intendedUs[i] >= warmupUs && !Number.isNaN(load.latencyUs[i]),
+  );
+  const lateUs = counted.reduce((sum, us) => sum + us, 0) / Math.max(1, counted.length);
+  const { arrivalUs, dispatchUs, completionUs } = overheads.costs;
+  return {
+    replication,
+    latencyMeanMs: summary.metrics.latencyMeanMs ?? Number.NaN,
+    latenessMeanMs: lateUs / timeScale / 1000,
+    queueWaitMeanMs: summary.metrics.queueWaitMeanMs ?? 0,
+    ...oneAtLeast(roundTripsAlone(overheads)),
+    gateway: { arrivalUs, dispatchUs, completionUs },
+  };
+}

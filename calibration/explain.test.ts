@@ -1,0 +1,104 @@
+/** Explanations of real runs on replay workers, and of gaps that are put there. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import type { ConfigurationEvidence } from "./evidence.ts";
+import { explainConfiguration, PARTS } from "./explain.ts";
+import { type ValidatedConfiguration, validateConfiguration } from "./validate.ts";
+
+const inputs = { profiles: {}, traces: {} };
+
+function document(meanMs: number): ScenarioDocument {
+  const service = (ms: number) => ({ service: { distribution: "gamma", meanMs: ms, cv: 0.5 } });
+  return scenarioSchema.parse({
+    name: "explained",
+    pipelines: {
+      both: { tasks: { first: { model: "a" }, second: { model: "b", after: ["first"] } } },
+    },
+    models: { a: service(meanMs), b: service(8) },
+    cluster: { replicas: { first: 2, second: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 15, requests: 45 },
+  });
+}
+
+let validated: ValidatedConfiguration;
+
+beforeAll(async () => {
+  const configuration = { id: "c", parameters: {}, document: document(15) };
+  validated = await validateConfiguration({
+    ...{ configuration, inputs, backend: "replay", repeats: 3, timeScale: 1 },
+    tolerance: { latencyMeanMs: 0.05 },
+    payloads: () => [new Uint8Array(10)],
+  });
+}, 180_000);
+
+/** As if all runs had gone like the first: what a busy machine adds says nothing here. */
+function steady({ evidence, logs }: ValidatedConfiguration) {
+  const runs = evidence.runs.map(() => evidence.runs[0]);
+  return { evidence: { ...evidence, runs }, logs: logs.map(() => logs[0]) };
+}
+
+const sumOf = (parts: Readonly<Record<string, { readonly mean: number }>>): number =>
+  PARTS.reduce((sum, part) => sum + parts[part].mean, 0);
+
+describe("an explanation", () => {
+  it("adds up to the gap that the validation found", () => {
+    const { evidence, logs, result } = validated;
+    const { parts, gapMs, predictedMs, measuredMs, figures, sentence, runs } = explainConfiguration(
+      evidence,
+      inputs,
+      logs,
+    );
+    expect(runs).toBe(evidence.runs.length);
+    expect(predictedMs.mean).toBeCloseTo(result.predicted.latencyMeanMs?.mean ?? Number.NaN, 9);
+    expect(measuredMs.mean).toBeCloseTo(result.measured.metrics.latencyMeanMs?.mean ?? 0, 9);
+    expect(sumOf(parts)).toBeCloseTo(gapMs.mean, 9);
+    expect(gapMs.mean).toBeCloseTo(predictedMs.mean - measuredMs.mean, 9);
+    // Nothing was assumed to be in the way, and something is.
+    expect(parts.network.mean).toBeLessThan(0);
+    expect(parts.gateway.mean).toBeLessThan(0);
+    expect(parts["load generator"].mean).toBeLessThanOrEqual(0);
+    const services = figures.filter(({ part }) => part === "service");
+    expect(services.map(({ what }) => what)).toEqual([
+      "a batch of first takes",
+      "a batch of second takes",
+    ]);
+    for (const { measured } of services) expect(measured.mean).toBeGreaterThan(0);
+    expect(sentence).toMatch(/^predicted − measured is [+−][\d.]+ ms/);
+  });
+
+  it("finds a service time that was predicted wrong, and calls nothing else by its name", () => {
+    const { evidence, logs } = steady(validated);
+    const slow: ConfigurationEvidence = { ...evidence, document: document(7.5) };
+    const right = explainConfiguration(evidence, inputs, logs);
+    const wrong = explainConfiguration(slow, inputs, logs);
+    const { parts, gapMs, sentence } = wrong;
+    expect(sumOf(parts)).toBeCloseTo(gapMs.mean, 9);
+    // Half of 15 ms was left out, and with it waits.
+    expect(parts.service.mean - right.parts.service.mean).toBeLessThan(-6);
+    for (const part of ["network", "gateway", "queueing", "load generator"] as const) {
+      expect(Math.abs(parts[part].mean - right.parts[part].mean)).toBeLessThan(0.5);
+    }
+    expect(sentence).toMatch(/the largest part, −[\d.]+ ms, is service.*a batch of first takes/);
+  });
+
+  it("finds requests that were sent late", () => {
+    const { evidence, logs } = steady(validated);
+    const runs = evidence.runs.map((run) => ({
+      ...run,
+      latencyMeanMs: run.latencyMeanMs + 50,
+      latenessMeanMs: run.latenessMeanMs + 50,
+    }));
+    const right = explainConfiguration(evidence, inputs, logs);
+    const { parts, gapMs, sentence } = explainConfiguration({ ...evidence, runs }, inputs, logs);
+    expect(parts["load generator"].mean - right.parts["load generator"].mean).toBeCloseTo(-50, 9);
+    expect(gapMs.mean - right.gapMs.mean).toBeCloseTo(-50, 9);
+    expect(parts.queueing.mean).toBeCloseTo(right.parts.queueing.mean, 9);
+    expect(sentence).toMatch(/is load generator, requests that were sent late/);
+  });
+
+  it("refuses what is no run log", () => {
+    const { evidence } = validated;
+    const logs = evidence.runs.map(() => "no log\n");
+    expect(() => explainConfiguration(evidence, inputs, logs)).toThrow(/line 1 of the run log/);
+  });
+});

@@ -1,0 +1,275 @@
+/**
+ * Where the gap between a predicted and a measured mean latency comes from. The prediction is made
+ * again with one kind of measured cost after the other in place of the predicted one; what each
+ * step moves is that cost's part, its effect on queues included:
+ *
+ *   predicted ─ service ─> ─ network ─> ─ gateway ─> ─ queueing ─> measured, had all been sent in time
+ *                                                                  ─ load generator ─> measured
+ *
+ * The parts add up to the gap, run by run. Service times come from the run logs.
+ */
+import { compileSystem } from "../core/compile.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { OverheadProfile } from "../core/profile.ts";
+import type { Estimate } from "../core/results.ts";
+import { RunLog } from "../core/run-log.ts";
+import { estimate } from "../core/statistics/estimate.ts";
+import type { System } from "../core/system.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { ConfigurationEvidence, RunEvidence } from "./evidence.ts";
+import { predict } from "./predict.ts";
+
+export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** One figure that the real runs and the prediction both have. */
+export interface Figure {
+  readonly what: string;
+  readonly unit: "ms" | "µs";
+  readonly predicted: Estimate;
+  readonly measured: Estimate;
+}
+
+export interface Explanation {
+  readonly id: string;
+  readonly parameters: ConfigurationEvidence["parameters"];
+  readonly runs: number;
+  /** Mean latencies, and predicted − measured: the sum of the parts. */
+  readonly predictedMs: Estimate;
+  readonly measuredMs: Estimate;
+  readonly gapMs: Estimate;
+  readonly parts: Readonly<Record<Part, Estimate>>;
+  readonly figures: readonly (Figure & { readonly part: Part })[];
+  readonly sentence: string;
+}
+
+type RunParts = Readonly<Record<Part, number>>;
+
+interface ExplainedRun {
+  readonly predictedMs: number;
+  readonly measuredMs: number;
+  readonly parts: RunParts;
+  readonly figures: readonly FigureOfRun[];
+}
+
+interface FigureOfRun extends Pick<Figure, "what" | "unit"> {
+  readonly part: Part;
+  readonly predicted: number;
+  readonly measured: number;
+}
+
+/** `logs` are those of the runs, in order. Throws Fault("invalid-input") where one is no log. */
+export function explainConfiguration(
+  evidence: ConfigurationEvidence,
+  inputs: SimulationInputs,
+  logs: readonly string[],
+): Explanation {
+  const runs = evidence.runs.map((run, i) => explainRun(evidence, inputs, run, logs[i]));
+  const over = (value: (run: ExplainedRun) => number): Estimate => estimate(runs.map(value));
+  const parts = Object.fromEntries(
+    PARTS.map((part) => [part, over((run) => run.parts[part])]),
+  ) as Record<Part, Estimate>;
+  const figures = runs[0].figures.map(({ what, unit, part }, i) => ({
+    ...{ what, unit, part },
+    predicted: over((run) => run.figures[i].predicted),
+    measured: over((run) => run.figures[i].measured),
+  }));
+  const gapMs = over((run) => run.predictedMs - run.measuredMs);
+  const measuredMs = over((run) => run.measuredMs);
+  return {
+    ...{ id: evidence.id, parameters: evidence.parameters, runs: runs.length },
+    predictedMs: over((run) => run.predictedMs),
+    measuredMs,
+    gapMs,
+    parts,
+    figures,
+    sentence: sentenceOf(gapMs, measuredMs, parts, figures),
+  };
+}
+
+function explainRun(
+  evidence: ConfigurationEvidence,
+  inputs: SimulationInputs,
+  run: RunEvidence,
+  log: string,
+): ExplainedRun {
+  const { document, backend, timeScale } = evidence;
+  const plan = { document, inputs, backend, timeScale };
+  const simulated = (
+    overheadProfile: OverheadProfile | undefined,
+    factors?: Readonly<Record<string, number>>,
+  ): RunSummary => {
+    const known = overheadProfile === undefined ? inputs : { ...inputs, overheadProfile };
+    return predict({ ...plan, inputs: known }, run.replication, factors).summary;
+  };
+  const meanMs = ({ metrics }: RunSummary): number => metrics.latencyMeanMs ?? Number.NaN;
+  const asKnown = inputs.overheadProfile ?? NO_OVERHEADS;
+  const { clientRoundTripUs, workerRoundTripUs, gateway, latenessMeanMs } = run;
+  const ways = {
+    ...asKnown,
+    clientRoundTripUs: [...clientRoundTripUs],
+    workerRoundTripUs: [...workerRoundTripUs],
+  };
+  const predicted = simulated(inputs.overheadProfile);
+  const services = servicesOf(
+    compileSystem(document, inputs),
+    log,
+    givenWarmupS(document.workload),
+  );
+  const factors = factorsOf(predicted, services);
+  const withService = simulated(inputs.overheadProfile, factors);
+  const withWays = simulated(ways, factors);
+  const withGateway = simulated({ ...ways, gateway }, factors);
+  const inTimeMs = run.latencyMeanMs - latenessMeanMs;
+  return {
+    predictedMs: meanMs(predicted),
+    measuredMs: run.latencyMeanMs,
+    parts: {
+      service: meanMs(predicted) - meanMs(withService),
+      network: meanMs(withService) - meanMs(withWays),
+      gateway: meanMs(withWays) - meanMs(withGateway),
+      queueing: meanMs(withGateway) - inTimeMs,
+      "load generator": -latenessMeanMs,
+    },
+    figures: [
+      ...serviceFigures(predicted, services),
+      ...wayFigures(asKnown, run),
+      waitFigure(withGateway, run),
+      figure("load generator", "requests sent late by", "ms", 0, latenessMeanMs),
+    ],
+  };
+}
+
+const NO_OVERHEADS: OverheadProfile = {
+  schema: "tandem/overhead@1",
+  provenance: {
+    ...{ kind: "measured", model: "none", modelFiles: [], device: "none", host: "none" },
+    ...{ runtime: "none", date: "" },
+  },
+  clientRoundTripUs: [0],
+  workerRoundTripUs: [0],
+  gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
+  contention: [1],
+};
+
+/**
+ * Mean service time of each task's batches that began after the warm-up, ms, from the log's notes. A
+ * batch was served in the middle of its round trip, as the metrics have it.
+ */
+function servicesOf(system: System, text: string, warmupS: number): Record<string, number> {
+  const sums = system.pools.map(() => ({ us: 0, batches: 0 }));
+  const startedUs = new Float64Array(system.replicas.length);
+  for (const [kind, replica, nowUs, serviceUs, hopUs] of RunLog.parse(text).entries) {
+    if (kind === "start") startedUs[replica] = nowUs;
+    if (kind !== "served") continue;
+    const beganUs = Math.max(startedUs[replica], nowUs - hopUs / 2 - serviceUs);
+    if (beganUs < warmupS * 1e6) continue;
+    const sum = sums[system.replicas[replica].pool];
+    sum.us += serviceUs;
+    sum.batches++;
+  }
+  return Object.fromEntries(
+    system.pools.flatMap(({ name }, pool) => {
+      const { us, batches } = sums[pool];
+      return batches === 0 ? [] : [[name, us / batches / 1000]];
+    }),
+  );
+}
+
+/** How much longer models took than predicted. */
+function factorsOf(
+  { tasks }: RunSummary,
+  services: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(services).map(([task, measuredMs]) => {
+      const factor = measuredMs / tasks[task].serviceMeanMs;
+      return [task, Number.isFinite(factor) && factor > 0 ? factor : 1];
+    }),
+  );
+}
+
+function figure(
+  part: Part,
+  what: string,
+  unit: Figure["unit"],
+  predicted: number,
+  measured: number,
+): FigureOfRun {
+  return { part, what, unit, predicted, measured };
+}
+
+function serviceFigures(
+  { tasks }: RunSummary,
+  services: Readonly<Record<string, number>>,
+): readonly FigureOfRun[] {
+  return Object.entries(services).map(([task, measuredMs]) =>
+    figure("service", `a batch of ${task} takes`, "ms", tasks[task].serviceMeanMs, measuredMs),
+  );
+}
+
+function wayFigures(known: OverheadProfile, run: RunEvidence): readonly FigureOfRun[] {
+  const way = (what: string, name: "clientRoundTripUs" | "workerRoundTripUs"): FigureOfRun =>
+    figure("network", what, "µs", meanOf(known[name]), meanOf(run[name]));
+  const cost = (what: string, name: keyof RunEvidence["gateway"]): FigureOfRun =>
+    figure("gateway", what, "µs", known.gateway[name], run.gateway[name]);
+  return [
+    way("client to gateway and back", "clientRoundTripUs"),
+    way("gateway to worker and back", "workerRoundTripUs"),
+    cost("an arrival costs the gateway", "arrivalUs"),
+    cost("a batch's start costs it", "dispatchUs"),
+    cost("a batch's end costs it", "completionUs"),
+  ];
+}
+
+/** Beside the wait that a prediction with all measured costs has. */
+function waitFigure({ metrics }: RunSummary, run: RunEvidence): FigureOfRun {
+  const predictedMs = metrics.queueWaitMeanMs ?? 0;
+  return figure("queueing", "a request waits in queues", "ms", predictedMs, run.queueWaitMeanMs);
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+const CAUSES: Readonly<Record<Part, string>> = {
+  service: "what models took, and what that does to queues",
+  network: "the ways between client, gateway and workers",
+  gateway: "the gateway's own work on messages",
+  queueing: "waits that measured costs do not explain",
+  "load generator": "requests that were sent late",
+};
+
+function sentenceOf(
+  gapMs: Estimate,
+  measuredMs: Estimate,
+  parts: Readonly<Record<Part, Estimate>>,
+  figures: readonly (Figure & { readonly part: Part })[],
+): string {
+  const percent = (100 * gapMs.mean) / measuredMs.mean;
+  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${signed(percent, 1)}%)`;
+  if (Math.abs(gapMs.mean) <= gapMs.halfWidth95) {
+    return `${gap}, within what the real runs differ by themselves (± ${gapMs.halfWidth95.toFixed(2)} ms): no cause can be told.`;
+  }
+  const [largest] = [...PARTS].sort((a, b) => Math.abs(parts[b].mean) - Math.abs(parts[a].mean));
+  const { mean, halfWidth95 } = parts[largest];
+  const sure =
+    Math.abs(mean) > halfWidth95 ? "" : ", though less surely than it differs from run to run";
+  const [evidence] = figures
+    .filter(({ part }) => part === largest)
+    .sort((a, b) => difference(b) - difference(a));
+  const told =
+    evidence === undefined
+      ? ""
+      : `: ${evidence.what} ${evidence.measured.mean.toFixed(2)} ${evidence.unit}, predicted ${evidence.predicted.mean.toFixed(2)}`;
+  return `${gap}; the largest part, ${signed(mean)} ms, is ${largest}, ${CAUSES[largest]}${sure}${told}.`;
+}
+
+function difference({ predicted, measured }: Figure): number {
+  return Math.abs(predicted.mean - measured.mean);
+}
+
+function signed(value: number, digits = 2): string {
+  return `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(digits)}`;
+}

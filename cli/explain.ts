@@ -1,0 +1,105 @@
+/** `tandem explain`: where the gaps of a validation come from. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
+import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
+import { Fault } from "../core/fault.ts";
+import type { Estimate } from "../core/results.ts";
+import { tableText } from "../reports/text-table.ts";
+
+export interface ExplainArguments {
+  /** Of `validate --out`. */
+  readonly directory: string;
+  readonly json: boolean;
+}
+
+export function explain({ directory, json }: ExplainArguments): void {
+  const { inputs, configurations } = readEvidence(directory);
+  const explanations = configurations.map((evidence, i) => {
+    const logs = evidence.runs.map((_, run) => readLog(directory, logFile(i, run)));
+    return explainConfiguration(evidence, inputs, logs);
+  });
+  if (json) {
+    const document = { schema: "tandem/explanation@1", configurations: explanations };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
+    return;
+  }
+  const width = process.stdout.columns ?? 100;
+  process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
+}
+
+function readEvidence(directory: string): EvidenceDocument {
+  const file = join(directory, EVIDENCE_FILE);
+  if (!existsSync(file)) {
+    throw new Fault("not-found", `${directory} has no ${EVIDENCE_FILE}`, {
+      hint: "give the folder of `tandem validate … --out DIR`",
+    });
+  }
+  try {
+    const document = JSON.parse(readFileSync(file, "utf8")) as EvidenceDocument;
+    if (document.schema === "tandem/evidence@1") return document;
+  } catch (cause) {
+    throw new Fault("invalid-input", `${file} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+  throw new Fault("invalid-input", `${file} is of another version`, {
+    hint: "validate again with this version",
+  });
+}
+
+function readLog(directory: string, path: string): string {
+  try {
+    return readFileSync(join(directory, path), "utf8");
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read the run log ${join(directory, path)}`, { cause });
+  }
+}
+
+function explanationText(explanation: Explanation, width: number): string {
+  const { id, runs, predictedMs, measuredMs, gapMs, parts, figures, sentence } = explanation;
+  const table = tableText(
+    {
+      caption: "",
+      headings: ["part of the gap", "ms", "±"],
+      rows: [...PARTS.map((part) => row(part, parts[part])), row("predicted − measured", gapMs)],
+    },
+    width,
+  );
+  const evidence = tableText(
+    {
+      caption: "",
+      headings: ["evidence", "part", "unit", "predicted", "measured", "±"],
+      rows: figures.map(({ what, part, unit, predicted, measured }) => [
+        { text: what },
+        { text: part },
+        { text: unit },
+        { text: predicted.mean.toFixed(3), numeric: true },
+        { text: measured.mean.toFixed(3), numeric: true },
+        { text: measured.halfWidth95.toFixed(3), numeric: true },
+      ]),
+    },
+    width,
+  );
+  return [
+    `${id}: mean latency, of ${runs} runs`,
+    `predicted ${shown(predictedMs)}, measured ${shown(measuredMs)}`,
+    "",
+    table,
+    "",
+    evidence,
+    "",
+    sentence,
+  ].join("\n");
+}
+
+function row(text: string, { mean, halfWidth95 }: Estimate) {
+  const signed = `${mean >= 0 ? "+" : "−"}${Math.abs(mean).toFixed(3)}`;
+  return [
+    { text },
+    { text: signed, numeric: true },
+    { text: halfWidth95.toFixed(3), numeric: true },
+  ];
+}
+
+function shown({ mean, halfWidth95 }: Estimate): string {
+  return `${mean.toFixed(3)} ± ${halfWidth95.toFixed(3)} ms`;
+}
