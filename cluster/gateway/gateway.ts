@@ -10,7 +10,9 @@ import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { GatewayCounts } from "../observe/gateway-counts.ts";
+import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
+import { OperatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
@@ -82,6 +84,12 @@ export interface RunReport {
   readonly replicas: readonly { name: string; up: boolean; losses: number }[];
 }
 
+/** Who else is told what the gateway does. */
+export interface Observers {
+  readonly tracing?: GatewayTracing | null;
+  readonly logger?: Logger | null;
+}
+
 export class Gateway {
   readonly specification: GatewaySpecification;
   readonly system: System;
@@ -95,12 +103,16 @@ export class Gateway {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
+  readonly #operatorLog: OperatorLog | null;
   #run: GatewayRun;
   #draining = false;
   #schedulerName = "";
   #exposition: Promise<Exposition> | null = null;
 
-  constructor(specification: GatewaySpecification, tracing: GatewayTracing | null = null) {
+  constructor(
+    specification: GatewaySpecification,
+    { tracing = null, logger = null }: Observers = {},
+  ) {
     this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
@@ -109,11 +121,13 @@ export class Gateway {
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
     this.#answers = new AnswerBook(keys, journal);
     this.system = compileSystem(document, inputs);
+    this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.#links = this.system.replicas.map(({ name }, replica) => {
       const found = replicas.find((entry) => entry.replica === replica);
       if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
-      return new ReplicaLink(name, this.#connectionTo(found.address), (up) => {
+      return new ReplicaLink(name, this.#connectionTo(found.address), (up, reason) => {
+        this.#operatorLog?.replicaChanged(replica, up, reason);
         if (up) this.#run.join(replica);
         else this.#run.lose(replica);
       });
@@ -166,6 +180,7 @@ export class Gateway {
   /** Takes no more requests; resolves when those it has are answered, or time is up. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#operatorLog?.draining(this.#run.inSystem);
     const giveUpAt = performance.now() + this.bounds.drainMs;
     while (!this.#run.idle && performance.now() < giveUpAt) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -240,8 +255,15 @@ export class Gateway {
 
   #runNow(submission: Submission): Ticket {
     const run = this.#run;
-    const request = run.submit(submission);
-    return { cancel: () => run.cancel(request) };
+    try {
+      const request = run.submit(submission);
+      return { cancel: () => run.cancel(request) };
+    } catch (error) {
+      if (error instanceof Fault && error.code === "overloaded") {
+        this.#operatorLog?.turnedAway(error.message);
+      }
+      throw error;
+    }
   }
 
   #connectionTo(address: string): WorkerConnection {
@@ -258,6 +280,7 @@ export class Gateway {
     const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
     const scheduler = request.scheduler ?? document.scheduler;
     this.#schedulerName = typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
+    this.#operatorLog?.runStarted(request.seed, this.#schedulerName);
     return new GatewayRun(
       {
         system: this.system,
@@ -271,7 +294,7 @@ export class Gateway {
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
         maxBars: MAX_BARS,
         log: request.log === true ? new RunLog() : null,
-        sinks: [this.counts],
+        sinks: [this.counts, ...(this.#operatorLog === null ? [] : [this.#operatorLog])],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         warmUp: request.warmUp ?? false,
         triedAgain: request.triedAgain ?? false,

@@ -1,4 +1,5 @@
 /** The gateway process. */
+import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
@@ -10,10 +11,13 @@ import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const tracing = await gatewayTracing(specification.trace);
-  const gateway = new Gateway(specification, tracing);
+  const logger = createLogger("gateway");
+  const gateway = new Gateway(specification, { tracing, logger });
   const models = new PipelineModels(gateway);
   const grpc = await serveGrpc(models, host, grpcPort);
   const http = await serveHttp(models, { host, port: httpPort, control: null });
+  const scenario = specification.document.name;
+  logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
   return {
     ready: { grpcPort: grpc.port, httpPort: http.port },
     stop: async () => {
@@ -22,6 +26,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
       await http.close();
       await gateway.close();
       await tracing?.close();
+      logger.info({}, "gateway stopped");
     },
   };
 });

@@ -35,6 +35,11 @@ interface SentBatch {
   late: boolean;
 }
 
+const SHUTS_DOWN = "it shuts down";
+
+/** A replica is up, or is not any more, and why. */
+export type LinkChanged = (up: boolean, reason: string) => void;
+
 export class ReplicaLink {
   readonly name: string;
   up = false;
@@ -43,7 +48,7 @@ export class ReplicaLink {
   /** How often the replica was lost since the gateway's start. */
   losses = 0;
   readonly #connection: WorkerConnection;
-  readonly #changed: (up: boolean) => void;
+  readonly #changed: LinkChanged;
   #watch: ClientReadableStream<HealthStatus> | null = null;
   #stream: InferStream | null = null;
   #retryMs = FIRST_RETRY_MS;
@@ -56,12 +61,12 @@ export class ReplicaLink {
    * The connection is the worker's, shared by its replicas: what is sent on their streams in one
    * turn leaves in one write. `changed` is never called from within `send`.
    */
-  constructor(name: string, connection: WorkerConnection, changed: (up: boolean) => void) {
+  constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;
     this.#connection = connection;
     this.#changed = changed;
     connection.onSilent(() => {
-      if (this.#watch !== null) this.#lost();
+      if (this.#watch !== null) this.#lost("its worker is silent");
     });
     this.#open();
   }
@@ -103,11 +108,11 @@ export class ReplicaLink {
       if (health === "SERVING") this.#joined();
       else this.#drained();
     });
-    watch.on("error", () => {
-      if (this.#watch === watch) this.#lost();
+    watch.on("error", (error) => {
+      if (this.#watch === watch) this.#lost(`its health watch failed: ${error.message}`);
     });
     watch.on("end", () => {
-      if (this.#watch === watch) this.#lost();
+      if (this.#watch === watch) this.#lost("its health watch ended");
     });
   }
 
@@ -117,7 +122,7 @@ export class ReplicaLink {
     if (this.#stream === null) this.#openStream();
     if (this.up || this.#batch?.late === true) return;
     this.up = true;
-    this.#changed(true);
+    this.#changed(true, "it serves");
   }
 
   #openStream(): void {
@@ -126,11 +131,11 @@ export class ReplicaLink {
     stream.on("data", (answer: ModelStreamInferResponse) => {
       if (this.#stream === stream) this.#answered(answer);
     });
-    stream.on("error", () => {
-      if (this.#stream === stream) this.#lost();
+    stream.on("error", (error) => {
+      if (this.#stream === stream) this.#lost(`its stream failed: ${error.message}`);
     });
     stream.on("end", () => {
-      if (this.#stream === stream) this.#lost();
+      if (this.#stream === stream) this.#lost("its stream ended");
     });
   }
 
@@ -141,25 +146,25 @@ export class ReplicaLink {
     const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
     if (code === status.UNAVAILABLE) {
       // It shuts down, and the health watch has not told yet.
-      this.#lost();
+      this.#lost(SHUTS_DOWN);
       return;
     }
     clearTimeout(batch.timeout);
     this.#batch = null;
     if (batch.late) {
-      if (this.draining) this.#lost();
+      if (this.draining) this.#lost(SHUTS_DOWN);
       else this.#joined();
       return;
     }
     const failed = errorMessage !== undefined && errorMessage !== "";
     batch.answer(failed ? { code, message: errorMessage } : null, inferResponse);
-    if (this.draining && this.#batch === null) this.#lost();
+    if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
   }
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
   #drained(): void {
     this.draining = true;
-    if (this.#batch === null) this.#lost();
+    if (this.#batch === null) this.#lost(SHUTS_DOWN);
   }
 
   /** Lost until its answer has come; without one after as long again, its streams are lost too. */
@@ -167,12 +172,13 @@ export class ReplicaLink {
     const batch = this.#batch;
     if (batch === null) return;
     batch.late = true;
-    batch.timeout = setTimeout(() => this.#lost(), batch.timeoutMs);
+    const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
+    batch.timeout = setTimeout(() => this.#lost(reason), batch.timeoutMs);
     this.cancelBatch();
-    this.#down();
+    this.#down(reason);
   }
 
-  #lost(): void {
+  #lost(reason: string): void {
     const watch = this.#watch;
     const stream = this.#stream;
     this.#watch = null;
@@ -185,13 +191,13 @@ export class ReplicaLink {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#open(), this.#retryMs);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
-    this.#down();
+    this.#down(reason);
   }
 
-  #down(): void {
+  #down(reason: string): void {
     if (!this.up) return;
     this.up = false;
     this.losses++;
-    this.#changed(false);
+    this.#changed(false, reason);
   }
 }

@@ -4,6 +4,7 @@ import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { backendOf } from "../../core/scenario/check-run.ts";
 import type { System } from "../../core/system.ts";
+import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
@@ -30,6 +31,7 @@ const PLATFORMS = {
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const system = compileSystem(specification.document, specification.inputs);
   const timer = new PreciseTimer();
+  const logger = createLogger("worker");
   const tracing = await workerTracing(specification.trace ?? null);
   const hosted = new Map<string, HostedReplica>();
   let server: InferenceServer | undefined;
@@ -37,8 +39,10 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
     const { name, pool } = system.replicas[id];
     const task = system.pools[pool].name;
     const backend = backendOptions(specification, system, id, timer);
-    const onState: ReplicaOptions["onState"] = ({ state }) =>
+    const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
+      logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");
+    };
     hosted.set(name, new HostedReplica({ name, task, tracing, onState, ...backend }));
   }
   const names = [...hosted.keys()];

@@ -1,0 +1,72 @@
+/**
+ * What an operator needs to know, as lines of JSON on stdout: pino's, by `LOG_LEVEL`. Requests that
+ * go well are not told of one by one; what goes wrong often is told of once a second, with a count.
+ */
+import { destination, type Level, levels, pino, stdTimeFunctions } from "pino";
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** Whether lines of a level are written. */
+  isLevelEnabled(level: string): boolean;
+}
+
+const STDOUT = 1;
+const DEFAULT_LEVEL = "info";
+
+/** Lines are written before the call returns, so the last words of a process are kept. */
+export function createLogger(name: string, level = process.env.LOG_LEVEL): Logger {
+  const wanted = level?.toLowerCase() ?? DEFAULT_LEVEL;
+  const known = wanted === "silent" || wanted in levels.values;
+  const stream = destination({ dest: STDOUT, sync: true });
+  // Nobody reads it any more: no reason to end.
+  stream.on("error", () => undefined);
+  const logger = pino(
+    {
+      name,
+      level: known ? (wanted as Level) : DEFAULT_LEVEL,
+      timestamp: stdTimeFunctions.isoTime,
+      base: { pid: process.pid },
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  if (!known) {
+    const fields = { given: level, known: [...Object.keys(levels.values), "silent"] };
+    logger.warn(fields, `LOG_LEVEL is no level: logging at ${DEFAULT_LEVEL}`);
+  }
+  return logger;
+}
+
+/** Says at most once in an interval that something happened, and how often since the last time. */
+export class Seldom {
+  readonly #everyMs: number;
+  readonly #say: (count: number, fields: object) => void;
+  #count = 0;
+  #fields: object = {};
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(say: (count: number, fields: object) => void, everyMs = 1000) {
+    this.#say = say;
+    this.#everyMs = everyMs;
+  }
+
+  /** `fields` are of the latest. The first is said at once. */
+  note(fields: object): void {
+    this.#count++;
+    this.#fields = fields;
+    if (this.#timer !== null) return;
+    this.#flush();
+  }
+
+  #flush(): void {
+    this.#timer = null;
+    if (this.#count === 0) return;
+    this.#say(this.#count, this.#fields);
+    this.#count = 0;
+    this.#timer = setTimeout(() => this.#flush(), this.#everyMs);
+    this.#timer.unref();
+  }
+}

@@ -1,0 +1,112 @@
+/** The log lines of real processes. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { eventually, noOp, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { Seldom } from "./logger.ts";
+
+interface Line {
+  readonly level: string;
+  readonly time: string;
+  readonly pid: number;
+  readonly name: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+const directory = mkdtempSync(join(tmpdir(), "tandem-logs-"));
+const lines = (file: string): readonly Line[] =>
+  readFileSync(join(directory, file), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Line);
+const said = (file: string, msg: string): readonly Line[] =>
+  lines(file).filter((line) => line.msg === msg);
+
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+  process.env.LOG_LEVEL = "info";
+});
+
+function infer(http: string, requestId: string): Promise<Response> {
+  return fetch(`${http}/v2/models/echo/infer`, {
+    method: "POST",
+    headers: { "content-type": "image/png", "x-request-id": requestId },
+    body: new Uint8Array(9),
+  });
+}
+
+describe("the log", () => {
+  it("tells of replicas, runs and the end, each as one line of JSON", async () => {
+    const options = { document: twoTasks(), backend: "replay", directory } as const;
+    await withDeployment({ ...options, replicasPerWorker: 1 }, async ({ workers }) => {
+      const { pid, replica } = workers[0];
+      process.kill(pid, "SIGKILL");
+      const back = (): boolean =>
+        said("gateway.log", "replica joined").filter((line) => line.replica === replica).length > 1;
+      expect(await eventually(back, 20_000)).toBe(true);
+    });
+    const [ready] = said("gateway.log", "gateway ready");
+    expect(ready).toMatchObject({ level: "info", name: "gateway", scenario: "two-tasks" });
+    expect(Date.parse(ready.time)).toBeGreaterThan(0);
+    const [lost] = said("gateway.log", "replica lost");
+    expect(lost).toMatchObject({ level: "warn", replica: "detect-1", task: "detect" });
+    expect(lost.reason).toMatch(/^its .+/);
+    expect(said("gateway.log", "run started")[0]).toMatchObject({ scheduler: "fifo" });
+    expect(said("gateway.log", "gateway stopped")).toHaveLength(1);
+    expect(said("worker-1.log", "model state").length).toBeGreaterThan(0);
+  });
+
+  it("says nothing of requests that go well, and all of them at LOG_LEVEL=debug", async () => {
+    const options = { document: noOp(), backend: "onnx", directory } as const;
+    await withDeployment(options, async ({ gateway }) => {
+      expect((await infer(gateway.http, "quiet-1")).status).toBe(200);
+    });
+    expect(lines("gateway.log").some((line) => line.requestId === "quiet-1")).toBe(false);
+    process.env.LOG_LEVEL = "debug";
+    await withDeployment(options, async ({ gateway }) => {
+      expect((await infer(gateway.http, "loud-1")).status).toBe(200);
+    });
+    const [ended] = said("gateway.log", "request ended");
+    expect(ended).toMatchObject({ requestId: "loud-1", pipeline: "echo", outcome: "completed" });
+    expect(ended.level).toBe("debug");
+  });
+
+  it("counts requests that are refused, and names the latest", async () => {
+    const scheduler = { admission: { policy: "bounded", maxInSystem: 1 } };
+    const models = { nothing: { service: { distribution: "deterministic", meanMs: 300 } } };
+    const document = noOp({ scheduler, models });
+    let refused = 0;
+    await withDeployment({ document, backend: "replay", directory }, async ({ gateway }) => {
+      const all = Array.from({ length: 30 }, (_, i) => infer(gateway.http, `many-${i}`));
+      for (const { status } of await Promise.all(all)) if (status === 429) refused++;
+      // What is left to say is said within a second.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    });
+    expect(refused).toBeGreaterThan(20);
+    const told = said("gateway.log", "requests refused");
+    expect(told.length).toBeLessThan(5);
+    expect(told.reduce((sum, line) => sum + Number(line.count), 0)).toBe(refused);
+    expect(told[0]).toMatchObject({ level: "warn", pipeline: "echo" });
+    expect(told[0].requestId).toMatch(/^many-\d+$/);
+  });
+
+  it("falls back where LOG_LEVEL is no level, and says so", async () => {
+    process.env.LOG_LEVEL = "loud";
+    await withDeployment({ document: noOp(), backend: "onnx", directory }, async () => undefined);
+    expect(lines("gateway.log")[0]).toMatchObject({ level: "warn", given: "loud" });
+    expect(said("gateway.log", "gateway ready")).toHaveLength(1);
+  });
+});
+
+it("what happens often is said at once, then with a count once in an interval", async () => {
+  const counts: number[] = [];
+  const seldom = new Seldom((count) => counts.push(count), 50);
+  for (let i = 0; i < 10; i++) seldom.note({ i });
+  expect(counts).toEqual([1]);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(counts).toEqual([1, 9]);
+  seldom.note({});
+  expect(counts).toEqual([1, 9, 1]);
+});

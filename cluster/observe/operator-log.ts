@@ -1,0 +1,86 @@
+/** The gateway's log: replicas that come and go, runs, and what goes wrong with requests. */
+import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { System } from "../../core/system.ts";
+import type { LiveRequest } from "../gateway/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import { type Logger, Seldom } from "./logger.ts";
+import type { RunSink } from "./run-sink.ts";
+
+export class OperatorLog implements RunSink {
+  readonly #logger: Logger;
+  readonly #system: System;
+  readonly #detailed: boolean;
+  readonly #refused: Seldom;
+  readonly #dropped: Seldom;
+  readonly #failed: Seldom;
+  readonly #wasted: Seldom;
+
+  constructor(logger: Logger, system: System) {
+    this.#logger = logger;
+    this.#system = system;
+    this.#detailed = logger.isLevelEnabled("debug");
+    const seldom = (message: string): Seldom =>
+      new Seldom((count, latest) => logger.warn({ count, ...latest }, message));
+    this.#refused = seldom("requests refused");
+    this.#dropped = seldom("requests dropped: their latency goals had passed");
+    this.#failed = seldom("requests failed");
+    this.#wasted = seldom("batches failed");
+  }
+
+  replicaChanged(replica: number, up: boolean, reason: string): void {
+    const { name, pool } = this.#system.replicas[replica];
+    const fields = { replica: name, task: this.#system.pools[pool].name, reason };
+    if (up) this.#logger.info(fields, "replica joined");
+    else this.#logger.warn(fields, "replica lost");
+  }
+
+  runStarted(seed: string, scheduler: string): void {
+    this.#logger.info({ seed, scheduler }, "run started");
+  }
+
+  /** A request was not taken at all. */
+  turnedAway(reason: string): void {
+    this.#refused.note({ reason });
+  }
+
+  draining(inSystem: number): void {
+    this.#logger.info({ inSystem }, "draining: taking no more requests");
+  }
+
+  ended(request: LiveRequest, outcome: Outcome, nowUs: number): void {
+    if (this.#detailed) {
+      const latencyMs = (nowUs - request.takenUs) / 1000;
+      this.#logger.debug({ ...this.#fieldsOf(request), outcome, latencyMs }, "request ended");
+    }
+    if (outcome === "completed" || outcome === "cancelled") return;
+    if (outcome === "refused") this.#refused.note(this.#fieldsOf(request));
+    else if (outcome === "dropped") this.#dropped.note(this.#fieldsOf(request));
+    else this.#failed.note({ ...this.#fieldsOf(request), error: request.error?.message });
+  }
+
+  wasted({ replica, requests }: RunningBatch, reason: string): void {
+    const { name } = this.#system.replicas[replica];
+    const requestIds = requests.flatMap(({ context }) => context.requestId ?? []);
+    this.#wasted.note({ replica: name, size: requests.length, reason, requestIds });
+  }
+
+  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchOutcome): void {
+    if (!this.#detailed) return;
+    const { name } = this.#system.replicas[replica];
+    const fields = { replica: name, size: requests.length, serviceUs, hopUs };
+    this.#logger.debug(fields, "batch served");
+  }
+
+  taken(): void {}
+
+  started(): void {}
+
+  #fieldsOf({ pipeline, context }: LiveRequest): object {
+    const { requestId, traceparent } = context;
+    return {
+      pipeline: this.#system.pipelines[pipeline].name,
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+  }
+}
