@@ -13,7 +13,6 @@ import { status } from "@grpc/grpc-js";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
 import { grown, JOB } from "../../core/dispatch/request-table.ts";
-import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
@@ -23,11 +22,11 @@ import type { RunSink } from "../observe/run-sink.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
+import { Door } from "./door.ts";
 import { DrawBook } from "./draw-book.ts";
 import {
   type Answer,
   detachedRequest,
-  heldBytesOf,
   type LiveRequest,
   longestWaitMs,
   type RequestError,
@@ -69,7 +68,7 @@ export class GatewayRun implements Driver {
   readonly #ends: Answer[] = [];
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
-  #heldBytes = 0;
+  readonly #door: Door;
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
@@ -78,6 +77,7 @@ export class GatewayRun implements Driver {
     const { system } = options;
     this.options = options;
     this.#links = links;
+    this.#door = new Door(options);
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
     this.#sinks = [
@@ -124,11 +124,7 @@ export class GatewayRun implements Driver {
   submit(submission: Submission): LiveRequest {
     const { pipeline, index } = submission;
     this.#draws.check(index);
-    const { maxInSystem, maxHeldBytes } = this.options.bounds;
-    const heldBytes = this.#heldBytes + heldBytesOf(submission);
-    if (this.inSystem >= maxInSystem || heldBytes > maxHeldBytes) {
-      throw new Fault("overloaded", `the gateway already holds ${this.inSystem} requests`);
-    }
+    this.#door.enter(submission, this.inSystem);
     const slot = this.#dispatcher.requests.reserve();
     this.#makeRoom();
     const base = slot * this.#dispatcher.requests.stride;
@@ -147,7 +143,6 @@ export class GatewayRun implements Driver {
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
       };
       this.#live[slot] = taken;
-      this.#heldBytes = heldBytes;
       for (const sink of this.#sinks) sink.taken(taken, nowUs);
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
@@ -203,7 +198,7 @@ export class GatewayRun implements Driver {
   end(slot: number, outcome: Outcome, nowUs: number): void {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
-    this.#heldBytes -= heldBytesOf(request);
+    this.#door.left(request, outcome === "completed", this.inSystem);
     const { serial, deadlineUs } = this.#dispatcher.requests;
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;

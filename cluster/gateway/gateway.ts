@@ -51,6 +51,11 @@ export interface RunRequest {
   readonly warmUp?: boolean;
   /** Clients try again: a request's number may come several times. */
   readonly triedAgain?: boolean;
+  /**
+   * Whether queues are bounded in time, as they are before the first run. Default false: a run
+   * measures the scheduler as it is, overload and all.
+   */
+  readonly boundQueue?: boolean;
 }
 
 /** Of a gateway at one moment. */
@@ -133,7 +138,7 @@ export class Gateway {
       });
     });
     this.#delay.enable();
-    this.#run = this.#newRun({ seed, warmupUs: 0 });
+    this.#run = this.#newRun({ seed, warmupUs: 0, boundQueue: true });
   }
 
   get run(): GatewayRun {
@@ -299,6 +304,7 @@ export class Gateway {
         warmUp: request.warmUp ?? false,
         triedAgain: request.triedAgain ?? false,
         bounds: this.bounds,
+        boundQueue: request.boundQueue ?? false,
       },
       this.#links,
       this.#alarms,

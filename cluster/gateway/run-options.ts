@@ -34,6 +34,8 @@ export interface RunOptions {
   /** Replay workers answer at once. */
   readonly warmUp: boolean;
   readonly bounds: ServiceBounds;
+  /** Whether queues are bounded in time, beyond what the scheduler's admission says. */
+  readonly boundQueue: boolean;
 }
 
 export interface Submission {

@@ -20,6 +20,7 @@ export const runRequestSchema = z.strictObject({
   log: z.boolean().default(false).describe("keep a log for GET /run/log"),
   triedAgain: z.boolean().default(false).describe("a request's number may come several times"),
   warmUp: z.boolean().default(false).describe("replayed batches take no time"),
+  boundQueue: z.boolean().default(false).describe("refuse what would wait too long"),
 });
 
 /** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */

@@ -11,6 +11,8 @@ export interface ServiceBounds {
   /** Requests and payload bytes held; beyond them it refuses, whatever the scheduler says. */
   readonly maxInSystem: number;
   readonly maxHeldBytes: number;
+  /** Longest queue, in time, unless a latency goal is tighter; null: none. See `QueueBound`. */
+  readonly maxQueueMs: number | null;
   /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
   readonly batchTimeoutMs: number;
   readonly batchTimeoutFactor: number;
@@ -27,6 +29,7 @@ const MIB = 1024 * 1024;
 export const DEFAULT_BOUNDS: ServiceBounds = {
   maxInSystem: 100_000,
   maxHeldBytes: 1024 * MIB,
+  maxQueueMs: 5000,
   batchTimeoutMs: 30_000,
   batchTimeoutFactor: 20,
   retryTokens: 1000,

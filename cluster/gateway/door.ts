@@ -1,0 +1,52 @@
+/** Who is let in: what the gateway holds is bounded in requests, in bytes and in time. */
+import { Fault } from "../../core/fault.ts";
+import type { LiveRequest } from "./live-request.ts";
+import { heldBytesOf } from "./live-request.ts";
+import { longestUsefulMs, QueueBound } from "./queue-bound.ts";
+import type { RunOptions, Submission } from "./run-options.ts";
+
+/** Of a gateway that holds all it can: nobody knows for how long. */
+const RETRY_AFTER_MS = 1000;
+
+export class Door {
+  readonly #maxInSystem: number;
+  readonly #maxHeldBytes: number;
+  /** Null: queues may be of any length in time. */
+  readonly #queue: QueueBound | null;
+  #heldBytes = 0;
+
+  constructor({ system, scheduler, timeScale, bounds, boundQueue }: RunOptions) {
+    const { maxInSystem, maxHeldBytes, maxQueueMs: most } = bounds;
+    this.#maxInSystem = maxInSystem;
+    this.#maxHeldBytes = maxHeldBytes;
+    if (!boundQueue || most === null) {
+      this.#queue = null;
+      return;
+    }
+    const maxQueueMs = longestUsefulMs(system, timeScale, most);
+    const nowMs = performance.now();
+    this.#queue = new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
+  }
+
+  /** Throws Fault("overloaded") when there is no room. Who has entered leaves once. */
+  enter(submission: Submission, inSystem: number): void {
+    const bytes = heldBytesOf(submission);
+    if (inSystem >= this.#maxInSystem || this.#heldBytes + bytes > this.#maxHeldBytes) {
+      refuse(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_MS);
+    }
+    const patienceMs = submission.deadlineMs ?? Number.POSITIVE_INFINITY;
+    const awayMs = this.#queue?.refusal(inSystem, patienceMs, performance.now()) ?? null;
+    if (awayMs !== null) refuse(`${inSystem} requests are before it, which takes too long`, awayMs);
+    this.#heldBytes += bytes;
+  }
+
+  left(request: LiveRequest, completed: boolean, inSystem: number): void {
+    this.#heldBytes -= heldBytesOf(request);
+    if (completed) this.#queue?.completed(inSystem, performance.now());
+  }
+}
+
+function refuse(why: string, retryAfterMs: number): never {
+  const hint = `try again in ${Math.ceil(retryAfterMs)} ms`;
+  throw new Fault("overloaded", `refused: ${why}`, { hint, retryAfterMs });
+}
