@@ -15,9 +15,8 @@ const REPLICAS = 2;
 const SERVICE_MS = 10;
 const CAPACITY_PER_S = (REPLICAS * 1000) / SERVICE_MS;
 const GOAL_MS = 1000;
-/** Clients wait no longer than this. */
-const DEADLINE_MS = 4000;
 const OVERLOAD = 5;
+const PAYLOADS = [Buffer.from("small")];
 /** Loads, as shares of the capacity, at which the peak is looked for. */
 const LOADS = [0.8, 0.95, 1.1, OVERLOAD];
 
@@ -79,12 +78,10 @@ function scenario(workload: object): ReturnType<typeof scenarioSchema.parse> {
 async function measure({ gateway }: Deployment, load: number): Promise<Point> {
   const ratePerS = load * CAPACITY_PER_S;
   const result = await runLoad({
-    target: gateway.grpc,
+    target: { kind: "gateway", address: gateway.grpc, payloads: PAYLOADS, access: { tls: false } },
     pipelines: [{ name: "two", share: 1 }],
     workload: scenario({ arrivals: "poisson", ratePerS, durationS: seconds }).workload,
     seed: `load ${load}`,
-    payloads: [Buffer.from("small")],
-    deadlineMs: DEADLINE_MS,
   });
   const ended = [...result.outcome].map((outcome, i) => ({
     outcome: OUTCOMES[outcome],
