@@ -17,6 +17,7 @@ import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import type { ModelMetadata } from "../protocol/messages.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
 import { withDeadline } from "./deadline.ts";
@@ -152,6 +153,19 @@ export class Gateway {
   /** Whether it takes requests and every replica is up. */
   get ready(): boolean {
     return !this.#draining && this.#links.every((link) => link.up);
+  }
+
+  /** What a pool's model takes and gives, as a replica of it says; null while none is up. */
+  async describe(pool: number): Promise<ModelMetadata | null> {
+    const link = this.#links.find(
+      ({ up }, replica) => up && this.system.replicas[replica].pool === pool,
+    );
+    try {
+      return (await link?.describe()) ?? null;
+    } catch {
+      // It went down meanwhile.
+      return null;
+    }
   }
 
   pipelineNamed(name: string): number {

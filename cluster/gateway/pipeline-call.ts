@@ -5,20 +5,21 @@
 import { Fault } from "../../core/fault.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { callContext, type Header, TRACEPARENT } from "../observe/call-context.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  RequestedOutput,
-} from "../protocol/messages.ts";
+import { elementsOf } from "../protocol/bytes-tensor.ts";
+import { rawTensor } from "../protocol/job-tensors.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
-import type { PipelineModels } from "./pipeline-models.ts";
+import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
+import { outputsOf } from "./pipeline-outputs.ts";
 import type { Submission } from "./run-options.ts";
 
 /** Elements of one request's payload. */
 const MAX_ELEMENTS = 1024;
+const NO_PAYLOAD = new Uint8Array(0);
+
+type Contents = Pick<Submission, "payload" | "tensors">;
 
 export interface PipelineCall {
   readonly request: ModelInferRequest;
@@ -45,65 +46,105 @@ export function callPipeline(
   answer: PipelineAnswer,
 ): () => void {
   const { gateway } = models;
-  const { pipeline, counts } = models.named(message.modelName, message.modelVersion);
-  checkOutputs(message.outputs);
-  const payloads = payloadsOf(message);
+  const model = models.named(message.modelName, message.modelVersion);
+  const { pipeline, counts } = model;
+  const contents = contentsOf(message);
   const common = { pipeline, ...optionsOf(message, deadlineMs, header) };
-  const { length } = payloads;
-  if (length > 1) {
+  if (contents.length > 1) {
     if (common.index !== null || common.idempotencyKey !== undefined) {
       throw new Fault("invalid-input", "a request with an index or a key carries one payload");
     }
-    return callForEach(models, message, payloads, common, answer);
+    return callForEach(models, message, contents, common, answer);
   }
-  const ticket = gateway.submit({
-    ...common,
-    payload: payloads[0],
-    answer: (given) => {
-      count(counts, given, gateway.specification.timeScale);
-      const error = answerError(given);
-      const response =
-        error === null
-          ? responseOf(message, [gateway.run.messages.answerText(given)], given)
-          : null;
-      answer(error, response, given.outcome);
-    },
+  const [own] = contents;
+  const submit = (): (() => void) => {
+    if (own.tensors !== undefined) model.checkInputs(own.tensors);
+    const ticket = gateway.submit({
+      ...common,
+      ...own,
+      answer: (given) => {
+        const { error, response } = outcomeOf(given, () => responseOf(models, message, [given]));
+        count(counts, given, error, gateway.specification.timeScale);
+        answer(error, response, given.outcome);
+      },
+    });
+    return () => ticket.cancel();
+  };
+  return own.tensors === undefined || model.knowsInputs
+    ? submit()
+    : afterLearning(model, submit, answer);
+}
+
+/** Like `submit`, once it is known what the model takes. */
+function afterLearning(
+  model: PipelineModel,
+  submit: () => () => void,
+  answer: PipelineAnswer,
+): () => void {
+  let waits = true;
+  let cancel = (): void => {
+    waits = false;
+  };
+  model.learn().then(() => {
+    if (!waits) return;
+    try {
+      cancel = submit();
+    } catch (error) {
+      answer(error as Fault, null, "refused");
+    }
   });
-  return () => ticket.cancel();
+  return () => cancel();
+}
+
+/** What cannot be answered as it was asked for is an error of the caller's. */
+function outcomeOf(
+  given: Answer,
+  respond: () => ModelInferResponse,
+): { error: Fault | null; response: ModelInferResponse | null } {
+  const error = answerError(given);
+  if (error !== null) return { error, response: null };
+  try {
+    return { error, response: respond() };
+  } catch (thrown) {
+    if (thrown instanceof Fault) return { error: thrown, response: null };
+    throw thrown;
+  }
 }
 
 /** The answer comes with the last of them; if one fails, the others are given up, and it is that. */
 function callForEach(
   models: PipelineModels,
   message: ModelInferRequest,
-  payloads: readonly Uint8Array[],
-  common: Omit<Submission, "payload" | "answer">,
+  contents: readonly Contents[],
+  common: Omit<Submission, keyof Contents | "answer">,
   answer: PipelineAnswer,
 ): () => void {
   const { gateway } = models;
   const { counts } = models.named(message.modelName);
-  const texts = new Array<string>(payloads.length).fill("");
+  const answers: Answer[] = [];
   const tickets: Ticket[] = [];
-  let open = payloads.length;
+  let open = contents.length;
   const cancel = (): void => {
     for (const ticket of tickets) ticket.cancel();
   };
   const ended = (i: number, given: Answer): void => {
-    count(counts, given, gateway.specification.timeScale);
-    if (open <= 0) return;
     const error = answerError(given);
+    count(counts, given, error, gateway.specification.timeScale);
+    if (open <= 0) return;
     if (error !== null) {
       open = 0;
       cancel();
       answer(error, null, given.outcome);
       return;
     }
-    texts[i] = gateway.run.messages.answerText(given);
-    if (--open === 0) answer(null, responseOf(message, texts, given), given.outcome);
+    answers[i] = given;
+    if (--open > 0) return;
+    const last = outcomeOf(given, () => responseOf(models, message, answers));
+    answer(last.error, last.response, given.outcome);
   };
   try {
-    payloads.forEach((payload, i) => {
-      tickets.push(gateway.submit({ ...common, payload, answer: (given) => ended(i, given) }));
+    contents.forEach((own, i) => {
+      tickets.push(gateway.submit({ ...common, ...own, answer: (given) => ended(i, given) }));
     });
   } catch (error) {
     open = 0;
@@ -117,7 +158,7 @@ function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
   deadlineMs: number | undefined,
   header: Header | undefined,
-): Omit<Submission, "pipeline" | "payload" | "answer"> {
+): Omit<Submission, "pipeline" | "answer" | keyof Contents> {
   const key = parameters.idempotency_key?.stringParam;
   return {
     index: parameters.index?.int64Param ?? null,
@@ -128,10 +169,17 @@ function optionsOf(
   };
 }
 
-function payloadsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Uint8Array[] {
+/** Each element of a payload, or else the tensors of the first tasks' models as they came. */
+function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Contents[] {
   const payloads = elementsOf(inputs, rawInputContents, "payload");
+  if (payloads === null && inputs.length > 0) {
+    const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
+    return [{ payload: NO_PAYLOAD, tensors }];
+  }
   const count = payloads?.length ?? 0;
-  if (payloads !== null && count > 0 && count <= MAX_ELEMENTS) return payloads;
+  if (payloads !== null && count > 0 && count <= MAX_ELEMENTS) {
+    return payloads.map((payload) => ({ payload }));
+  }
   throw new Fault(
     "invalid-input",
     payloads === null
@@ -141,19 +189,15 @@ function payloadsOf({ inputs, rawInputContents = [] }: ModelInferRequest): reado
   );
 }
 
-function checkOutputs(outputs: readonly RequestedOutput[] | undefined): void {
-  for (const { name } of outputs ?? []) {
-    if (name === "output") continue;
-    throw new Fault("invalid-input", `a pipeline has no output ${JSON.stringify(name)}`, {
-      hint: "its output is called output",
-    });
-  }
-}
-
 /** In wall-clock time, which is `timeScale` of the scenario's. */
-function count(counts: ModelCounts, { error, outcome, request }: Answer, timeScale: number): void {
+function count(
+  counts: ModelCounts,
+  { request }: Answer,
+  error: Fault | null,
+  timeScale: number,
+): void {
   const totalUs = monotonicUs() - request.takenAtUs;
-  if (outcome !== "completed" || error !== null) {
+  if (error !== null) {
     counts.failed(totalUs);
     return;
   }
@@ -168,24 +212,21 @@ function count(counts: ModelCounts, { error, outcome, request }: Answer, timeSca
 }
 
 function responseOf(
+  models: PipelineModels,
   message: ModelInferRequest,
-  texts: readonly string[],
-  { request }: Answer,
+  answers: readonly Answer[],
 ): ModelInferResponse {
-  const { traceparent } = request;
-  const output = bytesTensor(
-    "output",
-    texts.map((text) => Buffer.from(text)),
-  );
+  const { takenAtUs, traceparent } = answers[0].request;
+  const { outputs, raw } = outputsOf(models, message, answers);
   return {
     modelName: message.modelName,
     modelVersion: "1",
     id: message.id ?? "",
     parameters: {
-      residence_us: { doubleParam: monotonicUs() - request.takenAtUs },
+      residence_us: { doubleParam: monotonicUs() - takenAtUs },
       ...(traceparent === null ? {} : { [TRACEPARENT]: { stringParam: traceparent } }),
     },
-    outputs: [output.tensor],
-    rawOutputContents: [output.raw],
+    outputs,
+    rawOutputContents: raw,
   };
 }

@@ -1,20 +1,17 @@
 /** The gateway's pipelines as models: what it says of them and of itself. */
+import { Fault } from "../../core/fault.ts";
 import { type HostedModel, type HostedModels, modelNamed } from "../protocol/hosted-models.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { ModelCounts } from "../protocol/model-counts.ts";
 import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
+import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 
 export const GATEWAY_METADATA = {
   name: "tandem-gateway",
   version: "1",
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };
-
-/** A pipeline that can be called. */
-export interface PipelineModel extends HostedModel {
-  /** The system's number of it. */
-  readonly pipeline: number;
-}
 
 export class PipelineModels {
   readonly gateway: Gateway;
@@ -23,26 +20,106 @@ export class PipelineModels {
   constructor(gateway: Gateway) {
     this.gateway = gateway;
     this.byName = new Map(
-      gateway.system.pipelines.map(({ name }, pipeline) => [
-        name,
-        {
-          pipeline,
-          metadata: {
-            name,
-            versions: ["1"],
-            platform: "tandem_pipeline",
-            inputs: bytesMetadata("payload"),
-            outputs: bytesMetadata("output"),
-          },
-          counts: new ModelCounts(),
-          ready: () => gateway.ready,
-        },
-      ]),
+      gateway.system.pipelines.map(({ name }, i) => [name, new PipelineModel(gateway, i)]),
     );
   }
 
   /** Throws Fault("not-found"). Without a version, the only one. */
   named(name: string, version?: string): PipelineModel {
     return modelNamed(this.byName, name, version) as PipelineModel;
+  }
+}
+
+/** A pipeline that can be called. Its inputs are its first tasks', its outputs its last tasks'. */
+export class PipelineModel implements HostedModel {
+  /** The system's number of it. */
+  readonly pipeline: number;
+  readonly counts = new ModelCounts();
+  readonly #gateway: Gateway;
+  /** What replicas have said of their models, by pool. */
+  readonly #learned = new Map<number, ModelMetadata>();
+
+  constructor(gateway: Gateway, pipeline: number) {
+    this.#gateway = gateway;
+    this.pipeline = pipeline;
+  }
+
+  get metadata(): ModelMetadata {
+    return {
+      name: this.#system.name,
+      versions: ["1"],
+      platform: "tandem_pipeline",
+      inputs: this.#inputs(),
+      outputs: this.#outputs(),
+    };
+  }
+
+  ready(): boolean {
+    return this.#gateway.ready;
+  }
+
+  /** Whether it is known what its first tasks take. */
+  get knowsInputs(): boolean {
+    const { tasks, entryTasks } = this.#system;
+    return entryTasks.every((task) => this.#learned.has(tasks[task].pool));
+  }
+
+  /** Throws Fault("invalid-input") for a tensor that, as far as is known, none of its inputs is. */
+  checkInputs(tensors: readonly { readonly name: string }[]): void {
+    if (!this.knowsInputs) return;
+    const names = this.#inputs().map(({ name }) => name);
+    const unknown = tensors.find(({ name }) => !names.includes(name));
+    if (unknown === undefined) return;
+    throw new Fault("invalid-input", `there is no input ${JSON.stringify(unknown.name)}`, {
+      hint: `${this.#system.name} takes ${names.join(", ")}`,
+    });
+  }
+
+  /** Asks replicas of the first and last tasks for what is not known yet. */
+  async learn(): Promise<void> {
+    const { tasks, entryTasks } = this.#system;
+    const ends = [...entryTasks, ...this.#lastTasks()].map((task) => tasks[task].pool);
+    const unknown = new Set(ends.filter((pool) => !this.#learned.has(pool)));
+    await Promise.all(
+      [...unknown].map(async (pool) => {
+        const metadata = await this.#gateway.describe(pool);
+        if (metadata !== null) this.#learned.set(pool, metadata);
+      }),
+    );
+  }
+
+  get #system() {
+    return this.#gateway.system.pipelines[this.pipeline];
+  }
+
+  #lastTasks(): readonly number[] {
+    return this.#system.tasks.flatMap(({ successors }, i) => (successors.length === 0 ? [i] : []));
+  }
+
+  #inputs(): readonly TensorMetadata[] {
+    const { tasks, entryTasks } = this.#system;
+    const own = entryTasks.flatMap((task) => {
+      const { inputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
+      return inputs.some(({ name }) => name === "payload") ? [] : inputs;
+    });
+    const byName = new Map(own.map((tensor) => [tensor.name, tensor]));
+    return byName.size > 0 ? [...byName.values()] : bytesMetadata("payload");
+  }
+
+  #outputs(): readonly TensorMetadata[] {
+    const { tasks } = this.#system;
+    const last = this.#lastTasks();
+    const own = last.map((task) => {
+      const { outputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
+      return outputs
+        .filter(({ name, datatype }) => name !== OUTPUT || datatype !== "BYTES")
+        .map((tensor) => ({
+          ...tensor,
+          name: outputName(tasks[task].name, tensor.name, last.length),
+        }));
+    });
+    const tensors = own.flat();
+    if (tensors.length > 0 && own.every(({ length }) => length > 0)) return tensors;
+    return [...bytesMetadata(OUTPUT), ...tensors];
   }
 }

@@ -9,6 +9,7 @@ import type { HealthStatus, InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
+  ModelMetadata,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
 import { cancelMessage } from "../protocol/stream-cancel.ts";
@@ -89,6 +90,11 @@ export class ReplicaLink {
   /** Nobody waits for the batch: the worker need not run it, but still answers. */
   cancelBatch(): void {
     if (this.#batch !== null) this.#stream?.write(cancelMessage(this.name, this.#batch.id));
+  }
+
+  /** What its model takes and gives. Rejects with a Fault while it cannot be asked. */
+  describe(): Promise<ModelMetadata> {
+    return this.#connection.client.modelMetadata({ name: this.name });
   }
 
   close(): void {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { checkTensors } from "../protocol/datatypes.ts";
 import { randomTensors, rawRequest, requestsOfJson } from "./tensor-inputs.ts";
 
 const file = (inputs: unknown): string => JSON.stringify({ inputs });
@@ -17,8 +16,7 @@ describe("tensors from a file", () => {
       { name: "g", datatype: "BF16", shape: [1], data: [-1] },
     ]);
     const [tensors] = requestsOfJson(text, "t.json");
-    const { inputs, rawInputContents = [] } = rawRequest(tensors);
-    checkTensors(inputs, rawInputContents);
+    const { rawInputContents = [] } = rawRequest(tensors);
     expect(rawInputContents.map((raw) => Buffer.from(raw).toString("hex"))).toEqual([
       "feff0201",
       "02000000c3a900000000",
@@ -63,8 +61,9 @@ it("random tensors have the shapes that a model asks for, and are the same for t
   expect(tensors.map(({ shape, data }) => [shape, data.length])).toEqual(
     inputs.map(() => [[1, 3], 3]),
   );
-  const { inputs: sent, rawInputContents = [] } = rawRequest(tensors);
-  checkTensors(sent, rawInputContents);
+  const { rawInputContents = [] } = rawRequest(tensors);
+  const sizes = rawInputContents.map(({ length }) => length / 3);
+  expect([...sizes.slice(0, 5), sizes[6]]).toEqual([4, 1, 1, 8, 1, 2]);
   expect(requestsOfJson(JSON.stringify({ inputs: tensors }), "t")[0]).toEqual(tensors);
   expect(randomTensors(inputs, "7")).toEqual(tensors);
   expect(randomTensors(inputs, "8")).not.toEqual(tensors);

@@ -1,4 +1,4 @@
-/** The protocol's datatypes, and whether raw contents are what a tensor says. */
+/** The protocol's datatypes. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "./messages.ts";
 
@@ -34,35 +34,4 @@ export function elementCount({ name, shape }: Tensor): number {
   }
   if (Number.isSafeInteger(count)) return count;
   throw new Fault("invalid-input", `tensor ${name} has too many elements: [${shape.join(", ")}]`);
-}
-
-/**
- * Throws Fault("invalid-input") unless there is one of `raw` for each tensor, of the size that its
- * shape and datatype say; for BYTES, elements are looked at when they are taken apart.
- */
-export function checkTensors(tensors: readonly Tensor[], raw: readonly Uint8Array[]): void {
-  if (raw.length !== tensors.length) {
-    throw new Fault(
-      "invalid-input",
-      `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`,
-    );
-  }
-  for (let i = 0; i < tensors.length; i++) {
-    const { name, datatype } = tensors[i];
-    const count = elementCount(tensors[i]);
-    if (datatype === "BYTES") continue;
-    const width = DATATYPE_BYTES[datatype];
-    if (width === undefined) {
-      throw new Fault("invalid-input", `tensor ${name} has no known datatype: "${datatype}"`, {
-        hint: `known: ${DATATYPES.join(", ")}`,
-      });
-    }
-    if (raw[i].length !== count * width) {
-      throw new Fault(
-        "invalid-input",
-        `tensor ${name} has ${raw[i].length} bytes where ${datatype} of shape ` +
-          `[${tensors[i].shape.join(", ")}] takes ${count * width}`,
-      );
-    }
-  }
 }

@@ -18,6 +18,8 @@ export interface HostedModel {
   /** What it is doing, where it knows more than whether it is ready. */
   readonly state?: ModelState;
   ready(): boolean;
+  /** Resolves when `metadata` is as good as it can be; absent: it always is. */
+  learn?(): Promise<void>;
 }
 
 /** By name; in the order that lists of them have. */
@@ -42,6 +44,17 @@ export function modelNamed(
   throw new Fault("not-found", `model ${name} has no version ${JSON.stringify(version)}`, {
     hint: `it has ${versions.join(", ")}`,
   });
+}
+
+/** Rejects with Fault("not-found"). */
+export async function learnedModel(
+  models: HostedModels,
+  name: string | undefined,
+  version: string | undefined,
+): Promise<HostedModel> {
+  const model = modelNamed(models, name, version);
+  await model.learn?.();
+  return model;
 }
 
 export function modelConfig({ metadata }: HostedModel): ModelConfig {

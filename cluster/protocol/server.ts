@@ -14,6 +14,7 @@ import { Fault } from "../../core/fault.ts";
 import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import {
   type HostedModels,
+  learnedModel,
   modelConfig,
   modelIndex,
   modelNamed,
@@ -130,10 +131,10 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
       ready: modelNamed(models, name, version).ready(),
     })),
     ModelMetadata: unary<ModelName, ModelMetadata>(
-      ({ name, version }) => modelNamed(models, name, version).metadata,
+      async ({ name, version }) => (await learnedModel(models, name, version)).metadata,
     ),
-    ModelConfig: unary<ModelName, { config: ModelConfig }>(({ name, version }) => ({
-      config: modelConfig(modelNamed(models, name, version)),
+    ModelConfig: unary<ModelName, { config: ModelConfig }>(async ({ name, version }) => ({
+      config: modelConfig(await learnedModel(models, name, version)),
     })),
     ModelStatistics: unary<ModelName, { modelStats: readonly ModelStatistics[] }>((asked) => ({
       modelStats: modelStatistics(models, asked),
@@ -248,10 +249,13 @@ function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnsw
   }
 }
 
-function unary<Request, Response>(handle: (request: Request) => Response) {
-  return (call: ServerUnaryCall<Request, Response>, answer: sendUnaryData<Response>): void => {
+function unary<Request, Response>(handle: (request: Request) => Response | Promise<Response>) {
+  return async (
+    call: ServerUnaryCall<Request, Response>,
+    answer: sendUnaryData<Response>,
+  ): Promise<void> => {
     try {
-      answer(null, handle(call.request));
+      answer(null, await handle(call.request));
     } catch (error) {
       answer(statusOf(error));
     }

@@ -1,7 +1,12 @@
 /** The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. */
 import type { z } from "zod";
 import { GATEWAY_METADATA, type PipelineModels } from "../gateway/pipeline-models.ts";
-import { modelConfig, modelIndex, modelStatistics } from "../protocol/hosted-models.ts";
+import {
+  learnedModel,
+  modelConfig,
+  modelIndex,
+  modelStatistics,
+} from "../protocol/hosted-models.ts";
 import { parsed, parseJson } from "./body.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
 import { inferRoute } from "./infer-route.ts";
@@ -82,18 +87,20 @@ function serverRoutes(models: PipelineModels): readonly Route[] {
 /** The routes of a model at `path`, with or without its version. */
 function modelRoutes(models: PipelineModels, path: string, suffix: string): readonly Route[] {
   const named = ({ params }: RestCall) => models.named(params.model, params.version);
+  const learned = ({ params }: RestCall) =>
+    learnedModel(models.byName, params.model, params.version);
   return [
     get(
       path,
       "infer",
       operation(`getModel${suffix}`, "A pipeline's inputs and outputs", modelSchema),
-      (call) => named(call).metadata,
+      async (call) => (await learned(call)).metadata,
     ),
     get(
       `${path}/config`,
       "infer",
       operation(`getModelConfig${suffix}`, "A pipeline as Triton describes models", configSchema),
-      (call) => snakeCase(modelConfig(named(call))) as object,
+      async (call) => snakeCase(modelConfig(await learned(call))) as object,
     ),
     get(
       `${path}/stats`,
@@ -189,9 +196,10 @@ function get(
   path: string,
   role: Route["role"],
   described: Operation,
-  value: (call: RestCall) => object,
+  value: (call: RestCall) => object | Promise<object>,
 ): Route {
-  return { method: "GET", path, role, operation: described, handle: (call) => json(value(call)) };
+  const handle = async (call: RestCall) => json(await value(call));
+  return { method: "GET", path, role, operation: described, handle };
 }
 
 function operation(id: string, summary: string, schema: z.ZodType): Operation {

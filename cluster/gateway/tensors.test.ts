@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { writeOnnx } from "../../models/onnx-writer.ts";
+import { NO_INPUTS } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { InferenceClient } from "../protocol/client.ts";
+
+/** y = x + x over any number of rows of three. */
+const DOUBLE = writeOnnx({
+  name: "double",
+  nodes: [{ op: "Add", inputs: ["x", "x"], output: "y" }],
+  constants: [],
+  inputs: [{ name: "x", shape: ["n", 3] }],
+  outputs: [{ name: "y", shape: ["n", 3] }],
+});
+
+const bytesOf = (values: readonly number[]): Uint8Array =>
+  new Uint8Array(Float32Array.from(values).buffer);
+const floatsOf = (raw: Uint8Array): number[] => [...new Float32Array(new Uint8Array(raw).buffer)];
+
+describe("a pipeline whose model takes tensors", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));
+  const onnx = join(folder, "double.onnx");
+  let deployment: Deployment;
+  let client: InferenceClient;
+  let url: string;
+
+  beforeAll(async () => {
+    writeFileSync(onnx, DOUBLE);
+    const document = scenarioSchema.parse({
+      name: "tensors",
+      pipelines: { double: { tasks: { only: { model: "double" } } } },
+      models: {
+        double: {
+          service: { distribution: "deterministic", meanMs: 1 },
+          implementation: { onnx },
+        },
+      },
+      cluster: { replicas: { only: 1 } },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+    deployment = await startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
+    client = new InferenceClient(deployment.gateway.grpc);
+    url = `${deployment.gateway.http}/v2/models/double`;
+  });
+  afterAll(async () => {
+    client.close();
+    await deployment.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const x = { name: "x", datatype: "FP32", shape: [2, 3] };
+  const values = [1, 2, 3, 4, 5.5, -6];
+  const doubled = [2, 4, 6, 8, 11, -12];
+
+  it("says so, over gRPC and HTTP", async () => {
+    const metadata = {
+      inputs: [{ name: "x", datatype: "FP32", shape: [-1, 3] }],
+      outputs: [{ name: "y", datatype: "FP32", shape: [-1, 3] }],
+    };
+    expect(await client.modelMetadata({ name: "double" })).toMatchObject(metadata);
+    expect(await (await fetch(url)).json()).toMatchObject(metadata);
+    const config = await (await fetch(`${url}/config`)).json();
+    expect(config).toMatchObject({ input: [{ data_type: "TYPE_FP32", dims: [-1, 3] }] });
+  });
+
+  it("takes them as they are and answers with the model's own", async () => {
+    const rawInputContents = [bytesOf(values)];
+    const answer = await client.inferAsync({ modelName: "double", inputs: [x], rawInputContents });
+    expect(answer.outputs).toMatchObject([{ name: "y", datatype: "FP32", shape: [2, 3] }]);
+    expect(floatsOf(answer.rawOutputContents?.[0] as Uint8Array)).toEqual(doubled);
+  });
+
+  it("takes and gives numbers in JSON, nested or flat, and the JSON of its tasks if asked", async () => {
+    const data = [values.slice(0, 3), values.slice(3)];
+    const ask = async (body: object) => {
+      const init = { method: "POST", body: JSON.stringify(body) };
+      return (await (await fetch(`${url}/infer`, init)).json()) as object;
+    };
+    const y = { name: "y", datatype: "FP32", shape: [2, 3], data: doubled };
+    expect(await ask({ inputs: [{ ...x, data }] })).toMatchObject({ outputs: [y] });
+    const outputs = [{ name: "output" }, { name: "y" }];
+    const both = await ask({ inputs: [{ ...x, data: values }], outputs });
+    expect(both).toMatchObject({ outputs: [{ name: "output", shape: [1] }, y] });
+  });
+
+  it("refuses tensors that are not the model's, and outputs that it has not", async () => {
+    const raw = bytesOf(values);
+    const wrong = (changes: object, rest = {}, rawInputContents = [raw]) =>
+      client.inferAsync({
+        modelName: "double",
+        inputs: [{ ...x, ...changes }],
+        rawInputContents,
+        ...rest,
+      });
+    const invalid = { code: "invalid-input" };
+    await expect(wrong({ name: "z" })).rejects.toMatchObject(invalid);
+    await expect(wrong({ shape: [2, 4] })).rejects.toMatchObject(invalid);
+    await expect(wrong({ shape: [3, 2] })).rejects.toMatchObject(invalid);
+    await expect(wrong({ datatype: "FP33" })).rejects.toMatchObject(invalid);
+    await expect(wrong({ datatype: "INT32" })).rejects.toMatchObject(invalid);
+    await expect(wrong({}, {}, [])).rejects.toMatchObject(invalid);
+    await expect(wrong({}, { outputs: [{ name: "none" }] })).rejects.toMatchObject(invalid);
+  });
+});
