@@ -31,10 +31,16 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
 
   const status = json(cluster.command("status").description("show what is up in this folder"))
     .argument("[scenario]", "not needed")
+    .option("--watch", "refresh it each second; default: on a terminal")
+    .option("--no-watch", "print it once")
     .action(async (_scenario, options) =>
       (await import("./cluster.ts")).clusterStatusCommand(options),
     );
-  examples(status, ["tandem cluster status", "replicas, addresses and process ids"]);
+  examples(
+    status,
+    ["tandem cluster status", "a live table of replicas and pipelines; Ctrl-C ends it"],
+    ["tandem cluster status --no-watch", "the same, once"],
+  );
 
   const down = json(cluster.command("down").description("stop what is up in this folder"))
     .argument("[scenario]", "not needed")

@@ -4,6 +4,8 @@ import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../clu
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
+import { statusText } from "./status-table.ts";
+import { watchStatus } from "./watch-status.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -29,13 +31,19 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
   print(args.json, state, `${stateText(state)}\n${next}`);
 }
 
-export async function clusterStatusCommand({ json }: ClusterArguments): Promise<void> {
+export interface ClusterStatusArguments extends ClusterArguments {
+  /** Default: on a terminal. */
+  readonly watch?: boolean;
+}
+
+export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
+  const { json, watch = process.stdout.isTTY === true && !json } = args;
+  if (watch) {
+    await watchStatus();
+    return;
+  }
   const status = await clusterStatus();
-  const text =
-    status === null
-      ? "no cluster is up in this folder"
-      : `${stateText(status.state)}\n${status.alive ? "alive" : "the gateway does not answer"}`;
-  print(json, status, text);
+  print(json, status, statusText(status, process.stdout.columns ?? 100));
 }
 
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {

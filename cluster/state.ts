@@ -10,6 +10,7 @@ import { Fault } from "../core/fault.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { RunReport } from "./gateway/gateway.ts";
 import { getJson } from "./http-client.ts";
+import type { GatewayStatus } from "./observe/status.ts";
 import type { ChildMessage } from "./processes/child-side.ts";
 import { entryPoint } from "./processes/entry-point.ts";
 
@@ -31,6 +32,8 @@ export interface ClusterStatus {
   readonly alive: boolean;
   /** What the gateway says of its replicas and its run, while it is alive. */
   readonly report: RunReport | null;
+  /** What it does at this moment. */
+  readonly now: GatewayStatus | null;
 }
 
 export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
@@ -91,11 +94,16 @@ export async function clusterStatus(directory = process.cwd()): Promise<ClusterS
   if (state === null) return null;
   try {
     const { value } = await getJson(`${state.gateway.http}/v2`);
-    if (value.deployment !== state.id) return { state, alive: false, report: null };
+    if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
     const { value: report } = await getJson(`${state.gateway.http}/run`);
-    return { state, alive: true, report: report as unknown as RunReport };
+    const { value: now } = await getJson(`${state.gateway.http}/status`);
+    return {
+      ...{ state, alive: true },
+      report: report as unknown as RunReport,
+      now: now as unknown as GatewayStatus,
+    };
   } catch (error) {
-    if (error instanceof Fault) return { state, alive: false, report: null };
+    if (error instanceof Fault) return { state, alive: false, report: null, now: null };
     throw error;
   }
 }

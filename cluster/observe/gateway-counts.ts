@@ -10,6 +10,7 @@ import { monotonicUs } from "../monotonic.ts";
 import { BATCH_SIZES, Histogram, SECONDS } from "./histogram.ts";
 import { Recent } from "./recent.ts";
 import type { RunSink } from "./run-sink.ts";
+import { WindowSum } from "./window-sum.ts";
 
 export interface PipelineCounts {
   readonly name: string;
@@ -19,6 +20,9 @@ export interface PipelineCounts {
   /** From being taken to the answer, s; of completed requests. */
   readonly duration: Histogram;
   readonly recent: Recent;
+  /** Completed requests, and all that ended without a result, in the last seconds. */
+  readonly completedLately: WindowSum;
+  readonly failedLately: WindowSum;
 }
 
 export interface TaskCounts {
@@ -38,12 +42,17 @@ export interface TaskCounts {
 export interface ReplicaCounts {
   readonly name: string;
   readonly task: string;
+  readonly node: string;
   batches: number;
   jobs: number;
   busyS: number;
   /** Jobs that it runs now. */
   inFlight: number;
   readonly recent: Recent;
+  /** In the last seconds. */
+  readonly batchesLately: WindowSum;
+  readonly jobsLately: WindowSum;
+  readonly busyLately: WindowSum;
 }
 
 export class GatewayCounts implements RunSink {
@@ -62,6 +71,8 @@ export class GatewayCounts implements RunSink {
       inFlight: 0,
       duration: new Histogram(SECONDS),
       recent: new Recent(),
+      completedLately: new WindowSum(),
+      failedLately: new WindowSum(),
     }));
     this.tasks = system.pools.map(({ name }) => ({
       name,
@@ -72,14 +83,18 @@ export class GatewayCounts implements RunSink {
       batchSize: new Histogram(BATCH_SIZES),
       wasted: 0,
     }));
-    this.replicas = system.replicas.map(({ name, pool }) => ({
+    this.replicas = system.replicas.map(({ name, pool, node }) => ({
       name,
       task: system.pools[pool].name,
+      node: system.nodes[node]?.name ?? "",
       batches: 0,
       jobs: 0,
       busyS: 0,
       inFlight: 0,
       recent: new Recent(),
+      batchesLately: new WindowSum(),
+      jobsLately: new WindowSum(),
+      busyLately: new WindowSum(),
     }));
   }
 
@@ -106,7 +121,11 @@ export class GatewayCounts implements RunSink {
     own.jobs += requests.length;
     own.busyS += serviceUs / 1e6;
     own.inFlight = 0;
-    own.recent.add(serviceUs / 1000, monotonicUs());
+    const atUs = monotonicUs();
+    own.recent.add(serviceUs / 1000, atUs);
+    own.batchesLately.add(1, atUs);
+    own.jobsLately.add(requests.length, atUs);
+    own.busyLately.add(serviceUs / 1e6, atUs);
   }
 
   wasted({ replica }: RunningBatch): void {
@@ -118,10 +137,15 @@ export class GatewayCounts implements RunSink {
     const own = this.pipelines[pipeline];
     own.inFlight--;
     own.outcomes[OUTCOMES.indexOf(outcome)]++;
-    if (outcome !== "completed") return;
+    const atUs = monotonicUs();
+    if (outcome !== "completed") {
+      own.failedLately.add(1, atUs);
+      return;
+    }
+    own.completedLately.add(1, atUs);
     const seconds = this.#seconds(nowUs - takenUs);
     own.duration.add(seconds);
-    own.recent.add(seconds * 1000, monotonicUs());
+    own.recent.add(seconds * 1000, atUs);
   }
 
   #seconds(scenarioUs: number): number {

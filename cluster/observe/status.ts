@@ -4,12 +4,13 @@ import type { GatewayState } from "../gateway/gateway.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 
-/** Quantiles and utilisation are of the last so many seconds. */
+/** Quantiles, rates and utilisation are of the last so many seconds. */
 export const WINDOW_S = 10;
 
 export interface ReplicaStatus {
   readonly name: string;
   readonly task: string;
+  readonly node: string;
   readonly state: "up" | "draining" | "down";
   readonly inFlight: number;
   /** Jobs in a queue of its own; null where the task has one queue for all its replicas. */
@@ -19,6 +20,9 @@ export interface ReplicaStatus {
   readonly jobs: number;
   readonly busyS: number;
   readonly losses: number;
+  /** Share of the window in which it computed, and jobs in a batch; null without any. */
+  readonly utilizationRatio: number;
+  readonly batchSizeMean: number | null;
   /** Of its service times in the window; null without any. */
   readonly serviceP50Ms: number | null;
   readonly serviceP99Ms: number | null;
@@ -30,6 +34,9 @@ export interface PipelineStatus {
   readonly completed: number;
   /** Requests without a result since the gateway's start, by reason. */
   readonly failures: Readonly<Record<string, number>>;
+  /** In the window. */
+  readonly completedPerS: number;
+  readonly failedPerS: number;
   readonly latencyP50Ms: number | null;
   readonly latencyP99Ms: number | null;
 }
@@ -63,18 +70,23 @@ export function gatewayStatus(
     atMs: nowUs / 1000,
     scheduler,
     windowS: WINDOW_S,
-    replicas: counts.replicas.map(({ name, task, inFlight, batches, jobs, busyS, recent }, i) => {
-      const [p50, p99] = recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
+    replicas: counts.replicas.map((replica, i) => {
+      const { name, task, node, inFlight, batches, jobs, busyS } = replica;
+      const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
+      const lately = replica.batchesLately.total(nowUs, WINDOW_S);
       return {
-        ...{ name, task, inFlight, queue: queues[i], batches, jobs, busyS },
+        ...{ name, task, node, inFlight, queue: queues[i], batches, jobs, busyS },
         state: state.replicas[i].state,
         losses: state.replicas[i].losses,
+        utilizationRatio: Math.min(1, replica.busyLately.total(nowUs, WINDOW_S) / WINDOW_S),
+        batchSizeMean: lately === 0 ? null : replica.jobsLately.total(nowUs, WINDOW_S) / lately,
         serviceP50Ms: p50,
         serviceP99Ms: p99,
       };
     }),
     tasks: counts.tasks.map(({ name }, pool) => ({ name, queue: state.waiting[pool][0] })),
-    pipelines: counts.pipelines.map(({ name, inFlight, outcomes, recent }) => {
+    pipelines: counts.pipelines.map((pipeline) => {
+      const { name, inFlight, outcomes, recent } = pipeline;
       const [p50, p99] = recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
       const failures = OUTCOMES.flatMap((reason, i) =>
         i === completed || outcomes[i] === 0 ? [] : [[reason, outcomes[i]] as const],
@@ -82,6 +94,8 @@ export function gatewayStatus(
       return {
         ...{ name, inFlight, completed: outcomes[completed] },
         failures: Object.fromEntries(failures),
+        completedPerS: pipeline.completedLately.total(nowUs, WINDOW_S) / WINDOW_S,
+        failedPerS: pipeline.failedLately.total(nowUs, WINDOW_S) / WINDOW_S,
         latencyP50Ms: p50,
         latencyP99Ms: p99,
       };
