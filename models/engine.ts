@@ -88,7 +88,9 @@ async function attempt(
     });
     return group.map((_, member) => split.map((parts) => parts[member]!));
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    // What is not the input's fault is the whole batch's.
+    if (error instanceof Fault && error.code === "invalid-input") return error;
+    throw error;
   }
 }
 

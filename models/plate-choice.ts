@@ -1,7 +1,7 @@
 /** Which of the texts on a vehicle is its number plate. */
-import type { CtcText } from "./ctc.ts";
 import type { TurnedRectangle } from "./geometry.ts";
 import { boundsAt, corners } from "./geometry.ts";
+import type { LineText } from "./ocr.ts";
 
 /** A line of text that was read, reduced to A to Z and 0 to 9. */
 export interface ReadLine {
@@ -9,19 +9,25 @@ export interface ReadLine {
   readonly text: string;
   /** Mean probability of the characters in `text`, from 0 to 1; 0 when there are none. */
   readonly confidence: number;
+  /** How much it is where plates are, from 0 to 1; between lines alike it decides. */
+  readonly place: number;
 }
 
-/** Plates are written in capitals: small letters become capitals, everything else is dropped. */
-export function plateLine(rectangle: TurnedRectangle, { text, probabilities }: CtcText): ReadLine {
+/** Plates are written in capitals: small letters become capitals, everything else is dropped, and so is what is not in the line's ink. */
+export function plateLine(
+  rectangle: TurnedRectangle,
+  { text, probabilities, inInk }: Pick<LineText, "text" | "probabilities" | "inInk">,
+  place: number,
+): ReadLine {
   let kept = "";
   let sum = 0;
   [...text].forEach((character, i) => {
     const capital = character.toUpperCase();
-    if (!/^[A-Z0-9]$/.test(capital)) return;
+    if (!/^[A-Z0-9]$/.test(capital) || !inInk[i]) return;
     kept += capital;
     sum += probabilities[i]!;
   });
-  return { rectangle, text: kept, confidence: kept === "" ? 0 : sum / kept.length };
+  return { rectangle, text: kept, confidence: kept === "" ? 0 : sum / kept.length, place };
 }
 
 /**
@@ -85,9 +91,13 @@ export function choosePlate(lines: readonly ReadLine[], minLikeness: number): Re
   let best: ReadLine | undefined;
   for (const line of [...lines, ...stacked]) {
     if (plateLikeness(line) < minLikeness) continue;
-    if (best === undefined || plateLikeness(line) > plateLikeness(best)) best = line;
+    if (best === undefined || rank(line) > rank(best)) best = line;
   }
   return best;
+}
+
+function rank(line: ReadLine): number {
+  return plateLikeness(line) * line.place;
 }
 
 function isBelow(upper: ReadLine, lower: ReadLine): boolean {
@@ -108,6 +118,7 @@ function stack(upper: ReadLine, lower: ReadLine): ReadLine {
     rectangle: join(upper.rectangle, lower.rectangle),
     text: upper.text + lower.text,
     confidence: Math.min(upper.confidence, lower.confidence),
+    place: Math.max(upper.place, lower.place),
   };
 }
 

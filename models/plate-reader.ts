@@ -15,6 +15,7 @@ import {
   plateLikeness,
   plateLine,
 } from "./plate-choice.ts";
+import { placeWeight } from "./plate-place.ts";
 import type { SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
@@ -104,7 +105,9 @@ async function readLines(
   lines: readonly TurnedRectangle[],
 ): Promise<readonly ReadLine[]> {
   const read: ReadLine[] = [];
-  for (const line of lines) read.push(plateLine(line, await ocr.read(vehicle, line)));
+  for (const line of lines) {
+    read.push(plateLine(line, await ocr.read(vehicle, line), placeWeight(vehicle, line)));
+  }
   return read;
 }
 

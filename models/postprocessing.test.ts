@@ -117,7 +117,12 @@ test("a plate beats a dealer's name, and two short lines above each other are on
   const line = (y: number, text: string, probability: number) =>
     plateLine(
       { centre: [50, y], width: 60, height: 20, angle: 0 },
-      { text, probabilities: [...text].map(() => probability) },
+      {
+        text,
+        probabilities: [...text].map(() => probability),
+        inInk: [...text].map(() => true),
+      },
+      1,
     );
   expect(choosePlate([line(0, "AUTOHAUS", 0.99), line(99, "5au 5341", 0.9)], 0.4)?.text).toBe(
     "5AU5341",
