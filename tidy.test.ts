@@ -56,6 +56,8 @@ const ENTRY_POINTS = [
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
+  "cluster/worker/command-guard.ts",
+  "models/evaluate-main.ts",
   "cluster/precise-timer-thread.ts",
 ];
 

@@ -94,6 +94,6 @@ function backendOptions(
   const thread = { model, implementation, folder, cacheDir: cacheDir ?? null };
   return {
     platform: PLATFORMS[backendOf(implementation)],
-    open: () => modelBackend(thread),
+    open: (changed) => modelBackend(thread, changed),
   };
 }

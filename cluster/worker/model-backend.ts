@@ -3,12 +3,22 @@ import { Worker } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { entryPoint } from "../processes/entry-point.ts";
+import type { ModelState } from "../protocol/model-state.ts";
 import type { Backend, Batch, BatchResult } from "./backend.ts";
-import type { ThreadAnswer, ThreadBatch, ThreadSpecification } from "./model-thread.ts";
+import type { ThreadAnswer, ThreadOrder, ThreadSpecification } from "./model-thread.ts";
+
+/** For a command that serves the model to end in order. */
+const CLOSE_MS = 5000;
 
 /** Resolves once the model is loaded. Throws Fault("cluster-failure") when it cannot be. */
-export async function modelBackend(specification: ThreadSpecification): Promise<Backend> {
+export async function modelBackend(
+  specification: ThreadSpecification,
+  changed: (state: ModelState) => void,
+): Promise<Backend> {
   const thread = new Worker(entryPoint("worker/model-thread"), { workerData: specification });
+  thread.on("message", (answer: ThreadAnswer) => {
+    if (answer.kind === "state") changed(answer.state);
+  });
   const loaded = await nextAnswer(thread);
   if (loaded.kind !== "ready") {
     await thread.terminate();
@@ -31,6 +41,10 @@ export async function modelBackend(specification: ThreadSpecification): Promise<
     run: (batch) => runBatch(thread, batch),
     close: async () => {
       closing = true;
+      const closed = nextAnswer(thread).catch(() => undefined);
+      thread.postMessage({ kind: "close" } satisfies ThreadOrder);
+      const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+      await Promise.race([closed, patience]);
       await thread.terminate();
     },
   };
@@ -46,7 +60,8 @@ async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
   };
   const ownTensors = (tensors: readonly Tensor[]) =>
     tensors.map((tensor) => ({ ...tensor, raw: own(tensor.raw) }));
-  const message: ThreadBatch = {
+  const order: ThreadOrder = {
+    kind: "run",
     jobs: batch.jobs.map(({ payload, upstream, tensors, upstreamTensors }) => ({
       payload: own(payload),
       upstream: own(upstream),
@@ -57,12 +72,13 @@ async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
     })),
   };
   const answer = nextAnswer(thread);
-  thread.postMessage(message, buffers);
+  thread.postMessage(order, buffers);
   const done = await answer;
   if (done.kind === "done") return done;
-  throw new Error(
-    done.kind === "failed" ? `the model failed: ${done.message}` : "the model answered twice",
-  );
+  if (done.kind !== "failed") throw new Error("the model answered out of turn");
+  const { message, code, hint } = done;
+  if (code === undefined) throw new Error(`the model failed: ${message}`);
+  throw new Fault(code, message, hint === undefined ? {} : { hint });
 }
 
 function nextAnswer(thread: Worker): Promise<ThreadAnswer> {
@@ -73,6 +89,7 @@ function nextAnswer(thread: Worker): Promise<ThreadAnswer> {
       thread.off("exit", onExit);
     };
     const onMessage = (answer: ThreadAnswer): void => {
+      if (answer.kind === "state") return;
       settle();
       resolve(answer);
     };

@@ -2,10 +2,11 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { monotonicUs } from "../monotonic.ts";
+import type { ModelState } from "../protocol/model-state.ts";
 import type { Backend, Job, JobOutput, JobResult } from "./backend.ts";
+import { openModel } from "./open-model.ts";
 
 export interface ThreadSpecification {
   /** The model's name in the scenario. */
@@ -16,15 +17,22 @@ export interface ThreadSpecification {
   readonly cacheDir: string | null;
 }
 
-export interface ThreadBatch {
-  readonly jobs: readonly Job[];
-}
+export type ThreadOrder =
+  | { readonly kind: "run"; readonly jobs: readonly Job[] }
+  | { readonly kind: "close" };
 
 export type LoadedModel = Omit<Backend, "run" | "close">;
 
 export type ThreadAnswer =
   | { readonly kind: "ready"; readonly model: LoadedModel }
-  | { readonly kind: "failed"; readonly message: string; readonly hint?: string }
+  | {
+      readonly kind: "failed";
+      readonly message: string;
+      readonly hint?: string;
+      readonly code?: Fault["code"];
+    }
+  | { readonly kind: "state"; readonly state: ModelState }
+  | { readonly kind: "closed" }
   | { readonly kind: "done"; readonly outputs: readonly JobResult[]; readonly serviceUs: number };
 
 const port = parentPort as MessagePort;
@@ -35,21 +43,30 @@ async function load(specification: ThreadSpecification): Promise<void> {
   const { implementation, folder, cacheDir } = specification;
   const startUs = monotonicUs();
   const before = process.memoryUsage.rss();
-  const opened = await openImplementation(implementation, {
-    folder,
-    ...(cacheDir === null ? {} : { cacheDir }),
-  });
+  const { model: opened, memoryBytes } = await openModel(
+    implementation,
+    { folder, ...(cacheDir === null ? {} : { cacheDir }) },
+    (state) => port.postMessage({ kind: "state", state } satisfies ThreadAnswer),
+  );
   const cost = {
     loadMs: (monotonicUs() - startUs) / 1000,
-    memoryBytes: Math.max(0, process.memoryUsage.rss() - before),
+    memoryBytes: memoryBytes + Math.max(0, process.memoryUsage.rss() - before),
   };
-  port.on("message", (batch: ThreadBatch) => void answer(opened, batch));
+  port.on("message", (order: ThreadOrder) => {
+    if (order.kind === "run") void answer(opened, order.jobs);
+    else void close(opened);
+  });
   const { inputs, outputs, provenance } = opened;
   const model = { inputs, outputs, provenance, cost };
   port.postMessage({ kind: "ready", model } satisfies ThreadAnswer);
 }
 
-async function answer(opened: TaskModel, { jobs }: ThreadBatch): Promise<void> {
+async function close(opened: TaskModel): Promise<void> {
+  await opened.close();
+  port.postMessage({ kind: "closed" } satisfies ThreadAnswer);
+}
+
+async function answer(opened: TaskModel, jobs: readonly Job[]): Promise<void> {
   try {
     const inputs = jobs.map(inputOf);
     const startUs = monotonicUs();
@@ -87,6 +104,7 @@ function toldOf(result: TaskOutput | Error): JobOutput {
 
 function failure(error: unknown): ThreadAnswer {
   const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Fault ? error.hint : undefined;
-  return { kind: "failed", message, ...(hint === undefined ? {} : { hint }) };
+  if (!(error instanceof Fault)) return { kind: "failed", message };
+  const { code, hint } = error;
+  return { kind: "failed", message, code, ...(hint === undefined ? {} : { hint }) };
 }

@@ -1,0 +1,83 @@
+/** A model on another server of the Open Inference Protocol v2, as an engine. */
+import { Fault } from "../../core/fault.ts";
+import type { Engine } from "../../models/engine.ts";
+import type { ModelProvenance } from "../../models/task-model.ts";
+import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
+import type { InferenceClient } from "../protocol/client.ts";
+import { rawTensor } from "../protocol/job-tensors.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
+
+export interface RemoteModel {
+  readonly client: InferenceClient;
+  readonly model: string;
+  readonly metadata: ModelMetadata;
+  readonly provenance: ModelProvenance;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Asks the server what the model is.
+ * Throws a Fault when there is no such server, model or readiness.
+ */
+export async function remoteModel(
+  client: InferenceClient,
+  model: string,
+  timeoutMs: number,
+): Promise<RemoteModel> {
+  const { ready } = await client.modelReady({ name: model });
+  if (ready !== true) {
+    throw new Fault("cluster-failure", `${client.address} has the model ${model}, but not ready`, {
+      hint: "load it there first",
+    });
+  }
+  const metadata = await client.modelMetadata({ name: model });
+  const server = await client.serverMetadata();
+  const provenance: ModelProvenance = {
+    name: model,
+    files: [],
+    source: `${model} at ${client.address}`,
+    license: "as its server's owner says",
+    runtime: `${server.name} ${server.version}, ${metadata.platform}`,
+    provider: "external",
+  };
+  return { client, model, metadata, provenance, timeoutMs };
+}
+
+/** Runs tensors there. Throws Fault("invalid-input") for datatypes that are unknown here. */
+export function remoteEngine(remote: RemoteModel, close: () => Promise<void>): Engine {
+  const { client, model, metadata, provenance, timeoutMs } = remote;
+  const inputs = metadata.inputs.map(specOf);
+  const outputs = metadata.outputs.map(specOf);
+  return {
+    inputs,
+    outputs,
+    provenance,
+    async run(feeds) {
+      const response = await client.inferAsync(
+        {
+          modelName: model,
+          inputs: feeds.map(({ datatype, shape }, i) => ({
+            name: inputs[i].name,
+            datatype,
+            shape,
+          })),
+          rawInputContents: feeds.map(({ raw }) => raw),
+        },
+        { deadline: Date.now() + timeoutMs },
+      );
+      const raw = response.rawOutputContents ?? [];
+      const given = response.outputs.map((tensor, i) => rawTensor(tensor, raw[i]));
+      return outputs.map(({ name }) => {
+        const found = given.find((tensor) => tensor.name === name);
+        if (found !== undefined) return found;
+        throw new Fault("cluster-failure", `${model} at ${client.address} gave no output ${name}`);
+      });
+    },
+    close,
+  };
+}
+
+function specOf({ name, datatype, shape }: TensorMetadata): TensorSpec {
+  if (isDatatype(datatype)) return { name, datatype, shape };
+  throw new Fault("invalid-input", `the tensor ${name} is ${datatype}, which is unknown here`);
+}

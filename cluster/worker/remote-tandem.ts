@@ -1,0 +1,98 @@
+/** Another Tandem behind a worker: its workers take whole batches, its gateway single requests. */
+import { Fault } from "../../core/fault.ts";
+import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import { asOwn, jobTensors, wireTensors } from "../protocol/job-tensors.ts";
+import type { ModelMetadata } from "../protocol/messages.ts";
+import type { JobOutput } from "./backend.ts";
+import type { RemoteModel } from "./remote-engine.ts";
+
+/** What a Tandem gateway answers. */
+interface PipelineAnswer {
+  readonly outputs: Readonly<Record<string, TaskOutput>>;
+}
+
+/** Whether the model takes payloads as Tandem's own servers do, and how many at once. */
+export function tandemForm({ inputs, platform }: ModelMetadata): "worker" | "gateway" | null {
+  const names = inputs.map(({ name, datatype }) => (datatype === "BYTES" ? name : ""));
+  if (names.join() === "payload,upstream") return "worker";
+  return platform === "tandem_pipeline" && names.join() === "payload" ? "gateway" : null;
+}
+
+export function remoteTandem(
+  remote: RemoteModel,
+  form: "worker" | "gateway",
+  close: () => Promise<void>,
+): TaskModel {
+  return {
+    provenance: remote.provenance,
+    inputs: null,
+    outputs: null,
+    run: (batch) =>
+      form === "worker"
+        ? wholeBatch(remote, batch)
+        : Promise.all(batch.map((input) => single(remote, input))),
+    close,
+  };
+}
+
+async function wholeBatch(
+  { client, model, timeoutMs }: RemoteModel,
+  batch: readonly TaskInput[],
+): Promise<readonly (TaskOutput | Error)[]> {
+  const payload = bytesTensor(
+    "payload",
+    batch.map((input) => input.payload),
+  );
+  const upstream = bytesTensor(
+    "upstream",
+    batch.map((input) => Buffer.from(JSON.stringify(toldOf(input.upstream)))),
+  );
+  const own = wireTensors(batch.map(({ tensors = [] }) => asOwn(tensors)));
+  const { outputs, rawOutputContents = [] } = await client.inferAsync(
+    {
+      modelName: model,
+      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
+      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
+    },
+    { deadline: Date.now() + timeoutMs },
+  );
+  const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
+  if (texts.length !== batch.length) {
+    throw new Fault(
+      "cluster-failure",
+      `${model} answered ${texts.length} of ${batch.length} inputs`,
+    );
+  }
+  const tensors = jobTensors(outputs, rawOutputContents, batch.length);
+  return texts.map((text, i): TaskOutput | Error => {
+    const output = JSON.parse(Buffer.from(text).toString()) as JobOutput;
+    if ("error" in output) return new Fault(output.code as Fault["code"], output.error);
+    return { ...output, tensors: tensors[i][""] ?? [] };
+  });
+}
+
+function toldOf(upstream: TaskInput["upstream"]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(upstream).map(([task, { labels, value }]) => [task, { labels, value }]),
+  );
+}
+
+/** The labels of all its tasks; the value is what each task gave. */
+async function single(
+  { client, model, timeoutMs }: RemoteModel,
+  { payload }: TaskInput,
+): Promise<TaskOutput | Error> {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  const request = { modelName: model, inputs: [tensor], rawInputContents: [raw] };
+  try {
+    const answer = await client.inferAsync(request, { deadline: Date.now() + timeoutMs });
+    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
+    const { outputs } = JSON.parse(Buffer.from(text ?? []).toString()) as PipelineAnswer;
+    const labels = new Set(Object.values(outputs).flatMap((output) => output.labels));
+    return { labels: [...labels], value: outputs };
+  } catch (error) {
+    if (error instanceof Fault && error.code === "invalid-input") return error;
+    throw error;
+  }
+}
