@@ -84,13 +84,14 @@ async function single(
   { payload }: TaskInput,
 ): Promise<TaskOutput | Error> {
   const { tensor, raw } = bytesTensor("payload", [payload]);
-  const request = { modelName: model, inputs: [tensor], rawInputContents: [raw] };
+  const outputs = [{ name: "output" }];
+  const request = { modelName: model, inputs: [tensor], outputs, rawInputContents: [raw] };
   try {
     const answer = await client.inferAsync(request, { deadline: Date.now() + timeoutMs });
     const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    const { outputs } = JSON.parse(Buffer.from(text ?? []).toString()) as PipelineAnswer;
-    const labels = new Set(Object.values(outputs).flatMap((output) => output.labels));
-    return { labels: [...labels], value: outputs };
+    const told = JSON.parse(Buffer.from(text ?? []).toString()) as PipelineAnswer;
+    const labels = new Set(Object.values(told.outputs).flatMap((output) => output.labels));
+    return { labels: [...labels], value: told.outputs };
   } catch (error) {
     if (error instanceof Fault && error.code === "invalid-input") return error;
     throw error;
