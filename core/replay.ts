@@ -15,8 +15,13 @@ export interface ReplayResult {
   } | null;
 }
 
-/** `scheduler` must be fresh and made with the run's seed. */
-export function replayLog(system: System, scheduler: Scheduler, logged: RunLog): ReplayResult {
+/** `scheduler`, and `others` that the run used later, must be fresh and made with the run's seed. */
+export function replayLog(
+  system: System,
+  scheduler: Scheduler,
+  logged: RunLog,
+  others: readonly Scheduler[] = [],
+): ReplayResult {
   const answers = new Map<string, number[]>();
   const learn = (key: string, answer: number): void => {
     answers.set(key, [...(answers.get(key) ?? []), answer]);
@@ -33,15 +38,20 @@ export function replayLog(system: System, scheduler: Scheduler, logged: RunLog):
     goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
   };
-  const dispatcher = new Dispatcher(system, scheduler, driver, replayed);
+  let dispatcher = new Dispatcher(system, scheduler, driver, replayed);
   const bound = Math.max(64, 2 * logged.entries.length);
   for (let at = 0; at < logged.entries.length; at++) {
     const entry = logged.entries[at];
-    if (!isPossible(dispatcher, entry, bound)) {
+    if (!isPossible(dispatcher, entry, bound, others)) {
       const impossible = { at, logged: JSON.stringify(entry), replayed: "no such event here" };
       return { commands: 0, divergence: impossible };
     }
-    feed(dispatcher, entry);
+    const [kind, number, nowUs] = entry;
+    if (kind === "reschedule") {
+      const next = new Dispatcher(system, others[number], driver, replayed, dispatcher);
+      next.takeOver(dispatcher, number, nowUs);
+      dispatcher = next;
+    } else feed(dispatcher, entry, others);
   }
   const decided = logged.entries.filter(([kind]) => !isNote(kind));
   const { commands, divergence } = compare(decided, replayed.entries);
@@ -51,7 +61,12 @@ export function replayLog(system: System, scheduler: Scheduler, logged: RunLog):
 }
 
 /** Whether an event can happen now; of a log that is as it was written, all can. */
-function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: number): boolean {
+function isPossible(
+  dispatcher: Dispatcher,
+  [kind, a, b, , , e]: LogEntry,
+  bound: number,
+  others: readonly Scheduler[],
+): boolean {
   const { system, requests, batchSize, timerCount } = dispatcher;
   switch (kind) {
     case "arrive":
@@ -66,6 +81,10 @@ function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: numbe
       return a >= 0 && a < timerCount;
     case "cancel":
       return OUTCOMES[b] !== undefined;
+    case "reschedule":
+      return others[a] !== undefined && system.pipelines.every(({ held }) => !held);
+    case "choose":
+      return e < 0 || others[e] !== undefined;
     case "decide":
     case "holds":
     case "goal":
@@ -77,7 +96,11 @@ function isPossible(dispatcher: Dispatcher, [kind, a, b]: LogEntry, bound: numbe
   }
 }
 
-function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
+function feed(
+  dispatcher: Dispatcher,
+  [kind, a, b, c, d, e]: LogEntry,
+  others: readonly Scheduler[],
+): void {
   switch (kind) {
     case "arrive":
       dispatcher.arrive(a, b, c, d);
@@ -103,6 +126,13 @@ function feed(dispatcher: Dispatcher, [kind, a, b, c, d]: LogEntry): void {
     case "decide":
       dispatcher.decide(a);
       return;
+    case "choose": {
+      const routing = others[e]?.pools.map((pool) => pool.routing) ?? null;
+      const goalUs = d < 0 ? Number.POSITIVE_INFINITY : d;
+      dispatcher.choose(a, { priority: b === 0 ? null : c, goalUs, routing }, e);
+      return;
+    }
+    case "reschedule":
     case "holds":
     case "goal":
     case "start":

@@ -12,6 +12,8 @@ import { Fault } from "./fault.ts";
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
+ * reschedule(scheduler, nowUs) and choose(request, has a priority, priority, goalUs, scheduler): the
+ * scheduler's number among those that the run has used besides its first; −1: none.
  * Requests and jobs are the request table's slots.
  */
 export type LogEntry = readonly [LogKind, ...number[]];
@@ -28,6 +30,8 @@ export const EVENTS = [
   "decide",
   "holds",
   "goal",
+  "reschedule",
+  "choose",
 ] as const;
 /** What became of something, told for the record: served(replica, nowUs, serviceUs, hopUs) of a batch. */
 export const NOTES = ["served"] as const;
@@ -45,6 +49,8 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   decide: 1,
   holds: 3,
   goal: 2,
+  reschedule: 2,
+  choose: 5,
   served: 4,
   start: 3,
   wakeAt: 2,

@@ -15,6 +15,7 @@ import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
 import { grown, JOB } from "../../core/dispatch/request-table.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { LogSink } from "../observe/log-sink.ts";
 import { RecorderSink } from "../observe/recorder-sink.ts";
@@ -33,9 +34,10 @@ import {
 } from "./live-request.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import { RetryBudget } from "./retry-budget.ts";
-import { RunClock } from "./run-clock.ts";
+import { plausible, RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
+import { RunSchedulers } from "./run-schedulers.ts";
 import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
@@ -52,9 +54,10 @@ export class GatewayRun implements Driver {
   readonly options: RunOptions;
   readonly recorder: RunRecorder;
   readonly messages: BatchMessages;
+  readonly schedulers: RunSchedulers;
   /** Gateway to worker and back without the service, wall-clock µs. */
   readonly workerRoundTripUs: number[] = [];
-  readonly #dispatcher: Dispatcher;
+  #dispatcher: Dispatcher;
   readonly #links: readonly ReplicaLink[];
   readonly #clock: RunClock;
   readonly #timers: WakeTimers;
@@ -91,6 +94,7 @@ export class GatewayRun implements Driver {
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.#draws = new DrawBook(system, options.seed, options.triedAgain);
     this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);
+    this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
@@ -124,8 +128,10 @@ export class GatewayRun implements Driver {
   submit(submission: Submission): LiveRequest {
     const { pipeline, index } = submission;
     this.#draws.check(index);
+    const choice = this.schedulers.choiceOf(submission, this.options.timeScale);
     this.#door.enter(submission, this.inSystem);
     const slot = this.#dispatcher.requests.reserve();
+    if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
     this.#makeRoom();
     const base = slot * this.#dispatcher.requests.stride;
     const goalUs = this.#draws.take(index, pipeline, base, this.#flags, this.#variates);
@@ -148,6 +154,17 @@ export class GatewayRun implements Driver {
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
     });
     return taken as LiveRequest;
+  }
+
+  /** What waits is routed, ordered and batched anew; nothing is lost. Throws Fault("invalid-input"). */
+  reschedule(document: SchedulerDocument): void {
+    const { number, scheduler } = this.schedulers.replace(document);
+    this.#turn(null, (nowUs) => {
+      const { system, log } = this.options;
+      const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
+      next.takeOver(this.#dispatcher, number, nowUs);
+      this.#dispatcher = next;
+    });
   }
 
   /** The client waits no longer. */
@@ -228,8 +245,6 @@ export class GatewayRun implements Driver {
     }
     return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
   }
-
-  // --- turns --------------------------------------------------------------------------------
 
   /** One event at an instant of its own, the decisions it leads to, and their carrying out. */
   #turn(
@@ -382,10 +397,4 @@ export class GatewayRun implements Driver {
     this.#flags = grown(this.#flags, new Uint8Array(jobs));
     this.#variates = grown(this.#variates, new Float64Array(jobs));
   }
-}
-
-/** A client's word for when it meant to send, unless that lies ahead or minutes back. */
-function plausible(intendedUs: number | null, nowUs: number): number {
-  const known = intendedUs !== null && intendedUs <= nowUs && intendedUs >= nowUs - 600e6;
-  return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
 }

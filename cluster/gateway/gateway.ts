@@ -88,6 +88,8 @@ export interface RunReport {
   /** Gateway to worker and back without the service, wall-clock µs. */
   readonly workerRoundTripUs: readonly number[];
   readonly replicas: readonly { name: string; up: boolean; losses: number }[];
+  /** Schedulers used besides the run's first, in the order of their numbers in the log. */
+  readonly otherSchedulers: readonly SchedulerDocument[];
 }
 
 /** Who else is told what the gateway does. */
@@ -112,7 +114,7 @@ export class Gateway {
   readonly #operatorLog: OperatorLog | null;
   #run: GatewayRun;
   #draining = false;
-  #schedulerName = "";
+  #scheduler: SchedulerDocument = "fifo";
   #exposition: Promise<Exposition> | null = null;
 
   constructor(
@@ -206,6 +208,16 @@ export class Gateway {
     }
   }
 
+  get scheduler(): SchedulerDocument {
+    return this.#scheduler;
+  }
+
+  /** Another scheduler for the present run, while requests are in flight. Throws a Fault. */
+  reschedule(scheduler: SchedulerDocument): void {
+    this.#run.reschedule(scheduler);
+    this.#scheduler = scheduler;
+  }
+
   /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
   reset(request: RunRequest): void {
     if (!this.#run.idle) {
@@ -236,6 +248,7 @@ export class Gateway {
       gantt: run.recorder.bars,
       workerRoundTripUs: run.workerRoundTripUs,
       replicas: this.#links.map(({ name, up, losses }) => ({ name, up, losses })),
+      otherSchedulers: run.schedulers.others,
     };
   }
 
@@ -246,7 +259,7 @@ export class Gateway {
   }
 
   status(): GatewayStatus {
-    return gatewayStatus(this.counts, this.state(), this.#schedulerName);
+    return gatewayStatus(this.counts, this.state(), textOf(this.#scheduler));
   }
 
   /** What there is at this moment, for whoever looks on. */
@@ -298,8 +311,8 @@ export class Gateway {
     const startNs = request.startAtMonotonicNs;
     const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
     const scheduler = request.scheduler ?? document.scheduler;
-    this.#schedulerName = typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
-    this.#operatorLog?.runStarted(request.seed, this.#schedulerName);
+    this.#scheduler = scheduler;
+    this.#operatorLog?.runStarted(request.seed, textOf(scheduler));
     return new GatewayRun(
       {
         system: this.system,
@@ -324,4 +337,8 @@ export class Gateway {
       this.#alarms,
     );
   }
+}
+
+function textOf(scheduler: SchedulerDocument): string {
+  return typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
 }

@@ -160,11 +160,15 @@ function optionsOf(
   header: Header | undefined,
 ): Omit<Submission, "pipeline" | "answer" | keyof Contents> {
   const key = parameters.idempotency_key?.stringParam;
+  const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
+  const scheduler = parameters.scheduler?.stringParam;
   return {
     index: parameters.index?.int64Param ?? null,
     intendedUs: parameters.intended_us?.int64Param ?? null,
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(key === undefined ? {} : { idempotencyKey: key }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(scheduler === undefined ? {} : { scheduler }),
     context: callContext(id, parameters, header),
   };
 }

@@ -26,3 +26,9 @@ export class RunClock {
     return this.startUs + atUs * this.timeScale;
   }
 }
+
+/** A client's word for when it meant to send, unless that lies ahead or minutes back. */
+export function plausible(intendedUs: number | null, nowUs: number): number {
+  const known = intendedUs !== null && intendedUs <= nowUs && intendedUs >= nowUs - 600e6;
+  return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
+}

@@ -47,6 +47,10 @@ export interface Submission {
   readonly index: number | null;
   /** When the client meant to send it, scenario µs since the run's start; null: now. */
   readonly intendedUs: number | null;
+  /** In place of its pipeline's; a whole number, the greatest first. */
+  readonly priority?: number;
+  /** A preset whose routing it takes, where the deployment routes on arrival. */
+  readonly scheduler?: string;
   /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
   readonly deadlineMs?: number;
   /**

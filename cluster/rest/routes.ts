@@ -7,6 +7,7 @@ import { withOpenApi } from "./openapi.ts";
 import { replicaRoutes } from "./replica-routes.ts";
 import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
+import { schedulerRoutes } from "./scheduler-routes.ts";
 
 /** Without `control` the deployment's replicas are what they are. */
 export function gatewayRoutes(
@@ -16,6 +17,7 @@ export function gatewayRoutes(
   return withOpenApi([
     ...oipRoutes(models),
     ...runRoutes(models.gateway),
+    ...schedulerRoutes(models.gateway),
     ...observeRoutes(models.gateway),
     ...(control === null ? [] : replicaRoutes(control)),
   ]);

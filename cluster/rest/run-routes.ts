@@ -81,5 +81,6 @@ const REPORT = z.looseObject({
   costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
   gantt: z.array(z.looseObject({})),
   workerRoundTripUs: z.array(z.number()),
+  otherSchedulers: z.array(z.unknown()),
   replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
 });

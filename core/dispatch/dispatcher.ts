@@ -19,7 +19,13 @@ import { ChainGate } from "./chain-gate.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import { IdleReplicas } from "./idle-replicas.ts";
 import { JobQueues, type QueueOrder } from "./job-queues.ts";
-import type { Admission, PoolPolicies, Scheduler } from "./policies.ts";
+import type {
+  Admission,
+  ImmediateRouting,
+  PoolPolicies,
+  RequestChoice,
+  Scheduler,
+} from "./policies.ts";
 import { Pool } from "./pool.ts";
 import { JOB, RequestTable } from "./request-table.ts";
 import { Steps } from "./steps.ts";
@@ -57,7 +63,7 @@ export class Dispatcher {
   readonly #admission: Admission;
   readonly #dropsLate: boolean;
   readonly #driver: Driver;
-  readonly #log: RunLog | null;
+  #log: RunLog | null;
   readonly #steps: Steps;
   /** By pipeline; null unless its requests hold chains. */
   readonly #gates: readonly (ChainGate | null)[];
@@ -80,9 +86,21 @@ export class Dispatcher {
   readonly #isTouched: Uint8Array;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   #hasLost = false;
+  /** What requests have chosen for themselves; looked at only once one has. */
+  readonly #choices = new Map<number, RequestChoice>();
+  #hasChoices = false;
 
-  /** All replicas start down: the driver tells which have joined. A log, if given, gets it all. */
-  constructor(system: System, scheduler: Scheduler, driver: Driver, log: RunLog | null = null) {
+  /**
+   * All replicas start down: the driver tells which have joined. A log, if given, gets it all. With
+   * a dispatcher `before` it, of the same system and driver, the next call is `takeOver(before)`.
+   */
+  constructor(
+    system: System,
+    scheduler: Scheduler,
+    driver: Driver,
+    log: RunLog | null = null,
+    before: Dispatcher | null = null,
+  ) {
     assert(scheduler.pools.length === system.pools.length, "one set of policies per pool");
     const { pools, replicas, pipelines } = system;
     this.system = system;
@@ -90,7 +108,7 @@ export class Dispatcher {
     this.#dropsLate = scheduler.admission.dropsLate;
     this.#driver = driver;
     this.#log = log;
-    this.requests = new RequestTable(system.stride);
+    this.requests = before?.requests ?? new RequestTable(system.stride);
     this.#steps = new Steps(system, this.requests.shift);
     const held = pools.map((_, pool) =>
       pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
@@ -132,9 +150,57 @@ export class Dispatcher {
     let jobs = 0;
     for (let r = 0; r < replicas.length; r++) {
       this.batchAt[r] = jobs;
-      jobs += this.#pools[this.poolOf[r]].maxBatch;
+      jobs += Math.max(this.#pools[this.poolOf[r]].maxBatch, before?.batchSize[r] ?? 0);
     }
     this.batchJobs = new Int32Array(jobs);
+  }
+
+  /**
+   * Goes on where another was, which is not used any more: what waits there is routed, ordered and
+   * batched anew, what runs goes on. Not where requests hold chains. `scheduler` is for the log.
+   */
+  takeOver(before: Dispatcher, scheduler: number, nowUs: number): void {
+    assert(this.requests === before.requests, "the requests are those of the one before");
+    assert(
+      this.#gates.every((gate) => gate === null),
+      "requests that hold chains stay with their dispatcher",
+    );
+    const log = this.#log;
+    log?.add("reschedule", scheduler, nowUs);
+    this.#log = null;
+    this.inSystem = before.inSystem;
+    this.retries.set(before.retries);
+    this.#hasLost = before.#hasLost;
+    this.#hasChoices = before.#hasChoices;
+    for (const [request, choice] of before.#choices) this.#choices.set(request, choice);
+    for (let replica = 0; replica < this.batchSize.length; replica++) {
+      const size = before.batchSize[replica];
+      const at = before.batchAt[replica];
+      this.batchJobs.set(before.batchJobs.subarray(at, at + size), this.batchAt[replica]);
+      this.batchSize[replica] = size;
+      if (size > 0) this.#pools[this.poolOf[replica]].loadChanged(replica, size, nowUs);
+      if (before.isUp(replica)) this.join(replica, nowUs);
+    }
+    for (let queue = 0; queue < this.#timerUs.length; queue++) {
+      const pool = queue < this.#pools.length ? queue : this.poolOf[queue - this.#pools.length];
+      while (before.#queues.lengthOf(queue) > 0) this.#enqueue(before.#queues.pop(queue), pool);
+      if (before.#timerUs[queue] !== Number.POSITIVE_INFINITY) {
+        this.#driver.wakeAt(queue, Number.POSITIVE_INFINITY);
+      }
+    }
+    this.#log = log;
+  }
+
+  /**
+   * What a request asks for itself, told between `requests.reserve()` and `arrive`, and forgotten
+   * with the request. `scheduler` is for the log.
+   */
+  choose(request: number, choice: RequestChoice, scheduler: number): void {
+    const { priority, goalUs } = choice;
+    const goal = Number.isFinite(goalUs) ? goalUs : -1;
+    this.#log?.add("choose", request, priority === null ? 0 : 1, priority ?? 0, goal, scheduler);
+    this.#choices.set(request, choice);
+    this.#hasChoices = true;
   }
 
   /** Timers are numbered 0 .. timerCount − 1. */
@@ -181,6 +247,7 @@ export class Dispatcher {
     table.arrivedUs[request] = arrivedUs;
     const goalUs = steps.goalUs[pipeline];
     table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.#goalUs(request) : goalUs);
+    if (this.#hasChoices) this.#tighten(request, arrivedUs);
     table.openSinks[request] = steps.sinks[pipeline];
     table.openJobs[request] = 0;
     const base = request << table.shift;
@@ -327,7 +394,8 @@ export class Dispatcher {
     const queues = this.#queues;
     while (queues.lengthOf(id) > 0 && pool.upCount > 0) {
       const job = queues.pop(id);
-      const replica = routing.route(pool);
+      const own = this.#hasChoices ? this.#routingOf(job, id) : null;
+      const replica = (own ?? routing).route(pool);
       queues.push(this.#queueOf(replica), job, this.#keyOf(job, id));
       pool.loadChanged(replica, 1, nowUs);
       this.#touch(replica);
@@ -566,7 +634,23 @@ export class Dispatcher {
   }
 
   #releaseIfDone(request: number): void {
-    if (this.requests.openJobs[request] === 0) this.requests.release(request);
+    if (this.requests.openJobs[request] > 0) return;
+    if (this.#hasChoices) this.#choices.delete(request);
+    this.requests.release(request);
+  }
+
+  // --- what requests choose ---------------------------------------------------------------------
+
+  /** A request's own goal counts where it is the nearer one. */
+  #tighten(request: number, arrivedUs: number): void {
+    const own = this.#choices.get(request)?.goalUs ?? Number.POSITIVE_INFINITY;
+    const { deadlineUs } = this.requests;
+    deadlineUs[request] = Math.min(deadlineUs[request], arrivedUs + own);
+  }
+
+  #routingOf(job: number, pool: number): ImmediateRouting | null {
+    const routing = this.#choices.get(this.requests.requestOf(job))?.routing?.[pool];
+    return routing?.kind === "immediate" ? routing : null;
   }
 
   // --- pipeline-held chains ---------------------------------------------------------------------
@@ -624,7 +708,8 @@ export class Dispatcher {
     assert(ordering.kind === "keyed", "only an ordering by key has keys");
     const request = this.requests.requestOf(job);
     const { arrivedUs, deadlineUs, pipeline } = this.requests;
-    const priority = this.#steps.priority[pipeline[request]];
+    const own = this.#hasChoices ? (this.#choices.get(request)?.priority ?? null) : null;
+    const priority = own ?? this.#steps.priority[pipeline[request]];
     return ordering.key(arrivedUs[request], deadlineUs[request], priority);
   }
 

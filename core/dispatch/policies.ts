@@ -11,21 +11,23 @@ export interface PoolView {
   upAt(i: number): number;
   /** Jobs queued at or running on a replica. */
   load(replica: number): number;
-  /** A replica with the least load. O(1); only if the policy needs "length". */
+  /** A replica with the least load. O(1) if the policy of the pool needs "length", else O(replicas). */
   leastLoaded(): number;
-  /** A replica expected to be free first. O(1); only if the policy needs "work". */
+  /** A replica expected to be free first. O(1) if the policy needs "work", else O(replicas). */
   soonestFree(): number;
 }
 
 /** Which replica takes a job: chosen on arrival, or left open until a replica is idle. */
 export type Routing =
   | { readonly kind: "central"; readonly idle: "longest-idle" | "most-recent" }
-  | {
-      readonly kind: "immediate";
-      /** The index that the pool must keep for this policy. */
-      readonly needs: "nothing" | "length" | "work";
-      route(pool: PoolView): number;
-    };
+  | ImmediateRouting;
+
+export interface ImmediateRouting {
+  readonly kind: "immediate";
+  /** The index that the pool must keep for this policy. */
+  readonly needs: "nothing" | "length" | "work";
+  route(pool: PoolView): number;
+}
 
 /** What is served next. */
 export type Ordering =
@@ -98,4 +100,14 @@ export interface Scheduler {
   readonly name: string;
   readonly admission: Admission;
   readonly pools: readonly PoolPolicies[];
+}
+
+/** What one request asks for itself, in place of what its pipeline and the scheduler say. */
+export interface RequestChoice {
+  /** Null: its pipeline's. */
+  readonly priority: number | null;
+  /** From its arrival to its deadline, µs; Infinity: its pipeline's. The nearer of both counts. */
+  readonly goalUs: number;
+  /** By pool, for those that route on arrival; null: the scheduler's. */
+  readonly routing: readonly Routing[] | null;
 }

@@ -63,11 +63,25 @@ export class Pool implements PoolView {
   }
 
   leastLoaded(): number {
-    return this.#lengths === null ? this.upAt(0) : this.#lengths.least();
+    return this.#lengths === null ? this.#least(1) : this.#lengths.least();
   }
 
   soonestFree(): number {
-    return this.#work === null ? this.upAt(0) : this.first + this.#work.winner();
+    return this.#work === null ? this.#least(null) : this.first + this.#work.winner();
+  }
+
+  /** The replica with the least load times a job's time, which is that expected for null. */
+  #least(jobUs: number | null): number {
+    let best = this.upAt(0);
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.upCount; i++) {
+      const replica = this.upAt(i);
+      const work = this.load(replica) * (jobUs ?? this.#expectedUs[replica - this.first]);
+      if (work >= least) continue;
+      best = replica;
+      least = work;
+    }
+    return best;
   }
 
   /** `idle`: no batch runs on it (one that was draining may join with its batch). */
