@@ -35,6 +35,8 @@ export class Gateways {
   readonly #clientTrips: RandomStream;
   readonly #slots: WinnerTree;
   readonly #firstSlot: number;
+  /** What hashes start from: of its own in each replication, else all would share one assignment. */
+  readonly #salt: number;
   #next = 0;
 
   /** By request: gateway, pipeline, when it was sent and is there, and half the round trip. */
@@ -66,6 +68,7 @@ export class Gateways {
     this.#clientTrips = new RandomStream(seed, "network/client");
     this.#slots = slots;
     this.#firstSlot = firstSlot;
+    this.#salt = new RandomStream(seed, "gateway/assignment").next();
     this.#batchGateway = new Int32Array(replicas.length);
   }
 
@@ -137,7 +140,7 @@ export class Gateways {
     const count = this.#gateways.length;
     if (count === 1) return 0;
     if (this.#overheads.assignment === "hash") {
-      return hashed(this.#dispatcher.requests.serial[request]) % count;
+      return hashed(this.#dispatcher.requests.serial[request] ^ this.#salt) % count;
     }
     this.#next = (this.#next + 1) % count;
     return this.#next;

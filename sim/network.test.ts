@@ -138,6 +138,15 @@ describe("several gateways", () => {
     expect(Math.abs(zScore(runs, expected))).toBeLessThan(3);
   });
 
+  test("are by hash given to requests anew in each replication", () => {
+    const document = scenarioOf({
+      ...alone({ arrivalUs: 1000, count: 2, assignment: "hash" }),
+      workload: { arrivals: "burst", requests: 40 },
+    });
+    const longest = replicate(document, 8).map(({ metrics }) => metrics.latencyMaxMs);
+    expect(new Set(longest).size).toBeGreaterThan(1);
+  });
+
   test("have a batch cost the gateway of its first request, there and back", () => {
     // Taken in at 1 by both, then each sends its own until 3, and takes its result from 13 to 17.
     const cluster = (count: number) => ({
