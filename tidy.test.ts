@@ -45,6 +45,7 @@ const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
   "bench/cluster.ts",
+  "bench/load.ts",
   "bench/overload.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",

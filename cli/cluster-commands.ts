@@ -24,6 +24,7 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
     .addOption(repeated("--set <path=value>", "override a value of the scenario"))
     .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("real"))
     .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
+    .option("--trace <where>", "send traces to an OTLP/HTTP endpoint, or write them to a file")
     .action(async (scenario: string, options) =>
       (await import("./cluster.ts")).clusterUpCommand({ scenario, ...options }),
     );

@@ -1,5 +1,6 @@
 /** `tandem cluster up|status|down`: the real deployment of this working directory. */
 
+import { traceTarget } from "../cluster/observe/trace-target.ts";
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
@@ -11,6 +12,7 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly backend: BackendName;
   readonly port?: number;
+  readonly trace?: string;
 }
 
 export interface ClusterArguments {
@@ -20,12 +22,14 @@ export interface ClusterArguments {
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
   requireBackend(loaded, args.backend);
+  const trace = traceTarget(args.trace);
   const state = await clusterUp({
     document: loaded.document,
     inputs: inputsOf(loaded),
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
     ...(args.port === undefined ? {} : { basePort: args.port }),
+    ...(trace === null ? {} : { trace }),
   });
   const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
   print(args.json, state, `${stateText(state)}\n${next}`);
