@@ -25,15 +25,23 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
     .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("real"))
     .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
     .option("--trace <where>", "send traces to an OTLP/HTTP endpoint, or write them to a file")
+    .option("--host <address>", "where the gateway listens; other than loopback it needs --certs")
+    .option("--certs <dir>", "of `tandem cluster certs`: TLS, and mutual TLS with the workers")
+    .option("--tokens <file>", "of `tandem cluster token`: callers show a token")
     .action(async (scenario: string, options) =>
       (await import("./cluster.ts")).clusterUpCommand({ scenario, ...options }),
     );
-  examples(up, ["tandem cluster up scenarios/image-analysis.yaml", "on this machine only"]);
+  examples(
+    up,
+    ["tandem cluster up scenarios/image-analysis.yaml", "on this machine only"],
+    ["tandem cluster up s.yaml --host 0.0.0.0 --certs certs --tokens tokens.txt", "for others too"],
+  );
 
   const status = json(cluster.command("status").description("show what is up in this folder"))
     .argument("[scenario]", "not needed")
     .option("--watch", "refresh it each second; default: on a terminal")
     .option("--no-watch", "print it once")
+    .option("--token-file <file>", "an admin's token, where there are no certificates to show")
     .action(async (_scenario, options) =>
       (await import("./cluster.ts")).clusterStatusCommand(options),
     );

@@ -1,5 +1,6 @@
 /** `tandem cluster up|status|down`: the real deployment of this working directory. */
 
+import { resolve } from "node:path";
 import { traceTarget } from "../cluster/observe/trace-target.ts";
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -13,10 +14,14 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly backend: BackendName;
   readonly port?: number;
   readonly trace?: string;
+  readonly host?: string;
+  readonly certs?: string;
+  readonly tokens?: string;
 }
 
 export interface ClusterArguments {
   readonly json: boolean;
+  readonly tokenFile?: string;
 }
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
@@ -30,8 +35,11 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     seed: replicationSeed(loaded.document.run.seed, 0),
     ...(args.port === undefined ? {} : { basePort: args.port }),
     ...(trace === null ? {} : { trace }),
+    ...(args.host === undefined ? {} : { host: args.host }),
+    ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
+    ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
   });
-  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}`;
+  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
   print(args.json, state, `${stateText(state)}\n${next}`);
 }
 
@@ -41,12 +49,12 @@ export interface ClusterStatusArguments extends ClusterArguments {
 }
 
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
-  const { json, watch = process.stdout.isTTY === true && !json } = args;
+  const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
   if (watch) {
-    await watchStatus();
+    await watchStatus(tokenFile ?? null);
     return;
   }
-  const status = await clusterStatus();
+  const status = await clusterStatus(process.cwd(), tokenFile ?? null);
   print(json, status, statusText(status, process.stdout.columns ?? 100));
 }
 

@@ -3,6 +3,8 @@ import { payloadsFor } from "../calibration/payloads.ts";
 import { loadReport, loadReportText } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
+import type { TargetAccess } from "../cluster/load/specification.ts";
+import { gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -26,6 +28,8 @@ export interface LoadArguments extends WorkloadArguments {
   readonly stream?: boolean;
   readonly connections: number;
   readonly warmUp: boolean;
+  readonly certs?: string;
+  readonly tokenFile?: string;
 }
 
 export async function load(args: LoadArguments): Promise<void> {
@@ -40,7 +44,7 @@ export async function load(args: LoadArguments): Promise<void> {
     models: pipelines.map(({ name }) => name),
     images: () => payloadsFor(document, args.images),
     connections: args.connections,
-    access: {},
+    access: accessOf(args),
     seed,
     ...given({
       inputs: args.inputs,
@@ -110,4 +114,13 @@ function flagsOf({ scenario: _, set: _set, seed: _seed, json: _json, ...rest }: 
 function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function accessOf({ certs, tokenFile }: LoadArguments): Omit<TargetAccess, "tls"> {
+  const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
+  return given({
+    ca: tls?.ca ?? undefined,
+    pair: tls?.pair ?? undefined,
+    token: token ?? undefined,
+  });
 }

@@ -11,7 +11,10 @@ const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
 
 /** Resolves when interrupted, or when nothing is up any more; the last table stays on the screen. */
-export async function watchStatus(stdout: NodeJS.WriteStream = process.stdout): Promise<void> {
+export async function watchStatus(
+  tokenFile: string | null,
+  stdout: NodeJS.WriteStream = process.stdout,
+): Promise<void> {
   let stopped = false;
   let wake: () => void = () => undefined;
   const stop = (): void => {
@@ -25,7 +28,7 @@ export async function watchStatus(stdout: NodeJS.WriteStream = process.stdout): 
   let text = "";
   try {
     while (!stopped) {
-      const status = await clusterStatus();
+      const status = await clusterStatus(process.cwd(), tokenFile);
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;

@@ -13,6 +13,9 @@ import { getJson } from "./http-client.ts";
 import { traceTarget } from "./observe/trace-target.ts";
 import type { ChildExit } from "./processes/child.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
+import type { TlsIdentity } from "./security/certificate-files.ts";
+import { type ClientAccess, clientTls, NO_ACCESS } from "./security/client-access.ts";
+import { SecurityFiles, securityPaths } from "./security/security-files.ts";
 import { startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {
@@ -22,8 +25,14 @@ export interface DeploymentOptions {
   readonly seed: string;
   /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
   readonly timeScale?: number;
-  /** Default 127.0.0.1; without TLS, loopback only. */
+  /** Where the gateway listens. Default 127.0.0.1; without certificates, loopback only. */
   readonly host?: string;
+  /** Folder that `tandem cluster certs` wrote: TLS for callers, mutual TLS with the workers. */
+  readonly certificates?: string;
+  /** The same for the workers alone. Default: `certificates`. */
+  readonly workerCertificates?: string;
+  /** File that `tandem cluster token --file` wrote: callers show a token. */
+  readonly tokens?: string;
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
   /** Where logs go; default: nowhere. */
@@ -35,7 +44,7 @@ export interface DeploymentOptions {
    * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
-  /** Where each worker process runs, by its number from 0. Default: here, on `host`. */
+  /** Where each worker process runs, by its number from 0. Default: here, on 127.0.0.1. */
   readonly placeWorker?: (worker: number) => WorkerPlace;
   /** Whether a process that dies is started again. Default true. */
   readonly restart?: boolean;
@@ -87,7 +96,10 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
       hint: "real models take the time they take",
     });
   }
-  await requireSafeBinding(options.host ?? "127.0.0.1", false);
+  await requireSafeBinding(options.host ?? "127.0.0.1", options.certificates !== undefined);
+  // What is wrong with them is said before anything is started.
+  const files = new SecurityFiles(securityPaths(options), "gateway");
+  files.close();
   const crashes = new Crashes();
   if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
   const workers = await startWorkers(options, crashes.add);
@@ -99,7 +111,7 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   };
   try {
     await gateway.start();
-    await awaitReady(gateway.addresses.http, crashes);
+    await awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
   } catch (error) {
     await stop();
     throw error;
@@ -160,10 +172,15 @@ function deployed(
   };
 }
 
-async function awaitReady(http: string, crashes: Crashes): Promise<void> {
+/** Health is public: what matters is that the gateway is ours. */
+function healthAccess(identity: TlsIdentity | null): ClientAccess {
+  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
+}
+
+async function awaitReady(http: string, access: ClientAccess, crashes: Crashes): Promise<void> {
   const giveUpAt = Date.now() + HEALTH_TIMEOUT_MS;
   for (;;) {
-    const { status } = await getJson(`${http}/v2/health/ready`);
+    const { status } = await getJson(`${http}/v2/health/ready`, access);
     if (status === 200) return;
     const [crash] = crashes.list;
     if (crash !== undefined) {

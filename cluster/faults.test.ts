@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 /**
  * What happens to a deployment's processes, on real ones. Answers are told apart by their content:
  * each is a hash of what was sent. No latency is asserted, only that everything is answered, rightly
@@ -15,7 +18,7 @@ import { exhaustMemory, kill, terminate } from "./soak/faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
 import { NetworkCells } from "./soak/network-cells.ts";
 import { PersistentClient } from "./soak/persistent-client.ts";
-import { soak } from "./soak/soak.ts";
+import { isolated, soak } from "./soak/soak.ts";
 
 interface Running {
   readonly deployment: Deployment;
@@ -154,6 +157,7 @@ describe("a worker", () => {
     `whose network is cut costs no answer${missing === null ? "" : ` (skipped: ${missing})`}`,
     async () => {
       const cells = new NetworkCells(4);
+      const directory = mkdtempSync(join(tmpdir(), "tandem-cells-"));
       try {
         await running(
           30,
@@ -172,10 +176,11 @@ describe("a worker", () => {
             expect(await askMany(client, 20, "after")).toEqual(allTrue(20));
             expect(deployment.workers[0].pid).toBe(worker.pid);
           },
-          { placeWorker: (i) => cells.places[i] },
+          await isolated(cells, directory),
         );
       } finally {
         cells.close();
+        rmSync(directory, { recursive: true, force: true });
       }
     },
   );

@@ -1,12 +1,14 @@
 /** The gateway's process: started, kept alive on the same ports, stopped. */
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { DeploymentOptions } from "./deployment.ts";
 import { AnswerJournal } from "./gateway/answer-journal.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import type { ChildExit, ChildOptions } from "./processes/child.ts";
 import { KeptChild } from "./processes/kept-child.ts";
+import { authority, reachableHost } from "./security/bind-address.ts";
+import { securityPaths } from "./security/security-files.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
@@ -49,9 +51,11 @@ export class GatewayProcess {
 
   /** Known, and for good, once it has started. */
   get addresses(): { readonly grpc: string; readonly http: string } {
+    const host = reachableHost(this.#host);
+    const scheme = this.#options.certificates === undefined ? "http" : "https";
     return {
-      grpc: `${this.#host}:${this.#grpcPort}`,
-      http: `http://${this.#host}:${this.#httpPort}`,
+      grpc: authority(host, this.#grpcPort),
+      http: `${scheme}://${authority(host, this.#httpPort)}`,
     };
   }
 
@@ -89,6 +93,8 @@ export class GatewayProcess {
       timeScale = 1,
       bounds = {},
       trace = null,
+      certificates,
+      workerCertificates = certificates,
     } = this.#options;
     return {
       id: this.id,
@@ -100,6 +106,8 @@ export class GatewayProcess {
       host: this.#host,
       grpcPort: this.#grpcPort,
       httpPort: this.#httpPort,
+      security: securityPaths(this.#options),
+      workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
       replicas: this.#workers.addresses,
       bounds,
       journalFile: this.#journalFile,

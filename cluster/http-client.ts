@@ -1,5 +1,8 @@
 /** Calls to a gateway's REST side. */
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { Fault } from "../core/fault.ts";
+import { type ClientAccess, httpsOptions, NO_ACCESS } from "./security/client-access.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -8,36 +11,68 @@ export interface JsonAnswer {
   readonly value: Record<string, unknown>;
 }
 
-/** Throws Fault("cluster-failure") when nothing answers. */
-export function getJson(url: string): Promise<JsonAnswer> {
-  return ask(url, {});
+/** Throws Fault("cluster-failure") when nothing answers, or not in JSON. */
+export function getJson(url: string, access: ClientAccess = NO_ACCESS): Promise<JsonAnswer> {
+  return ask(url, access, null);
 }
 
-export function postJson(url: string, body: object): Promise<JsonAnswer> {
-  return ask(url, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
+export function postJson(
+  url: string,
+  body: object,
+  access: ClientAccess = NO_ACCESS,
+): Promise<JsonAnswer> {
+  return ask(url, access, JSON.stringify(body));
 }
 
 /** The text of a successful answer. Throws Fault("cluster-failure") otherwise. */
-export async function getText(url: string): Promise<string> {
-  const response = await send(url, {});
-  const text = await response.text();
-  if (response.ok) return text;
-  throw new Fault("cluster-failure", `GET ${url} was answered ${response.status}: ${text}`);
+export async function getText(url: string, access: ClientAccess = NO_ACCESS): Promise<string> {
+  const { status, text } = await send(url, access, null);
+  if (status >= 200 && status < 300) return text;
+  throw new Fault("cluster-failure", `GET ${url} was answered ${status}: ${text}`);
 }
 
-async function ask(url: string, init: RequestInit): Promise<JsonAnswer> {
-  const response = await send(url, init);
-  return { status: response.status, value: (await response.json()) as Record<string, unknown> };
-}
-
-async function send(url: string, init: RequestInit): Promise<Response> {
+async function ask(url: string, access: ClientAccess, body: string | null): Promise<JsonAnswer> {
+  const { status, text } = await send(url, access, body);
   try {
-    return await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch (error) {
-    throw new Fault("cluster-failure", `${url} does not answer`, { cause: error });
+    return { status, value: JSON.parse(text) as Record<string, unknown> };
+  } catch (cause) {
+    throw new Fault("cluster-failure", `${url} did not answer in JSON (status ${status})`, {
+      cause,
+    });
   }
+}
+
+function send(
+  url: string,
+  access: ClientAccess,
+  body: string | null,
+): Promise<{ status: number; text: string }> {
+  const headers = {
+    ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
+    ...(body === null ? {} : { "content-type": "application/json" }),
+  };
+  const options = {
+    method: body === null ? "GET" : "POST",
+    headers,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...httpsOptions(access),
+  };
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error): void =>
+      reject(new Fault("cluster-failure", `${url} does not answer: ${cause.message}`, { cause }));
+    const request = (url.startsWith("https:") ? requestHttps : requestHttp)(
+      url,
+      options,
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("error", fail);
+        answer.on("end", () =>
+          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+        );
+      },
+    );
+    request.on("error", fail);
+    request.end(body ?? undefined);
+  });
 }

@@ -13,6 +13,7 @@ import { getJson } from "./http-client.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import type { ChildMessage } from "./processes/child-side.ts";
 import { entryPoint } from "./processes/entry-point.ts";
+import { gatewayClientAccess } from "./security/client-access.ts";
 
 /** The state file: what runs, and where. */
 export interface ClusterState {
@@ -22,6 +23,8 @@ export interface ClusterState {
   readonly timeScale: number;
   readonly startedAt: string;
   readonly supervisorPid: number;
+  /** Folder of certificates, if it speaks TLS. */
+  readonly certificates: string | null;
   readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
   readonly workers: readonly { replica: string; pid: number; address: string }[];
 }
@@ -30,7 +33,7 @@ export interface ClusterStatus {
   readonly state: ClusterState;
   /** Whether the gateway of this very deployment answers. */
   readonly alive: boolean;
-  /** What the gateway says of its replicas and its run, while it is alive. */
+  /** What the gateway says of its replicas and its run, to one who may ask. */
   readonly report: RunReport | null;
   /** What it does at this moment. */
   readonly now: GatewayStatus | null;
@@ -88,19 +91,28 @@ export async function clusterUp(
   return state;
 }
 
-/** What is up in a working directory; null when there is no state file. */
-export async function clusterStatus(directory = process.cwd()): Promise<ClusterStatus | null> {
+/**
+ * What is up in a working directory; null when there is no state file. Its certificates, or a file
+ * with a token, say that the caller may ask.
+ */
+export async function clusterStatus(
+  directory = process.cwd(),
+  tokenFile: string | null = null,
+): Promise<ClusterStatus | null> {
   const state = readState(directory);
   if (state === null) return null;
+  const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
   try {
-    const { value } = await getJson(`${state.gateway.http}/v2`);
+    const { value } = await getJson(`${state.gateway.http}/v2`, access);
     if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
-    const { value: report } = await getJson(`${state.gateway.http}/run`);
-    const { value: now } = await getJson(`${state.gateway.http}/status`);
+    const told = async (path: string): Promise<unknown> => {
+      const answer = await getJson(`${state.gateway.http}${path}`, access);
+      return answer.status === 200 ? answer.value : null;
+    };
     return {
       ...{ state, alive: true },
-      report: report as unknown as RunReport,
-      now: now as unknown as GatewayStatus,
+      report: (await told("/run")) as RunReport | null,
+      now: (await told("/status")) as GatewayStatus | null,
     };
   } catch (error) {
     if (error instanceof Fault) return { state, alive: false, report: null, now: null };

@@ -68,6 +68,7 @@ function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): Cl
     timeScale: up.timeScale,
     startedAt,
     supervisorPid: process.pid,
+    certificates: options.certificates ?? null,
     gateway: up.gateway,
     workers: up.workers,
   };

@@ -1,11 +1,12 @@
 /** The worker processes of a deployment: started together, started again when one dies. */
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { compileSystem } from "../core/compile.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
 import type { ChildExit } from "./processes/child.ts";
 import { KeptChild } from "./processes/kept-child.ts";
+import { authority } from "./security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "./worker/specification.ts";
 
 /** Where a worker process runs, and what starts it. */
@@ -83,7 +84,7 @@ class Worker {
   ) {
     this.#options = options;
     this.replicas = replicas;
-    this.#place = options.placeWorker?.(index) ?? { host: options.host ?? "127.0.0.1" };
+    this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = options.basePort === undefined ? 0 : options.basePort + 2 + index;
     const { directory, restart = true, onEvent } = options;
     this.#kept = new KeptChild<WorkerReady>({
@@ -110,7 +111,7 @@ class Worker {
   }
 
   get address(): string {
-    return `${this.#place.host}:${this.#port}`;
+    return authority(this.#place.host, this.#port);
   }
 
   start(): Promise<void> {
@@ -122,7 +123,8 @@ class Worker {
   }
 
   #specification(): WorkerSpecification {
-    const { document, inputs, backend, seed, timeScale = 1, cacheDir, trace } = this.#options;
+    const { document, inputs, backend, seed, timeScale = 1 } = this.#options;
+    const { cacheDir, trace, certificates, workerCertificates = certificates } = this.#options;
     return {
       document,
       inputs,
@@ -133,6 +135,7 @@ class Worker {
       host: this.#place.host,
       port: this.#port,
       ...(trace === undefined ? {} : { trace }),
+      ...(workerCertificates === undefined ? {} : { certificates: resolve(workerCertificates) }),
       ...(cacheDir === undefined ? {} : { cacheDir }),
     };
   }

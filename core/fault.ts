@@ -6,6 +6,8 @@ export const FAULTS = {
   usage: { exit: 2, http: 400, grpc: 3 },
   "invalid-input": { exit: 2, http: 400, grpc: 3 },
   "not-found": { exit: 2, http: 404, grpc: 5 },
+  unauthenticated: { exit: 2, http: 401, grpc: 16 },
+  forbidden: { exit: 2, http: 403, grpc: 7 },
   "limit-exceeded": { exit: 2, http: 413, grpc: 8 },
   "out-of-tolerance": { exit: 3, http: 500, grpc: 13 },
   unhealthy: { exit: 3, http: 503, grpc: 14 },

@@ -18,6 +18,7 @@ import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
+import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
 import { withDeadline } from "./deadline.ts";
@@ -112,18 +113,22 @@ export class Gateway {
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
+  readonly #workerAccess: () => ClientAccess;
   #run: GatewayRun;
   #draining = false;
   #scheduler: SchedulerDocument = "fifo";
   #exposition: Promise<Exposition> | null = null;
 
+  /** `workerAccess` gives what a new connection to a worker shows, and asks of it. */
   constructor(
     specification: GatewaySpecification,
+    workerAccess: () => ClientAccess,
     { tracing = null, logger = null }: Observers = {},
   ) {
     this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
+    this.#workerAccess = workerAccess;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     const { keys } = this.bounds;
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
@@ -301,7 +306,10 @@ export class Gateway {
   #connectionTo(address: string): WorkerConnection {
     const known = this.#connections.get(address);
     if (known !== undefined) return known;
-    const connection = new WorkerConnection(address, (target) => new InferenceClient(target));
+    const connection = new WorkerConnection(
+      address,
+      (target) => new InferenceClient(target, this.#workerAccess()),
+    );
     this.#connections.set(address, connection);
     return connection;
   }

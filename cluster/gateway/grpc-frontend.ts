@@ -6,6 +6,8 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
+import { gatewayAccess } from "../security/grpc-access.ts";
+import type { SecurityFiles } from "../security/security-files.ts";
 import { callPipeline } from "./pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "./pipeline-models.ts";
 
@@ -13,6 +15,7 @@ export function serveGrpc(
   models: PipelineModels,
   host: string,
   port: number,
+  security: SecurityFiles,
 ): Promise<InferenceServer> {
   return serveInference(
     {
@@ -21,7 +24,7 @@ export function serveGrpc(
       models: models.byName,
       infer: (call, answer) => infer(models, call, answer),
     },
-    { host, port, services: [...models.byName.keys()] },
+    { host, port, services: [...models.byName.keys()], access: gatewayAccess(security) },
   );
 }
 

@@ -3,6 +3,8 @@ import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
+import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
+import { SecurityFiles } from "../security/security-files.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
 import { PipelineModels } from "./pipeline-models.ts";
@@ -12,10 +14,13 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const tracing = await gatewayTracing(specification.trace);
   const logger = createLogger("gateway");
-  const gateway = new Gateway(specification, { tracing, logger });
+  const security = new SecurityFiles(specification.security, "gateway");
+  // Read anew for each new connection, so that it is what it is now.
+  const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
+  const gateway = new Gateway(specification, workerAccess, { tracing, logger });
   const models = new PipelineModels(gateway);
-  const grpc = await serveGrpc(models, host, grpcPort);
-  const http = await serveHttp(models, { host, port: httpPort, control: null });
+  const grpc = await serveGrpc(models, host, grpcPort, security);
+  const http = await serveHttp(models, { host, port: httpPort, control: null, security });
   const scenario = specification.document.name;
   logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
   return {
@@ -25,6 +30,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
       await grpc.close();
       await http.close();
       await gateway.close();
+      security.close();
       await tracing?.close();
       logger.info({}, "gateway stopped");
     },

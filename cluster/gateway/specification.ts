@@ -1,6 +1,7 @@
 import type { MeasuredInputs } from "../../core/compile.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { SecurityPaths } from "../security/security-files.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
 
 /** Where a replica is served. */
@@ -24,6 +25,9 @@ export interface GatewaySpecification {
   /** 0: any free port. */
   readonly grpcPort: number;
   readonly httpPort: number;
+  readonly security: SecurityPaths;
+  /** Folder of certificates for the connections to workers; null: no TLS. */
+  readonly workerCertificates: string | null;
   readonly replicas: readonly ReplicaAddress[];
   /** What is left out is as in `DEFAULT_BOUNDS`. */
   readonly bounds: Partial<ServiceBounds>;

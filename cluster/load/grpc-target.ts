@@ -6,7 +6,11 @@ import { InferenceClient } from "../protocol/client.ts";
 import { InferStreams } from "../protocol/infer-streams.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
-import type { LoadSpecification, TargetSpecification } from "./specification.ts";
+import {
+  clientAccessOf,
+  type LoadSpecification,
+  type TargetSpecification,
+} from "./specification.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
 
 type GrpcSpecification = Exclude<TargetSpecification, { kind: "http" }>;
@@ -19,7 +23,7 @@ export class GrpcTarget implements LoadTarget {
   readonly #numbered: boolean;
 
   constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
-    this.#client = new InferenceClient(target.address);
+    this.#client = new InferenceClient(target.address, clientAccessOf(target.access));
     const streamed = target.kind === "gateway" || target.streamed;
     this.#streams = streamed ? new InferStreams(this.#client) : null;
     this.#requests =

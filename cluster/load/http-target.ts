@@ -18,14 +18,14 @@ export class HttpTarget implements LoadTarget {
   readonly #bodies: readonly Uint8Array[];
 
   constructor({ urls, method, headers, bodies, connections, access }: HttpSpecification) {
-    const { ca, token } = access;
+    const { ca, pair, token } = access;
     this.#agent = new Agent({
       connections,
       pipelining: 1,
       // Whoever measures decides how long to wait.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }), ...pair },
     });
     const all = {
       ...headers,

@@ -11,7 +11,7 @@ import { GATEWAY_METADATA } from "../gateway/pipeline-models.ts";
 import { getJson } from "../http-client.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
-import type { TargetAccess, TargetSpecification } from "./specification.ts";
+import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
 import { type DataTensor, randomTensors, rawRequest, requestsOfJson } from "./tensor-inputs.ts";
 
 export interface TargetOptions {
@@ -78,8 +78,8 @@ async function grpcTarget(
   address: string,
   tls: boolean,
 ): Promise<TargetSpecification> {
-  const access = { ...options.access, tls };
-  const client = new InferenceClient(address);
+  const access = { ...options.access, tls: tls || options.access.ca !== undefined };
+  const client = new InferenceClient(address, clientAccessOf(access));
   try {
     const { name } = await client.serverMetadata();
     if (name === GATEWAY_METADATA.name && options.inputs === undefined) {
@@ -97,10 +97,12 @@ async function grpcTarget(
 
 async function restTarget(options: TargetOptions): Promise<TargetSpecification> {
   const { url, models, connections, access } = options;
+  const tls = url.startsWith("https");
+  const shown = clientAccessOf({ ...access, tls });
   const base = url.replace(/\/$/, "");
   const path = (model: string): string => `${base}/v2/models/${encodeURIComponent(model)}`;
   const metadata = async (model: string): Promise<ModelMetadata> => {
-    const { status, value } = await getJson(path(model));
+    const { status, value } = await getJson(path(model), shown);
     if (status === 200) return value as unknown as ModelMetadata;
     throw new Fault("not-found", `${path(model)} was answered ${status}: ${String(value.error)}`);
   };
@@ -109,9 +111,9 @@ async function restTarget(options: TargetOptions): Promise<TargetSpecification> 
     urls: models.map((model) => `${path(model)}/infer`),
     method: "POST",
     connections,
-    access: { ...access, tls: url.startsWith("https") },
+    access: { ...access, tls },
   } as const;
-  const server = await getJson(`${base}/v2`);
+  const server = await getJson(`${base}/v2`, shown);
   if (server.value.name === GATEWAY_METADATA.name && options.inputs === undefined) {
     for (const model of models) await metadata(model);
     const headers = { "content-type": "application/octet-stream" };

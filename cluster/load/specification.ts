@@ -1,13 +1,24 @@
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
+import type { ClientAccess } from "../security/client-access.ts";
 
 /** How a target is reached, besides its address. */
 export interface TargetAccess {
   /** Encrypted; `ca` are the certificates (PEM) that are trusted, default: the system's. */
   readonly tls: boolean;
   readonly ca?: string;
+  /** The client's own certificate and key (PEM). */
+  readonly pair?: { readonly cert: string; readonly key: string };
   /** Bearer token. */
   readonly token?: string;
+}
+
+/** The same for our own clients. */
+export function clientAccessOf({ tls, ca, pair, token }: TargetAccess): ClientAccess {
+  return {
+    tls: tls ? { ca: ca ?? null, pair: pair ?? null, server: null } : null,
+    token: token ?? null,
+  };
 }
 
 /** What is sent, and where to. Request i sends entry i mod n of what is given. */

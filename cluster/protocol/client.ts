@@ -4,13 +4,17 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   type ClientUnaryCall,
-  credentials,
-  Metadata,
   type MethodDefinition,
   type ServiceDefinition,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
+import {
+  type ClientAccess,
+  callMetadata,
+  channelCredentials,
+  NO_ACCESS,
+} from "../security/client-access.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -38,11 +42,13 @@ export interface HealthStatus {
 export class InferenceClient {
   readonly address: string;
   readonly #client: Client;
+  readonly #access: ClientAccess;
 
   /** `address` is host:port. Connects with the first call. */
-  constructor(address: string) {
+  constructor(address: string, access: ClientAccess = NO_ACCESS) {
     this.address = address;
-    this.#client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#access = access;
+    this.#client = new Client(address, channelCredentials(access), CHANNEL_OPTIONS);
   }
 
   /** One batch or one pipeline request; the call can be cancelled. */
@@ -60,7 +66,7 @@ export class InferenceClient {
       INFERENCE_SERVICE,
       "ModelStreamInfer",
     );
-    const metadata = new Metadata();
+    const metadata = callMetadata(this.#access);
     metadata.set(LEAN_METADATA, "1");
     return this.#client.makeBidiStreamRequest(
       method.path,
@@ -79,7 +85,7 @@ export class InferenceClient {
       method.requestSerialize,
       method.responseDeserialize,
       { service },
-      new Metadata(),
+      callMetadata(this.#access),
       {},
     );
   }
@@ -145,7 +151,7 @@ export class InferenceClient {
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      new Metadata(),
+      callMetadata(this.#access),
       options,
       answer,
     );

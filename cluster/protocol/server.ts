@@ -2,7 +2,6 @@
 import {
   Metadata,
   Server,
-  ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type StatusObject,
@@ -10,8 +9,11 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
-import { Fault } from "../../core/fault.ts";
 import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
+import type { GrpcAccess } from "../security/grpc-access.ts";
+import { grpcGuard } from "../security/grpc-guard.ts";
+import { listenGrpc } from "../security/grpc-listener.ts";
+import { PeerRoles } from "../security/peer-roles.ts";
 import {
   type HostedModels,
   learnedModel,
@@ -38,6 +40,7 @@ import {
   DEADLINE_PARAMETER,
   INFERENCE_SERVICE,
   LEAN_METADATA,
+  LIMITED_CALLERS,
   PROTOCOL_FILE,
 } from "./service.ts";
 import { statusOf } from "./status.ts";
@@ -78,9 +81,16 @@ export interface InferenceServer {
 /** `services` are the names that health checks may ask for, besides "" and the protocol's own. */
 export async function serveInference(
   handlers: InferenceHandlers,
-  options: { host: string; port: number; services: readonly string[] },
+  options: { host: string; port: number; services: readonly string[]; access: GrpcAccess },
 ): Promise<InferenceServer> {
-  const server = new Server(CHANNEL_OPTIONS);
+  const { access } = options;
+  const peers = new PeerRoles();
+  const guard = grpcGuard(access, peers);
+  const server = new Server({
+    ...CHANNEL_OPTIONS,
+    ...(access.timed ? LIMITED_CALLERS : {}),
+    interceptors: [guard.interceptor],
+  });
   server.addService(INFERENCE_SERVICE, implementation(handlers));
   const names = ["", "inference.GRPCInferenceService", ...options.services];
   const health = new HealthImplementation(
@@ -88,20 +98,22 @@ export async function serveInference(
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const port = await bind(server, options.host, options.port);
+  const listener = await listenGrpc(server, options, access, peers);
   return {
-    port,
+    port: listener.port,
     health,
     close: async () => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
+      listener.close();
       await new Promise<void>((resolve) => {
         // Health watches never end by themselves, so what is left after a while is cut.
-        const force = setTimeout(() => server.forceShutdown(), 300);
+        const force = setTimeout(() => listener.cut(), 300);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();
         });
       });
+      guard.close();
     },
   };
 }
@@ -109,16 +121,6 @@ export async function serveInference(
 /** Tensors that every model of this system takes or gives: BYTES of any length. */
 export function bytesMetadata(...names: readonly string[]): readonly TensorMetadata[] {
   return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
-}
-
-function bind(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
-    });
-  });
 }
 
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {

@@ -8,6 +8,7 @@ import {
   type ServiceDefinition,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { LIMITS } from "../security/limits.ts";
 import {
   decodeInferRequest,
   decodeInferResponse,
@@ -26,7 +27,7 @@ export const LEAN_METADATA = "tandem-lean";
 export const DEADLINE_PARAMETER = "deadline_ms";
 
 /** Largest message, gRPC or HTTP body, in bytes. */
-export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+export const MAX_MESSAGE_BYTES = LIMITS.messageBytes;
 
 /**
  * Addresses are explicit, so a proxy from the environment is never asked. Retries are the
@@ -44,6 +45,15 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.min_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1000,
+};
+
+/** Of a server whose callers are anyone. */
+export const LIMITED_CALLERS: ChannelOptions = {
+  "grpc.max_concurrent_streams": LIMITS.streamsPerConnection,
+  "grpc-node.max_session_memory": LIMITS.sessionMemoryMb,
+  "grpc.max_connection_idle_ms": LIMITS.connectionIdleMs,
+  "grpc.keepalive_time_ms": LIMITS.keepaliveMs,
+  "grpc.keepalive_timeout_ms": LIMITS.keepaliveAnswerMs,
 };
 
 /** By the reflecting codec, which the tests hold the other against. */

@@ -1,9 +1,7 @@
 /** What a route of the REST side is: where it is, who may use it, what it says it does, what it does. */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { z } from "zod";
-
-/** Who may use a route: anyone, who may infer, or who may change the deployment. */
-export type Role = "public" | "infer" | "admin";
+import type { RequiredRole } from "../security/access.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -64,7 +62,7 @@ export interface Route {
   readonly method: Method;
   /** Segments in braces are parameters: /v2/models/{model}/ready. */
   readonly path: string;
-  readonly role: Role;
+  readonly role: RequiredRole;
   readonly operation: Operation;
   /** Throws a Fault, which is answered as an error. */
   handle(call: RestCall): Reply | Promise<Reply>;

@@ -8,16 +8,15 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
 import { retryAfterS } from "../protocol/retry-hint.ts";
+import { LIMITS } from "../security/limits.ts";
+import type { RestAccess } from "../security/rest-access.ts";
 import { readBody } from "./body.ts";
-import type { Reply, RestCall, Role, Route } from "./route.ts";
+import type { Reply, RestCall, Route } from "./route.ts";
 import { RouteTable } from "./route-table.ts";
-
-/** Throws a Fault unless whoever sends the request may use routes of this role. */
-export type Access = (role: Role, request: IncomingMessage) => void;
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
-export function createRouter(routes: readonly Route[], access: Access): RequestListener {
+export function createRouter(routes: readonly Route[], access: RestAccess): RequestListener {
   const table = new RouteTable(routes);
   return (request, response) => {
     const requestId = requestIdOf(request.headers[REQUEST_ID_HEADER]?.toString());
@@ -31,7 +30,7 @@ export function createRouter(routes: readonly Route[], access: Access): RequestL
 
 async function route(
   table: RouteTable,
-  access: Access,
+  access: RestAccess,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
@@ -87,11 +86,14 @@ export function errorReply(error: unknown): Reply {
   const status = fault === null ? 500 : FAULTS[fault.code].http;
   return {
     status,
-    ...(status === 429 || fault?.retryAfterMs !== undefined
-      ? { headers: { "retry-after": String(retryAfterS(fault?.retryAfterMs ?? 0)) } }
-      : {}),
+    headers: {
+      ...(status === 429 || fault?.retryAfterMs !== undefined
+        ? { "retry-after": String(retryAfterS(fault?.retryAfterMs ?? 0)) }
+        : {}),
+      ...(status === 401 ? { "www-authenticate": 'Bearer realm="tandem"' } : {}),
+    },
     body: {
-      error: error instanceof Error ? error.message : String(error),
+      error: (error instanceof Error ? error.message : String(error)).slice(0, LIMITS.errorLength),
       code: fault?.code ?? "internal",
       ...(fault?.hint === undefined ? {} : { hint: fault.hint }),
       ...(fault === null || fault.issues.length === 0 ? {} : { issues: fault.issues }),
@@ -114,5 +116,8 @@ function send(response: ServerResponse, { status, headers, body, contentType }: 
     "content-type": contentType ?? "application/json",
     "content-length": typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length,
   });
+  // One who does not read its answer keeps it in memory no longer than this.
+  const cutOff = setTimeout(() => response.destroy(), LIMITS.writeMs);
+  response.once("close", () => clearTimeout(cutOff));
   response.end(bytes);
 }

@@ -50,7 +50,7 @@ export async function writeCertificates(
       hint: "--force writes new ones, signed by the authority that is there",
     });
   }
-  const kept = options.newAuthority ? null : readAuthority(folder);
+  const kept = options.newAuthority ? null : readAuthorityPair(folder);
   const authority = kept ?? (await createAuthority(AUTHORITY_DAYS));
   const hosts = [...new Set([...LOOPBACK_NAMES, ...options.hosts])];
   const pairs = await Promise.all(
@@ -80,18 +80,29 @@ export interface TlsIdentity {
 
 /** Throws Fault("invalid-input") when the folder lacks the role's files. */
 export function readIdentity(directory: string, role: CertificateRole): TlsIdentity {
-  const read = (file: string): string => {
-    const path = join(directory, file);
-    try {
-      return readFileSync(path, "utf8");
-    } catch (cause) {
-      throw new Fault("invalid-input", `cannot read ${path}: ${(cause as Error).message}`, {
-        hint: `\`tandem cluster certs ${directory}\` writes a whole set`,
-        cause,
-      });
-    }
-  };
-  return { ca: read(`${AUTHORITY}.crt`), cert: read(`${role}.crt`), key: read(`${role}.key`) };
+  const [cert, key] = [`${role}.crt`, `${role}.key`].map((file) => read(directory, file));
+  return { ca: readAuthority(directory), cert, key };
+}
+
+/** The certificate that all others are signed by. Throws Fault("invalid-input") without one. */
+export function readAuthority(directory: string): string {
+  return read(directory, `${AUTHORITY}.crt`);
+}
+
+export function hasIdentity(directory: string, role: CertificateRole): boolean {
+  return existsSync(join(directory, `${role}.key`));
+}
+
+function read(directory: string, file: string): string {
+  const path = join(directory, file);
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new Fault("invalid-input", `cannot read ${path}: ${(cause as Error).message}`, {
+      hint: `\`tandem cluster certs ${directory}\` writes a whole set`,
+      cause,
+    });
+  }
 }
 
 function check({ hosts, days, force, newAuthority }: CertificateFolderOptions): void {
@@ -113,7 +124,7 @@ function check({ hosts, days, force, newAuthority }: CertificateFolderOptions): 
 }
 
 /** Null when the folder has none. */
-function readAuthority(folder: string): KeyPair | null {
+function readAuthorityPair(folder: string): KeyPair | null {
   const [certificate, key] = [`${AUTHORITY}.crt`, `${AUTHORITY}.key`].map((file) => {
     const path = join(folder, file);
     return existsSync(path) ? readFileSync(path, "utf8") : null;

@@ -2,14 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import {
-  appendToken,
-  bearerOf,
-  createToken,
-  findToken,
-  parseTokens,
-  readTokens,
-} from "./tokens.ts";
+import { appendToken, createToken, findToken, parseTokens, readTokens } from "./tokens.ts";
 
 describe("bearer tokens", () => {
   it("are known by their hashes alone, each with its role", () => {
@@ -54,17 +47,6 @@ describe("bearer tokens", () => {
     expect(issues.map(({ line }) => line)).toEqual([2, 4]);
     expect(() => parseTokens("# nobody\n", "t")).toThrow("nobody could get in");
     expect(() => readTokens("/no/such/file")).toThrow("cannot read the tokens file");
-  });
-
-  it.each([
-    ["Bearer abc", "abc"],
-    ["bearer  a.b_c-d~e+f/g== ", "a.b_c-d~e+f/g=="],
-    ["Basic abc", null],
-    ["Bearer", null],
-    ["Bearer a b", null],
-    [undefined, null],
-  ])("are taken from the header %j", (header, token) => {
-    expect(bearerOf(header)).toBe(token);
   });
 
   it("have names that cannot add a line", () => {

@@ -91,11 +91,6 @@ export function findToken(entries: readonly TokenEntry[], token: string): TokenE
   return token.length > LONGEST_TOKEN ? null : found;
 }
 
-/** The token of an Authorization header; null when there is none of the Bearer scheme. */
-export function bearerOf(header: string | undefined): string | null {
-  return /^Bearer +([\w.~+/-]+=*) *$/i.exec(header ?? "")?.[1] ?? null;
-}
-
 function digestOf(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }

@@ -11,9 +11,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RandomStream } from "../../core/random/stream.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
+import { type Deployment, type DeploymentOptions, startDeployment } from "../deployment.ts";
 import type { ServiceBounds } from "../gateway/service-bounds.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { writeCertificates } from "../security/certificate-files.ts";
 import { FaultInjector } from "./fault-injector.ts";
 import type { FaultKind } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
@@ -92,7 +93,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
       replicasPerWorker: 1,
       bounds: BOUNDS,
       directory,
-      ...(cells === null ? {} : { placeWorker: (worker) => cells.places[worker] }),
+      ...(cells === null ? {} : await isolated(cells, directory)),
       ...(onEvent === undefined ? {} : { onEvent }),
     });
     try {
@@ -111,6 +112,18 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     remove();
     process.off("exit", remove);
   }
+}
+
+/** Workers that are reached by a network are reached by mutual TLS. */
+export async function isolated(
+  cells: NetworkCells,
+  directory: string,
+): Promise<Pick<DeploymentOptions, "placeWorker" | "workerCertificates">> {
+  const hosts = cells.places.map(({ host }) => host);
+  const { directory: workerCertificates } = await writeCertificates(join(directory, "certs"), {
+    ...{ hosts, days: 1, force: false, newAuthority: false },
+  });
+  return { placeWorker: (worker) => cells.places[worker], workerCertificates };
 }
 
 class SoakRun {

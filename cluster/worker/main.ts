@@ -16,6 +16,8 @@ import {
   type InferenceServer,
   serveInference,
 } from "../protocol/server.ts";
+import { workerAccess } from "../security/grpc-access.ts";
+import { SecurityFiles } from "../security/security-files.ts";
 import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { modelBackend } from "./model-backend.ts";
 import { replayBackend } from "./replay-backend.ts";
@@ -30,6 +32,10 @@ const PLATFORMS = {
 /** It serves before its models are loaded, so that their loading can be watched. */
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const system = compileSystem(specification.document, specification.inputs);
+  const security = new SecurityFiles(
+    { certificates: specification.certificates ?? null, tokens: null },
+    "worker",
+  );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");
   const tracing = await workerTracing(specification.trace ?? null);
@@ -58,7 +64,12 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
         replica.infer(call, answer);
       },
     },
-    { host: specification.host, port: specification.port, services: names },
+    {
+      host: specification.host,
+      port: specification.port,
+      services: names,
+      access: workerAccess(security),
+    },
   );
   for (const name of names) server.health.setStatus(name, "NOT_SERVING");
   for (const replica of replicas) await replica.load();
@@ -67,6 +78,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
     stop: async () => {
       await Promise.all(replicas.map((replica) => replica.unload()));
       await server?.close();
+      security.close();
       await tracing?.close();
     },
   };

@@ -17,6 +17,8 @@ export interface WorkerSpecification {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Folder of certificates; none: no TLS, and loopback only. */
+  readonly certificates?: string;
   /** Where prepared models lie; the default is the model store's own. */
   readonly cacheDir?: string;
   /** Where traces go (`observe/trace-target.ts`); default: nowhere. */

@@ -1,0 +1,94 @@
+/**
+ * The socket under a gRPC server. grpc-js can open its own, but then connections are neither
+ * counted nor timed, and no role is checked before the first call:
+ *
+ *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js)
+ */
+
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import {
+  createServer as createTlsServer,
+  type TlsOptions,
+  type Server as TlsServer,
+} from "node:tls";
+import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { Fault } from "../../core/fault.ts";
+import { requireSafeBinding } from "./bind-address.ts";
+import type { GrpcAccess } from "./grpc-access.ts";
+import { LIMITS } from "./limits.ts";
+import type { PeerRoles } from "./peer-roles.ts";
+import { rotateWith, serverTls } from "./tls.ts";
+
+export interface GrpcListener {
+  readonly port: number;
+  /** Takes no new connections; those that are open are the gRPC server's. */
+  close(): void;
+  /** Ends the open connections too. */
+  cut(): void;
+}
+
+/** HTTP/2's connection preface, and the SETTINGS that follow it. */
+const PREFACE_BYTES = 24 + 9;
+
+/** `peers` learns the roles of connections. Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
+export async function listenGrpc(
+  grpc: GrpcServer,
+  { host, port }: { readonly host: string; readonly port: number },
+  { files, onlyRole }: GrpcAccess,
+  peers: PeerRoles,
+): Promise<GrpcListener> {
+  const { identity } = files;
+  await requireSafeBinding(host, identity !== null);
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const take = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    requireBeginning(socket);
+    injector.injectConnection(socket);
+  };
+  const server =
+    identity === null
+      ? createServer({ noDelay: true }, take)
+      : createTlsServer(
+          {
+            ...serverTls(identity, onlyRole !== null),
+            ALPNProtocols: ["h2"],
+            noDelay: true,
+          } as TlsOptions,
+          (socket) => {
+            const role = peers.add(socket);
+            if (onlyRole === null || role === onlyRole) take(socket);
+            else socket.destroy();
+          },
+        );
+  if (identity !== null) rotateWith(files, server as TlsServer);
+  server.maxConnections = LIMITS.connections;
+  await listen(server, host, port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => void server.close(),
+    cut: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Ends a connection that does not begin as HTTP/2 within its time. */
+function requireBeginning(socket: Socket): void {
+  const timer = setTimeout(() => {
+    if (socket.bytesRead < PREFACE_BYTES) socket.destroy();
+  }, LIMITS.handshakeMs);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
+    });
+    server.listen(port, host, resolve);
+  });
+}

@@ -1,0 +1,53 @@
+/** What one caller may take of the gateway. `docs/security.md` has the same table for people. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  /** A gRPC message, or an HTTP body that is no JSON. */
+  messageBytes: 64 * MIB,
+  /** A JSON body: it takes several times its size while it is read. */
+  jsonBytes: 32 * MIB,
+  /** Objects and arrays inside one another in a JSON body. */
+  jsonDepth: 64,
+  /** Objects and arrays in a JSON body, in all. */
+  jsonStructures: 1_000_000,
+  /** All headers of a request together; more is answered 431. */
+  headerBytes: 16 * KIB,
+  headers: 100,
+  /** Input tensors, and requested outputs, of a request. */
+  tensors: 64,
+  /** Dimensions of a tensor. */
+  rank: 16,
+  /** Elements of a BYTES tensor: each becomes an object. */
+  bytesElements: 65_536,
+  /** Parameters of a request. */
+  parameters: 64,
+  /** Characters in a name, an id, an idempotency key or a text parameter. */
+  nameLength: 1024,
+  /** Characters of an error that is told a caller; it may quote what was sent. */
+  errorLength: 2000,
+  /** Open connections to one server; more are closed at once. */
+  connections: 1024,
+  /** Calls under way on one connection; more wait at the client (HTTP/2 SETTINGS). */
+  streamsPerConnection: 1000,
+  /** Memory of one HTTP/2 session, in MB; beyond it new calls are refused. */
+  sessionMemoryMb: 128,
+  /** From a connection to the end of its TLS handshake, and to its first request's beginning. */
+  handshakeMs: 10_000,
+  /** From a request's first byte to the end of its headers. */
+  headersMs: 10_000,
+  /** From a request's beginning to its end, its body included. */
+  requestMs: 30_000,
+  /** A stream of requests may be silent for this long. */
+  streamIdleMs: 10 * 60_000,
+  /** A connection without a call is closed after this long. */
+  connectionIdleMs: 5 * 60_000,
+  /** Until an answer has left; a client that does not read is cut off. */
+  writeMs: 60_000,
+  /** HTTP/2 peers are asked for a sign of life this often, and have so long to give it. */
+  keepaliveMs: 30_000,
+  keepaliveAnswerMs: 10_000,
+  /** How often time limits are looked at. */
+  checkMs: 1000,
+} as const;

@@ -1,0 +1,45 @@
+/** The HTTP(S) server under the REST side, with its limits. */
+import { createServer, type Server, type ServerOptions } from "node:http";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Fault } from "../../core/fault.ts";
+import { requireSafeBinding } from "./bind-address.ts";
+import { LIMITS } from "./limits.ts";
+import type { SecurityFiles } from "./security-files.ts";
+import { rotateWith, serverTls } from "./tls.ts";
+
+const OPTIONS: ServerOptions = {
+  headersTimeout: LIMITS.headersMs,
+  requestTimeout: LIMITS.requestMs,
+  connectionsCheckingInterval: LIMITS.checkMs,
+  maxHeaderSize: LIMITS.headerBytes,
+};
+
+/** Not listening yet. A client without a certificate is let in: the routes decide. */
+export function createRestServer(security: SecurityFiles): Server {
+  const { identity } = security;
+  const server =
+    identity === null
+      ? createServer(OPTIONS)
+      : createHttpsServer({ ...OPTIONS, ...serverTls(identity, false) });
+  if (identity !== null) rotateWith(security, server as HttpsServer);
+  server.maxHeadersCount = LIMITS.headers;
+  server.maxConnections = LIMITS.connections;
+  return server;
+}
+
+/** Gives the port. Throws Fault("usage") for an unsafe address. */
+export async function listenRest(
+  server: Server,
+  security: SecurityFiles,
+  host: string,
+  port: number,
+): Promise<number> {
+  await requireSafeBinding(host, security.identity !== null);
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
+    });
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });
+}

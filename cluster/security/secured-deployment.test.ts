@@ -1,0 +1,260 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request as requestHttp } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { Client, type Metadata, status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { getJson, postJson } from "../http-client.ts";
+import { runLoad } from "../load/run-load.ts";
+import { bytesTensor } from "../protocol/bytes-tensor.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { INFERENCE_SERVICE } from "../protocol/service.ts";
+import { gatewayRoutes } from "../rest/routes.ts";
+import type { RequiredRole } from "./access.ts";
+import { readAuthority, readIdentity, writeCertificates } from "./certificate-files.ts";
+import type { CertificateRole } from "./certificate-role.ts";
+import {
+  type ClientAccess,
+  type ClientTls,
+  callMetadata,
+  channelCredentials,
+  clientTls,
+} from "./client-access.ts";
+import { roleOfMethod } from "./grpc-access.ts";
+import { createToken } from "./tokens.ts";
+
+const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
+const CALLERS = ["nobody", "stranger", "infer token", "client certificate", "admin token"] as const;
+type Caller = (typeof CALLERS)[number];
+
+let folder = "";
+let certificates = "";
+let tokens = "";
+let deployment: Deployment;
+let access: Record<Caller | "admin certificate", ClientAccess>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tandem-secured-"));
+  certificates = join(folder, "certs");
+  tokens = join(folder, "tokens.txt");
+  await writeCertificates(certificates, { hosts: [], days: 1, force: false, newAuthority: false });
+  const [infer, admin] = [createToken("infer", "one"), createToken("admin", "two")];
+  writeFileSync(tokens, `${infer.line}\n${admin.line}\n`);
+  const tls = (role: "client" | "admin" | null) => tlsOf(role, "gateway");
+  access = {
+    nobody: { tls: tls(null), token: null },
+    stranger: { tls: tls(null), token: createToken("admin", "").token },
+    "infer token": { tls: tls(null), token: infer.token },
+    "client certificate": { tls: tls("client"), token: null },
+    "admin token": { tls: tls(null), token: admin.token },
+    "admin certificate": { tls: tls("admin"), token: null },
+  };
+  deployment = await startDeployment({ ...OPTIONS, certificates, tokens });
+});
+afterAll(async () => {
+  await deployment?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** 0: may; otherwise what the refusal is. */
+function expected(caller: Caller, required: RequiredRole): 0 | 401 | 403 {
+  if (required === "public") return 0;
+  if (caller === "nobody" || caller === "stranger") return 401;
+  return required === "admin" && caller !== "admin token" ? 403 : 0;
+}
+
+describe("a deployment with certificates and tokens", () => {
+  it.each(CALLERS)("lets %s use the routes of its role, and no others", async (caller) => {
+    const routes = gatewayRoutes({} as never, null);
+    expect(routes.length).toBeGreaterThan(6);
+    for (const { method, path, role } of routes) {
+      if (method !== "GET" && method !== "POST") continue;
+      const url = deployment.gateway.http + path.replace(/\{\w+\}/g, "echo");
+      const { status: given } =
+        method === "GET"
+          ? await getText(url, access[caller])
+          : await postJson(url, { not: "right" }, access[caller]);
+      const refused = given === 401 || given === 403 ? given : 0;
+      expect(refused, `${method} ${path}`).toBe(expected(caller, role));
+    }
+  });
+
+  it.each(CALLERS)("lets %s call the methods of its role, and no others", async (caller) => {
+    const credentials = channelCredentials(access[caller]);
+    const client = new Client(deployment.gateway.grpc, credentials);
+    try {
+      for (const { path } of Object.values(INFERENCE_SERVICE)) {
+        const code = await codeOf(client, path, callMetadata(access[caller]));
+        const wanted = { 0: null, 401: status.UNAUTHENTICATED, 403: status.PERMISSION_DENIED };
+        const refused =
+          code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED ? code : null;
+        expect(refused, path).toBe(wanted[expected(caller, roleOfMethod(path))]);
+      }
+    } finally {
+      client.close();
+    }
+  });
+
+  it("answers inference over both sides, and is driven by its load generator", async () => {
+    const token = access["infer token"].token ?? "";
+    const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+    const client = new InferenceClient(deployment.gateway.grpc, access["client certificate"]);
+    const given = await client.inferAsync({
+      modelName: "echo",
+      inputs: [tensor],
+      rawInputContents: [raw],
+    });
+    client.close();
+    expect(given.outputs[0].name).toBe("output");
+    const result = await runLoad({
+      target: {
+        kind: "gateway",
+        address: deployment.gateway.grpc,
+        payloads: [Buffer.from("x")],
+        access: { tls: true, ca: readAuthority(certificates), token },
+      },
+      pipelines: [{ name: "echo", share: 1 }],
+      workload: OPTIONS.document.workload,
+      seed: "1",
+    });
+    expect(result.errors).toEqual([]);
+    expect(result.requests).toBe(20);
+    const run = await getJson(`${deployment.gateway.http}/run`, access["admin certificate"]);
+    expect(run.status).toBe(200);
+  });
+
+  it("is refused by whoever does not know its authority, and speaks no plain text", async () => {
+    const [, port] = deployment.gateway.http.split(/:(?=\d+$)/);
+    await expect(getJson(`http://127.0.0.1:${port}/v2`)).rejects.toThrow("does not answer");
+    await expect(getJson(deployment.gateway.http)).rejects.toThrow("does not answer");
+    const plain = new InferenceClient(deployment.gateway.grpc);
+    await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+    plain.close();
+  });
+
+  it.each(["client", "admin", "worker", null] as const)(
+    "has workers that no one but the gateway reaches: not with the certificate of %s",
+    async (role) => {
+      const [{ address }] = deployment.workers;
+      const client = new InferenceClient(address, { tls: tlsOf(role, "worker"), token: null });
+      await expect(client.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+      client.close();
+      const plain = new InferenceClient(address);
+      await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+      plain.close();
+    },
+  );
+
+  it("knows new tokens and shows new certificates without a restart", async () => {
+    const { pid } = deployment.gateway;
+    const { token, line } = createToken("infer", "new");
+    const shown = { tls: access.nobody.tls, token };
+    const url = `${deployment.gateway.http}/v2/models/echo`;
+    expect((await getJson(url, shown)).status).toBe(401);
+    appendFileSync(tokens, `${line}\n`);
+    expect(await eventually(async () => (await getJson(url, shown)).status === 200)).toBe(true);
+
+    const before = await serialNumber();
+    await writeCertificates(certificates, { hosts: [], days: 1, force: true, newAuthority: false });
+    expect(await eventually(async () => (await serialNumber()) !== before)).toBe(true);
+    expect((await getJson(url, shown)).status).toBe(200);
+
+    writeFileSync(tokens, "nonsense\n");
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect((await getJson(url, shown)).status).toBe(200);
+    expect(deployment.gateway.pid).toBe(pid);
+  });
+
+  it("says what is wrong with its files before it starts anything", async () => {
+    const missing = startDeployment({ ...OPTIONS, certificates: join(folder, "none") });
+    await expect(missing).rejects.toThrow("gateway.crt");
+    writeFileSync(join(folder, "bad.txt"), "admin 123\n");
+    const bad = startDeployment({ ...OPTIONS, tokens: join(folder, "bad.txt") });
+    await expect(bad).rejects.toThrow("SHA-256");
+  });
+});
+
+describe("a deployment without credentials", () => {
+  let open: Deployment;
+  beforeAll(async () => {
+    open = await startDeployment(OPTIONS);
+  });
+  afterAll(() => open?.stop());
+
+  it.each([
+    ["another origin", { origin: "https://evil.example" }],
+    ["a page in a sandbox", { origin: "null" }],
+    ["a neighbour's port", { origin: "http://127.0.0.1:1" }],
+    ["a link on a foreign page", { "sec-fetch-site": "cross-site" }],
+    ["a name made to stand for loopback", { host: "rebound.example:8000" }],
+    ["a name that only looks like loopback", { host: "127.0.0.1.rebound.example" }],
+  ])("does not do what a web page asks for: from %s", async (_, headers) => {
+    expect(await plain("/run", headers)).toBe(403);
+    expect(await plain("/v2/models/echo", headers)).toBe(403);
+    expect(await plain("/v2/health/live", headers)).toBe(200);
+  });
+
+  it("serves programs on this machine, and its own pages", async () => {
+    const { host } = new URL(open.gateway.http);
+    expect(await plain("/run", {})).toBe(200);
+    expect(await plain("/run", { host: `localhost:${host.split(":")[1]}` })).toBe(200);
+    expect(await plain("/run", { host: "[::1]:80" })).toBe(200);
+    const own = { origin: open.gateway.http, "sec-fetch-site": "same-origin" };
+    expect(await plain("/run", own)).toBe(200);
+  });
+
+  function plain(path: string, headers: Record<string, string>): Promise<number> {
+    return new Promise((resolve, reject) => {
+      requestHttp(open.gateway.http + path, { headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode ?? 0);
+      })
+        .on("error", reject)
+        .end();
+    });
+  }
+});
+
+function tlsOf(role: CertificateRole | null, server: CertificateRole): ClientTls {
+  if (role !== null) return clientTls(readIdentity(certificates, role), server);
+  return { ca: readAuthority(certificates), pair: null, server };
+}
+
+/** Status only: not every answer is JSON. */
+async function getText(url: string, shown: ClientAccess): Promise<{ status: number }> {
+  try {
+    return await getJson(url, shown);
+  } catch (error) {
+    const [, code] = /status (\d+)/.exec((error as Error).message) ?? [];
+    if (code === undefined) throw error;
+    return { status: Number(code) };
+  }
+}
+
+/** How a call without a message ends. */
+function codeOf(client: Client, path: string, metadata: Metadata): Promise<number> {
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve) => {
+    const call = client.makeBidiStreamRequest(path, asIs, asIs, metadata, {});
+    call.on("status", ({ code }) => resolve(code));
+    call.on("error", () => undefined);
+    call.resume();
+    call.end();
+  });
+}
+
+function serialNumber(): Promise<string> {
+  const { hostname, port } = new URL(deployment.gateway.http);
+  const ca = readFileSync(join(certificates, "ca.crt"));
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port), ca, servername: "localhost" });
+    socket.on("error", reject);
+    socket.on("secureConnect", () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+  });
+}

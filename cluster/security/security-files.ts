@@ -1,0 +1,118 @@
+/**
+ * A server's certificates and tokens as they are on disk now. They are looked at every other
+ * second, so that a rotation needs no restart; what cannot be read leaves the last good ones.
+ */
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { AccessRules } from "./access.ts";
+import { readIdentity, type TlsIdentity } from "./certificate-files.ts";
+import type { CertificateRole } from "./certificate-role.ts";
+import { readTokens } from "./tokens.ts";
+
+/** Where a deployment's credentials lie; null: it has none. */
+export interface SecurityPaths {
+  /** Folder that `tandem cluster certs` wrote. */
+  readonly certificates: string | null;
+  /** File that `tandem cluster token --file` wrote. */
+  readonly tokens: string | null;
+}
+
+/** Absolute, for processes may start elsewhere. */
+export function securityPaths(given: {
+  readonly certificates?: string;
+  readonly tokens?: string;
+}): SecurityPaths {
+  const { certificates, tokens } = given;
+  return {
+    certificates: certificates === undefined ? null : resolve(certificates),
+    tokens: tokens === undefined ? null : resolve(tokens),
+  };
+}
+
+const LOOK_MS = 2000;
+
+export class SecurityFiles {
+  #identity: TlsIdentity | null;
+  #rules: AccessRules;
+  readonly #paths: SecurityPaths;
+  readonly #role: CertificateRole;
+  readonly #timer: NodeJS.Timeout;
+  readonly #listeners: ((identity: TlsIdentity) => void)[] = [];
+  #seen: string;
+
+  /** Throws Fault("invalid-input") when something cannot be read. */
+  constructor(paths: SecurityPaths, role: CertificateRole) {
+    this.#paths = paths;
+    this.#role = role;
+    this.#seen = this.#stamp();
+    this.#identity = this.#readIdentity();
+    this.#rules = this.#readRules();
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  /** Null: no TLS. */
+  get identity(): TlsIdentity | null {
+    return this.#identity;
+  }
+
+  get rules(): AccessRules {
+    return this.#rules;
+  }
+
+  /** `listener` is told of every new identity. */
+  onRotation(listener: (identity: TlsIdentity) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const stamp = this.#stamp();
+    if (stamp === this.#seen) return;
+    try {
+      const identity = this.#readIdentity();
+      const rules = this.#readRules();
+      if (identity !== null && identity.cert !== this.#identity?.cert) {
+        for (const listener of this.#listeners) listener(identity);
+      }
+      this.#identity = identity;
+      this.#rules = rules;
+    } catch (error) {
+      // Half-rotated, or mistyped: whoever was let in until now still is.
+      process.stderr.write(`certificates or tokens not taken: ${(error as Error).message}\n`);
+    }
+    this.#seen = stamp;
+  }
+
+  #stamp(): string {
+    const { certificates, tokens } = this.#paths;
+    const files = [
+      ...(certificates === null
+        ? []
+        : ["ca.crt", `${this.#role}.crt`, `${this.#role}.key`].map((f) => join(certificates, f))),
+      ...(tokens === null ? [] : [tokens]),
+    ];
+    return files.map((file) => modified(file)).join();
+  }
+
+  #readIdentity(): TlsIdentity | null {
+    const { certificates } = this.#paths;
+    return certificates === null ? null : readIdentity(certificates, this.#role);
+  }
+
+  #readRules(): AccessRules {
+    const { certificates, tokens } = this.#paths;
+    return {
+      tokens: tokens === null ? null : readTokens(tokens),
+      certificates: certificates !== null,
+    };
+  }
+}
+
+function modified(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined ? "gone" : `${found.mtimeMs}/${found.size}/${found.ino}`;
+}
