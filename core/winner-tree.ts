@@ -4,10 +4,10 @@
  * the order in which keys were set, so that equal keys come out first set, first out.
  */
 export class WinnerTree {
-  readonly key: Float64Array;
-  readonly #sequence: Float64Array;
+  readonly key = new Float64Array(0);
+  readonly #sequence = new Float64Array(0);
   /** winners[1] is the overall winner; leaves of slot s hang at (leaves + s) / 2. */
-  readonly #winners: Int32Array;
+  readonly #winners = new Int32Array(0);
   readonly #leaves: number;
   #counter = 0;
   /** A slot whose key was taken and not yet replaced: its path is stale. −1 if none. */

@@ -21,11 +21,11 @@ const FIRST_CHECK = 64;
 const LONGEST_CHECK = 1 << 16;
 
 export class CalendarQueue implements FinishCalendar {
-  readonly #atUs: Float64Array;
-  readonly #next: Int32Array;
+  readonly #atUs = new Float64Array(0);
+  readonly #next = new Int32Array(0);
   /** First and last entry of each day's list. */
-  readonly #first: Int32Array;
-  readonly #last: Int32Array;
+  readonly #first = new Int32Array(0);
+  readonly #last = new Int32Array(0);
   readonly #mask: number;
   #epochUs = 0;
   #daysPerUs = 1e-3;

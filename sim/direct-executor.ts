@@ -11,8 +11,8 @@ export class DirectExecutor implements Executor {
   readonly #recorder: RunRecorder;
   readonly #services: readonly ServiceModel[];
   /** By replica: see `ServiceModel`. */
-  readonly #scaleUs: Float64Array;
-  readonly #startedUs: Float64Array;
+  readonly #scaleUs = new Float64Array(0);
+  readonly #startedUs = new Float64Array(0);
   readonly #finishes: FinishCalendar;
 
   constructor(system: System, dispatcher: Dispatcher, recorder: RunRecorder) {
@@ -36,10 +36,13 @@ export class DirectExecutor implements Executor {
 
   start(replica: number, nowUs: number, variate: number): void {
     this.#startedUs[replica] = nowUs;
+    const scaleUs = this.#scaleUs[replica];
+    const isSimple = !Number.isNaN(scaleUs) && this.#dispatcher.batchSize[replica] === 1;
     // What `Math.round` gives for numbers that are not negative, in less time.
-    const aloneUs = Math.floor(this.#scaleUs[replica] * variate + 0.5);
-    const isAlone = aloneUs >= 0 && this.#dispatcher.batchSize[replica] === 1;
-    this.#finishes.add(replica, nowUs + (isAlone ? aloneUs : this.#sampleUs(replica, variate)));
+    const timeUs = isSimple
+      ? Math.floor(scaleUs * variate + 0.5)
+      : this.#sampleUs(replica, variate);
+    this.#finishes.add(replica, nowUs + timeUs);
   }
 
   #sampleUs(replica: number, variate: number): number {

@@ -22,8 +22,8 @@ export function finishCalendar(replicas: number): FinishCalendar {
 
 /** The earliest finish is last. Element 0 lies after every finish, so that a search ends there. */
 class SortedFinishes implements FinishCalendar {
-  readonly #atUs: Float64Array;
-  readonly #replica: Int32Array;
+  readonly #atUs = new Float64Array(0);
+  readonly #replica = new Int32Array(0);
   #last = 0;
 
   constructor(replicas: number) {

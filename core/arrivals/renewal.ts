@@ -9,8 +9,8 @@ export class Renewal implements ArrivalSource {
   readonly horizonUs: number;
   nextUs = DOUBLE_ZERO;
   readonly #gap: Sampler;
-  readonly #meanUs: number;
-  #left: number;
+  readonly #meanUs: number = DOUBLE_ZERO;
+  #left = 0;
   #exactUs = DOUBLE_ZERO;
 
   constructor(shape: Shape, ratePerS: number, seed: string, { limit, horizonUs }: Extent) {

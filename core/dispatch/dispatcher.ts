@@ -31,6 +31,9 @@ import { JOB, RequestTable } from "./request-table.ts";
 import { Steps } from "./steps.ts";
 
 const NONE = -1;
+/** In constants of this file, which the compiler folds into code; an import it loads at each use. */
+const { waiting: WAITING, running: RUNNING, ran: RAN } = JOB;
+const { skipped: SKIPPED, cancelled: CANCELLED, parked: PARKED } = JOB;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 
@@ -47,17 +50,21 @@ const CENTRAL_GROUP = 1;
 const IMMEDIATE = 2;
 const HELD = 3;
 
-/** Pools and replicas are the system's. Timers and queues have one number each: see `#queues`. */
+/**
+ * Pools and replicas are the system's. Timers and queues have one number each: see `#queues`.
+ *
+ * Arrays start out empty, and not undefined, so that their type is known to the compiler.
+ */
 export class Dispatcher {
   readonly system: System;
   readonly requests: RequestTable;
   /** Jobs of the batch on replica r: batchJobs[batchAt[r] .. batchAt[r] + batchSize[r]). */
-  readonly batchJobs: Int32Array;
-  readonly batchAt: Int32Array;
-  readonly batchSize: Int32Array;
-  readonly poolOf: Int32Array;
+  readonly batchJobs = new Int32Array(0);
+  readonly batchAt = new Int32Array(0);
+  readonly batchSize = new Int32Array(0);
+  readonly poolOf = new Int32Array(0);
   /** By pool: how often a job whose replica was lost was tried again. */
-  readonly retries: Float64Array;
+  readonly retries = new Float64Array(0);
   inSystem = 0;
 
   readonly #admission: Admission;
@@ -68,8 +75,8 @@ export class Dispatcher {
   /** By pipeline; null unless its requests hold chains. */
   readonly #gates: readonly (ChainGate | null)[];
   readonly #pools: readonly Pool[];
-  readonly #kinds: Uint8Array;
-  readonly #isKeyed: Uint8Array;
+  readonly #kinds = new Uint8Array(0);
+  readonly #isKeyed = new Uint8Array(0);
   /**
    * First those of the pools: the shared one, or the inbox of routing. Then those of the replicas,
    * then of the gates.
@@ -77,13 +84,13 @@ export class Dispatcher {
   readonly #queues: JobQueues;
   /** Of the pools whose replicas share a queue. */
   readonly #idle: IdleReplicas;
-  readonly #isUp: Uint8Array;
-  readonly #timerUs: Float64Array;
+  readonly #isUp = new Uint8Array(0);
+  readonly #timerUs = new Float64Array(0);
   /** Pools to decide on; every pool is here at most once. */
-  readonly #dirty: Int32Array;
+  readonly #dirty = new Int32Array(0);
   #dirtyCount = 0;
-  readonly #isDirty: Uint8Array;
-  readonly #isTouched: Uint8Array;
+  readonly #isDirty = new Uint8Array(0);
+  readonly #isTouched = new Uint8Array(0);
   /** Whether some job was lost with its replica: only then are attempts counted. */
   #hasLost = false;
   /** What requests have chosen for themselves; looked at only once one has. */
@@ -252,7 +259,7 @@ export class Dispatcher {
     table.openJobs[request] = 0;
     const base = request << table.shift;
     const end = base + steps.tasks[pipeline];
-    for (let job = base; job < end; job++) table.state[job] = JOB.waiting;
+    for (let job = base; job < end; job++) table.state[job] = WAITING;
     if (steps.joins[pipeline].length > 0) this.#awaitJoins(pipeline, base);
     if (this.#hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
@@ -284,7 +291,7 @@ export class Dispatcher {
       const job = this.batchJobs[i];
       const request = table.requestOf(job);
       table.openJobs[request]--;
-      table.state[job] = JOB.ran;
+      table.state[job] = RAN;
       if (table.openSinks[request] > 0) {
         this.#progress(request, table.taskOf(job), true, nowUs);
       } else {
@@ -455,7 +462,7 @@ export class Dispatcher {
     while (taken < size && queues.lengthOf(queue) > 0) {
       const job = queues.pop(queue);
       if (this.#dropsLate && this.#droppedLate(replica, job, nowUs)) continue;
-      this.requests.state[job] = JOB.running;
+      this.requests.state[job] = RUNNING;
       this.batchJobs[at + taken++] = job;
     }
     if (taken === 0) {
@@ -474,7 +481,7 @@ export class Dispatcher {
     if (nowUs <= table.deadlineUs[request]) return false;
     this.#pools[this.poolOf[replica]].loadChanged(replica, -1, nowUs);
     table.openJobs[request]--;
-    table.state[job] = JOB.cancelled;
+    table.state[job] = CANCELLED;
     this.#end(request, "dropped", nowUs);
     return true;
   }
@@ -520,13 +527,13 @@ export class Dispatcher {
     const table = this.requests;
     const pending = --table.pending[job];
     if (ran) table.ran[job]++;
-    if (table.state[job] !== JOB.waiting) return false;
+    if (table.state[job] !== WAITING) return false;
     return pending === 0 || table.ran[job] >= this.#steps.needed[step];
   }
 
   #skip(request: number, task: number, nowUs: number): void {
     const table = this.requests;
-    table.state[(request << table.shift) + task] = JOB.skipped;
+    table.state[(request << table.shift) + task] = SKIPPED;
     this.#progress(request, task, false, nowUs);
   }
 
@@ -548,7 +555,7 @@ export class Dispatcher {
 
   #enqueue(job: number, pool: number): void {
     this.#queues.push(pool, job, this.#keyOf(job, pool));
-    this.#mark(pool);
+    if (this.#kinds[pool] !== CENTRAL_SINGLE || this.#idle.countOf(pool) > 0) this.#mark(pool);
   }
 
   #retry(job: number, pool: number, nowUs: number): void {
@@ -556,11 +563,11 @@ export class Dispatcher {
     const request = table.requestOf(job);
     if (!table.isOpen(request)) {
       table.openJobs[request]--;
-      table.state[job] = JOB.cancelled;
+      table.state[job] = CANCELLED;
       this.#releaseIfDone(request);
     } else if (++table.attempts[job] >= MAX_ATTEMPTS) {
       table.openJobs[request]--;
-      table.state[job] = JOB.cancelled;
+      table.state[job] = CANCELLED;
       this.#end(request, "failed", nowUs);
     } else {
       this.retries[pool]++;
@@ -575,9 +582,10 @@ export class Dispatcher {
 
   /** A replica's batch of `size` jobs is over. */
   #freed(id: number, replica: number, size: number, nowUs: number): void {
-    if (this.#kinds[id] <= CENTRAL_GROUP) {
+    const kind = this.#kinds[id];
+    if (kind <= CENTRAL_GROUP) {
       if (this.#isUp[replica] === 1) this.#idle.add(id, replica);
-      this.#mark(id);
+      if (kind === CENTRAL_GROUP || this.#queues.lengthOf(id) > 0) this.#mark(id);
       return;
     }
     this.#pools[id].loadChanged(replica, -size, nowUs);
@@ -619,16 +627,16 @@ export class Dispatcher {
     for (let task = 0; task < tasks; task++) {
       const job = base + task;
       const queue = table.state[job];
-      if (queue < 0 && queue !== JOB.parked) continue;
+      if (queue < 0 && queue !== PARKED) continue;
       const pool = this.#steps.pool[first + task];
       // A parked job waits at the gate for a chain, which forgets it with its request.
-      if (queue !== JOB.parked) this.#queues.remove(queue, job);
+      if (queue !== PARKED) this.#queues.remove(queue, job);
       if (queue >= poolCount) {
         this.#pools[pool].loadChanged(queue - poolCount, -1, nowUs);
         this.#touch(queue - poolCount);
       }
       this.#mark(pool);
-      table.state[job] = JOB.cancelled;
+      table.state[job] = CANCELLED;
       table.openJobs[request]--;
     }
   }

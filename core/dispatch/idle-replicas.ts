@@ -14,10 +14,10 @@ const NEXT = 3;
 const FIELD_BITS = 2;
 
 export class IdleReplicas {
-  readonly #fields: Int32Array;
+  readonly #fields = new Int32Array(0);
   /** Neighbours in the order; what lies beyond its ends means nothing. */
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
+  readonly #next = new Int32Array(0);
+  readonly #previous = new Int32Array(0);
 
   /** Pools are numbered by their place in `orders`. */
   constructor(orders: readonly IdleOrder[], replicas: number) {

@@ -24,7 +24,7 @@ const KEYED = 2;
 
 export class JobQueues {
   readonly #table: RequestTable;
-  readonly #fields: Int32Array;
+  readonly #fields = new Int32Array(0);
   /** By queue; empty where jobs have no key. */
   readonly #heaps: readonly number[][];
   #entries = 0;

@@ -6,9 +6,9 @@ const NONE = -1;
 
 export class LengthIndex {
   readonly #first: number;
-  readonly #load: Int32Array;
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
+  readonly #load = new Int32Array(0);
+  readonly #next = new Int32Array(0);
+  readonly #previous = new Int32Array(0);
   #head = new Int32Array(16).fill(NONE);
   #tail = new Int32Array(16).fill(NONE);
   #least = 0;

@@ -21,13 +21,13 @@ export class Pool implements PoolView {
   /** Null when every job starts alone. */
   readonly batching: Extract<Batching, { kind: "group" }> | null;
   /** Replicas to look at when deciding, for immediate routing; each at most once. */
-  readonly touched: Int32Array;
+  readonly touched = new Int32Array(0);
   touchedCount = 0;
   upCount = 0;
 
-  readonly #up: Int32Array;
-  readonly #upPlace: Int32Array;
-  readonly #load: Int32Array;
+  readonly #up = new Int32Array(0);
+  readonly #upPlace = new Int32Array(0);
+  readonly #load = new Int32Array(0);
   readonly #lengths: LengthIndex | null;
   readonly #work: WinnerTree | null;
   /** Expected time of one job on each replica, µs. */

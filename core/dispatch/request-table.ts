@@ -21,7 +21,7 @@ export class RequestTable {
   /** Jobs set aside for a request: the tasks of the largest pipeline, up to a power of two. */
   readonly stride: number;
   /** The stride as a power of two. */
-  readonly shift: number;
+  readonly shift: number = 0;
   capacity = 0;
 
   /** Requests: number since the run's start, in order of arrival. */

@@ -7,22 +7,22 @@ import type { System, TaskSystem } from "../system.ts";
 
 export class Steps {
   /** By step. */
-  readonly pool: Int32Array;
-  readonly predecessors: Int32Array;
+  readonly pool = new Int32Array(0);
+  readonly predecessors = new Int32Array(0);
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
-  readonly needed: Float64Array;
+  readonly needed = new Float64Array(0);
   /** Tasks that follow step s: successors[successorsAt[s] .. successorsAt[s + 1]). */
-  readonly successors: Int32Array;
-  readonly successorsAt: Int32Array;
+  readonly successors = new Int32Array(0);
+  readonly successorsAt = new Int32Array(0);
 
   /** By pipeline. Tasks without successors; all tasks; and those with several predecessors. */
-  readonly sinks: Int32Array;
-  readonly tasks: Int32Array;
+  readonly sinks = new Int32Array(0);
+  readonly tasks = new Int32Array(0);
   readonly joins: readonly (readonly number[])[];
   readonly entries: readonly (readonly number[])[];
   /** Latency goal, µs; NaN where each request draws a deadline of its own. */
-  readonly goalUs: Float64Array;
-  readonly priority: Float64Array;
+  readonly goalUs = new Float64Array(0);
+  readonly priority = new Float64Array(0);
 
   constructor({ pipelines }: System, shift: number) {
     const tasks: (TaskSystem | undefined)[] = pipelines.flatMap((pipeline) =>

@@ -15,7 +15,7 @@ export class InSystemSeries {
   #netUs = DOUBLE_ZERO;
   #lastUs = DOUBLE_ZERO;
   /** When there is something to note: the window's start, then the end of each bin. */
-  #dueUs: number;
+  #dueUs = DOUBLE_ZERO;
   readonly #startUs: number;
   /** The integral until the window's start; NaN before. */
   #beforeUs = Number.NaN;

@@ -22,7 +22,7 @@ export interface LatencySink {
 
 export class RunRecorder {
   readonly system: System;
-  readonly warmupUs: number;
+  readonly warmupUs: number = DOUBLE_ZERO;
   closedUs = Number.POSITIVE_INFINITY;
 
   /** Requests, all of the run. */
@@ -52,14 +52,14 @@ export class RunRecorder {
   latencySink: LatencySink | null = null;
 
   /** By pool, of jobs whose requests arrived in the window. */
-  readonly waitUs: Float64Array;
-  readonly jobs: Float64Array;
+  readonly waitUs = new Float64Array(0);
+  readonly jobs = new Float64Array(0);
   /** By pool, of batches that started in the window or after it. */
-  readonly batches: Float64Array;
-  readonly batchedJobs: Float64Array;
-  readonly serviceUs: Float64Array;
+  readonly batches = new Float64Array(0);
+  readonly batchedJobs = new Float64Array(0);
+  readonly serviceUs = new Float64Array(0);
   /** Busy time of each pool's replicas within the window, µs. */
-  readonly busyUs: Float64Array;
+  readonly busyUs = new Float64Array(0);
   /** Null where there is one pipeline only: then the run's own metrics are its. */
   readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */

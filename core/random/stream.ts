@@ -12,7 +12,7 @@ const UNIT = 2 ** -32;
  * Draws come one by one, or by the block, which is how the simulator's hot loop takes them.
  */
 export class RandomStream {
-  readonly state: Int32Array;
+  readonly state = new Int32Array(0);
 
   constructor(seed: string, name: string) {
     const source = seedrandom(`${seed}/${name}`);
