@@ -15,11 +15,13 @@ export const CACHE_HIT = 2;
 /** Some cache may skip the task. */
 export const MAY_BE_SKIPPED = 4;
 
+const UNIFORM = { kind: "uniform" } as const;
+
 interface TaskDraws {
   readonly whenProbability: number;
-  readonly when: RandomStream | null;
+  readonly when: Sampler | null;
   readonly cacheHitRatio: number;
-  readonly cache: RandomStream | null;
+  readonly cache: Sampler | null;
   readonly work: Sampler;
   /** Bits that every request has. */
   readonly bits: number;
@@ -87,8 +89,8 @@ export class RequestDraws {
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
       let { bits } = task;
-      if (task.when !== null && task.when.uniform() >= task.whenProbability) bits &= ~WHEN_HOLDS;
-      if (task.cache !== null && task.cache.uniform() < task.cacheHitRatio) bits |= CACHE_HIT;
+      if (task.when !== null && task.when.next() >= task.whenProbability) bits &= ~WHEN_HOLDS;
+      if (task.cache !== null && task.cache.next() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
       // Whether the condition holds is the request's own, so skipping a draw moves nothing else.
       if (bits & WHEN_HOLDS) variates[base + i] = task.work.next();
@@ -106,9 +108,9 @@ function taskDraws(
   return {
     bits: task.skippedBy.length > 0 ? WHEN_HOLDS | MAY_BE_SKIPPED : WHEN_HOLDS,
     whenProbability: task.whenProbability,
-    when: task.whenProbability < 1 ? new RandomStream(seed, `when/${name}`) : null,
+    when: task.whenProbability < 1 ? new Sampler(UNIFORM, seed, `when/${name}`) : null,
     cacheHitRatio: task.cacheHitRatio,
-    cache: task.cacheHitRatio > 0 ? new RandomStream(seed, `cache/${name}`) : null,
+    cache: task.cacheHitRatio > 0 ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
     work: new Sampler(system.pools[task.pool].shape, workSeed, `work/${name}`),
   };
 }

@@ -16,18 +16,14 @@ export class InSystemSeries {
   #lastUs = DOUBLE_ZERO;
   /** When there is something to note: the window's start, then the end of each bin. */
   #dueUs = DOUBLE_ZERO;
-  readonly #startUs: number;
-  /** The integral until the window's start; NaN before. */
-  #beforeUs = Number.NaN;
   #closedUs = Number.POSITIVE_INFINITY;
   #closedArea = DOUBLE_ZERO;
   #widthUs = FIRST_WIDTH_US;
-  /** The integral from the window's start until the end of each bin, request·µs. */
-  readonly #areas = new Float64Array(BINS);
-  #bins = 0;
+  /** The integral from 0 until the window's start, then until the end of each bin, request·µs. */
+  readonly #areas = new Float64Array(1 + BINS);
+  #noted = 0;
 
   constructor(startUs: number) {
-    this.#startUs = startUs;
     this.#dueUs = startUs;
   }
 
@@ -55,9 +51,9 @@ export class InSystemSeries {
 
   /** Integrated over the window, until its end or until the last arrival or end; request·µs. */
   get area(): number {
-    if (Number.isNaN(this.#beforeUs)) return 0;
+    if (this.#noted === 0) return 0;
     const isClosed = this.#closedUs !== Number.POSITIVE_INFINITY;
-    return isClosed ? this.#closedArea : this.#areaUntil(this.#lastUs);
+    return (isClosed ? this.#closedArea : this.#areaUntil(this.#lastUs)) - this.#areas[0];
   }
 
   get widthUs(): number {
@@ -66,33 +62,30 @@ export class InSystemSeries {
 
   /** Mean number of each full bin, in order. */
   means(): Float64Array {
-    return Float64Array.from({ length: this.#bins }, (_, bin) => {
-      const before = bin === 0 ? 0 : this.#areas[bin - 1];
-      return (this.#areas[bin] - before) / this.#widthUs;
-    });
+    const areas = this.#areas;
+    return Float64Array.from(
+      { length: Math.max(0, this.#noted - 1) },
+      (_, bin) => (areas[bin + 1] - areas[bin]) / this.#widthUs,
+    );
   }
 
-  /** Of the window, at an instant between the last event and this one. */
+  /** From 0 until an instant since the last event. */
   #areaUntil(us: number): number {
-    return this.#netUs + this.count * us - this.#beforeUs;
+    return this.#netUs + this.count * us;
   }
 
   /** Notes what was due until now; nothing has happened since before it was. */
   #pass(nowUs: number): void {
-    if (Number.isNaN(this.#beforeUs)) {
-      this.#beforeUs = this.#netUs + this.count * this.#startUs;
-      this.#dueUs = this.#startUs + this.#widthUs;
-    }
     while (this.#dueUs <= nowUs) {
-      this.#areas[this.#bins++] = this.#areaUntil(this.#dueUs);
-      if (this.#bins === BINS) this.#fold();
+      this.#areas[this.#noted++] = this.#areaUntil(this.#dueUs);
+      if (this.#noted > BINS) this.#fold();
       this.#dueUs += this.#widthUs;
     }
   }
 
   #fold(): void {
-    this.#bins = BINS / 2;
-    for (let bin = 0; bin < this.#bins; bin++) this.#areas[bin] = this.#areas[2 * bin + 1];
+    this.#noted = 1 + BINS / 2;
+    for (let i = 1; i < this.#noted; i++) this.#areas[i] = this.#areas[2 * i];
     this.#widthUs *= 2;
   }
 }

@@ -12,6 +12,7 @@ import type { DeviceMeter } from "./device-meter.ts";
 import { InSystemSeries } from "./in-system-series.ts";
 import { LatencyStore } from "./latency-store.ts";
 import { PipelineTally } from "./pipeline-tally.ts";
+import { PoolTally } from "./pool-tally.ts";
 import type { ReplicaMeter } from "./replica-meter.ts";
 import type { RequestRows } from "./request-rows.ts";
 
@@ -51,15 +52,7 @@ export class RunRecorder {
   /** Hears the same in order of time; null unless asked for. */
   latencySink: LatencySink | null = null;
 
-  /** By pool, of jobs whose requests arrived in the window. */
-  readonly waitUs = new Float64Array(0);
-  readonly jobs = new Float64Array(0);
-  /** By pool, of batches that started in the window or after it. */
-  readonly batches = new Float64Array(0);
-  readonly batchedJobs = new Float64Array(0);
-  readonly serviceUs = new Float64Array(0);
-  /** Busy time of each pool's replicas within the window, µs. */
-  readonly busyUs = new Float64Array(0);
+  readonly pools: PoolTally;
   /** Null where there is one pipeline only: then the run's own metrics are its. */
   readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
@@ -85,13 +78,7 @@ export class RunRecorder {
     this.warmupUs = warmupUs;
     this.inSystemSeries = new InSystemSeries(warmupUs);
     this.pipelines = system.pipelines.length > 1 ? new PipelineTally(system, warmupUs) : null;
-    const pools = system.pools.length;
-    this.waitUs = new Float64Array(pools);
-    this.jobs = new Float64Array(pools);
-    this.batches = new Float64Array(pools);
-    this.batchedJobs = new Float64Array(pools);
-    this.serviceUs = new Float64Array(pools);
-    this.busyUs = new Float64Array(pools);
+    this.pools = new PoolTally(system.pools.length);
   }
 
   /** Hexadecimal digest over every request's number, outcome and latency, in order of ends. */
@@ -114,19 +101,15 @@ export class RunRecorder {
   /** A job's wait is over: it starts as part of a batch. */
   jobStarted(pool: number, arrivedUs: number, waitUs: number): void {
     if (arrivedUs < this.warmupUs) return;
-    this.waitUs[pool] += waitUs;
-    this.jobs[pool]++;
+    this.pools.waited(pool, waitUs);
   }
 
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
     this.lastBusyUs = endUs;
     if (startUs < this.warmupUs || endUs > this.closedUs) this.#busyWithin(pool, startUs, endUs);
-    else this.busyUs[pool] += endUs - startUs;
-    if (startUs < this.warmupUs) return;
-    this.batches[pool]++;
-    this.batchedJobs[pool] += size;
-    this.serviceUs[pool] += endUs - startUs;
+    else this.pools.busy(pool, endUs - startUs);
+    if (startUs >= this.warmupUs) this.pools.served(pool, endUs - startUs, size);
   }
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
@@ -139,7 +122,7 @@ export class RunRecorder {
   #busyWithin(pool: number, startUs: number, endUs: number): void {
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
-    if (to > from) this.busyUs[pool] += to - from;
+    if (to > from) this.pools.busy(pool, to - from);
   }
 
   /** Requests that have arrived and not ended. */

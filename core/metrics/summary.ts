@@ -74,6 +74,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
   const { system, outcomes } = recorder;
   const changed = recorder.replicas?.scaled ? recorder.replicas : null;
   const windowUs = Math.max(1, windowOf(recorder));
+  const { waitUs, busyUs, batches, batchedJobs } = recorder.pools.total();
   const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   const measured = ended + recorder.unfinishedInWindow;
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
@@ -83,15 +84,15 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
   );
   return {
-    queueWaitMeanMs: sum(recorder.waitUs) / Math.max(1, measured) / 1000,
+    queueWaitMeanMs: waitUs / Math.max(1, measured) / 1000,
     makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000,
     throughputPerS,
     goodputPerS: (recorder.goodInWindow / windowUs) * 1e6,
     inSystemMean: recorder.inSystemSeries.area / windowUs,
-    utilizationRatio: ratio(sum(recorder.busyUs), replicas * windowUs),
+    utilizationRatio: ratio(busyUs, replicas * windowUs),
     dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
     timeoutRatio: ratio(outcomes.cancelled, measured),
-    batchSizeMean: ratio(sum(recorder.batchedJobs), sum(recorder.batches)),
+    batchSizeMean: ratio(batchedJobs, batches),
     ...changeMetrics(recorder, measured),
     ...(recorder.attempts > 0 ? { attemptsPerRequest: ratio(recorder.attempts, measured) } : {}),
     ...(hasGoal ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
@@ -129,14 +130,13 @@ function changeMetrics(
 function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number> {
   const count = replicasOf(recorder, pool);
   const windowUs = Math.max(1, windowOf(recorder));
-  const jobs = recorder.jobs[pool];
-  const batches = recorder.batches[pool];
+  const { waitUs, jobs, batches, batchedJobs, serviceUs, busyUs } = recorder.pools.of(pool);
   return {
     jobs,
-    queueWaitMeanMs: ratio(recorder.waitUs[pool], jobs) / 1000,
-    serviceMeanMs: ratio(recorder.serviceUs[pool], batches) / 1000,
-    batchSizeMean: ratio(recorder.batchedJobs[pool], batches),
-    utilizationRatio: ratio(recorder.busyUs[pool], count * windowUs),
+    queueWaitMeanMs: ratio(waitUs, jobs) / 1000,
+    serviceMeanMs: ratio(serviceUs, batches) / 1000,
+    batchSizeMean: ratio(batchedJobs, batches),
+    utilizationRatio: ratio(busyUs, count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
     ...loadMetrics(recorder, pool),
     ...(recorder.replicas === null
@@ -187,10 +187,4 @@ function curveOf(latencies: LatencyStore): readonly number[] {
 
 function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
-}
-
-function sum(values: Float64Array): number {
-  let total = 0;
-  for (let i = 0; i < values.length; i++) total += values[i];
-  return total;
 }

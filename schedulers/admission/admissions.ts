@@ -5,6 +5,21 @@ import { definePolicy } from "../policy-definition.ts";
 /** No queue is without bound: past this many requests in the system the next is refused. */
 const CEILING = 1_000_000;
 
+/** A class, so that every run of a sweep calls the same function. */
+class AtMost implements Admission {
+  readonly dropsLate: boolean;
+  readonly #most: number;
+
+  constructor(most: number, dropsLate: boolean) {
+    this.#most = most;
+    this.dropsLate = dropsLate;
+  }
+
+  admit(inSystem: number): boolean {
+    return inSystem < this.#most;
+  }
+}
+
 const count = z.int().positive().max(CEILING);
 
 /**
@@ -17,7 +32,7 @@ export const all = definePolicy({
   name: "all",
   summary: "take every request",
   parameters: z.strictObject({}),
-  create: (): Admission => ({ admit: (inSystem) => inSystem < CEILING, dropsLate: false }),
+  create: (): Admission => new AtMost(CEILING, false),
 });
 
 /**
@@ -30,10 +45,7 @@ export const bounded = definePolicy({
   name: "bounded",
   summary: "refuse requests beyond a number in the system",
   parameters: z.strictObject({ maxInSystem: count }),
-  create: ({ maxInSystem }): Admission => ({
-    admit: (inSystem) => inSystem < maxInSystem,
-    dropsLate: false,
-  }),
+  create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, false),
 });
 
 /**
@@ -46,8 +58,5 @@ export const dropLate = definePolicy({
   name: "drop-late",
   summary: "drop requests already past their deadline",
   parameters: z.strictObject({ maxInSystem: count.default(CEILING) }),
-  create: ({ maxInSystem }): Admission => ({
-    admit: (inSystem) => inSystem < maxInSystem,
-    dropsLate: true,
-  }),
+  create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, true),
 });
