@@ -40,7 +40,7 @@ test("every attempt ends exactly once, every request too, in time, and the log r
       const { summary } = runReplication(document, NO_INPUTS, 0, { log });
       const count = (kind: string): number => log.entries.filter(([k]) => k === kind).length;
       expect(count("end")).toBe(count("arrive"));
-      const { attemptsPerRequest = Number.NaN, latencyMaxMs = 0 } = summary.metrics;
+      const { attemptsPerRequest = 0, latencyMaxMs = 0 } = summary.metrics;
       expect(Math.round(attemptsPerRequest * summary.requests)).toBe(count("arrive"));
       expect(attemptsPerRequest).toBeLessThanOrEqual(client.retries + 1);
       const pausesMs = client.backoffMs * (2 ** client.retries - 1);
