@@ -288,12 +288,14 @@ class Simulation implements Driver, ClientHost {
   #reserve(): number {
     const { requests } = this.#dispatcher;
     const request = requests.reserve();
-    const jobs = requests.capacity * requests.stride;
-    if (this.#flags.length < jobs) {
-      this.#flags = grown(this.#flags, new Uint8Array(jobs));
-      this.#variates = grown(this.#variates, new Float64Array(jobs));
-    }
+    if (request << requests.shift >= this.#flags.length) this.#makeRoom();
     return request;
+  }
+
+  #makeRoom(): void {
+    const { capacity, stride } = this.#dispatcher.requests;
+    this.#flags = grown(this.#flags, new Uint8Array(capacity * stride));
+    this.#variates = grown(this.#variates, new Float64Array(capacity * stride));
   }
 
   #arrive(nowUs: number): void {
@@ -302,7 +304,7 @@ class Simulation implements Driver, ClientHost {
     this.#lastArrivalUs = nowUs;
     this.arrivals.advance();
     const pipeline = this.#draws.pipeline();
-    this.#draws.draw(pipeline, request * requests.stride, this.#flags, this.#variates);
+    this.#draws.draw(pipeline, request << requests.shift, this.#flags, this.#variates);
     this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
     if (this.arrivals.nextUs === Number.POSITIVE_INFINITY) this.#noNextArrival(nowUs);

@@ -260,21 +260,27 @@ export class Dispatcher {
     const base = request << table.shift;
     const end = base + steps.tasks[pipeline];
     for (let job = base; job < end; job++) table.state[job] = WAITING;
-    if (steps.joins[pipeline].length > 0) this.#awaitJoins(pipeline, base);
+    const entry = steps.onlyEntry[pipeline];
+    if (entry < 0) this.#awaitJoins(pipeline, base);
     if (this.#hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
     if (!this.#admission.admit(this.inSystem - 1)) {
       this.#end(request, "refused", nowUs);
       return;
     }
+    if (entry >= 0) this.#ready(request, entry, nowUs);
+    else this.#enter(request, pipeline, nowUs);
+  }
+
+  /** To the gate of a pipeline that has one, else into all tasks without predecessors. */
+  #enter(request: number, pipeline: number, nowUs: number): void {
     const gate = this.#gates[pipeline];
     if (gate !== null) {
       gate.arrive(request, nowUs);
       this.#openGate(gate, nowUs);
       return;
     }
-    const entries = steps.entries[pipeline];
-    for (let i = 0; i < entries.length; i++) this.#ready(request, entries[i], nowUs);
+    for (const task of this.#steps.entries[pipeline]) this.#ready(request, task, nowUs);
   }
 
   /** The batch on a replica has finished. */

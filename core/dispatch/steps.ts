@@ -20,6 +20,8 @@ export class Steps {
   readonly tasks = new Int32Array(0);
   readonly joins: readonly (readonly number[])[];
   readonly entries: readonly (readonly number[])[];
+  /** The one task that a request enters by, where no chains are held and nothing is joined; else −1. */
+  readonly onlyEntry = new Int32Array(0);
   /** Latency goal, µs; NaN where each request draws a deadline of its own. */
   readonly goalUs = new Float64Array(0);
   readonly priority = new Float64Array(0);
@@ -43,6 +45,9 @@ export class Steps {
       pipeline.tasks.flatMap(({ predecessors }, task) => (predecessors.length > 1 ? [task] : [])),
     );
     this.entries = pipelines.map(({ entryTasks }) => entryTasks);
+    this.onlyEntry = Int32Array.from(pipelines, ({ held, entryTasks }, id) =>
+      held || entryTasks.length > 1 || this.joins[id].length > 0 ? -1 : entryTasks[0],
+    );
     this.goalUs = Float64Array.from(pipelines, ({ deadlineMs, sloUs }) =>
       deadlineMs === null ? sloUs : Number.NaN,
     );
