@@ -10,13 +10,15 @@ import type {
   TensorMetadata,
 } from "./messages.ts";
 import type { ModelCounts } from "./model-counts.ts";
-import type { ModelState } from "./model-state.ts";
+import type { LoadCost, ModelState } from "./model-state.ts";
 
 export interface HostedModel {
   readonly metadata: ModelMetadata;
   readonly counts: ModelCounts;
   /** What it is doing, where it knows more than whether it is ready. */
   readonly state?: ModelState;
+  /** What its load took, where it was measured. */
+  readonly cost?: LoadCost | null;
   ready(): boolean;
   /** Resolves when `metadata` is as good as it can be; absent: it always is. */
   learn?(): Promise<void>;
@@ -57,7 +59,7 @@ export async function learnedModel(
   return model;
 }
 
-export function modelConfig({ metadata }: HostedModel): ModelConfig {
+export function modelConfig({ metadata, cost }: HostedModel): ModelConfig {
   const { name, platform, inputs, outputs } = metadata;
   return {
     name,
@@ -67,7 +69,7 @@ export function modelConfig({ metadata }: HostedModel): ModelConfig {
     maxBatchSize: 0,
     input: inputs.map(configTensor),
     output: outputs.map(configTensor),
-    parameters: {},
+    parameters: cost ? { load_ms: { stringValue: cost.loadMs.toFixed(1) } } : {},
     modelTransactionPolicy: { decoupled: false },
   };
 }
@@ -79,7 +81,10 @@ export function modelStatistics(
 ): readonly ModelStatistics[] {
   const wanted =
     name === undefined || name === "" ? [...models.values()] : [modelNamed(models, name, version)];
-  return wanted.map(({ counts, metadata }) => counts.report(metadata.name, metadata.versions[0]));
+  return wanted.map(({ counts, metadata, cost }) => ({
+    ...counts.report(metadata.name, metadata.versions[0]),
+    ...(cost ? { memoryUsage: [{ type: "CPU", id: 0, byteSize: cost.memoryBytes }] } : {}),
+  }));
 }
 
 export function modelIndex(models: HostedModels, onlyReady: boolean): readonly ModelIndex[] {

@@ -90,6 +90,12 @@ export interface ModelStatistics {
   readonly executionCount: number;
   readonly inferenceStats: Readonly<Record<InferPhase, StatisticDuration>>;
   readonly batchStats: readonly BatchStatistics[];
+  /** What the model took when it was loaded. */
+  readonly memoryUsage?: readonly {
+    readonly type: string;
+    readonly id: number;
+    readonly byteSize: number;
+  }[];
 }
 
 export type InferPhase =

@@ -1,0 +1,98 @@
+import { status } from "@grpc/grpc-js";
+import { expect, test } from "vitest";
+import { bytesTensor } from "../protocol/bytes-tensor.ts";
+import { modelConfig, modelIndex, modelStatistics } from "../protocol/hosted-models.ts";
+import type { ModelState } from "../protocol/model-state.ts";
+import type { InferAnswer, InferCall } from "../protocol/server.ts";
+import type { Backend } from "./backend.ts";
+import { HostedReplica } from "./hosted-replica.ts";
+
+const text = Buffer.from('{"labels":[],"value":1}');
+
+/** Answers a batch when `release` is called. */
+function gatedBackend(): { backend: Backend; release: () => void; closed: () => boolean } {
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let closed = false;
+  const backend: Backend = {
+    inputs: null,
+    outputs: null,
+    provenance: null,
+    cost: { loadMs: 12.34, memoryBytes: 5_000_000 },
+    run: async ({ jobs }) => {
+      await gate;
+      return { outputs: jobs.map(() => ({ text, tensors: [] })), serviceUs: 7 };
+    },
+    close: async () => {
+      closed = true;
+    },
+  };
+  return { backend, release, closed: () => closed };
+}
+
+function hosted(open: (changed: (state: ModelState) => void) => Promise<Backend>) {
+  const states: string[] = [];
+  const replica = new HostedReplica({
+    name: "detect-1",
+    task: "detect",
+    tracing: null,
+    platform: "test",
+    open,
+    onState: ({ state, reason }) => states.push(reason === "" ? state : `${state}: ${reason}`),
+  });
+  return { replica, states, models: new Map([["detect-1", replica]]) };
+}
+
+function infer(replica: HostedReplica): Promise<Parameters<InferAnswer>> {
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+  const call = {
+    request: { modelName: "detect-1", inputs: [tensor], rawInputContents: [raw] },
+    onCancelled: () => undefined,
+  } as unknown as InferCall;
+  return new Promise((resolve) => replica.infer(call, (...given) => resolve(given)));
+}
+
+test("a model is loaded, served, drained and unloaded, each a state that all can see", async () => {
+  const { backend, release, closed } = gatedBackend();
+  const { replica, states, models } = hosted(async () => backend);
+  expect(modelIndex(models, false)).toMatchObject([{ state: "UNAVAILABLE" }]);
+  const [early] = await infer(replica);
+  expect(early).toMatchObject({ code: status.UNAVAILABLE, details: /UNAVAILABLE: not loaded yet/ });
+  await replica.load();
+  expect(modelIndex(models, true)).toMatchObject([{ state: "READY", reason: "" }]);
+  expect(modelConfig(replica).parameters).toEqual({ load_ms: { stringValue: "12.3" } });
+  const [{ memoryUsage }] = modelStatistics(models, {});
+  expect(memoryUsage).toEqual([{ type: "CPU", id: 0, byteSize: 5_000_000 }]);
+  const running = infer(replica);
+  const unloaded = replica.unload();
+  const [late] = await infer(replica);
+  expect(late).toMatchObject({ code: status.UNAVAILABLE, details: /UNLOADING/ });
+  expect(closed()).toBe(false);
+  release();
+  const [error, response] = await running;
+  expect([error, response?.parameters?.service_us]).toEqual([null, { doubleParam: 7 }]);
+  await unloaded;
+  expect(closed()).toBe(true);
+  expect(states).toEqual(["LOADING", "READY", "UNLOADING", "UNAVAILABLE: unloaded"]);
+});
+
+test("a load that fails is the state's reason; a backend that loses its model tells why", async () => {
+  const failing = hosted(() => Promise.reject(new Error("no weights")));
+  await expect(failing.replica.load()).rejects.toThrow("no weights");
+  expect(failing.states).toEqual(["LOADING", "UNAVAILABLE: no weights"]);
+  const { backend, release } = gatedBackend();
+  release();
+  let tell = (_: ModelState): void => undefined;
+  const losing = hosted(async (changed) => {
+    tell = changed;
+    return backend;
+  });
+  await losing.replica.load();
+  tell({ state: "UNAVAILABLE", reason: "the server is gone" });
+  const [error] = await infer(losing.replica);
+  expect(error).toMatchObject({ details: "detect-1 is UNAVAILABLE: the server is gone" });
+  tell({ state: "READY", reason: "" });
+  expect((await infer(losing.replica))[0]).toBeNull();
+});
