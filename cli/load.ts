@@ -1,5 +1,4 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
-import { payloadsFor } from "../calibration/payloads.ts";
 import { loadReport, loadReportText } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
@@ -42,7 +41,9 @@ export async function load(args: LoadArguments): Promise<void> {
   const target = await prepareTarget({
     url: args.url,
     models: pipelines.map(({ name }) => name),
-    images: () => payloadsFor(document, args.images),
+    // Loads what decodes and draws pictures: only where some are sent.
+    images: async () =>
+      (await import("../calibration/payloads.ts")).payloadsFor(document, args.images),
     connections: args.connections,
     access: accessOf(args),
     seed,

@@ -154,6 +154,35 @@ describe("clients", () => {
   });
 });
 
+describe("arrivals", () => {
+  const traceUs = [0, 30_000, 31_000, 90_000, 200_000];
+  const rates = [
+    { atS: 0, ratePerS: 20 },
+    { atS: 0.5, ratePerS: 200 },
+  ];
+  const kinds: readonly (readonly [string, object])[] = [
+    ["ramp", { rates, durationS: 0.6 }],
+    ["trace", { file: "t.csv", column: "t", scale: 2, repeat: 2 }],
+    ["gamma", { ratePerS: 100, cv: 2, requests: 40 }],
+    ["diurnal", { ratePerS: 100, amplitude: 1, periodS: 1, requests: 40 }],
+  ];
+
+  it.each(kinds)("of a %s are the simulator's, to the microsecond", async (arrivals, more) => {
+    const workload = { arrivals, ...more };
+    const result = await withEndpoint(
+      (_request, response) => void response.end(OK),
+      (url) => drive(url, workload, { traceUs }),
+    );
+    const source = arrivalSource(parsed(workload), "1/0", traceUs);
+    expect(result.requests).toBeGreaterThan(8);
+    for (let i = 0; i < result.requests; i++, source.advance()) {
+      expect(result.intendedUs[i]).toBe(source.nextUs);
+      expect(result.sentLateUs[i]).toBeGreaterThanOrEqual(0);
+    }
+    expect(source.nextUs).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe("MLPerf's scenarios, by name", () => {
   const run = (workload: object) =>
     withEndpoint(

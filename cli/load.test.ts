@@ -1,0 +1,112 @@
+/** `tandem load` as its user runs it, against an endpoint on a real socket. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { withEndpoint } from "../cluster/load/http-endpoint.test-support.ts";
+import type { LoadReport } from "../cluster/load/load-report.ts";
+
+const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function load(...words: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [TANDEM, "load", ...words]);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (text: Buffer) => {
+    stdout += text.toString();
+  });
+  child.stderr.on("data", (text: Buffer) => {
+    stderr += text.toString();
+  });
+  return new Promise((resolve) => {
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+describe("tandem load", () => {
+  it("drives any address without a scenario, and its exit code says what the report says", async () => {
+    let served = 0;
+    const { code, stdout } = await withEndpoint(
+      (_request, response) => {
+        served++;
+        response.end("fine");
+      },
+      (url) => load("--url", url, "--rate", "100", "--count", "40", "--json"),
+    );
+    const report = JSON.parse(stdout) as LoadReport & { schema: string; command: string };
+    expect(report.schema).toBe("tandem/load@1");
+    expect(report.requests).toBe(40);
+    expect(served).toBe(40);
+    expect(report.statuses).toEqual({ OK: 40 });
+    expect(report.percentiles.map(({ percentile }) => percentile)).toEqual([
+      50, 75, 90, 95, 99, 99.9, 99.99, 100,
+    ]);
+    expect(code).toBe(report.verdict === "fit" ? 0 : 3);
+    for (const part of [
+      /^npx tandem load --seed 1 /,
+      / --url http\S+ /,
+      / --rate 100 --count 40/,
+    ]) {
+      expect(report.command).toMatch(part);
+    }
+  });
+
+  it("takes a scenario's workload, overridden by options", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
+    const file = join(directory, "s.yaml");
+    writeFileSync(
+      file,
+      `name: s
+pipelines: { p: { tasks: { t: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: 1 } } }
+cluster: { replicas: { t: 1 } }
+workload: { arrivals: closed, clients: 2, requests: 500 }
+`,
+    );
+    const { stdout } = await withEndpoint(
+      (_request, response) => void response.end("fine"),
+      (url) => load(file, "--url", url, "--count", "30"),
+    );
+    rmSync(directory, { recursive: true });
+    expect(stdout).toMatch(/^30 requests: 30 completed\nanswers: 30 OK\n/);
+    expect(stdout).toMatch(/p99\.99 +\d+\.\d\d ms/);
+    expect(stdout).toMatch(/\n(fit to be judged by|not to be judged by: .+)\n$/);
+  });
+
+  it("ends with 4 when requests fail, and says how many and why", async () => {
+    const { code, stdout, stderr } = await withEndpoint(
+      (_request, response) => {
+        response.statusCode = 500;
+        response.end("out of order");
+      },
+      (url) => load("--url", url, "--arrivals", "burst", "--count", "5"),
+    );
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/answers: 5 HTTP 500/);
+    expect(stderr).toMatch(/requests failed; the first: request \d: HTTP 500: out of order/);
+  });
+
+  it.each([
+    [["--rate", "5"], /--url/],
+    [["--url", "http://127.0.0.1:9/x"], /nothing says how much load/],
+    [["--url", "http://127.0.0.1:9/x", "--rate", "0"], /ratePerS/],
+    [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /Expected a number/],
+    [["--url", "http://127.0.0.1:9/x", "--arrivals", "poison"], /poisson/],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--arrivals", "mlperf-server", "--rate", "5"],
+      /latencyBound/,
+    ],
+  ])("%j is bad usage, with the way out", async (words, message) => {
+    const { code, stdout, stderr } = await load(...words);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(message);
+  });
+});
