@@ -1,6 +1,7 @@
 /**
  * What the real cluster costs: latency that the gateway adds to a no-op task, requests per second
- * through two tasks, and processor time per request, next to a bare grpc-js echo pair in the same run.
+ * through two tasks, small, batched and with pictures, and processor time per request, next to a
+ * bare grpc-js echo pair in the same run.
  *
  *   npm run bench:cluster -- [--json] [--quick]
  */
@@ -19,26 +20,21 @@ import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/service.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { selectQuantile } from "../core/statistics/quantile.ts";
+import { clusterTable, type Latency, type Rate } from "./cluster-table.ts";
 
 const REPLICAS = 4;
 const UNARY_AT_ONCE = 16;
 const STREAMED_AT_ONCE = 64;
+const MAX_BATCH = 16;
+const PICTURE_BYTES = 150 * 1024;
 /** Linux counts processor time in hundredths of a second. */
 const TICK_US = 10_000;
 
-interface Latency {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
+type Send = (modelName: string, payload?: Payload) => Promise<void>;
+type Payload = ReturnType<typeof bytesTensor>;
 
-interface Rate {
-  readonly perS: number;
-  /** Processor time of client and of all servers, per request. */
-  readonly clientUs: number;
-  readonly serversUs: number;
-}
-
-type Send = (modelName: string) => Promise<void>;
+const SMALL = bytesTensor("payload", [Buffer.from("small")]);
+const PICTURE = bytesTensor("payload", [Buffer.alloc(PICTURE_BYTES, "picture")]);
 
 const options = process.argv.slice(2);
 if (options.includes("--echo")) await serveEcho();
@@ -70,14 +66,14 @@ async function compare(seconds: number): Promise<void> {
     inputs: { profiles: {} },
     backend: "onnx",
     seed: "bench",
-    replicasPerWorker: REPLICAS,
+    replicasPerWorker: 4 * REPLICAS,
   });
   try {
     const result = await measure(deployment, `127.0.0.1:${port}`, echo, seconds);
     const load = loadavg()[0];
     const text = options.includes("--json")
       ? JSON.stringify({ schema: "tandem/bench-cluster@1", load, ...result })
-      : table(result, load);
+      : clusterTable(result, load);
     process.stdout.write(`${text}\n`);
   } finally {
     echo.kill();
@@ -85,23 +81,34 @@ async function compare(seconds: number): Promise<void> {
   }
 }
 
+/** `two` starts every job alone; `batched` starts whatever waits, up to 16 jobs, together. */
 function scenario(): ReturnType<typeof scenarioSchema.parse> {
   const service = { distribution: "deterministic", meanMs: 0.1 };
+  const tasks = (first: string, second: string) => ({
+    tasks: {
+      [first]: { model: "nothing" },
+      [second]: { model: "nothing", after: [first] },
+    },
+  });
+  const batching = { policy: "size-or-timeout", maxBatch: MAX_BATCH, waitMs: 0 };
   return scenarioSchema.parse({
     name: "bench-cluster",
     pipelines: {
       one: { tasks: { first: { model: "nothing" } } },
-      two: {
-        tasks: { first: { model: "nothing" }, second: { model: "nothing", after: ["first"] } },
-      },
+      two: tasks("first", "second"),
+      batched: tasks("third", "fourth"),
     },
-    models: { nothing: { service, implementation: { name: "no-op" } } },
-    cluster: { replicas: { first: REPLICAS, second: REPLICAS } },
+    models: {
+      // It never blocks, so what is left without a model's thread is gateway and RPC.
+      nothing: { service, implementation: { name: "no-op", parameters: { inline: 1 } } },
+    },
+    cluster: {
+      replicas: { first: REPLICAS, second: REPLICAS, third: 1, fourth: 1 },
+    },
+    scheduler: { perTask: { third: { batching }, fourth: { batching } } },
     workload: { arrivals: "burst", requests: 1 },
   });
 }
-
-type Result = Awaited<ReturnType<typeof measure>>;
 
 async function measure(
   { gateway, workers }: Deployment,
@@ -113,20 +120,33 @@ async function measure(
   const worker = caller(workers[0].address);
   const cluster = caller(gateway.grpc);
   const echo = caller(echoAddress);
-  const rate = (send: Send, atOnce: number, pids: readonly number[]): Promise<Rate> =>
-    rateOf(() => send("two"), atOnce, seconds, pids);
+  const rate = (
+    send: Send,
+    name: string,
+    atOnce: number,
+    pids: readonly number[],
+    payload = SMALL,
+  ): Promise<Rate> => rateOf(() => send(name, payload), atOnce, seconds, pids);
+  const own = (send: Send, name: string, atOnce: number, payload = SMALL) =>
+    rate(send, name, atOnce, serverPids, payload);
+  const bare = (send: Send, atOnce: number, payload = SMALL) =>
+    rate(send, "echo", atOnce, [echoPid], payload);
   // Once through all of it, so that each figure is of warm code.
   for (const send of [cluster.unary, cluster.streamed, echo.unary, echo.streamed]) {
     await rateOf(() => send("two"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   }
+  await rateOf(() => cluster.streamed("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   const result = {
     workerAlone: await latencyOf(() => worker.unary(workers[0].replica), seconds),
     throughGateway: await latencyOf(() => cluster.unary("one"), seconds),
     echoLatency: await latencyOf(() => echo.unary("one"), seconds),
-    unary: await rate(cluster.unary, UNARY_AT_ONCE, serverPids),
-    echoUnary: await rate(echo.unary, UNARY_AT_ONCE, [echoPid]),
-    streamed: await rate(cluster.streamed, STREAMED_AT_ONCE, serverPids),
-    echoStreamed: await rate(echo.streamed, STREAMED_AT_ONCE, [echoPid]),
+    unary: await own(cluster.unary, "two", UNARY_AT_ONCE),
+    echoUnary: await bare(echo.unary, UNARY_AT_ONCE),
+    streamed: await own(cluster.streamed, "two", STREAMED_AT_ONCE),
+    batched: await own(cluster.streamed, "batched", STREAMED_AT_ONCE),
+    echoStreamed: await bare(echo.streamed, STREAMED_AT_ONCE),
+    pictures: await own(cluster.unary, "two", UNARY_AT_ONCE, PICTURE),
+    echoPictures: await bare(echo.unary, UNARY_AT_ONCE, PICTURE),
   };
   for (const { close } of [worker, cluster, echo]) close();
   return result;
@@ -135,17 +155,18 @@ async function measure(
 function caller(address: string): { unary: Send; streamed: Send; close: () => void } {
   const client = new InferenceClient(address);
   const streams = new InferStreams(client);
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from("small")]);
-  const message = (modelName: string): ModelInferRequest => ({
+  const message = (modelName: string, { tensor, raw }: Payload): ModelInferRequest => ({
     modelName,
     inputs: [tensor],
     rawInputContents: [raw],
   });
   return {
-    unary: async (name) => void (await client.inferAsync(message(name))),
-    streamed: (name) =>
+    unary: async (name, payload = SMALL) => void (await client.inferAsync(message(name, payload))),
+    streamed: (name, payload = SMALL) =>
       new Promise((resolve, reject) => {
-        streams.infer(message(name), (error) => (error === null ? resolve() : reject(error)));
+        streams.infer(message(name, payload), (error) =>
+          error === null ? resolve() : reject(error),
+        );
       }),
     close: () => {
       streams.close();
@@ -194,28 +215,4 @@ function processorUs(pid: number): number {
   if (!existsSync(`/proc/${pid}/stat`)) return Number.NaN;
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) * TICK_US;
-}
-
-function table(result: Result, load: number): string {
-  const { workerAlone, throughGateway, echoLatency, unary, echoUnary, streamed, echoStreamed } =
-    result;
-  const latency = (name: string, { p50Ms, p99Ms }: Latency): string =>
-    `${name.padEnd(44)} p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`;
-  const rate = (name: string, { perS, clientUs, serversUs }: Rate): string =>
-    `${name.padEnd(44)} ${perS.toFixed(0)}/s, client ${clientUs.toFixed(0)} µs, servers ${serversUs.toFixed(0)} µs of processor time each`;
-  const added = {
-    p50Ms: throughGateway.p50Ms - workerAlone.p50Ms,
-    p99Ms: throughGateway.p99Ms - workerAlone.p99Ms,
-  };
-  return [
-    `load while it ran ${load.toFixed(1)}`,
-    latency("no-op, worker alone, one at a time", workerAlone),
-    latency("no-op, through the gateway", throughGateway),
-    latency("the gateway adds", added),
-    latency("bare echo", echoLatency),
-    rate(`two tasks, ${UNARY_AT_ONCE} calls at once`, unary),
-    rate(`bare echo, ${UNARY_AT_ONCE} calls at once`, echoUnary),
-    rate(`two tasks, ${STREAMED_AT_ONCE} streamed at once`, streamed),
-    rate(`bare echo, ${STREAMED_AT_ONCE} streamed at once`, echoStreamed),
-  ].join("\n");
 }

@@ -55,7 +55,12 @@ export const TASK_MODELS = {
   },
   "no-op": {
     description: "answers at once with nothing, to measure the cost of serving alone",
-    parameters: {},
+    parameters: {
+      inline: {
+        expected: "0 or 1; 1: on its worker's own event loop, without a model's thread",
+        accepts: (value) => value === 0 || value === 1,
+      },
+    },
     open: async () => openNoOp(),
   },
   fingerprint: {

@@ -33,11 +33,17 @@ export class BatchMessages {
   readonly #backend: BackendName;
   readonly #warmUp: boolean;
   readonly #filler: Buffer;
+  /** By pipeline: its name as JSON, and each task's as the key of a member. */
+  readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
 
   constructor(system: System, backend: BackendName, warmUp: boolean) {
     this.#system = system;
     this.#warmUp = warmUp;
     this.#backend = backend;
+    this.#texts = system.pipelines.map(({ name, tasks }) => ({
+      name: JSON.stringify(name),
+      keys: tasks.map((task) => `${JSON.stringify(task.name)}:`),
+    }));
     const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   }
@@ -59,7 +65,10 @@ export class BatchMessages {
       "upstream",
       requests.map((request) => (real ? this.#outputsSoFar(request) : NO_OUTPUTS)),
     );
-    const own = real ? wireTensors(requests.map((request) => this.#tensorsOf(request))) : NONE;
+    const own =
+      real && requests.some(hasTensors)
+        ? wireTensors(requests.map((request) => this.#tensorsOf(request)))
+        : NONE;
     return {
       modelName: replica,
       parameters: {
@@ -78,18 +87,22 @@ export class BatchMessages {
 
   /** JSON of what every task of a request has given, with the times of each. */
   answerText({ request, outcome, endedUs }: Answer): string {
-    const { tasks, name } = this.#system.pipelines[request.pipeline];
-    const timings = tasks.flatMap((task, i) => {
-      const result = request.results[i];
-      return result === null ? [] : [[task.name, result.timing]];
-    });
-    const timing = {
-      arrivedUs: request.arrivedUs,
-      endedUs,
-      tasks: Object.fromEntries(timings),
-    };
-    const head = JSON.stringify({ pipeline: name, index: request.index, outcome, timing });
-    return `${head.slice(0, -1)},"outputs":${this.#outputsText(request)}}`;
+    const { name, keys } = this.#texts[request.pipeline];
+    let timings = "";
+    let outputs = "";
+    for (let i = 0; i < keys.length; i++) {
+      const result = request.results[i] ?? null;
+      if (result === null) continue;
+      const start = outputs === "" ? keys[i] : `,${keys[i]}`;
+      timings += start + JSON.stringify(result.timing);
+      outputs += start + result.text;
+    }
+    const { index, arrivedUs } = request;
+    return (
+      `{"pipeline":${name},"index":${index},"outcome":"${outcome}",` +
+      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":{${timings}}},` +
+      `"outputs":{${outputs}}}`
+    );
   }
 
   #replayed(variate: number): Parameters {
@@ -112,18 +125,19 @@ export class BatchMessages {
     return byTask;
   }
 
-  #outputsSoFar(request: LiveRequest): Buffer {
-    return Buffer.from(this.#outputsText(request));
+  #outputsSoFar({ pipeline, results }: LiveRequest): Buffer {
+    const { keys } = this.#texts[pipeline];
+    let outputs = "";
+    for (let i = 0; i < keys.length; i++) {
+      const result = results[i];
+      if (result !== null) outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
+    }
+    return outputs === "" ? NO_OUTPUTS : Buffer.from(`{${outputs}}`);
   }
+}
 
-  #outputsText(request: LiveRequest): string {
-    const { tasks } = this.#system.pipelines[request.pipeline];
-    const entries = tasks.flatMap((task, i) => {
-      const result = request.results[i];
-      return result === null ? [] : [`${JSON.stringify(task.name)}:${result.text}`];
-    });
-    return `{${entries.join(",")}}`;
-  }
+function hasTensors({ tensors, results }: LiveRequest): boolean {
+  return tensors.length > 0 || results.some((result) => (result?.tensors.length ?? 0) > 0);
 }
 
 /**

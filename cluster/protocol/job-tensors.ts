@@ -45,6 +45,8 @@ export function jobTensors(
 ): readonly TensorsByTask[] {
   const jobs: Record<string, Tensor[]>[] = Array.from({ length: count }, () => ({}));
   tensors.forEach((tensor, i) => {
+    // Most messages have none, and a pattern takes longer than a look.
+    if (!isDigit(tensor.name.charCodeAt(0))) return;
     const [, job, task = OWN, name = ""] = NAME.exec(tensor.name) ?? [];
     const byTask = jobs[Number(job)];
     if (byTask === undefined) return;
@@ -53,6 +55,10 @@ export function jobTensors(
     byTask[task] = own;
   });
   return jobs;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** The request's own tensors as `wireTensors` takes them. */

@@ -20,6 +20,7 @@ import { workerAccess } from "../security/grpc-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { modelBackend } from "./model-backend.ts";
+import { inlineBackend, isInline } from "./model-jobs.ts";
 import { replayBackend } from "./replay-backend.ts";
 import type { WorkerReady, WorkerSpecification } from "./specification.ts";
 
@@ -106,6 +107,9 @@ function backendOptions(
   const thread = { model, implementation, folder, cacheDir: cacheDir ?? null };
   return {
     platform: PLATFORMS[backendOf(implementation)],
-    open: (changed) => modelBackend(thread, changed),
+    open: (changed) =>
+      isInline(implementation)
+        ? inlineBackend(implementation, folder)
+        : modelBackend(thread, changed),
   };
 }

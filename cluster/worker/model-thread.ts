@@ -2,10 +2,11 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import type { TaskModel } from "../../models/task-model.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { ModelState } from "../protocol/model-state.ts";
-import type { Backend, Job, JobOutput, JobResult } from "./backend.ts";
+import type { Backend, Job, JobResult } from "./backend.ts";
+import { runJobs } from "./model-jobs.ts";
 import { openModel } from "./open-model.ts";
 
 export interface ThreadSpecification {
@@ -68,38 +69,11 @@ async function close(opened: TaskModel): Promise<void> {
 
 async function answer(opened: TaskModel, jobs: readonly Job[]): Promise<void> {
   try {
-    const inputs = jobs.map(inputOf);
-    const startUs = monotonicUs();
-    const results = await opened.run(inputs);
-    const serviceUs = monotonicUs() - startUs;
-    port.postMessage({
-      kind: "done",
-      outputs: results.map(resultOf),
-      serviceUs,
-    } satisfies ThreadAnswer);
+    const done = await runJobs(opened, jobs);
+    port.postMessage({ kind: "done", ...done } satisfies ThreadAnswer);
   } catch (error) {
     port.postMessage(failure(error));
   }
-}
-
-function inputOf({ payload, upstream, tensors, upstreamTensors }: Job): TaskInput {
-  const told = JSON.parse(Buffer.from(upstream).toString()) as Record<string, TaskOutput>;
-  const outputs = Object.entries(told).map(([task, output]) => [
-    task,
-    { ...output, tensors: upstreamTensors[task] ?? [] },
-  ]);
-  return { payload, tensors, upstream: Object.fromEntries(outputs) };
-}
-
-function resultOf(result: TaskOutput | Error): JobResult {
-  const text = Buffer.from(JSON.stringify(toldOf(result)));
-  return { text, tensors: result instanceof Error ? [] : (result.tensors ?? []) };
-}
-
-function toldOf(result: TaskOutput | Error): JobOutput {
-  if (!(result instanceof Error)) return { labels: result.labels, value: result.value ?? null };
-  const code = result instanceof Fault ? result.code : "invalid-input";
-  return { error: result.message, code };
 }
 
 function failure(error: unknown): ThreadAnswer {

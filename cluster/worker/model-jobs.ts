@@ -1,0 +1,53 @@
+/** How a model runs the jobs of a batch, in a thread of its own or, where it never blocks, without. */
+import { Fault } from "../../core/fault.ts";
+import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import { openImplementation } from "../../models/open-implementation.ts";
+import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { Backend, BatchResult, Job, JobOutput, JobResult } from "./backend.ts";
+
+export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {
+  const inputs = jobs.map(inputOf);
+  const startUs = monotonicUs();
+  const results = await opened.run(inputs);
+  const serviceUs = monotonicUs() - startUs;
+  return { outputs: results.map(resultOf), serviceUs };
+}
+
+/** Whether an implementation never blocks, and is declared to run on its worker's event loop. */
+export function isInline({ name, parameters }: ImplementationDocument): boolean {
+  return name === "no-op" && Number(parameters.inline) === 1;
+}
+
+/** A model on its worker's event loop. */
+export async function inlineBackend(
+  implementation: ImplementationDocument,
+  folder: string,
+): Promise<Backend> {
+  const startUs = monotonicUs();
+  const opened = await openImplementation(implementation, { folder });
+  const { inputs, outputs, provenance } = opened;
+  const cost = { loadMs: (monotonicUs() - startUs) / 1000, memoryBytes: 0 };
+  const run: Backend["run"] = ({ jobs }) => runJobs(opened, jobs);
+  return { inputs, outputs, provenance, cost, run, close: () => opened.close() };
+}
+
+function inputOf({ payload, upstream, tensors, upstreamTensors }: Job): TaskInput {
+  const told = JSON.parse(Buffer.from(upstream).toString()) as Record<string, TaskOutput>;
+  const outputs = Object.entries(told).map(([task, output]) => [
+    task,
+    { ...output, tensors: upstreamTensors[task] ?? [] },
+  ]);
+  return { payload, tensors, upstream: Object.fromEntries(outputs) };
+}
+
+function resultOf(result: TaskOutput | Error): JobResult {
+  const text = Buffer.from(JSON.stringify(toldOf(result)));
+  return { text, tensors: result instanceof Error ? [] : (result.tensors ?? []) };
+}
+
+function toldOf(result: TaskOutput | Error): JobOutput {
+  if (!(result instanceof Error)) return { labels: result.labels, value: result.value ?? null };
+  const code = result instanceof Fault ? result.code : "invalid-input";
+  return { error: result.message, code };
+}
