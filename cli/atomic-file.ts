@@ -1,6 +1,7 @@
 /** Files that are either whole or not there: written beside their place, then renamed. */
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeFolder } from "../sweep/make-folder.ts";
 
 /** A file that is written in pieces, and in its place once it is kept. */
 export class AtomicFile {
@@ -8,7 +9,7 @@ export class AtomicFile {
   readonly #descriptor: number;
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     this.#path = path;
     this.#descriptor = openSync(`${path}.part`, "w");
   }

@@ -13,6 +13,10 @@ export function precisionOverrides(args: PrecisionArguments): Record<string, unk
   const { until, untilMetrics, maxReplications, compare } = args;
   const overrides: Record<string, unknown> = {};
   if (until !== undefined) {
+    if (!/^\s*[\d.]+\s*%?\s*$/.test(until)) {
+      const hint = "for example `--until 2%` or `--until 0.02`";
+      throw new Fault("usage", `--until ${until}: expected a share of the mean`, { hint });
+    }
     overrides["run.until"] = {
       relativeHalfWidth: until.trim().endsWith("%") ? until.trim() : Number(until),
       ...(untilMetrics === undefined ? {} : { metrics: listed(untilMetrics) }),

@@ -48,7 +48,7 @@ const MOST_ROWS = 200;
 
 /** How many configurations there are results of. */
 export async function simulate(args: SimulateArguments): Promise<number> {
-  checkCounts(args);
+  checkOptions(args);
   const loaded = await loadScenario(args, { requireTimes: true });
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
@@ -77,7 +77,8 @@ function requestsFolder({ requests, out }: SimulateArguments): string | undefine
   throw new Fault("usage", "--requests needs a folder to write to", { hint: "give --out DIR" });
 }
 
-function checkCounts({ workers, replications }: SimulateArguments): void {
+function checkOptions({ workers, replications, out }: SimulateArguments): void {
+  if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
   for (const [name, value] of Object.entries({ workers, replications })) {
     if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
       throw new Fault("usage", `--${name} must be a whole number of at least 1, got ${value}`);

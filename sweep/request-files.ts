@@ -1,9 +1,10 @@
 /** Requests as Parquet, one file a configuration, written as configurations finish. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { literal, openDatabase } from "./database.ts";
+import { makeFolder } from "./make-folder.ts";
 import { type RequestBlock, readSpool } from "./request-spool.ts";
 
 /** The folder below a sweep's, and within it that of files not yet converted. */
@@ -46,7 +47,7 @@ export class RequestWriter {
   static async open(directory: string, pipelines: readonly string[]): Promise<RequestWriter> {
     const spools = join(directory, REQUESTS_FOLDER, SPOOLS);
     rmSync(spools, { recursive: true, force: true });
-    mkdirSync(spools, { recursive: true });
+    makeFolder(spools);
     const connection = await openDatabase();
     return new RequestWriter(directory, connection, pipelines);
   }

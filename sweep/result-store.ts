@@ -18,6 +18,7 @@ import {
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { makeFolder } from "./make-folder.ts";
 import { parquetFile } from "./parquet.ts";
 import { parseRecord, type SweepRecord } from "./record.ts";
 import type { RecordStore } from "./record-store.ts";
@@ -63,7 +64,7 @@ export class ResultStore implements RecordStore {
 
   /** Opens or starts the store of `count` configurations in `directory`. */
   static open(directory: string, key: StoreKey, count: number): ResultStore {
-    mkdirSync(directory, { recursive: true });
+    makeFolder(directory);
     const path = join(directory, STORE_FILE);
     const found = existsSync(path) ? survey(path) : undefined;
     const same = found !== undefined && JSON.stringify(found.key) === JSON.stringify(key);
@@ -87,7 +88,9 @@ export class ResultStore implements RecordStore {
 
   add(index: number, line: string): void {
     const bytes = Buffer.from(`${line}\n`);
-    writeSync(this.#descriptor, bytes, 0, bytes.length, this.#end);
+    for (let at = 0; at < bytes.length; ) {
+      at += writeSync(this.#descriptor, bytes, at, bytes.length - at, this.#end + at);
+    }
     this.#keep(index, this.#end, bytes.length - 1);
     this.#end += bytes.length;
   }
