@@ -4,7 +4,11 @@ import { type Child, startChild } from "../cluster/processes/child.ts";
 import { bytesTensor, elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
-import type { WorkerReady, WorkerSpecification } from "../cluster/worker/specification.ts";
+import type {
+  HostedModelInfo,
+  WorkerReady,
+  WorkerSpecification,
+} from "../cluster/worker/specification.ts";
 import { Fault } from "../core/fault.ts";
 import type { ModelDocument } from "../core/scenario/schema.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
@@ -35,7 +39,7 @@ export class ModelWorker {
   }
 
   /** What it runs, and what its load took. */
-  get loaded(): WorkerReady["models"][number] {
+  get loaded(): HostedModelInfo {
     return this.#child.ready.models[0];
   }
 
@@ -64,7 +68,26 @@ export class ModelWorker {
       specification,
       readyTimeoutMs: READY_TIMEOUT_MS,
     });
-    return new ModelWorker(model, child);
+    const worker = new ModelWorker(model, child);
+    try {
+      worker.#requirePayloads();
+    } catch (error) {
+      await worker.stop();
+      throw error;
+    }
+    return worker;
+  }
+
+  /** Pictures are what can be sent; a model of one input of bytes takes them as they are. */
+  #requirePayloads(): void {
+    const { inputs } = this.loaded;
+    const isBytes = inputs?.length === 1 && inputs[0].datatype === "BYTES";
+    if (inputs === null || isBytes) return;
+    const named = inputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape}]`);
+    const takes = `model ${this.model} takes the tensors ${named.join(", ")}`;
+    throw new Fault("invalid-input", `${takes}; calibrate and validate send pictures`, {
+      hint: "declare its `preprocess`, or drive it with `tandem load --url grpc://… --inputs FILE`",
+    });
   }
 
   async call(batch: readonly JobInput[]): Promise<ModelCall> {

@@ -1,23 +1,14 @@
 /** The protocol's datatypes. */
 import { Fault } from "../../core/fault.ts";
+import { DATATYPES as MODEL_DATATYPES } from "../../models/tensor.ts";
 import type { Tensor } from "./messages.ts";
 
 /** Bytes of one element, row-major and little-endian; BYTES has elements of any size. */
-export const DATATYPE_BYTES: Readonly<Record<string, number>> = {
-  BOOL: 1,
-  UINT8: 1,
-  UINT16: 2,
-  UINT32: 4,
-  UINT64: 8,
-  INT8: 1,
-  INT16: 2,
-  INT32: 4,
-  INT64: 8,
-  FP16: 2,
-  BF16: 2,
-  FP32: 4,
-  FP64: 8,
-};
+export const DATATYPE_BYTES: Readonly<Record<string, number>> = Object.fromEntries([
+  ...Object.entries(MODEL_DATATYPES).filter(([, bytes]) => bytes > 0),
+  // Passed on to other servers; no model here takes it.
+  ["BF16", 2],
+]);
 
 export const DATATYPES: readonly string[] = [...Object.keys(DATATYPE_BYTES), "BYTES"];
 

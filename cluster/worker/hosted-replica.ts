@@ -13,7 +13,7 @@ import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/ser
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
-import type { WorkerReady } from "./specification.ts";
+import type { HostedModelInfo } from "./specification.ts";
 
 /** The gateway sends one batch at a time; other callers may queue this many. */
 const MAX_WAITING = 64;
@@ -67,9 +67,11 @@ export class HostedReplica implements HostedModel {
   }
 
   /** The real model that is loaded; null without one. */
-  get loaded(): WorkerReady["models"][number] | null {
-    const { provenance = null, cost } = this.#backend ?? {};
-    return provenance === null || cost === undefined ? null : { provenance, cost };
+  get loaded(): HostedModelInfo | null {
+    const backend = this.#backend;
+    if (backend === null || backend.provenance === null) return null;
+    const { provenance, cost, inputs } = backend;
+    return { provenance, cost, inputs };
   }
 
   get metadata(): ModelMetadata {

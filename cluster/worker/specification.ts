@@ -2,6 +2,7 @@ import type { MeasuredInputs } from "../../core/compile.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
+import type { TensorSpec } from "../../models/tensor.ts";
 import type { LoadCost } from "../protocol/model-state.ts";
 
 /** What a worker process is told at its start. */
@@ -28,5 +29,12 @@ export interface WorkerSpecification {
 export interface WorkerReady {
   readonly port: number;
   /** Of each real model it hosts, in the order of the replicas. */
-  readonly models: readonly { readonly provenance: ModelProvenance; readonly cost: LoadCost }[];
+  readonly models: readonly HostedModelInfo[];
+}
+
+export interface HostedModelInfo {
+  readonly provenance: ModelProvenance;
+  readonly cost: LoadCost;
+  /** The tensors that it takes; null where it takes payloads. */
+  readonly inputs: readonly TensorSpec[] | null;
 }
