@@ -4,11 +4,13 @@
  */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { tmpdir } from "node:os";
+import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const FOLDER = process.env.TANDEM_CLIENTS;
+const { TANDEM_CLIENTS } = process.env;
+const FOLDER = TANDEM_CLIENTS === undefined ? undefined : resolve(TANDEM_CLIENTS);
 const FOLDERS = FOLDER === undefined ? [] : ["venv/bin", "node_modules/.bin", "bin"];
 
 const PATHS = [
@@ -39,9 +41,12 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a program to its end, at most a minute; whatever its exit code. */
-export async function ran(path: string, options: readonly string[], env = {}): Promise<Ran> {
-  const settings = { timeout: 60_000, maxBuffer: 1 << 26, env: { ...process.env, ...env } };
+/**
+ * Runs a program to its end, at most a minute, whatever its exit code; in the folder for temporary
+ * files, where it may leave what it likes.
+ */
+export async function ran(path: string, options: readonly string[]): Promise<Ran> {
+  const settings = { timeout: 60_000, maxBuffer: 1 << 26, cwd: tmpdir() };
   try {
     return { code: 0, ...(await run(path, options, settings)) };
   } catch (error) {

@@ -12,6 +12,7 @@ const python = peer(
   "tritonclient",
 );
 const buf = peer("buf", ["--version"], "buf");
+const schemathesis = peer("schemathesis", ["--version"], "schemathesis");
 const perfAnalyzer = peer("perf_analyzer", ["--version"], "perf_analyzer");
 
 type Checks = Readonly<Record<string, unknown>>;
@@ -124,6 +125,21 @@ describe("clients that are not ours", () => {
       expect(none.stderr).toContain("not_found");
       const health = await curl("grpc.health.v1.Health/Check", '{"service":"vehicles"}');
       expect(JSON.parse(health.stdout)).toEqual({ status: "SERVING" });
+    },
+    TIMEOUT_MS,
+  );
+
+  it.skipIf(schemathesis === null)(
+    "schemathesis finds no answer of the REST side that its OpenAPI document does not allow",
+    async () => {
+      // Which policies take which parameters is beyond a schema, so valid data may be refused.
+      const { code, stdout } = await ran(schemathesis as string, [
+        ...["run", `http://${http}/openapi.json`, "--no-color", "--seed", "1"],
+        ...["--phases", "examples,fuzzing", "--max-examples", "4"],
+        ...["--exclude-checks", "positive_data_acceptance"],
+      ]);
+      expect(code, stdout.slice(-4000)).toBe(0);
+      expect(stdout).toMatch(/Tested: [12]\d/);
     },
     TIMEOUT_MS,
   );

@@ -18,8 +18,11 @@ const ERROR = z
   })
   .describe("an error");
 
+/** Values that a parameter of paths can have, where they are known from the start. */
+export type KnownValues = Readonly<Record<string, readonly string[]>>;
+
 /** The route of the document of all routes, itself included. */
-export function withOpenApi(routes: readonly Route[]): readonly Route[] {
+export function withOpenApi(routes: readonly Route[], known: KnownValues): readonly Route[] {
   const own: Route = {
     method: "GET",
     path: "/openapi.json",
@@ -38,15 +41,15 @@ export function withOpenApi(routes: readonly Route[]): readonly Route[] {
     handle: () => json(document),
   };
   const all = [...routes, own];
-  const document = openApiDocument(all);
+  const document = openApiDocument(all, known);
   return all;
 }
 
-export function openApiDocument(routes: readonly Route[]): object {
+function openApiDocument(routes: readonly Route[], known: KnownValues): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const { method, path, role, operation } of routes) {
     paths[path] ??= {};
-    paths[path][method.toLowerCase()] = operationObject(path, operation, role);
+    paths[path][method.toLowerCase()] = operationObject(path, operation, role, known);
   }
   return {
     openapi: "3.1.0",
@@ -61,13 +64,18 @@ export function openApiDocument(routes: readonly Route[]): object {
   };
 }
 
-function operationObject(path: string, operation: Operation, role: string): object {
+function operationObject(
+  path: string,
+  operation: Operation,
+  role: string,
+  known: KnownValues,
+): object {
   const { id, tag, summary, description, parameters = [], request, responses } = operation;
   const named = parameterNames(path).map((name) => ({
     name,
     in: "path",
     required: true,
-    schema: { type: "string", minLength: 1 },
+    schema: { type: "string", ...(name in known ? { enum: known[name] } : { minLength: 1 }) },
   }));
   const answers = Object.entries(responses).map(([status, response]) => [
     status,

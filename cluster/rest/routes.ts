@@ -14,11 +14,12 @@ export function gatewayRoutes(
   models: PipelineModels,
   control: ReplicaControl | null,
 ): readonly Route[] {
-  return withOpenApi([
+  const routes = [
     ...oipRoutes(models),
     ...runRoutes(models.gateway),
     ...schedulerRoutes(models.gateway),
     ...observeRoutes(models.gateway),
     ...(control === null ? [] : replicaRoutes(control)),
-  ]);
+  ];
+  return withOpenApi(routes, { model: [...models.byName.keys()], version: ["1"] });
 }
