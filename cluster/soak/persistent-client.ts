@@ -1,7 +1,8 @@
 /**
  * A client that does not give up: each call has an idempotency key and is tried again, by itself or
- * on a stream, until it is answered or too old. It counts results that come for a call which had
- * one already: there ought to be none.
+ * on a stream, until it is answered or too old. An attempt that was given up is cancelled, and what
+ * still comes for it is dropped, as every client does. It counts what must not be: a second answer
+ * to one message, and an answer to a call that differs from another to the same call.
  */
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
@@ -46,6 +47,7 @@ interface Call {
   attempts: number;
   lastError: string;
   done: boolean;
+  text: string | null;
 }
 
 interface Attempt {
@@ -54,6 +56,8 @@ interface Attempt {
   /** The stream that carries it; -1: none. */
   readonly lane: number;
   open: boolean;
+  /** What came for it. */
+  answers: number;
   /** Tells the other side that nobody waits for it any more. */
   cancel: () => void;
   timer: NodeJS.Timeout | undefined;
@@ -66,7 +70,7 @@ export interface ClientTimes {
 }
 
 export class PersistentClient {
-  /** Results that came for calls which had one. */
+  /** Second answers to one message, and different answers to one call. */
   surplus = 0;
   /** Calls without an answer so far. */
   open = 0;
@@ -88,7 +92,7 @@ export class PersistentClient {
     this.open++;
     return new Promise((resolve) => {
       const startMs = performance.now();
-      const fresh = { attempts: 0, lastError: "", done: false };
+      const fresh = { attempts: 0, lastError: "", done: false, text: null };
       this.#try({ key, payload, startMs, resolve, ...fresh });
     });
   }
@@ -109,7 +113,7 @@ export class PersistentClient {
     const id = String(number);
     const lane = number % 3 === 0 ? -1 : number % STREAMS;
     const cancel = (): void => undefined;
-    const attempt: Attempt = { id, call, lane, open: true, cancel, timer: undefined };
+    const attempt: Attempt = { id, call, lane, open: true, answers: 0, cancel, timer: undefined };
     this.#attempts.set(id, attempt);
     if (this.#attempts.size > REMEMBERED) this.#attempts.delete(this.#oldest());
     attempt.timer = setTimeout(() => {
@@ -174,13 +178,13 @@ export class PersistentClient {
 
   #result(attempt: Attempt, response: ModelInferResponse): void {
     const { call } = attempt;
-    if (call.done) {
-      this.surplus++;
-      return;
-    }
-    this.#close(attempt);
     const [output] = elementsOf(response.outputs, response.rawOutputContents ?? [], "output") ?? [];
-    this.#finish(call, Buffer.from(output ?? []).toString(), null);
+    const text = Buffer.from(output ?? []).toString();
+    if (++attempt.answers > 1 || (call.text !== null && call.text !== text)) this.surplus++;
+    call.text ??= text;
+    if (!attempt.open || call.done) return;
+    this.#close(attempt);
+    this.#finish(call, text, null);
   }
 
   #refused(attempt: Attempt, error: ServiceError): void {

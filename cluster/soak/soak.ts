@@ -41,7 +41,7 @@ export interface SoakResult {
   /** Calls that were never answered, with the first few reasons. */
   readonly lost: number;
   readonly reasons: readonly string[];
-  /** Results beyond the first of a call, and answers that differ from an earlier one of their key. */
+  /** Second answers to one message, and answers that differ from an earlier one of their key. */
   readonly answeredTwice: number;
   /** Answers that belong to another request, or to none. */
   readonly wrong: number;
@@ -62,8 +62,8 @@ export interface SoakResult {
 
 const HOLD_MS = 4;
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
-const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 500 };
-const TIMES = { attemptMs: 5000, giveUpMs: 60_000 };
+const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000 };
+const TIMES = { attemptMs: 10_000, giveUpMs: 90_000 };
 const LOOK_MS = 100;
 /** Of the answered calls, so many are asked again later, and their answers compared. */
 const ASK_AGAIN_SHARE = 0.03;
@@ -206,7 +206,7 @@ class SoakRun {
     await sleep(againMs);
     this.#askedAgain++;
     const again = await this.#client.call(key, payload);
-    if (again.text !== text) this.#differing++;
+    if (again.text !== null && again.text !== text) this.#differing++;
   }
 
   /** What the gateway says of its replicas, and how much memory it has. */
