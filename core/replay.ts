@@ -5,6 +5,8 @@ import type { Scheduler } from "./dispatch/policies.ts";
 import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";
 
+const MAX_BATCH = 65_536;
+
 export interface ReplayResult {
   readonly commands: number;
   /** The first entry that differs, or null when every decision is the same. */
@@ -81,6 +83,8 @@ function isPossible(
       return a >= 0 && a < timerCount;
     case "cancel":
       return OUTCOMES[b] !== undefined;
+    case "batching":
+      return system.replicas[a] !== undefined && b >= 0 && b <= MAX_BATCH;
     case "reschedule":
       return others[a] !== undefined && system.pipelines.every(({ held }) => !held);
     case "choose":
@@ -122,6 +126,9 @@ function feed(
       return;
     case "cancel":
       dispatcher.cancel(a, OUTCOMES[b], c);
+      return;
+    case "batching":
+      dispatcher.setBatching(a, b, c, d);
       return;
     case "decide":
       dispatcher.decide(a);

@@ -9,7 +9,8 @@ import { Fault } from "./fault.ts";
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
  * goal(request, goalUs) ·
  * finish(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
- * drain(replica, nowUs) · cancel(request, outcome, nowUs) · decide(nowUs) · holds(request, task, answer). Commands:
+ * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
+ * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
  * reschedule(scheduler, nowUs) and choose(request, has a priority, priority, goalUs, scheduler): the
@@ -27,6 +28,7 @@ export const EVENTS = [
   "lose",
   "drain",
   "cancel",
+  "batching",
   "decide",
   "holds",
   "goal",
@@ -46,6 +48,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   lose: 2,
   drain: 2,
   cancel: 3,
+  batching: 4,
   decide: 1,
   holds: 3,
   goal: 2,

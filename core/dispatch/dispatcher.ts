@@ -28,6 +28,7 @@ import type {
 } from "./policies.ts";
 import { Pool } from "./pool.ts";
 import { JOB, RequestTable } from "./request-table.ts";
+import { type GroupBatching, sizeOrTimeout } from "./size-or-timeout.ts";
 import { Steps } from "./steps.ts";
 
 const NONE = -1;
@@ -46,9 +47,11 @@ const HELD_POLICIES: PoolPolicies = {
 
 /** How a pool decides. */
 const CENTRAL_SINGLE = 0;
-const CENTRAL_GROUP = 1;
-const IMMEDIATE = 2;
-const HELD = 3;
+/** Some replica batches in a way of its own. */
+const CENTRAL_OWN = 1;
+const CENTRAL_GROUP = 2;
+const IMMEDIATE = 3;
+const HELD = 4;
 
 /**
  * Pools and replicas are the system's. Timers and queues have one number each: see `#queues`.
@@ -59,7 +62,7 @@ export class Dispatcher {
   readonly system: System;
   readonly requests: RequestTable;
   /** Jobs of the batch on replica r: batchJobs[batchAt[r] .. batchAt[r] + batchSize[r]). */
-  readonly batchJobs = new Int32Array(0);
+  batchJobs = new Int32Array(0);
   readonly batchAt = new Int32Array(0);
   readonly batchSize = new Int32Array(0);
   readonly poolOf = new Int32Array(0);
@@ -125,10 +128,7 @@ export class Dispatcher {
       const expected = Float64Array.from(members, (replica) => replica.service.meanUs[1]);
       return new Pool(id, pool, held[id] ? HELD_POLICIES : scheduler.pools[id], expected);
     });
-    this.#kinds = Uint8Array.from(this.#pools, ({ central, batching }, pool) => {
-      if (held[pool]) return HELD;
-      return !central ? IMMEDIATE : batching === null ? CENTRAL_SINGLE : CENTRAL_GROUP;
-    });
+    this.#kinds = Uint8Array.from(this.#pools, (pool, id) => (held[id] ? HELD : kindOf(pool)));
     this.#isKeyed = Uint8Array.from(this.#pools, ({ policies }) =>
       policies.ordering.kind === "keyed" ? 1 : 0,
     );
@@ -181,6 +181,8 @@ export class Dispatcher {
     this.#hasChoices = before.#hasChoices;
     for (const [request, choice] of before.#choices) this.#choices.set(request, choice);
     for (let replica = 0; replica < this.batchSize.length; replica++) {
+      const own = before.#pools[this.poolOf[replica]].ownOf(replica);
+      if (own !== null) this.#keepOwn(replica, own);
       const size = before.batchSize[replica];
       const at = before.batchAt[replica];
       this.batchJobs.set(before.batchJobs.subarray(at, at + size), this.batchAt[replica]);
@@ -362,6 +364,45 @@ export class Dispatcher {
     if (this.requests.isOpen(request)) this.#end(request, outcome, nowUs);
   }
 
+  /** From now on a replica batches by itself: full, or after a wait; 0: as its pool does. */
+  setBatching(replica: number, maxBatch: number, waitUs: number, nowUs: number): void {
+    this.#log?.add("batching", replica, maxBatch, waitUs, nowUs);
+    const id = this.poolOf[replica];
+    const pool = this.#pools[id];
+    assert(this.#kinds[id] !== HELD, "held chains do not batch");
+    if (maxBatch > 0) {
+      this.#keepOwn(replica, sizeOrTimeout(maxBatch, waitUs, 0));
+    } else {
+      pool.setOwn(replica, null, this.system.pools[id].count);
+      this.#kinds[id] = kindOf(pool);
+    }
+    if (pool.central) this.#mark(id);
+    else this.#touch(replica);
+  }
+
+  #keepOwn(replica: number, own: GroupBatching): void {
+    const id = this.poolOf[replica];
+    this.#pools[id].setOwn(replica, own, this.system.pools[id].count);
+    this.#makeRoom(replica, own.maxBatch);
+    this.#kinds[id] = kindOf(this.#pools[id]);
+  }
+
+  /** Room for a batch that may be larger than all before; what runs moves with it. */
+  #makeRoom(replica: number, maxBatch: number): void {
+    const at = this.batchAt[replica];
+    const next = this.batchAt.reduce(
+      (least, other) => (other > at ? Math.min(least, other) : least),
+      this.batchJobs.length,
+    );
+    if (maxBatch <= next - at) return;
+    const end = this.batchJobs.length;
+    const larger = new Int32Array(end + maxBatch);
+    larger.set(this.batchJobs);
+    larger.copyWithin(end, at, at + this.batchSize[replica]);
+    this.batchJobs = larger;
+    this.batchAt[replica] = end;
+  }
+
   // --- decisions ----------------------------------------------------------------------------
 
   /** Routes, batches and starts whatever the events of this instant have made possible. */
@@ -374,6 +415,7 @@ export class Dispatcher {
       if (kind === CENTRAL_SINGLE) this.#decideSingles(pool, nowUs);
       else if (kind === IMMEDIATE) this.#decideImmediate(this.#pools[pool], nowUs);
       else if (kind === CENTRAL_GROUP) this.#decideGroups(this.#pools[pool], nowUs);
+      else if (kind === CENTRAL_OWN) this.#decideEach(this.#pools[pool], nowUs);
       else this.#decideHeld(this.#pools[pool], nowUs);
     }
   }
@@ -398,6 +440,32 @@ export class Dispatcher {
       this.#fill(id, this.#idle.take(id), id, Math.min(size, maxBatch), nowUs);
     }
     this.#setTimer(id, Number.POSITIVE_INFINITY);
+  }
+
+  /** Asks idle replicas in their order, each for itself; those that wait keep their places. */
+  #decideEach(pool: Pool, nowUs: number): void {
+    const { id, policies } = pool;
+    const waiting: number[] = [];
+    let dueUs = Number.POSITIVE_INFINITY;
+    while (this.#idle.countOf(id) > 0) {
+      const replica = this.#idle.take(id);
+      const own = pool.ownOf(replica);
+      const batching = own ?? pool.batching;
+      const maxBatch = own?.maxBatch ?? pool.maxBatch;
+      const queued = this.#queues.lengthOf(id);
+      const oldestUs = queued === 0 ? 0 : this.#queues.oldestUs(id);
+      const wanted = batching === null ? 1 : batching.size(queued, nowUs, oldestUs);
+      if (queued > 0 && wanted > 0) {
+        this.#fill(id, replica, id, Math.min(wanted, maxBatch), nowUs);
+        continue;
+      }
+      if (queued > 0 && batching !== null) dueUs = Math.min(dueUs, batching.dueUs(oldestUs));
+      waiting.push(replica);
+    }
+    const { routing } = policies;
+    if (routing.kind === "central" && routing.idle === "most-recent") waiting.reverse();
+    for (const replica of waiting) this.#idle.add(id, replica);
+    this.#setTimer(id, dueUs);
   }
 
   #decideImmediate(pool: Pool, nowUs: number): void {
@@ -437,10 +505,13 @@ export class Dispatcher {
 
   /** Starts what can start on replicas that have new work or are free. */
   #startTouched(pool: Pool, nowUs: number): void {
-    const { id, batching, maxBatch } = pool;
+    const { id } = pool;
     const queues = this.#queues;
     while (pool.touchedCount > 0) {
       const replica = pool.touched[--pool.touchedCount];
+      const own = pool.ownOf(replica);
+      const batching = own ?? pool.batching;
+      const maxBatch = own?.maxBatch ?? pool.maxBatch;
       const queue = this.#queueOf(replica);
       this.#isTouched[replica] = 0;
       let dueUs = Number.POSITIVE_INFINITY;
@@ -768,4 +839,10 @@ function queueOrders(
     ...Array.from(poolOf, (pool) => pools[pool].policies.ordering.kind),
     ...pipelines.map(() => "fifo" as const),
   ];
+}
+
+function kindOf({ central, batching, own }: Pool): number {
+  if (!central) return IMMEDIATE;
+  if (own !== null) return CENTRAL_OWN;
+  return batching === null ? CENTRAL_SINGLE : CENTRAL_GROUP;
 }

@@ -6,7 +6,8 @@
 import type { PoolSystem } from "../system.ts";
 import { WinnerTree } from "../winner-tree.ts";
 import { LengthIndex } from "./length-index.ts";
-import type { Batching, PoolPolicies, PoolView } from "./policies.ts";
+import type { PoolPolicies, PoolView } from "./policies.ts";
+import type { GroupBatching } from "./size-or-timeout.ts";
 
 const NONE = -1;
 /** Keeps idle replicas ahead of every busy one in the work index, the longest idle first. */
@@ -19,7 +20,9 @@ export class Pool implements PoolView {
   readonly maxBatch: number;
   readonly central: boolean;
   /** Null when every job starts alone. */
-  readonly batching: Extract<Batching, { kind: "group" }> | null;
+  readonly batching: GroupBatching | null;
+  /** How single replicas batch, where that is not as the pool does; null while all do. */
+  own: (GroupBatching | null)[] | null = null;
   /** Replicas to look at when deciding, for immediate routing; each at most once. */
   readonly touched = new Int32Array(0);
   touchedCount = 0;
@@ -52,6 +55,18 @@ export class Pool implements PoolView {
     this.#work = needs === "work" ? new WinnerTree(system.count) : null;
     this.#expectedUs = expectedUs;
     this.#indexed = needs !== "nothing";
+  }
+
+  /** What of its own a replica has, or null. */
+  ownOf(replica: number): GroupBatching | null {
+    return this.own === null ? null : this.own[replica - this.first];
+  }
+
+  /** Gives a replica a batching of its own, or takes it away. */
+  setOwn(replica: number, batching: GroupBatching | null, count: number): void {
+    this.own ??= new Array<GroupBatching | null>(count).fill(null);
+    this.own[replica - this.first] = batching;
+    if (this.own.every((own) => own === null)) this.own = null;
   }
 
   upAt(i: number): number {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Batching } from "../../core/dispatch/policies.ts";
+import { sizeOrTimeout as sizeOrTimeoutBatching } from "../../core/dispatch/size-or-timeout.ts";
 import { definePolicy } from "../policy-definition.ts";
 
 /**
@@ -17,21 +18,10 @@ export const sizeOrTimeout = definePolicy({
     waitMs: z.number().nonnegative().default(20),
     tickMs: z.number().nonnegative().default(0).describe("timeouts are seen at its multiples only"),
   }),
-  create: (parameters, context): Batching => {
-    const { waitMs, tickMs } = parameters;
-    const maxBatch = Math.min(parameters.maxBatch, context.maxBatch);
-    const waitUs = Math.round(waitMs * 1000);
-    const tickUs = Math.round(tickMs * 1000);
-    const dueUs = (oldestUs: number): number =>
-      tickUs === 0 ? oldestUs + waitUs : Math.ceil((oldestUs + waitUs) / tickUs) * tickUs;
-    return {
-      kind: "group",
-      maxBatch,
-      size: (queued, nowUs, oldestUs) => {
-        if (queued >= maxBatch) return maxBatch;
-        return nowUs >= dueUs(oldestUs) ? queued : 0;
-      },
-      dueUs,
-    };
-  },
+  create: ({ maxBatch, waitMs, tickMs }, context): Batching =>
+    sizeOrTimeoutBatching(
+      Math.min(maxBatch, context.maxBatch),
+      Math.round(waitMs * 1000),
+      Math.round(tickMs * 1000),
+    ),
 });

@@ -1,0 +1,189 @@
+/** Schedulers and batching that change while work is under way: nothing is lost, and all replays. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import { replayLog } from "../core/replay.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import { documentOf, systemOf } from "./contract.test-support.ts";
+import { createScheduler } from "./create-scheduler.ts";
+
+const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };
+const SCHEDULERS: readonly SchedulerDocument[] = [
+  "fifo",
+  "edf",
+  "join-shortest-queue",
+  "power-of-two",
+  "least-expected-work",
+  { batching: grouped },
+  { preset: "join-shortest-queue", batching: grouped },
+  { preset: "seed-batching" },
+] as unknown as SchedulerDocument[];
+
+interface Step {
+  readonly kind: "arrive" | "finish" | "time" | "lose" | "join" | "batching" | "scheduler";
+  readonly pick: number;
+}
+
+const steps = fc.array(
+  fc.record({
+    kind: fc.constantFrom<Step["kind"]>(
+      ...(["arrive", "arrive", "arrive", "finish", "finish", "time"] as const),
+      ...(["lose", "join", "batching", "scheduler"] as const),
+    ),
+    pick: fc.nat(1000),
+  }),
+  { minLength: 20, maxLength: 150 },
+);
+
+class Cluster implements Driver {
+  readonly log = new RunLog();
+  dispatcher: Dispatcher;
+  readonly used: SchedulerDocument[] = [];
+  readonly ends = new Map<number, number>();
+  readonly #system: System;
+  readonly #timers = new Map<number, number>();
+  readonly #up = new Set<number>();
+  readonly #busy = new Set<number>();
+  readonly #limits = new Map<number, number>();
+  #poolLimit = 1;
+  arrivals = 0;
+  ended = 0;
+  #nowUs = 0;
+
+  constructor(system: System, first: SchedulerDocument) {
+    this.#system = system;
+    this.dispatcher = new Dispatcher(system, this.#made(first), this, this.log);
+    for (const replica of system.replicas.keys()) this.#join(replica);
+  }
+
+  start(replica: number): void {
+    expect(this.#up.has(replica)).toBe(true);
+    expect(this.#busy.has(replica), "one batch at a time").toBe(false);
+    const limit = this.#limits.get(replica) ?? this.#poolLimit;
+    expect(this.dispatcher.batchSize[replica]).toBeLessThanOrEqual(limit);
+    this.#busy.add(replica);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    this.#timers.set(timer, atUs);
+  }
+
+  end(_slot: number, _outcome: Outcome): void {
+    this.ended++;
+  }
+
+  goalUs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  holds(): boolean {
+    return true;
+  }
+
+  step({ kind, pick }: Step): void {
+    this.#nowUs++;
+    const { dispatcher } = this;
+    const replica = pick % this.#system.replicas.length;
+    const busy = [...this.#busy];
+    if (kind === "arrive") {
+      dispatcher.arrive(dispatcher.requests.reserve(), 0, this.#nowUs, this.#nowUs);
+      this.arrivals++;
+    } else if (kind === "finish" && busy.length > 0) this.#finish(busy[pick % busy.length]);
+    else if (kind === "time") this.#pass(pick);
+    else if (kind === "lose") this.#lose(replica);
+    else if (kind === "join") this.#join(replica);
+    else if (kind === "batching") this.#batching(replica, Math.floor(pick / 5) % 5, pick);
+    else if (kind === "scheduler") this.#use(SCHEDULERS[pick % SCHEDULERS.length]);
+    this.dispatcher.decide(this.#nowUs);
+  }
+
+  /** Everything comes up, and runs to its end. */
+  settle(): void {
+    for (const replica of this.#system.replicas.keys()) this.#join(replica);
+    this.dispatcher.decide(this.#nowUs);
+    for (let i = 0; i < 5000 && (this.dispatcher.inSystem > 0 || this.#busy.size > 0); i++) {
+      this.#pass(1_000_000);
+      for (const replica of [...this.#busy]) this.#finish(replica);
+      this.dispatcher.decide(this.#nowUs);
+    }
+  }
+
+  #made(document: SchedulerDocument) {
+    const scheduler = createScheduler(document, this.#system, "1");
+    this.#poolLimit = scheduler.pools[0].batching.maxBatch;
+    return scheduler;
+  }
+
+  #use(document: SchedulerDocument): void {
+    const before = this.dispatcher;
+    const next = new Dispatcher(this.#system, this.#made(document), this, this.log, before);
+    next.takeOver(before, this.used.length, this.#nowUs);
+    this.used.push(document);
+    this.dispatcher = next;
+  }
+
+  #batching(replica: number, maxBatch: number, waitUs: number): void {
+    this.dispatcher.setBatching(replica, maxBatch, waitUs, this.#nowUs);
+    if (maxBatch === 0) this.#limits.delete(replica);
+    else this.#limits.set(replica, maxBatch);
+  }
+
+  #finish(replica: number): void {
+    this.#busy.delete(replica);
+    this.dispatcher.finish(replica, this.#nowUs);
+  }
+
+  #pass(us: number): void {
+    this.#nowUs += us;
+    for (const [timer, atUs] of [...this.#timers]) {
+      if (atUs > this.#nowUs) continue;
+      this.#timers.delete(timer);
+      this.dispatcher.wake(timer, this.#nowUs);
+    }
+  }
+
+  #lose(replica: number): void {
+    this.#up.delete(replica);
+    this.#busy.delete(replica);
+    this.dispatcher.lose(replica, this.#nowUs);
+  }
+
+  #join(replica: number): void {
+    if (this.#up.has(replica)) return;
+    this.#up.add(replica);
+    this.dispatcher.join(replica, this.#nowUs);
+  }
+}
+
+const tasks = { a: { model: "model" }, b: { model: "model", after: ["a"] } };
+const system = systemOf(documentOf({ pipelines: { p: { tasks } }, replicas: { a: 3, b: 2 } }));
+
+test("every request ends once, no replica does two things, and the log replays", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...SCHEDULERS), steps, (first, todo) => {
+      const cluster = new Cluster(system, first);
+      for (const step of todo) cluster.step(step);
+      cluster.settle();
+      expect(cluster.dispatcher.inSystem).toBe(0);
+      expect(cluster.ended).toBe(cluster.arrivals);
+      const made = (document: SchedulerDocument) => createScheduler(document, system, "1");
+      const logged = RunLog.parse(cluster.log.toJsonLines());
+      const { divergence } = replayLog(system, made(first), logged, cluster.used.map(made));
+      expect(divergence).toBeNull();
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a replica with a batching of its own waits while others start at once", () => {
+  const cluster = new Cluster(system, "fifo");
+  // Of replica 0: up to 4 jobs, for 20 µs.
+  cluster.step({ kind: "batching", pick: 20 });
+  for (let i = 0; i < 3; i++) cluster.step({ kind: "arrive", pick: 0 });
+  expect([...cluster.dispatcher.batchSize]).toEqual([0, 1, 1, 0, 0]);
+  for (let i = 0; i < 3; i++) cluster.step({ kind: "arrive", pick: 0 });
+  expect([...cluster.dispatcher.batchSize]).toEqual([4, 1, 1, 0, 0]);
+});
