@@ -24,6 +24,7 @@ function addDeploymentCommands(cluster: Command, json: Decorate): void {
     .addOption(repeated("--set <path=value>", "override a value of the scenario"))
     .addOption(choice("--backend <name>", "what the workers run", BACKENDS).default("real"))
     .addOption(number("--port <n>", "REST port of the gateway; gRPC is the next"))
+    .addOption(number("--spare <n>", "replicas that can be added to each task").default(4))
     .option("--trace <where>", "send traces to an OTLP/HTTP endpoint, or write them to a file")
     .option("--host <address>", "where the gateway listens; other than loopback it needs --certs")
     .option("--certs <dir>", "of `tandem cluster certs`: TLS, and mutual TLS with the workers")

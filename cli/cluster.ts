@@ -13,6 +13,7 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly backend: BackendName;
   readonly port?: number;
+  readonly spare: number;
   readonly trace?: string;
   readonly host?: string;
   readonly certs?: string;
@@ -33,6 +34,7 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     inputs: inputsOf(loaded),
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
+    spareReplicas: args.spare,
     ...(args.port === undefined ? {} : { basePort: args.port }),
     ...(trace === null ? {} : { trace }),
     ...(args.host === undefined ? {} : { host: args.host }),

@@ -3,7 +3,7 @@
  * ends this process ends them too: each notices that its parent is gone.
  */
 import { mkdirSync } from "node:fs";
-import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import type { MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -16,7 +16,7 @@ import { requireSafeBinding } from "./security/bind-address.ts";
 import type { TlsIdentity } from "./security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "./security/client-access.ts";
 import { SecurityFiles, securityPaths } from "./security/security-files.ts";
-import { startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
+import { deployedSystem, startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
@@ -46,6 +46,8 @@ export interface DeploymentOptions {
   readonly replicasPerWorker?: number;
   /** Where each worker process runs, by its number from 0. Default: here, on 127.0.0.1. */
   readonly placeWorker?: (worker: number) => WorkerPlace;
+  /** How many replicas can be added to each task while it runs. Default 0. */
+  readonly spareReplicas?: number;
   /** Whether a process that dies is started again. Default true. */
   readonly restart?: boolean;
   /** What the gateway holds and waits for at most, where it is not the default. */
@@ -145,7 +147,7 @@ function deployed(
   gateway: GatewayProcess,
   { crashes, stop }: { crashes: Crashes; stop: () => Promise<void> },
 ): Deployment {
-  const names = compileSystem(options.document, options.inputs).replicas.map(({ name }) => name);
+  const names = deployedSystem(options).replicas.map(({ name }) => name);
   const { grpc, http } = gateway.addresses;
   options.onEvent?.(`gateway ready: grpc ${grpc}, rest ${http}`);
   return {

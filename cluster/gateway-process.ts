@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { DeploymentOptions } from "./deployment.ts";
 import { AnswerJournal } from "./gateway/answer-journal.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
+import type { WorkerQuestion, WorkerReply } from "./gateway/worker-host.ts";
 import type { ChildExit, ChildOptions } from "./processes/child.ts";
 import { KeptChild } from "./processes/kept-child.ts";
 import { authority, reachableHost } from "./security/bind-address.ts";
@@ -73,6 +74,19 @@ export class GatewayProcess {
     AnswerJournal.remove(this.#journalFile);
   }
 
+  /** Starts and stops workers for the gateway, and tells it what became of that. */
+  async #answer({ question, what, replica, address = "" }: WorkerQuestion): Promise<void> {
+    try {
+      if (what === "attach") this.#workers.attach(replica, address);
+      else if (what === "stop") await this.#workers.remove(replica);
+      const started = what === "start" ? await this.#workers.add(replica) : address;
+      this.#kept.send({ question, address: started } satisfies WorkerReply);
+    } catch (error) {
+      const message = (error as Error).message;
+      this.#kept.send({ question, error: message } satisfies WorkerReply);
+    }
+  }
+
   #child(): ChildOptions {
     const { directory } = this.#options;
     return {
@@ -80,6 +94,7 @@ export class GatewayProcess {
       entry: "gateway/main",
       specification: this.#specification(),
       readyTimeoutMs: READY_TIMEOUT_MS,
+      onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
       ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
     };
   }
@@ -109,6 +124,7 @@ export class GatewayProcess {
       security: securityPaths(this.#options),
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
       replicas: this.#workers.addresses,
+      spareReplicas: this.#options.spareReplicas ?? 0,
       bounds,
       journalFile: this.#journalFile,
       trace,

@@ -2,6 +2,8 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { compileSystem } from "../core/compile.ts";
+import { ownReplicas, withSpareReplicas } from "../core/spare-replicas.ts";
+import type { System } from "../core/system.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
 import type { ChildExit } from "./processes/child.ts";
@@ -18,8 +20,16 @@ export interface WorkerPlace {
 }
 
 export interface WorkerPool {
+  /** Of all replicas that there are now, also of those that others serve. */
   readonly addresses: readonly ReplicaAddress[];
+  /** 0 where it is not ours. */
   pidOf(replica: number): number;
+  /** Starts a process for one more replica, or one anew; resolves with its address. */
+  add(replica: number): Promise<string>;
+  /** A replica that somebody else serves. */
+  attach(replica: number, address: string): void;
+  /** The replica is no more; its process ends unless it hosts others. */
+  remove(replica: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,43 +40,104 @@ const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
 /** Processes that start at the same time. */
 const STARTS_AT_ONCE = 4;
 
+/** The system of a deployment, with room for the replicas that can be added. */
+export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
+  return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
+}
+
 /** `crashed` is told of every process that ends while the pool has not been stopped. */
 export async function startWorkers(
   options: DeploymentOptions,
   crashed: (exit: ChildExit) => void,
 ): Promise<WorkerPool> {
-  const workers = groups(options).map((replicas, i) => new Worker(options, replicas, i, crashed));
-  const stop = async (): Promise<void> => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-  };
+  const pool = new Workers(options, crashed);
   try {
-    const waiting = [...workers];
+    await pool.start();
+  } catch (error) {
+    await pool.stop();
+    throw error;
+  }
+  return pool;
+}
+
+class Workers implements WorkerPool {
+  readonly #options: DeploymentOptions;
+  readonly #crashed: (exit: ChildExit) => void;
+  readonly #workers = new Set<Worker>();
+  readonly #hosts = new Map<number, Worker>();
+  readonly #attached = new Map<number, string>();
+  #started = 0;
+
+  constructor(options: DeploymentOptions, crashed: (exit: ChildExit) => void) {
+    this.#options = options;
+    this.#crashed = crashed;
+    for (const replicas of groups(options)) this.#make(replicas);
+  }
+
+  get addresses(): readonly ReplicaAddress[] {
+    return [
+      ...[...this.#hosts].map(([replica, { address }]) => ({ replica, address })),
+      ...[...this.#attached].map(([replica, address]) => ({ replica, address })),
+    ].sort((a, b) => a.replica - b.replica);
+  }
+
+  async start(): Promise<void> {
+    const waiting = [...this.#workers];
     const starter = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         await next.start();
       }
     };
     await Promise.all(Array.from({ length: STARTS_AT_ONCE }, starter));
-  } catch (error) {
-    await stop();
-    throw error;
   }
-  const hosts = new Map(workers.flatMap((w) => w.replicas.map((replica) => [replica, w])));
-  const addresses = [...hosts]
-    .map(([replica, { address }]) => ({ replica, address }))
-    .sort((a, b) => a.replica - b.replica);
-  return { addresses, pidOf: (replica) => hosts.get(replica)?.pid ?? 0, stop };
+
+  pidOf(replica: number): number {
+    return this.#hosts.get(replica)?.pid ?? 0;
+  }
+
+  async add(replica: number): Promise<string> {
+    const worker = this.#make([replica]);
+    try {
+      await worker.start();
+    } catch (error) {
+      await this.remove(replica);
+      throw error;
+    }
+    return worker.address;
+  }
+
+  attach(replica: number, address: string): void {
+    this.#attached.set(replica, address);
+  }
+
+  async remove(replica: number): Promise<void> {
+    this.#attached.delete(replica);
+    const worker = this.#hosts.get(replica);
+    this.#hosts.delete(replica);
+    if (worker === undefined || [...this.#hosts.values()].includes(worker)) return;
+    this.#workers.delete(worker);
+    await worker.stop();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.stop()));
+  }
+
+  #make(replicas: readonly number[]): Worker {
+    const worker = new Worker(this.#options, replicas, this.#started++, this.#crashed);
+    this.#workers.add(worker);
+    for (const replica of replicas) this.#hosts.set(replica, worker);
+    return worker;
+  }
 }
 
 /** Which replicas share a process. Neighbours, often of one task, are spread: they work together. */
 function groups(options: DeploymentOptions): readonly (readonly number[])[] {
-  const { replicas } = compileSystem(options.document, options.inputs);
-  const spread =
-    options.backend === "replay" ? Math.ceil(replicas.length / MAX_REPLAY_PROCESSES) : 1;
+  const all = ownReplicas(compileSystem(options.document, options.inputs), deployedSystem(options));
+  const spread = options.backend === "replay" ? Math.ceil(all.length / MAX_REPLAY_PROCESSES) : 1;
   const size = options.replicasPerWorker ?? Math.max(1, spread);
-  const count = Math.ceil(replicas.length / size);
-  const all = replicas.map((_, replica) => replica);
-  return Array.from({ length: count }, (_, group) => all.filter((r) => r % count === group));
+  const count = Math.ceil(all.length / size);
+  return Array.from({ length: count }, (_, group) => all.filter((_r, i) => i % count === group));
 }
 
 class Worker {
@@ -132,6 +203,7 @@ class Worker {
       seed,
       timeScale,
       replicas: this.replicas,
+      spareReplicas: this.#options.spareReplicas ?? 0,
       host: this.#place.host,
       port: this.#port,
       ...(trace === undefined ? {} : { trace }),

@@ -15,7 +15,7 @@ export class Door {
   readonly #queue: QueueBound | null;
   #heldBytes = 0;
 
-  constructor({ system, scheduler, timeScale, bounds, boundQueue }: RunOptions) {
+  constructor({ ownSystem: system, scheduler, timeScale, bounds, boundQueue }: RunOptions) {
     const { maxInSystem, maxHeldBytes, maxQueueMs: most } = bounds;
     this.#maxInSystem = maxInSystem;
     this.#maxHeldBytes = maxHeldBytes;

@@ -9,12 +9,10 @@
  * A turn has one instant, of its own. Commands given inside the dispatcher's turn are carried out
  * after it, so nothing calls back into it.
  */
-import { status } from "@grpc/grpc-js";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
-import { grown, JOB } from "../../core/dispatch/request-table.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
-import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
+import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { LogSink } from "../observe/log-sink.ts";
@@ -24,7 +22,7 @@ import type { PreciseTimer } from "../precise-timer.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { BatchMessages, batchResult } from "./batch-message.ts";
 import { Door } from "./door.ts";
-import { DrawBook } from "./draw-book.ts";
+import { DrawnValues } from "./drawn-values.ts";
 import {
   type Answer,
   detachedRequest,
@@ -32,8 +30,10 @@ import {
   longestWaitMs,
   type RequestError,
 } from "./live-request.ts";
-import type { ReplicaLink } from "./replica-link.ts";
-import { RetryBudget } from "./retry-budget.ts";
+import type { ReplicaBatching } from "./replica-control.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
+import { replicaMeter } from "./replica-meter.ts";
+import { RetryBudget, SAME_AGAIN } from "./retry-budget.ts";
 import { plausible, RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
@@ -41,12 +41,6 @@ import { RunSchedulers } from "./run-schedulers.ts";
 import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
-/** A batch that failed with one of these would fail the same way anywhere. */
-const SAME_AGAIN: ReadonlySet<number> = new Set([
-  status.INVALID_ARGUMENT,
-  status.NOT_FOUND,
-  status.UNIMPLEMENTED,
-]);
 const RETRY_AFTER_MS = 1000;
 const MAX_HOP_SAMPLES = 200_000;
 
@@ -58,10 +52,10 @@ export class GatewayRun implements Driver {
   /** Gateway to worker and back without the service, wall-clock µs. */
   readonly workerRoundTripUs: number[] = [];
   #dispatcher: Dispatcher;
-  readonly #links: readonly ReplicaLink[];
+  readonly #links: ReplicaLinks;
   readonly #clock: RunClock;
   readonly #timers: WakeTimers;
-  readonly #draws: DrawBook;
+  readonly #draws: DrawnValues;
   readonly #sinks: readonly RunSink[];
   readonly #live: (LiveRequest | undefined)[] = [];
   readonly #batches: (RunningBatch | null)[];
@@ -69,14 +63,13 @@ export class GatewayRun implements Driver {
   readonly #freeUs: Float64Array;
   readonly #starts: RunningBatch[] = [];
   readonly #ends: Answer[] = [];
-  #flags = new Uint8Array(0);
-  #variates = new Float64Array(0);
   readonly #door: Door;
+  readonly #meter: ReplicaMeter | null;
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
 
-  constructor(options: RunOptions, links: readonly ReplicaLink[], alarms: PreciseTimer) {
+  constructor(options: RunOptions, links: ReplicaLinks, alarms: PreciseTimer) {
     const { system } = options;
     this.options = options;
     this.#links = links;
@@ -92,15 +85,16 @@ export class GatewayRun implements Driver {
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
-    this.#draws = new DrawBook(system, options.seed, options.triedAgain);
+    this.#draws = new DrawnValues(options);
     this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
-    links.forEach((link, replica) => {
-      if (link.up) this.join(replica);
+    this.#meter = replicaMeter(options, this.recorder, this.#dispatcher.retries, links);
+    links.all.forEach((link, replica) => {
+      if (link?.up === true) this.join(replica);
     });
   }
 
@@ -132,9 +126,7 @@ export class GatewayRun implements Driver {
     this.#door.enter(submission, this.inSystem);
     const slot = this.#dispatcher.requests.reserve();
     if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
-    this.#makeRoom();
-    const base = slot * this.#dispatcher.requests.stride;
-    const goalUs = this.#draws.take(index, pipeline, base, this.#flags, this.#variates);
+    const goalUs = this.#draws.take(submission, slot, this.#dispatcher.requests);
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
@@ -176,8 +168,32 @@ export class GatewayRun implements Driver {
   join(replica: number): void {
     this.#turn(null, (nowUs) => {
       this.#freeUs[replica] = nowUs;
+      this.#meter?.ready(replica, true, nowUs);
       this.#dispatcher.join(replica, nowUs);
     });
+  }
+
+  /** Its batch runs on, and it gets no other. */
+  drain(replica: number): void {
+    this.#turn(null, (nowUs) => this.#dispatcher.drain(replica, nowUs));
+  }
+
+  /** Null: as the scheduler says. */
+  setBatching(replica: number, batching: ReplicaBatching | null): void {
+    const { maxBatch, waitMs } = batching ?? { maxBatch: 0, waitMs: 0 };
+    const waitUs = Math.round((waitMs * 1000) / this.options.timeScale);
+    this.#turn(null, (nowUs) => this.#dispatcher.setBatching(replica, maxBatch, waitUs, nowUs));
+  }
+
+  isBusy(replica: number): boolean {
+    return this.#batches[replica] !== null;
+  }
+
+  /** Jobs that wait at a replica or run on it. */
+  loadOf(replica: number): number {
+    const { pool } = this.options.system.replicas[replica];
+    const own = this.waiting(pool)[1 + replica - this.options.system.pools[pool].first] ?? 0;
+    return own + (this.#batches[replica]?.requests.length ?? 0);
   }
 
   lose(replica: number): void {
@@ -188,6 +204,7 @@ export class GatewayRun implements Driver {
         this.#wasted(batch, "its replica was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
+      this.#meter?.ready(replica, false, nowUs);
       this.#dispatcher.lose(replica, nowUs);
     });
   }
@@ -228,22 +245,8 @@ export class GatewayRun implements Driver {
     return (this.#live[slot] as LiveRequest).goalUs;
   }
 
-  /** Real outputs answer a condition on labels; everything else is as it was drawn. */
   holds(slot: number, task: number): boolean {
-    const { requests } = this.#dispatcher;
-    const base = slot * requests.stride;
-    const request = this.#live[slot] as LiveRequest;
-    const { predecessors, skippedBy, whenContains } =
-      this.options.system.pipelines[request.pipeline].tasks[task];
-    const skipped = skippedBy.some(
-      (cache) =>
-        requests.state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
-    );
-    if (skipped) return false;
-    if (this.options.backend !== "replay" && whenContains !== null) {
-      return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
-    }
-    return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
+    return this.#draws.holds(this.#live[slot] as LiveRequest, task, this.#dispatcher.requests);
   }
 
   /** One event at an instant of its own, the decisions it leads to, and their carrying out. */
@@ -271,7 +274,7 @@ export class GatewayRun implements Driver {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
     const { name, service } = this.options.system.replicas[replica];
-    const variate = this.#variates[batch.jobs[0]];
+    const variate = this.#draws.variate(batch.jobs[0]);
     const message = this.messages.request(name, requests, batch.tasks, variate, {
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: this.options.trace?.traceparents(batch) ?? null,
@@ -279,7 +282,7 @@ export class GatewayRun implements Driver {
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
     const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;
-    this.#links[replica].send(message, timeoutMs, (failure, response) => {
+    this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
@@ -345,7 +348,7 @@ export class GatewayRun implements Driver {
         for (const request of requests) request.error = { code: "cluster-failure", message };
         this.#spendRetries(batch, nowUs);
         this.#dispatcher.lose(replica, nowUs);
-        if (!this.#links[replica].draining) this.#dispatcher.join(replica, nowUs);
+        if (!this.#links.of(replica).draining) this.#dispatcher.join(replica, nowUs);
       },
       backUs,
     );
@@ -371,7 +374,7 @@ export class GatewayRun implements Driver {
   #finished(replica: number, nowUs: number): void {
     this.#freeUs[replica] = nowUs;
     this.#dispatcher.finish(replica, nowUs);
-    if (this.#links[replica].draining) this.#dispatcher.lose(replica, nowUs);
+    if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 
   /** Tells the worker of a batch whose requests have all ended: it need not start it. */
@@ -379,7 +382,7 @@ export class GatewayRun implements Driver {
     for (const batch of this.#batches) {
       if (batch === null || !batch.requests.includes(ended)) continue;
       const wanted = batch.requests.some((request) => this.#live[request.slot] === request);
-      if (!wanted) this.#links[batch.replica].cancelBatch();
+      if (!wanted) this.#links.of(batch.replica).cancelBatch();
     }
   }
 
@@ -388,13 +391,5 @@ export class GatewayRun implements Driver {
     if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
       recorder.closeWindow(nowUs);
     }
-  }
-
-  #makeRoom(): void {
-    const { capacity, stride } = this.#dispatcher.requests;
-    const jobs = capacity * stride;
-    if (this.#flags.length >= jobs) return;
-    this.#flags = grown(this.#flags, new Uint8Array(jobs));
-    this.#variates = grown(this.#variates, new Float64Array(jobs));
   }
 }

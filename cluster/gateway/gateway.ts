@@ -6,6 +6,7 @@ import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
 import type { GanttBar } from "../../core/results.ts";
 import { RunLog } from "../../core/run-log.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import { withSpareReplicas } from "../../core/spare-replicas.ts";
 import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { monotonicUs } from "../monotonic.ts";
@@ -24,12 +25,12 @@ import { AnswerJournal } from "./answer-journal.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { Ticket } from "./live-request.ts";
-import { ReplicaLink } from "./replica-link.ts";
+import type { ReplicaBatching } from "./replica-control.ts";
+import { ReplicaLinks } from "./replica-links.ts";
 import type { GatewayCosts } from "./run-costs.ts";
 import type { Submission } from "./run-options.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "./service-bounds.ts";
 import type { GatewaySpecification } from "./specification.ts";
-import { WorkerConnection } from "./worker-connection.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -70,6 +71,8 @@ export interface GatewayState {
     readonly name: string;
     readonly state: "up" | "draining" | "down";
     readonly losses: number;
+    /** False: it is room for one that can be added. */
+    readonly there: boolean;
   }[];
 }
 
@@ -105,15 +108,15 @@ export class Gateway {
   readonly bounds: ServiceBounds;
   /** Over the gateway's life, not only the present run's. */
   readonly counts: GatewayCounts;
-  readonly #links: readonly ReplicaLink[];
-  /** One to each worker, by address. */
-  readonly #connections = new Map<string, WorkerConnection>();
+  readonly links: ReplicaLinks;
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
+  readonly #batching = new Map<number, ReplicaBatching>();
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
-  readonly #workerAccess: () => ClientAccess;
+  /** Without room for replicas that are added. */
+  readonly #ownSystem: System;
   #run: GatewayRun;
   #draining = false;
   #scheduler: SchedulerDocument = "fifo";
@@ -128,23 +131,19 @@ export class Gateway {
     this.#tracing = tracing;
     const { document, inputs, seed, replicas, journalFile } = specification;
     this.specification = specification;
-    this.#workerAccess = workerAccess;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     const { keys } = this.bounds;
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
     this.#answers = new AnswerBook(keys, journal);
-    this.system = compileSystem(document, inputs);
+    this.#ownSystem = compileSystem(document, inputs);
+    this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
     this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
-    this.#links = this.system.replicas.map(({ name }, replica) => {
-      const found = replicas.find((entry) => entry.replica === replica);
-      if (found === undefined) throw new Fault("invalid-input", `replica ${name} has no address`);
-      return new ReplicaLink(name, this.#connectionTo(found.address), (up, reason) => {
-        this.#operatorLog?.replicaChanged(replica, up, reason);
-        if (up) this.#run.join(replica);
-        else this.#run.lose(replica);
-      });
-    });
+    this.links = new ReplicaLinks(
+      this.system.replicas.length,
+      (address) => new InferenceClient(address, workerAccess()),
+    );
+    for (const { replica, address } of replicas) this.#link(replica, address);
     this.#delay.enable();
     this.#run = this.#newRun({ seed, warmupUs: 0, boundQueue: true });
   }
@@ -159,13 +158,13 @@ export class Gateway {
 
   /** Whether it takes requests and every replica is up. */
   get ready(): boolean {
-    return !this.#draining && this.#links.every((link) => link.up);
+    return !this.#draining && this.links.ready;
   }
 
   /** What a pool's model takes and gives, as a replica of it says; null while none is up. */
   async describe(pool: number): Promise<ModelMetadata | null> {
-    const link = this.#links.find(
-      ({ up }, replica) => up && this.system.replicas[replica].pool === pool,
+    const link = this.links.all.find(
+      (some, replica) => some?.up === true && this.system.replicas[replica].pool === pool,
     );
     try {
       return (await link?.describe()) ?? null;
@@ -223,6 +222,38 @@ export class Gateway {
     this.#scheduler = scheduler;
   }
 
+  /** One more replica, served at `address`; it gets work once it is up. */
+  attach(replica: number, address: string): void {
+    this.links.cameLater(replica);
+    this.#link(replica, address);
+  }
+
+  /** A replica is no more: what it runs is tried elsewhere. */
+  detach(replica: number): void {
+    this.#run.lose(replica);
+    this.links.detach(replica);
+  }
+
+  /** A replica finishes its batch and takes no other, for good. */
+  retire(replica: number): void {
+    this.links.get(replica)?.retire();
+    this.#run.drain(replica);
+  }
+
+  /** Null: as the scheduler says. Holds also for the runs that come. */
+  setBatching(replica: number, batching: ReplicaBatching | null): void {
+    if (batching === null) this.#batching.delete(replica);
+    else this.#batching.set(replica, batching);
+    this.#run.setBatching(replica, batching);
+  }
+
+  /** The largest batch that a replica gets of the scheduler. */
+  maxBatchOf(replica: number): number {
+    const { pool } = this.system.replicas[replica];
+    const { batching } = this.#run.schedulers.present.pools[pool];
+    return Math.min(this.system.pools[pool].maxBatch, batching.maxBatch);
+  }
+
   /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
   reset(request: RunRequest): void {
     if (!this.#run.idle) {
@@ -234,6 +265,7 @@ export class Gateway {
     }
     this.#run.close();
     this.#run = this.#newRun(request);
+    for (const [replica, batching] of this.#batching) this.#run.setBatching(replica, batching);
     this.#delay.reset();
   }
 
@@ -252,7 +284,9 @@ export class Gateway {
       costs: run.costs.summary(),
       gantt: run.recorder.bars,
       workerRoundTripUs: run.workerRoundTripUs,
-      replicas: this.#links.map(({ name, up, losses }) => ({ name, up, losses })),
+      replicas: this.links.all.flatMap((link) =>
+        link === null ? [] : [{ name: link.name, up: link.up, losses: link.losses }],
+      ),
       otherSchedulers: run.schedulers.others,
     };
   }
@@ -273,10 +307,11 @@ export class Gateway {
     return {
       inSystem: this.#run.inSystem,
       waiting: system.pools.map((_, pool) => this.#run.waiting(pool)),
-      replicas: this.#links.map(({ name, up, draining, losses }) => ({
-        name,
-        state: up ? (draining ? "draining" : "up") : "down",
-        losses,
+      replicas: this.links.all.map((link, replica) => ({
+        name: system.replicas[replica].name,
+        state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
+        losses: link?.losses ?? 0,
+        there: link !== null,
       })),
     };
   }
@@ -285,8 +320,7 @@ export class Gateway {
     this.#run.close();
     this.#answers.close();
     this.#delay.disable();
-    for (const link of this.#links) link.close();
-    for (const connection of this.#connections.values()) connection.close();
+    this.links.close();
     await this.#alarms.close();
   }
 
@@ -303,15 +337,13 @@ export class Gateway {
     }
   }
 
-  #connectionTo(address: string): WorkerConnection {
-    const known = this.#connections.get(address);
-    if (known !== undefined) return known;
-    const connection = new WorkerConnection(
-      address,
-      (target) => new InferenceClient(target, this.#workerAccess()),
-    );
-    this.#connections.set(address, connection);
-    return connection;
+  #link(replica: number, address: string): void {
+    const { name } = this.system.replicas[replica];
+    this.links.attach(replica, name, address, (up, reason) => {
+      this.#operatorLog?.replicaChanged(replica, up, reason);
+      if (up) this.#run.join(replica);
+      else this.#run.lose(replica);
+    });
   }
 
   #newRun(request: RunRequest): GatewayRun {
@@ -340,8 +372,9 @@ export class Gateway {
         triedAgain: request.triedAgain ?? false,
         bounds: this.bounds,
         boundQueue: request.boundQueue ?? false,
+        ownSystem: this.#ownSystem,
       },
-      this.#links,
+      this.links,
       this.#alarms,
     );
   }

@@ -8,7 +8,9 @@ import { SecurityFiles } from "../security/security-files.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
 import { PipelineModels } from "./pipeline-models.ts";
+import { ReplicaController } from "./replica-controller.ts";
 import type { GatewayReady, GatewaySpecification } from "./specification.ts";
+import { ParentWorkerHost } from "./worker-host.ts";
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
@@ -19,8 +21,12 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
   const gateway = new Gateway(specification, workerAccess, { tracing, logger });
   const models = new PipelineModels(gateway);
+  const control =
+    specification.spareReplicas === 0
+      ? null
+      : new ReplicaController(gateway, new ParentWorkerHost());
   const grpc = await serveGrpc(models, host, grpcPort, security);
-  const http = await serveHttp(models, { host, port: httpPort, control: null, security });
+  const http = await serveHttp(models, { host, port: httpPort, control, security });
   const scenario = specification.document.name;
   logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
   return {

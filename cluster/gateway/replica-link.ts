@@ -56,6 +56,7 @@ export class ReplicaLink {
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
   #sent = 0;
+  #retired = false;
   #closed = false;
 
   /**
@@ -97,6 +98,12 @@ export class ReplicaLink {
     return this.#connection.client.modelMetadata({ name: this.name });
   }
 
+  /** It takes no more batches, whatever its worker says. */
+  retire(): void {
+    this.#retired = true;
+    this.draining = true;
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
@@ -124,6 +131,7 @@ export class ReplicaLink {
 
   #joined(): void {
     this.#retryMs = FIRST_RETRY_MS;
+    if (this.#retired) return;
     this.draining = false;
     if (this.#stream === null) this.#openStream();
     if (this.up || this.#batch?.late === true) return;

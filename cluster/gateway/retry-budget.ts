@@ -1,3 +1,12 @@
+import { status } from "@grpc/grpc-js";
+
+/** A batch that failed with one of these would fail the same way anywhere. */
+export const SAME_AGAIN: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+
 /**
  * Bounds the share of work that is done again: a bucket of tokens, as gRPC's retry throttling
  * (gRFC A6). Every job that is tried again takes one, every finished job gives a part back, and at

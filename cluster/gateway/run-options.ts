@@ -12,6 +12,8 @@ import type { ServiceBounds } from "./service-bounds.ts";
 
 export interface RunOptions {
   readonly system: System;
+  /** The same without room for replicas that are added. */
+  readonly ownSystem: System;
   readonly scheduler: Scheduler;
   readonly seed: string;
   readonly backend: BackendName;

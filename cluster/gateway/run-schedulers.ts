@@ -32,6 +32,11 @@ export class RunSchedulers {
     this.#seed = seed;
   }
 
+  /** The one that decides now. */
+  get present(): Scheduler {
+    return this.#present;
+  }
+
   /** Those besides the run's own, in the order of their numbers in the log. */
   get others(): readonly SchedulerDocument[] {
     return this.#others;

@@ -29,6 +29,8 @@ export interface GatewaySpecification {
   /** Folder of certificates for the connections to workers; null: no TLS. */
   readonly workerCertificates: string | null;
   readonly replicas: readonly ReplicaAddress[];
+  /** How many replicas can be added to each task. */
+  readonly spareReplicas: number;
   /** What is left out is as in `DEFAULT_BOUNDS`. */
   readonly bounds: Partial<ServiceBounds>;
   /** File that answers of keyed requests are kept in over a restart; null: in memory only. */

@@ -106,10 +106,9 @@ function replicaFamilies(
       help: "1 while the gateway may send to the replica",
       type: "gauge",
       samples: () =>
-        state().replicas.map((replica, i) => [
-          labelsOf(replicas[i]),
-          replica.state === "up" ? 1 : 0,
-        ]),
+        state().replicas.flatMap((replica, i) =>
+          replica.there ? [[labelsOf(replicas[i]), replica.state === "up" ? 1 : 0] as const] : [],
+        ),
     },
     {
       name: "tandem_replica_losses_total",

@@ -70,11 +70,12 @@ export function gatewayStatus(
     atMs: nowUs / 1000,
     scheduler,
     windowS: WINDOW_S,
-    replicas: counts.replicas.map((replica, i) => {
+    replicas: counts.replicas.flatMap((replica, i) => {
+      if (!state.replicas[i].there) return [];
       const { name, task, node, inFlight, batches, jobs, busyS } = replica;
       const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
       const lately = replica.batchesLately.total(nowUs, WINDOW_S);
-      return {
+      const status: ReplicaStatus = {
         ...{ name, task, node, inFlight, queue: queues[i], batches, jobs, busyS },
         state: state.replicas[i].state,
         losses: state.replicas[i].losses,
@@ -83,6 +84,7 @@ export function gatewayStatus(
         serviceP50Ms: p50,
         serviceP99Ms: p99,
       };
+      return [status];
     }),
     tasks: counts.tasks.map(({ name }, pool) => ({ name, queue: state.waiting[pool][0] })),
     pipelines: counts.pipelines.map((pipeline) => {

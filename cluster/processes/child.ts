@@ -65,7 +65,8 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   options.onStart?.(stop);
   try {
     const ready = await readiness<Ready>(child, options, exited, tail);
-    const send = (message: object): void => void child.send(message);
+    // Whoever is gone by now needs no message.
+    const send = (message: object): void => void child.send(message, () => undefined);
     return { name, pid: child.pid as number, ready, exited, send, stop };
   } catch (error) {
     await stop();

@@ -46,6 +46,11 @@ export class KeptChild<Ready> {
     return this.#child?.pid ?? 0;
   }
 
+  /** Sends the present process a message. */
+  send(message: object): void {
+    this.#child?.send(message);
+  }
+
   /** Resolves when it is ready. Throws Fault("cluster-failure") when it does not come up. */
   start(): Promise<void> {
     this.#starting = this.#start();

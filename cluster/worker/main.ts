@@ -3,6 +3,7 @@
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { backendOf } from "../../core/scenario/check-run.ts";
+import { withSpareReplicas } from "../../core/spare-replicas.ts";
 import type { System } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
@@ -32,7 +33,8 @@ const PLATFORMS = {
 
 /** It serves before its models are loaded, so that their loading can be watched. */
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
-  const system = compileSystem(specification.document, specification.inputs);
+  const { document, inputs, spareReplicas = 0 } = specification;
+  const system = withSpareReplicas(compileSystem(document, inputs), spareReplicas);
   const security = new SecurityFiles(
     { certificates: specification.certificates ?? null, tokens: null },
     "worker",

@@ -15,6 +15,8 @@ export interface WorkerSpecification {
   readonly timeScale: number;
   /** Replicas to host, by the system's numbers. */
   readonly replicas: readonly number[];
+  /** As the gateway's, for replicas are numbered with them. Default 0. */
+  readonly spareReplicas?: number;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;

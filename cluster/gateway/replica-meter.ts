@@ -1,0 +1,22 @@
+/** Which replicas a run could use, where that changes: else utilisation is of all there are. */
+
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
+import type { RunOptions } from "./run-options.ts";
+
+/** Null where no replica can be added. */
+export function replicaMeter(
+  { system, ownSystem }: RunOptions,
+  recorder: RunRecorder,
+  retries: Float64Array,
+  links: ReplicaLinks,
+): ReplicaMeter | null {
+  if (system === ownSystem) return null;
+  const meter = new ReplicaMeter(system, recorder, retries);
+  recorder.replicas = meter;
+  links.all.forEach((link, replica) => {
+    if (link?.up !== true) meter.ready(replica, false, 0);
+  });
+  return meter;
+}

@@ -1,0 +1,120 @@
+/** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { isRunning, NO_INPUTS } from "./deployment.test-support.ts";
+import { type Deployment, startDeployment } from "./deployment.ts";
+import type { ReplicaStatus } from "./gateway/replica-control.ts";
+import type { GatewayStatus } from "./observe/status.ts";
+import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
+import { InferenceClient } from "./protocol/client.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
+
+let deployment: Deployment;
+let client: InferenceClient;
+
+beforeAll(async () => {
+  deployment = await startDeployment({
+    document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
+    inputs: NO_INPUTS,
+    backend: "real",
+    seed: "t",
+    spareReplicas: 2,
+  });
+  client = new InferenceClient(deployment.gateway.grpc);
+});
+afterAll(async () => {
+  client.close();
+  await deployment.stop();
+});
+
+async function control(method: string, path: string, body?: object) {
+  const answer = await fetch(`${deployment.gateway.http}/v1/replicas${path}`, {
+    method,
+    ...(body === undefined
+      ? {}
+      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  return { status: answer.status, value: text === "" ? null : JSON.parse(text) };
+}
+
+async function names(): Promise<string[]> {
+  const { value } = await control("GET", "");
+  return value.replicas.map(({ name }: ReplicaStatus) => name);
+}
+
+async function ask(payload: string): Promise<boolean> {
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from(payload)]);
+  const request = { modelName: PIPELINE, inputs: [tensor], rawInputContents: [raw] };
+  const { outputs, rawOutputContents = [] } = await client.inferAsync(request, {});
+  const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
+  return isAnswerTo(Buffer.from(payload), Buffer.from(text).toString());
+}
+
+/** Keeps requests in flight while `change` goes on; whether all got their own answers. */
+async function underLoad<T>(change: () => Promise<T>): Promise<T> {
+  let over = false;
+  let asked = 0;
+  const client4 = async (i: number): Promise<void> => {
+    while (!over) expect(await ask(`${i} ${asked++}`)).toBe(true);
+  };
+  const load = Promise.all([0, 1, 2, 3].map(client4));
+  try {
+    const before = asked;
+    const value = await change();
+    while (asked < before + 40) await new Promise((resolve) => setTimeout(resolve, 5));
+    return value;
+  } finally {
+    over = true;
+    await load;
+  }
+}
+
+it("a replica is added with a process of its own, batches by itself, and is removed", async () => {
+  const batch = { maxBatch: 3, waitMs: 2 };
+  const added = await underLoad(() => control("POST", "", { task: "first", batch }));
+  expect(added).toMatchObject({ status: 201, value: { name: "first-2", state: "up", batch } });
+  expect(await names()).toEqual(["first-1", "first-2", "second-1"]);
+  const worker = deployment.workers.find(({ replica }) => replica === "first-2");
+  expect(isRunning(worker?.pid ?? 0)).toBe(true);
+  const answer = await fetch(`${deployment.gateway.http}/status`);
+  const { replicas } = (await answer.json()) as GatewayStatus;
+  expect(replicas.find(({ name }) => name === "first-2")?.jobs).toBeGreaterThan(0);
+  const gone = await underLoad(() => control("DELETE", "/first-2"));
+  expect(gone.status).toBe(204);
+  expect(await names()).toEqual(["first-1", "second-1"]);
+  expect(isRunning(worker?.pid ?? 0)).toBe(false);
+  expect(deployment.crashes).toEqual([]);
+});
+
+it("a replica's batching is changed, and the scheduler's own is back after a reset", async () => {
+  const pid = deployment.workers[0].pid;
+  const changed = await underLoad(() => control("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
+  expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
+  const kept = await control("PATCH", "/first-1", { waitMs: 3 });
+  expect(kept.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 3 } });
+  const reset = await underLoad(() => control("POST", "/first-1/reset"));
+  expect(reset.value).toMatchObject({ name: "first-1", state: "up", batch: null });
+  const fresh = deployment.workers.find(({ replica }) => replica === "first-1");
+  expect(fresh?.pid).not.toBe(pid);
+  expect(await ask("after")).toBe(true);
+});
+
+it("a replica that is removed at once has its work done by another", async () => {
+  await control("POST", "", { task: "second" });
+  const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
+  expect(gone.status).toBe(204);
+  expect(await names()).toEqual(["first-1", "second-1"]);
+});
+
+it.each([
+  ["POST", "", { task: "third" }, 400, /no task "third"/],
+  ["POST", "", { task: "first", node: "moon" }, 400, /no room/],
+  ["POST", "", { task: "first", batch: { maxBatch: 4000, waitMs: 0 } }, 400, /takes 1 to/],
+  ["PATCH", "/first-9", { waitMs: 1 }, 404, /no replica/],
+  ["DELETE", "/first-9", undefined, 404, /no replica/],
+])("%s %s %j is answered with %d", async (method, path, body, status, message) => {
+  const answer = await control(method, path, body);
+  expect(answer.status).toBe(status);
+  expect(answer.value.error).toMatch(message);
+  expect(await names()).toEqual(["first-1", "second-1"]);
+});
