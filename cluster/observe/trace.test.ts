@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
@@ -11,6 +12,7 @@ import { NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.
 import { measuredRun } from "../measured-run.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { INFERENCE_SERVICE } from "../protocol/service.ts";
 import { traceTarget } from "./trace-target.ts";
 
 interface ReceivedSpan {
@@ -174,6 +176,37 @@ describe("traces", () => {
     expect(attribute(rootOf("2") as ReceivedSpan, "tandem.request.id")).toBe("mine-2");
     // What the caller does not sample is not traced.
     expect(spans.filter(({ traceId }) => traceId === "3".repeat(32))).toEqual([]);
+  });
+
+  it("go on from the metadata of a stranger's gRPC call, and come back in the answer's", async () => {
+    const { server, url, spans } = await collector();
+    const options = { document: twoTasks(), backend: "replay", trace: `${url}/v1/traces` } as const;
+    await withDeployment(options, async ({ gateway }) => {
+      const { path, requestSerialize, responseDeserialize } = INFERENCE_SERVICE.ModelInfer;
+      const client = new Client(gateway.grpc, credentials.createInsecure());
+      const metadata = new Metadata();
+      metadata.set("traceparent", `00-${"4".repeat(32)}-${"4".repeat(16)}-01`);
+      metadata.set("x-request-id", "strange-1");
+      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
+      const message = { modelName: "vehicles", inputs: [tensor], rawInputContents: [raw] };
+      const given = await new Promise<Metadata>((resolve, reject) => {
+        const call = client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          message,
+          metadata,
+          (error) => error !== null && reject(error),
+        );
+        call.on("metadata", resolve);
+      });
+      expect(given.get("x-request-id")).toEqual(["strange-1"]);
+      expect(String(given.get("traceparent")[0])).toMatch(/^00-4{32}-(?!4{16})[\da-f]{16}-01$/);
+      client.close();
+    });
+    server.close();
+    const root = spans.find(({ parentSpanId }) => parentSpanId === "4".repeat(16));
+    expect(attribute(root as ReceivedSpan, "tandem.request.id")).toBe("strange-1");
   });
 
   it("are written to a file as lines of OTLP JSON, of all processes", async () => {
