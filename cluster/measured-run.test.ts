@@ -115,14 +115,14 @@ describe("a measured run on replay workers", () => {
   });
 
   it("has clients that give up and try again, and a request that does is the same request", async () => {
-    // One replica of 40 ms, a burst of three: the last is served at 120 ms, or not at all.
+    // One replica of 500 ms, a burst of three: the last would be served at 1500 ms.
     const workload = {
       ...{ arrivals: "burst", requests: 3 },
-      client: { timeoutMs: 100, retries: 1, backoffMs: 30 },
+      client: { timeoutMs: 1300, retries: 1, backoffMs: 30 },
     };
     const document = twoTasks({
       models: {
-        detector: { service: { distribution: "deterministic", meanMs: 40 } },
+        detector: { service: { distribution: "deterministic", meanMs: 500 } },
         reader: { service: { distribution: "deterministic", meanMs: 1 } },
       },
       cluster: { replicas: { detect: 1, plate: 1 } },
