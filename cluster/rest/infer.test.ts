@@ -1,0 +1,132 @@
+import { gzipSync } from "node:zlib";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { annotated, marksOf } from "./annotate.ts";
+
+const WIDTH = 320;
+const HEIGHT = 200;
+
+const picture = (): Promise<Buffer> =>
+  sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: "#204060" } })
+    .png()
+    .toBuffer();
+
+describe("inference over HTTP", () => {
+  let deployment: Deployment;
+  let url: string;
+
+  beforeAll(async () => {
+    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
+    deployment = await startDeployment({ ...options, backend: "replay" });
+    url = `${deployment.gateway.http}/v2/models/vehicles/infer`;
+  });
+  afterAll(() => deployment.stop());
+
+  const post = (
+    body: FormData | string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ): Promise<Response> => fetch(url, { method: "POST", body, headers });
+
+  it("takes a form of several files, each an inference of its own", async () => {
+    const form = new FormData();
+    for (const name of ["a.png", "b.png", "c.png"]) form.append("image", new Blob([name]), name);
+    const answer = await post(form);
+    expect(answer.status).toBe(200);
+    const { files, outputs } = (await answer.json()) as {
+      files: string[];
+      outputs: { shape: number[]; data: string[] }[];
+    };
+    expect(files).toEqual(["a.png", "b.png", "c.png"]);
+    expect(outputs[0].shape).toEqual([3]);
+    for (const text of outputs[0].data) expect(JSON.parse(text).outputs.detect).toBeDefined();
+  });
+
+  it.each([
+    ["has no file", "multipart/form-data; boundary=x", "--x--\r\n"],
+    ["has no boundary", "multipart/form-data", "--x--\r\n"],
+    ["ends within a part", "multipart/form-data; boundary=x", "--x\r\nContent-Disp"],
+  ])("refuses a form that %s", async (_what, type, body) => {
+    const answer = await post(body, { "content-type": type });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ code: "invalid-input" });
+  });
+
+  it("takes tensors behind the JSON, and gives them so when asked", async () => {
+    const raw = Buffer.from([1, 0, 0, 0, 7, 0, 0, 0, 0]);
+    const tensor = { name: "payload", datatype: "BYTES", shape: [2] };
+    const json = JSON.stringify({
+      parameters: { binary_data_output: true },
+      inputs: [{ ...tensor, parameters: { binary_data_size: raw.length } }],
+    });
+    const headers = { "inference-header-content-length": String(json.length) };
+    const answer = await post(Buffer.concat([Buffer.from(json), raw]), headers);
+    expect(answer.status).toBe(200);
+    const body = Buffer.from(await answer.arrayBuffer());
+    const length = Number(answer.headers.get("inference-header-content-length"));
+    const { outputs } = JSON.parse(body.subarray(0, length).toString());
+    expect(outputs).toMatchObject([{ name: "output", datatype: "BYTES", shape: [2] }]);
+    expect(outputs[0].parameters.binary_data_size).toBe(body.length - length);
+    const short = await post(Buffer.concat([Buffer.from(json), raw.subarray(1)]), headers);
+    expect(short.status).toBe(400);
+    const more = await post(Buffer.concat([Buffer.from(json), raw, raw]), headers);
+    expect(more.status).toBe(400);
+  });
+
+  it("takes a body that is packed, and refuses one that is not what it says", async () => {
+    const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["text"] }];
+    const packed = gzipSync(JSON.stringify({ inputs }));
+    expect((await post(packed, { "content-encoding": "gzip" })).status).toBe(200);
+    expect((await post("{}", { "content-encoding": "gzip" })).status).toBe(400);
+    expect((await post("{}", { "content-encoding": "br" })).status).toBe(400);
+    const bomb = gzipSync(Buffer.alloc(65 * 1024 * 1024));
+    expect((await post(bomb, { "content-encoding": "gzip" })).status).toBe(413);
+  });
+
+  it("answers with the picture when asked, and says when there is none to draw on", async () => {
+    const headers = { "content-type": "image/png", accept: "image/webp" };
+    const answer = await post(new Uint8Array(await picture()), headers);
+    expect(answer.headers.get("content-type")).toBe("image/webp");
+    const { format, width } = await sharp(Buffer.from(await answer.arrayBuffer())).metadata();
+    expect([format, width]).toEqual(["webp", WIDTH]);
+    const none = await post("no picture", headers);
+    expect(none.status).toBe(400);
+    expect(await none.json()).toMatchObject({ error: expect.stringContaining("no picture") });
+  });
+});
+
+describe("what was found", () => {
+  const outputs = {
+    detect: {
+      labels: ["car"],
+      value: { objects: [{ label: "car", score: 0.91, box: [100, 80, 220, 160] }] },
+    },
+    plate: { labels: [], value: { plate: "B<1>", box: [140, 130, 180, 145] } },
+    other: { labels: [], value: null },
+    odd: { labels: [], value: { box: [1, 2, "3", 4], objects: "none" } },
+  };
+
+  it("is every object with a box, with its label and score, and every plate", () => {
+    expect(marksOf(outputs).map(({ text, box }) => [text, box])).toEqual([
+      ["car 91%", [100, 80, 220, 160]],
+      ["B<1>", [140, 130, 180, 145]],
+    ]);
+  });
+
+  it("is drawn where it is, and the rest of the picture stays as it was", async () => {
+    const drawn = await annotated(await picture(), outputs, "png");
+    const { data, info } = await sharp(drawn)
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const at = (x: number, y: number): string =>
+      data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3).toString("hex");
+    expect([info.width, info.height]).toEqual([WIDTH, HEIGHT]);
+    expect(at(100, 120)).toBe("ffd400");
+    expect(at(220, 120)).toBe("ffd400");
+    expect(at(140, 137)).toBe("00c2ff");
+    expect(at(10, 190)).toBe("204060");
+    expect(at(110, 120)).toBe("204060");
+  });
+});
