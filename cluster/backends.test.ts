@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { writeOnnx } from "../models/onnx-writer.ts";
@@ -155,33 +154,45 @@ describe("a model on another server", () => {
   });
 });
 
-/** A server of the protocol in plain JavaScript: it upper-cases, and tells its process. */
+/** A server of the protocol that shares no code with ours: it upper-cases, and tells its process. */
 function writeServer(): string {
-  const server = pathToFileURL(join(process.cwd(), "dist/cluster/protocol/server.js")).href;
-  const counts = pathToFileURL(join(process.cwd(), "dist/cluster/protocol/model-counts.js")).href;
-  const bytes = pathToFileURL(join(process.cwd(), "dist/cluster/protocol/bytes-tensor.js")).href;
+  const manifest = JSON.stringify(join(process.cwd(), "package.json"));
+  const proto = JSON.stringify(join(process.cwd(), "cluster/proto/inference.proto"));
   writeFileSync(
-    join(folder, "server.mjs"),
-    `import { serveInference } from "${server}";
-import { ModelCounts } from "${counts}";
-import { bytesTensor, elementsOf } from "${bytes}";
+    join(folder, "server.cjs"),
+    `const load = module.require("node:module").createRequire(${manifest});
+const grpc = load("@grpc/grpc-js");
+const definition = load("@grpc/proto-loader").loadSync(${proto});
+const { GRPCInferenceService } = grpc.loadPackageDefinition(definition).inference;
 const spec = (name) => [{ name, datatype: "BYTES", shape: [-1] }];
-const metadata = { name: "upper", versions: ["1"], platform: "script", inputs: spec("text"), outputs: spec("upper") };
-const models = new Map([["upper", { metadata, counts: new ModelCounts(), ready: () => true }]]);
-await serveInference({
-  metadata: { name: "script", version: "1", extensions: [] },
-  ready: () => true,
-  models,
-  infer: ({ request }, answer) => {
-    const texts = elementsOf(request.inputs, request.rawInputContents, "text").map(String);
-    const upper = texts.map((text) => Buffer.from(text.toUpperCase() + " by " + process.pid));
-    const { tensor, raw } = bytesTensor("upper", upper);
-    answer(null, { modelName: "upper", outputs: [tensor], rawOutputContents: [raw] });
+const bytes = (text) => {
+  const raw = Buffer.alloc(4 + text.length, text, "latin1");
+  raw.write(text, 4, "latin1");
+  raw.writeUInt32LE(text.length, 0);
+  return raw;
+};
+const server = new grpc.Server();
+server.addService(GRPCInferenceService.service, {
+  ServerMetadata: (_, answer) => answer(null, { name: "script", version: "1" }),
+  ModelReady: (_, answer) => answer(null, { ready: true }),
+  ModelMetadata: (_, answer) =>
+    answer(null, { name: "upper", versions: ["1"], platform: "script", inputs: spec("text"), outputs: spec("upper") }),
+  ModelInfer: ({ request }, answer) => {
+    const text = request.rawInputContents[0].subarray(4).toString().toUpperCase();
+    answer(null, {
+      modelName: "upper",
+      outputs: [{ name: "upper", datatype: "BYTES", shape: [1] }],
+      rawOutputContents: [bytes(text + " by " + process.pid)],
+    });
   },
-}, { host: "127.0.0.1", port: Number(process.argv[2]), services: [] });
+});
+const address = "127.0.0.1:" + process.argv[2];
+server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
+  if (error) throw error;
+});
 `,
   );
-  return "server.mjs";
+  return "server.cjs";
 }
 
 interface Told {
