@@ -9,7 +9,7 @@ import { inTurn, shown, spreadOf } from "../spread.ts";
 const REQUESTS = 10_000;
 const REPLICATIONS = 2;
 const LEAST = 1.6;
-const RATES = Array.from({ length: 50 }, (_, i) => 20 + i);
+const RATES = Array.from({ length: 125 }, (_, i) => 20 + i / 2);
 const REPLICAS = [1, 2, 4, 8];
 
 const scenario = (requests: number, rates: readonly number[]): string => `
