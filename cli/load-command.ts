@@ -28,6 +28,7 @@ export function addLoadCommand(load: Command): void {
     .option("--stream", "by Triton's streams, where a server has them")
     .addOption(number("--connections <n>", "of HTTP, at most").default(1024))
     .option("--certs <dir>", "of `tandem cluster certs`: TLS, with its client certificate")
+    .option("--ca <file>", "certificates (PEM) to trust, of a server that is not ours")
     .option("--token-file <file>", "a bearer token to show")
     .option("--warm-up", "send unmeasured requests before, until they get no faster", false)
     .action(async (scenario: string | undefined, options) =>

@@ -1,4 +1,5 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
+import { readFileSync } from "node:fs";
 import { loadReport, loadReportText } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
@@ -28,6 +29,7 @@ export interface LoadArguments extends WorkloadArguments {
   readonly connections: number;
   readonly warmUp: boolean;
   readonly certs?: string;
+  readonly ca?: string;
   readonly tokenFile?: string;
 }
 
@@ -117,11 +119,19 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function accessOf({ certs, tokenFile }: LoadArguments): Omit<TargetAccess, "tls"> {
+function accessOf({ certs, ca, tokenFile }: LoadArguments): Omit<TargetAccess, "tls"> {
   const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
   return given({
-    ca: tls?.ca ?? undefined,
+    ca: ca === undefined ? (tls?.ca ?? undefined) : readCertificates(ca),
     pair: tls?.pair ?? undefined,
     token: token ?? undefined,
   });
+}
+
+function readCertificates(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read ${file}: ${(cause as Error).message}`, { cause });
+  }
 }
