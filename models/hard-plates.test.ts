@@ -16,16 +16,15 @@ test.skipIf(!hasPhotograph)(
   async () => {
     const dir = await mkdtemp(join(tmpdir(), "tandem-plates-"));
     try {
-      const plates = await hardPlates(await readFile(PHOTOGRAPH), 30, "test");
+      const plates = await hardPlates(await readFile(PHOTOGRAPH), 20, "test");
       const rows = plates.map(({ plate }, i) => `${i}.jpg,${plate}`);
       await writeFile(join(dir, "labels.csv"), ["file,plate", ...rows].join("\n"));
       await Promise.all(plates.map(({ jpeg }, i) => writeFile(join(dir, `${i}.jpg`), jpeg)));
       const { images, vehicles, sides } = await evaluate(dir, [320]);
-      console.log(images.filter(({ truth, read }) => truth !== read[320]));
       expect(images.map(({ truth }) => truth).sort()).toEqual(plates.map((p) => p.plate).sort());
-      expect(vehicles).toBe(30);
-      expect(sides[0]!.exact).toBeGreaterThanOrEqual(21);
-      expect(sides[0]!.withinOneEdit).toBeGreaterThanOrEqual(26);
+      expect(vehicles).toBe(20);
+      expect(sides[0]!.exact).toBeGreaterThanOrEqual(14);
+      expect(sides[0]!.withinOneEdit).toBeGreaterThanOrEqual(17);
     } finally {
       await rm(dir, { recursive: true });
     }
