@@ -52,6 +52,7 @@ const ENTRY_POINTS = [
   "theory/run.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
+  "cluster/fuzz/main.ts",
   "cluster/soak/main.ts",
   "cluster/supervisor.ts",
   "cluster/worker/main.ts",

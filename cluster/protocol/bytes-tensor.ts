@@ -3,6 +3,7 @@
  * little-endian bytes.
  */
 import { Fault } from "../../core/fault.ts";
+import { LIMITS } from "../security/limits.ts";
 import { elementCount } from "./datatypes.ts";
 import type { Tensor } from "./messages.ts";
 
@@ -28,12 +29,16 @@ export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
 export function decodeBytes(raw: Uint8Array, count: number): readonly Uint8Array[] {
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const elements: Uint8Array[] = [];
+  if (count > LIMITS.bytesElements) {
+    throw malformed(`has a shape of more than ${LIMITS.bytesElements} elements`);
+  }
   let at = 0;
   while (at < raw.length) {
     const start = at + LENGTH_BYTES;
     if (start > raw.length) throw malformed("ends within the length of an element");
     const end = start + view.getUint32(at, true);
     if (end > raw.length) throw malformed("ends within an element");
+    if (elements.length === count) throw malformed(`has more than the ${count} of its shape`);
     elements.push(raw.subarray(start, end));
     at = end;
   }

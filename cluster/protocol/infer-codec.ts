@@ -3,6 +3,7 @@
  * reflecting codec builds each message twice and takes about half of the time of a small call.
  * Typed contents are read as raw ones, and never written.
  */
+import { LIMITS } from "../security/limits.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -74,6 +75,11 @@ export function decodeInferRequest(bytes: Uint8Array): ModelInferRequest {
     else if (reader.field === RAW_INPUTS) rawInputContents.push(reader.bytes());
     else if (reader.field === REQUESTED_OUTPUTS) outputs.push(readRequestedOutput(reader));
     else head.read(reader);
+    const most = Math.max(inputs.length, rawInputContents.length, outputs.length);
+    if (most > LIMITS.tensors) throw new Error(`more than ${LIMITS.tensors} tensors`);
+  }
+  if (Math.max(head.modelName.length, head.id.length) > LIMITS.nameLength) {
+    throw new Error(`a name of more than ${LIMITS.nameLength} characters`);
   }
   if (typed.length > 0) addTyped(typed, inputs.length, rawInputContents);
   const { modelName, modelVersion, id, parameters } = head;
@@ -158,7 +164,7 @@ function readTensor(reader: WireReader, number: number, typed: Uint8Array[]): Te
         datatype = reader.string();
         break;
       case 3:
-        reader.int64s(shape);
+        reader.int64s(shape, LIMITS.rank);
         break;
       case 4:
         parameters ??= {};
@@ -204,7 +210,13 @@ function readParameter(reader: WireReader, into: Record<string, InferParameter>)
     else if (reader.field === 2) value = readChoice(reader);
     else reader.skip();
   }
+  if (key.length > LIMITS.nameLength) {
+    throw new Error(`a name of more than ${LIMITS.nameLength} characters`);
+  }
   if (key !== "__proto__") into[key] = value;
+  if (Object.keys(into).length > LIMITS.parameters) {
+    throw new Error(`more than ${LIMITS.parameters} parameters`);
+  }
 }
 
 /** Of several fields the last counts. */

@@ -1,6 +1,7 @@
 /** Faults as gRPC statuses and back. */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
+import { LIMITS } from "../security/limits.ts";
 import { addRetryHint, PUSHBACK_TRAILER } from "./retry-hint.ts";
 
 /** Trailer that names the fault, so that both ends of our own wire know it exactly. */
@@ -13,7 +14,7 @@ export function statusOf(error: unknown, outcome?: string): Partial<StatusObject
   const metadata = new Metadata();
   if (outcome !== undefined) metadata.set(OUTCOME_TRAILER, outcome);
   if (!(error instanceof Fault)) {
-    const details = error instanceof Error ? error.message : String(error);
+    const details = told(error instanceof Error ? error.message : String(error));
     return { code: status.INTERNAL, details, metadata };
   }
   metadata.set(FAULT_TRAILER, error.code);
@@ -21,7 +22,12 @@ export function statusOf(error: unknown, outcome?: string): Partial<StatusObject
     addRetryHint(metadata, FAULTS[error.code].grpc, error.message, error.retryAfterMs);
   }
   const details = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-  return { code: FAULTS[error.code].grpc, details, metadata };
+  return { code: FAULTS[error.code].grpc, details: told(details), metadata };
+}
+
+/** Short enough for a header, and without the half of a character that cutting may leave. */
+function told(details: string): string {
+  return Buffer.from(details.slice(0, LIMITS.errorLength)).toString();
 }
 
 /** The value of a trailer of a failed call, or null. */

@@ -88,15 +88,16 @@ export class WireReader {
     return view;
   }
 
-  /** Adds the field's values, packed or one. */
-  int64s(values: number[]): void {
-    if (this.type === VARINT) {
-      values.push(this.#int64());
-      return;
-    }
+  /** Adds the field's values, packed or one, to at most `most` in all. */
+  int64s(values: number[], most: number): void {
     const outer = this.#end;
-    this.#end = this.#span();
-    while (this.#at < this.#end) values.push(this.#int64());
+    const packed = this.type !== VARINT;
+    if (packed) this.#end = this.#span();
+    do {
+      if (packed && this.#at >= this.#end) break;
+      if (values.length === most) throw malformed(`more than ${most} values in a list`);
+      values.push(this.#int64());
+    } while (packed);
     this.#end = outer;
   }
 

@@ -3,7 +3,11 @@ import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
+import { checkJsonLimits } from "../security/json-limits.ts";
 import type { RestCall } from "./route.ts";
+
+/** As many issues are told at once. */
+const MOST_ISSUES = 20;
 
 /** Rejects with Fault("limit-exceeded") for more than 64 MiB; the rest is then not read. */
 export function readBody(request: IncomingMessage): Promise<Buffer> {
@@ -29,8 +33,9 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-/** Throws Fault("invalid-input") for what is no JSON. */
+/** Throws Fault("invalid-input") for what is no JSON, Fault("limit-exceeded") for too much. */
 export function parseJson(body: Uint8Array): unknown {
+  checkJsonLimits(body);
   try {
     return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
   } catch (error) {
@@ -42,8 +47,11 @@ export function parseJson(body: Uint8Array): unknown {
 export function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
+  const { issues } = result.error;
   throw invalidBody(
-    result.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
+    issues
+      .slice(0, MOST_ISSUES)
+      .map((issue) => ({ path: issue.path.join("."), message: issue.message })),
   );
 }
 

@@ -14,6 +14,7 @@ import type {
   Tensor,
 } from "../protocol/messages.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
+import { LIMITS } from "../security/limits.ts";
 import { parsed, parseJson } from "./body.ts";
 import { inferRequestSchema } from "./infer-schemas.ts";
 import type { Reply, RestCall } from "./route.ts";
@@ -68,7 +69,9 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   if (!Number.isInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length) {
     throw new Fault("invalid-input", `${JSON_LENGTH_HEADER} is ${given}, the body ${body.length}`);
   }
-  const document = parsed(inferRequestSchema, parseJson(body.subarray(0, jsonLength)));
+  const json = parseJson(body.subarray(0, jsonLength));
+  checkCounts(json);
+  const document = parsed(inferRequestSchema, json);
   const inputs: Tensor[] = [];
   const rawInputContents: Uint8Array[] = [];
   let at = jsonLength;
@@ -105,6 +108,15 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
     },
     binary: all === true ? "all" : new Set(binary.map(({ name }) => name)),
   };
+}
+
+/** Before each part is looked at. Throws Fault("limit-exceeded"). */
+function checkCounts(json: unknown): void {
+  const { inputs, outputs } = Object(json) as { inputs?: unknown; outputs?: unknown };
+  for (const list of [inputs, outputs]) {
+    if (!Array.isArray(list) || list.length <= LIMITS.tensors) continue;
+    throw new Fault("limit-exceeded", `${list.length} tensors are more than ${LIMITS.tensors}`);
+  }
 }
 
 /** The answer as it was asked for. */

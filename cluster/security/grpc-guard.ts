@@ -29,12 +29,13 @@ export function grpcGuard({ rules, roleOf, timed }: GrpcAccess, peers: PeerRoles
   const slow = new SlowCalls();
   const interceptor: ServerInterceptor = (method, call) => {
     mendStatuses(call);
+    const certificate = peers.caller(call);
     const listener: ServerListener = {};
     if (!isOpen(rules())) {
       listener.onReceiveMetadata = (metadata, next) => {
         const refused = refusal(rules(), roleOf(method.path), {
           authorization: metadata.get("authorization")[0]?.toString() ?? null,
-          certificate: peers.roleOf(call),
+          certificate,
         });
         if (refused === null) next(metadata);
         else call.sendStatus(asStatus(refused));

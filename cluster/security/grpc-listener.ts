@@ -17,7 +17,7 @@ import { requireSafeBinding } from "./bind-address.ts";
 import type { GrpcAccess } from "./grpc-access.ts";
 import { LIMITS } from "./limits.ts";
 import type { PeerRoles } from "./peer-roles.ts";
-import { rotateWith, serverTls } from "./tls.ts";
+import { peerRole, rotateWith, serverTls } from "./tls.ts";
 
 export interface GrpcListener {
   readonly port: number;
@@ -26,9 +26,6 @@ export interface GrpcListener {
   /** Ends the open connections too. */
   cut(): void;
 }
-
-/** HTTP/2's connection preface, and the SETTINGS that follow it. */
-const PREFACE_BYTES = 24 + 9;
 
 /** `peers` learns the roles of connections. Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
 export async function listenGrpc(
@@ -43,9 +40,9 @@ export async function listenGrpc(
   const sockets = new Set<Socket>();
   const take = (socket: Socket): void => {
     sockets.add(socket);
+    peers.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);
-    requireBeginning(socket);
     injector.injectConnection(socket);
   };
   const server =
@@ -58,8 +55,7 @@ export async function listenGrpc(
             noDelay: true,
           } as TlsOptions,
           (socket) => {
-            const role = peers.add(socket);
-            if (onlyRole === null || role === onlyRole) take(socket);
+            if (onlyRole === null || peerRole(socket) === onlyRole) take(socket);
             else socket.destroy();
           },
         );
@@ -73,15 +69,6 @@ export async function listenGrpc(
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-/** Ends a connection that does not begin as HTTP/2 within its time. */
-function requireBeginning(socket: Socket): void {
-  const timer = setTimeout(() => {
-    if (socket.bytesRead < PREFACE_BYTES) socket.destroy();
-  }, LIMITS.handshakeMs);
-  timer.unref();
-  socket.once("close", () => clearTimeout(timer));
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

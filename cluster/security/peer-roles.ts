@@ -1,24 +1,48 @@
-/** The proven role of every open TLS connection: reading a certificate anew for each call is dear. */
+/**
+ * Open connections of a gRPC server: the role that each has proven, for reading a certificate anew
+ * for each call is dear, and whether a call has come by it.
+ */
 
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { CertificateRole } from "./certificate-role.ts";
+import { LIMITS } from "./limits.ts";
 import { peerRole } from "./tls.ts";
 
-export class PeerRoles {
-  readonly #roles = new Map<string, CertificateRole | null>();
+interface Peer {
+  readonly role: CertificateRole | null;
+  called: boolean;
+}
 
-  /** Gives the connection's role, and keeps it until it closes. */
-  add(socket: TLSSocket): CertificateRole | null {
+export class PeerRoles {
+  readonly #peers = new Map<string, Peer>();
+
+  /**
+   * Gives the connection's role, and keeps it until it closes. One that brings no call in its time
+   * is closed: HTTP/2 itself does not always end a connection whose frames make no sense.
+   */
+  add(socket: Socket): CertificateRole | null {
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
-    const role = peerRole(socket);
-    this.#roles.set(key, role);
-    socket.once("close", () => this.#roles.delete(key));
-    return role;
+    const peer: Peer = { role: peerRole(socket as TLSSocket), called: false };
+    this.#peers.set(key, peer);
+    const timer = setTimeout(() => {
+      if (!peer.called) socket.destroy();
+    }, LIMITS.handshakeMs);
+    timer.unref();
+    socket.once("close", () => {
+      clearTimeout(timer);
+      if (this.#peers.get(key) === peer) this.#peers.delete(key);
+    });
+    return peer.role;
   }
 
-  roleOf(call: ServerInterceptingCallInterface): CertificateRole | null {
+  /** Notes that a call has come, and gives the role of its connection. */
+  caller(call: ServerInterceptingCallInterface): CertificateRole | null {
     const { remoteAddress, remotePort } = call.getConnectionInfo();
-    return this.#roles.get(`${remoteAddress} ${remotePort}`) ?? null;
+    const peer = this.#peers.get(`${remoteAddress} ${remotePort}`);
+    if (peer === undefined) return null;
+    peer.called = true;
+    return peer.role;
   }
 }
