@@ -9,7 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { createToken } from "../security/tokens.ts";
-import { type Block, blocks, framed, MESSAGE } from "./blocks.ts";
+import { framed, MESSAGE } from "./arbitraries.ts";
+import { type Block, blocks } from "./blocks.ts";
 import { GrpcSender, type Outcome, sendHttp } from "./send.ts";
 import { ECHO, type FuzzTarget, footprint, startTarget } from "./target.ts";
 
