@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import yargs from "yargs";
 import type { BenchOptions, Part, PartResult } from "./part.ts";
 import { memory } from "./parts/memory.ts";
 import { peers } from "./parts/peers.ts";
@@ -16,61 +16,37 @@ import { start } from "./parts/start.ts";
 import { sweep } from "./parts/sweep.ts";
 import { wholeProcess } from "./parts/whole-process.ts";
 import { PEERS } from "./peer-programs.ts";
-import { WORKLOAD_NAMES, type WorkloadName } from "./reference-workloads.ts";
+import { WORKLOAD_NAMES } from "./reference-workloads.ts";
 import { partText } from "./text.ts";
 
 const PARTS: readonly Part[] = [peers, replicas, memory, start, wholeProcess, sweep];
 
-interface Given {
-  readonly only?: readonly string[];
-  readonly workload?: readonly WorkloadName[];
-  readonly peer?: readonly string[];
-  readonly quick: boolean;
-  readonly scale?: number;
-  readonly rounds?: number;
-  readonly python: string;
-  readonly modules: string;
-  readonly json: boolean;
-}
+const several = <Word extends string>(describe: string, choices: readonly Word[]) =>
+  ({ array: true, choices, describe }) as const;
 
-/** A number of at least `least`, where `strictly`: above it. */
-function atLeast(least: number, strictly: boolean): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (strictly ? value > least : value >= least) return value;
-    throw new InvalidArgumentError(`It must be ${strictly ? "above" : "at least"} ${least}.`);
-  };
-}
-
-const several = (flags: string, about: string, choices: readonly string[]): Option =>
-  new Option(flags, about).choices(choices);
-
-const given = new Command("npm run bench --")
-  .description("Measures speed, part by part, beside peers.")
-  .addOption(
-    several(
-      "--only <part...>",
+const given = await yargs(process.argv.slice(2))
+  .scriptName("npm run bench --")
+  .usage("$0 [options]\n\nMeasures speed, part by part, beside peers.")
+  .options({
+    only: several(
       "parts to measure; all if not given",
       PARTS.map(({ name }) => name),
     ),
-  )
-  .addOption(several("--workload <name...>", "of the part peers", WORKLOAD_NAMES))
-  .addOption(
-    several(
-      "--peer <name...>",
+    workload: several("of the part peers", WORKLOAD_NAMES),
+    peer: several(
       "peers to compare with; all that are installed if not given",
       PEERS.map(({ name }) => name),
     ),
-  )
-  .option("--quick", "--scale 0.1 --rounds 3", false)
-  .option("--scale <factor>", "multiplies every number of requests", atLeast(0, true))
-  .option("--rounds <n>", "how often each program runs; at least 2", atLeast(2, false))
-  .option("--python <path>", "the Python that has SimPy and Ciw", "python3")
-  .option("--modules <dir>", "the folder below which npm installed SimJS", ".")
-  .option("--json", "one JSON document on stdout", false)
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .parse()
-  .opts<Given>();
+    quick: { type: "boolean", default: false, describe: "--scale 0.1 --rounds 3" },
+    scale: { type: "number", describe: "multiplies every number of requests; above 0" },
+    rounds: { type: "number", describe: "how often each program runs; at least 2" },
+    python: { type: "string", default: "python3", describe: "the Python that has SimPy and Ciw" },
+    modules: { type: "string", default: ".", describe: "the folder where npm installed SimJS" },
+    json: { type: "boolean", default: false, describe: "one JSON document on stdout" },
+  })
+  .check(({ scale = 1, rounds = 2 }) => (scale > 0 && rounds >= 2) || "see --scale and --rounds")
+  .strict()
+  .parseAsync();
 
 const scratch = mkdtempSync(join(tmpdir(), "tandem-bench-"));
 const options: BenchOptions = {

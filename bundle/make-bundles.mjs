@@ -9,7 +9,7 @@ import { build } from "esbuild";
 /** Bundles by name, with their entry points. */
 const BUNDLES = { main: "cli/main.ts", "simulation-thread": "sweep/simulation-thread.ts" };
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
-const INSIDE = ["cli-progress", "commander", "seedrandom", "yaml", "zod"];
+const INSIDE = ["cli-progress", "seedrandom", "yaml", "yargs", "zod"];
 
 /** After the compiler: what is in the bundles is read from the sources, and dist/ must have the modules. */
 export async function makeBundles(root) {
@@ -47,12 +47,14 @@ async function makeBundle(root, name, entry) {
 /** `import.meta.url` stays that of the module itself: whoever looks beside it finds what is there. */
 function ownPlace(root) {
   const setup = ({ onLoad }) => {
-    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+    onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
       const text = readFileSync(path, "utf8");
       if (!text.includes("import.meta.url")) return undefined;
-      const own = `../${relative(root, path).replace(/ts$/, "js")}`;
+      const source = path.endsWith(".ts");
+      const place = relative(root, path);
+      const own = source ? `../${place.replace(/ts$/, "js")}` : `../../${place}`;
       const contents = text.replaceAll("import.meta.url", `new URL("${own}", $here).href`);
-      return { contents, loader: "ts", resolveDir: dirname(path) };
+      return { contents, loader: source ? "ts" : "js", resolveDir: dirname(path) };
     });
   };
   return { name: "own-place", setup };

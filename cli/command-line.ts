@@ -1,60 +1,106 @@
-/** How options are written, on top of commander: numbers that are numbers, and faults with a hint. */
-import { Command, CommanderError, Help, InvalidArgumentError, Option } from "commander";
+/** The command line, read by yargs: commands as data, numbers that are numbers, faults with a hint. */
+import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
 import { Fault } from "../core/fault.ts";
+import { nearest } from "../core/scenario/nearest.ts";
 
 const MOST_COLUMNS = 100;
 
-/** The program `name`, to which commands are added; `parse` runs the one that is asked for. */
-export function program(name: string): Command {
-  const silent = (): void => undefined;
-  return new Command(name)
-    .helpOption("-h, --help", "show help, with examples")
-    .helpCommand("help [command]", "the same as --help")
-    .configureOutput({
-      // What is wrong is thrown, and printed as any other fault.
-      writeErr: silent,
-      outputError: silent,
-      getOutHelpWidth: () => Math.min(MOST_COLUMNS, process.stdout.columns ?? MOST_COLUMNS),
-    })
-    .configureHelp({ optionDescription: withDefault })
-    .exitOverride();
+export interface Command {
+  /** Name and arguments, as `simulate <scenario>`; in brackets what may be left out. */
+  readonly usage: string;
+  readonly about: string;
+  readonly positionals?: Readonly<Record<string, PositionalOptions>>;
+  readonly options?: Readonly<Record<string, Options>>;
+  /** What to type after the program's name, and what that does. */
+  readonly examples?: readonly (readonly [string, string])[];
+  /** Gets positionals and options by name, in camel case. */
+  readonly run?: (args: never) => unknown;
+  /** In place of `run`. */
+  readonly commands?: readonly Command[];
 }
 
-/** Without what goes without saying: that a flag is off and a list empty. */
-function withDefault(option: Option): string {
-  const { defaultValue, description } = option;
-  const off = defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0);
-  return off ? description : new Help().optionDescription(option);
+export interface Program {
+  readonly name: string;
+  readonly about: string;
+  readonly version: string;
+  readonly commands: readonly Command[];
 }
 
 /** Runs the command that `words` ask for. Rejects with Fault("usage") where they ask for none. */
-export async function parse(program: Command, words: readonly string[]): Promise<void> {
-  try {
-    await program.parseAsync(joined(words), { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw asFault(error, program, words[0]);
-  }
+export async function runProgram(program: Program, words: readonly string[]): Promise<void> {
+  const { name, version, commands, about } = program;
+  const asked = words[0] === "help" ? [...words.slice(1), "--help"] : words;
+  const parser = common(yargs(joined(asked)), commands, name)
+    .scriptName(name)
+    .usage(`$0 <command> <scenario.yaml> [options]\n\n${about}`)
+    .version(version);
+  await parser.parseAsync();
 }
 
-function asFault({ code, message }: CommanderError, program: Command, first: string): Fault {
-  const known = program.commands.some((command) => command.name() === first);
-  const help = `see \`${program.name()} ${known ? `${first} ` : ""}--help\``;
-  if (code === "commander.help") return new Fault("usage", "name a command", { hint: help });
-  const [said, meant] = message.replace(/^error: /, "").split("\n");
-  return new Fault("usage", said, { hint: meant?.replace(/^\((.*)\)$/, "$1") ?? help });
+/** What the program and a command of commands share. */
+function common(parser: Argv, commands: readonly Command[], words: string): Argv {
+  for (const command of commands) add(parser, command, words);
+  return parser
+    .demandCommand(1, "name a command")
+    .recommendCommands()
+    .parserConfiguration({ "greedy-arrays": false })
+    .detectLocale(false)
+    .strict()
+    .help()
+    .alias("help", "h")
+    .wrap(Math.min(MOST_COLUMNS, process.stdout.columns ?? MOST_COLUMNS))
+    .fail((message, error) => {
+      throw faultOf(message, error, commands.map(nameOf), words);
+    });
 }
 
-/** Words that follow an option, and how many: as commander, which takes one or all, cannot say. */
-const PAIRS = "--sample";
+function add(parser: Argv, command: Command, before: string): void {
+  const { usage, about, positionals = {}, options = {}, examples = [], commands, run } = command;
+  const words = `${before} ${nameOf(command)}`;
+  parser.command(
+    usage,
+    about,
+    (built) => {
+      for (const [name, given] of Object.entries(positionals)) built.positional(name, given);
+      built.options(checked(options));
+      if (examples.length > 0) built.epilogue(exampleLines(examples));
+      if (commands !== undefined) return common(built, commands, words);
+      return built.fail((message, error) => {
+        throw faultOf(message, error, Object.keys(options), words);
+      });
+    },
+    async (args) => {
+      await run?.(args as never);
+    },
+  );
+}
+
+function nameOf({ usage }: Command): string {
+  return usage.split(" ")[0];
+}
+
+/** What a command threw as it is; what yargs says as a fault, with the nearest word that would do. */
+function faultOf(
+  message: string | null,
+  error: Error | undefined,
+  known: readonly string[],
+  words: string,
+): Error {
+  if (error !== undefined && error.name !== "YError") return error;
+  const said = error?.message ?? message ?? "";
+  const [, unknown] = /^Unknown (?:argument|command)s?: ([^,]+)/.exec(said) ?? [];
+  const near = unknown === undefined ? undefined : nearest(unknown.trim(), known);
+  const hint = near === undefined ? `see \`${words} --help\`` : `did you mean "${near}"?`;
+  return new Fault("usage", said, { hint });
+}
+
 const ASSIGNMENTS = "--set";
 
-/** `--set a=1 b=2` as `--set a=1 --set b=2`, and `--sample METHOD N` as one word of two. */
+/** `--set a=1 b=2` as `--set a=1 --set b=2`. */
 function joined(words: readonly string[]): string[] {
   const result: string[] = [];
   for (let i = 0; i < words.length; i++) {
     result.push(words[i]);
-    if (words[i] === PAIRS && i + 2 < words.length) result.push(`${words[++i]} ${words[++i]}`);
     if (words[i] !== ASSIGNMENTS || i + 1 === words.length) continue;
     result.push(words[++i]);
     while (/^[^-=][^=]*=/.test(words[i + 1] ?? "")) result.push(ASSIGNMENTS, words[++i]);
@@ -62,39 +108,54 @@ function joined(words: readonly string[]): string[] {
   return result;
 }
 
+/** An option with a text. */
+export function text(describe: string, more: Options = {}): Options {
+  return { type: "string", requiresArg: true, describe, ...more };
+}
+
 /** An option with a number. */
-export function number(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isFinite(value)) return value;
-    throw new InvalidArgumentError("Expected a number.");
-  });
+export function number(describe: string, more: Options = {}): Options {
+  return { type: "number", requiresArg: true, describe, ...more };
 }
 
-/** An option with one of some words. */
-export function choice(flags: string, description: string, words: readonly string[]): Option {
-  return new Option(flags, description).choices(words);
-}
-
-/** An option of two words. */
-export function pair(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((words) => words.split(" "));
+/** An option that is on or off. */
+export function flag(describe: string): Options {
+  return { type: "boolean", default: false, describe };
 }
 
 /** An option that may be given several times. */
-export function repeated(flags: string, description: string): Option {
-  return new Option(flags, description)
-    .argParser<string[]>((word, before) => [...(before ?? []), word])
-    .default([]);
+export function repeated(describe: string): Options {
+  return { type: "string", array: true, requiresArg: true, default: [] as string[], describe };
 }
 
-/** Lines under the help of a command: what to type, and what that does. */
-export function examples(command: Command, ...pairs: (readonly [string, string])[]): Command {
+/** Options whose value is one, and a number where that is asked for. */
+function checked(options: Readonly<Record<string, Options>>): Record<string, Options> {
+  const result: Record<string, Options> = {};
+  for (const [name, option] of Object.entries(options)) {
+    const { type, array, nargs } = option;
+    const single = (type === "string" || type === "number") && array !== true && nargs !== 2;
+    result[name] = single ? { ...option, coerce: (given) => one(name, type, given) } : option;
+  }
+  return result;
+}
+
+function one(name: string, type: "string" | "number", given: unknown): unknown {
+  if (Array.isArray(given)) {
+    throw new Fault("usage", `--${name} was given ${given.length} times`);
+  }
+  if (type === "number" && given !== undefined && !Number.isFinite(given)) {
+    throw new Fault("usage", `--${name}: Expected a number`);
+  }
+  return given;
+}
+
+/** What to type, and what that does. */
+function exampleLines(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([words]) => words.length));
   const lines = pairs.map(([words, about]) =>
-    width + about.length + 6 <= MOST_COLUMNS
-      ? `  ${words.padEnd(width)}  ${about}`
-      : `  ${words}\n      ${about}`,
+    width + about.length + 13 <= MOST_COLUMNS
+      ? `  tandem ${words.padEnd(width)}  ${about}`
+      : `  tandem ${words}\n      ${about}`,
   );
-  return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
+  return `Examples:\n${lines.join("\n")}`;
 }

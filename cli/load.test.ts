@@ -95,7 +95,7 @@ workload: { arrivals: closed, clients: 2, requests: 500 }
   });
 
   it.each([
-    [["--rate", "5"], /--url/],
+    [["--rate", "5"], /required argument: url/],
     [["--url", "http://127.0.0.1:9/x"], /nothing says how much load/],
     [["--url", "http://127.0.0.1:9/x", "--rate", "0"], /ratePerS/],
     [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /Expected a number/],

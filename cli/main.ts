@@ -1,169 +1,146 @@
 /** The command line. Each command's work is loaded only when it is called. */
-import type { Command } from "commander";
-import { addClusterCommands, BACKENDS } from "./cluster-commands.ts";
-import { choice, examples, number, pair, parse, program, repeated } from "./command-line.ts";
+import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
+import { type Command, flag, number, runProgram, text } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
-import { addLoadCommand } from "./load-command.ts";
+import { LOAD } from "./load-command.ts";
+import { IMAGES, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
 import { VERSION } from "./version.ts";
 
-const SET = repeated("--set <path=value>", "override a value of the scenario");
+const directory = (describe: string) =>
+  ({ directory: { type: "string", demandOption: true, describe } }) as const;
 
-const tandem = program("tandem")
-  .usage("<command> <scenario.yaml> [options]")
-  .description("Which scheduler, on which cluster, serves an inference pipeline at the least cost?")
-  .version(VERSION, "--version", "show the version");
+const init: Command = {
+  usage: "init <directory>",
+  about: "write a commented scenario to start from",
+  positionals: directory("where to write it"),
+  examples: [["init my-pipeline", "writes my-pipeline/scenario.yaml"]],
+  run: async (args: { directory: string }) => (await import("./init.ts")).init(args.directory),
+};
 
-function command(name: string, about: string): Command {
-  return tandem.command(name).description(about);
-}
+const check: Command = {
+  usage: "check <scenario>",
+  about: "parse only: print every issue at once with line and hint",
+  positionals: SCENARIO,
+  options: { ...SET, ...JSON_OPTION },
+  examples: [["check scenarios/image-analysis.yaml", "is it sound?"]],
+  run: async (args) => (await import("./check.ts")).check(args),
+};
 
-/** A command whose first argument is a scenario. */
-function onScenario(name: string, about: string): Command {
-  return command(name, about).argument("<scenario>", "scenario file (YAML)").addOption(SET);
-}
+const calibrate: Command = {
+  usage: "calibrate <scenario>",
+  about: "measure every task's real model on this machine and write profiles",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...IMAGES,
+    precision: number("go on until the mean's 95% half width is below this share of it", {
+      default: 0.02,
+    }),
+    "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+  },
+  examples: [["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"]],
+  run: async (args) => (await import("./calibrate.ts")).calibrate(args),
+};
 
-function json(of: Command): Command {
-  return of.option("--json", "print one JSON document on stdout and nothing else", false);
-}
-
-function seeded(of: Command): Command {
-  return of.addOption(number("--seed <n>", "seed of the first stream of chance"));
-}
-
-const init = command("init", "write a commented scenario to start from")
-  .argument("<directory>")
-  .action(async (directory: string) => (await import("./init.ts")).init(directory));
-examples(init, ["tandem init my-pipeline", "writes my-pipeline/scenario.yaml"]);
-
-const check = json(onScenario("check", "parse only: print every issue at once with line and hint"));
-check.action(async (scenario: string, options) =>
-  (await import("./check.ts")).check({ scenario, ...options }),
-);
-examples(check, ["tandem check scenarios/image-analysis.yaml", "is it sound?"]);
-
-const calibrate = json(
-  onScenario("calibrate", "measure every task's real model on this machine and write profiles"),
-)
-  .option("--images <dir>", "folder of photographs to measure with")
-  .addOption(
-    number(
-      "--precision <share>",
-      "go on until the mean's 95% half width is below this share of it",
-    ).default(0.02),
-  )
-  .addOption(
-    number("--max-seconds <s>", "bound on the measurement of service times, in all").default(60),
-  )
-  .action(async (scenario: string, options) => {
-    await (await import("./calibrate.ts")).calibrate({ scenario, ...options });
-  });
-examples(calibrate, [
-  "tandem calibrate scenarios/image-analysis.yaml",
-  "writes the profiles it names",
-]);
-
-const simulate = seeded(json(onScenario("simulate", "simulate all configurations × replications")))
-  .option("--out <dir>", "folder for results (results.json)")
-  .addOption(number("--replications <n>", "replications of each configuration"))
-  .option(
-    "--until <share>",
-    "add replications until half widths are below so much of the mean, as 2%",
-  )
-  .option("--until-metrics <list>", "of these metrics; default: latencyMeanMs,latencyP99Ms")
-  .addOption(number("--max-replications <n>", "bound for --until; default 1000"))
-  .option("--compare <list>", "rank by these swept paths; default: the scheduler's")
-  .addOption(number("--workers <n>", "threads; default: as many as pay"))
-  .addOption(
-    pair(
-      "--sample <method n>",
-      "latin-hypercube N or random N: draw N configurations of the sweep",
-    ),
-  )
-  .option("--requests", "keep a row for each request too (needs --out)", false)
-  .option("--yes", "run a sweep of more than 10,000 configurations", false)
-  .action(async (scenario: string, options) => {
-    await (await import("./simulate.ts")).simulate({ scenario, ...options });
-  });
-examples(
-  simulate,
-  ["tandem simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
-  ["tandem simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
-  ["tandem simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
-);
-
-const query = json(
-  command("query", "ask a sweep's results in SQL: configurations, metrics, tasks, replications"),
-)
-  .argument("<directory>", "of --out")
-  .argument("<sql>", "one SELECT")
-  .option("--csv", "print CSV", false)
-  .action(async (directory: string, sql: string, options) =>
-    (await import("./query.ts")).query({ directory, sql, ...options }),
-  );
-examples(
-  query,
-  [
-    "tandem query out/s 'select id, latencyP99Ms from configurations order by 2 limit 10'",
-    "the ten fastest",
+const simulate: Command = {
+  usage: "simulate <scenario>",
+  about: "simulate all configurations × replications",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...SEED,
+    out: text("folder for results (results.json)"),
+    replications: number("replications of each configuration"),
+    until: text("add replications until half widths are below so much of the mean, as 2%"),
+    "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
+    "max-replications": number("bound for --until; default 1000"),
+    compare: text("rank by these swept paths; default: the scheduler's"),
+    workers: number("threads; default: as many as pay"),
+    sample: {
+      type: "string",
+      nargs: 2,
+      describe: "latin-hypercube N or random N: draw N configurations of the sweep",
+    },
+    requests: flag("keep a row for each request too (needs --out)"),
+    yes: flag("run a sweep of more than 10,000 configurations"),
+  },
+  examples: [
+    ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
+    ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
+    ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
   ],
-  [
-    "tandem query out/s 'select scheduler, avg(latencyP99Ms) from configurations group by 1'",
-    'a swept path is a column: scheduler, "workload.ratePerS"',
+  run: async (args) => (await import("./simulate.ts")).simulate(args),
+};
+
+const query: Command = {
+  usage: "query <directory> <sql>",
+  about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
+  positionals: {
+    ...directory("of --out"),
+    sql: { type: "string", demandOption: true, describe: "one SELECT" },
+  },
+  options: { ...JSON_OPTION, csv: flag("print CSV") },
+  examples: [
+    [
+      "query out/s 'select id, latencyP99Ms from configurations order by 2 limit 10'",
+      "the ten fastest",
+    ],
+    [
+      "query out/s 'select scheduler, avg(latencyP99Ms) from configurations group by 1'",
+      'a swept path is a column: scheduler, "workload.ratePerS"',
+    ],
+    [
+      "query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
+      "each task's wait, as CSV",
+    ],
+    ["query out/s 'describe configurations'", "the columns of a table"],
   ],
-  [
-    "tandem query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
-    "each task's wait, as CSV",
-  ],
-  ["tandem query out/s 'describe configurations'", "the columns of a table"],
-);
+  run: async (args) => (await import("./query.ts")).query(args),
+};
 
-const validate = seeded(
-  json(onScenario("validate", "simulate and run chosen configurations for real, compare, judge")),
-)
-  .option("--out <dir>", "folder for results (validation.json)")
-  .addOption(number("--repeats <n>", "real runs of each configuration, >= 3"))
-  .addOption(choice("--backend <name>", "run the real models, or replay measured times", BACKENDS))
-  .option("--images <dir>", "folder of photographs to send")
-  .action(async (scenario: string, options) =>
-    (await import("./validate.ts")).validate({ scenario, ...options }),
-  );
-examples(validate, [
-  "tandem validate scenarios/seed-table-5.1.yaml --out out/seed",
-  "judge the table",
-]);
+const validate: Command = {
+  usage: "validate <scenario>",
+  about: "simulate and run chosen configurations for real, compare, judge",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...SEED,
+    out: text("folder for results (validation.json)"),
+    repeats: number("real runs of each configuration, >= 3"),
+    backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
+    ...IMAGES,
+  },
+  examples: [["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"]],
+  run: async (args) => (await import("./validate.ts")).validate(args),
+};
 
-addClusterCommands(
-  command("cluster", "start, show or stop the real deployment; make what lets people into it"),
-  json,
-);
+const explain: Command = {
+  usage: "explain <directory>",
+  about: "say where a gap comes from: service, network, gateway, queueing, load",
+  positionals: directory("of `tandem validate … --out`"),
+  options: JSON_OPTION,
+  examples: [["explain out/v", "each configuration's gap, in five parts that add up"]],
+  run: async (args) => (await import("./explain.ts")).explain(args),
+};
 
-addLoadCommand(seeded(json(command("load", "drive any endpoint with a workload").addOption(SET))));
+const report: Command = {
+  usage: "report <directory>",
+  about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
+  positionals: directory("of --out"),
+  examples: [["report out/s", "writes out/s/report.html"]],
+  run: async (args: { directory: string }) => (await import("./report.ts")).report(args.directory),
+};
 
-const explain = json(
-  command("explain", "say where a gap comes from: service, network, gateway, queueing, load"),
-)
-  .argument("<directory>", "of `tandem validate … --out`")
-  .action(async (directory: string, options) =>
-    (await import("./explain.ts")).explain({ directory, ...options }),
-  );
-examples(explain, ["tandem explain out/v", "each configuration's gap, in five parts that add up"]);
-
-const report = command(
-  "report",
-  "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
-)
-  .argument("<directory>", "of --out")
-  .action(async (directory: string) => (await import("./report.ts")).report(directory));
-examples(report, ["tandem report out/s", "writes out/s/report.html"]);
-
-const demo = command(
-  "demo",
-  "the whole path on this machine: prepare, calibrate, simulate, validate, report",
-)
-  .option("--images <dir>", "folder of your photographs to use")
-  .option("--out <dir>", "folder for results", "out/demo")
-  .action(async (options) => (await import("./demo.ts")).demo(options));
-examples(demo, ["tandem demo --images ~/Pictures/cars", "with your own photographs"]);
+const demo: Command = {
+  usage: "demo",
+  about: "the whole path on this machine: prepare, calibrate, simulate, validate, report",
+  options: { ...IMAGES, out: text("folder for results", { default: "out/demo" }) },
+  examples: [["demo --images ~/Pictures/cars", "with your own photographs"]],
+  run: async (args) => (await import("./demo.ts")).demo(args),
+};
 
 // Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -171,7 +148,17 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
-parse(tandem, process.argv.slice(2)).catch((error: unknown) => {
+const program = {
+  name: "tandem",
+  about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
+  version: VERSION,
+  commands: [
+    ...[init, check, calibrate, simulate, query, validate],
+    ...[CLUSTER, LOAD, explain, report, demo],
+  ],
+};
+
+runProgram(program, process.argv.slice(2)).catch((error: unknown) => {
   printFailure(error);
   process.exitCode = exitCodeOf(error);
 });

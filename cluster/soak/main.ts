@@ -1,6 +1,6 @@
 /** `npm run soak`: a deployment under load and under faults, and what came of it. */
 import { availableParallelism } from "node:os";
-import { Command, InvalidArgumentError, Option } from "commander";
+import yargs from "yargs";
 import { FAULTS, type FaultKind } from "./faults.ts";
 import { type SoakOptions, soak } from "./soak.ts";
 import { failures, soakText } from "./text.ts";
@@ -17,32 +17,38 @@ interface Given {
 
 const FAILED = 4;
 
-function between(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
+function between(least: number, most: number, otherwise: number, describe: string) {
+  const coerce = (value: number): number => {
     if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be from ${least} to ${most}.`);
+    throw new Error(`${value} is not from ${least} to ${most}: ${describe}`);
   };
+  return { type: "number", default: otherwise, describe, coerce } as const;
 }
 
-const given = new Command("npm run soak --")
-  .description(
-    "Serves calls while something happens to a process every second. Exit code 4 when\na call was lost, answered twice or wrongly, or the gateway's memory grew by 5 % or more.",
+const given: Given = await yargs(process.argv.slice(2))
+  .scriptName("npm run soak --")
+  .usage(
+    "$0 [options]\n\nServes calls while something happens to a process every second. Exit code 4 when a " +
+      "call was lost, answered twice or wrongly, or the gateway's memory grew by 5 % or more.",
   )
-  .option("--seconds <n>", "how long", between(5, 86_400), 600)
-  .option("--rate <n>", "calls a second", between(1, 5000), 200)
-  .option("--workers <n>", "worker processes, a replica each", between(2, 60), 8)
-  .option("--seed <text>", "of what happens to whom, and of the calls", "1")
-  .addOption(new Option("--faults <kind...>", "what may happen").choices(FAULTS).default(FAULTS))
-  .option("--verbose", "every process's start and end, on stderr", false)
-  .option("--json", "one JSON document on stdout", false)
-  .addHelpText(
-    "after",
-    "\nExamples:\n  npm run soak\n  npm run soak -- --seconds 60 --faults kill stop restart\n  npm run soak -- --json > soak.json",
-  )
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .parse()
-  .opts<Given>();
+  .options({
+    seconds: between(5, 86_400, 600, "how long, s"),
+    rate: between(1, 5000, 200, "calls a second"),
+    workers: between(2, 60, 8, "worker processes, a replica each"),
+    seed: { type: "string", default: "1", describe: "of what happens to whom, and of the calls" },
+    faults: { array: true, choices: FAULTS, default: FAULTS, describe: "what may happen" },
+    verbose: {
+      type: "boolean",
+      default: false,
+      describe: "every process's start and end, on stderr",
+    },
+    json: { type: "boolean", default: false, describe: "one JSON document on stdout" },
+  })
+  .example("$0", "ten minutes")
+  .example("$0 --seconds 60 --faults kill stop restart", "a minute, of these faults")
+  .example("$0 --json > soak.json", "for a program to read")
+  .strict()
+  .parseAsync();
 
 const options: SoakOptions = {
   seconds: given.seconds,
