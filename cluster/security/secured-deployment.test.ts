@@ -68,7 +68,7 @@ function expected(caller: Caller, required: RequiredRole): 0 | 401 | 403 {
 
 describe("a deployment with certificates and tokens", () => {
   it.each(CALLERS)("lets %s use the routes of its role, and no others", async (caller) => {
-    const routes = gatewayRoutes({} as never, null);
+    const routes = gatewayRoutes({ byName: new Map() } as never, null);
     expect(routes.length).toBeGreaterThan(6);
     for (const { method, path, role } of routes) {
       if (method !== "GET" && method !== "POST") continue;
