@@ -108,7 +108,7 @@ test("the text form shows a target's figure and does not judge it at another sca
 test("a part that there is not is named, with those that there are", () => {
   const { code, error } = bench("--only", "memroy");
   expect(code).toBe(2);
-  expect(error).toMatch(/'memroy' is invalid. Allowed choices are peers, replicas, memory/);
+  expect(error).toMatch(/Given: "memroy", Choices: "peers", "replicas", "memory"/);
 });
 
 test("output that is no measurement is refused whole", () => {

@@ -46,6 +46,10 @@ const given = await yargs(process.argv.slice(2))
   })
   .check(({ scale = 1, rounds = 2 }) => (scale > 0 && rounds >= 2) || "see --scale and --rounds")
   .strict()
+  .fail((message, error) => {
+    process.stderr.write(`${message ?? error.message}\n`);
+    process.exit(2);
+  })
   .parseAsync();
 
 const scratch = mkdtempSync(join(tmpdir(), "tandem-bench-"));
