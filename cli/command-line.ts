@@ -30,19 +30,67 @@ export interface Program {
 export async function runProgram(program: Program, words: readonly string[]): Promise<void> {
   const { name, version, commands, about } = program;
   const asked = words[0] === "help" ? [...words.slice(1), "--help"] : words;
-  const parser = common(yargs(joined(asked)), commands, name)
-    .scriptName(name)
-    .usage(`$0 <command> <scenario.yaml> [options]\n\n${about}`)
-    .version(version);
-  await parser.parseAsync();
+  const usage = `$0 <command> <scenario.yaml> [options]\n\n${about}`;
+  await descend({ words: name, usage, commands }, version, joined(asked));
 }
 
-/** What the program and a command of commands share. */
-function common(parser: Argv, commands: readonly Command[], words: string): Argv {
-  for (const command of commands) add(parser, command, words);
-  return parser
+interface Group {
+  /** What is typed to get here. */
+  readonly words: string;
+  readonly usage: string;
+  readonly commands: readonly Command[];
+}
+
+/** Word by word to the command asked for: yargs writes the help of commands beside, asked or not. */
+async function descend(group: Group, version: string, given: readonly string[]): Promise<void> {
+  const { words, commands } = group;
+  const at = given.findIndex((word) => commands.some((command) => nameOf(command) === word));
+  const command = commands.find((each) => nameOf(each) === given[at]);
+  const rest = given.filter((_, i) => i !== at);
+  if (command === undefined) {
+    await menu(yargs(given), group).version(version).parseAsync();
+  } else if (command.commands === undefined) {
+    await only(yargs(rest), command, `${words} ${given[at]}`).version(version).parseAsync();
+  } else {
+    const usage = `$0 <action> [options]\n\n${command.about}${exampleLines(command.examples)}`;
+    await descend(
+      { words: `${words} ${given[at]}`, usage, commands: command.commands },
+      version,
+      rest,
+    );
+  }
+}
+
+/** What there is: for help, or to say that there is no such command. */
+function menu(parser: Argv, { words, usage, commands }: Group): Argv {
+  for (const command of commands) parser.command(command.usage, command.about);
+  return common(parser, words, commands.map(nameOf))
+    .usage(usage)
     .demandCommand(1, "name a command")
-    .recommendCommands()
+    .recommendCommands();
+}
+
+/** One command. */
+function only(parser: Argv, command: Command, words: string): Argv {
+  const { usage, about, positionals = {}, options = {}, examples, run } = command;
+  parser.command(
+    usage.replace(nameOf(command), "$0"),
+    about,
+    (built) => {
+      for (const [name, given] of Object.entries(positionals)) built.positional(name, given);
+      built.options(checked(options)).epilogue(exampleLines(examples).trimStart());
+    },
+    async (args) => {
+      await run?.(args as never);
+    },
+  );
+  return common(parser, words, Object.keys(options));
+}
+
+/** `known`: what an unknown word may have been meant to be. */
+function common(parser: Argv, words: string, known: readonly string[]): Argv {
+  return parser
+    .scriptName(words)
     .parserConfiguration({ "greedy-arrays": false })
     .detectLocale(false)
     .strict()
@@ -50,29 +98,8 @@ function common(parser: Argv, commands: readonly Command[], words: string): Argv
     .alias("help", "h")
     .wrap(Math.min(MOST_COLUMNS, process.stdout.columns ?? MOST_COLUMNS))
     .fail((message, error) => {
-      throw faultOf(message, error, commands.map(nameOf), words);
+      throw faultOf(message, error, known, words);
     });
-}
-
-function add(parser: Argv, command: Command, before: string): void {
-  const { usage, about, positionals = {}, options = {}, examples = [], commands, run } = command;
-  const words = `${before} ${nameOf(command)}`;
-  parser.command(
-    usage,
-    about,
-    (built) => {
-      for (const [name, given] of Object.entries(positionals)) built.positional(name, given);
-      built.options(checked(options));
-      if (examples.length > 0) built.epilogue(exampleLines(examples));
-      if (commands !== undefined) return common(built, commands, words);
-      return built.fail((message, error) => {
-        throw faultOf(message, error, Object.keys(options), words);
-      });
-    },
-    async (args) => {
-      await run?.(args as never);
-    },
-  );
 }
 
 function nameOf({ usage }: Command): string {
@@ -149,13 +176,14 @@ function one(name: string, type: "string" | "number", given: unknown): unknown {
   return given;
 }
 
-/** What to type, and what that does. */
-function exampleLines(pairs: readonly (readonly [string, string])[]): string {
+/** What to type, and what that does; after an empty line, if there is any. */
+function exampleLines(pairs: Command["examples"] = []): string {
+  if (pairs.length === 0) return "";
   const width = Math.max(...pairs.map(([words]) => words.length));
   const lines = pairs.map(([words, about]) =>
     width + about.length + 13 <= MOST_COLUMNS
       ? `  tandem ${words.padEnd(width)}  ${about}`
       : `  tandem ${words}\n      ${about}`,
   );
-  return `Examples:\n${lines.join("\n")}`;
+  return `\n\nExamples:\n${lines.join("\n")}`;
 }

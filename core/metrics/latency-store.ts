@@ -9,7 +9,7 @@ import { rankOf } from "../statistics/quantile.ts";
 const FIRST_CHUNK = 1 << 10;
 const LONGEST_CHUNK = 1 << 16;
 /** So many are sorted; more are first counted by bucket, so that only some buckets are sorted. */
-const MOST_SORTED = 1 << 14;
+const MOST_SORTED = 1 << 12;
 /** So many latencies are kept exactly, 8 bytes each. */
 const MOST_EXACT = 1 << 22;
 
