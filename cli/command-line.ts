@@ -44,8 +44,9 @@ interface Group {
 /** Word by word to the command asked for: yargs writes the help of commands beside, asked or not. */
 async function descend(group: Group, version: string, given: readonly string[]): Promise<void> {
   const { words, commands } = group;
-  const at = given.findIndex((word) => commands.some((command) => nameOf(command) === word));
-  const command = commands.find((each) => nameOf(each) === given[at]);
+  const names = commands.map(nameOf);
+  const at = given.findIndex((word) => names.includes(word));
+  const command = commands[names.indexOf(given[at])];
   const rest = given.filter((_, i) => i !== at);
   if (command === undefined) {
     await menu(yargs(given), group).version(version).parseAsync();
