@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
 import type { AnswerJournal, KeptAnswer } from "./answer-journal.ts";
-import { type Answer, detachedRequest, type Ticket } from "./live-request.ts";
+import { type Answer, detachedRequest, type TaskResult, type Ticket } from "./live-request.ts";
 import type { Submission } from "./run-options.ts";
 import type { KeyBounds } from "./service-bounds.ts";
 
@@ -101,7 +101,8 @@ export class AnswerBook {
       const { index, pipeline, arrivedUs, results } = given.request;
       const { endedUs } = given;
       const atMs = Date.now();
-      const kept = { key, fingerprint, atMs, index, pipeline, arrivedUs, endedUs, results };
+      const own = results.map(withOwnTensors);
+      const kept = { key, fingerprint, atMs, index, pipeline, arrivedUs, endedUs, results: own };
       this.#keep(kept);
       this.#journal?.append(kept);
       this.#trim();
@@ -125,8 +126,8 @@ export class AnswerBook {
 
   #keep(answer: KeptAnswer): void {
     this.#forget(answer.key);
-    const texts = answer.results.reduce((sum, result) => sum + (result?.text.length ?? 0), 0);
-    const kept = { ...answer, bytes: ENTRY_BYTES + answer.key.length + 2 * texts };
+    const contents = answer.results.reduce((sum, result) => sum + bytesOf(result), 0);
+    const kept = { ...answer, bytes: ENTRY_BYTES + answer.key.length + contents };
     this.#kept.set(answer.key, kept);
     this.#bytes += kept.bytes;
   }
@@ -163,7 +164,29 @@ function answerAgain(submission: Submission, kept: Kept): Ticket {
   };
 }
 
-function fingerprintOf({ pipeline, index, payload }: Submission): string {
-  const hash = createHash("sha256").update(`${pipeline}/${index}/`).update(payload);
+/** A text takes two bytes a letter. */
+function bytesOf(result: TaskResult | null): number {
+  if (result === null) return 0;
+  return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
+}
+
+/** Tensors are views of a worker's whole message, which is not kept. */
+function withOwnTensors(result: TaskResult | null): TaskResult | null {
+  if (result === null || result.tensors.length === 0) return result;
+  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: new Uint8Array(tensor.raw) }));
+  return { ...result, tensors };
+}
+
+/** Over all that a request's answer depends on. */
+function fingerprintOf({ pipeline, index, payload, tensors = [] }: Submission): string {
+  const heads = tensors.map(({ name, datatype, shape, raw }) => [
+    name,
+    datatype,
+    shape,
+    raw.length,
+  ]);
+  const hash = createHash("sha256");
+  hash.update(`${JSON.stringify([pipeline, index, payload.length, heads])}\n`).update(payload);
+  for (const { raw } of tensors) hash.update(raw);
   return hash.digest("base64url");
 }

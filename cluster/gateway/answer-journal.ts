@@ -53,7 +53,7 @@ export class AnswerJournal {
     const lines = [...linesOf(older(this.#file)).lines, ...current.lines];
     return lines.flatMap((line) => {
       try {
-        return [JSON.parse(line) as KeptAnswer];
+        return [JSON.parse(line, withBytes) as KeptAnswer];
       } catch {
         return [];
       }
@@ -65,7 +65,7 @@ export class AnswerJournal {
     if (this.#broken) return;
     try {
       // A line of its own, whatever a killed writer has left before it.
-      const line = Buffer.from(`\n${JSON.stringify(answer)}\n`);
+      const line = Buffer.from(`\n${JSON.stringify(answer, withBase64)}\n`);
       if (this.#bytes > 0 && this.#bytes + line.length > this.#maxBytes / 2) this.#turnOver();
       this.#descriptor ??= openSync(this.#file, OPEN_FLAGS, OWNER_ONLY);
       this.#bytes += writeSync(this.#descriptor, line);
@@ -92,6 +92,19 @@ export class AnswerJournal {
     renameSync(this.#file, older(this.#file));
     this.#bytes = 0;
   }
+}
+
+/** A tensor's contents, in JSON as base64. */
+function withBase64(name: string, value: unknown): unknown {
+  return name === "raw" && value instanceof Uint8Array
+    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64")
+    : value;
+}
+
+function withBytes(name: string, value: unknown): unknown {
+  return name === "raw" && typeof value === "string"
+    ? new Uint8Array(Buffer.from(value, "base64"))
+    : value;
 }
 
 function older(file: string): string {
