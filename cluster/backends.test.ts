@@ -1,94 +1,27 @@
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { writeOnnx } from "../models/onnx-writer.ts";
-import { floatsOf, floatTensor } from "../models/tensor.ts";
+import {
+  chain,
+  floats,
+  outputsOf,
+  sendPayload,
+  sendTensor,
+  writeScaling,
+} from "./backends.test-support.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
 import type { Deployment } from "./deployment.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { rawTensor } from "./protocol/job-tensors.ts";
-import type { ModelInferResponse } from "./protocol/messages.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-backends-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const assumed = { service: { distribution: "deterministic", meanMs: 1 } };
 const inputs = { profiles: {}, folder };
-
-/** An ONNX file of `output` = `input` × factor, rows of three, any number of rows. */
-function writeScaling(file: string, input: string, output: string, factor: number): void {
-  const onnx = writeOnnx({
-    name: "scaling",
-    nodes: [{ op: "Mul", inputs: [input, "factor"], output }],
-    constants: [{ name: "factor", shape: [1], data: Float32Array.of(factor) }],
-    inputs: [{ name: input, shape: ["rows", 3] }],
-    outputs: [{ name: output, shape: ["rows", 3] }],
-  });
-  writeFileSync(join(folder, file), onnx);
-}
-
-/** One pipeline `p` of tasks in a row, each run by the implementation given for it. */
-function chain(tasks: Readonly<Record<string, object>>, overrides: object = {}): ScenarioDocument {
-  const names = Object.keys(tasks);
-  const entries = names.map((name, i) => [
-    name,
-    { model: name, after: i === 0 ? [] : [names[i - 1]] },
-  ]);
-  const models = names.map((name) => [name, { ...assumed, implementation: tasks[name] }]);
-  return scenarioSchema.parse({
-    name: "backends",
-    pipelines: { p: { tasks: Object.fromEntries(entries) } },
-    models: Object.fromEntries(models),
-    cluster: { replicas: Object.fromEntries(names.map((name) => [name, 1])) },
-    workload: { arrivals: "burst", requests: 1 },
-    ...overrides,
-  });
-}
-
-async function sendTensor(
-  address: string,
-  model: string,
-  x: readonly number[],
-  outputs?: readonly { name: string }[],
-): Promise<ModelInferResponse> {
-  const client = new InferenceClient(address);
-  const { raw, ...tensor } = floatTensor("x", [x.length / 3, 3], Float32Array.from(x));
-  const request = { modelName: model, inputs: [tensor], rawInputContents: [raw] };
-  try {
-    return await client.inferAsync(outputs === undefined ? request : { ...request, outputs });
-  } finally {
-    client.close();
-  }
-}
-
-function floats(response: ModelInferResponse, name: string): readonly number[] {
-  const at = response.outputs.findIndex((tensor) => tensor.name === name);
-  const tensor = rawTensor(response.outputs[at], response.rawOutputContents?.[at]);
-  return [...floatsOf(tensor)];
-}
-
-async function sendPayload(address: string, model: string, text: string): Promise<string> {
-  const client = new InferenceClient(address);
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from(text)]);
-  const outputs = [{ name: "output" }];
-  const request = { modelName: model, inputs: [tensor], outputs, rawInputContents: [raw] };
-  try {
-    const answer = await client.inferAsync(request);
-    const [output] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    return Buffer.from(output).toString();
-  } finally {
-    client.close();
-  }
-}
 
 describe("an ONNX file of tensors", () => {
   it("takes a request's tensors, hands its own to the next task, and answers with the last", async () => {
-    writeScaling("double.onnx", "x", "y", 2);
-    writeScaling("tenfold.onnx", "y", "z", 10);
+    writeScaling(folder, "double.onnx", "x", "y", 2);
+    writeScaling(folder, "tenfold.onnx", "y", "z", 10);
     const document = chain({ double: { onnx: "double.onnx" }, tenfold: { onnx: "tenfold.onnx" } });
     await withDeployment({ document, inputs, backend: "onnx" }, async (deployment) => {
       const { grpc } = deployment.gateway;
@@ -111,6 +44,22 @@ describe("an ONNX file of tensors", () => {
       expect(taken).toMatchObject([{ name: "x", datatype: "FP32", shape: [-1, 3] }]);
       expect(platform).toBe("onnxruntime_onnx");
     });
+  });
+
+  it("runs on WebGPU in a worker, where there is an adapter", async (context) => {
+    writeScaling(folder, "half.onnx", "x", "y", 0.5);
+    const document = chain({ half: { onnx: "half.onnx", provider: "webgpu" } });
+    const options = { document, inputs, backend: "onnx" } as const;
+    const answer = await withDeployment(options, ({ gateway }) =>
+      sendTensor(gateway.grpc, "p", [2, 4, 6, 8, 10, 12]),
+    ).catch((error: Error) => error);
+    if (answer instanceof Error) {
+      expect(String(answer)).toMatch(/does not open on webgpu/);
+      console.log(`skipped: ${answer.message}`);
+      context.skip();
+      return;
+    }
+    expect(floats(answer, "y")).toEqual([1, 2, 3, 4, 5, 6]);
   });
 });
 
@@ -195,15 +144,18 @@ server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
   return "server.cjs";
 }
 
-interface Told {
-  readonly only: {
-    readonly labels: readonly string[];
-    readonly value: { readonly tensors: readonly { readonly data: readonly string[] }[] };
-  };
-}
-
-function outputsOf(text: string): Told {
-  return (JSON.parse(text) as { outputs: Told }).outputs;
+/** All there are, as Linux tells it. */
+function processes(): { pid: number; parent: number; group: number }[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const [, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return [{ pid: Number(pid), parent: Number(parent), group: Number(group) }];
+    } catch {
+      return [];
+    }
+  });
 }
 
 async function upper(deployment: Deployment, text: string): Promise<[string, number]> {
@@ -244,6 +196,24 @@ describe("a command that serves a model", () => {
     );
   });
 
+  it.skipIf(!existsSync("/proc/self/stat"))(
+    "ends with all it has started, also when worker and guard are killed at once",
+    async () => {
+      const script = `sleep 300 & exec "$0" server.cjs "$1"`;
+      const command = { run: ["sh", "-c", script, process.execPath, "{port}"], model: "upper" };
+      const options = { document: chain({ only: { command } }), inputs, restart: false };
+      await withDeployment({ ...options, backend: "process" }, async (deployment) => {
+        const [, pid] = await upper(deployment, "abc");
+        const before = processes();
+        const guard = before.find((one) => one.pid === pid)?.parent as number;
+        const group = before.filter((one) => one.group === pid).map((one) => one.pid);
+        expect(group).toHaveLength(2);
+        for (const each of [guard, deployment.workers[0].pid]) process.kill(each, "SIGKILL");
+        expect(await eventually(() => !group.some(isRunning))).toBe(true);
+      });
+    },
+  );
+
   it("that fails is told with its last words", async () => {
     const failing = ["node", "-e", "console.error('no weights here'); process.exit(3)"];
     const bad = chain({ only: { command: { run: failing, model: "m" } } });
@@ -254,68 +224,4 @@ describe("a command that serves a model", () => {
       hint: expect.stringContaining("no weights here"),
     });
   });
-});
-
-const MLSERVER = join(process.env.TANDEM_CLIENTS ?? "/nowhere", "venv/bin/mlserver");
-const hasMlServer = existsSync(MLSERVER);
-if (!hasMlServer) console.log(`skipped: no MLServer at ${MLSERVER} (TANDEM_CLIENTS)`);
-
-describe("MLServer", () => {
-  it.skipIf(!hasMlServer)(
-    "serves a model for a pipeline of tensors",
-    { timeout: 60_000 },
-    async () => {
-      const dir = mkdtempSync(join(folder, "mlserver-"));
-      writeFileSync(
-        join(dir, "triple.py"),
-        `from mlserver import MLModel, types
-class Triple(MLModel):
-    async def load(self):
-        return True
-    async def predict(self, payload):
-        x = payload.inputs[0]
-        data = [3 * v for v in x.data]
-        return types.InferenceResponse(model_name=self.name, outputs=[
-            types.ResponseOutput(name="y", datatype="FP32", shape=x.shape, data=data)])
-`,
-      );
-      const tensor = (name: string) => [{ name, datatype: "FP32", shape: [-1, 3] }];
-      const model = {
-        name: "triple",
-        implementation: "triple.Triple",
-        inputs: tensor("x"),
-        outputs: tensor("y"),
-      };
-      writeFileSync(join(dir, "model-settings.json"), JSON.stringify(model));
-      const server = {
-        http_port: 18880,
-        grpc_port: 18881,
-        metrics_port: 18882,
-        host: "127.0.0.1",
-        parallel_workers: 0,
-      };
-      writeFileSync(join(dir, "settings.json"), JSON.stringify(server));
-      const child = spawn(MLSERVER, ["start", dir], { cwd: dir, stdio: "ignore" });
-      try {
-        const client = new InferenceClient("127.0.0.1:18881");
-        const isUp = () =>
-          client.modelReady({ name: "triple" }).then(
-            ({ ready }) => ready === true,
-            () => false,
-          );
-        expect(await eventually(isUp, 40_000)).toBe(true);
-        client.close();
-        const document = chain({
-          only: { external: { address: "127.0.0.1:18881", model: "triple" } },
-        });
-        await withDeployment({ document, backend: "external" }, async (deployment) => {
-          const answer = await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3, 4, 5, 6]);
-          expect(floats(answer, "y")).toEqual([3, 6, 9, 12, 15, 18]);
-        });
-      } finally {
-        child.kill("SIGTERM");
-        await eventually(() => child.exitCode !== null || child.signalCode !== null, 10_000);
-      }
-    },
-  );
 });

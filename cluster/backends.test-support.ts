@@ -1,0 +1,99 @@
+/** Pipelines of models that run for real, and calls to them, for tests of what runs models. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { writeOnnx } from "../models/onnx-writer.ts";
+import { floatsOf, floatTensor } from "../models/tensor.ts";
+import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
+import { InferenceClient } from "./protocol/client.ts";
+import { rawTensor } from "./protocol/job-tensors.ts";
+import type { ModelInferResponse } from "./protocol/messages.ts";
+
+const assumed = { service: { distribution: "deterministic", meanMs: 1 } };
+
+/** An ONNX file of `output` = `input` × factor, rows of three, any number of rows. */
+export function writeScaling(
+  folder: string,
+  file: string,
+  input: string,
+  output: string,
+  factor: number,
+): void {
+  const onnx = writeOnnx({
+    name: "scaling",
+    nodes: [{ op: "Mul", inputs: [input, "factor"], output }],
+    constants: [{ name: "factor", shape: [1], data: Float32Array.of(factor) }],
+    inputs: [{ name: input, shape: ["rows", 3] }],
+    outputs: [{ name: output, shape: ["rows", 3] }],
+  });
+  writeFileSync(join(folder, file), onnx);
+}
+
+/** One pipeline `p` of tasks in a row, each run by the implementation given for it. */
+export function chain(
+  tasks: Readonly<Record<string, object>>,
+  overrides: object = {},
+): ScenarioDocument {
+  const names = Object.keys(tasks);
+  const entries = names.map((name, i) => [
+    name,
+    { model: name, after: i === 0 ? [] : [names[i - 1]] },
+  ]);
+  const models = names.map((name) => [name, { ...assumed, implementation: tasks[name] }]);
+  return scenarioSchema.parse({
+    name: "backends",
+    pipelines: { p: { tasks: Object.fromEntries(entries) } },
+    models: Object.fromEntries(models),
+    cluster: { replicas: Object.fromEntries(names.map((name) => [name, 1])) },
+    workload: { arrivals: "burst", requests: 1 },
+    ...overrides,
+  });
+}
+
+export async function sendTensor(
+  address: string,
+  model: string,
+  x: readonly number[],
+  outputs?: readonly { name: string }[],
+): Promise<ModelInferResponse> {
+  const client = new InferenceClient(address);
+  const { raw, ...tensor } = floatTensor("x", [x.length / 3, 3], Float32Array.from(x));
+  const request = { modelName: model, inputs: [tensor], rawInputContents: [raw] };
+  try {
+    return await client.inferAsync(outputs === undefined ? request : { ...request, outputs });
+  } finally {
+    client.close();
+  }
+}
+
+export function floats(response: ModelInferResponse, name: string): readonly number[] {
+  const at = response.outputs.findIndex((tensor) => tensor.name === name);
+  const tensor = rawTensor(response.outputs[at], response.rawOutputContents?.[at]);
+  return [...floatsOf(tensor)];
+}
+
+export async function sendPayload(address: string, model: string, text: string): Promise<string> {
+  const client = new InferenceClient(address);
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from(text)]);
+  const outputs = [{ name: "output" }];
+  const request = { modelName: model, inputs: [tensor], outputs, rawInputContents: [raw] };
+  try {
+    const answer = await client.inferAsync(request);
+    const [output] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
+    return Buffer.from(output).toString();
+  } finally {
+    client.close();
+  }
+}
+
+/** What the answer says of the one task `only`. */
+export interface Told {
+  readonly only: {
+    readonly labels: readonly string[];
+    readonly value: { readonly tensors: readonly { readonly data: readonly string[] }[] };
+  };
+}
+
+export function outputsOf(text: string): Told {
+  return (JSON.parse(text) as { outputs: Told }).outputs;
+}
