@@ -150,7 +150,7 @@ function openFault(path: string, provider: Provider, cause: unknown): Fault {
   const hints: readonly (readonly [RegExp, string])[] = [
     [
       /No supported adapters/i,
-      "webgpu needs a Vulkan driver: on Debian libvulkan1 and one such as mesa-vulkan-drivers",
+      "webgpu needs a Vulkan driver: on Debian 13 libvulkan1 and mesa-vulkan-drivers; see docs/backends.md",
     ],
     [
       /Failed to load (shared )?library/i,

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { measuredRun } from "../measured-run.ts";
+import { peer } from "../protocol/peers.test-support.ts";
 import type { GatewayStatus } from "./status.ts";
 
 type Samples = ReadonlyMap<string, number>;
@@ -84,13 +85,12 @@ for family in text_string_to_metric_families(sys.stdin.read()):
     assert family.documentation, family.name
     print(family.name, family.type, len(family.samples))
 `;
-const python = spawnSync("python3", ["-c", "import prometheus_client"]);
-const without = python.status === 0 ? "" : " (skipped: python3 has no prometheus_client)";
+const python = peer("python3", ["-c", "import prometheus_client"], "prometheus_client");
 
-it.skipIf(without !== "")(`reads as Prometheus' own parser reads it${without}`, async () => {
+it.skipIf(python === null)("reads as Prometheus' own parser reads it", async () => {
   await withDeployment({ document: twoTasks(), backend: "replay" }, async ({ gateway }) => {
     const { text } = await scrape(gateway.http);
-    const parsed = spawnSync("python3", ["-c", PARSER], { input: text, encoding: "utf8" });
+    const parsed = spawnSync(python as string, ["-c", PARSER], { input: text, encoding: "utf8" });
     expect(parsed.stderr).toBe("");
     expect(parsed.stdout).toContain("tandem_request_success counter 1");
     expect(parsed.stdout).toContain("tandem_batch_size histogram");

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Clients that are not ours, into a folder outside the checkout; tests find them by TANDEM_CLIENTS.
+# Clients and servers that are not ours, into a folder outside the checkout; tests find them by TANDEM_CLIENTS.
 # usage: install.sh DIR. What cannot be installed is passed over: its tests are then skipped.
 set -uo pipefail
 dir=$1
 mkdir -p "$dir"
 
 python3 -m venv "$dir/venv" &&
-  "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis ||
-  echo "clients: no tritonclient, no schemathesis"
+  "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis prometheus_client ||
+  echo "clients: no tritonclient, no schemathesis, no prometheus_client"
+
+"$dir/venv/bin/pip" install -q mlserver || echo "clients: no MLServer"
 
 npm install --silent --no-fund --no-audit --prefix "$dir" @bufbuild/buf >/dev/null ||
   echo "clients: no buf"
