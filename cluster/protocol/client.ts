@@ -14,6 +14,7 @@ import {
   callMetadata,
   channelCredentials,
   NO_ACCESS,
+  nameOptions,
 } from "../security/client-access.ts";
 import type {
   ModelInferRequest,
@@ -48,7 +49,10 @@ export class InferenceClient {
   constructor(address: string, access: ClientAccess = NO_ACCESS) {
     this.address = address;
     this.#access = access;
-    this.#client = new Client(address, channelCredentials(access), CHANNEL_OPTIONS);
+    this.#client = new Client(address, channelCredentials(access), {
+      ...CHANNEL_OPTIONS,
+      ...nameOptions(access),
+    });
   }
 
   /** One batch or one pipeline request; the call can be cancelled. */

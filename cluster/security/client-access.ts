@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { SecureContextOptions } from "node:tls";
-import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
+import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import { hasIdentity, readAuthority, readIdentity, type TlsIdentity } from "./certificate-files.ts";
 import type { CertificateRole } from "./certificate-role.ts";
@@ -15,6 +15,8 @@ export interface ClientTls {
   readonly pair: { readonly cert: string; readonly key: string } | null;
   /** What the server is to be; null: whatever has the name. */
   readonly server: CertificateRole | null;
+  /** The name that its certificate is to have; default: the address's. */
+  readonly serverName?: string;
 }
 
 export interface ClientAccess {
@@ -62,6 +64,13 @@ export function channelCredentials({ tls }: ClientAccess): ChannelCredentials {
   return credentials.createSsl(ca === null ? null : asBuffer(ca), key, cert, {
     ...(server === null ? {} : { checkServerIdentity: serverHasRole(server) }),
   });
+}
+
+/** Of a channel, for a server that is not called by its own name. */
+export function nameOptions({ tls }: ClientAccess): ChannelOptions {
+  const name = tls?.serverName;
+  if (name === undefined) return {};
+  return { "grpc.ssl_target_name_override": name, "grpc.default_authority": name };
 }
 
 export function callMetadata({ token }: ClientAccess): Metadata {

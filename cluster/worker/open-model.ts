@@ -9,6 +9,7 @@ import {
 import type { TaskModel } from "../../models/task-model.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelState } from "../protocol/model-state.ts";
+import { externalAccess } from "./external-access.ts";
 import { type RemoteModel, remoteEngine, remoteModel } from "./remote-engine.ts";
 import { remoteTandem, tandemForm } from "./remote-tandem.ts";
 import { ServedCommand } from "./served-command.ts";
@@ -34,7 +35,8 @@ export async function openModel(
       return { model: await openImplementation(implementation, options), memoryBytes: 0 };
     case "external": {
       const { address, model: name, timeoutS } = external as NonNullable<typeof external>;
-      const client = new InferenceClient(address);
+      const access = externalAccess(external as NonNullable<typeof external>, options.folder);
+      const client = new InferenceClient(address, access);
       const watch = watchServer(client, name, changed);
       const close = async (): Promise<void> => {
         watch.stop();

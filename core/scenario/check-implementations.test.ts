@@ -73,3 +73,20 @@ test("a backend is what its models are run by; `real` mixes, `replay` needs none
   expect(told("onnx")).toEqual(["models.b.implementation", "models.c"]);
   expect(told("process")).toEqual(["models.a.implementation", "models.c"]);
 });
+
+test("another server's token has one place, and goes over TLS or nowhere", () => {
+  const external = (more: object, address = "gpu1:8001") =>
+    issuesOf({ external: { address, model: "m", ...more } }, (path) => path !== "dir/none.pem");
+  expect(external({ tls: {}, token: { environment: "TOKEN" } })).toEqual([]);
+  expect(external({ token: { file: "token" } }, "127.0.0.1:8001")).toEqual([]);
+  expect(external({ token: { file: "token" } })).toEqual([
+    ".external.token would be sent to gpu1:8001 in the clear",
+  ]);
+  expect(external({ tls: {}, token: {} })).toEqual([
+    ".external.token expected one of file, environment",
+  ]);
+  expect(external({ tls: { ca: "none.pem", key: "key.pem" } })).toEqual([
+    ".external.tls `certificate` and `key` go together, `certificate` is missing",
+    ".external.tls.ca there is no file dir/none.pem",
+  ]);
+});

@@ -36,6 +36,7 @@ export function checkImplementations(
       });
     return [
       ...checkKind(at, implementation),
+      ...checkExternal(`${at}.external`, implementation),
       ...checkPreprocess(`${at}.preprocess`, implementation.preprocess ?? []),
       ...checkPostprocess(`${at}.postprocess`, implementation),
       ...missing,
@@ -57,6 +58,30 @@ function checkKind(at: string, implementation: ImplementationDocument): Issue[] 
     issueAt(`${at}.${key}`, `the built-in model ${implementation.name} has its own ${key}`),
   );
 }
+
+/** A token is shown to nobody who might only listen. */
+function checkExternal(at: string, { external }: ImplementationDocument): Issue[] {
+  const { address, tls, token } = external ?? {};
+  const issues: Issue[] = [];
+  if ((tls?.certificate === undefined) !== (tls?.key === undefined)) {
+    const lacks = tls?.key === undefined ? "key" : "certificate";
+    issues.push(
+      issueAt(`${at}.tls`, `\`certificate\` and \`key\` go together, \`${lacks}\` is missing`),
+    );
+  }
+  if (token === undefined) return issues;
+  if ((token.file === undefined) === (token.environment === undefined)) {
+    const hint = "for example `token: { environment: MODEL_SERVER_TOKEN }`";
+    issues.push(issueAt(`${at}.token`, "expected one of file, environment", hint));
+  }
+  if (tls === undefined && !LOOPBACK.test(address ?? "")) {
+    const hint = "add `tls: {}`, with the server's authority as `ca` unless the system knows it";
+    issues.push(issueAt(`${at}.token`, `would be sent to ${address} in the clear`, hint));
+  }
+  return issues;
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost):/;
 
 /** In this order, each at most once; all but `layout` after `decode`. */
 const PREPROCESS_ORDER = ["decode", "cropTo", "resize", "normalise", "layout"] as const;
@@ -114,8 +139,14 @@ function oneKey(path: string, known: readonly string[], keys: readonly string[])
 
 /** Paths of the files that an implementation names, each with its place in it. */
 function filesOf(implementation: ImplementationDocument): readonly (readonly [string, string])[] {
-  const { onnx, postprocess = [] } = implementation;
+  const { onnx, external, postprocess = [] } = implementation;
   const files: [string, string][] = onnx === undefined ? [] : [["onnx", onnx]];
+  for (const key of ["ca", "certificate", "key"] as const) {
+    const file = external?.tls?.[key];
+    if (file !== undefined) files.push([`external.tls.${key}`, file]);
+  }
+  const tokenFile = external?.token?.file;
+  if (tokenFile !== undefined) files.push(["external.token.file", tokenFile]);
   postprocess.forEach(({ ssd, yolo, ctc, topK }, i) => {
     const at = `postprocess[${i}]`;
     if (ctc !== undefined) files.push([`${at}.ctc.characters`, ctc.characters]);

@@ -3,6 +3,33 @@ import { z } from "zod";
 import { count, positive } from "./common.ts";
 import { postprocessStep, preprocessStep } from "./steps.ts";
 
+const tls = z
+  .strictObject({
+    ca: z
+      .string()
+      .optional()
+      .describe("PEM file of the authority that its certificate is of; default: the system's"),
+    certificate: z.string().optional().describe("PEM file of our own certificate, with `key`"),
+    key: z.string().optional().describe("PEM file of its key"),
+    serverName: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("the name in its certificate, where that is not the address's"),
+  })
+  .describe("speak TLS; paths start at the scenario's folder");
+
+const token = z
+  .strictObject({
+    file: z.string().optional().describe("a file that holds the token and nothing else"),
+    environment: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
+      .optional()
+      .describe("an environment variable of the workers that holds it"),
+  })
+  .describe("a bearer token to show, from one of the two: the scenario never holds it");
+
 const external = z
   .strictObject({
     address: z
@@ -11,6 +38,8 @@ const external = z
       .describe("host:port of a server that speaks the Open Inference Protocol v2 over gRPC"),
     model: z.string().min(1).describe("the model's name there"),
     timeoutS: positive.max(3600).default(60).describe("longest wait for one inference"),
+    tls: tls.optional(),
+    token: token.optional(),
   })
   .describe("a model on another server: Triton, KServe, MLServer, another Tandem");
 

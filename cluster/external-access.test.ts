@@ -1,0 +1,64 @@
+/** A model on a Tandem that asks for credentials: what the scenario names is shown, and never told. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
+import { withDeployment } from "./deployment.test-support.ts";
+import { writeCertificates } from "./security/certificate-files.ts";
+import { createToken } from "./security/tokens.ts";
+import { externalAccess } from "./worker/external-access.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("a model on another server with TLS", () => {
+  it("is reached with a token of the environment, or with a certificate, and not without", async () => {
+    const certs = join(folder, "certs");
+    const logs = join(folder, "logs");
+    await writeCertificates(certs, { hosts: [], days: 1, force: false, newAuthority: false });
+    const { token, line } = createToken("infer", "the worker");
+    writeFileSync(join(folder, "tokens.txt"), line);
+    const secured = { certificates: certs, tokens: join(folder, "tokens.txt") };
+    const fingerprints = chain({ only: { name: "fingerprint" } });
+    process.env.TANDEM_TEST_TOKEN = token;
+    const options = { inputs: { profiles: {}, folder }, backend: "external" } as const;
+    await withDeployment({ document: fingerprints, backend: "onnx", ...secured }, async (there) => {
+      const at = { address: there.gateway.grpc, model: "p" };
+      const ca = "certs/ca.crt";
+      const pair = { certificate: "certs/client.crt", key: "certs/client.key" };
+      const byToken = { ...at, tls: { ca }, token: { environment: "TANDEM_TEST_TOKEN" } };
+      const byCertificate = { ...at, tls: { ca, ...pair, serverName: "localhost" } };
+      const document = chain({
+        only: { external: byToken },
+        next: { external: byCertificate },
+      });
+      await withDeployment({ ...options, document, directory: logs }, async (here) => {
+        const answer = outputsOf(await sendPayload(here.gateway.grpc, "p", "hello"));
+        expect(answer).toMatchObject({ only: { value: { only: {} } }, next: { value: {} } });
+      });
+      const refused = async (external: object): Promise<string> => {
+        const wrong = chain({ only: { external } });
+        const started = withDeployment({ ...options, document: wrong }, async () => null);
+        return started.then(() => "it was let in", String);
+      };
+      expect(await refused({ ...at, tls: { ca } })).toMatch(/did not load.*credentials are needed/);
+      expect(
+        await refused({ ...byCertificate, tls: { ca, ...pair, serverName: "other" } }),
+      ).toMatch(/did not load/);
+    });
+    const told = readdirSync(logs).map((log) => readFileSync(join(logs, log), "utf8"));
+    expect(told.join("")).not.toContain(token);
+  });
+
+  it("is told by name what cannot be read, and never with what was read", () => {
+    const external = { address: "a:1", model: "m", timeoutS: 1 };
+    const opened = (more: object) => () => externalAccess({ ...external, ...more }, folder);
+    expect(opened({ tls: { ca: "none.crt" } })).toThrow(/the authority .*none\.crt: ENOENT/);
+    expect(opened({ token: { environment: "NO_SUCH_TOKEN" } })).toThrow(
+      "the variable NO_SUCH_TOKEN",
+    );
+    writeFileSync(join(folder, "two-words"), "Bearer secret-word");
+    expect(opened({ token: { file: "two-words" } })).toThrow(/two-words holds no token$/);
+  });
+});
