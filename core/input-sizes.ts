@@ -7,6 +7,7 @@
  * and the load of a batch is the mean of its inputs' (`sum`: each does its own work) or the largest (`max`:
  * all are padded to the longest).
  */
+import { power } from "./power.ts";
 import { ValueSampler } from "./random/value-sampler.ts";
 import type { WorkloadDocument } from "./scenario/schema.ts";
 import type { ServiceModel } from "./service.ts";
@@ -44,7 +45,7 @@ export function timeFactor({ fixedShare }: InputScaling, load: number): number {
 
 export function loadOf({ reference, exponent }: InputScaling, size: number): number {
   const relative = size / reference;
-  return exponent === 1 ? relative : relative ** exponent;
+  return power(relative, exponent);
 }
 
 /** A service model of one replica whose next batch takes `factor` times as long as at reference size. */
@@ -92,7 +93,7 @@ export function meanFactors(
   return Array.from({ length: maxBatch + 1 }, (_, b) => {
     if (scaling.batch === "sum" || b <= 1) return timeFactor(scaling, mean);
     const largest = loads.reduce(
-      (sum, load, i) => sum + load * (((i + 1) / count) ** b - (i / count) ** b),
+      (sum, load, i) => sum + load * (power((i + 1) / count, b) - power(i / count, b)),
       0,
     );
     return timeFactor(scaling, largest);

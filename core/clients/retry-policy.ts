@@ -1,4 +1,5 @@
 /** Whether and when a client tries again: attempts, pauses, and a budget that all clients share. */
+import { power } from "../power.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { ClientDocument } from "../scenario/schema/client.ts";
 
@@ -30,7 +31,10 @@ export class RetryPolicy {
     const { retries, backoffMs, backoffFactor, maxBackoffMs, jitter } = this.#client;
     if (retry >= retries || this.#tokens < 1) return null;
     this.#tokens--;
-    const wholeMs = Math.min(backoffMs * backoffFactor ** retry, maxBackoffMs ?? backoffMs * 1e30);
+    const wholeMs = Math.min(
+      backoffMs * power(backoffFactor, retry),
+      maxBackoffMs ?? backoffMs * 1e30,
+    );
     return Math.round(wholeMs * 1000 * (1 - jitter * draws[retry]));
   }
 }

@@ -2,6 +2,7 @@
  * Samplers: one distribution drawn from one named stream, by the block.
  * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
  */
+import { power } from "../power.ts";
 import { logGamma } from "./gamma-function.ts";
 import { RandomStream } from "./stream.ts";
 
@@ -99,11 +100,12 @@ function fillGamma(stream: RandomStream, block: Float64Array, cv: number): void 
         used = 0;
       }
       const z = normals[used++];
-      const v = (1 + c * z) ** 3;
+      const root = 1 + c * z;
+      const v = root * root * root;
       if (v <= 0) continue;
       const u = 1 - stream.uniform();
       if (Math.log(u) >= 0.5 * z * z + d - d * v + d * Math.log(v)) continue;
-      const boost = shape < 1 ? (1 - stream.uniform()) ** (1 / shape) : 1;
+      const boost = shape < 1 ? power(1 - stream.uniform(), 1 / shape) : 1;
       block[i] = (d * v * boost) / shape;
       break;
     }
@@ -112,10 +114,10 @@ function fillGamma(stream: RandomStream, block: Float64Array, cv: number): void 
 
 /** Weibull of mean 1: E^(1/k) / Γ(1 + 1/k) for an exponential E and the shape k of the variation. */
 function fillWeibull(stream: RandomStream, block: Float64Array, cv: number): void {
-  const power = 1 / weibullShape(cv);
-  const scale = Math.exp(-logGamma(1 + power));
+  const exponent = 1 / weibullShape(cv);
+  const scale = Math.exp(-logGamma(1 + exponent));
   stream.fillExponential(block);
-  for (let i = 0; i < block.length; i++) block[i] = scale * block[i] ** power;
+  for (let i = 0; i < block.length; i++) block[i] = scale * power(block[i], exponent);
 }
 
 /**
