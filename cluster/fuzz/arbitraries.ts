@@ -1,7 +1,7 @@
 /** What hostile input is made of. */
 import fc from "fast-check";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import { encodeInferRequest } from "../protocol/infer-codec.ts";
+import { encodeInferRequest } from "../protocol/infer-encoder.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
 import { mutated } from "./mutation.ts";
 import { ECHO, PICTURE } from "./target.ts";

@@ -1,19 +1,19 @@
 /**
- * The gateway's link to one replica: a stream for its batches, and a health watch that tells when
- * it is up. A failed watch or stream, or a worker that has fallen silent, tells that it is lost;
- * then both are tried again until it is back. A replica whose batch is late is lost too, but keeps
- * its stream: it is back once it has answered, and what it answers is dropped.
+ * The gateway's link to one replica: its share in its worker's stream of batches, and a health
+ * watch that tells when it is up. A failed watch or stream, or a worker that has fallen silent,
+ * tells that it is lost; then both are tried again until it is back. A replica whose batch is late
+ * is lost too, but keeps its watch: it is back once it has answered, and what it answers is dropped.
  */
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
-import type { HealthStatus, InferStream } from "../protocol/client.ts";
+import type { HealthStatus } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelMetadata,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
-import { cancelMessage } from "../protocol/stream-cancel.ts";
 import { STATUS_PARAMETER } from "../protocol/stream-error.ts";
+import type { BatchExchange } from "./batch-exchange.ts";
 import type { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -51,24 +51,21 @@ export class ReplicaLink {
   readonly #connection: WorkerConnection;
   readonly #changed: LinkChanged;
   #watch: ClientReadableStream<HealthStatus> | null = null;
-  #stream: InferStream | null = null;
+  #exchange: BatchExchange | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
-  #sent = 0;
   #retired = false;
   #closed = false;
+  readonly #stopListening: () => void;
 
-  /**
-   * The connection is the worker's, shared by its replicas: what is sent on their streams in one
-   * turn leaves in one write. `changed` is never called from within `send`.
-   */
+  /** The connection is the worker's. `changed` is never called from within `send`. */
   constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;
     this.#connection = connection;
     this.#changed = changed;
-    connection.onSilent(() => {
-      if (this.#watch !== null) this.#lost("its worker is silent");
+    this.#stopListening = connection.onLost((reason) => {
+      if (this.#watch !== null) this.#lost(reason);
     });
     this.#open();
   }
@@ -82,15 +79,14 @@ export class ReplicaLink {
    * reported through `changed`, and `answer` is not called.
    */
   send(request: ModelInferRequest, timeoutMs: number, answer: BatchAnswer): void {
-    const id = String(++this.#sent);
-    const timeout = setTimeout(() => this.#overdue(), timeoutMs);
+    const id = this.#exchange?.send(request, this.#answered) ?? "";
+    const timeout = setTimeout(this.#overdue, timeoutMs);
     this.#batch = { id, answer, timeoutMs, timeout, late: false };
-    this.#stream?.write({ ...request, id });
   }
 
   /** Nobody waits for the batch: the worker need not run it, but still answers. */
   cancelBatch(): void {
-    if (this.#batch !== null) this.#stream?.write(cancelMessage(this.name, this.#batch.id));
+    if (this.#batch !== null) this.#exchange?.giveUp(this.name, this.#batch.id);
   }
 
   /** What its model takes and gives. Rejects with a Fault while it cannot be asked. */
@@ -107,9 +103,8 @@ export class ReplicaLink {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    clearTimeout(this.#batch?.timeout);
-    this.#watch?.cancel();
-    this.#stream?.cancel();
+    this.#stopListening();
+    this.#letGo();
   }
 
   #open(): void {
@@ -133,30 +128,18 @@ export class ReplicaLink {
     this.#retryMs = FIRST_RETRY_MS;
     if (this.#retired) return;
     this.draining = false;
-    if (this.#stream === null) this.#openStream();
+    this.#exchange ??= this.#connection.enter(this);
     if (this.up || this.#batch?.late === true) return;
     this.up = true;
     this.#changed(true, "it serves");
   }
 
-  #openStream(): void {
-    const stream = this.#connection.client.inferStream();
-    this.#stream = stream;
-    stream.on("data", (answer: ModelStreamInferResponse) => {
-      if (this.#stream === stream) this.#answered(answer);
-    });
-    stream.on("error", (error) => {
-      if (this.#stream === stream) this.#lost(`its stream failed: ${error.message}`);
-    });
-    stream.on("end", () => {
-      if (this.#stream === stream) this.#lost("its stream ended");
-    });
-  }
-
-  #answered({ errorMessage, inferResponse }: ModelStreamInferResponse): void {
-    this.#connection.heard();
+  readonly #answered = (
+    id: string,
+    { errorMessage, inferResponse }: ModelStreamInferResponse,
+  ): void => {
     const batch = this.#batch;
-    if (batch === null || inferResponse?.id !== batch.id) return;
+    if (batch?.id !== id || inferResponse == null) return;
     const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
     if (code === status.UNAVAILABLE) {
       // It shuts down, and the health watch has not told yet.
@@ -173,7 +156,7 @@ export class ReplicaLink {
     const failed = errorMessage !== undefined && errorMessage !== "";
     batch.answer(failed ? { code, message: errorMessage } : null, inferResponse);
     if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
-  }
+  };
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
   #drained(): void {
@@ -182,7 +165,7 @@ export class ReplicaLink {
   }
 
   /** Lost until its answer has come; without one after as long again, its streams are lost too. */
-  #overdue(): void {
+  readonly #overdue = (): void => {
     const batch = this.#batch;
     if (batch === null) return;
     batch.late = true;
@@ -190,22 +173,31 @@ export class ReplicaLink {
     batch.timeout = setTimeout(() => this.#lost(reason), batch.timeoutMs);
     this.cancelBatch();
     this.#down(reason);
-  }
+  };
 
   #lost(reason: string): void {
-    const watch = this.#watch;
-    const stream = this.#stream;
-    this.#watch = null;
-    this.#stream = null;
-    watch?.cancel();
-    stream?.cancel();
-    clearTimeout(this.#batch?.timeout);
-    this.#batch = null;
+    this.#letGo();
     if (this.#closed) return;
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#open(), this.#retryMs);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
     this.#down(reason);
+  }
+
+  /** Of watch, stream and batch: what comes of them is nobody's. */
+  #letGo(): void {
+    const { id, timeout } = this.#batch ?? {};
+    this.#batch = null;
+    clearTimeout(timeout);
+    if (id !== undefined) {
+      this.#exchange?.giveUp(this.name, id);
+      this.#exchange?.forget(id);
+    }
+    this.#exchange = null;
+    this.#connection.leave(this);
+    const watch = this.#watch;
+    this.#watch = null;
+    watch?.cancel();
   }
 
   #down(reason: string): void {

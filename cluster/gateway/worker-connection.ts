@@ -1,5 +1,6 @@
 /**
- * The gateway's connection to one worker, shared by its replicas' links. A stopped process and a
+ * The gateway's connection to one worker, and the stream of its batches, shared by its replicas'
+ * links. A stopped process and a
  * cut network close no stream, so whoever has said nothing for a while is asked a small question:
  * without any word for `SILENT_TICKS` more the connection is torn down, its links are told, and a
  * new one is tried. Ticks are counted, not time, so a gateway that was held up itself does not take
@@ -7,6 +8,7 @@
  */
 import type { ClientUnaryCall } from "@grpc/grpc-js";
 import type { InferenceClient } from "../protocol/client.ts";
+import { BatchExchange } from "./batch-exchange.ts";
 
 const TICK_MS = 400;
 const SILENT_TICKS = 3;
@@ -14,9 +16,13 @@ const SILENT_TICKS = 3;
 export class WorkerConnection {
   readonly address: string;
   readonly #connect: (address: string) => InferenceClient;
-  readonly #silent = new Set<() => void>();
+  /** Told when whatever they have under way is lost, and why. */
+  readonly #listeners = new Set<(reason: string) => void>();
   readonly #ticks: NodeJS.Timeout;
+  /** Who sends batches. */
+  readonly #senders = new Set<object>();
   #client: InferenceClient;
+  #exchange: BatchExchange | null = null;
   #question: ClientUnaryCall | null = null;
   #heard = false;
   #silentTicks = 0;
@@ -39,13 +45,36 @@ export class WorkerConnection {
     this.#heard = true;
   }
 
-  /** `listener` is called when the worker has fallen silent; streams opened before are worth nothing. */
-  onSilent(listener: () => void): void {
-    this.#silent.add(listener);
+  /**
+   * `listener` is called when the batches' stream fails, and when the worker has fallen silent:
+   * whatever was opened before is worth nothing. Returns what ends that.
+   */
+  onLost(listener: (reason: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The stream for batches, which is open as long as someone sends on it. */
+  enter(sender: object): BatchExchange {
+    this.#senders.add(sender);
+    this.#exchange ??= new BatchExchange(this.#client.exchange(), {
+      heard: () => this.heard(),
+      lost: (reason) => {
+        this.#exchange = null;
+        this.#lost(reason);
+      },
+    });
+    return this.#exchange;
+  }
+
+  leave(sender: object): void {
+    this.#senders.delete(sender);
+    if (this.#senders.size === 0) this.#closeExchange();
   }
 
   close(): void {
     clearInterval(this.#ticks);
+    this.#closeExchange();
     this.#question?.cancel();
     this.#question = null;
     this.#client.close();
@@ -78,8 +107,18 @@ export class WorkerConnection {
   #giveUp(): void {
     this.#question?.cancel();
     this.#question = null;
+    this.#closeExchange();
     this.#client.close();
     this.#client = this.#connect(this.address);
-    for (const listener of this.#silent) listener();
+    this.#lost("its worker is silent");
+  }
+
+  #lost(reason: string): void {
+    for (const listener of [...this.#listeners]) listener(reason);
+  }
+
+  #closeExchange(): void {
+    this.#exchange?.close();
+    this.#exchange = null;
   }
 }

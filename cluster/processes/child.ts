@@ -42,6 +42,12 @@ export interface ChildOptions {
   readonly onStart?: (stop: () => Promise<void>) => void;
 }
 
+/**
+ * Room for what lives only as long as a request, from the start and for good: V8 by itself begins
+ * with 1 MiB, and collecting it so often took a fifth of a busy gateway's processor time; and
+ * memory that grows later cannot be told from a leak.
+ */
+const HEAP = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
 const STDERR_TAIL = 4000;
 /** More than a child takes by itself at most, once it was told to end. */
 const GRACE_MS = 12_000;
@@ -49,7 +55,7 @@ const GRACE_MS = 12_000;
 /** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
-  const command = [...dyingWithParent(), ...(options.command ?? []), process.execPath];
+  const command = [...dyingWithParent(), ...(options.command ?? []), process.execPath, ...HEAP];
   const [execPath, ...execArgv] = command;
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],

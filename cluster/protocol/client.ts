@@ -26,6 +26,7 @@ import type {
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LEAN_METADATA } from "./service.ts";
 import { faultOf } from "./status.ts";
+import { type AnswerBundle, type RequestBundle, WORKER_LINK } from "./worker-link.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
 
@@ -35,6 +36,8 @@ export interface CallOptions {
 }
 
 export type InferStream = ClientDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
+
+export type BatchExchange = ClientDuplexStream<RequestBundle, AnswerBundle>;
 
 export interface HealthStatus {
   readonly status: string;
@@ -77,6 +80,18 @@ export class InferenceClient {
       method.requestSerialize,
       method.responseDeserialize,
       metadata,
+      {},
+    );
+  }
+
+  /** A stream of batches to a tandem worker, several at once. */
+  exchange(): BatchExchange {
+    const method = methodOf<RequestBundle, AnswerBundle>(WORKER_LINK, "Exchange");
+    return this.#client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      callMetadata(this.#access),
       {},
     );
   }

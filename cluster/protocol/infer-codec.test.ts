@@ -1,10 +1,19 @@
+import { fileURLToPath } from "node:url";
+import type { ServiceDefinition } from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";
-import { INFERENCE_SERVICE, REFLECTED_SERVICE } from "./service.ts";
+import { INFERENCE_SERVICE, PROTOCOL_OPTIONS, REFLECTED_SERVICE } from "./service.ts";
+import { WORKER_LINK } from "./worker-link.ts";
 
 const { ModelInfer, ModelStreamInfer } = INFERENCE_SERVICE;
+const { Exchange } = WORKER_LINK;
 const reflected = REFLECTED_SERVICE;
+const linkFile = fileURLToPath(new URL("../proto/worker-link.proto", import.meta.url));
+const reflectedLink = loadSync(linkFile, PROTOCOL_OPTIONS)[
+  "tandem.WorkerLink"
+] as ServiceDefinition;
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 8 }),
@@ -58,30 +67,58 @@ const response: fc.Arbitrary<ModelInferResponse> = fc.record({
 });
 const answer = fc.record({ errorMessage: text, inferResponse: fc.option(response) });
 
-const messages = [
-  ["a request", request, ModelInfer.requestSerialize, ModelInfer.requestDeserialize, "request"],
+interface Codec {
+  encode(message: unknown): Buffer;
+  decode(bytes: Buffer): unknown;
+}
+
+type Method = ServiceDefinition[string];
+
+function codecOf(method: Method, side: "request" | "response"): Codec {
+  return side === "request"
+    ? { encode: method.requestSerialize, decode: method.requestDeserialize }
+    : { encode: method.responseSerialize, decode: method.responseDeserialize };
+}
+
+/** By reflection a bundle is a message with one field. */
+function fieldOf({ encode, decode }: Codec, field: string): Codec {
+  return {
+    encode: (bundle) => encode({ [field]: bundle }),
+    decode: (bytes) => (decode(bytes) as Record<string, unknown>)[field],
+  };
+}
+
+const bundle = { minLength: 1, maxLength: 4 };
+const messages: [string, fc.Arbitrary<unknown>, own: Codec, reflecting: Codec][] = [
+  ["a request", request, codecOf(ModelInfer, "request"), codecOf(reflected.ModelInfer, "request")],
   [
     "a response",
     response,
-    ModelInfer.responseSerialize,
-    ModelInfer.responseDeserialize,
-    "response",
+    codecOf(ModelInfer, "response"),
+    codecOf(reflected.ModelInfer, "response"),
   ],
   [
     "an answer on a stream",
     answer,
-    ModelStreamInfer.responseSerialize,
-    ModelStreamInfer.responseDeserialize,
-    "response",
+    codecOf(ModelStreamInfer, "response"),
+    codecOf(reflected.ModelStreamInfer, "response"),
   ],
-] as const;
+  [
+    "a bundle of requests",
+    fc.array(request, bundle),
+    codecOf(Exchange, "request"),
+    fieldOf(codecOf(reflectedLink.Exchange, "request"), "requests"),
+  ],
+  [
+    "a bundle of answers",
+    fc.array(answer, bundle),
+    codecOf(Exchange, "response"),
+    fieldOf(codecOf(reflectedLink.Exchange, "response"), "answers"),
+  ],
+];
 
-describe.each(messages)("%s", (name, arbitrary, encode, decode, side) => {
-  const method = name.endsWith("stream") ? reflected.ModelStreamInfer : reflected.ModelInfer;
-  const reflectingEncode = side === "request" ? method.requestSerialize : method.responseSerialize;
-  const reflectingDecode =
-    side === "request" ? method.requestDeserialize : method.responseDeserialize;
-  const given = arbitrary as fc.Arbitrary<object>;
+describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => {
+  const { encode: reflectingEncode, decode: reflectingDecode } = reflecting;
 
   it("comes back as it went", () => {
     fc.assert(

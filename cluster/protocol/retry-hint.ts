@@ -32,13 +32,13 @@ function statusDetails(code: number, message: string, afterMs: number): Buffer {
   duration.int64(1, Math.floor(afterMs / 1000));
   duration.int64(2, Math.round((afterMs % 1000) * 1e6));
   const retryInfo = new WireWriter();
-  retryInfo.bytes(1, duration.copy(0));
+  retryInfo.bytes(1, duration.copy());
   const detail = new WireWriter();
   detail.string(1, RETRY_INFO);
-  detail.bytes(2, retryInfo.copy(0));
+  detail.bytes(2, retryInfo.copy());
   const details = new WireWriter();
   details.int64(1, code);
   details.string(2, message);
-  details.bytes(3, detail.copy(0));
-  return details.copy(0);
+  details.bytes(3, detail.copy());
+  return details.copy();
 }

@@ -2,7 +2,6 @@
 import {
   Metadata,
   Server,
-  type ServerDuplexStream,
   type ServerUnaryCall,
   type StatusObject,
   type sendUnaryData,
@@ -30,22 +29,14 @@ import type {
   ModelMetadata,
   ModelName,
   ModelStatistics,
-  ModelStreamInferResponse,
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
 import { addReflection } from "./reflection.ts";
-import {
-  CHANNEL_OPTIONS,
-  DEADLINE_PARAMETER,
-  INFERENCE_SERVICE,
-  LEAN_METADATA,
-  LIMITED_CALLERS,
-  PROTOCOL_FILE,
-} from "./service.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS, PROTOCOL_FILE } from "./service.ts";
 import { statusOf } from "./status.ts";
-import { isCancel } from "./stream-cancel.ts";
-import { answerOfError } from "./stream-error.ts";
+import { deadlineOf, guarded, serveExchange, serveStream } from "./streamed-requests.ts";
+import { WORKER_LINK } from "./worker-link.ts";
 
 /** Triton's names of what this server has besides the protocol itself. */
 export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
@@ -62,7 +53,6 @@ export interface InferCall {
 }
 
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
-type InferStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 
 export interface InferenceHandlers {
   readonly metadata: ServerMetadata;
@@ -78,10 +68,19 @@ export interface InferenceServer {
   close(): Promise<void>;
 }
 
-/** `services` are the names that health checks may ask for, besides "" and the protocol's own. */
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Names that health checks may ask for, besides "" and the protocol's own. */
+  readonly services: readonly string[];
+  readonly access: GrpcAccess;
+  /** Whether a gateway may send batches over the link of workers. Default false. */
+  readonly link?: boolean;
+}
+
 export async function serveInference(
   handlers: InferenceHandlers,
-  options: { host: string; port: number; services: readonly string[]; access: GrpcAccess },
+  options: ServerOptions,
 ): Promise<InferenceServer> {
   const { access } = options;
   const peers = new PeerRoles();
@@ -92,6 +91,9 @@ export async function serveInference(
     interceptors: [guard.interceptor],
   });
   server.addService(INFERENCE_SERVICE, implementation(handlers));
+  if (options.link === true) {
+    server.addService(WORKER_LINK, { Exchange: serveExchange.bind(null, handlers) });
+  }
   const names = ["", "inference.GRPCInferenceService", ...options.services];
   const health = new HealthImplementation(
     Object.fromEntries(names.map((name) => [name, "SERVING" as const])),
@@ -160,57 +162,8 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
         },
       );
     },
-    ModelStreamInfer: (stream: InferStream) => serveStream(handlers, stream),
+    ModelStreamInfer: serveStream.bind(null, handlers),
   };
-}
-
-function serveStream(handlers: InferenceHandlers, stream: InferStream): void {
-  const marksFinal = stream.metadata.get(LEAN_METADATA).length === 0;
-  /** What to do about each request under way when it is given up, with its id. */
-  const whenCancelled = new Map<() => void, string>();
-  const cancel = (id?: string): void => {
-    for (const [listener, own] of [...whenCancelled])
-      if (id === undefined || own === id) listener();
-  };
-  let open = 0;
-  let ended = false;
-  stream.on("cancelled", () => cancel());
-  stream.on("data", (request: ModelInferRequest) => {
-    const { id = "" } = request;
-    if (isCancel(request)) {
-      cancel(id);
-      return;
-    }
-    let own: () => void = () => undefined;
-    const onCancelled = (listener: () => void): void => {
-      own = listener;
-      whenCancelled.set(listener, id);
-    };
-    const deadlineMs = millisecondsOf(request);
-    open++;
-    guarded(handlers, { request, deadlineMs, onCancelled }, (error, value) => {
-      whenCancelled.delete(own);
-      open--;
-      if (stream.destroyed) return;
-      const response = value as ModelInferResponse;
-      if (error !== null) stream.write(answerOfError(request, error));
-      else stream.write({ inferResponse: marksFinal ? final(response) : response });
-      if (ended && open === 0) stream.end();
-    });
-  });
-  // A caller that has said all still waits for its answers.
-  stream.on("end", () => {
-    ended = true;
-    if (open === 0) stream.end();
-  });
-  // Its end is told by "cancelled".
-  stream.on("error", () => undefined);
-}
-
-/** Triton marks a request's last answer; here each has one. */
-function final(response: ModelInferResponse): ModelInferResponse {
-  const parameters = { ...response.parameters, triton_final_response: { boolParam: true } };
-  return { ...response, parameters };
 }
 
 /** The answer's initial metadata: the call's name, and the span that stands for it. */
@@ -233,22 +186,9 @@ function remainingMs(
   call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
 ): number | undefined {
   const deadlineMs = Number(call.getDeadline()) - Date.now();
-  const asked = millisecondsOf(call.request);
+  const asked = deadlineOf(call.request);
   if (!Number.isFinite(deadlineMs)) return asked;
   return Math.min(deadlineMs, asked ?? deadlineMs);
-}
-
-function millisecondsOf({ parameters }: ModelInferRequest): number | undefined {
-  const given = parameters?.[DEADLINE_PARAMETER];
-  return given?.int64Param ?? given?.doubleParam;
-}
-
-function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {
-  try {
-    handlers.infer(call, answer);
-  } catch (error) {
-    answer(statusOf(error));
-  }
 }
 
 function unary<Request, Response>(handle: (request: Request) => Response | Promise<Response>) {

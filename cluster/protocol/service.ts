@@ -7,16 +7,10 @@ import {
   type ServiceClientConstructor,
   type ServiceDefinition,
 } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
+import { loadSync, type Options } from "@grpc/proto-loader";
 import { LIMITS } from "../security/limits.ts";
-import {
-  decodeInferRequest,
-  decodeInferResponse,
-  decodeStreamResponse,
-  encodeInferRequest,
-  encodeInferResponse,
-  encodeStreamResponse,
-} from "./infer-codec.ts";
+import { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from "./infer-decoder.ts";
+import { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from "./infer-encoder.ts";
 
 export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
 
@@ -56,6 +50,15 @@ export const LIMITED_CALLERS: ChannelOptions = {
   "grpc.keepalive_timeout_ms": LIMITS.keepaliveAnswerMs,
 };
 
+/** How messages are read by reflection. */
+export const PROTOCOL_OPTIONS: Options = {
+  longs: Number,
+  enums: String,
+  defaults: false,
+  arrays: true,
+  objects: true,
+};
+
 /** By the reflecting codec, which the tests hold the other against. */
 export const REFLECTED_SERVICE: ServiceDefinition = reflected();
 
@@ -79,13 +82,7 @@ export const INFERENCE_SERVICE: ServiceDefinition = {
 };
 
 function reflected(): ServiceDefinition {
-  const definition = loadSync(PROTOCOL_FILE, {
-    longs: Number,
-    enums: String,
-    defaults: false,
-    arrays: true,
-    objects: true,
-  });
+  const definition = loadSync(PROTOCOL_FILE, PROTOCOL_OPTIONS);
   const { GRPCInferenceService } = (loadPackageDefinition(definition) as GrpcObject)
     .inference as Record<string, ServiceClientConstructor>;
   return GRPCInferenceService.service;

@@ -24,11 +24,16 @@ export class WireWriter {
     return this;
   }
 
-  /** A copy of what was written, with room for `more` bytes behind it. */
-  copy(more: number): Buffer {
-    const copy = Buffer.allocUnsafe(this.#at + more);
-    this.#bytes.copy(copy, 0, 0, this.#at);
+  /** A copy of what was written. */
+  copy(): Buffer {
+    const copy = Buffer.allocUnsafe(this.#at);
+    this.copyTo(copy, 0);
     return copy;
+  }
+
+  /** Puts what was written into `target`; gives where it ends there. */
+  copyTo(target: Buffer, start: number): number {
+    return start + this.#bytes.copy(target, start, 0, this.#at);
   }
 
   get length(): number {

@@ -186,10 +186,10 @@ function metadataOf({ name, datatype, shape }: TensorSpec): TensorMetadata {
 }
 
 /** Why a batch need not start any more, asked when it is its turn; null: it is wanted. */
-function wantedUntil({ deadlineMs, onCancelled }: InferCall): () => Partial<StatusObject> | null {
-  const expiresAtUs = monotonicUs() + (deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
+function wantedUntil(call: InferCall): () => Partial<StatusObject> | null {
+  const expiresAtUs = monotonicUs() + (call.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
   let cancelled = false;
-  onCancelled(() => {
+  call.onCancelled(() => {
     cancelled = true;
   });
   return () => {

@@ -1,76 +1,79 @@
 /**
- * The protocol's three hot messages to bytes and back, as `proto/inference.proto` has them. A
- * reflecting codec builds each message twice and takes about half of the time of a small call.
- * Typed contents are read as raw ones, and never written.
+ * The protocol's three hot messages from bytes, as `proto/inference.proto` has them, and bundles of
+ * them (`proto/worker-link.proto`). Typed contents are read as raw ones.
  */
 import { LIMITS } from "../security/limits.ts";
+import {
+  ELEMENTS,
+  ERROR_MESSAGE,
+  ID,
+  INFER_RESPONSE,
+  MODEL_NAME,
+  MODEL_VERSION,
+  PARAMETERS,
+  RAW_INPUTS,
+  RAW_OUTPUTS,
+  REQUESTED_OUTPUTS,
+  TENSORS,
+} from "./infer-fields.ts";
 import type {
   InferParameter,
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
-  Parameters,
   RequestedOutput,
   Tensor,
 } from "./messages.ts";
 import { TypedContents } from "./typed-contents.ts";
 import { WireReader } from "./wire-reader.ts";
-import { varintSize, WireWriter } from "./wire-writer.ts";
 
-const MODEL_NAME = 1;
-const MODEL_VERSION = 2;
-const ID = 3;
-const PARAMETERS = 4;
-const TENSORS = 5;
-const REQUESTED_OUTPUTS = 6;
-const RAW_INPUTS = 7;
-const RAW_OUTPUTS = 6;
-const ERROR_MESSAGE = 1;
-const INFER_RESPONSE = 2;
-const NO_BYTES: readonly Uint8Array[] = [];
 const NOTHING = Buffer.alloc(0);
-
-/** Encoding is synchronous, so that one writer does for all. */
-const writer = new WireWriter();
-
-export function encodeInferRequest(request: ModelInferRequest): Buffer {
-  writer.reset();
-  writeHead(request, request.inputs);
-  for (const { name, parameters } of request.outputs ?? []) {
-    const start = writer.open(REQUESTED_OUTPUTS);
-    writeText(1, name);
-    if (parameters !== undefined) writeParameters(2, parameters);
-    writer.close(start);
-  }
-  return withRaw(RAW_INPUTS, request.rawInputContents ?? NO_BYTES);
-}
-
-export function encodeInferResponse(response: ModelInferResponse): Buffer {
-  writer.reset();
-  writeHead(response, response.outputs);
-  return withRaw(RAW_OUTPUTS, response.rawOutputContents ?? NO_BYTES);
-}
-
-export function encodeStreamResponse(answer: ModelStreamInferResponse): Buffer {
-  const { errorMessage = "", inferResponse } = answer;
-  const inner =
-    inferResponse === undefined || inferResponse === null
-      ? null
-      : encodeInferResponse(inferResponse);
-  writer.reset();
-  writeText(ERROR_MESSAGE, errorMessage);
-  return inner === null ? writer.copy(0) : withRaw(INFER_RESPONSE, [inner]);
-}
 
 /** Throws an Error when the bytes are no such message. */
 export function decodeInferRequest(bytes: Uint8Array): ModelInferRequest {
   const reader = new WireReader(bytes);
+  return readRequest(reader, reader.end);
+}
+
+/** Throws an Error when the bytes are no such message. */
+export function decodeInferResponse(bytes: Uint8Array): ModelInferResponse {
+  const reader = new WireReader(bytes);
+  return readResponse(reader, reader.end);
+}
+
+/** Throws an Error when the bytes are no such message. */
+export function decodeStreamResponse(bytes: Uint8Array): ModelStreamInferResponse {
+  const reader = new WireReader(bytes);
+  return readAnswer(reader, reader.end);
+}
+
+/** Throws an Error when the bytes are no such message. */
+export function decodeRequestBundle(bytes: Uint8Array): readonly ModelInferRequest[] {
+  return readBundle(bytes, readRequest);
+}
+
+/** Throws an Error when the bytes are no such message. */
+export function decodeAnswerBundle(bytes: Uint8Array): readonly ModelStreamInferResponse[] {
+  return readBundle(bytes, readAnswer);
+}
+
+function readBundle<T>(bytes: Uint8Array, read: (reader: WireReader, end: number) => T): T[] {
+  const reader = new WireReader(bytes);
+  const elements: T[] = [];
+  while (reader.next(reader.end)) {
+    if (reader.field === ELEMENTS) elements.push(read(reader, reader.enter()));
+    else reader.skip();
+  }
+  return elements;
+}
+
+function readRequest(reader: WireReader, end: number): ModelInferRequest {
   const inputs: Tensor[] = [];
   const outputs: RequestedOutput[] = [];
   const rawInputContents: Uint8Array[] = [];
   const typed: Uint8Array[] = [];
   const head = new Head();
-  while (reader.next(reader.end)) {
+  while (reader.next(end)) {
     if (reader.field === TENSORS) inputs.push(readTensor(reader, inputs.length, typed));
     else if (reader.field === RAW_INPUTS) rawInputContents.push(reader.bytes());
     else if (reader.field === REQUESTED_OUTPUTS) outputs.push(readRequestedOutput(reader));
@@ -86,18 +89,10 @@ export function decodeInferRequest(bytes: Uint8Array): ModelInferRequest {
   return { modelName, modelVersion, id, parameters, inputs, outputs, rawInputContents };
 }
 
-/** Throws an Error when the bytes are no such message. */
-export function decodeInferResponse(bytes: Uint8Array): ModelInferResponse {
-  const reader = new WireReader(bytes);
-  return readResponse(reader, reader.end);
-}
-
-/** Throws an Error when the bytes are no such message. */
-export function decodeStreamResponse(bytes: Uint8Array): ModelStreamInferResponse {
-  const reader = new WireReader(bytes);
+function readAnswer(reader: WireReader, end: number): ModelStreamInferResponse {
   let errorMessage = "";
   let inferResponse: ModelInferResponse | null = null;
-  while (reader.next(reader.end)) {
+  while (reader.next(end)) {
     if (reader.field === ERROR_MESSAGE) errorMessage = reader.string();
     else if (reader.field === INFER_RESPONSE) inferResponse = readResponse(reader, reader.enter());
     else reader.skip();
@@ -245,66 +240,4 @@ function readChoice(reader: WireReader): InferParameter {
     }
   }
   return choice;
-}
-
-function writeHead(
-  message: ModelInferRequest | ModelInferResponse,
-  tensors: readonly Tensor[],
-): void {
-  const { modelName, modelVersion = "", id = "", parameters } = message;
-  writeText(MODEL_NAME, modelName);
-  writeText(MODEL_VERSION, modelVersion);
-  writeText(ID, id);
-  if (parameters !== undefined) writeParameters(PARAMETERS, parameters);
-  for (const tensor of tensors) writeTensor(tensor);
-}
-
-/** What was written, and the raw contents behind it: large ones are copied once. */
-function withRaw(field: number, raw: readonly Uint8Array[]): Buffer {
-  const head = writer.length;
-  let size = 0;
-  for (const { length } of raw) size += 1 + varintSize(length) + length;
-  const message = writer.copy(size);
-  let at = head;
-  for (const bytes of raw) {
-    message[at++] = (field << 3) | 2;
-    let rest = bytes.length;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) message[at++] = (rest & 0x7f) | 0x80;
-    message[at++] = rest;
-    message.set(bytes, at);
-    at += bytes.length;
-  }
-  return message;
-}
-
-function writeText(field: number, text: string): void {
-  if (text !== "") writer.string(field, text);
-}
-
-function writeTensor({ name, datatype, shape, parameters }: Tensor): void {
-  const start = writer.open(TENSORS);
-  writeText(1, name);
-  writeText(2, datatype);
-  writer.int64s(3, shape);
-  if (parameters !== undefined) writeParameters(4, parameters);
-  writer.close(start);
-}
-
-function writeParameters(field: number, parameters: Parameters): void {
-  for (const key in parameters) {
-    const entry = writer.open(field);
-    writer.string(1, key);
-    const choice = writer.open(2);
-    writeChoice(parameters[key]);
-    writer.close(choice);
-    writer.close(entry);
-  }
-}
-
-function writeChoice(choice: InferParameter): void {
-  if (choice.doubleParam !== undefined) writer.double(4, choice.doubleParam);
-  else if (choice.int64Param !== undefined) writer.int64(2, choice.int64Param);
-  else if (choice.stringParam !== undefined) writer.string(3, choice.stringParam);
-  else if (choice.boolParam !== undefined) writer.bool(1, choice.boolParam);
-  else if (choice.uint64Param !== undefined) writer.int64(5, choice.uint64Param);
 }

@@ -1,0 +1,147 @@
+/** Requests that come over one stream, each answered on it in its own time. */
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelStreamInferResponse,
+} from "./messages.ts";
+import type { InferAnswer, InferCall, InferenceHandlers } from "./server.ts";
+import { DEADLINE_PARAMETER, LEAN_METADATA } from "./service.ts";
+import { statusOf } from "./status.ts";
+import { isCancel } from "./stream-cancel.ts";
+import { answerOfError } from "./stream-error.ts";
+import { type AnswerBundle, Outbox, type RequestBundle } from "./worker-link.ts";
+
+/** ModelStreamInfer. */
+export function serveStream(
+  handlers: InferenceHandlers,
+  stream: ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>,
+): void {
+  const marksFinal = stream.metadata.get(LEAN_METADATA).length === 0;
+  const requests = new StreamedRequests(handlers, {
+    answer: (answer) => {
+      if (!stream.destroyed) stream.write(marksFinal ? final(answer) : answer);
+    },
+    end: () => stream.end(),
+  });
+  stream.on("data", (request: ModelInferRequest) => requests.take(request));
+  hearEnd(stream, requests);
+}
+
+/** WorkerLink's Exchange. */
+export function serveExchange(
+  handlers: InferenceHandlers,
+  stream: ServerDuplexStream<RequestBundle, AnswerBundle>,
+): void {
+  const outbox = new Outbox<ModelStreamInferResponse>(
+    ({ inferResponse }) => inferResponse?.rawOutputContents,
+    (bundle) => {
+      if (!stream.destroyed) stream.write(bundle);
+    },
+  );
+  const requests = new StreamedRequests(handlers, {
+    answer: (answer) => outbox.put(answer),
+    end: () => {
+      outbox.flush();
+      stream.end();
+    },
+  });
+  stream.on("data", (bundle: RequestBundle) => {
+    for (const request of bundle) requests.take(request);
+  });
+  hearEnd(stream, requests);
+}
+
+function hearEnd(stream: NodeJS.EventEmitter, requests: StreamedRequests): void {
+  stream.on("cancelled", () => requests.cancel());
+  stream.on("end", () => requests.noMore());
+  // Its end is told by "cancelled".
+  stream.on("error", () => undefined);
+}
+
+/** Where answers go; `end` is called once nothing can come after them. */
+interface AnswerSide {
+  answer(answer: ModelStreamInferResponse): void;
+  end(): void;
+}
+
+class StreamedRequests {
+  readonly #handlers: InferenceHandlers;
+  readonly #side: AnswerSide;
+  readonly #open = new Set<StreamedCall>();
+  #ended = false;
+
+  constructor(handlers: InferenceHandlers, side: AnswerSide) {
+    this.#handlers = handlers;
+    this.#side = side;
+  }
+
+  take(request: ModelInferRequest): void {
+    if (isCancel(request)) {
+      this.cancel(request.id);
+      return;
+    }
+    const call = new StreamedCall(request);
+    this.#open.add(call);
+    guarded(this.#handlers, call, (error, value) => {
+      this.#open.delete(call);
+      const inferResponse = value as ModelInferResponse;
+      this.#side.answer(error === null ? { inferResponse } : answerOfError(request, error));
+      if (this.#ended && this.#open.size === 0) this.#side.end();
+    });
+  }
+
+  /** Of an id, or all: nobody waits for them. */
+  cancel(id?: string): void {
+    for (const call of [...this.#open])
+      if (id === undefined || call.request.id === id) call.cancel();
+  }
+
+  /** A caller that has said all still waits for its answers. */
+  noMore(): void {
+    this.#ended = true;
+    if (this.#open.size === 0) this.#side.end();
+  }
+}
+
+class StreamedCall implements InferCall {
+  readonly request: ModelInferRequest;
+  readonly deadlineMs: number | undefined;
+  #cancelled: (() => void) | null = null;
+
+  constructor(request: ModelInferRequest) {
+    this.request = request;
+    this.deadlineMs = deadlineOf(request);
+  }
+
+  onCancelled(listener: () => void): void {
+    this.#cancelled = listener;
+  }
+
+  cancel(): void {
+    this.#cancelled?.();
+  }
+}
+
+/** How long a request's caller waits for it, ms, where it says so. */
+export function deadlineOf({ parameters }: ModelInferRequest): number | undefined {
+  const given = parameters?.[DEADLINE_PARAMETER];
+  return given?.int64Param ?? given?.doubleParam;
+}
+
+/** What the handlers throw is the answer. */
+export function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {
+  try {
+    handlers.infer(call, answer);
+  } catch (error) {
+    answer(statusOf(error));
+  }
+}
+
+/** Triton marks a request's last answer; here each has one. */
+function final(answer: ModelStreamInferResponse): ModelStreamInferResponse {
+  const { errorMessage = "", inferResponse } = answer;
+  if (errorMessage !== "" || inferResponse == null) return answer;
+  const parameters = { ...inferResponse.parameters, triton_final_response: { boolParam: true } };
+  return { inferResponse: { ...inferResponse, parameters } };
+}
