@@ -1,5 +1,5 @@
 /** All cases, in the order of docs/theory.md. */
-import type { Family } from "./case.ts";
+import type { Family, TheoryCase } from "./case.ts";
 import { batches } from "./cases/batch-service.ts";
 import { classes, patience } from "./cases/classes.ts";
 import { closedNetworks } from "./cases/closed-networks.ts";
@@ -21,3 +21,10 @@ export const FAMILIES: readonly Family[] = [
   closedNetworks,
   batches,
 ];
+
+const CASES: readonly TheoryCase[] = FAMILIES.flatMap(({ cases }) => cases);
+
+/** A case's seed is its number on the page: no two cases share their chance, and none is chosen. */
+export function seedOf(theory: TheoryCase): number {
+  return CASES.indexOf(theory) + 1;
+}

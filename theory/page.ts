@@ -1,5 +1,6 @@
 /** docs/theory.md: what was found, case by case. No dates and no machine: same code, same page. */
 import type { Family, TheoryCase } from "./case.ts";
+import { seedOf } from "./families.ts";
 import type { Finding } from "./run-case.ts";
 
 export interface CaseFindings {
@@ -31,11 +32,13 @@ const HEAD = [
   "relative",
   "z",
   "start-up",
+  "seed",
 ] as const;
 
 export function theoryPage(families: readonly FamilyFindings[], replications: number): string {
   const all = families.flatMap(({ cases }) => cases);
   const scores = all.flatMap(({ findings }) => findings.map(({ z }) => Math.abs(z)));
+  const firsts = all.map(({ findings }) => findings[0].z);
   const biases = all.flatMap(({ startUp }) => startUp).map((bias) => Math.abs(bias ?? 0));
   const widths = all
     .flatMap(({ findings }) => findings.map((f) => f.halfWidth95 / Math.abs(f.exact)))
@@ -44,12 +47,14 @@ export function theoryPage(families: readonly FamilyFindings[], replications: nu
     "# The simulator against theory",
     "",
     "Written by `npm run theory`; do not edit. Every case is a scenario as a user writes it, run",
-    `through the public path: seed 1, replications 0 to ${replications - 1}. Seeds are counted, never chosen.`,
+    `through the public path, replications 0 to ${replications - 1} of a seed of its own: its number on this page. Seeds`,
+    "are counted, never chosen, so that the cases are independent of each other.",
     "Milliseconds and requests per second, as in results.",
     "",
     "- **z**: standard errors between simulated and exact, as of a normal law (Student's t with",
     `  ${replications - 1} degrees of freedom, by equal probability). |z| ≥ 3 happens by chance once in 370 figures.`,
-    `  Here: ${scores.length} figures of ${all.length} cases, the largest |z| is ${Math.max(...scores).toFixed(2)}.`,
+    `  Here: ${scores.length} figures of ${all.length} cases, the largest |z| is ${Math.max(...scores).toFixed(2)};`,
+    `  the cases' first figures have a root mean square of ${rootMeanSquare(firsts).toFixed(2)}, where chance alone gives 1 ± ${(1 / Math.sqrt(2 * firsts.length)).toFixed(2)}.`,
     `- **relative**: half-width / exact; its median is ${percent(widths[widths.length >> 1])}.`,
     "- **start-up**: what the empty start can still move, in half-widths: the mean over the stretch",
     "  that follows the warm-up and is as long, minus the exact value, times its share of the window.",
@@ -74,6 +79,7 @@ function section({ family, cases }: FamilyFindings): string[] {
         percent(finding.halfWidth95 / Math.abs(finding.exact)),
         finding.z.toFixed(2),
         startUp[i]?.toFixed(2) ?? "",
+        `${seedOf(theory)}`,
       ];
     }),
   );
@@ -117,6 +123,10 @@ function table(rows: readonly (readonly string[])[]): string[] {
   const rule = `| ${widths.map((width, i) => (i < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
   const [head, ...body] = rows;
   return [line(head), rule, ...body.map(line)];
+}
+
+export function rootMeanSquare(values: readonly number[]): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
 
 /** Six figures: more than any half-width here can tell apart. */

@@ -19,9 +19,9 @@ export interface Finding {
   readonly z: number;
 }
 
-/** Replications 0 .. count − 1 of seed 1: seeds are counted, never chosen. */
-export function runCase(theory: TheoryCase, replications: number): Finding[] {
-  const runs = replicate(documentOf(theory), replications);
+/** Replications 0 .. count − 1 of a seed. */
+export function runCase(theory: TheoryCase, seed: number, replications: number): Finding[] {
+  const runs = replicate(documentOf(theory, seed), replications);
   return Object.entries(theory.exact).map(([figure, exact]) => {
     const { mean, halfWidth95, z } = compare(valuesOf(runs, figure), exact);
     return { figure, exact, mean, halfWidth95, z };
@@ -34,8 +34,12 @@ export function runCase(theory: TheoryCase, replications: number): Finding[] {
  * stretches are nearer to the steady state. Null where a run has no warm-up. Quantiles are left out:
  * over a stretch this short they have a bias of their own, and the mean speaks for them.
  */
-export function startUpBias(theory: TheoryCase, replications: number): Finding[] | null {
-  const document = documentOf(theory);
+export function startUpBias(
+  theory: TheoryCase,
+  seed: number,
+  replications: number,
+): Finding[] | null {
+  const document = documentOf(theory, seed);
   const { workload } = document;
   const warmupS = givenWarmupS(workload);
   if (warmupS === 0 || !isSpanned(workload)) return null;
@@ -51,8 +55,8 @@ export function startUpBias(theory: TheoryCase, replications: number): Finding[]
 }
 
 /** The case's scenario through the parser and all checks, as the command line reads it. */
-export function documentOf(theory: TheoryCase): ScenarioDocument {
-  const text = JSON.stringify({ ...theory.scenario, run: { seed: 1 } });
+export function documentOf(theory: TheoryCase, seed: number): ScenarioDocument {
+  const text = JSON.stringify({ ...theory.scenario, run: { seed } });
   const readFile = (path: string): string => {
     throw new Fault("not-found", `theory's scenarios stand alone, this one names ${path}`);
   };
