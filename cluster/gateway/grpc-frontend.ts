@@ -6,8 +6,7 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import { gatewayAccess } from "../security/grpc-access.ts";
-import type { SecurityFiles } from "../security/security-files.ts";
+import type { GrpcAccess } from "../security/grpc-access.ts";
 import { callPipeline } from "./pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "./pipeline-models.ts";
 
@@ -15,7 +14,7 @@ export function serveGrpc(
   models: PipelineModels,
   host: string,
   port: number,
-  security: SecurityFiles,
+  access: GrpcAccess,
 ): Promise<InferenceServer> {
   return serveInference(
     {
@@ -24,7 +23,7 @@ export function serveGrpc(
       models: models.byName,
       infer: (call, answer) => infer(models, call, answer),
     },
-    { host, port, services: [...models.byName.keys()], access: gatewayAccess(security) },
+    { host, port, services: [...models.byName.keys()], access },
   );
 }
 

@@ -4,6 +4,8 @@ import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
 import { serveHttp } from "../rest/http-server.ts";
 import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
+import { gatewayAccess } from "../security/grpc-access.ts";
+import { IncomingBytes } from "../security/incoming-bytes.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { Gateway } from "./gateway.ts";
 import { serveGrpc } from "./grpc-frontend.ts";
@@ -25,8 +27,10 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
     specification.spareReplicas === 0
       ? null
       : new ReplicaController(gateway, new ParentWorkerHost());
-  const grpc = await serveGrpc(models, host, grpcPort, security);
-  const http = await serveHttp(models, { host, port: httpPort, control, security });
+  const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
+  const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
+  const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));
+  const http = await serveHttp(models, { host, port: httpPort, control, security, held });
   const scenario = specification.document.name;
   logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
   return {

@@ -1,4 +1,5 @@
 /** What a gateway holds and waits for at most. Each can be given with its specification. */
+import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
 
 /** Bounds of the answers kept by idempotency key. */
 export interface KeyBounds {
@@ -22,6 +23,10 @@ export interface ServiceBounds {
   /** How long a gateway that was told to end finishes what it has. */
   readonly drainMs: number;
   readonly keys: KeyBounds;
+  /** How long callers may take. */
+  readonly clientTimes: ClientTimes;
+  /** Bytes of all requests that are being received. */
+  readonly maxIncomingBytes: number;
 }
 
 const MIB = 1024 * 1024;
@@ -36,4 +41,6 @@ export const DEFAULT_BOUNDS: ServiceBounds = {
   retryTokenRatio: 0.1,
   drainMs: 8000,
   keys: { maxAnswers: 10_000, maxBytes: 64 * MIB, keepMs: 600_000 },
+  clientTimes: CLIENT_TIMES,
+  maxIncomingBytes: LIMITS.incomingBytes,
 };

@@ -12,6 +12,7 @@ import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-con
 import type { GrpcAccess } from "../security/grpc-access.ts";
 import { grpcGuard } from "../security/grpc-guard.ts";
 import { listenGrpc } from "../security/grpc-listener.ts";
+import { CLIENT_TIMES } from "../security/limits.ts";
 import { PeerRoles } from "../security/peer-roles.ts";
 import {
   type HostedModels,
@@ -83,11 +84,11 @@ export async function serveInference(
   options: ServerOptions,
 ): Promise<InferenceServer> {
   const { access } = options;
-  const peers = new PeerRoles();
+  const peers = new PeerRoles(access.held?.times ?? CLIENT_TIMES);
   const guard = grpcGuard(access, peers);
   const server = new Server({
     ...CHANNEL_OPTIONS,
-    ...(access.timed ? LIMITED_CALLERS : {}),
+    ...(access.held !== null ? LIMITED_CALLERS : {}),
     interceptors: [guard.interceptor],
   });
   server.addService(INFERENCE_SERVICE, implementation(handlers));

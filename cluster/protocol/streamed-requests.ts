@@ -7,6 +7,7 @@ import type {
 } from "./messages.ts";
 import type { InferAnswer, InferCall, InferenceHandlers } from "./server.ts";
 import { DEADLINE_PARAMETER, LEAN_METADATA } from "./service.ts";
+import { readsAsFastAsItsCaller } from "./slow-reader.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
@@ -25,6 +26,7 @@ export function serveStream(
     end: () => stream.end(),
   });
   stream.on("data", (request: ModelInferRequest) => requests.take(request));
+  readsAsFastAsItsCaller(stream);
   hearEnd(stream, requests);
 }
 

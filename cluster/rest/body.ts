@@ -3,32 +3,48 @@ import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
+import type { Share } from "../security/incoming-bytes.ts";
 import { checkJsonLimits } from "../security/json-limits.ts";
 import type { RestCall } from "./route.ts";
 
 /** As many issues are told at once. */
 const MOST_ISSUES = 20;
 
-/** Rejects with Fault("limit-exceeded") for more than 64 MiB; the rest is then not read. */
-export function readBody(request: IncomingMessage): Promise<Buffer> {
+/**
+ * Rejects with Fault("limit-exceeded") for more than 64 MiB, with Fault("overloaded") when all that
+ * are being received have more than they may; the rest is then not read.
+ */
+export function readBody(request: IncomingMessage, share: Share): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const tooLarge = (): void => {
+    const refuse = (why: unknown): void => {
       request.removeAllListeners("data");
       request.pause();
-      reject(new Fault("limit-exceeded", `the body has more than ${MAX_MESSAGE_BYTES} bytes`));
+      chunks.length = 0;
+      share.giveBack();
+      reject(why);
     };
+    const tooLarge = (): Fault =>
+      new Fault("limit-exceeded", `the body has more than ${MAX_MESSAGE_BYTES} bytes`);
     if (Number(request.headers["content-length"] ?? 0) > MAX_MESSAGE_BYTES) {
-      tooLarge();
+      refuse(tooLarge());
       return;
     }
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_MESSAGE_BYTES) tooLarge();
-      else chunks.push(chunk);
+      try {
+        if (size > MAX_MESSAGE_BYTES) throw tooLarge();
+        share.take(chunk.length);
+        chunks.push(chunk);
+      } catch (fault) {
+        refuse(fault);
+      }
     });
-    request.on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    request.on("end", () => {
+      share.giveBack();
+      resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+    });
     request.on("error", reject);
   });
 }

@@ -1,6 +1,7 @@
 /** The gateway's REST side as a server; what it serves is in `routes.ts`. */
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
+import type { CallerBounds } from "../security/grpc-access.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
@@ -19,12 +20,14 @@ export interface HttpOptions {
   /** Null: replicas cannot be controlled. */
   readonly control: ReplicaControl | null;
   readonly security: SecurityFiles;
+  readonly held: CallerBounds;
 }
 
 export async function serveHttp(models: PipelineModels, options: HttpOptions): Promise<HttpServer> {
-  const { host, port, control, security } = options;
-  const server = createRestServer(security);
-  server.on("request", createRouter(gatewayRoutes(models, control), restAccess(security, host)));
+  const { host, port, control, security, held } = options;
+  const server = createRestServer(security, held.times);
+  const routes = gatewayRoutes(models, control);
+  server.on("request", createRouter(routes, restAccess(security, host), held));
   return {
     port: await listenRest(server, security, host, port),
     close: () =>

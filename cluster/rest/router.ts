@@ -8,7 +8,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
 import { retryAfterS } from "../protocol/retry-hint.ts";
-import { LIMITS } from "../security/limits.ts";
+import type { CallerBounds } from "../security/grpc-access.ts";
+import type { Share } from "../security/incoming-bytes.ts";
+import { type ClientTimes, LIMITS } from "../security/limits.ts";
 import type { RestAccess } from "../security/rest-access.ts";
 import { readBody } from "./body.ts";
 import type { Reply, RestCall, Route } from "./route.ts";
@@ -16,53 +18,60 @@ import { RouteTable } from "./route-table.ts";
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
-export function createRouter(routes: readonly Route[], access: RestAccess): RequestListener {
+/** A request and what belongs to it. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  /** Of what may be received at once. */
+  readonly share: Share;
+}
+
+export function createRouter(
+  routes: readonly Route[],
+  access: RestAccess,
+  { incoming, times }: CallerBounds,
+): RequestListener {
   const table = new RouteTable(routes);
   return (request, response) => {
     const requestId = requestIdOf(request.headers[REQUEST_ID_HEADER]?.toString());
     response.setHeader(REQUEST_ID_HEADER, requestId);
-    route(table, access, request, response, requestId).then(
-      (reply) => send(response, reply),
-      (error: unknown) => send(response, errorReply(error)),
+    const share = incoming.share();
+    response.once("close", share.giveBack);
+    route(table, access, { request, response, requestId, share }).then(
+      (reply) => send(response, reply, times),
+      (error: unknown) => send(response, errorReply(error), times),
     );
   };
 }
 
-async function route(
-  table: RouteTable,
-  access: RestAccess,
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-): Promise<Reply> {
-  const { method = "GET", url = "/" } = request;
+async function route(table: RouteTable, access: RestAccess, exchange: Exchange): Promise<Reply> {
+  const { method = "GET", url = "/" } = exchange.request;
   const queryAt = url.indexOf("?");
   const path = queryAt < 0 ? url : url.slice(0, queryAt);
   // Node leaves the body of an answer to HEAD away by itself.
   const found = table.find(method === "HEAD" ? "GET" : method, path);
   if (found.kind === "none") throw new Fault("not-found", `there is no ${method} ${path}`);
   if (found.kind === "wrong-method") return wrongMethod(method, path, found.allowed);
-  access(found.route.role, request);
-  return found.route.handle(callOf(request, response, requestId, found.params, url, queryAt));
+  access(found.route.role, exchange.request);
+  const query = queryAt < 0 ? "" : url.slice(queryAt + 1);
+  return found.route.handle(callOf(exchange, found.params, query));
 }
 
 function callOf(
-  message: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
+  { request, response, requestId, share }: Exchange,
   params: Readonly<Record<string, string>>,
-  url: string,
-  queryAt: number,
+  query: string,
 ): RestCall {
   return {
     params,
     get query() {
-      return new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1));
+      return new URLSearchParams(query);
     },
-    headers: message.headers,
+    headers: request.headers,
     requestId,
-    message,
-    body: () => readBody(message),
+    message: request,
+    body: () => readBody(request, share),
     onGone: (listener) => {
       response.once("close", () => {
         if (!response.writableEnded) listener();
@@ -101,7 +110,11 @@ export function errorReply(error: unknown): Reply {
   };
 }
 
-function send(response: ServerResponse, { status, headers, body, contentType }: Reply): void {
+function send(
+  response: ServerResponse,
+  { status, headers, body, contentType }: Reply,
+  { writeMs }: ClientTimes,
+): void {
   if (response.headersSent || response.destroyed) return;
   if (status === 204) {
     response.writeHead(status, headers).end();
@@ -117,7 +130,7 @@ function send(response: ServerResponse, { status, headers, body, contentType }: 
     "content-length": typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length,
   });
   // One who does not read its answer keeps it in memory no longer than this.
-  const cutOff = setTimeout(() => response.destroy(), LIMITS.writeMs);
+  const cutOff = setTimeout(() => response.destroy(), writeMs);
   response.once("close", () => clearTimeout(cutOff));
   response.end(bytes);
 }

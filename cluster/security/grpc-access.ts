@@ -1,6 +1,8 @@
 /** Who may call what over gRPC, on the gateway and on workers. */
 import { type AccessRules, OPEN, type RequiredRole } from "./access.ts";
 import type { CertificateRole } from "./certificate-role.ts";
+import type { IncomingBytes } from "./incoming-bytes.ts";
+import type { ClientTimes } from "./limits.ts";
 import type { SecurityFiles } from "./security-files.ts";
 
 export interface GrpcAccess {
@@ -10,13 +12,19 @@ export interface GrpcAccess {
   readonly rules: () => AccessRules;
   /** Who may use a method, by its path: /package.Service/Method. */
   readonly roleOf: (path: string) => RequiredRole;
-  /** Whether callers are held to time limits. */
-  readonly timed: boolean;
+  /** What callers are held to; null: the only one is trusted. */
+  readonly held: CallerBounds | null;
+}
+
+/** Of one server, for all its callers. */
+export interface CallerBounds {
+  readonly times: ClientTimes;
+  readonly incoming: IncomingBytes;
 }
 
 /** The gateway's callers are anyone: each call is looked at. */
-export function gatewayAccess(files: SecurityFiles): GrpcAccess {
-  return { files, onlyRole: null, rules: () => files.rules, roleOf: roleOfMethod, timed: true };
+export function gatewayAccess(files: SecurityFiles, held: CallerBounds): GrpcAccess {
+  return { files, onlyRole: null, rules: () => files.rules, roleOf: roleOfMethod, held };
 }
 
 /** A worker's only caller is the gateway, whose connection says so. */
@@ -26,7 +34,7 @@ export function workerAccess(files: SecurityFiles): GrpcAccess {
     onlyRole: "gateway",
     rules: () => OPEN,
     roleOf: () => "public",
-    timed: false,
+    held: null,
   };
 }
 

@@ -2,6 +2,7 @@
  * What every gRPC call passes before its handler, whatever its service: may the caller, does the
  * request come in time, and has a refusal by grpc-js itself the status that it should have.
  */
+import type { ServerHttp2Stream } from "node:http2";
 import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -9,11 +10,10 @@ import {
   type ServerListener,
   status,
 } from "@grpc/grpc-js";
-import { Fault } from "../../core/fault.ts";
+import { assert, Fault } from "../../core/fault.ts";
 import { statusOf } from "../protocol/status.ts";
 import { isOpen, refusal } from "./access.ts";
-import type { GrpcAccess } from "./grpc-access.ts";
-import { LIMITS } from "./limits.ts";
+import type { CallerBounds, GrpcAccess } from "./grpc-access.ts";
 import type { PeerRoles } from "./peer-roles.ts";
 import { SlowCalls } from "./slow-calls.ts";
 
@@ -25,8 +25,8 @@ export interface GrpcGuard {
 type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /** It must be a server's first interceptor. */
-export function grpcGuard({ rules, roleOf, timed }: GrpcAccess, peers: PeerRoles): GrpcGuard {
-  const slow = new SlowCalls();
+export function grpcGuard({ rules, roleOf, held }: GrpcAccess, peers: PeerRoles): GrpcGuard {
+  const slow = held === null ? null : new SlowCalls(held.times);
   const interceptor: ServerInterceptor = (method, call) => {
     mendStatuses(call);
     const certificate = peers.caller(call);
@@ -41,23 +41,59 @@ export function grpcGuard({ rules, roleOf, timed }: GrpcAccess, peers: PeerRoles
         else call.sendStatus(asStatus(refused));
       };
     }
-    if (timed) {
-      const limitMs = method.requestStream ? LIMITS.streamIdleMs : LIMITS.requestMs;
-      slow.expect(call, limitMs, () => call.sendStatus(asStatus(late(limitMs))));
-      listener.onReceiveMessage = (message, next) => {
-        if (method.requestStream) slow.heard(call);
-        else slow.done(call);
-        next(message);
-      };
-      listener.onReceiveHalfClose = (next) => {
-        slow.done(call);
-        next();
-      };
-      listener.onCancel = () => slow.done(call);
-    }
+    if (held !== null && slow !== null) holdTo(held, slow, call, method.requestStream, listener);
     return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
-  return { interceptor, close: () => slow.close() };
+  return { interceptor, close: () => slow?.close() };
+}
+
+/** Time limits on what is to come and on reading answers, and the bound on what is coming. */
+function holdTo(
+  { times, incoming }: CallerBounds,
+  slow: SlowCalls,
+  call: ServerInterceptingCallInterface,
+  isStream: boolean,
+  listener: ServerListener,
+): void {
+  const limitMs = isStream ? times.streamIdleMs : times.requestMs;
+  slow.expect(call, limitMs, () => call.sendStatus(asStatus(late(limitMs))));
+  const share = incoming.share();
+  const stream = streamOf(call);
+  stream.on("data", (bytes: Uint8Array) => {
+    try {
+      share.take(bytes.length);
+    } catch (fault) {
+      call.sendStatus(asStatus(fault as Fault));
+    }
+  });
+  const sent = slow.watch(stream);
+  const send = call.sendMessage.bind(call);
+  call.sendMessage = (message, callback) => {
+    sent();
+    send(message, callback);
+  };
+  stream.once("close", () => {
+    share.giveBack();
+    slow.forget(stream);
+  });
+  listener.onReceiveMessage = (message, next) => {
+    share.giveBack();
+    if (isStream) slow.heard(call);
+    else slow.done(call);
+    next(message);
+  };
+  listener.onReceiveHalfClose = (next) => {
+    slow.done(call);
+    next();
+  };
+  listener.onCancel = () => slow.done(call);
+}
+
+/** The call's HTTP/2 stream, which grpc-js has no public name for: it tells whole messages only. */
+function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
+  const { stream } = call as unknown as { readonly stream?: ServerHttp2Stream };
+  assert(stream !== undefined, "a call of grpc-js has its HTTP/2 stream");
+  return stream;
 }
 
 /**

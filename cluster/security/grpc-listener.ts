@@ -15,7 +15,7 @@ import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import { requireSafeBinding } from "./bind-address.ts";
 import type { GrpcAccess } from "./grpc-access.ts";
-import { LIMITS } from "./limits.ts";
+import { CLIENT_TIMES, LIMITS } from "./limits.ts";
 import type { PeerRoles } from "./peer-roles.ts";
 import { peerRole, rotateWith, serverTls } from "./tls.ts";
 
@@ -31,7 +31,7 @@ export interface GrpcListener {
 export async function listenGrpc(
   grpc: GrpcServer,
   { host, port }: { readonly host: string; readonly port: number },
-  { files, onlyRole }: GrpcAccess,
+  { files, onlyRole, held }: GrpcAccess,
   peers: PeerRoles,
 ): Promise<GrpcListener> {
   const { identity } = files;
@@ -50,7 +50,7 @@ export async function listenGrpc(
       ? createServer({ noDelay: true }, take)
       : createTlsServer(
           {
-            ...serverTls(identity, onlyRole !== null),
+            ...serverTls(identity, onlyRole !== null, held?.times ?? CLIENT_TIMES),
             ALPNProtocols: ["h2"],
             noDelay: true,
           } as TlsOptions,

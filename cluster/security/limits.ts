@@ -33,21 +33,36 @@ export const LIMITS = {
   streamsPerConnection: 1000,
   /** Memory of one HTTP/2 session, in MB; beyond it new calls are refused. */
   sessionMemoryMb: 128,
-  /** From a connection to the end of its TLS handshake, and to its first request's beginning. */
-  handshakeMs: 10_000,
-  /** From a request's first byte to the end of its headers. */
-  headersMs: 10_000,
-  /** From a request's beginning to its end, its body included. */
-  requestMs: 30_000,
-  /** A stream of requests may be silent for this long. */
-  streamIdleMs: 10 * 60_000,
+  /** Bytes of all requests that are being received, of all callers together. */
+  incomingBytes: 256 * MIB,
   /** A connection without a call is closed after this long. */
   connectionIdleMs: 5 * 60_000,
-  /** Until an answer has left; a client that does not read is cut off. */
-  writeMs: 60_000,
   /** HTTP/2 peers are asked for a sign of life this often, and have so long to give it. */
   keepaliveMs: 30_000,
   keepaliveAnswerMs: 10_000,
-  /** How often time limits are looked at. */
-  checkMs: 1000,
 } as const;
+
+/** How long a client may take. */
+export interface ClientTimes {
+  /** From a connection to the end of its TLS handshake, and to its first request's beginning. */
+  readonly handshakeMs: number;
+  /** From a request's first byte to the end of its headers. */
+  readonly headersMs: number;
+  /** From a request's beginning to its end, its body included. */
+  readonly requestMs: number;
+  /** A stream of requests may be silent for this long. */
+  readonly streamIdleMs: number;
+  /** Until an answer has left; a client that does not read is cut off. */
+  readonly writeMs: number;
+  /** How often these are looked at. */
+  readonly checkMs: number;
+}
+
+export const CLIENT_TIMES: ClientTimes = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  streamIdleMs: 10 * 60_000,
+  writeMs: 60_000,
+  checkMs: 1000,
+};

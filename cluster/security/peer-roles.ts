@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { CertificateRole } from "./certificate-role.ts";
-import { LIMITS } from "./limits.ts";
+import type { ClientTimes } from "./limits.ts";
 import { peerRole } from "./tls.ts";
 
 interface Peer {
@@ -17,6 +17,11 @@ interface Peer {
 
 export class PeerRoles {
   readonly #peers = new Map<string, Peer>();
+  readonly #handshakeMs: number;
+
+  constructor({ handshakeMs }: ClientTimes) {
+    this.#handshakeMs = handshakeMs;
+  }
 
   /**
    * Gives the connection's role, and keeps it until it closes. One that brings no call in its time
@@ -28,7 +33,7 @@ export class PeerRoles {
     this.#peers.set(key, peer);
     const timer = setTimeout(() => {
       if (!peer.called) socket.destroy();
-    }, LIMITS.handshakeMs);
+    }, this.#handshakeMs);
     timer.unref();
     socket.once("close", () => {
       clearTimeout(timer);

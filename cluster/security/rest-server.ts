@@ -4,24 +4,23 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import type { AddressInfo } from "node:net";
 import { Fault } from "../../core/fault.ts";
 import { requireSafeBinding } from "./bind-address.ts";
-import { LIMITS } from "./limits.ts";
+import { type ClientTimes, LIMITS } from "./limits.ts";
 import type { SecurityFiles } from "./security-files.ts";
 import { rotateWith, serverTls } from "./tls.ts";
 
-const OPTIONS: ServerOptions = {
-  headersTimeout: LIMITS.headersMs,
-  requestTimeout: LIMITS.requestMs,
-  connectionsCheckingInterval: LIMITS.checkMs,
-  maxHeaderSize: LIMITS.headerBytes,
-};
-
 /** Not listening yet. A client without a certificate is let in: the routes decide. */
-export function createRestServer(security: SecurityFiles): Server {
+export function createRestServer(security: SecurityFiles, times: ClientTimes): Server {
   const { identity } = security;
+  const options: ServerOptions = {
+    headersTimeout: times.headersMs,
+    requestTimeout: times.requestMs,
+    connectionsCheckingInterval: times.checkMs,
+    maxHeaderSize: LIMITS.headerBytes,
+  };
   const server =
     identity === null
-      ? createServer(OPTIONS)
-      : createHttpsServer({ ...OPTIONS, ...serverTls(identity, false) });
+      ? createServer(options)
+      : createHttpsServer({ ...options, ...serverTls(identity, false, times) });
   if (identity !== null) rotateWith(security, server as HttpsServer);
   server.maxHeadersCount = LIMITS.headers;
   server.maxConnections = LIMITS.connections;

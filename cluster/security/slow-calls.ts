@@ -1,5 +1,9 @@
-/** Calls whose next message is awaited, and for how long: looked at now and then, not timed each. */
-import { LIMITS } from "./limits.ts";
+/**
+ * Calls whose next message is awaited, and answers that their callers do not read, and for how long:
+ * looked at now and then, not timed each.
+ */
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { ClientTimes } from "./limits.ts";
 
 interface Waiting {
   sinceMs: number;
@@ -7,11 +11,23 @@ interface Waiting {
   readonly late: () => void;
 }
 
+/** Of one call: the messages sent to its caller, each after the one before has left. */
+interface Sent {
+  count: number;
+  /** What a look has seen, and since when. */
+  seen: number;
+  sinceMs: number;
+}
+
 export class SlowCalls {
   readonly #waiting = new Map<object, Waiting>();
-  readonly #timer = setInterval(() => this.#look(), LIMITS.checkMs);
+  readonly #watched = new Map<ServerHttp2Stream, Sent>();
+  readonly #writeMs: number;
+  readonly #timer: NodeJS.Timeout;
 
-  constructor() {
+  constructor({ writeMs, checkMs }: ClientTimes) {
+    this.#writeMs = writeMs;
+    this.#timer = setInterval(() => this.#look(), checkMs);
     this.#timer.unref();
   }
 
@@ -31,9 +47,21 @@ export class SlowCalls {
     this.#waiting.delete(call);
   }
 
+  /** Its stream is cut when a message does not leave in time. Gives what to call at each message. */
+  watch(stream: ServerHttp2Stream): () => void {
+    const sent = { count: 0, seen: 0, sinceMs: 0 };
+    this.#watched.set(stream, sent);
+    return () => void sent.count++;
+  }
+
+  forget(stream: ServerHttp2Stream): void {
+    this.#watched.delete(stream);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.#waiting.clear();
+    this.#watched.clear();
   }
 
   #look(): void {
@@ -42,6 +70,14 @@ export class SlowCalls {
       if (now - sinceMs < limitMs) continue;
       this.#waiting.delete(call);
       late();
+    }
+    for (const [stream, sent] of this.#watched) {
+      if (stream.writableLength === 0 || sent.count !== sent.seen) {
+        sent.seen = sent.count;
+        sent.sinceMs = now;
+      } else if (now - sent.sinceMs >= this.#writeMs) {
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
     }
   }
 }

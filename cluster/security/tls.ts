@@ -10,16 +10,20 @@ import {
 } from "node:tls";
 import type { TlsIdentity } from "./certificate-files.ts";
 import { type CertificateRole, roleOf } from "./certificate-role.ts";
-import { LIMITS } from "./limits.ts";
+import type { ClientTimes } from "./limits.ts";
 import type { SecurityFiles } from "./security-files.ts";
 
 const OLDEST_VERSION = "TLSv1.2";
 
 /** `require`: the handshake fails for a client without a certificate of the authority. */
-export function serverTls(identity: TlsIdentity, require: boolean): TlsOptions {
+export function serverTls(
+  identity: TlsIdentity,
+  require: boolean,
+  { handshakeMs }: ClientTimes,
+): TlsOptions {
   return {
     ...contextOf(identity),
-    handshakeTimeout: LIMITS.handshakeMs,
+    handshakeTimeout: handshakeMs,
     requestCert: true,
     rejectUnauthorized: require,
   };

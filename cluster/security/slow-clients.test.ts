@@ -1,0 +1,269 @@
+/** Clients that take a connection and never finish: each is ended, and nobody else notices. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as http2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { floatTensor } from "../../models/tensor.ts";
+import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
+import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
+import { type Deployment, startDeployment } from "../deployment.ts";
+import { encodeInferRequest } from "../protocol/infer-encoder.ts";
+import { LIMITS } from "./limits.ts";
+
+const MIB = 1024 * 1024;
+const INFER = "/inference.GRPCInferenceService/ModelInfer";
+const STREAM = "/inference.GRPCInferenceService/ModelStreamInfer";
+/** Short, so that the test is; the gateway's own are in `limits.ts`. */
+const clientTimes = {
+  ...{ handshakeMs: 400, headersMs: 400, requestMs: 1200 },
+  ...{ streamIdleMs: 60_000, writeMs: 1000, checkMs: 100 },
+};
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-slow-"));
+let deployment: Deployment;
+const opened: { destroy(): void }[] = [];
+
+beforeAll(async () => {
+  writeScaling(folder, "double.onnx", "x", "y", 2);
+  deployment = await startDeployment({
+    document: chain({ double: { onnx: "double.onnx" } }),
+    inputs: { profiles: {}, folder },
+    seed: "slow",
+    backend: "onnx",
+    bounds: { clientTimes, maxIncomingBytes: 40 * MIB },
+  });
+});
+afterAll(async () => {
+  for (const each of opened) each.destroy();
+  await deployment?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const portsOf = ({ http, grpc }: Deployment["gateway"]) => ({
+  rest: Number(new URL(http).port),
+  grpc: Number(grpc.split(":")[1]),
+});
+const ports = () => portsOf(deployment.gateway);
+
+/** A connection, or one that was refused, and all that was heard on it. */
+async function plain(port: number): Promise<{ socket: Socket; heard: () => string }> {
+  const socket = connect(port, "127.0.0.1");
+  opened.push(socket);
+  let text = "";
+  socket.on("error", () => undefined);
+  socket.on("data", (bytes) => {
+    text += bytes.toString("latin1");
+  });
+  await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
+  return { socket, heard: () => text };
+}
+
+const isClosed = (socket: Socket) => () => socket.destroyed;
+
+function session(address = deployment.gateway.grpc): ClientHttp2Session {
+  const found = http2(`http://${address}`);
+  found.on("error", () => undefined);
+  opened.push(found);
+  return found;
+}
+
+function call(path: string, on = session()): { stream: ClientHttp2Stream; code: () => number } {
+  const stream = on.request({
+    ...{ ":method": "POST", ":path": path },
+    ...{ "content-type": "application/grpc", te: "trailers" },
+  });
+  stream.on("error", () => undefined);
+  let code = -1;
+  const read = (headers: object): void => {
+    const given = (headers as Record<string, string>)["grpc-status"];
+    if (given !== undefined) code = Number(given);
+  };
+  stream.on("response", read);
+  stream.on("trailers", read);
+  return { stream, code: () => code };
+}
+
+/** A gRPC message of a tensor of so many numbers. */
+function message(count: number): Buffer {
+  const { raw, ...tensor } = floatTensor("x", [count / 3, 3], new Float32Array(count));
+  const body = encodeInferRequest({ modelName: "p", inputs: [tensor], rawInputContents: [raw] });
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(body.length, 1);
+  return Buffer.concat([head, body]);
+}
+
+async function isServed(): Promise<boolean> {
+  const answer = await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3]);
+  expect(floats(answer, "y")).toEqual([2, 4, 6]);
+  const { status: given } = await fetch(`${deployment.gateway.http}/v2/models/p`);
+  return given === 200;
+}
+
+async function served(): Promise<number> {
+  const response = await fetch(`${deployment.gateway.http}/v2/models/p/stats`);
+  const { model_stats } = (await response.json()) as { model_stats: { inference_count: number }[] };
+  return model_stats[0].inference_count;
+}
+
+describe("over HTTP/1", () => {
+  it("who says nothing, or its headers a letter at a time, is told so and closed", async () => {
+    const [silent, dribbling] = [await plain(ports().rest), await plain(ports().rest)];
+    const letters = [..."GET /v2 HTTP/1.1\r\nhost: x\r\n", ...`x-slow: ${"y".repeat(400)}`];
+    const timer = setInterval(() => dribbling.socket.write(letters.shift() ?? "y"), 20);
+    try {
+      expect(await isServed()).toBe(true);
+      expect(await eventually(isClosed(dribbling.socket))).toBe(true);
+      expect(dribbling.heard()).toMatch(/^HTTP\/1.1 408 /);
+      expect(letters.length).toBeGreaterThan(0);
+      expect(await eventually(isClosed(silent.socket))).toBe(true);
+    } finally {
+      clearInterval(timer);
+    }
+  });
+
+  it("whose body stops coming is told so and closed", async () => {
+    const { socket, heard } = await plain(ports().rest);
+    socket.write(
+      "POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 99\r\n\r\n{",
+    );
+    expect(await isServed()).toBe(true);
+    expect(await eventually(isClosed(socket))).toBe(true);
+    expect(heard()).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it("who does not read an answer is cut off from the rest of it", async () => {
+    const { socket, heard } = await plain(ports().rest);
+    const tensor = { name: "x", datatype: "FP32", shape: [1_500_000, 3] };
+    const binary = { binary_data_size: 18_000_000 };
+    const inputs = [{ ...tensor, parameters: binary }];
+    const json = JSON.stringify({ inputs, parameters: { binary_data_output: true } });
+    socket.pause();
+    socket.write(
+      `POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ${json.length + 18_000_000}\r\n` +
+        `inference-header-content-length: ${json.length}\r\n\r\n${json}`,
+    );
+    socket.write(Buffer.alloc(18_000_000));
+    const before = await served();
+    expect(await eventually(async () => (await served()) > before)).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, clientTimes.writeMs + 500));
+    socket.resume();
+    expect(await eventually(isClosed(socket))).toBe(true);
+    expect(heard()).toMatch(/^HTTP\/1.1 200 /);
+    expect(heard().length).toBeLessThan(18_000_000);
+    expect(await isServed()).toBe(true);
+  });
+});
+
+describe("over gRPC", () => {
+  it("a connection without a call is closed, be it silent or HTTP/2", async () => {
+    const { socket } = await plain(ports().grpc);
+    const polite = session();
+    await new Promise((resolve) => polite.once("remoteSettings", resolve));
+    expect(await isServed()).toBe(true);
+    expect(await eventually(isClosed(socket))).toBe(true);
+    expect(await eventually(() => polite.destroyed)).toBe(true);
+  });
+
+  it("a call without its message, or with half of one, is ended with DEADLINE_EXCEEDED", async () => {
+    const [empty, half] = [call(INFER), call(INFER)];
+    half.stream.write(message(30_000).subarray(0, 60_000));
+    expect(await isServed()).toBe(true);
+    for (const { code } of [empty, half]) {
+      expect(await eventually(() => code() >= 0)).toBe(true);
+      expect(code()).toBe(status.DEADLINE_EXCEEDED);
+    }
+  });
+
+  it("who does not read its stream gets no more requests taken, and is cut off", async () => {
+    const { stream } = call(STREAM);
+    stream.pause();
+    const before = await served();
+    const some = Buffer.concat(Array.from({ length: 40 }, () => message(3000)));
+    stream.write(some);
+    expect(await eventually(async () => (await served()) >= before + 30)).toBe(true);
+    stream.write(some);
+    expect(await eventually(() => stream.destroyed)).toBe(true);
+    expect(stream.rstCode).toBe(8);
+    expect(await served()).toBeLessThan(before + 80);
+    expect(await isServed()).toBe(true);
+  });
+
+  it("who reads its stream slowly, but reads, gets every answer", async () => {
+    const { stream, code } = call(STREAM);
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      stream.pause();
+      setTimeout(() => stream.resume(), 10);
+    });
+    for (let i = 0; i < 24; i++) stream.write(message(30_000));
+    stream.end();
+    await new Promise((resolve) => stream.once("end", resolve));
+    expect(await eventually(() => code() >= 0)).toBe(true);
+    expect(code()).toBe(status.OK);
+    expect(bytes).toBeGreaterThan(24 * 4 * 30_000);
+  });
+});
+
+describe("what all send together", () => {
+  it("is bounded: beyond it a request is refused, over REST and gRPC, and small ones go on after", async () => {
+    const head = "POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ";
+    const stalled = await Promise.all([1, 2].map(() => plain(ports().rest)));
+    for (const { socket } of stalled) {
+      socket.write(`${head}${30 * MIB}\r\n\r\n`);
+      socket.write(Buffer.alloc(19 * MIB));
+    }
+    await eventually(() => stalled.every(({ socket }) => socket.writableLength === 0));
+    const [third, grpc] = [await plain(ports().rest), call(INFER)];
+    third.socket.write(`${head}${4 * MIB}\r\n\r\n`);
+    third.socket.write(Buffer.alloc(3 * MIB));
+    grpc.stream.write(message(3 * MIB).subarray(0, 10 * MIB));
+    expect(await eventually(() => third.heard() !== "" && grpc.code() >= 0)).toBe(true);
+    expect(third.heard()).toMatch(/^HTTP\/1.1 429 [\s\S]*retry-after: 1[\s\S]*"overloaded"/);
+    expect(grpc.code()).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await eventually(() => stalled.every(({ socket }) => socket.destroyed))).toBe(true);
+    expect(await isServed()).toBe(true);
+  });
+});
+
+describe("connections", () => {
+  it("beyond the bound are closed at once, and those within it go on", async () => {
+    const options = { document: noOp(), backend: "onnx" } as const;
+    await withDeployment(options, async ({ gateway }) => {
+      for (const side of ["rest", "grpc"] as const) {
+        const first = await plain(portsOf(gateway).rest);
+        const kept = session(gateway.grpc);
+        const live = async (): Promise<number> => {
+          const { stream, code } = call("/inference.GRPCInferenceService/ServerLive", kept);
+          stream.resume().end(Buffer.alloc(5));
+          await new Promise((resolve) => stream.once("close", resolve));
+          return code();
+        };
+        expect(await live()).toBe(status.OK);
+        const many: Socket[] = [];
+        while (many.length < LIMITS.connections + 76) {
+          const more = Array.from({ length: 100 }, () => plain(portsOf(gateway)[side]));
+          many.push(...(await Promise.all(more)).map(({ socket }) => socket));
+        }
+        const open = () => many.filter(({ destroyed }) => !destroyed).length;
+        // One or two of the bound are ours from before.
+        expect(await eventually(() => open() <= LIMITS.connections - 1)).toBe(true);
+        expect(open()).toBeGreaterThan(LIMITS.connections - 10);
+        expect(await live()).toBe(status.OK);
+        first.socket.write("GET /v2 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
+        expect(await eventually(() => first.heard().startsWith("HTTP/1.1 200"))).toBe(true);
+        for (const socket of many) socket.destroy();
+        kept.destroy();
+        const isFree = () =>
+          fetch(gateway.http).then(
+            () => true,
+            () => false,
+          );
+        expect(await eventually(isFree)).toBe(true);
+      }
+    });
+  });
+});
