@@ -21,9 +21,11 @@ export interface OnnxTensor {
   readonly data: Float32Array | BigInt64Array;
 }
 
-/** A float32 input or output of the graph; a string in `shape` is a symbolic dimension. */
+/** An input or output of the graph; a string in `shape` is a symbolic dimension. */
 export interface OnnxValue {
   readonly name: string;
+  /** Default: FP32. */
+  readonly datatype?: "FP32" | "INT64";
   readonly shape: readonly (number | string)[];
 }
 
@@ -104,7 +106,8 @@ function valueProto(value: OnnxValue): Chunks {
   const dimensions = value.shape.flatMap((size) =>
     bytes(1, ...(typeof size === "number" ? integer(1, size) : text(2, size))),
   );
-  const tensorType = [...integer(1, TYPE_FLOAT), ...bytes(2, ...dimensions)];
+  const elements = value.datatype === "INT64" ? TYPE_INT64 : TYPE_FLOAT;
+  const tensorType = [...integer(1, elements), ...bytes(2, ...dimensions)];
   return [...text(1, value.name), ...bytes(2, ...bytes(1, ...tensorType))];
 }
 

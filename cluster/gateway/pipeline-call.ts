@@ -9,6 +9,7 @@ import { elementsOf } from "../protocol/bytes-tensor.ts";
 import { rawTensor } from "../protocol/job-tensors.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
+import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
 import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
@@ -159,6 +160,11 @@ function optionsOf(
   deadlineMs: number | undefined,
   header: Header | undefined,
 ): Omit<Submission, "pipeline" | "answer" | keyof Contents> {
+  for (const name in parameters) {
+    if ((parameters[name].stringParam?.length ?? 0) <= LIMITS.nameLength) continue;
+    const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
+    throw new Fault("invalid-input", what);
+  }
   const key = parameters.idempotency_key?.stringParam;
   const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
   const scheduler = parameters.scheduler?.stringParam;

@@ -5,6 +5,7 @@ import { Fault, type Issue } from "../../core/fault.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
 import type { Share } from "../security/incoming-bytes.ts";
 import { checkJsonLimits } from "../security/json-limits.ts";
+import { exactJson } from "./exact-json.ts";
 import type { RestCall } from "./route.ts";
 
 /** As many issues are told at once. */
@@ -53,7 +54,7 @@ export function readBody(request: IncomingMessage, share: Share): Promise<Buffer
 export function parseJson(body: Uint8Array): unknown {
   checkJsonLimits(body);
   try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+    return exactJson(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
   } catch (error) {
     throw new Fault("invalid-input", `the body is no JSON: ${(error as Error).message}`);
   }

@@ -16,6 +16,7 @@ import type {
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parsed, parseJson } from "./body.ts";
+import { exactText } from "./exact-json.ts";
 import { inferRequestSchema } from "./infer-schemas.ts";
 import type { Reply, RestCall } from "./route.ts";
 import { dataOf, rawOf } from "./tensor-json.ts";
@@ -123,18 +124,21 @@ function checkCounts(json: unknown): void {
 export function inferReply(response: ModelInferResponse, binary: InferBody["binary"]): Reply {
   const { rawOutputContents = [] } = response;
   const behind: Uint8Array[] = [];
+  let hasWide = false;
   const outputs = response.outputs.map((tensor, i) => {
     const { name, datatype, shape } = tensor;
     const raw = rawOutputContents[i];
     if (binary !== "all" && !binary.has(name)) {
-      return { name, datatype, shape, data: dataOf(tensor, raw) };
+      const data = dataOf(tensor, raw);
+      hasWide ||= data.some((value) => typeof value === "bigint");
+      return { name, datatype, shape, data };
     }
     behind.push(raw);
     return { name, datatype, shape, parameters: { binary_data_size: raw.length } };
   });
   const body = { ...headOf(response), outputs };
-  if (behind.length === 0) return { status: 200, body };
-  const json = Buffer.from(JSON.stringify(body));
+  if (behind.length === 0) return { status: 200, body: hasWide ? exactText(body) : body };
+  const json = Buffer.from(hasWide ? exactText(body) : JSON.stringify(body));
   return {
     status: 200,
     contentType: "application/octet-stream",

@@ -1,15 +1,22 @@
 /** The bodies of the Open Inference Protocol's HTTP routes. */
 import { z } from "zod";
 import { DATATYPES } from "../protocol/datatypes.ts";
+import { LIMITS } from "../security/limits.ts";
+
+const name = z.string().max(LIMITS.nameLength);
 
 const parameters = z
-  .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+  .record(name, z.union([name, z.number(), z.boolean()]))
+  .refine((given) => Object.keys(given).length <= LIMITS.parameters, {
+    message: `more than ${LIMITS.parameters} parameters`,
+  })
+  .meta({ maxProperties: LIMITS.parameters })
   .describe("any; unknown ones are passed over");
 
 const inputTensor = z.looseObject({
-  name: z.string().describe("payload, or an input of the first task's model"),
+  name: name.describe("payload, or an input of the first task's model"),
   datatype: z.enum(DATATYPES as [string, ...string[]]),
-  shape: z.array(z.int().nonnegative()),
+  shape: z.array(z.int().nonnegative()).max(LIMITS.rank),
   parameters: parameters
     .optional()
     .describe("binary_data_size: its bytes behind the JSON; content_type: base64"),
@@ -20,13 +27,14 @@ const inputTensor = z.looseObject({
 });
 
 export const inferRequestSchema = z.looseObject({
-  id: z.string().optional().describe("comes back with the answer"),
+  id: name.optional().describe("comes back with the answer"),
   parameters: parameters
     .optional()
     .describe("deadline_ms, priority, scheduler, idempotency_key; binary_data_output"),
-  inputs: z.array(inputTensor).min(1),
+  inputs: z.array(inputTensor).min(1).max(LIMITS.tensors),
   outputs: z
-    .array(z.looseObject({ name: z.string(), parameters: parameters.optional() }))
+    .array(z.looseObject({ name, parameters: parameters.optional() }))
+    .max(LIMITS.tensors)
     .optional()
     .describe("default: all, as JSON"),
 });

@@ -1,6 +1,6 @@
 /**
- * Elements of tensors as JSON and as raw contents. Whole numbers beyond 2^53 lose precision in
- * JSON, and NaN and infinities become null there: the binary extension carries all of them.
+ * Elements of tensors as JSON and as raw contents. Whole numbers beyond 2^53 are bigints. NaN and
+ * infinities become null in JSON: the binary extension carries them.
  */
 import { Fault } from "../../core/fault.ts";
 import { decodeBytes, encodeBytes } from "../protocol/bytes-tensor.ts";
@@ -8,10 +8,17 @@ import { DATATYPE_BYTES, elementCount } from "../protocol/datatypes.ts";
 import type { Tensor } from "../protocol/messages.ts";
 
 interface Codec {
-  readonly read: (view: DataView, at: number) => number | bigint | boolean;
+  readonly read: (view: DataView, at: number) => number | boolean;
   readonly write: (view: DataView, at: number, value: number) => void;
   /** Least and greatest value, for whole numbers. */
   readonly range: readonly [number, number] | null;
+}
+
+/** Of 64 bits: elements may be numbers, where those are exact, or bigints. */
+interface WideCodec {
+  readonly read: (view: DataView, at: number) => bigint;
+  readonly write: (view: DataView, at: number, value: bigint) => void;
+  readonly range: readonly [bigint, bigint];
 }
 
 const whole = (bits: number, signed: boolean): readonly [number, number] =>
@@ -54,16 +61,6 @@ const CODECS: Readonly<Record<string, Codec>> = {
     write: (view, at, value) => view.setUint32(at, value, true),
     range: whole(32, false),
   },
-  INT64: {
-    read: (view, at) => view.getBigInt64(at, true),
-    write: (view, at, value) => view.setBigInt64(at, BigInt(value), true),
-    range: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-  },
-  UINT64: {
-    read: (view, at) => view.getBigUint64(at, true),
-    write: (view, at, value) => view.setBigUint64(at, BigInt(value), true),
-    range: [0, Number.MAX_SAFE_INTEGER],
-  },
   FP32: {
     read: (view, at) => view.getFloat32(at, true),
     write: (view, at, value) => view.setFloat32(at, value, true),
@@ -75,6 +72,21 @@ const CODECS: Readonly<Record<string, Codec>> = {
     range: null,
   },
 };
+
+const WIDE: Readonly<Record<string, WideCodec>> = {
+  INT64: {
+    read: (view, at) => view.getBigInt64(at, true),
+    write: (view, at, value) => view.setBigInt64(at, value, true),
+    range: [-(2n ** 63n), 2n ** 63n - 1n],
+  },
+  UINT64: {
+    read: (view, at) => view.getBigUint64(at, true),
+    write: (view, at, value) => view.setBigUint64(at, value, true),
+    range: [0n, 2n ** 64n - 1n],
+  },
+};
+
+const IN_JSON = ["BYTES", ...Object.keys(CODECS), ...Object.keys(WIDE)];
 
 /** First bytes of the pictures that models take: PNG, JPEG, RIFF (WebP). */
 const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
@@ -95,17 +107,18 @@ export function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
     );
   }
   if (datatype === "BYTES") return encodeBytes(values.map((value) => bytesOf(tensor, value)));
-  const codec = CODECS[datatype];
-  if (codec === undefined) {
+  if (!IN_JSON.includes(datatype)) {
     throw new Fault("invalid-input", `tensor ${name} cannot have datatype "${datatype}" in JSON`, {
-      hint: `JSON takes BYTES, ${Object.keys(CODECS).join(", ")}; the binary extension any`,
+      hint: `JSON takes ${IN_JSON.join(", ")}; the binary extension any`,
     });
   }
+  const wide = WIDE[datatype];
   const width = DATATYPE_BYTES[datatype];
   const raw = Buffer.alloc(count * width);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   values.forEach((value, i) => {
-    codec.write(view, i * width, numberOf(tensor, codec, value));
+    if (wide !== undefined) wide.write(view, i * width, wideOf(tensor, wide, value));
+    else CODECS[datatype].write(view, i * width, numberOf(tensor, CODECS[datatype], value));
   });
   return raw;
 }
@@ -115,18 +128,25 @@ export function dataOf(tensor: Tensor, raw: Uint8Array): readonly unknown[] {
   const { name, datatype } = tensor;
   const count = elementCount(tensor);
   if (datatype === "BYTES") return decodeBytes(raw, count).map(textOf);
-  const codec = CODECS[datatype];
-  if (codec === undefined) {
+  if (!IN_JSON.includes(datatype)) {
     throw new Fault("invalid-input", `output ${name} has datatype ${datatype}, not for JSON`, {
       hint: "ask for it with the parameter binary_data",
     });
   }
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const width = DATATYPE_BYTES[datatype];
-  return Array.from({ length: count }, (_, i) => {
-    const value = codec.read(view, i * width);
-    return typeof value === "bigint" ? Number(value) : value;
-  });
+  const wide = WIDE[datatype];
+  return Array.from({ length: count }, (_, i) =>
+    wide === undefined
+      ? CODECS[datatype].read(view, i * width)
+      : shortest(wide.read(view, i * width)),
+  );
+}
+
+/** A number where that is exact. */
+function shortest(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }
 
 export function textOf(bytes: Uint8Array): string {
@@ -139,8 +159,18 @@ function numberOf({ name, datatype }: Tensor, { range }: Codec, value: unknown):
     typeof number === "number" &&
     (range === null || (Number.isInteger(number) && number >= range[0] && number <= range[1]));
   if (fits) return number;
-  const text = JSON.stringify(value)?.slice(0, 40);
-  throw new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
+  throw wrongElement(name, datatype, value);
+}
+
+function wideOf({ name, datatype }: Tensor, { range }: WideCodec, value: unknown): bigint {
+  const whole = Number.isSafeInteger(value) ? BigInt(value as number) : value;
+  if (typeof whole === "bigint" && whole >= range[0] && whole <= range[1]) return whole;
+  throw wrongElement(name, datatype, value);
+}
+
+function wrongElement(name: string, datatype: string, value: unknown): Fault {
+  const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
+  return new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
 }
 
 function bytesOf({ name, parameters }: Tensor, value: unknown): Buffer {
