@@ -18,13 +18,14 @@ export class InSystemSeries {
   #dueUs = DOUBLE_ZERO;
   #closedUs = Number.POSITIVE_INFINITY;
   #closedArea = DOUBLE_ZERO;
-  #widthUs = FIRST_WIDTH_US;
+  #widthUs: number = DOUBLE_ZERO;
   /** The integral from 0 until the window's start, then until the end of each bin, request·µs. */
   readonly #areas = new Float64Array(1 + BINS);
   #noted = 0;
 
   constructor(startUs: number) {
     this.#dueUs = startUs;
+    this.#widthUs = FIRST_WIDTH_US;
   }
 
   arrived(nowUs: number): void {

@@ -3,6 +3,7 @@
  * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
  */
 import { power } from "../power.ts";
+import { exponentiate } from "./exponential-function.ts";
 import { logGamma } from "./gamma-function.ts";
 import { RandomStream } from "./stream.ts";
 
@@ -83,7 +84,8 @@ function fillLognormal(stream: RandomStream, block: Float64Array, cv: number): v
   const variance = Math.log1p(cv * cv);
   const sigma = Math.sqrt(variance);
   stream.fillNormal(block);
-  for (let i = 0; i < block.length; i++) block[i] = Math.exp(sigma * block[i] - variance / 2);
+  for (let i = 0; i < block.length; i++) block[i] = sigma * block[i] - variance / 2;
+  exponentiate(block);
 }
 
 /** Gamma of mean 1 and shape 1/cv². Source: Marsaglia & Tsang, ACM TOMS 26(3), 2000. */
