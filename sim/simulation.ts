@@ -63,6 +63,8 @@ export interface SimulationOutput {
 const MAX_EVENTS = 2e9;
 /** A day. */
 const MAX_DRAIN_US = 86_400e6;
+const NEVER = Number.POSITIVE_INFINITY;
+const SOON = Number.NEGATIVE_INFINITY;
 const SOME = 1000;
 /** So many events at one instant are a circle: answers that cause requests without delay. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
@@ -84,20 +86,21 @@ class Simulation implements Driver, ClientHost {
   readonly #maxDrainUs: number;
   readonly #timers: WinnerTree;
   /** When the next timer is due; most runs have none. */
-  #timerDueUs = Number.POSITIVE_INFINITY;
+  #timerDueUs = NEVER;
   readonly #sizes: SizedInputs | null;
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
   #events = 0;
   #lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
-  #nowUs = Number.NEGATIVE_INFINITY;
+  #nowUs = SOON;
   /** The number of events that would be too many for this instant. */
   #limit = 0;
   /** When to look again whether all have arrived and the rest takes too long. */
   #boundUs: number;
+  #stopped = false;
   /** When to look at all whether the window or the run ends. */
-  #lookUs = Number.NEGATIVE_INFINITY;
+  #lookUs = SOON;
 
   constructor(input: SimulationInput) {
     const { system, seed, arrivals } = input;
@@ -115,6 +118,7 @@ class Simulation implements Driver, ClientHost {
     this.#boundUs = this.#maxDrainUs;
     this.recorder.rows = input.requests ?? null;
     this.#timers = new WinnerTree(this.#dispatcher.timerCount);
+    this.#makeRoom();
     const executor = createExecutor({
       ...{ dispatcher: this.#dispatcher, recorder: this.recorder },
       ...{ scheduler: input.scheduler, arrivals, seed },
@@ -128,63 +132,64 @@ class Simulation implements Driver, ClientHost {
 
   run(): SimulationOutput {
     for (let r = 0; r < this.#system.replicas.length; r++) this.#dispatcher.join(r, 0);
-    let stopped: SimulationOutput["stopped"] = null;
-    while (stopped === null && this.#events < this.#maxEvents) stopped = this.#instants();
+    while (!this.#stopped && this.#events < this.#maxEvents) this.#instants();
     const unfinished = this.#countUnfinished();
     return {
       recorder: this.recorder,
       events: this.#events,
-      stopped: unfinished === 0 ? null : (stopped ?? "max-events"),
+      stopped: unfinished === 0 ? null : this.#whyStopped(),
     };
   }
 
-  /**
-   * Some instants, unless there are none: then why. Not all in one loop: V8 may never optimise a
-   * loop again whose one run outlasts its optimised code, and compiles it for every run anew.
-   */
-  #instants(): SimulationOutput["stopped"] {
-    let stopped: SimulationOutput["stopped"] = null;
-    for (let i = 0; i < SOME && stopped === null && this.#events < this.#maxEvents; i++) {
-      stopped = this.#instant();
-    }
-    return stopped;
+  #whyStopped(): SimulationOutput["stopped"] {
+    if (!this.#stopped) return "max-events";
+    return this.#nowUs === NEVER ? "dead" : "max-drain";
   }
 
-  /** All that happens at the next instant; else why there is none. */
-  #instant(): SimulationOutput["stopped"] {
+  /**
+   * Some instants. Not all in one loop: V8 may never optimise a loop again whose one run outlasts
+   * its optimised code, and compiles it for every run anew.
+   */
+  #instants(): void {
+    this.#lookUs = SOON;
+    for (let i = 0; i < SOME && !this.#stopped && this.#events < this.#maxEvents; i++) {
+      this.#instant();
+    }
+  }
+
+  /** All that happens at the next instant, unless the run ends before it. */
+  #instant(): void {
     const executor = this.#executor;
     const finishUs = executor.nextUs();
     const arrivalUs = this.arrivals.nextUs;
     let nowUs = finishUs;
     if (arrivalUs < nowUs) nowUs = arrivalUs;
     if (this.#timerDueUs < nowUs) nowUs = this.#timerDueUs;
-    if (nowUs > this.#nowUs) this.#limit = this.#events + MAX_EVENTS_PER_INSTANT;
-    else if (this.#events >= this.#limit) throw standstill(nowUs);
+    if (nowUs === this.#nowUs) this.#stillAt(nowUs);
+    else this.#limit = this.#events + MAX_EVENTS_PER_INSTANT;
     this.#nowUs = nowUs;
-    if (nowUs >= this.#lookUs) {
-      const stopped = this.#look(nowUs);
-      if (stopped !== null) return stopped;
-    }
+    if (nowUs >= this.#lookUs && this.#look(nowUs)) return;
     if (finishUs === nowUs) this.#fire(executor, nowUs);
     if (this.arrivals.nextUs === nowUs) this.#arriveAll(nowUs);
     if (this.#timerDueUs === nowUs) this.#wake(nowUs);
     this.#dispatcher.decide(nowUs);
     executor.settle(nowUs);
-    return null;
   }
 
   #fire(executor: Executor, nowUs: number): void {
     do {
       executor.fire(nowUs);
       this.#events++;
-    } while (executor.nextUs() === nowUs && this.#events < this.#limit);
+    } while (this.#events < this.#limit && executor.nextUs() === nowUs);
   }
 
   #arriveAll(nowUs: number): void {
     do {
       this.#arrive(nowUs);
       this.#events++;
-    } while (this.arrivals.nextUs === nowUs && this.#events < this.#limit);
+    } while (this.#events < this.#limit && this.arrivals.nextUs === nowUs);
+    // Said without a branch, as one that is taken once only would undo what the compiler has made.
+    this.#lookUs = this.arrivals.nextUs === NEVER ? SOON : this.#lookUs;
   }
 
   #wake(nowUs: number): void {
@@ -195,18 +200,23 @@ class Simulation implements Driver, ClientHost {
     }
   }
 
-  /** Whether the window or the run ends before this instant. */
-  #look(nowUs: number): SimulationOutput["stopped"] {
-    const { horizonUs, nextUs } = this.arrivals;
+  /** More happens at the last instant. */
+  #stillAt(nowUs: number): void {
+    if (this.#events >= this.#limit) throw standstill(nowUs);
+  }
+
+  /** Closes the window if it ends before this instant; whether the run does. */
+  #look(nowUs: number): boolean {
+    const { horizonUs, nextUs, exhausted } = this.arrivals;
     if (nowUs >= horizonUs) this.#closeWindow(horizonUs);
+    // A window without a horizon ends with the last arrival.
+    if (exhausted && horizonUs === NEVER) this.#closeWindow(this.#lastArrivalUs);
     if (nowUs > this.#boundUs) {
       this.#boundUs = this.#lastArrivalUs + this.#maxDrainUs;
-      if (nextUs === Number.POSITIVE_INFINITY && nowUs > this.#boundUs) {
-        return nowUs === Number.POSITIVE_INFINITY ? "dead" : "max-drain";
-      }
+      this.#stopped = nextUs === NEVER && nowUs > this.#boundUs;
     }
     this.#lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.#boundUs) : this.#boundUs;
-    return null;
+    return this.#stopped;
   }
 
   start(replica: number, nowUs: number): void {
@@ -307,13 +317,6 @@ class Simulation implements Driver, ClientHost {
     this.#draws.draw(pipeline, request << requests.shift, this.#flags, this.#variates);
     this.recorder.arrived(nowUs);
     this.#executor.arrive(request, pipeline, nowUs);
-    if (this.arrivals.nextUs === Number.POSITIVE_INFINITY) this.#noNextArrival(nowUs);
-  }
-
-  /** No arrival is known to come; a window without a horizon ends with the last. */
-  #noNextArrival(nowUs: number): void {
-    const { exhausted, horizonUs } = this.arrivals;
-    if (exhausted && horizonUs === Number.POSITIVE_INFINITY) this.#closeWindow(nowUs);
   }
 
   /** Requests that have not ended; those that the dispatcher has not heard of came last. */
@@ -335,8 +338,8 @@ class Simulation implements Driver, ClientHost {
   /** A window without length (a burst) stays open until the last end. */
   #closeWindow(nowUs: number): void {
     const recorder = this.recorder;
-    if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
-      if (nowUs !== Number.POSITIVE_INFINITY) recorder.closeWindow(nowUs);
+    if (recorder.closedUs === NEVER && nowUs > recorder.warmupUs) {
+      if (nowUs !== NEVER) recorder.closeWindow(nowUs);
     }
   }
 }

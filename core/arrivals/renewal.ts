@@ -4,6 +4,9 @@ import { Sampler, type Shape } from "../random/sampler.ts";
 import type { Extent } from "./extent.ts";
 import type { ArrivalSource } from "./source.ts";
 
+/** A constant, as the compiler drops its code for what is looked up in a branch taken once only. */
+const NEVER = Number.POSITIVE_INFINITY;
+
 export class Renewal implements ArrivalSource {
   readonly closed = false;
   readonly horizonUs: number;
@@ -24,11 +27,11 @@ export class Renewal implements ArrivalSource {
   advance(): void {
     this.#exactUs += this.#gap.next() * this.#meanUs;
     const at = Math.round(this.#exactUs);
-    this.nextUs = --this.#left < 0 || at >= this.horizonUs ? Number.POSITIVE_INFINITY : at;
+    this.nextUs = --this.#left < 0 || at >= this.horizonUs ? NEVER : at;
   }
 
   get exhausted(): boolean {
-    return this.nextUs === Number.POSITIVE_INFINITY;
+    return this.nextUs === NEVER;
   }
 
   requestEnded(): void {}

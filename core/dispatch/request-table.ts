@@ -16,6 +16,8 @@ export const JOB = {
 } as const;
 
 const NONE = -1;
+/** Few runs have more requests at once. */
+const FIRST_CAPACITY = 256;
 
 export class RequestTable {
   /** Jobs set aside for a request: the tasks of the largest pipeline, up to a power of two. */
@@ -61,7 +63,7 @@ export class RequestTable {
   constructor(tasks: number) {
     this.shift = Math.ceil(Math.log2(tasks));
     this.stride = 1 << this.shift;
-    this.#grow(64);
+    this.#grow(FIRST_CAPACITY);
   }
 
   /** Takes a slot for a request that is about to arrive. */

@@ -88,7 +88,7 @@ export class RunRecorder {
   }
 
   arrived(nowUs: number): void {
-    if (this.arrivals === 0) this.firstArrivalUs = nowUs;
+    this.firstArrivalUs = Math.min(this.firstArrivalUs, nowUs);
     this.arrivals++;
     this.inSystemSeries.arrived(nowUs);
   }
