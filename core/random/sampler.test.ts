@@ -97,7 +97,7 @@ test("draws are the same to the bit under every version of V8", () => {
   expect(digests).toMatchInlineSnapshot(`
     [
       "a600df5322867c7f",
-      "a9cfba6a5a826743",
+      "bf77dd270fb3b536",
       "d9d204e38096ffba",
       "0be257a9f5796b4e",
       "b7297e7d7de7f2a9",
