@@ -7,7 +7,7 @@
 const BITS = 7;
 const SLOTS = 1 << BITS;
 /** ln 2 / 128 in two parts; the first has so few bits that its multiples are exact. */
-const STEP_HIGH = 6.93147180369123816e-1 / SLOTS;
+const STEP_HIGH = 0.6931471803691238 / SLOTS;
 const STEP_LOW = 1.9082149292705877e-10 / SLOTS;
 const STEPS_PER_UNIT = SLOTS / Math.LN2;
 /** Added and taken away again it rounds to a whole number. */
