@@ -28,8 +28,11 @@ export class Door {
     this.#queue = new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
   }
 
-  /** Throws Fault("overloaded") when there is no room. Who has entered leaves once. */
-  enter(submission: Submission, inSystem: number): void {
+  /**
+   * Throws Fault("overloaded") when there is no room. Who has entered leaves once; whom `take` throws
+   * over has not entered.
+   */
+  enter(submission: Submission, inSystem: number, take: () => LiveRequest): LiveRequest {
     const bytes = heldBytesOf(submission);
     if (inSystem >= this.#maxInSystem || this.#heldBytes + bytes > this.#maxHeldBytes) {
       refuse(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_MS);
@@ -38,6 +41,12 @@ export class Door {
     const awayMs = this.#queue?.refusal(inSystem, patienceMs, performance.now()) ?? null;
     if (awayMs !== null) refuse(`${inSystem} requests are before it, which takes too long`, awayMs);
     this.#heldBytes += bytes;
+    try {
+      return take();
+    } catch (error) {
+      this.#heldBytes -= bytes;
+      throw error;
+    }
   }
 
   left(request: LiveRequest, completed: boolean, inSystem: number): void {

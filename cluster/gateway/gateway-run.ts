@@ -37,7 +37,7 @@ import { RetryBudget, SAME_AGAIN } from "./retry-budget.ts";
 import { plausible, RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
-import { RunSchedulers } from "./run-schedulers.ts";
+import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
@@ -120,10 +120,13 @@ export class GatewayRun implements Driver {
 
   /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
   submit(submission: Submission): LiveRequest {
-    const { pipeline, index } = submission;
-    this.#draws.check(index);
+    this.#draws.check(submission.index);
     const choice = this.schedulers.choiceOf(submission, this.options.timeScale);
-    this.#door.enter(submission, this.inSystem);
+    return this.#door.enter(submission, this.inSystem, () => this.#take(submission, choice));
+  }
+
+  #take(submission: Submission, choice: NumberedChoice | null): LiveRequest {
+    const { pipeline } = submission;
     const slot = this.#dispatcher.requests.reserve();
     if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
     const goalUs = this.#draws.take(submission, slot, this.#dispatcher.requests);
@@ -140,8 +143,8 @@ export class GatewayRun implements Driver {
         expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
         results: this.options.system.pipelines[pipeline].tasks.map(() => null),
       };
-      this.#live[slot] = taken;
       for (const sink of this.#sinks) sink.taken(taken, nowUs);
+      this.#live[slot] = taken;
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
     });

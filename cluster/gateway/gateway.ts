@@ -186,6 +186,7 @@ export class Gateway {
   /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
   submit(submission: Submission): Ticket {
     if (this.#draining) {
+      this.counts.turnedAway(submission.pipeline);
       throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
         hint: "try again, with the same idempotency key if it has one",
         retryAfterMs: RETRY_AFTER_DRAIN_MS,
@@ -331,6 +332,7 @@ export class Gateway {
       return { cancel: () => run.cancel(request) };
     } catch (error) {
       if (error instanceof Fault && error.code === "overloaded") {
+        this.counts.turnedAway(submission.pipeline);
         this.#operatorLog?.turnedAway(error.message);
       }
       throw error;

@@ -102,6 +102,13 @@ export class GatewayCounts implements RunSink {
     this.pipelines[pipeline].inFlight++;
   }
 
+  /** One that was refused before any run took it. */
+  turnedAway(pipeline: number): void {
+    const own = this.pipelines[pipeline];
+    own.outcomes[OUTCOMES.indexOf("refused")]++;
+    own.failedLately.add(1, monotonicUs());
+  }
+
   started({ replica, requests, queuedUs, freeUs }: RunningBatch, nowUs: number): void {
     const { queue, batchWait, batchSize } = this.tasks[this.#poolOf[replica]];
     for (let i = 0; i < requests.length; i++) {

@@ -57,6 +57,23 @@ it("counts what happened, under the field's names, over all runs", async () => {
   });
 });
 
+it("counts those that are refused at the door", async () => {
+  const document = twoTasks();
+  const options = { document, backend: "replay", bounds: { maxInSystem: 0 } } as const;
+  await withDeployment(options, async ({ gateway }) => {
+    const body = "not a picture, but nobody looks";
+    const headers = { "content-type": "application/octet-stream" };
+    const url = `${gateway.http}/v2/models/vehicles/infer`;
+    for (let i = 0; i < 3; i++) {
+      expect((await fetch(url, { method: "POST", headers, body })).status).toBe(429);
+    }
+    const { samples } = await scrape(gateway.http);
+    const refused = 'tandem_request_failure_total{pipeline="vehicles",reason="refused"}';
+    expect(samples.get(refused)).toBe(3);
+    expect(samples.get('tandem_requests_in_flight{pipeline="vehicles"}')).toBe(0);
+  });
+});
+
 it("says that a replica is down, and how often it was lost", async () => {
   const options = { document: twoTasks(), backend: "replay", restart: false } as const;
   await withDeployment({ ...options, replicasPerWorker: 1 }, async ({ gateway, workers }) => {
