@@ -38,6 +38,6 @@ function asText(column: string, type: string): string {
 }
 
 function cell(value: unknown): string {
-  const text = value === null ? "" : String(value).replaceAll(/[\r\n]/g, " ");
+  const text = String(value).replaceAll(/[\r\n]/g, " ");
   return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

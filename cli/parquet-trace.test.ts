@@ -29,6 +29,7 @@ beforeAll(async () => {
   await write("good.parquet", `select ${times}, seconds, tokens, note from ${ROWS}`);
   await write("back.parquet", "select * from (values (1.0), (3.0), (2.0)) as rows(t)");
   await write("nan.parquet", "select * from (values (1.0::double), ('nan'::double)) as rows(t)");
+  await write("null.parquet", "select * from (values (1.0), (null), (2.0)) as rows(t)");
   await write("empty.parquet", "select 1.0 as t where false");
   writeFileSync(join(folder, "text.parquet"), "t\n1\n2\n");
 });
@@ -79,6 +80,7 @@ describe("a Parquet trace", () => {
 
   test.each([
     ["time that runs back", "back.parquet", /^row 3 of .*back\.parquet: time runs back: 2\.0/],
+    ["no time in a row", "null.parquet", /^row 2 of .*null\.parquet: expected a time .*got "null"/],
     ["NaN", "nan.parquet", /^row 2 of .*nan\.parquet: expected a time .*got "nan"/],
   ])("with %s is refused, with its row", async (_sentence, file, message) => {
     const issue = await issueOf(`file: ${file}, column: t`);
@@ -105,6 +107,6 @@ describe("a Parquet trace", () => {
 
   test("becomes CSV cell by cell, with commas, quotes and nothing in them", async () => {
     const text = await parquetText(join(folder, "good.parquet"), ["note", "tokens"]);
-    expect(text.split("\n")).toEqual(["note,tokens", '"a,""b""",12', ",7", "c,0"]);
+    expect(text.split("\n")).toEqual(["note,tokens", '"a,""b""",12', "null,7", "c,0"]);
   });
 });

@@ -2,6 +2,7 @@
 import type { Issue } from "../core/fault.ts";
 import { nearest } from "../core/scenario/nearest.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { describeZodIssues } from "../core/scenario/zod-issues.ts";
 import type { CompositionDocument } from "./create-scheduler.ts";
 import type { PolicyDefinition } from "./policy-definition.ts";
 import { DECISIONS, type Decision, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
@@ -49,8 +50,10 @@ function checkChoice(decision: Decision, choice: PolicyChoice, path: string): Is
   }
   const parsed = found.parameters.safeParse(parameters);
   if (parsed.success) return [];
-  return parsed.error.issues.map((issue) => ({
-    path: [path, ...issue.path].join("."),
+  const issues = describeZodIssues(parsed.error.issues, parameters, found.parameters, []);
+  return issues.map((issue) => ({
+    ...issue,
+    path: [path, issue.path].filter((part) => part !== "").join("."),
     message: `${policy}: ${issue.message}`,
   }));
 }

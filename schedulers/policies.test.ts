@@ -146,11 +146,12 @@ describe("a scheduler section", () => {
       "scheduler.preset",
       "scheduler.routing",
       "scheduler.batching.maxBatch",
-      "scheduler.batching",
+      "scheduler.batching.waitSeconds",
       "scheduler.perTask.a.admission",
     ]);
     expect(issues[0].hint).toContain('"fifo"');
     expect(issues[1].hint).toContain('"power-of-two"');
+    expect(issues[2].message).toBe("size-or-timeout: expected a number from 1, got 0");
   });
 
   test("needs the parameters that have no defaults", () => {

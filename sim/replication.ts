@@ -28,6 +28,7 @@ export interface ReplicationOptions {
   /** Another seed for the requests' shares of work: the same arrivals and branches, other times. */
   readonly workSeed?: string;
   readonly maxEvents?: number;
+  readonly maxJobs?: number;
   /** Gets a row for each request, warm-up included. */
   readonly requests?: RequestRows | null;
 }
@@ -55,9 +56,10 @@ export function runReplication(
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
+  const scheduler = createScheduler(document.scheduler, system, seed);
   const { recorder, events, stopped } = simulate({
     system,
-    scheduler: createScheduler(document.scheduler, system, seed),
+    scheduler,
     arrivals,
     seed,
     warmupUs: Math.round(givenWarmupS(workload) * 1e6),
@@ -68,16 +70,24 @@ export function runReplication(
     ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
     ...(options.latencySink === undefined ? {} : { latencySink: options.latencySink }),
     ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.maxJobs === undefined ? {} : { maxJobs: options.maxJobs }),
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
     ...(options.requests == null ? {} : { requests: options.requests }),
   });
   options.requests?.flush();
   const summary = summarize(recorder, { curve: options.curve ?? false });
   const notes = stopped === null ? [] : [stopNote(stopped, events)];
+  const { ceiling } = scheduler.admission;
+  if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
   const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
   const reported = mlperfMetrics(workload, summary.metrics, queries);
   const metrics = { ...summary.metrics, ...reported };
   return { summary: { ...summary, metrics, notes }, gantt: recorder.bars, events };
+}
+
+function ceilingNote(requests: number): string {
+  const most = requests.toLocaleString("en-US");
+  return `requests were refused that came while ${most} were in the system, the bound of any run`;
 }
 
 /** The same words for every replication, so that they are said once. */
@@ -87,6 +97,8 @@ function stopNote(stopped: NonNullable<SimulationOutput["stopped"]>, events: num
       return `stopped after ${events} events, before every request had ended`;
     case "max-drain":
       return "stopped long after the last arrival, before every request had ended";
+    case "crowded":
+      return "stopped with more jobs in the system than memory is for, before every request had ended";
     case "dead":
       return "some requests never ended: no replica that they need comes back";
   }

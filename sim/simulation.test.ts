@@ -227,6 +227,31 @@ describe("a run without end", () => {
     expect(events).toBe(500);
     expect(summary.notes).toEqual(["stopped after 500 events, before every request had ended"]);
   });
+
+  test("stops when its requests outgrow memory and says so", () => {
+    const document = scenarioOf({
+      cluster: { replicas: { serve: 1 }, gateway: { arrivalUs: 1e6 } },
+      workload: { arrivals: "poisson", ratePerS: 90, requests: 1e5 },
+    });
+    const { summary } = runReplication(document, NO_INPUTS, 0, { maxJobs: 1000 });
+    expect(summary.requests).toBeLessThan(1100);
+    expect(summary.notes[0]).toMatch(/^stopped with more jobs in the system than memory is for/);
+  });
+
+  test("says that it refused requests beyond the bound of any run", () => {
+    const document = scenarioOf({ workload: { arrivals: "burst", requests: 1_000_003 } });
+    const { summary } = runReplication(document, NO_INPUTS, 0, { maxEvents: 1_000_010 });
+    expect(summary.notes[1]).toMatch(/^requests were refused that came while 1,000,000 were in/);
+  });
+
+  test("has no makespan when nothing ended", () => {
+    const document = scenarioOf({
+      models: { server: fixedService(1e6) },
+      workload: { arrivals: "poisson", ratePerS: 90, requests: 10 },
+      run: { maxDrainS: 1 },
+    });
+    expect(runReplication(document, NO_INPUTS, 0).summary.metrics.makespanMs).toBeUndefined();
+  });
 });
 
 test("two pipelines get their shares of the arrivals and queue for the task that they share", () => {

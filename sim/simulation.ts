@@ -46,6 +46,7 @@ export interface SimulationInput {
   readonly latencySink?: LatencySink;
   /** A run stops, labelled, after this many events. */
   readonly maxEvents?: number;
+  readonly maxJobs?: number;
   /** And this long after its last arrival, virtual µs. */
   readonly maxDrainUs?: number;
   /** Gets a row for each request as it ends. */
@@ -57,10 +58,12 @@ export interface SimulationOutput {
   /** Arrivals plus completions of batches. */
   readonly events: number;
   /** Why the run ended before every request had: a bound, or nothing could happen any more. */
-  readonly stopped: "max-events" | "max-drain" | "dead" | null;
+  readonly stopped: "max-events" | "max-drain" | "dead" | "crowded" | null;
 }
 
 const MAX_EVENTS = 2e9;
+/** Jobs in the system at once: memory for them takes 1 to 2 GB. */
+const MAX_JOBS = 2 ** 23;
 /** A day. */
 const MAX_DRAIN_US = 86_400e6;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -83,6 +86,9 @@ class Simulation implements Driver, ClientHost {
   readonly #draws: RequestDraws;
   readonly #system: System;
   readonly #maxEvents: number;
+  readonly #maxJobs: number;
+  /** Whether the system holds more than memory should. */
+  #crowded = false;
   readonly #maxDrainUs: number;
   readonly #timers: WinnerTree;
   /** When the next timer is due; most runs have none. */
@@ -114,6 +120,7 @@ class Simulation implements Driver, ClientHost {
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.recorder.latencySink = input.latencySink ?? null;
     this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
+    this.#maxJobs = input.maxJobs ?? MAX_JOBS;
     this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
     this.#boundUs = this.#maxDrainUs;
     this.recorder.rows = input.requests ?? null;
@@ -142,6 +149,7 @@ class Simulation implements Driver, ClientHost {
   }
 
   #whyStopped(): SimulationOutput["stopped"] {
+    if (this.#crowded) return "crowded";
     if (!this.#stopped) return "max-events";
     return this.#nowUs === NEVER ? "dead" : "max-drain";
   }
@@ -304,6 +312,10 @@ class Simulation implements Driver, ClientHost {
 
   #makeRoom(): void {
     const { capacity, stride } = this.#dispatcher.requests;
+    if (capacity * stride > this.#maxJobs) {
+      this.#crowded = true;
+      this.#stopped = true;
+    }
     this.#flags = grown(this.#flags, new Uint8Array(capacity * stride));
     this.#variates = grown(this.#variates, new Float64Array(capacity * stride));
   }

@@ -57,6 +57,8 @@ export interface Admission {
   admit(inSystem: number): boolean;
   /** Whether a job past its deadline is dropped instead of started. */
   readonly dropsLate: boolean;
+  /** A bound that nobody asked for: where it is met, results say so. */
+  readonly ceiling?: number | undefined;
 }
 
 /** What a scaling policy may ask of its pool. Means are over the time since it was last asked. */

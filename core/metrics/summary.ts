@@ -85,7 +85,9 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
   );
   return {
     queueWaitMeanMs: waitUs / Math.max(1, measured) / 1000,
-    makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000,
+    ...(recorder.lastEndUs < recorder.firstArrivalUs
+      ? {}
+      : { makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000 }),
     throughputPerS,
     goodputPerS: (recorder.goodInWindow / windowUs) * 1e6,
     inSystemMean: recorder.inSystemSeries.area / windowUs,

@@ -293,6 +293,15 @@ describe("bad input is told with path, line and what was expected", () => {
     expect(issues[0]?.message).toMatch(/refers to itself/);
   });
 
+  test("few lines of aliases that stand for a thousand million entries are refused", () => {
+    const lines = Array.from({ length: 9 }, (_, i) => {
+      const entry = i === 0 ? "x" : `*a${i - 1}`;
+      return `a${i}: &a${i} [${Array.from({ length: 10 }, () => entry).join(", ")}]`;
+    });
+    const issues = issuesOf(() => load(`${lines.join("\n")}\n`));
+    expect(issues[0]?.message).toMatch(/too many aliases/);
+  });
+
   test("an issue inside a section file names that file and its line", () => {
     const text = replaced(
       SMALL,

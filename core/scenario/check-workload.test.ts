@@ -53,9 +53,9 @@ test.each([
   ],
   [
     "states that change a billion times an arrival",
-    [...MMPP, "states: [{ ratePerS: 1, meanS: 1.0e-9 }, { ratePerS: 1, meanS: 5 }]"],
+    [...MMPP, "states: [{ ratePerS: 0.001, meanS: 1.0e-6 }, { ratePerS: 0.001, meanS: 5 }]"],
     "states",
-    /change 1000000000 times a second for 1 arrivals/,
+    /change 1000000 times a second for 0.001 arrivals/,
   ],
   [
     "one state alone",
@@ -112,9 +112,28 @@ test.each([
     "requests",
     /played 2 times, holds 6 arrivals, got 7/,
   ],
+  [
+    "ten thousand million requests",
+    ["arrivals: poisson", "ratePerS: 1.0e+9", "durationS: 10"],
+    "",
+    /up to 1.00e\+10 requests a run/,
+  ],
+  [
+    "a ramp to as many",
+    ["arrivals: ramp", "rates: [{ atS: 0, ratePerS: 5.0e+8 }]", "durationS: 10"],
+    "",
+    /up to 5.00e\+9 requests a run/,
+  ],
+  [
+    "a trace that fills three thousand years",
+    [...TRACE, "repeat: fill", "durationS: 1.0e+11"],
+    "durationS",
+    /up to 1000000000 \(seconds\)/,
+  ],
+  ["a burst beyond memory", ["arrivals: burst", "requests: 8000001"], "requests", /8,000,000/],
 ])("%s is refused, with its line", (_sentence, lines, path, message) => {
   const found = refusal(lines);
-  expect(found.path).toBe(`workload.${path}`);
+  expect(found.path).toBe(path === "" ? "workload" : `workload.${path}`);
   expect(found.message).toMatch(message);
   expect(found.at).toContain(path.replace(/\[.*/, ""));
 });

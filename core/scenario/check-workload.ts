@@ -13,6 +13,9 @@ type Of<Arrivals extends WorkloadDocument["arrivals"]> = Extract<
   { arrivals: Arrivals }
 >;
 
+/** Requests of a run: a thousand million take minutes, ten times as many no one waits for. */
+const MOST_REQUESTS = 1e9;
+const MOST_AT_ONCE = 8_000_000;
 /** Beyond so many changes of state for an arrival a run would not come to its arrivals. */
 const MAX_CHANGES_PER_ARRIVAL = 100_000;
 
@@ -20,7 +23,46 @@ export function checkWorkload(
   { workload }: Pick<ScenarioDocument, "workload">,
   traces: Traces,
 ): Issue[] {
-  return [...checkExtent(workload), ...checkProcess(workload, traces)];
+  const issues = [...checkExtent(workload), ...checkProcess(workload, traces)];
+  return issues.length > 0 ? issues : checkAmount(workload, traces);
+}
+
+/** A run ends within hours, and its memory bears all of a burst. */
+function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
+  if (workload.arrivals === "burst" || workload.arrivals === "mlperf-offline") {
+    if (workload.requests <= MOST_AT_ONCE) return [];
+    const most = `at most ${MOST_AT_ONCE.toLocaleString("en-US")} requests at once`;
+    return [issueAt("workload.requests", `expected ${most}, got ${workload.requests}`)];
+  }
+  const seconds = secondsOf(workload);
+  const rate = greatestRate(workload, traces);
+  const requests = seconds === undefined ? 0 : seconds * rate;
+  if (requests <= MOST_REQUESTS) return [];
+  const message = `up to ${requests.toPrecision(3)} requests a run: ${seconds} s at ${rate} per second`;
+  const hint = `a run may have ${MOST_REQUESTS.toLocaleString("en-US")}`;
+  return [issueAt("workload", message, hint)];
+}
+
+function secondsOf(workload: WorkloadDocument): number | undefined {
+  if (workload.arrivals === "mlperf-server") return workload.minDurationS;
+  return isSpanned(workload) ? workload.durationS : undefined;
+}
+
+/** Per second; 0 where answers set the pace. */
+function greatestRate(workload: WorkloadDocument, traces: Traces): number {
+  switch (workload.arrivals) {
+    case "mmpp":
+      return mmppRatePerS(workload.states, workload.transitions ?? circle(workload.states.length));
+    case "ramp":
+      return Math.max(...workload.rates.map(({ ratePerS }) => ratePerS));
+    case "trace": {
+      const arrivals = traces[workload.file] ?? [];
+      const periodS = (periodOf(arrivals) / 1e6) * workload.scale;
+      return workload.repeat === "fill" && periodS > 0 ? arrivals.length / periodS : 0;
+    }
+    default:
+      return "ratePerS" in workload ? workload.ratePerS : 0;
+  }
 }
 
 /** Models that scale with their inputs and inputs with sizes come together. */

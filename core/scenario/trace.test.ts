@@ -36,6 +36,15 @@ describe("traces of arrivals", () => {
     ["a cell that is no time", "at\n1\nNaN\n", "at", 3, /expected a time .*got "NaN"/],
     ["a row that is too short", "id,at\n1,1\n2\n", "at", 3, /expected a time .*got nothing/],
     ["time that runs back", "at\n5\n4\n6\n", "at", 3, /time runs back: 4/],
+    [
+      "a time beyond the clock",
+      "at\n1\n1e300\n",
+      "at",
+      3,
+      /within 1000000000 s of the first, got 1e300/,
+    ],
+    ["a quoted cell cut short", 'at,x\n1,"a\n', "at", 2, /quoted cell has no end/],
+    ["two columns of one name", "at,at\n1,2\n", "at", 1, /2 columns are called "at"/],
     ["nothing at all", "", "at", 1, /the file is empty/],
     ["no rows", "at\n\n", "at", 1, /no rows/],
   ])("%s is an issue with its line", (_sentence, text, column, line, message) => {

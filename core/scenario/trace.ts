@@ -2,6 +2,7 @@
 import type { Issue } from "../fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
+import { MOST_S } from "./schema/common.ts";
 import { shown } from "./zod-issues.ts";
 
 /** Microseconds from the first arrival, never falling; empty when there are issues. */
@@ -42,12 +43,18 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   const issues: Issue[] = [];
   const times: number[] = [];
   const sizes: number[] = [];
+  let first = Number.NaN;
   let latest = Number.NEGATIVE_INFINITY;
   for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
     const line = lines[index]!;
     if (line.trim() === "") continue;
+    if (isCut(line)) {
+      issues.push(inRow(issueAt(AT, "a quoted cell has no end on its line"), file, index));
+      continue;
+    }
     const row = line.includes('"') ? cells(line) : line.split(",");
-    const time = readTime(row[at], latest);
+    const time = readTime(row[at], first, latest);
+    if (typeof time === "number" && Number.isNaN(first)) first = time;
     const size = sizeAt < 0 ? 0 : readSize(row[sizeAt]);
     for (const wrong of [time, size]) {
       if (typeof wrong !== "number") issues.push(inRow(wrong, file, index));
@@ -62,7 +69,6 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     issues.push({ ...issueAt(AT, "the trace has no rows below its header"), file, line: 1 });
   }
   if (issues.length > 0) return refused(issues);
-  const first = times[0]!;
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
 }
 
@@ -78,18 +84,24 @@ function refused(issues: readonly Issue[]): TraceReading {
 
 function columnIssues(header: readonly string[], { column, sizeColumn }: TraceColumns): Issue[] {
   return Object.entries({ column, sizeColumn }).flatMap(([key, name]) => {
-    if (name === undefined || header.includes(name)) return [];
+    if (name === undefined) return [];
+    const places = header.filter((cell) => cell === name).length;
+    if (places > 1) return [issueAt(`workload.${key}`, `${places} columns are called "${name}"`)];
+    if (places === 1) return [];
     const message = `no column "${name}" in the header line`;
     return [issueAt(`workload.${key}`, message, didYouMean(name, header))];
   });
 }
 
 /** Microseconds from some fixed zero, or what is wrong with the cell. */
-function readTime(cell: string | undefined, latest: number): number | Issue {
+function readTime(cell: string | undefined, first: number, latest: number): number | Issue {
   const time = cell === undefined ? undefined : parseTimeUs(cell.trim());
   if (time === undefined) {
     const expected = "expected a time in seconds or an ISO date and time";
     return issueAt(AT, `${expected}, got ${shown(cell)}`);
+  }
+  if (time - first > MOST_S * 1e6) {
+    return issueAt(AT, `expected a time within ${MOST_S} s of the first, got ${cell}`);
   }
   if (time >= latest) return time;
   return issueAt(AT, `time runs back: ${cell} is before the row above`, "sort the rows by time");
@@ -99,6 +111,11 @@ function readSize(cell: string | undefined): number | Issue {
   const size = cell === undefined || cell.trim() === "" ? Number.NaN : Number(cell);
   if (size >= 0 && size < Number.POSITIVE_INFINITY) return size;
   return issueAt(AT, `expected an input size from 0 up, got ${shown(cell)}`);
+}
+
+/** Whether quotes are opened that are not closed. */
+function isCut(line: string): boolean {
+  return line.includes('"') && line.split('"').length % 2 === 0;
 }
 
 /** The cells of a CSV line; a quoted cell may hold commas and doubled quotes, but no line break. */

@@ -20,6 +20,8 @@ export interface YamlSource {
 
 const MAX_CHARACTERS = 10_000_000;
 const MAX_NODES = 1_000_000;
+/** Nodes read again through aliases: few lines of them can stand for thousands of millions. */
+const MAX_ALIASED = 20_000;
 
 interface Walk {
   readonly file: string;
@@ -27,6 +29,9 @@ interface Walk {
   readonly lines: LineCounter;
   readonly positions: Map<string, Position>;
   readonly issues: Issue[];
+  /** Aliases that the walk is inside of, and nodes seen there. */
+  aliases: number;
+  aliased: number;
 }
 
 /**
@@ -55,7 +60,7 @@ export function readYaml(text: string, file: string, base: Path = []): YamlSourc
       issues.push({ ...issueAt(base, `not valid YAML: ${problem.message}`), file, line });
     }
     if (document.errors.length > 0) return { value: undefined, positions, issues };
-    const walk: Walk = { file, document, lines, positions, issues };
+    const walk: Walk = { file, document, lines, positions, issues, aliases: 0, aliased: 0 };
     walkNode(walk, document.contents, base, []);
     const readable = issues.every((issue) => !issue.message.includes("refers to itself"));
     return { value: readable ? document.toJS() : undefined, positions, issues };
@@ -74,13 +79,16 @@ export function readYaml(text: string, file: string, base: Path = []): YamlSourc
 function walkNode(walk: Walk, node: Node | null, path: Path, above: readonly Node[]): void {
   if (node === null) return;
   if (walk.positions.size > MAX_NODES) throw new RangeError("too many nodes");
+  if (walk.aliases > 0 && ++walk.aliased > MAX_ALIASED) throw new RangeError("too many aliases");
   if (isAlias(node)) {
     const target = node.resolve(walk.document);
     if (target !== undefined && above.includes(target)) {
       const message = `the alias *${node.source} refers to itself`;
       walk.issues.push({ ...issueAt(path, message), file: walk.file, line: lineOf(walk, node) });
     } else if (target !== undefined) {
+      walk.aliases++;
       walkNode(walk, target, path, above);
+      walk.aliases--;
     }
     return;
   }

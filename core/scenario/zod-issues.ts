@@ -157,7 +157,8 @@ function meant(value: unknown, words: readonly unknown[]): string | undefined {
 
 function reason(issue: ZodIssue | undefined): string {
   if (issue === undefined) return "another name";
-  const rule = issue.code === "invalid_format" ? "a name of " : "";
+  const isName = issue.code === "invalid_format" && !/^an? /.test(issue.message);
+  const rule = isName ? "a name of " : "";
   return `${rule}${issue.message}`;
 }
 

@@ -8,10 +8,12 @@ const CEILING = 1_000_000;
 /** A class, so that every run of a sweep calls the same function. */
 class AtMost implements Admission {
   readonly dropsLate: boolean;
+  readonly ceiling: number | undefined;
   readonly #most: number;
 
   constructor(most: number, dropsLate: boolean) {
     this.#most = most;
+    this.ceiling = most === CEILING ? CEILING : undefined;
     this.dropsLate = dropsLate;
   }
 

@@ -15,8 +15,13 @@ export const sizeOrTimeout = definePolicy({
   summary: "a full batch, or what is there after a wait",
   parameters: z.strictObject({
     maxBatch: z.int().min(1).max(1024).default(8),
-    waitMs: z.number().nonnegative().default(20),
-    tickMs: z.number().nonnegative().default(0).describe("timeouts are seen at its multiples only"),
+    waitMs: z.number().nonnegative().max(1e12).default(20),
+    tickMs: z
+      .number()
+      .nonnegative()
+      .max(1e12)
+      .default(0)
+      .describe("timeouts are seen at its multiples only"),
   }),
   create: ({ maxBatch, waitMs, tickMs }, context): Batching =>
     sizeOrTimeoutBatching(

@@ -14,7 +14,7 @@ export function scalingBounds(defaults: { intervalS: number; downWindowS: number
       .optional()
       .describe("at most; default: the task's replicas in the cluster"),
     start: replicas.optional().describe("replicas at the start; default: min"),
-    intervalS: seconds.positive().default(defaults.intervalS).describe("between two decisions"),
+    intervalS: seconds.min(0.001).default(defaults.intervalS).describe("between two decisions"),
     downWindowS: seconds
       .default(defaults.downWindowS)
       .describe("the most that was wanted within this time is kept"),

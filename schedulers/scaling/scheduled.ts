@@ -25,13 +25,13 @@ export const scheduled = definePolicy({
     })
     .refine(({ steps }) => steps.every(({ atS }, i) => i === 0 || atS > steps[i - 1].atS), {
       path: ["steps"],
-      message: "expected instants in ascending order",
+      message: "instants in ascending order",
     })
     .refine(
       ({ steps, periodS }) => periodS === undefined || steps[steps.length - 1].atS < periodS,
       {
         path: ["periodS"],
-        message: "expected a period after the last step",
+        message: "a period after the last step",
       },
     ),
   create: ({ steps, periodS, ...bounds }): Scaling => {

@@ -1,19 +1,19 @@
 /** What a client does when its answer does not come. */
 import { z } from "zod";
-import { count, nonNegative, positive, probability } from "./common.ts";
+import { count, nonNegative, nonNegativeMs, positiveMs, probability } from "./common.ts";
 
 export const clientSchema = z
   .strictObject({
-    timeoutMs: positive.describe("a client gives up an attempt after this"),
+    timeoutMs: positiveMs.describe("a client gives up an attempt after this"),
     retries: z.int().nonnegative().max(20).default(0).describe("further attempts at most"),
-    backoffMs: nonNegative.default(0).describe("pause before the first retry"),
+    backoffMs: nonNegativeMs.default(0).describe("pause before the first retry"),
     backoffFactor: z
       .number()
       .min(1)
       .max(10)
       .default(2)
       .describe("each later pause is so much longer"),
-    maxBackoffMs: positive.optional().describe("no pause is longer; default: no limit"),
+    maxBackoffMs: positiveMs.optional().describe("no pause is longer; default: no limit"),
     jitter: probability.default(0).describe("share of each pause that is random; 1: all of it"),
     retryBudget: z
       .strictObject({

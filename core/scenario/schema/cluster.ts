@@ -1,13 +1,13 @@
 /** The cluster: nodes, replicas, network and gateways. */
 import { z } from "zod";
-import { count, name, nonNegative, positive } from "./common.ts";
+import { count, factor, name, nonNegativeMs, nonNegativeUs } from "./common.ts";
 import { nodeSchema } from "./devices.ts";
 import { provisioningSchema } from "./provisioning.ts";
 
 const networkSchema = z.strictObject({
-  rttMs: nonNegative.default(0).describe("gateway to worker and back"),
-  clientRttMs: nonNegative.default(0).describe("client to gateway and back"),
-  gbps: positive.optional().describe("bandwidth of a link; default: payloads take no time"),
+  rttMs: nonNegativeMs.default(0).describe("gateway to worker and back"),
+  clientRttMs: nonNegativeMs.default(0).describe("client to gateway and back"),
+  gbps: factor.optional().describe("bandwidth of a link; default: payloads take no time"),
   links: z
     .enum(["private", "fair"])
     .default("private")
@@ -16,7 +16,7 @@ const networkSchema = z.strictObject({
     .array(
       z.strictObject({
         between: z.tuple([name, name]).describe("two zones"),
-        rttMs: nonNegative.describe("added to the round trips between them"),
+        rttMs: nonNegativeMs.describe("added to the round trips between them"),
       }),
     )
     .min(1)
@@ -25,9 +25,9 @@ const networkSchema = z.strictObject({
 });
 
 const gatewaySchema = z.strictObject({
-  arrivalUs: nonNegative.default(0).describe("gateway CPU time to take a request"),
-  dispatchUs: nonNegative.default(0).describe("gateway CPU time to send a batch"),
-  completionUs: nonNegative.default(0).describe("gateway CPU time to take a batch's result"),
+  arrivalUs: nonNegativeUs.default(0).describe("gateway CPU time to take a request"),
+  dispatchUs: nonNegativeUs.default(0).describe("gateway CPU time to send a batch"),
+  completionUs: nonNegativeUs.default(0).describe("gateway CPU time to take a batch's result"),
   count: z.int().positive().max(1000).default(1).describe("gateways, each with a queue of its own"),
   assignment: z
     .enum(["round-robin", "hash"])

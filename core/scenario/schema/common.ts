@@ -7,8 +7,20 @@ export const name = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '-', '_' or '.'");
 export const positive = z.number().positive();
 export const nonNegative = z.number().nonnegative();
-/** Of one service or pause: the simulator's step is a microsecond, and its clock holds some centuries. */
+/** The simulator's step is a microsecond, and its clock holds some centuries. */
+export const MOST_S = 1e9;
+export const positiveS = positive.max(MOST_S);
+export const nonNegativeS = nonNegative.max(MOST_S);
+export const positiveMs = positive.max(MOST_S * 1000);
+export const nonNegativeMs = nonNegative.max(MOST_S * 1000);
+export const nonNegativeUs = nonNegative.max(MOST_S * 1e6);
+/** Of one service or pause. */
 export const meanMs = positive.min(0.001).max(1e9);
+export const ratePerS = positive.max(1e9);
+/** A factor, a weight, or an amount in units of the user's: sums and products of these stay finite. */
+export const factor = positive.min(1e-6).max(1e6);
+export const weight = positive.max(1e9);
+export const amount = nonNegative.max(1e15);
 /** Beyond it, no run is long enough to see the mean. */
 export const MOST_CV = 50;
 export const probability = z.number().min(0).max(1);

@@ -1,6 +1,6 @@
 /** Faults: crashes, slow nodes and partitions, by chance or at given instants. */
 import { z } from "zod";
-import { name, nonNegative, positive, spread } from "./common.ts";
+import { name, nonNegativeMs, nonNegativeS, positiveS, spread } from "./common.ts";
 
 const what = {
   kind: z
@@ -19,14 +19,16 @@ const what = {
     .describe("slow only: what starts in the span takes so many times as long"),
 };
 
-const seconds = positive.max(1e9);
-
 export const faultsSchema = z
   .strictObject({
     detection: z
       .strictObject({
-        intervalMs: nonNegative.default(1000).describe("between health checks; 0: at any instant"),
-        timeoutMs: nonNegative.default(1000).describe("a check without an answer fails after this"),
+        intervalMs: nonNegativeMs
+          .default(1000)
+          .describe("between health checks; 0: at any instant"),
+        timeoutMs: nonNegativeMs
+          .default(1000)
+          .describe("a check without an answer fails after this"),
         failures: z.int().positive().max(1000).default(3).describe("failed checks in a row"),
       })
       .default({ intervalMs: 1000, timeoutMs: 1000, failures: 3 })
@@ -35,8 +37,8 @@ export const faultsSchema = z
       .array(
         z.strictObject({
           ...what,
-          mtbfS: seconds.describe("mean time from a repair to the next fault"),
-          mttrS: seconds.describe("mean time from a fault to its repair"),
+          mtbfS: positiveS.describe("mean time from a repair to the next fault"),
+          mttrS: positiveS.describe("mean time from a fault to its repair"),
           uptime: spread
             .default({ distribution: "exponential" })
             .describe("distribution of the time to the next fault"),
@@ -51,8 +53,8 @@ export const faultsSchema = z
       .array(
         z.strictObject({
           ...what,
-          atS: nonNegative.max(1e9),
-          forS: seconds.optional().describe("default: for good"),
+          atS: nonNegativeS,
+          forS: positiveS.optional().describe("default: for good"),
         }),
       )
       .default([])

@@ -4,13 +4,13 @@
  * LoadGen's mlperf.conf (662 queries for MultiStream; 1,024 for SingleStream before early stopping).
  */
 import { z } from "zod";
-import { count, positive, requests } from "./common.ts";
+import { count, positiveMs, positiveS, ratePerS, requests } from "./common.ts";
 
 const MIN_DURATION_S = 600;
 
 const least = (minQueries: number) => ({
   minQueries: requests.default(minQueries),
-  minDurationS: positive
+  minDurationS: positiveS
     .default(MIN_DURATION_S)
     .describe("queries go on until both minima are reached"),
   warmupS: z.literal(0).default(0),
@@ -28,8 +28,8 @@ export function mlperfSchemas<Common extends z.ZodRawShape>(common: Common) {
     }),
     z.strictObject({
       arrivals: z.literal("mlperf-server"),
-      ratePerS: positive.describe("Poisson queries"),
-      latencyBoundMs: positive.describe("of 99% of the queries"),
+      ratePerS: ratePerS.describe("Poisson queries"),
+      latencyBoundMs: positiveMs.describe("of 99% of the queries"),
       ...least(270_336),
       ...common,
     }),

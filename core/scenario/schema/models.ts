@@ -1,6 +1,15 @@
 /** Models: measured profiles, assumed service times and what runs them for real. */
 import { z } from "zod";
-import { count, MOST_CV, meanMs, nonNegative, positive, probability } from "./common.ts";
+import {
+  amount,
+  count,
+  MOST_CV,
+  meanMs,
+  nonNegative,
+  positive,
+  probability,
+  weight,
+} from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
 
 const batchScaling = z
@@ -46,7 +55,7 @@ export const serviceSchema = z.discriminatedUnion("distribution", [
 
 const inputScaling = z
   .strictObject({
-    reference: positive.describe("input size that the model's times are for"),
+    reference: weight.describe("input size that the model's times are for"),
     fixedShare: probability
       .default(0)
       .describe("share of the time at the reference size that does not depend on the input"),
@@ -67,9 +76,9 @@ export const modelSchema = z
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
     inputScaling: inputScaling.optional(),
     implementation: implementationSchema.optional(),
-    memoryMb: nonNegative.default(0).describe("device memory that the loaded model takes"),
+    memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
     loadMs: z
-      .union([nonNegative, z.literal("measured")])
+      .union([nonNegative.max(1e9), z.literal("measured")])
       .default(0)
       .describe("time to load the model onto a device, a cold start; measured: as in its profile"),
     residency: z

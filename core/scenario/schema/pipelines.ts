@@ -1,6 +1,6 @@
 /** Pipelines: tasks, their order, conditions and goals. */
 import { z } from "zod";
-import { name, nonNegative, positive, probability } from "./common.ts";
+import { amount, name, positiveMs, probability, weight } from "./common.ts";
 import { valueSchema } from "./distribution.ts";
 
 export const taskSchema = z.strictObject({
@@ -24,18 +24,18 @@ export const taskSchema = z.strictObject({
     })
     .optional()
     .describe("this task is a cache: a hit skips the named later tasks"),
-  payloadBytes: nonNegative.default(0).describe("bytes sent to the replica with each job"),
+  payloadBytes: amount.default(0).describe("bytes sent to the replica with each job"),
   edgeBytes: z
-    .record(name, nonNegative)
+    .record(name, amount)
     .default({})
     .describe("bytes sent besides for each task of `after` that ran"),
-  outputBytes: nonNegative.default(0).describe("bytes of each job's result, to the gateway"),
+  outputBytes: amount.default(0).describe("bytes of each job's result, to the gateway"),
 });
 
 export const pipelineSchema = z.strictObject({
   slo: z
     .strictObject({
-      latencyMs: positive.describe("latency goal of a request, from client to client"),
+      latencyMs: positiveMs.describe("latency goal of a request, from client to client"),
       percentile: z.number().gt(0).lt(100).default(99).describe("share of requests, in percent"),
     })
     .optional()
@@ -53,6 +53,6 @@ export const pipelineSchema = z.strictObject({
     .enum(["per-task", "pipeline-held"])
     .default("per-task")
     .describe("per-task: each job waits for a replica; pipeline-held: one request holds a chain"),
-  share: positive.default(1).describe("weight of this pipeline among the arrivals"),
+  share: weight.default(1).describe("weight of this pipeline among the arrivals"),
   tasks: z.record(name, taskSchema).describe("equal names in two pipelines share replicas"),
 });

@@ -1,7 +1,19 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
 import { clientSchema } from "./client.ts";
-import { count, MOST_CV, nonNegative, positive, probability, requests } from "./common.ts";
+import {
+  count,
+  MOST_CV,
+  MOST_S,
+  nonNegative,
+  nonNegativeMs,
+  nonNegativeS,
+  positive,
+  positiveS,
+  probability,
+  ratePerS,
+  requests,
+} from "./common.ts";
 import { valueSchema } from "./distribution.ts";
 import { mlperfSchemas } from "./mlperf.ts";
 
@@ -18,10 +30,10 @@ const common = {
 
 const span = {
   ...common,
-  durationS: positive.optional().describe("arrivals stop then; give this or `requests`"),
+  durationS: positiveS.optional().describe("arrivals stop then; give this or `requests`"),
   requests: requests.optional().describe("arrivals stop after so many; give this or `durationS`"),
   warmupS: z
-    .union([nonNegative, z.literal("auto")])
+    .union([nonNegativeS, z.literal("auto")])
     .default(0)
     .describe("requests that arrive before this are not counted; auto: found by MSER-5"),
 };
@@ -29,7 +41,7 @@ const span = {
 const cv = z.number().min(0.01).max(MOST_CV).describe("of the gaps: standard deviation / mean");
 
 const rates = z
-  .array(z.strictObject({ atS: nonNegative, ratePerS: nonNegative }))
+  .array(z.strictObject({ atS: nonNegativeS, ratePerS: nonNegative.max(1e9) }))
   .min(1)
   .max(MAX_POINTS)
   .describe("the rate between two points is a straight line; after the last it stays");
@@ -38,7 +50,7 @@ const clients = z
   .union([
     count,
     z
-      .array(z.strictObject({ atS: nonNegative, clients: z.int().nonnegative().max(1_000_000) }))
+      .array(z.strictObject({ atS: nonNegativeS, clients: z.int().nonnegative().max(1_000_000) }))
       .min(1)
       .max(MAX_POINTS),
   ])
@@ -47,18 +59,18 @@ const clients = z
 const states = z
   .array(
     z.strictObject({
-      ratePerS: nonNegative.describe("Poisson arrivals while in this state"),
-      meanS: positive.describe("mean of a stay, exponential"),
+      ratePerS: nonNegative.max(1e9).describe("Poisson arrivals while in this state"),
+      meanS: positive.min(1e-6).max(MOST_S).describe("mean of a stay, exponential"),
     }),
   )
   .min(2)
   .max(MAX_STATES);
 
 export const workloadSchema = z.discriminatedUnion("arrivals", [
-  z.strictObject({ arrivals: z.literal("poisson"), ratePerS: positive, ...span }),
-  z.strictObject({ arrivals: z.literal("deterministic"), ratePerS: positive, ...span }),
-  z.strictObject({ arrivals: z.literal("gamma"), ratePerS: positive, cv, ...span }),
-  z.strictObject({ arrivals: z.literal("weibull"), ratePerS: positive, cv, ...span }),
+  z.strictObject({ arrivals: z.literal("poisson"), ratePerS, ...span }),
+  z.strictObject({ arrivals: z.literal("deterministic"), ratePerS, ...span }),
+  z.strictObject({ arrivals: z.literal("gamma"), ratePerS, cv, ...span }),
+  z.strictObject({ arrivals: z.literal("weibull"), ratePerS, cv, ...span }),
   z.strictObject({
     arrivals: z.literal("mmpp"),
     states,
@@ -70,9 +82,9 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   }),
   z.strictObject({
     arrivals: z.literal("diurnal"),
-    ratePerS: positive.describe("mean over a period"),
+    ratePerS: ratePerS.describe("mean over a period"),
     amplitude: probability.describe("0: constant; 1: the rate swings between 0 and twice the mean"),
-    periodS: positive.default(86_400),
+    periodS: positive.min(1e-3).max(MOST_S).default(86_400),
     phase: z
       .number()
       .min(0)
@@ -91,7 +103,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({
     arrivals: z.literal("closed"),
     clients,
-    thinkMs: nonNegative.default(0).describe("a client's pause before its next request"),
+    thinkMs: nonNegativeMs.default(0).describe("a client's pause before its next request"),
     ...span,
   }),
   z.strictObject({
