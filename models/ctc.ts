@@ -4,8 +4,6 @@ export interface CtcText {
   readonly text: string;
   /** The probability of each character of `text`, from 0 to 1. */
   readonly probabilities: readonly number[];
-  /** The step at which each character of `text` is most probable. */
-  readonly steps: readonly number[];
 }
 
 /**
@@ -23,7 +21,6 @@ export function decodeCtc(
   const first = blankAt === "first" ? 1 : 0;
   let text = "";
   const probabilities: number[] = [];
-  const steps: number[] = [];
   let previous = blank;
   for (let offset = 0; offset + classes <= data.length; offset += classes) {
     let best = 0;
@@ -33,12 +30,10 @@ export function decodeCtc(
     if (best !== blank && best !== previous) {
       text += characters[best - first];
       probabilities.push(data[offset + best]!);
-      steps.push(offset / classes);
     } else if (best !== blank && data[offset + best]! > probabilities.at(-1)!) {
       probabilities[probabilities.length - 1] = data[offset + best]!;
-      steps[steps.length - 1] = offset / classes;
     }
     previous = best;
   }
-  return { text, probabilities, steps };
+  return { text, probabilities };
 }

@@ -85,6 +85,20 @@ export function corners({ centre, width, height, angle }: TurnedRectangle): read
   return [at(-1, -1), at(1, -1), at(1, 1), at(-1, 1)];
 }
 
+/** The upright box around a rectangle: left, top, right, bottom. */
+export function boundingBox(rectangle: TurnedRectangle): readonly [number, number, number, number] {
+  const points = corners(rectangle);
+  const xs = points.map(([x]) => x);
+  const ys = points.map(([, y]) => y);
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+/** The rectangle, moved. */
+export function shifted(rectangle: TurnedRectangle, dx: number, dy: number): TurnedRectangle {
+  const [x, y] = rectangle.centre;
+  return { ...rectangle, centre: [x + dx, y + dy] };
+}
+
 /** Moves every side outwards by `distance`. */
 export function grow(rectangle: TurnedRectangle, distance: number): TurnedRectangle {
   return {

@@ -1,14 +1,15 @@
 /** PP-OCRv4's two networks: where text is, and what it says. */
 import { readFile } from "node:fs/promises";
-import type { CtcText } from "./ctc.ts";
-import { decodeCtc } from "./ctc.ts";
 import type { Engine } from "./engine.ts";
 import type { TurnedRectangle } from "./geometry.ts";
 import { corners, smallestRectangle } from "./geometry.ts";
 import type { RgbImage } from "./image.ts";
 import { resizeImage } from "./image.ts";
 import { valueTables } from "./image-steps.ts";
-import { inLineInk } from "./ink.ts";
+import type { Tone } from "./ink.ts";
+import { tonesOf } from "./ink.ts";
+import type { PlateCharacter } from "./plate-characters.ts";
+import { plateCharacters, plateClasses } from "./plate-characters.ts";
 import type { SessionOptions } from "./session.ts";
 import { openEngine } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
@@ -18,19 +19,16 @@ import { cutLine } from "./text-line.ts";
 import type { TextRegion, TextRegionOptions } from "./text-regions.ts";
 import { textRegions } from "./text-regions.ts";
 
-/** What a line says. */
-export interface LineText extends CtcText {
-  /** Whether each character is written in the line's ink on its paper. */
-  readonly inInk: readonly boolean[];
-}
+/** A character of a line, and how its ink and paper differ from the others'. */
+export type LineCharacter = PlateCharacter & Tone;
 
 export interface Ocr {
   /** Of the first of its two graphs. */
   readonly provenance: ModelProvenance;
   /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
   locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;
-  /** Reads one line. */
-  read(image: RgbImage, line: TurnedRectangle): Promise<LineText>;
+  /** Reads the letters and digits of one line. */
+  read(image: RgbImage, line: TurnedRectangle): Promise<readonly LineCharacter[]>;
   close(): Promise<void>;
 }
 
@@ -62,7 +60,8 @@ export async function openOcr(
   const detection = await openEngine(files["ppocr-v4-detection.onnx"].path, about, session);
   const recognition = await openEngine(files["ppocr-v4-recognition.onnx"].path, about, session);
   const keys = await readFile(models.files["ppocr-v4-characters.txt"].path, "utf8");
-  const characters = [...keys.replace(/\r?\n$/, "").split(/\r?\n/), " "];
+  const keyList = [...keys.replace(/\r?\n$/, "").split(/\r?\n/), " "];
+  const classes = plateClasses(keyList);
   return {
     provenance: detection.provenance,
     async locate(image, side) {
@@ -83,9 +82,10 @@ export async function openOcr(
       const width = Math.max(cut.width, MIN_LINE_WIDTH);
       const input = bluePlanes(cut, width, CENTRED);
       const probabilities = await infer(recognition, input, [1, 3, LINE_HEIGHT, width]);
-      const text = decodeCtc(probabilities, characters);
-      const centres = text.steps.map((step) => (step + 0.5) * STRIDE);
-      return { ...text, inInk: inLineInk(cut, [...text.text], centres) };
+      const characters = plateCharacters(probabilities, classes);
+      const centres = characters.map(({ step }) => (step + 0.5) * STRIDE);
+      const tones = tonesOf(cut, centres);
+      return characters.map((character, i) => ({ ...character, ...tones[i]! }));
     },
     async close() {
       await detection.close();

@@ -1,44 +1,56 @@
 /** Which of the texts on a vehicle is its number plate. */
 import type { TurnedRectangle } from "./geometry.ts";
 import { boundsAt, corners } from "./geometry.ts";
-import type { LineText } from "./ocr.ts";
+import type { LineCharacter } from "./ocr.ts";
+import { withoutMarks } from "./plate-marks.ts";
+import type { PlateText } from "./plate-syntax.ts";
+import { plateText } from "./plate-syntax.ts";
 
-/** A line of text that was read, reduced to A to Z and 0 to 9. */
-export interface ReadLine {
+/** Rectangles whose ends and edges differ by less, in heights, read the same. */
+const SAME_ENDS = 0.2;
+const SAME_EDGES = 0.12;
+
+/** A line of text that was read, as a plate's. */
+export interface ReadLine extends PlateText {
+  readonly characters: readonly LineCharacter[];
+  /** Which share of its characters are small letters. */
+  readonly smallShare: number;
   readonly rectangle: TurnedRectangle;
-  readonly text: string;
-  /** Mean probability of the characters in `text`, from 0 to 1; 0 when there are none. */
-  readonly confidence: number;
   /** How much it is where plates are, from 0 to 1; between lines alike it decides. */
   readonly place: number;
 }
 
-/** Plates are written in capitals: small letters become capitals, everything else is dropped, and so is what is not in the line's ink. */
+/** The line's characters without seals and bands, in the likeliest order. */
 export function plateLine(
   rectangle: TurnedRectangle,
-  { text, probabilities, inInk }: Pick<LineText, "text" | "probabilities" | "inInk">,
+  characters: readonly LineCharacter[],
   place: number,
 ): ReadLine {
-  let kept = "";
-  let sum = 0;
-  [...text].forEach((character, i) => {
-    const capital = character.toUpperCase();
-    if (!/^[A-Z0-9]$/.test(capital) || !inInk[i]) return;
-    kept += capital;
-    sum += probabilities[i]!;
-  });
-  return { rectangle, text: kept, confidence: kept === "" ? 0 : sum / kept.length, place };
+  return lineOf(rectangle, withoutMarks(characters), place);
+}
+
+function lineOf(
+  rectangle: TurnedRectangle,
+  characters: readonly LineCharacter[],
+  place: number,
+): ReadLine {
+  const small = characters.filter(({ isSmall }) => isSmall).length;
+  const smallShare = small / Math.max(characters.length, 1);
+  return { ...plateText(characters), characters, smallShare, rectangle, place };
 }
 
 /**
- * How much a line is like a plate, from 0 to 1: confidence, weighted down for lengths that plates
- * do not have and for texts without a digit or without a letter (names of makers and dealers).
+ * How much a line is like a plate, from 0 to 1: confidence, weighted down for lengths and orders
+ * that plates do not have and for texts without a digit or without a letter (names of makers and
+ * dealers).
  */
-export function plateLikeness({ text, confidence }: Pick<ReadLine, "text" | "confidence">): number {
+export function plateLikeness(line: PlateText & Pick<ReadLine, "smallShare">): number {
+  const { text, confidence, isUsual, smallShare } = line;
   const byLength = [0, 0, 0.1, 0.3, 0.7, 0.95, 1, 1, 1, 0.8, 0.5][text.length] ?? 0.1;
   const byDigits = /\d/.test(text) ? 1 : 0.3;
   const byLetters = /[A-Z]/.test(text) ? 1 : 0.8;
-  return confidence * byLength * byDigits * byLetters;
+  const byOrder = isUsual ? 1 : 0.85;
+  return confidence * byLength * byDigits * byLetters * byOrder * (1 - smallShare);
 }
 
 /** Lines to read, likeliest first: those of a plate's shape, and pieces of one line joined. */
@@ -73,12 +85,13 @@ function continues(left: TurnedRectangle, right: TurnedRectangle): boolean {
   );
 }
 
-/** Whether `line` holds the middle of `inner` and goes on beyond one of its ends. */
-export function extendsLine(inner: TurnedRectangle, line: TurnedRectangle): boolean {
+/** Whether `line` holds the middle of `inner` and is not much the same rectangle. */
+export function refines(inner: TurnedRectangle, line: TurnedRectangle): boolean {
   const { along, across } = offset(line, inner);
   const holds = Math.abs(along) < line.width / 2 && Math.abs(across) < line.height / 2;
-  const beyond = Math.abs(along) + (line.width - inner.width) / 2;
-  return holds && beyond > 0.25 * line.height;
+  const ends = Math.abs(along) + Math.abs(line.width - inner.width) / 2;
+  const edges = Math.abs(across) + Math.abs(line.height - inner.height) / 2;
+  return holds && (ends > SAME_ENDS * line.height || edges > SAME_EDGES * line.height);
 }
 
 /**
@@ -96,14 +109,15 @@ export function choosePlate(lines: readonly ReadLine[], minLikeness: number): Re
   return best;
 }
 
-function rank(line: ReadLine): number {
+/** Likeness, where the line is also in a plate's place. */
+export function rank(line: ReadLine): number {
   return plateLikeness(line) * line.place;
 }
 
 function isBelow(upper: ReadLine, lower: ReadLine): boolean {
   const { along, across } = offset(upper.rectangle, lower.rectangle);
   const tall = Math.max(upper.rectangle.height, lower.rectangle.height);
-  const isShort = upper.text.length <= 4 && lower.text.length <= 5;
+  const isShort = upper.characters.length <= 4 && lower.characters.length <= 5;
   return (
     isShort &&
     isAlike(upper.rectangle, lower.rectangle) &&
@@ -114,12 +128,12 @@ function isBelow(upper: ReadLine, lower: ReadLine): boolean {
 }
 
 function stack(upper: ReadLine, lower: ReadLine): ReadLine {
-  return {
-    rectangle: join(upper.rectangle, lower.rectangle),
-    text: upper.text + lower.text,
-    confidence: Math.min(upper.confidence, lower.confidence),
-    place: Math.max(upper.place, lower.place),
-  };
+  const line = lineOf(
+    join(upper.rectangle, lower.rectangle),
+    [...upper.characters, ...lower.characters],
+    Math.max(upper.place, lower.place),
+  );
+  return { ...line, confidence: Math.min(upper.confidence, lower.confidence, line.confidence) };
 }
 
 function isAlike(a: TurnedRectangle, b: TurnedRectangle): boolean {

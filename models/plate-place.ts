@@ -1,6 +1,7 @@
 /** How much a line of text is where plates are: low on a vehicle, on paper unlike what is around. */
 import type { TurnedRectangle } from "./geometry.ts";
-import { clamp, type RgbImage } from "./image.ts";
+import type { Box, RgbImage } from "./image.ts";
+import { clamp } from "./image.ts";
 import { cutLine } from "./text-line.ts";
 
 /** Plates hang at this share of a vehicle's height or lower; higher up they are rarer. */
@@ -13,18 +14,18 @@ const AROUND = 0.9;
 /** Rows of the small picture on which that is done. */
 const ROWS = 28;
 
-/** From 0.5 to 1, for a line on the picture of a vehicle. */
-export function placeWeight(vehicle: RgbImage, line: TurnedRectangle): number {
-  const height = line.centre[1] / vehicle.height;
+/** From 0.5 to 1, for a line on a picture with a vehicle. */
+export function placeWeight(image: RgbImage, vehicle: Box, line: TurnedRectangle): number {
+  const height = (line.centre[1] - vehicle[1]) / (vehicle[3] - vehicle[1]);
   const low = clamp((height - RARE_HEIGHT) / (USUAL_HEIGHT - RARE_HEIGHT), 0, 1);
-  return 0.5 + 0.25 * low + 0.25 * edgeClarity(vehicle, line);
+  return 0.5 + 0.25 * low + 0.25 * edgeClarity(image, line);
 }
 
 /** From 0 to 1: the difference of brightness between a line's paper and what is around it. */
-function edgeClarity(vehicle: RgbImage, line: TurnedRectangle): number {
+function edgeClarity(image: RgbImage, line: TurnedRectangle): number {
   const margin = AROUND * line.height;
   const around = { ...line, width: line.width + 2 * margin, height: line.height + 2 * margin };
-  const { rgb, width, height } = cutLine(vehicle, around, ROWS);
+  const { rgb, width, height } = cutLine(image, around, ROWS);
   const inside: number[] = [];
   const outside: number[] = [];
   const border = (AROUND / (1 + 2 * AROUND)) * ROWS;

@@ -3,7 +3,6 @@ import { expect, test } from "vitest";
 import { decodeCtc } from "./ctc.ts";
 import type { Point } from "./geometry.ts";
 import { corners, smallestRectangle } from "./geometry.ts";
-import { choosePlate, plateLine } from "./plate-choice.ts";
 import type { Detection } from "./ssd.ts";
 import { decodeSsd, overlap, suppress } from "./ssd.ts";
 import { cutLine } from "./text-line.ts";
@@ -111,22 +110,4 @@ test("cutting a line along its angle undoes the turn", () => {
   const at = (x: number, y: number) => cut.rgb[(y * 20 + x) * 3]!;
   expect(at(5, 0)).toBe(at(5, 9));
   expect(at(15, 5) - at(5, 5)).toBe(14);
-});
-
-test("a plate beats a dealer's name, and two short lines above each other are one plate", () => {
-  const line = (y: number, text: string, probability: number) =>
-    plateLine(
-      { centre: [50, y], width: 60, height: 20, angle: 0 },
-      {
-        text,
-        probabilities: [...text].map(() => probability),
-        inInk: [...text].map(() => true),
-      },
-      1,
-    );
-  expect(choosePlate([line(0, "AUTOHAUS", 0.99), line(99, "5au 5341", 0.9)], 0.4)?.text).toBe(
-    "5AU5341",
-  );
-  expect(choosePlate([line(0, "AB", 0.9), line(22, "1234", 0.9)], 0.4)?.text).toBe("AB1234");
-  expect(choosePlate([line(0, "ŠKODA", 0.9)], 0.4)).toBeUndefined();
 });
