@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { DeploymentOptions } from "./deployment.ts";
 import { AnswerJournal } from "./gateway/answer-journal.ts";
+import { ControlRecord } from "./gateway/control-record.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import type { WorkerQuestion, WorkerReply } from "./gateway/worker-host.ts";
 import type { ChildExit, ChildOptions } from "./processes/child.ts";
@@ -22,6 +23,7 @@ export class GatewayProcess {
   readonly #kept: KeptChild<GatewayReady>;
   readonly #host: string;
   readonly #journalFile: string;
+  readonly #controlFile: string;
   #grpcPort: number;
   #httpPort: number;
 
@@ -33,6 +35,7 @@ export class GatewayProcess {
     this.#httpPort = basePort ?? 0;
     this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
     this.#journalFile = join(directory, `tandem-answers-${this.id}.jsonl`);
+    this.#controlFile = join(directory, `tandem-controls-${this.id}.json`);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),
@@ -72,6 +75,7 @@ export class GatewayProcess {
   async stop(): Promise<void> {
     await this.#kept.stop();
     AnswerJournal.remove(this.#journalFile);
+    ControlRecord.remove(this.#controlFile);
   }
 
   /** Starts and stops workers for the gateway, and tells it what became of that. */
@@ -127,6 +131,7 @@ export class GatewayProcess {
       spareReplicas: this.#options.spareReplicas ?? 0,
       bounds,
       journalFile: this.#journalFile,
+      controlFile: this.#controlFile,
       trace,
     };
   }

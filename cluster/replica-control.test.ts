@@ -1,6 +1,6 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { isRunning, NO_INPUTS } from "./deployment.test-support.ts";
+import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
 import type { ReplicaStatus } from "./gateway/replica-control.ts";
 import type { GatewayStatus } from "./observe/status.ts";
@@ -103,6 +103,54 @@ it("a replica that is removed at once has its work done by another", async () =>
   await control("POST", "", { task: "second" });
   const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
   expect(gone.status).toBe(204);
+  expect(await names()).toEqual(["first-1", "second-1"]);
+});
+
+it("a replica that somebody else serves is added by its address; a gateway that is started again knows it, and all batches", async () => {
+  const options = { document: fingerprintScenario({ replicas: [2, 1], holdMs: 5 }) };
+  await withDeployment({ ...options, backend: "real" }, async (there) => {
+    const found = there.workers.find(({ replica }) => replica === "first-2");
+    const { address, pid } = found as (typeof there.workers)[number];
+    const batch = { maxBatch: 3, waitMs: 2 };
+    const added = await underLoad(() => control("POST", "", { task: "first", address, batch }));
+    expect(added).toMatchObject({ status: 201, value: { name: "first-2", state: "up", address } });
+    const answer = await fetch(`${deployment.gateway.http}/status`);
+    const { replicas } = (await answer.json()) as GatewayStatus;
+    expect(replicas.find(({ name }) => name === "first-2")?.jobs).toBeGreaterThan(0);
+    await control("PATCH", "/second-1", { maxBatch: 2, waitMs: 1 });
+    await restartGateway();
+    const { value } = await control("GET", "");
+    expect(value.replicas).toMatchObject([
+      { name: "first-1", batch: null },
+      { name: "first-2", address, batch },
+      { name: "second-1", batch: { maxBatch: 2, waitMs: 1 } },
+    ]);
+    await underLoad(async () => process.kill(pid, "SIGKILL"));
+    expect((await control("DELETE", "/first-2")).status).toBe(204);
+    expect(await names()).toEqual(["first-1", "second-1"]);
+    await control("POST", "/second-1/reset");
+  });
+});
+
+/** Ends it with -9, and waits until all replicas that it had are up. */
+async function restartGateway(): Promise<void> {
+  const { pid } = deployment.gateway;
+  process.kill(pid, "SIGKILL");
+  const isBack = async (): Promise<boolean> => {
+    const now = await control("GET", "").catch(() => null);
+    const replicas: readonly ReplicaStatus[] = now?.value.replicas ?? [];
+    return deployment.gateway.pid !== pid && replicas.every(({ state }) => state === "up");
+  };
+  expect(await eventually(isBack, 20_000)).toBe(true);
+}
+
+it("an address where nobody serves the replica is given up, and nothing is left of it", async () => {
+  const started = await control("POST", "", {
+    task: "first",
+    address: deployment.workers[0].address,
+  });
+  expect(started.status).toBe(502);
+  expect(started.value.error).toMatch(/first-2 did not come up/);
   expect(await names()).toEqual(["first-1", "second-1"]);
 });
 

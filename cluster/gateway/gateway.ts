@@ -22,6 +22,7 @@ import type { ModelMetadata } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
+import { ControlRecord } from "./control-record.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { Ticket } from "./live-request.ts";
@@ -109,6 +110,7 @@ export class Gateway {
   /** Over the gateway's life, not only the present run's. */
   readonly counts: GatewayCounts;
   readonly links: ReplicaLinks;
+  readonly controls: ControlRecord;
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
@@ -135,6 +137,7 @@ export class Gateway {
     const { keys } = this.bounds;
     const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
     this.#answers = new AnswerBook(keys, journal);
+    this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
     this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
@@ -225,7 +228,7 @@ export class Gateway {
 
   /** One more replica, served at `address`; it gets work once it is up. */
   attach(replica: number, address: string): void {
-    this.links.cameLater(replica);
+    this.links.notMissed(replica);
     this.#link(replica, address);
   }
 

@@ -21,6 +21,7 @@ export function serveGrpc(
       metadata: GATEWAY_METADATA,
       ready: () => models.gateway.ready,
       models: models.byName,
+      control: models,
       infer: (call, answer) => infer(models, call, answer),
     },
     { host, port, services: [...models.byName.keys()], access },

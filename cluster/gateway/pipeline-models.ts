@@ -3,8 +3,10 @@ import { Fault } from "../../core/fault.ts";
 import { type HostedModel, type HostedModels, modelNamed } from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { ModelCounts } from "../protocol/model-counts.ts";
+import type { ModelState } from "../protocol/model-state.ts";
 import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
+import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
 import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 
 export const GATEWAY_METADATA = {
@@ -16,12 +18,27 @@ export const GATEWAY_METADATA = {
 export class PipelineModels {
   readonly gateway: Gateway;
   readonly byName: HostedModels & ReadonlyMap<string, PipelineModel>;
+  readonly #repository: ModelRepository;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
+    const repository = new ModelRepository(gateway);
+    this.#repository = repository;
     this.byName = new Map(
-      gateway.system.pipelines.map(({ name }, i) => [name, new PipelineModel(gateway, i)]),
+      gateway.system.pipelines.map(({ name }, i) => [
+        name,
+        new PipelineModel(gateway, repository, i),
+      ]),
     );
+  }
+
+  /** Rejects with a Fault. */
+  async load(name: string, task?: string): Promise<readonly ReplicaLoad[]> {
+    return this.#repository.load(this.named(name).pipeline, task);
+  }
+
+  async unload(name: string, task?: string): Promise<readonly ReplicaLoad[]> {
+    return this.#repository.unload(this.named(name).pipeline, task);
   }
 
   /** Throws Fault("not-found"). Without a version, the only one. */
@@ -36,11 +53,13 @@ export class PipelineModel implements HostedModel {
   readonly pipeline: number;
   readonly counts = new ModelCounts();
   readonly #gateway: Gateway;
+  readonly #repository: ModelRepository;
   /** What replicas have said of their models, by pool. */
   readonly #learned = new Map<number, ModelMetadata>();
 
-  constructor(gateway: Gateway, pipeline: number) {
+  constructor(gateway: Gateway, repository: ModelRepository, pipeline: number) {
     this.#gateway = gateway;
+    this.#repository = repository;
     this.pipeline = pipeline;
   }
 
@@ -54,8 +73,21 @@ export class PipelineModel implements HostedModel {
     };
   }
 
+  /** Undefined: as ready as the replicas are. */
+  get state(): ModelState | undefined {
+    return this.#repository.stateOf(this.pipeline) ?? undefined;
+  }
+
   ready(): boolean {
-    return this.#gateway.ready;
+    return this.state === undefined && this.#gateway.ready;
+  }
+
+  /** Throws Fault("unavailable") while a model of it is unloaded, or on its way there or back. */
+  checkLoaded(): void {
+    const { state } = this;
+    if (state === undefined) return;
+    const what = `${this.#system.name} is ${state.state}: ${state.reason}`;
+    throw new Fault("unavailable", what, { hint: "an administrator can load it" });
   }
 
   /** Whether it is known what its first tasks take. */

@@ -7,10 +7,10 @@ import type {
   ReplicaControl,
   ReplicaStatus,
 } from "./replica-control.ts";
+import { until } from "./until.ts";
 import type { WorkerHost } from "./worker-host.ts";
 
 const UP_TIMEOUT_MS = 60_000;
-const POLL_MS = 10;
 /** A batch of a removed replica that runs longer is tried again elsewhere. */
 const DRAIN_TIMEOUT_MS = 60_000;
 
@@ -25,6 +25,10 @@ export class ReplicaController implements ReplicaControl {
   constructor(gateway: Gateway, host: WorkerHost) {
     this.#gateway = gateway;
     this.#host = host;
+    gateway.system.replicas.forEach(({ name }, replica) => {
+      const batching = gateway.controls.batchingOf(name);
+      if (batching !== null) this.#use(replica, batching);
+    });
   }
 
   async list(): Promise<readonly ReplicaStatus[]> {
@@ -41,6 +45,7 @@ export class ReplicaController implements ReplicaControl {
       if (address !== undefined) await this.#host.attach(replica, address);
       if (batch !== undefined) this.#use(replica, batch);
       this.#gateway.attach(replica, at);
+      if (address !== undefined) await this.#serves(replica);
       await this.#up(replica);
     } catch (error) {
       this.#gateway.detach(replica);
@@ -97,11 +102,23 @@ export class ReplicaController implements ReplicaControl {
     }
   }
 
+  /** Whoever is asked for a replica may have another, or be nobody. */
+  async #serves(replica: number): Promise<void> {
+    try {
+      await this.#gateway.links.get(replica)?.describe();
+    } catch (error) {
+      throw this.#notUp(replica, `: ${(error as Error).message}`);
+    }
+  }
+
   async #up(replica: number): Promise<void> {
     const isUp = (): boolean => this.#gateway.links.get(replica)?.up === true;
-    if (await until(isUp, UP_TIMEOUT_MS)) return;
+    if (!(await until(isUp, UP_TIMEOUT_MS))) throw this.#notUp(replica, "");
+  }
+
+  #notUp(replica: number, why: string): Fault {
     const { name } = this.#gateway.system.replicas[replica];
-    throw new Fault("cluster-failure", `replica ${name} did not come up`, {
+    return new Fault("cluster-failure", `replica ${name} did not come up${why}`, {
       hint: "whatever serves it must know it by this name, and answer health watches",
     });
   }
@@ -181,14 +198,6 @@ export class ReplicaController implements ReplicaControl {
     if (batching === null) this.#batching.delete(replica);
     else this.#batching.set(replica, batching);
     this.#gateway.setBatching(replica, batching);
+    this.#gateway.controls.setBatching(this.#gateway.system.replicas[replica].name, batching);
   }
-}
-
-async function until(holds: () => boolean, timeoutMs: number): Promise<boolean> {
-  const giveUpAt = performance.now() + timeoutMs;
-  while (!holds()) {
-    if (performance.now() > giveUpAt) return false;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  return true;
 }

@@ -94,6 +94,19 @@ export class ReplicaLink {
     return this.#connection.client.modelMetadata({ name: this.name });
   }
 
+  /** Loads its model on its worker; gives what that took, ms, where the worker says. */
+  async loadModel(): Promise<number | null> {
+    const { client } = this.#connection;
+    await client.loadModel(this.name);
+    const { config } = await client.modelConfig({ name: this.name });
+    const told = config?.parameters.load_ms?.stringValue;
+    return told === undefined ? null : Number(told);
+  }
+
+  async unloadModel(): Promise<void> {
+    await this.#connection.client.unloadModel(this.name);
+  }
+
   /** It takes no more batches, whatever its worker says. */
   retire(): void {
     this.#retired = true;

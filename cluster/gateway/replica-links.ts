@@ -7,7 +7,7 @@ import { WorkerConnection } from "./worker-connection.ts";
 export class ReplicaLinks {
   readonly #connect: (address: string) => InferenceClient;
   readonly #links: (ReplicaLink | null)[];
-  /** Replicas that came later: they are missed only once they have been up. */
+  /** Replicas that came later, or have no model now: they are missed only once they have been up. */
   readonly #later = new Set<number>();
   /** One to each worker, by address. */
   readonly #connections = new Map<string, WorkerConnection>();
@@ -48,8 +48,8 @@ export class ReplicaLinks {
     return link;
   }
 
-  /** Says that a replica came after the start. */
-  cameLater(replica: number): void {
+  /** Says that a replica is not missed until it has been up. */
+  notMissed(replica: number): void {
     this.#later.add(replica);
   }
 

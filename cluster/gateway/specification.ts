@@ -35,6 +35,8 @@ export interface GatewaySpecification {
   readonly bounds: Partial<ServiceBounds>;
   /** File that answers of keyed requests are kept in over a restart; null: in memory only. */
   readonly journalFile: string | null;
+  /** File that what operators set is kept in over a restart; null: it is not kept. */
+  readonly controlFile: string | null;
   /** Where traces go (`observe/trace-target.ts`); null: nowhere. */
   readonly trace: string | null;
 }

@@ -17,11 +17,14 @@ import {
   nameOptions,
 } from "../security/client-access.ts";
 import type {
+  ModelConfig,
+  ModelIndex,
   ModelInferRequest,
   ModelInferResponse,
   ModelMetadata,
   ModelName,
   ModelStreamInferResponse,
+  RepositoryModel,
   ServerMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LEAN_METADATA } from "./service.ts";
@@ -42,6 +45,9 @@ export type BatchExchange = ClientDuplexStream<RequestBundle, AnswerBundle>;
 export interface HealthStatus {
   readonly status: string;
 }
+
+/** A large model takes minutes to load. */
+const LOAD_MS = 600_000;
 
 export class InferenceClient {
   readonly address: string;
@@ -134,6 +140,24 @@ export class InferenceClient {
     return this.#ask(INFERENCE_SERVICE, "ModelMetadata", model);
   }
 
+  modelConfig(model: ModelName): Promise<{ readonly config?: ModelConfig }> {
+    return this.#ask(INFERENCE_SERVICE, "ModelConfig", model);
+  }
+
+  repositoryIndex(): Promise<{ readonly models?: readonly ModelIndex[] }> {
+    return this.#ask(INFERENCE_SERVICE, "RepositoryIndex", {});
+  }
+
+  /** Resolves when the model is ready; `task` is one of a pipeline's. */
+  async loadModel(modelName: string, task?: string): Promise<void> {
+    await this.#control("RepositoryModelLoad", modelName, task);
+  }
+
+  /** Resolves when the model's memory was given back. */
+  async unloadModel(modelName: string, task?: string): Promise<void> {
+    await this.#control("RepositoryModelUnload", modelName, task);
+  }
+
   /** Like `infer`. Rejects with a Fault. */
   inferAsync(request: ModelInferRequest, options: CallOptions = {}): Promise<ModelInferResponse> {
     return this.#ask(INFERENCE_SERVICE, "ModelInfer", request, options);
@@ -141,6 +165,12 @@ export class InferenceClient {
 
   close(): void {
     this.#client.close();
+  }
+
+  #control(name: string, modelName: string, task: string | undefined): Promise<object> {
+    const parameters = task === undefined ? {} : { task: { stringParam: task } };
+    const request: RepositoryModel = { modelName, parameters };
+    return this.#ask(INFERENCE_SERVICE, name, request, { deadline: Date.now() + LOAD_MS });
   }
 
   #ask<Request extends object, Response>(

@@ -16,12 +16,19 @@ export interface HostedModel {
   readonly metadata: ModelMetadata;
   readonly counts: ModelCounts;
   /** What it is doing, where it knows more than whether it is ready. */
-  readonly state?: ModelState;
+  readonly state?: ModelState | undefined;
   /** What its load took, where it was measured. */
   readonly cost?: LoadCost | null;
   ready(): boolean;
   /** Resolves when `metadata` is as good as it can be; absent: it always is. */
   learn?(): Promise<void>;
+}
+
+/** Loads models and gives their memory back, while others serve. */
+export interface ModelControl {
+  /** Resolve when it is done. Reject with a Fault. `task` is one of a pipeline's; default: all. */
+  load(model: string, task?: string): Promise<unknown>;
+  unload(model: string, task?: string): Promise<unknown>;
 }
 
 /** By name; in the order that lists of them have. */

@@ -55,6 +55,12 @@ export interface ModelName {
   readonly version?: string;
 }
 
+/** Of RepositoryModelLoad and -Unload. */
+export interface RepositoryModel {
+  readonly modelName?: string;
+  readonly parameters?: Readonly<Record<string, { readonly stringParam?: string }>>;
+}
+
 export interface ServerMetadata {
   readonly name: string;
   readonly version: string;

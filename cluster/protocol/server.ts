@@ -17,6 +17,7 @@ import { PeerRoles } from "../security/peer-roles.ts";
 import {
   type HostedModels,
   learnedModel,
+  type ModelControl,
   modelConfig,
   modelIndex,
   modelNamed,
@@ -30,6 +31,7 @@ import type {
   ModelMetadata,
   ModelName,
   ModelStatistics,
+  RepositoryModel,
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
@@ -59,6 +61,7 @@ export interface InferenceHandlers {
   readonly metadata: ServerMetadata;
   ready(): boolean;
   readonly models: HostedModels;
+  readonly control: ModelControl;
   infer(call: InferCall, answer: InferAnswer): void;
 }
 
@@ -127,7 +130,7 @@ export function bytesMetadata(...names: readonly string[]): readonly TensorMetad
 }
 
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
-  const { models } = handlers;
+  const { models, control } = handlers;
   return {
     ServerLive: unary<object, object>(() => ({ live: true })),
     ServerReady: unary<object, object>(() => ({ ready: handlers.ready() })),
@@ -146,6 +149,16 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
     })),
     RepositoryIndex: unary<{ ready?: boolean }, { models: readonly ModelIndex[] }>(
       ({ ready = false }) => ({ models: modelIndex(models, ready) }),
+    ),
+    RepositoryModelLoad: unary<RepositoryModel, object>(async ({ modelName = "", parameters }) => {
+      await control.load(modelName, parameters?.task?.stringParam);
+      return {};
+    }),
+    RepositoryModelUnload: unary<RepositoryModel, object>(
+      async ({ modelName = "", parameters }) => {
+        await control.unload(modelName, parameters?.task?.stringParam);
+        return {};
+      },
     ),
     ModelInfer: (
       call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,

@@ -134,6 +134,22 @@ export const indexRequestSchema = z.looseObject({
   ready: z.boolean().optional().describe("only models that are ready"),
 });
 
+export const controlRequestSchema = z.looseObject({
+  parameters: z
+    .looseObject({ task: name.optional().describe("this task's model alone") })
+    .optional()
+    .describe("unknown ones are passed over"),
+});
+
+export const controlSchema = z.strictObject({
+  name: z.string(),
+  state: z.string(),
+  reason: z.string(),
+  loads: z
+    .array(z.strictObject({ replica: z.string(), load_ms: z.number().nullable() }))
+    .describe("what each replica's load took"),
+});
+
 export const indexSchema = z.array(
   z.strictObject({
     name: z.string(),

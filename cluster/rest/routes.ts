@@ -5,6 +5,7 @@ import { observeRoutes } from "./observe-routes.ts";
 import { oipRoutes } from "./oip-routes.ts";
 import { withOpenApi } from "./openapi.ts";
 import { replicaRoutes } from "./replica-routes.ts";
+import { repositoryRoutes } from "./repository-routes.ts";
 import type { Route } from "./route.ts";
 import { runRoutes } from "./run-routes.ts";
 import { schedulerRoutes } from "./scheduler-routes.ts";
@@ -16,6 +17,7 @@ export function gatewayRoutes(
 ): readonly Route[] {
   const routes = [
     ...oipRoutes(models),
+    ...repositoryRoutes(models),
     ...runRoutes(models.gateway),
     ...schedulerRoutes(models.gateway),
     ...observeRoutes(models.gateway),

@@ -70,6 +70,7 @@ describe("a deployment with certificates and tokens", () => {
   it.each(CALLERS)("lets %s use the routes of its role, and no others", async (caller) => {
     const routes = gatewayRoutes({ byName: new Map() } as never, null);
     expect(routes.length).toBeGreaterThan(6);
+    // An administrator unloads the model here, and loads it again by the route after.
     for (const { method, path, role } of routes) {
       if (method !== "GET" && method !== "POST") continue;
       const url = deployment.gateway.http + path.replace(/\{\w+\}/g, "echo");

@@ -47,6 +47,7 @@ export class HostedReplica implements HostedModel {
   #cost: LoadCost | null = null;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
+  #changes: Promise<void> = Promise.resolve();
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -91,7 +92,23 @@ export class HostedReplica implements HostedModel {
   }
 
   /** Loads the model; a failure is its state's reason and rejects. Nothing when it is loaded. */
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    return this.#afterOthers(() => this.#load());
+  }
+
+  /** Finishes what was taken, takes no more, and gives the model's memory back. */
+  unload(): Promise<void> {
+    return this.#afterOthers(() => this.#unload());
+  }
+
+  /** Loads and unloads come one after another. */
+  #afterOthers(change: () => Promise<void>): Promise<void> {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+
+  async #load(): Promise<void> {
     if (this.#backend !== null) return;
     this.#become({ state: "LOADING", reason: "" });
     try {
@@ -125,8 +142,7 @@ export class HostedReplica implements HostedModel {
     this.#last = this.#last.then(() => this.#run(backend, waiting, answer));
   }
 
-  /** Finishes what was taken, takes no more, and gives the model's memory back. */
-  async unload(): Promise<void> {
+  async #unload(): Promise<void> {
     const backend = this.#backend;
     if (backend === null) return;
     this.#become({ state: "UNLOADING", reason: "" });

@@ -61,6 +61,10 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
       metadata: { name: "tandem-worker", version: "1", extensions: EXTENSIONS },
       ready: () => replicas.every((replica) => replica.ready()),
       models: hosted,
+      control: {
+        load: async (name) => (modelNamed(hosted, name, "") as HostedReplica).load(),
+        unload: async (name) => (modelNamed(hosted, name, "") as HostedReplica).unload(),
+      },
       infer: (call: InferCall, answer: InferAnswer) => {
         const { modelName, modelVersion } = call.request;
         const replica = modelNamed(hosted, modelName, modelVersion) as HostedReplica;

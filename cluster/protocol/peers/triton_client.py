@@ -137,6 +137,16 @@ def _():
     }
 
 
+@check("grpc unload and load")
+def _():
+    client.unload_model(MODEL)
+    ready = client.is_model_ready(MODEL)
+    status = status_of(lambda: client.infer(MODEL, tensors(grpc_client, [b"a"])))
+    client.load_model(MODEL)
+    after = client.infer(MODEL, tensors(grpc_client, [b"a"]))
+    return [ready, status, client.is_model_ready(MODEL), lengths(after)]
+
+
 @check("grpc statistics")
 def _():
     [model] = client.get_inference_statistics(MODEL, as_json=True)["model_stats"]
@@ -190,6 +200,15 @@ if HTTP != "-":
             "unknown model": status_of(lambda: http.infer("none", tensors(http_client, [b"a"]))),
             "malformed tensor": status_of(lambda: http.infer(MODEL, short)),
         }
+
+    @check("http unload and load")
+    def _():
+        http.unload_model(MODEL)
+        ready = http.is_model_ready(MODEL)
+        status = status_of(lambda: http.infer(MODEL, tensors(http_client, [b"a"])))
+        http.load_model(MODEL)
+        after = http.infer(MODEL, tensors(http_client, [b"a"]))
+        return [ready, status, http.is_model_ready(MODEL), lengths(after)]
 
     @check("http statistics")
     def _():

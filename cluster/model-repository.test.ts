@@ -1,0 +1,123 @@
+/** Models unloaded and loaded again while others serve: states, costs, and what becomes of requests. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
+import { eventually } from "./deployment.test-support.ts";
+import { type Deployment, startDeployment } from "./deployment.ts";
+import { InferenceClient } from "./protocol/client.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-repository-"));
+let deployment: Deployment;
+let client: InferenceClient;
+
+beforeAll(async () => {
+  writeScaling(folder, "double.onnx", "x", "y", 2);
+  const models = {
+    double: { onnx: "double.onnx" },
+    held: { name: "fingerprint", parameters: { holdMs: 400 } },
+  };
+  const pipelines = {
+    p: { tasks: { double: { model: "double" } } },
+    both: { tasks: { double: { model: "double" }, held: { model: "held", after: ["double"] } } },
+    slow: { tasks: { held: { model: "held" } } },
+    alone: { tasks: { spare: { model: "held" } } },
+  };
+  deployment = await startDeployment({
+    document: chain(models, { pipelines, cluster: { replicas: { double: 2, held: 1, spare: 1 } } }),
+    inputs: { profiles: {}, folder },
+    seed: "repository",
+    backend: "onnx",
+  });
+  client = new InferenceClient(deployment.gateway.grpc);
+});
+afterAll(async () => {
+  client?.close();
+  await deployment?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** By model: its state and why. */
+async function index(): Promise<Record<string, string>> {
+  const { models = [] } = await client.repositoryIndex();
+  return Object.fromEntries(
+    models.map(({ name, state, reason }) => [name, `${state} ${reason}`.trim()]),
+  );
+}
+
+async function control(what: string, parameters: object = {}) {
+  const url = `${deployment.gateway.http}/v2/repository/models/${what}`;
+  const response = await fetch(url, { method: "POST", body: JSON.stringify({ parameters }) });
+  const body = (await response.json()) as { loads: { replica: string; load_ms: number }[] };
+  return { status: response.status, body };
+}
+
+const double = async () => floats(await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3]), "y");
+
+it("an unloaded model takes no more requests, gives its memory back, and is loaded again with its cost", async () => {
+  expect(await double()).toEqual([2, 4, 6]);
+  await client.unloadModel("p", "double");
+  expect(await index()).toEqual({
+    p: "UNAVAILABLE double: unloaded",
+    both: "UNAVAILABLE double: unloaded",
+    slow: "READY",
+    alone: "READY",
+  });
+  await expect(double()).rejects.toMatchObject({ code: "unavailable" });
+  const overRest = await fetch(`${deployment.gateway.http}/v2/models/p/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: "x",
+  });
+  expect(overRest.status).toBe(503);
+  expect((await client.modelReady({ name: "p" })).ready).not.toBe(true);
+  expect((await client.serverReady()).ready).toBe(true);
+  expect(await sendPayload(deployment.gateway.grpc, "slow", "served")).toContain("held");
+  const worker = new InferenceClient(deployment.workers[0].address);
+  const { models } = await worker.repositoryIndex();
+  worker.close();
+  expect(models).toMatchObject([{ name: "double-1", state: "UNAVAILABLE", reason: "unloaded" }]);
+  const loaded = await control("p/load");
+  expect(loaded).toMatchObject({ status: 200, body: { name: "p", state: "READY", reason: "" } });
+  expect(loaded.body.loads.map(({ replica }) => replica)).toEqual(["double-1", "double-2"]);
+  for (const { load_ms } of loaded.body.loads) expect(load_ms).toBeGreaterThan(0);
+  expect(await double()).toEqual([2, 4, 6]);
+  expect(Object.values(await index())).toEqual(["READY", "READY", "READY", "READY"]);
+});
+
+it("what was taken is answered first, and that is seen", async () => {
+  const taken = sendPayload(deployment.gateway.grpc, "alone", "in time");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const unloaded = control("alone/unload");
+  expect(
+    await eventually(async () => (await index()).alone?.startsWith("UNLOADING spare:") === true),
+  ).toBe(true);
+  await expect(sendPayload(deployment.gateway.grpc, "alone", "late")).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("UNLOADING"),
+  });
+  expect(await taken).toContain("spare");
+  expect(await unloaded).toMatchObject({ status: 200, body: { state: "UNAVAILABLE" } });
+});
+
+it("a gateway that is started again knows what is unloaded", async () => {
+  const { pid } = deployment.gateway;
+  process.kill(pid, "SIGKILL");
+  const isBack = () =>
+    index().then(
+      (now) => deployment.gateway.pid !== pid && now.p === "READY",
+      () => false,
+    );
+  expect(await eventually(isBack, 20_000)).toBe(true);
+  expect((await index()).alone).toBe("UNAVAILABLE spare: unloaded");
+  await client.loadModel("alone");
+  expect(await sendPayload(deployment.gateway.grpc, "alone", "again")).toContain("spare");
+});
+
+it("a pipeline whose models others use keeps them, unless a task is named", async () => {
+  expect(await control("both/unload")).toMatchObject({ status: 400 });
+  expect(await control("none/load")).toMatchObject({ status: 404 });
+  expect(await control("both/load", { task: "none" })).toMatchObject({ status: 404 });
+  expect(await double()).toEqual([2, 4, 6]);
+});
