@@ -203,6 +203,11 @@ describe("MLPerf's scenarios, by name", () => {
     expect(result.intendedUs.filter((us, i) => i >= 20 && us >= 0.5e6)).toHaveLength(0);
     const { mlperf } = loadReport(result, parsed(workload));
     expect(mlperf.queryLatencyP90Ms).toBeGreaterThan(2);
+    const { mlperfRules } = loadReport(result, parsed(workload));
+    expect(mlperfRules?.problems.at(-1)).toMatch(/^it took .* s, of at least 600 s$/);
+    expect(loadReportText(loadReport(result, parsed(workload)))).toMatch(
+      /MLPerf's rules: .*not valid/,
+    );
   });
 
   it("MultiStream sends its samples together, and the next once all are answered", async () => {

@@ -1,6 +1,7 @@
 /** What a load run found, from the client's side. */
 import { LatencyStore } from "../../core/metrics/latency-store.ts";
 import { mlperfMetrics } from "../../core/metrics/mlperf.ts";
+import { type MlperfRules, mlperfRules } from "../../core/metrics/mlperf-rules.ts";
 import type { HealthSummary, MetricName } from "../../core/results.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/quantile.ts";
@@ -33,6 +34,8 @@ export interface LoadReport {
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
   /** What an MLPerf scenario reports; empty for other workloads. */
   readonly mlperf: Readonly<Partial<Record<MetricName, number>>>;
+  /** Whether the run is one by MLPerf's rules; null for other workloads. */
+  readonly mlperfRules: MlperfRules | null;
   readonly eventLoopDelayP99Ms: number;
   /** Of the generator: processor time over wall-clock time, and the share in which it was busy. */
   readonly cpuRatio: number;
@@ -81,6 +84,7 @@ export function loadReport(
     percentiles,
     lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
     mlperf: mlperfFigures(result, workload, at(99), outcomes),
+    mlperfRules: rulesOf(result, workload, latencies, durationS),
     eventLoopDelayP99Ms: result.eventLoopDelayP99Ms,
     cpuRatio: result.cpuRatio,
     loopBusyRatio: result.loopBusyRatio,
@@ -115,6 +119,24 @@ function mlperfFigures(
   return mlperfMetrics(workload, metrics, queriesOf(result, workload));
 }
 
+function rulesOf(
+  result: LoadResult,
+  workload: WorkloadDocument,
+  latencies: LatencyStore,
+  durationS: number,
+): MlperfRules | null {
+  const bound = workload.arrivals === "mlperf-server" ? workload.latencyBoundMs : 0;
+  const streamed = queriesOf(result, workload);
+  const unanswered = result.latencyUs.filter((us) => Number.isNaN(us)).length;
+  return mlperfRules(workload, {
+    queries: streamed?.count ?? result.requests,
+    unanswered,
+    durationS,
+    latencies: streamed ?? latencies,
+    over: result.latencyUs.filter((us) => us > bound * 1000).length,
+  });
+}
+
 function lastOf(endedUs: Float64Array): number {
   return endedUs.reduce((last, us) => Math.max(last, us), 0);
 }
@@ -130,6 +152,18 @@ function queriesOf(result: LoadResult, workload: WorkloadDocument): LatencyStore
     queries.add(last - result.intendedUs[first]);
   }
   return queries;
+}
+
+function rulesText(rules: MlperfRules | null): readonly string[] {
+  if (rules === null) return [];
+  const { valid, problems, earlyStopping } = rules;
+  const verdict = valid ? "valid" : `not valid: ${problems.join("; ")}`;
+  const { percentile, estimateMs = null, discarded } = earlyStopping ?? {};
+  const estimate =
+    estimateMs === null
+      ? ""
+      : `p${percentile} is at most ${estimateMs.toFixed(2)} ms with 99% confidence, without the ${discarded} highest; `;
+  return [`by MLPerf's rules: ${estimate}${verdict}`];
 }
 
 /** The report on a terminal. */
@@ -160,6 +194,7 @@ export function loadReportText(report: LoadReport): string {
     `latency from the intended arrival, mean ${ms(report.latencyMeanMs)}`,
     ...percentiles,
     ...(mlperf.length === 0 ? [] : [`MLPerf: ${mlperf.join(", ")}`]),
+    ...rulesText(report.mlperfRules),
     `load generator: sent late by p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, max ${ms(maxMs)}; ` +
       `event loop behind by p99 ${ms(report.eventLoopDelayP99Ms)}, busy ${percent(report.loopBusyRatio)}; ` +
       `processor ${percent(report.cpuRatio)}`,

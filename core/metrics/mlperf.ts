@@ -1,6 +1,6 @@
 /**
  * The figure that MLPerf Inference reports for each of its scenarios, of one run. Percentiles are of the run
- * itself: the early-stopping penalty of the rules is not applied. Source: MLPerf Inference Rules, "Scenarios".
+ * itself; `mlperf-rules.ts` has early stopping. Source: MLPerf Inference Rules, "Scenarios".
  */
 import type { MetricName } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema.ts";
