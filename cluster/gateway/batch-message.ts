@@ -11,13 +11,16 @@ import {
   type WireTensors,
   wireTensors,
 } from "../protocol/job-tensors.ts";
-import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+} from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import type { JobResult } from "../worker/backend.ts";
 import type { Answer, LiveRequest } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
-const NONE: WireTensors = { tensors: [], raw: [] };
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 export interface BatchExtras {
@@ -57,32 +60,32 @@ export class BatchMessages {
     { waitedForMs, traceparents }: BatchExtras,
   ): ModelInferRequest {
     const real = this.#backend !== "replay";
-    const payload = bytesTensor(
-      "payload",
-      requests.map((request, i) => (real ? request.payload : this.#fill(request, tasks[i]))),
-    );
-    const upstream = bytesTensor(
-      "upstream",
-      requests.map((request) => (real ? this.#outputsSoFar(request) : NO_OUTPUTS)),
-    );
-    const own =
-      real && requests.some(hasTensors)
-        ? wireTensors(requests.map((request) => this.#tensorsOf(request)))
-        : NONE;
-    return {
-      modelName: replica,
-      parameters: {
-        ...(real ? {} : this.#replayed(variate)),
-        ...(waitedForMs < Number.POSITIVE_INFINITY
-          ? { [DEADLINE_PARAMETER]: { doubleParam: waitedForMs } }
-          : {}),
-        ...(traceparents === null
-          ? {}
-          : { [TRACEPARENTS_PARAMETER]: { stringParam: traceparents.join() } }),
-      },
-      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
-      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
-    };
+    const payloads: Uint8Array[] = [];
+    const outputs: Uint8Array[] = [];
+    let own: WireTensors | null = null;
+    for (let i = 0; i < requests.length; i++) {
+      payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
+      outputs.push(real ? this.#outputsSoFar(requests[i]) : NO_OUTPUTS);
+      if (own === null && real && hasTensors(requests[i])) {
+        own = wireTensors(requests.map((request) => this.#tensorsOf(request)));
+      }
+    }
+    const payload = bytesTensor("payload", payloads);
+    const upstream = bytesTensor("upstream", outputs);
+    const parameters: Record<string, InferParameter> = real ? {} : this.#replayed(variate);
+    if (waitedForMs < Number.POSITIVE_INFINITY) {
+      parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
+    }
+    if (traceparents !== null) {
+      parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
+    }
+    const inputs = [payload.tensor, upstream.tensor];
+    const rawInputContents: Uint8Array[] = [payload.raw, upstream.raw];
+    if (own !== null) {
+      inputs.push(...own.tensors);
+      rawInputContents.push(...own.raw);
+    }
+    return { modelName: replica, parameters, inputs, rawInputContents };
   }
 
   /** JSON of what every task of a request has given, with the times of each. */
@@ -105,9 +108,10 @@ export class BatchMessages {
     );
   }
 
-  #replayed(variate: number): Parameters {
-    const parameters = { variate: { doubleParam: variate } };
-    return this.#warmUp ? { ...parameters, warm_up: { boolParam: true } } : parameters;
+  #replayed(variate: number): Record<string, InferParameter> {
+    const parameters: Record<string, InferParameter> = { variate: { doubleParam: variate } };
+    if (this.#warmUp) parameters.warm_up = { boolParam: true };
+    return parameters;
   }
 
   #fill({ pipeline }: LiveRequest, task: number): Buffer {
@@ -154,7 +158,7 @@ export function batchResult(
     if (elements.length === count) {
       const tensors = jobTensors(outputs, rawOutputContents, count);
       return {
-        outputs: elements.map((text, i) => ({ text, tensors: tensors[i][""] ?? [] })),
+        outputs: elements.map((text, i) => ({ text, tensors: tensors?.[i][""] ?? [] })),
         serviceUs: parameters.service_us?.doubleParam ?? 0,
       };
     }

@@ -7,7 +7,11 @@ import { monotonicUs } from "../monotonic.ts";
 import { callContext, type Header, TRACEPARENT } from "../observe/call-context.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import { rawTensor } from "../protocol/job-tensors.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+} from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
 import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
@@ -21,6 +25,8 @@ const MAX_ELEMENTS = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
 
 type Contents = Pick<Submission, "payload" | "tensors">;
+type CallOptions = Omit<Submission, "pipeline" | "answer" | keyof Contents>;
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 export interface PipelineCall {
   readonly request: ModelInferRequest;
@@ -160,24 +166,25 @@ function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
   deadlineMs: number | undefined,
   header: Header | undefined,
-): Omit<Submission, "pipeline" | "answer" | keyof Contents> {
+): CallOptions {
   for (const name in parameters) {
     if ((parameters[name].stringParam?.length ?? 0) <= LIMITS.nameLength) continue;
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
     throw new Fault("invalid-input", what);
   }
+  const options: Mutable<CallOptions> = {
+    index: parameters.index?.int64Param ?? null,
+    intendedUs: parameters.intended_us?.int64Param ?? null,
+    context: callContext(id, parameters, header),
+  };
   const key = parameters.idempotency_key?.stringParam;
   const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
   const scheduler = parameters.scheduler?.stringParam;
-  return {
-    index: parameters.index?.int64Param ?? null,
-    intendedUs: parameters.intended_us?.int64Param ?? null,
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    ...(key === undefined ? {} : { idempotencyKey: key }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(scheduler === undefined ? {} : { scheduler }),
-    context: callContext(id, parameters, header),
-  };
+  if (deadlineMs !== undefined) options.deadlineMs = deadlineMs;
+  if (key !== undefined) options.idempotencyKey = key;
+  if (priority !== undefined) options.priority = priority;
+  if (scheduler !== undefined) options.scheduler = scheduler;
+  return options;
 }
 
 /** Each element of a payload, or else the tensors of the first tasks' models as they came. */
@@ -229,14 +236,15 @@ function responseOf(
 ): ModelInferResponse {
   const { takenAtUs, traceparent } = answers[0].request;
   const { outputs, raw } = outputsOf(models, message, answers);
+  const parameters: Record<string, InferParameter> = {
+    residence_us: { doubleParam: monotonicUs() - takenAtUs },
+  };
+  if (traceparent !== null) parameters[TRACEPARENT] = { stringParam: traceparent };
   return {
     modelName: message.modelName,
     modelVersion: "1",
     id: message.id ?? "",
-    parameters: {
-      residence_us: { doubleParam: monotonicUs() - takenAtUs },
-      ...(traceparent === null ? {} : { [TRACEPARENT]: { stringParam: traceparent } }),
-    },
+    parameters,
     outputs,
     rawOutputContents: raw,
   };

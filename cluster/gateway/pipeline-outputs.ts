@@ -67,6 +67,9 @@ function lastTensors(
 ): { tensors: readonly Tensor[]; complete: boolean } {
   if (answers.length > 1) return { tensors: [], complete: false };
   const [{ request }] = answers;
+  if (request.results.every((result) => result === null || result.tensors.length === 0)) {
+    return { tensors: [], complete: false };
+  }
   const { tasks } = gateway.system.pipelines[request.pipeline];
   const last = tasks.flatMap((task, i) => (task.successors.length === 0 ? [i] : []));
   const tensors: Tensor[] = [];

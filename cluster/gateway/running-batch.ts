@@ -1,5 +1,6 @@
 /** A batch on a replica, from its start until its answer is told. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { asBuffer } from "../protocol/bytes-tensor.ts";
 import type { JobOutput, JobResult } from "../worker/backend.ts";
 import type { LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
@@ -29,18 +30,20 @@ export function runningBatch(
   nowUs: number,
   freeUs: number,
 ): RunningBatch {
-  const { batchJobs, batchAt, batchSize, requests } = dispatcher;
-  const at = batchAt[replica];
-  const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
-  return {
-    replica,
-    jobs,
-    requests: jobs.map((job) => live[requests.requestOf(job)] as LiveRequest),
-    tasks: jobs.map((job) => requests.taskOf(job)),
-    queuedUs: jobs.map((job) => requests.enqueuedUs[job]),
-    startUs: nowUs,
-    freeUs,
-  };
+  const { batchJobs, batchAt, batchSize, requests: table } = dispatcher;
+  const size = batchSize[replica];
+  const jobs = new Array<number>(size);
+  const requests = new Array<LiveRequest>(size);
+  const tasks = new Array<number>(size);
+  const queuedUs = new Array<number>(size);
+  for (let i = 0; i < size; i++) {
+    const job = batchJobs[batchAt[replica] + i];
+    jobs[i] = job;
+    requests[i] = live[table.requestOf(job)] as LiveRequest;
+    tasks[i] = table.taskOf(job);
+    queuedUs[i] = table.enqueuedUs[job];
+  }
+  return { replica, jobs, requests, tasks, queuedUs, startUs: nowUs, freeUs };
 }
 
 /** Gives each job its output; returns the requests whose output is an error. */
@@ -50,13 +53,21 @@ export function keepOutputs(
   replica: string,
   nowUs: number,
 ): readonly [LiveRequest, RequestError][] {
-  const { requests, tasks, queuedUs } = batch;
-  const timing = { startUs: batch.startUs, endUs: nowUs, serviceUs, replica };
-  return requests.flatMap((request, i): [LiveRequest, RequestError][] => {
-    const own = { ...timing, queuedUs: queuedUs[i], batch: requests.length };
-    const error = keepOutput(request, tasks[i], outputs[i], own);
-    return error === null ? [] : [[request, error]];
-  });
+  const { requests, tasks, queuedUs, startUs } = batch;
+  const errors: [LiveRequest, RequestError][] = [];
+  for (let i = 0; i < requests.length; i++) {
+    const timing: TaskTiming = {
+      queuedUs: queuedUs[i],
+      startUs,
+      endUs: nowUs,
+      serviceUs,
+      replica,
+      batch: requests.length,
+    };
+    const error = keepOutput(requests[i], tasks[i], outputs[i], timing);
+    if (error !== null) errors.push([requests[i], error]);
+  }
+  return errors;
 }
 
 /** Keeps a job's output with its request; gives the error if that is what the output is. */
@@ -67,7 +78,7 @@ function keepOutput(
   timing: TaskTiming,
 ): RequestError | null {
   const { text: bytes, tensors } = output;
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  const text = asBuffer(bytes).toString();
   const parsed = parseOutput(text);
   if ("error" in parsed) {
     return { code: parsed.code as RequestError["code"], message: parsed.error };

@@ -15,6 +15,7 @@ export const TRACEPARENTS_PARAMETER = "traceparents";
 /** The value of a header, if the call has it. */
 export type Header = (name: string) => string | undefined;
 
+const NO_HEADERS: Header = () => undefined;
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const LONGEST_STATE = 512;
 
@@ -27,14 +28,16 @@ export function requestIdOf(given: string | undefined): string {
 export function callContext(
   id: string | undefined,
   parameters: Parameters,
-  header: Header = () => undefined,
+  header: Header = NO_HEADERS,
 ): CallContext {
   const requestId = header(REQUEST_ID_HEADER) ?? id;
   const traceparent = parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT);
   const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE);
-  return {
-    ...(requestId !== undefined && REQUEST_ID.test(requestId) ? { requestId } : {}),
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(tracestate === undefined || tracestate.length > LONGEST_STATE ? {} : { tracestate }),
-  };
+  const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {};
+  if (requestId !== undefined && REQUEST_ID.test(requestId)) context.requestId = requestId;
+  if (traceparent !== undefined) context.traceparent = traceparent;
+  if (tracestate !== undefined && tracestate.length <= LONGEST_STATE) {
+    context.tracestate = tracestate;
+  }
+  return context;
 }

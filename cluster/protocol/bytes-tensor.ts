@@ -11,7 +11,8 @@ const LENGTH_BYTES = 4;
 
 /** Raw contents of a BYTES tensor. */
 export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
-  const size = elements.reduce((sum, element) => sum + LENGTH_BYTES + element.length, 0);
+  let size = 0;
+  for (const { length } of elements) size += LENGTH_BYTES + length;
   const raw = Buffer.allocUnsafe(size);
   let at = 0;
   for (const element of elements) {
@@ -27,7 +28,7 @@ export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
  * Throws Fault("invalid-input") when `raw` is not exactly `count` well-formed elements.
  */
 export function decodeBytes(raw: Uint8Array, count: number): readonly Uint8Array[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const bytes = asBuffer(raw);
   const elements: Uint8Array[] = [];
   if (count > LIMITS.bytesElements) {
     throw malformed(`has a shape of more than ${LIMITS.bytesElements} elements`);
@@ -36,10 +37,10 @@ export function decodeBytes(raw: Uint8Array, count: number): readonly Uint8Array
   while (at < raw.length) {
     const start = at + LENGTH_BYTES;
     if (start > raw.length) throw malformed("ends within the length of an element");
-    const end = start + view.getUint32(at, true);
+    const end = start + bytes.readUInt32LE(at);
     if (end > raw.length) throw malformed("ends within an element");
     if (elements.length === count) throw malformed(`has more than the ${count} of its shape`);
-    elements.push(raw.subarray(start, end));
+    elements.push(bytes.subarray(start, end));
     at = end;
   }
   if (elements.length !== count) {
@@ -68,8 +69,9 @@ export function elementsOf(
   raw: readonly Uint8Array[],
   name: string,
 ): readonly Uint8Array[] | null {
-  const at = tensors.findIndex((tensor) => tensor.name === name);
-  if (at < 0) return null;
+  let at = 0;
+  while (at < tensors.length && tensors[at].name !== name) at++;
+  if (at === tensors.length) return null;
   const tensor = tensors[at];
   if (tensor.datatype !== "BYTES") {
     throw new Fault("invalid-input", `tensor ${name} has datatype ${tensor.datatype}, not BYTES`);
@@ -81,6 +83,12 @@ export function elementsOf(
     );
   }
   return decodeBytes(raw[at], elementCount(tensor));
+}
+
+/** The same bytes, with a buffer's methods. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function malformed(what: string): Fault {

@@ -35,18 +35,18 @@ export function wireTensors(jobs: readonly TensorsByTask[]): WireTensors {
 }
 
 /**
- * The reverse of `wireTensors` for `count` jobs; tensors of other names are passed over.
- * Throws Fault("invalid-input") for malformed tensors.
+ * The reverse of `wireTensors` for `count` jobs; tensors of other names are passed over. Null where
+ * no job has any. Throws Fault("invalid-input") for malformed tensors.
  */
 export function jobTensors(
   tensors: readonly WireTensor[],
   raw: readonly Uint8Array[],
   count: number,
-): readonly TensorsByTask[] {
+): readonly TensorsByTask[] | null {
+  // Most messages have none.
+  if (!tensors.some(({ name }) => isDigit(name.charCodeAt(0)))) return null;
   const jobs: Record<string, Tensor[]>[] = Array.from({ length: count }, () => ({}));
   tensors.forEach((tensor, i) => {
-    // Most messages have none, and a pattern takes longer than a look.
-    if (!isDigit(tensor.name.charCodeAt(0))) return;
     const [, job, task = OWN, name = ""] = NAME.exec(tensor.name) ?? [];
     const byTask = jobs[Number(job)];
     if (byTask === undefined) return;

@@ -1,4 +1,5 @@
 /** Reads Protocol Buffers' wire format. Throws an Error where it is malformed. */
+import { asBuffer } from "./bytes-tensor.ts";
 import { FIXED32, FIXED64, LENGTH, VARINT } from "./wire-writer.ts";
 
 const TWO_32 = 4294967296;
@@ -24,9 +25,7 @@ export class WireReader {
   #high = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.isBuffer(bytes)
-      ? bytes
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = asBuffer(bytes);
     this.#end = bytes.length;
   }
 

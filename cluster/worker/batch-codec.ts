@@ -1,13 +1,22 @@
 /** Batches from the wire and their results back to it. */
 import { Fault } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import { asOwn, jobTensors, rawTensor, wireTensors } from "../protocol/job-tensors.ts";
+import {
+  asOwn,
+  jobTensors,
+  rawTensor,
+  type TensorsByTask,
+  wireTensors,
+} from "../protocol/job-tensors.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
 /** What a caller other than the gateway may leave out. */
 const NO_UPSTREAM = Buffer.from("{}");
 const NO_PAYLOAD = new Uint8Array(0);
+const NO_TENSORS: readonly Tensor[] = [];
+const NONE: TensorsByTask = {};
 
 /**
  * A gateway's batch, which has `payload` and `upstream`; payloads alone; or, for a model of
@@ -38,15 +47,10 @@ export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
       `upstream has ${upstream.length} elements, payload has ${payloads.length}`,
     );
   }
-  const tensors = jobTensors(inputs, rawInputContents, payloads.length);
+  const byJob = jobTensors(inputs, rawInputContents, payloads.length);
   const jobs = payloads.map((payload, i): Job => {
-    const { "": own = [], ...upstreamTensors } = tensors[i];
-    return {
-      payload,
-      upstream: upstream?.[i] ?? NO_UPSTREAM,
-      tensors: own,
-      upstreamTensors,
-    };
+    const { "": tensors = NO_TENSORS, ...upstreamTensors } = byJob?.[i] ?? NONE;
+    return { payload, upstream: upstream?.[i] ?? NO_UPSTREAM, tensors, upstreamTensors };
   });
   return { jobs, ...settings };
 }
@@ -82,6 +86,9 @@ export function answerOf(
     "output",
     outputs.map(({ text }) => text),
   );
+  if (outputs.every(({ tensors }) => tensors.length === 0)) {
+    return { ...head, outputs: [texts.tensor], rawOutputContents: [texts.raw] };
+  }
   const own = wireTensors(outputs.map(({ tensors }) => asOwn(tensors)));
   return {
     ...head,

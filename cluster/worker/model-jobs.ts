@@ -4,6 +4,7 @@ import type { ImplementationDocument } from "../../core/scenario/schema/implemen
 import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { monotonicUs } from "../monotonic.ts";
+import { asBuffer } from "../protocol/bytes-tensor.ts";
 import type { Backend, BatchResult, Job, JobOutput, JobResult } from "./backend.ts";
 
 export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {
@@ -33,12 +34,11 @@ export async function inlineBackend(
 }
 
 function inputOf({ payload, upstream, tensors, upstreamTensors }: Job): TaskInput {
-  const told = JSON.parse(Buffer.from(upstream).toString()) as Record<string, TaskOutput>;
-  const outputs = Object.entries(told).map(([task, output]) => [
-    task,
-    { ...output, tensors: upstreamTensors[task] ?? [] },
-  ]);
-  return { payload, tensors, upstream: Object.fromEntries(outputs) };
+  const told = JSON.parse(asBuffer(upstream).toString()) as Record<string, TaskOutput>;
+  for (const task of Object.keys(told)) {
+    told[task] = { ...told[task], tensors: upstreamTensors[task] ?? [] };
+  }
+  return { payload, tensors, upstream: told };
 }
 
 function resultOf(result: TaskOutput | Error): JobResult {

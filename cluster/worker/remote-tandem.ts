@@ -68,7 +68,7 @@ async function wholeBatch(
   return texts.map((text, i): TaskOutput | Error => {
     const output = JSON.parse(Buffer.from(text).toString()) as JobOutput;
     if ("error" in output) return new Fault(output.code as Fault["code"], output.error);
-    return { ...output, tensors: tensors[i][""] ?? [] };
+    return { ...output, tensors: tensors?.[i][""] ?? [] };
   });
 }
 
