@@ -6,14 +6,14 @@
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
-import type { AnswerJournal, KeptAnswer } from "./answer-journal.ts";
-import { type Answer, detachedRequest, type TaskResult, type Ticket } from "./live-request.ts";
+import { type AnswerJournal, answerIn, lineOf } from "./answer-journal.ts";
+import { type Answer, detachedRequest, type Ticket } from "./live-request.ts";
 import type { Submission } from "./run-options.ts";
 import type { KeyBounds } from "./service-bounds.ts";
 
 const MAX_KEY_LENGTH = 255;
 /** What an entry takes besides its texts. */
-const ENTRY_BYTES = 500;
+const ENTRY_BYTES = 300;
 
 /** A key whose request runs. */
 interface Running {
@@ -23,8 +23,11 @@ interface Running {
   ended: boolean;
 }
 
-interface Kept extends KeptAnswer {
-  readonly bytes: number;
+interface Kept {
+  readonly fingerprint: string;
+  readonly atMs: number;
+  /** The answer, as the journal has it. */
+  readonly line: string;
 }
 
 export class AnswerBook {
@@ -38,7 +41,9 @@ export class AnswerBook {
   constructor(bounds: KeyBounds, journal: AnswerJournal | null) {
     this.#bounds = bounds;
     this.#journal = journal;
-    for (const answer of journal?.load() ?? []) this.#keep(answer);
+    for (const { answer, line } of journal?.load() ?? []) {
+      this.#keep(answer.key, { fingerprint: answer.fingerprint, atMs: answer.atMs, line });
+    }
     this.#trim();
   }
 
@@ -101,10 +106,10 @@ export class AnswerBook {
       const { index, pipeline, arrivedUs, results } = given.request;
       const { endedUs } = given;
       const atMs = Date.now();
-      const own = results.map(withOwnTensors);
-      const kept = { key, fingerprint, atMs, index, pipeline, arrivedUs, endedUs, results: own };
-      this.#keep(kept);
-      this.#journal?.append(kept);
+      const answer = { key, fingerprint, atMs, index, pipeline, arrivedUs, endedUs, results };
+      const line = lineOf(answer);
+      this.#keep(key, { fingerprint, atMs, line });
+      this.#journal?.append(line);
       this.#trim();
     }
     const told = [...running.waiting];
@@ -124,23 +129,23 @@ export class AnswerBook {
     };
   }
 
-  #keep(answer: KeptAnswer): void {
-    this.#forget(answer.key);
-    const contents = answer.results.reduce((sum, result) => sum + bytesOf(result), 0);
-    const kept = { ...answer, bytes: ENTRY_BYTES + answer.key.length + contents };
-    this.#kept.set(answer.key, kept);
-    this.#bytes += kept.bytes;
+  #keep(key: string, kept: Kept): void {
+    this.#forget(key);
+    this.#kept.set(key, kept);
+    this.#bytes += bytesOf(key, kept);
   }
 
   #forget(key: string): void {
-    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#bytes -= bytesOf(key, kept);
     this.#kept.delete(key);
   }
 
   #trim(): void {
     const { maxAnswers, maxBytes, keepMs } = this.#bounds;
     const oldestMs = Date.now() - keepMs;
-    for (const { key, atMs } of this.#kept.values()) {
+    for (const [key, { atMs }] of this.#kept) {
       const over = this.#kept.size > maxAnswers || this.#bytes > maxBytes;
       if (!over && atMs >= oldestMs) return;
       this.#forget(key);
@@ -151,9 +156,9 @@ export class AnswerBook {
 /** Told after this turn, as every answer is. */
 function answerAgain(submission: Submission, kept: Kept): Ticket {
   let waits = true;
-  const { index, arrivedUs, endedUs, results } = kept;
   setImmediate(() => {
     if (!waits) return;
+    const { index, arrivedUs, endedUs, results } = answerIn(kept.line);
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };
     submission.answer({ outcome: "completed", error: null, endedUs, request });
   });
@@ -164,17 +169,8 @@ function answerAgain(submission: Submission, kept: Kept): Ticket {
   };
 }
 
-/** A text takes two bytes a letter. */
-function bytesOf(result: TaskResult | null): number {
-  if (result === null) return 0;
-  return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
-}
-
-/** Tensors are views of a worker's whole message, which is not kept. */
-function withOwnTensors(result: TaskResult | null): TaskResult | null {
-  if (result === null || result.tensors.length === 0) return result;
-  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: new Uint8Array(tensor.raw) }));
-  return { ...result, tensors };
+function bytesOf(key: string, { line }: Kept): number {
+  return ENTRY_BYTES + key.length + Buffer.byteLength(line);
 }
 
 /** Over all that a request's answer depends on. */

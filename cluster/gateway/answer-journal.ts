@@ -28,6 +28,19 @@ export interface KeptAnswer {
   readonly results: readonly (TaskResult | null)[];
 }
 
+/**
+ * As a line of the journal, which is also how an answer is kept: as objects, ten thousand of them
+ * would take a multiple of their text, and keep the collector busy.
+ */
+export function lineOf(answer: KeptAnswer): string {
+  return JSON.stringify(answer, withBase64);
+}
+
+/** Throws a SyntaxError for a line that was torn. */
+export function answerIn(line: string): KeptAnswer {
+  return JSON.parse(line, withBytes) as KeptAnswer;
+}
+
 /** Appends only, and follows no link that somebody else may have laid. */
 const OPEN_FLAGS =
   constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0);
@@ -46,14 +59,15 @@ export class AnswerJournal {
     this.#maxBytes = maxBytes;
   }
 
-  /** All that can be read, the oldest first. A line that a kill has torn is passed over. */
-  load(): readonly KeptAnswer[] {
+  /** All lines that can be read, the oldest first. One that a kill has torn is passed over. */
+  load(): readonly { readonly answer: KeptAnswer; readonly line: string }[] {
     const current = linesOf(this.#file);
     this.#bytes = current.bytes;
     const lines = [...linesOf(older(this.#file)).lines, ...current.lines];
     return lines.flatMap((line) => {
       try {
-        return [JSON.parse(line, withBytes) as KeptAnswer];
+        // A copy: a part of a text keeps the whole of it.
+        return [{ answer: answerIn(line), line: Buffer.from(line).toString() }];
       } catch {
         return [];
       }
@@ -61,14 +75,14 @@ export class AnswerJournal {
   }
 
   /** A journal that cannot be written is given up, with a word on stderr; serving goes on. */
-  append(answer: KeptAnswer): void {
+  append(line: string): void {
     if (this.#broken) return;
     try {
       // A line of its own, whatever a killed writer has left before it.
-      const line = Buffer.from(`\n${JSON.stringify(answer, withBase64)}\n`);
-      if (this.#bytes > 0 && this.#bytes + line.length > this.#maxBytes / 2) this.#turnOver();
+      const bytes = Buffer.from(`\n${line}\n`);
+      if (this.#bytes > 0 && this.#bytes + bytes.length > this.#maxBytes / 2) this.#turnOver();
       this.#descriptor ??= openSync(this.#file, OPEN_FLAGS, OWNER_ONLY);
-      this.#bytes += writeSync(this.#descriptor, line);
+      this.#bytes += writeSync(this.#descriptor, bytes);
     } catch (error) {
       this.#broken = true;
       const { message } = error as Error;

@@ -66,6 +66,7 @@ export class GatewayRun implements Driver {
   readonly #door: Door;
   readonly #meter: ReplicaMeter | null;
   readonly #retries: RetryBudget;
+  readonly #maxHopSamples: number;
   #costs = new RunCosts();
   #warm = false;
 
@@ -75,7 +76,9 @@ export class GatewayRun implements Driver {
     this.#links = links;
     this.#door = new Door(options);
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
-    this.recorder = new RunRecorder(system, options.warmupUs, options.maxBars);
+    const { warmupUs, maxBars, maxSamples } = options;
+    this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
+    this.#maxHopSamples = maxSamples ?? MAX_HOP_SAMPLES;
     this.#sinks = [
       new RecorderSink(this.recorder, options.timeScale),
       ...(options.log === null ? [] : [new LogSink(options.log, options.timeScale)]),
@@ -267,9 +270,11 @@ export class GatewayRun implements Driver {
     event(nowUs, sinceUs);
     this.#dispatcher.decide(nowUs);
     const decidedUs = monotonicUs();
-    for (const batch of this.#starts.splice(0)) this.#send(batch);
+    if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
-    for (const answer of this.#ends.splice(0)) answer.request.answer(answer);
+    if (this.#ends.length > 0) {
+      for (const answer of this.#ends.splice(0)) answer.request.answer(answer);
+    }
     if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
@@ -307,7 +312,7 @@ export class GatewayRun implements Driver {
     this.#turn(
       "completion",
       (nowUs) => {
-        if (nowUs >= warmupUs && this.workerRoundTripUs.length < MAX_HOP_SAMPLES) {
+        if (nowUs >= warmupUs && this.workerRoundTripUs.length < this.#maxHopSamples) {
           this.workerRoundTripUs.push(hopUs);
         }
         const outcome = { ...result, hopUs };

@@ -36,6 +36,8 @@ import type { GatewaySpecification } from "./specification.ts";
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
 const MAX_BARS = 5000;
+/** Of what is kept one by one in a run that ends only with another: its memory does not grow. */
+const LASTING_SAMPLES = 1000;
 const DRAIN_POLL_MS = 5;
 /** A gateway that ends is followed by another in about this time. */
 const RETRY_AFTER_DRAIN_MS = 1000;
@@ -148,7 +150,8 @@ export class Gateway {
     );
     for (const { replica, address } of replicas) this.#link(replica, address);
     this.#delay.enable();
-    this.#run = this.#newRun({ seed, warmupUs: 0, boundQueue: true });
+    // It may last for months.
+    this.#run = this.#newRun({ seed, warmupUs: 0, boundQueue: true }, LASTING_SAMPLES);
   }
 
   get run(): GatewayRun {
@@ -351,7 +354,7 @@ export class Gateway {
     });
   }
 
-  #newRun(request: RunRequest): GatewayRun {
+  #newRun(request: RunRequest, maxSamples?: number): GatewayRun {
     const { document, backend, timeScale } = this.specification;
     const startNs = request.startAtMonotonicNs;
     const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
@@ -369,7 +372,8 @@ export class Gateway {
         startUs,
         closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
-        maxBars: MAX_BARS,
+        maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
+        ...(maxSamples === undefined ? {} : { maxSamples }),
         log: request.log === true ? new RunLog() : null,
         sinks: [this.counts, ...(this.#operatorLog === null ? [] : [this.#operatorLog])],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,

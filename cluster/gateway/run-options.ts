@@ -26,6 +26,8 @@ export interface RunOptions {
   /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
   readonly closeAfterRequests: number;
   readonly maxBars: number;
+  /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
+  readonly maxSamples?: number;
   readonly log: RunLog | null;
   /** Who else hears what happens. */
   readonly sinks: readonly RunSink[];

@@ -33,6 +33,8 @@ export interface ChildOptions {
   /** Sent over IPC; anything that can be cloned. */
   readonly specification: unknown;
   readonly readyTimeoutMs: number;
+  /** Further options of node's. */
+  readonly nodeOptions?: readonly string[];
   /** A command before node's own; it must become node, as `env` does. Default: none. */
   readonly command?: readonly string[];
   /** File that stdout and stderr are appended to. */
@@ -55,8 +57,10 @@ const GRACE_MS = 12_000;
 /** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
-  const command = [...dyingWithParent(), ...(options.command ?? []), process.execPath, ...HEAP];
-  const [execPath, ...execArgv] = command;
+  const [execPath, ...execArgv] = [
+    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...HEAP, ...(options.nodeOptions ?? [])],
+  ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     serialization: "advanced",

@@ -18,7 +18,8 @@ export class PipelineTally {
   readonly #tallies: readonly Tally[];
   readonly #warmupUs: number;
 
-  constructor({ pipelines }: System, warmupUs: number) {
+  /** Keeps so many latencies of each exactly; default: millions. */
+  constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
     this.#names = pipelines.map(({ name }) => name);
     this.#hasGoal = pipelines.map(
       ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
@@ -29,7 +30,7 @@ export class PipelineTally {
       withinGoal: 0,
       lost: 0,
       timedOut: 0,
-      latencies: new LatencyStore(),
+      latencies: new LatencyStore(mostExact),
     }));
   }
 

@@ -48,7 +48,7 @@ export class RunRecorder {
   goodInWindow = 0;
   readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
-  readonly latencies = new LatencyStore();
+  readonly latencies: LatencyStore;
   /** Hears the same in order of time; null unless asked for. */
   latencySink: LatencySink | null = null;
 
@@ -71,13 +71,15 @@ export class RunRecorder {
   #digestA = 0x811c9dc5 | 0;
   #digestB = 0x1b873593 | 0;
 
-  /** Keeps at most `maxBars` bars. */
-  constructor(system: System, warmupUs: number, maxBars: number) {
+  /** Keeps at most `maxBars` bars, and so many latencies exactly; default: millions. */
+  constructor(system: System, warmupUs: number, maxBars: number, mostExact?: number) {
     this.system = system;
     this.#maxBars = maxBars;
     this.warmupUs = warmupUs;
+    this.latencies = new LatencyStore(mostExact);
     this.inSystemSeries = new InSystemSeries(warmupUs);
-    this.pipelines = system.pipelines.length > 1 ? new PipelineTally(system, warmupUs) : null;
+    const several = system.pipelines.length > 1;
+    this.pipelines = several ? new PipelineTally(system, warmupUs, mostExact) : null;
     this.pools = new PoolTally(system.pools.length);
   }
 
