@@ -20,7 +20,8 @@ import { errorOfAnswer } from "../protocol/stream-error.ts";
 
 const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;
-const LONGEST_PAUSE_MS = 500;
+/** However long it lasts, what waits must not become a load of its own. */
+const LONGEST_PAUSE_MS = 5000;
 /** Attempts whose answers are still looked out for after their calls have been answered. */
 const REMEMBERED = 20_000;
 /** Trying again does not help these. */
