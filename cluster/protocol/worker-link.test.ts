@@ -26,6 +26,27 @@ describe("an outbox", () => {
     expect(await sent(small(1, 2, 3), small(4))).toEqual([[[1, 2, 3]], [[4]]]);
   });
 
+  it("sends what comes later in the turn when the turn is over", async () => {
+    const bundles: (readonly number[])[] = [];
+    const outbox = new Outbox<number>(
+      () => [],
+      (bundle) => bundles.push(bundle),
+    );
+    outbox.put(1);
+    outbox.put(2);
+    await Promise.resolve();
+    expect(bundles).toEqual([[1, 2]]);
+    outbox.put(3);
+    await Promise.resolve();
+    outbox.put(4);
+    expect(bundles).toEqual([[1, 2]]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(bundles).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
   it("sends a large message alone, and keeps the order", async () => {
     expect(await sent([...small(1, 2), LARGE, LARGE, ...small(3)])).toEqual([
       [[1, 2], [0], [0], [3]],

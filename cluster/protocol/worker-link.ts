@@ -27,11 +27,15 @@ export const WORKER_LINK: ServiceDefinition = {
 const SMALL_BYTES = 16 * 1024;
 const MOST_TOGETHER = 64;
 
-/** Holds messages until the event loop's turn is over, and sends them in order, in few bundles. */
+/**
+ * Sends messages in order, and in few bundles: what the first callback of a turn of the event loop
+ * puts in leaves at its end, so that a message alone never waits; the rest when the turn is over.
+ */
 export class Outbox<T> {
   readonly #rawOf: (message: T) => readonly Uint8Array[] | undefined;
   readonly #send: (bundle: readonly T[]) => void;
   #waiting: T[] = [];
+  #isFirst = true;
 
   /** `rawOf` gives a message's raw contents. */
   constructor(
@@ -43,8 +47,17 @@ export class Outbox<T> {
   }
 
   put(message: T): void {
-    if (this.#waiting.push(message) === 1) setImmediate(this.flush);
+    this.#waiting.push(message);
+    if (!this.#isFirst) return;
+    this.#isFirst = false;
+    queueMicrotask(this.flush);
+    setImmediate(this.#turnOver);
   }
+
+  readonly #turnOver = (): void => {
+    this.#isFirst = true;
+    this.flush();
+  };
 
   readonly flush = (): void => {
     const waiting = this.#waiting;
