@@ -1,19 +1,11 @@
 /** What `bench:cluster` found, for people, beside what is asked. */
-export interface Latency {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
-export interface Rate {
-  readonly perS: number;
-  /** Processor time of client and of all servers, per request. */
-  readonly clientUs: number;
-  readonly serversUs: number;
-}
+import type { Latency, Rate } from "./cluster-load.ts";
+import type { RayFigures, RayServe } from "./ray-serve.ts";
 
 export interface ClusterFigures {
   readonly workerAlone: Latency;
   readonly throughGateway: Latency;
+  readonly twoTasks: Latency;
   readonly echoLatency: Latency;
   readonly unary: Rate;
   readonly echoUnary: Rate;
@@ -22,6 +14,7 @@ export interface ClusterFigures {
   readonly echoStreamed: Rate;
   readonly pictures: Rate;
   readonly echoPictures: Rate;
+  readonly rayServe: RayServe;
 }
 
 export function clusterTable(found: ClusterFigures, load: number): string {
@@ -36,6 +29,7 @@ export function clusterTable(found: ClusterFigures, load: number): string {
     latency("no-op, worker alone, one at a time", workerAlone),
     latency("no-op, through the gateway", throughGateway),
     `${latency("the gateway adds", added)}; asked: p50 at most 0.5, p99 at most 2`,
+    latency("two no-ops, through the gateway", found.twoTasks),
     latency("bare echo", echoLatency),
     `${rate("two tasks, 16 calls at once", unary)}; asked: 2000/s`,
     rate("bare echo, 16 calls at once", echoUnary),
@@ -45,13 +39,26 @@ export function clusterTable(found: ClusterFigures, load: number): string {
     `${rate("two tasks, 150 KiB, 16 calls at once", pictures)}; asked: 250/s`,
     rate("bare echo, 150 KiB, 16 calls at once", echoPictures),
     "",
-    "time per request by that of the bare echoes it is made of (asked: at most 2), and by one echo",
-    // A request through two tasks is one exchange with its client and one with a worker for each
-    // task, which streams.
-    ratio("calls", unary, [echoUnary, echoStreamed, echoStreamed]),
-    ratio("streamed", streamed, [echoStreamed, echoStreamed, echoStreamed]),
-    ratio("streamed, in batches", batched, [echoStreamed, echoStreamed, echoStreamed]),
-    ratio("150 KiB", pictures, [echoPictures, echoPictures, echoPictures]),
+    "end to end by the bare echo pair (asked: at most 2)",
+    compared("one no-op, one at a time, p50", throughGateway.p50Ms / echoLatency.p50Ms),
+    compared("two no-ops, one at a time, p50", found.twoTasks.p50Ms / echoLatency.p50Ms),
+    ratio("two tasks, 16 calls at once", unary, [echoUnary]),
+    ratio("two tasks, 64 streamed at once", streamed, [echoStreamed]),
+    ratio("the same in batches of up to 16", batched, [echoStreamed]),
+    ratio("two tasks, 150 KiB, 16 calls at once", pictures, [echoPictures]),
+    "",
+    "the same by the bare echoes that it is made of: its client's, and one with a worker for each task",
+    // What it exchanges with workers is streamed.
+    ratio("two tasks, 16 calls at once", unary, [echoUnary, echoStreamed, echoStreamed]),
+    ratio("two tasks, 64 streamed at once", streamed, [echoStreamed, echoStreamed, echoStreamed]),
+    ratio("the same in batches of up to 16", batched, [echoStreamed, echoStreamed, echoStreamed]),
+    ratio("two tasks, 150 KiB, 16 calls at once", pictures, [
+      echoPictures,
+      echoPictures,
+      echoPictures,
+    ]),
+    "",
+    ...rayLines(found),
   ].join("\n");
 }
 
@@ -65,13 +72,27 @@ function rate(name: string, { perS, clientUs, serversUs }: Rate): string {
 }
 
 function ratio(name: string, { perS, clientUs, serversUs }: Rate, echoes: readonly Rate[]): string {
-  const [first] = echoes;
   const sum = (of: (echo: Rate) => number): number =>
     echoes.reduce((total, echo) => total + of(echo), 0);
   const byClock = 1 / perS / sum((echo) => 1 / echo.perS);
   const byProcessor = (clientUs + serversUs) / sum((echo) => echo.clientUs + echo.serversUs);
-  return (
-    `${name.padEnd(44)} ${byClock.toFixed(1)} by the clock, ${byProcessor.toFixed(1)} by ` +
-    `processor time; ${(first.perS / perS).toFixed(1)} by one echo`
-  );
+  return `${compared(name, byClock)} by the clock, ${byProcessor.toFixed(1)} by processor time`;
+}
+
+function compared(name: string, times: number): string {
+  return `${name.padEnd(44)} ${times.toFixed(1)}`;
+}
+
+function rayLines({ rayServe, twoTasks, unary }: ClusterFigures): readonly string[] {
+  if (rayServe.kind === "skipped") return [`skipped: ${rayServe.message}`];
+  const { version, oneAtATime, unary: theirs }: RayFigures = rayServe.figures;
+  const byProcessor = (theirs.clientUs + theirs.serversUs) / (unary.clientUs + unary.serversUs);
+  return [
+    latency(`Ray Serve ${version}, two no-ops`, oneAtATime),
+    rate("the same, 16 calls at once", theirs),
+    "Ray Serve by ours (asked: at least 5)",
+    compared("two no-ops, one at a time, p50", oneAtATime.p50Ms / twoTasks.p50Ms),
+    `${compared("16 calls at once", unary.perS / theirs.perS)} by the clock, ` +
+      `${byProcessor.toFixed(1)} by processor time`,
+  ];
 }

@@ -1,34 +1,33 @@
 /**
  * What the real cluster costs: latency that the gateway adds to a no-op task, requests per second
  * through two tasks, small, batched and with pictures, and processor time per request, next to a
- * bare grpc-js echo pair in the same run.
+ * bare grpc-js echo pair and, where it is installed, Ray Serve in the same run.
  *
- *   npm run bench:cluster -- [--json] [--quick]
+ *   npm run bench:cluster -- [--json] [--quick] [--python PATH]
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
-import { monotonicUs } from "../cluster/monotonic.ts";
 import { bytesTensor } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { InferStreams } from "../cluster/protocol/infer-streams.ts";
 import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/service.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { selectQuantile } from "../core/statistics/quantile.ts";
-import { clusterTable, type Latency, type Rate } from "./cluster-table.ts";
+import { latencyOf, type Rate, rateOf } from "./cluster-load.ts";
+import { clusterTable } from "./cluster-table.ts";
+import { measureRayServe } from "./ray-serve.ts";
 
-const REPLICAS = 4;
+/** As many as there are calls at once, so that none waits for a replica, but for the gateway. */
+const REPLICAS = 16;
 const UNARY_AT_ONCE = 16;
 const STREAMED_AT_ONCE = 64;
 const MAX_BATCH = 16;
 const PICTURE_BYTES = 150 * 1024;
-/** Linux counts processor time in hundredths of a second. */
-const TICK_US = 10_000;
 
 type Send = (modelName: string, payload?: Payload) => Promise<void>;
 type Payload = ReturnType<typeof bytesTensor>;
@@ -36,9 +35,20 @@ type Payload = ReturnType<typeof bytesTensor>;
 const SMALL = bytesTensor("payload", [Buffer.from("small")]);
 const PICTURE = bytesTensor("payload", [Buffer.alloc(PICTURE_BYTES, "picture")]);
 
-const options = process.argv.slice(2);
-if (options.includes("--echo")) await serveEcho();
-else await compare(options.includes("--quick") ? 1 : 5);
+const options = readOptions();
+if (options.echo) await serveEcho();
+else await compare(options.quick ? 1 : 5);
+
+function readOptions() {
+  const flag = { type: "boolean", default: false } as const;
+  const python = { type: "string", default: "python3" } as const;
+  try {
+    return parseArgs({ options: { echo: flag, quick: flag, json: flag, python } }).values;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
 
 /** The peer: answers each request with an empty response, by itself or on a stream. */
 async function serveEcho(): Promise<void> {
@@ -69,9 +79,11 @@ async function compare(seconds: number): Promise<void> {
     replicasPerWorker: 4 * REPLICAS,
   });
   try {
-    const result = await measure(deployment, `127.0.0.1:${port}`, echo, seconds);
+    const own = await measure(deployment, `127.0.0.1:${port}`, echo, seconds);
+    const rayServe = await measureRayServe(options.python, seconds, UNARY_AT_ONCE);
+    const result = { ...own, rayServe };
     const load = loadavg()[0];
-    const text = options.includes("--json")
+    const text = options.json
       ? JSON.stringify({ schema: "tandem/bench-cluster@1", load, ...result })
       : clusterTable(result, load);
     process.stdout.write(`${text}\n`);
@@ -139,6 +151,7 @@ async function measure(
   const result = {
     workerAlone: await latencyOf(() => worker.unary(workers[0].replica), seconds),
     throughGateway: await latencyOf(() => cluster.unary("one"), seconds),
+    twoTasks: await latencyOf(() => cluster.unary("two"), seconds),
     echoLatency: await latencyOf(() => echo.unary("one"), seconds),
     unary: await own(cluster.unary, "two", UNARY_AT_ONCE),
     echoUnary: await bare(echo.unary, UNARY_AT_ONCE),
@@ -173,46 +186,4 @@ function caller(address: string): { unary: Send; streamed: Send; close: () => vo
       client.close();
     },
   };
-}
-
-/** One request at a time. */
-async function latencyOf(send: () => Promise<void>, seconds: number): Promise<Latency> {
-  const took: number[] = [];
-  for (let i = 0; i < 200; i++) await send();
-  for (const endUs = monotonicUs() + seconds * 1e6; monotonicUs() < endUs; ) {
-    const startUs = monotonicUs();
-    await send();
-    took.push((monotonicUs() - startUs) / 1000);
-  }
-  const quantile = (q: number): number => selectQuantile(Float64Array.from(took), q);
-  return { p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
-}
-
-/** So many requests in flight all the time. */
-async function rateOf(
-  send: () => Promise<void>,
-  atOnce: number,
-  seconds: number,
-  pids: readonly number[],
-): Promise<Rate> {
-  let ended = 0;
-  const startUs = monotonicUs();
-  const endUs = startUs + seconds * 1e6;
-  const serversBefore = pids.map(processorUs);
-  const clientBefore = process.cpuUsage();
-  const client = async (): Promise<void> => {
-    for (; monotonicUs() < endUs; ended++) await send();
-  };
-  await Promise.all(Array.from({ length: atOnce }, client));
-  const { user, system } = process.cpuUsage(clientBefore);
-  const perS = (ended * 1e6) / (monotonicUs() - startUs);
-  const serversUs = pids.reduce((sum, pid, i) => sum + processorUs(pid) - serversBefore[i], 0);
-  return { perS, clientUs: (user + system) / ended, serversUs: serversUs / ended };
-}
-
-/** Processor time that a process has had; NaN where the system does not tell. */
-function processorUs(pid: number): number {
-  if (!existsSync(`/proc/${pid}/stat`)) return Number.NaN;
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }

@@ -1,0 +1,129 @@
+/** Ray Serve with the same two tasks, as a peer of the real cluster: started, driven, ended. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { type Latency, latencyOf, type Rate, rateOf, withDescendants } from "./cluster-load.ts";
+import { tryToRun } from "./fresh-process.ts";
+
+export interface RayFigures {
+  readonly version: string;
+  readonly oneAtATime: Latency;
+  readonly unary: Rate;
+}
+
+/** What it took, or why it was not measured. */
+export type RayServe =
+  | { readonly kind: "measured"; readonly figures: RayFigures }
+  | { readonly kind: "skipped"; readonly message: string };
+
+const PROGRAM = fileURLToPath(new URL("peers/ray_serve_peer.py", import.meta.url));
+const METHOD = "/tandem.Peer/Two";
+const START_MS = 120_000;
+const SERVED_MS = 30_000;
+const END_MS = 30_000;
+/** A BytesValue of "small". */
+const MESSAGE = Buffer.from([10, 5, ...Buffer.from("small")]);
+
+export async function measureRayServe(
+  python: string,
+  seconds: number,
+  atOnce: number,
+): Promise<RayServe> {
+  if (tryToRun(python, "-c", "from ray import serve") === null) {
+    const message =
+      `Ray Serve is not installed for ${python}: python3 -m venv DIR, ` +
+      "DIR/bin/pip install 'ray[serve]', then --python DIR/bin/python";
+    return { kind: "skipped", message };
+  }
+  const [port, httpPort] = await freePorts(2);
+  const child = spawn(python, [PROGRAM, String(port), String(httpPort)], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  try {
+    const { ray } = JSON.parse(await firstLine(child)) as { ray: string };
+    const send = (): Promise<void> => call(client);
+    await untilServed(send);
+    await rateOf(send, atOnce, Math.min(2, seconds), []);
+    const pids = withDescendants(child.pid as number);
+    const oneAtATime = await latencyOf(send, seconds);
+    const unary = await rateOf(send, atOnce, seconds, pids);
+    return { kind: "measured", figures: { version: ray, oneAtATime, unary } };
+  } catch (error) {
+    return { kind: "skipped", message: `Ray Serve did not serve: ${(error as Error).message}` };
+  } finally {
+    client.close();
+    await end(child);
+  }
+}
+
+function call(client: Client): Promise<void> {
+  const metadata = new Metadata();
+  metadata.set("application", "default");
+  return new Promise((resolve, reject) => {
+    const same = (bytes: Buffer): Buffer => bytes;
+    client.makeUnaryRequest(METHOD, same, same, MESSAGE, metadata, {}, (error) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+}
+
+/** Its proxy learns of an application some time after it runs. */
+async function untilServed(send: () => Promise<void>): Promise<void> {
+  const giveUpAt = Date.now() + SERVED_MS;
+  for (;;) {
+    try {
+      await send();
+      return;
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => reject(new Error("it did not start in time")), START_MS);
+    const settle = (then: () => void): void => {
+      clearTimeout(timer);
+      then();
+    };
+    child.stdout?.setEncoding("utf8").on("data", (more: string) => {
+      text += more;
+      if (text.includes("\n")) settle(() => resolve(text.split("\n")[0]));
+    });
+    child.once("error", (error) => settle(() => reject(error)));
+    child.once("exit", (code) => settle(() => reject(new Error(`it ended with ${code}`))));
+  });
+}
+
+/** In order; whatever of it is left is killed. */
+async function end(child: ChildProcess): Promise<void> {
+  const all = child.pid === undefined ? [] : withDescendants(child.pid);
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.stdin?.end();
+  if (child.exitCode === null && child.signalCode === null) {
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, END_MS).unref())]);
+  }
+  for (const pid of all) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    ports.push((server.address() as { port: number }).port);
+  }
+  for (const server of servers) server.close();
+  return ports;
+}
