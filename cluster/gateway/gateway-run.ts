@@ -66,7 +66,6 @@ export class GatewayRun implements Driver {
   readonly #door: Door;
   readonly #meter: ReplicaMeter | null;
   readonly #retries: RetryBudget;
-  readonly #maxHopSamples: number;
   #costs = new RunCosts();
   #warm = false;
 
@@ -78,7 +77,6 @@ export class GatewayRun implements Driver {
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     const { warmupUs, maxBars, maxSamples } = options;
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
-    this.#maxHopSamples = maxSamples ?? MAX_HOP_SAMPLES;
     this.#sinks = [
       new RecorderSink(this.recorder, options.timeScale),
       ...(options.log === null ? [] : [new LogSink(options.log, options.timeScale)]),
@@ -272,9 +270,7 @@ export class GatewayRun implements Driver {
     const decidedUs = monotonicUs();
     if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
-    if (this.#ends.length > 0) {
-      for (const answer of this.#ends.splice(0)) answer.request.answer(answer);
-    }
+    if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
     if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
@@ -308,11 +304,11 @@ export class GatewayRun implements Driver {
       return;
     }
     const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
-    const { warmupUs, system } = this.options;
+    const { warmupUs, system, maxSamples = MAX_HOP_SAMPLES } = this.options;
     this.#turn(
       "completion",
       (nowUs) => {
-        if (nowUs >= warmupUs && this.workerRoundTripUs.length < this.#maxHopSamples) {
+        if (nowUs >= warmupUs && this.workerRoundTripUs.length < maxSamples) {
           this.workerRoundTripUs.push(hopUs);
         }
         const outcome = { ...result, hopUs };
