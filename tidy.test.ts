@@ -50,6 +50,7 @@ const ENTRY_POINTS = [
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
+  "theory/coverage.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/fuzz/main.ts",

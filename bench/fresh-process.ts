@@ -53,15 +53,18 @@ export function measureEngine(
 }
 
 /** `tandem simulate SCENARIO …` as a user runs it. `nodeOptions` go before the script. */
+export function tandemCommand(
+  given: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Command {
+  const tandem = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
+  return { program: process.execPath, arguments: [...nodeOptions, tandem, "simulate", ...given] };
+}
+
 export function tandemSimulate(
   given: readonly string[],
   folder: string,
   nodeOptions: readonly string[] = [],
 ): Ended {
-  const tandem = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
-  return runToEnd({
-    program: process.execPath,
-    arguments: [...nodeOptions, tandem, "simulate", ...given],
-    folder,
-  });
+  return runToEnd({ ...tandemCommand(given, nodeOptions), folder });
 }

@@ -1,0 +1,126 @@
+/**
+ * How often the 95% intervals that results show hold the truth: M/M/1, whose exact figures are
+ * known, simulated again and again with other seeds, through the public path.
+ */
+import { OneRunSeries } from "../core/metrics/one-run-series.ts";
+import type { MetricName } from "../core/results.ts";
+import { estimate } from "../core/statistics/estimate.ts";
+import { halfWidth95, pairedDifference } from "../core/statistics/paired.ts";
+import { type ReplicationResult, runReplication } from "../sim/replication.ts";
+import { exponential, queue } from "./case.ts";
+import { latencyQuantileMM1 } from "./formulas/single-server.ts";
+import { documentOf } from "./run-case.ts";
+
+export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;
+export type Figure = (typeof FIGURES)[number];
+
+/** Shares of the trials whose interval held the exact value. */
+export type Coverage = Readonly<Record<Figure, number>>;
+
+export interface Experiment {
+  readonly name: string;
+  readonly requests: number;
+  /** Interval of each figure in one trial, and its exact value. */
+  trial(seed: number): (figure: Figure) => Interval;
+}
+
+interface Interval {
+  readonly mean: number;
+  readonly halfWidth: number;
+  readonly exact: number;
+}
+
+const RATE = 70;
+const MEAN_MS = 10;
+const FASTER_MS = 9;
+const SHARES: Readonly<Record<Figure, number | null>> = {
+  latencyMeanMs: null,
+  latencyP50Ms: 0.5,
+  latencyP90Ms: 0.9,
+  latencyP99Ms: 0.99,
+};
+
+function exactOf(figure: Figure, meanMs: number): number {
+  const share = SHARES[figure];
+  const rate = RATE / 1000;
+  return share === null ? meanMs / (1 - rate * meanMs) : latencyQuantileMM1(rate, meanMs, share);
+}
+
+/** One replication of the queue, of so many requests behind a warm-up of a second. */
+function run(meanMs: number, requests: number, seed: number, replication: number, alone = false) {
+  const durationS = requests / RATE + 1;
+  const workload = { arrivals: "poisson", ratePerS: RATE, durationS, warmupS: 1 };
+  const scenario = queue({ workload, server: exponential(meanMs) });
+  const document = documentOf({ name: "coverage", scenario, exact: {} }, seed);
+  const sink = alone ? { latencySink: new OneRunSeries() } : {};
+  return runReplication(document, { profiles: {}, traces: {} }, replication, sink);
+}
+
+function valuesOf(runs: readonly ReplicationResult[], figure: MetricName): number[] {
+  return runs.map(({ summary }) => summary.metrics[figure] ?? Number.NaN);
+}
+
+/** Ten replications, Student's t. */
+export function replications(requests: number): Experiment {
+  return {
+    name: "ten replications, t",
+    requests,
+    trial(seed) {
+      const runs = Array.from({ length: 10 }, (_, i) => run(MEAN_MS, requests, seed, i));
+      return (figure) => {
+        const { mean, halfWidth95: halfWidth } = estimate(valuesOf(runs, figure));
+        return { mean, halfWidth, exact: exactOf(figure, MEAN_MS) };
+      };
+    },
+  };
+}
+
+/** The difference to a replica that is a tenth faster, over ten pairs of common random numbers. */
+export function differences(requests: number): Experiment {
+  return {
+    name: "difference of ten pairs",
+    requests,
+    trial(seed) {
+      const pairs = Array.from({ length: 10 }, (_, i) => i);
+      const slow = pairs.map((i) => run(MEAN_MS, requests, seed, i));
+      const fast = pairs.map((i) => run(FASTER_MS, requests, seed, i));
+      return (figure) => {
+        const difference = pairedDifference(valuesOf(slow, figure), valuesOf(fast, figure));
+        return {
+          mean: difference?.mean ?? Number.NaN,
+          halfWidth: difference === null ? Number.NaN : halfWidth95(difference),
+          exact: exactOf(figure, MEAN_MS) - exactOf(figure, FASTER_MS),
+        };
+      };
+    },
+  };
+}
+
+/** One run: batch means, and order statistics widened by them. */
+export function oneRun(requests: number): Experiment {
+  return {
+    name: "one run, batch means",
+    requests,
+    trial(seed) {
+      const { metrics, intervals } = run(MEAN_MS, requests, seed, 0, true).summary;
+      return (figure) => ({
+        mean: metrics[figure] ?? Number.NaN,
+        halfWidth: intervals?.halfWidths[figure] ?? Number.NaN,
+        exact: exactOf(figure, MEAN_MS),
+      });
+    },
+  };
+}
+
+export function coverageOf({ trial }: Experiment, trials: number): Coverage {
+  const held = new Map<Figure, number>();
+  for (let seed = 1; seed <= trials; seed++) {
+    const intervalOf = trial(seed);
+    for (const figure of FIGURES) {
+      const { mean, halfWidth, exact } = intervalOf(figure);
+      if (Math.abs(mean - exact) <= halfWidth) held.set(figure, (held.get(figure) ?? 0) + 1);
+    }
+  }
+  const shares = FIGURES.map((figure) => [figure, (held.get(figure) ?? 0) / trials]);
+  return Object.fromEntries(shares) as Coverage;
+}
