@@ -17,8 +17,8 @@ afterAll(async () => {
 });
 
 /** A run without replicas that holds two payloads of 100 bytes; each request is told to `taken`. */
-function run(taken: () => void): GatewayRun {
-  const system = compileSystem(noOp(), NO_INPUTS);
+function run(taken: () => void, more: object = {}, document = noOp()): GatewayRun {
+  const system = compileSystem(document, NO_INPUTS);
   const nothing = (): void => undefined;
   const sink: RunSink = {
     ...{ taken, started: nothing, served: nothing, wasted: nothing, ended: nothing },
@@ -36,6 +36,7 @@ function run(taken: () => void): GatewayRun {
     ...{ closeUs: Number.POSITIVE_INFINITY, closeAfterRequests: Number.POSITIVE_INFINITY },
     ...{ sinks: [sink], trace: null, triedAgain: false, warmUp: false, boundQueue: false },
     bounds: { ...DEFAULT_BOUNDS, maxHeldBytes: 200 },
+    ...more,
   };
   return new GatewayRun(options, links, alarms);
 }
@@ -61,4 +62,27 @@ test("a request that could not be taken holds nothing", () => {
   for (let i = 0; i < 5; i++) expect(() => gateway.submit(submission)).toThrow("a record of it");
   broken = false;
   expect(gateway.submit(submission)).toBeDefined();
+});
+
+test("another scheduler's batches count for how long a queue may be", () => {
+  // 100 ms for a batch of any size: 10 requests a second one by one, 80 by eights.
+  const service = { distribution: "deterministic", meanMs: 100, batch: { marginal: 0, max: 8 } };
+  const document = noOp({ models: { nothing: { service } } });
+  const bounds = { ...DEFAULT_BOUNDS, maxQueueMs: 500 };
+  const gateway = run(() => undefined, { bounds, boundQueue: true }, document);
+  const taken = (): number => {
+    for (let count = 0; ; count++) {
+      try {
+        gateway.submit(submission);
+      } catch {
+        return count;
+      }
+    }
+  };
+  const before = taken();
+  gateway.reschedule({
+    ...{ routing: "central", ordering: "fifo" },
+    batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 1 },
+  });
+  expect([before, before + taken()]).toEqual([6, 41]);
 });

@@ -1,4 +1,5 @@
 /** Who is let in: what the gateway holds is bounded in requests, in bytes and in time. */
+import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { heldBytesOf } from "./live-request.ts";
@@ -11,21 +12,29 @@ const RETRY_AFTER_MS = 1000;
 export class Door {
   readonly #maxInSystem: number;
   readonly #maxHeldBytes: number;
+  readonly #options: RunOptions;
   /** Null: queues may be of any length in time. */
-  readonly #queue: QueueBound | null;
+  #queue: QueueBound | null;
   #heldBytes = 0;
 
-  constructor({ ownSystem: system, scheduler, timeScale, bounds, boundQueue }: RunOptions) {
-    const { maxInSystem, maxHeldBytes, maxQueueMs: most } = bounds;
-    this.#maxInSystem = maxInSystem;
-    this.#maxHeldBytes = maxHeldBytes;
-    if (!boundQueue || most === null) {
-      this.#queue = null;
-      return;
-    }
-    const maxQueueMs = longestUsefulMs(system, timeScale, most);
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#maxInSystem = options.bounds.maxInSystem;
+    this.#maxHeldBytes = options.bounds.maxHeldBytes;
+    this.#queue = this.#boundOf(options.scheduler);
+  }
+
+  /** Another scheduler decides: what it can do is thought of anew. */
+  reschedule(scheduler: Scheduler): void {
+    this.#queue = this.#boundOf(scheduler);
+  }
+
+  #boundOf(scheduler: Scheduler): QueueBound | null {
+    const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
+    if (!boundQueue || bounds.maxQueueMs === null) return null;
+    const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
     const nowMs = performance.now();
-    this.#queue = new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
+    return new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
   }
 
   /**

@@ -155,6 +155,7 @@ export class GatewayRun implements Driver {
   /** What waits is routed, ordered and batched anew; nothing is lost. Throws Fault("invalid-input"). */
   reschedule(document: SchedulerDocument): void {
     const { number, scheduler } = this.schedulers.replace(document);
+    this.#door.reschedule(scheduler);
     this.#turn(null, (nowUs) => {
       const { system, log } = this.options;
       const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);

@@ -16,6 +16,7 @@ import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { OperatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
+import { workerFigures } from "../observe/worker-figures.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
@@ -300,7 +301,11 @@ export class Gateway {
 
   /** What `/metrics` answers. */
   metrics(): Promise<Exposition> {
-    this.#exposition ??= exposition(this.counts, () => this.state());
+    this.#exposition ??= exposition(
+      this.counts,
+      () => this.state(),
+      () => workerFigures(this.links.all),
+    );
     return this.#exposition;
   }
 

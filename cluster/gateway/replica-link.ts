@@ -96,11 +96,15 @@ export class ReplicaLink {
 
   /** Loads its model on its worker; gives what that took, ms, where the worker says. */
   async loadModel(): Promise<number | null> {
-    const { client } = this.#connection;
-    await client.loadModel(this.name);
-    const { config } = await client.modelConfig({ name: this.name });
-    const told = config?.parameters.load_ms?.stringValue;
-    return told === undefined ? null : Number(told);
+    await this.#connection.client.loadModel(this.name);
+    return (await this.figures()).load_ms ?? null;
+  }
+
+  /** What its worker tells of the model and of its own process, by name. Rejects with a Fault. */
+  async figures(): Promise<Readonly<Record<string, number>>> {
+    const { config } = await this.#connection.client.modelConfig({ name: this.name });
+    const entries = Object.entries(config?.parameters ?? {});
+    return Object.fromEntries(entries.map(([key, { stringValue }]) => [key, Number(stringValue)]));
   }
 
   async unloadModel(): Promise<void> {

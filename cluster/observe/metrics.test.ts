@@ -48,6 +48,16 @@ it("counts what happened, under the field's names, over all runs", async () => {
     expect(samples.get('tandem_queue_length{task="plate"}')).toBe(0);
     expect(samples.get('tandem_replica_up{task="detect",replica="detect-2"}')).toBe(1);
     expect(samples.get("process_cpu_seconds_total")).toBeGreaterThan(0);
+    for (const { address, pid } of rest.workers) {
+      const own = (name: string) =>
+        samples.get(`tandem_worker_process_${name}{worker="${address}"}`);
+      expect(own("cpu_seconds_total")).toBeGreaterThan(0);
+      expect(own("resident_memory_bytes")).toBeGreaterThan(20e6);
+      expect(own("open_fds")).toBeGreaterThan(3);
+      const age = Date.now() / 1000 - (own("start_time_seconds") ?? 0);
+      expect(age, `of ${pid}`).toBeGreaterThan(0);
+      expect(age).toBeLessThan(120);
+    }
     const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
     expect(types.length).toBeGreaterThan(20);
     for (const [, name, type] of types.filter(([, name]) => name.startsWith("tandem_"))) {
@@ -85,6 +95,8 @@ it("says that a replica is down, and how often it was lost", async () => {
     const { samples } = await scrape(gateway.http);
     expect(samples.get('tandem_replica_losses_total{task="detect",replica="detect-1"}')).toBe(1);
     expect(samples.get('tandem_replica_up{task="detect",replica="detect-2"}')).toBe(1);
+    const told = [...samples.keys()].filter((name) => name.includes("_open_fds{worker="));
+    expect(told).toHaveLength(workers.length - 1);
     const status = (await (await fetch(`${gateway.http}/status`)).json()) as GatewayStatus;
     expect(status.scheduler).toBe("fifo");
     expect(status.replicas.map(({ name, state, losses }) => [name, state, losses])).toEqual([

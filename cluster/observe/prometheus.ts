@@ -8,6 +8,7 @@ import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import type { GatewayState } from "../gateway/gateway.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 import type { Histogram } from "./histogram.ts";
+import type { WorkerFigures } from "./worker-figures.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
@@ -30,17 +31,45 @@ export interface Exposition {
   text(): Promise<string>;
 }
 
-/** `state` is asked once a family; it must be cheap. */
+/** `state` is asked once a family; it must be cheap. `workers` is asked once a scrape. */
 export async function exposition(
   counts: GatewayCounts,
   state: () => GatewayState,
+  workers: () => Promise<readonly WorkerFigures[]>,
 ): Promise<Exposition> {
   const { Registry: NewRegistry, collectDefaultMetrics } = await import("prom-client");
   const registry: Registry = new NewRegistry();
   collectDefaultMetrics({ register: registry });
   for (const family of families(counts, state)) register(registry, family);
   for (const family of histograms(counts)) registerHistogram(registry, family);
-  return { contentType: registry.contentType, text: () => registry.metrics() };
+  let present: readonly WorkerFigures[] = [];
+  for (const family of workerFamilies(() => present)) register(registry, family);
+  return {
+    contentType: registry.contentType,
+    text: async () => {
+      present = await workers();
+      return registry.metrics();
+    },
+  };
+}
+
+/** As the gateway's own process_*, of each worker. */
+function workerFamilies(present: () => readonly WorkerFigures[]): readonly Family[] {
+  const family = (name: string, type: Family["type"], help: string): Family => ({
+    name: `tandem_worker_${name}`,
+    help,
+    type,
+    samples: () =>
+      present().flatMap(({ worker, figures }): Sample[] =>
+        name in figures ? [[{ worker }, figures[name]]] : [],
+      ),
+  });
+  return [
+    family("process_cpu_seconds_total", "counter", "Processor time of a worker"),
+    family("process_resident_memory_bytes", "gauge", "Resident memory of a worker"),
+    family("process_open_fds", "gauge", "Open files and sockets of a worker"),
+    family("process_start_time_seconds", "gauge", "When a worker started, since the epoch"),
+  ];
 }
 
 function families(counts: GatewayCounts, state: () => GatewayState): readonly Family[] {

@@ -19,6 +19,8 @@ export interface HostedModel {
   readonly state?: ModelState | undefined;
   /** What its load took, where it was measured. */
   readonly cost?: LoadCost | null;
+  /** What the process takes that serves it, by name. */
+  process?(): Readonly<Record<string, number>>;
   ready(): boolean;
   /** Resolves when `metadata` is as good as it can be; absent: it always is. */
   learn?(): Promise<void>;
@@ -66,8 +68,10 @@ export async function learnedModel(
   return model;
 }
 
-export function modelConfig({ metadata, cost }: HostedModel): ModelConfig {
+export function modelConfig(model: HostedModel): ModelConfig {
+  const { metadata, cost } = model;
   const { name, platform, inputs, outputs } = metadata;
+  const figures = Object.entries(model.process?.() ?? {});
   return {
     name,
     platform,
@@ -76,7 +80,10 @@ export function modelConfig({ metadata, cost }: HostedModel): ModelConfig {
     maxBatchSize: 0,
     input: inputs.map(configTensor),
     output: outputs.map(configTensor),
-    parameters: cost ? { load_ms: { stringValue: cost.loadMs.toFixed(1) } } : {},
+    parameters: {
+      ...(cost ? { load_ms: { stringValue: cost.loadMs.toFixed(1) } } : {}),
+      ...Object.fromEntries(figures.map(([key, value]) => [key, { stringValue: String(value) }])),
+    },
     modelTransactionPolicy: { decoupled: false },
   };
 }

@@ -13,6 +13,7 @@ import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/ser
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
+import { processFigures } from "./process-figures.ts";
 import type { HostedModelInfo } from "./specification.ts";
 
 /** The gateway sends one batch at a time; other callers may queue this many. */
@@ -66,6 +67,8 @@ export class HostedReplica implements HostedModel {
   get cost(): LoadCost | null {
     return this.#cost;
   }
+
+  readonly process = processFigures;
 
   /** The real model that is loaded; null without one. */
   get loaded(): HostedModelInfo | null {
