@@ -81,7 +81,7 @@ def main(port, http_port):
             ),
             logging_config=LoggingConfig(enable_access_log=False, log_level="ERROR"),
         )
-        serve.run(Pipeline.bind(First.bind(), Second.bind()), route_prefix=None)
+        serve.run(Pipeline.bind(First.bind(), Second.bind()))
         print(json.dumps({"ray": ray.__version__, "port": port}), flush=True)
         sys.stdin.read()
     finally:
