@@ -73,8 +73,8 @@ function valuesOf(summaries: readonly RunSummary[]): MetricValues {
   };
 }
 
-/** Below so many requests a run its own p99 is biased: fewer than twenty lie above it. */
-const FEW_FOR_P99 = 2000;
+/** Below so many requests a run its own p99 is biased: fewer than fifty lie above it. */
+const FEW_FOR_P99 = 5000;
 
 /** A burst's p99 is that of the burst, so none is too short. */
 function shortRunNotes(
