@@ -9,10 +9,12 @@ import type { TaskModel } from "./task-model.ts";
 import { DETECTOR_SIDE } from "./tfjs-to-onnx.ts";
 
 export interface DetectorParameters {
-  /** Objects below this score are not reported; from 0 to 1, default 0.5. */
+  /** Objects below this score are not reported; from 0 to 1, default 0.3. */
   readonly minScore?: number;
 }
 
+/** A car that fills its picture, or is cut off by its edge, has seldom more than this. */
+const DEFAULT_SCORE = 0.3;
 /** Boxes of one class that overlap more are one object; the model's own setting. */
 const MAX_OVERLAP = 0.6;
 const MAX_OBJECTS = 100;
@@ -20,7 +22,7 @@ const MAX_OBJECTS = 100;
 /** Opens the detector. One batch is one inference. */
 export async function openDetector(
   models: PreparedModels,
-  { minScore = 0.5 }: DetectorParameters = {},
+  { minScore = DEFAULT_SCORE }: DetectorParameters = {},
   session: SessionOptions = {},
 ): Promise<TaskModel> {
   const weights = models.files["ssd-mobilenet-v2.onnx"];

@@ -15,7 +15,7 @@ import { openEngine } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
-import { cutLine } from "./text-line.ts";
+import { cutLine, slantOf } from "./text-line.ts";
 import type { TextRegion, TextRegionOptions } from "./text-regions.ts";
 import { textRegions } from "./text-regions.ts";
 
@@ -78,7 +78,9 @@ export async function openOcr(
       }));
     },
     async read(image, line) {
-      const cut = cutLine(image, line, LINE_HEIGHT);
+      const leaning = cutLine(image, line, LINE_HEIGHT);
+      const slant = slantOf(leaning);
+      const cut = slant === 0 ? leaning : cutLine(image, line, LINE_HEIGHT, slant);
       const width = Math.max(cut.width, MIN_LINE_WIDTH);
       const input = bluePlanes(cut, width, CENTRED);
       const probabilities = await infer(recognition, input, [1, 3, LINE_HEIGHT, width]);

@@ -6,9 +6,11 @@ import { withoutMarks } from "./plate-marks.ts";
 import type { PlateText } from "./plate-syntax.ts";
 import { plateText } from "./plate-syntax.ts";
 
-/** Rectangles whose ends and edges differ by less, in heights, read the same. */
-const SAME_ENDS = 0.2;
-const SAME_EDGES = 0.12;
+/** Rectangles whose ends or edges differ by more, in heights of a line, may read otherwise. */
+const OTHER_ENDS = 0.25;
+const OTHER_EDGES = 0.12;
+/** What is so like a plate is read right, but for ends that were cut off. */
+const SURE_LIKENESS = 0.9;
 
 /** A line of text that was read, as a plate's. */
 export interface ReadLine extends PlateText {
@@ -48,7 +50,7 @@ export function plateLikeness(line: PlateText & Pick<ReadLine, "smallShare">): n
   const { text, confidence, isUsual, smallShare } = line;
   const byLength = [0, 0, 0.1, 0.3, 0.7, 0.95, 1, 1, 1, 0.8, 0.5][text.length] ?? 0.1;
   const byDigits = /\d/.test(text) ? 1 : 0.3;
-  const byLetters = /[A-Z]/.test(text) ? 1 : 0.8;
+  const byLetters = /[A-Z]/.test(text) ? 1 : 0.5;
   const byOrder = isUsual ? 1 : 0.85;
   return confidence * byLength * byDigits * byLetters * byOrder * (1 - smallShare);
 }
@@ -85,13 +87,20 @@ function continues(left: TurnedRectangle, right: TurnedRectangle): boolean {
   );
 }
 
-/** Whether `line` holds the middle of `inner` and is not much the same rectangle. */
-export function refines(inner: TurnedRectangle, line: TurnedRectangle): boolean {
-  const { along, across } = offset(line, inner);
-  const holds = Math.abs(along) < line.width / 2 && Math.abs(across) < line.height / 2;
-  const ends = Math.abs(along) + Math.abs(line.width - inner.width) / 2;
-  const edges = Math.abs(across) + Math.abs(line.height - inner.height) / 2;
-  return holds && (ends > SAME_ENDS * line.height || edges > SAME_EDGES * line.height);
+/**
+ * Whether `line` holds the middle of `inner` and is worth reading besides: it goes on beyond its
+ * ends or, where `inner` was not read for sure, is otherwise another rectangle.
+ */
+export function refines(inner: ReadLine, line: TurnedRectangle): boolean {
+  const { along, across } = offset(line, inner.rectangle);
+  const { width, height } = inner.rectangle;
+  if (Math.abs(along) >= line.width / 2 || Math.abs(across) >= line.height / 2) return false;
+  const beyond = Math.abs(along) + (line.width - width) / 2;
+  if (beyond > OTHER_ENDS * line.height) return true;
+  if (plateLikeness(inner) >= SURE_LIKENESS) return false;
+  const shorter = Math.abs(line.width - width) / 2;
+  const edges = Math.abs(across) + Math.abs(line.height - height) / 2;
+  return shorter > OTHER_ENDS * line.height || edges > OTHER_EDGES * line.height;
 }
 
 /**

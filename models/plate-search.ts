@@ -84,7 +84,7 @@ async function readView(
   if (first === undefined) return undefined;
   const near = await linesIn(ocr, image, around(first.rectangle), CLOSE_SIDE);
   const candidates = plateCandidates(near, MAX_LINES);
-  const second = await read(candidates.filter((line) => refines(first.rectangle, line)));
+  const second = await read(candidates.filter((line) => refines(first, line)));
   return second.reduce((best, line) => (isBetter(line, best) ? line : best), first);
 }
 

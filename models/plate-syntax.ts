@@ -30,7 +30,9 @@ const ORDERS = [
   "DDDDLLL|DDDLLL|DLLLDDD", // E, EST, B
   "DD?DDLLDD|DD?DLLLDD", // F before 2009
   "DDLLLD|DLLLDD|DDLLLL|LLLLDD|DDLLDD|DDDDLL", // NL, P
-].flatMap((orders) => orders.split("|").map(asPattern));
+].flatMap(asPatterns);
+/** Usual ones that nothing is changed to: a date is soon like them. */
+const DATED_ORDERS = ["DDLND?D?D?D?|DDLLND?D?D?|DDDLND?D?D?"].flatMap(asPatterns); // IRL
 
 /** Characters that are alike on plates, and the cost of taking one for the other. */
 const ALIKE: Readonly<Record<string, readonly [other: string, cost: number]>> = {
@@ -81,7 +83,7 @@ export function plateText(characters: readonly WeighedCharacter[]): PlateText {
     if (cost >= (best?.cost ?? UNUSUAL)) continue;
     const changed = [...read];
     for (const { at, character } of changes) changed[at] = character;
-    if (hasUsualOrder(changed.join(""))) best = { text: changed.join(""), cost };
+    if (matches(ORDERS, changed.join(""))) best = { text: changed.join(""), cost };
   }
   if (best === undefined) return { text, confidence, isUsual: false };
   const doubted = confidence * Math.exp(-DOUBT * best.cost);
@@ -90,12 +92,18 @@ export function plateText(characters: readonly WeighedCharacter[]): PlateText {
 
 /** Whether letters and digits come in an order that plates have. */
 export function hasUsualOrder(text: string): boolean {
-  return text.length <= MAX_LENGTH && ORDERS.some((order) => order.test(text));
+  return matches(ORDERS, text) || matches(DATED_ORDERS, text);
 }
 
-function asPattern(order: string): RegExp {
-  const body = order.replaceAll("L", "[A-Z]").replaceAll("D", "[0-9]").replaceAll("N", "[1-9]");
-  return new RegExp(`^(?:${body})$`);
+function matches(orders: readonly RegExp[], text: string): boolean {
+  return text.length <= MAX_LENGTH && orders.some((order) => order.test(text));
+}
+
+function asPatterns(orders: string): readonly RegExp[] {
+  return orders.split("|").map((order) => {
+    const body = order.replaceAll("L", "[A-Z]").replaceAll("D", "[0-9]").replaceAll("N", "[1-9]");
+    return new RegExp(`^(?:${body})$`);
+  });
 }
 
 /** To what the reader itself found likeliest of the other kind, else to what looks alike. */

@@ -9,7 +9,7 @@ interface UpstreamObject {
 }
 
 /**
- * The object of one of the labels with the most score times area, with a margin (a share of its
+ * The object of one of the labels with the most squared score times area, with a margin (a share of its
  * size) on each side, in whole pixels within `whole`; null when there is none.
  */
 export function bestObject(
@@ -23,7 +23,7 @@ export function bestObject(
   for (const { value } of Object.values(upstream)) {
     for (const { label, score, box } of objectsOf(value)) {
       const [x0, y0, x1, y1] = box;
-      const weight = score * (x1 - x0) * (y1 - y0);
+      const weight = score ** 2 * (x1 - x0) * (y1 - y0);
       if (!labels.has(label) || weight <= bestWeight) continue;
       const [dx, dy] = [(x1 - x0) * margin, (y1 - y0) * margin];
       const clipped: Box = [
