@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import { CERTIFICATE_ROLES, type CertificateRole } from "./certificate-role.ts";
-import { createAuthority, issueCertificate, type KeyPair } from "./certificates.ts";
+import type { KeyPair } from "./certificates.ts";
 
 export interface CertificateFolderOptions {
   /** Names and addresses of the gateway, besides those of this machine's loopback. */
@@ -50,6 +50,8 @@ export async function writeCertificates(
       hint: "--force writes new ones, signed by the authority that is there",
     });
   }
+  // Whoever only reads them, as every process does at its start, need not wait for what makes them.
+  const { createAuthority, issueCertificate } = await import("./certificates.ts");
   const kept = options.newAuthority ? null : readAuthorityPair(folder);
   const authority = kept ?? (await createAuthority(AUTHORITY_DAYS));
   const hosts = [...new Set([...LOOPBACK_NAMES, ...options.hosts])];
