@@ -78,6 +78,10 @@ describe("in every run", () => {
         expect(utilizationRatio * pool.count * length).toBeCloseTo(busyUs, 3);
         expect(utilizationRatio).toBeLessThanOrEqual(1 + 1e-12);
       });
+      const { tasks, metrics } = run.summary;
+      const busy = run.system.pools.map(({ name, count }) => tasks[name].utilizationRatio * count);
+      const replicas = sum(run.system.pools.map(({ count }) => count));
+      expect((metrics.utilizationRatio ?? 0) * replicas).toBeCloseTo(sum(busy), 9);
     });
   });
 
