@@ -76,7 +76,8 @@ export function runReplication(
   });
   options.requests?.flush();
   const summary = summarize(recorder, { curve: options.curve ?? false });
-  const notes = stopped === null ? [] : [stopNote(stopped, events)];
+  const notes = [...summary.notes];
+  if (stopped !== null) notes.push(stopNote(stopped, events));
   const { ceiling } = scheduler.admission;
   if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
   const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;

@@ -244,6 +244,16 @@ describe("a run without end", () => {
     expect(summary.notes[1]).toMatch(/^requests were refused that came while 1,000,000 were in/);
   });
 
+  test("says that its quantiles are from a histogram once latencies are too many to keep", () => {
+    const requests = 2 ** 22 + 5000;
+    const workload = { arrivals: "deterministic", ratePerS: 50, requests };
+    const document = scenarioOf({ models: { server: fixedService(10) }, workload });
+    const { summary } = runReplication(document, NO_INPUTS, 0);
+    expect(summary.notes).toEqual([
+      "latency quantiles of 4,199,304 requests are from a histogram, within 0.025 %",
+    ]);
+  });
+
   test("has no makespan when nothing ended", () => {
     const document = scenarioOf({
       models: { server: fixedService(1e6) },

@@ -16,9 +16,11 @@ interface Judged extends StabilityVerdict {
 
 function judge(sections: Readonly<Record<string, unknown>>, blind = false): Judged {
   const document: ScenarioDocument = scenarioOf(sections);
-  const growths = replicate(document, 8).flatMap(({ growth }) => (growth ? [growth] : []));
+  const runs = replicate(document, 8);
+  const growths = runs.flatMap(({ growth }) => (growth ? [growth] : []));
+  const allEnded = runs.every(({ metrics }) => (metrics.unfinishedRatio ?? 0) === 0);
   const load = blind ? null : configurationLoad(document, NO_INPUTS);
-  return { ...judgeStability(document.workload, load, growths), load };
+  return { ...judgeStability(document.workload, load, growths, allEnded), load };
 }
 
 describe("an overloaded configuration", () => {
@@ -59,6 +61,22 @@ describe("an overloaded configuration", () => {
     const { stability, note } = judge({ ...poisson(60), ...sections });
     expect(stability).toBe("unstable");
     expect(note).toContain("still grows");
+  });
+});
+
+describe("a cluster that dies", () => {
+  const faults = { scheduled: [{ kind: "crash", task: "serve", atS: 1 }] };
+
+  test("is unstable, however few were served before and none after", () => {
+    const { stability, note } = judge({ ...poisson(50), faults });
+    expect(stability).toBe("unstable");
+    expect(note).toContain("still grows");
+  });
+
+  test("is not stable either where its clients bound what waits", () => {
+    const workload = { arrivals: "closed", clients: 5, durationS: 50 };
+    expect(judge({ workload, faults }).stability).toBe("unknown");
+    expect(judge({ workload }).stability).toBe("stable");
   });
 });
 

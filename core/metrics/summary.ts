@@ -153,7 +153,8 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
 
 function growthIn(recorder: RunRecorder): Growth | null {
   const { outcomes, inSystemSeries } = recorder;
-  const arrivals = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  const arrivals = ended + recorder.unfinishedInWindow;
   const { widthUs } = inSystemSeries;
   return growthOf(inSystemSeries.means(), widthUs, arrivals / Math.max(1, windowOf(recorder)));
 }

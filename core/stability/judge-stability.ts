@@ -53,8 +53,22 @@ export function offeredRatePerS(
   return "ratePerS" in workload ? workload.ratePerS : undefined;
 }
 
-/** `growths` are of the replications, without those too short to tell. */
+/**
+ * `growths` are of the replications, without those too short to tell. Where a request never ended
+ * (`allEnded` is false), the latencies are of the others only: that is nothing to call stable.
+ */
 export function judgeStability(
+  workload: WorkloadDocument,
+  load: OfferedLoad | null,
+  growths: readonly Growth[],
+  allEnded: boolean,
+): StabilityVerdict {
+  const verdict = judgeNumbers(workload, load, growths);
+  return verdict.stability === "stable" && !allEnded ? { stability: "unknown" } : verdict;
+}
+
+/** By the number in the system. */
+function judgeNumbers(
   workload: WorkloadDocument,
   load: OfferedLoad | null,
   growths: readonly Growth[],
