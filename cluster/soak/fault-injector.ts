@@ -4,7 +4,7 @@ import { RandomStream } from "../../core/random/stream.ts";
 import type { Deployment } from "../deployment.ts";
 import { cut, exhaustMemory, type FaultKind, kill, slow, stop, terminate } from "./faults.ts";
 import type { NetworkCells } from "./network-cells.ts";
-import type { FaultRecord } from "./recovery.ts";
+import { Recovery } from "./recovery.ts";
 
 const EVERY_MS = 1000;
 const SHORTEST_MS = 500;
@@ -15,7 +15,7 @@ const QUIET_AT_END_MS = 3000;
 const RESTARTS_SHARE = 0.4;
 
 export class FaultInjector {
-  readonly records: FaultRecord[] = [];
+  readonly recovery = new Recovery();
   readonly #deployment: Deployment;
   readonly #cells: NetworkCells | null;
   readonly #kinds: readonly FaultKind[];
@@ -55,7 +55,8 @@ export class FaultInjector {
     const gently = this.#random.uniform() < 0.5;
     if (kind === undefined || (kind !== "restart" && chosen === undefined)) return;
     if (kind === "restart") {
-      this.#record(kind, gently ? "gateway (SIGTERM)" : "gateway (SIGKILL)", atMs, 0);
+      const target = gently ? "gateway (SIGTERM)" : "gateway (SIGKILL)";
+      this.recovery.strike({ kind, target, atMs, lastsMs: 0 });
       if (gently) terminate(gateway.pid);
       else kill(gateway.pid);
       return;
@@ -63,7 +64,7 @@ export class FaultInjector {
     const worker = chosen as number;
     const { replica, pid } = workers[worker];
     const instant = kind === "kill" || kind === "memory";
-    this.#record(kind, replica, atMs, instant ? 0 : forMs);
+    this.recovery.strike({ kind, target: replica, atMs, lastsMs: instant ? 0 : forMs });
     this.#suffering.add(worker);
     const over = this.#apply(kind, worker, pid, forMs).finally(() =>
       this.#suffering.delete(worker),
@@ -89,11 +90,6 @@ export class FaultInjector {
       case "cut":
         return cut(this.#cells as NetworkCells, worker, forMs);
     }
-  }
-
-  #record(kind: FaultKind, target: string, atMs: number, lastsMs: number): void {
-    const unknown = { noticedMs: null, backMs: null, feltMs: 0 };
-    this.records.push({ kind, target, atMs, lastsMs, ...unknown });
   }
 
   #oneOf<T>(list: readonly T[]): T | undefined {

@@ -5,10 +5,18 @@
  */
 import type { FaultKind } from "./faults.ts";
 
+/** Silence takes the gateway 1.2 to 2 s, and a late batch 1 s: what it has not noticed by then it does not. */
+const NOTICED_WITHIN_MS = 2500;
 /** An answer later than this was held up by something. */
 const LATE_MS = 250;
 const BEFORE_MS = 250;
 const AFTER_MS = 1000;
+
+/**
+ * `open`: it goes on. `unnoticed`: the target was up all the time, as when a slow one answers in
+ * time. `overtaken`: it was not back yet when the next fault struck the same target.
+ */
+export type FaultEnd = "open" | "unnoticed" | "overtaken" | "back";
 
 export interface FaultRecord {
   readonly kind: FaultKind;
@@ -17,6 +25,7 @@ export interface FaultRecord {
   readonly atMs: number;
   /** How long the fault itself lasts; 0 where it is an instant. */
   readonly lastsMs: number;
+  end: FaultEnd;
   /** From the fault until the gateway called the replica down; null: it did not. */
   noticedMs: number | null;
   /** From the fault until it was up again. */
@@ -30,34 +39,50 @@ export interface AnsweredCall {
   readonly endedMs: number;
 }
 
-/** Takes note of one look at the replicas' states; the gateway is gone when there is none. */
-export function look(
-  faults: readonly FaultRecord[],
-  states: ReadonlyMap<string, string> | null,
-  nowMs: number,
-): void {
-  for (const fault of faults) {
-    if (fault.backMs !== null) continue;
-    const state = fault.kind === "restart" ? gatewayState(states) : states?.get(fault.target);
-    if (state === undefined) continue;
-    if (fault.noticedMs === null && state !== "up") fault.noticedMs = nowMs - fault.atMs;
-    else if (fault.noticedMs !== null && state === "up") fault.backMs = nowMs - fault.atMs;
+export class Recovery {
+  readonly faults: FaultRecord[] = [];
+
+  /** A target's state says something of its last fault only; a gateway's restart takes every replica down. */
+  strike(fault: Pick<FaultRecord, "kind" | "target" | "atMs" | "lastsMs">): void {
+    const isRestart = fault.kind === "restart";
+    for (const earlier of this.faults) {
+      if (earlier.end !== "open") continue;
+      const isSame = earlier.kind === "restart" ? isRestart : earlier.target === fault.target;
+      if (earlier.noticedMs === null && (isSame || isRestart)) earlier.end = "unnoticed";
+      else if (isSame) earlier.end = "overtaken";
+    }
+    this.faults.push({ ...fault, end: "open", noticedMs: null, backMs: null, feltMs: 0 });
+  }
+
+  /** Takes note of one look at the replicas' states; the gateway is gone when there are none. */
+  look(states: ReadonlyMap<string, string> | null, nowMs: number): void {
+    for (const fault of this.faults) {
+      if (fault.end !== "open") continue;
+      const state = fault.kind === "restart" ? gatewayState(states) : states?.get(fault.target);
+      if (state === undefined) continue;
+      const sinceMs = nowMs - fault.atMs;
+      if (state !== "up") fault.noticedMs ??= sinceMs;
+      else if (fault.noticedMs !== null) {
+        fault.backMs = sinceMs;
+        fault.end = "back";
+      } else if (sinceMs > fault.lastsMs + NOTICED_WITHIN_MS) fault.end = "unnoticed";
+    }
+  }
+
+  /** Sets `feltMs` of each fault. */
+  feel(calls: readonly AnsweredCall[]): void {
+    const late = calls.filter(({ sentMs, endedMs }) => endedMs - sentMs > LATE_MS);
+    for (const fault of this.faults) {
+      const { atMs } = fault;
+      for (const { sentMs, endedMs } of late) {
+        if (endedMs < atMs || sentMs < atMs - BEFORE_MS || sentMs > atMs + AFTER_MS) continue;
+        fault.feltMs = Math.max(fault.feltMs, endedMs - atMs);
+      }
+    }
   }
 }
 
 function gatewayState(states: ReadonlyMap<string, string> | null): string {
   if (states === null) return "down";
   return [...states.values()].some((state) => state === "up") ? "up" : "down";
-}
-
-/** Sets `feltMs` of each fault. */
-export function feel(faults: readonly FaultRecord[], calls: readonly AnsweredCall[]): void {
-  const late = calls.filter(({ sentMs, endedMs }) => endedMs - sentMs > LATE_MS);
-  for (const fault of faults) {
-    const { atMs } = fault;
-    for (const { sentMs, endedMs } of late) {
-      if (endedMs < atMs || sentMs < atMs - BEFORE_MS || sentMs > atMs + AFTER_MS) continue;
-      fault.feltMs = Math.max(fault.feltMs, endedMs - atMs);
-    }
-  }
 }

@@ -21,7 +21,7 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenari
 import { GatewayMemory, type MemoryGrowth } from "./gateway-memory.ts";
 import { NetworkCells } from "./network-cells.ts";
 import { PersistentClient } from "./persistent-client.ts";
-import { type AnsweredCall, type FaultRecord, feel, look } from "./recovery.ts";
+import type { AnsweredCall, FaultRecord } from "./recovery.ts";
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -53,6 +53,8 @@ export interface SoakResult {
   readonly latencyP99Ms: number;
   readonly latencyMaxMs: number;
   readonly faults: readonly FaultRecord[];
+  /** What was not up again at the end. */
+  readonly notBack: readonly string[];
   /** Kinds that cannot be had here, and why. */
   readonly skipped: readonly string[];
   readonly gatewayLives: number;
@@ -65,6 +67,8 @@ const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
 const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000 };
 const TIMES = { attemptMs: 10_000, giveUpMs: 90_000 };
 const LOOK_MS = 100;
+/** After the last fault every replica must be up again by then. */
+const RECOVERY_MS = 30_000;
 /** Of the answered calls, so many are asked again later, and their answers compared. */
 const ASK_AGAIN_SHARE = 0.03;
 const ASK_AGAIN_MS = 8000;
@@ -144,6 +148,8 @@ class SoakRun {
   #triedAgain = 0;
   #askedAgain = 0;
   #over = false;
+  /** As of the last look. */
+  #down: readonly string[] = [];
 
   constructor(options: SoakOptions, deployment: Deployment, injector: FaultInjector) {
     this.#options = options;
@@ -160,6 +166,7 @@ class SoakRun {
     try {
       await this.#load();
       await faults;
+      await this.#recovered();
     } finally {
       this.#over = true;
       await looking;
@@ -209,20 +216,29 @@ class SoakRun {
     if (again.text !== null && again.text !== text) this.#differing++;
   }
 
+  /** Waits until every replica is up again, or it takes too long. */
+  async #recovered(): Promise<void> {
+    const giveUpMs = this.#now() + RECOVERY_MS;
+    do await sleep(2 * LOOK_MS);
+    while (this.#down.length > 0 && this.#now() < giveUpMs);
+  }
+
   /** What the gateway says of its replicas, and how much memory it has. */
   async #lookOn(): Promise<void> {
     for (let i = 0; !this.#over; i++) {
       const { http, pid } = this.#deployment.gateway;
       this.#lives.add(pid);
       if (i % 10 === 0) this.#memory.sample(pid, this.#now() / 1000);
-      look(this.#injector.records, await statesOf(http), this.#now());
+      const states = await statesOf(http);
+      this.#injector.recovery.look(states, this.#now());
+      this.#down = notUp(states);
       await sleep(LOOK_MS);
     }
   }
 
   #summary(): Omit<SoakResult, "skipped"> {
-    const faults = this.#injector.records;
-    feel(faults, this.#calls);
+    const { recovery } = this.#injector;
+    recovery.feel(this.#calls);
     const seconds = this.#now() / 1000;
     const latencies = Float64Array.from(this.#calls, (call) => call.endedMs - call.sentMs).sort();
     const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
@@ -240,11 +256,17 @@ class SoakRun {
       latencyP50Ms: quantile(0.5),
       latencyP99Ms: quantile(0.99),
       latencyMaxMs: quantile(1),
-      faults,
+      faults: recovery.faults,
+      notBack: this.#down,
       gatewayLives: this.#lives.size,
       memory: this.#memory.growth(),
     };
   }
+}
+
+function notUp(states: ReadonlyMap<string, string> | null): readonly string[] {
+  if (states === null) return ["the gateway"];
+  return [...states].flatMap(([name, state]) => (state === "up" ? [] : [name]));
 }
 
 /** By replica; null when the gateway does not answer. */

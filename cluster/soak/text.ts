@@ -1,17 +1,19 @@
 /** A soak's result for people, and what of it must not be. */
 import { FAULTS } from "./faults.ts";
-import type { FaultRecord } from "./recovery.ts";
+import type { FaultEnd, FaultRecord } from "./recovery.ts";
 import type { SoakResult } from "./soak.ts";
 
 const MOST_GROWTH = 0.05;
+const ENDS: readonly FaultEnd[] = ["unnoticed", "overtaken", "back"];
 
 /** One line for each thing that must not be. */
 export function failures(result: SoakResult): readonly string[] {
-  const { lost, answeredTwice, wrong, memory, reasons } = result;
+  const { lost, answeredTwice, wrong, memory, reasons, notBack } = result;
   return [
     ...(lost > 0 ? [`${lost} calls lost: ${reasons.join("; ")}`] : []),
     ...(answeredTwice > 0 ? [`${answeredTwice} calls answered twice`] : []),
     ...(wrong > 0 ? [`${wrong} wrong answers`] : []),
+    ...(notBack.length > 0 ? [`not up again: ${notBack.join(", ")}`] : []),
     ...(memory !== null && memory.growthRatio >= MOST_GROWTH
       ? [`the gateway's memory grew by ${percent(memory.growthRatio)}`]
       : []),
@@ -30,13 +32,13 @@ export function soakText(result: SoakResult): string {
         fault.target,
         fault.lastsMs === 0 ? "" : seconds(fault.lastsMs),
         seconds(fault.noticedMs),
-        seconds(fault.backMs),
+        fault.end === "back" ? seconds(fault.backMs) : fault.end,
         seconds(fault.feltMs),
       ]),
     ),
     "",
     table(
-      ["fault", "times", "noticed (median)", "back (median)", "back (worst)", "felt (worst)"],
+      ["fault", "times", ...ENDS, "noticed (median)", "back (median)", "(worst)", "felt (worst)"],
       FAULTS.flatMap((kind) => summaryRow(kind, faults)),
     ),
     "",
@@ -67,7 +69,8 @@ function summaryRow(kind: string, all: readonly FaultRecord[]): string[][] {
     [
       kind,
       String(faults.length),
-      `${seconds(median(noticed))} (${noticed.length})`,
+      ...ENDS.map((end) => String(faults.filter((fault) => fault.end === end).length)),
+      seconds(median(noticed)),
       seconds(median(back)),
       seconds(back.at(-1) ?? null),
       seconds(felt.at(-1) ?? null),
