@@ -72,9 +72,14 @@ async function readingParquet<T>(parse: (read: ReadFile) => T): Promise<T> {
     if (wanted.size === 0) throw error;
   }
   for (const [path, columns] of wanted) {
-    texts.set(path, await parquetText(path, columns).catch((error: Error) => error));
+    texts.set(path, await parquetText(path, columns).catch(firstLine));
   }
   return parse(read);
+}
+
+/** Below it DuckDB repeats the query. */
+function firstLine(error: Error): Error {
+  return new Error(error.message.split("\n", 1)[0], { cause: error });
 }
 
 export function inputsOf(loaded: LoadedScenario): SimulationInputs {

@@ -263,6 +263,39 @@ describe("bad input is told with path, line and what was expected", () => {
     expect(lines).toEqual([9, 13, 13, 17]);
   });
 
+  test("what is wrong in a section hides nothing else that is wrong with it or with others", () => {
+    const text = SMALL.replace("probability: 0.5", "probability: 1.5")
+      .replace("after: [detect]", "after: [detekt]")
+      .replace("model: detector", "modle: detektor")
+      .replace("meanMs: 80", "meanMs: -80")
+      .replace("plate: 1", "plate: 0")
+      .replace("durationS: 60", "duration: 60\n  warmupS: 70")
+      .concat("sweep: { scheduler: [fifo, 5], workload.ratePerS: [20, -1] }\n");
+    const issues = issuesOf(() => load(text));
+    expect(issues.map(({ line, path, message }) => [line, path, message.slice(0, 30)])).toEqual([
+      [5, "pipelines.p.tasks.detect.model", "missing: expected text"],
+      [5, "pipelines.p.tasks.detect.modle", 'unknown key "modle" in pipelin'],
+      [5, "pipelines.p.tasks.detect.modle", 'no model is called "detektor"'],
+      [6, "pipelines.p.tasks.plate.when.probability", "expected a number up to 1, got"],
+      [6, "pipelines.p.tasks.plate.after[0]", 'no task is called "detekt"'],
+      [9, "models.detector.service.meanMs", "expected a number from 0.001 ("],
+      [13, "cluster.replicas.plate", 'task "plate" needs at least 1 '],
+      [18, "workload.duration", 'unknown key "duration" in work'],
+      [19, "workload.warmupS", "expected less than durationS, "],
+      [20, "scheduler", "expected text or a mapping (ke"],
+      [20, "workload.ratePerS", "expected a number above 0 (per"],
+    ]);
+  });
+
+  test("what would follow from a mistake alone is not told", () => {
+    const text = SMALL.replace("  replicas: { detect: 2, plate: 1 }", "  replicsa: 3").replace(
+      "arrivals: poisson",
+      "arrivals: 7",
+    );
+    const paths = issuesOf(() => load(text)).map(({ path }) => path);
+    expect(paths).toEqual(["cluster.replicas", "cluster.replicsa", "workload.arrivals"]);
+  });
+
   test("an unknown key is answered with the nearest known one of its own place", () => {
     const text = replaced(SMALL, "cv: 0.3", "cvv: 0.3");
     const issue = issuesOf(() => load(text)).find(({ path }) => path.endsWith("cvv"));
@@ -274,6 +307,7 @@ describe("bad input is told with path, line and what was expected", () => {
     ["a file of comments", "# nothing\n", /the file is empty/],
     ["a list at the root", "- name: x\n", /expected a mapping \(key: value\), got a list/],
     ["text at the root", "hello", /expected a mapping \(key: value\), got "hello"/],
+    ["a tower of lists", `a: ${"[".repeat(5000)}${"]".repeat(5000)}`, /nested too deeply/],
   ])("%s is one clear issue", (_sentence, text, message) => {
     const issues = issuesOf(() => load(text));
     expect(issues).toHaveLength(1);

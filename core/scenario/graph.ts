@@ -69,7 +69,8 @@ export function reachable(tasks: Tasks): ReadonlySet<string> {
     grew = false;
     for (const [name, task] of Object.entries(tasks)) {
       if (reached.has(name) || task.when?.probability === 0) continue;
-      if (task.after.length > 0 && !task.after.some((before) => reached.has(before))) continue;
+      const before = predecessors(tasks, name);
+      if (before.length > 0 && !before.some((task) => reached.has(task))) continue;
       reached.add(name);
       grew = true;
     }

@@ -22,6 +22,11 @@ test("a slip finds its word, a strange word finds none", () => {
   const known = ["ratePerS", "durationS", "requests"];
   expect(nearest("ratePrS", known)).toBe("ratePerS");
   expect(nearest("reqeusts", known)).toBe("requests");
+  expect(nearest("rate", known)).toBe("ratePerS");
+  expect(nearest("r", known)).toBeUndefined();
+  expect(nearest("mean", ["meanMs", "meanS"])).toBe("meanS");
+  expect(nearest("timeout", ["timeoutMs", "timeoutRatio"])).toBe("timeoutMs");
+  expect(nearest("latency", ["latencyMeanMs", "latencyP99Ms"])).toBeUndefined();
   expect(nearest("banana", known)).toBeUndefined();
   expect(nearest("a", ["b", "c"])).toBeUndefined();
   expect(didYouMean("banana", known)).toBe("known here: ratePerS, durationS, requests");

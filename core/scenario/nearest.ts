@@ -37,7 +37,15 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? continued(word, candidates);
+}
+
+/** The one candidate that goes on where the word ends, as a name without its unit does. */
+function continued(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length < 3) return undefined;
+  const start = word.toLowerCase();
+  const found = [...candidates].filter((candidate) => candidate.toLowerCase().startsWith(start));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** A hint for an unknown word: the nearest known one, else the list of known ones. */

@@ -5,7 +5,7 @@
  *        -> data files -> checks -> LoadedScenario, or one Fault with every issue
  */
 import { parse as parseYaml } from "yaml";
-import { Fault } from "../fault.ts";
+import { Fault, type Issue } from "../fault.ts";
 import type { OverheadProfile, Profile } from "../profile.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
 import { digestOf } from "./digest.ts";
@@ -18,10 +18,12 @@ import {
   readDraft,
 } from "./draft.ts";
 import { type ReadFile, readDataFiles } from "./files.ts";
+import type { Mended } from "./mend.ts";
 import { didYouMean } from "./nearest.ts";
-import { issueAt, type Positions } from "./positions.ts";
+import { issueAt, isWithin, type Positions } from "./positions.ts";
 import type { ScenarioDocument } from "./schema.ts";
-import { parseSection, SECTION_NAMES, SECTIONS, type Sections } from "./sections.ts";
+import { mendSection, parseSection, SECTION_NAMES, SECTIONS, type Sections } from "./sections.ts";
+import { sweptIssues } from "./sweep.ts";
 import { readSwept } from "./swept.ts";
 import type { SectionFiles } from "./variant.ts";
 
@@ -73,40 +75,76 @@ export function parseScenario(
   );
   pinSweep(draft, paths);
 
-  const { sections, failed } = parseSections(draft);
+  const { sections, failed, mended } = parseSections(draft);
   const swept = readSwept(draft, sections, failed);
   const documents = [sections, ...swept.documents];
   const requireTimes = options.requireTimes === true;
   const { files, issues } = readDataFiles(documents, file, readFile, requireTimes);
-  draft.issues.push(...issues, ...runChecks(sections, failed, { ...options, file, files }));
-  if (draft.issues.length > 0) throw invalidInput(file, draft.issues, draft.positions);
-
-  // Every section parsed, so the required ones are there.
+  const found = [...issues, ...runChecks(sections, failed, { ...options, file, files })];
+  draft.issues.push(...mended.reduce(withoutConsequences, found));
+  // Where none failed, the required ones are there.
   const document = sections as ScenarioDocument;
-  const sectionFiles = swept.sectionFiles;
-  const digest = digestOf({ document, ...files, sectionFiles });
-  return { document, digest, file, ...files, sectionFiles, positions: draft.positions };
+  const { positions } = draft;
+  const { sectionFiles } = swept;
+  const loaded = { document, file, ...files, sectionFiles, positions };
+  if (draft.issues.length === 0) {
+    return { ...loaded, digest: digestOf({ document, ...files, sectionFiles }) };
+  }
+  if (failed.size === 0) {
+    const more = sweptIssues({ ...loaded, digest: "" }, options, draft.issues);
+    draft.issues.push(...mended.reduce(withoutConsequences, more));
+  }
+  throw invalidInput(file, draft.issues, positions);
 }
 
-function parseSections(draft: Draft): { sections: Sections; failed: ReadonlySet<string> } {
+interface ParsedSections {
+  /** Those that did not parse are as they seem to be meant. */
+  readonly sections: Sections;
+  /** Those of which that is not clear. */
+  readonly failed: ReadonlySet<string>;
+  readonly mended: readonly Mended[];
+}
+
+function parseSections(draft: Draft): ParsedSections {
   for (const key of Object.keys(draft.raw)) {
     if (SECTIONS.has(key)) continue;
     draft.issues.push(issueAt([key], `unknown key "${key}"`, didYouMean(key, SECTIONS)));
   }
   const failed = new Set<string>();
+  const mended: Mended[] = [];
   const sections: Record<string, unknown> = {};
   for (const section of SECTION_NAMES) {
+    const raw = draft.raw[section];
     const unread = draft.issues.some((issue) => issue.path === section);
-    if (unread && draft.raw[section] === undefined) {
+    if (unread && raw === undefined) {
       failed.add(section);
       continue;
     }
-    const parsed = parseSection(section, draft.raw[section]);
+    const parsed = parseSection(section, raw);
     draft.issues.push(...parsed.issues);
-    if (parsed.issues.length > 0) failed.add(section);
-    else if (parsed.value !== undefined) sections[section] = parsed.value;
+    if (parsed.issues.length === 0) {
+      if (parsed.value !== undefined) sections[section] = parsed.value;
+      continue;
+    }
+    const meant = mendSection(section, raw);
+    if (meant === null) {
+      failed.add(section);
+    } else {
+      sections[section] = meant.value;
+      mended.push(meant);
+    }
   }
-  return { sections, failed };
+  return { sections, failed, mended };
+}
+
+/** What was found in mended sections, where it is written, and without what mending made wrong. */
+function withoutConsequences(issues: readonly Issue[], { madeUp, renamed }: Mended): Issue[] {
+  const own = issues.filter(({ path }) => !madeUp.some((made) => isWithin(path, made)));
+  return own.map((issue) => {
+    const name = [...renamed.keys()].find((now) => isWithin(issue.path, now));
+    if (name === undefined) return issue;
+    return { ...issue, path: `${renamed.get(name)}${issue.path.slice(name.length)}` };
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The top-level sections of a scenario, parsed one by one: a bad one hides no other. */
 import type { z } from "zod";
 import type { Issue } from "../fault.ts";
+import { type Mended, mend } from "./mend.ts";
 import { type ScenarioDocument, scenarioSchema } from "./schema.ts";
 import { describeZodIssues } from "./zod-issues.ts";
 
@@ -26,6 +27,11 @@ export function isSectionFile(section: string, value: unknown): value is string 
 export interface ParsedSection {
   readonly value: unknown;
   readonly issues: readonly Issue[];
+}
+
+/** What a section that did not parse was meant to be; null where that is not clear. */
+export function mendSection(section: SectionName, raw: unknown): Mended | null {
+  return mend(scenarioSchema.shape[section], raw, [section]);
 }
 
 /** One section parsed by its schema, defaults filled in. */

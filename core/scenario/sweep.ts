@@ -13,6 +13,7 @@ import {
   continuousPaths,
   countConfigurations,
   pointAssignment,
+  representatives,
   sweptPaths,
 } from "./axes.ts";
 import { CHECKS, type CheckContext, type CheckOptions } from "./checks.ts";
@@ -176,6 +177,27 @@ function labelsOf(loaded: LoadedScenario): ReadonlyMap<string, string> {
   return shortLabels([...new Set(paths)]);
 }
 
+/**
+ * What is wrong with the values of a sweep, each looked at once, beside the `known` issues of a
+ * scenario that is refused anyway.
+ */
+export function sweptIssues(
+  loaded: LoadedScenario,
+  options: CheckOptions,
+  known: readonly Issue[],
+): Issue[] {
+  const all = representatives(loaded.document.sweep);
+  const told = new Set(known.map(({ path }) => path));
+  const refused = new Set(
+    all.flatMap(({ entries }) => entries.filter(({ from }) => told.has(from)).map((e) => e.path)),
+  );
+  const assignments = all.filter(({ entries }) => entries.every((e) => !refused.has(e.path)));
+  const at = (index: number): Assignment => assignments[index]!;
+  const texts = new Set(known.map(({ path, message }) => `${path} ${message}`));
+  const found = findingsOf(loaded, assignments.length, at, options);
+  return found.filter(({ issue }) => !texts.has(`${issue.path} ${issue.message}`)).map(asIssue);
+}
+
 /** Throws Fault("invalid-input") with what is wrong with any of `count` assignments. */
 function checkAll(
   loaded: LoadedScenario,
@@ -183,6 +205,17 @@ function checkAll(
   assignmentAt: (index: number) => Assignment,
   options: CheckOptions,
 ): void {
+  const found = findingsOf(loaded, count, assignmentAt, options);
+  if (found.length > 0) throw invalidInput(loaded.file, found.map(asIssue), loaded.positions);
+}
+
+/** What is wrong with any of `count` assignments. */
+function findingsOf(
+  loaded: LoadedScenario,
+  count: number,
+  assignmentAt: (index: number) => Assignment,
+  options: CheckOptions,
+): Finding[] {
   const { profiles, traces, overheadProfile } = loaded;
   const files =
     overheadProfile === undefined ? { profiles, traces } : { profiles, traces, overheadProfile };
@@ -201,7 +234,7 @@ function checkAll(
     ids.add(id);
     for (const issue of issues) collect(found, issue, id, assignment, loaded);
   }
-  if (found.size > 0) throw refusal(loaded, [...found.values()]);
+  return [...found.values()];
 }
 
 type Entries = Assignment["entries"];
@@ -316,10 +349,7 @@ function twice(id: string, assignment: Assignment): Issue {
   return { path, message: `the configuration ${id} is given twice`, hint: "keep one of the two" };
 }
 
-function refusal(loaded: LoadedScenario, findings: readonly Finding[]): Fault {
-  const issues = findings.map(({ issue, id, count }) => {
-    const more = count > 1 ? ` and ${count - 1} more` : "";
-    return { ...issue, message: `${issue.message} (configuration ${id}${more})` };
-  });
-  return invalidInput(loaded.file, issues, loaded.positions);
+function asIssue({ issue, id, count }: Finding): Issue {
+  const more = count > 1 ? ` and ${count - 1} more` : "";
+  return { ...issue, message: `${issue.message} (configuration ${id}${more})` };
 }

@@ -56,6 +56,7 @@ export function readYaml(text: string, file: string, base: Path = []): YamlSourc
       prettyErrors: false,
     });
     for (const problem of [...document.errors, ...document.warnings]) {
+      if (problem.message.includes("call stack")) throw new RangeError(problem.message);
       const line = lines.linePos(problem.pos[0]).line || 1;
       issues.push({ ...issueAt(base, `not valid YAML: ${problem.message}`), file, line });
     }

@@ -23,7 +23,24 @@ export function describeZodIssues(
   base: Path,
 ): Issue[] {
   const context: Context = { root, schema, base };
-  return issues.flatMap((issue) => describe(issue, context));
+  return strictest(issues).flatMap((issue) => describe(issue, context));
+}
+
+/** Without the bounds of a value that another issue gives more strictly. */
+function strictest(issues: readonly ZodIssue[]): ZodIssue[] {
+  const least = new Map<string, ZodIssue>();
+  const others: ZodIssue[] = [];
+  for (const issue of issues) {
+    if (issue.code !== "too_small") {
+      others.push(issue);
+      continue;
+    }
+    const path = issue.path.join("\n");
+    const known = least.get(path);
+    const isLooser = known?.code === "too_small" && known.minimum >= issue.minimum;
+    if (!isLooser) least.set(path, issue);
+  }
+  return [...others, ...least.values()];
 }
 
 function describe(issue: ZodIssue, context: Context): Issue[] {
@@ -71,14 +88,8 @@ function describeUnion(
     const texts = options.map(String);
     return [wrong(path, oneOf(texts), value, meant(value, texts))];
   }
-  const entered = issue.errors
-    .filter((branch) => branch.every((inner) => !rejectsKind(inner)))
-    .sort((a, b) => a.length - b.length)[0];
-  const inside = (inner: ZodIssue): ZodIssue => ({
-    ...inner,
-    path: [...issue.path, ...inner.path],
-  });
-  if (entered !== undefined) return entered.flatMap((inner) => describe(inside(inner), context));
+  const entered = enteredBranch(issue);
+  if (entered !== undefined) return entered.flatMap((inner) => describe(inner, context));
   const words = issue.errors.flat().flatMap((inner) => {
     if (inner.code === "invalid_value") return inner.values.map(String);
     return inner.code === "invalid_type" ? [expectedType(inner)] : [];
@@ -87,6 +98,14 @@ function describeUnion(
     .flat()
     .flatMap((inner) => (inner.code === "invalid_value" ? inner.values : []));
   return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals))];
+}
+
+/** The issues of the branch of a union that the value is of, if it is clear; paths from the root. */
+export function enteredBranch(issue: z.core.$ZodIssueInvalidUnion): ZodIssue[] | undefined {
+  const entered = issue.errors
+    .filter((branch) => branch.every((inner) => !rejectsKind(inner)))
+    .sort((a, b) => a.length - b.length)[0];
+  return entered?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** True when a union's branch was refused for what the value is, not for something inside it. */
@@ -179,10 +198,11 @@ function unit(path: Path): string {
   return found === undefined ? "" : ` (${found[1]})`;
 }
 
-function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+/** The value at a path; undefined where there is none. */
+export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => child(value, key), root);
 }
 
-function asKey(key: PropertyKey): string | number {
+export function asKey(key: PropertyKey): string | number {
   return typeof key === "number" ? key : String(key);
 }
