@@ -1,5 +1,5 @@
 /** Files that are either whole or not there: written beside their place, then renamed. */
-import { closeSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeFolder } from "../sweep/make-folder.ts";
 
@@ -7,6 +7,7 @@ import { makeFolder } from "../sweep/make-folder.ts";
 export class AtomicFile {
   readonly #path: string;
   readonly #descriptor: number;
+  #open = true;
 
   constructor(path: string) {
     makeFolder(dirname(path));
@@ -20,8 +21,17 @@ export class AtomicFile {
   }
 
   keep(): void {
+    this.#open = false;
     closeSync(this.#descriptor);
     renameSync(`${this.#path}.part`, this.#path);
+  }
+
+  /** Unless it is kept, there will be none. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#descriptor);
+    rmSync(`${this.#path}.part`);
   }
 }
 

@@ -19,15 +19,11 @@ import { buildKey } from "./build-key.ts";
 import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { precisionWords } from "./precision-options.ts";
+import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import {
-  printResultsJson,
-  RESULTS_FILE,
-  type ResultsHeader,
-  rankedOf,
-  writeResults,
-} from "./results-output.ts";
+import { RESULTS_FILE, ResultsGathering, type ResultsPlace } from "./results-gathering.ts";
+import type { ResultsHeader } from "./results-text.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
@@ -54,21 +50,29 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
   const { count } = checkedSweep(loaded, options);
   const store = openStore(args, plan, count);
+  const header = resultsHeader(args, loaded);
+  const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));
   try {
-    await sweepWithProgress(args, plan, store, count);
-    const ranked = rankedOf(recordsOf(store, count), count, loaded.document.run.compare?.over);
+    await sweepWithProgress(args, plan, store, count, gathering);
+    const ranked = await gathering.finish(loaded.document.run.compare?.over);
     const { comparisons = [] } = ranked;
-    const header = { ...resultsHeader(args, loaded), comparisons };
-    if (args.out !== undefined) {
-      const parameters = parameterColumns(loaded.document.sweep);
-      await writeResults(args.out, header, parameters, recordsOf(store, count));
-    }
-    if (args.json) await printResultsJson(header, recordsOf(store, count));
-    else if (args.quiet !== true) printResults(header, ranked, store, args.out);
+    if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
+    else if (args.json) await printResults(header, comparisons, store, count);
+    else if (args.quiet !== true) printTables(header, ranked, store, args.out);
   } finally {
+    await gathering.close();
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+function placeOf(
+  { out }: SimulateArguments,
+  { document }: LoadedScenario,
+  header: ResultsHeader,
+): ResultsPlace | null {
+  if (out === undefined) return null;
+  return { directory: out, header, parameters: parameterColumns(document.sweep) };
 }
 
 function requestsFolder({ requests, out }: SimulateArguments): string | undefined {
@@ -130,6 +134,7 @@ async function sweepWithProgress(
   plan: SweepPlan,
   store: RecordStore,
   count: number,
+  gathering: ResultsGathering,
 ): Promise<void> {
   const interrupt = interruptSignal();
   const requests = await openRequests(plan, store);
@@ -141,6 +146,7 @@ async function sweepWithProgress(
       store,
       signal: interrupt.signal,
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
+      afterStored: () => gathering.advance(),
       onProgress: (done) => shown.update(done),
     });
     if (store.finished < count) {
@@ -206,7 +212,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
   };
 }
 
-function printResults(
+function printTables(
   header: ResultsHeader,
   ranked: RankedDocument,
   store: RecordStore,

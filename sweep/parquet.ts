@@ -36,10 +36,8 @@ export class ParquetWriter {
     directory: string,
     parameters: readonly ParameterColumn[],
   ): Promise<ParquetWriter> {
-    for (const name of readdirSync(directory)) {
-      // Left by a process that was killed while it wrote.
-      if (/\.parquet\.(\d+\.)?part$/.test(name)) rmSync(join(directory, name));
-    }
+    // Left by a process that was killed while it wrote.
+    removeParts(directory);
     const connection = await openDatabase();
     const tables = await FilledTables.create(connection, summaryTables(parameters));
     return new ParquetWriter(directory, connection, tables);
@@ -67,6 +65,7 @@ export class ParquetWriter {
 
   close(): void {
     this.#connection.closeSync();
+    removeParts(this.#directory);
   }
 
   async #writePart(): Promise<void> {
@@ -82,5 +81,11 @@ export class ParquetWriter {
 
   #part(table: string, part: number): string {
     return join(this.#directory, `${parquetFile(table)}.${part}.part`);
+  }
+}
+
+function removeParts(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (/\.parquet\.(\d+\.)?part$/.test(name)) rmSync(join(directory, name));
   }
 }

@@ -37,9 +37,13 @@ export class MemoryStore implements RecordStore {
 /** The finished ones of `count` configurations in order, one at a time in memory. */
 export function* recordsOf(store: RecordStore, count: number): Generator<SweepRecord> {
   for (let index = 0; index < count; index++) {
-    if (!store.has(index)) continue;
-    const record = parseRecord(store.line(index));
-    assert(record !== undefined, `the record of configuration ${index} was whole when it was kept`);
-    yield record;
+    if (store.has(index)) yield recordAt(store, index);
   }
+}
+
+/** That of a finished configuration. */
+export function recordAt(store: RecordStore, index: number): SweepRecord {
+  const record = parseRecord(store.line(index));
+  assert(record !== undefined, `the record of configuration ${index} was whole when it was kept`);
+  return record;
 }

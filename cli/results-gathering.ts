@@ -1,0 +1,129 @@
+/** What a sweep comes to, gathered configuration by configuration while it goes on. */
+import { join } from "node:path";
+import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
+import { Fault } from "../core/fault.ts";
+import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import type { RankedDocument } from "../reports/comparison-tables.ts";
+import { ParquetWriter } from "../sweep/parquet.ts";
+import { type RecordStore, recordAt } from "../sweep/record-store.ts";
+import { AtomicFile } from "./atomic-file.ts";
+import { type ResultsHeader, ResultsText } from "./results-text.ts";
+
+export const RESULTS_FILE = "results.json";
+/** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
+const MOST_COMPARED = 10_000;
+/** So many at a time, then others have their turn. */
+const AT_A_TIME = 16;
+
+/** Where results.json and the Parquet files go. */
+export interface ResultsPlace {
+  readonly directory: string;
+  readonly header: ResultsHeader;
+  readonly parameters: readonly ParameterColumn[];
+}
+
+interface Files {
+  readonly text: ResultsText;
+  readonly json: AtomicFile;
+  readonly parquet: ParquetWriter | null;
+}
+
+/**
+ * Takes the configurations in the sweep's order, each once it and all before it are finished. Files
+ * are whole or not there. Where DuckDB does not load there is a warning, and results.json alone.
+ */
+export class ResultsGathering {
+  readonly #store: RecordStore;
+  readonly #count: number;
+  readonly #place: ResultsPlace | null;
+  readonly #compared: Compared[] = [];
+  #files: Files | null = null;
+  #next = 0;
+  #turn: Promise<void> | null = null;
+
+  constructor(store: RecordStore, count: number, place: ResultsPlace | null) {
+    this.#store = store;
+    this.#count = count;
+    this.#place = place;
+  }
+
+  /** Takes what can be taken; where that is under way already, leaves it to that. */
+  async advance(): Promise<void> {
+    if (this.#turn !== null) return;
+    this.#turn = this.#takeAll();
+    await this.#turn;
+    this.#turn = null;
+  }
+
+  /** When all are finished: writes what there is to write, and ranks them over some paths. */
+  async finish(over: readonly string[] | undefined): Promise<RankedDocument> {
+    await this.#turn;
+    await this.advance();
+    const ranked = this.#ranked(over);
+    if (this.#files === null) return ranked;
+    const { text, json, parquet } = this.#files;
+    json.write(text.end(ranked.comparisons ?? []));
+    json.keep();
+    await parquet?.finish();
+    return ranked;
+  }
+
+  /** Away with files that are not whole. */
+  async close(): Promise<void> {
+    await this.#turn?.catch(() => undefined);
+    this.#files?.json.close();
+    this.#files?.parquet?.close();
+  }
+
+  async #takeAll(): Promise<void> {
+    if (this.#place !== null) this.#files ??= await openFiles(this.#place);
+    while (this.#next < this.#count && this.#store.has(this.#next)) {
+      const record = recordAt(this.#store, this.#next++);
+      if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(record.result));
+      if (this.#files !== null) {
+        this.#files.json.write(this.#files.text.configuration(record.result));
+        await this.#files.parquet?.add(record);
+      }
+      if (this.#next % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #ranked(over: readonly string[] | undefined): RankedDocument {
+    const configurations = this.#compared;
+    const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
+    const comparisons = compareConfigurations(configurations, over ?? comparedPaths([...paths]));
+    return { configurations, comparisons };
+  }
+}
+
+async function openFiles({ directory, header, parameters }: ResultsPlace): Promise<Files> {
+  const text = new ResultsText();
+  const parquet = await openParquet(directory, parameters);
+  const json = new AtomicFile(join(directory, RESULTS_FILE));
+  json.write(text.start(header));
+  return { text, json, parquet };
+}
+
+async function openParquet(
+  directory: string,
+  parameters: readonly ParameterColumn[],
+): Promise<ParquetWriter | null> {
+  try {
+    return await ParquetWriter.open(directory, parameters);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    process.stderr.write(`tandem: no Parquet files: ${error.message}\n`);
+    return null;
+  }
+}
+
+function comparedPart({ id, parameters, metrics, samples, stability }: Compared): Compared {
+  const names = Object.keys(samples ?? {}) as (keyof typeof metrics)[];
+  return {
+    id,
+    parameters,
+    metrics: Object.fromEntries(names.map((name) => [name, metrics[name]])),
+    ...(samples === undefined ? {} : { samples }),
+    ...(stability === undefined ? {} : { stability }),
+  };
+}
