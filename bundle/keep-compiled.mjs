@@ -14,7 +14,7 @@ function run(bundle) {
   const keep = () => writeFileSync(compiledFile(file), script.createCachedData());
   if (isMainThread) process.on("exit", keep);
   else {
-    exports.whole([0]);
+    exports.whole(0);
     exports.part([0, 0, 1]);
     keep();
   }

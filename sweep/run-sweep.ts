@@ -27,9 +27,6 @@ export interface SweepRun {
 
 /** Below so many configurations a thread, the replications of each are spread over the threads. */
 const LEAST_PER_THREAD = 4;
-/** Small configurations go to a thread in groups that take about so long. */
-const GROUP_MS = 40;
-const LARGEST_GROUP = 64;
 
 /** A configuration of which some replications are done, one a part, before the others are given out. */
 interface Begun {
@@ -55,27 +52,27 @@ export async function runSweep(run: SweepRun): Promise<void> {
 }
 
 async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
-  const { threads, store } = run;
-  const { count } = runner.work;
-  const open = count - store.finished;
-  const together = threads <= 1 || open >= LEAST_PER_THREAD * threads;
+  const { threads, store, signal } = run;
+  const open = openIn(store, runner.work.count);
+  if (threads <= 1 || open.length >= LEAST_PER_THREAD * threads) {
+    await runner.whole(open, (index, line) => keep(run, index, line), signal);
+    return;
+  }
   // Two lanes a thread keep every thread busy while results are gathered.
-  const lanes = threads <= 1 ? 1 : threads * 2;
-  const queue = new Queue(store, count, lanes);
   const lane = async (): Promise<void> => {
-    let msEach = Number.POSITIVE_INFINITY;
-    while (run.signal?.aborted !== true) {
-      const indices = queue.take(together && threads > 1 ? groupSize(msEach) : 1);
-      if (indices.length === 0) return;
-      const start = performance.now();
-      const lines = together
-        ? await runner.whole(indices)
-        : [await inParts(runner, toBegin(runner, indices[0]), threads)];
-      msEach = (performance.now() - start) / indices.length;
-      for (const [i, line] of lines.entries()) await keep(run, indices[i], line);
+    for (let index = open.shift(); index !== undefined; index = open.shift()) {
+      if (signal?.aborted === true) return;
+      await keep(run, index, await inParts(runner, toBegin(runner, index), threads));
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: 2 * threads }, lane));
+}
+
+/** The configurations still to run, in order. */
+function openIn(store: RecordStore, count: number): number[] {
+  const open: number[] = [];
+  for (let index = 0; index < count; index++) if (!store.has(index)) open.push(index);
+  return open;
 }
 
 async function keep({ store, ...run }: SweepRun, index: number, line: string): Promise<void> {
@@ -88,16 +85,16 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
 /** Ends with what is begun once `ms` are over and, at the pace so far, as much is left. */
 async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   const { work, part } = await sweepRunner(run.plan, 1);
-  const queue = new Queue(run.store, work.count, 1);
+  const open = openIn(run.store, work.count);
   const start = performance.now();
   let replications = 0;
-  for (let [index] = queue.take(1); index !== undefined; [index] = queue.take(1)) {
+  for (const [place, index] of open.entries()) {
     const parts: Part[] = [];
     let wanted = work.replications(index);
     while (parts.length < wanted) {
       if (run.signal?.aborted === true) return "done";
       const spent = performance.now() - start;
-      const left = wanted * (1 + queue.left) - parts.length;
+      const left = wanted * (open.length - place) - parts.length;
       if (spent > ms && (spent / replications) * left > ms) return { index, parts, wanted };
       parts.push(await part(index, parts.length, parts.length + 1));
       replications++;
@@ -110,10 +107,6 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
 
 function toBegin({ work }: SweepRunner, index: number): Begun {
   return { index, parts: [], wanted: work.replications(index) };
-}
-
-function groupSize(msEach: number): number {
-  return Math.min(LARGEST_GROUP, Math.max(1, Math.round(GROUP_MS / msEach)));
 }
 
 /** The rest of one configuration's replications, spread over all threads. */
@@ -131,36 +124,4 @@ async function inParts(runner: SweepRunner, begun: Begun, threads: number): Prom
     have = wanted;
   }
   return recordLine(runner.work.record(index, parts));
-}
-
-/** The configurations still to run, in order. */
-class Queue {
-  readonly #store: RecordStore;
-  readonly #count: number;
-  readonly #lanes: number;
-  #next = 0;
-  #left: number;
-
-  constructor(store: RecordStore, count: number, lanes: number) {
-    this.#store = store;
-    this.#count = count;
-    this.#lanes = lanes;
-    this.#left = count - store.finished;
-  }
-
-  get left(): number {
-    return this.#left;
-  }
-
-  /** At most `most` configurations; fewer towards the end, so that all lanes end together. */
-  take(most: number): readonly number[] {
-    const size = Math.min(most, Math.ceil(this.#left / (2 * this.#lanes)));
-    const indices: number[] = [];
-    while (indices.length < size && this.#next < this.#count) {
-      if (!this.#store.has(this.#next)) indices.push(this.#next);
-      this.#next++;
-    }
-    this.#left -= indices.length;
-    return indices;
-  }
 }

@@ -1,23 +1,55 @@
-/** The work of a simulation thread. The sweep comes once, as worker data; tasks are numbers. */
-import { workerData } from "node:worker_threads";
+/** The work of a simulation thread. The sweep comes once, as worker data; what is asked for are numbers. */
+import { type MessagePort, workerData } from "node:worker_threads";
 import { ConfigurationWork, type Part, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./record.ts";
+import { SharedQueue, type SharedState } from "./shared-queue.ts";
+
+/** Configurations that are done, and their records as lines. */
+export interface Done {
+  readonly indices: Int32Array;
+  readonly lines: readonly string[];
+}
+
+export interface Share {
+  readonly state: SharedState;
+  readonly takers: number;
+  /** Hears what is done, and `null` at the end. */
+  readonly port: MessagePort;
+}
 
 const work = new ConfigurationWork(workerData as SweepPlan);
 
-/** The records of whole configurations, as lines. */
-export function whole(indices: readonly number[]): readonly string[] {
-  return indices.map((index) => {
-    const parts: Part[] = [];
-    let wanted = work.replications(index);
-    for (let have = 0; have < wanted; wanted = work.wanted(index, parts)) {
-      parts.push(work.part(index, have, wanted));
-      have = wanted;
-    }
-    return recordLine(work.record(index, parts));
-  });
+/** Small configurations are taken in groups that take about so long. */
+const GROUP_MS = 40;
+const LARGEST_GROUP = 64;
+
+/** Runs configurations of a queue until it has no more. */
+export function share({ state, takers, port }: Share): void {
+  const queue = new SharedQueue(state, takers);
+  let size = 1;
+  for (let indices = queue.take(size); indices.length > 0; indices = queue.take(size)) {
+    const start = performance.now();
+    const lines = Array.from(indices, whole);
+    port.postMessage({ indices, lines } satisfies Done);
+    const msEach = (performance.now() - start) / indices.length;
+    size = Math.min(LARGEST_GROUP, Math.max(1, Math.round(GROUP_MS / msEach)));
+  }
+  port.postMessage(null);
+  port.close();
 }
 
+/** The record of a whole configuration, as a line. */
+export function whole(index: number): string {
+  const parts: Part[] = [];
+  let wanted = work.replications(index);
+  for (let have = 0; have < wanted; wanted = work.wanted(index, parts)) {
+    parts.push(work.part(index, have, wanted));
+    have = wanted;
+  }
+  return recordLine(work.record(index, parts));
+}
+
+/** Replications first .. end − 1 of one configuration. */
 export function part([index, first, end]: readonly [number, number, number]): Part {
   return work.part(index, first, end);
 }

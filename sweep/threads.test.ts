@@ -62,3 +62,26 @@ test.each([
     expect(await records(loaded, 3, { threads: 2, aloneMs })).toEqual(alone);
   }
 });
+
+test("results that cannot be kept end a sweep, whatever its threads have in hand", async () => {
+  const document = {
+    name: "unkept",
+    pipelines: { p: { tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+    cluster: { replicas: { serve: 1 } },
+    workload: { arrivals: "burst", requests: 1 },
+    run: { replications: 1 },
+    sweep: { "workload.requests": { from: 1, to: 2000, step: 1 } },
+  };
+  const loaded = parseScenario(JSON.stringify(document), "unkept", () => "");
+  class FullStore extends MemoryStore {
+    override add(index: number, line: string): void {
+      if (this.finished === 50) throw new Error("no space left");
+      super.add(index, line);
+    }
+  }
+  const store = new FullStore();
+  const sweep = runSweep({ plan: { loaded }, threads: 2, store });
+  await expect(sweep).rejects.toThrow("no space left");
+  expect(store.finished).toBe(50);
+});

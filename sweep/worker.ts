@@ -3,6 +3,6 @@ import { loadBundle } from "../bundle/load-bundle.ts";
 
 type Thread = typeof import("./simulation-thread.ts");
 
-export const { whole, part } =
+export const { share, part } =
   (loadBundle("simulation-thread")?.exports as Thread | undefined) ??
   (await import("./simulation-thread.ts"));
