@@ -1,6 +1,7 @@
 /** The stream of one worker's batches: what is sent in one turn of the event loop leaves together. */
 import type { BatchExchange as Stream } from "../protocol/client.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
+import { Slots } from "../protocol/slots.ts";
 import { cancelMessage } from "../protocol/stream-cancel.ts";
 import { type AnswerBundle, Outbox } from "../protocol/worker-link.ts";
 
@@ -16,8 +17,7 @@ interface ExchangeListener {
 export class BatchExchange {
   readonly #stream: Stream;
   readonly #outbox: Outbox<ModelInferRequest>;
-  readonly #waiting = new Map<string, StreamedAnswer>();
-  #sent = 0;
+  readonly #waiting = new Slots<StreamedAnswer>();
   #over = false;
 
   constructor(stream: Stream, { heard, lost }: ExchangeListener) {
@@ -43,8 +43,7 @@ export class BatchExchange {
 
   /** Returns the batch's id. `answer` is called at most once: not when the stream is lost. */
   send(request: ModelInferRequest, answer: StreamedAnswer): string {
-    const id = String(++this.#sent);
-    this.#waiting.set(id, answer);
+    const id = String(this.#waiting.put(answer));
     this.#outbox.put({ ...request, id });
     return id;
   }
@@ -56,7 +55,7 @@ export class BatchExchange {
 
   /** Its answer will be dropped. */
   forget(id: string): void {
-    this.#waiting.delete(id);
+    this.#waiting.take(Number(id));
   }
 
   close(): void {
@@ -66,9 +65,7 @@ export class BatchExchange {
 
   #answered(answer: ModelStreamInferResponse): void {
     const id = answer.inferResponse?.id ?? "";
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined || this.#over) return;
-    this.#waiting.delete(id);
-    waiting(id, answer);
+    const waiting = this.#over ? null : this.#waiting.take(Number(id));
+    waiting?.(id, answer);
   }
 }

@@ -20,6 +20,20 @@ describe("BYTES tensors", () => {
     expect([...raw]).toEqual([3, 0, 0, 0, 7, 8, 9, 0, 0, 0, 0]);
   });
 
+  it("lend a large element's bytes where its length is before it in memory, and else copy them", () => {
+    const large = new Uint8Array(20_000).fill(7);
+    const raw = encodeBytes([large]);
+    const [element] = decodeBytes(raw, 1);
+    const again = encodeBytes([element]);
+    expect(again.equals(raw)).toBe(true);
+    expect(again.buffer).toBe(element.buffer);
+    for (const other of [large, element.subarray(1), element.subarray(0, -1)]) {
+      const copied = encodeBytes([other]);
+      expect(copied.buffer).not.toBe(other.buffer);
+      expect(Buffer.compare(decodeBytes(copied, 1)[0], other)).toBe(0);
+    }
+  });
+
   it("are refused with a Fault when cut anywhere", () => {
     fc.assert(
       fc.property(elements, fc.nat(), (given, cut) => {

@@ -9,8 +9,15 @@ import type { Tensor } from "./messages.ts";
 
 const LENGTH_BYTES = 4;
 
-/** Raw contents of a BYTES tensor. */
+/** Below this a copy costs less than to look. */
+const LARGE_BYTES = 16 * 1024;
+
+/** Raw contents of a BYTES tensor. A large element that came as one goes as it came. */
 export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
+  if (elements.length === 1 && elements[0].length >= LARGE_BYTES) {
+    const encoded = encodedInPlace(elements[0]);
+    if (encoded !== null) return encoded;
+  }
   let size = 0;
   for (const { length } of elements) size += LENGTH_BYTES + length;
   const raw = Buffer.allocUnsafe(size);
@@ -21,6 +28,13 @@ export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
     at += LENGTH_BYTES + element.length;
   }
   return raw;
+}
+
+/** An element with its length before it in memory, as in contents that it was decoded from. */
+function encodedInPlace({ buffer, byteOffset, length }: Uint8Array): Buffer | null {
+  if (byteOffset < LENGTH_BYTES) return null;
+  const encoded = Buffer.from(buffer, byteOffset - LENGTH_BYTES, LENGTH_BYTES + length);
+  return encoded.readUInt32LE(0) === length ? encoded : null;
 }
 
 /**

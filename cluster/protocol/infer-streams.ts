@@ -10,6 +10,7 @@ import type {
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "./messages.ts";
+import { Slots } from "./slots.ts";
 import { cancelMessage } from "./stream-cancel.ts";
 import { errorOfAnswer } from "./stream-error.ts";
 
@@ -30,12 +31,9 @@ export class InferStreams {
    * what gives the request up.
    */
   infer(request: ModelInferRequest, answer: Answer<ModelInferResponse>): () => void {
-    const number = this.#sent++;
-    const at = number % this.#lanes.length;
+    const at = this.#sent++ % this.#lanes.length;
     const lane = this.#lanes[at] ?? this.#open(at);
-    const id = String(number);
-    lane.send({ ...request, id }, answer);
-    return () => lane.giveUp(request.modelName, id);
+    return lane.send(request, answer);
   }
 
   /** What has no answer yet is answered with an error. */
@@ -55,28 +53,31 @@ export class InferStreams {
 /** One stream and the requests that wait for their answers on it. */
 class Lane {
   readonly #stream: InferStream;
-  readonly #waiting = new Map<string, Answer<ModelInferResponse>>();
+  #waiting = new Slots<Answer<ModelInferResponse>>();
 
   constructor(stream: InferStream, ended: () => void) {
     this.#stream = stream;
     const end = (error: ServiceError): void => {
       ended();
-      const left = [...this.#waiting.values()];
-      this.#waiting.clear();
-      for (const answer of left) answer(error);
+      const { all } = this.#waiting;
+      this.#waiting = new Slots();
+      for (const answer of all) answer(error);
     };
     stream.on("data", (message: ModelStreamInferResponse) => this.#answered(message));
     stream.on("error", (error: ServiceError) => end(error));
     stream.on("end", () => end(endedEarly()));
   }
 
-  send(request: ModelInferRequest & { readonly id: string }, answer: Answer<ModelInferResponse>) {
-    this.#waiting.set(request.id, answer);
-    this.#stream.write(request);
-  }
-
-  giveUp(modelName: string, id: string): void {
-    if (this.#waiting.has(id)) this.#stream.write(cancelMessage(modelName, id));
+  /** Returns what gives the request up. */
+  send(request: ModelInferRequest, answer: Answer<ModelInferResponse>): () => void {
+    const number = this.#waiting.put(answer);
+    const id = String(number);
+    this.#stream.write({ ...request, id });
+    return () => {
+      if (this.#waiting.get(number) === answer) {
+        this.#stream.write(cancelMessage(request.modelName, id));
+      }
+    };
   }
 
   close(): void {
@@ -84,10 +85,8 @@ class Lane {
   }
 
   #answered(message: ModelStreamInferResponse): void {
-    const id = message.inferResponse?.id ?? "";
-    const answer = this.#waiting.get(id);
-    if (answer === undefined) return;
-    this.#waiting.delete(id);
+    const answer = this.#waiting.take(Number(message.inferResponse?.id));
+    if (answer === null) return;
     const error = errorOfAnswer(message);
     if (error === null) answer(null, message.inferResponse as ModelInferResponse);
     else answer(error);

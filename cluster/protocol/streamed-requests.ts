@@ -7,6 +7,7 @@ import type {
 } from "./messages.ts";
 import type { InferAnswer, InferCall, InferenceHandlers } from "./server.ts";
 import { DEADLINE_PARAMETER, LEAN_METADATA } from "./service.ts";
+import { Slots } from "./slots.ts";
 import { readsAsFastAsItsCaller } from "./slow-reader.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
@@ -70,7 +71,7 @@ interface AnswerSide {
 class StreamedRequests {
   readonly #handlers: InferenceHandlers;
   readonly #side: AnswerSide;
-  readonly #open = new Set<StreamedCall>();
+  readonly #open = new Slots<StreamedCall>();
   #ended = false;
 
   constructor(handlers: InferenceHandlers, side: AnswerSide) {
@@ -84,9 +85,9 @@ class StreamedRequests {
       return;
     }
     const call = new StreamedCall(request);
-    this.#open.add(call);
+    const number = this.#open.put(call);
     guarded(this.#handlers, call, (error, value) => {
-      this.#open.delete(call);
+      this.#open.take(number);
       const inferResponse = value as ModelInferResponse;
       this.#side.answer(error === null ? { inferResponse } : answerOfError(request, error));
       if (this.#ended && this.#open.size === 0) this.#side.end();
@@ -95,7 +96,7 @@ class StreamedRequests {
 
   /** Of an id, or all: nobody waits for them. */
   cancel(id?: string): void {
-    for (const call of [...this.#open])
+    for (const call of this.#open.all)
       if (id === undefined || call.request.id === id) call.cancel();
   }
 

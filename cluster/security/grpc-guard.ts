@@ -56,7 +56,7 @@ function holdTo(
   listener: ServerListener,
 ): void {
   const limitMs = isStream ? times.streamIdleMs : times.requestMs;
-  slow.expect(call, limitMs, () => call.sendStatus(asStatus(late(limitMs))));
+  const awaited = slow.expect(limitMs, () => call.sendStatus(asStatus(late(limitMs))));
   const share = incoming.share();
   const stream = streamOf(call);
   stream.on("data", (bytes: Uint8Array) => {
@@ -66,27 +66,27 @@ function holdTo(
       call.sendStatus(asStatus(fault as Fault));
     }
   });
-  const sent = slow.watch(stream);
+  const { watched, sends } = slow.watch(stream);
   const send = call.sendMessage.bind(call);
   call.sendMessage = (message, callback) => {
-    sent();
+    sends();
     send(message, callback);
   };
   stream.once("close", () => {
     share.giveBack();
-    slow.forget(stream);
+    slow.forget(watched);
   });
   listener.onReceiveMessage = (message, next) => {
     share.giveBack();
-    if (isStream) slow.heard(call);
-    else slow.done(call);
+    if (isStream) slow.heard(awaited);
+    else slow.done(awaited);
     next(message);
   };
   listener.onReceiveHalfClose = (next) => {
-    slow.done(call);
+    slow.done(awaited);
     next();
   };
-  listener.onCancel = () => slow.done(call);
+  listener.onCancel = () => slow.done(awaited);
 }
 
 /** The call's HTTP/2 stream, which grpc-js has no public name for: it tells whole messages only. */

@@ -3,6 +3,7 @@
  * looked at now and then, not timed each.
  */
 import { constants, type ServerHttp2Stream } from "node:http2";
+import { Slots } from "../protocol/slots.ts";
 import type { ClientTimes } from "./limits.ts";
 
 interface Waiting {
@@ -13,6 +14,7 @@ interface Waiting {
 
 /** Of one call: the messages sent to its caller, each after the one before has left. */
 interface Sent {
+  readonly stream: ServerHttp2Stream;
   count: number;
   /** What a look has seen, and since when. */
   seen: number;
@@ -20,8 +22,8 @@ interface Sent {
 }
 
 export class SlowCalls {
-  readonly #waiting = new Map<object, Waiting>();
-  readonly #watched = new Map<ServerHttp2Stream, Sent>();
+  readonly #waiting = new Slots<Waiting>();
+  readonly #watched = new Slots<Sent>();
   readonly #writeMs: number;
   readonly #timer: NodeJS.Timeout;
 
@@ -31,47 +33,51 @@ export class SlowCalls {
     this.#timer.unref();
   }
 
-  /** From now on; `late` is called once, when `limitMs` have passed without a word. */
-  expect(call: object, limitMs: number, late: () => void): void {
-    this.#waiting.set(call, { sinceMs: performance.now(), limitMs, late });
+  /**
+   * From now on; `late` is called once, when `limitMs` have passed without a word. Gives its number for
+   * the others.
+   */
+  expect(limitMs: number, late: () => void): number {
+    return this.#waiting.put({ sinceMs: performance.now(), limitMs, late });
   }
 
   /** Something came: the time starts anew. */
-  heard(call: object): void {
-    const entry = this.#waiting.get(call);
-    if (entry !== undefined) entry.sinceMs = performance.now();
+  heard(awaited: number): void {
+    const entry = this.#waiting.get(awaited);
+    if (entry !== null) entry.sinceMs = performance.now();
   }
 
   /** Nothing is awaited any longer. */
-  done(call: object): void {
-    this.#waiting.delete(call);
+  done(awaited: number): void {
+    this.#waiting.take(awaited);
   }
 
-  /** Its stream is cut when a message does not leave in time. Gives what to call at each message. */
-  watch(stream: ServerHttp2Stream): () => void {
-    const sent = { count: 0, seen: 0, sinceMs: 0 };
-    this.#watched.set(stream, sent);
-    return () => void sent.count++;
+  /**
+   * Its stream is cut when a message does not leave in time. Gives its number, and what to call at each
+   * message.
+   */
+  watch(stream: ServerHttp2Stream): { readonly watched: number; readonly sends: () => void } {
+    const sent: Sent = { stream, count: 0, seen: 0, sinceMs: 0 };
+    return { watched: this.#watched.put(sent), sends: () => void sent.count++ };
   }
 
-  forget(stream: ServerHttp2Stream): void {
-    this.#watched.delete(stream);
+  forget(watched: number): void {
+    this.#watched.take(watched);
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#waiting.clear();
-    this.#watched.clear();
   }
 
   #look(): void {
     const now = performance.now();
-    for (const [call, { sinceMs, limitMs, late }] of this.#waiting) {
+    for (const [awaited, { sinceMs, limitMs, late }] of this.#waiting.entries) {
       if (now - sinceMs < limitMs) continue;
-      this.#waiting.delete(call);
+      this.#waiting.take(awaited);
       late();
     }
-    for (const [stream, sent] of this.#watched) {
+    for (const sent of this.#watched.all) {
+      const { stream } = sent;
       if (stream.writableLength === 0 || sent.count !== sent.seen) {
         sent.seen = sent.count;
         sent.sinceMs = now;
