@@ -40,6 +40,8 @@ export class ResultsGathering {
   #files: Files | null = null;
   #next = 0;
   #turn: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #closed = false;
 
   constructor(store: RecordStore, count: number, place: ResultsPlace | null) {
     this.#store = store;
@@ -47,18 +49,24 @@ export class ResultsGathering {
     this.#place = place;
   }
 
-  /** Takes what can be taken; where that is under way already, leaves it to that. */
-  async advance(): Promise<void> {
-    if (this.#turn !== null) return;
-    this.#turn = this.#takeAll();
-    await this.#turn;
-    this.#turn = null;
+  /** Takes what can be taken, while others go on; what fails is told by `finish`. */
+  advance(): void {
+    if (this.#turn !== null || this.#failure !== null) return;
+    this.#turn = this.#takeAll()
+      .catch((error: unknown) => {
+        this.#failure = { error };
+      })
+      .finally(() => {
+        this.#turn = null;
+      });
   }
 
   /** When all are finished: writes what there is to write, and ranks them over some paths. */
   async finish(over: readonly string[] | undefined): Promise<RankedDocument> {
     await this.#turn;
-    await this.advance();
+    this.advance();
+    await this.#turn;
+    if (this.#failure !== null) throw this.#failure.error;
     const ranked = this.#ranked(over);
     if (this.#files === null) return ranked;
     const { text, json, parquet } = this.#files;
@@ -70,14 +78,15 @@ export class ResultsGathering {
 
   /** Away with files that are not whole. */
   async close(): Promise<void> {
-    await this.#turn?.catch(() => undefined);
+    this.#closed = true;
+    await this.#turn;
     this.#files?.json.close();
     this.#files?.parquet?.close();
   }
 
   async #takeAll(): Promise<void> {
     if (this.#place !== null) this.#files ??= await openFiles(this.#place);
-    while (this.#next < this.#count && this.#store.has(this.#next)) {
+    while (!this.#closed && this.#next < this.#count && this.#store.has(this.#next)) {
       const record = recordAt(this.#store, this.#next++);
       if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(record.result));
       if (this.#files !== null) {

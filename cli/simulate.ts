@@ -146,8 +146,10 @@ async function sweepWithProgress(
       store,
       signal: interrupt.signal,
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
-      afterStored: () => gathering.advance(),
-      onProgress: (done) => shown.update(done),
+      onProgress: (done) => {
+        shown.update(done);
+        gathering.advance();
+      },
     });
     if (store.finished < count) {
       throw new Fault(

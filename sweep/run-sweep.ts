@@ -17,9 +17,7 @@ export interface SweepRun {
   readonly store: RecordStore;
   /** Called before a configuration is stored, to finish what else is kept of it. */
   readonly beforeStored?: (index: number) => Promise<void>;
-  /** Called once a configuration is stored. */
-  readonly afterStored?: () => Promise<void>;
-  /** Called whenever a configuration is finished, with how many are. */
+  /** Called whenever a configuration is stored, with how many are. */
   readonly onProgress?: (finished: number) => void;
   /** Once aborted, no new work is started. */
   readonly signal?: AbortSignal;
@@ -79,7 +77,6 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
   await run.beforeStored?.(index);
   store.add(index, line);
   run.onProgress?.(store.finished);
-  await run.afterStored?.();
 }
 
 /** Ends with what is begun once `ms` are over and, at the pace so far, as much is left. */
