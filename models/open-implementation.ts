@@ -2,9 +2,7 @@
 import { basename, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
 import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
-import { openDeclaredModel } from "./declared-model.ts";
 import { type OpenOptions, openTaskModel } from "./registry.ts";
-import { openEngine } from "./session.ts";
 import type { TaskModel } from "./task-model.ts";
 
 export interface ImplementationOptions extends OpenOptions {
@@ -32,6 +30,8 @@ export async function openImplementation(
   if (onnx === undefined) {
     throw new Fault("invalid-input", "the implementation is neither a built-in model nor a file");
   }
+  const { openDeclaredModel } = await import("./declared-model.ts");
+  const { openEngine } = await import("./session.ts");
   const path = resolve(folder, onnx);
   const about = {
     name: basename(onnx, ".onnx"),

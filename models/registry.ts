@@ -1,12 +1,9 @@
 /** The models that a scenario can name, with their parameters. Start here to use or to add one. */
 import { Fault } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/nearest.ts";
-import { openDetector } from "./detector.ts";
 import { openFingerprint } from "./fingerprint.ts";
 import { openNoOp } from "./no-op.ts";
-import { openPlateReader } from "./plate-reader.ts";
 import type { SessionOptions } from "./session.ts";
-import { prepareModels } from "./store.ts";
 import type { TaskModel } from "./task-model.ts";
 
 /** Values as a scenario file gives them. */
@@ -32,15 +29,17 @@ interface Parameter {
   readonly accepts: (value: number) => boolean;
 }
 
-/** All task models by name. */
+/** All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its time. */
 export const TASK_MODELS = {
   "ssd-mobilenet-v2": {
     description: "finds objects of the 80 COCO classes; one batch is one inference",
     parameters: {
       minScore: { expected: "a score from 0 to 1", accepts: (value) => value >= 0 && value <= 1 },
     },
-    open: async (parameters, options) =>
-      openDetector(await prepareModels(options), parameters, options.session),
+    open: async (parameters, options) => {
+      const { openDetector } = await import("./detector.ts");
+      return openDetector(await prepared(options), parameters, options.session);
+    },
   },
   "plate-reader": {
     description: "reads the number plate of the best vehicle; a larger `side` reads more, slower",
@@ -50,8 +49,10 @@ export const TASK_MODELS = {
         accepts: (value) => value % 32 === 0 && value >= 96 && value <= 1280,
       },
     },
-    open: async (parameters, options) =>
-      openPlateReader(await prepareModels(options), parameters, options.session),
+    open: async (parameters, options) => {
+      const { openPlateReader } = await import("./plate-reader.ts");
+      return openPlateReader(await prepared(options), parameters, options.session);
+    },
   },
   "no-op": {
     description: "answers at once with nothing, to measure the cost of serving alone",
@@ -74,6 +75,11 @@ export const TASK_MODELS = {
     open: async (parameters) => openFingerprint(parameters),
   },
 } as const satisfies Record<string, Entry>;
+
+async function prepared(options: OpenOptions) {
+  const { prepareModels } = await import("./store.ts");
+  return prepareModels(options);
+}
 
 export type TaskModelName = keyof typeof TASK_MODELS;
 

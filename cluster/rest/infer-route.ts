@@ -6,7 +6,7 @@ import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
-import { annotated, type PictureFormat } from "./annotate.ts";
+import type { PictureFormat } from "./annotate.ts";
 import {
   headOf,
   inferReply,
@@ -56,6 +56,8 @@ async function inferPayload(
   if (picture === null) return withTrace(response, inferReply(response, new Set()));
   const [text] = textsOf(response);
   const { outputs } = JSON.parse(text) as { readonly outputs: Record<string, unknown> };
+  // What draws takes a while to load, and few ask for it.
+  const { annotated } = await import("./annotate.ts");
   const body = await annotated(payload, outputs, picture);
   return withTrace(response, { status: 200, contentType: `image/${picture}`, body });
 }

@@ -62,7 +62,9 @@ test("a model is loaded, served, drained and unloaded, each a state that all can
   expect(early).toMatchObject({ code: status.UNAVAILABLE, details: /UNAVAILABLE: not loaded yet/ });
   await replica.load();
   expect(modelIndex(models, true)).toMatchObject([{ state: "READY", reason: "" }]);
-  expect(modelConfig(replica).parameters).toEqual({ load_ms: { stringValue: "12.3" } });
+  const { load_ms: loadMs, ...process } = modelConfig(replica).parameters;
+  expect(loadMs).toEqual({ stringValue: "12.3" });
+  expect(Number(process.process_cpu_seconds_total.stringValue)).toBeGreaterThan(0);
   const [{ memoryUsage }] = modelStatistics(models, {});
   expect(memoryUsage).toEqual([{ type: "CPU", id: 0, byteSize: 5_000_000 }]);
   const running = infer(replica);

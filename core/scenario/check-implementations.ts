@@ -1,6 +1,7 @@
 /** Checks of what runs a model for real: one kind, steps in an order that makes sense, files. */
 import type { Issue } from "../fault.ts";
 import { resolvePath } from "./files.ts";
+import { IMPLEMENTATION_KINDS } from "./implementation-kind.ts";
 import { issueAt } from "./positions.ts";
 import type { ImplementationDocument } from "./schema/implementation.ts";
 import type { PostprocessStep, PreprocessStep } from "./schema/steps.ts";
@@ -8,16 +9,6 @@ import type { ScenarioDocument } from "./schema.ts";
 
 /** Whether there is a file of this path; from whoever may look at the disk. */
 export type FileExists = (path: string) => boolean;
-
-/** The kinds of implementation, by the key that names each. */
-export const IMPLEMENTATION_KINDS = ["name", "onnx", "external", "command"] as const;
-
-export type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];
-
-/** The kind of a checked implementation. */
-export function kindOf(implementation: ImplementationDocument): ImplementationKind {
-  return IMPLEMENTATION_KINDS.find((kind) => implementation[kind] !== undefined) ?? "name";
-}
 
 export function checkImplementations(
   { models }: Pick<ScenarioDocument, "models">,

@@ -1,10 +1,9 @@
 /** Checks of what a validation judges. */
 import type { Issue } from "../fault.ts";
 import { METRICS } from "../results.ts";
-import { kindOf } from "./check-implementations.ts";
+import { backendOf } from "./implementation-kind.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
-import type { ImplementationDocument } from "./schema/implementation.ts";
 import type { BackendName } from "./schema/run.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
@@ -41,13 +40,4 @@ export function checkBackend(models: ScenarioDocument["models"], backend: Backen
     const message = `backend ${backend}, but model "${name}" is run by ${own}`;
     return [issueAt(`models.${name}.implementation`, message, "`backend: real` mixes them")];
   });
-}
-
-/** The backend that an implementation asks for. */
-export function backendOf(
-  implementation: ImplementationDocument,
-): Exclude<BackendName, "replay" | "real"> {
-  const kind = kindOf(implementation);
-  if (kind === "command") return "process";
-  return kind === "name" ? "onnx" : kind;
 }
