@@ -29,43 +29,43 @@ interface TaskDraws {
 
 /** Which pipeline each arrival is of, in order of arrival. */
 export class PipelineChoice {
-  readonly #stream: RandomStream | null;
-  readonly #cumulativeShares: readonly number[];
+  declare private readonly stream: RandomStream | null;
+  declare private readonly cumulativeShares: readonly number[];
 
   /** `shares` add up to 1. */
   constructor(shares: readonly number[], seed: string) {
-    this.#stream = shares.length > 1 ? new RandomStream(seed, "pipeline") : null;
+    this.stream = shares.length > 1 ? new RandomStream(seed, "pipeline") : null;
     let sum = 0;
-    this.#cumulativeShares = shares.map((share) => {
+    this.cumulativeShares = shares.map((share) => {
       sum += share;
       return sum;
     });
   }
 
   next(): number {
-    if (this.#stream === null) return 0;
-    const u = this.#stream.uniform();
-    const found = this.#cumulativeShares.findIndex((share) => u < share);
-    return found < 0 ? this.#cumulativeShares.length - 1 : found;
+    if (this.stream === null) return 0;
+    const u = this.stream.uniform();
+    const found = this.cumulativeShares.findIndex((share) => u < share);
+    return found < 0 ? this.cumulativeShares.length - 1 : found;
   }
 }
 
 export class RequestDraws {
-  readonly #choice: PipelineChoice;
-  readonly #deadlinesMs: readonly (ValueSampler | null)[];
-  readonly #tasks: readonly (readonly TaskDraws[])[];
+  declare private readonly choice: PipelineChoice;
+  declare private readonly deadlinesMs: readonly (ValueSampler | null)[];
+  declare private readonly tasks: readonly (readonly TaskDraws[])[];
 
   /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
   constructor(system: System, seed: string, workSeed = seed) {
     const { pipelines } = system;
-    this.#choice = new PipelineChoice(
+    this.choice = new PipelineChoice(
       pipelines.map((pipeline) => pipeline.share),
       seed,
     );
-    this.#deadlinesMs = pipelines.map(({ name, deadlineMs }) =>
+    this.deadlinesMs = pipelines.map(({ name, deadlineMs }) =>
       deadlineMs === null ? null : new ValueSampler(deadlineMs, seed, `deadline/${name}`),
     );
-    this.#tasks = pipelines.map((pipeline) =>
+    this.tasks = pipelines.map((pipeline) =>
       pipeline.tasks.map((task) =>
         taskDraws(system, task, `${pipeline.name}/${task.name}`, seed, workSeed),
       ),
@@ -74,18 +74,18 @@ export class RequestDraws {
 
   /** Which pipeline the next arrival is of. */
   pipeline(): number {
-    return this.#choice.next();
+    return this.choice.next();
   }
 
   /** Time from the arrival of a pipeline's next request to its deadline, whole µs. */
   goalUs(pipeline: number): number {
-    const deadline = this.#deadlinesMs[pipeline];
+    const deadline = this.deadlinesMs[pipeline];
     return deadline === null ? Number.POSITIVE_INFINITY : Math.round(deadline.next() * 1000);
   }
 
   /** Draws one request's flags and variates into the jobs base .. base + tasks − 1. */
   draw(pipeline: number, base: number, flags: Uint8Array, variates: Float64Array): void {
-    const tasks = this.#tasks[pipeline];
+    const tasks = this.tasks[pipeline];
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
       let { bits } = task;

@@ -21,174 +21,174 @@ const FIRST_CHECK = 64;
 const LONGEST_CHECK = 1 << 16;
 
 export class CalendarQueue implements FinishCalendar {
-  readonly #atUs = new Float64Array(0);
-  readonly #next = new Int32Array(0);
+  declare private readonly atUs: Float64Array;
+  declare private readonly next: Int32Array;
   /** First and last entry of each day's list. */
-  readonly #first = new Int32Array(0);
-  readonly #last = new Int32Array(0);
-  readonly #mask: number;
-  #epochUs = 0;
-  #daysPerUs = 1e-3;
-  #count = 0;
+  declare private readonly first: Int32Array;
+  declare private readonly last: Int32Array;
+  declare private readonly mask: number;
+  private epochUs = 0;
+  private daysPerUs = 1e-3;
+  private count = 0;
   /** The entry that is due next, −1 if none, when, and on which day. */
-  #least = NONE;
-  #leastUs = Number.POSITIVE_INFINITY;
-  #today = 0;
+  private least = NONE;
+  private leastUs = Number.POSITIVE_INFINITY;
+  private today = 0;
   /** Since the last check of the day's length. */
-  #passed = 0;
-  #takes = 0;
-  #passedBefore = 0;
-  #checkAfter = FIRST_CHECK;
+  private passed = 0;
+  private takes = 0;
+  private passedBefore = 0;
+  private checkAfter = FIRST_CHECK;
 
   constructor(replicas: number) {
     const days = 1 << Math.ceil(Math.log2(Math.max(2, replicas)));
-    this.#mask = days - 1;
-    this.#atUs = new Float64Array(replicas);
-    this.#next = new Int32Array(replicas);
-    this.#first = new Int32Array(days).fill(NONE);
-    this.#last = new Int32Array(days).fill(NONE);
+    this.mask = days - 1;
+    this.atUs = new Float64Array(replicas);
+    this.next = new Int32Array(replicas);
+    this.first = new Int32Array(days).fill(NONE);
+    this.last = new Int32Array(days).fill(NONE);
   }
 
   /** Entries and empty days passed so far: the work beside the constant part. */
   get passedInAll(): number {
-    return this.#passedBefore + this.#passed;
+    return this.passedBefore + this.passed;
   }
 
   nextUs(): number {
-    return this.#leastUs;
+    return this.leastUs;
   }
 
   take(): number {
-    const taken = this.#least;
-    const place = this.#today & this.#mask;
-    const after = this.#next[taken];
-    this.#first[place] = after;
-    if (after === NONE) this.#last[place] = NONE;
-    this.#count--;
-    this.#findLeast();
-    if (++this.#takes === this.#checkAfter) this.#check();
+    const taken = this.least;
+    const place = this.today & this.mask;
+    const after = this.next[taken];
+    this.first[place] = after;
+    if (after === NONE) this.last[place] = NONE;
+    this.count--;
+    this.findLeast();
+    if (++this.takes === this.checkAfter) this.check();
     return taken;
   }
 
   add(replica: number, atUs: number): void {
-    let day = (atUs - this.#epochUs) * this.#daysPerUs;
+    let day = (atUs - this.epochUs) * this.daysPerUs;
     if (day >= LAST_DAY) {
-      this.#rebuild(this.#daysPerUs, this.#count > 0 ? this.#leastUs : atUs);
-      day = Math.min(LAST_DAY, (atUs - this.#epochUs) * this.#daysPerUs);
+      this.rebuild(this.daysPerUs, this.count > 0 ? this.leastUs : atUs);
+      day = Math.min(LAST_DAY, (atUs - this.epochUs) * this.daysPerUs);
     }
-    this.#insert(replica, atUs, day | 0);
-    this.#count++;
-    if (atUs < this.#leastUs) {
-      this.#least = replica;
-      this.#leastUs = atUs;
-      this.#today = day | 0;
+    this.insert(replica, atUs, day | 0);
+    this.count++;
+    if (atUs < this.leastUs) {
+      this.least = replica;
+      this.leastUs = atUs;
+      this.today = day | 0;
     }
   }
 
   /** Days past the last share it: entries there are few, far away, and found by the full search. */
-  #dayOf(atUs: number): number {
-    const day = (atUs - this.#epochUs) * this.#daysPerUs;
+  private dayOf(atUs: number): number {
+    const day = (atUs - this.epochUs) * this.daysPerUs;
     return day < LAST_DAY ? day | 0 : LAST_DAY;
   }
 
   /** Into its day's list, behind what is due at the same instant. */
-  #insert(replica: number, atUs: number, day: number): void {
-    const times = this.#atUs;
-    const next = this.#next;
-    const place = day & this.#mask;
+  private insert(replica: number, atUs: number, day: number): void {
+    const times = this.atUs;
+    const next = this.next;
+    const place = day & this.mask;
     times[replica] = atUs;
-    const last = this.#last[place];
+    const last = this.last[place];
     if (last === NONE || times[last] <= atUs) {
       next[replica] = NONE;
-      this.#last[place] = replica;
-      if (last === NONE) this.#first[place] = replica;
+      this.last[place] = replica;
+      if (last === NONE) this.first[place] = replica;
       else next[last] = replica;
       return;
     }
     let before = NONE;
-    let after = this.#first[place];
+    let after = this.first[place];
     while (times[after] <= atUs) {
       before = after;
       after = next[after];
-      this.#passed++;
+      this.passed++;
     }
     next[replica] = after;
-    if (before === NONE) this.#first[place] = replica;
+    if (before === NONE) this.first[place] = replica;
     else next[before] = replica;
   }
 
   /** The first entry of the first day, from today on, that has one due on that very day. */
-  #findLeast(): void {
-    if (this.#count === 0) {
-      this.#least = NONE;
-      this.#leastUs = Number.POSITIVE_INFINITY;
+  private findLeast(): void {
+    if (this.count === 0) {
+      this.least = NONE;
+      this.leastUs = Number.POSITIVE_INFINITY;
       return;
     }
-    const first = this.#first;
-    const mask = this.#mask;
-    const today = this.#today;
+    const first = this.first;
+    const mask = this.mask;
+    const today = this.today;
     for (let day = today; day <= today + mask; day++) {
       const entry = first[day & mask];
-      if (entry !== NONE && this.#dayOf(this.#atUs[entry]) === day) {
-        this.#passed += day - today;
-        this.#least = entry;
-        this.#leastUs = this.#atUs[entry];
-        this.#today = day;
+      if (entry !== NONE && this.dayOf(this.atUs[entry]) === day) {
+        this.passed += day - today;
+        this.least = entry;
+        this.leastUs = this.atUs[entry];
+        this.today = day;
         return;
       }
     }
-    this.#passed += mask;
-    this.#searchAll();
+    this.passed += mask;
+    this.searchAll();
   }
 
   /** Nothing is due within a year: the earliest of all days' first entries. */
-  #searchAll(): void {
+  private searchAll(): void {
     let least = NONE;
-    for (const entry of this.#first) {
-      if (entry !== NONE && (least === NONE || this.#atUs[entry] < this.#atUs[least])) {
+    for (const entry of this.first) {
+      if (entry !== NONE && (least === NONE || this.atUs[entry] < this.atUs[least])) {
         least = entry;
       }
     }
-    this.#least = least;
-    this.#leastUs = this.#atUs[least];
-    this.#today = this.#dayOf(this.#leastUs);
+    this.least = least;
+    this.leastUs = this.atUs[least];
+    this.today = this.dayOf(this.leastUs);
   }
 
-  #check(): void {
-    const isSlow = this.#passed > MOST_PASSED * this.#takes;
-    if (isSlow && this.#count > 1) this.#rebuild(this.#measuredDaysPerUs(), this.#leastUs);
-    else this.#checkAfter = Math.min(LONGEST_CHECK, 2 * this.#checkAfter);
-    this.#takes = 0;
-    this.#passedBefore += this.#passed;
-    this.#passed = 0;
+  private check(): void {
+    const isSlow = this.passed > MOST_PASSED * this.takes;
+    if (isSlow && this.count > 1) this.rebuild(this.measuredDaysPerUs(), this.leastUs);
+    else this.checkAfter = Math.min(LONGEST_CHECK, 2 * this.checkAfter);
+    this.takes = 0;
+    this.passedBefore += this.passed;
+    this.passed = 0;
   }
 
   /** From the mean gap between the entries that are due next. */
-  #measuredDaysPerUs(): number {
-    const times = Float64Array.from(this.#entries(), (entry) => this.#atUs[entry]).sort();
+  private measuredDaysPerUs(): number {
+    const times = Float64Array.from(this.entries(), (entry) => this.atUs[entry]).sort();
     const gaps = Math.min(MEASURED_GAPS, times.length - 1);
     const gapUs = (times[gaps] - times[0]) / gaps;
     return 1 / Math.max(1, GAPS_A_DAY * gapUs);
   }
 
   /** Every entry; those due at the same instant in order of their entry. */
-  #entries(): number[] {
+  private entries(): number[] {
     const entries: number[] = [];
-    for (const first of this.#first) {
-      for (let entry = first; entry !== NONE; entry = this.#next[entry]) entries.push(entry);
+    for (const first of this.first) {
+      for (let entry = first; entry !== NONE; entry = this.next[entry]) entries.push(entry);
     }
     return entries;
   }
 
-  #rebuild(daysPerUs: number, epochUs: number): void {
-    const entries = this.#entries();
-    this.#first.fill(NONE);
-    this.#last.fill(NONE);
-    this.#daysPerUs = daysPerUs;
-    this.#epochUs = epochUs;
+  private rebuild(daysPerUs: number, epochUs: number): void {
+    const entries = this.entries();
+    this.first.fill(NONE);
+    this.last.fill(NONE);
+    this.daysPerUs = daysPerUs;
+    this.epochUs = epochUs;
     for (const entry of entries) {
-      this.#insert(entry, this.#atUs[entry], this.#dayOf(this.#atUs[entry]));
+      this.insert(entry, this.atUs[entry], this.dayOf(this.atUs[entry]));
     }
-    if (this.#count > 0) this.#today = this.#dayOf(this.#leastUs);
+    if (this.count > 0) this.today = this.dayOf(this.leastUs);
   }
 }

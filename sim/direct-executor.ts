@@ -7,50 +7,48 @@ import { type Executor, recordBatch } from "./executor.ts";
 import { type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
 
 export class DirectExecutor implements Executor {
-  readonly #dispatcher: Dispatcher;
-  readonly #recorder: RunRecorder;
-  readonly #services: readonly ServiceModel[];
+  declare private readonly dispatcher: Dispatcher;
+  declare private readonly recorder: RunRecorder;
+  declare private readonly services: readonly ServiceModel[];
   /** By replica: see `ServiceModel`. */
-  readonly #scaleUs = new Float64Array(0);
-  readonly #startedUs = new Float64Array(0);
-  readonly #finishes: FinishCalendar;
+  declare private readonly scaleUs: Float64Array;
+  declare private readonly startedUs: Float64Array;
+  declare private readonly finishes: FinishCalendar;
 
   constructor(system: System, dispatcher: Dispatcher, recorder: RunRecorder) {
-    this.#dispatcher = dispatcher;
-    this.#recorder = recorder;
-    this.#services = system.replicas.map((replica) => replica.service);
-    this.#scaleUs = Float64Array.from(this.#services, ({ scaleUs }) => scaleUs);
-    this.#startedUs = new Float64Array(system.replicas.length);
-    this.#finishes = finishCalendar(system.replicas.length);
+    this.dispatcher = dispatcher;
+    this.recorder = recorder;
+    this.services = system.replicas.map((replica) => replica.service);
+    this.scaleUs = Float64Array.from(this.services, ({ scaleUs }) => scaleUs);
+    this.startedUs = new Float64Array(system.replicas.length);
+    this.finishes = finishCalendar(system.replicas.length);
   }
 
   nextUs(): number {
-    return this.#finishes.nextUs();
+    return this.finishes.nextUs();
   }
 
   fire(nowUs: number): void {
-    const replica = this.#finishes.take();
-    recordBatch(this.#recorder, this.#dispatcher, replica, this.#startedUs[replica], nowUs);
-    this.#dispatcher.finish(replica, nowUs);
+    const replica = this.finishes.take();
+    recordBatch(this.recorder, this.dispatcher, replica, this.startedUs[replica], nowUs);
+    this.dispatcher.finish(replica, nowUs);
   }
 
   start(replica: number, nowUs: number, variate: number): void {
-    this.#startedUs[replica] = nowUs;
-    const scaleUs = this.#scaleUs[replica];
-    const isSimple = !Number.isNaN(scaleUs) && this.#dispatcher.batchSize[replica] === 1;
+    this.startedUs[replica] = nowUs;
+    const scaleUs = this.scaleUs[replica];
+    const isSimple = !Number.isNaN(scaleUs) && this.dispatcher.batchSize[replica] === 1;
     // What `Math.round` gives for numbers that are not negative, in less time.
-    const timeUs = isSimple
-      ? Math.floor(scaleUs * variate + 0.5)
-      : this.#sampleUs(replica, variate);
-    this.#finishes.add(replica, nowUs + timeUs);
+    const timeUs = isSimple ? Math.floor(scaleUs * variate + 0.5) : this.sampleUs(replica, variate);
+    this.finishes.add(replica, nowUs + timeUs);
   }
 
-  #sampleUs(replica: number, variate: number): number {
-    return this.#services[replica].sampleUs(variate, this.#dispatcher.batchSize[replica]);
+  private sampleUs(replica: number, variate: number): number {
+    return this.services[replica].sampleUs(variate, this.dispatcher.batchSize[replica]);
   }
 
   arrive(request: number, pipeline: number, nowUs: number): void {
-    this.#dispatcher.arrive(request, pipeline, nowUs, nowUs);
+    this.dispatcher.arrive(request, pipeline, nowUs, nowUs);
   }
 
   settle(): void {}

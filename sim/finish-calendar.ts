@@ -22,29 +22,29 @@ export function finishCalendar(replicas: number): FinishCalendar {
 
 /** The earliest finish is last. Element 0 lies after every finish, so that a search ends there. */
 class SortedFinishes implements FinishCalendar {
-  readonly #atUs = new Float64Array(0);
-  readonly #replica = new Int32Array(0);
-  #last = 0;
+  declare private readonly atUs: Float64Array;
+  declare private readonly replica: Int32Array;
+  private last = 0;
 
   constructor(replicas: number) {
-    this.#atUs = new Float64Array(replicas + 1);
-    this.#atUs[0] = Number.POSITIVE_INFINITY;
-    this.#replica = new Int32Array(replicas + 1);
+    this.atUs = new Float64Array(replicas + 1);
+    this.atUs[0] = Number.POSITIVE_INFINITY;
+    this.replica = new Int32Array(replicas + 1);
   }
 
   nextUs(): number {
-    return this.#atUs[this.#last];
+    return this.atUs[this.last];
   }
 
   take(): number {
-    return this.#replica[this.#last--];
+    return this.replica[this.last--];
   }
 
   add(replica: number, atUs: number): void {
-    const times = this.#atUs;
-    const replicas = this.#replica;
-    let at = this.#last + 1;
-    this.#last = at;
+    const times = this.atUs;
+    const replicas = this.replica;
+    let at = this.last + 1;
+    this.last = at;
     for (; times[at - 1] <= atUs; at--) {
       times[at] = times[at - 1];
       replicas[at] = replicas[at - 1];

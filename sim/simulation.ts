@@ -79,156 +79,156 @@ export function simulate(input: SimulationInput): SimulationOutput {
 }
 
 class Simulation implements Driver, ClientHost {
-  readonly #dispatcher: Dispatcher;
-  readonly #executor: Executor;
-  readonly arrivals: ArrivalSource;
-  readonly recorder: RunRecorder;
-  readonly #draws: RequestDraws;
-  readonly #system: System;
-  readonly #maxEvents: number;
-  readonly #maxJobs: number;
+  declare private readonly dispatcher: Dispatcher;
+  declare private readonly executor: Executor;
+  declare readonly arrivals: ArrivalSource;
+  declare readonly recorder: RunRecorder;
+  declare private readonly draws: RequestDraws;
+  declare private readonly system: System;
+  declare private readonly maxEvents: number;
+  declare private readonly maxJobs: number;
   /** Whether the system holds more than memory should. */
-  #crowded = false;
-  readonly #maxDrainUs: number;
-  readonly #timers: WinnerTree;
+  private crowded = false;
+  declare private readonly maxDrainUs: number;
+  declare private readonly timers: WinnerTree;
   /** When the next timer is due; most runs have none. */
-  #timerDueUs = NEVER;
-  readonly #sizes: SizedInputs | null;
-  #flags = new Uint8Array(0);
-  #variates = new Float64Array(0);
-  #events = 0;
-  #lastArrivalUs = DOUBLE_ZERO;
+  private timerDueUs = NEVER;
+  declare private readonly sizes: SizedInputs | null;
+  declare private flags: Uint8Array;
+  declare private variates: Float64Array;
+  private events = 0;
+  private lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
-  #nowUs = SOON;
+  private nowUs = SOON;
   /** The number of events that would be too many for this instant. */
-  #limit = 0;
+  private limit = 0;
   /** When to look again whether all have arrived and the rest takes too long. */
-  #boundUs: number;
-  #stopped = false;
+  declare private boundUs: number;
+  private stopped = false;
   /** When to look at all whether the window or the run ends. */
-  #lookUs = SOON;
+  private lookUs = SOON;
 
   constructor(input: SimulationInput) {
     const { system, seed, arrivals } = input;
-    this.#system = system;
+    this.system = system;
     const { client } = input;
     const clients = client === undefined ? null : new RetryingClients(client, this, seed);
     const driver = clients?.driver ?? this;
-    this.#dispatcher = new Dispatcher(system, input.scheduler, driver, input.log ?? null);
+    this.dispatcher = new Dispatcher(system, input.scheduler, driver, input.log ?? null);
     this.arrivals = arrivals;
-    this.#draws = new RequestDraws(system, seed, input.workSeed);
+    this.draws = new RequestDraws(system, seed, input.workSeed);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.recorder.latencySink = input.latencySink ?? null;
-    this.#maxEvents = input.maxEvents ?? MAX_EVENTS;
-    this.#maxJobs = input.maxJobs ?? MAX_JOBS;
-    this.#maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
-    this.#boundUs = this.#maxDrainUs;
+    this.maxEvents = input.maxEvents ?? MAX_EVENTS;
+    this.maxJobs = input.maxJobs ?? MAX_JOBS;
+    this.maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
+    this.boundUs = this.maxDrainUs;
     this.recorder.rows = input.requests ?? null;
-    this.#timers = new WinnerTree(this.#dispatcher.timerCount);
-    this.#makeRoom();
+    this.timers = new WinnerTree(this.dispatcher.timerCount);
+    this.makeRoom();
     const executor = createExecutor({
-      ...{ dispatcher: this.#dispatcher, recorder: this.recorder },
+      ...{ dispatcher: this.dispatcher, recorder: this.recorder },
       ...{ scheduler: input.scheduler, arrivals, seed },
     });
-    clients?.connect(this.#dispatcher, executor);
+    clients?.connect(this.dispatcher, executor);
     const behind = clients ?? executor;
-    this.#sizes =
-      input.sizes === undefined ? null : new SizedInputs(input.sizes, this.#dispatcher, behind);
-    this.#executor = this.#sizes ?? behind;
+    this.sizes =
+      input.sizes === undefined ? null : new SizedInputs(input.sizes, this.dispatcher, behind);
+    this.executor = this.sizes ?? behind;
   }
 
   run(): SimulationOutput {
-    for (let r = 0; r < this.#system.replicas.length; r++) this.#dispatcher.join(r, 0);
-    while (!this.#stopped && this.#events < this.#maxEvents) this.#instants();
-    const unfinished = this.#countUnfinished();
+    for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
+    while (!this.stopped && this.events < this.maxEvents) this.instants();
+    const unfinished = this.countUnfinished();
     return {
       recorder: this.recorder,
-      events: this.#events,
-      stopped: unfinished === 0 ? null : this.#whyStopped(),
+      events: this.events,
+      stopped: unfinished === 0 ? null : this.whyStopped(),
     };
   }
 
-  #whyStopped(): SimulationOutput["stopped"] {
-    if (this.#crowded) return "crowded";
-    if (!this.#stopped) return "max-events";
-    return this.#nowUs === NEVER ? "dead" : "max-drain";
+  private whyStopped(): SimulationOutput["stopped"] {
+    if (this.crowded) return "crowded";
+    if (!this.stopped) return "max-events";
+    return this.nowUs === NEVER ? "dead" : "max-drain";
   }
 
   /**
    * Some instants. Not all in one loop: V8 may never optimise a loop again whose one run outlasts
    * its optimised code, and compiles it for every run anew.
    */
-  #instants(): void {
-    this.#lookUs = SOON;
-    for (let i = 0; i < SOME && !this.#stopped && this.#events < this.#maxEvents; i++) {
-      this.#instant();
+  private instants(): void {
+    this.lookUs = SOON;
+    for (let i = 0; i < SOME && !this.stopped && this.events < this.maxEvents; i++) {
+      this.instant();
     }
   }
 
   /** All that happens at the next instant, unless the run ends before it. */
-  #instant(): void {
-    const executor = this.#executor;
+  private instant(): void {
+    const executor = this.executor;
     const finishUs = executor.nextUs();
     const arrivalUs = this.arrivals.nextUs;
     let nowUs = finishUs;
     if (arrivalUs < nowUs) nowUs = arrivalUs;
-    if (this.#timerDueUs < nowUs) nowUs = this.#timerDueUs;
-    if (nowUs === this.#nowUs) this.#stillAt(nowUs);
-    else this.#limit = this.#events + MAX_EVENTS_PER_INSTANT;
-    this.#nowUs = nowUs;
-    if (nowUs >= this.#lookUs && this.#look(nowUs)) return;
-    if (finishUs === nowUs) this.#fire(executor, nowUs);
-    if (this.arrivals.nextUs === nowUs) this.#arriveAll(nowUs);
-    if (this.#timerDueUs === nowUs) this.#wake(nowUs);
-    this.#dispatcher.decide(nowUs);
+    if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
+    if (nowUs === this.nowUs) this.stillAt(nowUs);
+    else this.limit = this.events + MAX_EVENTS_PER_INSTANT;
+    this.nowUs = nowUs;
+    if (nowUs >= this.lookUs && this.look(nowUs)) return;
+    if (finishUs === nowUs) this.fire(executor, nowUs);
+    if (this.arrivals.nextUs === nowUs) this.arriveAll(nowUs);
+    if (this.timerDueUs === nowUs) this.wake(nowUs);
+    this.dispatcher.decide(nowUs);
     executor.settle(nowUs);
   }
 
-  #fire(executor: Executor, nowUs: number): void {
+  private fire(executor: Executor, nowUs: number): void {
     do {
       executor.fire(nowUs);
-      this.#events++;
-    } while (this.#events < this.#limit && executor.nextUs() === nowUs);
+      this.events++;
+    } while (this.events < this.limit && executor.nextUs() === nowUs);
   }
 
-  #arriveAll(nowUs: number): void {
+  private arriveAll(nowUs: number): void {
     do {
-      this.#arrive(nowUs);
-      this.#events++;
-    } while (this.#events < this.#limit && this.arrivals.nextUs === nowUs);
+      this.arrive(nowUs);
+      this.events++;
+    } while (this.events < this.limit && this.arrivals.nextUs === nowUs);
     // Said without a branch, as one that is taken once only would undo what the compiler has made.
-    this.#lookUs = this.arrivals.nextUs === NEVER ? SOON : this.#lookUs;
+    this.lookUs = this.arrivals.nextUs === NEVER ? SOON : this.lookUs;
   }
 
-  #wake(nowUs: number): void {
-    while (this.#timerDueUs === nowUs) {
-      const timer = this.#timers.take();
-      this.#timerDueUs = this.#timers.least();
-      this.#dispatcher.wake(timer, nowUs);
+  private wake(nowUs: number): void {
+    while (this.timerDueUs === nowUs) {
+      const timer = this.timers.take();
+      this.timerDueUs = this.timers.least();
+      this.dispatcher.wake(timer, nowUs);
     }
   }
 
   /** More happens at the last instant. */
-  #stillAt(nowUs: number): void {
-    if (this.#events >= this.#limit) throw standstill(nowUs);
+  private stillAt(nowUs: number): void {
+    if (this.events >= this.limit) throw standstill(nowUs);
   }
 
   /** Closes the window if it ends before this instant; whether the run does. */
-  #look(nowUs: number): boolean {
+  private look(nowUs: number): boolean {
     const { horizonUs, nextUs, exhausted } = this.arrivals;
-    if (nowUs >= horizonUs) this.#closeWindow(horizonUs);
+    if (nowUs >= horizonUs) this.closeWindow(horizonUs);
     // A window without a horizon ends with the last arrival.
-    if (exhausted && horizonUs === NEVER) this.#closeWindow(this.#lastArrivalUs);
-    if (nowUs > this.#boundUs) {
-      this.#boundUs = this.#lastArrivalUs + this.#maxDrainUs;
-      this.#stopped = nextUs === NEVER && nowUs > this.#boundUs;
+    if (exhausted && horizonUs === NEVER) this.closeWindow(this.lastArrivalUs);
+    if (nowUs > this.boundUs) {
+      this.boundUs = this.lastArrivalUs + this.maxDrainUs;
+      this.stopped = nextUs === NEVER && nowUs > this.boundUs;
     }
-    this.#lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.#boundUs) : this.#boundUs;
-    return this.#stopped;
+    this.lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.boundUs) : this.boundUs;
+    return this.stopped;
   }
 
   start(replica: number, nowUs: number): void {
-    const { batchJobs, batchAt, batchSize, requests, poolOf } = this.#dispatcher;
+    const { batchJobs, batchAt, batchSize, requests, poolOf } = this.dispatcher;
     const at = batchAt[replica];
     const pool = poolOf[replica];
     for (let i = at; i < at + batchSize[replica]; i++) {
@@ -236,17 +236,17 @@ class Simulation implements Driver, ClientHost {
       const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
       this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
     }
-    this.#executor.start(replica, nowUs, this.#variates[batchJobs[at]]);
+    this.executor.start(replica, nowUs, this.variates[batchJobs[at]]);
   }
 
   wakeAt(timer: number, atUs: number): void {
-    this.#timers.set(timer, atUs);
-    this.#timerDueUs = this.#timers.least();
+    this.timers.set(timer, atUs);
+    this.timerDueUs = this.timers.least();
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
-    const { requests } = this.#dispatcher;
-    const answeredUs = nowUs + this.#executor.answerUs(request);
+    const { requests } = this.dispatcher;
+    const answeredUs = nowUs + this.executor.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
     const goalUs = requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
@@ -264,76 +264,76 @@ class Simulation implements Driver, ClientHost {
 
   /** Requests reach the gateway in order of arrival, so this is the draw that belongs to each. */
   goalUs(request: number): number {
-    return this.drawGoalUs(this.#dispatcher.requests.pipeline[request]);
+    return this.drawGoalUs(this.dispatcher.requests.pipeline[request]);
   }
 
   drawGoalUs(pipeline: number): number {
-    return this.#draws.goalUs(pipeline);
+    return this.draws.goalUs(pipeline);
   }
 
   holds(request: number, task: number): boolean {
-    const { requests } = this.#dispatcher;
+    const { requests } = this.dispatcher;
     const base = request << requests.shift;
-    const flags = this.#flags[base + task];
+    const flags = this.flags[base + task];
     if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
     if ((flags & WHEN_HOLDS) === 0) return false;
-    const { skippedBy } = this.#system.pipelines[requests.pipeline[request]].tasks[task];
+    const { skippedBy } = this.system.pipelines[requests.pipeline[request]].tasks[task];
     for (let i = 0; i < skippedBy.length; i++) {
       const cache = base + skippedBy[i];
-      if (requests.state[cache] === JOB.ran && this.#flags[cache] & CACHE_HIT) return false;
+      if (requests.state[cache] === JOB.ran && this.flags[cache] & CACHE_HIT) return false;
     }
     return true;
   }
 
   drawnFor(request: number): DrawnRequest {
-    const { stride } = this.#dispatcher.requests;
+    const { stride } = this.dispatcher.requests;
     const [from, to] = [request * stride, (request + 1) * stride];
     return {
-      flags: this.#flags.slice(from, to),
-      variates: this.#variates.slice(from, to),
-      size: this.#sizes?.of(request) ?? 0,
+      flags: this.flags.slice(from, to),
+      variates: this.variates.slice(from, to),
+      size: this.sizes?.of(request) ?? 0,
     };
   }
 
   reserveFor({ flags, variates, size }: DrawnRequest): number {
-    const request = this.#reserve();
-    this.#flags.set(flags, request * flags.length);
-    this.#variates.set(variates, request * flags.length);
-    this.#sizes?.place(request, size);
+    const request = this.reserve();
+    this.flags.set(flags, request * flags.length);
+    this.variates.set(variates, request * flags.length);
+    this.sizes?.place(request, size);
     return request;
   }
 
-  #reserve(): number {
-    const { requests } = this.#dispatcher;
+  private reserve(): number {
+    const { requests } = this.dispatcher;
     const request = requests.reserve();
-    if (request << requests.shift >= this.#flags.length) this.#makeRoom();
+    if (request << requests.shift >= this.flags.length) this.makeRoom();
     return request;
   }
 
-  #makeRoom(): void {
-    const { capacity, stride } = this.#dispatcher.requests;
-    if (capacity * stride > this.#maxJobs) {
-      this.#crowded = true;
-      this.#stopped = true;
+  private makeRoom(): void {
+    const { capacity, stride } = this.dispatcher.requests;
+    if (capacity * stride > this.maxJobs) {
+      this.crowded = true;
+      this.stopped = true;
     }
-    this.#flags = grown(this.#flags, new Uint8Array(capacity * stride));
-    this.#variates = grown(this.#variates, new Float64Array(capacity * stride));
+    this.flags = grown(this.flags, new Uint8Array(capacity * stride));
+    this.variates = grown(this.variates, new Float64Array(capacity * stride));
   }
 
-  #arrive(nowUs: number): void {
-    const { requests } = this.#dispatcher;
-    const request = this.#reserve();
-    this.#lastArrivalUs = nowUs;
+  private arrive(nowUs: number): void {
+    const { requests } = this.dispatcher;
+    const request = this.reserve();
+    this.lastArrivalUs = nowUs;
     this.arrivals.advance();
-    const pipeline = this.#draws.pipeline();
-    this.#draws.draw(pipeline, request << requests.shift, this.#flags, this.#variates);
+    const pipeline = this.draws.pipeline();
+    this.draws.draw(pipeline, request << requests.shift, this.flags, this.variates);
     this.recorder.arrived(nowUs);
-    this.#executor.arrive(request, pipeline, nowUs);
+    this.executor.arrive(request, pipeline, nowUs);
   }
 
   /** Requests that have not ended; those that the dispatcher has not heard of came last. */
-  #countUnfinished(): number {
-    const { requests, inSystem } = this.#dispatcher;
+  private countUnfinished(): number {
+    const { requests, inSystem } = this.dispatcher;
     const recorder = this.recorder;
     recorder.unfinished = recorder.inSystem;
     if (recorder.unfinished === 0) return 0;
@@ -348,7 +348,7 @@ class Simulation implements Driver, ClientHost {
   }
 
   /** A window without length (a burst) stays open until the last end. */
-  #closeWindow(nowUs: number): void {
+  private closeWindow(nowUs: number): void {
     const recorder = this.recorder;
     if (recorder.closedUs === NEVER && nowUs > recorder.warmupUs) {
       if (nowUs !== NEVER) recorder.closeWindow(nowUs);

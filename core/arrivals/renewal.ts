@@ -9,25 +9,25 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export class Renewal implements ArrivalSource {
   readonly closed = false;
-  readonly horizonUs: number;
+  declare readonly horizonUs: number;
   nextUs = DOUBLE_ZERO;
-  readonly #gap: Sampler;
-  readonly #meanUs: number = DOUBLE_ZERO;
-  #left = 0;
-  #exactUs = DOUBLE_ZERO;
+  declare private readonly gap: Sampler;
+  private readonly meanUs: number = DOUBLE_ZERO;
+  private left = 0;
+  private exactUs = DOUBLE_ZERO;
 
   constructor(shape: Shape, ratePerS: number, seed: string, { limit, horizonUs }: Extent) {
-    this.#gap = new Sampler(shape, seed, "arrivals");
-    this.#meanUs = 1e6 / ratePerS;
-    this.#left = limit;
+    this.gap = new Sampler(shape, seed, "arrivals");
+    this.meanUs = 1e6 / ratePerS;
+    this.left = limit;
     this.horizonUs = horizonUs;
     this.advance();
   }
 
   advance(): void {
-    this.#exactUs += this.#gap.next() * this.#meanUs;
-    const at = Math.round(this.#exactUs);
-    this.nextUs = --this.#left < 0 || at >= this.horizonUs ? NEVER : at;
+    this.exactUs += this.gap.next() * this.meanUs;
+    const at = Math.round(this.exactUs);
+    this.nextUs = --this.left < 0 || at >= this.horizonUs ? NEVER : at;
   }
 
   get exhausted(): boolean {

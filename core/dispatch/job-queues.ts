@@ -23,39 +23,39 @@ const FIELD_BITS = 2;
 const KEYED = 2;
 
 export class JobQueues {
-  readonly #table: RequestTable;
-  readonly #fields = new Int32Array(0);
+  declare private readonly table: RequestTable;
+  declare private readonly fields: Int32Array;
   /** By queue; empty where jobs have no key. */
-  readonly #heaps: readonly number[][];
-  #entries = 0;
+  declare private readonly heaps: readonly number[][];
+  private entries = 0;
 
   /** Queues are numbered by their place in `orders`. */
   constructor(table: RequestTable, orders: readonly QueueOrder[]) {
-    this.#table = table;
-    this.#fields = new Int32Array(orders.length << FIELD_BITS);
-    this.#heaps = orders.map(() => []);
+    this.table = table;
+    this.fields = new Int32Array(orders.length << FIELD_BITS);
+    this.heaps = orders.map(() => []);
     orders.forEach((order, queue) => {
       const next = order === "fifo" ? HEAD : order === "lifo" ? TAIL : KEYED;
-      this.#fields[(queue << FIELD_BITS) + ORDER] = next;
+      this.fields[(queue << FIELD_BITS) + ORDER] = next;
     });
   }
 
   lengthOf(queue: number): number {
-    return this.#fields[(queue << FIELD_BITS) + LENGTH];
+    return this.fields[(queue << FIELD_BITS) + LENGTH];
   }
 
   /** When the longest-waiting job entered, µs; only when there is one. */
   oldestUs(queue: number): number {
-    return this.#table.enqueuedUs[this.#fields[(queue << FIELD_BITS) + HEAD]];
+    return this.table.enqueuedUs[this.fields[(queue << FIELD_BITS) + HEAD]];
   }
 
   /** `key` matters to a queue by key only. O(1), but for jobs that come back and for keys. */
   push(queue: number, job: number, key: number): void {
-    const fields = this.#fields;
-    const table = this.#table;
+    const fields = this.fields;
+    const table = this.table;
     const at = queue << FIELD_BITS;
     table.state[job] = queue;
-    if (fields[at + ORDER] === KEYED) this.#pushKey(queue, job, key);
+    if (fields[at + ORDER] === KEYED) this.pushKey(queue, job, key);
     if (fields[at + LENGTH]++ === 0) {
       fields[at + HEAD] = job;
       fields[at + TAIL] = job;
@@ -63,7 +63,7 @@ export class JobQueues {
     }
     const tail = fields[at + TAIL];
     if (table.enqueuedUs[tail] > table.enqueuedUs[job]) {
-      this.#comeBack(at, job);
+      this.comeBack(at, job);
       return;
     }
     table.next[tail] = job;
@@ -73,25 +73,25 @@ export class JobQueues {
 
   /** Takes the next job; only when there is one. */
   pop(queue: number): number {
-    const fields = this.#fields;
+    const fields = this.fields;
     const at = queue << FIELD_BITS;
     const order = fields[at + ORDER];
-    if (order === KEYED) return this.#popKey(queue);
+    if (order === KEYED) return this.popKey(queue);
     const job = fields[at + order];
     if (--fields[at + LENGTH] > 0) {
-      fields[at + order] = order === HEAD ? this.#table.next[job] : this.#table.previous[job];
+      fields[at + order] = order === HEAD ? this.table.next[job] : this.table.previous[job];
     }
     return job;
   }
 
   remove(queue: number, job: number): void {
-    this.#unlink(queue << FIELD_BITS, job);
-    if (this.#fields[(queue << FIELD_BITS) + ORDER] === KEYED) this.#removeKey(queue, job);
+    this.unlink(queue << FIELD_BITS, job);
+    if (this.fields[(queue << FIELD_BITS) + ORDER] === KEYED) this.removeKey(queue, job);
   }
 
-  #unlink(at: number, job: number): void {
-    const fields = this.#fields;
-    const { next, previous } = this.#table;
+  private unlink(at: number, job: number): void {
+    const fields = this.fields;
+    const { next, previous } = this.table;
     if (--fields[at + LENGTH] === 0) return;
     if (job === fields[at + HEAD]) {
       fields[at + HEAD] = next[job];
@@ -104,9 +104,9 @@ export class JobQueues {
   }
 
   /** Links a job that entered before the last one, behind all that entered no later than it. */
-  #comeBack(at: number, job: number): void {
-    const fields = this.#fields;
-    const { next, previous, enqueuedUs } = this.#table;
+  private comeBack(at: number, job: number): void {
+    const fields = this.fields;
+    const { next, previous, enqueuedUs } = this.table;
     const head = fields[at + HEAD];
     let after = fields[at + TAIL];
     while (after !== head && enqueuedUs[previous[after]] > enqueuedUs[job]) after = previous[after];
@@ -120,60 +120,60 @@ export class JobQueues {
     previous[after] = job;
   }
 
-  #pushKey(queue: number, job: number, key: number): void {
-    const heap = this.#heaps[queue];
-    this.#table.key[job] = key;
-    this.#table.entry[job] = this.#entries++;
+  private pushKey(queue: number, job: number, key: number): void {
+    const heap = this.heaps[queue];
+    this.table.key[job] = key;
+    this.table.entry[job] = this.entries++;
     heap.push(job);
-    this.#rise(heap, heap.length - 1, job);
+    this.rise(heap, heap.length - 1, job);
   }
 
-  #popKey(queue: number): number {
-    const job = this.#heaps[queue][0];
+  private popKey(queue: number): number {
+    const job = this.heaps[queue][0];
     this.remove(queue, job);
     return job;
   }
 
-  #removeKey(queue: number, job: number): void {
-    const heap = this.#heaps[queue];
-    const hole = this.#table.place[job];
+  private removeKey(queue: number, job: number): void {
+    const heap = this.heaps[queue];
+    const hole = this.table.place[job];
     const last = heap.pop() as number;
     if (last === job) return;
-    this.#rise(heap, hole, last);
-    this.#sink(heap, this.#table.place[last], last);
+    this.rise(heap, hole, last);
+    this.sink(heap, this.table.place[last], last);
   }
 
-  #before(a: number, b: number): boolean {
-    const { key, entry } = this.#table;
+  private before(a: number, b: number): boolean {
+    const { key, entry } = this.table;
     return key[a] < key[b] || (key[a] === key[b] && entry[a] < entry[b]);
   }
 
-  #put(heap: number[], at: number, job: number): void {
+  private put(heap: number[], at: number, job: number): void {
     heap[at] = job;
-    this.#table.place[job] = at;
+    this.table.place[job] = at;
   }
 
-  #rise(heap: number[], from: number, job: number): void {
+  private rise(heap: number[], from: number, job: number): void {
     let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.#before(job, heap[parent])) break;
-      this.#put(heap, at, heap[parent]);
+      if (!this.before(job, heap[parent])) break;
+      this.put(heap, at, heap[parent]);
       at = parent;
     }
-    this.#put(heap, at, job);
+    this.put(heap, at, job);
   }
 
-  #sink(heap: number[], from: number, job: number): void {
+  private sink(heap: number[], from: number, job: number): void {
     let at = from;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && this.#before(heap[child + 1], heap[child])) child++;
-      if (!this.#before(heap[child], job)) break;
-      this.#put(heap, at, heap[child]);
+      if (child + 1 < heap.length && this.before(heap[child + 1], heap[child])) child++;
+      if (!this.before(heap[child], job)) break;
+      this.put(heap, at, heap[child]);
       at = child;
     }
-    this.#put(heap, at, job);
+    this.put(heap, at, job);
   }
 }

@@ -21,71 +21,71 @@ const FIRST_CAPACITY = 256;
 
 export class RequestTable {
   /** Jobs set aside for a request: the tasks of the largest pipeline, up to a power of two. */
-  readonly stride: number;
+  declare readonly stride: number;
   /** The stride as a power of two. */
   readonly shift: number = 0;
   capacity = 0;
 
   /** Requests: number since the run's start, in order of arrival. */
-  serial = new Float64Array(0);
-  arrivedUs = new Float64Array(0);
+  declare serial: Float64Array;
+  declare arrivedUs: Float64Array;
   /** Infinity when there is no deadline. */
-  deadlineUs = new Float64Array(0);
-  pipeline = new Int32Array(0);
+  declare deadlineUs: Float64Array;
+  declare pipeline: Int32Array;
   /** Tasks without successors that have not ended yet; 0 once the request has ended. */
-  openSinks = new Int32Array(0);
+  declare openSinks: Int32Array;
   /** Jobs queued or running. */
-  openJobs = new Int32Array(0);
+  declare openJobs: Int32Array;
   /** Chain held by a request of a pipeline-held discipline, or −1. */
-  chain = new Int32Array(0);
+  declare chain: Int32Array;
 
   /** Jobs: the number of the queue that holds it (0 or more), else one of `JOB`. */
-  state = new Int32Array(0);
+  declare state: Int32Array;
   /** Of a job with several predecessors: those that have not ended, and those that ran. */
-  pending = new Int32Array(0);
-  ran = new Int32Array(0);
+  declare pending: Int32Array;
+  declare ran: Int32Array;
   /** Replicas that the job was lost with. */
-  attempts = new Uint8Array(0);
-  enqueuedUs = new Float64Array(0);
+  declare attempts: Uint8Array;
+  declare enqueuedUs: Float64Array;
   /** Neighbours in the queue, in order of entry; what lies beyond its ends means nothing. */
-  next = new Int32Array(0);
-  previous = new Int32Array(0);
+  declare next: Int32Array;
+  declare previous: Int32Array;
   /** Keyed queues: key, order of entry and place in the heap. */
-  key = new Float64Array(0);
-  entry = new Float64Array(0);
-  place = new Int32Array(0);
+  declare key: Float64Array;
+  declare entry: Float64Array;
+  declare place: Int32Array;
 
-  #free = new Int32Array(0);
-  #freeCount = 0;
-  #serials = 0;
+  declare private free: Int32Array;
+  private freeCount = 0;
+  private serials = 0;
 
   /** `tasks` are those of the largest pipeline. */
   constructor(tasks: number) {
     this.shift = Math.ceil(Math.log2(tasks));
     this.stride = 1 << this.shift;
-    this.#grow(FIRST_CAPACITY);
+    this.grow(FIRST_CAPACITY);
   }
 
   /** Takes a slot for a request that is about to arrive. */
   reserve(): number {
-    if (this.#freeCount === 0) this.#grow(this.capacity * 2);
-    const request = this.#free[--this.#freeCount];
-    this.serial[request] = this.#serials++;
+    if (this.freeCount === 0) this.grow(this.capacity * 2);
+    const request = this.free[--this.freeCount];
+    this.serial[request] = this.serials++;
     return request;
   }
 
   /** Takes a given slot, as a replay does; false if it is taken. */
   claim(request: number): boolean {
-    while (request >= this.capacity) this.#grow(this.capacity * 2);
-    const at = this.#free.subarray(0, this.#freeCount).lastIndexOf(request);
+    while (request >= this.capacity) this.grow(this.capacity * 2);
+    const at = this.free.subarray(0, this.freeCount).lastIndexOf(request);
     if (at < 0) return false;
-    this.#free[at] = this.#free[--this.#freeCount];
-    this.serial[request] = this.#serials++;
+    this.free[at] = this.free[--this.freeCount];
+    this.serial[request] = this.serials++;
     return true;
   }
 
   release(request: number): void {
-    this.#free[this.#freeCount++] = request;
+    this.free[this.freeCount++] = request;
   }
 
   /** Whether a request has arrived and not ended. */
@@ -101,7 +101,7 @@ export class RequestTable {
     return job & (this.stride - 1);
   }
 
-  #grow(capacity: number): void {
+  private grow(capacity: number): void {
     const jobs = capacity * this.stride;
     this.serial = grown(this.serial, new Float64Array(capacity));
     this.arrivedUs = grown(this.arrivedUs, new Float64Array(capacity));
@@ -121,11 +121,11 @@ export class RequestTable {
     this.entry = grown(this.entry, new Float64Array(jobs));
     this.place = grown(this.place, new Int32Array(jobs));
     const free = new Int32Array(capacity);
-    free.set(this.#free.subarray(0, this.#freeCount));
+    free.set(this.free.subarray(0, this.freeCount));
     for (let request = capacity - 1; request >= this.capacity; request--) {
-      free[this.#freeCount++] = request;
+      free[this.freeCount++] = request;
     }
-    this.#free = free;
+    this.free = free;
     this.capacity = capacity;
   }
 }

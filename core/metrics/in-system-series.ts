@@ -12,81 +12,77 @@ export class InSystemSeries {
   /** At this instant. */
   count = 0;
   /** All ends less all arrivals, µs. With `count × t` it is the integral from 0 until t. */
-  #netUs = DOUBLE_ZERO;
-  #lastUs = DOUBLE_ZERO;
+  private netUs = DOUBLE_ZERO;
+  private lastUs = DOUBLE_ZERO;
   /** When there is something to note: the window's start, then the end of each bin. */
-  #dueUs = DOUBLE_ZERO;
-  #closedUs = Number.POSITIVE_INFINITY;
-  #closedArea = DOUBLE_ZERO;
-  #widthUs: number = DOUBLE_ZERO;
+  private dueUs = DOUBLE_ZERO;
+  private closedUs = Number.POSITIVE_INFINITY;
+  private closedArea = DOUBLE_ZERO;
+  widthUs: number = DOUBLE_ZERO;
   /** The integral from 0 until the window's start, then until the end of each bin, request·µs. */
-  readonly #areas = new Float64Array(1 + BINS);
-  #noted = 0;
+  private readonly areas = new Float64Array(1 + BINS);
+  private noted = 0;
 
   constructor(startUs: number) {
-    this.#dueUs = startUs;
-    this.#widthUs = FIRST_WIDTH_US;
+    this.dueUs = startUs;
+    this.widthUs = FIRST_WIDTH_US;
   }
 
   arrived(nowUs: number): void {
-    if (nowUs >= this.#dueUs) this.#pass(nowUs);
+    if (nowUs >= this.dueUs) this.pass(nowUs);
     this.count++;
-    this.#netUs -= nowUs;
-    this.#lastUs = nowUs;
+    this.netUs -= nowUs;
+    this.lastUs = nowUs;
   }
 
   ended(nowUs: number): void {
-    if (nowUs >= this.#dueUs) this.#pass(nowUs);
+    if (nowUs >= this.dueUs) this.pass(nowUs);
     this.count--;
-    this.#netUs += nowUs;
-    this.#lastUs = nowUs;
+    this.netUs += nowUs;
+    this.lastUs = nowUs;
   }
 
   /** The window ends. */
   close(nowUs: number): void {
-    if (nowUs >= this.#dueUs) this.#pass(nowUs);
-    this.#closedArea = this.#areaUntil(nowUs);
-    this.#closedUs = nowUs;
-    this.#dueUs = Number.POSITIVE_INFINITY;
+    if (nowUs >= this.dueUs) this.pass(nowUs);
+    this.closedArea = this.areaUntil(nowUs);
+    this.closedUs = nowUs;
+    this.dueUs = Number.POSITIVE_INFINITY;
   }
 
   /** Integrated over the window, until its end or until the last arrival or end; request·µs. */
   get area(): number {
-    if (this.#noted === 0) return 0;
-    const isClosed = this.#closedUs !== Number.POSITIVE_INFINITY;
-    return (isClosed ? this.#closedArea : this.#areaUntil(this.#lastUs)) - this.#areas[0];
-  }
-
-  get widthUs(): number {
-    return this.#widthUs;
+    if (this.noted === 0) return 0;
+    const isClosed = this.closedUs !== Number.POSITIVE_INFINITY;
+    return (isClosed ? this.closedArea : this.areaUntil(this.lastUs)) - this.areas[0];
   }
 
   /** Mean number of each full bin, in order. */
   means(): Float64Array {
-    const areas = this.#areas;
+    const areas = this.areas;
     return Float64Array.from(
-      { length: Math.max(0, this.#noted - 1) },
-      (_, bin) => (areas[bin + 1] - areas[bin]) / this.#widthUs,
+      { length: Math.max(0, this.noted - 1) },
+      (_, bin) => (areas[bin + 1] - areas[bin]) / this.widthUs,
     );
   }
 
   /** From 0 until an instant since the last event. */
-  #areaUntil(us: number): number {
-    return this.#netUs + this.count * us;
+  private areaUntil(us: number): number {
+    return this.netUs + this.count * us;
   }
 
   /** Notes what was due until now; nothing has happened since before it was. */
-  #pass(nowUs: number): void {
-    while (this.#dueUs <= nowUs) {
-      this.#areas[this.#noted++] = this.#areaUntil(this.#dueUs);
-      if (this.#noted > BINS) this.#fold();
-      this.#dueUs += this.#widthUs;
+  private pass(nowUs: number): void {
+    while (this.dueUs <= nowUs) {
+      this.areas[this.noted++] = this.areaUntil(this.dueUs);
+      if (this.noted > BINS) this.fold();
+      this.dueUs += this.widthUs;
     }
   }
 
-  #fold(): void {
-    this.#noted = 1 + BINS / 2;
-    for (let i = 1; i < this.#noted; i++) this.#areas[i] = this.#areas[2 * i];
-    this.#widthUs *= 2;
+  private fold(): void {
+    this.noted = 1 + BINS / 2;
+    for (let i = 1; i < this.noted; i++) this.areas[i] = this.areas[2 * i];
+    this.widthUs *= 2;
   }
 }

@@ -27,26 +27,26 @@ export class LatencyStore {
   count = 0;
   sumUs = 0;
   maxUs = 0;
-  #chunks: Float64Array[] = [new Float64Array(FIRST_CHUNK)];
-  #chunk = this.#chunks[0];
-  #used = 0;
-  #histogram: Uint32Array | null = null;
-  readonly #mostExact: number;
+  private chunks: Float64Array[] = [new Float64Array(FIRST_CHUNK)];
+  private chunk = this.chunks[0];
+  private used = 0;
+  private histogram: Uint32Array | null = null;
+  declare private readonly mostExact: number;
 
   /** `mostExact` is rounded up to whole chunks. */
   constructor(mostExact = MOST_EXACT) {
-    this.#mostExact = mostExact;
+    this.mostExact = mostExact;
   }
 
   /** Whether quantiles are of the latencies themselves. */
   get exact(): boolean {
-    return this.#histogram === null;
+    return this.histogram === null;
   }
 
   /** Adds a latency, µs, not negative. */
   add(us: number): void {
-    if (this.#used === this.#chunk.length) this.#turnChunk();
-    this.#chunk[this.#used++] = us;
+    if (this.used === this.chunk.length) this.turnChunk();
+    this.chunk[this.used++] = us;
     this.count++;
     this.sumUs += us;
     if (us > this.maxUs) this.maxUs = us;
@@ -55,19 +55,19 @@ export class LatencyStore {
   /** Nearest-rank quantiles, µs, for ascending shares in (0, 1]; only when `count` > 0. */
   quantilesUs(shares: readonly number[]): number[] {
     const ranks = shares.map((share) => rankOf(share, this.count));
-    if (this.count <= MOST_SORTED) return this.#bySorting(ranks);
+    if (this.count <= MOST_SORTED) return this.bySorting(ranks);
     const counts = new Uint32Array(BUCKETS);
-    if (this.#histogram !== null) counts.set(this.#histogram);
-    this.#eachFilled((values) => countInto(counts, values));
+    if (this.histogram !== null) counts.set(this.histogram);
+    this.eachFilled((values) => countInto(counts, values));
     const places = locate(counts, ranks);
-    if (this.#histogram === null) return this.#within(places, counts);
+    if (this.histogram === null) return this.within(places, counts);
     return places.map(({ bucket }) => Math.min(this.maxUs, middleOf(bucket)));
   }
 
-  #bySorting(ranks: readonly number[]): number[] {
+  private bySorting(ranks: readonly number[]): number[] {
     const sorted = new Float64Array(this.count);
     let at = 0;
-    this.#eachFilled((values) => {
+    this.eachFilled((values) => {
       sorted.set(values, at);
       at += values.length;
     });
@@ -76,12 +76,12 @@ export class LatencyStore {
   }
 
   /** The values at some places, of which only the buckets are sorted. */
-  #within(places: readonly Place[], counts: Uint32Array): number[] {
+  private within(places: readonly Place[], counts: Uint32Array): number[] {
     const wanted = new Map(places.map(({ bucket }) => [bucket, new Float64Array(counts[bucket])]));
     const isWanted = new Uint8Array(BUCKETS);
     for (const bucket of wanted.keys()) isWanted[bucket] = 1;
     const filled = new Uint32Array(BUCKETS);
-    this.#eachFilled((values) => {
+    this.eachFilled((values) => {
       const halves = halvesOf(values);
       for (let i = 0; i < values.length; i++) {
         const bucket = bucketOf(halves[2 * i + UPPER]);
@@ -93,24 +93,24 @@ export class LatencyStore {
     return places.map(({ bucket, rank }) => (wanted.get(bucket) as Float64Array)[rank]);
   }
 
-  #eachFilled(visit: (values: Float64Array) => void): void {
-    for (const chunk of this.#chunks) {
-      visit(chunk === this.#chunk ? chunk.subarray(0, this.#used) : chunk);
+  private eachFilled(visit: (values: Float64Array) => void): void {
+    for (const chunk of this.chunks) {
+      visit(chunk === this.chunk ? chunk.subarray(0, this.used) : chunk);
     }
   }
 
   /** The chunk is full: a new one, or, once there are too many, into the histogram with all. */
-  #turnChunk(): void {
-    this.#used = 0;
-    if (this.#histogram === null && this.count < this.#mostExact) {
-      this.#chunk = new Float64Array(Math.min(2 * this.#chunk.length, LONGEST_CHUNK));
-      this.#chunks.push(this.#chunk);
+  private turnChunk(): void {
+    this.used = 0;
+    if (this.histogram === null && this.count < this.mostExact) {
+      this.chunk = new Float64Array(Math.min(2 * this.chunk.length, LONGEST_CHUNK));
+      this.chunks.push(this.chunk);
       return;
     }
-    const histogram = this.#histogram ?? new Uint32Array(BUCKETS);
-    this.#histogram = histogram;
-    for (const chunk of this.#chunks) countInto(histogram, chunk);
-    this.#chunks = [this.#chunk];
+    const histogram = this.histogram ?? new Uint32Array(BUCKETS);
+    this.histogram = histogram;
+    for (const chunk of this.chunks) countInto(histogram, chunk);
+    this.chunks = [this.chunk];
   }
 }
 

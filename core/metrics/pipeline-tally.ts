@@ -13,19 +13,19 @@ interface Tally {
 }
 
 export class PipelineTally {
-  readonly #names: readonly string[];
-  readonly #hasGoal: readonly boolean[];
-  readonly #tallies: readonly Tally[];
-  readonly #warmupUs: number;
+  declare private readonly names: readonly string[];
+  declare private readonly hasGoal: readonly boolean[];
+  declare private readonly tallies: readonly Tally[];
+  declare private readonly warmupUs: number;
 
   /** Keeps so many latencies of each exactly; default: millions. */
   constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
-    this.#names = pipelines.map(({ name }) => name);
-    this.#hasGoal = pipelines.map(
+    this.names = pipelines.map(({ name }) => name);
+    this.hasGoal = pipelines.map(
       ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
     );
-    this.#warmupUs = warmupUs;
-    this.#tallies = pipelines.map(() => ({
+    this.warmupUs = warmupUs;
+    this.tallies = pipelines.map(() => ({
       requests: 0,
       withinGoal: 0,
       lost: 0,
@@ -41,8 +41,8 @@ export class PipelineTally {
     latencyUs: number,
     goalUs: number,
   ): void {
-    if (arrivedUs < this.#warmupUs) return;
-    const tally = this.#tallies[pipeline];
+    if (arrivedUs < this.warmupUs) return;
+    const tally = this.tallies[pipeline];
     tally.requests++;
     if (outcome === "cancelled") tally.timedOut++;
     else if (outcome !== "completed") tally.lost++;
@@ -53,16 +53,16 @@ export class PipelineTally {
 
   /** By pipeline and metric; the formulas are those of the run's own metrics of the same name. */
   metrics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
-    return Object.fromEntries(this.#names.map((name, id) => [name, this.#metricsOf(id)]));
+    return Object.fromEntries(this.names.map((name, id) => [name, this.metricsOf(id)]));
   }
 
-  #metricsOf(id: number): Record<string, number> {
-    const { requests, withinGoal, lost, timedOut, latencies } = this.#tallies[id];
+  private metricsOf(id: number): Record<string, number> {
+    const { requests, withinGoal, lost, timedOut, latencies } = this.tallies[id];
     const share = (count: number): number => count / Math.max(1, requests);
     return {
       requests,
       ...latencyMetrics(latencies),
-      ...(this.#hasGoal[id] ? { sloAttainmentRatio: share(withinGoal) } : {}),
+      ...(this.hasGoal[id] ? { sloAttainmentRatio: share(withinGoal) } : {}),
       dropRatio: share(lost),
       timeoutRatio: share(timedOut),
     };

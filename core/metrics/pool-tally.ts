@@ -23,21 +23,21 @@ export interface PoolSums {
 }
 
 export class PoolTally {
-  readonly #sums = new Float64Array(0);
+  declare private readonly sums: Float64Array;
 
   constructor(pools: number) {
-    this.#sums = new Float64Array(pools << FIELD_BITS);
+    this.sums = new Float64Array(pools << FIELD_BITS);
   }
 
   waited(pool: number, waitUs: number): void {
-    const sums = this.#sums;
+    const sums = this.sums;
     const at = pool << FIELD_BITS;
     sums[at + WAIT_US] += waitUs;
     sums[at + JOBS]++;
   }
 
   served(pool: number, serviceUs: number, size: number): void {
-    const sums = this.#sums;
+    const sums = this.sums;
     const at = pool << FIELD_BITS;
     sums[at + BATCHES]++;
     sums[at + BATCHED_JOBS] += size;
@@ -45,24 +45,24 @@ export class PoolTally {
   }
 
   busy(pool: number, us: number): void {
-    this.#sums[(pool << FIELD_BITS) + BUSY_US] += us;
+    this.sums[(pool << FIELD_BITS) + BUSY_US] += us;
   }
 
   of(pool: number): PoolSums {
     const at = pool << FIELD_BITS;
-    return this.#read((field) => this.#sums[at + field]);
+    return this.read((field) => this.sums[at + field]);
   }
 
   /** Over all pools. */
   total(): PoolSums {
-    return this.#read((field) => {
+    return this.read((field) => {
       let sum = 0;
-      for (let at = field; at < this.#sums.length; at += 1 << FIELD_BITS) sum += this.#sums[at];
+      for (let at = field; at < this.sums.length; at += 1 << FIELD_BITS) sum += this.sums[at];
       return sum;
     });
   }
 
-  #read(sumOf: (field: number) => number): PoolSums {
+  private read(sumOf: (field: number) => number): PoolSums {
     return {
       waitUs: sumOf(WAIT_US),
       jobs: sumOf(JOBS),

@@ -22,7 +22,7 @@ export interface LatencySink {
 }
 
 export class RunRecorder {
-  readonly system: System;
+  declare readonly system: System;
   readonly warmupUs: number = DOUBLE_ZERO;
   closedUs = Number.POSITIVE_INFINITY;
 
@@ -46,35 +46,35 @@ export class RunRecorder {
   /** Requests whose end fell in the window. */
   completedInWindow = 0;
   goodInWindow = 0;
-  readonly inSystemSeries: InSystemSeries;
+  declare readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
-  readonly latencies: LatencyStore;
+  declare readonly latencies: LatencyStore;
   /** Hears the same in order of time; null unless asked for. */
   latencySink: LatencySink | null = null;
 
-  readonly pools: PoolTally;
+  declare readonly pools: PoolTally;
   /** Null where there is one pipeline only: then the run's own metrics are its. */
-  readonly pipelines: PipelineTally | null;
+  declare readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */
   rows: RequestRows | null = null;
   /** What the devices did; null unless a simulator tells. */
   devices: DeviceMeter | null = null;
-  readonly #maxBars: number;
+  declare private readonly maxBars: number;
   /** Set when the cluster changes while the run goes on. */
   replicas: ReplicaMeter | null = null;
   /** Requests that had not ended when the run did: of all, and of those that count. */
   unfinished = 0;
   unfinishedInWindow = 0;
 
-  #digestA = 0x811c9dc5 | 0;
-  #digestB = 0x1b873593 | 0;
+  private digestA = 0x811c9dc5 | 0;
+  private digestB = 0x1b873593 | 0;
 
   /** Keeps at most `maxBars` bars, and so many latencies exactly; default: millions. */
   constructor(system: System, warmupUs: number, maxBars: number, mostExact?: number) {
     this.system = system;
-    this.#maxBars = maxBars;
+    this.maxBars = maxBars;
     this.warmupUs = warmupUs;
     this.latencies = new LatencyStore(mostExact);
     this.inSystemSeries = new InSystemSeries(warmupUs);
@@ -86,7 +86,7 @@ export class RunRecorder {
   /** Hexadecimal digest over every request's number, outcome and latency, in order of ends. */
   digest(): string {
     const hex = (part: number): string => (part >>> 0).toString(16).padStart(8, "0");
-    return hex(this.#digestA) + hex(this.#digestB);
+    return hex(this.digestA) + hex(this.digestB);
   }
 
   arrived(nowUs: number): void {
@@ -109,7 +109,7 @@ export class RunRecorder {
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
     this.lastBusyUs = endUs;
-    if (startUs < this.warmupUs || endUs > this.closedUs) this.#busyWithin(pool, startUs, endUs);
+    if (startUs < this.warmupUs || endUs > this.closedUs) this.busyWithin(pool, startUs, endUs);
     else this.pools.busy(pool, endUs - startUs);
     if (startUs >= this.warmupUs) this.pools.served(pool, endUs - startUs, size);
   }
@@ -117,11 +117,11 @@ export class RunRecorder {
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
   batchLost(pool: number, startUs: number, endUs: number): void {
     this.lastBusyUs = endUs;
-    this.#busyWithin(pool, startUs, endUs);
+    this.busyWithin(pool, startUs, endUs);
   }
 
   /** What of a busy time lies in the window. */
-  #busyWithin(pool: number, startUs: number, endUs: number): void {
+  private busyWithin(pool: number, startUs: number, endUs: number): void {
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
     if (to > from) this.pools.busy(pool, to - from);
@@ -134,7 +134,7 @@ export class RunRecorder {
 
   /** Whether the Gantt chart has room for more bars. */
   get wantsBars(): boolean {
-    return this.bars.length < this.#maxBars;
+    return this.bars.length < this.maxBars;
   }
 
   /** Adds a bar to the Gantt chart; `requests` are the serial numbers of the batch's requests. */
@@ -162,7 +162,7 @@ export class RunRecorder {
     this.inSystemSeries.ended(nowUs);
     this.lastEndUs = nowUs;
     const completed = outcome === "completed";
-    this.#mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
+    this.mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
     if (!completed) {
       if (arrivedUs >= this.warmupUs) this.outcomes[outcome]++;
       return;
@@ -185,12 +185,12 @@ export class RunRecorder {
     this.closedUs = nowUs;
   }
 
-  #mix(serial: number, outcome: number, latencyUs: number): void {
+  private mix(serial: number, outcome: number, latencyUs: number): void {
     const low = latencyUs | 0;
     const high = (latencyUs * 2 ** -32) | 0;
-    this.#digestA = Math.imul(this.#digestA ^ low ^ (high << 7), 0x01000193);
-    this.#digestB =
-      Math.imul((this.#digestB << 13) | (this.#digestB >>> 19), 5) + (serial ^ low ^ outcome);
-    this.#digestB |= 0;
+    this.digestA = Math.imul(this.digestA ^ low ^ (high << 7), 0x01000193);
+    this.digestB =
+      Math.imul((this.digestB << 13) | (this.digestB >>> 19), 5) + (serial ^ low ^ outcome);
+    this.digestB |= 0;
   }
 }

@@ -36,44 +36,44 @@ export function shapeOf(
 
 /** Draws of mean 1 (or uniform on [0, 1) for the kind `uniform`), dimensionless. */
 export class Sampler {
-  readonly shape: Shape;
-  readonly #stream: RandomStream;
-  readonly #block = new Float64Array(BLOCK);
-  #used = BLOCK;
+  declare readonly shape: Shape;
+  declare private readonly stream: RandomStream;
+  private readonly block = new Float64Array(BLOCK);
+  private used = BLOCK;
 
   constructor(shape: Shape, seed: string, streamName: string) {
     this.shape = shape;
-    this.#stream = new RandomStream(seed, streamName);
+    this.stream = new RandomStream(seed, streamName);
   }
 
   next(): number {
-    if (this.#used === BLOCK) {
-      this.#refill();
-      this.#used = 0;
+    if (this.used === BLOCK) {
+      this.refill();
+      this.used = 0;
     }
-    return this.#block[this.#used++];
+    return this.block[this.used++];
   }
 
-  #refill(): void {
-    const block = this.#block;
+  private refill(): void {
+    const block = this.block;
     switch (this.shape.kind) {
       case "constant":
         block.fill(1);
         return;
       case "uniform":
-        this.#stream.fillUniform(block);
+        this.stream.fillUniform(block);
         return;
       case "exponential":
-        this.#stream.fillExponential(block);
+        this.stream.fillExponential(block);
         return;
       case "lognormal":
-        fillLognormal(this.#stream, block, this.shape.cv);
+        fillLognormal(this.stream, block, this.shape.cv);
         return;
       case "gamma":
-        fillGamma(this.#stream, block, this.shape.cv);
+        fillGamma(this.stream, block, this.shape.cv);
         return;
       case "weibull":
-        fillWeibull(this.#stream, block, this.shape.cv);
+        fillWeibull(this.stream, block, this.shape.cv);
         return;
     }
   }
