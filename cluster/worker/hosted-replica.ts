@@ -48,7 +48,7 @@ export class HostedReplica implements HostedModel {
   #cost: LoadCost | null = null;
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
-  #changes: Promise<void> = Promise.resolve();
+  #changes: Promise<void> | null = null;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -104,11 +104,19 @@ export class HostedReplica implements HostedModel {
     return this.#afterOthers(() => this.#unload());
   }
 
-  /** Loads and unloads come one after another. */
+  /** Loads and unloads come one after another; one alone begins at once. */
   #afterOthers(change: () => Promise<void>): Promise<void> {
-    const done = this.#changes.then(change);
-    this.#changes = done.catch(() => undefined);
+    const done = this.#changes === null ? change() : this.#changes.then(change);
+    const ended: Promise<void> = done.then(
+      () => this.#changed(ended),
+      () => this.#changed(ended),
+    );
+    this.#changes = ended;
     return done;
+  }
+
+  #changed(ended: Promise<void>): void {
+    if (this.#changes === ended) this.#changes = null;
   }
 
   async #load(): Promise<void> {
