@@ -17,39 +17,60 @@ export interface FinishCalendar {
 const MOST_SORTED = 24;
 
 export function finishCalendar(replicas: number): FinishCalendar {
-  return replicas <= MOST_SORTED ? new SortedFinishes(replicas) : new CalendarQueue(replicas);
+  return replicas <= MOST_SORTED ? new SortedFinishes() : new CalendarQueue(replicas);
 }
 
-/** The earliest finish is last. Element 0 lies after every finish, so that a search ends there. */
-class SortedFinishes implements FinishCalendar {
-  declare private readonly atUs: Float64Array;
-  declare private readonly replica: Int32Array;
-  private last = 0;
+/** A power of two above every replica's number. */
+const REPLICAS = 32;
+/** Times from here on leave no room for a replica beside them in a double; nine years. */
+const LATE_US = 2 ** 53 / REPLICAS;
 
-  constructor(replicas: number) {
-    this.atUs = new Float64Array(replicas + 1);
-    this.atUs[0] = Number.POSITIVE_INFINITY;
-    this.replica = new Int32Array(replicas + 1);
+/**
+ * The earliest finish is last. A finish is one number, its time × 32 + its replica, so that a search
+ * passes few bytes. Element 0 lies after every finish, so that a search ends there: it is the first
+ * of the late ones, which are in a calendar of their own.
+ */
+class SortedFinishes implements FinishCalendar {
+  private readonly finishes = new Float64Array(REPLICAS);
+  private last = 0;
+  private readonly late = new CalendarQueue(REPLICAS);
+
+  constructor() {
+    this.finishes[0] = Number.POSITIVE_INFINITY;
   }
 
   nextUs(): number {
-    return this.atUs[this.last];
+    return Math.floor(this.finishes[this.last] / REPLICAS);
   }
 
   take(): number {
-    return this.replica[this.last--];
+    if (this.last === 0) return this.takeLate();
+    const finish = this.finishes[this.last--];
+    return finish - Math.floor(finish / REPLICAS) * REPLICAS;
   }
 
   add(replica: number, atUs: number): void {
-    const times = this.atUs;
-    const replicas = this.replica;
-    let at = this.last + 1;
-    this.last = at;
-    for (; times[at - 1] <= atUs; at--) {
-      times[at] = times[at - 1];
-      replicas[at] = replicas[at - 1];
+    if (atUs >= LATE_US) {
+      this.late.add(replica, atUs);
+      this.finishes[0] = this.late.nextUs() * REPLICAS;
+      return;
     }
-    times[at] = atUs;
-    replicas[at] = replica;
+    const { finishes } = this;
+    const start = atUs * REPLICAS;
+    // Behind all others of its instant.
+    const end = start + REPLICAS;
+    let at = ++this.last;
+    let after = finishes[at - 1];
+    while (after < end) {
+      finishes[at--] = after;
+      after = finishes[at - 1];
+    }
+    finishes[at] = start + replica;
+  }
+
+  private takeLate(): number {
+    const replica = this.late.take();
+    this.finishes[0] = this.late.nextUs() * REPLICAS;
+    return replica;
   }
 }

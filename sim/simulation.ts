@@ -85,7 +85,8 @@ class Simulation implements Driver, ClientHost {
   declare readonly recorder: RunRecorder;
   declare private readonly draws: RequestDraws;
   declare private readonly system: System;
-  declare private readonly maxEvents: number;
+  /** The run ends with this event; 0 once it has ended. */
+  declare private lastEvent: number;
   declare private readonly maxJobs: number;
   /** Whether the system holds more than memory should. */
   private crowded = false;
@@ -94,14 +95,14 @@ class Simulation implements Driver, ClientHost {
   /** When the next timer is due; most runs have none. */
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
-  declare private flags: Uint8Array;
-  declare private variates: Float64Array;
+  private flags = new Uint8Array(0);
+  private variates = new Float64Array(0);
   private events = 0;
   private lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
   private nowUs = SOON;
-  /** The number of events that would be too many for this instant. */
-  private limit = 0;
+  /** How often in a row time stood still for some instants. */
+  private stillSome = 0;
   /** When to look again whether all have arrived and the rest takes too long. */
   declare private boundUs: number;
   private stopped = false;
@@ -119,7 +120,7 @@ class Simulation implements Driver, ClientHost {
     this.draws = new RequestDraws(system, seed, input.workSeed);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.recorder.latencySink = input.latencySink ?? null;
-    this.maxEvents = input.maxEvents ?? MAX_EVENTS;
+    this.lastEvent = input.maxEvents ?? MAX_EVENTS;
     this.maxJobs = input.maxJobs ?? MAX_JOBS;
     this.maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
     this.boundUs = this.maxDrainUs;
@@ -139,7 +140,7 @@ class Simulation implements Driver, ClientHost {
 
   run(): SimulationOutput {
     for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
-    while (!this.stopped && this.events < this.maxEvents) this.instants();
+    while (this.events < this.lastEvent) this.instants();
     const unfinished = this.countUnfinished();
     return {
       recorder: this.recorder,
@@ -159,45 +160,51 @@ class Simulation implements Driver, ClientHost {
    * its optimised code, and compiles it for every run anew.
    */
   private instants(): void {
+    const fromUs = this.nowUs;
     this.lookUs = SOON;
-    for (let i = 0; i < SOME && !this.stopped && this.events < this.maxEvents; i++) {
-      this.instant();
-    }
+    for (let i = 0; i < SOME && this.events < this.lastEvent; i++) this.instant();
+    this.stillSome = this.nowUs === fromUs ? this.stillSome + 1 : 0;
+    if (this.stillSome * SOME >= MAX_EVENTS_PER_INSTANT) throw standstill(fromUs);
   }
 
   /** All that happens at the next instant, unless the run ends before it. */
   private instant(): void {
-    const executor = this.executor;
+    const { executor, arrivals } = this;
     const finishUs = executor.nextUs();
-    const arrivalUs = this.arrivals.nextUs;
     let nowUs = finishUs;
-    if (arrivalUs < nowUs) nowUs = arrivalUs;
+    if (arrivals.nextUs < nowUs) nowUs = arrivals.nextUs;
     if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
-    if (nowUs === this.nowUs) this.stillAt(nowUs);
-    else this.limit = this.events + MAX_EVENTS_PER_INSTANT;
     this.nowUs = nowUs;
     if (nowUs >= this.lookUs && this.look(nowUs)) return;
     if (finishUs === nowUs) this.fire(executor, nowUs);
-    if (this.arrivals.nextUs === nowUs) this.arriveAll(nowUs);
+    if (arrivals.nextUs === nowUs) this.arriveAll(arrivals, nowUs);
     if (this.timerDueUs === nowUs) this.wake(nowUs);
     this.dispatcher.decide(nowUs);
     executor.settle(nowUs);
   }
 
   private fire(executor: Executor, nowUs: number): void {
+    let events = 0;
     do {
       executor.fire(nowUs);
-      this.events++;
-    } while (this.events < this.limit && executor.nextUs() === nowUs);
+      events++;
+    } while (executor.nextUs() === nowUs && events < MAX_EVENTS_PER_INSTANT);
+    this.happened(events, nowUs);
   }
 
-  private arriveAll(nowUs: number): void {
+  private arriveAll(arrivals: ArrivalSource, nowUs: number): void {
+    let events = 0;
     do {
       this.arrive(nowUs);
-      this.events++;
-    } while (this.events < this.limit && this.arrivals.nextUs === nowUs);
-    // Said without a branch, as one that is taken once only would undo what the compiler has made.
-    this.lookUs = this.arrivals.nextUs === NEVER ? SOON : this.lookUs;
+      events++;
+    } while (arrivals.nextUs === nowUs && events < MAX_EVENTS_PER_INSTANT);
+    this.happened(events, nowUs);
+    if (arrivals.nextUs === NEVER) this.lookUs = SOON;
+  }
+
+  private happened(events: number, nowUs: number): void {
+    this.events += events;
+    if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
   }
 
   private wake(nowUs: number): void {
@@ -208,9 +215,9 @@ class Simulation implements Driver, ClientHost {
     }
   }
 
-  /** More happens at the last instant. */
-  private stillAt(nowUs: number): void {
-    if (this.events >= this.limit) throw standstill(nowUs);
+  private stop(): void {
+    this.stopped = true;
+    this.lastEvent = 0;
   }
 
   /** Closes the window if it ends before this instant; whether the run does. */
@@ -221,22 +228,27 @@ class Simulation implements Driver, ClientHost {
     if (exhausted && horizonUs === NEVER) this.closeWindow(this.lastArrivalUs);
     if (nowUs > this.boundUs) {
       this.boundUs = this.lastArrivalUs + this.maxDrainUs;
-      this.stopped = nextUs === NEVER && nowUs > this.boundUs;
+      if (nextUs === NEVER && nowUs > this.boundUs) this.stop();
     }
     this.lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.boundUs) : this.boundUs;
     return this.stopped;
   }
 
   start(replica: number, nowUs: number): void {
-    const { batchJobs, batchAt, batchSize, requests, poolOf } = this.dispatcher;
+    const { batchJobs, batchAt, batchSize, poolOf } = this.dispatcher;
     const at = batchAt[replica];
     const pool = poolOf[replica];
-    for (let i = at; i < at + batchSize[replica]; i++) {
-      const job = batchJobs[i];
-      const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
-      this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
-    }
-    this.executor.start(replica, nowUs, this.variates[batchJobs[at]]);
+    const first = batchJobs[at];
+    this.jobStarted(first, pool, nowUs);
+    const end = at + batchSize[replica];
+    for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
+    this.executor.start(replica, nowUs, this.variates[first]);
+  }
+
+  private jobStarted(job: number, pool: number, nowUs: number): void {
+    const { requests } = this.dispatcher;
+    const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
+    this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
   }
 
   wakeAt(timer: number, atUs: number): void {
@@ -314,7 +326,7 @@ class Simulation implements Driver, ClientHost {
     const { capacity, stride } = this.dispatcher.requests;
     if (capacity * stride > this.maxJobs) {
       this.crowded = true;
-      this.stopped = true;
+      this.stop();
     }
     this.flags = grown(this.flags, new Uint8Array(capacity * stride));
     this.variates = grown(this.variates, new Float64Array(capacity * stride));

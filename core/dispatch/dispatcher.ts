@@ -421,9 +421,11 @@ export class Dispatcher {
   }
 
   private decideSingles(pool: number, nowUs: number): void {
-    while (this.idle.countOf(pool) > 0 && this.queues.lengthOf(pool) > 0) {
-      const replica = this.idle.take(pool);
-      this.fill(pool, replica, pool, 1, nowUs);
+    const { idle, queues } = this;
+    while (queues.lengthOf(pool) > 0 && idle.countOf(pool) > 0) {
+      const replica = idle.take(pool);
+      if (this.dropsLate) this.fill(pool, replica, pool, 1, nowUs);
+      else this.startAlone(replica, queues.pop(pool), nowUs);
     }
   }
 
@@ -529,6 +531,15 @@ export class Dispatcher {
       }
       if (batching !== null) this.setTimer(queue, dueUs);
     }
+  }
+
+  /** A job out of its queue starts on a replica taken out of the idle ones. */
+  private startAlone(replica: number, job: number, nowUs: number): void {
+    this.requests.state[job] = RUNNING;
+    this.batchJobs[this.batchAt[replica]] = job;
+    this.batchSize[replica] = 1;
+    this.log?.add("start", replica, nowUs, job);
+    this.driver.start(replica, nowUs);
   }
 
   /** Moves up to `size` jobs to a replica taken out of the idle ones; late ones may be dropped. */

@@ -27,35 +27,35 @@ export class RequestTable {
   capacity = 0;
 
   /** Requests: number since the run's start, in order of arrival. */
-  declare serial: Float64Array;
-  declare arrivedUs: Float64Array;
+  serial = new Float64Array(0);
+  arrivedUs = new Float64Array(0);
   /** Infinity when there is no deadline. */
-  declare deadlineUs: Float64Array;
-  declare pipeline: Int32Array;
+  deadlineUs = new Float64Array(0);
+  pipeline = new Int32Array(0);
   /** Tasks without successors that have not ended yet; 0 once the request has ended. */
-  declare openSinks: Int32Array;
+  openSinks = new Int32Array(0);
   /** Jobs queued or running. */
-  declare openJobs: Int32Array;
+  openJobs = new Int32Array(0);
   /** Chain held by a request of a pipeline-held discipline, or −1. */
-  declare chain: Int32Array;
+  chain = new Int32Array(0);
 
   /** Jobs: the number of the queue that holds it (0 or more), else one of `JOB`. */
-  declare state: Int32Array;
+  state = new Int32Array(0);
   /** Of a job with several predecessors: those that have not ended, and those that ran. */
-  declare pending: Int32Array;
-  declare ran: Int32Array;
+  pending = new Int32Array(0);
+  ran = new Int32Array(0);
   /** Replicas that the job was lost with. */
-  declare attempts: Uint8Array;
-  declare enqueuedUs: Float64Array;
+  attempts = new Uint8Array(0);
+  enqueuedUs = new Float64Array(0);
   /** Neighbours in the queue, in order of entry; what lies beyond its ends means nothing. */
-  declare next: Int32Array;
-  declare previous: Int32Array;
+  next = new Int32Array(0);
+  previous = new Int32Array(0);
   /** Keyed queues: key, order of entry and place in the heap. */
-  declare key: Float64Array;
-  declare entry: Float64Array;
-  declare place: Int32Array;
+  key = new Float64Array(0);
+  entry = new Float64Array(0);
+  place = new Int32Array(0);
 
-  declare private free: Int32Array;
+  private free = new Int32Array(0);
   private freeCount = 0;
   private serials = 0;
 
