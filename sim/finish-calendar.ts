@@ -22,8 +22,8 @@ export function finishCalendar(replicas: number): FinishCalendar {
 
 /** A power of two above every replica's number. */
 const REPLICAS = 32;
-/** Times from here on leave no room for a replica beside them in a double; nine years. */
-const LATE_US = 2 ** 53 / REPLICAS;
+/** 2^53 / 32: times from here on leave no room for a replica beside them in a double; nine years. */
+const LATE_US = 281474976710656;
 
 /**
  * The earliest finish is last. A finish is one number, its time × 32 + its replica, so that a search
@@ -33,6 +33,7 @@ const LATE_US = 2 ** 53 / REPLICAS;
 class SortedFinishes implements FinishCalendar {
   private readonly finishes = new Float64Array(REPLICAS);
   private last = 0;
+  private dueUs = Number.POSITIVE_INFINITY;
   private readonly late = new CalendarQueue(REPLICAS);
 
   constructor() {
@@ -40,16 +41,21 @@ class SortedFinishes implements FinishCalendar {
   }
 
   nextUs(): number {
-    return Math.floor(this.finishes[this.last] / REPLICAS);
+    return this.dueUs;
   }
 
   take(): number {
     if (this.last === 0) return this.takeLate();
-    const finish = this.finishes[this.last--];
-    return finish - Math.floor(finish / REPLICAS) * REPLICAS;
+    const { finishes } = this;
+    const at = this.last;
+    const replica = finishes[at] - this.dueUs * REPLICAS;
+    this.last = at - 1;
+    this.dueUs = Math.floor(finishes[at - 1] / REPLICAS);
+    return replica;
   }
 
   add(replica: number, atUs: number): void {
+    if (atUs < this.dueUs) this.dueUs = atUs;
     if (atUs >= LATE_US) {
       this.late.add(replica, atUs);
       this.finishes[0] = this.late.nextUs() * REPLICAS;
@@ -59,18 +65,20 @@ class SortedFinishes implements FinishCalendar {
     const start = atUs * REPLICAS;
     // Behind all others of its instant.
     const end = start + REPLICAS;
-    let at = ++this.last;
-    let after = finishes[at - 1];
+    let at = this.last;
+    this.last = at + 1;
+    let after = finishes[at];
     while (after < end) {
-      finishes[at--] = after;
-      after = finishes[at - 1];
+      finishes[at + 1] = after;
+      after = finishes[--at];
     }
-    finishes[at] = start + replica;
+    finishes[at + 1] = start + replica;
   }
 
   private takeLate(): number {
     const replica = this.late.take();
-    this.finishes[0] = this.late.nextUs() * REPLICAS;
+    this.dueUs = this.late.nextUs();
+    this.finishes[0] = this.dueUs * REPLICAS;
     return replica;
   }
 }

@@ -77,6 +77,8 @@ export class Dispatcher {
   declare private readonly steps: Steps;
   /** By pipeline; null unless its requests hold chains. */
   declare private readonly gates: readonly (ChainGate | null)[];
+  /** Whether some pipeline has one. */
+  declare private readonly isGated: boolean;
   declare private readonly pools: readonly Pool[];
   declare private readonly kinds: Uint8Array;
   declare private readonly isKeyed: Uint8Array;
@@ -146,6 +148,7 @@ export class Dispatcher {
         ? new ChainGate(firstGate + id, this.queues, this.requests, chains, tasks.length)
         : null,
     );
+    this.isGated = pipelines.some(({ held }) => held);
     this.retries = new Float64Array(pools.length);
     this.timerUs = new Float64Array(firstGate).fill(Number.POSITIVE_INFINITY);
     this.dirty = new Int32Array(pools.length);
@@ -168,10 +171,7 @@ export class Dispatcher {
    */
   takeOver(before: Dispatcher, scheduler: number, nowUs: number): void {
     assert(this.requests === before.requests, "the requests are those of the one before");
-    assert(
-      this.gates.every((gate) => gate === null),
-      "requests that hold chains stay with their dispatcher",
-    );
+    assert(!this.isGated, "requests that hold chains stay with their dispatcher");
     const log = this.log;
     log?.add("reschedule", scheduler, nowUs);
     this.log = null;
@@ -422,10 +422,14 @@ export class Dispatcher {
 
   private decideSingles(pool: number, nowUs: number): void {
     const { idle, queues } = this;
-    while (queues.lengthOf(pool) > 0 && idle.countOf(pool) > 0) {
-      const replica = idle.take(pool);
-      if (this.dropsLate) this.fill(pool, replica, pool, 1, nowUs);
-      else this.startAlone(replica, queues.pop(pool), nowUs);
+    if (this.dropsLate) {
+      while (queues.lengthOf(pool) > 0 && idle.countOf(pool) > 0) {
+        this.fill(pool, idle.take(pool), pool, 1, nowUs);
+      }
+      return;
+    }
+    for (let left = Math.min(queues.lengthOf(pool), idle.countOf(pool)); left > 0; left--) {
+      this.startAlone(idle.take(pool), queues.pop(pool), nowUs);
     }
   }
 
@@ -701,8 +705,7 @@ export class Dispatcher {
     if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
     this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.driver.end(request, outcome, nowUs);
-    const gate = this.gates[table.pipeline[request]];
-    if (gate?.leave(request)) this.openGate(gate, nowUs);
+    if (this.isGated) this.leaveGate(request, nowUs);
     this.releaseIfDone(request);
   }
 
@@ -750,6 +753,11 @@ export class Dispatcher {
   }
 
   // --- pipeline-held chains ---------------------------------------------------------------------
+
+  private leaveGate(request: number, nowUs: number): void {
+    const gate = this.gates[this.requests.pipeline[request]];
+    if (gate?.leave(request)) this.openGate(gate, nowUs);
+  }
 
   private openGate(gate: ChainGate, nowUs: number): void {
     if (gate.opening) return;

@@ -5,9 +5,11 @@
 const WAIT_US = 0;
 const JOBS = 1;
 const BATCHES = 2;
-const BATCHED_JOBS = 3;
+/** Jobs that were not the first of their batch: most batches have none. */
+const COMPANIONS = 3;
 const SERVICE_US = 4;
-const BUSY_US = 5;
+/** Busy time in the window less service: other than 0 only at the window's ends. */
+const BUSY_BEYOND_US = 5;
 const FIELD_BITS = 3;
 
 export interface PoolSums {
@@ -36,16 +38,18 @@ export class PoolTally {
     sums[at + JOBS]++;
   }
 
+  /** A batch that kept its replica busy for as long as it was served. */
   served(pool: number, serviceUs: number, size: number): void {
     const sums = this.sums;
     const at = pool << FIELD_BITS;
     sums[at + BATCHES]++;
-    sums[at + BATCHED_JOBS] += size;
     sums[at + SERVICE_US] += serviceUs;
+    if (size > 1) sums[at + COMPANIONS] += size - 1;
   }
 
-  busy(pool: number, us: number): void {
-    this.sums[(pool << FIELD_BITS) + BUSY_US] += us;
+  /** Busy time, of which none, or less, was of batches served. */
+  busyBeyond(pool: number, us: number): void {
+    this.sums[(pool << FIELD_BITS) + BUSY_BEYOND_US] += us;
   }
 
   of(pool: number): PoolSums {
@@ -67,9 +71,9 @@ export class PoolTally {
       waitUs: sumOf(WAIT_US),
       jobs: sumOf(JOBS),
       batches: sumOf(BATCHES),
-      batchedJobs: sumOf(BATCHED_JOBS),
+      batchedJobs: sumOf(BATCHES) + sumOf(COMPANIONS),
       serviceUs: sumOf(SERVICE_US),
-      busyUs: sumOf(BUSY_US),
+      busyUs: sumOf(SERVICE_US) + sumOf(BUSY_BEYOND_US),
     };
   }
 }

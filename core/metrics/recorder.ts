@@ -109,9 +109,12 @@ export class RunRecorder {
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
     this.lastBusyUs = endUs;
-    if (startUs < this.warmupUs || endUs > this.closedUs) this.busyWithin(pool, startUs, endUs);
-    else this.pools.busy(pool, endUs - startUs);
-    if (startUs >= this.warmupUs) this.pools.served(pool, endUs - startUs, size);
+    const serviceUs = endUs - startUs;
+    const isWithin = startUs >= this.warmupUs;
+    if (isWithin) this.pools.served(pool, serviceUs, size);
+    if (isWithin && endUs <= this.closedUs) return;
+    if (isWithin) this.pools.busyBeyond(pool, -serviceUs);
+    this.busyWithin(pool, startUs, endUs);
   }
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
@@ -124,7 +127,7 @@ export class RunRecorder {
   private busyWithin(pool: number, startUs: number, endUs: number): void {
     const from = Math.max(startUs, this.warmupUs);
     const to = Math.min(endUs, this.closedUs);
-    if (to > from) this.pools.busy(pool, to - from);
+    if (to > from) this.pools.busyBeyond(pool, to - from);
   }
 
   /** Requests that have arrived and not ended. */
