@@ -27,14 +27,18 @@ import type {
   Scheduler,
 } from "./policies.ts";
 import { Pool } from "./pool.ts";
-import { JOB, RequestTable } from "./request-table.ts";
+import { type JOB, RequestTable } from "./request-table.ts";
 import { type GroupBatching, sizeOrTimeout } from "./size-or-timeout.ts";
 import { Steps } from "./steps.ts";
 
 const NONE = -1;
-/** In constants of this file, which the compiler folds into code; an import it loads at each use. */
-const { waiting: WAITING, running: RUNNING, ran: RAN } = JOB;
-const { skipped: SKIPPED, cancelled: CANCELLED, parked: PARKED } = JOB;
+/** Written out, as compilers fold numbers into code; what is imported or computed they load at each use. */
+const WAITING: typeof JOB.waiting = -1;
+const RUNNING: typeof JOB.running = -2;
+const RAN: typeof JOB.ran = -3;
+const SKIPPED: typeof JOB.skipped = -4;
+const CANCELLED: typeof JOB.cancelled = -5;
+const PARKED: typeof JOB.parked = -6;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 

@@ -3,7 +3,7 @@ import { exponentiate } from "./exponential-function.ts";
 
 const expOf = (x: number): number => {
   const block = Float64Array.of(x);
-  exponentiate(block);
+  exponentiate(block, 1, 0);
   return block[0];
 };
 

@@ -1,17 +1,11 @@
 /**
- * e^x, the same on every machine and three times as fast as `Math.exp`, whose result the language
+ * e^x, the same on every machine and several times as fast as `Math.exp`, whose result the language
  * leaves to the engine.
  * Source: table and short polynomial after P. T. P. Tang, "Table-driven implementation of the
  * exponential function in IEEE floating-point arithmetic", ACM TOMS 15(2), 1989.
  */
 const BITS = 7;
-const SLOTS = 1 << BITS;
-/** ln 2 / 128 in two parts; the first has so few bits that its multiples are exact. */
-const STEP_HIGH = 0.6931471803691238 / SLOTS;
-const STEP_LOW = 1.9082149292705877e-10 / SLOTS;
-const STEPS_PER_UNIT = SLOTS / Math.LN2;
-/** Added and taken away again it rounds to a whole number. */
-const ROUNDER = 1.5 * 2 ** 52;
+const SLOTS = 128;
 /** Beyond, powers of two leave the table. */
 const WIDEST = 700;
 const FIRST_POWER = -1022;
@@ -19,6 +13,16 @@ const FIRST_POWER = -1022;
 /** 2^(i / 128). */
 const FRACTIONS = fractionsOfTwo();
 const POWERS = powersOfTwo();
+/** In an array, as numbers in the code are made anew each time round a loop. */
+const CONSTANTS = Float64Array.of(
+  SLOTS / Math.LN2,
+  // Added and taken away again it rounds to a whole number.
+  1.5 * 2 ** 52,
+  // ln 2 / 128 in two parts; the first has so few bits that its multiples are exact.
+  0.6931471803691238 / SLOTS,
+  1.9082149292705877e-10 / SLOTS,
+  ...[1 / 2, 1 / 6, 1 / 24, 1 / 120],
+);
 
 /** By doubling and halving, which is exact. */
 function powersOfTwo(): Float64Array {
@@ -42,19 +46,29 @@ function fractionsOfTwo(): Float64Array {
   });
 }
 
-/** Replaces each number x by e^x, to a relative 1e-15 where |x| < 700. */
-export function exponentiate(block: Float64Array): void {
+/** Replaces each number z by e^(slope z + offset), to a relative 1e-15 where |the exponent| < 700. */
+export function exponentiate(block: Float64Array, slope: number, offset: number): void {
+  const fractions = FRACTIONS;
+  const powers = POWERS;
+  const stepsPerUnit = CONSTANTS[0];
+  const rounder = CONSTANTS[1];
+  const stepHigh = CONSTANTS[2];
+  const stepLow = CONSTANTS[3];
+  const c2 = CONSTANTS[4];
+  const c3 = CONSTANTS[5];
+  const c4 = CONSTANTS[6];
+  const c5 = CONSTANTS[7];
   for (let i = 0; i < block.length; i++) {
-    const x = block[i];
+    const x = slope * block[i] + offset;
     if (!(Math.abs(x) < WIDEST)) {
       block[i] = Math.exp(x);
       continue;
     }
-    const steps = x * STEPS_PER_UNIT + ROUNDER - ROUNDER;
+    const steps = x * stepsPerUnit + rounder - rounder;
     const n = steps | 0;
-    const r = x - steps * STEP_HIGH - steps * STEP_LOW;
-    const rest = r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))));
-    const fraction = FRACTIONS[n & (SLOTS - 1)];
-    block[i] = (fraction + fraction * rest) * POWERS[(n >> BITS) - FIRST_POWER];
+    const r = x - steps * stepHigh - steps * stepLow;
+    const rest = r * (1 + r * (c2 + r * (c3 + r * (c4 + r * c5))));
+    const fraction = fractions[n & (SLOTS - 1)];
+    block[i] = (fraction + fraction * rest) * powers[(n >> BITS) - FIRST_POWER];
   }
 }

@@ -82,10 +82,8 @@ export class Sampler {
 /** Lognormal of mean 1: exp(sigma z − sigma²/2) with sigma² = ln(1 + cv²). */
 function fillLognormal(stream: RandomStream, block: Float64Array, cv: number): void {
   const variance = Math.log1p(cv * cv);
-  const sigma = Math.sqrt(variance);
   stream.fillNormal(block);
-  for (let i = 0; i < block.length; i++) block[i] = sigma * block[i] - variance / 2;
-  exponentiate(block);
+  exponentiate(block, Math.sqrt(variance), -variance / 2);
 }
 
 /** Gamma of mean 1 and shape 1/cv². Source: Marsaglia & Tsang, ACM TOMS 26(3), 2000. */

@@ -5,7 +5,8 @@
 import seedrandom from "seedrandom";
 import { fillExponential, fillNormal } from "./ziggurat.ts";
 
-const UNIT = 2 ** -32;
+/** 2^-32. */
+const UNIT = 2.3283064365386963e-10;
 
 /**
  * A fast generator (sfc32, Chris Doty-Humphrey, PractRand) seeded from `seedrandom`.
@@ -41,8 +42,25 @@ export class RandomStream {
     return Math.floor(this.next() * UNIT * bound);
   }
 
+  /** Numbers as `uniform` gives them, with the generator in local variables. */
   fillUniform(block: Float64Array): void {
-    for (let i = 0; i < block.length; i++) block[i] = this.next() * UNIT;
+    const { state } = this;
+    let a = state[0];
+    let b = state[1];
+    let c = state[2];
+    let d = state[3];
+    for (let i = 0; i < block.length; i++) {
+      const t = (a + b + d) | 0;
+      d = (d + 1) | 0;
+      a = b ^ (b >>> 9);
+      b = (c + (c << 3)) | 0;
+      c = (((c << 21) | (c >>> 11)) + t) | 0;
+      block[i] = (t >>> 0) * UNIT;
+    }
+    state[0] = a;
+    state[1] = b;
+    state[2] = c;
+    state[3] = d;
   }
 
   /** Exponential numbers of mean 1. */

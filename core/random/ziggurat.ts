@@ -6,13 +6,15 @@
  */
 import type { RandomStream } from "./stream.ts";
 
-const UNIT = 2 ** -32;
-const LAYER_BITS = 8;
-const LAYERS = 1 << LAYER_BITS;
+/** 2^-32. */
+const UNIT = 2.3283064365386963e-10;
+const LAYERS = 256;
 
 interface Layers {
   /** Right edge of each layer; edge[0] is the base layer's pseudo-width. */
   readonly edge: Float64Array;
+  /** Edge by layer for a position of 32 bits; then the same again, negative. */
+  readonly scale: Float64Array;
   /** Density at each edge. */
   readonly density: Float64Array;
   readonly tail: number;
@@ -29,7 +31,11 @@ function buildLayers(
   edge[1] = tail;
   for (let i = 2; i < LAYERS; i++) edge[i] = inverse(density(edge[i - 1]) + area / edge[i - 1]);
   edge[LAYERS] = 0;
-  return { edge, density: edge.map(density), tail };
+  const scale = Float64Array.from(
+    { length: 2 * LAYERS },
+    (_, i) => (i < LAYERS ? UNIT : -UNIT) * edge[i % LAYERS],
+  );
+  return { edge, scale, density: edge.map(density), tail };
 }
 
 const EXPONENTIAL = buildLayers(
@@ -51,7 +57,7 @@ const NORMAL = buildLayers(
  * fast path, which steps the generator (see `RandomStream.next`) in local variables.
  */
 export function fillExponential(stream: RandomStream, block: Float64Array): void {
-  const { edge } = EXPONENTIAL;
+  const { edge, scale } = EXPONENTIAL;
   const { state } = stream;
   let a = state[0];
   let b = state[1];
@@ -68,7 +74,7 @@ export function fillExponential(stream: RandomStream, block: Float64Array): void
     b = (c + (c << 3)) | 0;
     c = (((c << 21) | (c >>> 11)) + place) | 0;
     const layer = bits & (LAYERS - 1);
-    const x = (place >>> 0) * UNIT * edge[layer];
+    const x = (place >>> 0) * scale[layer];
     if (x < edge[layer + 1]) {
       block[i] = x;
       continue;
@@ -106,7 +112,7 @@ function exponentialBeside(stream: RandomStream, firstLayer: number, firstX: num
 
 /** Fills the block with standard normal numbers; steps the generator as `fillExponential` does. */
 export function fillNormal(stream: RandomStream, block: Float64Array): void {
-  const { edge } = NORMAL;
+  const { edge, scale } = NORMAL;
   const { state } = stream;
   let a = state[0];
   let b = state[1];
@@ -123,18 +129,17 @@ export function fillNormal(stream: RandomStream, block: Float64Array): void {
     b = (c + (c << 3)) | 0;
     c = (((c << 21) | (c >>> 11)) + place) | 0;
     const layer = bits & (LAYERS - 1);
-    const x = (place >>> 0) * UNIT * edge[layer];
-    // The sign without a branch, which half the draws would take: 1 or −1.
-    const sign = 1 - ((bits & LAYERS) >> (LAYER_BITS - 1));
-    if (x < edge[layer + 1]) {
-      block[i] = sign * x;
+    // With the sign from the table: half the draws would take a branch.
+    const x = (place >>> 0) * scale[bits & (2 * LAYERS - 1)];
+    if (Math.abs(x) < edge[layer + 1]) {
+      block[i] = x;
       continue;
     }
     state[0] = a;
     state[1] = b;
     state[2] = c;
     state[3] = d;
-    block[i] = normalBeside(stream, layer, x, sign);
+    block[i] = normalBeside(stream, layer, Math.abs(x), (bits & LAYERS) === 0 ? 1 : -1);
     a = state[0];
     b = state[1];
     c = state[2];
