@@ -3,69 +3,68 @@
 /** Which of them is taken next. */
 export type IdleOrder = "longest-idle" | "most-recent";
 
-/**
- * Fields of a pool, side by side: its longest and its latest idle replica, which mean nothing while
- * none is idle, how many are, and which end is next.
- */
-const HEAD = 0;
-const TAIL = 1;
-const COUNT = 2;
-const NEXT = 3;
-const FIELD_BITS = 2;
+/** The ends of one pool's list, which mean nothing while it is empty. */
+class Idle {
+  declare readonly takesLatest: boolean;
+  count = 0;
+  longest = 0;
+  latest = 0;
+
+  constructor(order: IdleOrder) {
+    this.takesLatest = order === "most-recent";
+  }
+}
 
 export class IdleReplicas {
-  declare private readonly fields: Int32Array;
+  declare private readonly pools: readonly Idle[];
   /** Neighbours in the order; what lies beyond its ends means nothing. */
   declare private readonly next: Int32Array;
   declare private readonly previous: Int32Array;
 
   /** Pools are numbered by their place in `orders`. */
   constructor(orders: readonly IdleOrder[], replicas: number) {
-    this.fields = new Int32Array(orders.length << FIELD_BITS);
+    this.pools = orders.map((order) => new Idle(order));
     this.next = new Int32Array(replicas);
     this.previous = new Int32Array(replicas);
-    orders.forEach((order, pool) => {
-      this.fields[(pool << FIELD_BITS) + NEXT] = order === "most-recent" ? TAIL : HEAD;
-    });
   }
 
   countOf(pool: number): number {
-    return this.fields[(pool << FIELD_BITS) + COUNT];
+    return this.pools[pool].count;
   }
 
   add(pool: number, replica: number): void {
-    const fields = this.fields;
-    const at = pool << FIELD_BITS;
-    if (fields[at + COUNT]++ === 0) {
-      fields[at + HEAD] = replica;
+    const idle = this.pools[pool];
+    if (idle.count++ === 0) {
+      idle.longest = replica;
     } else {
-      this.previous[replica] = fields[at + TAIL];
-      this.next[fields[at + TAIL]] = replica;
+      this.previous[replica] = idle.latest;
+      this.next[idle.latest] = replica;
     }
-    fields[at + TAIL] = replica;
+    idle.latest = replica;
   }
 
   /** Takes the next; only when there is one. */
   take(pool: number): number {
-    const fields = this.fields;
-    const at = pool << FIELD_BITS;
-    const end = fields[at + NEXT];
-    const replica = fields[at + end];
-    if (--fields[at + COUNT] > 0) {
-      fields[at + end] = end === HEAD ? this.next[replica] : this.previous[replica];
+    const idle = this.pools[pool];
+    idle.count--;
+    if (idle.takesLatest) {
+      const replica = idle.latest;
+      if (idle.count > 0) idle.latest = this.previous[replica];
+      return replica;
     }
+    const replica = idle.longest;
+    if (idle.count > 0) idle.longest = this.next[replica];
     return replica;
   }
 
   /** Takes out one that is there. */
   remove(pool: number, replica: number): void {
-    const fields = this.fields;
-    const at = pool << FIELD_BITS;
-    if (--fields[at + COUNT] === 0) return;
-    if (replica === fields[at + HEAD]) {
-      fields[at + HEAD] = this.next[replica];
-    } else if (replica === fields[at + TAIL]) {
-      fields[at + TAIL] = this.previous[replica];
+    const idle = this.pools[pool];
+    if (--idle.count === 0) return;
+    if (replica === idle.longest) {
+      idle.longest = this.next[replica];
+    } else if (replica === idle.latest) {
+      idle.latest = this.previous[replica];
     } else {
       this.next[this.previous[replica]] = this.next[replica];
       this.previous[this.next[replica]] = this.previous[replica];

@@ -11,92 +11,94 @@ import type { RequestTable } from "./request-table.ts";
 /** First in, first out; last in, first out; smallest key first, equal keys in order of entry. */
 export type QueueOrder = "fifo" | "lifo" | "keyed";
 
-/**
- * Fields of a queue, side by side: its longest- and its least-waiting job, which mean nothing while
- * it is empty, its length, and its order: which end is next, or `KEYED`.
- */
-const HEAD = 0;
-const TAIL = 1;
-const LENGTH = 2;
-const ORDER = 3;
-const FIELD_BITS = 2;
+const FIFO = 0;
+const LIFO = 1;
 const KEYED = 2;
+
+/** One queue: the jobs at its ends mean nothing while it is empty. */
+class Queue {
+  declare readonly order: number;
+  /** The longest- and the least-waiting job. */
+  oldest = 0;
+  newest = 0;
+  length = 0;
+  /** Of a queue by key. */
+  readonly heap: number[] = [];
+
+  constructor(order: QueueOrder) {
+    this.order = order === "fifo" ? FIFO : order === "lifo" ? LIFO : KEYED;
+  }
+}
 
 export class JobQueues {
   declare private readonly table: RequestTable;
-  declare private readonly fields: Int32Array;
-  /** By queue; empty where jobs have no key. */
-  declare private readonly heaps: readonly number[][];
+  declare private readonly queues: readonly Queue[];
   private entries = 0;
 
   /** Queues are numbered by their place in `orders`. */
   constructor(table: RequestTable, orders: readonly QueueOrder[]) {
     this.table = table;
-    this.fields = new Int32Array(orders.length << FIELD_BITS);
-    this.heaps = orders.map(() => []);
-    orders.forEach((order, queue) => {
-      const next = order === "fifo" ? HEAD : order === "lifo" ? TAIL : KEYED;
-      this.fields[(queue << FIELD_BITS) + ORDER] = next;
-    });
+    this.queues = orders.map((order) => new Queue(order));
   }
 
   lengthOf(queue: number): number {
-    return this.fields[(queue << FIELD_BITS) + LENGTH];
+    return this.queues[queue].length;
   }
 
   /** When the longest-waiting job entered, µs; only when there is one. */
   oldestUs(queue: number): number {
-    return this.table.enqueuedUs[this.fields[(queue << FIELD_BITS) + HEAD]];
+    return this.table.enqueuedUs[this.queues[queue].oldest];
   }
 
   /** `key` matters to a queue by key only. O(1), but for jobs that come back and for keys. */
-  push(queue: number, job: number, key: number): void {
-    const fields = this.fields;
-    const table = this.table;
-    const at = queue << FIELD_BITS;
-    table.state[job] = queue;
-    if (fields[at + ORDER] === KEYED) this.pushKey(queue, job, key);
-    if (fields[at + LENGTH]++ === 0) {
-      fields[at + HEAD] = job;
-      fields[at + TAIL] = job;
+  push(id: number, job: number, key: number): void {
+    const queue = this.queues[id];
+    const { table } = this;
+    table.state[job] = id;
+    if (queue.order === KEYED) this.pushKey(queue.heap, job, key);
+    if (queue.length++ === 0) {
+      queue.oldest = job;
+      queue.newest = job;
       return;
     }
-    const tail = fields[at + TAIL];
-    if (table.enqueuedUs[tail] > table.enqueuedUs[job]) {
-      this.comeBack(at, job);
+    const { newest } = queue;
+    if (table.enqueuedUs[newest] > table.enqueuedUs[job]) {
+      this.comeBack(queue, job);
       return;
     }
-    table.next[tail] = job;
-    table.previous[job] = tail;
-    fields[at + TAIL] = job;
+    table.next[newest] = job;
+    table.previous[job] = newest;
+    queue.newest = job;
   }
 
   /** Takes the next job; only when there is one. */
-  pop(queue: number): number {
-    const fields = this.fields;
-    const at = queue << FIELD_BITS;
-    const order = fields[at + ORDER];
-    if (order === KEYED) return this.popKey(queue);
-    const job = fields[at + order];
-    if (--fields[at + LENGTH] > 0) {
-      fields[at + order] = order === HEAD ? this.table.next[job] : this.table.previous[job];
+  pop(id: number): number {
+    const queue = this.queues[id];
+    if (queue.order === KEYED) return this.popKey(id);
+    queue.length--;
+    if (queue.order === LIFO) {
+      const job = queue.newest;
+      if (queue.length > 0) queue.newest = this.table.previous[job];
+      return job;
     }
+    const job = queue.oldest;
+    if (queue.length > 0) queue.oldest = this.table.next[job];
     return job;
   }
 
-  remove(queue: number, job: number): void {
-    this.unlink(queue << FIELD_BITS, job);
-    if (this.fields[(queue << FIELD_BITS) + ORDER] === KEYED) this.removeKey(queue, job);
+  remove(id: number, job: number): void {
+    const queue = this.queues[id];
+    this.unlink(queue, job);
+    if (queue.order === KEYED) this.removeKey(queue.heap, job);
   }
 
-  private unlink(at: number, job: number): void {
-    const fields = this.fields;
+  private unlink(queue: Queue, job: number): void {
     const { next, previous } = this.table;
-    if (--fields[at + LENGTH] === 0) return;
-    if (job === fields[at + HEAD]) {
-      fields[at + HEAD] = next[job];
-    } else if (job === fields[at + TAIL]) {
-      fields[at + TAIL] = previous[job];
+    if (--queue.length === 0) return;
+    if (job === queue.oldest) {
+      queue.oldest = next[job];
+    } else if (job === queue.newest) {
+      queue.newest = previous[job];
     } else {
       next[previous[job]] = next[job];
       previous[next[job]] = previous[job];
@@ -104,15 +106,16 @@ export class JobQueues {
   }
 
   /** Links a job that entered before the last one, behind all that entered no later than it. */
-  private comeBack(at: number, job: number): void {
-    const fields = this.fields;
+  private comeBack(queue: Queue, job: number): void {
     const { next, previous, enqueuedUs } = this.table;
-    const head = fields[at + HEAD];
-    let after = fields[at + TAIL];
-    while (after !== head && enqueuedUs[previous[after]] > enqueuedUs[job]) after = previous[after];
+    const { oldest } = queue;
+    let after = queue.newest;
+    while (after !== oldest && enqueuedUs[previous[after]] > enqueuedUs[job]) {
+      after = previous[after];
+    }
     next[job] = after;
-    if (after === head) {
-      fields[at + HEAD] = job;
+    if (after === oldest) {
+      queue.oldest = job;
     } else {
       previous[job] = previous[after];
       next[previous[after]] = job;
@@ -120,22 +123,20 @@ export class JobQueues {
     previous[after] = job;
   }
 
-  private pushKey(queue: number, job: number, key: number): void {
-    const heap = this.heaps[queue];
+  private pushKey(heap: number[], job: number, key: number): void {
     this.table.key[job] = key;
     this.table.entry[job] = this.entries++;
     heap.push(job);
     this.rise(heap, heap.length - 1, job);
   }
 
-  private popKey(queue: number): number {
-    const job = this.heaps[queue][0];
-    this.remove(queue, job);
+  private popKey(id: number): number {
+    const job = this.queues[id].heap[0];
+    this.remove(id, job);
     return job;
   }
 
-  private removeKey(queue: number, job: number): void {
-    const heap = this.heaps[queue];
+  private removeKey(heap: number[], job: number): void {
     const hole = this.table.place[job];
     const last = heap.pop() as number;
     if (last === job) return;
