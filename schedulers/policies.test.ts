@@ -142,16 +142,19 @@ describe("a scheduler section", () => {
       },
       "scheduler",
     );
-    expect(issues.map(({ path }) => path)).toEqual([
-      "scheduler.preset",
-      "scheduler.routing",
+    const byPath = new Map(issues.map((issue) => [issue.path, issue]));
+    expect([...byPath.keys()].sort()).toEqual([
       "scheduler.batching.maxBatch",
       "scheduler.batching.waitSeconds",
       "scheduler.perTask.a.admission",
+      "scheduler.preset",
+      "scheduler.routing",
     ]);
-    expect(issues[0].hint).toContain('"fifo"');
-    expect(issues[1].hint).toContain('"power-of-two"');
-    expect(issues[2].message).toBe("size-or-timeout: expected a number from 1, got 0");
+    expect(issues).toHaveLength(5);
+    expect(byPath.get("scheduler.preset")?.hint).toContain('"fifo"');
+    expect(byPath.get("scheduler.routing")?.hint).toContain('"power-of-two"');
+    const { message } = byPath.get("scheduler.batching.maxBatch") ?? {};
+    expect(message).toBe("size-or-timeout: expected a number from 1, got 0");
   });
 
   test("needs the parameters that have no defaults", () => {
