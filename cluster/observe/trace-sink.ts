@@ -35,7 +35,8 @@ export class TraceSink implements RunSink {
   readonly #system: System;
   readonly #time: (runUs: number) => TimeInput;
   readonly #roots = new Map<LiveRequest, Span>();
-  readonly #jobs = new Map<RunningBatch, readonly JobSpans[]>();
+  /** By batch of which a job is sampled; null for those that are not. */
+  readonly #jobs = new Map<RunningBatch, readonly (JobSpans | null)[]>();
 
   constructor({ tracer }: Tracing, system: System, { startUs, timeScale }: RunTime) {
     this.#tracer = tracer;
@@ -68,9 +69,11 @@ export class TraceSink implements RunSink {
   started(batch: RunningBatch, nowUs: number): void {
     const { replica, requests, tasks, queuedUs, freeUs } = batch;
     const { name } = this.#system.replicas[replica];
-    const spans = requests.map((request, i): JobSpans => {
+    const spans = requests.map((request, i): JobSpans | null => {
+      const root = this.#roots.get(request);
+      if (root?.isRecording() !== true) return null;
       const task = this.#system.pipelines[request.pipeline].tasks[tasks[i]].name;
-      const own = this.#child(task, this.#roots.get(request), queuedUs[i], {
+      const own = this.#child(task, root, queuedUs[i], {
         "tandem.task": task,
         "tandem.replica": name,
         "tandem.batch.size": requests.length,
@@ -81,12 +84,16 @@ export class TraceSink implements RunSink {
       const rpc = this.#child(`rpc ${task}`, own, nowUs, {}, SpanKind.CLIENT);
       return { task: own, rpc };
     });
-    this.#jobs.set(batch, spans);
+    if (spans.some((span) => span !== null)) this.#jobs.set(batch, spans);
   }
 
-  /** For the worker: the span that each job of a batch computes under. */
-  traceparents(batch: RunningBatch): readonly string[] {
-    return (this.#jobs.get(batch) ?? []).map(({ rpc }) => traceparentOf(rpc.spanContext()));
+  /** For the worker: the span that each job of a batch computes under; null where none is sampled. */
+  traceparents(batch: RunningBatch): readonly string[] | null {
+    const spans = this.#jobs.get(batch);
+    if (spans === undefined) return null;
+    return spans.map((span, i) =>
+      span === null ? (batch.requests[i].traceparent ?? "") : traceparentOf(span.rpc.spanContext()),
+    );
   }
 
   served(batch: RunningBatch, { serviceUs }: BatchOutcome, nowUs: number): void {
@@ -119,18 +126,17 @@ export class TraceSink implements RunSink {
   #take(batch: RunningBatch): readonly JobSpans[] {
     const spans = this.#jobs.get(batch) ?? [];
     this.#jobs.delete(batch);
-    return spans;
+    return spans.filter((span) => span !== null);
   }
 
   #child(
     name: string,
-    parent: Span | undefined,
+    parent: Span,
     startUs: number,
     attributes: Readonly<Record<string, string | number>> = {},
     kind = SpanKind.INTERNAL,
   ): Span {
-    const none = contextOf(undefined);
-    const context = parent === undefined ? none : trace.setSpan(none, parent);
+    const context = trace.setSpan(contextOf(undefined), parent);
     return this.#tracer.startSpan(
       name,
       { kind, startTime: this.#time(startUs), attributes },

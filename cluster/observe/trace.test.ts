@@ -62,10 +62,10 @@ const endUs = (span: ReceivedSpan): number => Number(BigInt(span.endTimeUnixNano
 /** Clocks of two processes are told apart to less than this. */
 const CLOCKS_US = 3000;
 
-function batching(requests: number): ScenarioDocument {
+function batching(requests: number, waitMs = 30): ScenarioDocument {
   return twoTasks({
     cluster: { replicas: { detect: 1, plate: 1 } },
-    scheduler: { batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 30 } },
+    scheduler: { batching: { policy: "size-or-timeout", maxBatch: 4, waitMs } },
     workload: { arrivals: "burst", requests },
   });
 }
@@ -176,6 +176,43 @@ describe("traces", () => {
     expect(attribute(rootOf("2") as ReceivedSpan, "tandem.request.id")).toBe("mine-2");
     // What the caller does not sample is not traced.
     expect(spans.filter(({ traceId }) => traceId === "3".repeat(32))).toEqual([]);
+  });
+
+  it("are of the sampled requests of a batch alone, each with its own computation", async () => {
+    const { server, url, spans } = await collector();
+    const trace = traceTarget(url) ?? "";
+    const options = { document: batching(4, 2000), backend: "replay", trace } as const;
+    const callers = ["1", "2", "3", "4"].map((digit, i) => ({
+      digit,
+      traceparent: `00-${digit.repeat(32)}-${digit.repeat(16)}-0${i % 2}`,
+    }));
+    await withDeployment(options, async ({ gateway }) => {
+      const client = new InferenceClient(gateway.grpc);
+      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
+      const asked = callers.map(({ traceparent }) =>
+        client.inferAsync({
+          modelName: "vehicles",
+          parameters: { traceparent: { stringParam: traceparent } },
+          inputs: [tensor],
+          rawInputContents: [raw],
+        }),
+      );
+      await Promise.all(asked);
+      client.close();
+    });
+    server.close();
+    for (const { digit, traceparent } of callers) {
+      const own = spans.filter(({ traceId }) => traceId === digit.repeat(32));
+      if (traceparent.endsWith("0")) expect(own).toEqual([]);
+      else {
+        const rpc = own.find(({ name }) => name === "rpc detect");
+        const compute = own.find(({ name }) => name === "compute detect");
+        expect(rpc?.spanId).toBeDefined();
+        expect(compute?.parentSpanId).toBe(rpc?.spanId);
+      }
+    }
+    const sizes = spans.map((span) => Number(attribute(span, "tandem.batch.size")));
+    expect(sizes).toContain(4);
   });
 
   it("go on from the metadata of a stranger's gRPC call, and come back in the answer's", async () => {
