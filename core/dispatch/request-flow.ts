@@ -1,0 +1,244 @@
+/**
+ * A request's way through its pipeline: which of its tasks come next, which are skipped, and how it
+ * ends.
+ */
+import type { RunLog } from "../run-log.ts";
+import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
+import type { HeldChains } from "./held-chains.ts";
+import type { Admission } from "./policies.ts";
+import type { PoolBoard } from "./pool-board.ts";
+import type { RequestChoices } from "./request-choices.ts";
+import type { JOB, RequestTable } from "./request-table.ts";
+import type { Steps } from "./steps.ts";
+
+/** Written out, as compilers fold numbers into code; what is imported or computed they load at each use. */
+const WAITING: typeof JOB.waiting = -1;
+const RAN: typeof JOB.ran = -3;
+const SKIPPED: typeof JOB.skipped = -4;
+const CANCELLED: typeof JOB.cancelled = -5;
+const PARKED: typeof JOB.parked = -6;
+/** A job whose replica was lost is started again at most this often in all. */
+const MAX_ATTEMPTS = 3;
+
+export class RequestFlow {
+  inSystem = 0;
+  /** By pool: how often a job whose replica was lost was tried again. */
+  declare readonly retries: Float64Array;
+  declare private readonly requests: RequestTable;
+  declare private readonly choices: RequestChoices;
+  declare private readonly steps: Steps;
+  declare private readonly board: PoolBoard;
+  declare private readonly chains: HeldChains;
+  declare private readonly admission: Admission;
+  declare private readonly driver: Driver;
+  declare private readonly log: RunLog | null;
+  /** Whether some job was lost with its replica: only then are attempts counted. */
+  private hasLost = false;
+
+  constructor(
+    requests: RequestTable,
+    choices: RequestChoices,
+    steps: Steps,
+    board: PoolBoard,
+    chains: HeldChains,
+    admission: Admission,
+    driver: Driver,
+    log: RunLog | null,
+  ) {
+    this.requests = requests;
+    this.choices = choices;
+    this.steps = steps;
+    this.board = board;
+    this.chains = chains;
+    this.admission = admission;
+    this.driver = driver;
+    this.log = log;
+    this.retries = new Float64Array(board.pools.length);
+  }
+
+  /** Goes on with the requests of another, on the same table. */
+  takeOver(before: RequestFlow): void {
+    this.inSystem = before.inSystem;
+    this.retries.set(before.retries);
+    this.hasLost = before.hasLost;
+  }
+
+  /** Takes a request in, or refuses it. */
+  arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
+    const table = this.requests;
+    const { steps } = this;
+    table.pipeline[request] = pipeline;
+    table.arrivedUs[request] = arrivedUs;
+    const goalUs = steps.goalUs[pipeline];
+    table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.goalUs(request) : goalUs);
+    if (this.choices.any) this.tighten(request, arrivedUs);
+    table.openSinks[request] = steps.sinks[pipeline];
+    table.openJobs[request] = 0;
+    const base = request << table.shift;
+    const end = base + steps.tasks[pipeline];
+    for (let job = base; job < end; job++) table.state[job] = WAITING;
+    const entry = steps.onlyEntry[pipeline];
+    if (entry < 0) this.awaitJoins(pipeline, base);
+    if (this.hasLost) table.attempts.fill(0, base, end);
+    this.inSystem++;
+    if (!this.admission.admit(this.inSystem - 1)) this.end(request, "refused", nowUs);
+    else if (entry >= 0) this.ready(request, entry, nowUs);
+    else this.enter(request, pipeline, nowUs);
+  }
+
+  /** To the gate of a pipeline that has one, else into all tasks without predecessors. */
+  private enter(request: number, pipeline: number, nowUs: number): void {
+    if (this.chains.arrive(request, this, nowUs)) return;
+    for (const task of this.steps.entries[pipeline]) this.ready(request, task, nowUs);
+  }
+
+  private goalUs(request: number): number {
+    const goalUs = this.driver.goalUs(request);
+    this.log?.add("goal", request, goalUs);
+    return goalUs;
+  }
+
+  /** A request's own goal counts where it is the nearer one. */
+  private tighten(request: number, arrivedUs: number): void {
+    const { deadlineUs } = this.requests;
+    deadlineUs[request] = Math.min(deadlineUs[request], arrivedUs + this.choices.goalUs(request));
+  }
+
+  /** Before any predecessor of the request's joins has ended. */
+  private awaitJoins(pipeline: number, base: number): void {
+    const { pending, ran, shift } = this.requests;
+    for (const task of this.steps.joins[pipeline]) {
+      pending[base + task] = this.steps.predecessors[(pipeline << shift) + task];
+      ran[base + task] = 0;
+    }
+  }
+
+  /** A job's batch is over. */
+  ran(job: number, nowUs: number): void {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    table.openJobs[request]--;
+    table.state[job] = RAN;
+    if (table.openSinks[request] > 0) this.progress(request, table.taskOf(job), true, nowUs);
+    else this.releaseIfDone(request);
+  }
+
+  /** A task has ended (ran or was skipped): tell what comes after it. */
+  private progress(request: number, task: number, ran: boolean, nowUs: number): void {
+    const table = this.requests;
+    const { successors, successorsAt, predecessors } = this.steps;
+    const first = table.pipeline[request] << table.shift;
+    const from = successorsAt[first + task];
+    const to = successorsAt[first + task + 1];
+    if (from === to) {
+      if (--table.openSinks[request] === 0) this.end(request, "completed", nowUs);
+      return;
+    }
+    for (let i = from; i < to; i++) {
+      const next = successors[i];
+      let runs = ran;
+      if (predecessors[first + next] > 1) {
+        const job = (request << table.shift) + next;
+        if (!this.joined(first + next, job, ran)) continue;
+        runs = table.ran[job] > 0;
+      }
+      if (runs) this.ready(request, next, nowUs);
+      else this.skip(request, next, nowUs);
+      if (table.openSinks[request] === 0) return;
+    }
+  }
+
+  /** One more predecessor of a join has ended: whether that decides on its start. */
+  private joined(step: number, job: number, ran: boolean): boolean {
+    const table = this.requests;
+    const pending = --table.pending[job];
+    if (ran) table.ran[job]++;
+    if (table.state[job] !== WAITING) return false;
+    return pending === 0 || table.ran[job] >= this.steps.needed[step];
+  }
+
+  private skip(request: number, task: number, nowUs: number): void {
+    const table = this.requests;
+    table.state[(request << table.shift) + task] = SKIPPED;
+    this.progress(request, task, false, nowUs);
+  }
+
+  /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
+  ready(request: number, task: number, nowUs: number): void {
+    const holds = this.driver.holds(request, task);
+    this.log?.add("holds", request, task, holds ? 1 : 0);
+    if (!holds) {
+      this.skip(request, task, nowUs);
+      return;
+    }
+    const table = this.requests;
+    const job = (request << table.shift) + task;
+    const pool = this.steps.pool[(table.pipeline[request] << table.shift) + task];
+    table.enqueuedUs[job] = nowUs;
+    table.openJobs[request]++;
+    this.board.enqueue(job, pool);
+  }
+
+  /** A job's replica was lost: it is tried again, unless it has been too often. */
+  lost(job: number, pool: number, nowUs: number): void {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    this.hasLost = true;
+    if (!table.isOpen(request)) {
+      this.close(job);
+      this.releaseIfDone(request);
+    } else if (++table.attempts[job] >= MAX_ATTEMPTS) {
+      this.close(job);
+      this.end(request, "failed", nowUs);
+    } else {
+      this.retries[pool]++;
+      this.board.enqueue(job, pool);
+    }
+  }
+
+  /** A job taken out of its queue is too late to start: so is its request. */
+  drop(job: number, nowUs: number): void {
+    this.close(job);
+    this.end(this.requests.requestOf(job), "dropped", nowUs);
+  }
+
+  /** Ends a request that has not ended. */
+  end(request: number, outcome: Outcome, nowUs: number): void {
+    const table = this.requests;
+    table.openSinks[request] = 0;
+    this.inSystem--;
+    if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
+    this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
+    this.driver.end(request, outcome, nowUs);
+    if (this.chains.any) this.chains.leave(request, this, nowUs);
+    this.releaseIfDone(request);
+  }
+
+  /** What waits of a request need not run; what runs goes on, for nobody. */
+  private cancelQueued(request: number, nowUs: number): void {
+    const table = this.requests;
+    const base = request << table.shift;
+    const first = table.pipeline[request] << table.shift;
+    const tasks = this.steps.tasks[table.pipeline[request]];
+    for (let task = 0; task < tasks; task++) {
+      const job = base + task;
+      const state = table.state[job];
+      if (state < 0 && state !== PARKED) continue;
+      this.board.withdraw(job, this.steps.pool[first + task], nowUs);
+      this.close(job);
+    }
+  }
+
+  /** A job that will not run. */
+  private close(job: number): void {
+    const table = this.requests;
+    table.openJobs[table.requestOf(job)]--;
+    table.state[job] = CANCELLED;
+  }
+
+  private releaseIfDone(request: number): void {
+    if (this.requests.openJobs[request] > 0) return;
+    if (this.choices.any) this.choices.forget(request);
+    this.requests.release(request);
+  }
+}
