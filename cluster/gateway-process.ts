@@ -16,9 +16,7 @@ import type { WorkerPool } from "./worker-pool.ts";
 const READY_TIMEOUT_MS = 30_000;
 /**
  * Garbage is collected when it is as much as what lives, not four times: a gateway that lives for
- * months takes the memory that it needs. And the requests of a tenth of a second have room. Buffers
- * count as garbage too: without a least size of the heap, forty pictures of 150 KiB were enough for a
- * full collection, and took half of the processor time.
+ * months takes the memory that it needs. And the requests of a tenth of a second have room.
  */
 const STEADY_HEAP = [
   "--initial-old-space-size=96",
