@@ -1,5 +1,6 @@
 /** Faults whose course can be worked out by hand: one crash, one partition, one slow span. */
 import { describe, expect, test } from "vitest";
+import { RunLog } from "../../core/run-log.ts";
 import { runReplication } from "../replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "../scenario.test-support.ts";
 
@@ -176,6 +177,46 @@ test("a held chain goes on with what is whole", () => {
     start: 20,
   });
   expect(bars.at(-1)).toMatchObject({ replica: "b-2", requests: "2" });
+});
+
+describe("random faults", () => {
+  const random = (mtbfS: number, uptime: unknown, mttrS: number, repair: unknown) => ({
+    detection: { intervalMs: 0, timeoutMs: 0, failures: 1 },
+    random: [{ kind: "crash", replica: "serve-1", mtbfS, mttrS, uptime, repair }],
+  });
+  const always = { distribution: "deterministic" };
+
+  test("without spread come and go at multiples of their times", () => {
+    const models = { server: fixedService(10) };
+    // Up until 20 ms and from 30 to 50, down until 30 and 60.
+    const { bars } = runAt([15, 45], { models, faults: random(0.02, always, 0.01, always) });
+    expect(bars.map(({ start, end }) => [start, end])).toEqual([
+      [30, 40],
+      [60, 70],
+    ]);
+  });
+
+  test("last as long as their distribution says", () => {
+    const gamma = { distribution: "gamma", cv: 0.5 };
+    const log = new RunLog();
+    const document = scenarioOf({
+      workload: { arrivals: "deterministic", ratePerS: 1, durationS: 500 },
+      faults: random(0.1, always, 0.1, gamma),
+    });
+    runReplication(document, NO_INPUTS, 0, { log });
+    const instants = (kind: string): number[] =>
+      log.entries.flatMap((entry) => (entry[0] === kind ? [Number(entry[2])] : []));
+    const lost = instants("lose");
+    const downS = instants("join")
+      .slice(1)
+      .map((us, i) => (us - lost[i]) / 1e6);
+    expect(downS.length).toBeGreaterThan(2000);
+    const mean = downS.reduce((sum, s) => sum + s, 0) / downS.length;
+    const variance = downS.reduce((sum, s) => sum + (s - mean) ** 2, 0) / downS.length;
+    // Three standard errors of 2500: of the mean, and of the variance at a kurtosis of 4.5.
+    expect(Math.abs(mean / 0.1 - 1)).toBeLessThan(0.03);
+    expect(Math.abs(variance / 0.0025 - 1)).toBeLessThan(0.12);
+  });
 });
 
 test("faults stop once there is nobody left to meet them", () => {

@@ -63,6 +63,54 @@ describe("a replica that is ordered", () => {
   });
 });
 
+test("orders take times of their distribution, each its own", () => {
+  const ordered = 400;
+  const log = new RunLog();
+  const document = scenarioOf({
+    cluster: {
+      replicas: { serve: 1 + ordered },
+      provisioning: { delayS: 2, spread: { distribution: "exponential" } },
+    },
+    workload: { arrivals: "deterministic", ratePerS: 1, durationS: 60 },
+    scheduler: {
+      scaling: {
+        policy: "scheduled",
+        steps: [
+          { atS: 0, replicas: 1 },
+          { atS: 1, replicas: 1 + ordered },
+        ],
+      },
+    },
+  });
+  runReplication(document, NO_INPUTS, 0, { log });
+  const joins = log.entries.filter(([kind, , atUs]) => kind === "join" && Number(atUs) > 1e6);
+  const delaysS = joins.map((entry) => Number(entry[2]) / 1e6 - 1);
+  expect(delaysS).toHaveLength(ordered);
+  const mean = delaysS.reduce((sum, s) => sum + s, 0) / ordered;
+  expect(Math.abs(mean - 2)).toBeLessThan((3 * 2) / Math.sqrt(ordered));
+  // Of an exponential law the mean is exceeded with probability 1 / e.
+  const over = delaysS.filter((s) => s > 2).length / ordered;
+  const e = Math.exp(-1);
+  expect(Math.abs(over - e)).toBeLessThan(3 * Math.sqrt((e * (1 - e)) / ordered));
+});
+
+test("what was wanted within the window is not given up", () => {
+  // Of a burst of twelve 11, 10, 9, 8 and 7 wait in the first second, and nobody after that.
+  const arrivals = [...Array.from({ length: 12 }, () => 0), 20_000];
+  const meanWith = (downWindowS: number): number => {
+    const scaling = { policy: "queue-length", target: 1, intervalS: 1, downWindowS };
+    const { summary } = runAt(arrivals, {
+      models: { server: fixedService(200) },
+      cluster: { replicas: { serve: 12 } },
+      scheduler: { preset: "fifo", scaling },
+    });
+    return summary.tasks.serve.replicasMean;
+  };
+  // Nine from 1 s on, until that answer is 5 s old; one at all other times.
+  expect(meanWith(0)).toBeCloseTo(1 + 8 / 20, 9);
+  expect(meanWith(5)).toBeCloseTo(1 + (8 * 5) / 20, 9);
+});
+
 describe("a replica that is released", () => {
   test("ends its batch, takes no other, and is paid for until it has left", () => {
     const { bars, summary } = runAt([0, 0, 0, 0], two(stepped([0, 2], [0.005, 1])));
