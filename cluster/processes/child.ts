@@ -56,6 +56,11 @@ const HEAP = [
   "--max-semi-space-size=16",
   "--initial-old-space-size=64",
 ];
+/**
+ * Functions are optimised after a third of the work that V8 waits for: a gateway under little load took
+ * ten seconds until it was fast, and a quarter more processor time until then.
+ */
+const EARLY_COMPILER = ["--interrupt-budget=20000"];
 const STDERR_TAIL = 4000;
 /** More than a child takes by itself at most, once it was told to end. */
 const GRACE_MS = 12_000;
@@ -65,7 +70,7 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   const { name } = options;
   const [execPath, ...execArgv] = [
     ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
-    ...[...HEAP, ...(options.nodeOptions ?? [])],
+    ...[...HEAP, ...EARLY_COMPILER, ...(options.nodeOptions ?? [])],
   ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
