@@ -31,6 +31,20 @@ export class EventHeap<Event extends TimedEvent> {
     heap[at] = entry;
   }
 
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** Forgets events; the others keep their order. */
+  retain(kept: (event: Event) => boolean): void {
+    // In order of time, which is a heap.
+    const left = this.#heap
+      .filter(({ event }) => kept(event))
+      .sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#heap.length = 0;
+    for (const entry of left) this.#heap.push(entry);
+  }
+
   /** Takes the next event; only when there is one. */
   take(): Event {
     const heap = this.#heap;

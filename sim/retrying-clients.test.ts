@@ -19,6 +19,18 @@ function attemptsUs(document: ScenarioDocument): number[] {
   return log.entries.flatMap(([kind, , , us]) => (kind === "arrive" ? [us] : []));
 }
 
+test("time-outs of attempts that are over are not waited for, nor kept", () => {
+  const document = scenarioOf({
+    ...SERVER,
+    workload: {
+      ...{ arrivals: "deterministic", ratePerS: 50, requests: 10_000 },
+      client: { timeoutMs: 1e6, retries: 3 },
+    },
+  });
+  // An arrival and an end for each, and the few time-outs that are left when all have ended.
+  expect(runReplication(document, NO_INPUTS, 0).events).toBeLessThan(22_000);
+});
+
 describe("a client with a time-out", () => {
   test("gets answers in time as before", () => {
     const { summary, bars } = runAt([0, 5], { ...SERVER, ...trace({ timeoutMs: 15, retries: 3 }) });

@@ -61,6 +61,8 @@ interface Alarm {
 }
 
 const NONE = -1;
+/** So many time-outs of attempts that are over may be kept, or half of all. */
+const MOST_STALE = 1024;
 
 export class RetryingClients implements Executor {
   /** What the dispatcher's commands go to. */
@@ -74,6 +76,8 @@ export class RetryingClients implements Executor {
   readonly #calls: (Call | undefined)[] = [];
   /** Attempts given up on their way to the gateway. */
   readonly #gone = new Set<number>();
+  /** Time-outs among the alarms whose attempts are over. */
+  #stale = 0;
   #dispatcher!: Dispatcher;
   #executor!: Executor;
 
@@ -147,7 +151,17 @@ export class RetryingClients implements Executor {
   #ring({ call, kind, retry }: Alarm, nowUs: number): void {
     if (kind === "retry")
       this.#send(call, this.#host.reserveFor(call.drawn as DrawnRequest), nowUs);
-    else if (retry === call.retry && call.slot !== NONE) this.#timedOut(call, nowUs);
+    else if (isAwaited(call, retry)) this.#timedOut(call, nowUs);
+    else this.#stale--;
+  }
+
+  /** An attempt is over before its time-out; where answers are quick, most time-outs are of such. */
+  #overBeforeTimeout(call: Call): void {
+    call.slot = NONE;
+    this.#stale++;
+    if (this.#stale < MOST_STALE || 2 * this.#stale < this.#alarms.size) return;
+    this.#alarms.retain(({ kind, call, retry }) => kind === "retry" || isAwaited(call, retry));
+    this.#stale = 0;
   }
 
   #timedOut(call: Call, nowUs: number): void {
@@ -180,7 +194,7 @@ export class RetryingClients implements Executor {
     call.drawn ??= this.#host.drawnFor(slot);
     // An answer that comes too late is none: the time-out will ring.
     if (knownUs > call.sentUs + this.#timeoutUs) return;
-    call.slot = NONE;
+    this.#overBeforeTimeout(call);
     if (outcome === "completed") this.#end(call, outcome, nowUs, knownUs);
     else this.#goOn(call, outcome, nowUs, knownUs);
   }
@@ -212,4 +226,9 @@ export class RetryingClients implements Executor {
     const { goalUs, sentUs, arrivedUs } = this.#calls[slot] as Call;
     return goalUs - (sentUs - arrivedUs);
   }
+}
+
+/** Whether the client still waits for its attempt of that number. */
+function isAwaited({ retry, slot }: Call, attempt: number): boolean {
+  return attempt === retry && slot !== NONE;
 }
