@@ -3,6 +3,7 @@
  * of constant size. Both answer by the same buckets, which are the leading bits of a double:
  * 2048 buckets an octave, so a histogram's quantile is within 0.025 % of the exact one.
  */
+import { DOUBLE_ZERO } from "../double-zero.ts";
 import { rankOf } from "../statistics/quantile.ts";
 
 /** Values are kept in chunks, each twice as long as the last, up to the longest. */
@@ -25,8 +26,8 @@ const UPPER = new Uint8Array(Uint32Array.of(1).buffer)[0];
 
 export class LatencyStore {
   count = 0;
-  sumUs = 0;
-  maxUs = 0;
+  sumUs = DOUBLE_ZERO;
+  maxUs = DOUBLE_ZERO;
   private chunks: Float64Array[] = [new Float64Array(FIRST_CHUNK)];
   private chunk = this.chunks[0];
   private used = 0;

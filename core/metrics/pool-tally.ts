@@ -21,8 +21,7 @@ class Sums {
   /** Jobs that were not the first of their batch: most batches have none. */
   companions = 0;
   serviceUs = DOUBLE_ZERO;
-  /** Busy time in the window less service: other than 0 only at the window's ends. */
-  busyBeyondUs = DOUBLE_ZERO;
+  busyUs = DOUBLE_ZERO;
 }
 
 export class PoolTally {
@@ -38,7 +37,6 @@ export class PoolTally {
     sums.jobs++;
   }
 
-  /** A batch that kept its replica busy for as long as it was served. */
   served(pool: number, serviceUs: number, size: number): void {
     const sums = this.pools[pool];
     sums.batches++;
@@ -46,9 +44,8 @@ export class PoolTally {
     if (size > 1) sums.companions += size - 1;
   }
 
-  /** Busy time, of which none, or less, was of batches served. */
-  busyBeyond(pool: number, us: number): void {
-    this.pools[pool].busyBeyondUs += us;
+  busy(pool: number, us: number): void {
+    this.pools[pool].busyUs += us;
   }
 
   of(pool: number): PoolSums {
@@ -69,6 +66,6 @@ function totalOf(pools: readonly Sums[]): PoolSums {
     batches: sum(({ batches }) => batches),
     batchedJobs: sum(({ batches, companions }) => batches + companions),
     serviceUs: sum(({ serviceUs }) => serviceUs),
-    busyUs: sum(({ serviceUs, busyBeyondUs }) => serviceUs + busyBeyondUs),
+    busyUs: sum(({ busyUs }) => busyUs),
   };
 }

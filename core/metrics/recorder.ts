@@ -76,6 +76,8 @@ export class RunRecorder {
     this.system = system;
     this.maxBars = maxBars;
     this.warmupUs = warmupUs;
+    // A second time, as V8 would take a field for a constant until the window is closed.
+    this.closedUs = Number.POSITIVE_INFINITY;
     this.latencies = new LatencyStore(mostExact);
     this.inSystemSeries = new InSystemSeries(warmupUs);
     const several = system.pipelines.length > 1;
@@ -108,26 +110,19 @@ export class RunRecorder {
 
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
-    this.lastBusyUs = endUs;
-    const serviceUs = endUs - startUs;
-    const isWithin = startUs >= this.warmupUs;
-    if (isWithin) this.pools.served(pool, serviceUs, size);
-    if (isWithin && endUs <= this.closedUs) return;
-    if (isWithin) this.pools.busyBeyond(pool, -serviceUs);
-    this.busyWithin(pool, startUs, endUs);
+    this.wasBusy(pool, startUs, endUs);
+    if (startUs >= this.warmupUs) this.pools.served(pool, endUs - startUs, size);
   }
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
   batchLost(pool: number, startUs: number, endUs: number): void {
-    this.lastBusyUs = endUs;
-    this.busyWithin(pool, startUs, endUs);
+    this.wasBusy(pool, startUs, endUs);
   }
 
-  /** What of a busy time lies in the window. */
-  private busyWithin(pool: number, startUs: number, endUs: number): void {
-    const from = Math.max(startUs, this.warmupUs);
-    const to = Math.min(endUs, this.closedUs);
-    if (to > from) this.pools.busyBeyond(pool, to - from);
+  private wasBusy(pool: number, startUs: number, endUs: number): void {
+    this.lastBusyUs = endUs;
+    const withinUs = Math.min(endUs, this.closedUs) - Math.max(startUs, this.warmupUs);
+    if (withinUs > 0) this.pools.busy(pool, withinUs);
   }
 
   /** Requests that have arrived and not ended. */
@@ -192,8 +187,7 @@ export class RunRecorder {
     const low = latencyUs | 0;
     const high = (latencyUs * 2 ** -32) | 0;
     this.digestA = Math.imul(this.digestA ^ low ^ (high << 7), 0x01000193);
-    this.digestB =
-      Math.imul((this.digestB << 13) | (this.digestB >>> 19), 5) + (serial ^ low ^ outcome);
-    this.digestB |= 0;
+    const turned = (this.digestB << 13) | (this.digestB >>> 19);
+    this.digestB = (Math.imul(turned, 5) + (serial ^ low ^ outcome)) | 0;
   }
 }
