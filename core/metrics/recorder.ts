@@ -121,8 +121,11 @@ export class RunRecorder {
 
   private wasBusy(pool: number, startUs: number, endUs: number): void {
     this.lastBusyUs = endUs;
-    const withinUs = Math.min(endUs, this.closedUs) - Math.max(startUs, this.warmupUs);
-    if (withinUs > 0) this.pools.busy(pool, withinUs);
+    // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
+    const { warmupUs, closedUs } = this;
+    const fromUs = startUs > warmupUs ? startUs : warmupUs;
+    const toUs = endUs < closedUs ? endUs : closedUs;
+    if (toUs > fromUs) this.pools.busy(pool, toUs - fromUs);
   }
 
   /** Requests that have arrived and not ended. */
