@@ -123,8 +123,10 @@ export class RunRecorder {
     this.lastBusyUs = endUs;
     // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
     const { warmupUs, closedUs } = this;
-    const fromUs = startUs > warmupUs ? startUs : warmupUs;
-    const toUs = endUs < closedUs ? endUs : closedUs;
+    let fromUs = warmupUs;
+    if (startUs > fromUs) fromUs = startUs;
+    let toUs = closedUs;
+    if (endUs < toUs) toUs = endUs;
     if (toUs > fromUs) this.pools.busy(pool, toUs - fromUs);
   }
 
