@@ -40,6 +40,12 @@ const WRONG: readonly (readonly [string, string, string, RegExp])[] = [
     /no replica is called "c-4"/,
   ],
   [
+    "more faults than a run can have",
+    random("kind: crash, task: a, mtbfS: 0.000004, mttrS: 0.000002"),
+    "faults.random[0].mtbfS",
+    /up to 4\.00e\+7 faults a run of 60 s/,
+  ],
+  [
     "a slow-down without its factor",
     scheduled("kind: slow, task: a, atS: 1"),
     "faults.scheduled[0]",

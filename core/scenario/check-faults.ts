@@ -1,4 +1,5 @@
 /** Checks of what breaks: each fault names one thing that there is, and fits its kind. */
+import { extentOf } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
 import { noSuchTask } from "./check-pipelines.ts";
 import { didYouMean } from "./nearest.ts";
@@ -23,6 +24,45 @@ export function checkFaults({
       return [...checkFactor(entry, at), ...checkTarget(entry, cluster, at)];
     }),
   );
+}
+
+/** More take minutes, in which next to nothing is served. */
+const MOST_FAULTS = 20_000_000;
+
+/** As far as the scenario says how long a run takes. */
+export function checkFaultRates({
+  faults,
+  cluster,
+  workload,
+  run,
+}: Pick<ScenarioDocument, "faults" | "cluster" | "workload" | "run">): Issue[] {
+  const seconds = secondsOf(workload) + (run.maxDrainS ?? 0);
+  return (faults?.random ?? []).flatMap((entry, index) => {
+    const strikes = (seconds / (entry.mtbfS + entry.mttrS)) * targetsOf(entry, cluster);
+    if (strikes <= MOST_FAULTS) return [];
+    const message = `up to ${strikes.toPrecision(3)} faults a run of ${seconds} s`;
+    const hint = `a run may have ${MOST_FAULTS.toLocaleString("en-US")}`;
+    return [issueAt(`faults.random[${index}].mtbfS`, message, hint)];
+  });
+}
+
+/** Until the last arrival; 0 where it is not said. */
+function secondsOf(workload: ScenarioDocument["workload"]): number {
+  const { horizonUs, limit } = extentOf(workload);
+  if (Number.isFinite(horizonUs)) return horizonUs / 1e6;
+  if (!("ratePerS" in workload)) return 0;
+  const requests = "minQueries" in workload ? workload.minQueries : limit;
+  const shortest = "minDurationS" in workload ? workload.minDurationS : 0;
+  return Math.max(shortest, Number.isFinite(requests) ? requests / workload.ratePerS : 0);
+}
+
+/** How many machines or replicas an entry names. */
+function targetsOf(
+  { node, task }: Entry,
+  { nodes, replicas }: ScenarioDocument["cluster"],
+): number {
+  if (task !== undefined) return Object.hasOwn(replicas, task) ? replicas[task] : 0;
+  return nodes?.find(({ name }) => name === node)?.count ?? 1;
 }
 
 function checkFactor({ kind, factor }: Entry, at: string): Issue[] {

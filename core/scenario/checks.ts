@@ -6,7 +6,7 @@ import type { Issue } from "../fault.ts";
 import { checkSweep } from "./axes.ts";
 import { checkReplicas, checkSlots } from "./check-cluster.ts";
 import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
-import { checkFaults } from "./check-faults.ts";
+import { checkFaultRates, checkFaults } from "./check-faults.ts";
 import { checkImplementations, type FileExists } from "./check-implementations.ts";
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
@@ -77,6 +77,10 @@ export const CHECKS: readonly Check[] = [
     run: (document) => checkScaling(document),
   },
   { reads: ["cluster", "faults"], run: (document) => checkFaults(document) },
+  {
+    reads: ["cluster", "faults", "workload", "run"],
+    run: (document) => checkFaultRates(document),
+  },
   { reads: ["validation", "models"], run: (document) => checkValidation(document) },
   { reads: ["run"], run: (document) => checkUntil(document) },
   { reads: ["run", "sweep"], run: (document) => checkCompared(document) },
