@@ -24,7 +24,7 @@ type Sections = Readonly<Record<string, unknown>>;
 
 /** One machine with room for all, on which nobody slows another down. */
 const UNHINDERED = [
-  { name: "host", devices: { cpu: { slots: 8, shared: true } }, contention: [1, 1, 1, 1] },
+  { name: "host", devices: { cpu: { slots: 8, shared: true } }, contention: [1, 1, 1, 1, 1, 1] },
 ];
 
 describe.each([
@@ -115,15 +115,38 @@ describe.each([
   });
 
   test("finishes of one instant come in the order in which their batches started", () => {
+    for (const tasks of [
+      ["serve", "quick"],
+      ["quick", "serve"],
+    ]) {
+      const sections = {
+        pipelines: {
+          p: { tasks: Object.fromEntries(tasks.map((task) => [task, { model: task }])) },
+        },
+        models: { serve: fixedService(10), quick: fixedService(4) },
+        cluster: { replicas: { serve: 1, quick: 1 } },
+      };
+      // `serve` of request 0 starts at 0 and `quick` of request 1 at 6: both end at 10.
+      const { bars } = runAt([0, 6], sections);
+      const atTen = bars.filter(({ end }) => end === 10).map(({ replica }) => replica);
+      expect(atTen).toEqual(["serve-1", "quick-1"]);
+    }
+  });
+
+  test("finishes of one instant do so among more replicas than a short list is for", () => {
     const sections = {
-      pipelines: { p: { tasks: { serve: { model: "server" }, quick: { model: "quick" } } } },
-      models: { server: fixedService(10), quick: fixedService(4) },
-      cluster: { replicas: { serve: 1, quick: 1 } },
+      pipelines: { p: { tasks: { quick: { model: "quick" }, serve: { model: "serve" } } } },
+      models: { serve: fixedService(10), quick: fixedService(4) },
+      cluster: { replicas: { quick: 30, serve: 30 } },
     };
-    // `serve` of request 0 starts at 0 and `quick` of request 1 at 6: both end at 10.
-    const { bars } = runAt([0, 6], sections);
-    const atTen = bars.filter(({ end }) => end === 10).map(({ replica }) => replica);
-    expect(atTen).toEqual(["serve-1", "quick-1"]);
+    const { bars } = runAt([0, 0, 6, 6], sections);
+    const atTen = bars.filter(({ end }) => end === 10);
+    expect(atTen.map(({ replica, requests }) => [replica, requests])).toEqual([
+      ["serve-1", "0"],
+      ["serve-2", "1"],
+      ["quick-3", "2"],
+      ["quick-4", "3"],
+    ]);
   });
 
   test("arrivals of one instant are numbered in the order of the trace, and served in it", () => {
