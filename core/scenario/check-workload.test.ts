@@ -197,3 +197,40 @@ describe("a trace", () => {
     expect(issuesOf(() => parseScenario(text, "dir/good.yaml", readerOf(files)))).toEqual([]);
   });
 });
+
+describe("clients of a closed loop that are refused", () => {
+  const CLOSED = "  arrivals: closed\n  clients: 5\n  durationS: 60\n";
+  const closed = (change: (text: string) => string) => {
+    const bounded = "scheduler: { admission: { policy: bounded, maxInSystem: 3 } }";
+    const text = change(SMALL.replace(WORKLOAD, CLOSED).replace("scheduler: fifo", bounded));
+    const files = { "dir/profiles/reader.json": profileText(1) };
+    return issuesOf(() => parseScenario(text, "dir/good.yaml", readerOf(files)));
+  };
+
+  test("and come again at once, so that time would stand still, are an issue", () => {
+    const [issue, ...others] = closed((text) => text);
+    expect(others).toEqual([]);
+    expect(issue).toMatchObject({ path: "workload.thinkMs", line: lineWith(SMALL, "workload:") });
+    expect(issue?.message).toContain("of 5 clients 2 are refused");
+    const retrying = "clients: 5\n  client: { timeoutMs: 100, retries: 3 }";
+    expect(closed((text) => text.replace("clients: 5", retrying))).toHaveLength(1);
+  });
+
+  test.each([
+    ["pause", "clients: 5", "clients: 5\n  thinkMs: 1"],
+    [
+      "pause before they retry",
+      "clients: 5",
+      "clients: 5\n  client: { timeoutMs: 9, retries: 1, backoffMs: 1 }",
+    ],
+    ["are far away", "plate: 1 }", "plate: 1 }\n  network: { clientRttMs: 1 }"],
+    [
+      "are refused by a gateway that takes time",
+      "plate: 1 }",
+      "plate: 1 }\n  gateway: { arrivalUs: 9 }",
+    ],
+    ["are few enough", "clients: 5", "clients: 3"],
+  ])("but %s are none", (_, from, to) => {
+    expect(closed((text) => replaced(text, from, to))).toEqual([]);
+  });
+});

@@ -65,6 +65,31 @@ function greatestRate(workload: WorkloadDocument, traces: Traces): number {
   }
 }
 
+/**
+ * Clients that are refused in no time and come again at once do so for ever, at one instant.
+ */
+export function checkCircle({
+  workload,
+  scheduler,
+  cluster,
+}: Pick<ScenarioDocument, "workload" | "scheduler" | "cluster">): Issue[] {
+  if (workload.arrivals !== "closed" || workload.thinkMs > 0) return [];
+  const { client, clients } = workload;
+  const { network, gateway, overheadProfile } = cluster;
+  const takesTime =
+    (network?.clientRttMs ?? 0) > 0 ||
+    (gateway?.arrivalUs ?? 0) > 0 ||
+    overheadProfile !== undefined ||
+    (client !== undefined && client.retries > 0 && client.backoffMs > 0);
+  const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
+  const most = typeof admission === "object" ? admission.maxInSystem : undefined;
+  const present =
+    typeof clients === "number" ? clients : Math.max(...clients.map((step) => step.clients));
+  if (takesTime || typeof most !== "number" || present <= most) return [];
+  const message = `time would stand still: of ${present} clients ${present - most} are refused, and come again at once`;
+  return [issueAt("workload.thinkMs", message, "give a `thinkMs` above 0")];
+}
+
 /** Models that scale with their inputs and inputs with sizes come together. */
 export function checkInputSizes({
   workload,

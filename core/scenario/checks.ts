@@ -12,7 +12,7 @@ import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
 import { checkScaling } from "./check-scaling.ts";
-import { checkInputSizes, checkWorkload } from "./check-workload.ts";
+import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
@@ -71,6 +71,7 @@ export const CHECKS: readonly Check[] = [
     reads: ["workload"],
     run: (document, { files }) => checkWorkload(document, files.traces),
   },
+  { reads: ["workload", "scheduler", "cluster"], run: (document) => checkCircle(document) },
   { reads: ["workload", "models"], run: (document) => checkInputSizes(document) },
   {
     reads: ["pipelines", "cluster", "scheduler"],
