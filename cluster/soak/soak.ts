@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RandomStream } from "../../core/random/stream.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "../deployment.ts";
-import { DEFAULT_BOUNDS, type ServiceBounds } from "../gateway/service-bounds.ts";
+import type { ServiceBounds } from "../gateway/service-bounds.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { writeCertificates } from "../security/certificate-files.ts";
 import { FaultInjector } from "./fault-injector.ts";
@@ -64,9 +64,8 @@ export interface SoakResult {
 
 const HOLD_MS = 4;
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
+const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000 };
 const TIMES = { attemptMs: 10_000, giveUpMs: 90_000 };
-/** A call that is tried again must find its answer, however many were given meanwhile. */
-const KEPT_MS = TIMES.giveUpMs + TIMES.attemptMs;
 const LOOK_MS = 100;
 /** After the last fault every replica must be up again by then. */
 const RECOVERY_MS = 30_000;
@@ -96,7 +95,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
       backend: "onnx",
       seed,
       replicasPerWorker: 1,
-      bounds: boundsFor(options.ratePerS),
+      bounds: BOUNDS,
       directory,
       ...(cells === null ? {} : await isolated(cells, directory)),
       ...(onEvent === undefined ? {} : { onEvent }),
@@ -117,12 +116,6 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     remove();
     process.off("exit", remove);
   }
-}
-
-function boundsFor(ratePerS: number): Partial<ServiceBounds> {
-  const maxAnswers = Math.ceil((ratePerS * KEPT_MS) / 1000);
-  const keys = { ...DEFAULT_BOUNDS.keys, maxAnswers };
-  return { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000, keys };
 }
 
 /** Workers that are reached by a network are reached by mutual TLS. */
