@@ -7,7 +7,10 @@ import { setFlagsFromString } from "node:v8";
 import { requestsOf } from "../core/arrivals/extent.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
-/** Runs from here on repay longer compiling. V8 takes compiled code only with the settings it was made under, so shorter runs change none. */
+/**
+ * Runs from here on repay longer compiling. V8 takes stored code only with the settings that it was
+ * made under, so shorter runs change none.
+ */
 const LONG_RUN = 100_000;
 /** Bytes of bytecode; V8's own limit is 920. */
 const MOST_INLINED = 2000;

@@ -75,10 +75,10 @@ class SortedFinishes implements FinishCalendar {
     finishes[at + 1] = start + replica;
   }
 
+  /** From here on all that comes is late too. */
   private takeLate(): number {
     const replica = this.late.take();
     this.dueUs = this.late.nextUs();
-    this.finishes[0] = this.dueUs * REPLICAS;
     return replica;
   }
 }

@@ -69,7 +69,6 @@ test("a model is loaded, served, drained and unloaded, each a state that all can
   expect(memoryUsage).toEqual([{ type: "CPU", id: 0, byteSize: 5_000_000 }]);
   const running = infer(replica);
   const unloaded = replica.unload();
-  await expect.poll(() => replica.state.state).toBe("UNLOADING");
   const [late] = await infer(replica);
   expect(late).toMatchObject({ code: status.UNAVAILABLE, details: /UNLOADING/ });
   expect(closed()).toBe(false);

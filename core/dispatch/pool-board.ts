@@ -1,6 +1,6 @@
 /**
  * Where jobs wait and run: the pools' queues, replicas, batches and timers. What the events of an
- * instant change here is marked, for `PoolDecisions` to look at in its end.
+ * instant change here is marked, for `PoolDecisions` to look at when it is over.
  */
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
@@ -201,7 +201,10 @@ export class PoolBoard {
     this.touch(replica);
   }
 
-  /** A replica that was up gets no more work: its queue is routed again, its batch runs on. */
+  /**
+   * A replica that was up gets no more work: its queue is routed again, its batch runs on. `isIdle`:
+   * it is among its pool's idle ones.
+   */
   leave(replica: number, isIdle: boolean, nowUs: number): void {
     const id = this.poolOf[replica];
     const pool = this.pools[id];
@@ -247,7 +250,7 @@ export class PoolBoard {
     this.kinds[id] = kindOf(this.pools[id]);
   }
 
-  // --- small change ---
+  // --- small change -------------------------------------------------------------------------
 
   /** The queue, and the timer, of a replica. */
   queueOf(replica: number): number {
@@ -268,6 +271,7 @@ export class PoolBoard {
     return ordering.key(arrivedUs[request], deadlineUs[request], priority);
   }
 
+  /** Asks for a wake-up, in place of the timer's earlier one; Infinity: for none. */
   setTimer(timer: number, atUs: number): void {
     if (this.timerUs[timer] === atUs) return;
     this.timerUs[timer] = atUs;

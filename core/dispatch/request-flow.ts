@@ -11,7 +11,10 @@ import type { RequestChoices } from "./request-choices.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
 import type { Steps } from "./steps.ts";
 
-/** Written out, as compilers fold numbers into code; what is imported or computed they load at each use. */
+/**
+ * Written out, as compilers fold numbers into code; what is imported or computed they load at each
+ * use.
+ */
 const WAITING: typeof JOB.waiting = -1;
 const RAN: typeof JOB.ran = -3;
 const SKIPPED: typeof JOB.skipped = -4;
