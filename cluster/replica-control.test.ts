@@ -50,7 +50,7 @@ async function ask(payload: string): Promise<boolean> {
   return isAnswerTo(Buffer.from(payload), Buffer.from(text).toString());
 }
 
-/** Keeps requests in flight while `change` goes on; whether all got their own answers. */
+/** Keeps requests in flight while `change` goes on, and until 40 more have been sent; each must get its own answer. */
 async function underLoad<T>(change: () => Promise<T>): Promise<T> {
   let over = false;
   let asked = 0;
@@ -59,9 +59,9 @@ async function underLoad<T>(change: () => Promise<T>): Promise<T> {
   };
   const load = Promise.all([0, 1, 2, 3].map(client4));
   try {
-    const before = asked;
     const value = await change();
-    while (asked < before + 40) await new Promise((resolve) => setTimeout(resolve, 5));
+    const atChange = asked;
+    while (asked < atChange + 40) await new Promise((resolve) => setTimeout(resolve, 5));
     return value;
   } finally {
     over = true;
