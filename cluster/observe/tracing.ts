@@ -115,6 +115,39 @@ export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): str
 
 /** What turns `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
 export function epochClock(): (monotonicAtUs: number) => number {
-  const originMs = performance.timeOrigin + performance.now() - monotonicUs() / 1000;
+  const { originMs } = closest(Array.from({ length: LOOKS }, lookAtClocks));
   return (atUs) => originMs + atUs / 1000;
+}
+
+const LOOKS = 5;
+
+interface ClockLook {
+  /** What the wall clock showed when `monotonicUs` was 0, ms. */
+  readonly originMs: number;
+  /** How far that may be from the truth. */
+  readonly errorUs: number;
+}
+
+/**
+ * Two clocks cannot be read at one instant, and a busy machine stops a process between two reads for
+ * longer than a batch may take. So the wall clock's next millisecond is waited for, between two reads of
+ * the other clock.
+ */
+function lookAtClocks(): ClockLook {
+  const sinceMs = Date.now();
+  let earliestUs = monotonicUs();
+  for (;;) {
+    const beforeUs = monotonicUs();
+    const nowMs = Date.now();
+    if (nowMs !== sinceMs) {
+      const latestUs = monotonicUs();
+      const errorUs = (latestUs - earliestUs) / 2;
+      return { originMs: nowMs - (earliestUs + errorUs) / 1000, errorUs };
+    }
+    earliestUs = beforeUs;
+  }
+}
+
+function closest(looks: readonly ClockLook[]): ClockLook {
+  return looks.reduce((best, look) => (look.errorUs < best.errorUs ? look : best));
 }
