@@ -1,13 +1,21 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
-import { othersShare, sampleHost } from "./host-load.ts";
+import { eventually } from "../cluster/deployment.test-support.ts";
+import { type HostSample, othersShare, sampleHost } from "./host-load.ts";
 
 const sample = (busyTicks: number, ownTicks: number, atMs: number) => ({
   busyTicks,
   ownTicks,
   atMs,
 });
+
+function told(pids: readonly number[]): HostSample {
+  const found = sampleHost(pids);
+  if (found === null) throw new Error("the host did not tell");
+  return found;
+}
 
 test("what the watched processes used is not the others'", () => {
   const before = sample(1000, 100, 0);
@@ -20,20 +28,20 @@ test("what the watched processes used is not the others'", () => {
 test.skipIf(!existsSync("/proc/stat"))(
   "a busy stranger is seen, a watched one is not",
   async () => {
-    const spin = spawn(process.execPath, ["-e", "const e=Date.now()+1500;while(Date.now()<e);"]);
+    const spin = spawn(process.execPath, ["-e", "const e=Date.now()+50000;while(Date.now()<e);"]);
     const pid = spin.pid as number;
-    const [strange, watched] = [sampleHost([process.pid]), sampleHost([process.pid, pid])];
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    const [strangeAfter, watchedAfter] = [
-      sampleHost([process.pid]),
-      sampleHost([process.pid, pid]),
-    ];
+    const [strange, watched] = [told([process.pid]), told([process.pid, pid])];
+    const usedS = () => told([pid]).ownTicks / 100;
+    const beforeS = usedS();
+    // However many others it shares the processors with.
+    const hasWorked = await eventually(() => usedS() > beforeS + 0.5);
+    const [strangeAfter, watchedAfter] = [told([process.pid]), told([process.pid, pid])];
     spin.kill();
-    if (strange === null || watched === null || strangeAfter === null || watchedAfter === null) {
-      throw new Error("the host did not tell");
-    }
-    const unseen = othersShare(watched, watchedAfter, 0);
-    expect(othersShare(strange, strangeAfter, 0)).toBeGreaterThan(unseen + 0.1);
+    expect(hasWorked).toBe(true);
+    const hostS = ((strangeAfter.atMs - strange.atMs) / 1000) * availableParallelism();
+    const seenS = othersShare(strange, strangeAfter, 0) * hostS;
+    expect(seenS).toBeGreaterThan(0.4);
+    expect(othersShare(watched, watchedAfter, 0) * hostS).toBeLessThan(seenS - 0.4);
   },
 );
 
