@@ -18,8 +18,8 @@ const INFER = "/inference.GRPCInferenceService/ModelInfer";
 const STREAM = "/inference.GRPCInferenceService/ModelStreamInfer";
 /** Short, so that the test is; the gateway's own are in `limits.ts`. */
 const clientTimes = {
-  ...{ handshakeMs: 400, headersMs: 400, requestMs: 1200 },
-  ...{ streamIdleMs: 60_000, writeMs: 1000, checkMs: 100 },
+  ...{ handshakeMs: 1000, headersMs: 1000, requestMs: 3000 },
+  ...{ streamIdleMs: 60_000, writeMs: 1500, checkMs: 100 },
 };
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-slow-"));
@@ -33,7 +33,7 @@ beforeAll(async () => {
     inputs: { profiles: {}, folder },
     seed: "slow",
     backend: "onnx",
-    bounds: { clientTimes, maxIncomingBytes: 40 * MIB },
+    bounds: { clientTimes },
   });
 });
 afterAll(async () => {
@@ -64,7 +64,8 @@ async function plain(port: number): Promise<{ socket: Socket; heard: () => strin
 const isClosed = (socket: Socket) => () => socket.destroyed;
 
 function session(address = deployment.gateway.grpc): ClientHttp2Session {
-  const found = http2(`http://${address}`);
+  // In MB: what the tests send at once is more than a session may hold by default.
+  const found = http2(`http://${address}`, { maxSessionMemory: 128 });
   found.on("error", () => undefined);
   opened.push(found);
   return found;
@@ -95,11 +96,14 @@ function message(count: number): Buffer {
   return Buffer.concat([head, body]);
 }
 
-async function isServed(): Promise<boolean> {
-  const answer = await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3]);
-  expect(floats(answer, "y")).toEqual([2, 4, 6]);
-  const { status: given } = await fetch(`${deployment.gateway.http}/v2/models/p`);
-  return given === 200;
+/** On a busy machine these clients may be the slow ones: then they come again. */
+function isServed({ gateway } = deployment): Promise<boolean> {
+  const asked = async (): Promise<boolean> => {
+    const answer = await sendTensor(gateway.grpc, "p", [1, 2, 3]);
+    const { status: given } = await fetch(`${gateway.http}/v2/models/p`);
+    return floats(answer, "y").join() === "2,4,6" && given === 200;
+  };
+  return eventually(() => asked().catch(() => false));
 }
 
 async function served(): Promise<number> {
@@ -140,15 +144,18 @@ describe("over HTTP/1", () => {
     const binary = { binary_data_size: 18_000_000 };
     const inputs = [{ ...tensor, parameters: binary }];
     const json = JSON.stringify({ inputs, parameters: { binary_data_output: true } });
+    const before = await served();
     socket.pause();
     socket.write(
       `POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ${json.length + 18_000_000}\r\n` +
         `inference-header-content-length: ${json.length}\r\n\r\n${json}`,
     );
     socket.write(Buffer.alloc(18_000_000));
-    const before = await served();
     expect(await eventually(async () => (await served()) > before)).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, clientTimes.writeMs + 500));
+    // Its answer has begun, the time for it passes, and the gateway has had turns to see that.
+    expect(await isServed()).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, clientTimes.writeMs));
+    expect(await isServed()).toBe(true);
     socket.resume();
     expect(await eventually(isClosed(socket))).toBe(true);
     expect(heard()).toMatch(/^HTTP\/1.1 200 /);
@@ -161,7 +168,7 @@ describe("over gRPC", () => {
   it("a connection without a call is closed, be it silent or HTTP/2", async () => {
     const { socket } = await plain(ports().grpc);
     const polite = session();
-    await new Promise((resolve) => polite.once("remoteSettings", resolve));
+    await new Promise((resolve) => polite.once("remoteSettings", resolve).once("close", resolve));
     expect(await isServed()).toBe(true);
     expect(await eventually(isClosed(socket))).toBe(true);
     expect(await eventually(() => polite.destroyed)).toBe(true);
@@ -181,13 +188,14 @@ describe("over gRPC", () => {
     const { stream } = call(STREAM);
     stream.pause();
     const before = await served();
-    const some = Buffer.concat(Array.from({ length: 40 }, () => message(3000)));
-    stream.write(some);
-    expect(await eventually(async () => (await served()) >= before + 30)).toBe(true);
-    stream.write(some);
+    // Several times what windows and buffers on the way hold.
+    const count = 160;
+    for (let i = 0; i < count; i++) stream.write(message(30_000));
     expect(await eventually(() => stream.destroyed)).toBe(true);
     expect(stream.rstCode).toBe(8);
-    expect(await served()).toBeLessThan(before + 80);
+    const taken = (await served()) - before;
+    expect(taken).toBeGreaterThan(0);
+    expect(taken).toBeLessThan(count);
     expect(await isServed()).toBe(true);
   });
 
@@ -209,23 +217,56 @@ describe("over gRPC", () => {
 });
 
 describe("what all send together", () => {
-  it("is bounded: beyond it a request is refused, over REST and gRPC, and small ones go on after", async () => {
-    const head = "POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ";
-    const stalled = await Promise.all([1, 2].map(() => plain(ports().rest)));
-    for (const { socket } of stalled) {
-      socket.write(`${head}${30 * MIB}\r\n\r\n`);
-      socket.write(Buffer.alloc(19 * MIB));
-    }
-    await eventually(() => stalled.every(({ socket }) => socket.writableLength === 0));
-    const [third, grpc] = [await plain(ports().rest), call(INFER)];
-    third.socket.write(`${head}${4 * MIB}\r\n\r\n`);
-    third.socket.write(Buffer.alloc(3 * MIB));
-    grpc.stream.write(message(3 * MIB).subarray(0, 10 * MIB));
-    expect(await eventually(() => third.heard() !== "" && grpc.code() >= 0)).toBe(true);
-    expect(third.heard()).toMatch(/^HTTP\/1.1 429 [\s\S]*retry-after: 1[\s\S]*"overloaded"/);
-    expect(grpc.code()).toBe(status.RESOURCE_EXHAUSTED);
-    expect(await eventually(() => stalled.every(({ socket }) => socket.destroyed))).toBe(true);
-    expect(await isServed()).toBe(true);
+  let own: Deployment;
+  beforeAll(async () => {
+    own = await startDeployment({
+      document: chain({ double: { onnx: "double.onnx" } }),
+      inputs: { profiles: {}, folder },
+      seed: "bounded",
+      backend: "onnx",
+      bounds: { maxIncomingBytes: 40 * MIB },
+    });
+  });
+  afterAll(() => own?.stop());
+
+  const half = async (): Promise<{ socket: Socket; heard: () => string }> => {
+    const client = await plain(portsOf(own.gateway).rest);
+    const head = `host: 127.0.0.1\r\ncontent-length: ${31 * MIB}\r\n\r\n`;
+    client.socket.write(`POST /v2/models/p/infer HTTP/1.1\r\n${head}`);
+    client.socket.write(Buffer.alloc(30 * MIB));
+    return client;
+  };
+  const REFUSED = /^HTTP\/1.1 429 [\s\S]*retry-after: 1[\s\S]*"overloaded"/;
+
+  it("is bounded over REST: of two that are too much together, one is refused", async () => {
+    const both = [await half(), await half()];
+    expect(await eventually(() => both.some(({ heard }) => REFUSED.test(heard())))).toBe(true);
+    expect(both.filter(({ heard }) => heard() !== "")).toHaveLength(1);
+    for (const { socket } of both) socket.destroy();
+    expect(await isServed(own)).toBe(true);
+  });
+
+  it("is bounded over gRPC, and what is refused counts no longer", async () => {
+    const on = session(own.gateway.grpc);
+    const { stream, code } = call(INFER, on);
+    stream.write(message(12 * MIB).subarray(0, 42 * MIB));
+    expect(await eventually(() => code() >= 0)).toBe(true);
+    expect(code()).toBe(status.RESOURCE_EXHAUSTED);
+    on.destroy();
+    expect(await isServed(own)).toBe(true);
+  });
+
+  it("is bounded over both", async () => {
+    const rest = await half();
+    const on = session(own.gateway.grpc);
+    const grpc = call(INFER, on);
+    grpc.stream.write(message(9 * MIB).subarray(0, 30 * MIB));
+    expect(await eventually(() => rest.heard() !== "" || grpc.code() >= 0)).toBe(true);
+    if (rest.heard() !== "") expect(rest.heard()).toMatch(REFUSED);
+    else expect(grpc.code()).toBe(status.RESOURCE_EXHAUSTED);
+    rest.socket.destroy();
+    on.destroy();
+    expect(await isServed(own)).toBe(true);
   });
 });
 
