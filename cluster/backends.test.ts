@@ -179,7 +179,7 @@ describe("a command that serves a model", () => {
         last = again;
         return again !== pid;
       };
-      expect(await eventually(isBack, 20_000)).toBe(true);
+      expect(await eventually(isBack)).toBe(true);
       expect(isRunning(last)).toBe(true);
     });
     expect(await eventually(() => !isRunning(last))).toBe(true);

@@ -66,6 +66,23 @@ export function pidsOf(deployment: Deployment): readonly number[] {
   return [deployment.gateway.pid, ...deployment.workers.map(({ pid }) => pid)];
 }
 
+/**
+ * While `use` runs, no worker does, so that nothing which is sent meanwhile is finished, however long
+ * that takes. Workers that stand still for longer than a second are lost, and are back afterwards.
+ */
+export async function withWorkersStopped<T>(
+  { workers }: Deployment,
+  use: () => Promise<T>,
+): Promise<T> {
+  const pids = new Set(workers.map(({ pid }) => pid));
+  for (const pid of pids) process.kill(pid, "SIGSTOP");
+  try {
+    return await use();
+  } finally {
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+  }
+}
+
 /** Whether a process runs; one that has ended but was not collected does not. */
 export function isRunning(pid: number): boolean {
   try {
@@ -81,10 +98,13 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/** A process that is started on a busy machine takes some seconds. */
+const PATIENCE_MS = 30_000;
+
 /** Waits until a condition holds; false when it does not within the time. */
 export async function eventually(
   holds: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<boolean> {
   const giveUpAt = Date.now() + timeoutMs;
   while (!(await holds())) {

@@ -89,7 +89,8 @@ describe("a deployment", () => {
       const request = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
       await client.serverLive();
       const running = client.inferAsync(request);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      // Its answer comes after what was sent before it.
+      await client.serverLive();
       process.kill(worker.pid, "SIGTERM");
       const answer = await running;
       expect(answer.parameters?.service_us?.doubleParam).toBeGreaterThanOrEqual(400_000);

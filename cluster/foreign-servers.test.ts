@@ -67,7 +67,7 @@ describe("a server in Python, by grpcio", () => {
           [, last] = await reversed(deployment, "x").catch(() => ["", pid] as const);
           return last !== pid;
         };
-        expect(await eventually(isBack, 20_000)).toBe(true);
+        expect(await eventually(isBack)).toBe(true);
       });
       expect(await eventually(() => !isRunning(last))).toBe(true);
     },

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { eventually } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
+import type { GatewayStatus } from "./observe/status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-repository-"));
@@ -16,13 +17,14 @@ beforeAll(async () => {
   writeScaling(folder, "double.onnx", "x", "y", 2);
   const models = {
     double: { onnx: "double.onnx" },
-    held: { name: "fingerprint", parameters: { holdMs: 400 } },
+    held: { name: "fingerprint", parameters: { holdMs: 50 } },
+    kept: { name: "fingerprint", parameters: { holdMs: 2000 } },
   };
   const pipelines = {
     p: { tasks: { double: { model: "double" } } },
     both: { tasks: { double: { model: "double" }, held: { model: "held", after: ["double"] } } },
     slow: { tasks: { held: { model: "held" } } },
-    alone: { tasks: { spare: { model: "held" } } },
+    alone: { tasks: { spare: { model: "kept" } } },
   };
   deployment = await startDeployment({
     document: chain(models, { pipelines, cluster: { replicas: { double: 2, held: 1, spare: 1 } } }),
@@ -88,7 +90,12 @@ it("an unloaded model takes no more requests, gives its memory back, and is load
 
 it("what was taken is answered first, and that is seen", async () => {
   const taken = sendPayload(deployment.gateway.grpc, "alone", "in time");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const isTaken = async (): Promise<boolean> => {
+    const answer = await fetch(`${deployment.gateway.http}/status`);
+    const { replicas } = (await answer.json()) as GatewayStatus;
+    return replicas.some(({ name, inFlight }) => name === "spare-1" && inFlight > 0);
+  };
+  expect(await eventually(isTaken)).toBe(true);
   const unloaded = control("alone/unload");
   expect(
     await eventually(async () => (await index()).alone?.startsWith("UNLOADING spare:") === true),
@@ -109,7 +116,7 @@ it("a gateway that is started again knows what is unloaded", async () => {
       (now) => deployment.gateway.pid !== pid && now.p === "READY",
       () => false,
     );
-  expect(await eventually(isBack, 20_000)).toBe(true);
+  expect(await eventually(isBack)).toBe(true);
   expect((await index()).alone).toBe("UNAVAILABLE spare: unloaded");
   await client.loadModel("alone");
   expect(await sendPayload(deployment.gateway.grpc, "alone", "again")).toContain("spare");

@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import type { Fault } from "../../core/fault.ts";
+import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -36,6 +37,11 @@ describe("the gateway", () => {
   async function report(): Promise<RunReport> {
     return (await (await fetch(`${http}/run`)).json()) as RunReport;
   }
+
+  const holds = (count: number): Promise<boolean> =>
+    eventually(async () => (await report()).inSystem === count);
+
+  const isIdle = (): Promise<boolean> => eventually(async () => (await report()).idle);
 
   async function startRun(body: object): Promise<Response> {
     return fetch(`${http}/run`, {
@@ -118,13 +124,19 @@ describe("the gateway", () => {
   it("refuses what the scheduler's admission refuses, and says when to come back", async () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
     expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
-    const answers = await Promise.allSettled(
-      Array.from({ length: 12 }, () => client.inferAsync(REQUEST)),
-    );
-    const refused = answers.filter(({ status }) => status === "rejected");
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused.length).toBeLessThan(12);
-    for (const answer of refused) expect(answer).toMatchObject({ reason: { code: "overloaded" } });
+    const codes: string[] = [];
+    const asked = await withWorkersStopped(deployment, async () => {
+      const all = Array.from({ length: 12 }, () =>
+        client.inferAsync(REQUEST).then(
+          () => "answered",
+          ({ code }: Fault) => void codes.push(code),
+        ),
+      );
+      expect(await eventually(() => codes.length === 10)).toBe(true);
+      return all;
+    });
+    expect(codes).toEqual(new Array(10).fill("overloaded"));
+    expect((await Promise.all(asked)).filter((end) => end === "answered")).toHaveLength(2);
   });
 
   it("answers each request of a stream by itself, and names what went wrong", async () => {
@@ -138,46 +150,60 @@ describe("the gateway", () => {
           else resolve(trailerOf(error, OUTCOME_TRAILER) ?? String(error.code));
         });
       });
-    const asked = [...new Array(8).fill(REQUEST), { ...REQUEST, modelName: "boats" }];
-    const answers = await Promise.all(asked.map(ask));
-    expect(answers.slice(0, 8).filter((answer) => answer === "output")).toHaveLength(2);
-    expect(answers.slice(0, 8).filter((answer) => answer === "refused")).toHaveLength(6);
-    expect(answers[8]).toBe(String(status.NOT_FOUND));
-    // With workers that stand still it cannot end before its stream does.
-    const pids = new Set(deployment.workers.map(({ pid }) => pid));
-    for (const pid of pids) process.kill(pid, "SIGSTOP");
-    const left = ask(REQUEST);
-    await eventually(async () => (await report()).inSystem === 1);
-    streams.close();
-    expect(await left).toBe(String(status.CANCELLED));
-    for (const pid of pids) process.kill(pid, "SIGCONT");
-    expect(await eventually(async () => (await report()).idle)).toBe(true);
+    const early: string[] = [];
+    const asked = await withWorkersStopped(deployment, async () => {
+      const requests = [...new Array(8).fill(REQUEST), { ...REQUEST, modelName: "boats" }];
+      const all = requests.map(ask);
+      for (const each of all) each.then((answer) => early.push(answer));
+      expect(await eventually(() => early.length === 7)).toBe(true);
+      expect(await all[8]).toBe(String(status.NOT_FOUND));
+      return all;
+    });
+    expect(early.filter((answer) => answer === "refused")).toHaveLength(6);
+    expect((await Promise.all(asked)).filter((answer) => answer === "output")).toHaveLength(2);
+    await withWorkersStopped(deployment, async () => {
+      const left = ask(REQUEST);
+      expect(await holds(1)).toBe(true);
+      streams.close();
+      expect(await left).toBe(String(status.CANCELLED));
+    });
+    expect(await isIdle()).toBe(true);
     expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
   });
 
   it("gives up on a request whose caller has gone or whose deadline has passed", async () => {
     expect((await startRun({ seed: "b" })).status).toBe(200);
-    const many = Array.from({ length: 30 }, () => client.inferAsync(REQUEST));
-    const late = client.inferAsync(REQUEST, { deadline: Date.now() + 40 });
-    await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
-    const abort = new AbortController();
-    const url = `${http}/v2/models/vehicles/infer`;
-    const headers = { "content-type": "image/png" };
-    const gone = fetch(url, { method: "POST", headers, body: "x", signal: abort.signal });
-    setTimeout(() => abort.abort(), 40);
-    await expect(gone).rejects.toThrow();
-    await Promise.all(many);
-    expect(await eventually(async () => (await report()).idle)).toBe(true);
-    expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
+    const kept = await withWorkersStopped(deployment, async () => {
+      const many = Array.from({ length: 30 }, () => client.inferAsync(REQUEST));
+      const late = client.inferAsync(REQUEST, { deadline: Date.now() + 200 });
+      await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
+      expect(await holds(30)).toBe(true);
+      const abort = new AbortController();
+      const url = `${http}/v2/models/vehicles/infer`;
+      const headers = { "content-type": "image/png" };
+      const gone = fetch(url, { method: "POST", headers, body: "x", signal: abort.signal });
+      const refused = expect(gone).rejects.toThrow();
+      expect(await holds(31)).toBe(true);
+      abort.abort();
+      await refused;
+      expect(await holds(30)).toBe(true);
+      return many;
+    });
+    await Promise.all(kept);
+    expect(await isIdle()).toBe(true);
+    const { requests, metrics } = (await report()).summary;
+    expect(metrics.timeoutRatio).toBeCloseTo((requests - 30) / requests, 10);
   });
 
   it("starts no run while requests are under way, nor from a body that is wrong", async () => {
-    const running = client.inferAsync(REQUEST);
-    const busy = Array.from({ length: 10 }, () => client.inferAsync(REQUEST));
-    await eventually(async () => (await report()).inSystem > 0);
-    expect((await startRun({ seed: "c" })).status).toBe(429);
-    await Promise.all([running, ...busy]);
-    await eventually(async () => (await report()).idle);
+    let running: Promise<unknown> | undefined;
+    await withWorkersStopped(deployment, async () => {
+      running = client.inferAsync(REQUEST);
+      expect(await holds(1)).toBe(true);
+      expect((await startRun({ seed: "c" })).status).toBe(429);
+    });
+    await running;
+    expect(await isIdle()).toBe(true);
     const wrong = await startRun({ seed: 1, scheduler: "fastest" });
     expect(wrong.status).toBe(400);
     expect(await wrong.json()).toMatchObject({ error: expect.stringContaining("seed") });
@@ -188,7 +214,7 @@ describe("the gateway", () => {
     expect((await fetch(`${http}/run/log`)).status).toBe(404);
     expect((await startRun({ seed: "d", log: true })).status).toBe(200);
     await client.inferAsync(REQUEST);
-    await eventually(async () => (await report()).idle);
+    expect(await isIdle()).toBe(true);
     const { summary, gantt, costs, replicas } = await report();
     expect(summary.requests).toBe(1);
     expect(gantt.length).toBeGreaterThanOrEqual(1);

