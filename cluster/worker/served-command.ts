@@ -150,7 +150,8 @@ export class ServedCommand {
       this.#again();
     });
     // It may have ended before anybody listened.
-    if (this.#guard?.exitCode !== null && !this.#stopped) this.#again();
+    const { exitCode = null, signalCode = null } = this.#guard ?? {};
+    if ((exitCode !== null || signalCode !== null) && !this.#stopped) this.#again();
   }
 
   #again(): void {
