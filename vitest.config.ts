@@ -4,8 +4,9 @@ export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
     exclude: ["node_modules/**", "dist/**"],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // They end what hangs. On a busy machine a deployment takes ten seconds to start, and a test several.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     pool: "forks",
     maxWorkers: 2,
   },

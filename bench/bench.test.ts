@@ -1,14 +1,12 @@
 /** Each part of the bench in its quickest form: that it measures and reports, never how fast. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import { tryToRun } from "./fresh-process.ts";
 import { type Measurement, parseMeasurement } from "./measurement.ts";
 import type { PartResult } from "./part.ts";
 import { compare } from "./parts/peers.ts";
-
-// Each measures several processes, one after the other.
-vi.setConfig({ testTimeout: 180_000 });
 
 const RUN = fileURLToPath(new URL("../dist/bench/run.js", import.meta.url));
 
@@ -90,7 +88,7 @@ test.each([
   for (const { asked, found } of targets) expect(`${asked} ${found}`).not.toContain("NaN");
 });
 
-test.skipIf(tryToRun("python3", "-c", "import simpy") === null)(
+test.skipIf(!needs("simpy", tryToRun("python3", "-c", "import simpy") !== null))(
   "whole-process: both ways of simulating the same, and their ratio",
   () => {
     const { rows } = part("whole-process");

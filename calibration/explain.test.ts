@@ -29,7 +29,7 @@ beforeAll(async () => {
     tolerance: { latencyMeanMs: 0.05 },
     payloads: () => [new Uint8Array(10)],
   });
-}, 180_000);
+});
 
 /** As if all runs had gone like the first, at costs that are known, and nothing were left unexplained. */
 function steady({ evidence, logs }: ValidatedConfiguration) {

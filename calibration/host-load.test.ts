@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
 import { eventually } from "../cluster/deployment.test-support.ts";
+import { needs } from "../core/needs.test-support.ts";
 import { type HostSample, othersShare, sampleHost } from "./host-load.ts";
 
 const sample = (busyTicks: number, ownTicks: number, atMs: number) => ({
@@ -25,7 +26,7 @@ test("what the watched processes used is not the others'", () => {
   expect(othersShare(before, sample(1200, 200, 1000), 0.5e6)).toBeCloseTo(half / 2, 10);
 });
 
-test.skipIf(!existsSync("/proc/stat"))(
+test.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))(
   "a busy stranger is seen, a watched one is not",
   async () => {
     const spin = spawn(process.execPath, ["-e", "const e=Date.now()+50000;while(Date.now()<e);"]);

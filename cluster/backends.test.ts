@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import {
   chain,
   floats,
@@ -196,7 +197,7 @@ describe("a command that serves a model", () => {
     );
   });
 
-  it.skipIf(!existsSync("/proc/self/stat"))(
+  it.skipIf(!needs("/proc", existsSync("/proc/self/stat")))(
     "ends with all it has started, also when worker and guard are killed at once",
     async () => {
       const script = `sleep 300 & exec "$0" server.cjs "$1"`;

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import {
   eventually,
   isRunning,
@@ -68,7 +69,7 @@ describe("a deployment", () => {
     },
   );
 
-  it.skipIf(process.platform !== "linux")(
+  it.skipIf(!needs("Linux", process.platform === "linux"))(
     "leaves none behind either when one of them stood still as its parent was killed",
     async () => {
       const { pid, children } = await parent();

@@ -8,6 +8,7 @@ import { join } from "node:path";
  */
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import { eventually, isRunning, NO_INPUTS, withWorkersStopped } from "./deployment.test-support.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
 import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
@@ -207,8 +208,8 @@ describe("a worker", () => {
     await servesAgain(replica);
   });
 
-  it.skipIf(cells === null)(
-    `whose network is cut costs no answer${missing === null ? "" : ` (skipped: ${missing})`}`,
+  it.skipIf(!needs(`the network of its own that a worker needs (${missing})`, missing === null))(
+    "whose network is cut costs no answer",
     async () => {
       const { deployment } = own;
       const [, , , { replica, pid }] = deployment.workers;

@@ -19,7 +19,6 @@ import { InferenceClient } from "./protocol/client.ts";
 import { peer } from "./protocol/peers.test-support.ts";
 import { writeCertificates } from "./security/certificate-files.ts";
 
-const TIMEOUT_MS = 60_000;
 const SCRIPT = new URL("protocol/peers/grpc_server.py", import.meta.url).pathname;
 const python = peer("python3", ["-c", "import tritonclient.grpc"], "grpcio with tritonclient");
 const mlserver = peer("mlserver", ["--version"], "MLServer");
@@ -54,7 +53,6 @@ async function reversed(deployment: Deployment, text: string): Promise<[string, 
 describe("a server in Python, by grpcio", () => {
   it.skipIf(python === null)(
     "is run as a command, comes back when it is killed, and ends with its deployment",
-    { timeout: TIMEOUT_MS },
     async () => {
       const run = [python as string, SCRIPT, "{port}"];
       const document = chain({ only: { command: { run, model: "reverse" } } });
@@ -75,7 +73,6 @@ describe("a server in Python, by grpcio", () => {
 
   it.skipIf(python === null)(
     "that wants a certificate and a token is shown both, and no log has the token",
-    { timeout: TIMEOUT_MS },
     async () => {
       const [certs, logs] = [join(folder, "certs"), join(folder, "logs")];
       await writeCertificates(certs, { hosts: [], days: 1, force: false, newAuthority: false });
@@ -139,37 +136,33 @@ class Triple(MLModel):
 `;
 
 describe("MLServer", () => {
-  it.skipIf(mlserver === null)(
-    "serves a model for a pipeline of tensors",
-    { timeout: TIMEOUT_MS },
-    async () => {
-      const dir = mkdtempSync(join(folder, "mlserver-"));
-      writeFileSync(join(dir, "triple.py"), TRIPLE);
-      const tensor = (name: string) => [{ name, datatype: "FP32", shape: [-1, 3] }];
-      const model = { inputs: tensor("x"), outputs: tensor("y") };
-      const named = { name: "triple", implementation: "triple.Triple", ...model };
-      writeFileSync(join(dir, "model-settings.json"), JSON.stringify(named));
-      const [http_port, grpc_port, metrics_port] = await Promise.all([1, 2, 3].map(freePort));
-      const ports = { http_port, grpc_port, metrics_port };
-      const settings = { ...ports, host: "127.0.0.1", parallel_workers: 0 };
-      writeFileSync(join(dir, "settings.json"), JSON.stringify(settings));
-      const address = `127.0.0.1:${grpc_port}`;
-      const client = new InferenceClient(address);
-      const isUp = () =>
-        client.modelReady({ name: "triple" }).then(
-          ({ ready }) => ready === true,
-          () => false,
-        );
-      await withServer([mlserver as string, "start", dir], isUp, async () => {
-        client.close();
-        const document = chain({ only: { external: { address, model: "triple" } } });
-        await withDeployment({ document, backend: "external" }, async (deployment) => {
-          const answer = await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3, 4, 5, 6]);
-          expect(floats(answer, "y")).toEqual([3, 6, 9, 12, 15, 18]);
-        });
+  it.skipIf(mlserver === null)("serves a model for a pipeline of tensors", async () => {
+    const dir = mkdtempSync(join(folder, "mlserver-"));
+    writeFileSync(join(dir, "triple.py"), TRIPLE);
+    const tensor = (name: string) => [{ name, datatype: "FP32", shape: [-1, 3] }];
+    const model = { inputs: tensor("x"), outputs: tensor("y") };
+    const named = { name: "triple", implementation: "triple.Triple", ...model };
+    writeFileSync(join(dir, "model-settings.json"), JSON.stringify(named));
+    const [http_port, grpc_port, metrics_port] = await Promise.all([1, 2, 3].map(freePort));
+    const ports = { http_port, grpc_port, metrics_port };
+    const settings = { ...ports, host: "127.0.0.1", parallel_workers: 0 };
+    writeFileSync(join(dir, "settings.json"), JSON.stringify(settings));
+    const address = `127.0.0.1:${grpc_port}`;
+    const client = new InferenceClient(address);
+    const isUp = () =>
+      client.modelReady({ name: "triple" }).then(
+        ({ ready }) => ready === true,
+        () => false,
+      );
+    await withServer([mlserver as string, "start", dir], isUp, async () => {
+      client.close();
+      const document = chain({ only: { external: { address, model: "triple" } } });
+      await withDeployment({ document, backend: "external" }, async (deployment) => {
+        const answer = await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3, 4, 5, 6]);
+        expect(floats(answer, "y")).toEqual([3, 6, 9, 12, 15, 18]);
       });
-    },
-  );
+    });
+  });
 });
 
 function freePort(): Promise<number> {

@@ -3,14 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import { editDistance, evaluate } from "./evaluate.ts";
 import { hardPlates } from "./hard-plates.test-support.ts";
 
 const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";
-const hasPhotograph = existsSync(PHOTOGRAPH);
-if (!hasPhotograph) console.log(`skipped: ${PHOTOGRAPH} is not here`);
 
-test.skipIf(!hasPhotograph)(
+test.skipIf(!needs(PHOTOGRAPH, existsSync(PHOTOGRAPH)))(
   "worn European plates: every car is found, most plates are read, nearly all within one edit",
   async () => {
     const dir = await mkdtemp(join(tmpdir(), "tandem-plates-"));

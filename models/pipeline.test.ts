@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
 import type { DetectorValue } from "./objects.ts";
 import type { PlateValue } from "./plate-reader.ts";
 import { openTaskModel } from "./registry.ts";
@@ -55,11 +56,9 @@ test("drawn scenes: a car is found just where there is one, and 95% of plates re
 });
 
 const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";
-const hasPhotograph = existsSync(PHOTOGRAPH);
+const hasPhotograph = needs(PHOTOGRAPH, existsSync(PHOTOGRAPH));
 
 describe("the photograph of a real car", () => {
-  if (!hasPhotograph) console.log(`skipped: ${PHOTOGRAPH} is not here`);
-
   test.skipIf(!hasPhotograph)("has a car with plate 5AU5341, at every side", async () => {
     const payload = await readFile(PHOTOGRAPH);
     const detect = await only(detector, input(payload));

@@ -23,7 +23,7 @@ beforeAll(async () => {
   deployment = await startDeployment({
     ...{ document: noOp(), inputs: NO_INPUTS, backend: "onnx", seed: "load" },
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   rmSync(directory, { recursive: true });

@@ -4,7 +4,6 @@ import { type Deployment, startDeployment } from "../deployment.ts";
 import { peer, ran } from "./peers.test-support.ts";
 
 const SCRIPT = new URL("peers/triton_client.py", import.meta.url).pathname;
-const TIMEOUT_MS = 60_000;
 
 const python = peer(
   "python3",
@@ -37,67 +36,59 @@ describe("clients that are not ours", () => {
   });
   afterAll(() => deployment.stop());
 
-  it.skipIf(python === null)(
-    "tritonclient uses the gateway over gRPC and HTTP",
-    async () => {
-      const { grpc } = deployment.gateway;
-      const found = await tritonClient(grpc, http, "vehicles", "output", "payload");
-      expect(found).toMatchObject({
-        "grpc health": [true, true, true],
-        "grpc metadata": [{ name: "tandem-gateway" }, { name: "vehicles", versions: ["1"] }],
-        "grpc config": { config: { name: "vehicles", input: [{ name: "payload" }] } },
-        "grpc index": { models: [{ name: "vehicles", version: "1", state: "READY" }] },
-        "grpc infer": ["mine", "vehicles", [1]],
-        "grpc infer, several elements": [3],
-        "grpc infer, named output and version": [1],
-        "grpc typed contents": ["typed", 1, [[2]]],
-        "grpc stream": [
-          Array.from({ length: 20 }, (_, i) => i),
-          true,
-          [expect.stringContaining("no-such-model")],
-        ],
-        "grpc errors": {
-          "unknown model": "StatusCode.NOT_FOUND",
-          "unknown version": "StatusCode.NOT_FOUND",
-          "malformed tensor": "StatusCode.INVALID_ARGUMENT",
-          "unknown input": "StatusCode.INVALID_ARGUMENT",
-          "unknown output": "StatusCode.INVALID_ARGUMENT",
-        },
-        // 1 + 3 + 1 + 2 + 20 elements that were answered, and 1 after the load.
-        "grpc unload and load": [false, "StatusCode.UNAVAILABLE", true, [1]],
-        "grpc statistics": { name: "vehicles", inference_stats: { success: { count: "28" } } },
-        "http health": [true, true, true],
-        "http metadata": [{ name: "tandem-gateway" }, { name: "vehicles" }],
-        "http config": { name: "vehicles", max_batch_size: 0 },
-        "http index": [{ name: "vehicles", state: "READY" }],
-        "http infer, binary both ways": ["7", [2]],
-        "http infer, JSON both ways": ["7", [3]],
-        "http infer, compressed": ["7", [1]],
-        "http errors": { "unknown model": "404", "malformed tensor": "400" },
-        "http unload and load": [false, "503", true, [1]],
-        "http statistics": { name: "vehicles", inference_stats: { success: { count: 35 } } },
-      });
-    },
-    TIMEOUT_MS,
-  );
+  it.skipIf(python === null)("tritonclient uses the gateway over gRPC and HTTP", async () => {
+    const { grpc } = deployment.gateway;
+    const found = await tritonClient(grpc, http, "vehicles", "output", "payload");
+    expect(found).toMatchObject({
+      "grpc health": [true, true, true],
+      "grpc metadata": [{ name: "tandem-gateway" }, { name: "vehicles", versions: ["1"] }],
+      "grpc config": { config: { name: "vehicles", input: [{ name: "payload" }] } },
+      "grpc index": { models: [{ name: "vehicles", version: "1", state: "READY" }] },
+      "grpc infer": ["mine", "vehicles", [1]],
+      "grpc infer, several elements": [3],
+      "grpc infer, named output and version": [1],
+      "grpc typed contents": ["typed", 1, [[2]]],
+      "grpc stream": [
+        Array.from({ length: 20 }, (_, i) => i),
+        true,
+        [expect.stringContaining("no-such-model")],
+      ],
+      "grpc errors": {
+        "unknown model": "StatusCode.NOT_FOUND",
+        "unknown version": "StatusCode.NOT_FOUND",
+        "malformed tensor": "StatusCode.INVALID_ARGUMENT",
+        "unknown input": "StatusCode.INVALID_ARGUMENT",
+        "unknown output": "StatusCode.INVALID_ARGUMENT",
+      },
+      // 1 + 3 + 1 + 2 + 20 elements that were answered, and 1 after the load.
+      "grpc unload and load": [false, "StatusCode.UNAVAILABLE", true, [1]],
+      "grpc statistics": { name: "vehicles", inference_stats: { success: { count: "28" } } },
+      "http health": [true, true, true],
+      "http metadata": [{ name: "tandem-gateway" }, { name: "vehicles" }],
+      "http config": { name: "vehicles", max_batch_size: 0 },
+      "http index": [{ name: "vehicles", state: "READY" }],
+      "http infer, binary both ways": ["7", [2]],
+      "http infer, JSON both ways": ["7", [3]],
+      "http infer, compressed": ["7", [1]],
+      "http errors": { "unknown model": "404", "malformed tensor": "400" },
+      "http unload and load": [false, "503", true, [1]],
+      "http statistics": { name: "vehicles", inference_stats: { success: { count: 35 } } },
+    });
+  });
 
-  it.skipIf(python === null)(
-    "tritonclient uses a worker: its replica is a model",
-    async () => {
-      const [{ address, replica }] = deployment.workers;
-      const found = await tritonClient(address, "-", replica, "output", "payload", "upstream");
-      expect(found).toMatchObject({
-        "grpc health": [true, true, true],
-        "grpc infer": ["mine", replica, [1]],
-        "grpc infer, several elements": [3],
-        "grpc typed contents": ["typed", 1, [[2]]],
-        "grpc stream": [expect.objectContaining({ length: 20 }), true, expect.anything()],
-        "grpc errors": { "unknown model": "StatusCode.NOT_FOUND" },
-        "grpc statistics": { inference_count: expect.any(String) },
-      });
-    },
-    TIMEOUT_MS,
-  );
+  it.skipIf(python === null)("tritonclient uses a worker: its replica is a model", async () => {
+    const [{ address, replica }] = deployment.workers;
+    const found = await tritonClient(address, "-", replica, "output", "payload", "upstream");
+    expect(found).toMatchObject({
+      "grpc health": [true, true, true],
+      "grpc infer": ["mine", replica, [1]],
+      "grpc infer, several elements": [3],
+      "grpc typed contents": ["typed", 1, [[2]]],
+      "grpc stream": [expect.objectContaining({ length: 20 }), true, expect.anything()],
+      "grpc errors": { "unknown model": "StatusCode.NOT_FOUND" },
+      "grpc statistics": { inference_count: expect.any(String) },
+    });
+  });
 
   it.skipIf(buf === null)(
     "buf curl finds the contract by reflection, calls, streams and gets statuses",
@@ -128,7 +119,6 @@ describe("clients that are not ours", () => {
       const health = await curl("grpc.health.v1.Health/Check", '{"service":"vehicles"}');
       expect(JSON.parse(health.stdout)).toEqual({ status: "SERVING" });
     },
-    TIMEOUT_MS,
   );
 
   it.skipIf(schemathesis === null)(
@@ -145,26 +135,21 @@ describe("clients that are not ours", () => {
       expect(code, stdout.slice(-4000)).toBe(0);
       expect(stdout).toMatch(/Tested: [12]\d/);
     },
-    TIMEOUT_MS,
   );
 
   it.skipIf(perfAnalyzer === null).each([
     ["gRPC", ["-i", "grpc"]],
     ["a gRPC stream", ["-i", "grpc", "--streaming"]],
     ["HTTP", ["-i", "http"]],
-  ])(
-    "perf_analyzer measures the gateway over %s",
-    async (_name, how) => {
-      const url = how.includes("http") ? http : deployment.gateway.grpc;
-      // Three windows of a third of a second, however far they differ.
-      const { stdout, stderr } = await ran(perfAnalyzer as string, [
-        ...["-m", "vehicles", "-u", url, "--shape", "payload:1", "--string-data", "hello"],
-        ...["-p", "350", "-r", "3", "-s", "999", "--concurrency-range", "2", ...how],
-      ]);
-      const count = Number(/Successful request count: (\d+)/.exec(stdout)?.[1]);
-      expect(count, stdout + stderr).toBeGreaterThan(0);
-      expect(stdout).toMatch(/Avg request latency: \d+ usec .*compute infer [1-9]\d* usec/);
-    },
-    TIMEOUT_MS,
-  );
+  ])("perf_analyzer measures the gateway over %s", async (_name, how) => {
+    const url = how.includes("http") ? http : deployment.gateway.grpc;
+    // Three windows of a third of a second, however far they differ.
+    const { stdout, stderr } = await ran(perfAnalyzer as string, [
+      ...["-m", "vehicles", "-u", url, "--shape", "payload:1", "--string-data", "hello"],
+      ...["-p", "350", "-r", "3", "-s", "999", "--concurrency-range", "2", ...how],
+    ]);
+    const count = Number(/Successful request count: (\d+)/.exec(stdout)?.[1]);
+    expect(count, stdout + stderr).toBeGreaterThan(0);
+    expect(stdout).toMatch(/Avg request latency: \d+ usec .*compute infer [1-9]\d* usec/);
+  });
 });
