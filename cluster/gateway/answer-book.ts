@@ -1,19 +1,24 @@
 /**
  * Answers by idempotency key. A key's first request runs; requests that come with it meanwhile wait
- * for the same answer, later ones get it from here, or from the journal after a restart of the
- * gateway. Only answers are kept: a request that failed may be tried again with its key. What is
- * kept is bounded in number, bytes and time, the oldest goes first.
+ * for the same answer, later ones get it from the journal, also after a restart of the gateway. Only
+ * answers are kept: a request that failed may be tried again with its key.
+ *
+ * Every answered key is known for as long as a client may try again. Its answer may be gone before, as
+ * the journal is bounded: then the request is refused, never done again. When there is no room to
+ * know another key, new keys are refused.
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
-import { type AnswerJournal, answerIn, lineOf } from "./answer-journal.ts";
+import type { AnswerJournal, KeptAnswer } from "./answer-journal.ts";
+import { AnsweredKeys, type KeyHash, type Place } from "./answered-keys.ts";
 import { type Answer, detachedRequest, type Ticket } from "./live-request.ts";
 import type { Submission } from "./run-options.ts";
 import type { KeyBounds } from "./service-bounds.ts";
 
 const MAX_KEY_LENGTH = 255;
-/** What an entry takes besides its texts. */
-const ENTRY_BYTES = 300;
+const LEAST_RETRY_MS = 100;
+/** Of an answer that no journal took. */
+const NOWHERE: Place = { at: -1, bytes: 0 };
 
 /** A key whose request runs. */
 interface Running {
@@ -23,59 +28,69 @@ interface Running {
   ended: boolean;
 }
 
-interface Kept {
-  readonly fingerprint: string;
-  readonly atMs: number;
-  /** The answer, as the journal has it. */
-  readonly line: string;
-}
-
 export class AnswerBook {
   readonly #bounds: KeyBounds;
-  readonly #journal: AnswerJournal | null;
+  readonly #journal: AnswerJournal;
   readonly #running = new Map<string, Running>();
-  /** In order of their ends. */
-  readonly #kept = new Map<string, Kept>();
-  #bytes = 0;
+  readonly #answered = new AnsweredKeys();
 
-  constructor(bounds: KeyBounds, journal: AnswerJournal | null) {
+  constructor(bounds: KeyBounds, journal: AnswerJournal) {
     this.#bounds = bounds;
     this.#journal = journal;
-    for (const { answer, line } of journal?.load() ?? []) {
-      this.#keep(answer.key, { fingerprint: answer.fingerprint, atMs: answer.atMs, line });
-    }
-    this.#trim();
+    const oldestMs = Date.now() - bounds.keepMs;
+    journal.load((hash, answered) => {
+      if (answered.atMs >= oldestMs) this.#answered.add(hash, answered);
+    });
   }
 
-  /** Answers kept, and their bytes. */
-  get size(): { readonly answers: number; readonly bytes: number } {
-    return { answers: this.#kept.size, bytes: this.#bytes };
+  /** Keys that are known to have been answered. */
+  get size(): number {
+    return this.#answered.size;
   }
 
   /**
    * `run` starts the request of a key that has neither an answer nor a request under way. Throws a
-   * Fault for a key that is malformed, or was used for another request, and what `run` throws.
+   * Fault for a key that is malformed, was used for another request, has an answer that is gone or
+   * finds no room, and what `run` throws.
    */
   submit(key: string, submission: Submission, run: (submission: Submission) => Ticket): Ticket {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
     const fingerprint = fingerprintOf(submission);
-    this.#trim();
-    const kept = this.#kept.get(key);
     const running = this.#running.get(key);
+    const kept = running === undefined ? this.#keptAnswer(key) : null;
     const known = (kept ?? running)?.fingerprint ?? fingerprint;
     if (known !== fingerprint) {
       throw new Fault("invalid-input", "this idempotency key was used for another request", {
         hint: "use a new key for each request, and the same only to try the same request again",
       });
     }
-    if (kept !== undefined) return answerAgain(submission, kept);
+    if (kept !== null) return answerAgain(submission, kept);
     return this.#wait(key, running ?? this.#start(key, fingerprint, submission, run), submission);
   }
 
   close(): void {
-    this.#journal?.close();
+    this.#journal.close();
+  }
+
+  /** Null for a key that has no answer. Throws Fault("answer-gone") where it has one no more. */
+  #keptAnswer(key: string): KeptAnswer | null {
+    this.#dropOld();
+    const answered = this.#answered.find(hashOf(key));
+    if (answered === null) return null;
+    const kept = this.#journal.read(answered);
+    if (kept === null) {
+      throw new Fault(
+        "answer-gone",
+        "this key's request was answered, but its answer is not kept",
+        {
+          hint: "use a new key to have it done again",
+        },
+      );
+    }
+    // Two keys may have one hash.
+    return kept.key === key ? kept : null;
   }
 
   #start(
@@ -84,13 +99,14 @@ export class AnswerBook {
     submission: Submission,
     run: (submission: Submission) => Ticket,
   ): Running {
+    this.#checkRoom();
     const waiting = new Set([submission]);
     const running: Running = { fingerprint, waiting, ticket: null, ended: false };
     this.#running.set(key, running);
     // Each who waits has a deadline of its own; the work goes on while anybody does.
     const { deadlineMs: _own, ...shared } = submission;
     try {
-      running.ticket = run({ ...shared, answer: (given) => this.#answered(key, running, given) });
+      running.ticket = run({ ...shared, answer: (given) => this.#ended(key, running, given) });
     } catch (error) {
       this.#running.delete(key);
       throw error;
@@ -98,20 +114,26 @@ export class AnswerBook {
     return running;
   }
 
-  #answered(key: string, running: Running, given: Answer): void {
+  /** Whoever runs now will be answered. */
+  #checkRoom(): void {
+    const { maxKeys, keepMs } = this.#bounds;
+    const known = this.#answered.size + this.#running.size;
+    if (known < maxKeys) return;
+    const retryAfterMs = Math.max(LEAST_RETRY_MS, this.#answered.oldestMs + keepMs - Date.now());
+    throw new Fault(
+      "overloaded",
+      `refused: ${known} idempotency keys are remembered, which is all`,
+      {
+        hint: `try again in ${Math.ceil(retryAfterMs)} ms, or without a key`,
+        ...{ retryAfterMs: Math.min(keepMs, retryAfterMs) },
+      },
+    );
+  }
+
+  #ended(key: string, running: Running, given: Answer): void {
     running.ended = true;
     if (this.#running.get(key) === running) this.#running.delete(key);
-    if (given.outcome === "completed") {
-      const { fingerprint } = running;
-      const { index, pipeline, arrivedUs, results } = given.request;
-      const { endedUs } = given;
-      const atMs = Date.now();
-      const answer = { key, fingerprint, atMs, index, pipeline, arrivedUs, endedUs, results };
-      const line = lineOf(answer);
-      this.#keep(key, { fingerprint, atMs, line });
-      this.#journal?.append(line);
-      this.#trim();
-    }
+    if (given.outcome === "completed") this.#keep(key, running.fingerprint, given);
     const told = [...running.waiting];
     running.waiting.clear();
     for (const { answer } of told) answer(given);
@@ -129,36 +151,27 @@ export class AnswerBook {
     };
   }
 
-  #keep(key: string, kept: Kept): void {
-    this.#forget(key);
-    this.#kept.set(key, kept);
-    this.#bytes += bytesOf(key, kept);
+  #keep(key: string, fingerprint: string, { request, endedUs }: Answer): void {
+    const { index, pipeline, arrivedUs, results } = request;
+    const answer = { key, fingerprint, index, pipeline, arrivedUs, endedUs, results };
+    const hash = hashOf(key);
+    const atMs = Date.now();
+    const place = this.#journal.append(hash, atMs, answer) ?? NOWHERE;
+    this.#answered.add(hash, { ...place, atMs });
   }
 
-  #forget(key: string): void {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return;
-    this.#bytes -= bytesOf(key, kept);
-    this.#kept.delete(key);
-  }
-
-  #trim(): void {
-    const { maxAnswers, maxBytes, keepMs } = this.#bounds;
-    const oldestMs = Date.now() - keepMs;
-    for (const [key, { atMs }] of this.#kept) {
-      const over = this.#kept.size > maxAnswers || this.#bytes > maxBytes;
-      if (!over && atMs >= oldestMs) return;
-      this.#forget(key);
-    }
+  #dropOld(): void {
+    const oldestMs = Date.now() - this.#bounds.keepMs;
+    while (this.#answered.oldestMs < oldestMs) this.#answered.dropOldest();
   }
 }
 
 /** Told after this turn, as every answer is. */
-function answerAgain(submission: Submission, kept: Kept): Ticket {
+function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
   let waits = true;
   setImmediate(() => {
     if (!waits) return;
-    const { index, arrivedUs, endedUs, results } = answerIn(kept.line);
+    const { index, arrivedUs, endedUs, results } = kept;
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };
     submission.answer({ outcome: "completed", error: null, endedUs, request });
   });
@@ -169,8 +182,9 @@ function answerAgain(submission: Submission, kept: Kept): Ticket {
   };
 }
 
-function bytesOf(key: string, { line }: Kept): number {
-  return ENTRY_BYTES + key.length + Buffer.byteLength(line);
+function hashOf(key: string): KeyHash {
+  const digest = createHash("sha256").update(key).digest();
+  return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
 }
 
 /** Over all that a request's answer depends on. */

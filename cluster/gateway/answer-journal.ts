@@ -1,26 +1,29 @@
 /**
- * Answers of keyed requests in a file, so that a gateway that was started again gives the same
- * answer. Each is written before it is told; it outlives the process, but, as nothing waits for the
- * disk, not the machine. Two files of at most half the bytes each: when one is full, the older goes.
+ * Answers of keyed requests, in two files of at most half the bytes each: when one is full, the older
+ * goes. An answer is written before it is told, so that a gateway that was started again gives the
+ * same one; it outlives the process, but, as nothing waits for the disk, not the machine.
+ *
+ * A record is a line: hash of its key, instant, length of the rest in bytes, the answer as JSON.
  */
 import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
+import type { AnsweredKey, KeyHash, Place } from "./answered-keys.ts";
+import { linesOf } from "./file-lines.ts";
 import type { TaskResult } from "./live-request.ts";
 
 /** What is needed to give an answer again. */
 export interface KeptAnswer {
   readonly key: string;
   readonly fingerprint: string;
-  /** Milliseconds since the epoch. */
-  readonly atMs: number;
   readonly index: number | null;
   readonly pipeline: number;
   readonly arrivedUs: number;
@@ -28,29 +31,26 @@ export interface KeptAnswer {
   readonly results: readonly (TaskResult | null)[];
 }
 
-/**
- * As a line of the journal, which is also how an answer is kept: as objects, ten thousand of them
- * would take a multiple of their text, and keep the collector busy.
- */
-export function lineOf(answer: KeptAnswer): string {
-  return JSON.stringify(answer, withBase64);
-}
-
-/** Throws a SyntaxError for a line that was torn. */
-export function answerIn(line: string): KeptAnswer {
-  return JSON.parse(line, withBytes) as KeptAnswer;
-}
-
 /** Appends only, and follows no link that somebody else may have laid. */
 const OPEN_FLAGS =
-  constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0);
+  constants.O_CREAT | constants.O_APPEND | constants.O_RDWR | (constants.O_NOFOLLOW ?? 0);
 const OWNER_ONLY = 0o600;
+const HEAD = /^([0-9a-f]{8})([0-9a-f]{8}) (\d{1,15}) (\d{1,9}) /;
+/** As long as a head can be. */
+const HEAD_BYTES = 43;
+
+/** `start`: how many bytes were written to files before it. */
+interface JournalFile {
+  readonly descriptor: number;
+  readonly start: number;
+  bytes: number;
+}
 
 export class AnswerJournal {
   readonly #file: string;
   readonly #maxBytes: number;
-  #descriptor: number | null = null;
-  #bytes = 0;
+  #current: JournalFile | null = null;
+  #older: JournalFile | null = null;
   #broken = false;
 
   /** Makes no file before the first answer. */
@@ -59,40 +59,66 @@ export class AnswerJournal {
     this.#maxBytes = maxBytes;
   }
 
-  /** All lines that can be read, the oldest first. One that a kill has torn is passed over. */
-  load(): readonly { readonly answer: KeptAnswer; readonly line: string }[] {
-    const current = linesOf(this.#file);
-    this.#bytes = current.bytes;
-    const lines = [...linesOf(older(this.#file)).lines, ...current.lines];
-    return lines.flatMap((line) => {
-      try {
-        // A copy: a part of a text keeps the whole of it.
-        return [{ answer: answerIn(line), line: Buffer.from(line).toString() }];
-      } catch {
-        return [];
+  /** Tells of all records of another process's, the oldest first. One that a kill has torn is passed over. */
+  load(tell: (hash: KeyHash, key: AnsweredKey) => void): void {
+    for (const file of [older(this.#file), this.#file]) {
+      if (!existsSync(file)) continue;
+      this.#older = this.#current;
+      this.#current = opened(file, endOf(this.#older));
+      const { descriptor, start, bytes } = this.#current;
+      for (const { at, length, head } of linesOf(descriptor, bytes, HEAD_BYTES)) {
+        const parts = HEAD.exec(head);
+        if (parts === null) continue;
+        const [whole, high, low, atMs, answerBytes] = parts;
+        if (length !== whole.length + Number(answerBytes)) continue;
+        const place = { at: start + at + whole.length, bytes: Number(answerBytes) };
+        const hash = { high: Number.parseInt(high, 16), low: Number.parseInt(low, 16) };
+        tell(hash, { ...place, atMs: Number(atMs) });
       }
-    });
+    }
   }
 
-  /** A journal that cannot be written is given up, with a word on stderr; serving goes on. */
-  append(line: string): void {
-    if (this.#broken) return;
+  /**
+   * Null: it cannot be given again. A journal that cannot be written is given up, with a word on
+   * stderr; serving goes on.
+   */
+  append({ high, low }: KeyHash, atMs: number, answer: KeptAnswer): Place | null {
+    if (this.#broken) return null;
+    const text = Buffer.from(JSON.stringify(answer, withBase64));
+    // A line of its own, whatever a killed writer has left before it.
+    const head = Buffer.from(`\n${hex(high)}${hex(low)} ${atMs} ${text.length} `);
     try {
-      // A line of its own, whatever a killed writer has left before it.
-      const bytes = Buffer.from(`\n${line}\n`);
-      if (this.#bytes > 0 && this.#bytes + bytes.length > this.#maxBytes / 2) this.#turnOver();
-      this.#descriptor ??= openSync(this.#file, OPEN_FLAGS, OWNER_ONLY);
-      this.#bytes += writeSync(this.#descriptor, bytes);
+      const file = this.#fileFor(head.length + text.length);
+      const place = { at: endOf(file) + head.length, bytes: text.length };
+      file.bytes += writeSync(file.descriptor, Buffer.concat([head, text]));
+      return place;
     } catch (error) {
       this.#broken = true;
       const { message } = error as Error;
-      process.stderr.write(`answers are no longer kept over a restart: ${message}\n`);
+      process.stderr.write(`answers are no longer kept: ${message}\n`);
+      return null;
+    }
+  }
+
+  /** Null when it is there no more. */
+  read({ at, bytes }: Place): KeptAnswer | null {
+    const file = [this.#current, this.#older].find(
+      (some) => some !== null && at >= some.start && at + bytes <= endOf(some),
+    );
+    if (file == null) return null;
+    try {
+      const text = Buffer.allocUnsafe(bytes);
+      readSync(file.descriptor, text, 0, bytes, at - file.start);
+      return JSON.parse(text.toString(), withBytes) as KeptAnswer;
+    } catch {
+      return null;
     }
   }
 
   close(): void {
-    if (this.#descriptor !== null) closeSync(this.#descriptor);
-    this.#descriptor = null;
+    for (const file of [this.#current, this.#older]) if (file !== null) closeSync(file.descriptor);
+    this.#current = null;
+    this.#older = null;
   }
 
   /** Removes a journal's files. */
@@ -101,11 +127,30 @@ export class AnswerJournal {
     rmSync(older(file), { force: true });
   }
 
-  #turnOver(): void {
-    this.close();
-    renameSync(this.#file, older(this.#file));
-    this.#bytes = 0;
+  #fileFor(bytes: number): JournalFile {
+    const { bytes: written = 0 } = this.#current ?? {};
+    if (written > 0 && written + bytes > this.#maxBytes / 2) {
+      if (this.#older !== null) closeSync(this.#older.descriptor);
+      renameSync(this.#file, older(this.#file));
+      this.#older = this.#current;
+      this.#current = null;
+    }
+    this.#current ??= opened(this.#file, endOf(this.#older));
+    return this.#current;
   }
+}
+
+function opened(file: string, start: number): JournalFile {
+  const descriptor = openSync(file, OPEN_FLAGS, OWNER_ONLY);
+  return { descriptor, start, bytes: fstatSync(descriptor).size };
+}
+
+function endOf(file: JournalFile | null): number {
+  return file === null ? 0 : file.start + file.bytes;
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, "0");
 }
 
 /** A tensor's contents, in JSON as base64. */
@@ -123,10 +168,4 @@ function withBytes(name: string, value: unknown): unknown {
 
 function older(file: string): string {
   return `${file}.1`;
-}
-
-function linesOf(file: string): { readonly lines: readonly string[]; readonly bytes: number } {
-  if (!existsSync(file)) return { lines: [], bytes: 0 };
-  const text = readFileSync(file);
-  return { lines: text.toString().split("\n"), bytes: text.length };
 }

@@ -138,8 +138,7 @@ export class Gateway {
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     const { keys } = this.bounds;
-    const journal = journalFile === null ? null : new AnswerJournal(journalFile, keys.maxBytes);
-    this.#answers = new AnswerBook(keys, journal);
+    this.#answers = new AnswerBook(keys, new AnswerJournal(journalFile, keys.maxBytes));
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);

@@ -1,11 +1,14 @@
 /** What a gateway holds and waits for at most. Each can be given with its specification. */
 import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
 
-/** Bounds of the answers kept by idempotency key. */
+/** Bounds of what is known by idempotency key. */
 export interface KeyBounds {
-  readonly maxAnswers: number;
-  readonly maxBytes: number;
+  /** A client may try a key again for this long after its answer. */
   readonly keepMs: number;
+  /** Keys answered in that time, 36 bytes of memory each; beyond them new keys are refused. */
+  readonly maxKeys: number;
+  /** Of their answers, in files; the oldest go first, and are refused then. */
+  readonly maxBytes: number;
 }
 
 export interface ServiceBounds {
@@ -40,7 +43,7 @@ export const DEFAULT_BOUNDS: ServiceBounds = {
   retryTokens: 1000,
   retryTokenRatio: 0.1,
   drainMs: 8000,
-  keys: { maxAnswers: 10_000, maxBytes: 64 * MIB, keepMs: 600_000 },
+  keys: { keepMs: 600_000, maxKeys: 2_000_000, maxBytes: 256 * MIB },
   clientTimes: CLIENT_TIMES,
   maxIncomingBytes: LIMITS.incomingBytes,
 };

@@ -29,13 +29,16 @@ const FINAL: ReadonlySet<number> = new Set([
   status.INVALID_ARGUMENT,
   status.NOT_FOUND,
   status.UNIMPLEMENTED,
+  status.FAILED_PRECONDITION,
 ]);
 
 export interface Called {
   /** The output's text; null when the call was given up. */
   readonly text: string | null;
-  /** Why it was given up. */
-  readonly error: string | null;
+  /** Why it was given up; "" when it was not. */
+  readonly error: string;
+  /** It was given up while the gateway refused it. */
+  readonly refused: boolean;
   readonly attempts: number;
   readonly latencyMs: number;
 }
@@ -47,6 +50,7 @@ interface Call {
   readonly resolve: (called: Called) => void;
   attempts: number;
   lastError: string;
+  refused: boolean;
   done: boolean;
   text: string | null;
 }
@@ -93,7 +97,7 @@ export class PersistentClient {
     this.open++;
     return new Promise((resolve) => {
       const startMs = performance.now();
-      const fresh = { attempts: 0, lastError: "", done: false, text: null };
+      const fresh = { attempts: 0, lastError: "", refused: false, done: false, text: null };
       this.#try({ key, payload, startMs, resolve, ...fresh });
     });
   }
@@ -119,6 +123,7 @@ export class PersistentClient {
     if (this.#attempts.size > REMEMBERED) this.#attempts.delete(this.#oldest());
     attempt.timer = setTimeout(() => {
       attempt.cancel();
+      attempt.call.refused = false;
       this.#failed(attempt, "no answer in time", 0);
     }, this.#times.attemptMs);
     const request = this.#request(call, id);
@@ -185,12 +190,13 @@ export class PersistentClient {
     call.text ??= text;
     if (!attempt.open || call.done) return;
     this.#close(attempt);
-    this.#finish(call, text, null);
+    this.#finish(call, text, "");
   }
 
   #refused(attempt: Attempt, error: ServiceError): void {
     if (!attempt.open) return;
     const { code, message } = error;
+    attempt.call.refused = code === status.RESOURCE_EXHAUSTED;
     if (FINAL.has(code)) {
       this.#close(attempt);
       this.#finish(attempt.call, null, message);
@@ -214,11 +220,12 @@ export class PersistentClient {
     clearTimeout(attempt.timer);
   }
 
-  #finish(call: Call, text: string | null, error: string | null): void {
+  #finish(call: Call, text: string | null, error: string): void {
     call.done = true;
     this.open--;
     const latencyMs = performance.now() - call.startMs;
-    call.resolve({ text, error, attempts: call.attempts, latencyMs });
+    const { refused, attempts } = call;
+    call.resolve({ text, error, refused, attempts, latencyMs });
   }
 
   #oldest(): string {

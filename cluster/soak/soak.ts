@@ -21,6 +21,7 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenari
 import { GatewayMemory, type MemoryGrowth } from "./gateway-memory.ts";
 import { NetworkCells } from "./network-cells.ts";
 import { PersistentClient } from "./persistent-client.ts";
+import { Reasons } from "./reasons.ts";
 import type { AnsweredCall, FaultRecord } from "./recovery.ts";
 
 export interface SoakOptions {
@@ -38,8 +39,11 @@ export interface SoakResult {
   readonly workers: number;
   readonly calls: number;
   readonly callsPerS: number;
-  /** Calls that were never answered, with the first few reasons. */
+  /** Calls given up by their client whose last word from the gateway was a refusal: too much load. */
+  readonly refused: number;
+  /** Calls given up without such a word, or with an error that trying again does not help. */
   readonly lost: number;
+  /** The last words to both, the most frequent first. */
   readonly reasons: readonly string[];
   /** Second answers to one message, and answers that differ from an earlier one of their key. */
   readonly answeredTwice: number;
@@ -65,7 +69,11 @@ export interface SoakResult {
 const HOLD_MS = 4;
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
 const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000 };
-const TIMES = { attemptMs: 10_000, giveUpMs: 90_000 };
+/**
+ * Twice this patience, with the pause before asking again, is within the 10 minutes for which a
+ * gateway knows a key (`DEFAULT_BOUNDS`).
+ */
+const TIMES = { attemptMs: 10_000, giveUpMs: 240_000 };
 const LOOK_MS = 100;
 /** After the last fault every replica must be up again by then. */
 const RECOVERY_MS = 30_000;
@@ -73,7 +81,6 @@ const RECOVERY_MS = 30_000;
 const ASK_AGAIN_SHARE = 0.03;
 const ASK_AGAIN_MS = 8000;
 const LARGEST_PAYLOAD = 4096;
-const MAX_REASONS = 5;
 
 /** Throws Fault("cluster-failure") when the deployment does not start. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
@@ -138,10 +145,11 @@ class SoakRun {
   readonly #random: RandomStream;
   readonly #memory = new GatewayMemory();
   readonly #calls: AnsweredCall[] = [];
-  readonly #reasons: string[] = [];
+  readonly #reasons = new Reasons();
   readonly #startMs = performance.now();
   readonly #lives = new Set<number>();
   #sent = 0;
+  #refused = 0;
   #lost = 0;
   #wrong = 0;
   #differing = 0;
@@ -200,11 +208,12 @@ class SoakRun {
     const payload = Buffer.alloc(key.length + size, `${key} `);
     const sentMs = this.#now();
     this.#sent++;
-    const { text, error, attempts } = await this.#client.call(key, payload);
+    const { text, error, refused, attempts } = await this.#client.call(key, payload);
     if (attempts > 1) this.#triedAgain++;
     if (text === null) {
-      this.#lost++;
-      if (this.#reasons.length < MAX_REASONS) this.#reasons.push(String(error));
+      if (refused) this.#refused++;
+      else this.#lost++;
+      this.#reasons.add(error);
       return;
     }
     this.#calls.push({ sentMs, endedMs: this.#now() });
@@ -247,8 +256,9 @@ class SoakRun {
       workers: this.#options.workers,
       calls: this.#sent,
       callsPerS: this.#sent / this.#options.seconds,
+      refused: this.#refused,
       lost: this.#lost,
-      reasons: this.#reasons,
+      reasons: this.#reasons.list,
       answeredTwice: this.#client.surplus + this.#differing,
       wrong: this.#wrong,
       triedAgain: this.#triedAgain,

@@ -8,8 +8,11 @@ const ENDS: readonly FaultEnd[] = ["unnoticed", "overtaken", "back"];
 
 /** One line for each thing that must not be. */
 export function failures(result: SoakResult): readonly string[] {
-  const { lost, answeredTwice, wrong, memory, reasons, notBack } = result;
+  const { refused, lost, answeredTwice, wrong, memory, reasons, notBack } = result;
   return [
+    ...(refused > 0
+      ? [`${refused} calls given up while they were refused: this machine cannot carry the load`]
+      : []),
     ...(lost > 0 ? [`${lost} calls lost: ${reasons.join("; ")}`] : []),
     ...(answeredTwice > 0 ? [`${answeredTwice} calls answered twice`] : []),
     ...(wrong > 0 ? [`${wrong} wrong answers`] : []),
@@ -44,6 +47,7 @@ export function soakText(result: SoakResult): string {
     "",
     `${result.calls} calls in ${result.seconds.toFixed(0)} s (${result.callsPerS.toFixed(0)}/s), ${result.triedAgain} tried again, ${result.askedAgain} asked again after their answer`,
     `latency p50 ${result.latencyP50Ms.toFixed(1)} ms, p99 ${result.latencyP99Ms.toFixed(0)} ms, worst ${result.latencyMaxMs.toFixed(0)} ms`,
+    ...(result.refused > 0 ? [`refused until their clients gave up ${result.refused}`] : []),
     `lost ${result.lost}, answered twice ${result.answeredTwice}, wrong ${result.wrong}`,
     memory === null
       ? "memory: no gateway lived long enough to tell growth from warm-up"
