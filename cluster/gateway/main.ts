@@ -1,4 +1,5 @@
 /** The gateway process. */
+import { setFlagsFromString } from "node:v8";
 import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild } from "../processes/child-side.ts";
@@ -13,6 +14,14 @@ import { PipelineModels } from "./pipeline-models.ts";
 import { ReplicaController } from "./replica-controller.ts";
 import type { GatewayReady, GatewaySpecification } from "./specification.ts";
 import { ParentWorkerHost } from "./worker-host.ts";
+
+/**
+ * The heap of the alarms' thread, MiB of young generation: it takes its sizes from the process's flags,
+ * whatever limits its Worker is given, and with the gateway's it would take ten minutes to fill it for
+ * the first time. The gateway's own heap is made by now.
+ */
+const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
+for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
