@@ -101,7 +101,11 @@ export class ServedCommand {
     const { model, readyWithinS } = this.#settings;
     try {
       while (!(await isReady(client, model))) {
-        if (this.#how !== null) throw this.#failure(`ended with ${this.#how}`);
+        if (this.#how !== null) {
+          // Its last words came before the word of its end, but perhaps are not read yet.
+          await new Promise((resolve) => setImmediate(resolve));
+          throw this.#failure(`ended with ${this.#how}`);
+        }
         if (performance.now() - startedAt > readyWithinS * 1000) {
           throw this.#failure(`had no ready model ${model} within ${readyWithinS} s`);
         }
