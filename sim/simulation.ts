@@ -108,6 +108,8 @@ class Simulation implements Driver, ClientHost {
   private stopped = false;
   /** When to look at all whether the window or the run ends. */
   private lookUs = SOON;
+  /** The earlier of the two. */
+  private alarmUs = SOON;
 
   constructor(input: SimulationInput) {
     const { system, seed, arrivals } = input;
@@ -161,7 +163,7 @@ class Simulation implements Driver, ClientHost {
    */
   private instants(): void {
     const fromUs = this.nowUs;
-    this.lookUs = SOON;
+    this.lookSoon();
     for (let i = 0; i < SOME && this.events < this.lastEvent; i++) this.instant();
     this.stillSome = this.nowUs === fromUs ? this.stillSome + 1 : 0;
     if (this.stillSome * SOME >= MAX_EVENTS_PER_INSTANT) throw standstill(fromUs);
@@ -173,12 +175,15 @@ class Simulation implements Driver, ClientHost {
     const finishUs = executor.nextUs();
     let nowUs = finishUs;
     if (arrivals.nextUs < nowUs) nowUs = arrivals.nextUs;
-    if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
+    if (nowUs >= this.alarmUs) {
+      if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
+      this.nowUs = nowUs;
+      if (nowUs >= this.lookUs && this.look(nowUs)) return;
+    }
     this.nowUs = nowUs;
-    if (nowUs >= this.lookUs && this.look(nowUs)) return;
     if (finishUs === nowUs) this.fire(executor, nowUs);
     if (arrivals.nextUs === nowUs) this.arriveAll(arrivals, nowUs);
-    if (this.timerDueUs === nowUs) this.wake(nowUs);
+    if (nowUs >= this.alarmUs) this.wake(nowUs);
     this.dispatcher.decide(nowUs);
     executor.settle(nowUs);
   }
@@ -201,7 +206,7 @@ class Simulation implements Driver, ClientHost {
     } while (events < MAX_EVENTS_PER_INSTANT && arrivals.nextUs === nowUs);
     this.happened(events, nowUs);
     // Now and then besides, as a branch that is taken once only undoes what the compiler has made.
-    if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.lookUs = SOON;
+    if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.lookSoon();
   }
 
   private happened(events: number, nowUs: number): void {
@@ -212,9 +217,19 @@ class Simulation implements Driver, ClientHost {
   private wake(nowUs: number): void {
     while (this.timerDueUs === nowUs) {
       const timer = this.timers.take();
-      this.timerDueUs = this.timers.least();
+      this.setTimerDue(this.timers.least());
       this.dispatcher.wake(timer, nowUs);
     }
+  }
+
+  private lookSoon(): void {
+    this.lookUs = SOON;
+    this.alarmUs = SOON;
+  }
+
+  private setTimerDue(dueUs: number): void {
+    this.timerDueUs = dueUs;
+    this.alarmUs = Math.min(dueUs, this.lookUs);
   }
 
   private stop(): void {
@@ -233,6 +248,7 @@ class Simulation implements Driver, ClientHost {
       if (nextUs === NEVER && nowUs > this.boundUs) this.stop();
     }
     this.lookUs = nowUs < horizonUs ? Math.min(horizonUs, this.boundUs) : this.boundUs;
+    this.alarmUs = Math.min(this.timerDueUs, this.lookUs);
     return this.stopped;
   }
 
@@ -255,7 +271,7 @@ class Simulation implements Driver, ClientHost {
 
   wakeAt(timer: number, atUs: number): void {
     this.timers.set(timer, atUs);
-    this.timerDueUs = this.timers.least();
+    this.setTimerDue(this.timers.least());
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
