@@ -1,6 +1,6 @@
 /**
  * When the replicas finish. Few are kept in one sorted list, which a new finish enters from the
- * early end; many in a calendar. Both give equal instants back in the order of their entry.
+ * late end, as it is later than most; many in a calendar. Both give equal instants back in the order of their entry.
  */
 import { CalendarQueue } from "./calendar-queue.ts";
 
@@ -25,19 +25,25 @@ const REPLICAS = 32;
 /** 2^53 / 32: times from here on leave no room for a replica beside them in a double; nine years. */
 const LATE_US = 281474976710656;
 
+/** A finish takes the place behind all others; when the places are used up, all move to the front. */
+const PLACES = 1024;
+
 /**
- * The earliest finish is last. A finish is one number, its time × 32 + its replica, so that a search
- * passes few bytes. Element 0 lies after every finish, so that a search ends there: it is the first
- * of the late ones, which are in a calendar of their own.
+ * In order of time, between two that stop a search: before them is nothing earlier, behind them the
+ * first of the late ones, which are in a calendar of their own, or Infinity. A finish is one number,
+ * its time × 32 + its replica, so that a search passes few bytes.
  */
 class SortedFinishes implements FinishCalendar {
-  private readonly finishes = new Float64Array(REPLICAS);
-  private last = 0;
+  private readonly finishes = new Float64Array(PLACES);
+  private first = 1;
+  /** Behind the last. */
+  private end = 1;
   private dueUs = Number.POSITIVE_INFINITY;
   private readonly late = new CalendarQueue(REPLICAS);
 
   constructor() {
-    this.finishes[0] = Number.POSITIVE_INFINITY;
+    this.finishes[0] = Number.NEGATIVE_INFINITY;
+    this.finishes[1] = Number.POSITIVE_INFINITY;
   }
 
   nextUs(): number {
@@ -45,34 +51,43 @@ class SortedFinishes implements FinishCalendar {
   }
 
   take(): number {
-    if (this.last === 0) return this.takeLate();
-    const { finishes } = this;
-    const at = this.last;
-    const replica = finishes[at] - this.dueUs * REPLICAS;
-    this.last = at - 1;
-    this.dueUs = Math.floor(finishes[at - 1] / REPLICAS);
+    const { finishes, first } = this;
+    if (first === this.end) return this.takeLate();
+    const replica = finishes[first] - this.dueUs * REPLICAS;
+    finishes[first] = Number.NEGATIVE_INFINITY;
+    this.first = first + 1;
+    this.dueUs = Math.floor(finishes[first + 1] / REPLICAS);
     return replica;
   }
 
   add(replica: number, atUs: number): void {
     if (atUs < this.dueUs) this.dueUs = atUs;
+    const { finishes } = this;
     if (atUs >= LATE_US) {
       this.late.add(replica, atUs);
-      this.finishes[0] = this.late.nextUs() * REPLICAS;
+      finishes[this.end] = this.late.nextUs() * REPLICAS;
       return;
     }
-    const { finishes } = this;
+    if (this.end === PLACES - 1) this.moveToFront();
+    let at = this.end;
+    this.end = at + 1;
+    finishes[at + 1] = finishes[at];
     const start = atUs * REPLICAS;
     // Behind all others of its instant.
-    const end = start + REPLICAS;
-    let at = this.last;
-    this.last = at + 1;
-    let after = finishes[at];
-    while (after < end) {
-      finishes[at + 1] = after;
-      after = finishes[--at];
+    const later = start + REPLICAS;
+    let before = finishes[at - 1];
+    while (before >= later) {
+      finishes[at] = before;
+      before = finishes[--at - 1];
     }
-    finishes[at + 1] = start + replica;
+    finishes[at] = start + replica;
+  }
+
+  private moveToFront(): void {
+    const moved = this.first - 1;
+    this.finishes.copyWithin(1, this.first, this.end + 1);
+    this.first = 1;
+    this.end -= moved;
   }
 
   /** From here on all that comes is late too. */
