@@ -53,7 +53,8 @@ class SortedFinishes implements FinishCalendar {
   take(): number {
     const { finishes, first } = this;
     if (first === this.end) return this.takeLate();
-    const replica = finishes[first] - this.dueUs * REPLICAS;
+    // An integer to V8 too, as what is kept as a double is dearer to index with.
+    const replica = (finishes[first] - this.dueUs * REPLICAS) | 0;
     finishes[first] = Number.NEGATIVE_INFINITY;
     this.first = first + 1;
     this.dueUs = Math.floor(finishes[first + 1] / REPLICAS);
