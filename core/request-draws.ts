@@ -29,6 +29,7 @@ interface TaskDraws {
 
 /** Which pipeline each arrival is of, in order of arrival. */
 export class PipelineChoice {
+  /** Null where there is but one, which is 0. */
   declare private readonly stream: RandomStream | null;
   declare private readonly cumulativeShares: readonly number[];
 
@@ -43,8 +44,11 @@ export class PipelineChoice {
   }
 
   next(): number {
-    if (this.stream === null) return 0;
-    const u = this.stream.uniform();
+    return this.stream === null ? 0 : this.chosen(this.stream);
+  }
+
+  private chosen(stream: RandomStream): number {
+    const u = stream.uniform();
     const found = this.cumulativeShares.findIndex((share) => u < share);
     return found < 0 ? this.cumulativeShares.length - 1 : found;
   }

@@ -195,7 +195,8 @@ class Simulation implements Driver, ClientHost {
       executor.fire(nowUs);
       events++;
     } while (events < MAX_EVENTS_PER_INSTANT && executor.nextUs() === nowUs);
-    this.happened(events, nowUs);
+    this.events += events;
+    if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
   }
 
   private arriveAll(arrivals: ArrivalSource, nowUs: number): void {
@@ -204,14 +205,10 @@ class Simulation implements Driver, ClientHost {
       this.arrive(nowUs);
       events++;
     } while (events < MAX_EVENTS_PER_INSTANT && arrivals.nextUs === nowUs);
-    this.happened(events, nowUs);
-    // Now and then besides, as a branch that is taken once only undoes what the compiler has made.
-    if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.lookSoon();
-  }
-
-  private happened(events: number, nowUs: number): void {
     this.events += events;
     if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
+    // Now and then besides, as a branch that is taken once only undoes what the compiler has made.
+    if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.lookSoon();
   }
 
   private wake(nowUs: number): void {

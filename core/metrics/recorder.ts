@@ -92,8 +92,7 @@ export class RunRecorder {
   }
 
   arrived(nowUs: number): void {
-    this.firstArrivalUs = Math.min(this.firstArrivalUs, nowUs);
-    this.arrivals++;
+    if (this.arrivals++ === 0) this.firstArrivalUs = nowUs;
     this.inSystemSeries.arrived(nowUs);
   }
 
