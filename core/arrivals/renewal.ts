@@ -6,7 +6,6 @@ import type { ArrivalSource } from "./source.ts";
 
 /** A constant, as the compiler drops its code for what is looked up in a branch taken once only. */
 const NEVER = Number.POSITIVE_INFINITY;
-const BLOCK = 128;
 
 export class Renewal implements ArrivalSource {
   readonly closed = false;
@@ -17,8 +16,8 @@ export class Renewal implements ArrivalSource {
   private left = 0;
   private exactUs = DOUBLE_ZERO;
   /** The next instants, ahead of their time. */
-  private readonly block = new Float64Array(BLOCK);
-  private used = BLOCK;
+  private instants: Float64Array = new Float64Array(0);
+  private used = 0;
 
   constructor(shape: Shape, ratePerS: number, seed: string, { limit, horizonUs }: Extent) {
     this.gap = new Sampler(shape, seed, "arrivals");
@@ -29,19 +28,27 @@ export class Renewal implements ArrivalSource {
   }
 
   advance(): void {
-    if (this.used === BLOCK) {
+    if (this.used === this.instants.length) {
       this.refill();
       this.used = 0;
     }
-    this.nextUs = this.block[this.used++];
+    this.nextUs = this.instants[this.used++];
   }
 
   private refill(): void {
-    for (let i = 0; i < BLOCK; i++) {
-      this.exactUs += this.gap.next() * this.meanUs;
-      const at = Math.round(this.exactUs);
-      this.block[i] = --this.left < 0 || at >= this.horizonUs ? NEVER : at;
+    const { meanUs, horizonUs } = this;
+    // The gaps' own block becomes the instants'.
+    const block = this.gap.nextBlock();
+    let { exactUs, left } = this;
+    for (let i = 0; i < block.length; i++) {
+      exactUs += block[i] * meanUs;
+      // Rounded; `Math.round` has a branch that no processor can foresee.
+      const at = Math.floor(exactUs + 0.5);
+      block[i] = --left < 0 || at >= horizonUs ? NEVER : at;
     }
+    this.instants = block;
+    this.exactUs = exactUs;
+    this.left = left;
   }
 
   get exhausted(): boolean {

@@ -54,6 +54,12 @@ export class Sampler {
     return this.block[this.used++];
   }
 
+  /** All that is drawn ahead at a time, for who does not call `next`; valid until the next call. */
+  nextBlock(): Float64Array {
+    this.refill();
+    return this.block;
+  }
+
   private refill(): void {
     const block = this.block;
     switch (this.shape.kind) {
