@@ -93,11 +93,12 @@ export class RequestDraws {
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
       let { bits } = task;
-      if (task.when !== null && task.when.next() >= task.whenProbability) bits &= ~WHEN_HOLDS;
+      // Computed, not branched on, as no processor can foresee it.
+      if (task.when !== null) bits &= ~(WHEN_HOLDS * +(task.when.next() >= task.whenProbability));
       if (task.cache !== null && task.cache.next() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
       // Whether the condition holds is the request's own, so skipping a draw moves nothing else.
-      if (bits & WHEN_HOLDS) variates[base + i] = task.work.next();
+      variates[base + i] = task.work.nextIf(bits & WHEN_HOLDS);
     }
   }
 }

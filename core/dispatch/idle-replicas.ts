@@ -49,11 +49,11 @@ export class IdleReplicas {
     idle.count--;
     if (idle.takesLatest) {
       const replica = idle.latest;
-      if (idle.count > 0) idle.latest = this.previous[replica];
+      idle.latest = this.previous[replica];
       return replica;
     }
     const replica = idle.longest;
-    if (idle.count > 0) idle.longest = this.next[replica];
+    idle.longest = this.next[replica];
     return replica;
   }
 

@@ -78,11 +78,11 @@ export class JobQueues {
     queue.length--;
     if (queue.order === LIFO) {
       const job = queue.newest;
-      if (queue.length > 0) queue.newest = this.table.previous[job];
+      queue.newest = this.table.previous[job];
       return job;
     }
     const job = queue.oldest;
-    if (queue.length > 0) queue.oldest = this.table.next[job];
+    queue.oldest = this.table.next[job];
     return job;
   }
 

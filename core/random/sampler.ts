@@ -54,6 +54,17 @@ export class Sampler {
     return this.block[this.used++];
   }
 
+  /** Like `next`, but what it gives is the next draw again unless `taken` is 1. It may be 0 or 1. */
+  nextIf(taken: number): number {
+    if (this.used === BLOCK) {
+      this.refill();
+      this.used = 0;
+    }
+    const draw = this.block[this.used];
+    this.used += taken;
+    return draw;
+  }
+
   /** All that is drawn ahead at a time, for who does not call `next`; valid until the next call. */
   nextBlock(): Float64Array {
     this.refill();
