@@ -29,11 +29,17 @@ export class LatencySections {
   #size = FIRST_SIZE;
   #current = new Uint32Array(BINS);
   #left = FIRST_SIZE;
+  /** The bins that hold anything lie between these: most are empty. */
+  #lowest = BINS - 1;
+  #highest = 0;
   #total: Float64Array | null = null;
   #totalCount = 0;
 
   add(latencyUs: number): void {
-    this.#current[binOf(latencyUs)]++;
+    const bin = binOf(latencyUs);
+    this.#current[bin]++;
+    if (bin < this.#lowest) this.#lowest = bin;
+    if (bin > this.#highest) this.#highest = bin;
     if (--this.#left > 0) return;
     this.#counts.push(this.#current);
     if (this.#counts.length === SECTIONS) this.#fold();
@@ -50,9 +56,10 @@ export class LatencySections {
   sharesBelow(latencyUs: number): Float64Array {
     const bin = binOf(latencyUs);
     const within = (latencyUs - lowerEdge(bin)) / (lowerEdge(bin + 1) - lowerEdge(bin));
+    const end = Math.min(bin, this.#highest + 1);
     return Float64Array.from(this.#counts, (counts) => {
       let below = counts[bin] * Math.min(1, Math.max(0, within));
-      for (let i = 0; i < bin; i++) below += counts[i];
+      for (let i = this.#lowest; i < end; i++) below += counts[i];
       return below / this.#size;
     });
   }
@@ -62,7 +69,7 @@ export class LatencySections {
     const target = share * this.count;
     const total = this.#totals();
     let below = 0;
-    for (let bin = 0; bin < BINS; bin++) {
+    for (let bin = this.#lowest; bin <= this.#highest; bin++) {
       const here = total[bin];
       if (below + here >= target && here > 0) {
         const within = (target - below) / here;
@@ -78,7 +85,7 @@ export class LatencySections {
     if (this.#total !== null && this.#totalCount === this.count) return this.#total;
     const total = new Float64Array(BINS);
     for (const counts of this.#counts) {
-      for (let bin = 0; bin < BINS; bin++) total[bin] += counts[bin];
+      for (let bin = this.#lowest; bin <= this.#highest; bin++) total[bin] += counts[bin];
     }
     this.#total = total;
     this.#totalCount = this.count;
@@ -89,7 +96,7 @@ export class LatencySections {
     for (let section = 0; section < SECTIONS / 2; section++) {
       const joined = this.#counts[2 * section];
       const second = this.#counts[2 * section + 1];
-      for (let bin = 0; bin < BINS; bin++) joined[bin] += second[bin];
+      for (let bin = this.#lowest; bin <= this.#highest; bin++) joined[bin] += second[bin];
       this.#counts[section] = joined;
     }
     this.#counts.length = SECTIONS / 2;
