@@ -35,6 +35,14 @@ describe("a sample", () => {
     );
   });
 
+  test("as a Latin hypercube has distinct points where many must be told apart", () => {
+    const axes = [range(5), range(8), range(8), range(9)];
+    for (const seed of [2147483630, ...Array.from({ length: 200 }, (_, i) => i)]) {
+      const points = samplePoints(axes, lhs(960), seed);
+      expect(new Set(points.map(String)).size).toBe(960);
+    }
+  });
+
   test.each(SAMPLE_METHODS)("%s is the same for the same seed, another for another", (method) => {
     const draw = (seed: number) =>
       samplePoints([range(1000), list(7)], { method, count: 50 }, seed).map(String);

@@ -76,18 +76,24 @@ function tellApart(points: readonly Int32Array[], stream: RandomStream): void {
   const counts = new Map<string, number>();
   const note = (point: Int32Array, by: number): void => {
     const key = point.join();
-    counts.set(key, (counts.get(key) ?? 0) + by);
+    const count = (counts.get(key) ?? 0) + by;
+    if (count > 0) counts.set(key, count);
+    else counts.delete(key);
   };
   const isOnly = (point: Int32Array): boolean => counts.get(point.join()) === 1;
   for (const point of points) note(point, 1);
-  for (const point of points) {
-    for (let tries = 0; !isOnly(point); tries++) {
-      if (tries >= MOST_TRIES) throw tooDense(points.length);
-      const other = points[stream.integer(points.length)];
-      const axis = stream.integer(point.length);
-      const wasOnly = isOnly(other);
-      exchange(point, other, axis, note);
-      if (!isOnly(point) || (wasOnly && !isOnly(other))) exchange(point, other, axis, note);
+  // What a point becomes in an exchange may equal one that was looked at before.
+  for (let round = 0; counts.size < points.length; round++) {
+    if (round >= MOST_TRIES) throw tooDense(points.length);
+    for (const point of points) {
+      for (let tries = 0; !isOnly(point); tries++) {
+        if (tries >= MOST_TRIES) throw tooDense(points.length);
+        const other = points[stream.integer(points.length)];
+        const axis = stream.integer(point.length);
+        const wasOnly = isOnly(other);
+        exchange(point, other, axis, note);
+        if (!isOnly(point) || (wasOnly && !isOnly(other))) exchange(point, other, axis, note);
+      }
     }
   }
 }
