@@ -81,13 +81,9 @@ export class AnswerBook {
     if (answered === null) return null;
     const kept = this.#journal.read(answered);
     if (kept === null) {
-      throw new Fault(
-        "answer-gone",
-        "this key's request was answered, but its answer is not kept",
-        {
-          hint: "use a new key to have it done again",
-        },
-      );
+      throw new Fault("answer-gone", "this key's request was answered, its answer is not kept", {
+        hint: "use a new key to have it done again",
+      });
     }
     // Two keys may have one hash.
     return kept.key === key ? kept : null;
@@ -119,15 +115,12 @@ export class AnswerBook {
     const { maxKeys, keepMs } = this.#bounds;
     const known = this.#answered.size + this.#running.size;
     if (known < maxKeys) return;
-    const retryAfterMs = Math.max(LEAST_RETRY_MS, this.#answered.oldestMs + keepMs - Date.now());
-    throw new Fault(
-      "overloaded",
-      `refused: ${known} idempotency keys are remembered, which is all`,
-      {
-        hint: `try again in ${Math.ceil(retryAfterMs)} ms, or without a key`,
-        ...{ retryAfterMs: Math.min(keepMs, retryAfterMs) },
-      },
-    );
+    const forgottenMs = this.#answered.oldestMs + keepMs - Date.now();
+    const retryAfterMs = Math.max(LEAST_RETRY_MS, Math.min(keepMs, forgottenMs));
+    throw new Fault("overloaded", `refused: all ${known} keys that find room are remembered`, {
+      hint: `try again in ${Math.ceil(retryAfterMs)} ms, or without a key`,
+      retryAfterMs,
+    });
   }
 
   #ended(key: string, running: Running, given: Answer): void {
