@@ -2,6 +2,7 @@
  * A request's way through its pipeline: which of its tasks come next, which are skipped, and how it
  * ends.
  */
+import { DOUBLE_ZERO } from "../double-zero.ts";
 import type { RunLog } from "../run-log.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import type { HeldChains } from "./held-chains.ts";
@@ -37,6 +38,8 @@ export class RequestFlow {
   declare private readonly log: RunLog | null;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
+  /** The instant of the event under way: a field, as a double is boxed for each call that it goes along with. */
+  private nowUs: number = DOUBLE_ZERO;
 
   constructor(
     requests: RequestTable,
@@ -70,6 +73,7 @@ export class RequestFlow {
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     const table = this.requests;
     const { steps } = this;
+    this.nowUs = nowUs;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
     const goalUs = steps.goalUs[pipeline];
@@ -84,15 +88,15 @@ export class RequestFlow {
     if (entry < 0) this.awaitJoins(pipeline, base);
     if (this.hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
-    if (!this.admission.admit(this.inSystem - 1)) this.end(request, "refused", nowUs);
-    else if (entry >= 0) this.ready(request, entry, nowUs);
-    else this.enter(request, pipeline, nowUs);
+    if (!this.admission.admit(this.inSystem - 1)) this.over(request, "refused");
+    else if (entry >= 0) this.begin(request, entry);
+    else this.enter(request, pipeline);
   }
 
   /** To the gate of a pipeline that has one, else into all tasks without predecessors. */
-  private enter(request: number, pipeline: number, nowUs: number): void {
-    if (this.chains.arrive(request, this, nowUs)) return;
-    for (const task of this.steps.entries[pipeline]) this.ready(request, task, nowUs);
+  private enter(request: number, pipeline: number): void {
+    if (this.chains.arrive(request, this, this.nowUs)) return;
+    for (const task of this.steps.entries[pipeline]) this.begin(request, task);
   }
 
   private goalUs(request: number): number {
@@ -120,21 +124,22 @@ export class RequestFlow {
   ran(job: number, nowUs: number): void {
     const table = this.requests;
     const request = table.requestOf(job);
+    this.nowUs = nowUs;
     table.openJobs[request]--;
     table.state[job] = RAN;
-    if (table.openSinks[request] > 0) this.progress(request, table.taskOf(job), true, nowUs);
+    if (table.openSinks[request] > 0) this.progress(request, table.taskOf(job), true);
     else this.releaseIfDone(request);
   }
 
   /** A task has ended (ran or was skipped): tell what comes after it. */
-  private progress(request: number, task: number, ran: boolean, nowUs: number): void {
+  private progress(request: number, task: number, ran: boolean): void {
     const table = this.requests;
     const { successors, successorsAt, predecessors } = this.steps;
     const first = table.pipeline[request] << table.shift;
     const from = successorsAt[first + task];
     const to = successorsAt[first + task + 1];
     if (from === to) {
-      if (--table.openSinks[request] === 0) this.end(request, "completed", nowUs);
+      if (--table.openSinks[request] === 0) this.over(request, "completed");
       return;
     }
     for (let i = from; i < to; i++) {
@@ -145,8 +150,8 @@ export class RequestFlow {
         if (!this.joined(first + next, job, ran)) continue;
         runs = table.ran[job] > 0;
       }
-      if (runs) this.ready(request, next, nowUs);
-      else this.skip(request, next, nowUs);
+      if (runs) this.begin(request, next);
+      else this.skip(request, next);
       if (table.openSinks[request] === 0) return;
     }
   }
@@ -160,24 +165,30 @@ export class RequestFlow {
     return pending === 0 || table.ran[job] >= this.steps.needed[step];
   }
 
-  private skip(request: number, task: number, nowUs: number): void {
+  private skip(request: number, task: number): void {
     const table = this.requests;
     table.state[(request << table.shift) + task] = SKIPPED;
-    this.progress(request, task, false, nowUs);
+    this.progress(request, task, false);
   }
 
-  /** A task's inputs are there: queue it, or skip it if its own condition does not hold. */
+  /** A task's inputs are there. */
   ready(request: number, task: number, nowUs: number): void {
+    this.nowUs = nowUs;
+    this.begin(request, task);
+  }
+
+  /** Queues a task, or skips it if its own condition does not hold. */
+  private begin(request: number, task: number): void {
     const holds = this.driver.holds(request, task);
     this.log?.add("holds", request, task, holds ? 1 : 0);
     if (!holds) {
-      this.skip(request, task, nowUs);
+      this.skip(request, task);
       return;
     }
     const table = this.requests;
     const job = (request << table.shift) + task;
     const pool = this.steps.pool[(table.pipeline[request] << table.shift) + task];
-    table.enqueuedUs[job] = nowUs;
+    table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
     this.board.enqueue(job, pool);
   }
@@ -187,12 +198,13 @@ export class RequestFlow {
     const table = this.requests;
     const request = table.requestOf(job);
     this.hasLost = true;
+    this.nowUs = nowUs;
     if (!table.isOpen(request)) {
       this.close(job);
       this.releaseIfDone(request);
     } else if (++table.attempts[job] >= MAX_ATTEMPTS) {
       this.close(job);
-      this.end(request, "failed", nowUs);
+      this.over(request, "failed");
     } else {
       this.retries[pool]++;
       this.board.enqueue(job, pool);
@@ -207,6 +219,12 @@ export class RequestFlow {
 
   /** Ends a request that has not ended. */
   end(request: number, outcome: Outcome, nowUs: number): void {
+    this.nowUs = nowUs;
+    this.over(request, outcome);
+  }
+
+  private over(request: number, outcome: Outcome): void {
+    const { nowUs } = this;
     const table = this.requests;
     table.openSinks[request] = 0;
     this.inSystem--;
