@@ -39,7 +39,7 @@ export class AnswerBook {
     this.#journal = journal;
     const oldestMs = Date.now() - bounds.keepMs;
     journal.load((hash, answered) => {
-      if (answered.atMs >= oldestMs) this.#answered.add(hash, answered);
+      if (answered.atMs > oldestMs) this.#answered.add(hash, answered);
     });
   }
 
@@ -115,7 +115,8 @@ export class AnswerBook {
     const { maxKeys, keepMs } = this.#bounds;
     const known = this.#answered.size + this.#running.size;
     if (known < maxKeys) return;
-    const forgottenMs = this.#answered.oldestMs + keepMs - Date.now();
+    // One more, as a timer may be that much early.
+    const forgottenMs = this.#answered.oldestMs + keepMs - Date.now() + 1;
     const retryAfterMs = Math.max(LEAST_RETRY_MS, Math.min(keepMs, forgottenMs));
     throw new Fault("overloaded", `refused: all ${known} keys that find room are remembered`, {
       hint: `try again in ${Math.ceil(retryAfterMs)} ms, or without a key`,
@@ -155,7 +156,7 @@ export class AnswerBook {
 
   #dropOld(): void {
     const oldestMs = Date.now() - this.#bounds.keepMs;
-    while (this.#answered.oldestMs < oldestMs) this.#answered.dropOldest();
+    while (this.#answered.oldestMs <= oldestMs) this.#answered.dropOldest();
   }
 }
 
