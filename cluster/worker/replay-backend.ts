@@ -8,6 +8,8 @@ import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { Backend, Batch, BatchResult, JobResult } from "./backend.ts";
 
+/** How long a batch waits at most while the deployment warms up: long enough for its alarm to ring. */
+const WARM_UP_US = 2000;
 const OUTPUT: JobResult = { text: Buffer.from('{"labels":[],"value":null}'), tensors: [] };
 
 export function replayBackend(
@@ -15,7 +17,8 @@ export function replayBackend(
   options: { seed: string; timeScale: number; timer: PreciseTimer },
 ): Backend {
   const { service } = replica;
-  const own = new Sampler(service.shape, options.seed, `service/${replica.name}`);
+  const { seed, timeScale, timer } = options;
+  const own = new Sampler(service.shape, seed, `service/${replica.name}`);
   return {
     inputs: null,
     outputs: null,
@@ -25,8 +28,8 @@ export function replayBackend(
       const startUs = monotonicUs();
       const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
       const sampledUs = service.sampleUs(variate, batch.jobs.length);
-      const serviceUs = batch.warmUp ? 0 : sampledUs;
-      const endUs = await options.timer.until(startUs + serviceUs * options.timeScale);
+      const serviceUs = batch.warmUp ? Math.min(sampledUs, WARM_UP_US / timeScale) : sampledUs;
+      const endUs = await timer.until(startUs + serviceUs * timeScale);
       return {
         outputs: new Array<JobResult>(batch.jobs.length).fill(OUTPUT),
         serviceUs: endUs - startUs,
