@@ -197,7 +197,8 @@ workload: { arrivals: poisson, ratePerS: 50, requests: 100 }
   const before = tandem("simulate", path);
   expect(before.code).toBe(2);
   expect(before.stderr).toMatch(/tandem calibrate/);
-  expect(tandem("calibrate", path, "--max-seconds", "3").code).toBe(0);
+  const calibrated = tandem("calibrate", path, "--max-seconds", "3");
+  expect(calibrated.code, calibrated.stderr).toBe(0);
   const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
   const { provenance, batches } = profileSchema.parse(JSON.parse(text));
   expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
