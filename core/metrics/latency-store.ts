@@ -123,12 +123,14 @@ interface Place {
 
 /** The buckets that hold ascending ranks. */
 function locate(counts: Uint32Array, ranks: readonly number[]): Place[] {
+  const places: Place[] = [];
   let bucket = 0;
   let before = 0;
-  return ranks.map((rank) => {
+  for (const rank of ranks) {
     while (before + counts[bucket] <= rank) before += counts[bucket++];
-    return { bucket, rank: rank - before };
-  });
+    places.push({ bucket, rank: rank - before });
+  }
+  return places;
 }
 
 function countInto(counts: Uint32Array, values: Float64Array): void {

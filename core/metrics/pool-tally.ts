@@ -37,15 +37,14 @@ export class PoolTally {
     sums.jobs++;
   }
 
-  served(pool: number, serviceUs: number, size: number): void {
+  /** A batch has kept a replica busy; `serviceUs` below 0: it does not count as served. */
+  ran(pool: number, busyUs: number, serviceUs: number, size: number): void {
     const sums = this.pools[pool];
+    sums.busyUs += busyUs;
+    if (serviceUs < 0) return;
     sums.batches++;
     sums.serviceUs += serviceUs;
     if (size > 1) sums.companions += size - 1;
-  }
-
-  busy(pool: number, us: number): void {
-    this.pools[pool].busyUs += us;
   }
 
   of(pool: number): PoolSums {

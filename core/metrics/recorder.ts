@@ -112,16 +112,17 @@ export class RunRecorder {
 
   /** A batch of `size` jobs has run on a replica between two instants. */
   batchRan(pool: number, startUs: number, endUs: number, size: number): void {
-    this.wasBusy(pool, startUs, endUs);
-    if (startUs >= this.warmupUs) this.pools.served(pool, endUs - startUs, size);
+    const serviceUs = startUs >= this.warmupUs ? endUs - startUs : -1;
+    this.pools.ran(pool, this.busyUs(startUs, endUs), serviceUs, size);
   }
 
   /** A batch ran from `startUs` until its replica was lost at `endUs`. */
   batchLost(pool: number, startUs: number, endUs: number): void {
-    this.wasBusy(pool, startUs, endUs);
+    this.pools.ran(pool, this.busyUs(startUs, endUs), -1, 0);
   }
 
-  private wasBusy(pool: number, startUs: number, endUs: number): void {
+  /** Of a time at which a replica was busy, what lies in the window. */
+  private busyUs(startUs: number, endUs: number): number {
     this.lastBusyUs = endUs;
     // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
     const { warmupUs, closedUs } = this;
@@ -129,7 +130,7 @@ export class RunRecorder {
     if (startUs > fromUs) fromUs = startUs;
     let toUs = closedUs;
     if (endUs < toUs) toUs = endUs;
-    if (toUs > fromUs) this.pools.busy(pool, toUs - fromUs);
+    return toUs > fromUs ? toUs - fromUs : 0;
   }
 
   /** Requests that have arrived and not ended. */
