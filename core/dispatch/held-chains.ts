@@ -90,7 +90,7 @@ export class HeldChains {
 
   private letIn(gate: ChainGate, request: number, flow: LetIn, nowUs: number): void {
     const table = this.requests;
-    const entries = this.steps.entries[table.pipeline[request]];
+    const { entries } = this.steps.pipelines[table.pipeline[request]];
     const base = request << table.shift;
     const arrivedAtGateUs = table.enqueuedUs[base];
     gate.grant(request);

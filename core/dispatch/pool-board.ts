@@ -267,7 +267,7 @@ export class PoolBoard {
     const request = this.requests.requestOf(job);
     const { arrivedUs, deadlineUs, pipeline } = this.requests;
     const own = this.choices.any ? this.choices.priority(request) : null;
-    const priority = own ?? this.steps.priority[pipeline[request]];
+    const priority = own ?? this.steps.pipelines[pipeline[request]].priority;
     return ordering.key(arrivedUs[request], deadlineUs[request], priority);
   }
 

@@ -72,19 +72,19 @@ export class RequestFlow {
   /** Takes a request in, or refuses it. */
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     const table = this.requests;
-    const { steps } = this;
+    const course = this.steps.pipelines[pipeline];
     this.nowUs = nowUs;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
-    const goalUs = steps.goalUs[pipeline];
+    const { goalUs } = course;
     table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.goalUs(request) : goalUs);
     if (this.choices.any) this.tighten(request, arrivedUs);
-    table.openSinks[request] = steps.sinks[pipeline];
+    table.openSinks[request] = course.sinks;
     table.openJobs[request] = 0;
     const base = request << table.shift;
-    const end = base + steps.tasks[pipeline];
+    const end = base + course.tasks;
     for (let job = base; job < end; job++) table.state[job] = WAITING;
-    const entry = steps.onlyEntry[pipeline];
+    const entry = course.onlyEntry;
     if (entry < 0) this.awaitJoins(pipeline, base);
     if (this.hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
@@ -96,7 +96,7 @@ export class RequestFlow {
   /** To the gate of a pipeline that has one, else into all tasks without predecessors. */
   private enter(request: number, pipeline: number): void {
     if (this.chains.arrive(request, this, this.nowUs)) return;
-    for (const task of this.steps.entries[pipeline]) this.begin(request, task);
+    for (const task of this.steps.pipelines[pipeline].entries) this.begin(request, task);
   }
 
   private goalUs(request: number): number {
@@ -114,7 +114,7 @@ export class RequestFlow {
   /** Before any predecessor of the request's joins has ended. */
   private awaitJoins(pipeline: number, base: number): void {
     const { pending, ran, shift } = this.requests;
-    for (const task of this.steps.joins[pipeline]) {
+    for (const task of this.steps.pipelines[pipeline].joins) {
       pending[base + task] = this.steps.predecessors[(pipeline << shift) + task];
       ran[base + task] = 0;
     }
@@ -240,7 +240,7 @@ export class RequestFlow {
     const table = this.requests;
     const base = request << table.shift;
     const first = table.pipeline[request] << table.shift;
-    const tasks = this.steps.tasks[table.pipeline[request]];
+    const { tasks } = this.steps.pipelines[table.pipeline[request]];
     for (let task = 0; task < tasks; task++) {
       const job = base + task;
       const state = table.state[job];

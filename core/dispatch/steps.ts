@@ -3,7 +3,33 @@
  * depend on one another: most branches of a run cannot be predicted, and wait for them. A step is
  * one task of one pipeline: step = pipeline << shift | task.
  */
-import type { System, TaskSystem } from "../system.ts";
+import { DOUBLE_ZERO } from "../double-zero.ts";
+import type { PipelineSystem, System, TaskSystem } from "../system.ts";
+
+/** What a pipeline's requests have in common. */
+class Course {
+  /** Tasks without successors; all tasks; and those with several predecessors. */
+  readonly sinks: number = 0;
+  readonly tasks: number = 0;
+  declare readonly joins: readonly number[];
+  declare readonly entries: readonly number[];
+  /** The one task that a request enters by, where no chains are held and nothing is joined; else −1. */
+  readonly onlyEntry: number = 0;
+  /** Latency goal, µs; NaN where each request draws a deadline of its own. */
+  readonly goalUs: number = DOUBLE_ZERO;
+  readonly priority: number = DOUBLE_ZERO;
+
+  constructor({ tasks, sinkCount, entryTasks, held, deadlineMs, sloUs, priority }: PipelineSystem) {
+    this.sinks = sinkCount;
+    this.tasks = tasks.length;
+    this.joins = tasks.flatMap(({ predecessors }, id) => (predecessors.length > 1 ? [id] : []));
+    this.entries = entryTasks;
+    const isPlain = !held && entryTasks.length === 1 && this.joins.length === 0;
+    this.onlyEntry = isPlain ? entryTasks[0] : -1;
+    this.goalUs = deadlineMs === null ? sloUs : Number.NaN;
+    this.priority = priority;
+  }
+}
 
 export class Steps {
   /** By step. */
@@ -15,16 +41,7 @@ export class Steps {
   readonly successors = new Int32Array(0);
   readonly successorsAt = new Int32Array(0);
 
-  /** By pipeline. Tasks without successors; all tasks; and those with several predecessors. */
-  readonly sinks = new Int32Array(0);
-  readonly tasks = new Int32Array(0);
-  readonly joins: readonly (readonly number[])[];
-  readonly entries: readonly (readonly number[])[];
-  /** The one task that a request enters by, where no chains are held and nothing is joined; else −1. */
-  readonly onlyEntry = new Int32Array(0);
-  /** Latency goal, µs; NaN where each request draws a deadline of its own. */
-  readonly goalUs = new Float64Array(0);
-  readonly priority = new Float64Array(0);
+  declare readonly pipelines: readonly Course[];
 
   constructor({ pipelines }: System, shift: number) {
     const tasks: (TaskSystem | undefined)[] = pipelines.flatMap((pipeline) =>
@@ -39,18 +56,6 @@ export class Steps {
       const count = task?.successors.length ?? 0;
       this.successorsAt[step + 1] = this.successorsAt[step] + count;
     });
-    this.sinks = Int32Array.from(pipelines, ({ sinkCount }) => sinkCount);
-    this.tasks = Int32Array.from(pipelines, (pipeline) => pipeline.tasks.length);
-    this.joins = pipelines.map((pipeline) =>
-      pipeline.tasks.flatMap(({ predecessors }, task) => (predecessors.length > 1 ? [task] : [])),
-    );
-    this.entries = pipelines.map(({ entryTasks }) => entryTasks);
-    this.onlyEntry = Int32Array.from(pipelines, ({ held, entryTasks }, id) =>
-      held || entryTasks.length > 1 || this.joins[id].length > 0 ? -1 : entryTasks[0],
-    );
-    this.goalUs = Float64Array.from(pipelines, ({ deadlineMs, sloUs }) =>
-      deadlineMs === null ? sloUs : Number.NaN,
-    );
-    this.priority = Float64Array.from(pipelines, ({ priority }) => priority);
+    this.pipelines = pipelines.map((pipeline) => new Course(pipeline));
   }
 }
