@@ -81,7 +81,7 @@ export class HeldChains {
       const request = gate.nextDisplaced;
       const first = pipeline[request] << shift;
       for (const job of gate.grant(request)) {
-        this.board.enqueue(job, this.steps.pool[first + this.requests.taskOf(job)]);
+        this.board.enqueue(job, this.steps.at[first + this.requests.taskOf(job)].pool);
       }
     }
     while (gate.hasFree && gate.outsideCount > 0) this.letIn(gate, gate.next(), flow, nowUs);

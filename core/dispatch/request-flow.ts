@@ -115,7 +115,7 @@ export class RequestFlow {
   private awaitJoins(pipeline: number, base: number): void {
     const { pending, ran, shift } = this.requests;
     for (const task of this.steps.pipelines[pipeline].joins) {
-      pending[base + task] = this.steps.predecessors[(pipeline << shift) + task];
+      pending[base + task] = this.steps.at[(pipeline << shift) + task].predecessors;
       ran[base + task] = 0;
     }
   }
@@ -134,18 +134,17 @@ export class RequestFlow {
   /** A task has ended (ran or was skipped): tell what comes after it. */
   private progress(request: number, task: number, ran: boolean): void {
     const table = this.requests;
-    const { successors, successorsAt, predecessors } = this.steps;
+    const { at } = this.steps;
     const first = table.pipeline[request] << table.shift;
-    const from = successorsAt[first + task];
-    const to = successorsAt[first + task + 1];
-    if (from === to) {
+    const { successors } = at[first + task];
+    if (successors.length === 0) {
       if (--table.openSinks[request] === 0) this.over(request, "completed");
       return;
     }
-    for (let i = from; i < to; i++) {
+    for (let i = 0; i < successors.length; i++) {
       const next = successors[i];
       let runs = ran;
-      if (predecessors[first + next] > 1) {
+      if (at[first + next].predecessors > 1) {
         const job = (request << table.shift) + next;
         if (!this.joined(first + next, job, ran)) continue;
         runs = table.ran[job] > 0;
@@ -162,7 +161,7 @@ export class RequestFlow {
     const pending = --table.pending[job];
     if (ran) table.ran[job]++;
     if (table.state[job] !== WAITING) return false;
-    return pending === 0 || table.ran[job] >= this.steps.needed[step];
+    return pending === 0 || table.ran[job] >= this.steps.at[step].needed;
   }
 
   private skip(request: number, task: number): void {
@@ -187,7 +186,7 @@ export class RequestFlow {
     }
     const table = this.requests;
     const job = (request << table.shift) + task;
-    const pool = this.steps.pool[(table.pipeline[request] << table.shift) + task];
+    const { pool } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
     this.board.enqueue(job, pool);
@@ -245,7 +244,7 @@ export class RequestFlow {
       const job = base + task;
       const state = table.state[job];
       if (state < 0 && state !== PARKED) continue;
-      this.board.withdraw(job, this.steps.pool[first + task], nowUs);
+      this.board.withdraw(job, this.steps.at[first + task].pool, nowUs);
       this.close(job);
     }
   }

@@ -1,7 +1,6 @@
 /**
- * The pipelines as flat tables, in which the hot path finds what comes next with few loads that
- * depend on one another: most branches of a run cannot be predicted, and wait for them. A step is
- * one task of one pipeline: step = pipeline << shift | task.
+ * What the hot path asks of pipelines and their tasks, one object each: an object's field is one
+ * load, a typed array's element six.
  */
 import { DOUBLE_ZERO } from "../double-zero.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
@@ -31,31 +30,33 @@ class Course {
   }
 }
 
-export class Steps {
-  /** By step. */
-  readonly pool = new Int32Array(0);
-  readonly predecessors = new Int32Array(0);
+/** One task of one pipeline. */
+class Step {
+  readonly pool: number = 0;
+  readonly predecessors: number = 0;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
-  readonly needed = new Float64Array(0);
-  /** Tasks that follow step s: successors[successorsAt[s] .. successorsAt[s + 1]). */
-  readonly successors = new Int32Array(0);
-  readonly successorsAt = new Int32Array(0);
+  readonly needed: number = DOUBLE_ZERO;
+  /** Tasks that follow. */
+  declare readonly successors: readonly number[];
 
-  declare readonly pipelines: readonly Course[];
+  constructor({ pool, predecessors, needed, successors }: TaskSystem) {
+    this.pool = pool;
+    this.predecessors = predecessors.length;
+    this.needed = needed;
+    this.successors = successors;
+  }
+}
+
+export class Steps {
+  /** By pipeline << shift | task. */
+  readonly at: readonly Step[];
+  readonly pipelines: readonly Course[];
 
   constructor({ pipelines }: System, shift: number) {
-    const tasks: (TaskSystem | undefined)[] = pipelines.flatMap((pipeline) =>
-      Array.from({ length: 1 << shift }, (_, task) => pipeline.tasks[task]),
+    this.at = pipelines.flatMap(({ tasks }) =>
+      // The places behind a pipeline's tasks are nobody's.
+      Array.from({ length: 1 << shift }, (_, task) => new Step(tasks[task] ?? tasks[0])),
     );
-    this.pool = Int32Array.from(tasks, (task) => task?.pool ?? 0);
-    this.predecessors = Int32Array.from(tasks, (task) => task?.predecessors.length ?? 0);
-    this.needed = Float64Array.from(tasks, (task) => task?.needed ?? 0);
-    this.successors = Int32Array.from(tasks.flatMap((task) => task?.successors ?? []));
-    this.successorsAt = new Int32Array(tasks.length + 1);
-    tasks.forEach((task, step) => {
-      const count = task?.successors.length ?? 0;
-      this.successorsAt[step + 1] = this.successorsAt[step] + count;
-    });
     this.pipelines = pipelines.map((pipeline) => new Course(pipeline));
   }
 }
