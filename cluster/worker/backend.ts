@@ -18,7 +18,7 @@ export interface Batch {
   readonly jobs: readonly Job[];
   /** Selects the replayed time; null when the caller leaves it to the replica's own stream. */
   readonly variate: number | null;
-  /** Only warms the way: a replayed batch takes no time. */
+  /** Only warms the way: a replayed batch takes 2 ms at most. */
   readonly warmUp: boolean;
 }
 

@@ -92,3 +92,13 @@ describe("latencies by section", () => {
     }
   });
 });
+
+test("sections that were joined hold all of their latencies, the shortest and the longest too", () => {
+  const sections = new LatencySections();
+  for (let i = 0; i < 10_000; i++) sections.add(i % 32 === 0 ? 1000 : i % 32 === 1 ? 4e6 : 50_000);
+  const below = (us: number): number[] => [...new Set(sections.sharesBelow(us))];
+  expect(below(2000)).toEqual([1 / 32]);
+  expect(below(60_000)).toEqual([31 / 32]);
+  expect(below(8e6)).toEqual([1]);
+  expect(sections.quantileUs(0.99)).toBeGreaterThan(3.9e6);
+});
