@@ -1,4 +1,5 @@
 /** The cluster's part of a system: nodes, device slots, links, gateways and power. */
+import { listOf } from "./list-of.ts";
 import type { PlacedNode, Placement } from "./placement.ts";
 import type { OverheadProfile } from "./profile.ts";
 import type { ClusterDocument } from "./scenario/schema.ts";
@@ -11,7 +12,7 @@ export function compileNodes(
   placement: Placement,
   profile: OverheadProfile | undefined,
 ): NodeSystem[] {
-  return placement.nodes.map(({ name, contention, zone, gbps = network?.gbps }) => {
+  return listOf(placement.nodes, ({ name, contention, zone, gbps = network?.gbps }) => {
     const apart = network?.zones?.find(
       ({ between: [a, b] }) =>
         (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
@@ -26,7 +27,7 @@ export function compileNodes(
 }
 
 export function compileDevices({ nodes, slots }: Placement): DeviceSystem[] {
-  return slots.map(({ node, kind, number }) => {
+  return listOf(slots, ({ node, kind, number }) => {
     const { name, devices, power } = nodes[node];
     const device = devices[kind];
     const nodeSlots = sum(Object.values(devices).map((each) => each.slots));
@@ -64,17 +65,17 @@ export function compileOverheads(
   };
   if (profile !== undefined) {
     const { clientRoundTripUs, workerRoundTripUs } = profile;
-    return { ...shape, clientRoundTripUs, workerRoundTripUs, ...profile.gateway };
+    return { clientRoundTripUs, workerRoundTripUs, ...profile.gateway, ...shape };
   }
   const roundTrip = (ms: number | undefined): number[] =>
     ms === undefined || ms === 0 ? [] : [ms * 1000];
   return {
-    ...shape,
     clientRoundTripUs: roundTrip(network?.clientRttMs),
     workerRoundTripUs: roundTrip(network?.rttMs),
     arrivalUs: gateway?.arrivalUs ?? 0,
     dispatchUs: gateway?.dispatchUs ?? 0,
     completionUs: gateway?.completionUs ?? 0,
+    ...shape,
   };
 }
 

@@ -7,6 +7,7 @@ import { compileDevices, compileNodes, compileOverheads, idleWattsOf } from "./c
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { meanFactors, SizedService } from "./input-sizes.ts";
+import { listOf } from "./list-of.ts";
 import { placeReplicas } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
@@ -31,14 +32,14 @@ export interface MeasuredInputs {
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
   const placement = placeReplicas(document.cluster, taskNames(document));
-  const onNode = placement.nodes.map(() => 0);
+  const onNode = listOf(placement.nodes, () => 0);
   for (const { node } of placement.replicas) onNode[node]++;
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
   for (const task of taskNames(document)) {
     const model = modelOf(document, task);
     const placed = placement.replicas.filter((replica) => replica.task === task);
-    const members = placed.map((replica, i) => ({
+    const members = listOf(placed, (replica, i) => ({
       name: `${task}-${i + 1}`,
       pool: pools.length,
       node: replica.node,
@@ -52,7 +53,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       ),
       costPerHour: placement.nodes[replica.node].costPerHour / onNode[replica.node],
     }));
-    const services = members.map((member) => member.service);
+    const services = listOf(members, (member) => member.service);
     pools.push({
       name: task,
       model,
@@ -65,7 +66,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     replicas.push(...members);
   }
   const totalShare = Object.values(document.pipelines).reduce((sum, p) => sum + p.share, 0);
-  const pipelines = Object.entries(document.pipelines).map(([name, pipeline]) =>
+  const pipelines = listOf(Object.entries(document.pipelines), ([name, pipeline]) =>
     compilePipeline(name, pipeline, pools, totalShare),
   );
   return {
@@ -75,7 +76,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     ...breakable(document.faults, replicas, pools, placement.nodes),
     nodes: compileNodes(document.cluster, placement, inputs.overheadProfile),
     devices: compileDevices(placement),
-    models: Object.entries(document.models).map(([name, model]) => ({
+    models: listOf(Object.entries(document.models), ([name, model]) => ({
       name,
       memoryMb: model.memoryMb,
       loadUs: Math.round(loadMsOf(model, inputs) * 1000),
@@ -159,22 +160,28 @@ function compilePipeline(
 ): PipelineSystem {
   const names = Object.keys(pipeline.tasks);
   const id = (task: string): number => names.indexOf(task);
-  const tasks = names.map((task) => {
+  const tasks = listOf(names, (task) => {
     const entry = pipeline.tasks[task];
     const { join } = entry;
     const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
     return {
       name: task,
       pool: pools.findIndex((pool) => pool.name === task),
-      predecessors: entry.after.map(id),
-      successors: names.filter((other) => pipeline.tasks[other].after.includes(task)).map(id),
+      predecessors: listOf(entry.after, id),
+      successors: listOf(
+        names.filter((other) => pipeline.tasks[other].after.includes(task)),
+        id,
+      ),
       needed,
       whenProbability: entry.when?.probability ?? 1,
       whenContains: entry.when?.contains ?? null,
       cacheHitRatio: entry.cache?.hitRatio ?? 0,
-      skippedBy: names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)).map(id),
+      skippedBy: listOf(
+        names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)),
+        id,
+      ),
       payloadBytes: entry.payloadBytes,
-      edgeBytes: entry.after.map((before) => entry.edgeBytes[before] ?? 0),
+      edgeBytes: listOf(entry.after, (before) => entry.edgeBytes[before] ?? 0),
       outputBytes: entry.outputBytes,
     };
   });

@@ -121,8 +121,16 @@ function expandNodes(
     for (let i = 0; i < group.count; i++) {
       const node = nodes.length;
       const name = group.count === 1 ? group.name : `${group.name}-${i + 1}`;
-      const own = { name, group: group.name, devices };
-      nodes.push({ ...own, contention, power, zone, gbps, costPerHour });
+      nodes.push({
+        name,
+        group: group.name,
+        devices,
+        contention,
+        power,
+        zone,
+        gbps,
+        costPerHour,
+      });
       for (const [kind, device] of Object.entries(devices)) {
         banks.push({ node, group: group.name, kind, device, free: device.slots, taken: [] });
       }

@@ -4,6 +4,7 @@
  * is the same under every scheduler, on every cluster shape, and in the simulator and on a real
  * cluster that replays measured times.
  */
+import { listOf } from "./list-of.ts";
 import { Sampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
 import { ValueSampler } from "./random/value-sampler.ts";
@@ -37,7 +38,7 @@ export class PipelineChoice {
   constructor(shares: readonly number[], seed: string) {
     this.stream = shares.length > 1 ? new RandomStream(seed, "pipeline") : null;
     let sum = 0;
-    this.cumulativeShares = shares.map((share) => {
+    this.cumulativeShares = listOf(shares, (share) => {
       sum += share;
       return sum;
     });
@@ -63,14 +64,14 @@ export class RequestDraws {
   constructor(system: System, seed: string, workSeed = seed) {
     const { pipelines } = system;
     this.choice = new PipelineChoice(
-      pipelines.map((pipeline) => pipeline.share),
+      listOf(pipelines, (pipeline) => pipeline.share),
       seed,
     );
-    this.deadlinesMs = pipelines.map(({ name, deadlineMs }) =>
+    this.deadlinesMs = listOf(pipelines, ({ name, deadlineMs }) =>
       deadlineMs === null ? null : new ValueSampler(deadlineMs, seed, `deadline/${name}`),
     );
-    this.tasks = pipelines.map((pipeline) =>
-      pipeline.tasks.map((task) =>
+    this.tasks = listOf(pipelines, (pipeline) =>
+      listOf(pipeline.tasks, (task) =>
         taskDraws(system, task, `${pipeline.name}/${task.name}`, seed, workSeed),
       ),
     );

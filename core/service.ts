@@ -4,6 +4,7 @@
  * when its request arrives, so schedulers are compared on the same draws; a batch takes the time
  * that the variate of its first job selects from the distribution of its batch size.
  */
+import { listOf } from "./list-of.ts";
 import type { Profile } from "./profile.ts";
 import type { Shape } from "./random/sampler.ts";
 import type { ServiceDocument } from "./scenario/schema.ts";
@@ -86,7 +87,7 @@ function perBatch(maxBatch: number, table: (batch: number) => Float64Array): Flo
 }
 
 function fromQuantiles(tables: readonly Float64Array[]): ServiceModel {
-  const rounded = tables.map((table) => table.map(Math.round));
+  const rounded = listOf(tables, (table) => table.map(Math.round));
   const meanUs = Float64Array.from(tables, (table) =>
     table.length === 0 ? 0 : table.reduce((sum, us) => sum + us, 0) / table.length,
   );

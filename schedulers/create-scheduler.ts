@@ -1,5 +1,7 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
+
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
+import { listOf } from "../core/list-of.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
@@ -25,7 +27,7 @@ export function createScheduler(
 ): Scheduler {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
-  const pools = system.pools.map((pool): PoolPolicies => {
+  const pools = listOf(system.pools, (pool): PoolPolicies => {
     const composition = compose(perTask[pool.name] ?? {}, base);
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
     const context: PolicyContext = { rng, maxBatch: pool.maxBatch };

@@ -1,5 +1,7 @@
 /** Service times only: the gateway costs nothing and the network is instant. */
+
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import { listOf } from "../core/list-of.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ServiceModel } from "../core/service.ts";
 import type { System } from "../core/system.ts";
@@ -18,7 +20,7 @@ export class DirectExecutor implements Executor {
   constructor(system: System, dispatcher: Dispatcher, recorder: RunRecorder) {
     this.dispatcher = dispatcher;
     this.recorder = recorder;
-    this.services = system.replicas.map((replica) => replica.service);
+    this.services = listOf(system.replicas, (replica) => replica.service);
     this.scaleUs = Float64Array.from(this.services, ({ scaleUs }) => scaleUs);
     this.startedUs = new Float64Array(system.replicas.length);
     this.finishes = finishCalendar(system.replicas.length);

@@ -84,8 +84,8 @@ export function runReplication(
   if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
   const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
   const reported = mlperfMetrics(workload, summary.metrics, queries);
-  const metrics = { ...summary.metrics, ...reported };
-  return { summary: { ...summary, metrics, notes }, gantt: recorder.bars, events };
+  const metrics = Object.assign({}, summary.metrics, reported);
+  return { summary: Object.assign({}, summary, { metrics, notes }), gantt: recorder.bars, events };
 }
 
 function ceilingNote(requests: number): string {

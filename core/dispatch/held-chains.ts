@@ -1,4 +1,5 @@
 /** The gates of the pipelines whose requests each hold a chain of replicas. */
+import { listOf } from "../list-of.ts";
 import type { System } from "../system.ts";
 import { ChainGate } from "./chain-gate.ts";
 import type { PoolBoard } from "./pool-board.ts";
@@ -31,7 +32,7 @@ export class HeldChains {
     this.requests = requests;
     this.steps = steps;
     this.board = board;
-    this.gates = system.pipelines.map(({ held, chains, tasks }, id) =>
+    this.gates = listOf(system.pipelines, ({ held, chains, tasks }, id) =>
       held ? new ChainGate(firstGate + id, board.queues, requests, chains, tasks.length) : null,
     );
   }

@@ -1,4 +1,5 @@
 /** The idle replicas of pools that share a queue, each pool's in order of becoming idle. */
+import { listOf } from "../list-of.ts";
 
 /** Which of them is taken next. */
 export type IdleOrder = "longest-idle" | "most-recent";
@@ -23,7 +24,7 @@ export class IdleReplicas {
 
   /** Pools are numbered by their place in `orders`. */
   constructor(orders: readonly IdleOrder[], replicas: number) {
-    this.pools = orders.map((order) => new Idle(order));
+    this.pools = listOf(orders, (order) => new Idle(order));
     this.next = new Int32Array(replicas);
     this.previous = new Int32Array(replicas);
   }

@@ -6,6 +6,7 @@
  *
  * A queued job's state is its queue's number. Who takes it out gives it its next state.
  */
+import { listOf } from "../list-of.ts";
 import type { RequestTable } from "./request-table.ts";
 
 /** First in, first out; last in, first out; smallest key first, equal keys in order of entry. */
@@ -38,7 +39,7 @@ export class JobQueues {
   /** Queues are numbered by their place in `orders`. */
   constructor(table: RequestTable, orders: readonly QueueOrder[]) {
     this.table = table;
-    this.queues = orders.map((order) => new Queue(order));
+    this.queues = listOf(orders, (order) => new Queue(order));
   }
 
   lengthOf(queue: number): number {

@@ -2,7 +2,9 @@
  * Where jobs wait and run: the pools' queues, replicas, batches and timers. What the events of an
  * instant change here is marked, for `PoolDecisions` to look at when it is over.
  */
+
 import { assert } from "../fault.ts";
+import { listOf } from "../list-of.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
 import { Batches } from "./batches.ts";
@@ -80,7 +82,7 @@ export class PoolBoard {
     this.poolOf = Int32Array.from(replicas, (replica) => replica.pool);
     this.queues = new JobQueues(requests, queueOrders(system, pools));
     this.idle = new IdleReplicas(
-      pools.map(({ policies: { routing } }) =>
+      listOf(pools, ({ policies: { routing } }) =>
         routing.kind === "central" ? routing.idle : "longest-idle",
       ),
       replicas.length,

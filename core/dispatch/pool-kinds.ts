@@ -1,4 +1,5 @@
 /** How each pool of a system decides under a scheduler. */
+import { listOf } from "../list-of.ts";
 import type { System } from "../system.ts";
 import type { QueueOrder } from "./job-queues.ts";
 import type { PoolPolicies, Scheduler } from "./policies.ts";
@@ -33,7 +34,7 @@ export function isHeld({ pipelines }: System, pool: number): boolean {
 /** The system's pools, in its order, none of whose replicas is up. */
 export function createPools(system: System, scheduler: Scheduler): Pool[] {
   const { pools, replicas } = system;
-  return pools.map((pool, id) => {
+  return listOf(pools, (pool, id) => {
     const members = replicas.slice(pool.first, pool.first + pool.count);
     const expected = Float64Array.from(members, (replica) => replica.service.meanUs[1]);
     const policies = isHeld(system, id) ? HELD_POLICIES : scheduler.pools[id];

@@ -2,7 +2,9 @@
  * What the hot path asks of pipelines and their tasks, one object each: an object's field is one
  * load, a typed array's element six.
  */
+
 import { DOUBLE_ZERO } from "../double-zero.ts";
+import { listOf } from "../list-of.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
 
 /** What a pipeline's requests have in common. */
@@ -57,6 +59,6 @@ export class Steps {
       // The places behind a pipeline's tasks are nobody's.
       Array.from({ length: 1 << shift }, (_, task) => new Step(tasks[task] ?? tasks[0])),
     );
-    this.pipelines = pipelines.map((pipeline) => new Course(pipeline));
+    this.pipelines = listOf(pipelines, (pipeline) => new Course(pipeline));
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The latencies of one run: every one of them, up to some millions; beyond, a log-linear histogram
- * of constant size. Both answer by the same buckets, which are the leading bits of a double:
- * 2048 buckets an octave, so a histogram's quantile is within 0.025 % of the exact one.
+ * of constant size. Both count by buckets, the leading bits of a double. A histogram has 2048 of them
+ * an octave, so its quantiles are within 0.025 % of the exact ones; of values that are all kept, only
+ * those that share a bucket with a quantile are sorted.
  */
 import { DOUBLE_ZERO } from "../double-zero.ts";
 import { rankOf } from "../statistics/quantile.ts";
@@ -9,20 +10,53 @@ import { rankOf } from "../statistics/quantile.ts";
 /** Values are kept in chunks, each twice as long as the last, up to the longest. */
 const FIRST_CHUNK = 1 << 10;
 const LONGEST_CHUNK = 1 << 16;
-/** So many are sorted; more are first counted by bucket, so that only some buckets are sorted. */
-const MOST_SORTED = 1 << 12;
 /** So many latencies are kept exactly, 8 bytes each. */
 const MOST_EXACT = 1 << 22;
 
 /** Octaves of whole µs that a double holds exactly, from 1 µs. */
 const OCTAVES = 53;
-const OCTAVE_BITS = 11;
-const BUCKETS = (OCTAVES << OCTAVE_BITS) + 1;
-/** Bits of the upper half of a double below a bucket's, and the bucket number of 1.0. */
-const SHIFT = 20 - OCTAVE_BITS;
-const BUCKET_OF_ONE = 1023 << OCTAVE_BITS;
 /** Little-endian machines have the upper half of a double second. */
 const UPPER = new Uint8Array(Uint32Array.of(1).buffer)[0];
+
+/** 2 ** `bits` buckets an octave; everything below 1 µs shares the first. */
+class Buckets {
+  readonly count: number = 0;
+  /** Bits of the upper half of a double below a bucket's, and the bucket of 1.0 less one. */
+  private readonly shift: number = 0;
+  private readonly offset: number = 0;
+
+  constructor(bits: number) {
+    this.count = (OCTAVES << bits) + 1;
+    this.shift = 20 - bits;
+    this.offset = (1023 << bits) - 1;
+  }
+
+  /** Of a double by its upper half. */
+  of(upperHalf: number): number {
+    const bucket = (upperHalf >>> this.shift) - this.offset;
+    return bucket < 0 ? 0 : bucket < this.count ? bucket : this.count - 1;
+  }
+
+  countInto(counts: Uint32Array, values: Float64Array): void {
+    const halves = halvesOf(values);
+    for (let i = UPPER; i < halves.length; i += 2) counts[this.of(halves[i])]++;
+  }
+
+  middleOf(bucket: number): number {
+    if (bucket === 0) return 0;
+    const edges = new Float64Array(2);
+    const halves = halvesOf(edges);
+    halves[UPPER] = (bucket + this.offset) << this.shift;
+    halves[2 + UPPER] = (bucket + 1 + this.offset) << this.shift;
+    return (edges[0] + edges[1]) / 2;
+  }
+}
+
+/** Of a histogram; of values that are kept; and of few of those, that less is set to zero. */
+const FINEST = new Buckets(11);
+const FINE = new Buckets(8);
+const COARSE = new Buckets(5);
+const FEW = 1 << 14;
 
 export class LatencyStore {
   count = 0;
@@ -56,36 +90,30 @@ export class LatencyStore {
   /** Nearest-rank quantiles, µs, for ascending shares in (0, 1]; only when `count` > 0. */
   quantilesUs(shares: readonly number[]): number[] {
     const ranks = shares.map((share) => rankOf(share, this.count));
-    if (this.count <= MOST_SORTED) return this.bySorting(ranks);
-    const counts = new Uint32Array(BUCKETS);
+    const buckets = this.buckets();
+    const counts = new Uint32Array(buckets.count);
     if (this.histogram !== null) counts.set(this.histogram);
-    this.eachFilled((values) => countInto(counts, values));
+    this.eachFilled((values) => buckets.countInto(counts, values));
     const places = locate(counts, ranks);
-    if (this.histogram === null) return this.within(places, counts);
-    return places.map(({ bucket }) => Math.min(this.maxUs, middleOf(bucket)));
+    if (this.histogram === null) return this.within(places, counts, buckets);
+    return places.map(({ bucket }) => Math.min(this.maxUs, buckets.middleOf(bucket)));
   }
 
-  private bySorting(ranks: readonly number[]): number[] {
-    const sorted = new Float64Array(this.count);
-    let at = 0;
-    this.eachFilled((values) => {
-      sorted.set(values, at);
-      at += values.length;
-    });
-    sorted.sort();
-    return ranks.map((rank) => sorted[rank]);
+  private buckets(): Buckets {
+    if (this.histogram !== null) return FINEST;
+    return this.count <= FEW ? COARSE : FINE;
   }
 
   /** The values at some places, of which only the buckets are sorted. */
-  private within(places: readonly Place[], counts: Uint32Array): number[] {
+  private within(places: readonly Place[], counts: Uint32Array, buckets: Buckets): number[] {
     const wanted = new Map(places.map(({ bucket }) => [bucket, new Float64Array(counts[bucket])]));
-    const isWanted = new Uint8Array(BUCKETS);
+    const isWanted = new Uint8Array(buckets.count);
     for (const bucket of wanted.keys()) isWanted[bucket] = 1;
-    const filled = new Uint32Array(BUCKETS);
+    const filled = new Uint32Array(buckets.count);
     this.eachFilled((values) => {
       const halves = halvesOf(values);
       for (let i = 0; i < values.length; i++) {
-        const bucket = bucketOf(halves[2 * i + UPPER]);
+        const bucket = buckets.of(halves[2 * i + UPPER]);
         if (isWanted[bucket] === 0) continue;
         (wanted.get(bucket) as Float64Array)[filled[bucket]++] = values[i];
       }
@@ -108,9 +136,9 @@ export class LatencyStore {
       this.chunks.push(this.chunk);
       return;
     }
-    const histogram = this.histogram ?? new Uint32Array(BUCKETS);
+    const histogram = this.histogram ?? new Uint32Array(FINEST.count);
     this.histogram = histogram;
-    for (const chunk of this.chunks) countInto(histogram, chunk);
+    for (const chunk of this.chunks) FINEST.countInto(histogram, chunk);
     this.chunks = [this.chunk];
   }
 }
@@ -133,26 +161,6 @@ function locate(counts: Uint32Array, ranks: readonly number[]): Place[] {
   return places;
 }
 
-function countInto(counts: Uint32Array, values: Float64Array): void {
-  const halves = halvesOf(values);
-  for (let i = UPPER; i < halves.length; i += 2) counts[bucketOf(halves[i])]++;
-}
-
 function halvesOf(values: Float64Array): Uint32Array {
   return new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
-}
-
-/** Bucket of a double by its upper half; everything below 1 µs shares the first. */
-function bucketOf(upperHalf: number): number {
-  const bucket = (upperHalf >>> SHIFT) - BUCKET_OF_ONE;
-  return bucket < 0 ? 0 : bucket + 1 < BUCKETS ? bucket + 1 : BUCKETS - 1;
-}
-
-function middleOf(bucket: number): number {
-  if (bucket === 0) return 0;
-  const edge = new Float64Array(2);
-  const halves = halvesOf(edge);
-  halves[UPPER] = (bucket - 1 + BUCKET_OF_ONE) << SHIFT;
-  halves[2 + UPPER] = (bucket + BUCKET_OF_ONE) << SHIFT;
-  return (edge[0] + edge[1]) / 2;
 }

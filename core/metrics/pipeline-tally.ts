@@ -1,5 +1,7 @@
 /** Requests of each pipeline, where there are several: their latencies and how they ended. */
+
 import type { Outcome } from "../dispatch/driver.ts";
+import { listOf } from "../list-of.ts";
 import type { System } from "../system.ts";
 import { LatencyStore } from "./latency-store.ts";
 
@@ -20,12 +22,13 @@ export class PipelineTally {
 
   /** Keeps so many latencies of each exactly; default: millions. */
   constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
-    this.names = pipelines.map(({ name }) => name);
-    this.hasGoal = pipelines.map(
+    this.names = listOf(pipelines, ({ name }) => name);
+    this.hasGoal = listOf(
+      pipelines,
       ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
     );
     this.warmupUs = warmupUs;
-    this.tallies = pipelines.map(() => ({
+    this.tallies = listOf(pipelines, () => ({
       requests: 0,
       withinGoal: 0,
       lost: 0,

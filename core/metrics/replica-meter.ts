@@ -2,6 +2,7 @@
  * How many replicas are there, and work, while a run goes on: time integrals over the measured
  * window. Used only by runs whose cluster changes.
  */
+import { listOf } from "../list-of.ts";
 import type { System } from "../system.ts";
 import type { RunRecorder } from "./recorder.ts";
 
@@ -36,7 +37,7 @@ export class ReplicaMeter {
     this.retries = retries;
     const pools = system.pools.length;
     this.#recorder = recorder;
-    this.#poolOf = system.replicas.map((replica) => replica.pool);
+    this.#poolOf = listOf(system.replicas, (replica) => replica.pool);
     this.#ready = new Uint8Array(system.replicas.length).fill(1);
     this.#reachable = new Uint8Array(system.replicas.length).fill(1);
     this.#readyCount = Float64Array.from(system.pools, (pool) => pool.count);
@@ -44,7 +45,7 @@ export class ReplicaMeter {
     this.#readyUs = new Float64Array(pools);
     this.#workingUs = new Float64Array(pools);
     this.#paid = new Uint8Array(system.replicas.length).fill(1);
-    this.#price = system.replicas.map((replica) => replica.costPerHour);
+    this.#price = listOf(system.replicas, (replica) => replica.costPerHour);
     this.#pricePerHour = system.costPerHour;
   }
 

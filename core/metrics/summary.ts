@@ -34,7 +34,7 @@ export const CURVE_SHARES: readonly number[] = [
 /** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
-  const metrics = { ...latencyMetrics(latencies), ...flowMetrics(recorder) };
+  const metrics = Object.assign({}, latencyMetrics(latencies), flowMetrics(recorder));
   const { latencySink, inSystemSeries } = recorder;
   const alone = latencySink instanceof OneRunSeries;
   return {

@@ -2,6 +2,7 @@
  * One direction of the nodes' links: the transfers under way on one link share its bandwidth
  * equally, so that n of them take n times as long each.
  */
+import { listOf } from "../../core/list-of.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { EqualShares } from "./equal-shares.ts";
@@ -15,9 +16,9 @@ export class FairLinks implements Station {
 
   /** `aloneUs` holds what the transfer of each replica's batch takes on the link alone. */
   constructor(system: System, aloneUs: Float64Array, slots: WinnerTree) {
-    const nodes = system.replicas.map((replica) => replica.node);
+    const nodes = listOf(system.replicas, (replica) => replica.node);
     const { members, placeOf, groupOf } = groupReplicas(nodes, system.nodes.length);
-    this.#links = members.map((each) => new EqualShares(each, placeOf, [1], slots));
+    this.#links = listOf(members, (each) => new EqualShares(each, placeOf, [1], slots));
     this.#nodeOf = groupOf;
     this.#aloneUs = aloneUs;
   }

@@ -5,6 +5,7 @@
  * A load that finds no room holds back every later batch of its slot, those of loaded models too,
  * until running ones have left enough: it cannot starve.
  */
+import { listOf } from "../../core/list-of.ts";
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
@@ -52,14 +53,14 @@ export class ModelMemory implements Station {
     this.#meter = meter;
     this.#slots = slots;
     this.#cameUs = new Float64Array(replicas.length);
-    this.#modelOf = replicas.map(({ pool }) =>
+    this.#modelOf = listOf(replicas, ({ pool }) =>
       models.findIndex((model) => model.name === pools[pool].model),
     );
     const { members } = groupReplicas(
-      replicas.map(({ slot }) => slot),
+      listOf(replicas, ({ slot }) => slot),
       devices.length,
     );
-    this.#memories = devices.map((device, slot) => {
+    this.#memories = listOf(devices, (device, slot) => {
       const here = new Set(members[slot].map((replica) => this.#modelOf[replica]));
       const resident = [...here].filter((model) => models[model].residency === "always");
       const takenMb = resident.reduce((sum, model) => sum + models[model].memoryMb, 0);

@@ -3,7 +3,9 @@
  * of its node. The busy replicas of a node slow each other down by the node's measured curve, whatever
  * they share besides; work left is re-rated whenever one of them starts or stops.
  */
+
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { listOf } from "../../core/list-of.ts";
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { slowdownOf } from "../../core/slowdown.ts";
@@ -47,14 +49,14 @@ export class Service implements Station {
     this.#memory = memory;
     this.#aloneUs = aloneUs;
     this.#startedUs = new Float64Array(system.replicas.length);
-    this.#nodeOf = system.replicas.map((replica) => replica.node);
-    this.#contention = system.nodes.map((node) => node.contention);
+    this.#nodeOf = listOf(system.replicas, (replica) => replica.node);
+    this.#contention = listOf(system.nodes, (node) => node.contention);
     this.#processorOf = processorsOf(system, slots);
-    const processors: Set<Processor>[] = system.nodes.map(() => new Set());
+    const processors: Set<Processor>[] = listOf(system.nodes, () => new Set());
     this.#processorOf.forEach((processor, replica) => {
       processors[this.#nodeOf[replica]].add(processor);
     });
-    this.#processors = processors.map((each) => [...each]);
+    this.#processors = listOf(processors, (each) => [...each]);
   }
 
   enter(replica: number, nowUs: number): boolean {
@@ -109,7 +111,7 @@ function processorsOf(system: System, slots: WinnerTree): Processor[] {
   const { replicas, devices, nodes } = system;
   const leftUs = new Float64Array(replicas.length);
   const exclusive = devices.length;
-  const keys = replicas.map(({ slot, node }) =>
+  const keys = listOf(replicas, ({ slot, node }) =>
     devices[slot].sharing === null ? exclusive + node : slot,
   );
   const { members, placeOf, groupOf } = groupReplicas(keys, exclusive + nodes.length);
@@ -125,5 +127,5 @@ function processorsOf(system: System, slots: WinnerTree): Processor[] {
     const key = exclusive + node;
     processors.set(key, new EqualShares(members[key], placeOf, null, slots));
   });
-  return replicas.map((_, replica) => processors.get(groupOf[replica]) as Processor);
+  return listOf(replicas, (_, replica) => processors.get(groupOf[replica]) as Processor);
 }
