@@ -1,29 +1,36 @@
 /**
  * What long runs ask of V8. Its optimising compiler inlines what is called, if that is short, until
  * the bytecode of a function and all that it calls reaches a limit, which keeps compiling short in
- * programs with much code. A simulation spends its time in a few functions.
+ * programs with much code. A simulation spends its time in a few functions. Those that it calls should
+ * not be compiled long before it: what they have inlined by then counts again for the caller.
  */
 import { setFlagsFromString } from "node:v8";
 import { requestsOf } from "../core/arrivals/extent.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
 /**
- * Runs from here on repay longer compiling. V8 takes stored code only with the settings that it was
- * made under, so shorter runs change none.
+ * So many requests, in one run or in several, repay longer compiling. V8 takes stored code only with
+ * the settings that it was made under, so short programs change none.
  */
-const LONG_RUN = 100_000;
-/** Bytes of bytecode, of one function and of all in one; V8's own limits are 460 and 920. */
-const LONGEST_INLINED = 800;
-const MOST_INLINED = 4000;
+const MANY = 100_000;
+const SETTINGS = [
+  // Bytes of bytecode: of one function, and of all in one, soft and hard. V8's own: 460, 920 and 4600.
+  "--max-inlined-bytecode-size=800",
+  "--max-inlined-bytecode-size-cumulative=8000",
+  "--max-inlined-bytecode-size-absolute=40000",
+  // Bytes of bytecode that a function runs before it is looked at again; V8's own: 67,584.
+  "--interrupt-budget=500000",
+];
 
-let isSet = false;
+/** Of all runs so far. */
+let requests = 0;
 
-/** Lets the compiler inline more from now on, in this whole process, if the workload is a long one. */
+/** Before each run. Lets the compiler inline more from then on, in the whole process, if it comes to many. */
 export function prepareCompiler(workload: WorkloadDocument): void {
-  if (isSet || expectedRequests(workload) < LONG_RUN) return;
-  isSet = true;
-  setFlagsFromString(`--max-inlined-bytecode-size=${LONGEST_INLINED}`);
-  setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${MOST_INLINED}`);
+  if (requests >= MANY) return;
+  requests += expectedRequests(workload);
+  if (requests < MANY) return;
+  for (const setting of SETTINGS) setFlagsFromString(setting);
 }
 
 /** 0 where a workload does not tell. */

@@ -178,12 +178,12 @@ class Simulation implements Driver, ClientHost {
     if (nowUs >= this.alarmUs) {
       if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
       this.nowUs = nowUs;
-      if (nowUs >= this.lookUs && this.look(nowUs)) return;
+      if (nowUs >= this.lookUs && this.look()) return;
     }
     this.nowUs = nowUs;
     if (finishUs === nowUs) this.fire(executor, nowUs);
     if (arrivals.nextUs === nowUs) this.arriveAll(arrivals, nowUs);
-    if (nowUs >= this.alarmUs) this.wake(nowUs);
+    if (nowUs >= this.alarmUs) this.wake();
     this.dispatcher.decide(nowUs);
     executor.settle(nowUs);
   }
@@ -211,7 +211,8 @@ class Simulation implements Driver, ClientHost {
     if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.lookSoon();
   }
 
-  private wake(nowUs: number): void {
+  private wake(): void {
+    const { nowUs } = this;
     while (this.timerDueUs === nowUs) {
       const timer = this.timers.take();
       this.setTimerDue(this.timers.least());
@@ -235,7 +236,8 @@ class Simulation implements Driver, ClientHost {
   }
 
   /** Closes the window if it ends before this instant; whether the run does. */
-  private look(nowUs: number): boolean {
+  private look(): boolean {
+    const { nowUs } = this;
     const { horizonUs, nextUs, exhausted } = this.arrivals;
     if (nowUs >= horizonUs) this.closeWindow(horizonUs);
     // A window without a horizon ends with the last arrival.

@@ -139,7 +139,8 @@ export class Dispatcher {
   /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.log?.add("arrive", request, pipeline, arrivedUs, nowUs);
-    this.flow.arrive(request, pipeline, arrivedUs, nowUs);
+    this.flow.setInstant(nowUs, arrivedUs);
+    this.flow.arrive(request, pipeline);
   }
 
   /** The batch on a replica has finished. */

@@ -40,6 +40,7 @@ export class RequestFlow {
   private hasLost = false;
   /** The instant of the event under way: a field, as a double is boxed for each call that it goes along with. */
   private nowUs: number = DOUBLE_ZERO;
+  private arrivedUs: number = DOUBLE_ZERO;
 
   constructor(
     requests: RequestTable,
@@ -69,11 +70,17 @@ export class RequestFlow {
     this.hasLost = before.hasLost;
   }
 
+  /** Of the arrival that comes next. */
+  setInstant(nowUs: number, arrivedUs: number): void {
+    this.nowUs = nowUs;
+    this.arrivedUs = arrivedUs;
+  }
+
   /** Takes a request in, or refuses it. */
-  arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
+  arrive(request: number, pipeline: number): void {
     const table = this.requests;
     const course = this.steps.pipelines[pipeline];
-    this.nowUs = nowUs;
+    const { arrivedUs } = this;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
     const { goalUs } = course;

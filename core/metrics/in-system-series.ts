@@ -29,22 +29,23 @@ export class InSystemSeries {
   }
 
   arrived(nowUs: number): void {
-    if (nowUs >= this.dueUs) this.pass(nowUs);
+    this.lastUs = nowUs;
+    if (nowUs >= this.dueUs) this.pass();
     this.count++;
     this.netUs -= nowUs;
-    this.lastUs = nowUs;
   }
 
   ended(nowUs: number): void {
-    if (nowUs >= this.dueUs) this.pass(nowUs);
+    this.lastUs = nowUs;
+    if (nowUs >= this.dueUs) this.pass();
     this.count--;
     this.netUs += nowUs;
-    this.lastUs = nowUs;
   }
 
   /** The window ends. */
   close(nowUs: number): void {
-    if (nowUs >= this.dueUs) this.pass(nowUs);
+    this.lastUs = nowUs;
+    if (nowUs >= this.dueUs) this.pass();
     this.closedArea = this.areaUntil(nowUs);
     this.closedUs = nowUs;
     this.dueUs = Number.POSITIVE_INFINITY;
@@ -72,8 +73,8 @@ export class InSystemSeries {
   }
 
   /** Notes what was due until now; nothing has happened since before it was. */
-  private pass(nowUs: number): void {
-    while (this.dueUs <= nowUs) {
+  private pass(): void {
+    while (this.dueUs <= this.lastUs) {
       this.areas[this.noted++] = this.areaUntil(this.dueUs);
       if (this.noted > BINS) this.fold();
       this.dueUs += this.widthUs;

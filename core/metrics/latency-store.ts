@@ -31,15 +31,26 @@ class Buckets {
     this.offset = (1023 << bits) - 1;
   }
 
-  /** Of a double by its upper half. */
-  of(upperHalf: number): number {
-    const bucket = (upperHalf >>> this.shift) - this.offset;
-    return bucket < 0 ? 0 : bucket < this.count ? bucket : this.count - 1;
+  countInto(counts: Uint32Array, values: Float64Array): void {
+    const { shift, offset } = this;
+    const last = this.count - 1;
+    const halves = halvesOf(values);
+    for (let i = UPPER; i < halves.length; i += 2) {
+      counts[within(last, (halves[i] >>> shift) - offset)]++;
+    }
   }
 
-  countInto(counts: Uint32Array, values: Float64Array): void {
+  /** Copies the values of wanted buckets, in their order, to `to` from `at` on; gives their end. */
+  gather(isWanted: Uint8Array, values: Float64Array, to: Float64Array, at: number): number {
+    const { shift, offset } = this;
+    const last = this.count - 1;
     const halves = halvesOf(values);
-    for (let i = UPPER; i < halves.length; i += 2) counts[this.of(halves[i])]++;
+    let end = at;
+    for (let i = 0; i < values.length; i++) {
+      const bucket = within(last, (halves[2 * i + UPPER] >>> shift) - offset);
+      if (isWanted[bucket] !== 0) to[end++] = values[i];
+    }
+    return end;
   }
 
   middleOf(bucket: number): number {
@@ -54,7 +65,7 @@ class Buckets {
 
 /** Of a histogram; of values that are kept; and of few of those, that less is set to zero. */
 const FINEST = new Buckets(11);
-const FINE = new Buckets(8);
+const FINE = new Buckets(9);
 const COARSE = new Buckets(5);
 const FEW = 1 << 14;
 
@@ -95,7 +106,7 @@ export class LatencyStore {
     if (this.histogram !== null) counts.set(this.histogram);
     this.eachFilled((values) => buckets.countInto(counts, values));
     const places = locate(counts, ranks);
-    if (this.histogram === null) return this.within(places, counts, buckets);
+    if (this.histogram === null) return this.among(places, counts, buckets);
     return places.map(({ bucket }) => Math.min(this.maxUs, buckets.middleOf(bucket)));
   }
 
@@ -104,22 +115,27 @@ export class LatencyStore {
     return this.count <= FEW ? COARSE : FINE;
   }
 
-  /** The values at some places, of which only the buckets are sorted. */
-  private within(places: readonly Place[], counts: Uint32Array, buckets: Buckets): number[] {
-    const wanted = new Map(places.map(({ bucket }) => [bucket, new Float64Array(counts[bucket])]));
+  /** The values at some places, ascending, of which only the buckets are sorted. */
+  private among(places: readonly Place[], counts: Uint32Array, buckets: Buckets): number[] {
     const isWanted = new Uint8Array(buckets.count);
-    for (const bucket of wanted.keys()) isWanted[bucket] = 1;
-    const filled = new Uint32Array(buckets.count);
-    this.eachFilled((values) => {
-      const halves = halvesOf(values);
-      for (let i = 0; i < values.length; i++) {
-        const bucket = buckets.of(halves[2 * i + UPPER]);
-        if (isWanted[bucket] === 0) continue;
-        (wanted.get(bucket) as Float64Array)[filled[bucket]++] = values[i];
+    const ranks: number[] = [];
+    let before = 0;
+    let size = 0;
+    for (const { bucket, rank } of places) {
+      if (isWanted[bucket] === 0) {
+        isWanted[bucket] = 1;
+        before = size;
+        size += counts[bucket];
       }
+      ranks.push(before + rank);
+    }
+    const found = new Float64Array(size);
+    let end = 0;
+    this.eachFilled((values) => {
+      end = buckets.gather(isWanted, values, found, end);
     });
-    for (const values of wanted.values()) values.sort();
-    return places.map(({ bucket, rank }) => (wanted.get(bucket) as Float64Array)[rank]);
+    found.sort();
+    return ranks.map((rank) => found[rank]);
   }
 
   private eachFilled(visit: (values: Float64Array) => void): void {
@@ -159,6 +175,10 @@ function locate(counts: Uint32Array, ranks: readonly number[]): Place[] {
     places.push({ bucket, rank: rank - before });
   }
   return places;
+}
+
+function within(last: number, bucket: number): number {
+  return bucket < 0 ? 0 : Math.min(bucket, last);
 }
 
 function halvesOf(values: Float64Array): Uint32Array {
