@@ -34,6 +34,7 @@ export const CURVE_SHARES: readonly number[] = [
 /** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
+  // Two objects spread into a literal would have a form of their own in memory in each run.
   const metrics = Object.assign({}, latencyMetrics(latencies), flowMetrics(recorder));
   const { latencySink, inSystemSeries } = recorder;
   const alone = latencySink instanceof OneRunSeries;
