@@ -1,4 +1,5 @@
 /** Raw contents of BYTES tensors from and to the strings that ONNX Runtime takes. */
+import { isUtf8 } from "node:buffer";
 import { Fault } from "../core/fault.ts";
 
 const LENGTH_BYTES = 4;
@@ -24,7 +25,14 @@ export function decodeStrings(raw: Uint8Array, count: number): string[] {
     const start = at + LENGTH_BYTES;
     at = start + bytes.readUInt32LE(at);
     if (at > bytes.length) break;
-    strings.push(bytes.toString("utf8", start, at));
+    const element = bytes.subarray(start, at);
+    if (!isUtf8(element)) {
+      throw new Fault(
+        "invalid-input",
+        `element ${strings.length} is no UTF-8, as strings are here`,
+      );
+    }
+    strings.push(element.toString());
   }
   if (at === bytes.length && strings.length === count) return strings;
   throw new Fault("invalid-input", `${raw.length} bytes are not the ${count} strings of the shape`);

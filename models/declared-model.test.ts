@@ -203,6 +203,59 @@ describe("a classifier", () => {
   });
 });
 
+describe("a request's tensors", () => {
+  const sum = (rows: string | number) => ({
+    onnx: file(
+      `sum-${rows}.onnx`,
+      writeOnnx({
+        name: "sum",
+        nodes: [{ op: "Add", inputs: ["a", "b"], output: "sum" }],
+        constants: [],
+        inputs: [
+          { name: "a", shape: [rows, 2] },
+          { name: "b", shape: [rows, 2] },
+        ],
+        outputs: [{ name: "sum", shape: [rows, 2] }],
+      }),
+    ),
+  });
+  const job = (aRows: number, bRows: number, level: number): TaskInput => ({
+    ...input(new Uint8Array(0)),
+    tensors: [
+      floatTensor("a", [aRows, 2], new Float32Array(aRows * 2).fill(level)),
+      floatTensor("b", [bRows, 2], new Float32Array(bRows * 2).fill(level)),
+    ],
+  });
+  const answered = (level: number, rows = 1) => ({
+    tensors: [floatTensor("sum", [rows, 2], new Float32Array(rows * 2).fill(2 * level))],
+  });
+  const refused = (message: RegExp) =>
+    expect.objectContaining({ code: "invalid-input", message: expect.stringMatching(message) });
+
+  test("that differ in their rows are refused, and take none of another's in the batch", async () => {
+    const jobs = [job(2, 1, 10), job(1, 1, 1), job(1, 2, 20)];
+    const differ = refused(/differ in their rows: a \[2,2\], b \[1,2\]/);
+    expect(await answers(sum("n"), jobs)).toEqual([
+      differ,
+      expect.objectContaining(answered(1)),
+      refused(/differ in their rows/),
+    ]);
+  });
+
+  test("with fewer or more rows than an inference can have are refused alone", async () => {
+    const jobs = [job(0, 0, 0), job(1, 1, 1)];
+    const one = expect.objectContaining(answered(1));
+    expect(await answers(sum(4), jobs)).toEqual([refused(/4 rows at a time.* has 0/), one]);
+    const bounded = { ...sum("n"), maxRows: 2 };
+    expect(await answers(bounded, [job(3, 3, 3), job(1, 1, 1)])).toEqual([
+      refused(/2 rows at a time.* has 3/),
+      one,
+    ]);
+    const none = expect.objectContaining(answered(0, 0));
+    expect(await answers(sum("n"), jobs)).toEqual([none, one]);
+  });
+});
+
 test("CTC text comes from a user's file of characters", async () => {
   const probabilities = [0.1, 0.8, 0.1, 0, 0.9, 0.1, 0, 0, 0.2, 0, 0.7, 0.1].map((p) => p);
   const onnx = writeOnnx({

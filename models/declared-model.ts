@@ -8,7 +8,7 @@
 import { Fault } from "../core/fault.ts";
 import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
 import { settle } from "./batch.ts";
-import { batchRows, type Engine, type Feeds, runJobs } from "./engine.ts";
+import { batchRows, checkRows, type Engine, type Feeds, runJobs } from "./engine.ts";
 import { imageSteps, type Placement } from "./image-steps.ts";
 import { outputSteps } from "./output-steps.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
@@ -47,7 +47,7 @@ export async function openDeclaredModel(
 
 async function declaredModel(
   engine: Engine,
-  { preprocess = [], postprocess = [], input, batching, maxRows }: Declaration,
+  { preprocess = [], postprocess = [], input, batching, maxRows = UNBOUNDED }: Declaration,
   folder: string,
 ): Promise<TaskModel> {
   const prepare =
@@ -61,13 +61,17 @@ async function declaredModel(
     inputs: preprocess.length === 0 ? engine.inputs : null,
     outputs: postprocess.length === 0 ? engine.outputs : null,
     async run(batch) {
-      const prepared = await settle(batch, async (job) => checkRows(await prepare(job), rows));
+      const prepared = await settle(batch, async (job) => {
+        const ready = await prepare(job);
+        checkRows(ready.feeds, rows, maxRows);
+        return ready;
+      });
       const jobs = prepared.filter((job): job is Prepared => !(job instanceof Error));
       const results = await runJobs(
         engine,
         jobs.map(({ feeds }) => feeds),
         rows,
-        maxRows ?? UNBOUNDED,
+        maxRows,
       );
       let next = 0;
       return prepared.map((job): TaskOutput | Error => {
@@ -86,15 +90,6 @@ function attempt(work: () => TaskOutput): TaskOutput | Error {
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
-}
-
-function checkRows(job: Prepared, rows: number | "any" | null): Prepared {
-  const given = job.feeds[0]?.shape[0] ?? 0;
-  if (typeof rows !== "number" || given <= rows) return job;
-  throw new Fault(
-    "invalid-input",
-    `the model takes ${rows} rows at a time, the request has ${given}`,
-  );
 }
 
 function pictureFeeds(

@@ -29,8 +29,29 @@ export function batchRows({ inputs, outputs }: Pick<Engine, "inputs" | "outputs"
   return size === -1 ? "any" : size;
 }
 
-/** The feeds of one job; its first dimensions are the job's rows. */
+/** The feeds of one job; their first dimensions are the job's rows, the same in all. */
 export type Feeds = readonly Tensor[];
+
+/**
+ * Throws Fault("invalid-input") for a job that would take rows of others, has none to copy, or more
+ * than one inference may have.
+ */
+export function checkRows(feeds: Feeds, rows: BatchRows, maxRows: number): void {
+  if (rows === null) return;
+  const [given, ...others] = feeds.map(({ shape }) => shape[0]!);
+  if (others.some((other) => other !== given)) {
+    const shapes = feeds.map(({ name, shape }) => `${name} [${shape}]`).join(", ");
+    throw new Fault("invalid-input", `the inputs differ in their rows: ${shapes}`, {
+      hint: "the first dimension is the request's rows; a model whose is not has `batching: none`",
+    });
+  }
+  const most = rows === "any" ? maxRows : rows;
+  if (given! <= most && (rows === "any" || given! > 0)) return;
+  throw new Fault(
+    "invalid-input",
+    `the model takes ${most} rows at a time, the request has ${given}`,
+  );
+}
 
 /**
  * Runs jobs together where they fit: along the first dimension, up to `maxRows` rows in one
@@ -79,11 +100,11 @@ async function attempt(
     const outputs = await engine.run(
       members[0]!.map((_, input) => {
         const parts = members.map((member) => member[input]!);
-        return stack([...parts, ...Array<Tensor>(padding).fill(lastRow(parts))]);
+        return stack(padding === 0 ? parts : [...parts, ...copiesOfLastRow(parts, padding)]);
       }),
     );
     const split = outputs.map((output) => {
-      checkRows(output, total + padding);
+      checkOutputRows(output, total + padding);
       return unstack(output, counts);
     });
     return group.map((_, member) => split.map((parts) => parts[member]!));
@@ -94,9 +115,10 @@ async function attempt(
   }
 }
 
-function lastRow(parts: readonly Tensor[]): Tensor {
+function copiesOfLastRow(parts: readonly Tensor[], count: number): readonly Tensor[] {
   const last = parts.at(-1)!;
-  return unstack(last, Array<number>(last.shape[0]!).fill(1)).at(-1)!;
+  const row = unstack(last, [last.shape[0]! - 1, 1])[1]!;
+  return Array<Tensor>(count).fill(row);
 }
 
 /** Jobs that fit into one inference each, by their numbers, in order. */
@@ -119,7 +141,7 @@ function groupsOf(jobs: readonly Feeds[], limit: number): readonly (readonly num
   return groups.map((group) => group.jobs);
 }
 
-function checkRows({ name, shape }: Tensor, rows: number): void {
+function checkOutputRows({ name, shape }: Tensor, rows: number): void {
   if (shape[0] === rows) return;
   throw new Fault(
     "invalid-input",

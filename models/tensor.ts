@@ -46,17 +46,36 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** What the other sizes of a tensor without elements may multiply to: models make room by them. */
+const MAX_AROUND_NOTHING = 1024 * 1024;
+
 /**
- * The tensor, or Fault("invalid-input") when its contents are not as long as its shape says.
- * Elements of BYTES are checked where they are read.
+ * The tensor, or Fault("invalid-input") when its contents are not as long as its shape says, or
+ * its shape is none. Elements of BYTES are checked where they are read.
  */
 export function checkedTensor(tensor: Tensor): Tensor {
-  const size = DATATYPES[tensor.datatype];
-  const count = elementCount(tensor.shape);
-  if (size === 0 || tensor.raw.length === count * size) return tensor;
+  const { name, datatype, shape, raw } = tensor;
+  let count = 1;
+  let around = 1;
+  for (const length of shape) {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw new Fault("invalid-input", `tensor ${name} has shape [${shape}]`, {
+        hint: "a size is a whole number from 0",
+      });
+    }
+    count *= length;
+    if (length > 0) around *= length;
+  }
+  if (count === 0 && around > MAX_AROUND_NOTHING) {
+    throw new Fault("invalid-input", `tensor ${name} has nothing in the large shape [${shape}]`, {
+      hint: `besides 0, sizes multiply to at most ${MAX_AROUND_NOTHING}`,
+    });
+  }
+  const size = DATATYPES[datatype];
+  if (size === 0 || raw.length === count * size) return tensor;
   throw new Fault(
     "invalid-input",
-    `tensor ${tensor.name} has ${tensor.raw.length} bytes where ${tensor.datatype} [${tensor.shape}] needs ${count * size}`,
+    `tensor ${name} has ${raw.length} bytes where ${datatype} [${shape}] needs ${count * size}`,
   );
 }
 

@@ -16,7 +16,7 @@ import type { ModelCounts } from "../protocol/model-counts.ts";
 import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
-import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
+import { PAYLOAD, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
 import { outputsOf } from "./pipeline-outputs.ts";
 import type { Submission } from "./run-options.ts";
 
@@ -189,9 +189,17 @@ function optionsOf(
 
 /** Each element of a payload, or else the tensors of the first tasks' models as they came. */
 function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Contents[] {
-  const payloads = elementsOf(inputs, rawInputContents, "payload");
+  const isPayload = inputs.some(({ name, datatype }) => name === PAYLOAD && datatype === "BYTES");
+  const payloads = isPayload ? elementsOf(inputs, rawInputContents, PAYLOAD) : null;
   if (payloads === null && inputs.length > 0) {
     const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
+    if (rawInputContents.length > inputs.length) {
+      const what = `${rawInputContents.length} raw contents for ${inputs.length} tensors`;
+      throw new Fault("invalid-input", `${what}: one is due for each`);
+    }
+    if (new Set(inputs.map(({ name }) => name)).size < inputs.length) {
+      throw new Fault("invalid-input", "two input tensors have the same name");
+    }
     return [{ payload: NO_PAYLOAD, tensors }];
   }
   const count = payloads?.length ?? 0;

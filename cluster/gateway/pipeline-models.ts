@@ -9,6 +9,9 @@ import type { Gateway } from "./gateway.ts";
 import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
 import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 
+/** The input of a pipeline whose first tasks' models take no tensors: BYTES, each an inference. */
+export const PAYLOAD = "payload";
+
 export const GATEWAY_METADATA = {
   name: "tandem-gateway",
   version: "1",
@@ -97,14 +100,20 @@ export class PipelineModel implements HostedModel {
   }
 
   /** Throws Fault("invalid-input") for a tensor that, as far as is known, none of its inputs is. */
-  checkInputs(tensors: readonly { readonly name: string }[]): void {
+  checkInputs(tensors: readonly Pick<TensorMetadata, "name" | "datatype">[]): void {
     if (!this.knowsInputs) return;
-    const names = this.#inputs().map(({ name }) => name);
-    const unknown = tensors.find(({ name }) => !names.includes(name));
-    if (unknown === undefined) return;
-    throw new Fault("invalid-input", `there is no input ${JSON.stringify(unknown.name)}`, {
-      hint: `${this.#system.name} takes ${names.join(", ")}`,
-    });
+    const inputs = this.#inputs();
+    for (const { name, datatype } of tensors) {
+      const input = inputs.find((some) => some.name === name);
+      if (input?.datatype === datatype) continue;
+      throw new Fault(
+        "invalid-input",
+        input === undefined
+          ? `there is no input ${JSON.stringify(name)}`
+          : `input ${name} takes ${input.datatype}, got ${datatype}`,
+        { hint: `${this.#system.name} takes ${inputs.map((some) => some.name).join(", ")}` },
+      );
+    }
   }
 
   /** Asks replicas of the first and last tasks for what is not known yet. */
@@ -132,10 +141,10 @@ export class PipelineModel implements HostedModel {
     const { tasks, entryTasks } = this.#system;
     const own = entryTasks.flatMap((task) => {
       const { inputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
-      return inputs.some(({ name }) => name === "payload") ? [] : inputs;
+      return inputs.some(isPayload) ? [] : inputs;
     });
     const byName = new Map(own.map((tensor) => [tensor.name, tensor]));
-    return byName.size > 0 ? [...byName.values()] : bytesMetadata("payload");
+    return byName.size > 0 ? [...byName.values()] : bytesMetadata(PAYLOAD);
   }
 
   #outputs(): readonly TensorMetadata[] {
@@ -154,4 +163,8 @@ export class PipelineModel implements HostedModel {
     if (tensors.length > 0 && own.every(({ length }) => length > 0)) return tensors;
     return [...bytesMetadata(OUTPUT), ...tensors];
   }
+}
+
+function isPayload({ name, datatype }: TensorMetadata): boolean {
+  return name === PAYLOAD && datatype === "BYTES";
 }

@@ -41,9 +41,9 @@ export function outputsOf(
     return { outputs: [text.tensor, ...own], raw: [text.raw, ...raw] };
   }
   const chosen = asked.map(({ name }) => {
-    if (name === OUTPUT) return json();
     const found = tensors.find((tensor) => tensor.name === name);
     if (found !== undefined) return { tensor: found, raw: found.raw };
+    if (name === OUTPUT) return json();
     const known = [OUTPUT, ...tensors.map((tensor) => tensor.name)].join(", ");
     throw new Fault("invalid-input", `there is no output ${JSON.stringify(name)}`, {
       hint: `this answer has ${known}`,

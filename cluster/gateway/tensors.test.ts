@@ -9,13 +9,15 @@ import { type Deployment, startDeployment } from "../deployment.ts";
 import { InferenceClient } from "../protocol/client.ts";
 
 /** y = x + x over any number of rows of three. */
-const DOUBLE = writeOnnx({
-  name: "double",
-  nodes: [{ op: "Add", inputs: ["x", "x"], output: "y" }],
-  constants: [],
-  inputs: [{ name: "x", shape: ["n", 3] }],
-  outputs: [{ name: "y", shape: ["n", 3] }],
-});
+const double = (x: string, y: string): Uint8Array =>
+  writeOnnx({
+    name: "double",
+    nodes: [{ op: "Add", inputs: [x, x], output: y }],
+    constants: [],
+    inputs: [{ name: x, shape: ["n", 3] }],
+    outputs: [{ name: y, shape: ["n", 3] }],
+  });
+const service = { distribution: "deterministic", meanMs: 1 };
 
 const bytesOf = (values: readonly number[]): Uint8Array =>
   new Uint8Array(Float32Array.from(values).buffer);
@@ -23,23 +25,27 @@ const floatsOf = (raw: Uint8Array): number[] => [...new Float32Array(new Uint8Ar
 
 describe("a pipeline whose model takes tensors", () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));
-  const onnx = join(folder, "double.onnx");
+  const onnx = (name: string, x: string, y: string): string => {
+    const path = join(folder, `${name}.onnx`);
+    writeFileSync(path, double(x, y));
+    return path;
+  };
   let deployment: Deployment;
   let client: InferenceClient;
   let url: string;
 
   beforeAll(async () => {
-    writeFileSync(onnx, DOUBLE);
     const document = scenarioSchema.parse({
       name: "tensors",
-      pipelines: { double: { tasks: { only: { model: "double" } } } },
-      models: {
-        double: {
-          service: { distribution: "deterministic", meanMs: 1 },
-          implementation: { onnx },
-        },
+      pipelines: {
+        double: { tasks: { only: { model: "double" } } },
+        "our-names": { tasks: { named: { model: "our-names" } } },
       },
-      cluster: { replicas: { only: 1 } },
+      models: {
+        double: { service, implementation: { onnx: onnx("double", "x", "y") } },
+        "our-names": { service, implementation: { onnx: onnx("named", "payload", "output") } },
+      },
+      cluster: { replicas: { only: 1, named: 1 } },
       workload: { arrivals: "burst", requests: 1 },
     });
     deployment = await startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
@@ -103,6 +109,30 @@ describe("a pipeline whose model takes tensors", () => {
     await expect(wrong({ datatype: "FP33" })).rejects.toMatchObject(invalid);
     await expect(wrong({ datatype: "INT32" })).rejects.toMatchObject(invalid);
     await expect(wrong({}, {}, [])).rejects.toMatchObject(invalid);
+    await expect(wrong({}, {}, [raw, raw])).rejects.toMatchObject(invalid);
+    await expect(wrong({}, { inputs: [x, x] }, [raw, raw])).rejects.toMatchObject(invalid);
+    await expect(wrong({ shape: [-2, -3] })).rejects.toMatchObject(invalid);
+    await expect(wrong({ shape: [2 ** 40, 0, 3] }, {}, [bytesOf([])])).rejects.toMatchObject(
+      invalid,
+    );
     await expect(wrong({}, { outputs: [{ name: "none" }] })).rejects.toMatchObject(invalid);
+  });
+
+  it("may call its tensors what payloads and answers in JSON are called", async () => {
+    const ask = (changes: object, rest: object = {}) =>
+      client.inferAsync({
+        modelName: "our-names",
+        inputs: [{ ...x, name: "payload", ...changes }],
+        rawInputContents: [bytesOf(values)],
+        ...rest,
+      });
+    const metadata = { inputs: [{ name: "payload", datatype: "FP32" }] };
+    expect(await client.modelMetadata({ name: "our-names" })).toMatchObject(metadata);
+    for (const outputs of [[], [{ name: "output" }]]) {
+      const answer = await ask({}, { outputs });
+      expect(answer.outputs).toMatchObject([{ name: "output", datatype: "FP32", shape: [2, 3] }]);
+      expect(floatsOf(answer.rawOutputContents?.[0] as Uint8Array)).toEqual(doubled);
+    }
+    await expect(ask({ datatype: "INT32" })).rejects.toMatchObject({ code: "invalid-input" });
   });
 });

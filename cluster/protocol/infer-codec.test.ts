@@ -227,6 +227,16 @@ describe("typed contents", () => {
     expect(read).toMatchObject({ rawInputContents: raw });
   });
 
+  it.each([
+    ["INT8", { intContents: [1, 128] }],
+    ["INT16", { intContents: [-32_769, 0] }],
+    ["UINT8", { uintContents: [256, 0] }],
+    ["UINT16", { uintContents: [65_536, 1] }],
+  ])("that are too large for %s are not made smaller", (datatype, contents) => {
+    const read = rawOf([{ name: "a", datatype, shape: [2], contents }]);
+    expect(read).toMatchObject({ rawInputContents: [Buffer.alloc(0)] });
+  });
+
   it("in another datatype's field, or beside raw ones, are not taken for the elements", () => {
     const wrong = { name: "a", datatype: "FP32", shape: [1], contents: { intContents: [1] } };
     expect(rawOf([wrong])).toMatchObject({ rawInputContents: [Buffer.alloc(0)] });

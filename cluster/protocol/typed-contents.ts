@@ -58,7 +58,7 @@ export class TypedContents {
     }
   }
 
-  /** Raw contents; none where the elements came in another datatype's field. */
+  /** Raw contents; none where elements came in another datatype's field, or are too large for theirs. */
   raw(datatype: string): Uint8Array {
     if (this.#field === 0 || FIELD_OF[datatype] !== this.#field) return NOTHING;
     if (this.#field === BYTES) return encodeBytes(this.#pieces);
@@ -66,8 +66,20 @@ export class TypedContents {
     return this.#whole(DATATYPE_BYTES[datatype]);
   }
 
+  /** Whether each whole number, which came in 32 bits, has so few bytes. */
+  #fits(width: number): boolean {
+    const values = 2 ** (8 * width);
+    const least = this.#field === INT ? -values / 2 : 0;
+    for (let i = 0; i < this.#words.length; i += 2) {
+      const value = this.#field === INT ? this.#words[i] | 0 : this.#words[i];
+      if (value < least || value >= least + values) return false;
+    }
+    return true;
+  }
+
   #whole(width: number): Buffer {
     const words = this.#words;
+    if (width < 4 && !this.#fits(width)) return NOTHING;
     const raw = Buffer.allocUnsafe((words.length / 2) * width);
     for (let i = 0, at = 0; i < words.length; i += 2, at += width) {
       if (width === 1) raw[at] = words[i];
