@@ -221,6 +221,38 @@ describe("a run without end", () => {
     expect(() => runReplication(document, NO_INPUTS, 0)).toThrow(/time stands still at 0 ms/);
   });
 
+  test.each([
+    { arrivals: "closed", clients: 300, durationS: 10 },
+    { arrivals: "closed", clients: [{ atS: 0, clients: 300 }], durationS: 10 },
+    { arrivals: "mlperf-single-stream" },
+    { arrivals: "mlperf-multi-stream", samplesPerQuery: 20 },
+  ])("in which answers that take no time cause requests is noticed early: %j", (workload) => {
+    const document = scenarioOf({
+      models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },
+      workload,
+    });
+    expect(() => runReplication(document, NO_INPUTS, 0)).toThrow(
+      /time stands still at 0 ms: 1[05]\d,\d+ requests/,
+    );
+  });
+
+  test("is not seen where a million requests come at once and take no time", () => {
+    const document = scenarioOf({
+      models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },
+      workload: { arrivals: "burst", requests: 1e6 },
+    });
+    expect(runReplication(document, NO_INPUTS, 0).summary.metrics.latencyMaxMs).toBeCloseTo(0, 12);
+  });
+
+  test("is not seen where one answer in a thousand takes time", () => {
+    const document = scenarioOf({
+      pipelines: { p: { tasks: { serve: { model: "server", when: { probability: 1e-3 } } } } },
+      workload: { arrivals: "closed", clients: 1000, requests: 3e6 },
+    });
+    const { summary } = runReplication(document, NO_INPUTS, 0);
+    expect(summary.requests).toBe(3e6);
+  });
+
   test("stops at its bound of events and says so", () => {
     const document = scenarioOf({ workload: { arrivals: "poisson", ratePerS: 90, requests: 1e6 } });
     const { summary, events } = runReplication(document, NO_INPUTS, 0, { maxEvents: 500 });

@@ -69,7 +69,7 @@ const MAX_DRAIN_US = 86_400e6;
 const NEVER = Number.POSITIVE_INFINITY;
 const SOON = Number.NEGATIVE_INFINITY;
 const SOME = 1000;
-/** So many events at one instant are a circle: answers that cause requests without delay. */
+/** So many events at one instant end a run of whatever kind; `core/arrivals/standstill.ts` sees circles sooner. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
 /** Runs until every request has ended, or a bound is met. */

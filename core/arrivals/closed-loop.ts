@@ -2,6 +2,7 @@
 import { WinnerTree } from "../winner-tree.ts";
 import type { Extent } from "./extent.ts";
 import type { ArrivalSource } from "./source.ts";
+import { Standstill } from "./standstill.ts";
 
 /** From `atS` on there are so many clients. */
 export interface ClientStep {
@@ -15,12 +16,14 @@ export class ClosedLoop implements ArrivalSource {
   readonly #due: WinnerTree;
   readonly #thinkUs: number;
   readonly #waiting: number[] = [];
+  readonly #standstill: Standstill;
   #left: number;
 
   constructor(clients: number, thinkUs: number, { limit, horizonUs }: Extent) {
     this.#due = new WinnerTree(clients);
     for (let client = 0; client < clients; client++) this.#due.set(client, 0);
     this.#thinkUs = Math.round(thinkUs);
+    this.#standstill = new Standstill(clients);
     this.#left = limit;
     this.horizonUs = horizonUs;
   }
@@ -35,6 +38,7 @@ export class ClosedLoop implements ArrivalSource {
   }
 
   advance(): void {
+    this.#standstill.sent(this.#due.least(), this.#waiting.length);
     this.#left--;
     this.#waiting.push(this.#due.take());
   }
@@ -58,6 +62,8 @@ export class SteppedClosedLoop implements ArrivalSource {
   readonly #thinkUs: number;
   readonly #due: WinnerTree;
   readonly #waiting: WinnerTree;
+  readonly #standstill: Standstill;
+  #underWay = 0;
   #left: number;
 
   /** `steps` are in order of time; before the first there are no clients. */
@@ -67,6 +73,7 @@ export class SteppedClosedLoop implements ArrivalSource {
     this.#thinkUs = Math.round(thinkUs);
     this.#due = new WinnerTree(most);
     this.#waiting = new WinnerTree(most);
+    this.#standstill = new Standstill(most);
     for (let client = 0; client < most; client++) this.#due.set(client, this.#presentUs(client, 0));
     this.#left = limit;
     this.horizonUs = horizonUs;
@@ -83,6 +90,8 @@ export class SteppedClosedLoop implements ArrivalSource {
   }
 
   advance(): void {
+    this.#standstill.sent(this.#due.least(), this.#underWay);
+    this.#underWay++;
     this.#left--;
     const client = this.#due.take();
     this.#waiting.set(client, -client);
@@ -90,6 +99,7 @@ export class SteppedClosedLoop implements ArrivalSource {
 
   requestEnded(nowUs: number): void {
     if (this.#waiting.least() === Number.POSITIVE_INFINITY) return;
+    this.#underWay--;
     const client = this.#waiting.take();
     this.#due.set(client, this.#presentUs(client, nowUs + this.#thinkUs));
   }

@@ -4,6 +4,7 @@
  */
 import { LatencyStore } from "../metrics/latency-store.ts";
 import type { ArrivalSource } from "./source.ts";
+import { Standstill } from "./standstill.ts";
 
 export interface QueryExtent {
   readonly samplesPerQuery: number;
@@ -17,12 +18,14 @@ export class QueryStream implements ArrivalSource {
   /** Of queries, from the sending to the answer of the last sample, µs. */
   readonly latencies = new LatencyStore();
   readonly #extent: QueryExtent;
+  readonly #standstill: Standstill;
   #sentUs = 0;
   #unsent: number;
   #unanswered: number;
 
   constructor(extent: QueryExtent) {
     this.#extent = extent;
+    this.#standstill = new Standstill(extent.samplesPerQuery);
     this.#unsent = extent.samplesPerQuery;
     this.#unanswered = extent.samplesPerQuery;
   }
@@ -36,6 +39,7 @@ export class QueryStream implements ArrivalSource {
   }
 
   advance(): void {
+    this.#standstill.sent(this.#sentUs, this.#unanswered - this.#unsent);
     this.#unsent--;
   }
 
