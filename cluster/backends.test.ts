@@ -129,7 +129,8 @@ server.addService(GRPCInferenceService.service, {
     answer(null, { name: "upper", versions: ["1"], platform: "script", inputs: spec("text"), outputs: spec("upper") }),
   ModelInfer: ({ request }, answer) => {
     const text = request.rawInputContents[0].subarray(4).toString().toUpperCase();
-    answer(null, {
+    if (text === "TROUBLE") answer({ code: grpc.status.INTERNAL, details: "inner trouble" });
+    else answer(null, {
       modelName: "upper",
       outputs: [{ name: "upper", datatype: "BYTES", shape: [1] }],
       rawOutputContents: [bytes(text + " by " + process.pid)],
@@ -184,6 +185,18 @@ describe("a command that serves a model", () => {
       expect(isRunning(last)).toBe(true);
     });
     expect(await eventually(() => !isRunning(last))).toBe(true);
+  });
+
+  it("answers for what it cannot do, and its replica stays up", async () => {
+    await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
+      await expect(upper(deployment, "trouble")).rejects.toMatchObject({
+        code: "cluster-failure",
+        message: expect.stringMatching(/inner trouble$/),
+      });
+      const run = await fetch(`${deployment.gateway.http}/run`);
+      expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
+      expect((await upper(deployment, "abc"))[0]).toBe("ABC");
+    });
   });
 
   it("ends with its worker, also when that is killed at once", async () => {

@@ -1,6 +1,6 @@
 /** Jobs run together where they fit, each with its own answer. */
 import { expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
+import { Fault, type FaultCode } from "../core/fault.ts";
 import { batchRows, type Engine, runJobs } from "./engine.ts";
 import { floatsOf, floatTensor, type Tensor } from "./tensor.ts";
 
@@ -8,7 +8,10 @@ const spec = (name: string, rows: number) =>
   ({ name, datatype: "FP32", shape: [rows, 2] }) as const;
 
 /** Doubles rows of two numbers, takes none that is negative, and notes what it was given. */
-function doubling(rows: number): Engine & { readonly given: number[][] } {
+function doubling(
+  rows: number,
+  negative: FaultCode = "invalid-input",
+): Engine & { readonly given: number[][] } {
   const given: number[][] = [];
   return {
     given,
@@ -18,7 +21,7 @@ function doubling(rows: number): Engine & { readonly given: number[][] } {
     async run([x]) {
       const data = floatsOf(x!);
       given.push([...data]);
-      if (data.some((value) => value < 0)) throw new Fault("invalid-input", "a negative number");
+      if (data.some((value) => value < 0)) throw new Fault(negative, "a negative number");
       return [
         floatTensor(
           "y",
@@ -62,10 +65,17 @@ test("a fixed number of rows is filled up with copies of the last", async () => 
   expect(engine.given[1]).toEqual([5, 50, 6, 60, 6, 60, 6, 60]);
 });
 
-test("a bad job fails alone", async () => {
-  const engine = doubling(-1);
-  const given = [job(1, 1), job(-1, 1), job(3, 3)];
-  expect(await answersOf(engine, given)).toEqual([[2, 2], "a negative number", [6, 6]]);
+test.each(["invalid-input", "cluster-failure"] as const)(
+  "a job that is %s fails alone",
+  async (code) => {
+    const engine = doubling(-1, code);
+    const given = [job(1, 1), job(-1, 1), job(3, 3)];
+    expect(await answersOf(engine, given)).toEqual([[2, 2], "a negative number", [6, 6]]);
+  },
+);
+
+test("a server that is not there fails the batch", async () => {
+  await expect(answersOf(doubling(-1, "unavailable"), [job(1, 1), job(-1, 1)])).rejects.toThrow();
 });
 
 test("jobs of another shape run apart", async () => {

@@ -109,10 +109,18 @@ async function attempt(
     });
     return group.map((_, member) => split.map((parts) => parts[member]!));
   } catch (error) {
-    // What is not the input's fault is the whole batch's.
-    if (error instanceof Fault && error.code === "invalid-input") return error;
+    if (isOfInference(error)) return error;
     throw error;
   }
+}
+
+/**
+ * Whether an error is what became of one inference, which would be so anywhere. Any other is the
+ * whole batch's, such as a server that is not there, and tried elsewhere.
+ */
+export function isOfInference(error: unknown): error is Fault {
+  if (!(error instanceof Fault)) return false;
+  return error.code === "invalid-input" || error.code === "cluster-failure";
 }
 
 function copiesOfLastRow(parts: readonly Tensor[], count: number): readonly Tensor[] {

@@ -159,8 +159,8 @@ export class ReplicaLink {
     if (batch?.id !== id || inferResponse == null) return;
     const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
     if (code === status.UNAVAILABLE) {
-      // It shuts down, and the health watch has not told yet.
-      this.#lost(SHUTS_DOWN);
+      // It cannot run it, and the health watch has not told yet.
+      this.#lost(errorMessage || SHUTS_DOWN);
       return;
     }
     clearTimeout(batch.timeout);

@@ -1,11 +1,17 @@
 /** A model on another server of the Open Inference Protocol v2, as an engine. */
+import { type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { Engine } from "../../models/engine.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
 import type { InferenceClient } from "../protocol/client.ts";
 import { rawTensor } from "../protocol/job-tensors.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelMetadata,
+  TensorMetadata,
+} from "../protocol/messages.ts";
 
 export interface RemoteModel {
   readonly client: InferenceClient;
@@ -43,9 +49,23 @@ export async function remoteModel(
   return { client, model, metadata, provenance, timeoutMs };
 }
 
+/** Rejects with Fault("unavailable") when the server is not there, else with what it said. */
+export async function inferThere(
+  { client, timeoutMs }: RemoteModel,
+  request: ModelInferRequest,
+): Promise<ModelInferResponse> {
+  try {
+    return await client.inferAsync(request, { deadline: Date.now() + timeoutMs });
+  } catch (error) {
+    const { cause, message } = error as Fault;
+    if ((cause as ServiceError).code !== status.UNAVAILABLE) throw error;
+    throw new Fault("unavailable", message, { cause });
+  }
+}
+
 /** Runs tensors there. Throws Fault("invalid-input") for datatypes that are unknown here. */
 export function remoteEngine(remote: RemoteModel, close: () => Promise<void>): Engine {
-  const { client, model, metadata, provenance, timeoutMs } = remote;
+  const { client, model, metadata, provenance } = remote;
   const inputs = metadata.inputs.map(specOf);
   const outputs = metadata.outputs.map(specOf);
   return {
@@ -53,18 +73,11 @@ export function remoteEngine(remote: RemoteModel, close: () => Promise<void>): E
     outputs,
     provenance,
     async run(feeds) {
-      const response = await client.inferAsync(
-        {
-          modelName: model,
-          inputs: feeds.map(({ datatype, shape }, i) => ({
-            name: inputs[i].name,
-            datatype,
-            shape,
-          })),
-          rawInputContents: feeds.map(({ raw }) => raw),
-        },
-        { deadline: Date.now() + timeoutMs },
-      );
+      const response = await inferThere(remote, {
+        modelName: model,
+        inputs: feeds.map(({ datatype, shape }, i) => ({ name: inputs[i].name, datatype, shape })),
+        rawInputContents: feeds.map(({ raw }) => raw),
+      });
       const raw = response.rawOutputContents ?? [];
       const given = response.outputs.map((tensor, i) => rawTensor(tensor, raw[i]));
       return outputs.map(({ name }) => {

@@ -1,11 +1,12 @@
 /** Another Tandem behind a worker: its workers take whole batches, its gateway single requests. */
 import { Fault } from "../../core/fault.ts";
+import { isOfInference } from "../../models/engine.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { asOwn, jobTensors, wireTensors } from "../protocol/job-tensors.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import type { JobOutput } from "./backend.ts";
-import type { RemoteModel } from "./remote-engine.ts";
+import { inferThere, type RemoteModel } from "./remote-engine.ts";
 
 /** What a Tandem gateway answers. */
 interface PipelineAnswer {
@@ -37,7 +38,7 @@ export function remoteTandem(
 }
 
 async function wholeBatch(
-  { client, model, timeoutMs }: RemoteModel,
+  remote: RemoteModel,
   batch: readonly TaskInput[],
 ): Promise<readonly (TaskOutput | Error)[]> {
   const payload = bytesTensor(
@@ -49,19 +50,16 @@ async function wholeBatch(
     batch.map((input) => Buffer.from(JSON.stringify(toldOf(input.upstream)))),
   );
   const own = wireTensors(batch.map(({ tensors = [] }) => asOwn(tensors)));
-  const { outputs, rawOutputContents = [] } = await client.inferAsync(
-    {
-      modelName: model,
-      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
-      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
-    },
-    { deadline: Date.now() + timeoutMs },
-  );
+  const { outputs, rawOutputContents = [] } = await inferThere(remote, {
+    modelName: remote.model,
+    inputs: [payload.tensor, upstream.tensor, ...own.tensors],
+    rawInputContents: [payload.raw, upstream.raw, ...own.raw],
+  });
   const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
   if (texts.length !== batch.length) {
     throw new Fault(
       "cluster-failure",
-      `${model} answered ${texts.length} of ${batch.length} inputs`,
+      `${remote.model} answered ${texts.length} of ${batch.length} inputs`,
     );
   }
   const tensors = jobTensors(outputs, rawOutputContents, batch.length);
@@ -79,21 +77,18 @@ function toldOf(upstream: TaskInput["upstream"]): Readonly<Record<string, unknow
 }
 
 /** The labels of all its tasks; the value is what each task gave. */
-async function single(
-  { client, model, timeoutMs }: RemoteModel,
-  { payload }: TaskInput,
-): Promise<TaskOutput | Error> {
+async function single(remote: RemoteModel, { payload }: TaskInput): Promise<TaskOutput | Error> {
   const { tensor, raw } = bytesTensor("payload", [payload]);
   const outputs = [{ name: "output" }];
-  const request = { modelName: model, inputs: [tensor], outputs, rawInputContents: [raw] };
+  const request = { modelName: remote.model, inputs: [tensor], outputs, rawInputContents: [raw] };
   try {
-    const answer = await client.inferAsync(request, { deadline: Date.now() + timeoutMs });
+    const answer = await inferThere(remote, request);
     const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
     const told = JSON.parse(Buffer.from(text ?? []).toString()) as PipelineAnswer;
     const labels = new Set(Object.values(told.outputs).flatMap((output) => output.labels));
     return { labels: [...labels], value: told.outputs };
   } catch (error) {
-    if (error instanceof Fault && error.code === "invalid-input") return error;
+    if (isOfInference(error)) return error;
     throw error;
   }
 }
