@@ -17,6 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   models: ["core"],
   cluster: ["core", "schedulers", "models"],
   calibration: ["core", "schedulers", "sim", "cluster", "models"],
+  planning: ["core", "schedulers", "sim"],
   reports: ["core"],
   cli: [
     "bundle",
@@ -24,6 +25,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "schedulers",
     "sim",
     "sweep",
+    "planning",
     "models",
     "cluster",
     "calibration",
@@ -35,7 +37,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders that know no clock, no process and no promise. */
-const PURE = ["core", "schedulers", "sim"];
+const PURE = ["core", "schedulers", "sim", "planning"];
 
 const BANNED =
   /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|async|await|Promise)\b|\bMath\.random\b/;

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import type { PlanDocument } from "./plan-results.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TANDEM = join(ROOT, "dist/cli/tandem.js");
@@ -204,4 +205,51 @@ workload: { arrivals: poisson, ratePerS: 50, requests: 100 }
   expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
   expect(batches[0].samples).toBeGreaterThanOrEqual(30);
   expect(tandem("simulate", path).code).toBe(0);
+});
+
+const GPUS = `
+name: gpus
+pipelines: { p: { slo: { latencyMs: 60, percentile: 95 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 10 } } }
+cluster:
+  nodes:
+    - { name: big, count: 2, devices: { gpu: 4 }, costPerHour: 3 }
+    - { name: small, count: 4, devices: { gpu: 1 }, costPerHour: 1 }
+  replicas: { serve: 1 }
+workload: { arrivals: poisson, ratePerS: 150, requests: 4000, warmupS: 1 }
+run: { seed: 3, replications: 5 }
+`;
+
+test("plan --json has the cheapest first, as a point that simulate takes and that keeps the goal", () => {
+  const path = scenario("gpus.yaml", GPUS);
+  const { code, stdout } = tandem("plan", path, "--schedulers", "fifo,random", "--json");
+  expect(code).toBe(0);
+  const { schema, plans } = JSON.parse(stdout) as PlanDocument;
+  expect(schema).toBe("tandem/plan@1");
+  const [{ candidates, goals }] = plans;
+  expect(goals).toEqual([{ pipeline: "p", latencyMs: 60, percentile: 95 }]);
+  expect(candidates.map(({ scheduler }) => scheduler)).toEqual(["fifo", "random"]);
+  // M/M/2 has 93.7 % within 60 ms; one big machine has room for four at the price of three small ones.
+  expect(candidates[0]).toMatchObject({ cost: 3, machines: { big: 1, small: 0 }, proven: true });
+  expect(candidates[1].cost).toBeGreaterThan(3);
+  const sweep = `sweep=${JSON.stringify({ points: [candidates[0].point] })}`;
+  const simulated = tandem("simulate", path, "--set", sweep, "--json");
+  const [best] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;
+  expect(best.metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.95);
+  expect(best.metrics.costPerHour?.mean).toBe(3);
+});
+
+test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", () => {
+  const path = scenario("gpus.yaml", GPUS);
+  const text = tandem("plan", path, "--schedulers", "none");
+  expect(text.stdout).toMatch(/95 % of requests within 60 ms/);
+  expect(text.stdout).toMatch(/cheapest: fifo/);
+  expect(text.stdout).toMatch(/--set 'sweep=/);
+  const hard = tandem("plan", path, "--set", "pipelines.p.slo.latencyMs=5", "--schedulers", "none");
+  expect(hard.code).toBe(0);
+  expect(hard.stdout).toMatch(/nothing that was allowed keeps the goal/);
+  const unknown = tandem("plan", path, "--schedulers", "fifo,jsq");
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toMatch(/no preset "jsq"/);
+  expect(tandem("plan", path, "--max-trials", "0").stderr).toMatch(/--max-trials must be/);
 });

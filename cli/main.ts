@@ -74,6 +74,29 @@ const simulate: Command = {
   run: async (args) => (await import("./simulate.ts")).simulate(args),
 };
 
+const plan: Command = {
+  usage: "plan <scenario>",
+  about: "find the cheapest cluster and scheduler that keep the latency goals",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...SEED,
+    replications: number("replications of each trial, at most; it ends once all is clear"),
+    schedulers: text(
+      "presets to try beside the scenario's, as a,b,c; default: all; none: no other",
+    ),
+    "max-replicas": number("of each task, at most", { default: 64 }),
+    "max-trials": number("of machines and replicas for each scheduler", { default: 300 }),
+  },
+  examples: [
+    ["plan scenarios/image-analysis.yaml", "which replicas, under which scheduler?"],
+    ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
+    ["plan s.yaml --schedulers fifo,edf --max-replicas 16", "a smaller search"],
+  ],
+  run: async (args) => (await import("./plan.ts")).plan(args),
+};
+
 const query: Command = {
   usage: "query <directory> <sql>",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
@@ -153,7 +176,7 @@ const program = {
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
   commands: [
-    ...[init, check, calibrate, simulate, query, validate],
+    ...[init, check, calibrate, simulate, query, plan, validate],
     ...[CLUSTER, LOAD, explain, report, demo],
   ],
 };

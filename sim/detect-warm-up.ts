@@ -39,6 +39,17 @@ export function detectWarmUp(document: ScenarioDocument, inputs: SimulationInput
   return { seconds, settled: cut.settled };
 }
 
+/** A scenario whose warm-up is to be found, with the one that was; else the scenario as it is. */
+export function withWarmUp(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): { readonly document: ScenarioDocument; readonly warmUp?: WarmUp } {
+  if (document.workload.warmupS !== "auto") return { document };
+  const warmUp = detectWarmUp(document, inputs);
+  const workload = { ...document.workload, warmupS: warmUp.seconds };
+  return { document: { ...document, workload } as ScenarioDocument, warmUp };
+}
+
 /** Batch by batch, all batches as large as the largest; as many as the shortest run has. */
 function averaged(pilots: readonly Batches[]): Omit<Batches, "size"> {
   const size = Math.max(...pilots.map((one) => one.size));

@@ -6,13 +6,12 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { Sample } from "../core/scenario/sample.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
-import { detectWarmUp, type WarmUp } from "../sim/detect-warm-up.ts";
+import { type WarmUp, withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication } from "../sim/replication.ts";
 import {
   configurationResult,
@@ -55,7 +54,7 @@ export class ConfigurationWork {
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
-  #warmUp: WarmUp | undefined;
+  #readied: ReturnType<typeof withWarmUp> | undefined;
 
   constructor({ loaded, sample, requestsIn }: SweepPlan) {
     this.#requestsIn = requestsIn;
@@ -111,12 +110,10 @@ export class ConfigurationWork {
   }
 
   /** With its warm-up found, which only a thread that runs it needs. */
-  #ready(index: number): Pick<Part, "warmUp"> & { readonly document: ScenarioDocument } {
+  #ready(index: number): ReturnType<typeof withWarmUp> {
     const { document } = this.#at(index);
-    if (document.workload.warmupS !== "auto") return { document };
-    if (this.#warmUp === undefined) this.#warmUp = detectWarmUp(document, this.#loaded);
-    const workload = { ...document.workload, warmupS: this.#warmUp.seconds };
-    return { document: { ...document, workload } as ScenarioDocument, warmUp: this.#warmUp };
+    this.#readied ??= withWarmUp(document, this.#loaded);
+    return this.#readied;
   }
 
   /** Kept until another is asked for: a configuration's replications share one document. */
@@ -124,7 +121,7 @@ export class ConfigurationWork {
     if (this.#configuration === undefined || this.#current !== index) {
       this.#configuration = this.#sweep.at(index);
       this.#current = index;
-      this.#warmUp = undefined;
+      this.#readied = undefined;
     }
     return this.#configuration;
   }

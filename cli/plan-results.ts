@@ -1,0 +1,188 @@
+/** `tandem/plan@1`: what a plan found, as a document and as text. */
+import type { Estimate } from "../core/results.ts";
+import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
+import type { Trial } from "../planning/trial.ts";
+import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
+import type { Cell } from "../reports/html/table.ts";
+import { tableText } from "../reports/text-table.ts";
+
+interface Header {
+  readonly schema: "tandem/plan@1";
+  readonly scenario: { readonly name: string; readonly digest: string };
+  readonly seed: number;
+  readonly command: string;
+}
+
+/** Of one pipeline with a goal. */
+interface KeptGoal {
+  readonly sloAttainmentRatio: Estimate;
+  /** Null where no request came through. */
+  readonly latencyP99Ms: Estimate | null;
+}
+
+interface CandidateDocument {
+  readonly scheduler: unknown;
+  readonly parameters: Parameters;
+  readonly meets: boolean;
+  /** Of what was found; null where nothing was. */
+  readonly cost: number | null;
+  readonly unit: string;
+  readonly replicas: Readonly<Record<string, number>> | null;
+  readonly machines: Readonly<Record<string, number>> | null;
+  /** By pipeline: of what was found, else of the most that was allowed. */
+  readonly kept: Readonly<Record<string, KeptGoal>>;
+  readonly trials: number;
+  /** Whether all that is cheaper was ruled out. */
+  readonly proven: boolean;
+  /** What was found as a point of a sweep, with its load; null where nothing was. */
+  readonly point: Readonly<Record<string, unknown>> | null;
+}
+
+interface PlanEntry {
+  readonly parameters: Parameters;
+  readonly goals: readonly {
+    readonly pipeline: string;
+    readonly latencyMs: number;
+    readonly percentile: number;
+  }[];
+  /** The cheapest first. */
+  readonly candidates: readonly CandidateDocument[];
+}
+
+export interface PlanDocument extends Header {
+  readonly plans: readonly PlanEntry[];
+}
+
+export function planDocument(header: Header, plans: readonly Plan[]): PlanDocument {
+  return {
+    ...header,
+    plans: plans.map(({ parameters, goals, candidates }) => ({
+      parameters,
+      goals: goals.map(({ pipeline, latencyMs, share }) => ({
+        pipeline,
+        latencyMs,
+        percentile: Number((share * 100).toPrecision(12)),
+      })),
+      candidates: candidates.map((candidate) => candidateDocument(candidate, parameters)),
+    })),
+  };
+}
+
+function candidateDocument(candidate: Candidate, load: Parameters): CandidateDocument {
+  const { scheduler, parameters, unit, tasks, search } = candidate;
+  const { found, missed, trials, proven } = search;
+  const replicas =
+    found === null ? null : Object.fromEntries(tasks.map((task, i) => [task, found.replicas[i]]));
+  return {
+    scheduler,
+    parameters,
+    meets: found !== null,
+    cost: found?.machines.cost ?? null,
+    unit,
+    replicas,
+    machines: found?.machines.counts ?? null,
+    kept: keptOf(found?.trial ?? missed),
+    trials,
+    proven,
+    point: found === null ? null : pointOf(candidate, found, load),
+  };
+}
+
+function keptOf(trial: Trial | null): CandidateDocument["kept"] {
+  return Object.fromEntries(
+    (trial?.kept ?? []).map(({ pipeline, attainment, latencyP99Ms }) => [
+      pipeline,
+      { sloAttainmentRatio: attainment, latencyP99Ms },
+    ]),
+  );
+}
+
+function pointOf(
+  { scheduler, parameters, tasks }: Candidate,
+  { machines, replicas }: NonNullable<Candidate["search"]["found"]>,
+  load: Parameters,
+): CandidateDocument["point"] {
+  return {
+    ...load,
+    ...parameters,
+    scheduler,
+    ...Object.fromEntries(tasks.map((task, i) => [`cluster.replicas.${task}`, replicas[i]])),
+    ...(machines.nodes === undefined ? {} : { "cluster.nodes": machines.nodes }),
+  };
+}
+
+export function planText(document: PlanDocument, width: number): string {
+  const several = document.plans.length > 1;
+  const lines = document.plans.flatMap((plan) => [
+    ...(several ? [parametersText(plan.parameters)] : []),
+    plan.goals.map(goalText).join("; "),
+    tableText({ caption: "", headings: headings(plan), rows: plan.candidates.map(row) }, width),
+    sentence(plan),
+    "",
+  ]);
+  const points = document.plans.flatMap(({ candidates }) => candidates[0].point ?? []);
+  if (points.length > 0) {
+    const what = several ? "the cheapest of each load" : "the cheapest";
+    lines.push(`${what}, for simulate: --set 'sweep=${JSON.stringify({ points })}'`);
+  }
+  const repeat = `repeat: ${document.command}`;
+  lines.push(`seed ${document.seed} · scenario ${document.scenario.digest} · ${repeat}`);
+  return lines.join("\n");
+}
+
+function goalText({ pipeline, latencyMs, percentile }: PlanEntry["goals"][number]): string {
+  return `${pipeline}: ${percentile} % of requests within ${formatNumber(latencyMs)} ms`;
+}
+
+function parametersText(parameters: Parameters): string {
+  return Object.entries(parameters)
+    .map(([path, value]) => `${path} ${textOf(value)}`)
+    .join(", ");
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function headings({ candidates }: PlanEntry): readonly string[] {
+  const priced = candidates[0].unit;
+  return ["scheduler", `cost, ${priced}`, "replicas", "machines", "within the goal, %", "p99, ms"];
+}
+
+function row(candidate: CandidateDocument): readonly Cell[] {
+  const { scheduler, parameters, cost, replicas, machines, kept, proven } = candidate;
+  const { scheduler: _, ...others } = parameters;
+  const name = [textOf(scheduler), parametersText(others)].filter((text) => text !== "").join(", ");
+  const goals = Object.values(kept);
+  const each = (of: (goal: KeptGoal) => string): string => goals.map(of).join("; ");
+  return [
+    { text: name },
+    { text: cost === null ? "none" : `${formatNumber(cost)}${proven ? "" : " ?"}`, numeric: true },
+    { text: countsText(replicas) },
+    { text: countsText(machines) },
+    { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
+    { text: each((goal) => formatEstimate(goal.latencyP99Ms ?? undefined)), numeric: true },
+  ];
+}
+
+function countsText(counts: Readonly<Record<string, number>> | null): string {
+  return Object.entries(counts ?? {})
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+}
+
+function sentence({ candidates }: PlanEntry): string {
+  const [best] = candidates;
+  const trials = candidates.reduce((total, candidate) => total + candidate.trials, 0);
+  if (!best.meets) {
+    return [
+      `nothing that was allowed keeps the goal (${plural(trials, "trial")}): the shares above are of the most replicas.`,
+      "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
+    ].join("\n");
+  }
+  const doubt = candidates.some(({ proven }) => !proven)
+    ? "; ?: something cheaper was left untried, --max-trials allows more"
+    : "; all that is cheaper was tried or ruled out";
+  return `cheapest: ${textOf(best.scheduler)} (${plural(trials, "trial")}${doubt})`;
+}

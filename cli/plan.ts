@@ -1,0 +1,83 @@
+/** `tandem plan`: the cheapest cluster, and the scheduler for it, that keep the latency goals. */
+import { setImmediate as turn } from "node:timers/promises";
+import { Fault } from "../core/fault.ts";
+import { makePlans, type Plan, type PlanOptions } from "../planning/plan.ts";
+import { PRESETS } from "../schedulers/registry.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { planDocument, planText } from "./plan-results.ts";
+import { progress } from "./progress.ts";
+import { repeatCommand } from "./repeat-command.ts";
+import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+export interface PlanArguments extends ScenarioArguments {
+  readonly json: boolean;
+  readonly schedulers?: string;
+  readonly maxReplicas: number;
+  readonly maxTrials: number;
+}
+
+export async function plan(args: PlanArguments): Promise<void> {
+  const options = optionsOf(args);
+  const loaded = await loadScenario(args, { requireTimes: true });
+  const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
+  const { digest, document } = loaded;
+  const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
+  const header = {
+    schema: "tandem/plan@1" as const,
+    scenario: { name: document.name, digest },
+    seed: document.run.seed,
+    command: repeatCommand("plan", {
+      scenario: args.scenario,
+      set: args.set,
+      seed: seed ?? document.run.seed,
+      extra: [
+        ...(replications === undefined ? [] : ["--replications", String(replications)]),
+        ...(schedulers === undefined ? [] : ["--schedulers", schedulers]),
+        ...["--max-replicas", String(maxReplicas), "--max-trials", String(maxTrials)],
+      ],
+    }),
+  };
+  const result = planDocument(header, plans);
+  const width = process.stdout.columns ?? 100;
+  process.stdout.write(`${args.json ? JSON.stringify(result) : planText(result, width)}\n`);
+}
+
+/** Trial by trial, so that Ctrl-C is heard and progress is shown. */
+async function worked(steps: ReturnType<typeof makePlans>): Promise<readonly Plan[]> {
+  const interrupt = interruptSignal();
+  let shown: ReturnType<typeof progress> | undefined;
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value;
+      shown ??= progress("plan", value.of);
+      shown.update(value.done);
+      await turn();
+      if (interrupt.signal.aborted) throw new Fault("interrupted", "interrupted: nothing is kept");
+    }
+  } finally {
+    shown?.stop();
+    interrupt.dispose();
+  }
+}
+
+function optionsOf({ schedulers, maxReplicas, maxTrials }: PlanArguments): PlanOptions {
+  for (const [name, value] of Object.entries({ maxReplicas, maxTrials })) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new Fault("usage", `--${option} must be a whole number of at least 1, got ${value}`);
+  }
+  const known = Object.keys(PRESETS);
+  const named = schedulers === undefined ? known : listed(schedulers);
+  for (const name of named) {
+    if (known.includes(name)) continue;
+    const hint = `the presets are ${known.join(", ")}; sweep \`scheduler\` for others`;
+    throw new Fault("usage", `--schedulers: there is no preset "${name}"`, { hint });
+  }
+  return { mostReplicas: maxReplicas, mostTrials: maxTrials, schedulers: named };
+}
+
+function listed(text: string): readonly string[] {
+  if (text.trim() === "none") return [];
+  return text.split(",").map((word) => word.trim());
+}

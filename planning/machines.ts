@@ -1,0 +1,82 @@
+/** The machines that a plan may choose from, cheapest first. */
+import { Fault } from "../core/fault.ts";
+import type { ClusterDocument } from "../core/scenario/schema.ts";
+import { sum } from "./allocations.ts";
+
+type Group = NonNullable<ClusterDocument["nodes"]>[number];
+
+export type CostUnit = "replicas" | "machines" | "per hour";
+
+export interface Machines {
+  readonly cost: number;
+  /** Replicas that they have room for. */
+  readonly slots: number;
+  /** Machines of each kind; empty where the scenario has no nodes. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly nodes: Group[] | undefined;
+}
+
+export interface Market {
+  readonly unit: CostUnit;
+  /** By ascending cost; of equal ones, the one with fewer machines first. */
+  readonly choices: readonly Machines[];
+}
+
+const MOST_CHOICES = 100_000;
+
+/**
+ * With nodes, every choice of 0 to `count` machines of each kind, at their price per hour, or at 1
+ * a machine where none has a price. Without, so many replicas as are wanted up to `mostReplicas`,
+ * at 1 each. Throws Fault("limit-exceeded") for more choices than can be listed.
+ */
+export function marketOf({ nodes }: ClusterDocument, mostReplicas: number): Market {
+  if (nodes === undefined) {
+    const choices = Array.from({ length: mostReplicas }, (_, i) => {
+      return { cost: i + 1, slots: i + 1, counts: {}, nodes: undefined };
+    });
+    return { unit: "replicas", choices };
+  }
+  const size = nodes.reduce((product, { count }) => product * (count + 1), 1);
+  if (size > MOST_CHOICES) {
+    const message = `${size.toLocaleString("en-US")} choices of machines are too many to plan with`;
+    throw new Fault("limit-exceeded", message, { hint: "lower the `count` of some nodes" });
+  }
+  const priced = nodes.some(({ costPerHour }) => costPerHour > 0);
+  const choices: Machines[] = [];
+  const counts = nodes.map(() => 0);
+  for (let i = 1; i < size; i++) {
+    for (let kind = 0; ++counts[kind] > nodes[kind].count; kind++) counts[kind] = 0;
+    choices.push(machines(nodes, counts, priced));
+  }
+  const many = ({ counts: of }: Machines): number => sum(Object.values(of));
+  choices.sort((a, b) => a.cost - b.cost || many(a) - many(b));
+  return { unit: priced ? "per hour" : "machines", choices };
+}
+
+function machines(groups: readonly Group[], counts: readonly number[], priced: boolean): Machines {
+  const costs = groups.map(({ costPerHour }, kind) => counts[kind] * (priced ? costPerHour : 1));
+  const slots = groups.map((group, kind) => counts[kind] * slotsOf(group));
+  return {
+    cost: sum(costs),
+    slots: sum(slots),
+    counts: Object.fromEntries(groups.map(({ name }, kind) => [name, counts[kind]])),
+    nodes: groups.flatMap((group, kind) =>
+      counts[kind] === 0 ? [] : [{ ...group, count: counts[kind] }],
+    ),
+  };
+}
+
+/** A shared slot could host more than one replica; a plan counts on one. */
+function slotsOf({ devices }: Group): number {
+  return sum(
+    Object.values(devices).map((device) => (typeof device === "number" ? device : device.slots)),
+  );
+}
+
+/** A cluster with room for any number of replicas, at no price: what a task needs at the least. */
+export function ample(cluster: ClusterDocument, replicas: number): ClusterDocument["nodes"] {
+  return cluster.nodes?.map((group) => {
+    const machinesNeeded = Math.ceil(replicas / Math.max(1, slotsOf(group)));
+    return { ...group, count: Math.max(group.count, machinesNeeded) };
+  });
+}

@@ -1,0 +1,191 @@
+/**
+ * A scenario to its plans: for each load that it sweeps, and each of the alternatives that it sweeps
+ * or that are tried without being asked for, the cheapest cluster that keeps the latency goals.
+ *
+ *   swept path            is
+ *   cluster.replicas.T    the numbers of replicas that a task may have
+ *   workload.…            a load to plan for
+ *   pipelines.…           a load to plan for, too: what requests are, or what is promised
+ *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
+ */
+
+import { taskNames } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
+import type { Parameter } from "../core/results.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { Bounds } from "./allocations.ts";
+import { ample, type CostUnit, type Machines, marketOf } from "./machines.ts";
+import { cheapest, type Search } from "./search.ts";
+import { type Goal, goalsOf, type Trial, tryOut } from "./trial.ts";
+
+export interface PlanOptions {
+  readonly mostReplicas: number;
+  readonly mostTrials: number;
+  /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
+  readonly schedulers: readonly string[];
+}
+
+export type Parameters = Readonly<Record<string, Parameter>>;
+
+export interface Candidate {
+  readonly scheduler: ScenarioDocument["scheduler"];
+  /** Of the swept alternatives. */
+  readonly parameters: Parameters;
+  readonly unit: CostUnit;
+  readonly tasks: readonly string[];
+  readonly search: Search<Trial>;
+}
+
+export interface Plan {
+  /** The load that it is for, as swept. */
+  readonly parameters: Parameters;
+  readonly goals: readonly Goal[];
+  readonly candidates: readonly Candidate[];
+}
+
+export interface Step {
+  readonly done: number;
+  readonly of: number;
+}
+
+interface Alternative {
+  readonly load: Parameters;
+  readonly choice: Parameters;
+  readonly document: ScenarioDocument;
+}
+
+/**
+ * Yields before each candidate and after each trial. Throws Fault("invalid-input") for a scenario
+ * without goals or with a placement of its own, and as `checkedSweep` and `marketOf` do.
+ */
+export function* makePlans(
+  loaded: LoadedScenario,
+  inputs: SimulationInputs,
+  options: PlanOptions,
+): Generator<Step, readonly Plan[]> {
+  refuse(loaded);
+  const alternatives = alternativesOf(loaded, options.schedulers);
+  const plans = new Map<string, { plan: Plan; candidates: Candidate[] }>();
+  for (const [done, { load, choice, document }] of alternatives.entries()) {
+    const key = JSON.stringify(load);
+    let entry = plans.get(key);
+    if (entry === undefined) {
+      const candidates: Candidate[] = [];
+      entry = { candidates, plan: { parameters: load, goals: goalsOf(document), candidates } };
+      plans.set(key, entry);
+    }
+    const step = { done, of: alternatives.length };
+    yield step;
+    const { problem, unit, tasks } = problemOf(loaded, document, inputs, options);
+    const steps = cheapest(problem);
+    let next = steps.next();
+    for (; next.done !== true; next = steps.next()) yield step;
+    const { scheduler } = document;
+    entry.candidates.push({ scheduler, parameters: choice, unit, tasks, search: next.value });
+  }
+  return [...plans.values()].map(({ plan, candidates }) => ({
+    ...plan,
+    candidates: candidates.toSorted(byCost),
+  }));
+}
+
+/** The cheapest first; of equal ones, the one with more requests within their goals. */
+function byCost(a: Candidate, b: Candidate): number {
+  const [one, other] = [a.search.found, b.search.found];
+  if (one === null || other === null) return Number(one === null) - Number(other === null);
+  return one.machines.cost - other.machines.cost || kept(other.trial) - kept(one.trial);
+}
+
+function kept({ kept: goals }: Trial): number {
+  return Math.min(...goals.map(({ attainment }) => attainment.mean));
+}
+
+function refuse({ document, file }: LoadedScenario): void {
+  if (goalsOf(document).length === 0) {
+    throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
+      hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
+    });
+  }
+  if (document.cluster.placement !== undefined) {
+    throw new Fault("invalid-input", `${file}: cluster.placement says where each replica runs`, {
+      hint: "leave it out, for that is what a plan looks for",
+    });
+  }
+}
+
+const REPLICAS = "cluster.replicas.";
+
+function alternativesOf(loaded: LoadedScenario, presets: readonly string[]): Alternative[] {
+  const { sweep } = loaded.document;
+  if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
+    throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
+      hint: "sweep `path: [values]`",
+    });
+  }
+  const axes = Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
+  const { sweep: _, ...fixed } = loaded.document;
+  const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
+  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, { checkScheduler });
+  const isScheduler = axes.some(([path]) => path.split(".", 1)[0] === "scheduler");
+  return Array.from({ length: grid.count }, (_unused, index) => grid.at(index)).flatMap(
+    ({ parameters, document: one }) => {
+      const entries = Object.entries(parameters);
+      const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
+      const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
+      const others = isScheduler ? [] : presets.filter((preset) => preset !== one.scheduler);
+      return [one.scheduler, ...others].map((scheduler) => ({
+        load,
+        choice,
+        document: { ...one, scheduler },
+      }));
+    },
+  );
+}
+
+function isLoad(path: string): boolean {
+  return ["workload", "pipelines"].includes(path.split(".", 1)[0]);
+}
+
+function problemOf(
+  loaded: LoadedScenario,
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  { mostReplicas, mostTrials }: PlanOptions,
+) {
+  const tasks = taskNames(document);
+  const bounds = boundsOf(loaded, tasks, mostReplicas);
+  const { cluster } = document;
+  const most = bounds.high.reduce((total, replicas) => total + replicas, 0);
+  const { unit, choices } = marketOf(cluster, most);
+  const goals = goalsOf(document);
+  const trial = (machines: Machines | null, replicas: readonly number[]): Trial => {
+    const nodes = machines === null ? ample(cluster, most) : machines.nodes;
+    const of = Object.fromEntries(tasks.map((task, i) => [task, replicas[i]]));
+    const { nodes: _, ...rest } = cluster;
+    const chosen = { ...rest, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
+    return tryOut({ ...document, cluster: chosen }, inputs, goals);
+  };
+  return { problem: { bounds, choices, mostTrials, trial }, unit, tasks };
+}
+
+/** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */
+function boundsOf(
+  { document: { sweep } }: LoadedScenario,
+  tasks: readonly string[],
+  mostReplicas: number,
+): Bounds {
+  const ranges = tasks.map((task) => {
+    const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
+    if (axis === undefined) return [1, mostReplicas];
+    if (!Array.isArray(axis)) {
+      const { from, to } = axis as { from: number; to: number };
+      return [Math.max(1, from), to];
+    }
+    return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
+  });
+  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
+}
