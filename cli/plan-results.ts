@@ -177,12 +177,14 @@ function sentence({ candidates }: PlanEntry): string {
   const trials = candidates.reduce((total, candidate) => total + candidate.trials, 0);
   if (!best.meets) {
     return [
-      `nothing that was allowed keeps the goal (${plural(trials, "trial")}): the shares above are of the most replicas.`,
+      `nothing that was allowed keeps the goal (${plural(trials, "trial")}): the shares above are of the most that was tried.`,
       "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
     ].join("\n");
   }
   const doubt = candidates.some(({ proven }) => !proven)
     ? "; ?: something cheaper was left untried, --max-trials allows more"
     : "; all that is cheaper was tried or ruled out";
-  return `cheapest: ${textOf(best.scheduler)} (${plural(trials, "trial")}${doubt})`;
+  const equal = candidates.filter(({ cost }) => cost === best.cost).length - 1;
+  const equals = equal === 0 ? "" : `; ${plural(equal, "other costs", "others cost")} as much`;
+  return `cheapest: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${doubt})`;
 }

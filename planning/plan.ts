@@ -5,7 +5,7 @@
  *   swept path            is
  *   cluster.replicas.T    the numbers of replicas that a task may have
  *   workload.…            a load to plan for
- *   pipelines.…           a load to plan for, too: what requests are, or what is promised
+ *   pipelines.…, faults.… the same: what requests are, what is promised, what befalls the cluster
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
 
@@ -147,7 +147,7 @@ function alternativesOf(loaded: LoadedScenario, presets: readonly string[]): Alt
 }
 
 function isLoad(path: string): boolean {
-  return ["workload", "pipelines"].includes(path.split(".", 1)[0]);
+  return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
 }
 
 function problemOf(
