@@ -14,12 +14,16 @@ export interface Machines {
   /** Machines of each kind; empty where the scenario has no nodes. */
   readonly counts: Readonly<Record<string, number>>;
   readonly nodes: Group[] | undefined;
+  /** Of which of the market's kinds. */
+  readonly kinds: readonly number[];
 }
 
 export interface Market {
   readonly unit: CostUnit;
   /** By ascending cost; of equal ones, the one with fewer machines first. */
   readonly choices: readonly Machines[];
+  /** By kind of machine: the nodes of one kind alone, with room for all that may be wanted. */
+  readonly alone: readonly (Group[] | undefined)[];
 }
 
 const MOST_CHOICES = 100_000;
@@ -32,9 +36,9 @@ const MOST_CHOICES = 100_000;
 export function marketOf({ nodes }: ClusterDocument, mostReplicas: number): Market {
   if (nodes === undefined) {
     const choices = Array.from({ length: mostReplicas }, (_, i) => {
-      return { cost: i + 1, slots: i + 1, counts: {}, nodes: undefined };
+      return { cost: i + 1, slots: i + 1, counts: {}, nodes: undefined, kinds: [0] };
     });
-    return { unit: "replicas", choices };
+    return { unit: "replicas", choices, alone: [undefined] };
   }
   const size = nodes.reduce((product, { count }) => product * (count + 1), 1);
   if (size > MOST_CHOICES) {
@@ -50,7 +54,10 @@ export function marketOf({ nodes }: ClusterDocument, mostReplicas: number): Mark
   }
   const many = ({ counts: of }: Machines): number => sum(Object.values(of));
   choices.sort((a, b) => a.cost - b.cost || many(a) - many(b));
-  return { unit: priced ? "per hour" : "machines", choices };
+  const alone = nodes.map((group) => [
+    { ...group, count: Math.ceil(mostReplicas / Math.max(1, slotsOf(group))) },
+  ]);
+  return { unit: priced ? "per hour" : "machines", choices, alone };
 }
 
 function machines(groups: readonly Group[], counts: readonly number[], priced: boolean): Machines {
@@ -63,6 +70,7 @@ function machines(groups: readonly Group[], counts: readonly number[], priced: b
     nodes: groups.flatMap((group, kind) =>
       counts[kind] === 0 ? [] : [{ ...group, count: counts[kind] }],
     ),
+    kinds: groups.flatMap((_, kind) => (counts[kind] === 0 ? [] : [kind])),
   };
 }
 
@@ -71,12 +79,4 @@ function slotsOf({ devices }: Group): number {
   return sum(
     Object.values(devices).map((device) => (typeof device === "number" ? device : device.slots)),
   );
-}
-
-/** A cluster with room for any number of replicas, at no price: what a task needs at the least. */
-export function ample(cluster: ClusterDocument, replicas: number): ClusterDocument["nodes"] {
-  return cluster.nodes?.map((group) => {
-    const machinesNeeded = Math.ceil(replicas / Math.max(1, slotsOf(group)));
-    return { ...group, count: Math.max(group.count, machinesNeeded) };
-  });
 }

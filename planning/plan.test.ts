@@ -115,6 +115,14 @@ test("a plan on machines is the cheapest of all of them", () => {
   expect(found?.trial.kept[0].attainment.mean).toBeGreaterThan(0.99);
 });
 
+test("a plan puts no model where it does not fit", () => {
+  const text = TWO.replace("gpu: 3", "gpu: { slots: 3, memoryMb: 9000 }")
+    .replace("gpu: 1", "cpu: { slots: 1, memoryMb: 4000 }")
+    .replace("cv: 0.4 } }", "cv: 0.4 }, memoryMb: 8000 }");
+  const [{ candidates }] = plansOf(text);
+  expect(candidates[0].search.found?.machines.counts).toEqual({ big: 2, small: 0 });
+});
+
 describe("what no plan can be made of is refused", () => {
   test("a scenario without a goal", () => {
     const text = queue(12).replace("slo: { latencyMs: 400, percentile: 95 }, ", "");
@@ -127,6 +135,11 @@ describe("what no plan can be made of is refused", () => {
     expect(() => plansOf(queue(12).replace("cluster: { ", `cluster: { ${node}`))).toThrow(
       /says where each replica runs/,
     );
+  });
+
+  test.each([["node: big-2"], ["replica: a-1"]])("a fault of %s alone", (what) => {
+    const faults = `faults: { scheduled: [{ kind: crash, ${what}, atS: 9, forS: 2 }] }`;
+    expect(() => plansOf(`${TWO}${faults}`)).toThrow(/a plan could do without (big-2|a-1)/);
   });
 
   test("points instead of a grid", () => {

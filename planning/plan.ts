@@ -12,15 +12,16 @@
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { Parameter } from "../core/results.ts";
+import { checkMemory } from "../core/scenario/check-devices.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Bounds } from "./allocations.ts";
-import { ample, type CostUnit, type Machines, marketOf } from "./machines.ts";
-import { cheapest, type Search } from "./search.ts";
-import { type Goal, goalsOf, type Trial, tryOut } from "./trial.ts";
+import { type CostUnit, type Machines, marketOf } from "./machines.ts";
+import { cheapest, type Problem, type Search } from "./search.ts";
+import { type Goal, goalsOf, NO_ROOM, type Trial, tryOut } from "./trial.ts";
 
 export interface PlanOptions {
   readonly mostReplicas: number;
@@ -60,17 +61,17 @@ interface Alternative {
 
 /**
  * Yields before each candidate and after each trial. Throws Fault("invalid-input") for a scenario
- * without goals or with a placement of its own, and as `checkedSweep` and `marketOf` do.
+ * without goals, with a placement of its own or with faults of single machines, and as `checkedSweep` and `marketOf` do.
  */
 export function* makePlans(
   loaded: LoadedScenario,
   inputs: SimulationInputs,
   options: PlanOptions,
 ): Generator<Step, readonly Plan[]> {
-  refuse(loaded);
   const alternatives = alternativesOf(loaded, options.schedulers);
   const plans = new Map<string, { plan: Plan; candidates: Candidate[] }>();
   for (const [done, { load, choice, document }] of alternatives.entries()) {
+    refuse(document, loaded.file);
     const key = JSON.stringify(load);
     let entry = plans.get(key);
     if (entry === undefined) {
@@ -104,7 +105,7 @@ function kept({ kept: goals }: Trial): number {
   return Math.min(...goals.map(({ attainment }) => attainment.mean));
 }
 
-function refuse({ document, file }: LoadedScenario): void {
+function refuse(document: ScenarioDocument, file: string): void {
   if (goalsOf(document).length === 0) {
     throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
       hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
@@ -113,6 +114,16 @@ function refuse({ document, file }: LoadedScenario): void {
   if (document.cluster.placement !== undefined) {
     throw new Fault("invalid-input", `${file}: cluster.placement says where each replica runs`, {
       hint: "leave it out, for that is what a plan looks for",
+    });
+  }
+  const kinds = document.cluster.nodes?.map(({ name }) => name);
+  const { random = [], scheduled = [] } = document.faults ?? {};
+  const single = [...random, ...scheduled].flatMap(({ node, replica }) =>
+    node === undefined || kinds?.includes(node) === true ? (replica ?? []) : node,
+  );
+  if (single.length > 0) {
+    throw new Fault("invalid-input", `${file}: faults: a plan could do without ${single[0]}`, {
+      hint: "name a kind of node, all of its machines, or a task",
     });
   }
 }
@@ -158,18 +169,22 @@ function problemOf(
 ) {
   const tasks = taskNames(document);
   const bounds = boundsOf(loaded, tasks, mostReplicas);
-  const { cluster } = document;
+  const { nodes: _, ...cluster } = document.cluster;
   const most = bounds.high.reduce((total, replicas) => total + replicas, 0);
-  const { unit, choices } = marketOf(cluster, most);
+  const { unit, choices, alone } = marketOf(document.cluster, most);
   const goals = goalsOf(document);
-  const trial = (machines: Machines | null, replicas: readonly number[]): Trial => {
-    const nodes = machines === null ? ample(cluster, most) : machines.nodes;
+  const trialOn = (nodes: Machines["nodes"], replicas: readonly number[]): Trial => {
     const of = Object.fromEntries(tasks.map((task, i) => [task, replicas[i]]));
-    const { nodes: _, ...rest } = cluster;
-    const chosen = { ...rest, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
-    return tryOut({ ...document, cluster: chosen }, inputs, goals);
+    const chosen = { ...cluster, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
+    const candidate = { ...document, cluster: chosen };
+    return checkMemory(candidate).length > 0 ? NO_ROOM : tryOut(candidate, inputs, goals);
   };
-  return { problem: { bounds, choices, mostTrials, trial }, unit, tasks };
+  const problem: Problem<Trial> = {
+    ...{ bounds, choices, mostTrials, kinds: alone.length },
+    trial: ({ nodes }, replicas) => trialOn(nodes, replicas),
+    trialAlone: (kind, replicas) => trialOn(alone[kind], replicas),
+  };
+  return { problem, unit, tasks };
 }
 
 /** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */

@@ -7,6 +7,9 @@ import { cheapest, type Problem } from "./search.ts";
 /** A task does its part with so many replicas; a goal wants the parts to come to something. */
 type World = Problem<{ readonly meets: boolean }>;
 
+/** Of the kinds of machines: the last is of no use. */
+const SPEEDS = [1, 2, 0];
+
 /** `needs` are sums of replicas, weighted, that must reach a bound: more replicas never do harm. */
 function world(
   tasks: number,
@@ -14,16 +17,19 @@ function world(
   choices: readonly Machines[],
   mostTrials = 1e6,
 ): World {
+  const served = (speed: number, replicas: readonly number[]) => ({
+    meets: needs.every(
+      ({ weights, least }) =>
+        replicas.reduce((total, count, task) => total + speed * weights[task] * count, 0) >= least,
+    ),
+  });
   return {
     bounds: { low: Array(tasks).fill(1), high: Array(tasks).fill(6) },
     choices,
-    mostTrials,
-    trial: (_machines, replicas) => ({
-      meets: needs.every(
-        ({ weights, least }) =>
-          replicas.reduce((total, count, task) => total + weights[task] * count, 0) >= least,
-      ),
-    }),
+    ...{ mostTrials, kinds: SPEEDS.length },
+    trial: ({ kinds }, replicas) =>
+      served(Math.max(...kinds.map((kind) => SPEEDS[kind])), replicas),
+    trialAlone: (kind, replicas) => served(SPEEDS[kind], replicas),
   };
 }
 
@@ -34,16 +40,20 @@ function solved(problem: World) {
   return next.value;
 }
 
-function machines(cost: number, slots: number): Machines {
-  return { cost, slots, counts: {}, nodes: undefined };
+function machines(cost: number, slots: number, kinds: readonly number[] = [0]): Machines {
+  return { cost, slots, counts: {}, nodes: undefined, kinds };
 }
 
 const offers = fc
-  .array(fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 20 })), {
-    minLength: 1,
-    maxLength: 8,
-  })
-  .map((pairs) => pairs.map(([cost, slots]) => machines(cost, slots)))
+  .array(
+    fc.tuple(
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.constantFrom([0], [1], [2], [0, 1], [0, 2], [0, 1, 2]),
+    ),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((all) => all.map(([cost, slots, kinds]) => machines(cost, slots, kinds)))
   .map((all) => all.toSorted((a, b) => a.cost - b.cost));
 
 const worlds = fc.integer({ min: 1, max: 3 }).chain((tasks) =>
@@ -86,9 +96,9 @@ describe("the cheapest machines that keep the goals", () => {
     );
   });
 
-  test("are none where the most that is allowed misses, which one trial tells", () => {
-    const problem = world(2, [{ weights: [1, 1], least: 13 }], [machines(1, 12)]);
-    expect(solved(problem)).toMatchObject({ found: null, proven: true, trials: 1 });
+  test("are none where the most that is allowed misses, which a trial of each kind tells", () => {
+    const problem = world(2, [{ weights: [1, 1], least: 25 }], [machines(1, 12)]);
+    expect(solved(problem)).toMatchObject({ found: null, proven: true, trials: SPEEDS.length });
   });
 
   test("are not called proven once the bound on trials is reached", () => {

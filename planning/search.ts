@@ -1,8 +1,10 @@
 /**
  * The cheapest machines, and replicas on them, that keep the goals.
  *
- *   1. With as many replicas of every task as allowed: if even that misses, nothing does.
- *   2. What each task needs at the least, all others having as many as allowed: by bisection.
+ *   1. On machines of one kind alone, as many as wanted, with as many replicas of every task as are
+ *      allowed: a kind that misses even so is of no use by itself.
+ *   2. On the others, what each task needs at the least, all others having as many as allowed: by
+ *      bisection. On a mixture a task needs no fewer than on the best of its kinds.
  *   3. Machines by ascending cost, without those that have no room for what the tasks need; on
  *      each, the ways to share its slots out among the tasks. The first that meets is the cheapest.
  *
@@ -19,10 +21,13 @@ export interface Problem<T> {
   readonly bounds: Bounds;
   /** By ascending cost. */
   readonly choices: readonly Machines[];
+  /** How many kinds of machines there are. */
+  readonly kinds: number;
   /** Trials of machines and replicas, beyond those of 1 and 2. */
   readonly mostTrials: number;
-  /** With replicas of each task on machines, or, with null, where there is room for all of them. */
-  readonly trial: (machines: Machines | null, replicas: readonly number[]) => T;
+  /** On machines of one kind alone, as many as wanted. */
+  readonly trialAlone: (kind: number, replicas: readonly number[]) => T;
+  readonly trial: (machines: Machines, replicas: readonly number[]) => T;
 }
 
 export interface Found<T> {
@@ -41,49 +46,73 @@ export interface Search<T> {
   readonly trials: number;
 }
 
+interface Judged {
+  readonly meets: boolean;
+}
+
 /** Yields after each trial, so that whoever drives it may do something else. */
-export function* cheapest<T extends { readonly meets: boolean }>(
-  problem: Problem<T>,
-): Generator<undefined, Search<T>> {
-  const { bounds, choices, mostTrials, trial } = problem;
+export function* cheapest<T extends Judged>(problem: Problem<T>): Generator<undefined, Search<T>> {
+  const { bounds, choices, kinds, mostTrials } = problem;
   let trials = 0;
   let missed: T | null = null;
-  const attempt = (machines: Machines | null, replicas: readonly number[]): T => {
-    const result = trial(machines, replicas);
+  const noted = (result: T): boolean => {
     trials++;
     if (!result.meets) missed = result;
-    return result;
+    return result.meets;
   };
-  const all = attempt(null, bounds.high);
+  const needs: (readonly number[] | null)[] = [];
+  for (let kind = 0; kind < kinds; kind++) {
+    const trial = (replicas: readonly number[]) => noted(problem.trialAlone(kind, replicas));
+    needs.push(yield* leastNeeds(bounds, trial));
+  }
+  const before = trials;
+  for (const machines of choices) {
+    const low = leastOn(machines, needs, bounds);
+    if (low === null || machines.slots < sum(low)) continue;
+    const total = Math.min(machines.slots, sum(bounds.high));
+    for (const replicas of allocations(total, { low, high: bounds.high })) {
+      if (trials - before >= mostTrials) return { found: null, missed, proven: false, trials };
+      const trial = problem.trial(machines, replicas);
+      const meets = noted(trial);
+      yield;
+      if (meets) return { found: { machines, replicas, trial }, missed, proven: true, trials };
+    }
+  }
+  return { found: null, missed, proven: true, trials };
+}
+
+/** Of each task while all others have their most; null where even that misses. */
+function* leastNeeds(
+  { low, high }: Bounds,
+  meets: (replicas: readonly number[]) => boolean,
+): Generator<undefined, readonly number[] | null> {
+  const all = meets(high);
   yield;
-  if (!all.meets) return { found: null, missed, proven: true, trials };
-  const low: number[] = [];
-  for (const [task, most] of bounds.high.entries()) {
-    let least = bounds.low[task];
+  if (!all) return null;
+  const needs: number[] = [];
+  for (const [task, most] of high.entries()) {
+    let least = low[task];
     for (let enough = most; least < enough; ) {
       const middle = (least + enough) >> 1;
-      if (attempt(null, bounds.high.with(task, middle)).meets) enough = middle;
+      if (meets(high.with(task, middle))) enough = middle;
       else least = middle + 1;
       yield;
     }
-    low.push(least);
+    needs.push(least);
   }
-  const needed = { low, high: bounds.high };
-  const before = trials;
-  let proven = true;
-  for (const machines of choices) {
-    if (machines.slots < sum(low)) continue;
-    for (const replicas of allocations(Math.min(machines.slots, sum(needed.high)), needed)) {
-      if (trials - before >= mostTrials) {
-        proven = false;
-        break;
-      }
-      const result = attempt(machines, replicas);
-      yield;
-      if (result.meets)
-        return { found: { machines, replicas, trial: result }, missed, proven, trials };
-    }
-    if (!proven) break;
-  }
-  return { found: null, missed, proven, trials };
+  return needs;
+}
+
+/** Null where nothing can do; of kinds that only together might, the bounds. */
+function leastOn(
+  { kinds }: Machines,
+  needs: readonly (readonly number[] | null)[],
+  { low }: Bounds,
+): readonly number[] | null {
+  const known = kinds.flatMap((kind) => {
+    const need = needs[kind];
+    return need === null ? [] : [need];
+  });
+  if (known.length === 0) return kinds.length === 1 ? null : low;
+  return low.map((_, task) => Math.min(...known.map((need) => need[task])));
 }
