@@ -13,6 +13,7 @@ import type {
   ModelInferResponse,
 } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
+import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
@@ -23,6 +24,22 @@ import type { Submission } from "./run-options.ts";
 /** Elements of one request's payload. */
 const MAX_ELEMENTS = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
+
+interface ParameterKind {
+  readonly name: string;
+  readonly forms: readonly (keyof InferParameter)[];
+}
+
+const TEXT: ParameterKind = { name: "a text", forms: ["stringParam"] };
+const WHOLE: ParameterKind = { name: "a whole number", forms: ["int64Param", "uint64Param"] };
+const NUMBER: ParameterKind = { name: "a number", forms: [...WHOLE.forms, "doubleParam"] };
+
+const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
+  [DEADLINE_PARAMETER, NUMBER],
+  ["priority", WHOLE],
+  ["scheduler", TEXT],
+  ["idempotency_key", TEXT],
+]);
 
 type Contents = Pick<Submission, "payload" | "tensors">;
 type CallOptions = Omit<Submission, "pipeline" | "answer" | keyof Contents>;
@@ -167,11 +184,7 @@ function optionsOf(
   deadlineMs: number | undefined,
   header: Header | undefined,
 ): CallOptions {
-  for (const name in parameters) {
-    if ((parameters[name].stringParam?.length ?? 0) <= LIMITS.nameLength) continue;
-    const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
-    throw new Fault("invalid-input", what);
-  }
+  for (const name in parameters) checkParameter(name, parameters[name]);
   const options: Mutable<CallOptions> = {
     index: parameters.index?.int64Param ?? null,
     intendedUs: parameters.intended_us?.int64Param ?? null,
@@ -185,6 +198,17 @@ function optionsOf(
   if (priority !== undefined) options.priority = priority;
   if (scheduler !== undefined) options.scheduler = scheduler;
   return options;
+}
+
+/** One that is not of its kind is not passed over: its caller counts on what it asked for. */
+function checkParameter(name: string, given: InferParameter): void {
+  if ((given.stringParam?.length ?? 0) > LIMITS.nameLength) {
+    const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
+    throw new Fault("invalid-input", what);
+  }
+  const kind = PARAMETER_KINDS.get(name);
+  if (kind === undefined || kind.forms.some((form) => given[form] !== undefined)) return;
+  throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
 }
 
 /** Each element of a payload, or else the tensors of the first tasks' models as they came. */

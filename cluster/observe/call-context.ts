@@ -19,9 +19,9 @@ const NO_HEADERS: Header = () => undefined;
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const LONGEST_STATE = 512;
 
-/** The caller's name for the call where it is fit for headers and logs; else a new one. */
-export function requestIdOf(given: string | undefined): string {
-  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+/** The caller's name for the call where it is fit for headers and logs; else another, or a new one. */
+export function requestIdOf(given: string | undefined, other?: string): string {
+  return given !== undefined && REQUEST_ID.test(given) ? given : (other ?? randomUUID());
 }
 
 /** `id` is the protocol's own, which goes before nothing. */

@@ -129,7 +129,7 @@ class StreamedCall implements InferCall {
 /** How long a request's caller waits for it, ms, where it says so. */
 export function deadlineOf({ parameters }: ModelInferRequest): number | undefined {
   const given = parameters?.[DEADLINE_PARAMETER];
-  return given?.int64Param ?? given?.doubleParam;
+  return given?.int64Param ?? given?.uint64Param ?? given?.doubleParam;
 }
 
 /** What the handlers throw is the answer. */

@@ -5,7 +5,7 @@ import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { DEADLINE_PARAMETER } from "../protocol/service.ts";
+import { deadlineOf } from "../protocol/streamed-requests.ts";
 import type { PictureFormat } from "./annotate.ts";
 import {
   headOf,
@@ -35,6 +35,7 @@ export async function inferRoute(models: PipelineModels, call: RestCall): Promis
   const isPayload = PAYLOAD_TYPE.test(type) && Number(call.headers[JSON_LENGTH_HEADER] ?? 0) === 0;
   if (isPayload) return inferPayload(models, call, body, picture);
   const { message, binary } = parseInfer(call, body);
+  if (call.headers[REQUEST_ID_HEADER] === undefined) call.rename(message.id);
   const response = await answerOf(models, call, message);
   return withTrace(response, inferReply(response, binary));
 }
@@ -111,7 +112,7 @@ function answerOf(
 ): Promise<ModelInferResponse> {
   const request = withKey(call, given);
   const header = (name: string): string | undefined => headerOf(call, name);
-  const pipelineCall = { request, deadlineMs: deadlineOf(call, request), header };
+  const pipelineCall = { request, deadlineMs: timeoutOf(call, request), header };
   return new Promise((resolve, reject) => {
     const cancel = callPipeline(models, pipelineCall, (error, response) => {
       if (response === null) reject(error);
@@ -134,12 +135,9 @@ function withKey({ headers }: RestCall, message: ModelInferRequest): ModelInferR
 }
 
 /** The header's timeout, in seconds as usual, or the parameter's milliseconds. */
-function deadlineOf({ headers }: RestCall, { parameters }: ModelInferRequest): number | undefined {
+function timeoutOf({ headers }: RestCall, message: ModelInferRequest): number | undefined {
   const given = headers["request-timeout"];
-  if (given === undefined) {
-    const parameter = parameters?.[DEADLINE_PARAMETER];
-    return parameter?.int64Param ?? parameter?.doubleParam;
-  }
+  if (given === undefined) return deadlineOf(message);
   const seconds = Number(given);
   if (seconds > 0) return seconds * 1000;
   throw new Fault("invalid-input", `request-timeout is ${JSON.stringify(given)}, not seconds`);

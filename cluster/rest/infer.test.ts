@@ -74,6 +74,41 @@ describe("inference over HTTP", () => {
     expect(more.status).toBe(400);
   });
 
+  const ask = (parameters: object, rest: object = {}): Promise<Response> => {
+    const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["text"] }];
+    return post(JSON.stringify({ inputs, parameters, ...rest }));
+  };
+
+  it.each([
+    [{ idempotency_key: 7 }, "idempotency_key is not a text"],
+    [{ deadline_ms: "50" }, "deadline_ms is not a number"],
+    [{ priority: 1.5 }, "priority is not a whole number"],
+    [{ scheduler: true }, "scheduler is not a text"],
+  ])("refuses what it would else pass over: %j", async (parameters, error) => {
+    const answer = await ask(parameters);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ error: `parameter ${error}` });
+  });
+
+  it("is called what the protocol's id says, unless a header does or it is unfit for one", async () => {
+    const name = async (answer: Promise<Response>) => (await answer).headers.get("x-request-id");
+    expect(await name(ask({}, { id: "mine-1" }))).toBe("mine-1");
+    expect(await name(ask({ priority: "x" }, { id: "mine-2" }))).toBe("mine-2");
+    const generated = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
+    expect(await name(ask({}, { id: "mine 3\n" }))).toMatch(generated);
+    const body = JSON.stringify({ id: "mine-4", inputs: [] });
+    expect(await name(post(body, { "x-request-id": "header-4" }))).toBe("header-4");
+  });
+
+  it("takes a hundred headers, and drops none of more", async () => {
+    const many = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, "a"]));
+    expect((await post("x", { "content-type": "image/png", ...many(60) })).status).toBe(200);
+    const refused = await post("x", { "content-type": "image/png", ...many(101) });
+    expect(refused.status).toBe(413);
+    expect(await refused.json()).toMatchObject({ error: "more than 100 headers" });
+  });
+
   it("takes a body that is packed, and refuses one that is not what it says", async () => {
     const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["text"] }];
     const packed = gzipSync(JSON.stringify({ inputs }));

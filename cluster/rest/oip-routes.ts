@@ -73,6 +73,7 @@ function serverRoutes(models: PipelineModels): readonly Route[] {
       operation: {
         ...operation("getIndex", "Every pipeline and its state", indexSchema),
         request: { [JSON_TYPE]: indexRequestSchema },
+        bodyOptional: true,
         examples: { [JSON_TYPE]: { ready: true } },
       },
       handle: async (call) => {

@@ -70,7 +70,8 @@ function operationObject(
   role: string,
   known: KnownValues,
 ): object {
-  const { id, tag, summary, description, parameters = [], request, responses } = operation;
+  const { id, tag, summary, description, parameters = [], responses } = operation;
+  const { request, bodyOptional } = operation;
   const named = parameterNames(path).map((name) => ({
     name,
     in: "path",
@@ -97,7 +98,7 @@ function operationObject(
       ? {}
       : {
           requestBody: {
-            required: true,
+            required: bodyOptional !== true,
             content: contentOf(request, "input", operation.examples ?? {}),
           },
         }),

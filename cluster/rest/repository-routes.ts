@@ -22,6 +22,7 @@ function route(models: PipelineModels, what: "load" | "unload", summary: string)
       tag: "control",
       summary,
       request: { [type]: controlRequestSchema },
+      bodyOptional: true,
       examples: { [type]: {} },
       responses: { 200: { description: "done", content: { [type]: controlSchema } } },
     },

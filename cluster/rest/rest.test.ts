@@ -8,6 +8,7 @@ interface OperationObject {
   readonly "x-role": string;
   readonly parameters: readonly { readonly in: string; readonly name: string }[];
   readonly requestBody?: {
+    readonly required: boolean;
     readonly content: Record<string, { readonly schema: object; readonly example?: unknown }>;
   };
   readonly responses: Record<
@@ -93,6 +94,21 @@ describe("the REST side", () => {
       const isJson = answer.headers.get("content-type") === "application/json";
       expectDocumented(operation, answer, isJson ? JSON.parse(text) : text);
     }
+  });
+
+  it("goes without a body where the document says so, and nowhere else", async () => {
+    const optional: string[] = [];
+    for (const { path, method, operation } of operations()) {
+      if (operation.requestBody === undefined) continue;
+      if (!operation.requestBody.required) optional.push(operation.operationId);
+      const { status } = await fetch(filled(path), { method });
+      expect([method, path, status]).toEqual([
+        method,
+        path,
+        operation.requestBody.required ? 400 : 200,
+      ]);
+    }
+    expect(optional.sort()).toEqual(["getIndex", "loadModel", "unloadModel"]);
   });
 
   it("answers every other method of a documented path with 405 and what is allowed", async () => {

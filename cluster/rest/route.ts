@@ -13,6 +13,8 @@ export interface RestCall {
   readonly headers: IncomingHttpHeaders;
   /** The caller's name for it, or one that it was given; the answer carries it. */
   readonly requestId: string;
+  /** What its body calls it, where that is fit for headers and logs. */
+  rename(id: string | undefined): void;
   readonly message: IncomingMessage;
   /** The whole body. Throws Fault("limit-exceeded") when it is too large. */
   body(): Promise<Buffer>;
@@ -53,6 +55,8 @@ export interface Operation {
   readonly description?: string;
   readonly parameters?: readonly ParameterDocument[];
   readonly request?: Readonly<Record<string, BodySchema>>;
+  /** Whether it goes without a body. Default: where it has none. */
+  readonly bodyOptional?: true;
   /** A valid body, by content type, to show and to try. */
   readonly examples?: Readonly<Record<string, unknown>>;
   readonly responses: Readonly<Record<number, ResponseDocument>>;

@@ -54,6 +54,9 @@ async function route(table: RouteTable, access: RestAccess, exchange: Exchange):
   if (found.kind === "none") throw new Fault("not-found", `there is no ${method} ${path}`);
   if (found.kind === "wrong-method") return wrongMethod(method, path, found.allowed);
   access(found.route.role, exchange.request);
+  if (exchange.request.rawHeaders.length > 2 * LIMITS.headers) {
+    throw new Fault("limit-exceeded", `more than ${LIMITS.headers} headers`);
+  }
   const query = queryAt < 0 ? "" : url.slice(queryAt + 1);
   return found.route.handle(callOf(exchange, found.params, query));
 }
@@ -63,13 +66,20 @@ function callOf(
   params: Readonly<Record<string, string>>,
   query: string,
 ): RestCall {
+  let name = requestId;
   return {
     params,
     get query() {
       return new URLSearchParams(query);
     },
     headers: request.headers,
-    requestId,
+    get requestId() {
+      return name;
+    },
+    rename: (id) => {
+      name = requestIdOf(id, requestId);
+      response.setHeader(REQUEST_ID_HEADER, name);
+    },
     message: request,
     body: () => readBody(request, share),
     onGone: (listener) => {
