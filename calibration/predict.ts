@@ -120,6 +120,7 @@ function meanSummary(runs: readonly RunSummary[]): RunSummary {
   if (runs.length === 1) return runs[0];
   return {
     requests: runs[0].requests,
+    counted: Math.min(...runs.map((run) => run.counted)),
     metrics: meanFigures(runs.map((run) => run.metrics)),
     tasks: meanByName(runs.map((run) => run.tasks)),
     pipelines: meanByName(runs.map((run) => run.pipelines)),

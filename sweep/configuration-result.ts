@@ -90,9 +90,9 @@ function shortRunNotes(
   { workload }: ScenarioDocument,
   summaries: readonly RunSummary[],
 ): readonly string[] {
-  const requests = Math.min(...summaries.map((summary) => summary.requests));
-  if (requests === 0) return ["no request in the measured window of a replication: run longer"];
-  if (!isSpanned(workload) || requests >= FEW_FOR_P99) return [];
+  const counted = Math.min(...summaries.map((summary) => summary.counted));
+  if (counted === 0) return ["no request in the measured window of a replication: run longer"];
+  if (!isSpanned(workload) || counted >= FEW_FOR_P99) return [];
   return [`p99 rests on runs of fewer than ${FEW_FOR_P99} requests: its interval is too narrow`];
 }
 

@@ -105,6 +105,16 @@ describe("the metrics of a run", () => {
   test("of a run in which nobody was served have no latency, and no NaN", () => {
     const metrics = metricsOf([{ arrivedMs: 1, startMs: 1, endMs: 1, outcome: "refused" }]);
     expect(metrics.latencyMeanMs).toBeUndefined();
+    expect(metrics.costPerHour).toBe(3.6);
+    expect(metrics.costPer1000Requests).toBeUndefined();
+    expect(Object.values(metrics).every(Number.isFinite)).toBe(true);
+  });
+
+  test("of a run that ended within its warm-up claim nothing of requests", () => {
+    const { metrics, counted } = summarize(record(VISITS, 95, 100), { curve: false });
+    expect(counted).toBe(0);
+    const claims = ["queueWaitMeanMs", "dropRatio", "timeoutRatio", "sloAttainmentRatio"] as const;
+    for (const name of claims) expect(metrics[name]).toBeUndefined();
     expect(Object.values(metrics).every(Number.isFinite)).toBe(true);
   });
 

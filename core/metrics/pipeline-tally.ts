@@ -61,7 +61,8 @@ export class PipelineTally {
 
   private metricsOf(id: number): Record<string, number> {
     const { requests, withinGoal, lost, timedOut, latencies } = this.tallies[id];
-    const share = (count: number): number => count / Math.max(1, requests);
+    if (requests === 0) return { requests };
+    const share = (count: number): number => count / requests;
     return {
       requests,
       ...latencyMetrics(latencies),

@@ -9,6 +9,8 @@ import type { RunRecorder } from "./recorder.ts";
 export interface RunSummary {
   /** Requests that arrived, warm-up included. */
   readonly requests: number;
+  /** Those of them that arrived in the measured window, however they ended. */
+  readonly counted: number;
   readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Metrics of each pipeline's requests; empty where there is one pipeline only. */
@@ -40,6 +42,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
   const alone = latencySink instanceof OneRunSeries;
   return {
     requests: recorder.arrivals,
+    counted: countedIn(recorder),
     metrics,
     tasks: Object.fromEntries(
       system.pools.map((pool, id) => [pool.name, taskMetrics(recorder, id)]),
@@ -51,6 +54,10 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     growth: growthIn(recorder),
     ...(alone ? { intervals: oneRunIntervals(latencySink, inSystemSeries.means(), metrics) } : {}),
   };
+}
+
+function countedIn({ outcomes, unfinishedInWindow }: RunRecorder): number {
+  return Object.values(outcomes).reduce((sum, count) => sum + count, 0) + unfinishedInWindow;
 }
 
 function latencyMetrics(latencies: LatencyStore): Partial<Record<MetricName, number>> {
@@ -72,20 +79,14 @@ function histogramNote({ count }: LatencyStore): string {
 }
 
 function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>> {
-  const { system, outcomes } = recorder;
+  const { system } = recorder;
   const changed = recorder.replicas?.scaled ? recorder.replicas : null;
   const windowUs = Math.max(1, windowOf(recorder));
-  const { waitUs, busyUs, batches, batchedJobs } = recorder.pools.total();
-  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
-  const measured = ended + recorder.unfinishedInWindow;
+  const { busyUs, batches, batchedJobs } = recorder.pools.total();
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
   const replicas = replicasOf(recorder);
   const costPerHour = changed?.costPerHour() ?? system.costPerHour;
-  const hasGoal = system.pipelines.some(
-    ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
-  );
   return {
-    queueWaitMeanMs: waitUs / Math.max(1, measured) / 1000,
     ...(recorder.lastEndUs < recorder.firstArrivalUs
       ? {}
       : { makespanMs: (recorder.lastEndUs - recorder.firstArrivalUs) / 1000 }),
@@ -93,16 +94,37 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     goodputPerS: (recorder.goodInWindow / windowUs) * 1e6,
     inSystemMean: recorder.inSystemSeries.area / windowUs,
     utilizationRatio: ratio(busyUs, replicas * windowUs),
-    dropRatio: ratio(outcomes.refused + outcomes.dropped + outcomes.failed, measured),
-    timeoutRatio: ratio(outcomes.cancelled, measured),
     batchSizeMean: ratio(batchedJobs, batches),
-    ...changeMetrics(recorder, measured),
-    ...(recorder.attempts > 0 ? { attemptsPerRequest: ratio(recorder.attempts, measured) } : {}),
-    ...(hasGoal ? { sloAttainmentRatio: ratio(recorder.withinSlo, measured) } : {}),
+    ...shareMetrics(recorder, countedIn(recorder)),
+    ...changeMetrics(recorder),
     ...energyMetrics(recorder, windowUs),
-    ...(costPerHour > 0
-      ? { costPerHour, costPer1000Requests: ratio(costPerHour / 3.6, throughputPerS) }
+    ...(costPerHour > 0 ? { costPerHour } : {}),
+    // What answers nothing has no price for an answer, least of all none.
+    ...(costPerHour > 0 && throughputPerS > 0
+      ? { costPer1000Requests: costPerHour / 3.6 / throughputPerS }
       : {}),
+  };
+}
+
+/** Of each of the requests that count; none where there are none. */
+function shareMetrics(
+  recorder: RunRecorder,
+  measured: number,
+): Partial<Record<MetricName, number>> {
+  if (measured === 0) return {};
+  const { system, outcomes, pools, unfinished, unfinishedInWindow, replicas } = recorder;
+  const { refused, dropped, failed, cancelled } = outcomes;
+  const hasGoal = system.pipelines.some(
+    ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
+  );
+  const mayStay = replicas !== null || unfinished > 0;
+  return {
+    queueWaitMeanMs: pools.total().waitUs / measured / 1000,
+    dropRatio: (refused + dropped + failed) / measured,
+    timeoutRatio: cancelled / measured,
+    ...(mayStay ? { unfinishedRatio: unfinishedInWindow / measured } : {}),
+    ...(recorder.attempts > 0 ? { attemptsPerRequest: recorder.attempts / measured } : {}),
+    ...(hasGoal ? { sloAttainmentRatio: recorder.withinSlo / measured } : {}),
   };
 }
 
@@ -115,16 +137,11 @@ function replicasOf({ system, replicas }: RunRecorder, pool?: number): number {
   }, 0);
 }
 
-/** Of runs whose cluster changes, and of those that did not come to their end. */
-function changeMetrics(
-  { replicas, unfinished, unfinishedInWindow }: RunRecorder,
-  measured: number,
-): Partial<Record<MetricName, number>> {
-  const unfinishedRatio = ratio(unfinishedInWindow, measured);
-  if (replicas === null) return unfinished === 0 ? {} : { unfinishedRatio };
+/** Of runs whose cluster changes. */
+function changeMetrics({ replicas }: RunRecorder): Partial<Record<MetricName, number>> {
+  if (replicas === null) return {};
   const { recoveryMeanUs } = replicas;
   return {
-    unfinishedRatio,
     availabilityRatio: replicas.availabilityRatio(),
     ...(recoveryMeanUs === null ? {} : { recoveryMeanMs: recoveryMeanUs / 1000 }),
   };
@@ -153,11 +170,10 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
 }
 
 function growthIn(recorder: RunRecorder): Growth | null {
-  const { outcomes, inSystemSeries } = recorder;
-  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
-  const arrivals = ended + recorder.unfinishedInWindow;
+  const { inSystemSeries } = recorder;
   const { widthUs } = inSystemSeries;
-  return growthOf(inSystemSeries.means(), widthUs, arrivals / Math.max(1, windowOf(recorder)));
+  const perUs = countedIn(recorder) / Math.max(1, windowOf(recorder));
+  return growthOf(inSystemSeries.means(), widthUs, perUs);
 }
 
 /** Energy drawn in the window over requests completed in it. */

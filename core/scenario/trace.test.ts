@@ -44,6 +44,7 @@ describe("traces of arrivals", () => {
       /within 1000000000 s of the first, got 1e300/,
     ],
     ["a quoted cell cut short", 'at,x\n1,"a\n', "at", 2, /quoted cell has no end/],
+    ["a quoted name cut short", 'at,"x\n1,2\n', "at", 1, /quoted cell has no end/],
     ["two columns of one name", "at,at\n1,2\n", "at", 1, /2 columns are called "at"/],
     ["nothing at all", "", "at", 1, /the file is empty/],
     ["no rows", "at\n\n", "at", 1, /no rows/],

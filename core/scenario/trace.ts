@@ -21,6 +21,7 @@ export interface TraceReading {
 const MAX_ISSUES = 10;
 const MAX_LINES = 5_000_000;
 const AT = "workload.file";
+const CUT = "a quoted cell has no end on its line";
 
 /**
  * Reads one column of arrival times, seconds (from any zero) or ISO dates and times, and perhaps one of
@@ -31,7 +32,9 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     return refused([{ ...issueAt(AT, "the file is empty"), file, line: 1 }]);
   }
   const lines = text.split(/\r?\n/);
-  const header = cells(lines[0] ?? "").map((cell) => cell.trim());
+  const top = lines[0] ?? "";
+  if (isCut(top)) return refused([inRow(issueAt(AT, CUT), file, 0)]);
+  const header = cells(top).map((cell) => cell.trim());
   const unknown = columnIssues(header, columns);
   if (unknown.length > 0) return refused(unknown.map((issue) => ({ ...issue, file, line: 1 })));
   if (lines.length > MAX_LINES) {
@@ -49,7 +52,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     const line = lines[index]!;
     if (line.trim() === "") continue;
     if (isCut(line)) {
-      issues.push(inRow(issueAt(AT, "a quoted cell has no end on its line"), file, index));
+      issues.push(inRow(issueAt(AT, CUT), file, index));
       continue;
     }
     const row = line.includes('"') ? cells(line) : line.split(",");
