@@ -70,7 +70,7 @@ export function tryOut(
   while (summaries.length < most) {
     summaries.push(runReplication(document, inputs, summaries.length).summary);
     if (summaries.length < FIRST_REPLICATIONS) continue;
-    isStable = stability(document, load, summaries) !== "unstable";
+    isStable = judgeStability(document.workload, load, summaries).stability !== "unstable";
     sides = goals.map((goal) => sideOf(goal, summaries));
     if (!isStable || sides.some((side) => side < 0) || sides.every((side) => side > 0)) break;
   }
@@ -85,16 +85,6 @@ export function tryOut(
       latencyP99Ms: latencyOf(summaries, pipeline),
     })),
   };
-}
-
-function stability(
-  document: ScenarioDocument,
-  load: ReturnType<typeof configurationLoad>,
-  summaries: readonly RunSummary[],
-): string {
-  const growths = summaries.flatMap(({ growth }) => (growth === null ? [] : [growth]));
-  const allEnded = summaries.every(({ metrics }) => (metrics.unfinishedRatio ?? 0) === 0);
-  return judgeStability(document.workload, load, growths, allEnded).stability;
 }
 
 /** 1: shown to be met; −1: shown to be missed; 0: open. */

@@ -6,8 +6,7 @@ import type { ConfigurationResult, MetricName, Precision } from "../core/results
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
-import { judgeStability, type StabilityVerdict } from "../core/stability/judge-stability.ts";
-import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { judgeStability } from "../core/stability/judge-stability.ts";
 import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
 import type { WarmUp } from "../sim/detect-warm-up.ts";
 import type { Part } from "./configuration-work.ts";
@@ -29,7 +28,7 @@ export function configurationResult(
   const summaries = parts.flatMap((part) => part.summaries);
   const { notes, ...aggregated } = aggregate(summaries);
   const { gantt, load, warmUp } = parts[0];
-  const { stability, note } = verdictOn(document, load, summaries);
+  const { stability, note } = judgeStability(document.workload, load, summaries);
   const rule = stoppingRule(document.run);
   const precision = rule === null ? undefined : precisionOf(valuesOf(summaries), rule);
   const all = [
@@ -58,20 +57,10 @@ export function wantedReplications(document: ScenarioDocument, parts: readonly P
   const summaries = parts.flatMap((part) => part.summaries);
   const rule = stoppingRule(document.run);
   if (rule === null) return summaries.length;
-  const { stability } = verdictOn(document, parts[0].load, summaries);
+  const { stability } = judgeStability(document.workload, parts[0].load, summaries);
   // No number of replications makes an estimate of what grows on.
   if (stability === "unstable") return summaries.length;
   return nextReplications(summaries.length, valuesOf(summaries), rule);
-}
-
-function verdictOn(
-  { workload }: ScenarioDocument,
-  load: OfferedLoad | null,
-  summaries: readonly RunSummary[],
-): StabilityVerdict {
-  const growths = summaries.flatMap(({ growth }) => (growth === null ? [] : [growth]));
-  const allEnded = summaries.every(({ metrics }) => (metrics.unfinishedRatio ?? 0) === 0);
-  return judgeStability(workload, load, growths, allEnded);
 }
 
 /** A metric's values in order of replication; undefined where one has none. */

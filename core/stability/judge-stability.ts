@@ -4,7 +4,7 @@
  * ran, so they must never be read as estimates.
  */
 import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
-import type { Stability } from "../results.ts";
+import type { MetricName, Stability } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema.ts";
 import { studentT975 } from "../statistics/student-t.ts";
 import type { Growth } from "./growth.ts";
@@ -53,17 +53,21 @@ export function offeredRatePerS(
   return "ratePerS" in workload ? workload.ratePerS : undefined;
 }
 
-/**
- * `growths` are of the replications, without those too short to tell. Where a request never ended
- * (`allEnded` is false), the latencies are of the others only: that is nothing to call stable.
- */
+/** A replication, as far as it tells. */
+export interface JudgedRun {
+  /** Null where the run was too short to tell. */
+  readonly growth: Growth | null;
+  readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
+}
+
+/** Where a request never ended, the latencies are of the others only: that is nothing to call stable. */
 export function judgeStability(
   workload: WorkloadDocument,
   load: OfferedLoad | null,
-  growths: readonly Growth[],
-  allEnded: boolean,
+  runs: readonly JudgedRun[],
 ): StabilityVerdict {
-  const verdict = judgeNumbers(workload, load, growths);
+  const verdict = judgeNumbers(workload, load, runs);
+  const allEnded = runs.every(({ metrics }) => (metrics.unfinishedRatio ?? 0) === 0);
   return verdict.stability === "stable" && !allEnded ? { stability: "unknown" } : verdict;
 }
 
@@ -71,16 +75,17 @@ export function judgeStability(
 function judgeNumbers(
   workload: WorkloadDocument,
   load: OfferedLoad | null,
-  growths: readonly Growth[],
+  runs: readonly JudgedRun[],
 ): StabilityVerdict {
   // The clients bound the number in the system; a burst has no steady state to reach.
   if (CLOSED.has(workload.arrivals)) return { stability: "stable" };
   if (BURSTS.has(workload.arrivals)) return { stability: "unknown" };
+  const growths = runs.flatMap(({ growth }) => (growth === null ? [] : [growth]));
   const trend = trendOf(growths);
   const stationary = STATIONARY.has(workload.arrivals);
   if (load !== null && load.ratio >= 1) {
-    // Something that the equations do not know (refusals, timeouts) may hold the number down.
-    if (trend === "flat" && startsFlat(growths)) return { stability: "stable" };
+    const heldDown = !stationary || load.ratio < MORE_THAN_ALL || runs.some(turnedAway);
+    if (trend === "flat" && startsFlat(growths) && heldDown) return { stability: "stable" };
     const note = `unstable: ${load.station} is offered all that it can do or more, so its queue grows on`;
     return { stability: "unstable", note };
   }
@@ -101,6 +106,17 @@ const SETTLES_QUICKLY = 0.8;
 /** Of a hundred requests that arrive, one stays behind. */
 const MATERIAL = 0.01;
 const FEWEST_REPLICATIONS = 3;
+
+/** At a load of just 1 regular arrivals and services keep up. */
+const MORE_THAN_ALL = 1 + 1e-9;
+
+/**
+ * Refusals and time-outs hold the number down at a load that the equations call too much. Without them, a flat
+ * one is luck: a load of 1.005 grows by less than what is material.
+ */
+function turnedAway({ metrics: { dropRatio = 0, timeoutRatio = 0 } }: JudgedRun): boolean {
+  return dropRatio > 0 || timeoutRatio > 0;
+}
 
 /** Not only at the end, where the bound on all requests in the system may have been met at last. */
 function startsFlat(growths: readonly Growth[]): boolean {
