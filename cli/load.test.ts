@@ -59,6 +59,21 @@ describe("tandem load", () => {
     }
   });
 
+  it("prints the command that repeats it", async () => {
+    const options = ["--rate", "200", "--count", "20", "--content-type", "text/plain", "--warm-up"];
+    await withEndpoint(
+      (_request, response) => void response.end("fine"),
+      async (url) => {
+        const commandOf = async (words: readonly string[]): Promise<string> =>
+          JSON.parse((await load(...words, "--json")).stdout).command;
+        const command = await commandOf(["--url", url, ...options]);
+        const [npx, tandem, name, ...words] = command.split(" ");
+        expect([npx, tandem, name]).toEqual(["npx", "tandem", "load"]);
+        expect(await commandOf(words)).toBe(command);
+      },
+    );
+  });
+
   it("takes a scenario's workload, overridden by options", async () => {
     const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
     const file = join(directory, "s.yaml");

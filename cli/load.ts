@@ -12,6 +12,7 @@ import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";
+import { LOAD } from "./load-command.ts";
 import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
@@ -105,11 +106,12 @@ function pipelinesOf(args: LoadArguments, loaded: LoadedScenario) {
 }
 
 /** What was said besides the scenario, as it was said. */
-function flagsOf({ scenario: _, set: _set, seed: _seed, json: _json, ...rest }: LoadArguments) {
-  return Object.entries(rest).flatMap(([name, value]) => {
-    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    if (value === undefined || value === false) return [];
-    return value === true ? [flag] : [flag, String(value)];
+function flagsOf(args: LoadArguments): string[] {
+  const said: Readonly<Record<string, unknown>> = { ...args };
+  return Object.keys(LOAD.options ?? {}).flatMap((name) => {
+    const value = said[name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase())];
+    if (["set", "seed", "json"].includes(name) || value === undefined || value === false) return [];
+    return value === true ? [`--${name}`] : [`--${name}`, String(value)];
   });
 }
 

@@ -3,7 +3,7 @@ import { Fault, unreachable } from "../../core/fault.ts";
 import type { Answer, RequestError } from "./live-request.ts";
 
 /** Null for a completed request. */
-export function answerError({ outcome, error, request }: Answer): Fault | null {
+export function answerError({ outcome, error }: Answer): Fault | null {
   switch (outcome) {
     case "completed":
       return null;
@@ -19,7 +19,7 @@ export function answerError({ outcome, error, request }: Answer): Fault | null {
         : faultOf(error);
     case "cancelled":
       if (error !== null) return faultOf(error);
-      return new Fault("interrupted", `request ${request.index ?? ""} was cancelled`);
+      return new Fault("interrupted", "the request was cancelled");
     default:
       return unreachable(outcome);
   }
