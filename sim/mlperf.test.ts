@@ -11,6 +11,19 @@ const figures = (metric: MetricName, sections: object): number[] =>
 /** Short runs: the rules' ten minutes would only take longer. */
 const short = { minDurationS: 1 };
 
+test.each(["mlperf-single-stream", "mlperf-multi-stream"])(
+  "the window of %s ends with the last answer, not with the query before it",
+  (arrivals) => {
+    const models = { server: { service: { distribution: "deterministic", meanMs: 600 } } };
+    const samples = arrivals === "mlperf-multi-stream" ? { samplesPerQuery: 1 } : {};
+    const workload = { arrivals, minQueries: 3, minDurationS: 1, ...samples };
+    const [{ metrics }] = replicate(scenarioOf({ models, workload }), 1);
+    expect(metrics.utilizationRatio).toBe(1);
+    expect(metrics.inSystemMean).toBe(1);
+    expect(metrics.throughputPerS).toBeCloseTo(3 / 1.8, 12);
+  },
+);
+
 describe("by the rules' defaults", () => {
   test("SingleStream sends 1,024 queries and goes on for ten minutes", () => {
     const slow = { server: { service: { distribution: "deterministic", meanMs: 500 } } };
