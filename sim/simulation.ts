@@ -240,10 +240,10 @@ class Simulation implements Driver, ClientHost {
     const { nowUs } = this;
     const { horizonUs, nextUs, exhausted } = this.arrivals;
     if (nowUs >= horizonUs) this.closeWindow(horizonUs);
-    // A window without a horizon ends with the last arrival, or with the answer that shows which was it.
-    if (exhausted && horizonUs === NEVER) {
-      this.closeWindow(Math.max(this.lastArrivalUs, this.recorder.lastEndUs));
-    }
+    // A window without a horizon ends with the last arrival, unless only later answers show which it was.
+    const { lastArrivalUs } = this;
+    const known = exhausted && lastArrivalUs >= this.recorder.lastEndUs;
+    if (known && horizonUs === NEVER) this.closeWindow(lastArrivalUs);
     if (nowUs > this.boundUs) {
       this.boundUs = this.lastArrivalUs + this.maxDrainUs;
       if (nextUs === NEVER && nowUs > this.boundUs) this.stop();
