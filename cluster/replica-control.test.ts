@@ -26,8 +26,8 @@ afterAll(async () => {
   await deployment.stop();
 });
 
-async function control(method: string, path: string, body?: object) {
-  const answer = await fetch(`${deployment.gateway.http}/v1/replicas${path}`, {
+async function control(method: string, path: string, body?: object, of = deployment) {
+  const answer = await fetch(`${of.gateway.http}/v1/replicas${path}`, {
     method,
     ...(body === undefined
       ? {}
@@ -51,10 +51,10 @@ function doesJobs(replica: string): Promise<boolean> {
   });
 }
 
-async function ask(payload: string): Promise<boolean> {
+async function ask(payload: string, of = client): Promise<boolean> {
   const { tensor, raw } = bytesTensor("payload", [Buffer.from(payload)]);
   const request = { modelName: PIPELINE, inputs: [tensor], rawInputContents: [raw] };
-  const { outputs, rawOutputContents = [] } = await client.inferAsync(request, {});
+  const { outputs, rawOutputContents = [] } = await of.inferAsync(request, {});
   const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
   return isAnswerTo(Buffer.from(payload), Buffer.from(text).toString());
 }
@@ -176,4 +176,33 @@ it.each([
   expect(answer.status).toBe(status);
   expect(answer.value.error).toMatch(message);
   expect(await names()).toEqual(["first-1", "second-1"]);
+});
+
+it("a task whose replicas are all gone is not served, and its requests do not wait for ever", async () => {
+  const options = {
+    document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
+    backend: "real",
+    spareReplicas: 1,
+    bounds: { outageMs: 1000 },
+  } as const;
+  await withDeployment(options, async (own) => {
+    const its = new InferenceClient(own.gateway.grpc);
+    const health: string[] = [];
+    const watch = its.watchHealth(PIPELINE);
+    watch.on("data", ({ status }: { status: string }) => health.push(status));
+    watch.on("error", () => undefined);
+    const task = (await control("GET", "", undefined, own)).value.replicas[0].task;
+    await control("DELETE", `/${task}-1`, undefined, own);
+    const gone = { code: "unavailable", message: expect.stringContaining(`no replica of ${task}`) };
+    await expect(ask("waits", its)).rejects.toMatchObject(gone);
+    await expect(ask("comes later", its)).rejects.toMatchObject(gone);
+    expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: false });
+    expect(health.at(-1)).toBe("NOT_SERVING");
+    expect((await control("POST", "", { task }, own)).status).toBe(201);
+    expect(await ask("after", its)).toBe(true);
+    expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: true });
+    expect(await eventually(() => health.at(-1) === "SERVING")).toBe(true);
+    watch.cancel();
+    its.close();
+  });
 });

@@ -70,12 +70,11 @@ export class GatewayRun implements Driver {
   #warm = false;
 
   constructor(options: RunOptions, links: ReplicaLinks, alarms: PreciseTimer) {
-    const { system } = options;
+    const { system, warmupUs, maxBars, maxSamples } = options;
     this.options = options;
     this.#links = links;
     this.#door = new Door(options);
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
-    const { warmupUs, maxBars, maxSamples } = options;
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
       new RecorderSink(this.recorder, options.timeScale),
@@ -170,6 +169,14 @@ export class GatewayRun implements Driver {
     this.#turn(null, (nowUs) => this.#dispatcher.cancel(request.slot, "cancelled", nowUs));
   }
 
+  /** Requests that `which` names end with an error. */
+  fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
+    this.#turn(null, (nowUs) => {
+      for (const one of [...this.#live])
+        if (one && which(one)) this.#failRequest(one, error, nowUs);
+    });
+  }
+
   join(replica: number): void {
     this.#turn(null, (nowUs) => {
       this.#freeUs[replica] = nowUs;
@@ -206,7 +213,7 @@ export class GatewayRun implements Driver {
     this.#batches[replica] = null;
     this.#turn(null, (nowUs) => {
       if (batch !== null) {
-        this.#wasted(batch, "its replica was lost", nowUs);
+        for (const sink of this.#sinks) sink.wasted(batch, "its replica was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
       this.#meter?.ready(replica, false, nowUs);
@@ -219,8 +226,6 @@ export class GatewayRun implements Driver {
     for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
     this.#timers.close();
   }
-
-  // --- the dispatcher's commands ------------------------------------------------------------
 
   start(replica: number, nowUs: number): void {
     const freeUs = this.#freeUs[replica];
@@ -314,8 +319,7 @@ export class GatewayRun implements Driver {
         }
         const outcome = { ...result, hopUs };
         for (const sink of this.#sinks) sink.served(batch, outcome, nowUs);
-        const { name } = system.replicas[batch.replica];
-        const errors = keepOutputs(batch, outcome, name, nowUs);
+        const errors = keepOutputs(batch, outcome, system.replicas[batch.replica].name, nowUs);
         this.#retries.finished(batch.requests.length);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
         this.#finished(batch.replica, nowUs);
@@ -329,7 +333,7 @@ export class GatewayRun implements Driver {
     this.#turn(
       "completion",
       (nowUs) => {
-        this.#wasted(batch, message, nowUs);
+        for (const sink of this.#sinks) sink.wasted(batch, message, nowUs);
         for (const request of batch.requests) {
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
         }
@@ -339,17 +343,13 @@ export class GatewayRun implements Driver {
     );
   }
 
-  #wasted(batch: RunningBatch, reason: string, nowUs: number): void {
-    for (const sink of this.#sinks) sink.wasted(batch, reason, nowUs);
-  }
-
   /** The replica is up but could not run the batch, which another may: as if lost and back. */
   #tryElsewhere(batch: RunningBatch, message: string, backUs: number): void {
     const { replica, requests } = batch;
     this.#turn(
       "completion",
       (nowUs) => {
-        this.#wasted(batch, message, nowUs);
+        for (const sink of this.#sinks) sink.wasted(batch, message, nowUs);
         for (const request of requests) request.error = { code: "cluster-failure", message };
         this.#spendRetries(batch, nowUs);
         this.#dispatcher.lose(replica, nowUs);

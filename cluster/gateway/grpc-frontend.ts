@@ -10,13 +10,13 @@ import type { GrpcAccess } from "../security/grpc-access.ts";
 import { callPipeline } from "./pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "./pipeline-models.ts";
 
-export function serveGrpc(
+export async function serveGrpc(
   models: PipelineModels,
   host: string,
   port: number,
   access: GrpcAccess,
 ): Promise<InferenceServer> {
-  return serveInference(
+  const server = await serveInference(
     {
       metadata: GATEWAY_METADATA,
       ready: () => models.gateway.ready,
@@ -26,6 +26,21 @@ export function serveGrpc(
     },
     { host, port, services: [...models.byName.keys()], access },
   );
+  tellHealth(models, server);
+  return server;
+}
+
+/** Whether each pipeline can infer, to whoever watches. */
+function tellHealth({ byName, outages }: PipelineModels, { health }: InferenceServer): void {
+  const told = new Map<string, boolean>();
+  outages.onLook(() => {
+    for (const [name, model] of byName) {
+      const { serves } = model;
+      if (told.get(name) === serves) continue;
+      told.set(name, serves);
+      health.setStatus(name, serves ? "SERVING" : "NOT_SERVING");
+    }
+  });
 }
 
 function infer(models: PipelineModels, call: InferCall, answer: InferAnswer): void {

@@ -71,7 +71,7 @@ export function callPipeline(
 ): () => void {
   const { gateway } = models;
   const model = models.named(message.modelName, message.modelVersion);
-  model.checkLoaded();
+  model.checkServed();
   const { pipeline, counts } = model;
   const contents = contentsOf(message);
   const common = { pipeline, ...optionsOf(message, deadlineMs, header) };

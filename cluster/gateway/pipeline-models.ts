@@ -8,6 +8,7 @@ import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
 import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
 import { OUTPUT, outputName } from "./pipeline-outputs.ts";
+import { TaskOutages } from "./task-outages.ts";
 
 /** The input of a pipeline whose first tasks' models take no tensors: BYTES, each an inference. */
 export const PAYLOAD = "payload";
@@ -21,16 +22,18 @@ export const GATEWAY_METADATA = {
 export class PipelineModels {
   readonly gateway: Gateway;
   readonly byName: HostedModels & ReadonlyMap<string, PipelineModel>;
+  readonly outages: TaskOutages;
   readonly #repository: ModelRepository;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
     const repository = new ModelRepository(gateway);
     this.#repository = repository;
+    this.outages = new TaskOutages(gateway);
     this.byName = new Map(
       gateway.system.pipelines.map(({ name }, i) => [
         name,
-        new PipelineModel(gateway, repository, i),
+        new PipelineModel(gateway, repository, this.outages, i),
       ]),
     );
   }
@@ -57,12 +60,19 @@ export class PipelineModel implements HostedModel {
   readonly counts = new ModelCounts();
   readonly #gateway: Gateway;
   readonly #repository: ModelRepository;
+  readonly #outages: TaskOutages;
   /** What replicas have said of their models, by pool. */
   readonly #learned = new Map<number, ModelMetadata>();
 
-  constructor(gateway: Gateway, repository: ModelRepository, pipeline: number) {
+  constructor(
+    gateway: Gateway,
+    repository: ModelRepository,
+    outages: TaskOutages,
+    pipeline: number,
+  ) {
     this.#gateway = gateway;
     this.#repository = repository;
+    this.#outages = outages;
     this.pipeline = pipeline;
   }
 
@@ -82,13 +92,24 @@ export class PipelineModel implements HostedModel {
   }
 
   ready(): boolean {
-    return this.state === undefined && this.#gateway.ready;
+    return this.#gateway.ready && this.serves;
   }
 
-  /** Throws Fault("unavailable") while a model of it is unloaded, or on its way there or back. */
-  checkLoaded(): void {
+  /** Whether it can infer, be it with fewer replicas than it has. */
+  get serves(): boolean {
+    return this.state === undefined && this.#outages.isServed(this.pipeline);
+  }
+
+  /**
+   * Throws Fault("unavailable") while a model of it is unloaded, or on its way there or back, or one
+   * of its tasks has been without a replica for long.
+   */
+  checkServed(): void {
     const { state } = this;
-    if (state === undefined) return;
+    if (state === undefined) {
+      this.#outages.check(this.pipeline);
+      return;
+    }
     const what = `${this.#system.name} is ${state.state}: ${state.reason}`;
     throw new Fault("unavailable", what, { hint: "an administrator can load it" });
   }

@@ -23,6 +23,8 @@ export interface ServiceBounds {
   /** Jobs that may be done again, besides a tenth of all; see `RetryBudget`. */
   readonly retryTokens: number;
   readonly retryTokenRatio: number;
+  /** For how long requests wait for a task none of whose replicas is up; see `TaskOutages`. */
+  readonly outageMs: number;
   /** How long a gateway that was told to end finishes what it has. */
   readonly drainMs: number;
   readonly keys: KeyBounds;
@@ -42,6 +44,7 @@ export const DEFAULT_BOUNDS: ServiceBounds = {
   batchTimeoutFactor: 20,
   retryTokens: 1000,
   retryTokenRatio: 0.1,
+  outageMs: 30_000,
   drainMs: 8000,
   keys: { keepMs: 600_000, maxKeys: 2_000_000, maxBytes: 256 * MIB },
   clientTimes: CLIENT_TIMES,
