@@ -159,15 +159,21 @@ async function contentionOf(
   const models = taskNames(document)
     .map((task) => modelOf(document, task))
     .filter((model) => (inputs.get(model) ?? []).length > 0);
-  const busy: BusyWorker[] = [];
-  for (let i = 0; i < levels && models.length > 0; i++) {
+  const wanted = Array.from({ length: models.length === 0 ? 0 : levels }, (_, i) => {
     const model = models[i % models.length];
-    const key = i < models.length ? model : `${model}#${i}`;
-    const worker =
-      running.get(key) ?? (await ModelWorker.start(model, document.models[model], folder));
-    running.set(key, worker);
-    busy.push({ worker, inputs: inputs.get(model) ?? [] });
-  }
+    return { model, key: i < models.length ? model : `${model}#${i}` };
+  });
+  const missing = wanted.filter(({ key }) => !running.has(key));
+  // All are waited for, also where one fails: what has started is stopped with the others.
+  const starts = await Promise.allSettled(
+    missing.map(async ({ model, key }) => {
+      running.set(key, await ModelWorker.start(model, document.models[model], folder));
+    }),
+  );
+  for (const start of starts) if (start.status === "rejected") throw start.reason;
+  const busy = wanted.map(({ model, key }): BusyWorker => {
+    return { worker: running.get(key) as ModelWorker, inputs: inputs.get(model) ?? [] };
+  });
   return levels <= 1 ? [1] : measureContention(busy, CONTENTION_ROUNDS, CONTENTION_SECONDS);
 }
 
