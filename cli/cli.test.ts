@@ -204,10 +204,10 @@ workload: { arrivals: poisson, ratePerS: 50, requests: 100 }
   expect(calibrated.code, calibrated.stderr).toBe(0);
   const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
   const { provenance, batches } = profileSchema.parse(JSON.parse(text));
-  expect(provenance).toMatchObject({ kind: "measured", model: "no-op" }, 300_000);
+  expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
   expect(batches[0].samples).toBeGreaterThanOrEqual(30);
   expect(tandem("simulate", path).code).toBe(0);
-});
+}, 300_000);
 
 const GPUS = `
 name: gpus
