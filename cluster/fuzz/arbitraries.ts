@@ -4,7 +4,7 @@ import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { encodeInferRequest } from "../protocol/infer-encoder.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
 import { mutated } from "./mutation.ts";
-import { ECHO, PICTURE } from "./target.ts";
+import { ECHO, PICTURE, SUM } from "./target.ts";
 
 export const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
 export const word = fc.string({ maxLength: 24 });
@@ -109,6 +109,56 @@ export const lying = fc
       rawInputContents: raw,
     }),
   );
+
+/** With nothing in them, of no size, or of another rank. */
+const ODD_SHAPES = [
+  [2 ** 40, 0],
+  [0, 2 ** 40],
+  [2 ** 20, 0],
+  [-1, 2],
+  [-1, -2],
+  [2],
+  [],
+  [1, 2, 1],
+];
+const modelShape = fc.oneof(
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 3 }).map((rows) => [rows, 2]) },
+  { weight: 1, arbitrary: fc.constantFrom(...ODD_SHAPES) },
+);
+
+/** One of a model's tensors, mostly as it takes it and as the others are. */
+const nearly = (name: string, shape: readonly number[]) =>
+  fc.record({
+    name: mostly(fc.constant(name), word),
+    datatype: mostly(fc.constant("FP32"), fc.constantFrom("INT32", "BYTES", "BF16", "")),
+    shape: mostly<readonly number[]>(fc.constant(shape), modelShape),
+    off: mostly(fc.constant(0), fc.integer({ min: -8, max: 8 })),
+  });
+
+function mostly<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: odd });
+}
+
+/** Requests for a model that batches, each a little wrong or not at all. */
+export const nearlyRight = modelShape
+  .chain((shape) =>
+    fc.tuple(
+      nearly("a", shape),
+      nearly("b", shape),
+      fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, nearly("b", shape)),
+    ),
+  )
+  .map(([a, b, more]) => {
+    const given = more === null ? [a, b] : [a, b, more];
+    return encodeInferRequest({
+      modelName: SUM,
+      inputs: given.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+      rawInputContents: given.map(({ shape, off }) => {
+        const elements = Math.abs(shape.reduce((product, size) => product * size, 1));
+        return new Uint8Array(Math.max(0, Math.min(4 * elements, 1000) + off));
+      }),
+    });
+  });
 
 export function form(png: Uint8Array): Buffer {
   const head = '--x\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n';

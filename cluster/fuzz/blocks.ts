@@ -13,6 +13,7 @@ import {
   lying,
   MESSAGE,
   METHODS,
+  nearlyRight,
   nested,
   overlongFrames,
   word,
@@ -37,14 +38,19 @@ export interface Block {
   readonly atOnce?: number;
 }
 
-const grpc = (name: string, share: number, messages: fc.Arbitrary<Buffer | Uint8Array>): Block => ({
+const grpc = (
+  name: string,
+  share: number,
+  messages: fc.Arbitrary<Buffer | Uint8Array>,
+  paths: readonly string[] = METHODS,
+): Block => ({
   name,
   share,
   closing: false,
   open: (target) => {
     const sender = new GrpcSender(target);
     return {
-      property: fc.record({ path: fc.constantFrom(...METHODS), data: messages }),
+      property: fc.record({ path: fc.constantFrom(...paths), data: messages }),
       send: ({ path, data }: { path: string; data: Uint8Array }) =>
         sender.send({ path, headers: {}, data }),
       close: () => sender.close(),
@@ -130,8 +136,14 @@ function grpcBlocks(): readonly Block[] {
     ),
     grpc(
       "gRPC messages, tensors that lie",
-      0.16,
+      0.08,
       lying.map((m) => framed(m)),
+    ),
+    grpc(
+      "gRPC messages, tensors that meet in a batch",
+      0.08,
+      nearlyRight.map((m) => framed(m)),
+      METHODS.slice(0, 1),
     ),
     grpc(
       "gRPC frames whose lengths and flags lie",

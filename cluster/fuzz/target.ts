@@ -1,6 +1,8 @@
-/** The deployment that is fuzzed: real processes, one pipeline that echoes and one that looks at pictures. */
-import { readdirSync, readFileSync } from "node:fs";
+/** The deployment that is fuzzed: real processes, pipelines that echo, look at pictures and add tensors. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { writeOnnx } from "../../models/onnx-writer.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 
 /** What everything is sent to. */
@@ -14,24 +16,46 @@ export interface FuzzTarget {
 
 export const ECHO = "echo";
 export const PICTURE = "picture";
+export const SUM = "sum";
+const SUM_FILE = "sum.onnx";
 
-/** `tokens` is a file with the token's hash. */
+/** sum = a + b, rows of any width; requests are batched. */
+const SUM_ONNX = writeOnnx({
+  name: SUM,
+  nodes: [{ op: "Add", inputs: ["a", "b"], output: "sum" }],
+  constants: [],
+  inputs: [
+    { name: "a", shape: ["rows", "width"] },
+    { name: "b", shape: ["rows", "width"] },
+  ],
+  outputs: [{ name: "sum", shape: ["rows", "width"] }],
+});
+
+/** `tokens` is a file with the token's hash; the model's file is put beside it. */
 export async function startTarget(token: string, tokens: string): Promise<FuzzTarget> {
   const service = { distribution: "deterministic", meanMs: 1 };
+  const batch = { marginal: 0.5, max: 8 };
+  const folder = dirname(tokens);
+  writeFileSync(join(folder, SUM_FILE), SUM_ONNX);
   const document = scenarioSchema.parse({
     name: "fuzz",
     pipelines: {
       [ECHO]: { tasks: { only: { model: "nothing" } } },
       [PICTURE]: { tasks: { look: { model: "detector" } } },
+      [SUM]: { tasks: { add: { model: "sum" } } },
     },
     models: {
       nothing: { service, implementation: { name: "no-op" } },
       detector: { service, implementation: { name: "ssd-mobilenet-v2" } },
+      sum: { service: { ...service, batch }, implementation: { onnx: SUM_FILE } },
     },
-    cluster: { replicas: { only: 1, look: 1 } },
+    cluster: { replicas: { only: 1, look: 1, add: 1 } },
+    scheduler: {
+      perTask: { add: { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 2 } } },
+    },
     workload: { arrivals: "burst", requests: 1 },
   });
-  const inputs = { profiles: {} };
+  const inputs = { profiles: {}, folder };
   const deployment = await startDeployment({
     ...{ document, inputs, tokens, seed: "fuzz", backend: "onnx", restart: false },
   });
