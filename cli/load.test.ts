@@ -74,6 +74,16 @@ describe("tandem load", () => {
     );
   });
 
+  it("tells no time that is left once it has sent more than it must", async () => {
+    const least = ["--set", "workload.minQueries=10", "--set", "workload.minDurationS=1"];
+    const { stderr } = await withEndpoint(
+      (_request, response) => void response.end("fine"),
+      (url) => load("--url", url, "--arrivals", "mlperf-single-stream", ...least),
+    );
+    expect(stderr).toMatch(/load: \d+\/10\n/);
+    expect(stderr).not.toContain("left -");
+  });
+
   it("takes a scenario's workload, overridden by options", async () => {
     const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
     const file = join(directory, "s.yaml");

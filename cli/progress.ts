@@ -14,11 +14,11 @@ export function progress(label: string, total: number, already = 0): Progress {
 
 type Left = (done: number) => string;
 
-/** Time left at the pace since the start, as text; empty while there is no pace yet. */
+/** Time left at the pace since the start, as text; empty while there is no pace yet, and beyond the total. */
 function estimate(total: number, already: number): Left {
   const startMs = performance.now();
   return (done) => {
-    if (done <= already) return "";
+    if (done <= already || done > total) return "";
     const secondsEach = (performance.now() - startMs) / 1000 / (done - already);
     return ` · left ${duration(secondsEach * (total - done))}`;
   };
