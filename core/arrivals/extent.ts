@@ -24,3 +24,13 @@ export function extentOf(workload: WorkloadDocument): Extent {
 export function requestsOf(workload: WorkloadDocument): number | undefined {
   return "requests" in workload ? workload.requests : undefined;
 }
+
+/** Seconds until the last arrival; 0 where the workload does not say. */
+export function expectedSeconds(workload: WorkloadDocument): number {
+  const { horizonUs, limit } = extentOf(workload);
+  if (Number.isFinite(horizonUs)) return horizonUs / 1e6;
+  if (!("ratePerS" in workload)) return 0;
+  const requests = "minQueries" in workload ? workload.minQueries : limit;
+  const shortest = "minDurationS" in workload ? workload.minDurationS : 0;
+  return Math.max(shortest, Number.isFinite(requests) ? requests / workload.ratePerS : 0);
+}

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../compile.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
@@ -145,5 +146,31 @@ describe("what a policy wants", () => {
     bench.said.length = 0;
     for (const wanted of [3, 1, 2, 1, 1, 1]) bench.ask(wanted);
     expect(bench.said).toEqual(["10 order 1", "10 order 2", "40 release 2", "60 release 1"]);
+  });
+});
+
+describe("the most that was wanted within the down window", () => {
+  test("is what is ordered, whatever was wanted when", () => {
+    const wishes = fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 9 }), wishes, (window, wanted) => {
+        const bench = new Bench({ start: 0, downWindowUs: 10 * window });
+        wanted.forEach((replicas, i) => {
+          bench.ask(replicas);
+          const kept = wanted.slice(Math.max(0, i - Math.max(0, window - 1)), i + 1);
+          const orders = bench.said.filter((line) => line.includes("order")).length;
+          const releases = bench.said.filter((line) => line.includes("release")).length;
+          expect(4 + orders - releases).toBe(Math.max(...kept));
+        });
+      }),
+    );
+  });
+
+  test("is found among hundreds of thousands of wishes", () => {
+    const bench = new Bench({ downWindowUs: 1e9 });
+    for (let i = 0; i < 300_000; i++) bench.ask(i % 5 === 0 ? 3 : 1);
+    bench.said.length = 0;
+    bench.ask(1);
+    expect(bench.said).toEqual([]);
   });
 });

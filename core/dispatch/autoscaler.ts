@@ -30,8 +30,8 @@ interface ScaledPool {
   sinceUs: number;
   observedUs: number;
   load: { busy: number; waiting: number; running: number };
-  /** What was wanted within the down window. */
-  wishes: { readonly atUs: number; readonly replicas: number }[];
+  /** What was wanted within the down window, where no later wish was as high: falling, so the first is the most. */
+  readonly wishes: { readonly atUs: number; readonly replicas: number }[];
 }
 
 export class Autoscaler {
@@ -110,12 +110,12 @@ export class Autoscaler {
     scaled.jobsUs = 0;
     scaled.sinceUs = nowUs;
     const replicas = Math.max(scaling.min, Math.min(scaled.max, wanted));
+    const { wishes } = scaled;
     const fromUs = nowUs - scaling.downWindowUs;
-    scaled.wishes = [
-      ...scaled.wishes.filter(({ atUs }) => atUs > fromUs),
-      { atUs: nowUs, replicas },
-    ];
-    return Math.max(...scaled.wishes.map((wish) => wish.replicas));
+    while (wishes.length > 0 && wishes[0].atUs <= fromUs) wishes.shift();
+    while (wishes.length > 0 && wishes[wishes.length - 1].replicas <= replicas) wishes.pop();
+    wishes.push({ atUs: nowUs, replicas });
+    return wishes[0].replicas;
   }
 
   /** Orders the first that are off; releases those that are not up yet, then the last. */

@@ -1,5 +1,5 @@
 /** Checks of what breaks: each fault names one thing that there is, and fits its kind. */
-import { extentOf } from "../arrivals/extent.ts";
+import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
 import { noSuchTask } from "./check-pipelines.ts";
 import { didYouMean } from "./nearest.ts";
@@ -36,7 +36,7 @@ export function checkFaultRates({
   workload,
   run,
 }: Pick<ScenarioDocument, "faults" | "cluster" | "workload" | "run">): Issue[] {
-  const seconds = secondsOf(workload) + (run.maxDrainS ?? 0);
+  const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
   return (faults?.random ?? []).flatMap((entry, index) => {
     const strikes = (seconds / (entry.mtbfS + entry.mttrS)) * targetsOf(entry, cluster);
     if (strikes <= MOST_FAULTS) return [];
@@ -44,16 +44,6 @@ export function checkFaultRates({
     const hint = `a run may have ${MOST_FAULTS.toLocaleString("en-US")}`;
     return [issueAt(`faults.random[${index}].mtbfS`, message, hint)];
   });
-}
-
-/** Until the last arrival; 0 where it is not said. */
-function secondsOf(workload: ScenarioDocument["workload"]): number {
-  const { horizonUs, limit } = extentOf(workload);
-  if (Number.isFinite(horizonUs)) return horizonUs / 1e6;
-  if (!("ratePerS" in workload)) return 0;
-  const requests = "minQueries" in workload ? workload.minQueries : limit;
-  const shortest = "minDurationS" in workload ? workload.minDurationS : 0;
-  return Math.max(shortest, Number.isFinite(requests) ? requests / workload.ratePerS : 0);
 }
 
 /** How many machines or replicas an entry names. */

@@ -26,6 +26,14 @@ describe("scaling that cannot be", () => {
     expect(richIssues(text.replace("max: 3", "max: 2"))).toEqual([]);
   });
 
+  test("more decisions than a run can have", () => {
+    const often = all("intervalS: 0.001");
+    expect(richIssues(often)).toEqual([]);
+    const issues = richIssues(replaced(often, "durationS: 60", "durationS: 20001"));
+    expect(issues).toMatchObject([{ path: "scheduler.scaling.intervalS" }]);
+    expect(issues[0].message).toMatch(/2\.00e\+7 decisions a run of 20001 s/);
+  });
+
   test("a chain of replicas that is held", () => {
     const alone = replaced(all("max: 2"), "  q:\n    tasks:\n      c: { model: n }\n", "");
     const held = replaced(alone, "  p:\n", "  p:\n    discipline: pipeline-held\n");

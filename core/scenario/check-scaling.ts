@@ -1,4 +1,5 @@
 /** Checks of scaling policies against the replicas that the cluster has room for. */
+import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
 import { issueAt } from "./positions.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
@@ -50,6 +51,25 @@ export function checkScaling({
     }
   }
   return issues;
+}
+
+/** More take minutes, in which little else may happen. */
+const MOST_DECISIONS = 20_000_000;
+
+/** As far as the scenario says how long a run takes, and how often a policy is asked. */
+export function checkScalingIntervals({
+  scheduler,
+  workload,
+  run,
+}: Pick<ScenarioDocument, "scheduler" | "workload" | "run">): Issue[] {
+  const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
+  return scalingChoices(scheduler).flatMap(({ path, parameters: { intervalS } }) => {
+    if (typeof intervalS !== "number" || seconds <= intervalS * MOST_DECISIONS) return [];
+    const decisions = (seconds / intervalS).toPrecision(3);
+    const message = `${decisions} decisions a run of ${seconds} s`;
+    const hint = `a run may have ${MOST_DECISIONS.toLocaleString("en-US")}`;
+    return [issueAt(`${path}.intervalS`, message, hint)];
+  });
 }
 
 function ownTasks(scheduler: Exclude<SchedulerDocument, string>): readonly string[] {

@@ -11,7 +11,7 @@ import { checkImplementations, type FileExists } from "./check-implementations.t
 import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import { checkValidation } from "./check-run.ts";
-import { checkScaling } from "./check-scaling.ts";
+import { checkScaling, checkScalingIntervals } from "./check-scaling.ts";
 import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
@@ -76,6 +76,10 @@ export const CHECKS: readonly Check[] = [
   {
     reads: ["pipelines", "cluster", "scheduler"],
     run: (document) => checkScaling(document),
+  },
+  {
+    reads: ["scheduler", "workload", "run"],
+    run: (document) => checkScalingIntervals(document),
   },
   { reads: ["cluster", "faults"], run: (document) => checkFaults(document) },
   {
