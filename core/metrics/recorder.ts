@@ -133,6 +133,13 @@ export class RunRecorder {
     return toUs > fromUs ? toUs - fromUs : 0;
   }
 
+  /** End of the measured window; while it is open, of all work. */
+  get windowEndUs(): number {
+    return Number.isFinite(this.closedUs)
+      ? this.closedUs
+      : Math.max(this.lastEndUs, this.lastBusyUs);
+  }
+
   /** Requests that have arrived and not ended. */
   get inSystem(): number {
     return this.inSystemSeries.count;

@@ -112,8 +112,7 @@ export class ReplicaMeter {
 
   /** Up to the end of the window. */
   #integrateAll(): void {
-    const { closedUs, lastEndUs } = this.#recorder;
-    this.#integrate(Number.isFinite(closedUs) ? closedUs : lastEndUs);
+    this.#integrate(this.#recorder.windowEndUs);
   }
 
   #integrate(nowUs: number): void {

@@ -195,10 +195,8 @@ function loadMetrics({ devices, system }: RunRecorder, pool: number): Record<str
 }
 
 /** Length of the measured window, µs. */
-function windowOf(recorder: RunRecorder): number {
-  const { closedUs, lastEndUs, lastBusyUs, warmupUs } = recorder;
-  const end = Number.isFinite(closedUs) ? closedUs : Math.max(lastEndUs, lastBusyUs);
-  return end - warmupUs;
+function windowOf({ windowEndUs, warmupUs }: RunRecorder): number {
+  return windowEndUs - warmupUs;
 }
 
 function curveOf(latencies: LatencyStore): readonly number[] {

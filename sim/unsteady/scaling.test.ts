@@ -171,6 +171,17 @@ describe("under a load that asks for three replicas", () => {
   });
 });
 
+test("replicas count to the end of all work, also of that whose clients have given up", () => {
+  const client = { timeoutMs: 15, cancels: false };
+  const workload = { arrivals: "burst", requests: 5, client };
+  const document = scenarioOf({ ...two(stepped([0, 1], [0.02, 2])), workload });
+  const { tasks, metrics } = runReplication(document, NO_INPUTS, 0).summary;
+  expect(metrics.timeoutRatio).toBe(4 / 5);
+  // One for 20 ms, then two for 20 ms, in which five batches of 10 ms are run.
+  expect(tasks.serve.replicasMean).toBe(1.5);
+  expect(tasks.serve.utilizationRatio).toBeCloseTo(50 / (1.5 * 40), 12);
+});
+
 test("the log of a run that scales replays to the same decisions", () => {
   const scaling = { policy: "concurrency", windowS: 4, intervalS: 0.2, target: 1 };
   const document = scenarioOf({
