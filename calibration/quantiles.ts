@@ -12,13 +12,13 @@ export function equalShareMeans(samples: readonly number[], count: number): numb
   if (sorted.length <= count) return sorted.map(Math.round);
   const cumulative = [0];
   for (const value of sorted) cumulative.push(cumulative[cumulative.length - 1] + value);
-  const upTo = (at: number): number => {
+  const share = sorted.length / count;
+  // The last share may end a little beyond the last sample, by rounding.
+  const upTo = (shares: number): number => {
+    const at = Math.min(shares * share, sorted.length);
     const whole = Math.floor(at);
     const rest = at - whole;
     return cumulative[whole] + (rest > 0 ? rest * sorted[whole] : 0);
   };
-  const share = sorted.length / count;
-  return Array.from({ length: count }, (_, i) =>
-    Math.round((upTo((i + 1) * share) - upTo(i * share)) / share),
-  );
+  return Array.from({ length: count }, (_, i) => Math.round((upTo(i + 1) - upTo(i)) / share));
 }

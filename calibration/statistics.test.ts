@@ -43,3 +43,11 @@ test("an input that was sampled more often weighs no more", () => {
   for (const us of [300, 300]) samples.add(1, us);
   expect(samples.estimate()).toEqual({ mean: 200, halfWidth95: 0 });
 });
+
+test("as many samples as make a share's end round up are no reason for a quantile that is no number", () => {
+  // 218 / 200 × 200 is more than 218.
+  for (let samples = 201; samples <= 2000; samples++) {
+    const kept = equalShareMeans(Array<number>(samples).fill(7), 200);
+    expect(kept).toEqual(Array(200).fill(7));
+  }
+});

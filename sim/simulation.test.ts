@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
+import type { OverheadProfile } from "../core/profile.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
 
@@ -212,6 +213,18 @@ describe("the measured window", () => {
 });
 
 describe("a run without end", () => {
+  test("in which an instant is no number is a fault, not a hang", () => {
+    const overheadProfile = {
+      schema: "tandem/overhead@1",
+      clientRoundTripUs: [Number.NaN],
+      workerRoundTripUs: [0],
+      gateway: { arrivalUs: 1, dispatchUs: 0, completionUs: 0 },
+      contention: [1],
+    } as OverheadProfile;
+    const inputs = { ...NO_INPUTS, overheadProfile };
+    expect(() => runReplication(scenarioOf({}), inputs, 0)).toThrow(/time stands still/);
+  });
+
   test("in which time stands still is a fault, not a hang", () => {
     const document = scenarioOf({
       scheduler: { admission: { policy: "bounded", maxInSystem: 1 } },

@@ -165,7 +165,8 @@ class Simulation implements Driver, ClientHost {
     const fromUs = this.nowUs;
     this.lookSoon();
     for (let i = 0; i < SOME && this.events < this.lastEvent; i++) this.instant();
-    this.stillSome = this.nowUs === fromUs ? this.stillSome + 1 : 0;
+    // Not `===`: a time that is no number goes nowhere either.
+    this.stillSome = this.nowUs > fromUs ? 0 : this.stillSome + 1;
     if (this.stillSome * SOME >= MAX_EVENTS_PER_INSTANT) throw standstill(fromUs);
   }
 
