@@ -8,29 +8,41 @@ import { setFlagsFromString } from "node:v8";
 import { requestsOf } from "../core/arrivals/extent.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
+interface Settings {
+  /** So many requests, in one run or in several, repay them. */
+  readonly from: number;
+  readonly options: readonly string[];
+}
+
 /**
- * So many requests, in one run or in several, repay longer compiling. V8 takes stored code only with
- * the settings that it was made under, so short programs change none.
+ * In order. V8 takes stored code only with the settings that it was made under, so short programs
+ * change none.
  */
-const MANY = 100_000;
-const SETTINGS = [
-  // Bytes of bytecode: of one function, and of all in one, soft and hard. V8's own: 460, 920 and 4600.
-  "--max-inlined-bytecode-size=800",
-  "--max-inlined-bytecode-size-cumulative=8000",
-  "--max-inlined-bytecode-size-absolute=40000",
+const SETTINGS: readonly Settings[] = [
   // Bytes of bytecode that a function runs before it is looked at again; V8's own: 67,584.
-  "--interrupt-budget=500000",
+  { from: 100_000, options: ["--interrupt-budget=500000"] },
+  {
+    from: 1_000_000,
+    options: [
+      // Bytes of bytecode: of one function, and of all in one, soft and hard. V8's own: 460, 920 and 4600.
+      "--max-inlined-bytecode-size=800",
+      "--max-inlined-bytecode-size-cumulative=8000",
+      "--max-inlined-bytecode-size-absolute=40000",
+    ],
+  },
 ];
 
 /** Of all runs so far. */
 let requests = 0;
+let reached = 0;
 
-/** Before each run. Lets the compiler inline more from then on, in the whole process, if it comes to many. */
+/** Before each run: what pays from then on, in the whole process. */
 export function prepareCompiler(workload: WorkloadDocument): void {
-  if (requests >= MANY) return;
+  if (reached === SETTINGS.length) return;
   requests += expectedRequests(workload);
-  if (requests < MANY) return;
-  for (const setting of SETTINGS) setFlagsFromString(setting);
+  for (; requests >= (SETTINGS[reached]?.from ?? Number.POSITIVE_INFINITY); reached++) {
+    for (const option of SETTINGS[reached].options) setFlagsFromString(option);
+  }
 }
 
 /** 0 where a workload does not tell. */
