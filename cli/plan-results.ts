@@ -29,7 +29,9 @@ interface CandidateDocument {
   readonly unit: string;
   readonly replicas: Readonly<Record<string, number>> | null;
   readonly machines: Readonly<Record<string, number>> | null;
-  /** By pipeline: of what was found, else of the most that was allowed. */
+  /** Of its trial. */
+  readonly replications: number;
+  /** By pipeline: of what was found, else of the last that was tried. */
   readonly kept: Readonly<Record<string, KeptGoal>>;
   readonly trials: number;
   /** Whether all that is cheaper was ruled out. */
@@ -81,6 +83,7 @@ function candidateDocument(candidate: Candidate, load: Parameters): CandidateDoc
     unit,
     replicas,
     machines: found?.machines.counts ?? null,
+    replications: (found?.trial ?? missed)?.replications ?? 0,
     kept: keptOf(found?.trial ?? missed),
     trials,
     proven,

@@ -29,22 +29,13 @@ export interface Kept {
 
 export interface Trial {
   readonly meets: boolean;
-  /** Neither side of the interval is clear of what is asked. */
-  readonly open: boolean;
-  readonly stable: boolean;
   readonly replications: number;
   /** One a goal. */
   readonly kept: readonly Kept[];
 }
 
 /** A model does not fit into the memory of a slot that it would be on. */
-export const NO_ROOM: Trial = {
-  meets: false,
-  open: false,
-  stable: true,
-  replications: 0,
-  kept: [],
-};
+export const NO_ROOM: Trial = { meets: false, replications: 0, kept: [] };
 
 /** Fewer tell little of their own spread. */
 const FIRST_REPLICATIONS = 3;
@@ -76,8 +67,6 @@ export function tryOut(
   }
   return {
     meets: isStable && sides.every((side) => side > 0),
-    open: isStable && sides.every((side) => side >= 0) && sides.includes(0),
-    stable: isStable,
     replications: summaries.length,
     kept: goals.map(({ pipeline }) => ({
       pipeline,
