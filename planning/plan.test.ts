@@ -117,10 +117,16 @@ test("a plan on machines is the cheapest of all of them", () => {
 
 test("a plan puts no model where it does not fit", () => {
   const text = TWO.replace("gpu: 3", "gpu: { slots: 3, memoryMb: 9000 }")
-    .replace("gpu: 1", "cpu: { slots: 1, memoryMb: 4000 }")
+    .replace(
+      "count: 4, devices: { gpu: 1 }",
+      "count: 9, devices: { cpu: { slots: 1, memoryMb: 4000 } }",
+    )
+    .replace("costPerHour: 0.8", "costPerHour: 0.1")
     .replace("cv: 0.4 } }", "cv: 0.4 }, memoryMb: 8000 }");
   const [{ candidates }] = plansOf(text);
-  expect(candidates[0].search.found?.machines.counts).toEqual({ big: 2, small: 0 });
+  // Small ones alone would do at a tenth of the price.
+  const { big } = candidates[0].search.found?.machines.counts ?? {};
+  expect(big).toBeGreaterThan(0);
 });
 
 describe("what no plan can be made of is refused", () => {
