@@ -1,4 +1,5 @@
-import { status } from "@grpc/grpc-js";
+import { once } from "node:events";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Fault } from "../../core/fault.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
@@ -6,7 +7,8 @@ import { type Deployment, startDeployment } from "../deployment.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { InferStreams } from "../protocol/infer-streams.ts";
-import type { ModelInferRequest } from "../protocol/messages.ts";
+import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
+import { REFLECTED_SERVICE } from "../protocol/service.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import type { RunReport } from "./gateway.ts";
 
@@ -169,6 +171,33 @@ describe("the gateway", () => {
     });
     expect(await isIdle()).toBe(true);
     expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
+  });
+
+  it("marks each request's last answer for a caller that is not ours, an error's too", async () => {
+    const foreign = new Client(deployment.gateway.grpc, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = REFLECTED_SERVICE.ModelStreamInfer;
+    const stream = foreign.makeBidiStreamRequest<ModelInferRequest, ModelStreamInferResponse>(
+      path,
+      requestSerialize,
+      responseDeserialize as (bytes: Buffer) => ModelStreamInferResponse,
+    );
+    const answers: Record<string, unknown> = {};
+    stream.on("data", ({ errorMessage = "", inferResponse }: ModelStreamInferResponse) => {
+      const final = inferResponse?.parameters?.triton_final_response;
+      answers[inferResponse?.id ?? ""] = [errorMessage !== "", final];
+    });
+    stream.write({ ...REQUEST, id: "fine" });
+    stream.write({ ...REQUEST, id: "unknown", modelName: "boats" });
+    stream.write({ ...REQUEST, id: "malformed", rawInputContents: [Buffer.from("x")] });
+    stream.end();
+    await once(stream, "end");
+    foreign.close();
+    const final = { boolParam: true };
+    expect(answers).toEqual({
+      fine: [false, final],
+      unknown: [true, final],
+      malformed: [true, final],
+    });
   });
 
   it("gives up on a request whose caller has gone or whose deadline has passed", async () => {

@@ -141,10 +141,10 @@ export function guarded(handlers: InferenceHandlers, call: InferCall, answer: In
   }
 }
 
-/** Triton marks a request's last answer; here each has one. */
+/** Triton marks a request's last answer; here each has one, an error too. */
 function final(answer: ModelStreamInferResponse): ModelStreamInferResponse {
-  const { errorMessage = "", inferResponse } = answer;
-  if (errorMessage !== "" || inferResponse == null) return answer;
+  const { inferResponse } = answer;
+  if (inferResponse == null) return answer;
   const parameters = { ...inferResponse.parameters, triton_final_response: { boolParam: true } };
-  return { inferResponse: { ...inferResponse, parameters } };
+  return { ...answer, inferResponse: { ...inferResponse, parameters } };
 }
