@@ -26,7 +26,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   const loaded = await loadScenario(args, { requireTimes: false });
   const targets = profilePaths(loaded);
   const payloads = await payloadsFor(loaded.document, args.images);
-  let shown = progress("measure", 1);
+  let shown = progress("measure", { total: 1 });
   const calibration = await measure(loaded.document, {
     payloads,
     folder: inputsOf(loaded).folder,
@@ -38,7 +38,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
     onProgress: (done, total) => {
       if (done === 0) {
         shown.stop();
-        shown = progress("precise enough", total);
+        shown = progress("precise enough", { total });
       }
       shown.update(done);
     },

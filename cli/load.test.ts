@@ -31,6 +31,25 @@ function load(...words: readonly string[]): Promise<Ended> {
   });
 }
 
+const SCENARIO = {
+  name: "s",
+  pipelines: { p: { tasks: { t: { model: "m" } } } },
+  models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
+  cluster: { replicas: { t: 1 } },
+};
+
+/** Hands over the path of a file with the scenario. */
+async function withScenario<T>(scenario: object, use: (file: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
+  const file = join(directory, "s.yaml");
+  writeFileSync(file, JSON.stringify(scenario));
+  try {
+    return await use(file);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 describe("tandem load", () => {
   it("drives any address without a scenario, and its exit code says what the report says", async () => {
     let served = 0;
@@ -85,25 +104,28 @@ describe("tandem load", () => {
   });
 
   it("takes a scenario's workload, overridden by options", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
-    const file = join(directory, "s.yaml");
-    writeFileSync(
-      file,
-      `name: s
-pipelines: { p: { tasks: { t: { model: m } } } }
-models: { m: { service: { distribution: deterministic, meanMs: 1 } } }
-cluster: { replicas: { t: 1 } }
-workload: { arrivals: closed, clients: 2, requests: 500 }
-`,
-    );
+    const scenario = { ...SCENARIO, workload: { arrivals: "closed", clients: 2, requests: 500 } };
     const { stdout } = await withEndpoint(
       (_request, response) => void response.end("fine"),
-      (url) => load(file, "--url", url, "--count", "30"),
+      (url) => withScenario(scenario, (file) => load(file, "--url", url, "--count", "30")),
     );
-    rmSync(directory, { recursive: true });
     expect(stdout).toMatch(/^30 requests: 30 completed\nanswers: 30 OK\n/);
     expect(stdout).toMatch(/p99\.99 +\d+\.\d\d ms/);
     expect(stdout).toMatch(/\n(fit to be judged by|not to be judged by: .+)\n$/);
+  });
+
+  it("expects of a ramp what lies under it", async () => {
+    const ramp = [
+      { atS: 0, ratePerS: 0 },
+      { atS: 1, ratePerS: 100 },
+    ];
+    const workload = { arrivals: "ramp", rates: ramp, durationS: 1 };
+    const scenario = { ...SCENARIO, workload };
+    const { stderr } = await withEndpoint(
+      (_request, response) => void response.end("fine"),
+      (url) => withScenario(scenario, (file) => load(file, "--url", url)),
+    );
+    expect(stderr).toMatch(/load: \d+\/50 · left /);
   });
 
   it("ends with 4 when requests fail, and says how many and why", async () => {

@@ -5,6 +5,7 @@ import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import type { TargetAccess } from "../cluster/load/specification.ts";
 import { gatewayClientAccess } from "../cluster/security/client-access.ts";
+import { rampTimeOf } from "../core/arrivals/ramp.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -14,7 +15,7 @@ import { replicationSeed } from "../sim/replication.ts";
 import { expectedRequests } from "./expected-requests.ts";
 import { LOAD } from "./load-command.ts";
 import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
-import { progress } from "./progress.ts";
+import { type Course, progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
 
 export interface LoadArguments extends WorkloadArguments {
@@ -89,13 +90,20 @@ export async function load(args: LoadArguments): Promise<void> {
 function loadProgress(workload: WorkloadDocument, requests: number) {
   const seconds = "durationS" in workload ? workload.durationS : undefined;
   if (workload.arrivals !== "closed" || seconds === undefined || workload.requests !== undefined) {
-    const shown = progress("load", requests);
+    const shown = progress("load", { total: requests, ...courseOf(workload) });
     return { ...shown, update: ({ ended }: { ended: number }) => shown.update(ended) };
   }
-  const shown = progress("load, seconds", Math.ceil(seconds));
+  const shown = progress("load, seconds", { total: Math.ceil(seconds) });
   const startMs = performance.now();
   const elapsed = (): number => Math.min(seconds, Math.floor((performance.now() - startMs) / 1000));
   return { ...shown, update: () => shown.update(elapsed()) };
+}
+
+/** Of a ramp nobody can tell by the pace so far how long the rest takes. */
+function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
+  if (workload.arrivals !== "ramp") return {};
+  const { rates, durationS = Number.POSITIVE_INFINITY } = workload;
+  return { timeOf: (done) => Math.min(durationS, rampTimeOf(rates)(done) / 1e6) };
 }
 
 /** The scenario's pipelines, or the one model that was named. */

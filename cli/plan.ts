@@ -50,7 +50,7 @@ async function worked(steps: ReturnType<typeof makePlans>): Promise<readonly Pla
     for (;;) {
       const { done, value } = steps.next();
       if (done === true) return value;
-      shown ??= progress("plan", value.of);
+      shown ??= progress("plan", { total: value.of });
       shown.update(value.done);
       await turn();
       if (interrupt.signal.aborted) throw new Fault("interrupted", "interrupted: nothing is kept");

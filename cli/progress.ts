@@ -6,22 +6,36 @@ export interface Progress {
   stop(): void;
 }
 
-/** `already` of `total` were done before: they say nothing of how long the rest takes. */
-export function progress(label: string, total: number, already = 0): Progress {
-  const left = estimate(total, already);
+export interface Course {
+  readonly total: number;
+  /** Done before: they say nothing of how long the rest takes. */
+  readonly already?: number;
+  /** When so many are done, in any unit of time; default: each takes as long. */
+  readonly timeOf?: (done: number) => number;
+}
+
+export function progress(label: string, course: Course): Progress {
+  const { total } = course;
+  const left = estimate(course);
   return process.stderr.isTTY === true ? bar(label, total, left) : lines(label, total, left);
 }
 
 type Left = (done: number) => string;
 
-/** Time left at the pace since the start, as text; empty while there is no pace yet, and beyond the total. */
-function estimate(total: number, already: number): Left {
+/** Time left as text; empty while nobody knows. */
+function estimate(course: Course): Left {
   const startMs = performance.now();
   return (done) => {
-    if (done <= already || done > total) return "";
-    const secondsEach = (performance.now() - startMs) / 1000 / (done - already);
-    return ` · left ${duration(secondsEach * (total - done))}`;
+    const seconds = secondsLeft(course, done, (performance.now() - startMs) / 1000);
+    return seconds === null ? "" : ` · left ${duration(seconds)}`;
   };
+}
+
+/** At the pace of the seconds so far; null while there is no pace yet, and beyond the total. */
+export function secondsLeft(course: Course, done: number, seconds: number): number | null {
+  const { total, already = 0, timeOf = (count) => count } = course;
+  if (done <= already || done > total) return null;
+  return (seconds * (timeOf(total) - timeOf(done))) / (timeOf(done) - timeOf(already));
 }
 
 export function duration(seconds: number): string {

@@ -138,7 +138,7 @@ async function sweepWithProgress(
 ): Promise<void> {
   const interrupt = interruptSignal();
   const requests = await openRequests(plan, store);
-  const shown = progress("simulate", count, store.finished);
+  const shown = progress("simulate", { total: count, already: store.finished });
   try {
     await runSweep({
       plan,

@@ -6,6 +6,7 @@ import { weibullShape } from "../random/sampler.ts";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { arrivalSource } from "./arrival-source.ts";
 import { circle, mmppRatePerS } from "./mmpp.ts";
+import { rampRequests, rampTimeOf } from "./ramp.ts";
 
 function secondsOf(workload: unknown, seed = "1/0"): Float64Array {
   const source = arrivalSource(workloadSchema.parse(workload), seed, null);
@@ -170,6 +171,19 @@ describe("a ramp of rates", () => {
     expect(misfit(times, expected, 600)).toBeLessThan(1.63);
     expect(Math.abs(times.length - 25_000)).toBeLessThan(3 * Math.sqrt(25_000));
     expect(times.filter((s) => s > 300 && s < 400)).toHaveLength(0);
+  });
+
+  test.each([0, 50, 100, 250, 300, 350, 430, 500, 600])(
+    "is expected to send, until %d s, the area",
+    (s) => {
+      expect(rampRequests(rates, s)).toBeCloseTo(expected(s), 6);
+    },
+  );
+
+  test("is at the instant until which so many are expected", () => {
+    for (const s of [50, 250, 430, 600]) {
+      expect(rampTimeOf(rates)(rampRequests(rates, s)) / 1e6).toBeCloseTo(s, 6);
+    }
   });
 
   test("ends for good where its last rate is 0", () => {

@@ -29,6 +29,24 @@ export function rampTimeOf(points: readonly RatePoint[]): TimeOf {
   };
 }
 
+/** How many are expected until an instant. */
+export function rampRequests(points: readonly RatePoint[], seconds: number): number {
+  let expected = 0;
+  let startS = 0;
+  let { ratePerS } = points[0];
+  for (const next of points) {
+    const lengthS = next.atS - startS;
+    const heldS = Math.min(lengthS, seconds - startS);
+    if (heldS > 0) {
+      const slope = (next.ratePerS - ratePerS) / lengthS;
+      expected += (ratePerS + (slope * heldS) / 2) * heldS;
+    }
+    startS = next.atS;
+    ratePerS = next.ratePerS;
+  }
+  return expected + ratePerS * Math.max(0, seconds - startS);
+}
+
 /**
  * The t with rate·t + slope·t²/2 = mass, in the form that loses no digits when the slope is small:
  * 2·mass / (rate + sqrt(rate² + 2·slope·mass)). Infinity when there is no such t.
