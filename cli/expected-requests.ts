@@ -7,24 +7,33 @@ import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema
 /** Closed loops and traces without a number of requests are guessed at. */
 const UNKNOWN_RATE_PER_S = 100;
 
-export function expectedRequests({ workload }: ScenarioDocument): number {
+export function expectedRequests(document: ScenarioDocument): number {
+  return knownRequests(document) ?? atLeastOne(secondsOf(document.workload) * UNKNOWN_RATE_PER_S);
+}
+
+/** Undefined where answers, or a file, tell. */
+export function knownRequests({ workload }: ScenarioDocument): number | undefined {
   const requests = requestsOf(workload);
   if (requests !== undefined) return requests;
   if ("minQueries" in workload) return leastRequests(workload);
-  const seconds = isSpanned(workload) ? (workload.durationS ?? 0) : 0;
-  const expected =
-    workload.arrivals === "ramp"
-      ? rampRequests(workload.rates, seconds)
-      : seconds * ratePerS(workload);
-  return Math.max(1, Math.round(expected));
+  const seconds = secondsOf(workload);
+  switch (workload.arrivals) {
+    case "ramp":
+      return atLeastOne(rampRequests(workload.rates, seconds));
+    case "mmpp": {
+      const { states, transitions = circle(states.length) } = workload;
+      return atLeastOne(seconds * mmppRatePerS(states, transitions));
+    }
+    default:
+      return "ratePerS" in workload ? atLeastOne(seconds * workload.ratePerS) : undefined;
+  }
 }
 
-function ratePerS(workload: WorkloadDocument): number {
-  if (workload.arrivals === "mmpp") {
-    return mmppRatePerS(workload.states, workload.transitions ?? circle(workload.states.length));
-  }
-  return "ratePerS" in workload ? workload.ratePerS : UNKNOWN_RATE_PER_S;
+function secondsOf(workload: WorkloadDocument): number {
+  return isSpanned(workload) ? (workload.durationS ?? 0) : 0;
 }
+
+const atLeastOne = (requests: number): number => Math.max(1, Math.round(requests));
 
 /** A server's queries go on for both minima; how many a stream of them sends depends on the answers. */
 function leastRequests(workload: Extract<WorkloadDocument, { minQueries: number }>): number {

@@ -1,6 +1,7 @@
 /** The workload of `tandem load`: a scenario's, or one that a few options describe. */
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { refuseOverload, refuseRate } from "./refuse-overload.ts";
 import { loadScenario, loadScenarioText, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario"> {
@@ -25,11 +26,47 @@ const PATHS = {
   retries: "workload.client.retries",
 } as const;
 
-/** `endpoint` names what is driven, where no scenario does. Rejects with a Fault. */
+const optionPaths = Object.entries(PATHS) as [keyof typeof PATHS, string][];
+
+/** Stands for the file of a scenario that only the options describe. */
+const NO_FILE = "(options)";
+
+/**
+ * `endpoint` names what is driven, where no scenario does. Rejects with a Fault, also where no load
+ * generator can send that much.
+ */
 export async function loadWorkload(
   args: WorkloadArguments,
   endpoint: string,
 ): Promise<LoadedScenario> {
+  const { scenario: file = NO_FILE, rate } = args;
+  try {
+    if (rate !== undefined) refuseRate(file, PATHS.rate, rate);
+    const loaded = await read(args, endpoint);
+    refuseOverload(loaded);
+    return loaded;
+  } catch (error) {
+    throw error instanceof Fault ? namingOptions(error, args) : error;
+  }
+}
+
+/** The fault's issues under the options that were typed, not under the paths that these stand for. */
+function namingOptions(fault: Fault, args: WorkloadArguments): Fault {
+  const { code, message, hint, cause } = fault;
+  const options = new Map(optionPaths.map(([name, path]) => [path, name]));
+  const isSet = (path: string): boolean =>
+    args.set.some((option) => option.slice(0, option.indexOf("=")).trim() === path);
+  const issues = fault.issues.map((issue) => {
+    const name = options.get(issue.path);
+    if (name === undefined || isSet(issue.path)) return issue;
+    if (args[name] === undefined && issue.file !== NO_FILE) return issue;
+    const { line: _, ...rest } = issue;
+    return { ...rest, file: `--${name}`, path: "" };
+  });
+  return new Fault(code, message, { ...(hint === undefined ? {} : { hint }), cause, issues });
+}
+
+async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedScenario> {
   const overrides = overridesOf(args);
   if (args.scenario !== undefined) {
     const { scenario, set, ...rest } = args;
@@ -51,7 +88,7 @@ export async function loadWorkload(
     workload: { arrivals: kind, ...extentOf(args, kind) },
   };
   const text = JSON.stringify(scenario);
-  const named = { ...args, scenario: "(options)" };
+  const named = { ...args, scenario: NO_FILE };
   return loadScenarioText(text, named, { requireTimes: true, overrides });
 }
 
@@ -62,8 +99,7 @@ function extentOf({ duration, count }: WorkloadArguments, arrivals: string): obj
 }
 
 function overridesOf(args: WorkloadArguments): Record<string, unknown> {
-  const known = Object.entries(PATHS) as [keyof typeof PATHS, string][];
   return Object.fromEntries(
-    known.flatMap(([name, path]) => (args[name] === undefined ? [] : [[path, args[name]]])),
+    optionPaths.flatMap(([name, path]) => (args[name] === undefined ? [] : [[path, args[name]]])),
   );
 }

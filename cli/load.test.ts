@@ -144,7 +144,31 @@ describe("tandem load", () => {
   it.each([
     [["--rate", "5"], /required argument: url/],
     [["--url", "http://127.0.0.1:9/x"], /nothing says how much load/],
-    [["--url", "http://127.0.0.1:9/x", "--rate", "0"], /ratePerS/],
+    [["--url", "http://127.0.0.1:9/x", "--rate", "0"], /\n {2}--rate: expected a number above 0/],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--rate", "1e9"],
+      /\n {2}--rate: expected at most 100,000 a second, got 1000000000 \(.* several machines\)/,
+    ],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--count", "1e9"],
+      /\n {2}--count: expected at most 10,000,000 requests a run, got 1,000,000,000 \(run it in/,
+    ],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--rate", "50", "--set", "workload.durationS=1e7"],
+      /\n {2}--set workload.durationS: expected at most 10,000,000 requests/,
+    ],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--set", "workload.ratePerS=-1"],
+      /\n {2}--set workload.ratePerS: expected a number above 0/,
+    ],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--arrivals", "burst", "--count", "2e6"],
+      /\n {2}--count: expected at most 1,000,000 requests at once/,
+    ],
+    [
+      ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--retries", "2"],
+      /\n {2}--timeout: missing/,
+    ],
     [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /Expected a number/],
     [["--url", "http://127.0.0.1:9/x", "--arrivals", "poison"], /poisson/],
     [

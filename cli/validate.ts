@@ -30,6 +30,7 @@ import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
 import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { refuseOverload } from "./refuse-overload.ts";
 import { repeatCommand } from "./repeat-command.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -48,10 +49,9 @@ export async function validate(args: ValidateArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
   const settings = settingsOf(args, loaded);
   const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
-  refuseUnreal(
-    loaded,
-    configurations.map(({ document }) => document),
-  );
+  const documents = configurations.map(({ document }) => document);
+  refuseUnreal(loaded, documents);
+  refuseOverload(loaded, documents, settings.timeScale);
   const payloads =
     settings.backend !== "replay"
       ? await realPayloads(args, loaded)

@@ -6,9 +6,11 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import { Fault } from "../../core/fault.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
+import { inDigits, LOAD_BOUNDS, type LoadBounds } from "./load-bounds.ts";
 import { type Caller, callerOf } from "./patient-calls.ts";
 import { RequestRecords } from "./request-records.ts";
 import type { LoadResult, LoadSpecification } from "./specification.ts";
@@ -16,10 +18,13 @@ import type { LoadAnswer, LoadTarget } from "./target.ts";
 
 const DELAY_RESOLUTION_MS = 5;
 const MAX_ERRORS = 10;
+/** Whoever is behind hears answers in between. */
+const MOST_A_TURN = 1000;
 
 export class LoadGenerator {
   readonly #specification: LoadSpecification;
   readonly #timer: PreciseTimer;
+  readonly #bounds: LoadBounds;
   readonly #source: ArrivalSource;
   readonly #choice: PipelineChoice;
   readonly #call: Caller;
@@ -30,12 +35,20 @@ export class LoadGenerator {
   #startUs = 0;
   #outstanding = 0;
   #alarm: { readonly id: number; readonly atUs: number } | null = null;
+  #next: NodeJS.Immediate | null = null;
   #done: () => void = () => undefined;
+  #fail: (fault: Fault) => void = () => undefined;
 
-  constructor(specification: LoadSpecification, target: LoadTarget, timer: PreciseTimer) {
+  constructor(
+    specification: LoadSpecification,
+    target: LoadTarget,
+    timer: PreciseTimer,
+    bounds: LoadBounds = LOAD_BOUNDS,
+  ) {
     const { workload, seed, traceUs, pipelines, timeScale } = specification;
     this.#specification = specification;
     this.#timer = timer;
+    this.#bounds = bounds;
     this.#source = arrivalSource(workload, seed, traceUs);
     this.#choice = new PipelineChoice(
       pipelines.map(({ share }) => share),
@@ -56,24 +69,34 @@ export class LoadGenerator {
     return this.#records.count - this.#outstanding;
   }
 
-  /** Runs the workload until every request has ended. `startUs` is in µs of `monotonicUs`. */
+  /**
+   * Runs the workload until every request has ended. `startUs` is in µs of `monotonicUs`. Rejects with
+   * Fault("limit-exceeded") beyond its bounds.
+   */
   async run(startUs: number): Promise<LoadResult> {
     const startedAt = new Date(Date.now() + (startUs - monotonicUs()) / 1000).toISOString();
     this.#startUs = startUs;
     this.#delay.enable();
     const meter = new RunMeter(startUs);
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       this.#done = resolve;
+      this.#fail = reject;
       this.#pump();
     });
     this.#delay.disable();
     return this.#result(startedAt, meter);
   }
 
-  /** Sends everything that is due and sets the alarm for the next. */
+  /** Sends what is due, turn by turn, and sets the alarm for the next. */
   #pump(): void {
+    if (this.#next !== null) return;
     const source = this.#source;
-    while (this.#dueUs(source.nextUs) <= monotonicUs()) {
+    for (let sent = 0; this.#dueUs(source.nextUs) <= monotonicUs(); sent++) {
+      if (!this.#hasRoom()) return;
+      if (sent === MOST_A_TURN) {
+        this.#goOn();
+        return;
+      }
       const intendedUs = source.nextUs;
       source.advance();
       this.#send(intendedUs);
@@ -81,6 +104,32 @@ export class LoadGenerator {
     const nextUs = this.#dueUs(source.nextUs);
     if (nextUs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextUs);
     else if (this.#outstanding === 0) this.#done();
+  }
+
+  #goOn(): void {
+    this.#next = setImmediate(() => {
+      this.#next = null;
+      this.#pump();
+    });
+  }
+
+  /** For one request more; without, the run has failed. */
+  #hasRoom(): boolean {
+    const { requests, waiting } = this.#bounds;
+    if (this.#outstanding === waiting) {
+      this.#fail(
+        new Fault("limit-exceeded", `${inDigits(waiting)} requests wait for their answers`, {
+          hint: "the target is far slower than the load: give a lower rate, or clients with a --timeout",
+        }),
+      );
+    } else if (this.#records.count === requests) {
+      this.#fail(
+        new Fault("limit-exceeded", `a run has at most ${inDigits(requests)} requests`, {
+          hint: "give a shorter --duration, or a --count",
+        }),
+      );
+    } else return true;
+    return false;
   }
 
   #wakeAt(atUs: number): void {

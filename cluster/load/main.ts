@@ -1,4 +1,5 @@
 /** The load generator's process: two cores are few, so its event loop is its own. */
+import { Fault } from "../../core/fault.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
 import { LoadGenerator } from "./load-generator.ts";
@@ -22,12 +23,18 @@ runChild<LoadSpecification, null>(async (specification) => {
       .run(go.startAtMonotonicNs / 1000)
       .then(
         (result) => report({ kind: "result", result }),
-        (error: unknown) => report({ kind: "error", message: String(error) }),
+        (error: unknown) => report(failureOf(error)),
       )
       .finally(() => clearInterval(ticker));
   });
   return { ready: null, stop: () => target.close() };
 });
+
+function failureOf(error: unknown): LoadProgress {
+  if (!(error instanceof Fault)) return { kind: "error", message: String(error) };
+  const { message, hint } = error;
+  return { kind: "error", message, ...(hint === undefined ? {} : { hint }) };
+}
 
 function report(progress: LoadProgress): void {
   reportProgress(progress);

@@ -40,7 +40,11 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     settle = (progress) => {
       if (progress.kind === "result") resolve(progress.result);
       else if (progress.kind === "count") options.onProgress?.(progress);
-      else reject(new Fault("cluster-failure", `the load generator failed: ${progress.message}`));
+      else {
+        const { message, hint } = progress;
+        const why = hint === undefined ? {} : { hint };
+        reject(new Fault("cluster-failure", `the load generator failed: ${message}`, why));
+      }
     };
   });
   const specification: LoadSpecification = {

@@ -81,7 +81,7 @@ export interface LoadGo {
 export type LoadProgress =
   | { readonly kind: "count"; readonly sent: number; readonly ended: number }
   | { readonly kind: "result"; readonly result: LoadResult }
-  | { readonly kind: "error"; readonly message: string };
+  | { readonly kind: "error"; readonly message: string; readonly hint?: string };
 
 /** What the client saw. Arrays are by request, in order of arrival. */
 export interface LoadResult {

@@ -1,0 +1,91 @@
+/** The generator itself, against a target that answers only when it is told to. */
+import { afterEach, expect, test } from "vitest";
+import type { Fault } from "../../core/fault.ts";
+import { monotonicUs } from "../monotonic.ts";
+import { PreciseTimer } from "../precise-timer.ts";
+import { parsed } from "./http-endpoint.test-support.ts";
+import { LOAD_BOUNDS, type LoadBounds } from "./load-bounds.ts";
+import { LoadGenerator } from "./load-generator.ts";
+import type { LoadAnswer, LoadTarget } from "./target.ts";
+
+const OK: LoadAnswer = { outcome: "completed", status: "OK", error: null, residenceUs: 0 };
+
+class Held implements LoadTarget {
+  readonly held: (() => void)[] = [];
+  sent = 0;
+
+  async connect(): Promise<void> {}
+
+  send(_call: unknown, answer: (answer: LoadAnswer) => void): () => void {
+    this.sent++;
+    this.held.push(() => answer(OK));
+    return () => undefined;
+  }
+
+  answerAll(): void {
+    for (const answer of this.held.splice(0)) answer();
+  }
+
+  async close(): Promise<void> {}
+}
+
+let ticker: NodeJS.Timeout | undefined;
+afterEach(() => clearInterval(ticker));
+
+function run(target: LoadTarget, workload: object, bounds: Partial<LoadBounds> = {}) {
+  const specification = {
+    target: { kind: "http", urls: [], method: "GET", headers: {}, bodies: [], connections: 1 },
+    pipelines: [{ name: "p", share: 1 }],
+    workload: parsed(workload),
+    ...{ traceUs: null, seed: "1/0", timeScale: 1, numbered: false, warmUp: false },
+  } as const;
+  const access = { tls: false };
+  const generator = new LoadGenerator(
+    { ...specification, target: { ...specification.target, access } },
+    target,
+    new PreciseTimer(),
+    { ...LOAD_BOUNDS, ...bounds },
+  );
+  return generator.run(monotonicUs());
+}
+
+const faultOf = (running: Promise<unknown>): Promise<Fault> =>
+  running.then(
+    () => expect.unreachable(),
+    (error: Fault) => error,
+  );
+
+test("a run fails, and says what to do, once more requests wait than can be remembered", async () => {
+  const target = new Held();
+  const fault = await faultOf(run(target, { arrivals: "burst", requests: 50 }, { waiting: 20 }));
+  expect(fault).toMatchObject({ code: "limit-exceeded", hint: expect.stringMatching(/rate/) });
+  expect(fault.message).toBe("20 requests wait for their answers");
+  expect(target.sent).toBe(20);
+});
+
+test("a run fails once it has had as many requests as can be remembered", async () => {
+  const target = new Held();
+  ticker = setInterval(() => target.answerAll(), 1);
+  const workload = { arrivals: "closed", clients: 5, durationS: 1000 };
+  const fault = await faultOf(run(target, workload, { requests: 30 }));
+  expect(fault).toMatchObject({ code: "limit-exceeded" });
+  expect(fault.message).toBe("a run has at most 30 requests");
+  expect(target.sent).toBe(30);
+});
+
+test("within its bounds it runs to its end", async () => {
+  const target = new Held();
+  ticker = setInterval(() => target.answerAll(), 1);
+  const bounds = { waiting: 50, requests: 50 };
+  const { requests } = await run(target, { arrivals: "burst", requests: 50 }, bounds);
+  expect(requests).toBe(50);
+});
+
+test("a generator that is behind hears answers before it has sent all that is due", async () => {
+  const target = new Held();
+  const running = run(target, { arrivals: "burst", requests: 5000 });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(target.sent).toBeLessThan(5000);
+  ticker = setInterval(() => target.answerAll(), 1);
+  expect((await running).requests).toBe(5000);
+});
