@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { traceTarget } from "../cluster/observe/trace-target.ts";
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
+import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
@@ -50,14 +51,19 @@ export interface ClusterStatusArguments extends ClusterArguments {
   readonly watch?: boolean;
 }
 
+/** Throws Fault("cluster-failure") where a cluster should be up whose gateway does not answer. */
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
-  const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
-  if (watch) {
-    await watchStatus(tokenFile ?? null);
-    return;
-  }
-  const status = await clusterStatus(process.cwd(), tokenFile ?? null);
-  print(json, status, statusText(status, process.stdout.columns ?? 100));
+  const { json, tokenFile = null, watch = process.stdout.isTTY === true && !json } = args;
+  const status = watch ? await watchStatus(tokenFile) : await clusterStatus(undefined, tokenFile);
+  if (!watch) print(json, status, statusText(status, process.stdout.columns ?? 100));
+  if (status === null || status.alive) return;
+  throw new Fault(
+    "cluster-failure",
+    `the gateway at ${status.state.gateway.http} does not answer`,
+    {
+      hint: ".tandem/supervisor.log may say why; `tandem cluster down` ends what is left",
+    },
+  );
 }
 
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {

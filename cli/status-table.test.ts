@@ -52,6 +52,7 @@ describe("the status table", () => {
     expect(statusText(null, 80)).toBe("no cluster is up in this folder");
     const silent = { ...status, alive: false, now: null };
     expect(statusText(silent, 80)).toContain("the gateway does not answer");
+    expect(statusText({ ...status, now: null }, 80)).toContain("to admins only: --token-file");
   });
 });
 

@@ -15,9 +15,10 @@ const PIPELINE_COLUMNS = [
 
 export function statusText(status: ClusterStatus | null, width: number): string {
   if (status === null) return "no cluster is up in this folder";
-  const { state, now } = status;
+  const { state, alive, now } = status;
   const head = headText(state, width);
-  if (now === null) return `${head}\n\nthe gateway does not answer`;
+  if (!alive) return `${head}\n\nthe gateway does not answer`;
+  if (now === null) return `${head}\n\nthe gateway tells its state to admins only: --token-file`;
   return [
     head,
     `scheduler ${now.scheduler}; rates and quantiles of the last ${now.windowS} s`,

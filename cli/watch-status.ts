@@ -1,5 +1,5 @@
 /** The live table of `tandem cluster status`: on the terminal's other screen, until Ctrl-C. */
-import { clusterStatus } from "../cluster/state.ts";
+import { type ClusterStatus, clusterStatus } from "../cluster/state.ts";
 import { statusText } from "./status-table.ts";
 
 const EVERY_MS = 1000;
@@ -10,11 +10,14 @@ const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
 
-/** Resolves when interrupted, or when nothing is up any more; the last table stays on the screen. */
+/**
+ * Resolves with the last status when interrupted, or when nothing is up any more; its table stays on
+ * the screen.
+ */
 export async function watchStatus(
   tokenFile: string | null,
   stdout: NodeJS.WriteStream = process.stdout,
-): Promise<void> {
+): Promise<ClusterStatus | null> {
   let stopped = false;
   let wake: () => void = () => undefined;
   const stop = (): void => {
@@ -26,9 +29,10 @@ export async function watchStatus(
   stdout.on("resize", () => wake());
   stdout.write(OTHER_SCREEN);
   let text = "";
+  let status: ClusterStatus | null = null;
   try {
     while (!stopped) {
-      const status = await clusterStatus(process.cwd(), tokenFile);
+      status = await clusterStatus(process.cwd(), tokenFile);
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;
@@ -45,6 +49,7 @@ export async function watchStatus(
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   }
+  return status;
 }
 
 /** Written over the last one, so that nothing flickers; what does not fit is cut. */

@@ -1,0 +1,54 @@
+/** `tandem cluster` as its user runs it: real processes, found again by the next command. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
+import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
+
+const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-cluster-"));
+
+afterAll(() => {
+  cluster("down");
+  rmSync(scratch, { recursive: true });
+});
+
+function cluster(...args: readonly string[]) {
+  const options = { encoding: "utf8", cwd: scratch, timeout: 60_000 } as const;
+  const words = [TANDEM, "cluster", ...args];
+  const { status: code, stdout, stderr } = spawnSync(process.execPath, words, options);
+  return { code, stdout, stderr };
+}
+
+const SCENARIO = `
+name: small
+pipelines: { p: { tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: 1 } } }
+cluster: { replicas: { serve: 1 } }
+workload: { arrivals: burst, requests: 1 }
+`;
+
+test("status ends with 4 when the gateway does not answer, with 0 when it does or nothing is up", async () => {
+  writeFileSync(join(scratch, "s.yaml"), SCENARIO);
+  expect(cluster("status")).toMatchObject({ code: 0, stdout: "no cluster is up in this folder\n" });
+  const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
+  expect(up.code, up.stderr).toBe(0);
+  const { supervisorPid, gateway } = JSON.parse(up.stdout) as ClusterState;
+  expect(cluster("status")).toMatchObject({ code: 0, stdout: expect.stringContaining("serve-1") });
+
+  process.kill(supervisorPid, "SIGKILL");
+  expect(await eventually(() => !isRunning(gateway.pid))).toBe(true);
+  const said = new RegExp(`the gateway at ${gateway.http} does not answer\n +hint: .*cluster down`);
+  const text = cluster("status");
+  expect(text).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
+  expect(text.stdout).toContain("small on the replay backend");
+  const json = cluster("status", "--json");
+  expect(json).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
+  expect(JSON.parse(json.stdout) as ClusterStatus).toMatchObject({ alive: false, now: null });
+
+  expect(cluster("down").code).toBe(0);
+  expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
+});
