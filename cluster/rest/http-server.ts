@@ -26,7 +26,7 @@ export interface HttpOptions {
 export async function serveHttp(models: PipelineModels, options: HttpOptions): Promise<HttpServer> {
   const { host, port, control, security, held } = options;
   const server = createRestServer(security, held.times);
-  const routes = gatewayRoutes(models, control);
+  const routes = gatewayRoutes(models, control, security.rules);
   server.on("request", createRouter(routes, restAccess(security, host), held));
   return {
     port: await listenRest(server, security, host, port),

@@ -1,6 +1,8 @@
 /** The OpenAPI 3.1 document of a list of routes, and the route that serves it. */
 import { z } from "zod";
 import { FAULTS } from "../../core/fault.ts";
+import type { AccessRules } from "../security/access.ts";
+import { securityOf, securitySchemes } from "./openapi-security.ts";
 import { type BodySchema, json, type Operation, type Route } from "./route.ts";
 import { parameterNames } from "./route-table.ts";
 
@@ -21,8 +23,12 @@ const ERROR = z
 /** Values that a parameter of paths can have, where they are known from the start. */
 export type KnownValues = Readonly<Record<string, readonly string[]>>;
 
-/** The route of the document of all routes, itself included. */
-export function withOpenApi(routes: readonly Route[], known: KnownValues): readonly Route[] {
+/** The route of the document of all routes, itself included, as the server's rules let them be used. */
+export function withOpenApi(
+  routes: readonly Route[],
+  known: KnownValues,
+  rules: AccessRules,
+): readonly Route[] {
   const own: Route = {
     method: "GET",
     path: "/openapi.json",
@@ -41,15 +47,19 @@ export function withOpenApi(routes: readonly Route[], known: KnownValues): reado
     handle: () => json(document),
   };
   const all = [...routes, own];
-  const document = openApiDocument(all, known);
+  const document = openApiDocument(all, known, rules);
   return all;
 }
 
-function openApiDocument(routes: readonly Route[], known: KnownValues): object {
+function openApiDocument(routes: readonly Route[], known: KnownValues, rules: AccessRules): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const { method, path, role, operation } of routes) {
     paths[path] ??= {};
-    paths[path][method.toLowerCase()] = operationObject(path, operation, role, known);
+    paths[path][method.toLowerCase()] = {
+      ...operationObject(path, operation, known),
+      "x-role": role,
+      security: securityOf(role, rules),
+    };
   }
   return {
     openapi: "3.1.0",
@@ -60,16 +70,14 @@ function openApiDocument(routes: readonly Route[], known: KnownValues): object {
       license: { name: "MIT", identifier: "MIT" },
     },
     paths,
-    components: { schemas: { Error: schemaOf(ERROR, "output") } },
+    components: {
+      schemas: { Error: schemaOf(ERROR, "output") },
+      securitySchemes: securitySchemes(rules),
+    },
   };
 }
 
-function operationObject(
-  path: string,
-  operation: Operation,
-  role: string,
-  known: KnownValues,
-): object {
+function operationObject(path: string, operation: Operation, known: KnownValues): object {
   const { id, tag, summary, description, parameters = [], responses } = operation;
   const { request, bodyOptional } = operation;
   const named = parameterNames(path).map((name) => ({
@@ -92,7 +100,6 @@ function operationObject(
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
-    "x-role": role,
     parameters: [...named, ...parameters],
     ...(request === undefined
       ? {}

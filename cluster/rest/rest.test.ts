@@ -6,6 +6,7 @@ import { type Deployment, startDeployment } from "../deployment.ts";
 interface OperationObject {
   readonly operationId: string;
   readonly "x-role": string;
+  readonly security: readonly object[];
   readonly parameters: readonly { readonly in: string; readonly name: string }[];
   readonly requestBody?: {
     readonly required: boolean;
@@ -82,6 +83,8 @@ describe("the REST side", () => {
     expect(new Set(all.map(({ operation }) => operation.operationId)).size).toBe(all.length);
     for (const { operation } of all) {
       expect(["public", "infer", "admin"]).toContain(operation["x-role"]);
+      // Nothing is asked for here.
+      expect(operation.security).toEqual([]);
     }
   });
 

@@ -1,6 +1,7 @@
 /** Every route of the gateway. The one explicit list. */
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
+import type { AccessRules } from "../security/access.ts";
 import { observeRoutes } from "./observe-routes.ts";
 import { oipRoutes } from "./oip-routes.ts";
 import { withOpenApi } from "./openapi.ts";
@@ -14,6 +15,7 @@ import { schedulerRoutes } from "./scheduler-routes.ts";
 export function gatewayRoutes(
   models: PipelineModels,
   control: ReplicaControl | null,
+  rules: AccessRules,
 ): readonly Route[] {
   const routes = [
     ...oipRoutes(models),
@@ -23,5 +25,5 @@ export function gatewayRoutes(
     ...observeRoutes(models.gateway),
     ...(control === null ? [] : replicaRoutes(control)),
   ];
-  return withOpenApi(routes, { model: [...models.byName.keys()], version: ["1"] });
+  return withOpenApi(routes, { model: [...models.byName.keys()], version: ["1"] }, rules);
 }

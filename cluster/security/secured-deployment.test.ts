@@ -13,7 +13,7 @@ import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
 import { gatewayRoutes } from "../rest/routes.ts";
-import type { RequiredRole } from "./access.ts";
+import { OPEN, type RequiredRole } from "./access.ts";
 import { readAuthority, readIdentity, writeCertificates } from "./certificate-files.ts";
 import type { CertificateRole } from "./certificate-role.ts";
 import {
@@ -29,6 +29,11 @@ import { createToken } from "./tokens.ts";
 const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
 const CALLERS = ["nobody", "stranger", "infer token", "client certificate", "admin token"] as const;
 type Caller = (typeof CALLERS)[number];
+
+interface OpenApiDocument {
+  readonly paths: Record<string, { readonly get?: { readonly security: readonly object[] } }>;
+  readonly components: { readonly securitySchemes: Record<string, object> };
+}
 
 let folder = "";
 let certificates = "";
@@ -68,7 +73,7 @@ function expected(caller: Caller, required: RequiredRole): 0 | 401 | 403 {
 
 describe("a deployment with certificates and tokens", () => {
   it.each(CALLERS)("lets %s use the routes of its role, and no others", async (caller) => {
-    const routes = gatewayRoutes({ byName: new Map() } as never, null);
+    const routes = gatewayRoutes({ byName: new Map() } as never, null, OPEN);
     expect(routes.length).toBeGreaterThan(6);
     // An administrator unloads the model here, and loads it again by the route after.
     for (const { method, path, role } of routes) {
@@ -81,6 +86,28 @@ describe("a deployment with certificates and tokens", () => {
       const refused = given === 401 || given === 403 ? given : 0;
       expect(refused, `${method} ${path}`).toBe(expected(caller, role));
     }
+  });
+
+  it("tells in its OpenAPI document which routes ask for credentials, and how to show them", async () => {
+    const { http } = deployment.gateway;
+    const { value } = await getJson(`${http}/openapi.json`, access.nobody);
+    const { paths, components } = value as unknown as OpenApiDocument;
+    expect(components.securitySchemes).toMatchObject({
+      token: { type: "http", scheme: "bearer" },
+      certificate: { type: "mutualTLS" },
+    });
+    const found: Record<number, number> = {};
+    for (const [path, { get }] of Object.entries(paths)) {
+      if (get === undefined) continue;
+      const { status: given } = await getText(
+        http + path.replace(/\{\w+\}/g, "echo"),
+        access.nobody,
+      );
+      const asked = given === 401 ? [{ token: [] }, { certificate: [] }] : [];
+      expect(get.security, path).toEqual(asked);
+      found[asked.length] = (found[asked.length] ?? 0) + 1;
+    }
+    expect(found).toEqual({ 0: expect.any(Number), 2: expect.any(Number) });
   });
 
   it.each(CALLERS)("lets %s call the methods of its role, and no others", async (caller) => {
