@@ -12,6 +12,7 @@ import { GatewayProcess } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
 import { traceTarget } from "./observe/trace-target.ts";
 import type { ChildExit } from "./processes/child.ts";
+import type { Speaking } from "./processes/silence.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
 import type { TlsIdentity } from "./security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "./security/client-access.ts";
@@ -70,6 +71,8 @@ export interface Deployment {
   readonly backend: BackendName;
   /** A gateway that was started again has a new pid, and the ports that it had. */
   readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  /** The gateway as a process that is heard of as long as it runs. */
+  readonly gatewayProcess: Speaking;
   /** As they are now: a restarted worker has a new pid. */
   readonly workers: readonly DeployedWorker[];
   /** Resolves with the first process that ended unbidden; never if none does. */
@@ -157,6 +160,7 @@ function deployed(
     get gateway() {
       return { grpc, http, pid: gateway.pid };
     },
+    gatewayProcess: gateway,
     get workers() {
       return workers.addresses.map(({ replica, address }) => ({
         replica: names[replica],

@@ -9,6 +9,7 @@ import type { GatewayReady, GatewaySpecification } from "./gateway/specification
 import type { WorkerQuestion, WorkerReply } from "./gateway/worker-host.ts";
 import type { ChildExit, ChildOptions } from "./processes/child.ts";
 import { KeptChild } from "./processes/kept-child.ts";
+import type { Speaking } from "./processes/silence.ts";
 import { authority, reachableHost } from "./security/bind-address.ts";
 import { securityPaths } from "./security/security-files.ts";
 import type { WorkerPool } from "./worker-pool.ts";
@@ -25,7 +26,8 @@ const STEADY_HEAP = [
   "--max-semi-space-size=32",
 ];
 
-export class GatewayProcess {
+export class GatewayProcess implements Speaking {
+  readonly name = "gateway";
   /** Tells one deployment from another. */
   readonly id = randomUUID();
   readonly #options: DeploymentOptions;
@@ -61,6 +63,10 @@ export class GatewayProcess {
 
   get pid(): number {
     return this.#kept.pid;
+  }
+
+  get heard(): number {
+    return this.#kept.heard;
   }
 
   /** Known, and for good, once it has started. */

@@ -36,6 +36,8 @@ export interface MeasuredRunOptions {
   readonly payloads: readonly Uint8Array[];
   /** The deployment's. */
   readonly timeScale?: number;
+  /** How long gateway or load generator may be silent. Default: a minute. */
+  readonly silenceMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
 }
 
@@ -65,7 +67,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;
 
-/** Throws Fault("cluster-failure") when the deployment does not play along. */
+/** Throws Fault("cluster-failure") when the deployment does not play along, or falls silent. */
 export async function measuredRun(
   deployment: Deployment,
   options: MeasuredRunOptions,
@@ -98,6 +100,8 @@ export async function measuredRun(
     seed,
     timeScale,
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
+    needs: [deployment.gatewayProcess],
     warmUp: true,
     prepare: async () => void (await awaitIdle(http)),
     beforeStart: (startAtMonotonicNs) =>

@@ -2,6 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { startChild } from "../processes/child.ts";
+import { SilenceWatch, type Speaking } from "../processes/silence.ts";
 import type {
   LoadProgress,
   LoadResult,
@@ -27,13 +28,22 @@ export interface LoadOptions {
   /** Called then, to start the gateway's run that the requests belong to, with the run's time 0, which lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
   readonly logFile?: string;
+  /** Processes, besides the generator's own, without which the run would not end. */
+  readonly needs?: readonly Speaking[];
+  /** How long any of them may be silent. Default: a minute. */
+  readonly silenceMs?: number;
 }
 
 const READY_TIMEOUT_MS = 30_000;
+/** Longer than the busiest machine keeps a process waiting. */
+const SILENCE_MS = 60_000;
 /** From the decision to start until the run's time 0: time to tell gateway and generator. */
 const LEAD_NS = 100e6;
 
-/** Resolves when every request has ended. Throws Fault("cluster-failure") if the generator fails. */
+/**
+ * Resolves when every request has ended. Throws Fault("cluster-failure") if the generator fails, or
+ * if it or what the run needs falls silent.
+ */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   let settle: (progress: LoadProgress) => void = () => undefined;
   const outcome = new Promise<LoadResult>((resolve, reject) => {
@@ -75,8 +85,26 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
         hint: stderrTail,
       });
     });
-    return await Promise.race([outcome, died]);
+    return await heardOf([child, ...(options.needs ?? [])], options, [outcome, died]);
+  } catch (error) {
+    // It may stand still, and nobody wants its words any more.
+    await child.kill();
+    throw error;
   } finally {
     await child.stop();
+  }
+}
+
+/** The first of the ends that comes, as long as all processes are heard of. */
+async function heardOf<T>(
+  processes: readonly Speaking[],
+  { silenceMs = SILENCE_MS }: LoadOptions,
+  ends: readonly Promise<T>[],
+): Promise<T> {
+  const watch = new SilenceWatch(processes, silenceMs);
+  try {
+    return await Promise.race([...ends, watch.fallen]);
+  } finally {
+    watch.stop();
   }
 }

@@ -8,10 +8,13 @@ import { Fault } from "../../core/fault.ts";
 export type ChildMessage<Ready> =
   | { readonly kind: "ready"; readonly value: Ready }
   | { readonly kind: "failed"; readonly message: string; readonly hint?: string }
-  | { readonly kind: "progress"; readonly value: unknown };
+  | { readonly kind: "progress"; readonly value: unknown }
+  | { readonly kind: "alive" };
 
 /** How long a child may take to end in order once it was told to. */
 const DRAIN_MS = 10_000;
+/** A child that is ready gives this often a sign of life. */
+const ALIVE_MS = 1000;
 
 /**
  * Runs a child: `start` gets the specification and gives what to report and how to stop. Stops on
@@ -32,6 +35,7 @@ export function runChild<Specification, Ready>(
           ending = true;
         });
         report({ kind: "ready", value: ready });
+        setInterval(() => report({ kind: "alive" }), ALIVE_MS).unref();
       },
       (error: unknown) => fail(error),
     );

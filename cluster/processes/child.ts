@@ -18,12 +18,16 @@ export interface Child<Ready> {
   readonly name: string;
   readonly pid: number;
   readonly ready: Ready;
+  /** Messages from it so far; one that runs says something each second. */
+  readonly heard: number;
   /** Resolves when the process has ended, for whatever reason. */
   readonly exited: Promise<ChildExit>;
   /** Sends it another message. */
   send(message: object): void;
   /** Ends it in order (SIGTERM), then by force. */
   stop(): Promise<void>;
+  /** Ends it by force. */
+  kill(): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -82,13 +86,24 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
+  let heard = 0;
+  child.on("message", () => heard++);
   const stop = (): Promise<void> => end(child, exited);
+  const kill = async (): Promise<void> => {
+    child.kill("SIGKILL");
+    await exited;
+  };
   options.onStart?.(stop);
   try {
     const ready = await readiness<Ready>(child, options, exited, tail);
     // Whoever is gone by now needs no message.
     const send = (message: object): void => void child.send(message, () => undefined);
-    return { name, pid: child.pid as number, ready, exited, send, stop };
+    return {
+      ...{ name, pid: child.pid as number, ready, exited, send, stop, kill },
+      get heard() {
+        return heard;
+      },
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -137,7 +152,7 @@ function readiness<Ready>(
         resolve(message.value);
       } else if (message.kind === "failed") {
         fail(`failed: ${message.message}`, message.hint);
-      } else {
+      } else if (message.kind === "progress") {
         options.onProgress?.(message.value);
       }
     });

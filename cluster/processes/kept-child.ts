@@ -46,6 +46,11 @@ export class KeptChild<Ready> {
     return this.#child?.pid ?? 0;
   }
 
+  /** Messages from the present process. */
+  get heard(): number {
+    return this.#child?.heard ?? 0;
+  }
+
   /** Sends the present process a message. */
   send(message: object): void {
     this.#child?.send(message);

@@ -1,0 +1,99 @@
+/** Processes that stand still in the middle of a run, as SIGSTOP makes them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { Fault } from "../../core/fault.ts";
+import { needs } from "../../core/needs.test-support.ts";
+import { isRunning, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import type { Deployment } from "../deployment.ts";
+import { type MeasuredRun, measuredRun } from "../measured-run.ts";
+
+/** Signs of life come each second; a busy machine may delay some. */
+const SILENCE_MS = 5000;
+const WORKLOAD = { arrivals: "poisson", ratePerS: 50, durationS: 600 };
+
+const faultOf = (running: Promise<unknown>): Promise<Fault> =>
+  running.then(
+    () => expect.unreachable(),
+    (error: Fault) => error,
+  );
+
+/** This process's load generator. */
+function generatorPid(): number {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return Number(pids.find((pid) => parentOf(pid) === process.pid && isGenerator(pid)));
+}
+
+function parentOf(pid: string): number {
+  const stat = readProc(pid, "stat");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+const isGenerator = (pid: string): boolean => readProc(pid, "cmdline").includes("load/main");
+
+/** Empty once it has ended. */
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** A run whose process `pidOf` stands still after some requests, and which process that was. */
+async function stoppedRun(deployment: Deployment, pidOf: () => number) {
+  let pid = 0;
+  const running: Promise<MeasuredRun> = measuredRun(deployment, {
+    ...{ document: twoTasks({ workload: WORKLOAD }), inputs: NO_INPUTS, seed: "1/0" },
+    ...{ payloads: [new Uint8Array(100)], silenceMs: SILENCE_MS },
+    onProgress: ({ sent }) => {
+      if (pid !== 0 || sent < 20) return;
+      pid = pidOf();
+      process.kill(pid, "SIGSTOP");
+    },
+  });
+  return { fault: await faultOf(running), pid };
+}
+
+describe("a measured run", () => {
+  it.skipIf(!needs("Linux", process.platform === "linux"))(
+    "ends when its load generator stands still, and so does the generator",
+    async () => {
+      const document = twoTasks();
+      await withDeployment({ document, backend: "replay" }, async (deployment) => {
+        const { fault, pid } = await stoppedRun(deployment, generatorPid);
+        expect(fault.code).toBe("cluster-failure");
+        expect(fault.message).toBe(`the load generator (pid ${pid}) has said nothing for 5 s`);
+        expect(isRunning(pid)).toBe(false);
+        // The deployment is as good as before.
+        const { outcomes } = await measuredRun(deployment, {
+          ...{ document, inputs: NO_INPUTS, seed: "1/0", payloads: [] },
+        });
+        expect(outcomes.completed).toBe(60);
+      });
+    },
+  );
+
+  it("ends when the gateway stands still, and says so", async () => {
+    await withDeployment({ document: twoTasks(), backend: "replay" }, async (deployment) => {
+      const { fault, pid } = await stoppedRun(deployment, () => deployment.gateway.pid);
+      process.kill(pid, "SIGCONT");
+      expect(fault.code).toBe("cluster-failure");
+      expect(fault.message).toBe(`the gateway (pid ${pid}) has said nothing for 5 s`);
+      expect(fault.hint).toMatch(/run it again/);
+    });
+  });
+
+  it("goes on while nothing happens but that its processes live", async () => {
+    const taking = (meanMs: number) => ({ service: { distribution: "deterministic", meanMs } });
+    const document = twoTasks({
+      models: { detector: taking(SILENCE_MS + 2000), reader: taking(1) },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+    await withDeployment({ document, backend: "replay" }, async (deployment) => {
+      const { outcomes } = await measuredRun(deployment, {
+        ...{ document, inputs: NO_INPUTS, seed: "1/0", payloads: [], silenceMs: SILENCE_MS },
+      });
+      expect(outcomes.completed).toBe(1);
+    });
+  });
+});
