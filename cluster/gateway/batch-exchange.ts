@@ -1,9 +1,10 @@
-/** The stream of one worker's batches: what is sent in one turn of the event loop leaves together. */
-import type { BatchExchange as Stream } from "../protocol/client.ts";
+/** The batches of one worker that are under way on its link. */
+import type { Socket } from "node:net";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { Slots } from "../protocol/slots.ts";
 import { cancelMessage } from "../protocol/stream-cancel.ts";
-import { type AnswerBundle, Outbox } from "../protocol/worker-link.ts";
+import { ANSWERS, LinkEnd, REQUESTS } from "../protocol/worker-link.ts";
+import type { BatchRequest } from "./batch-message.ts";
 
 export type StreamedAnswer = (id: string, answer: ModelStreamInferResponse) => void;
 
@@ -15,42 +16,30 @@ interface ExchangeListener {
 }
 
 export class BatchExchange {
-  readonly #stream: Stream;
-  readonly #outbox: Outbox<ModelInferRequest>;
+  readonly #link: LinkEnd<ModelInferRequest, ModelStreamInferResponse>;
   readonly #waiting = new Slots<StreamedAnswer>();
-  #over = false;
 
-  constructor(stream: Stream, { heard, lost }: ExchangeListener) {
-    this.#stream = stream;
-    this.#outbox = new Outbox<ModelInferRequest>(
-      ({ rawInputContents }) => rawInputContents,
-      (bundle) => {
-        if (!this.#over) stream.write(bundle);
+  constructor(socket: Socket, { heard, lost }: ExchangeListener) {
+    this.#link = new LinkEnd(socket, REQUESTS, ANSWERS, {
+      received: (answer) => {
+        heard();
+        const id = answer.inferResponse?.id ?? "";
+        this.#waiting.take(Number(id))?.(id, answer);
       },
-    );
-    const end = (reason: string): void => {
-      if (this.#over) return;
-      this.#over = true;
-      lost(reason);
-    };
-    stream.on("data", (bundle: AnswerBundle) => {
-      heard();
-      for (const answer of bundle) this.#answered(answer);
+      beat: heard,
+      ended: (reason) => lost(`its link ended: ${reason}`),
     });
-    stream.on("error", ({ message }) => end(`its stream failed: ${message}`));
-    stream.on("end", () => end("its stream ended"));
   }
 
-  /** Returns the batch's id. `answer` is called at most once: not when the stream is lost. */
-  send(request: ModelInferRequest, answer: StreamedAnswer): string {
-    const id = String(this.#waiting.put(answer));
-    this.#outbox.put({ ...request, id });
-    return id;
+  /** Gives the batch its id. `answer` is called at most once: not when the link is lost. */
+  send(request: BatchRequest, answer: StreamedAnswer): void {
+    request.id = String(this.#waiting.put(answer));
+    this.#link.send(request);
   }
 
   /** Nobody waits for the batch: its worker need not run it, but still answers. */
   giveUp(replica: string, id: string): void {
-    this.#outbox.put(cancelMessage(replica, id));
+    this.#link.send(cancelMessage(replica, id));
   }
 
   /** Its answer will be dropped. */
@@ -58,14 +47,12 @@ export class BatchExchange {
     this.#waiting.take(Number(id));
   }
 
-  close(): void {
-    this.#over = true;
-    this.#stream.cancel();
+  /** Asks for a sign of life. */
+  ask(): void {
+    this.#link.beat();
   }
 
-  #answered(answer: ModelStreamInferResponse): void {
-    const id = answer.inferResponse?.id ?? "";
-    const waiting = this.#over ? null : this.#waiting.take(Number(id));
-    waiting?.(id, answer);
+  close(): void {
+    this.#link.close();
   }
 }

@@ -23,6 +23,9 @@ import type { Answer, LiveRequest } from "./live-request.ts";
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
+/** Whoever sends it gives it its id. */
+export type BatchRequest = ModelInferRequest & { id: string };
+
 export interface BatchExtras {
   /** How long the most patient of its clients waits; Infinity: until it goes away. */
   readonly waitedForMs: number;
@@ -58,7 +61,7 @@ export class BatchMessages {
     tasks: readonly number[],
     variate: number,
     { waitedForMs, traceparents }: BatchExtras,
-  ): ModelInferRequest {
+  ): BatchRequest {
     const real = this.#backend !== "replay";
     const payloads: Uint8Array[] = [];
     const outputs: Uint8Array[] = [];
@@ -85,7 +88,7 @@ export class BatchMessages {
       inputs.push(...own.tensors);
       rawInputContents.push(...own.raw);
     }
-    return { modelName: replica, parameters, inputs, rawInputContents };
+    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
   }
 
   /** JSON of what every task of a request has given, with the times of each. */

@@ -25,8 +25,8 @@ import { Door } from "./door.ts";
 import { DrawnValues } from "./drawn-values.ts";
 import {
   type Answer,
-  detachedRequest,
   type LiveRequest,
+  liveRequest,
   longestWaitMs,
   type RequestError,
 } from "./live-request.ts";
@@ -133,16 +133,15 @@ export class GatewayRun implements Driver {
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
-      taken = {
-        ...detachedRequest(submission),
+      taken = liveRequest(submission, {
         slot,
         arrivedUs,
         goalUs,
         takenAtUs,
         takenUs: nowUs,
         expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
-        results: this.options.system.pipelines[pipeline].tasks.map(() => null),
-      };
+        tasks: this.options.system.pipelines[pipeline].tasks.length,
+      });
       for (const sink of this.#sinks) sink.taken(taken, nowUs);
       this.#live[slot] = taken;
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
@@ -317,7 +316,7 @@ export class GatewayRun implements Driver {
         if (nowUs >= warmupUs && this.workerRoundTripUs.length < maxSamples) {
           this.workerRoundTripUs.push(hopUs);
         }
-        const outcome = { ...result, hopUs };
+        const outcome = { outputs: result.outputs, serviceUs: result.serviceUs, hopUs };
         for (const sink of this.#sinks) sink.served(batch, outcome, nowUs);
         const errors = keepOutputs(batch, outcome, system.replicas[batch.replica].name, nowUs);
         this.#retries.finished(batch.requests.length);

@@ -54,10 +54,11 @@ export interface CallContext {
 }
 
 const NO_CONTEXT: CallContext = {};
+const NO_TENSORS: readonly Tensor[] = [];
 
 /** What a request's contents take of the gateway's memory. */
 export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
-  const { payload, tensors = [] } = request;
+  const { payload, tensors = NO_TENSORS } = request;
   return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
 }
 
@@ -97,25 +98,51 @@ export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): 
   return (untilUs - nowUs) / 1000;
 }
 
-/** A request that no run holds: it is answered without one. */
-export function detachedRequest(submission: Submission): LiveRequest {
-  const { pipeline, index, payload, tensors = [], context = NO_CONTEXT, answer } = submission;
+/** What a run adds to a request that it takes. */
+export type Taking = Pick<
+  LiveRequest,
+  "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "expiresAtUs" | "takenUs"
+> & { readonly tasks: number };
+
+/** A request that a run has taken. */
+export function liveRequest(submission: Submission, taking: Taking): LiveRequest {
+  const {
+    pipeline,
+    index,
+    payload,
+    tensors = NO_TENSORS,
+    context = NO_CONTEXT,
+    answer,
+  } = submission;
   return {
-    slot: -1,
+    slot: taking.slot,
     index,
     pipeline,
-    arrivedUs: 0,
-    goalUs: Number.POSITIVE_INFINITY,
-    takenAtUs: monotonicUs(),
-    expiresAtUs: Number.POSITIVE_INFINITY,
-    takenUs: 0,
+    arrivedUs: taking.arrivedUs,
+    goalUs: taking.goalUs,
+    takenAtUs: taking.takenAtUs,
+    expiresAtUs: taking.expiresAtUs,
+    takenUs: taking.takenUs,
     payload,
     tensors,
     context,
     traceparent: null,
     serial: -1,
-    results: [],
+    results: new Array<null>(taking.tasks).fill(null),
     error: null,
     answer,
   };
+}
+
+/** A request that no run holds: it is answered without one. */
+export function detachedRequest(submission: Submission): LiveRequest {
+  return liveRequest(submission, {
+    slot: -1,
+    arrivedUs: 0,
+    goalUs: Number.POSITIVE_INFINITY,
+    takenAtUs: monotonicUs(),
+    expiresAtUs: Number.POSITIVE_INFINITY,
+    takenUs: 0,
+    tasks: 0,
+  });
 }

@@ -42,8 +42,7 @@ const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
 ]);
 
 type Contents = Pick<Submission, "payload" | "tensors">;
-type CallOptions = Omit<Submission, "pipeline" | "answer" | keyof Contents>;
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+type CallOptions = Omit<Submission, "answer" | keyof Contents>;
 
 export interface PipelineCall {
   readonly request: ModelInferRequest;
@@ -74,25 +73,22 @@ export function callPipeline(
   model.checkServed();
   const { pipeline, counts } = model;
   const contents = contentsOf(message);
-  const common = { pipeline, ...optionsOf(message, deadlineMs, header) };
+  const options = optionsOf(message, pipeline, deadlineMs, header);
   if (contents.length > 1) {
-    if (common.index !== null || common.idempotencyKey !== undefined) {
+    if (options.index !== null || options.idempotencyKey !== undefined) {
       throw new Fault("invalid-input", "a request with an index or a key carries one payload");
     }
-    return callForEach(models, message, contents, common, answer);
+    return callForEach(models, message, contents, options, answer);
   }
   const [own] = contents;
   const submit = (): (() => void) => {
     if (own.tensors !== undefined) model.checkInputs(own.tensors);
-    const ticket = gateway.submit({
-      ...common,
-      ...own,
-      answer: (given) => {
-        const { error, response } = outcomeOf(given, () => responseOf(models, message, [given]));
-        count(counts, given, error, gateway.specification.timeScale);
-        answer(error, response, given.outcome);
-      },
+    const submission = submissionOf(options, own, (given) => {
+      const { error, response } = outcomeOf(given, () => responseOf(models, message, [given]));
+      count(counts, given, error, gateway.specification.timeScale);
+      answer(error, response, given.outcome);
     });
+    const ticket = gateway.submit(submission);
     return () => ticket.cancel();
   };
   return own.tensors === undefined || model.knowsInputs
@@ -141,7 +137,7 @@ function callForEach(
   models: PipelineModels,
   message: ModelInferRequest,
   contents: readonly Contents[],
-  common: Omit<Submission, keyof Contents | "answer">,
+  options: CallOptions,
   answer: PipelineAnswer,
 ): () => void {
   const { gateway } = models;
@@ -169,7 +165,7 @@ function callForEach(
   };
   try {
     contents.forEach((own, i) => {
-      tickets.push(gateway.submit({ ...common, ...own, answer: (given) => ended(i, given) }));
+      tickets.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
     });
   } catch (error) {
     open = 0;
@@ -181,23 +177,42 @@ function callForEach(
 
 function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
+  pipeline: number,
   deadlineMs: number | undefined,
   header: Header | undefined,
 ): CallOptions {
   for (const name in parameters) checkParameter(name, parameters[name]);
-  const options: Mutable<CallOptions> = {
+  return {
+    pipeline,
     index: parameters.index?.int64Param ?? null,
     intendedUs: parameters.intended_us?.int64Param ?? null,
+    priority: parameters.priority?.int64Param ?? parameters.priority?.uint64Param,
+    scheduler: parameters.scheduler?.stringParam,
+    deadlineMs,
+    idempotencyKey: parameters.idempotency_key?.stringParam,
     context: callContext(id, parameters, header),
   };
-  const key = parameters.idempotency_key?.stringParam;
-  const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
-  const scheduler = parameters.scheduler?.stringParam;
-  if (deadlineMs !== undefined) options.deadlineMs = deadlineMs;
-  if (key !== undefined) options.idempotencyKey = key;
-  if (priority !== undefined) options.priority = priority;
-  if (scheduler !== undefined) options.scheduler = scheduler;
-  return options;
+}
+
+/** Field by field: of objects that are spread, V8 gives each a hidden class of its own in the end. */
+function submissionOf(
+  options: CallOptions,
+  { payload, tensors }: Contents,
+  answer: Submission["answer"],
+): Submission {
+  return {
+    pipeline: options.pipeline,
+    payload,
+    tensors,
+    index: options.index,
+    intendedUs: options.intendedUs,
+    priority: options.priority,
+    scheduler: options.scheduler,
+    deadlineMs: options.deadlineMs,
+    idempotencyKey: options.idempotencyKey,
+    context: options.context,
+    answer,
+  };
 }
 
 /** One that is not of its kind is not passed over: its caller counts on what it asked for. */

@@ -7,13 +7,14 @@
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import type { HealthStatus } from "../protocol/client.ts";
 import type {
-  ModelInferRequest,
   ModelInferResponse,
   ModelMetadata,
   ModelStreamInferResponse,
 } from "../protocol/messages.ts";
 import { STATUS_PARAMETER } from "../protocol/stream-error.ts";
 import type { BatchExchange } from "./batch-exchange.ts";
+import type { BatchRequest } from "./batch-message.ts";
+import { TimeLimit } from "./time-limit.ts";
 import type { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -31,7 +32,6 @@ interface SentBatch {
   readonly id: string;
   readonly answer: BatchAnswer;
   readonly timeoutMs: number;
-  timeout: NodeJS.Timeout;
   /** Given up: its answer is waited for, and dropped. */
   late: boolean;
 }
@@ -55,6 +55,8 @@ export class ReplicaLink {
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
+  /** Of the batch. */
+  readonly #limit = new TimeLimit(() => this.#overdue());
   #retired = false;
   #closed = false;
   readonly #stopListening: () => void;
@@ -78,10 +80,10 @@ export class ReplicaLink {
    * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, that is
    * reported through `changed`, and `answer` is not called.
    */
-  send(request: ModelInferRequest, timeoutMs: number, answer: BatchAnswer): void {
-    const id = this.#exchange?.send(request, this.#answered) ?? "";
-    const timeout = setTimeout(this.#overdue, timeoutMs);
-    this.#batch = { id, answer, timeoutMs, timeout, late: false };
+  send(request: BatchRequest, timeoutMs: number, answer: BatchAnswer): void {
+    this.#exchange?.send(request, this.#answered);
+    this.#limit.set(timeoutMs);
+    this.#batch = { id: request.id, answer, timeoutMs, late: false };
   }
 
   /** Nobody waits for the batch: the worker need not run it, but still answers. */
@@ -122,6 +124,7 @@ export class ReplicaLink {
     clearTimeout(this.#retry);
     this.#stopListening();
     this.#letGo();
+    this.#limit.close();
   }
 
   #open(): void {
@@ -163,7 +166,7 @@ export class ReplicaLink {
       this.#lost(errorMessage || SHUTS_DOWN);
       return;
     }
-    clearTimeout(batch.timeout);
+    this.#limit.clear();
     this.#batch = null;
     if (batch.late) {
       if (this.draining) this.#lost(SHUTS_DOWN);
@@ -182,15 +185,19 @@ export class ReplicaLink {
   }
 
   /** Lost until its answer has come; without one after as long again, its streams are lost too. */
-  readonly #overdue = (): void => {
+  #overdue(): void {
     const batch = this.#batch;
     if (batch === null) return;
-    batch.late = true;
     const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
-    batch.timeout = setTimeout(() => this.#lost(reason), batch.timeoutMs);
+    if (batch.late) {
+      this.#lost(reason);
+      return;
+    }
+    batch.late = true;
+    this.#limit.set(batch.timeoutMs);
     this.cancelBatch();
     this.#down(reason);
-  };
+  }
 
   #lost(reason: string): void {
     this.#letGo();
@@ -203,9 +210,9 @@ export class ReplicaLink {
 
   /** Of watch, stream and batch: what comes of them is nobody's. */
   #letGo(): void {
-    const { id, timeout } = this.#batch ?? {};
+    const { id } = this.#batch ?? {};
     this.#batch = null;
-    clearTimeout(timeout);
+    this.#limit.clear();
     if (id !== undefined) {
       this.#exchange?.giveUp(this.name, id);
       this.#exchange?.forget(id);

@@ -47,21 +47,21 @@ export interface Submission {
   readonly pipeline: number;
   readonly payload: Uint8Array;
   /** A model's own tensors, in place of a payload; default none. */
-  readonly tensors?: readonly Tensor[];
+  readonly tensors?: readonly Tensor[] | undefined;
   readonly index: number | null;
   /** When the client meant to send it, scenario µs since the run's start; null: now. */
   readonly intendedUs: number | null;
   /** In place of its pipeline's; a whole number, the greatest first. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** A preset whose routing it takes, where the deployment routes on arrival. */
-  readonly scheduler?: string;
+  readonly scheduler?: string | undefined;
   /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
   /**
    * Requests with the same key, pipeline and payload get the same one answer, and run once at most
    * at a time. Absent: each is a request of its own.
    */
-  readonly idempotencyKey?: string;
-  readonly context?: CallContext;
+  readonly idempotencyKey?: string | undefined;
+  readonly context?: CallContext | undefined;
   readonly answer: (answer: Answer) => void;
 }

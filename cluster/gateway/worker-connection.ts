@@ -1,9 +1,8 @@
 /**
- * The gateway's connection to one worker, and the stream of its batches, shared by its replicas'
- * links. A stopped process and a
- * cut network close no stream, so whoever has said nothing for a while is asked a small question:
- * without any word for `SILENT_TICKS` more the connection is torn down, its links are told, and a
- * new one is tried. Ticks are counted, not time, so a gateway that was held up itself does not take
+ * The gateway's connections to one worker, one for calls and one for batches, shared by its replicas'
+ * links. A stopped process and a cut network close no connection, so whoever has said nothing for a
+ * while is asked a small question: without any word for `SILENT_TICKS` more both are torn down, the
+ * links are told, and new ones are tried. Ticks are counted, not time, so a gateway that was held up itself does not take
  * that for silence.
  */
 import type { ClientUnaryCall } from "@grpc/grpc-js";
@@ -23,6 +22,9 @@ export class WorkerConnection {
   readonly #senders = new Set<object>();
   #client: InferenceClient;
   #exchange: BatchExchange | null = null;
+  /** Whether the worker was asked for a sign of life, and since then nothing was heard. */
+  #asked = false;
+  /** The call that asks, where there is no link. */
   #question: ClientUnaryCall | null = null;
   #heard = false;
   #silentTicks = 0;
@@ -46,7 +48,7 @@ export class WorkerConnection {
   }
 
   /**
-   * `listener` is called when the batches' stream fails, and when the worker has fallen silent:
+   * `listener` is called when the batches' connection fails, and when the worker has fallen silent:
    * whatever was opened before is worth nothing. Returns what ends that.
    */
   onLost(listener: (reason: string) => void): () => void {
@@ -54,13 +56,13 @@ export class WorkerConnection {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The stream for batches, which is open as long as someone sends on it. */
+  /** The way for batches, which is open as long as someone sends on it. */
   enter(sender: object): BatchExchange {
     this.#senders.add(sender);
-    this.#exchange ??= new BatchExchange(this.#client.exchange(), {
+    this.#exchange ??= new BatchExchange(this.#client.link(), {
       heard: () => this.heard(),
       lost: (reason) => {
-        this.#exchange = null;
+        this.#closeExchange();
         this.#lost(reason);
       },
     });
@@ -75,38 +77,46 @@ export class WorkerConnection {
   close(): void {
     clearInterval(this.#ticks);
     this.#closeExchange();
-    this.#question?.cancel();
-    this.#question = null;
     this.#client.close();
   }
 
   #tick(): void {
     if (this.#heard) {
       this.#heard = false;
-      this.#silentTicks = 0;
+      this.#forgetQuestion();
       return;
     }
-    if (this.#question === null) {
-      this.#silentTicks = 0;
+    if (!this.#asked) {
       this.#ask();
       return;
     }
     if (++this.#silentTicks >= SILENT_TICKS) this.#giveUp();
   }
 
-  /** Any answer will do; a refusal too, for a lost connection ends the links' streams by itself. */
+  /**
+   * On the link, where there is one. Any answer will do; a refusal too, for a lost connection ends
+   * links and watches by itself.
+   */
   #ask(): void {
+    this.#asked = true;
+    if (this.#exchange !== null) {
+      this.#exchange.ask();
+      return;
+    }
     const call = this.#client.live(() => {
-      if (this.#question !== call) return;
-      this.#question = null;
-      this.#heard = true;
+      if (this.#question === call) this.#heard = true;
     });
     this.#question = call;
   }
 
-  #giveUp(): void {
+  #forgetQuestion(): void {
+    this.#asked = false;
+    this.#silentTicks = 0;
     this.#question?.cancel();
     this.#question = null;
+  }
+
+  #giveUp(): void {
     this.#closeExchange();
     this.#client.close();
     this.#client = this.#connect(this.address);
@@ -120,5 +130,7 @@ export class WorkerConnection {
   #closeExchange(): void {
     this.#exchange?.close();
     this.#exchange = null;
+    // Whoever was asked on it does not answer any more.
+    this.#forgetQuestion();
   }
 }

@@ -1,4 +1,5 @@
 /** A client of one server that speaks the protocol. */
+import type { Socket } from "node:net";
 import {
   Client,
   type ClientDuplexStream,
@@ -27,9 +28,9 @@ import type {
   RepositoryModel,
   ServerMetadata,
 } from "./messages.ts";
+import { openLink } from "./open-link.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LEAN_METADATA } from "./service.ts";
 import { faultOf } from "./status.ts";
-import { type AnswerBundle, type RequestBundle, WORKER_LINK } from "./worker-link.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
 
@@ -39,8 +40,6 @@ export interface CallOptions {
 }
 
 export type InferStream = ClientDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
-
-export type BatchExchange = ClientDuplexStream<RequestBundle, AnswerBundle>;
 
 export interface HealthStatus {
   readonly status: string;
@@ -90,16 +89,9 @@ export class InferenceClient {
     );
   }
 
-  /** A stream of batches to a tandem worker, several at once. */
-  exchange(): BatchExchange {
-    const method = methodOf<RequestBundle, AnswerBundle>(WORKER_LINK, "Exchange");
-    return this.#client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      callMetadata(this.#access),
-      {},
-    );
+  /** A connection of its own, for batches to a tandem worker. */
+  link(): Socket {
+    return openLink(this.address, this.#access);
   }
 
   /** Statuses as they change, until the stream fails or is cancelled. */

@@ -1,19 +1,19 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ElementReader } from "./element-reader.ts";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";
 import { INFERENCE_SERVICE, PROTOCOL_OPTIONS, REFLECTED_SERVICE } from "./service.ts";
-import { WORKER_LINK } from "./worker-link.ts";
+import { ANSWERS, REQUESTS, type Side } from "./worker-link.ts";
 
 const { ModelInfer, ModelStreamInfer } = INFERENCE_SERVICE;
-const { Exchange } = WORKER_LINK;
 const reflected = REFLECTED_SERVICE;
-const linkFile = fileURLToPath(new URL("../proto/worker-link.proto", import.meta.url));
-const reflectedLink = loadSync(linkFile, PROTOCOL_OPTIONS)[
-  "tandem.WorkerLink"
-] as ServiceDefinition;
+const reflectedLink = reflectLink();
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 8 }),
@@ -80,6 +80,32 @@ function codecOf(method: Method, side: "request" | "response"): Codec {
     : { encode: method.responseSerialize, decode: method.responseDeserialize };
 }
 
+/** Codecs by reflection are had of a service's methods, which the link has none of. */
+function reflectLink(): ServiceDefinition {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-link-"));
+  const file = join(folder, "link.proto");
+  const method = "rpc Exchange(stream tandem.Requests) returns (stream tandem.Answers) {}";
+  writeFileSync(file, `syntax = "proto3"; import "worker-link.proto"; service Link { ${method} }`);
+  const includeDirs = [fileURLToPath(new URL("../proto", import.meta.url))];
+  try {
+    return loadSync(file, { ...PROTOCOL_OPTIONS, includeDirs }).Link as ServiceDefinition;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What a link sends together is a piece of one endless message. */
+function pieceOf<T>({ encode, decode }: Side<T>): Codec {
+  return {
+    encode: (bundle) => encode(bundle as readonly T[]),
+    decode: (bytes) => {
+      const elements: T[] = [];
+      new ElementReader(1 << 20, (element) => elements.push(decode(element))).read(bytes);
+      return elements;
+    },
+  };
+}
+
 /** By reflection a bundle is a message with one field. */
 function fieldOf({ encode, decode }: Codec, field: string): Codec {
   return {
@@ -106,13 +132,13 @@ const messages: [string, fc.Arbitrary<unknown>, own: Codec, reflecting: Codec][]
   [
     "a bundle of requests",
     fc.array(request, bundle),
-    codecOf(Exchange, "request"),
+    pieceOf(REQUESTS),
     fieldOf(codecOf(reflectedLink.Exchange, "request"), "requests"),
   ],
   [
     "a bundle of answers",
     fc.array(answer, bundle),
-    codecOf(Exchange, "response"),
+    pieceOf(ANSWERS),
     fieldOf(codecOf(reflectedLink.Exchange, "response"), "answers"),
   ],
 ];

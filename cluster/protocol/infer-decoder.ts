@@ -1,10 +1,8 @@
 /**
- * The protocol's three hot messages from bytes, as `proto/inference.proto` has them, and bundles of
- * them (`proto/worker-link.proto`). Typed contents are read as raw ones.
+ * The protocol's three hot messages from bytes, as `proto/inference.proto` has them. Typed contents are read as raw ones.
  */
 import { LIMITS } from "../security/limits.ts";
 import {
-  ELEMENTS,
   ERROR_MESSAGE,
   ID,
   INFER_RESPONSE,
@@ -45,26 +43,6 @@ export function decodeInferResponse(bytes: Uint8Array): ModelInferResponse {
 export function decodeStreamResponse(bytes: Uint8Array): ModelStreamInferResponse {
   const reader = new WireReader(bytes);
   return readAnswer(reader, reader.end);
-}
-
-/** Throws an Error when the bytes are no such message. */
-export function decodeRequestBundle(bytes: Uint8Array): readonly ModelInferRequest[] {
-  return readBundle(bytes, readRequest);
-}
-
-/** Throws an Error when the bytes are no such message. */
-export function decodeAnswerBundle(bytes: Uint8Array): readonly ModelStreamInferResponse[] {
-  return readBundle(bytes, readAnswer);
-}
-
-function readBundle<T>(bytes: Uint8Array, read: (reader: WireReader, end: number) => T): T[] {
-  const reader = new WireReader(bytes);
-  const elements: T[] = [];
-  while (reader.next(reader.end)) {
-    if (reader.field === ELEMENTS) elements.push(read(reader, reader.enter()));
-    else reader.skip();
-  }
-  return elements;
 }
 
 function readRequest(reader: WireReader, end: number): ModelInferRequest {

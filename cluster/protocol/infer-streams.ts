@@ -72,7 +72,16 @@ class Lane {
   send(request: ModelInferRequest, answer: Answer<ModelInferResponse>): () => void {
     const number = this.#waiting.put(answer);
     const id = String(number);
-    this.#stream.write({ ...request, id });
+    const { modelName, modelVersion, parameters, inputs, outputs, rawInputContents } = request;
+    this.#stream.write({
+      modelName,
+      modelVersion,
+      id,
+      parameters,
+      inputs,
+      outputs,
+      rawInputContents,
+    });
     return () => {
       if (this.#waiting.get(number) === answer) {
         this.#stream.write(cancelMessage(request.modelName, id));

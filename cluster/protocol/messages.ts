@@ -26,13 +26,13 @@ export interface RequestedOutput {
 
 export interface ModelInferRequest {
   readonly modelName: string;
-  readonly modelVersion?: string;
+  readonly modelVersion?: string | undefined;
   readonly id?: string;
-  readonly parameters?: Parameters;
+  readonly parameters?: Parameters | undefined;
   readonly inputs: readonly Tensor[];
   /** None: all. */
-  readonly outputs?: readonly RequestedOutput[];
-  readonly rawInputContents?: readonly Uint8Array[];
+  readonly outputs?: readonly RequestedOutput[] | undefined;
+  readonly rawInputContents?: readonly Uint8Array[] | undefined;
 }
 
 export interface ModelInferResponse {

@@ -38,8 +38,7 @@ import type {
 import { addReflection } from "./reflection.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS, PROTOCOL_FILE } from "./service.ts";
 import { statusOf } from "./status.ts";
-import { deadlineOf, guarded, serveExchange, serveStream } from "./streamed-requests.ts";
-import { WORKER_LINK } from "./worker-link.ts";
+import { deadlineOf, guarded, serveLink, serveStream } from "./streamed-requests.ts";
 
 /** Triton's names of what this server has besides the protocol itself. */
 export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
@@ -95,16 +94,14 @@ export async function serveInference(
     interceptors: [guard.interceptor],
   });
   server.addService(INFERENCE_SERVICE, implementation(handlers));
-  if (options.link === true) {
-    server.addService(WORKER_LINK, { Exchange: serveExchange.bind(null, handlers) });
-  }
   const names = ["", "inference.GRPCInferenceService", ...options.services];
   const health = new HealthImplementation(
     Object.fromEntries(names.map((name) => [name, "SERVING" as const])),
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const listener = await listenGrpc(server, options, access, peers);
+  const link = options.link === true ? serveLink.bind(null, handlers) : null;
+  const listener = await listenGrpc(server, options, access, peers, link);
   return {
     port: listener.port,
     health,

@@ -1,4 +1,5 @@
 /** Requests that come over one stream, each answered on it in its own time. */
+import type { Socket } from "node:net";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type {
   ModelInferRequest,
@@ -12,7 +13,7 @@ import { readsAsFastAsItsCaller } from "./slow-reader.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
-import { type AnswerBundle, Outbox, type RequestBundle } from "./worker-link.ts";
+import { ANSWERS, LinkEnd, REQUESTS } from "./worker-link.ts";
 
 /** ModelStreamInfer. */
 export function serveStream(
@@ -28,38 +29,24 @@ export function serveStream(
   });
   stream.on("data", (request: ModelInferRequest) => requests.take(request));
   readsAsFastAsItsCaller(stream);
-  hearEnd(stream, requests);
-}
-
-/** WorkerLink's Exchange. */
-export function serveExchange(
-  handlers: InferenceHandlers,
-  stream: ServerDuplexStream<RequestBundle, AnswerBundle>,
-): void {
-  const outbox = new Outbox<ModelStreamInferResponse>(
-    ({ inferResponse }) => inferResponse?.rawOutputContents,
-    (bundle) => {
-      if (!stream.destroyed) stream.write(bundle);
-    },
-  );
-  const requests = new StreamedRequests(handlers, {
-    answer: (answer) => outbox.put(answer),
-    end: () => {
-      outbox.flush();
-      stream.end();
-    },
-  });
-  stream.on("data", (bundle: RequestBundle) => {
-    for (const request of bundle) requests.take(request);
-  });
-  hearEnd(stream, requests);
-}
-
-function hearEnd(stream: NodeJS.EventEmitter, requests: StreamedRequests): void {
   stream.on("cancelled", () => requests.cancel());
   stream.on("end", () => requests.noMore());
   // Its end is told by "cancelled".
   stream.on("error", () => undefined);
+}
+
+/** A gateway's link (`worker-link.ts`). Returns what ends it once all that was taken is answered. */
+export function serveLink(handlers: InferenceHandlers, socket: Socket): () => void {
+  const requests = new StreamedRequests(handlers, {
+    answer: (answer) => end.send(answer),
+    end: () => end.finish(),
+  });
+  const end = new LinkEnd(socket, ANSWERS, REQUESTS, {
+    received: (request) => requests.take(request),
+    beat: () => end.beat(),
+    ended: () => requests.cancel(),
+  });
+  return () => requests.noMore();
 }
 
 /** Where answers go; `end` is called once nothing can come after them. */

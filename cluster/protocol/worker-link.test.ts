@@ -1,73 +1,124 @@
-import { describe, expect, it } from "vitest";
-import { Outbox } from "./worker-link.ts";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import type { ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
+import { ANSWERS, LinkEnd, type LinkListener, REQUESTS } from "./worker-link.ts";
 
-const LARGE = Buffer.alloc(17 * 1024);
+type Near = LinkEnd<ModelInferRequest, ModelStreamInferResponse>;
+type Far = LinkEnd<ModelStreamInferResponse, ModelInferRequest>;
 
-/** What an outbox sends of messages that are put into it, by turn of the event loop. */
-async function sent(...turns: readonly (readonly Buffer[])[]): Promise<number[][][]> {
-  const bundles: (readonly Buffer[])[][] = [];
-  const outbox = new Outbox<Buffer>(
-    (message) => [message],
-    (bundle) => bundles.at(-1)?.push(bundle),
-  );
-  for (const turn of turns) {
-    bundles.push([]);
-    for (const message of turn) outbox.put(message);
-    expect(bundles.at(-1)).toEqual([]);
-    await new Promise((resolve) => setImmediate(resolve));
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+/** What an end has heard. */
+class Heard<T> implements LinkListener<T> {
+  readonly messages: T[] = [];
+  beats = 0;
+  readonly ends: string[] = [];
+
+  received(message: T): void {
+    this.messages.push(message);
   }
-  return bundles.map((turn) => turn.map((bundle) => bundle.map((message) => message[0] ?? -1)));
+
+  beat(): void {
+    this.beats++;
+  }
+
+  ended(reason: string): void {
+    this.ends.push(reason);
+  }
 }
 
-const small = (...numbers: readonly number[]): Buffer[] => numbers.map((n) => Buffer.of(n));
-
-describe("an outbox", () => {
-  it("sends what one turn put into it together, in order", async () => {
-    expect(await sent(small(1, 2, 3), small(4))).toEqual([[[1, 2, 3]], [[4]]]);
+/** Two sockets, connected. */
+async function pair(): Promise<[Socket, Socket]> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const near = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [far] = (await once(server, "connection")) as [Socket];
+  closers.push(() => {
+    near.destroy();
+    far.destroy();
+    server.close();
   });
+  return [near, far];
+}
 
-  it("sends what comes later in the turn when the turn is over", async () => {
-    const bundles: (readonly number[])[] = [];
-    const outbox = new Outbox<number>(
-      () => [],
-      (bundle) => bundles.push(bundle),
+async function link() {
+  const [nearSocket, farSocket] = await pair();
+  const atNear = new Heard<ModelStreamInferResponse>();
+  const atFar = new Heard<ModelInferRequest>();
+  const near: Near = new LinkEnd(nearSocket, REQUESTS, ANSWERS, atNear);
+  const far: Far = new LinkEnd(farSocket, ANSWERS, REQUESTS, atFar);
+  return { near, far, atNear, atFar, nearSocket, farSocket };
+}
+
+const request = (id: string, bytes: number): ModelInferRequest => ({
+  modelName: "m",
+  id,
+  inputs: [],
+  rawInputContents: [Buffer.alloc(bytes, id)],
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  expect(holds()).toBe(true);
+}
+
+describe("a link", () => {
+  it("carries messages of any size in order, both ways at once", async () => {
+    const { near, far, atNear, atFar } = await link();
+    const sizes = Array.from({ length: 300 }, (_, i) => [1, 20_000, 300_000, 7][i % 4]);
+    sizes.forEach((size, i) => {
+      near.send(request(String(i), size));
+      far.send({ inferResponse: { modelName: "m", id: String(i), outputs: [] } });
+    });
+    await until(() => atFar.messages.length === 300 && atNear.messages.length === 300);
+    expect(atFar.messages.map(({ id }) => id)).toEqual(sizes.map((_, i) => String(i)));
+    expect(atFar.messages.map((one) => one.rawInputContents?.[0].length)).toEqual(sizes);
+    expect(atNear.messages.map((one) => one.inferResponse?.id)).toEqual(
+      sizes.map((_, i) => String(i)),
     );
-    outbox.put(1);
-    outbox.put(2);
-    await Promise.resolve();
-    expect(bundles).toEqual([[1, 2]]);
-    outbox.put(3);
-    await Promise.resolve();
-    outbox.put(4);
-    expect(bundles).toEqual([[1, 2]]);
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(bundles).toEqual([
-      [1, 2],
-      [3, 4],
-    ]);
+    expect([...atNear.ends, ...atFar.ends]).toEqual([]);
   });
 
-  it("sends a large message alone, and keeps the order", async () => {
-    expect(await sent([...small(1, 2), LARGE, LARGE, ...small(3)])).toEqual([
-      [[1, 2], [0], [0], [3]],
-    ]);
-    expect(await sent([LARGE])).toEqual([[[0]]]);
+  it("carries signs of life between messages", async () => {
+    const { near, atFar } = await link();
+    near.beat();
+    near.send(request("1", 9));
+    near.beat();
+    await until(() => atFar.beats === 2 && atFar.messages.length === 1);
   });
 
-  it("lays only so many together", async () => {
-    const [bundles] = await sent(small(...new Array<number>(130).fill(7)));
-    expect(bundles.map(({ length }) => length)).toEqual([64, 64, 2]);
+  it("ends once what was sent has arrived, and both ends are told", async () => {
+    const { far, atNear, atFar } = await link();
+    far.send({ inferResponse: { modelName: "m", id: "last", outputs: [] } });
+    far.finish();
+    await until(() => atNear.ends.length === 1 && atFar.ends.length === 1);
+    expect(atNear.messages.map((one) => one.inferResponse?.id)).toEqual(["last"]);
   });
 
-  it("sends what is left when it is told to, once", async () => {
-    const bundles: (readonly Buffer[])[] = [];
-    const outbox = new Outbox<Buffer>(
-      (message) => [message],
-      (bundle) => bundles.push(bundle),
-    );
-    outbox.put(Buffer.of(1));
-    outbox.flush();
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(bundles).toEqual([[Buffer.of(1)]]);
+  it("that one end closes is told to the other end alone", async () => {
+    const { near, atNear, atFar } = await link();
+    near.close();
+    near.send(request("1", 1));
+    await until(() => atFar.ends.length === 1);
+    expect(atNear.ends).toEqual([]);
+    expect(atFar.messages).toEqual([]);
+  });
+
+  it.each([
+    ["another protocol", Buffer.from("GET / HTTP/1.1\r\n\r\n"), "a field that it does not have"],
+    ["an element that is too large", Buffer.of(0x0a, 0xff, 0xff, 0xff, 0x7f), "at most"],
+    ["an element that is no request", Buffer.of(0x0a, 2, 0x0a, 5), "beyond its message"],
+  ])("on which %s comes is ended, and says why", async (_, bytes, reason) => {
+    const { near, nearSocket, atNear, atFar } = await link();
+    nearSocket.write(bytes);
+    await until(() => atFar.ends.length === 1 && atNear.ends.length === 1);
+    expect(atFar.ends[0]).toContain(reason);
+    expect(atFar.messages).toEqual([]);
+    near.send(request("1", 1));
   });
 });

@@ -1,86 +1,97 @@
 /**
- * The stream between a gateway and a worker (`proto/worker-link.proto`): the protocol's own
- * messages, several in one. grpc-js spends some 25 µs on a message on either side, whatever is in
- * it, and half of a small batch's way was that.
+ * The link between a gateway and a worker (`proto/worker-link.proto`): the Open Inference Protocol's
+ * messages over a socket of their own, on the worker's one port. Over gRPC each message costs grpc-js
+ * and HTTP/2 some 25 µs on either side, whatever is in it, which was half of a small batch's way.
  */
-import type { ServiceDefinition } from "@grpc/grpc-js";
-import { decodeAnswerBundle, decodeRequestBundle } from "./infer-decoder.ts";
+import type { Socket } from "node:net";
+import { ElementReader, EMPTY_ELEMENT } from "./element-reader.ts";
+import { decodeInferRequest, decodeStreamResponse } from "./infer-decoder.ts";
 import { encodeAnswerBundle, encodeRequestBundle } from "./infer-encoder.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
+import { Outbox } from "./outbox.ts";
+import { MAX_MESSAGE_BYTES } from "./service.ts";
 
-export type RequestBundle = readonly ModelInferRequest[];
-export type AnswerBundle = readonly ModelStreamInferResponse[];
+/** What one end sends, or receives. */
+export interface Side<T> {
+  encode(messages: readonly T[]): Buffer;
+  /** Throws when the bytes are no such message. */
+  decode(bytes: Uint8Array): T;
+  rawOf(message: T): readonly Uint8Array[] | undefined;
+}
 
-export const WORKER_LINK: ServiceDefinition = {
-  Exchange: {
-    path: "/tandem.WorkerLink/Exchange",
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: encodeRequestBundle,
-    requestDeserialize: decodeRequestBundle,
-    responseSerialize: encodeAnswerBundle,
-    responseDeserialize: decodeAnswerBundle,
-  },
+export const REQUESTS: Side<ModelInferRequest> = {
+  encode: encodeRequestBundle,
+  decode: decodeInferRequest,
+  rawOf: ({ rawInputContents }) => rawInputContents,
 };
 
-/** What is larger leaves alone: to lay it into a bundle would copy it once more. */
-const SMALL_BYTES = 16 * 1024;
-const MOST_TOGETHER = 64;
+export const ANSWERS: Side<ModelStreamInferResponse> = {
+  encode: encodeAnswerBundle,
+  decode: decodeStreamResponse,
+  rawOf: ({ inferResponse }) => inferResponse?.rawOutputContents,
+};
 
-/**
- * Sends messages in order, and in few bundles: what the first callback of a turn of the event loop
- * puts in leaves at its end, so that a message alone never waits; the rest when the turn is over.
- */
-export class Outbox<T> {
-  readonly #rawOf: (message: T) => readonly Uint8Array[] | undefined;
-  readonly #send: (bundle: readonly T[]) => void;
-  #waiting: T[] = [];
-  #isFirst = true;
+export interface LinkListener<T> {
+  received(message: T): void;
+  /** A sign of life, or a question for one. */
+  beat(): void;
+  /** Called once: nothing comes or goes any more. Not called after `close`. */
+  ended(reason: string): void;
+}
 
-  /** `rawOf` gives a message's raw contents. */
-  constructor(
-    rawOf: (message: T) => readonly Uint8Array[] | undefined,
-    send: (bundle: readonly T[]) => void,
-  ) {
-    this.#rawOf = rawOf;
-    this.#send = send;
+/** One end of a link, from behind the greeting. */
+export class LinkEnd<Out, In> {
+  readonly #socket: Socket;
+  readonly #outbox: Outbox<Out>;
+  #closed = false;
+
+  constructor(socket: Socket, out: Side<Out>, inward: Side<In>, listener: LinkListener<In>) {
+    this.#socket = socket;
+    this.#outbox = new Outbox<Out>(out.rawOf, (messages) => this.#write(out.encode(messages)));
+    const reader = new ElementReader(MAX_MESSAGE_BYTES, (element) => {
+      if (this.#closed) return;
+      if (element.length === 0) listener.beat();
+      else listener.received(inward.decode(element));
+    });
+    let why = "the other end closed it";
+    socket.on("data", (piece: Buffer) => {
+      try {
+        reader.read(piece);
+      } catch (error) {
+        socket.destroy(error as Error);
+      }
+    });
+    socket.resume();
+    socket.on("error", ({ message }) => {
+      why = message;
+    });
+    socket.once("close", () => {
+      if (!this.#closed) listener.ended(why);
+    });
   }
 
-  put(message: T): void {
-    this.#waiting.push(message);
-    if (!this.#isFirst) return;
-    this.#isFirst = false;
-    queueMicrotask(this.flush);
-    setImmediate(this.#turnOver);
+  send(message: Out): void {
+    this.#outbox.put(message);
   }
 
-  readonly #turnOver = (): void => {
-    this.#isFirst = true;
-    this.flush();
-  };
+  /** Asks for a sign of life, or gives one. */
+  beat(): void {
+    this.#write(EMPTY_ELEMENT);
+  }
 
-  readonly flush = (): void => {
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    this.#waiting = [];
-    let from = 0;
-    for (let i = 0; i < waiting.length; i++) {
-      const large = this.#isLarge(waiting[i]);
-      if ((large || i - from === MOST_TOGETHER) && i > from) {
-        this.#send(waiting.slice(from, i));
-        from = i;
-      }
-      if (large) {
-        this.#send([waiting[i]]);
-        from = i + 1;
-      }
-    }
-    if (from < waiting.length) this.#send(from === 0 ? waiting : waiting.slice(from));
-  };
+  /** What was sent still leaves. */
+  finish(): void {
+    this.#outbox.flush();
+    this.#socket.end();
+  }
 
-  #isLarge(message: T): boolean {
-    let bytes = 0;
-    for (const { length } of this.#rawOf(message) ?? []) bytes += length;
-    return bytes > SMALL_BYTES;
+  /** At once: its listener hears nothing more. */
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.#socket.writable) this.#socket.write(bytes);
   }
 }

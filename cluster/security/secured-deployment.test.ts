@@ -11,6 +11,8 @@ import { getJson, postJson } from "../http-client.ts";
 import { runLoad } from "../load/run-load.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { EMPTY_ELEMENT } from "../protocol/element-reader.ts";
+import { openLink } from "../protocol/open-link.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
 import { gatewayRoutes } from "../rest/routes.ts";
 import { OPEN, type RequiredRole } from "./access.ts";
@@ -22,6 +24,7 @@ import {
   callMetadata,
   channelCredentials,
   clientTls,
+  NO_ACCESS,
 } from "./client-access.ts";
 import { roleOfMethod } from "./grpc-access.ts";
 import { createToken } from "./tokens.ts";
@@ -173,8 +176,16 @@ describe("a deployment with certificates and tokens", () => {
       const plain = new InferenceClient(address);
       await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
       plain.close();
+      expect(await beatOfLink(address, { tls: tlsOf(role, "worker"), token: null })).toBe(false);
+      expect(await beatOfLink(address, NO_ACCESS)).toBe(false);
     },
   );
+
+  it("has workers that the gateway's certificate opens a link to", async () => {
+    const [{ address }] = deployment.workers;
+    const tls = clientTls(readIdentity(certificates, "gateway"), "worker");
+    expect(await beatOfLink(address, { tls, token: null })).toBe(true);
+  });
 
   it("knows new tokens and shows new certificates without a restart", async () => {
     const { pid } = deployment.gateway;
@@ -245,6 +256,19 @@ describe("a deployment without credentials", () => {
     });
   }
 });
+
+/** Whether a worker answers a sign of life on a link, or closes it. */
+async function beatOfLink(address: string, given: ClientAccess): Promise<boolean> {
+  const socket = openLink(address, given);
+  const beat = await new Promise<boolean>((resolve) => {
+    socket.on("error", () => undefined);
+    socket.once("close", () => resolve(false));
+    socket.once("data", (bytes: Buffer) => resolve(bytes.equals(EMPTY_ELEMENT)));
+    socket.write(EMPTY_ELEMENT);
+  });
+  socket.destroy();
+  return beat;
+}
 
 function tlsOf(role: CertificateRole | null, server: CertificateRole): ClientTls {
   if (role !== null) return clientTls(readIdentity(certificates, role), server);

@@ -9,7 +9,11 @@ import {
   type TensorsByTask,
   wireTensors,
 } from "../protocol/job-tensors.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  Tensor as WireTensor,
+} from "../protocol/messages.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
 /** What a caller other than the gateway may leave out. */
@@ -25,14 +29,12 @@ const NONE: TensorsByTask = {};
  */
 export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
   const { inputs = [], rawInputContents = [], parameters = {} } = request;
-  const settings = {
-    variate: parameters.variate?.doubleParam ?? null,
-    warmUp: parameters.warm_up?.boolParam ?? false,
-  };
+  const variate = parameters.variate?.doubleParam ?? null;
+  const warmUp = parameters.warm_up?.boolParam ?? false;
   if (isPlain(request, backend)) {
     const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
     const job: Job = { payload: NO_PAYLOAD, upstream: NO_UPSTREAM, tensors, upstreamTensors: {} };
-    return { jobs: [job], ...settings };
+    return { jobs: [job], variate, warmUp };
   }
   const payloads = elementsOf(inputs, rawInputContents, "payload");
   if (payloads === null || payloads.length === 0) {
@@ -49,10 +51,15 @@ export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
   }
   const byJob = jobTensors(inputs, rawInputContents, payloads.length);
   const jobs = payloads.map((payload, i): Job => {
-    const { "": tensors = NO_TENSORS, ...upstreamTensors } = byJob?.[i] ?? NONE;
-    return { payload, upstream: upstream?.[i] ?? NO_UPSTREAM, tensors, upstreamTensors };
+    const own = byJob?.[i];
+    const told = upstream?.[i] ?? NO_UPSTREAM;
+    if (own === undefined) {
+      return { payload, upstream: told, tensors: NO_TENSORS, upstreamTensors: NONE };
+    }
+    const { "": tensors = NO_TENSORS, ...upstreamTensors } = own;
+    return { payload, upstream: told, tensors, upstreamTensors };
   });
-  return { jobs, ...settings };
+  return { jobs, variate, warmUp };
 }
 
 /** Whether a request has a model's own tensors, and not the gateway's form. */
@@ -67,34 +74,34 @@ export function answerOf(
   { outputs, serviceUs }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
-  const head = {
+  const told = (
+    outputs: readonly WireTensor[],
+    raw: readonly Uint8Array[],
+  ): ModelInferResponse => ({
     modelName: name,
     modelVersion: "1",
     id: request.id ?? "",
     parameters: { service_us: { doubleParam: serviceUs } },
-  };
+    outputs,
+    rawOutputContents: raw,
+  });
   if (isPlain(request, backend) && backend.outputs !== null) {
     const [{ text, tensors }] = outputs;
     if (tensors.length === 0) throw failureOf(text);
-    return {
-      ...head,
-      outputs: tensors.map(({ raw, ...tensor }) => tensor),
-      rawOutputContents: tensors.map(({ raw }) => raw),
-    };
+    return told(
+      tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+      tensors.map(({ raw }) => raw),
+    );
   }
   const texts = bytesTensor(
     "output",
     outputs.map(({ text }) => text),
   );
   if (outputs.every(({ tensors }) => tensors.length === 0)) {
-    return { ...head, outputs: [texts.tensor], rawOutputContents: [texts.raw] };
+    return told([texts.tensor], [texts.raw]);
   }
   const own = wireTensors(outputs.map(({ tensors }) => asOwn(tensors)));
-  return {
-    ...head,
-    outputs: [texts.tensor, ...own.tensors],
-    rawOutputContents: [texts.raw, ...own.raw],
-  };
+  return told([texts.tensor, ...own.tensors], [texts.raw, ...own.raw]);
 }
 
 function failureOf(text: Uint8Array): Fault {
