@@ -12,6 +12,8 @@ export interface ClusterFigures {
   readonly streamed: Rate;
   readonly batched: Rate;
   readonly echoStreamed: Rate;
+  readonly oneStream: Rate;
+  readonly echoOneStream: Rate;
   readonly pictures: Rate;
   readonly echoPictures: Rate;
   readonly rayServe: RayServe;
@@ -19,7 +21,7 @@ export interface ClusterFigures {
 
 export function clusterTable(found: ClusterFigures, load: number): string {
   const { workerAlone, throughGateway, echoLatency, unary, streamed, batched, pictures } = found;
-  const { echoUnary, echoStreamed, echoPictures } = found;
+  const { echoUnary, echoStreamed, oneStream, echoOneStream, echoPictures } = found;
   const added = {
     p50Ms: throughGateway.p50Ms - workerAlone.p50Ms,
     p99Ms: throughGateway.p99Ms - workerAlone.p99Ms,
@@ -36,6 +38,8 @@ export function clusterTable(found: ClusterFigures, load: number): string {
     `${rate("two tasks, 64 streamed at once", streamed)}; asked: 5000/s`,
     `${rate("the same in batches of up to 16", batched)}; asked: 5000/s`,
     rate("bare echo, 64 streamed at once", echoStreamed),
+    `${rate("two tasks, 64 at once on one stream", oneStream)}; asked: 5000/s`,
+    rate("bare echo, 64 at once on one stream", echoOneStream),
     `${rate("two tasks, 150 KiB, 16 calls at once", pictures)}; asked: 250/s`,
     rate("bare echo, 150 KiB, 16 calls at once", echoPictures),
     "",
@@ -45,6 +49,7 @@ export function clusterTable(found: ClusterFigures, load: number): string {
     ratio("two tasks, 16 calls at once", unary, [echoUnary]),
     ratio("two tasks, 64 streamed at once", streamed, [echoStreamed]),
     ratio("the same in batches of up to 16", batched, [echoStreamed]),
+    ratio("two tasks, 64 at once on one stream", oneStream, [echoOneStream]),
     ratio("two tasks, 150 KiB, 16 calls at once", pictures, [echoPictures]),
     "",
     "the same by the bare echoes that it is made of: its client's, and one with a worker for each task",

@@ -144,7 +144,12 @@ async function measure(
   const bare = (send: Send, atOnce: number, payload = SMALL) =>
     rate(send, "echo", atOnce, [echoPid], payload);
   // Once through all of it, so that each figure is of warm code.
-  for (const send of [cluster.unary, cluster.streamed, echo.unary, echo.streamed]) {
+  const warmed = [cluster, echo].flatMap(({ unary, streamed, oneStream }) => [
+    unary,
+    streamed,
+    oneStream,
+  ]);
+  for (const send of warmed) {
     await rateOf(() => send("two"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   }
   await rateOf(() => cluster.streamed("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
@@ -158,6 +163,8 @@ async function measure(
     streamed: await own(cluster.streamed, "two", STREAMED_AT_ONCE),
     batched: await own(cluster.streamed, "batched", STREAMED_AT_ONCE),
     echoStreamed: await bare(echo.streamed, STREAMED_AT_ONCE),
+    oneStream: await own(cluster.oneStream, "two", STREAMED_AT_ONCE),
+    echoOneStream: await bare(echo.oneStream, STREAMED_AT_ONCE),
     pictures: await own(cluster.unary, "two", UNARY_AT_ONCE, PICTURE),
     echoPictures: await bare(echo.unary, UNARY_AT_ONCE, PICTURE),
   };
@@ -165,9 +172,19 @@ async function measure(
   return result;
 }
 
-function caller(address: string): { unary: Send; streamed: Send; close: () => void } {
+interface BenchCaller {
+  readonly unary: Send;
+  /** Over as many streams as our client takes by itself: what they send in a turn leaves in one write. */
+  readonly streamed: Send;
+  /** Over one, as a client of its own writing would. */
+  readonly oneStream: Send;
+  readonly close: () => void;
+}
+
+function caller(address: string): BenchCaller {
   const client = new InferenceClient(address);
   const streams = new InferStreams(client);
+  const stream = new InferStreams(client, 1);
   const message = (modelName: string, { tensor, raw }: Payload): ModelInferRequest => ({
     modelName,
     inputs: [tensor],
@@ -175,15 +192,18 @@ function caller(address: string): { unary: Send; streamed: Send; close: () => vo
   });
   return {
     unary: async (name, payload = SMALL) => void (await client.inferAsync(message(name, payload))),
-    streamed: (name, payload = SMALL) =>
-      new Promise((resolve, reject) => {
-        streams.infer(message(name, payload), (error) =>
-          error === null ? resolve() : reject(error),
-        );
-      }),
+    streamed: (name, payload = SMALL) => answered(streams, message(name, payload)),
+    oneStream: (name, payload = SMALL) => answered(stream, message(name, payload)),
     close: () => {
       streams.close();
+      stream.close();
       client.close();
     },
   };
+}
+
+function answered(streams: InferStreams, request: ModelInferRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    streams.infer(request, (error) => (error === null ? resolve() : reject(error)));
+  });
 }

@@ -89,6 +89,12 @@ const requests = fc.integer({ min: 1, max: 80 });
 const rate = fc.constantFrom(100, 400, 2000);
 const warmupS = fc.constantFrom(0, 0, 0.02);
 
+/** Queries of MLPerf's go on until both minima are reached. */
+const untilBoth = {
+  minQueries: fc.integer({ min: 1, max: 40 }),
+  minDurationS: fc.constantFrom(0.001, 0.05),
+};
+
 const workloads: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   fc.record({ arrivals: fc.constant("poisson"), ratePerS: rate, requests, warmupS }),
   fc.record({ arrivals: fc.constant("deterministic"), ratePerS: rate, requests, warmupS }),
@@ -131,6 +137,19 @@ const workloads: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     thinkMs: fc.constantFrom(0.5, 5),
     requests,
   }),
+  fc.record({ arrivals: fc.constant("mlperf-single-stream"), ...untilBoth }),
+  fc.record({
+    arrivals: fc.constant("mlperf-multi-stream"),
+    samplesPerQuery: fc.integer({ min: 1, max: 5 }),
+    ...untilBoth,
+  }),
+  fc.record({
+    arrivals: fc.constant("mlperf-server"),
+    ratePerS: rate,
+    latencyBoundMs: fc.constant(5),
+    ...untilBoth,
+  }),
+  fc.record({ arrivals: fc.constant("mlperf-offline"), requests }),
 );
 
 /** What messages cost, what devices and links are shared, and how. */
@@ -209,6 +228,7 @@ const raw = fc
       const shared = { a: { ...pipelines.first.tasks.a!, cache: undefined } };
       pipelines.second = sharing && free ? { tasks: { ...other.tasks, ...shared } } : other;
     }
+    if (sendsAtOnce(workload)) Object.values(pipelines).forEach(takeTime);
     const names = new Set(Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks)));
     const replicas = Object.fromEntries([...names].map((name, i) => [name, counts[i % 10]]));
     const cluster = { replicas, ...deployment };
@@ -216,6 +236,18 @@ const raw = fc
     const server = loads ? loaded : models;
     return { name: "random", pipelines, models: server, cluster, scheduler, workload, run };
   });
+
+/** Whether the end of a request is the instant of the next. */
+export function sendsAtOnce({ arrivals }: { readonly arrivals?: unknown }): boolean {
+  return arrivals === "mlperf-single-stream" || arrivals === "mlperf-multi-stream";
+}
+
+/** Requests that skip every task would follow each other without end. */
+function takeTime({ tasks }: { tasks: Record<string, unknown> }): void {
+  const [first] = Object.keys(tasks);
+  const { when: _when, ...always } = tasks[first] as Record<string, unknown>;
+  tasks[first] = always;
+}
 
 /** Replicas of the first task that crash, are cut off or are slow, some while they have work. */
 const faults = fc.record({

@@ -7,7 +7,7 @@ import { RunLog } from "../core/run-log.ts";
 import { type ClientDocument, clientSchema } from "../core/scenario/schema/client.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { randomScenarios } from "./random-scenarios.test-support.ts";
+import { randomScenarios, sendsAtOnce } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import { NO_INPUTS } from "./scenario.test-support.ts";
 
@@ -22,8 +22,11 @@ const clients: fc.Arbitrary<ClientDocument> = fc
   })
   .map((client) => clientSchema.parse(client));
 
+/** Queries that are refused at once follow each other without end. */
+const others = randomScenarios.filter(({ workload }) => !sendsAtOnce(workload));
+
 const impatient = fc
-  .tuple(randomScenarios, clients, fc.boolean())
+  .tuple(others, clients, fc.boolean())
   .map(([document, client, drawn]): readonly [ScenarioDocument, ClientDocument] => {
     const pipelines = Object.entries(document.pipelines).map(([name, pipeline], priority) => {
       const deadlineMs = { distribution: "exponential", mean: 10 } as const;

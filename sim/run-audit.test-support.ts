@@ -13,6 +13,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { sendsAtOnce } from "./random-scenarios.test-support.ts";
 import {
   type ReplicationResult,
   replicationSeed,
@@ -342,7 +343,8 @@ function windowEndUs(document: ScenarioDocument, { account, gantt }: Audited): n
   const horizonS = isSpanned(workload) ? workload.durationS : undefined;
   if (horizonS !== undefined) return Math.round(horizonS * 1e6);
   const warmupUs = givenWarmupS(workload) * 1e6;
-  if (account.lastArrivalUs > warmupUs) return account.lastArrivalUs;
+  // Whether a query of a stream is the last is known only when it ends.
+  if (account.lastArrivalUs > warmupUs && !sendsAtOnce(workload)) return account.lastArrivalUs;
   const batchEnds = gantt.map((bar) => barUs(bar)[1]);
   return Math.max(...account.visits.map(({ endUs }) => endUs), ...batchEnds);
 }
