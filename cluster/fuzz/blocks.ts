@@ -10,6 +10,7 @@ import {
   http2Bytes,
   httpBytes,
   JSON_REQUEST,
+  linkBytes,
   lying,
   MESSAGE,
   METHODS,
@@ -119,6 +120,7 @@ function grpcBlocks(): readonly Block[] {
       atOnce: 250,
     },
     { ...rawBlock("HTTP/1 requests on a raw socket", 0.12, httpBytes(), "rest"), closing: true },
+    { ...rawBlock("a worker's link", 0.08, linkBytes(), "worker"), closing: true },
     grpc(
       "gRPC messages, valid ones changed",
       0.24,
@@ -235,7 +237,7 @@ function rawBlock(
   name: string,
   share: number,
   property: fc.Arbitrary<Uint8Array>,
-  side: "rest" | "grpc",
+  side: "rest" | "grpc" | "worker",
 ): Omit<Block, "closing"> {
   return {
     name,

@@ -10,11 +10,14 @@ export interface FuzzTarget {
   readonly deployment: Deployment;
   readonly rest: { readonly host: string; readonly port: number };
   readonly grpc: { readonly host: string; readonly port: number };
+  /** That of the task of `ECHO`. */
+  readonly worker: { readonly host: string; readonly port: number };
   /** Bearer token that may infer. */
   readonly token: string;
 }
 
 export const ECHO = "echo";
+export const ECHO_TASK = "only";
 export const PICTURE = "picture";
 export const SUM = "sum";
 const SUM_FILE = "sum.onnx";
@@ -40,7 +43,7 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
   const document = scenarioSchema.parse({
     name: "fuzz",
     pipelines: {
-      [ECHO]: { tasks: { only: { model: "nothing" } } },
+      [ECHO]: { tasks: { [ECHO_TASK]: { model: "nothing" } } },
       [PICTURE]: { tasks: { look: { model: "detector" } } },
       [SUM]: { tasks: { add: { model: "sum" } } },
     },
@@ -49,7 +52,7 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
       detector: { service, implementation: { name: "ssd-mobilenet-v2" } },
       sum: { service: { ...service, batch }, implementation: { onnx: SUM_FILE } },
     },
-    cluster: { replicas: { only: 1, look: 1, add: 1 } },
+    cluster: { replicas: { [ECHO_TASK]: 1, look: 1, add: 1 } },
     scheduler: {
       perTask: { add: { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 2 } } },
     },
@@ -60,11 +63,15 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
     ...{ document, inputs, tokens, seed: "fuzz", backend: "onnx", restart: false },
   });
   const { hostname, port } = new URL(deployment.gateway.http);
-  const grpcPort = Number(deployment.gateway.grpc.split(":").at(-1));
+  const at = (address: string) => ({
+    host: hostname,
+    port: Number(address.split(":").at(-1)),
+  });
   return {
     deployment,
     rest: { host: hostname, port: Number(port) },
-    grpc: { host: hostname, port: grpcPort },
+    grpc: at(deployment.gateway.grpc),
+    worker: at(deployment.workers[0].address),
     token,
   };
 }
