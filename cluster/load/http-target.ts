@@ -14,7 +14,9 @@ const ERROR_BYTES = 300;
 
 export class HttpTarget implements LoadTarget {
   readonly #agent: Agent;
-  readonly #options: readonly Dispatcher.DispatchOptions[];
+  readonly #options: readonly Required<
+    Pick<Dispatcher.DispatchOptions, "origin" | "path" | "method" | "headers">
+  >[];
   readonly #bodies: readonly Uint8Array[];
 
   constructor({ urls, method, headers, bodies, connections, access }: HttpSpecification) {
@@ -62,7 +64,8 @@ export class HttpTarget implements LoadTarget {
   send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
     const body = this.#bodies.length === 0 ? null : this.#bodies[request % this.#bodies.length];
     const exchange = new Exchange(answer);
-    this.#agent.dispatch({ ...this.#options[pipeline], body }, exchange);
+    const { origin, path, method, headers } = this.#options[pipeline];
+    this.#agent.dispatch({ origin, path, method, headers, body }, exchange);
     return () => exchange.abort();
   }
 

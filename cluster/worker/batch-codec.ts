@@ -74,6 +74,8 @@ export function answerOf(
   { outputs, serviceUs }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
+  // To the nanosecond, as the clock tells it: what is beyond is a binary fraction's.
+  const service = { doubleParam: Math.round(serviceUs * 1000) / 1000 };
   const told = (
     outputs: readonly WireTensor[],
     raw: readonly Uint8Array[],
@@ -81,7 +83,7 @@ export function answerOf(
     modelName: name,
     modelVersion: "1",
     id: request.id ?? "",
-    parameters: { service_us: { doubleParam: serviceUs } },
+    parameters: { service_us: service },
     outputs,
     rawOutputContents: raw,
   });
