@@ -152,6 +152,7 @@ async function measure(
   for (const send of warmed) {
     await rateOf(() => send("two"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   }
+  await rateOf(() => worker.unary(workers[0].replica), UNARY_AT_ONCE, Math.min(2, seconds), []);
   await rateOf(() => cluster.streamed("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   const result = {
     workerAlone: await latencyOf(() => worker.unary(workers[0].replica), seconds),
