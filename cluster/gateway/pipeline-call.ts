@@ -194,7 +194,7 @@ function optionsOf(
   };
 }
 
-/** Field by field: of objects that are spread, V8 gives each a hidden class of its own in the end. */
+/** Field by field: copies that are made by spreading get a hidden class each (ARCHITECTURE.md). */
 function submissionOf(
   options: CallOptions,
   { payload, tensors }: Contents,

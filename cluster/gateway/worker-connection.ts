@@ -2,8 +2,8 @@
  * The gateway's connections to one worker, one for calls and one for batches, shared by its replicas'
  * links. A stopped process and a cut network close no connection, so whoever has said nothing for a
  * while is asked a small question: without any word for `SILENT_TICKS` more both are torn down, the
- * links are told, and new ones are tried. Ticks are counted, not time, so a gateway that was held up itself does not take
- * that for silence.
+ * links are told, and new ones are tried. Ticks are counted, not time, so a gateway that was held up
+ * itself does not take that for silence.
  */
 import type { ClientUnaryCall } from "@grpc/grpc-js";
 import type { InferenceClient } from "../protocol/client.ts";
