@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { requestsOf } from "../core/arrivals/extent.ts";
+import { interruptBudget } from "../core/interrupt-budget.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
 interface Settings {
@@ -19,8 +20,7 @@ interface Settings {
  * change none.
  */
 const SETTINGS: readonly Settings[] = [
-  // Bytes of bytecode that a function runs before it is looked at again; V8's own: 67,584.
-  { from: 100_000, options: ["--interrupt-budget=500000"] },
+  { from: 100_000, options: interruptBudget(500_000) },
   {
     from: 1_000_000,
     options: [

@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
+import { interruptBudget } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
 import { entryPoint } from "./entry-point.ts";
 
@@ -69,7 +70,7 @@ const HEAP = [
  * and of all in one, soft and hard): a message passes through many small ones, 4 % of its time.
  */
 const COMPILER = [
-  "--interrupt-budget=20000",
+  ...interruptBudget(20_000),
   "--max-inlined-bytecode-size=800",
   "--max-inlined-bytecode-size-cumulative=8000",
   "--max-inlined-bytecode-size-absolute=40000",

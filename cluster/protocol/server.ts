@@ -1,4 +1,5 @@
 /** A gRPC server of the protocol with standard health checks; workers and the gateway are both one. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   Metadata,
   Server,
@@ -39,6 +40,8 @@ import { addReflection } from "./reflection.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS, PROTOCOL_FILE } from "./service.ts";
 import { statusOf } from "./status.ts";
 import { deadlineOf, guarded, serveLink, serveStream } from "./streamed-requests.ts";
+
+const LAST_STATUS_MS = 20;
 
 /** Triton's names of what this server has besides the protocol itself. */
 export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
@@ -108,6 +111,8 @@ export async function serveInference(
     close: async () => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
       listener.close();
+      // The status of an answer leaves a turn behind it, and newer HTTP/2 than Node 20's does not wait.
+      await sleep(LAST_STATUS_MS);
       await new Promise<void>((resolve) => {
         // Health watches never end by themselves, so what is left after a while is cut.
         const force = setTimeout(() => listener.cut(), 300);
