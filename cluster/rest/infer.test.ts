@@ -105,8 +105,12 @@ describe("inference over HTTP", () => {
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, "a"]));
     expect((await post("x", { "content-type": "image/png", ...many(60) })).status).toBe(200);
     const refused = await post("x", { "content-type": "image/png", ...many(101) });
-    expect(refused.status).toBe(413);
-    expect(await refused.json()).toMatchObject({ error: "more than 100 headers" });
+    // Newer Node than 20 refuses them by itself, before anything of ours is asked.
+    if (Number(process.versions.node.split(".")[0]) > 20) expect(refused.status).toBe(431);
+    else {
+      expect(refused.status).toBe(413);
+      expect(await refused.json()).toMatchObject({ error: "more than 100 headers" });
+    }
   });
 
   it("takes a body that is packed, and refuses one that is not what it says", async () => {
