@@ -9,7 +9,9 @@ import type { BatchRequest } from "./batch-message.ts";
 export type StreamedAnswer = (id: string, answer: ModelStreamInferResponse) => void;
 
 interface ExchangeListener {
-  /** Some message came. */
+  /** The worker has answered for the first time. */
+  opened(): void;
+  /** Some message came, the first too. */
   heard(): void;
   /** Nothing that was sent will be answered any more. */
   lost(reason: string): void;
@@ -18,17 +20,30 @@ interface ExchangeListener {
 export class BatchExchange {
   readonly #link: LinkEnd<ModelInferRequest, ModelStreamInferResponse>;
   readonly #waiting = new Slots<StreamedAnswer>();
+  #open = false;
 
-  constructor(socket: Socket, { heard, lost }: ExchangeListener) {
+  /** Asks for a sign of life: a connection that was taken may still lead nowhere. */
+  constructor(socket: Socket, { opened, heard, lost }: ExchangeListener) {
     this.#link = new LinkEnd(socket, REQUESTS, ANSWERS, {
       received: (answer) => {
         heard();
         const id = answer.inferResponse?.id ?? "";
         this.#waiting.take(Number(id))?.(id, answer);
       },
-      beat: heard,
+      beat: () => {
+        heard();
+        if (this.#open) return;
+        this.#open = true;
+        opened();
+      },
       ended: (reason) => lost(`its link ended: ${reason}`),
     });
+    this.ask();
+  }
+
+  /** Whether the worker has answered: batches are sent only then. */
+  get open(): boolean {
+    return this.#open;
   }
 
   /** Gives the batch its id. `answer` is called at most once: not when the link is lost. */

@@ -144,12 +144,13 @@ export class ReplicaLink {
     });
   }
 
+  /** Its health watch says that it serves: it is up once batches can be sent, too. */
   #joined(): void {
-    this.#retryMs = FIRST_RETRY_MS;
     if (this.#retired) return;
     this.draining = false;
-    this.#exchange ??= this.#connection.enter(this);
-    if (this.up || this.#batch?.late === true) return;
+    this.#exchange ??= this.#connection.enter(this, () => this.#joined());
+    if (!this.#exchange.open || this.up || this.#batch?.late === true) return;
+    this.#retryMs = FIRST_RETRY_MS;
     this.up = true;
     this.#changed(true, "it serves");
   }

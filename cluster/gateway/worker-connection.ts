@@ -18,8 +18,8 @@ export class WorkerConnection {
   /** Told when whatever they have under way is lost, and why. */
   readonly #listeners = new Set<(reason: string) => void>();
   readonly #ticks: NodeJS.Timeout;
-  /** Who sends batches. */
-  readonly #senders = new Set<object>();
+  /** Who sends batches, and is told when that can begin. */
+  readonly #senders = new Map<object, () => void>();
   #client: InferenceClient;
   #exchange: BatchExchange | null = null;
   /** Whether the worker was asked for a sign of life, and since then nothing was heard. */
@@ -56,10 +56,16 @@ export class WorkerConnection {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The way for batches, which is open as long as someone sends on it. */
-  enter(sender: object): BatchExchange {
-    this.#senders.add(sender);
+  /**
+   * The way for batches, which lasts as long as someone sends on it. `opened` is called when it opens;
+   * not when it is open already.
+   */
+  enter(sender: object, opened: () => void): BatchExchange {
+    this.#senders.set(sender, opened);
     this.#exchange ??= new BatchExchange(this.#client.link(), {
+      opened: () => {
+        for (const tell of [...this.#senders.values()]) tell();
+      },
       heard: () => this.heard(),
       lost: (reason) => {
         this.#closeExchange();
