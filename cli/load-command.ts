@@ -2,7 +2,7 @@
 import { type Command, flag, number, text } from "./command-line.ts";
 import { JSON_OPTION, SEED, SET } from "./shared-options.ts";
 
-const ARRIVALS = [
+export const ARRIVALS: readonly string[] = [
   ...["poisson", "deterministic", "burst", "closed"],
   ...["mlperf-single-stream", "mlperf-multi-stream", "mlperf-server", "mlperf-offline"],
 ];
@@ -21,7 +21,7 @@ export const LOAD: Command = {
     clients: number("closed loop: each waits for its answer, then sends again"),
     duration: number("requests stop after so many s; without a scenario: 10"),
     count: number("requests stop after so many"),
-    timeout: number("a client gives up an attempt after so many ms"),
+    timeout: number("a client gives up an attempt after so many ms; 0: never; default: 60000"),
     retries: number("and tries again so often"),
     images: text("photographs to send; default, for our own gateway: drawn scenes"),
     inputs: text("tensors to send, in the protocol's JSON; default: at random"),

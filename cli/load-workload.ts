@@ -1,35 +1,21 @@
 /** The workload of `tandem load`: a scenario's, or one that a few options describe. */
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { clientSchema } from "../core/scenario/schema/client.ts";
+import {
+  NO_FILE,
+  namingOptions,
+  overridesOf,
+  PATIENCE_MS,
+  RATE_PATH,
+  type WorkloadOptions,
+} from "./load-options.ts";
 import { refuseOverload, refuseRate } from "./refuse-overload.ts";
 import { loadScenario, loadScenarioText, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario"> {
+export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
   readonly scenario?: string;
-  readonly arrivals?: string;
-  readonly rate?: number;
-  readonly clients?: number;
-  readonly duration?: number;
-  readonly count?: number;
-  readonly timeout?: number;
-  readonly retries?: number;
 }
-
-/** Paths that the options stand for. */
-const PATHS = {
-  arrivals: "workload.arrivals",
-  rate: "workload.ratePerS",
-  clients: "workload.clients",
-  duration: "workload.durationS",
-  count: "workload.requests",
-  timeout: "workload.client.timeoutMs",
-  retries: "workload.client.retries",
-} as const;
-
-const optionPaths = Object.entries(PATHS) as [keyof typeof PATHS, string][];
-
-/** Stands for the file of a scenario that only the options describe. */
-const NO_FILE = "(options)";
 
 /**
  * `endpoint` names what is driven, where no scenario does. Rejects with a Fault, also where no load
@@ -41,29 +27,20 @@ export async function loadWorkload(
 ): Promise<LoadedScenario> {
   const { scenario: file = NO_FILE, rate } = args;
   try {
-    if (rate !== undefined) refuseRate(file, PATHS.rate, rate);
-    const loaded = await read(args, endpoint);
+    if (rate !== undefined) refuseRate(file, RATE_PATH, rate);
+    const loaded = patient(await read(args, endpoint));
     refuseOverload(loaded);
     return loaded;
   } catch (error) {
-    throw error instanceof Fault ? namingOptions(error, args) : error;
+    throw error instanceof Fault ? namingOptions(error, args, args.set) : error;
   }
 }
 
-/** The fault's issues under the options that were typed, not under the paths that these stand for. */
-function namingOptions(fault: Fault, args: WorkloadArguments): Fault {
-  const { code, message, hint, cause } = fault;
-  const options = new Map(optionPaths.map(([name, path]) => [path, name]));
-  const isSet = (path: string): boolean =>
-    args.set.some((option) => option.slice(0, option.indexOf("=")).trim() === path);
-  const issues = fault.issues.map((issue) => {
-    const name = options.get(issue.path);
-    if (name === undefined || isSet(issue.path)) return issue;
-    if (args[name] === undefined && issue.file !== NO_FILE) return issue;
-    const { line: _, ...rest } = issue;
-    return { ...rest, file: `--${name}`, path: "" };
-  });
-  return new Fault(code, message, { ...(hint === undefined ? {} : { hint }), cause, issues });
+/** Nobody waits for ever for a target that stands still. */
+function patient(loaded: LoadedScenario): LoadedScenario {
+  const { document } = loaded;
+  const client = document.workload.client ?? clientSchema.parse({ timeoutMs: PATIENCE_MS });
+  return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
 }
 
 async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedScenario> {
@@ -85,7 +62,7 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
     pipelines: { [endpoint]: { tasks: { remote: { model: "remote" } } } },
     models: { remote: { service: { distribution: "deterministic", meanMs: 1 } } },
     cluster: { replicas: { remote: 1 } },
-    workload: { arrivals: kind, ...extentOf(args, kind) },
+    workload: { arrivals: kind, ...extentOf(args, kind), client: { timeoutMs: PATIENCE_MS } },
   };
   const text = JSON.stringify(scenario);
   const named = { ...args, scenario: NO_FILE };
@@ -96,10 +73,4 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
 function extentOf({ duration, count }: WorkloadArguments, arrivals: string): object {
   if (duration !== undefined || count !== undefined) return {};
   return arrivals.startsWith("mlperf") || arrivals === "burst" ? {} : { durationS: 10 };
-}
-
-function overridesOf(args: WorkloadArguments): Record<string, unknown> {
-  return Object.fromEntries(
-    optionPaths.flatMap(([name, path]) => (args[name] === undefined ? [] : [[path, args[name]]])),
-  );
 }

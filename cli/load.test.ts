@@ -141,6 +141,16 @@ describe("tandem load", () => {
     expect(stderr).toMatch(/requests failed; the first: request \d: HTTP 500: out of order/);
   });
 
+  it("ends with 4 when a target stands still, and says for how long it waited", async () => {
+    const { code, stdout, stderr } = await withEndpoint(
+      () => undefined,
+      (url) => load("--url", url, "--arrivals", "burst", "--count", "3", "--timeout", "200"),
+    );
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/^3 requests: 3 cancelled\nanswers: 3 no answer in time\n/);
+    expect(stderr).toMatch(/requests failed; the first: request \d: no answer within 200 ms/);
+  });
+
   it.each([
     [["--rate", "5"], /required argument: url/],
     [["--url", "http://127.0.0.1:9/x"], /nothing says how much load/],
@@ -166,8 +176,8 @@ describe("tandem load", () => {
       /\n {2}--count: expected at most 1,000,000 requests at once/,
     ],
     [
-      ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--retries", "2"],
-      /\n {2}--timeout: missing/,
+      ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--arrivals", "closed"],
+      /\n {2}--rate: does not go with --arrivals closed \(leave it out, .*takes --clients/,
     ],
     [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /Expected a number/],
     [["--url", "http://127.0.0.1:9/x", "--arrivals", "poison"], /poisson/],

@@ -145,6 +145,14 @@ describe("clients", () => {
     expect(await eventually(() => gone === come)).toBe(true);
   });
 
+  it("wait for longer than timers count, if they are told to", async () => {
+    const result = await withEndpoint(
+      (_request, response) => void setTimeout(() => response.end(OK), 20),
+      (url) => drive(url, workload({ timeoutMs: 3e9, retries: 0 }, 5)),
+    );
+    expect(loadReport(result, parsed(workload({}))).statuses).toEqual({ OK: 5 });
+  });
+
   it("share a budget of retries", async () => {
     const retryBudget = { ratio: 0, burst: 3 };
     const result = await withEndpoint(

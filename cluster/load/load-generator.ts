@@ -119,7 +119,7 @@ export class LoadGenerator {
     if (this.#outstanding === waiting) {
       this.#fail(
         new Fault("limit-exceeded", `${inDigits(waiting)} requests wait for their answers`, {
-          hint: "the target is far slower than the load: give a lower rate, or clients with a --timeout",
+          hint: "the target is far slower than the load: give a lower rate, or a shorter --timeout",
         }),
       );
     } else if (this.#records.count === requests) {

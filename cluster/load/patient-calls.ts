@@ -15,12 +15,8 @@ export type CallEnded = (last: LoadAnswer, attempts: number) => void;
 /** Sends a request until it has an answer that counts. */
 export type Caller = (call: LoadCall, ended: CallEnded) => void;
 
-const TIMED_OUT: LoadAnswer = {
-  outcome: "cancelled",
-  status: "no answer in time",
-  error: "no answer in time",
-  residenceUs: Number.NaN,
-};
+/** Longer waits than the event loop's timers can count are as long as these. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 export interface CallerOptions {
   readonly client: ClientDocument | undefined;
@@ -46,13 +42,20 @@ class RetryingCalls {
   readonly #target: LoadTarget;
   readonly #policy: RetryPolicy;
   readonly #timeoutMs: number;
+  readonly #timedOut: LoadAnswer;
   readonly #cancels: boolean;
   readonly #options: CallerOptions;
 
   constructor(target: LoadTarget, client: ClientDocument, options: CallerOptions) {
     this.#target = target;
     this.#policy = new RetryPolicy(client, options.seed);
-    this.#timeoutMs = client.timeoutMs * options.timeScale;
+    this.#timeoutMs = Math.min(client.timeoutMs * options.timeScale, LONGEST_MS);
+    this.#timedOut = {
+      outcome: "cancelled",
+      status: "no answer in time",
+      error: `no answer within ${client.timeoutMs} ms`,
+      residenceUs: Number.NaN,
+    };
     this.#cancels = client.cancels;
     this.#options = options;
   }
@@ -73,7 +76,7 @@ class RetryingCalls {
     };
     const timeout = setTimeout(() => {
       if (!open) return;
-      settle(TIMED_OUT);
+      settle(this.#timedOut);
       if (this.#cancels) giveUp();
     }, this.#timeoutMs);
     const giveUp = this.#target.send(call, (answer) => settle(answer));

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Fault } from "../core/fault.ts";
+import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-load-workload-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+
+/** Path of a new scenario with the workload. */
+function scenario(workload: object): string {
+  const file = join(folder, `${++files}.yaml`);
+  const document = {
+    name: "s",
+    pipelines: { p: { tasks: { t: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
+    cluster: { replicas: { t: 1 } },
+    workload,
+  };
+  writeFileSync(file, JSON.stringify(document));
+  return file;
+}
+
+const workloadOf = async (options: Partial<WorkloadArguments>) =>
+  (await loadWorkload({ set: [], ...options }, "endpoint")).document.workload;
+
+describe("how long clients wait", () => {
+  const client = { timeoutMs: 5, retries: 1 };
+  const plain = { arrivals: "poisson", ratePerS: 5, durationS: 1 };
+
+  it.each([
+    ["by options alone, a minute", { rate: 5 }, { timeoutMs: 60_000, retries: 0 }],
+    ["and so where they try again", { rate: 5, retries: 2 }, { timeoutMs: 60_000, retries: 2 }],
+    ["as long as --timeout says", { rate: 5, timeout: 70 }, { timeoutMs: 70, retries: 0 }],
+    ["with a --timeout of 0, centuries", { rate: 5, timeout: 0 }, { timeoutMs: 1e12 }],
+  ])("is, %s", async (_, options, expected) => {
+    expect((await workloadOf(options)).client).toMatchObject(expected);
+  });
+
+  it("is a minute too where a scenario says nothing of it, else what that says", async () => {
+    expect((await workloadOf({ scenario: scenario(plain) })).client?.timeoutMs).toBe(60_000);
+    const own = scenario({ ...plain, client });
+    expect((await workloadOf({ scenario: own })).client).toMatchObject(client);
+    const never = await workloadOf({ scenario: own, timeout: 0 });
+    expect(never.client).toMatchObject({ timeoutMs: 1e12, retries: 1 });
+  });
+});
+
+describe("an option that the arrivals do not have is named, with the way out:", () => {
+  it.each<[Partial<WorkloadArguments>, string, RegExp, RegExp]>([
+    [
+      { arrivals: "closed", rate: 5 },
+      "--rate",
+      /^does not go with --arrivals closed$/,
+      /^leave it out, or give --arrivals poisson, deterministic, mlperf-server; closed takes --clients, --duration, --count, --timeout, --retries$/,
+    ],
+    [
+      { clients: 3, rate: 5 },
+      "--rate",
+      /^does not go with --clients, which is a closed loop$/,
+      /^leave it out, or give --arrivals poisson/,
+    ],
+    [
+      { arrivals: "poisson", rate: 5, clients: 3 },
+      "--clients",
+      /^does not go with --arrivals poisson$/,
+      /--arrivals closed; poisson takes --rate,/,
+    ],
+    [
+      { arrivals: "mlperf-single-stream", count: 5 },
+      "--count",
+      /^does not go with --arrivals mlperf-single-stream$/,
+      /--set workload.minQueries/,
+    ],
+    [
+      { scenario: scenario({ arrivals: "closed", clients: 2, requests: 5 }), rate: 5 },
+      "--rate",
+      /^does not go with the workload's arrivals$/,
+      /^leave it out, or give --arrivals poisson, deterministic, mlperf-server$/,
+    ],
+  ])("%j", async (options, option, message, hint) => {
+    const fault = (await workloadOf(options).catch((error: unknown) => error)) as Fault;
+    expect(fault.code).toBe("invalid-input");
+    const issue = fault.issues.find(({ file }) => file === option);
+    expect(issue?.message).toMatch(message);
+    expect(issue?.hint).toMatch(hint);
+  });
+});
