@@ -114,18 +114,24 @@ describe("tandem load", () => {
     expect(stdout).toMatch(/\n(fit to be judged by|not to be judged by: .+)\n$/);
   });
 
-  it("expects of a ramp what lies under it", async () => {
-    const ramp = [
-      { atS: 0, ratePerS: 0 },
-      { atS: 1, ratePerS: 100 },
-    ];
-    const workload = { arrivals: "ramp", rates: ramp, durationS: 1 };
+  const rates = [
+    { atS: 0, ratePerS: 0 },
+    { atS: 1, ratePerS: 100 },
+  ];
+  it.each([
+    [{ arrivals: "ramp", rates, durationS: 1 }, /load: \d+\/50 · left /],
+    // The higher half of a swing of 2 s.
+    [
+      { arrivals: "diurnal", ratePerS: 50, amplitude: 1, periodS: 2, durationS: 1 },
+      /load: \d+\/82 · left /,
+    ],
+  ])("expects of %j what lies under its rate", async (workload, shown) => {
     const scenario = { ...SCENARIO, workload };
     const { stderr } = await withEndpoint(
       (_request, response) => void response.end("fine"),
       (url) => withScenario(scenario, (file) => load(file, "--url", url)),
     );
-    expect(stderr).toMatch(/load: \d+\/50 · left /);
+    expect(stderr).toMatch(shown);
   });
 
   it("ends with 4 when requests fail, and says how many and why", async () => {

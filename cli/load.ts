@@ -5,14 +5,14 @@ import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import type { TargetAccess } from "../cluster/load/specification.ts";
 import { gatewayClientAccess } from "../cluster/security/client-access.ts";
-import { rampTimeOf } from "../core/arrivals/ramp.ts";
+import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
+import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { expectedRequests } from "./expected-requests.ts";
 import { LOAD } from "./load-command.ts";
 import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
 import { type Course, progress } from "./progress.ts";
@@ -60,7 +60,7 @@ export async function load(args: LoadArguments): Promise<void> {
     }),
   });
   const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
-  const shown = loadProgress(workload, expectedRequests(document));
+  const shown = loadProgress(workload, expectedRequests(workload));
   const result = await runLoad({
     target,
     pipelines,
@@ -99,11 +99,11 @@ function loadProgress(workload: WorkloadDocument, requests: number) {
   return { ...shown, update: () => shown.update(elapsed()) };
 }
 
-/** Of a ramp nobody can tell by the pace so far how long the rest takes. */
+/** Where the rate changes, nobody can tell by the pace so far how long the rest takes. */
 function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
-  if (workload.arrivals !== "ramp") return {};
-  const { rates, durationS = Number.POSITIVE_INFINITY } = workload;
-  return { timeOf: (done) => Math.min(durationS, rampTimeOf(rates)(done) / 1e6) };
+  if (workload.arrivals !== "ramp" && workload.arrivals !== "diurnal") return {};
+  const { durationS = Number.POSITIVE_INFINITY } = workload;
+  return { timeOf: (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6) };
 }
 
 /** The scenario's pipelines, or the one model that was named. */

@@ -49,6 +49,16 @@ test.each([
   ],
   [{ arrivals: "poisson", ratePerS: 5, requests: 1e7 }, { requests: 1e7 + 1 }, "requests"],
   [{ arrivals: "poisson", ratePerS: 100, durationS: 1e5 }, { durationS: 1.1e5 }, "durationS"],
+  // From trough and from crest.
+  [
+    {
+      ...{ arrivals: "diurnal", ratePerS: 100, amplitude: 1, periodS: 1e7 },
+      durationS: 6e4,
+      phase: 0.75,
+    },
+    { phase: 0.25 },
+    "durationS",
+  ],
   [{ arrivals: "burst", requests: 1e6 }, { requests: 1e6 + 1 }, "requests"],
   [
     { arrivals: "mlperf-server", latencyBoundMs: 5, ratePerS: 5, minQueries: 1e7 },

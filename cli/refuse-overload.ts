@@ -1,10 +1,10 @@
 /** Refuses loads that no load generator can send, before anything is started for them. */
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/load-bounds.ts";
+import { knownRequests } from "../core/arrivals/expected-requests.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { issueAt, placed } from "../core/scenario/positions.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
-import { knownRequests } from "./expected-requests.ts";
 
 /**
  * Throws Fault("invalid-input") naming each value, with its line, that asks for too much. A run takes
@@ -37,7 +37,7 @@ function issuesOf(document: ScenarioDocument, timeScale: number): Issue[] {
   const { workload } = document;
   const issues = tooFast(peaks(workload), timeScale);
   if (issues.length > 0) return issues;
-  const requests = knownRequests(document) ?? 0;
+  const requests = knownRequests(document.workload) ?? 0;
   const together = workload.arrivals === "burst" || workload.arrivals === "mlperf-offline";
   const bound = together ? LOAD_BOUNDS.waiting : LOAD_BOUNDS.requests;
   if (requests <= bound) return [];

@@ -1,6 +1,7 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { Fault } from "../core/fault.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -16,7 +17,6 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
-import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
@@ -123,7 +123,7 @@ function threading(
   const most = Math.max(replications, stoppingRule(document.run)?.maxReplications ?? 0);
   const tasks = Object.values(document.pipelines).map((pipeline) => Object.keys(pipeline.tasks));
   const eventsEach =
-    expectedRequests(document) * 2 * Math.max(...tasks.map(({ length }) => length));
+    expectedRequests(document.workload) * 2 * Math.max(...tasks.map(({ length }) => length));
   const many = count * replications * eventsEach > MANY_EVENTS;
   const threads = Math.min(availableParallelism(), count * most);
   return { threads, aloneMs: many ? 0 : START_UP_MS };

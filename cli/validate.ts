@@ -13,6 +13,8 @@ import { type KnownPayload, matchPayloads } from "../calibration/match-payloads.
 import { ModelWorker } from "../calibration/model-worker.ts";
 import { payloadsFor } from "../calibration/payloads.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
+import { countArrivals } from "../core/arrivals/count-arrivals.ts";
+import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
@@ -22,13 +24,13 @@ import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
+  WorkloadDocument,
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
-import { expectedRequests } from "./expected-requests.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { refuseOverload } from "./refuse-overload.ts";
 import { repeatCommand } from "./repeat-command.ts";
@@ -132,18 +134,20 @@ async function realPayloads(args: ValidateArguments, loaded: LoadedScenario): Pr
     for (const pipeline of Object.keys(ran)) {
       known[pipeline] = payloads.map((payload, i) => ({ payload, ran: ran[pipeline][i] }));
     }
-    return (configuration, seed) => {
-      const system = compileSystem(configuration.document, loaded);
-      return matchPayloads(
-        system,
-        seed,
-        Math.ceil(1.5 * expectedRequests(configuration.document)) + 100,
-        known,
-      );
+    return ({ document: own }, seed) => {
+      const system = compileSystem(own, loaded);
+      return matchPayloads(system, seed, requestsOf(own.workload, loaded, seed), known);
     };
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
   }
+}
+
+/** As many as a run sends; where its answers set the pace, more than it may be. */
+function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed: string): number {
+  const traceUs = workload.arrivals === "trace" ? traces[workload.file] : null;
+  const count = countArrivals(workload, seed, traceUs ?? null);
+  return count ?? Math.ceil(1.5 * expectedRequests(workload)) + 100;
 }
 
 /** Replay workers read nothing, so a payload is bytes of the declared size. */

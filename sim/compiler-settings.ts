@@ -5,7 +5,7 @@
  * not be compiled long before it: what they have inlined by then counts again for the caller.
  */
 import { setFlagsFromString } from "node:v8";
-import { requestsOf } from "../core/arrivals/extent.ts";
+import { knownRequests } from "../core/arrivals/expected-requests.ts";
 import { interruptBudget } from "../core/interrupt-budget.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
@@ -39,18 +39,8 @@ let reached = 0;
 /** Before each run: what pays from then on, in the whole process. */
 export function prepareCompiler(workload: WorkloadDocument): void {
   if (reached === SETTINGS.length) return;
-  requests += expectedRequests(workload);
+  requests += knownRequests(workload) ?? 0;
   for (; requests >= (SETTINGS[reached]?.from ?? Number.POSITIVE_INFINITY); reached++) {
     for (const option of SETTINGS[reached].options) setFlagsFromString(option);
   }
-}
-
-/** 0 where a workload does not tell. */
-function expectedRequests(workload: WorkloadDocument): number {
-  const bySpan = "ratePerS" in workload ? workload.ratePerS * (spanOf(workload) ?? 0) : 0;
-  return requestsOf(workload) ?? bySpan;
-}
-
-function spanOf(workload: WorkloadDocument): number | undefined {
-  return "durationS" in workload ? workload.durationS : undefined;
 }

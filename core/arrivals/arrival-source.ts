@@ -4,12 +4,11 @@
  */
 import type { WorkloadDocument } from "../scenario/schema.ts";
 import { AtLeast } from "./at-least.ts";
+import { changingTimeOf } from "./changing-rate.ts";
 import { ClosedLoop, SteppedClosedLoop } from "./closed-loop.ts";
-import { diurnalTimeOf } from "./diurnal.ts";
 import { extentOf } from "./extent.ts";
 import { circle, mmppTimeOf } from "./mmpp.ts";
 import { QueryStream } from "./query-stream.ts";
-import { rampTimeOf } from "./ramp.ts";
 import { Renewal } from "./renewal.ts";
 import { RescaledPoisson } from "./rescaled.ts";
 import type { ArrivalSource } from "./source.ts";
@@ -37,9 +36,8 @@ export function arrivalSource(
       return new RescaledPoisson(mmppTimeOf(states, transitions, seed), seed, extent);
     }
     case "diurnal":
-      return new RescaledPoisson(diurnalTimeOf(workload), seed, extent);
     case "ramp":
-      return new RescaledPoisson(rampTimeOf(workload.rates), seed, extent);
+      return new RescaledPoisson(changingTimeOf(workload), seed, extent);
     case "burst":
     case "mlperf-offline":
       return new Trace(new Array<number>(workload.requests).fill(0), extent);

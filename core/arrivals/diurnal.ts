@@ -12,17 +12,26 @@ export interface Swing {
 
 const MAX_STEPS = 100;
 
+const TURN = 2 * Math.PI;
+
+/** How many are expected until an instant. */
+export function diurnalRequests(swing: Swing, seconds: number): number {
+  const { ratePerS, periodS } = swing;
+  return ratePerS * periodS * periodsOfMean(swing, seconds / periodS);
+}
+
 /**
- * Expected arrivals until t periods: mean × (t + amplitude × (cos 2πφ − cos 2π(t + φ)) / 2π), a function
- * that never falls and lies within amplitude / π of its mean line. Its inverse is found by Newton's
- * method, kept between two bounds by bisection.
+ * Periods of the mean rate that bring as many arrivals as the first t periods do. A function that never
+ * falls and lies within amplitude / π of t.
  */
-export function diurnalTimeOf({ ratePerS, amplitude, periodS, phase }: Swing): TimeOf {
+function periodsOfMean({ amplitude, phase }: Swing, t: number): number {
+  return t + (amplitude * (Math.cos(TURN * phase) - Math.cos(TURN * (t + phase)))) / TURN;
+}
+
+/** The inverse is found by Newton's method, kept between two bounds by bisection. */
+export function diurnalTimeOf(swing: Swing): TimeOf {
+  const { ratePerS, amplitude, periodS, phase } = swing;
   const perPeriod = ratePerS * periodS;
-  const turn = 2 * Math.PI;
-  const offset = Math.cos(turn * phase);
-  const periodsUntil = (t: number): number =>
-    t + (amplitude * (offset - Math.cos(turn * (t + phase)))) / turn;
   return (expected) => {
     const wanted = expected / perPeriod;
     const slack = amplitude / Math.PI + 1e-9;
@@ -30,10 +39,10 @@ export function diurnalTimeOf({ ratePerS, amplitude, periodS, phase }: Swing): T
     let high = wanted + slack;
     let t = wanted;
     for (let step = 0; step < MAX_STEPS; step++) {
-      const miss = periodsUntil(t) - wanted;
+      const miss = periodsOfMean(swing, t) - wanted;
       if (miss > 0) high = t;
       else low = t;
-      const newton = t - miss / (1 + amplitude * Math.sin(turn * (t + phase)));
+      const newton = t - miss / (1 + amplitude * Math.sin(TURN * (t + phase)));
       const next = newton > low && newton < high ? newton : (low + high) / 2;
       if (Math.abs(next - t) <= 1e-15 * Math.max(1, t)) break;
       t = next;

@@ -1,5 +1,6 @@
 /** Where a workload's arrivals stop. */
 import type { WorkloadDocument } from "../scenario/schema.ts";
+import { changingTimeOf } from "./changing-rate.ts";
 
 /** Workloads that `durationS` or `requests` ends. */
 export type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;
@@ -25,10 +26,14 @@ export function requestsOf(workload: WorkloadDocument): number | undefined {
   return "requests" in workload ? workload.requests : undefined;
 }
 
-/** Seconds until the last arrival; 0 where the workload does not say. */
+/** Seconds until the last arrival; 0 where the workload does not say, or there may be no last. */
 export function expectedSeconds(workload: WorkloadDocument): number {
   const { horizonUs, limit } = extentOf(workload);
   if (Number.isFinite(horizonUs)) return horizonUs / 1e6;
+  if (workload.arrivals === "ramp" || workload.arrivals === "diurnal") {
+    const seconds = changingTimeOf(workload)(limit) / 1e6;
+    return Number.isFinite(seconds) ? seconds : 0;
+  }
   if (!("ratePerS" in workload)) return 0;
   const requests = "minQueries" in workload ? workload.minQueries : limit;
   const shortest = "minDurationS" in workload ? workload.minDurationS : 0;

@@ -5,6 +5,7 @@ import { logGamma } from "../random/gamma-function.ts";
 import { weibullShape } from "../random/sampler.ts";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { arrivalSource } from "./arrival-source.ts";
+import { diurnalRequests, diurnalTimeOf } from "./diurnal.ts";
 import { circle, mmppRatePerS } from "./mmpp.ts";
 import { rampRequests, rampTimeOf } from "./ramp.ts";
 
@@ -136,6 +137,24 @@ describe("a diurnal rate", () => {
     expect(misfit(times, expected, 1000)).toBeLessThan(1.63);
     const whole = expected(1000);
     expect(Math.abs(times.length - whole)).toBeLessThan(3 * Math.sqrt(whole));
+  });
+
+  test.each([
+    [0, 0],
+    [0.6, 0.3],
+    [1, 0.75],
+  ])("of amplitude %d and phase %d is expected to send what lies under it", (amplitude, phase) => {
+    const swing = { ratePerS: 50, amplitude, periodS: 400, phase };
+    const rate = (s: number): number =>
+      50 * (1 + amplitude * Math.sin(2 * Math.PI * (s / 400 + phase)));
+    for (const seconds of [10, 150, 420, 1720]) {
+      // By the midpoints of a hundredth of a second each.
+      let area = 0;
+      for (let i = 0; i < seconds * 100; i++) area += rate((i + 0.5) / 100) / 100;
+      const requests = diurnalRequests(swing, seconds);
+      expect(requests).toBeCloseTo(area, 4);
+      expect(diurnalTimeOf(swing)(requests) / 1e6).toBeCloseTo(seconds, 6);
+    }
   });
 
   test("keeps its place over thousands of periods", () => {

@@ -116,13 +116,13 @@ test.each([
     "ten thousand million requests",
     ["arrivals: poisson", "ratePerS: 1.0e+9", "durationS: 10"],
     "",
-    /up to 1.00e\+10 requests a run/,
+    /some 1.00e\+10 requests a run/,
   ],
   [
     "a ramp to as many",
     ["arrivals: ramp", "rates: [{ atS: 0, ratePerS: 5.0e+8 }]", "durationS: 10"],
     "",
-    /up to 5.00e\+9 requests a run/,
+    /some 5.00e\+9 requests a run/,
   ],
   [
     "a trace that fills three thousand years",

@@ -1,4 +1,5 @@
 /** Checks of the workload: that it ends, and that its process of arrivals can be. */
+import { knownRequests } from "../arrivals/expected-requests.ts";
 import { isSpanned } from "../arrivals/extent.ts";
 import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
 import { periodOf } from "../arrivals/trace.ts";
@@ -34,35 +35,19 @@ function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
     const most = `at most ${MOST_AT_ONCE.toLocaleString("en-US")} requests at once`;
     return [issueAt("workload.requests", `expected ${most}, got ${workload.requests}`)];
   }
-  const seconds = secondsOf(workload);
-  const rate = greatestRate(workload, traces);
-  const requests = seconds === undefined ? 0 : seconds * rate;
+  const requests = knownRequests(workload) ?? filled(workload, traces);
   if (requests <= MOST_REQUESTS) return [];
-  const message = `up to ${requests.toPrecision(3)} requests a run: ${seconds} s at ${rate} per second`;
+  const message = `some ${requests.toPrecision(3)} requests a run`;
   const hint = `a run may have ${MOST_REQUESTS.toLocaleString("en-US")}`;
   return [issueAt("workload", message, hint)];
 }
 
-function secondsOf(workload: WorkloadDocument): number | undefined {
-  if (workload.arrivals === "mlperf-server") return workload.minDurationS;
-  return isSpanned(workload) ? workload.durationS : undefined;
-}
-
-/** Per second; 0 where answers set the pace. */
-function greatestRate(workload: WorkloadDocument, traces: Traces): number {
-  switch (workload.arrivals) {
-    case "mmpp":
-      return mmppRatePerS(workload.states, workload.transitions ?? circle(workload.states.length));
-    case "ramp":
-      return Math.max(...workload.rates.map(({ ratePerS }) => ratePerS));
-    case "trace": {
-      const arrivals = traces[workload.file] ?? [];
-      const periodS = (periodOf(arrivals) / 1e6) * workload.scale;
-      return workload.repeat === "fill" && periodS > 0 ? arrivals.length / periodS : 0;
-    }
-    default:
-      return "ratePerS" in workload ? workload.ratePerS : 0;
-  }
+/** Of a trace that is played for as long as a run takes; 0 of others, and where answers set the pace. */
+function filled(workload: WorkloadDocument, traces: Traces): number {
+  if (workload.arrivals !== "trace" || workload.repeat !== "fill") return 0;
+  const arrivals = traces[workload.file] ?? [];
+  const periodS = (periodOf(arrivals) / 1e6) * workload.scale;
+  return periodS > 0 ? (arrivals.length / periodS) * (workload.durationS ?? 0) : 0;
 }
 
 /**

@@ -1,18 +1,19 @@
-/** About how many requests a workload sends: for progress, and for how many payloads to prepare. */
-import { isSpanned, requestsOf } from "../core/arrivals/extent.ts";
-import { circle, mmppRatePerS } from "../core/arrivals/mmpp.ts";
-import { rampRequests } from "../core/arrivals/ramp.ts";
-import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
+/** About how many requests a workload sends: for progress, for bounds, and for what pays in long runs. */
+import type { WorkloadDocument } from "../scenario/schema.ts";
+import { diurnalRequests } from "./diurnal.ts";
+import { isSpanned, requestsOf } from "./extent.ts";
+import { circle, mmppRatePerS } from "./mmpp.ts";
+import { rampRequests } from "./ramp.ts";
 
 /** Closed loops and traces without a number of requests are guessed at. */
 const UNKNOWN_RATE_PER_S = 100;
 
-export function expectedRequests(document: ScenarioDocument): number {
-  return knownRequests(document) ?? atLeastOne(secondsOf(document.workload) * UNKNOWN_RATE_PER_S);
+export function expectedRequests(workload: WorkloadDocument): number {
+  return knownRequests(workload) ?? atLeastOne(secondsOf(workload) * UNKNOWN_RATE_PER_S);
 }
 
 /** Undefined where answers, or a file, tell. */
-export function knownRequests({ workload }: ScenarioDocument): number | undefined {
+export function knownRequests(workload: WorkloadDocument): number | undefined {
   const requests = requestsOf(workload);
   if (requests !== undefined) return requests;
   if ("minQueries" in workload) return leastRequests(workload);
@@ -20,6 +21,8 @@ export function knownRequests({ workload }: ScenarioDocument): number | undefine
   switch (workload.arrivals) {
     case "ramp":
       return atLeastOne(rampRequests(workload.rates, seconds));
+    case "diurnal":
+      return atLeastOne(diurnalRequests(workload, seconds));
     case "mmpp": {
       const { states, transitions = circle(states.length) } = workload;
       return atLeastOne(seconds * mmppRatePerS(states, transitions));
