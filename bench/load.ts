@@ -129,9 +129,9 @@ async function ended(server: ChildProcess): Promise<void> {
 async function own(url: string, workload: object): Promise<Found> {
   const parsed = workloadSchema.parse(workload);
   const access = { tls: false };
-  const how = { method: "GET", headers: {}, bodies: [], connections: 256, access };
+  const how = { method: "GET", connections: 256, access };
   const result = await runLoad({
-    target: { kind: "http", urls: [url], ...how },
+    target: { kind: "http", endpoints: [{ url, headers: {}, bodies: [] }], ...how },
     pipelines: [{ name: "endpoint", share: 1 }],
     workload: parsed,
     seed: "bench",

@@ -186,6 +186,7 @@ export class PipelineModel implements HostedModel {
   }
 }
 
-function isPayload({ name, datatype }: TensorMetadata): boolean {
+/** Whether an input is the payload, and no tensor of a model. */
+export function isPayload({ name, datatype }: TensorMetadata): boolean {
   return name === PAYLOAD && datatype === "BYTES";
 }

@@ -1,7 +1,6 @@
 /** A server of the Open Inference Protocol over gRPC: by the call, or by streams. */
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { InferStreams } from "../protocol/infer-streams.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
@@ -12,13 +11,14 @@ import {
   type TargetSpecification,
 } from "./specification.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+import { payloadRequest } from "./tensor-inputs.ts";
 
 type GrpcSpecification = Exclude<TargetSpecification, { kind: "http" }>;
 
 export class GrpcTarget implements LoadTarget {
   readonly #client: InferenceClient;
   readonly #streams: InferStreams | null;
-  readonly #requests: readonly Omit<ModelInferRequest, "modelName">[];
+  readonly #requests: readonly (readonly Omit<ModelInferRequest, "modelName">[])[];
   readonly #models: readonly string[];
   readonly #numbered: boolean;
 
@@ -26,9 +26,11 @@ export class GrpcTarget implements LoadTarget {
     this.#client = new InferenceClient(target.address, clientAccessOf(target.access));
     const streamed = target.kind === "gateway" || target.streamed;
     this.#streams = streamed ? new InferStreams(this.#client) : null;
-    this.#requests =
-      target.kind === "gateway" ? target.payloads.map(payloadRequest) : target.requests;
     this.#models = pipelines.map(({ name }) => name);
+    this.#requests =
+      target.kind === "grpc"
+        ? target.requests
+        : new Array(pipelines.length).fill(target.payloads.map(payloadRequest));
     this.#numbered = numbered;
   }
 
@@ -37,10 +39,11 @@ export class GrpcTarget implements LoadTarget {
   }
 
   send({ request, pipeline, intendedUs }: LoadCall, answer: (answer: LoadAnswer) => void) {
+    const requests = this.#requests[pipeline];
     const message: ModelInferRequest = {
       modelName: this.#models[pipeline],
       ...(this.#numbered ? { parameters: numbers(request, intendedUs) } : {}),
-      ...this.#requests[request % this.#requests.length],
+      ...requests[request % requests.length],
     };
     const answered = (error: ServiceError | null, response?: ModelInferResponse): void =>
       answer(error === null ? completed(response) : failed(error));
@@ -53,11 +56,6 @@ export class GrpcTarget implements LoadTarget {
     this.#streams?.close();
     this.#client.close();
   }
-}
-
-function payloadRequest(payload: Uint8Array): Omit<ModelInferRequest, "modelName"> {
-  const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { inputs: [tensor], rawInputContents: [raw] };
 }
 
 function numbers(request: number, intendedUs: number): Parameters {

@@ -35,10 +35,10 @@ export function drive(
   return runLoad({
     target: {
       kind: "http",
-      urls: [url],
+      endpoints: [
+        { url, headers: { "content-type": "text/plain" }, bodies: [Buffer.from("hello")] },
+      ],
       method: "POST",
-      headers: { "content-type": "text/plain" },
-      bodies: [Buffer.from("hello")],
       connections: 1024,
       access: { tls: false },
     },

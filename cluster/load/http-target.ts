@@ -17,9 +17,9 @@ export class HttpTarget implements LoadTarget {
   readonly #options: readonly Required<
     Pick<Dispatcher.DispatchOptions, "origin" | "path" | "method" | "headers">
   >[];
-  readonly #bodies: readonly Uint8Array[];
+  readonly #bodies: readonly (readonly Uint8Array[])[];
 
-  constructor({ urls, method, headers, bodies, connections, access }: HttpSpecification) {
+  constructor({ endpoints, method, connections, access }: HttpSpecification) {
     const { ca, pair, token } = access;
     this.#agent = new Agent({
       connections,
@@ -29,16 +29,17 @@ export class HttpTarget implements LoadTarget {
       bodyTimeout: 0,
       connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }), ...pair },
     });
-    const all = {
-      ...headers,
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    };
-    this.#options = urls.map((url) => {
+    const shown = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#options = endpoints.map(({ url, headers }) => {
       const { origin, pathname, search } = new URL(url);
-      const path = `${pathname}${search}`;
-      return { origin, path, method: method as Dispatcher.HttpMethod, headers: all };
+      return {
+        origin,
+        path: `${pathname}${search}`,
+        method: method as Dispatcher.HttpMethod,
+        headers: { ...headers, ...shown },
+      };
     });
-    this.#bodies = bodies;
+    this.#bodies = endpoints.map(({ bodies }) => bodies);
   }
 
   /** A connection is enough: a request of ours would be one that nobody asked for. */
@@ -62,7 +63,8 @@ export class HttpTarget implements LoadTarget {
   }
 
   send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
-    const body = this.#bodies.length === 0 ? null : this.#bodies[request % this.#bodies.length];
+    const bodies = this.#bodies[pipeline];
+    const body = bodies.length === 0 ? null : bodies[request % bodies.length];
     const exchange = new Exchange(answer);
     const { origin, path, method, headers } = this.#options[pipeline];
     this.#agent.dispatch({ origin, path, method, headers, body }, exchange);

@@ -34,7 +34,7 @@ afterEach(() => clearInterval(ticker));
 
 function run(target: LoadTarget, workload: object, bounds: Partial<LoadBounds> = {}) {
   const specification = {
-    target: { kind: "http", urls: [], method: "GET", headers: {}, bodies: [], connections: 1 },
+    target: { kind: "http", endpoints: [], method: "GET", connections: 1 },
     pipelines: [{ name: "p", share: 1 }],
     workload: parsed(workload),
     ...{ traceUs: null, seed: "1/0", timeScale: 1, numbered: false, warmUp: false },

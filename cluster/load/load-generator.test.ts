@@ -37,7 +37,11 @@ describe("a server that stalls for a second", () => {
   it("is seen so with one connection too, where requests wait for the stalled one", async () => {
     const { latencyUs } = await withEndpoint(stalling(200, 1200), (url) => {
       const one = {
-        ...({ kind: "http", urls: [url], method: "GET", headers: {}, bodies: [] } as const),
+        ...({
+          kind: "http",
+          endpoints: [{ url, headers: {}, bodies: [] }],
+          method: "GET",
+        } as const),
         ...{ connections: 1, access: { tls: false } },
       };
       return drive(url, workload, { target: one });
@@ -87,10 +91,10 @@ describe("what is answered", () => {
         drive(url, workload, {
           target: {
             kind: "http",
-            urls: [`${url}?x=1`],
+            endpoints: [
+              { url: `${url}?x=1`, headers: {}, bodies: [Buffer.from("a"), Buffer.from("bc")] },
+            ],
             method: "PUT",
-            headers: {},
-            bodies: [Buffer.from("a"), Buffer.from("bc")],
             connections: 4,
             access: { tls: false, token: "secret" },
           },

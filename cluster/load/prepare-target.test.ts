@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { chain, writeScaling } from "../backends.test-support.ts";
+import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { parsed } from "./http-endpoint.test-support.ts";
 import { loadReport } from "./load-report.ts";
@@ -30,27 +32,53 @@ afterAll(async () => {
   await deployment.stop();
 });
 
-async function driven(url: string, model: string, more: Partial<TargetOptions> = {}) {
+async function driven(
+  url: string,
+  models: string | Readonly<Record<string, number>>,
+  more: Partial<TargetOptions> = {},
+) {
+  const shares = typeof models === "string" ? { [models]: 1 } : models;
   const workload = parsed({ arrivals: "closed", clients: 3, requests: 30 });
   const target = await prepareTarget({
-    ...{ url, models: [model], seed: "1", connections: 16, access: {} },
+    ...{ url, models: Object.keys(shares), seed: "1", connections: 16, access: {} },
     images: async () => [Buffer.from("a picture"), Buffer.from("another")],
     ...more,
   });
-  const pipelines = [{ name: model, share: 1 }];
+  const pipelines = Object.entries(shares).map(([name, share]) => ({ name, share }));
   const result = await runLoad({ target, pipelines, workload, seed: "1/0" });
-  return { kind: target.kind, report: loadReport(result, workload), errors: result.errors };
+  const { kind } = target;
+  const streamed = target.kind === "grpc" && target.streamed;
+  return { kind, streamed, report: loadReport(result, workload), errors: result.errors };
 }
 
 describe("a load", () => {
   it.each([
-    ["our gateway by its streams", "", "gateway", {}],
-    ["our gateway by host and port", "grpc://", "gateway", {}],
-  ] as const)("drives %s", async (_what, scheme, kind, more) => {
-    const driving = await driven(`${scheme}${deployment.gateway.grpc}`, "echo", more);
-    expect(driving).toMatchObject({ kind, errors: [] });
+    ["by host and port", ""],
+    ["by a URL", "grpc://"],
+  ])("drives our gateway %s, by its streams", async (_what, scheme) => {
+    const driving = await driven(`${scheme}${deployment.gateway.grpc}`, "echo");
+    expect(driving).toMatchObject({ kind: "grpc", streamed: true, errors: [] });
     expect(driving.report.outcomes.completed).toBe(30);
     expect(driving.report.statuses).toEqual({ OK: 30 });
+  });
+
+  it("sends each pipeline of our gateway what it takes, tensors or pictures", async () => {
+    writeScaling(directory, "double.onnx", "x", "y", 2);
+    const { models, ...document } = chain({ a: { onnx: "double.onnx" }, b: { name: "no-op" } });
+    const pipelines = {
+      sums: { tasks: { a: { model: "a" } } },
+      pictures: { tasks: { b: { model: "b" } } },
+    };
+    const both = scenarioSchema.parse({ ...document, models, pipelines });
+    const inputs = { profiles: {}, folder: directory };
+    await withDeployment({ document: both, inputs, backend: "onnx" }, async ({ gateway }) => {
+      const shares = { sums: 0.5, pictures: 0.5 };
+      for (const url of [gateway.grpc, gateway.http]) {
+        const driving = await driven(url, shares);
+        expect(driving.errors).toEqual([]);
+        expect(driving.report.statuses).toEqual({ OK: 30 });
+      }
+    });
   });
 
   it("drives any server of the protocol over gRPC, with tensors at random or from a file", async () => {

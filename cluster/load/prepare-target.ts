@@ -1,18 +1,24 @@
 /**
  * From what a user says to what is sent, and where to:
  *
- *   host:port, grpc://, grpcs://       the protocol over gRPC; ours by streams
+ *   host:port, grpc://, grpcs://       the protocol over gRPC; to our gateway by streams
  *   http(s)://host:port                the protocol's REST route of a model
  *   http(s)://host:port/any/path       that address as it is, with a body or without
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { GATEWAY_METADATA } from "../gateway/pipeline-models.ts";
+import { GATEWAY_METADATA, isPayload } from "../gateway/pipeline-models.ts";
 import { getJson } from "../http-client.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
+import type { ModelMetadata } from "../protocol/messages.ts";
 import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
-import { type DataTensor, randomTensors, rawRequest, requestsOfJson } from "./tensor-inputs.ts";
+import {
+  type DataTensor,
+  payloadRequest,
+  randomTensors,
+  rawRequest,
+  requestsOfJson,
+} from "./tensor-inputs.ts";
 
 export interface TargetOptions {
   readonly url: string;
@@ -81,15 +87,13 @@ async function grpcTarget(
   const access = { ...options.access, tls: tls || options.access.ca !== undefined };
   const client = new InferenceClient(address, clientAccessOf(access));
   try {
-    const { name } = await client.serverMetadata();
-    if (name === GATEWAY_METADATA.name && options.inputs === undefined) {
-      for (const model of options.models) await client.modelMetadata({ name: model });
-      return { kind: "gateway", address, payloads: await options.images(), access };
-    }
+    const isOurs = (await client.serverMetadata()).name === GATEWAY_METADATA.name;
     const metadata = (model: string) => client.modelMetadata({ name: model });
-    const tensors = await tensorsFor(options, metadata);
-    const requests = tensors.map(rawRequest);
-    return { kind: "grpc", address, streamed: options.streamed ?? false, requests, access };
+    const contents = await contentsFor(options, isOurs, metadata);
+    const requests = contents.map(({ pictures, tensors }) =>
+      pictures === null ? tensors.map(rawRequest) : pictures.map(payloadRequest),
+    );
+    return { kind: "grpc", address, streamed: options.streamed ?? isOurs, requests, access };
   } finally {
     client.close();
   }
@@ -106,22 +110,20 @@ async function restTarget(options: TargetOptions): Promise<TargetSpecification> 
     if (status === 200) return value as unknown as ModelMetadata;
     throw new Fault("not-found", `${path(model)} was answered ${status}: ${String(value.error)}`);
   };
-  const target = {
-    kind: "http",
-    urls: models.map((model) => `${path(model)}/infer`),
-    method: "POST",
-    connections,
-    access: { ...access, tls },
-  } as const;
   const server = await getJson(`${base}/v2`, shown);
-  if (server.value.name === GATEWAY_METADATA.name && options.inputs === undefined) {
-    for (const model of models) await metadata(model);
-    const headers = { "content-type": "application/octet-stream" };
-    return { ...target, headers, bodies: await options.images() };
-  }
-  const tensors = await tensorsFor(options, metadata);
-  const bodies = tensors.map((inputs) => Buffer.from(JSON.stringify({ inputs })));
-  return { ...target, headers: { "content-type": "application/json" }, bodies };
+  const contents = await contentsFor(
+    options,
+    server.value.name === GATEWAY_METADATA.name,
+    metadata,
+  );
+  const endpoints = contents.map(({ pictures, tensors }, i) => ({
+    url: `${path(models[i])}/infer`,
+    headers: {
+      "content-type": pictures === null ? "application/json" : "application/octet-stream",
+    },
+    bodies: pictures ?? tensors.map((inputs) => Buffer.from(JSON.stringify({ inputs }))),
+  }));
+  return { kind: "http", endpoints, method: "POST", connections, access: { ...access, tls } };
 }
 
 function plainTarget(options: TargetOptions): TargetSpecification {
@@ -129,31 +131,43 @@ function plainTarget(options: TargetOptions): TargetSpecification {
   refuse(options, ["inputs", "streamed"], "a plain address");
   const bodies = body === undefined ? [] : [fileBytes(body)];
   const type = options.contentType ?? "application/octet-stream";
+  const headers: Readonly<Record<string, string>> =
+    body === undefined ? {} : { "content-type": type };
   return {
     kind: "http",
-    urls: models.map(() => url),
+    endpoints: models.map(() => ({ url, headers, bodies })),
     method: (options.method ?? (body === undefined ? "GET" : "POST")).toUpperCase(),
-    headers: bodies.length === 0 ? {} : { "content-type": type },
-    bodies,
     connections,
     access: { ...access, tls: url.startsWith("https") },
   };
 }
 
-async function tensorsFor(
-  { inputs, models, seed }: TargetOptions,
+/** What requests to a model carry: pictures, or tensors. */
+interface Contents {
+  readonly pictures: readonly Uint8Array[] | null;
+  readonly tensors: readonly (readonly DataTensor[])[];
+}
+
+/** By model: the tensors that are given; a picture, where a pipeline of ours takes one; else random tensors. */
+async function contentsFor(
+  { inputs: file, images, models, seed }: TargetOptions,
+  isOurs: boolean,
   metadata: (model: string) => Promise<ModelMetadata>,
-): Promise<readonly (readonly DataTensor[])[]> {
-  if (inputs !== undefined) return requestsOfJson(fileBytes(inputs).toString("utf8"), inputs);
-  const known: TensorMetadata[][] = [];
-  for (const model of models) known.push([...(await metadata(model)).inputs]);
-  const [first] = known;
-  if (known.some((other) => JSON.stringify(other) !== JSON.stringify(first))) {
-    throw new Fault("usage", `models ${models.join(", ")} take different inputs`, {
-      hint: "drive one at a time with --model",
-    });
+): Promise<readonly Contents[]> {
+  if (file !== undefined) {
+    const tensors = requestsOfJson(fileBytes(file).toString("utf8"), file);
+    return models.map(() => ({ pictures: null, tensors }));
   }
-  return [randomTensors(first, seed)];
+  const contents: Contents[] = [];
+  let pictures: readonly Uint8Array[] | null = null;
+  for (const model of models) {
+    const { inputs } = await metadata(model);
+    if (isOurs && inputs.every(isPayload)) {
+      pictures ??= await images();
+      contents.push({ pictures, tensors: [] });
+    } else contents.push({ pictures: null, tensors: [randomTensors(inputs, seed)] });
+  }
+  return contents;
 }
 
 function fileBytes(path: string): Buffer {

@@ -21,6 +21,14 @@ export function clientAccessOf({ tls, ca, pair, token }: TargetAccess): ClientAc
   };
 }
 
+/** An address, and what is sent to it. */
+export interface HttpEndpoint {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty: requests have no body. */
+  readonly bodies: readonly Uint8Array[];
+}
+
 /** What is sent, and where to. Request i sends entry i mod n of what is given. */
 export type TargetSpecification =
   | {
@@ -37,18 +45,15 @@ export type TargetSpecification =
       readonly address: string;
       /** By Triton's streams, or by the call. */
       readonly streamed: boolean;
-      /** Whose model is the pipeline's. */
-      readonly requests: readonly Omit<ModelInferRequest, "modelName">[];
+      /** By pipeline, which is the model of its name. */
+      readonly requests: readonly (readonly Omit<ModelInferRequest, "modelName">[])[];
       readonly access: TargetAccess;
     }
   | {
       readonly kind: "http";
-      /** By pipeline: the address that its requests go to. */
-      readonly urls: readonly string[];
+      /** By pipeline. */
+      readonly endpoints: readonly HttpEndpoint[];
       readonly method: string;
-      readonly headers: Readonly<Record<string, string>>;
-      /** Empty: requests have no body. */
-      readonly bodies: readonly Uint8Array[];
       /** At most so many connections; requests beyond wait for one, and that is latency. */
       readonly connections: number;
       readonly access: TargetAccess;

@@ -1,7 +1,7 @@
 /** Tensors to send: from a file in the protocol's JSON, or at random in the shapes a model asks for. */
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { encodeBytes } from "../protocol/bytes-tensor.ts";
+import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
 import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
 import type { ModelInferRequest, TensorMetadata } from "../protocol/messages.ts";
 
@@ -89,6 +89,12 @@ export function randomTensors(inputs: readonly TensorMetadata[], seed: string): 
     };
     return { name, datatype, shape, data: Array.from({ length }, draw) };
   });
+}
+
+/** What a pipeline of ours that takes payloads gets. */
+export function payloadRequest(payload: Uint8Array): Omit<ModelInferRequest, "modelName"> {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  return { inputs: [tensor], rawInputContents: [raw] };
 }
 
 /** As the protocol's gRPC request carries them. */
