@@ -31,6 +31,9 @@ export interface Exposition {
   text(): Promise<string>;
 }
 
+/** The library's own gauges whose names end as a counter's; each has another, by type. */
+const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
+
 /** `state` is asked once a family; it must be cheap. `workers` is asked once a scrape. */
 export async function exposition(
   counts: GatewayCounts,
@@ -40,6 +43,7 @@ export async function exposition(
   const { Registry: NewRegistry, collectDefaultMetrics } = await import("prom-client");
   const registry: Registry = new NewRegistry();
   collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   for (const family of families(counts, state)) register(registry, family);
   for (const family of histograms(counts)) registerHistogram(registry, family);
   let present: readonly WorkerFigures[] = [];

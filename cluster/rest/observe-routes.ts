@@ -10,7 +10,7 @@ export function observeRoutes(gateway: Gateway): readonly Route[] {
     {
       method: "GET",
       path: "/metrics",
-      role: "public",
+      role: "infer",
       operation: {
         id: "getMetrics",
         tag,

@@ -91,6 +91,19 @@ describe("a deployment with certificates and tokens", () => {
     }
   });
 
+  it("shows strangers what it is and whether it runs, and nothing of what it does", () => {
+    const routes = gatewayRoutes({ byName: new Map() } as never, null, OPEN);
+    const shown = routes.filter(({ role }) => role === "public").map(({ path }) => path);
+    expect([...new Set(shown)].sort()).toEqual([
+      "/openapi.json",
+      "/v2",
+      "/v2/health/live",
+      "/v2/health/ready",
+      "/v2/models/{model}/ready",
+      "/v2/models/{model}/versions/{version}/ready",
+    ]);
+  });
+
   it("tells in its OpenAPI document which routes ask for credentials, and how to show them", async () => {
     const { http } = deployment.gateway;
     const { value } = await getJson(`${http}/openapi.json`, access.nobody);
