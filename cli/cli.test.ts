@@ -253,6 +253,12 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const hard = tandem("plan", path, "--set", "pipelines.p.slo.latencyMs=5", "--schedulers", "none");
   expect(hard.code).toBe(0);
   expect(hard.stdout).toMatch(/nothing that was allowed keeps the goal/);
+  const little = "cluster.nodes.1.devices.gpu={slots: 1, memoryMb: 2000}";
+  const large = "models.m.memoryMb=4000";
+  const room = tandem("plan", path, "--set", little, "--set", large, "--schedulers", "none");
+  expect(room.stdout).toMatch(
+    /; 2 choices of machines have no device with the memory for some model\)/,
+  );
   const unknown = tandem("plan", path, "--schedulers", "fifo,jsq");
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);

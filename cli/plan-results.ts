@@ -36,6 +36,8 @@ interface CandidateDocument {
   readonly trials: number;
   /** Whether all that is cheaper was ruled out. */
   readonly proven: boolean;
+  /** Cheaper choices of machines of which no device has the memory for some model. */
+  readonly withoutRoom: number;
   /** What was found as a point of a sweep, with its load; null where nothing was. */
   readonly point: Readonly<Record<string, unknown>> | null;
 }
@@ -72,7 +74,7 @@ export function planDocument(header: Header, plans: readonly Plan[]): PlanDocume
 
 function candidateDocument(candidate: Candidate, load: Parameters): CandidateDocument {
   const { scheduler, parameters, unit, tasks, search } = candidate;
-  const { found, missed, trials, proven } = search;
+  const { found, missed, trials, proven, withoutRoom } = search;
   const replicas =
     found === null ? null : Object.fromEntries(tasks.map((task, i) => [task, found.replicas[i]]));
   return {
@@ -87,6 +89,7 @@ function candidateDocument(candidate: Candidate, load: Parameters): CandidateDoc
     kept: keptOf(found?.trial ?? missed),
     trials,
     proven,
+    withoutRoom,
     point: found === null ? null : pointOf(candidate, found, load),
   };
 }
@@ -181,7 +184,7 @@ function sentence({ candidates }: PlanEntry): string {
   if (!best.meets) {
     return [
       `nothing that was allowed keeps the goal (${plural(trials, "trial")}): the shares above are of the most that was tried.`,
-      "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
+      `allow more by --max-replicas, or more machines; or a request takes longer without any wait${passedOver(best)}`,
     ].join("\n");
   }
   const doubt = candidates.some(({ proven }) => !proven)
@@ -189,5 +192,11 @@ function sentence({ candidates }: PlanEntry): string {
     : "; all that is cheaper was tried or ruled out";
   const equal = candidates.filter(({ cost }) => cost === best.cost).length - 1;
   const equals = equal === 0 ? "" : `; ${plural(equal, "other costs", "others cost")} as much`;
-  return `cheapest: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${doubt})`;
+  return `cheapest: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${doubt}${passedOver(best)})`;
+}
+
+function passedOver({ withoutRoom }: CandidateDocument): string {
+  if (withoutRoom === 0) return "";
+  const choices = plural(withoutRoom, "choice of machines has", "choices of machines have");
+  return `; ${choices} no device with the memory for some model`;
 }

@@ -8,7 +8,7 @@ import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { meanFactors, SizedService } from "./input-sizes.ts";
 import { listOf } from "./list-of.ts";
-import { placeReplicas } from "./placement.ts";
+import { placeReplicas, tasksToPlace } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
@@ -31,13 +31,14 @@ export interface MeasuredInputs {
 }
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
-  const placement = placeReplicas(document.cluster, taskNames(document));
+  const tasks = tasksToPlace(document);
+  const placement = placeReplicas(document.cluster, tasks);
   const onNode = listOf(placement.nodes, () => 0);
   for (const { node } of placement.replicas) onNode[node]++;
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
-  for (const task of taskNames(document)) {
-    const model = modelOf(document, task);
+  for (const { name: task, model: loaded } of tasks) {
+    const model = loaded.name;
     const placed = placement.replicas.filter((replica) => replica.task === task);
     const members = listOf(placed, (replica, i) => ({
       name: `${task}-${i + 1}`,
@@ -107,14 +108,6 @@ function compileProvisioning({ cluster }: ScenarioDocument): System["provisionin
 /** All task names in order of first mention: the order of the pools. */
 export function taskNames(document: ScenarioDocument): readonly string[] {
   return [...new Set(Object.values(document.pipelines).flatMap((p) => Object.keys(p.tasks)))];
-}
-
-function modelOf(document: ScenarioDocument, task: string): string {
-  for (const pipeline of Object.values(document.pipelines)) {
-    const found = pipeline.tasks[task];
-    if (found !== undefined) return found.model;
-  }
-  throw new Error(`no pipeline has the task ${task}`);
 }
 
 function serviceOf(

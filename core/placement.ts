@@ -1,10 +1,11 @@
 /**
  * Replicas onto devices. Without nodes in the scenario, one node has a slot for each replica.
  * With nodes, replicas spread: each goes to the node with the most free slots, the earlier on
- * equal terms. An explicit placement is taken as written. Within one kind of device of one machine
- * replicas take the slots in turn.
+ * equal terms, of those with memory for its model. An explicit placement is taken as written, before
+ * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
-import type { ClusterDocument } from "./scenario/schema.ts";
+import { type LoadedModel, memoryNeed } from "./device-memory.ts";
+import type { ClusterDocument, ScenarioDocument } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -38,6 +39,11 @@ export interface PlacedSlot {
   readonly number: number;
 }
 
+export interface TaskToPlace {
+  readonly name: string;
+  readonly model: LoadedModel;
+}
+
 export interface Placement {
   readonly nodes: readonly PlacedNode[];
   readonly replicas: readonly PlacedReplica[];
@@ -56,43 +62,92 @@ interface Bank {
   free: number;
   /** Places of the slots that host a replica, among the placement's `slots`. */
   readonly taken: number[];
+  /** What is on each of them. */
+  readonly models: LoadedModel[][];
 }
 
-/** `tasks` gives the order in which tasks take their slots. */
-export function placeReplicas(cluster: ClusterDocument, tasks: readonly string[]): Placement {
+/** All tasks in order of first mention, which is the order of the pools. */
+export function tasksToPlace({
+  pipelines,
+  models,
+}: Pick<ScenarioDocument, "pipelines" | "models">): readonly TaskToPlace[] {
+  const found = new Map<string, TaskToPlace>();
+  for (const { tasks } of Object.values(pipelines)) {
+    for (const [name, { model }] of Object.entries(tasks)) {
+      const { memoryMb = 0, residency = "on-demand" } = models[model] ?? {};
+      if (!found.has(name)) found.set(name, { name, model: { name: model, memoryMb, residency } });
+    }
+  }
+  return [...found.values()];
+}
+
+/**
+ * `tasks` gives the order in which tasks take their slots. Where a small model is then in the way of a
+ * large one, the largest goes first: without shared slots that finds room for all if there is any.
+ */
+export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPlace[]): Placement {
+  const inOrder = placed(cluster, tasks);
+  if (inOrder.misfits === 0) return inOrder.placement;
+  const bySize = tasks.toSorted((a, b) => b.model.memoryMb - a.model.memoryMb);
+  const largestFirst = placed(cluster, bySize);
+  return (largestFirst.misfits === 0 ? largestFirst : inOrder).placement;
+}
+
+function placed(
+  cluster: ClusterDocument,
+  tasks: readonly TaskToPlace[],
+): { readonly placement: Placement; readonly misfits: number } {
   const { nodes, banks } = expandNodes(cluster, tasks);
   const replicas: PlacedReplica[] = [];
   const slots: PlacedSlot[] = [];
   const unplaced: Record<string, number> = {};
-  const put = (task: string, among: readonly Bank[]): void => {
-    const found = freest(among);
+  let misfits = 0;
+  const put = ({ name: task, model }: TaskToPlace, among: readonly Bank[]): void => {
+    const fitting = freest(among, (bank) => hasRoom(bank, model));
+    if (fitting === undefined) misfits++;
+    const found = fitting ?? freest(among, () => true);
     if (found === undefined) {
       unplaced[task] = (unplaced[task] ?? 0) + 1;
       return;
     }
-    const { node, kind, device, taken } = found;
+    const { node, kind, device, taken, models } = found;
     const turn = device.slots - found.free--;
     if (turn < device.slots) {
       taken.push(slots.length);
+      models.push([]);
       slots.push({ node, kind, number: turn + 1 });
     }
+    models[turn % device.slots].push(model);
     const slot = taken[turn % device.slots];
     replicas.push({ task, node, device: kind, speed: device.speed, slot });
   };
+  const left = new Map(tasks.map(({ name }) => [name, cluster.replicas[name] ?? 0]));
   for (const task of tasks) {
-    let left = cluster.replicas[task] ?? 0;
     for (const entry of cluster.placement ?? []) {
-      if (entry.task !== task) continue;
+      if (entry.task !== task.name) continue;
       const among = banks.filter(
         (bank) =>
           (bank.group === entry.node || nodes[bank.node].name === entry.node) &&
           (entry.device === undefined || bank.kind === entry.device),
       );
-      for (let i = 0; i < entry.replicas && left > 0; i++, left--) put(task, among);
+      const count = Math.min(entry.replicas, left.get(task.name) ?? 0);
+      left.set(task.name, (left.get(task.name) ?? 0) - count);
+      for (let i = 0; i < count; i++) put(task, among);
     }
-    for (; left > 0; left--) put(task, banks);
   }
-  return { nodes, replicas, slots, unplaced };
+  for (const task of tasks) {
+    for (let i = left.get(task.name) ?? 0; i > 0; i--) put(task, banks);
+  }
+  return { placement: { nodes, replicas, slots, unplaced }, misfits };
+}
+
+/** Whether the slot that is next has memory for one model more. */
+function hasRoom({ device, free, models }: Bank, model: LoadedModel): boolean {
+  const { memoryMb, slots } = device;
+  if (memoryMb === undefined) return true;
+  const turn = slots - free;
+  const there = turn < slots ? [] : models[turn % slots];
+  return memoryNeed([...there, model]).totalMb <= memoryMb;
 }
 
 /** Whether a device may host more replicas than it has slots. */
@@ -102,9 +157,9 @@ export function isShared(device: NodeDocument["devices"][string]): boolean {
 
 function expandNodes(
   cluster: ClusterDocument,
-  tasks: readonly string[],
+  tasks: readonly TaskToPlace[],
 ): { nodes: PlacedNode[]; banks: Bank[] } {
-  const total = tasks.reduce((sum, task) => sum + (cluster.replicas[task] ?? 0), 0);
+  const total = tasks.reduce((sum, { name }) => sum + (cluster.replicas[name] ?? 0), 0);
   const groups: readonly NodeDocument[] = cluster.nodes ?? [
     { name: "node", count: 1, devices: { slot: Math.max(1, total) }, costPerHour: 0 },
   ];
@@ -132,18 +187,19 @@ function expandNodes(
         costPerHour,
       });
       for (const [kind, device] of Object.entries(devices)) {
-        banks.push({ node, group: group.name, kind, device, free: device.slots, taken: [] });
+        const empty = { free: device.slots, taken: [], models: [] };
+        banks.push({ node, group: group.name, kind, device, ...empty });
       }
     }
   }
   return { nodes, banks };
 }
 
-function freest(among: readonly Bank[]): Bank | undefined {
+function freest(among: readonly Bank[], isFit: (bank: Bank) => boolean): Bank | undefined {
   let best: Bank | undefined;
   for (const bank of among) {
     if (bank.free <= 0 && !isShared(bank.device)) continue;
-    if (best === undefined || bank.free > best.free) best = bank;
+    if ((best === undefined || bank.free > best.free) && isFit(bank)) best = bank;
   }
   return best;
 }

@@ -115,6 +115,38 @@ test("a plan on machines is the cheapest of all of them", () => {
   expect(found?.trial.kept[0].attainment.mean).toBeGreaterThan(0.99);
 });
 
+test("so it is where some have little memory: a large model takes the room that it needs", () => {
+  const text = TWO.replace(
+    "count: 2, devices: { gpu: 3 }",
+    "devices: { gpu: { slots: 3, memoryMb: 9000 } }",
+  )
+    .replace("devices: { gpu: 1 }", "devices: { gpu: { slots: 1, memoryMb: 4000 } }")
+    // Of the task that takes its slots last.
+    .replace("meanMs: 25 } }", "meanMs: 25 }, memoryMb: 8000 }");
+  const [{ candidates }] = plansOf(text);
+  const { found, proven, withoutRoom } = candidates[0].search;
+  const { document } = load(text);
+  const goals = goalsOf(document);
+  const kept = marketOf(document.cluster, 10).choices.filter(({ slots, nodes }) =>
+    [...allocations(slots, { low: [1, 1], high: [slots, slots] })].some(([a, b]) => {
+      // On the large machine as many of b as there are, then those of a that the small ones leave.
+      const small = nodes?.find(({ name }) => name === "small")?.count ?? 0;
+      if (b + Math.max(0, a - small) > slots - small) return false;
+      const placement = [
+        { task: "b", node: "big", replicas: b },
+        ...(a > small ? [{ task: "a", node: "big", replicas: a - small }] : []),
+        ...(small > 0 ? [{ task: "a", node: "small", replicas: Math.min(a, small) }] : []),
+      ];
+      const cluster = { ...document.cluster, nodes, replicas: { a, b }, placement };
+      return tryOut({ ...document, cluster }, NO_INPUTS, goals).meets;
+    }),
+  );
+  expect(proven).toBe(true);
+  expect(found?.machines.cost).toBe(kept[0].cost);
+  // One to four small ones alone.
+  expect(withoutRoom).toBeGreaterThan(0);
+});
+
 test("a plan puts no model where it does not fit", () => {
   const text = TWO.replace("gpu: 3", "gpu: { slots: 3, memoryMb: 9000 }")
     .replace(

@@ -11,6 +11,7 @@
 
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import { tasksToPlace } from "../core/placement.ts";
 import type { Parameter } from "../core/results.ts";
 import { checkMemory } from "../core/scenario/check-devices.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -20,8 +21,9 @@ import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Bounds } from "./allocations.ts";
 import { type CostUnit, type Machines, marketOf } from "./machines.ts";
+import { roomOn, withoutLimits } from "./room.ts";
 import { cheapest, type Problem, type Search } from "./search.ts";
-import { type Goal, goalsOf, NO_ROOM, type Trial, tryOut } from "./trial.ts";
+import { type Goal, goalsOf, type Trial, tryOut } from "./trial.ts";
 
 export interface PlanOptions {
   readonly mostReplicas: number;
@@ -173,16 +175,20 @@ function problemOf(
   const most = bounds.high.reduce((total, replicas) => total + replicas, 0);
   const { unit, choices, alone } = marketOf(document.cluster, most);
   const goals = goalsOf(document);
-  const trialOn = (nodes: Machines["nodes"], replicas: readonly number[]): Trial => {
+  const on = (nodes: Machines["nodes"], replicas: readonly number[]): ScenarioDocument => {
     const of = Object.fromEntries(tasks.map((task, i) => [task, replicas[i]]));
     const chosen = { ...cluster, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
-    const candidate = { ...document, cluster: chosen };
-    return checkMemory(candidate).length > 0 ? NO_ROOM : tryOut(candidate, inputs, goals);
+    return { ...document, cluster: chosen };
   };
+  const sizesMb = tasksToPlace(document).map(({ model }) => model.memoryMb);
   const problem: Problem<Trial> = {
     ...{ bounds, choices, mostTrials, kinds: alone.length },
-    trial: ({ nodes }, replicas) => trialOn(nodes, replicas),
-    trialAlone: (kind, replicas) => trialOn(alone[kind], replicas),
+    roomOn: (machines) => roomOn(machines, sizesMb, bounds.high),
+    trial: ({ nodes }, replicas) => {
+      const candidate = on(nodes, replicas);
+      return checkMemory(candidate).length > 0 ? null : tryOut(candidate, inputs, goals);
+    },
+    trialAlone: (kind, replicas) => tryOut(on(withoutLimits(alone[kind]), replicas), inputs, goals),
   };
   return { problem, unit, tasks };
 }

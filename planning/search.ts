@@ -15,6 +15,7 @@
  */
 import { allocations, type Bounds, sum } from "./allocations.ts";
 import type { Machines } from "./machines.ts";
+import type { Room } from "./room.ts";
 
 export interface Problem<T> {
   /** Fewest and most replicas of each task that may be taken. */
@@ -25,9 +26,11 @@ export interface Problem<T> {
   readonly kinds: number;
   /** Trials of machines and replicas, beyond those of 1 and 2. */
   readonly mostTrials: number;
-  /** On machines of one kind alone, as many as wanted. */
+  /** On machines of one kind alone, as many as wanted, and with as much memory. */
   readonly trialAlone: (kind: number, replicas: readonly number[]) => T;
-  readonly trial: (machines: Machines, replicas: readonly number[]) => T;
+  readonly roomOn: (machines: Machines) => Room;
+  /** Null where the replicas have no room. */
+  readonly trial: (machines: Machines, replicas: readonly number[]) => T | null;
 }
 
 export interface Found<T> {
@@ -44,6 +47,8 @@ export interface Search<T> {
   /** False once the bound on trials left something cheaper untried. */
   readonly proven: boolean;
   readonly trials: number;
+  /** Choices of machines that were passed over: none of their devices has the memory for some model. */
+  readonly withoutRoom: number;
 }
 
 interface Judged {
@@ -66,19 +71,28 @@ export function* cheapest<T extends Judged>(problem: Problem<T>): Generator<unde
     needs.push(yield* leastNeeds(bounds, trial));
   }
   const before = trials;
+  let withoutRoom = 0;
+  const told = (found: Found<T> | null, proven: boolean): Search<T> => {
+    return { found, missed, proven, trials, withoutRoom };
+  };
   for (const machines of choices) {
+    const { high, total } = problem.roomOn(machines);
+    if (bounds.low.some((least, task) => least > high[task])) {
+      withoutRoom++;
+      continue;
+    }
     const low = leastOn(machines, needs, bounds);
-    if (low === null || machines.slots < sum(low)) continue;
-    const total = Math.min(machines.slots, sum(bounds.high));
-    for (const replicas of allocations(total, { low, high: bounds.high })) {
-      if (trials - before >= mostTrials) return { found: null, missed, proven: false, trials };
+    if (low === null || total < sum(low) || low.some((least, task) => least > high[task])) continue;
+    for (const replicas of allocations(total, { low, high })) {
+      if (trials - before >= mostTrials) return told(null, false);
       const trial = problem.trial(machines, replicas);
+      if (trial === null) continue;
       const meets = noted(trial);
       yield;
-      if (meets) return { found: { machines, replicas, trial }, missed, proven: true, trials };
+      if (meets) return told({ machines, replicas, trial }, true);
     }
   }
-  return { found: null, missed, proven: true, trials };
+  return told(null, true);
 }
 
 /** Of each task while all others have their most; null where even that misses. */

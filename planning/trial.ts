@@ -34,9 +34,6 @@ export interface Trial {
   readonly kept: readonly Kept[];
 }
 
-/** A model does not fit into the memory of a slot that it would be on. */
-export const NO_ROOM: Trial = { meets: false, replications: 0, kept: [] };
-
 /** Fewer tell little of their own spread. */
 const FIRST_REPLICATIONS = 3;
 

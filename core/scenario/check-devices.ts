@@ -1,6 +1,8 @@
 /** Checks of what devices hold and draw, and of links and zones. */
+
+import { memoryNeed } from "../device-memory.ts";
 import type { Issue } from "../fault.ts";
-import { placeReplicas } from "../placement.ts";
+import { placeReplicas, tasksToPlace } from "../placement.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
 import type { ClusterDocument, ScenarioDocument } from "./schema.ts";
@@ -37,31 +39,22 @@ export function checkMemory({
 }: Pick<ScenarioDocument, "pipelines" | "models" | "cluster">): Issue[] {
   const { nodes } = cluster;
   if (nodes === undefined) return [];
-  const modelOf = new Map<string, string>();
-  for (const { tasks } of Object.values(pipelines)) {
-    for (const [task, { model }] of Object.entries(tasks)) modelOf.set(task, model);
-  }
-  const { slots, replicas, nodes: machines } = placeReplicas(cluster, [...modelOf.keys()]);
+  const tasks = tasksToPlace({ pipelines, models });
+  const modelOf = new Map(tasks.map(({ name, model }) => [name, model]));
+  const { slots, replicas, nodes: machines } = placeReplicas(cluster, tasks);
   const found = new Map<string, Issue>();
   slots.forEach(({ node, kind }, slot) => {
     const { group, devices } = machines[node]!;
     const { memoryMb } = devices[kind]!;
     if (memoryMb === undefined) return;
-    const names = replicas.flatMap((replica) =>
-      replica.slot === slot ? [modelOf.get(replica.task) as string] : [],
+    const here = replicas.flatMap((replica) =>
+      replica.slot === slot ? (modelOf.get(replica.task) ?? []) : [],
     );
-    const here = [...new Set(names)].flatMap((name) => {
-      const model = models[name];
-      return model === undefined ? [] : [{ ...model, name }];
-    });
-    const staying = here.filter((model) => model.residency === "always");
-    const passing = here.filter((model) => model.residency !== "always");
-    const alwaysMb = staying.reduce((sum, model) => sum + model.memoryMb, 0);
-    const largest = passing.sort((a, b) => b.memoryMb - a.memoryMb)[0];
-    if (alwaysMb + (largest?.memoryMb ?? 0) <= memoryMb) return;
+    const { alwaysMb, largest, totalMb } = memoryNeed(here);
+    if (totalMb <= memoryMb) return;
     const at = `cluster.nodes[${nodes.findIndex(({ name }) => name === group)}].devices.${kind}`;
     const always = alwaysMb === 0 ? "" : `${alwaysMb} MB for models that are always there`;
-    const one = largest === undefined ? "" : `${largest.memoryMb} MB for model ${largest.name}`;
+    const one = largest === null ? "" : `${largest.memoryMb} MB for model ${largest.name}`;
     const needed = [always, one].filter((part) => part !== "").join(" and ");
     const message = `a slot has ${memoryMb} MB, but needs ${needed}`;
     const hint = "a larger device, another `placement`, or fewer models of `residency: always`";

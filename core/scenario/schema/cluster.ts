@@ -53,7 +53,9 @@ export const clusterSchema = z.strictObject({
       }),
     )
     .optional()
-    .describe("where every replica runs; default: spread over the nodes in order"),
+    .describe(
+      "where every replica runs; default: spread over the nodes, on devices with memory for the model",
+    ),
   network: networkSchema.optional().describe("default: messages take no time"),
   gateway: gatewaySchema.optional().describe("the gateway as a station: cost of each message"),
   provisioning: provisioningSchema.optional(),
