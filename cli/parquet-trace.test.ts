@@ -90,19 +90,27 @@ describe("a Parquet trace", () => {
 
   test("without rows, without the column, without Parquet inside, or without a file is refused", async () => {
     const messages: string[] = [];
+    const lines: (number | undefined)[] = [];
     for (const [file, column] of [
       ["empty", "t"],
       ["good", "stmp"],
       ["text", "t"],
       ["gone", "t"],
     ]) {
-      const { message, hint = "" } = await issueOf(`file: ${file}.parquet, column: ${column}`);
+      const {
+        message,
+        hint = "",
+        line,
+      } = await issueOf(`file: ${file}.parquet, column: ${column}`);
       messages.push(`${message} | ${hint}`);
+      lines.push(line);
     }
-    expect(messages[0]).toMatch(/no rows below its header/);
-    expect(messages[1]).toMatch(/no column "stmp".*did you mean "stamp"/);
+    expect(messages[0]).toMatch(/^\S*empty\.parquet has no rows \| $/);
+    expect(messages[1]).toMatch(/^no column "stmp" in \S*good\.parquet .*did you mean "stamp"/);
     expect(messages[2]).toMatch(/cannot read the file .*text\.parquet \(/);
     expect(messages[3]).toMatch(/cannot read the file .*gone\.parquet/);
+    // Where the scenario names them.
+    expect(lines).toEqual([5, 5, 5, 5]);
   });
 
   test("becomes CSV cell by cell, with commas, quotes and nothing in them", async () => {

@@ -76,6 +76,14 @@ describe("traces of arrivals", () => {
     expect(issues.map(({ line }) => line)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   });
 
+  test.each([
+    ["t.csv", /^5000001 lines; a trace may have 5000000$/],
+    ["t.parquet", /^row 5000000 of t\.parquet: a trace may have 4999999 rows$/],
+  ])("more rows than a trace may have are refused, in %s", (file, message) => {
+    const { issues } = readTrace(`at${"\n1".repeat(5_000_000)}`, file, { column: "at" });
+    expect(issues.map((issue) => issue.message)).toEqual([expect.stringMatching(message)]);
+  });
+
   test("a column name with a slip is answered with the nearest", () => {
     expect(readTrace("id,arrival\n", "t", { column: "arival" }).issues[0]?.hint).toContain(
       '"arrival"',

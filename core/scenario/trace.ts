@@ -1,17 +1,17 @@
-/** Arrival times from a CSV file with a header line. */
+/** Arrival times from a CSV file with a header line, or from a Parquet file that was made such text. */
 import type { Issue } from "../fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
 import { MOST_S } from "./schema/common.ts";
 import { shown } from "./zod-issues.ts";
 
-/** Microseconds from the first arrival, never falling; empty when there are issues. */
 export interface TraceColumns {
   readonly column: string;
   readonly sizeColumn?: string | undefined;
 }
 
 export interface TraceReading {
+  /** From the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
   /** Input sizes, row by row; empty without a column of them. */
   readonly sizes: number[];
@@ -35,11 +35,13 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   const top = lines[0] ?? "";
   if (isCut(top)) return refused([inRow(issueAt(AT, CUT), file, 0)]);
   const header = cells(top).map((cell) => cell.trim());
-  const unknown = columnIssues(header, columns);
-  if (unknown.length > 0) return refused(unknown.map((issue) => ({ ...issue, file, line: 1 })));
+  const unknown = columnIssues(header, columns, isTable(file) ? file : "the header line");
+  if (unknown.length > 0) return refused(unknown.map((issue) => inFile(issue, file)));
   if (lines.length > MAX_LINES) {
-    const message = `${lines.length} lines; a trace may have ${MAX_LINES}`;
-    return refused([{ ...issueAt(AT, message), file, line: MAX_LINES + 1 }]);
+    const message = isTable(file)
+      ? `a trace may have ${MAX_LINES - 1} rows`
+      : `${lines.length} lines; a trace may have ${MAX_LINES}`;
+    return refused([inRow(issueAt(AT, message), file, MAX_LINES)]);
   }
   const at = header.indexOf(columns.column);
   const sizeAt = columns.sizeColumn === undefined ? -1 : header.indexOf(columns.sizeColumn);
@@ -69,29 +71,46 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     if (sizeAt >= 0 && typeof size === "number") sizes.push(size);
   }
   if (issues.length === 0 && times.length === 0) {
-    issues.push({ ...issueAt(AT, "the trace has no rows below its header"), file, line: 1 });
+    const message = isTable(file)
+      ? `${file} has no rows`
+      : "the trace has no rows below its header";
+    issues.push(inFile(issueAt(AT, message), file));
   }
   if (issues.length > 0) return refused(issues);
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
 }
 
-/** Row n, from 1, stands on line n + 1 of a CSV file; in other files there are no lines. */
+/** Whether it is a Parquet file: without lines, and so without a header line. */
+function isTable(file: string): boolean {
+  return file.toLowerCase().endsWith(".parquet");
+}
+
+/** Row n, from 1, stands on line n + 1 of a CSV file. */
 function inRow(issue: Issue, file: string, row: number): Issue {
-  if (!file.toLowerCase().endsWith(".parquet")) return { ...issue, file, line: row + 1 };
+  if (!isTable(file)) return { ...issue, file, line: row + 1 };
   return { ...issue, message: `row ${row} of ${file}: ${issue.message}` };
+}
+
+/** Of the whole file. */
+function inFile(issue: Issue, file: string): Issue {
+  return isTable(file) ? issue : { ...issue, file, line: 1 };
 }
 
 function refused(issues: readonly Issue[]): TraceReading {
   return { arrivalsUs: [], sizes: [], issues };
 }
 
-function columnIssues(header: readonly string[], { column, sizeColumn }: TraceColumns): Issue[] {
+function columnIssues(
+  header: readonly string[],
+  { column, sizeColumn }: TraceColumns,
+  place: string,
+): Issue[] {
   return Object.entries({ column, sizeColumn }).flatMap(([key, name]) => {
     if (name === undefined) return [];
     const places = header.filter((cell) => cell === name).length;
     if (places > 1) return [issueAt(`workload.${key}`, `${places} columns are called "${name}"`)];
     if (places === 1) return [];
-    const message = `no column "${name}" in the header line`;
+    const message = `no column "${name}" in ${place}`;
     return [issueAt(`workload.${key}`, message, didYouMean(name, header))];
   });
 }
