@@ -1,6 +1,9 @@
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
 import {
@@ -44,6 +47,33 @@ describe("an ONNX file of tensors", () => {
       client.close();
       expect(taken).toMatchObject([{ name: "x", datatype: "FP32", shape: [-1, 3] }]);
       expect(platform).toBe("onnxruntime_onnx");
+    });
+  });
+
+  it("is read to the end by a caller that was reading when the gateway was told to end", async () => {
+    writeScaling(folder, "double.onnx", "x", "y", 2);
+    const document = chain({ double: { onnx: "double.onnx" } });
+    const options = { document, inputs, backend: "onnx", restart: false } as const;
+    const rows = 500_000;
+    const tensor = { name: "x", datatype: "FP32", shape: [rows, 3] };
+    const header = JSON.stringify({
+      parameters: { binary_data_output: true },
+      inputs: [{ ...tensor, parameters: { binary_data_size: rows * 12 } }],
+    });
+    await withDeployment(options, async ({ gateway, gatewayLost }) => {
+      const call = request(`${gateway.http}/v2/models/p/infer`, {
+        method: "POST",
+        headers: { "inference-header-content-length": header.length },
+      });
+      call.end(Buffer.concat([Buffer.from(header), Buffer.alloc(rows * 12)]));
+      const [answer] = (await once(call, "response")) as [IncomingMessage];
+      process.kill(gateway.pid, "SIGTERM");
+      await sleep(300);
+      let read = 0;
+      for await (const piece of answer) read += (piece as Buffer).length;
+      expect(read).toBe(Number(answer.headers["content-length"]));
+      expect(read).toBeGreaterThan(rows * 12);
+      expect(await gatewayLost).toMatchObject({ code: 0 });
     });
   });
 

@@ -391,4 +391,27 @@ describe("with a replica of each task,", () => {
     expect(isAnswerTo(Buffer.from("b"), texts[1])).toBe(true);
     expect(await deployment.gatewayLost).toMatchObject({ code: 0, signal: null });
   });
+
+  it("tells those that it has no time to answer that they may come back", async () => {
+    await running(
+      { holdMs: 0, replicas: 1, restart: false, bounds: { drainMs: 300 } },
+      async (other) => {
+        const { gateway, gatewayLost } = other.deployment;
+        await withWorkersStopped(other.deployment, async () => {
+          const called = ask(other.client, "a").catch((error: unknown) => error);
+          const headers = { "content-type": "application/octet-stream" };
+          const url = `${gateway.http}/v2/models/${PIPELINE}/infer`;
+          const posted = fetch(url, { method: "POST", headers, body: "b" });
+          const taken = async () =>
+            ((await (await fetch(`${gateway.http}/run`)).json()) as { inSystem: number }).inSystem;
+          expect(await eventually(async () => (await taken()) === 2)).toBe(true);
+          terminate(gateway.pid);
+          expect(await called).toMatchObject({ code: "unavailable", retryAfterMs: 1000 });
+          const response = await posted;
+          expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+          expect(await gatewayLost).toMatchObject({ code: 0, signal: null });
+        });
+      },
+    );
+  });
 });

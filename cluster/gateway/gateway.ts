@@ -1,5 +1,5 @@
 /** The gateway: links to all replicas, and the run that requests belong to at the moment. */
-import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
@@ -26,6 +26,7 @@ import { AnswerJournal } from "./answer-journal.ts";
 import { ControlRecord } from "./control-record.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
+import { answerLastRequests, RETRY_AFTER_DRAIN_MS } from "./last-requests.ts";
 import type { Ticket } from "./live-request.ts";
 import type { ReplicaBatching } from "./replica-control.ts";
 import { ReplicaLinks } from "./replica-links.ts";
@@ -39,9 +40,6 @@ const DELAY_RESOLUTION_MS = 5;
 const MAX_BARS = 5000;
 /** Of what is kept one by one in a run that ends only with another: its memory does not grow. */
 const LASTING_SAMPLES = 1000;
-const DRAIN_POLL_MS = 5;
-/** A gateway that ends is followed by another in about this time. */
-const RETRY_AFTER_DRAIN_MS = 1000;
 
 /** What starts a run. Times are the scenario's. */
 export interface RunRequest {
@@ -205,18 +203,11 @@ export class Gateway {
     });
   }
 
-  cancel(ticket: Ticket): void {
-    ticket.cancel();
-  }
-
-  /** Takes no more requests; resolves when those it has are answered, or time is up. */
+  /** Takes no more requests; resolves when those it has are answered. */
   async drain(): Promise<void> {
     this.#draining = true;
     this.#operatorLog?.draining(this.#run.inSystem);
-    const giveUpAt = performance.now() + this.bounds.drainMs;
-    while (!this.#run.idle && performance.now() < giveUpAt) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-    }
+    await answerLastRequests(this.#run, this.bounds.drainMs);
   }
 
   get scheduler(): SchedulerDocument {

@@ -1,12 +1,16 @@
 /** The gateway's REST side as a server; what it serves is in `routes.ts`. */
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
+import { until } from "../gateway/until.ts";
 import type { CallerBounds } from "../security/grpc-access.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
 import { createRouter } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
+
+/** How long answers that are being sent may still take when the server ends. */
+const LAST_ANSWERS_MS = 2000;
 
 export interface HttpServer {
   readonly port: number;
@@ -28,12 +32,20 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   const server = createRestServer(security, held.times);
   const routes = gatewayRoutes(models, control, security.rules);
   server.on("request", createRouter(routes, restAccess(security, host), held));
+  let answering = 0;
+  server.on("request", (_, response) => {
+    answering++;
+    response.once("close", () => answering--);
+  });
   return {
     port: await listenRest(server, security, host, port),
-    close: () =>
-      new Promise<void>((resolve) => {
+    close: async () => {
+      // A server that closes cuts off what it has written and nobody has read yet.
+      await until(() => answering === 0, LAST_ANSWERS_MS);
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+    },
   };
 }
