@@ -13,10 +13,11 @@ import type {
   ModelInferResponse,
 } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
-import { DEADLINE_PARAMETER } from "../protocol/service.ts";
+import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "../protocol/service.ts";
 import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
+import { checkExtensions } from "./missing-extensions.ts";
 import { PAYLOAD, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
 import { outputsOf } from "./pipeline-outputs.ts";
 import type { Submission } from "./run-options.ts";
@@ -36,6 +37,7 @@ const NUMBER: ParameterKind = { name: "a number", forms: [...WHOLE.forms, "doubl
 
 const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
   [DEADLINE_PARAMETER, NUMBER],
+  [TIMEOUT_PARAMETER, WHOLE],
   ["priority", WHOLE],
   ["scheduler", TEXT],
   ["idempotency_key", TEXT],
@@ -71,6 +73,7 @@ export function callPipeline(
   const { gateway } = models;
   const model = models.named(message.modelName, message.modelVersion);
   model.checkServed();
+  checkExtensions(message);
   const { pipeline, counts } = model;
   const contents = contentsOf(message);
   const options = optionsOf(message, pipeline, deadlineMs, header);

@@ -116,6 +116,10 @@ describe("a pipeline whose model takes tensors", () => {
       invalid,
     );
     await expect(wrong({}, { outputs: [{ name: "none" }] })).rejects.toMatchObject(invalid);
+    const parameters = { shared_memory_region: { stringParam: "r" } };
+    await expect(wrong({ parameters }, {}, [])).rejects.toThrow("x asks for shared memory");
+    const classes = [{ name: "y", parameters: { classification: { int64Param: 2 } } }];
+    await expect(wrong({}, { outputs: classes })).rejects.toThrow("y asks for classification");
   });
 
   it("may call its tensors what payloads and answers in JSON are called", async () => {

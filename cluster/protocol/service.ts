@@ -19,6 +19,8 @@ export const LEAN_METADATA = "tandem-lean";
 
 /** Parameter of a request: how long its caller waits for it, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
+/** The same as Triton's clients say it, µs; 0 is none. */
+export const TIMEOUT_PARAMETER = "timeout";
 
 /** Largest message, gRPC or HTTP body, in bytes. */
 export const MAX_MESSAGE_BYTES = LIMITS.messageBytes;

@@ -2,12 +2,13 @@
 import type { Socket } from "node:net";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type {
+  InferParameter,
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
 } from "./messages.ts";
 import type { InferAnswer, InferCall, InferenceHandlers } from "./server.ts";
-import { DEADLINE_PARAMETER, LEAN_METADATA } from "./service.ts";
+import { DEADLINE_PARAMETER, LEAN_METADATA, TIMEOUT_PARAMETER } from "./service.ts";
 import { Slots } from "./slots.ts";
 import { readsAsFastAsItsCaller } from "./slow-reader.ts";
 import { statusOf } from "./status.ts";
@@ -115,7 +116,15 @@ class StreamedCall implements InferCall {
 
 /** How long a request's caller waits for it, ms, where it says so. */
 export function deadlineOf({ parameters }: ModelInferRequest): number | undefined {
-  const given = parameters?.[DEADLINE_PARAMETER];
+  if (parameters === undefined) return undefined;
+  const deadlineMs = numberOf(parameters[DEADLINE_PARAMETER]);
+  const timeoutUs = numberOf(parameters[TIMEOUT_PARAMETER]) ?? 0;
+  return timeoutUs === 0
+    ? deadlineMs
+    : Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
+}
+
+function numberOf(given: InferParameter | undefined): number | undefined {
   return given?.int64Param ?? given?.uint64Param ?? given?.doubleParam;
 }
 

@@ -104,7 +104,10 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
       id: document.id ?? "",
       parameters: parametersOf(parameters),
       inputs,
-      outputs: outputs.map(({ name }) => ({ name })),
+      outputs: outputs.map(({ name, parameters: asked = {} }) => {
+        const { binary_data: _, ...rest } = asked;
+        return { name, parameters: parametersOf(rest) };
+      }),
       rawInputContents,
     },
     binary: all === true ? "all" : new Set(binary.map(({ name }) => name)),

@@ -30,7 +30,7 @@ export const inferRequestSchema = z.looseObject({
   id: name.optional().describe("comes back with the answer"),
   parameters: parameters
     .optional()
-    .describe("deadline_ms, priority, scheduler, idempotency_key; binary_data_output"),
+    .describe("deadline_ms, timeout, priority, scheduler, idempotency_key; binary_data_output"),
   inputs: z.array(inputTensor).min(1).max(LIMITS.tensors),
   outputs: z
     .array(z.looseObject({ name, parameters: parameters.optional() }))

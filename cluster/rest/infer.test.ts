@@ -84,10 +84,28 @@ describe("inference over HTTP", () => {
     [{ deadline_ms: "50" }, "deadline_ms is not a number"],
     [{ priority: 1.5 }, "priority is not a whole number"],
     [{ scheduler: true }, "scheduler is not a text"],
+    [{ timeout: "1" }, "timeout is not a whole number"],
   ])("refuses what it would else pass over: %j", async (parameters, error) => {
     const answer = await ask(parameters);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({ error: `parameter ${error}` });
+  });
+
+  it("waits no longer than Triton's timeout says, in microseconds; 0 says nothing", async () => {
+    const late = await ask({ timeout: 1 });
+    expect([late.status, await late.json()]).toMatchObject([504, { code: "deadline-exceeded" }]);
+    expect((await ask({ timeout: 1, deadline_ms: 60_000 })).status).toBe(504);
+    expect((await ask({ timeout: 0 })).status).toBe(200);
+    expect((await ask({ timeout: 60_000_000, deadline_ms: 60_000 })).status).toBe(200);
+  });
+
+  it.each([
+    ["classification", { parameters: { classification: 2 } }],
+    ["shared memory", { parameters: { shared_memory_region: "r", shared_memory_byte_size: 8 } }],
+  ])("refuses an output that asks for %s, which is not here", async (what, more) => {
+    const answer = await ask({}, { outputs: [{ name: "output", ...more }] });
+    expect(answer.status).toBe(400);
+    expect(((await answer.json()) as { error: string }).error).toContain(`asks for ${what}`);
   });
 
   it("is called what the protocol's id says, unless a header does or it is unfit for one", async () => {
