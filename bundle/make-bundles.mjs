@@ -62,14 +62,14 @@ function ownPlace(root) {
 
 /** Commands that are not in the bundle are never asked of it. */
 async function commandsElsewhere(root) {
-  const list = pathToFileURL(join(root, "dist/cli/bundled-commands.js")).href;
-  const { BUNDLED_COMMANDS } = await import(list);
+  const list = pathToFileURL(join(root, "dist/cli/unbundled-commands.js")).href;
+  const { UNBUNDLED_COMMANDS } = await import(list);
   const setup = ({ onResolve }) => {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
       const command = /^\.\/(.+)\.ts$/.exec(path)[1];
       const asked =
-        kind === "dynamic-import" && /^cli\/(main|.*-commands)\.ts$/.test(relative(root, importer));
-      if (!asked || BUNDLED_COMMANDS.includes(command)) return undefined;
+        kind === "dynamic-import" && relative(root, importer) === join("cli", "main.ts");
+      if (!asked || !UNBUNDLED_COMMANDS.includes(command)) return undefined;
       return { path: `../cli/${command}.js`, external: true };
     });
   };
