@@ -73,6 +73,7 @@ export function callPipeline(
   const { gateway } = models;
   const model = models.named(message.modelName, message.modelVersion);
   model.checkServed();
+  checkTensors(message);
   checkExtensions(message);
   const { pipeline, counts } = model;
   const contents = contentsOf(message);
@@ -216,6 +217,12 @@ function submissionOf(
     context: options.context,
     answer,
   };
+}
+
+function checkTensors({ inputs, outputs = [] }: ModelInferRequest): void {
+  const most = Math.max(inputs.length, outputs.length);
+  if (most <= LIMITS.tensors) return;
+  throw new Fault("limit-exceeded", `${most} tensors are more than ${LIMITS.tensors}`);
 }
 
 /** One that is not of its kind is not passed over: its caller counts on what it asked for. */

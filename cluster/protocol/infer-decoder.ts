@@ -57,7 +57,7 @@ function readRequest(reader: WireReader, end: number): ModelInferRequest {
     else if (reader.field === REQUESTED_OUTPUTS) outputs.push(readRequestedOutput(reader));
     else head.read(reader);
     const most = Math.max(inputs.length, rawInputContents.length, outputs.length);
-    if (most > LIMITS.tensors) throw new Error(`more than ${LIMITS.tensors} tensors`);
+    if (most > LIMITS.batchTensors) throw new Error(`more than ${LIMITS.batchTensors} tensors`);
   }
   if (Math.max(head.modelName.length, head.id.length) > LIMITS.nameLength) {
     throw new Error(`a name of more than ${LIMITS.nameLength} characters`);

@@ -111,7 +111,7 @@ describe("a link", () => {
 
   it.each([
     ["another protocol", Buffer.from("GET / HTTP/1.1\r\n\r\n"), "a field that it does not have"],
-    ["an element that is too large", Buffer.of(0x0a, 0xff, 0xff, 0xff, 0x7f), "at most"],
+    ["an element that is too large", Buffer.of(0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f), "at most"],
     ["an element that is no request", Buffer.of(0x0a, 2, 0x0a, 5), "beyond its message"],
   ])("on which %s comes is ended, and says why", async (_, bytes, reason) => {
     const { near, nearSocket, atNear, atFar } = await link();

@@ -4,12 +4,12 @@
  * and HTTP/2 some 25 µs on either side, whatever is in it, which was half of a small batch's way.
  */
 import type { Socket } from "node:net";
+import { LIMITS } from "../security/limits.ts";
 import { ElementReader, EMPTY_ELEMENT } from "./element-reader.ts";
 import { decodeInferRequest, decodeStreamResponse } from "./infer-decoder.ts";
 import { encodeAnswerBundle, encodeRequestBundle } from "./infer-encoder.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
-import { MAX_MESSAGE_BYTES } from "./service.ts";
 
 /** What one end sends, or receives. */
 export interface Side<T> {
@@ -48,7 +48,7 @@ export class LinkEnd<Out, In> {
   constructor(socket: Socket, out: Side<Out>, inward: Side<In>, listener: LinkListener<In>) {
     this.#socket = socket;
     this.#outbox = new Outbox<Out>(out.rawOf, (messages) => this.#write(out.encode(messages)));
-    const reader = new ElementReader(MAX_MESSAGE_BYTES, (element) => {
+    const reader = new ElementReader(LIMITS.batchBytes, (element) => {
       if (this.#closed) return;
       if (element.length === 0) listener.beat();
       else listener.received(inward.decode(element));

@@ -17,6 +17,10 @@ export const LIMITS = {
   headers: 100,
   /** Input tensors, and requested outputs, of a request. */
   tensors: 64,
+  /** Tensors of a message, which may be a batch of many requests: each becomes an object. */
+  batchTensors: 65_536,
+  /** Of a batch between gateway and worker, or its answer: many requests of `messageBytes`. */
+  batchBytes: 2 ** 31 - 1,
   /** Dimensions of a tensor. */
   rank: 16,
   /** Elements of a BYTES tensor: each becomes an object. */

@@ -1,0 +1,64 @@
+/** Batches whose message is larger than any one request's may be: they cost no replica its link. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
+import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import type { GatewayStatus } from "./observe/status.ts";
+import { LIMITS } from "./security/limits.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-large-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function losses(http: string): Promise<number[]> {
+  const status = (await (await fetch(`${http}/status`)).json()) as GatewayStatus;
+  return status.replicas.map((replica) => replica.losses);
+}
+
+it("as many tensors as their jobs have", async () => {
+  writeScaling(folder, "double.onnx", "x", "y", 2);
+  writeScaling(folder, "tenfold.onnx", "y", "z", 10);
+  const jobs = LIMITS.tensors + 36;
+  const scheduler = {
+    preset: "fifo",
+    batching: { policy: "size-or-timeout", maxBatch: jobs, waitMs: 200 },
+  };
+  const document = chain(
+    { double: { onnx: "double.onnx" }, tenfold: { onnx: "tenfold.onnx" } },
+    { scheduler },
+  );
+  for (const model of Object.values(document.models)) {
+    Object.assign(model.service ?? {}, { batch: { marginal: 1, max: jobs } });
+  }
+  const options = { document, inputs: { profiles: {}, folder }, backend: "onnx" } as const;
+  await withDeployment(options, async ({ gateway }) => {
+    const asked = Array.from({ length: jobs }, (_, i) => sendTensor(gateway.grpc, "p", [i, 0, 1]));
+    const answers = await Promise.all(asked);
+    expect(answers.map((answer) => floats(answer, "z")[0])).toEqual(answers.map((_, i) => 20 * i));
+    expect(await losses(gateway.http)).toEqual([0, 0]);
+  });
+});
+
+it("as many bytes as their requests have", async () => {
+  const scheduler = {
+    preset: "fifo",
+    batching: { policy: "size-or-timeout", maxBatch: 2, waitMs: 2000 },
+  };
+  const document = fingerprintScenario({ replicas: [1, 1], holdMs: 0, scheduler });
+  Object.assign(document.models.print.service ?? {}, { batch: { marginal: 1, max: 2 } });
+  const options = { document, inputs: NO_INPUTS, backend: "onnx" } as const;
+  await withDeployment(options, async ({ gateway }) => {
+    const send = async (body: Buffer): Promise<boolean> => {
+      const headers = { "content-type": "application/octet-stream" };
+      const url = `${gateway.http}/v2/models/${PIPELINE}/infer`;
+      const answer = await fetch(url, { method: "POST", headers, body: new Uint8Array(body) });
+      const { outputs } = (await answer.json()) as { outputs: { data: string[] }[] };
+      return isAnswerTo(body, outputs[0].data[0]);
+    };
+    const largest = [1, 2].map((byte) => Buffer.alloc(LIMITS.messageBytes, byte));
+    expect(await Promise.all(largest.map(send))).toEqual([true, true]);
+    expect(await losses(gateway.http)).toEqual([0, 0]);
+  });
+});
