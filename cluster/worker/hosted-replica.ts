@@ -148,9 +148,9 @@ export class HostedReplica implements HostedModel {
     }
     const batch = batchOf(request, backend);
     const wanted = wantedUntil(call);
-    this.#waiting++;
     const waiting = { request, batch, wanted, takenAtUs: monotonicUs() };
-    this.#last = this.#last.then(() => this.#run(backend, waiting, answer));
+    const run = (): Promise<void> => this.#run(backend, waiting, answer);
+    this.#last = this.#waiting++ === 0 ? run() : this.#last.then(run);
   }
 
   async #unload(): Promise<void> {

@@ -3,12 +3,13 @@ import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { asBuffer } from "../protocol/bytes-tensor.ts";
 import type { Backend, BatchResult, Job, JobOutput, JobResult } from "./backend.ts";
 
 export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {
-  const inputs = jobs.map(inputOf);
+  const inputs = jobs.map((job) => new JobInput(job));
   const startUs = monotonicUs();
   const results = await opened.run(inputs);
   const serviceUs = monotonicUs() - startUs;
@@ -33,12 +34,32 @@ export async function inlineBackend(
   return { inputs, outputs, provenance, cost, run, close: () => opened.close() };
 }
 
-function inputOf({ payload, upstream, tensors, upstreamTensors }: Job): TaskInput {
+/** What the tasks before have told is read when a model asks: not all do. */
+class JobInput implements TaskInput {
+  readonly payload: Uint8Array;
+  readonly tensors: readonly Tensor[];
+  readonly #job: Job;
+  #upstream: TaskInput["upstream"] | null = null;
+
+  constructor(job: Job) {
+    this.payload = job.payload;
+    this.tensors = job.tensors;
+    this.#job = job;
+  }
+
+  get upstream(): TaskInput["upstream"] {
+    this.#upstream ??= upstreamOf(this.#job);
+    return this.#upstream;
+  }
+}
+
+function upstreamOf({ upstream, upstreamTensors }: Job): TaskInput["upstream"] {
   const told = JSON.parse(asBuffer(upstream).toString()) as Record<string, TaskOutput>;
   for (const task of Object.keys(told)) {
-    told[task] = { ...told[task], tensors: upstreamTensors[task] ?? [] };
+    const { labels, value } = told[task];
+    told[task] = { labels, value, tensors: upstreamTensors[task] ?? [] };
   }
-  return { payload, tensors, upstream: told };
+  return told;
 }
 
 function resultOf(result: TaskOutput | Error): JobResult {
