@@ -11,6 +11,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { assert, Fault } from "../../core/fault.ts";
+import { sendAhead } from "../protocol/send-ahead.ts";
 import { statusOf } from "../protocol/status.ts";
 import { isOpen, refusal } from "./access.ts";
 import type { CallerBounds, GrpcAccess } from "./grpc-access.ts";
@@ -22,6 +23,7 @@ export interface GrpcGuard {
   close(): void;
 }
 
+type MethodDefinition = Parameters<ServerInterceptor>[0];
 type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /** It must be a server's first interceptor. */
@@ -41,7 +43,7 @@ export function grpcGuard({ rules, roleOf, held }: GrpcAccess, peers: PeerRoles)
         else call.sendStatus(asStatus(refused));
       };
     }
-    if (held !== null && slow !== null) holdTo(held, slow, call, method.requestStream, listener);
+    if (held !== null && slow !== null) holdTo(held, slow, call, method, listener);
     return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   };
   return { interceptor, close: () => slow?.close() };
@@ -52,7 +54,7 @@ function holdTo(
   { times, incoming }: CallerBounds,
   slow: SlowCalls,
   call: ServerInterceptingCallInterface,
-  isStream: boolean,
+  { requestStream: isStream, responseStream }: MethodDefinition,
   listener: ServerListener,
 ): void {
   const limitMs = isStream ? times.streamIdleMs : times.requestMs;
@@ -66,12 +68,9 @@ function holdTo(
       call.sendStatus(asStatus(fault as Fault));
     }
   });
-  const { watched, sends } = slow.watch(stream);
+  const { watched, left } = slow.watch(stream);
   const send = call.sendMessage.bind(call);
-  call.sendMessage = (message, callback) => {
-    sends();
-    send(message, callback);
-  };
+  if (responseStream) call.sendMessage = sendAhead(send, stream, left);
   stream.once("close", () => {
     share.giveBack();
     slow.forget(watched);

@@ -12,7 +12,7 @@ interface Waiting {
   readonly late: () => void;
 }
 
-/** Of one call: the messages sent to its caller, each after the one before has left. */
+/** Of one call: the messages that have left for its caller. */
 interface Sent {
   readonly stream: ServerHttp2Stream;
   count: number;
@@ -53,12 +53,12 @@ export class SlowCalls {
   }
 
   /**
-   * Its stream is cut when a message does not leave in time. Gives its number, and what to call at each
-   * message.
+   * Its stream is cut when a message does not leave in time. Gives its number, and what to call as each
+   * leaves.
    */
-  watch(stream: ServerHttp2Stream): { readonly watched: number; readonly sends: () => void } {
-    const sent: Sent = { stream, count: 0, seen: 0, sinceMs: 0 };
-    return { watched: this.#watched.put(sent), sends: () => void sent.count++ };
+  watch(stream: ServerHttp2Stream): { readonly watched: number; readonly left: () => void } {
+    const sent: Sent = { stream, count: 0, seen: 0, sinceMs: performance.now() };
+    return { watched: this.#watched.put(sent), left: () => void sent.count++ };
   }
 
   forget(watched: number): void {
