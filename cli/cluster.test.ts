@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-cluster-"));
 
+beforeAll(() => writeFileSync(join(scratch, "s.yaml"), SCENARIO));
 afterAll(() => {
   cluster("down");
   rmSync(scratch, { recursive: true });
@@ -32,7 +33,6 @@ workload: { arrivals: burst, requests: 1 }
 `;
 
 test("status ends with 4 when the gateway does not answer, with 0 when it does or nothing is up", async () => {
-  writeFileSync(join(scratch, "s.yaml"), SCENARIO);
   expect(cluster("status")).toMatchObject({ code: 0, stdout: "no cluster is up in this folder\n" });
   const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
   expect(up.code, up.stderr).toBe(0);
@@ -51,4 +51,17 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
 
   expect(cluster("down").code).toBe(0);
   expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
+});
+
+test.each([
+  ["--port", "0", /--port is a whole number from 1 to 65533, got 0/],
+  ["--port", "65534", /--port is a whole number from 1 to 65533/],
+  ["--port", "80.5", /--port is a whole number/],
+  ["--spare", "-1", /--spare is a whole number from 0 to 1000, got -1/],
+  ["--spare", "1.5", /--spare is a whole number/],
+  ["--trace", "/no/such/folder/traces.jsonl", /traces cannot be written to .*ENOENT/],
+])("up %s %s starts nothing, and says why", (option, value, said) => {
+  const up = cluster("up", "s.yaml", "--backend", "replay", option, value);
+  expect(up).toMatchObject({ code: 2, stderr: expect.stringMatching(said) });
+  expect(cluster("status")).toMatchObject({ code: 0, stdout: "no cluster is up in this folder\n" });
 });

@@ -3,9 +3,11 @@
 import { resolve } from "node:path";
 import { traceTarget } from "../cluster/observe/trace-target.ts";
 import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
+import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import { checkPort, checkSpare, checkTraceFile } from "./cluster-options.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 import { statusText } from "./status-table.ts";
 import { watchStatus } from "./watch-status.ts";
@@ -29,7 +31,11 @@ export interface ClusterArguments {
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
   requireBackend(loaded, args.backend);
+  const { replicas } = compileSystem(loaded.document, loaded);
   const trace = traceTarget(args.trace);
+  if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
+  if (args.port !== undefined) checkPort(args.port, replicas.length);
+  checkSpare(args.spare);
   const state = await clusterUp({
     document: loaded.document,
     inputs: inputsOf(loaded),

@@ -71,7 +71,10 @@ class Workers implements WorkerPool {
   constructor(options: DeploymentOptions, crashed: (exit: ChildExit) => void) {
     this.#options = options;
     this.#crashed = crashed;
-    for (const replicas of groups(options)) this.#make(replicas);
+    const { basePort } = options;
+    groups(options).forEach((replicas, i) => {
+      this.#make(replicas, basePort === undefined ? 0 : basePort + 2 + i);
+    });
   }
 
   get addresses(): readonly ReplicaAddress[] {
@@ -96,7 +99,7 @@ class Workers implements WorkerPool {
   }
 
   async add(replica: number): Promise<string> {
-    const worker = this.#make([replica]);
+    const worker = this.#make([replica], 0);
     try {
       await worker.start();
     } catch (error) {
@@ -123,8 +126,13 @@ class Workers implements WorkerPool {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
   }
 
-  #make(replicas: readonly number[]): Worker {
-    const worker = new Worker(this.#options, replicas, this.#started++, this.#crashed);
+  /** `port` 0: any that is free, and the same when it is started again. */
+  #make(replicas: readonly number[], port: number): Worker {
+    const worker = new Worker(
+      this.#options,
+      { replicas, index: this.#started++, port },
+      this.#crashed,
+    );
     this.#workers.add(worker);
     for (const replica of replicas) this.#hosts.set(replica, worker);
     return worker;
@@ -140,6 +148,12 @@ function groups(options: DeploymentOptions): readonly (readonly number[])[] {
   return Array.from({ length: count }, (_, group) => all.filter((_r, i) => i % count === group));
 }
 
+interface WorkerShape {
+  readonly replicas: readonly number[];
+  readonly index: number;
+  readonly port: number;
+}
+
 class Worker {
   readonly replicas: readonly number[];
   readonly #options: DeploymentOptions;
@@ -149,14 +163,13 @@ class Worker {
 
   constructor(
     options: DeploymentOptions,
-    replicas: readonly number[],
-    index: number,
+    { replicas, index, port }: WorkerShape,
     crashed: (exit: ChildExit) => void,
   ) {
     this.#options = options;
     this.replicas = replicas;
     this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
-    this.#port = options.basePort === undefined ? 0 : options.basePort + 2 + index;
+    this.#port = port;
     const { directory, restart = true, onEvent } = options;
     this.#kept = new KeptChild<WorkerReady>({
       name: `worker ${index + 1}`,
