@@ -113,14 +113,16 @@ function pictureFeeds(
   };
 }
 
-/** A tensor for each input: the request's own, or an output of a task before. */
+/** A tensor for each input: an output of a task before, the nearest first, or the request's own. */
 function tensorFeeds({ inputs }: Engine, { tensors = [], payload, upstream }: TaskInput): Feeds {
-  const given = [...tensors, ...Object.values(upstream).flatMap((output) => output.tensors ?? [])];
+  const before = Object.values(upstream).flatMap((output) => output.tensors ?? []);
+  const given = [...before, ...tensors];
+  const [only, ...others] = before.length === 0 ? tensors : before;
   return inputs.map((spec) => {
     const found = given.find(({ name }) => name === spec.name);
     if (found !== undefined) return checkedTensor(fitting(found, spec));
-    if (given.length === 1 && inputs.length === 1) {
-      return checkedTensor(fitting({ ...given[0]!, name: spec.name }, spec));
+    if (only !== undefined && others.length === 0 && inputs.length === 1) {
+      return checkedTensor(fitting({ ...only, name: spec.name }, spec));
     }
     const asBytes = bytesFeed(spec, inputs.length, payload);
     if (asBytes !== null) return asBytes;

@@ -9,7 +9,7 @@ export interface TaskInput {
   readonly payload: Uint8Array;
   /** The request's tensors; their first dimension is the rows of this one job. */
   readonly tensors?: readonly Tensor[];
-  /** Outputs of the tasks that ran before this one, by task name. */
+  /** Outputs of the tasks that it comes after, by name, the nearest first. */
   readonly upstream: Readonly<Record<string, TaskOutput>>;
 }
 

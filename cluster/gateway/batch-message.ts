@@ -19,6 +19,7 @@ import type {
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import type { JobResult } from "../worker/backend.ts";
 import type { Answer, LiveRequest, TaskTiming } from "./live-request.ts";
+import { tasksBefore } from "./tasks-before.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
@@ -41,6 +42,8 @@ export class BatchMessages {
   readonly #filler: Buffer;
   /** By pipeline: its name as JSON, and each task's as the key of a member. */
   readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
+  /** By pipeline and task. */
+  readonly #before: readonly (readonly (readonly number[])[])[];
 
   constructor(system: System, backend: BackendName, warmUp: boolean) {
     this.#system = system;
@@ -50,6 +53,9 @@ export class BatchMessages {
       name: JSON.stringify(name),
       keys: tasks.map((task) => `${JSON.stringify(task.name)}:`),
     }));
+    this.#before = system.pipelines.map(({ tasks }) =>
+      tasks.map((_, task) => tasksBefore(tasks, task)),
+    );
     const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   }
@@ -68,9 +74,9 @@ export class BatchMessages {
     let own: WireTensors | null = null;
     for (let i = 0; i < requests.length; i++) {
       payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
-      outputs.push(real ? this.#outputsSoFar(requests[i]) : NO_OUTPUTS);
+      outputs.push(real ? this.#outputsBefore(requests[i], tasks[i]) : NO_OUTPUTS);
       if (own === null && real && hasTensors(requests[i])) {
-        own = wireTensors(requests.map((request) => this.#tensorsOf(request)));
+        own = wireTensors(requests.map((request, job) => this.#tensorsFor(request, tasks[job])));
       }
     }
     const payload = bytesTensor("payload", payloads);
@@ -121,20 +127,21 @@ export class BatchMessages {
     return this.#filler.subarray(0, payloadBytes);
   }
 
-  /** What the request came with, and what its tasks have given so far. */
-  #tensorsOf({ pipeline, tensors, results }: LiveRequest): TensorsByTask {
+  /** What the request came with, and what the tasks before this one have given. */
+  #tensorsFor({ pipeline, tensors, results }: LiveRequest, task: number): TensorsByTask {
     const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
-    this.#system.pipelines[pipeline].tasks.forEach(({ name }, i) => {
-      const given = results[i]?.tensors ?? [];
-      if (given.length > 0) byTask[name] = given;
-    });
+    for (const before of this.#before[pipeline][task]) {
+      const given = results[before]?.tensors ?? [];
+      if (given.length > 0) byTask[this.#system.pipelines[pipeline].tasks[before].name] = given;
+    }
     return byTask;
   }
 
-  #outputsSoFar({ pipeline, results }: LiveRequest): Buffer {
+  /** Of those tasks alone: whether one beside them has a result yet is a matter of time. */
+  #outputsBefore({ pipeline, results }: LiveRequest, task: number): Buffer {
     const { keys } = this.#texts[pipeline];
     let outputs = "";
-    for (let i = 0; i < keys.length; i++) {
+    for (const i of this.#before[pipeline][task]) {
       const result = results[i];
       if (result !== null) outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
     }

@@ -3,6 +3,7 @@
  * Each element of its payload is a request of its own to the dispatcher.
  */
 import { Fault } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { callContext, type Header, TRACEPARENT } from "../observe/call-context.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
@@ -11,6 +12,7 @@ import type {
   InferParameter,
   ModelInferRequest,
   ModelInferResponse,
+  Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
 import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "../protocol/service.ts";
@@ -18,13 +20,15 @@ import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";
 import { checkExtensions } from "./missing-extensions.ts";
-import { PAYLOAD, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
+import { isPayload, PAYLOAD } from "./pipeline-inputs.ts";
+import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
 import { outputsOf } from "./pipeline-outputs.ts";
 import type { Submission } from "./run-options.ts";
 
 /** Elements of one request's payload. */
 const MAX_ELEMENTS = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
+const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, shape [n]" };
 
 interface ParameterKind {
   readonly name: string;
@@ -236,32 +240,35 @@ function checkParameter(name: string, given: InferParameter): void {
   throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
 }
 
-/** Each element of a payload, or else the tensors of the first tasks' models as they came. */
+/** Each element of a payload, or else the one job of tensors, which may have a payload of one element too. */
 function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Contents[] {
-  const isPayload = inputs.some(({ name, datatype }) => name === PAYLOAD && datatype === "BYTES");
-  const payloads = isPayload ? elementsOf(inputs, rawInputContents, PAYLOAD) : null;
-  if (payloads === null && inputs.length > 0) {
-    const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
-    if (rawInputContents.length > inputs.length) {
-      const what = `${rawInputContents.length} raw contents for ${inputs.length} tensors`;
-      throw new Fault("invalid-input", `${what}: one is due for each`);
-    }
-    if (new Set(inputs.map(({ name }) => name)).size < inputs.length) {
-      throw new Fault("invalid-input", "two input tensors have the same name");
-    }
-    return [{ payload: NO_PAYLOAD, tensors }];
+  const payloads = inputs.some(isPayload) ? elementsOf(inputs, rawInputContents, PAYLOAD) : null;
+  const isAlone = payloads !== null && inputs.length === 1;
+  const tensors = isAlone ? [] : tensorsOf(inputs, rawInputContents);
+  if (payloads === null) {
+    if (tensors.length > 0) return [{ payload: NO_PAYLOAD, tensors }];
+    throw new Fault("invalid-input", "the request has no input tensor payload", PAYLOAD_HINT);
   }
-  const count = payloads?.length ?? 0;
-  if (payloads !== null && count > 0 && count <= MAX_ELEMENTS) {
-    return payloads.map((payload) => ({ payload }));
+  const count = payloads.length;
+  if (count === 0 || count > MAX_ELEMENTS) {
+    const what = `the payload has ${count} elements, not 1 to ${MAX_ELEMENTS}`;
+    throw new Fault("invalid-input", what, PAYLOAD_HINT);
   }
-  throw new Fault(
-    "invalid-input",
-    payloads === null
-      ? "the request has no input tensor payload"
-      : `the payload has ${count} elements, not 1 to ${MAX_ELEMENTS}`,
-    { hint: "send the input tensor payload, datatype BYTES, shape [n]" },
-  );
+  if (tensors.length === 0) return payloads.map((payload) => ({ payload }));
+  if (count === 1) return [{ payload: payloads[0], tensors }];
+  throw new Fault("invalid-input", `beside tensors a payload has one element, not ${count}`);
+}
+
+/** Those that are not the payload. */
+function tensorsOf(inputs: readonly WireTensor[], raw: readonly Uint8Array[]): readonly Tensor[] {
+  if (raw.length > inputs.length) {
+    const what = `${raw.length} raw contents for ${inputs.length} tensors`;
+    throw new Fault("invalid-input", `${what}: one is due for each`);
+  }
+  if (new Set(inputs.map(({ name }) => name)).size < inputs.length) {
+    throw new Fault("invalid-input", "two input tensors have the same name");
+  }
+  return inputs.flatMap((tensor, i) => (isPayload(tensor) ? [] : [rawTensor(tensor, raw[i])]));
 }
 
 /** In wall-clock time, which is `timeScale` of the scenario's. */

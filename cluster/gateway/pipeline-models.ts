@@ -7,11 +7,9 @@ import type { ModelState } from "../protocol/model-state.ts";
 import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
 import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
+import { pipelineInputs, tensorsOf } from "./pipeline-inputs.ts";
 import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 import { TaskOutages } from "./task-outages.ts";
-
-/** The input of a pipeline whose first tasks' models take no tensors: BYTES, each an inference. */
-export const PAYLOAD = "payload";
 
 export const GATEWAY_METADATA = {
   name: "tandem-gateway",
@@ -53,7 +51,7 @@ export class PipelineModels {
   }
 }
 
-/** A pipeline that can be called. Its inputs are its first tasks', its outputs its last tasks'. */
+/** A pipeline that can be called. Its inputs are what its tasks do not get of each other, its outputs its last tasks'. */
 export class PipelineModel implements HostedModel {
   /** The system's number of it. */
   readonly pipeline: number;
@@ -63,6 +61,8 @@ export class PipelineModel implements HostedModel {
   readonly #outages: TaskOutages;
   /** What replicas have said of their models, by pool. */
   readonly #learned = new Map<number, ModelMetadata>();
+  /** Its inputs, once all tasks' are known. */
+  #known: readonly TensorMetadata[] | null = null;
 
   constructor(
     gateway: Gateway,
@@ -114,10 +114,9 @@ export class PipelineModel implements HostedModel {
     throw new Fault("unavailable", what, { hint: "an administrator can load it" });
   }
 
-  /** Whether it is known what its first tasks take. */
+  /** Whether it is known what its tasks take. */
   get knowsInputs(): boolean {
-    const { tasks, entryTasks } = this.#system;
-    return entryTasks.every((task) => this.#learned.has(tasks[task].pool));
+    return this.#known !== null || this.#system.tasks.every(({ pool }) => this.#learned.has(pool));
   }
 
   /** Throws Fault("invalid-input") for a tensor that, as far as is known, none of its inputs is. */
@@ -137,11 +136,10 @@ export class PipelineModel implements HostedModel {
     }
   }
 
-  /** Asks replicas of the first and last tasks for what is not known yet. */
+  /** Asks a replica of each task for what is not known yet. */
   async learn(): Promise<void> {
-    const { tasks, entryTasks } = this.#system;
-    const ends = [...entryTasks, ...this.#lastTasks()].map((task) => tasks[task].pool);
-    const unknown = new Set(ends.filter((pool) => !this.#learned.has(pool)));
+    const pools = this.#system.tasks.map(({ pool }) => pool);
+    const unknown = new Set(pools.filter((pool) => !this.#learned.has(pool)));
     await Promise.all(
       [...unknown].map(async (pool) => {
         const metadata = await this.#gateway.describe(pool);
@@ -159,13 +157,14 @@ export class PipelineModel implements HostedModel {
   }
 
   #inputs(): readonly TensorMetadata[] {
-    const { tasks, entryTasks } = this.#system;
-    const own = entryTasks.flatMap((task) => {
-      const { inputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
-      return inputs.some(isPayload) ? [] : inputs;
-    });
-    const byName = new Map(own.map((tensor) => [tensor.name, tensor]));
-    return byName.size > 0 ? [...byName.values()] : bytesMetadata(PAYLOAD);
+    if (this.#known !== null) return this.#known;
+    const { tasks } = this.#system;
+    const inputs = pipelineInputs(
+      tasks,
+      tasks.map(({ pool }) => this.#learned.get(pool)),
+    );
+    if (this.knowsInputs) this.#known = inputs;
+    return inputs;
   }
 
   #outputs(): readonly TensorMetadata[] {
@@ -173,20 +172,13 @@ export class PipelineModel implements HostedModel {
     const last = this.#lastTasks();
     const own = last.map((task) => {
       const { outputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
-      return outputs
-        .filter(({ name, datatype }) => name !== OUTPUT || datatype !== "BYTES")
-        .map((tensor) => ({
-          ...tensor,
-          name: outputName(tasks[task].name, tensor.name, last.length),
-        }));
+      return tensorsOf(outputs).map((tensor) => ({
+        ...tensor,
+        name: outputName(tasks[task].name, tensor.name, last.length),
+      }));
     });
     const tensors = own.flat();
     if (tensors.length > 0 && own.every(({ length }) => length > 0)) return tensors;
     return [...bytesMetadata(OUTPUT), ...tensors];
   }
-}
-
-/** Whether an input is the payload, and no tensor of a model. */
-export function isPayload({ name, datatype }: TensorMetadata): boolean {
-  return name === PAYLOAD && datatype === "BYTES";
 }

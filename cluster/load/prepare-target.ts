@@ -7,7 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { GATEWAY_METADATA, isPayload } from "../gateway/pipeline-models.ts";
+import { isPayload } from "../gateway/pipeline-inputs.ts";
+import { GATEWAY_METADATA } from "../gateway/pipeline-models.ts";
 import { getJson } from "../http-client.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
