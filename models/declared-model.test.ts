@@ -242,6 +242,26 @@ describe("a request's tensors", () => {
     ]);
   });
 
+  test("without dimensions in the file takes what the engine takes, one by one", async () => {
+    const graph = writeOnnx({
+      name: "double",
+      nodes: [{ op: "Add", inputs: ["x", "x"], output: "y" }],
+      constants: [],
+      inputs: [{ name: "x", shape: [] }],
+      outputs: [{ name: "y", shape: [] }],
+    });
+    const onnx = file("no-shape.onnx", graph);
+    const shapes = [[], [1], [2, 2]];
+    const found = await answers(
+      { onnx },
+      shapes.map((shape) => {
+        const x = floatTensor("x", shape, new Float32Array(shape.length === 2 ? 4 : 1).fill(3));
+        return { ...input(new Uint8Array()), tensors: [x] };
+      }),
+    );
+    expect(found.map((output) => (output as TaskOutput).tensors?.[0]?.shape)).toEqual(shapes);
+  });
+
   test("with fewer or more rows than an inference can have are refused alone", async () => {
     const jobs = [job(0, 0, 0), job(1, 1, 1)];
     const one = expect.objectContaining(answered(1));

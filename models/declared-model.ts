@@ -142,11 +142,13 @@ function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tenso
   return { name: spec.name, datatype: "BYTES", shape: spec.shape.map(() => 1), raw };
 }
 
+/** A file's shape without dimensions is a single number's, or one that it does not say: the engine judges. */
 function fitting(tensor: Tensor, { name, datatype, shape }: TensorSpec): Tensor {
   const fits =
     tensor.datatype === datatype &&
-    tensor.shape.length === shape.length &&
-    tensor.shape.every((size, i) => shape[i] === -1 || size === shape[i] || i === 0);
+    (shape.length === 0 ||
+      (tensor.shape.length === shape.length &&
+        tensor.shape.every((size, i) => shape[i] === -1 || size === shape[i] || i === 0)));
   if (fits) return tensor;
   const got = `${tensor.datatype} [${tensor.shape}]`;
   throw new Fault("invalid-input", `input ${name} takes ${datatype} [${shape}], got ${got}`, {
