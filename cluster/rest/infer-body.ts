@@ -32,8 +32,8 @@ const unpack = {
 /** What a body asks for, and how its answer is to be written. */
 export interface InferBody {
   readonly message: ModelInferRequest;
-  /** Outputs wanted as binary: those named, or all. */
-  readonly binary: ReadonlySet<string> | "all";
+  /** Whether an output is wanted behind the JSON. */
+  isBinary(name: string): boolean;
 }
 
 /** The body unpacked. Rejects with Fault("invalid-input"), Fault("limit-exceeded"). */
@@ -96,7 +96,7 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   }
   const { binary_data_output: all, ...parameters } = document.parameters ?? {};
   const outputs = document.outputs ?? [];
-  const binary = outputs.filter((output) => output.parameters?.binary_data === true);
+  const own = new Map(outputs.map((output) => [output.name, output.parameters?.binary_data]));
   return {
     message: {
       modelName: call.params.model,
@@ -110,7 +110,7 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
       }),
       rawInputContents,
     },
-    binary: all === true ? "all" : new Set(binary.map(({ name }) => name)),
+    isBinary: (name) => (own.get(name) ?? all) === true,
   };
 }
 
@@ -123,15 +123,19 @@ function checkCounts(json: unknown): void {
   }
 }
 
-/** The answer as it was asked for. */
-export function inferReply(response: ModelInferResponse, binary: InferBody["binary"]): Reply {
+/** The answer as it was asked for. Throws Fault("limit-exceeded") for one that is too large for JSON. */
+export function inferReply(response: ModelInferResponse, isBinary: InferBody["isBinary"]): Reply {
   const { rawOutputContents = [] } = response;
+  checkSize(
+    response.outputs.filter(({ name }) => !isBinary(name)),
+    response,
+  );
   const behind: Uint8Array[] = [];
   let hasWide = false;
   const outputs = response.outputs.map((tensor, i) => {
     const { name, datatype, shape } = tensor;
     const raw = rawOutputContents[i];
-    if (binary !== "all" && !binary.has(name)) {
+    if (!isBinary(name)) {
       const data = dataOf(tensor, raw);
       hasWide ||= data.some((value) => typeof value === "bigint");
       return { name, datatype, shape, data };
@@ -148,6 +152,22 @@ export function inferReply(response: ModelInferResponse, binary: InferBody["bina
     headers: { [JSON_LENGTH_HEADER]: String(json.length) },
     body: Buffer.concat([json, ...behind]),
   };
+}
+
+/** Numbers become text one by one, and nobody else is served meanwhile. */
+function checkSize(
+  asJson: readonly Tensor[],
+  { outputs, rawOutputContents = [] }: ModelInferResponse,
+): void {
+  const bytes = asJson.reduce(
+    (sum, tensor) => sum + rawOutputContents[outputs.indexOf(tensor)].length,
+    0,
+  );
+  if (bytes <= LIMITS.jsonBytes) return;
+  const what = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
+  throw new Fault("limit-exceeded", what, {
+    hint: "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs",
+  });
 }
 
 /** What an answer says besides its outputs. */

@@ -34,10 +34,10 @@ export async function inferRoute(models: PipelineModels, call: RestCall): Promis
   const body = await unpackedBody(call);
   const isPayload = PAYLOAD_TYPE.test(type) && Number(call.headers[JSON_LENGTH_HEADER] ?? 0) === 0;
   if (isPayload) return inferPayload(models, call, body, picture);
-  const { message, binary } = parseInfer(call, body);
+  const { message, isBinary } = parseInfer(call, body);
   if (call.headers[REQUEST_ID_HEADER] === undefined) call.rename(message.id);
   const response = await answerOf(models, call, message);
-  return withTrace(response, inferReply(response, binary));
+  return withTrace(response, inferReply(response, isBinary));
 }
 
 /** The picture format that the caller asks for, if it does not ask for JSON. */
@@ -54,7 +54,11 @@ async function inferPayload(
   picture: PictureFormat | null,
 ): Promise<Reply> {
   const response = await answerOf(models, call, payloadRequest(call.params.model, payload));
-  if (picture === null) return withTrace(response, inferReply(response, new Set()));
+  if (picture === null)
+    return withTrace(
+      response,
+      inferReply(response, () => false),
+    );
   const [text] = textsOf(response);
   const { outputs } = JSON.parse(text) as { readonly outputs: Record<string, unknown> };
   // What draws takes a while to load, and few ask for it.

@@ -74,6 +74,14 @@ describe("inference over HTTP", () => {
     expect(more.status).toBe(400);
   });
 
+  it("gives an output so or in JSON as that output says, whatever all are", async () => {
+    const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
+    const outputs = [{ name: "output", parameters: { binary_data: false } }];
+    const parameters = { binary_data_output: true };
+    const answer = await post(JSON.stringify({ inputs, outputs, parameters }));
+    expect(answer.headers.get("content-type")).toBe("application/json");
+  });
+
   const ask = (parameters: object, rest: object = {}): Promise<Response> => {
     const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["text"] }];
     return post(JSON.stringify({ inputs, parameters, ...rest }));
