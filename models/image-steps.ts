@@ -5,6 +5,7 @@
 import type { Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";
 import type { PreprocessStep } from "../core/scenario/schema/steps.ts";
+import { numberToHalf } from "./half.ts";
 import { type Box, openImage, readPixels } from "./image.ts";
 import type { TaskInput } from "./task-model.ts";
 import { floatTensor, type Tensor, type TensorSpec } from "./tensor.ts";
@@ -95,9 +96,9 @@ function sizeOf({ shape }: TensorSpec, layout: Layout): Partial<Resize> {
 
 function checkFit({ spec, resize, layout, channels }: Plan): void {
   const { name, shape, datatype } = spec;
-  if (!["FP32", "UINT8"].includes(datatype)) {
+  if (!["FP32", "FP16", "UINT8"].includes(datatype)) {
     throw new Fault("invalid-input", `input ${name} is ${datatype}: no picture goes in`, {
-      hint: "pictures go into FP32 or UINT8 inputs",
+      hint: "pictures go into FP32, FP16 or UINT8 inputs",
     });
   }
   const known = sizeOf(spec, layout);
@@ -207,6 +208,12 @@ function laidOut(plan: Plan, pixels: Uint8Array, width: number, height: number):
     arrange(pixels, raw, order, layout, tables);
     return { name: spec.name, datatype: "UINT8", shape, raw };
   }
+  if (spec.datatype === "FP16") {
+    const data = new Uint16Array(pixels.length);
+    const halves = tables.map((table) => Uint16Array.from(table, numberToHalf));
+    arrange(pixels, data, order, layout, halves);
+    return { name: spec.name, datatype: "FP16", shape, raw: new Uint8Array(data.buffer) };
+  }
   const data = new Float32Array(pixels.length);
   arrange(pixels, data, order, layout, tables);
   return floatTensor(spec.name, shape, data);
@@ -235,10 +242,10 @@ export function valueTables(
 
 function arrange(
   pixels: Uint8Array,
-  target: Float32Array | Uint8Array,
+  target: Float32Array | Uint16Array | Uint8Array,
   order: readonly number[],
   layout: Layout,
-  tables: readonly Float32Array[],
+  tables: readonly (Float32Array | Uint16Array)[],
 ): void {
   const channels = order.length;
   const plane = pixels.length / channels;

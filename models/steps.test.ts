@@ -18,11 +18,16 @@ const twoPixels = () =>
     .png()
     .toBuffer();
 
-async function prepared(steps: readonly object[], shape: readonly number[]): Promise<number[]> {
-  const spec = { name: "x", datatype: "FP32", shape } as const;
+async function prepared(
+  steps: readonly object[],
+  shape: readonly number[],
+  datatype: "FP32" | "FP16" = "FP32",
+): Promise<number[]> {
+  const spec = { name: "x", datatype, shape };
   const parsed = steps.map((step) => preprocessStep.parse(step));
   const payload = await twoPixels();
   const { tensor } = await imageSteps(parsed, spec).prepare({ payload, upstream: {} });
+  expect(tensor.datatype).toBe(datatype);
   return [...floatsOf(tensor)];
 }
 
@@ -30,6 +35,15 @@ describe("a picture goes into a model", () => {
   test("by planes or by pixels, as its input has it", async () => {
     expect(await prepared([{ decode: "rgb" }], [-1, 3, 1, 2])).toEqual([255, 10, 128, 20, 0, 250]);
     expect(await prepared([{ decode: "rgb" }], [-1, 1, 2, 3])).toEqual([255, 128, 0, 10, 20, 250]);
+  });
+
+  test("in half precision, where it takes that", async () => {
+    const normalise = { scale: 1 / 255 };
+    const steps = [{ decode: "rgb" }, { normalise }];
+    const exact = await prepared(steps, [-1, 3, 1, 2]);
+    const halves = await prepared(steps, [-1, 3, 1, 2], "FP16");
+    expect(halves).toEqual(exact.map((value) => expect.closeTo(value, 3)));
+    expect(halves).not.toEqual(exact);
   });
 
   test("blue first, where it was trained so", async () => {

@@ -4,6 +4,7 @@
  * model and back without being taken apart.
  */
 import { Fault } from "../core/fault.ts";
+import { halfToNumber } from "./half.ts";
 
 /** Bytes of one element; BYTES has no fixed size. */
 export const DATATYPES = {
@@ -109,16 +110,6 @@ export function floatsOf(tensor: Tensor): Float32Array {
         hint: "decoders read FP32, FP64, FP16, INT32, INT64 and UINT8",
       });
   }
-}
-
-/** Source: IEEE 754-2019, binary16. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * 2 ** -14 * (fraction / 1024);
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
 }
 
 /** Tensors of one name laid one after the other along the first dimension. */

@@ -1,6 +1,7 @@
 /** Tensors to send: from a file in the protocol's JSON, or at random in the shapes a model asks for. */
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
+import { numberToHalf } from "../../models/half.ts";
 import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
 import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
 import type { ModelInferRequest, TensorMetadata } from "../protocol/messages.ts";
@@ -135,20 +136,10 @@ const WRITERS: Readonly<Record<string, Write>> = {
   UINT64: (raw, value, at) => raw.writeBigUInt64LE(BigInt(value), at),
   FP32: (raw, value, at) => raw.writeFloatLE(value, at),
   FP64: (raw, value, at) => raw.writeDoubleLE(value, at),
-  FP16: (raw, value, at) => raw.writeUInt16LE(halfBits(value), at),
+  FP16: (raw, value, at) => raw.writeUInt16LE(numberToHalf(value), at),
   BF16: (raw, value, at) => raw.writeUInt16LE(floatBits(value) >>> 16, at),
 };
 
 function floatBits(value: number): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0];
-}
-
-/** IEEE 754 binary16, cut off; what is too small is 0, what is too large infinite. */
-function halfBits(value: number): number {
-  const bits = floatBits(value);
-  const sign = (bits >>> 16) & 0x8000;
-  const exponent = ((bits >>> 23) & 0xff) - 112;
-  if (exponent <= 0) return sign;
-  if (exponent >= 31) return sign | 0x7c00;
-  return sign | (exponent << 10) | ((bits >>> 13) & 0x3ff);
 }
