@@ -6,9 +6,9 @@ import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import type { PredictionPlan } from "./predict.ts";
 import type { RealRun } from "./real-runs.ts";
-import { type RoundTrips, roundTripsAlone } from "./round-trips.ts";
 
 export const EVIDENCE_FILE = "evidence.json";
 
@@ -18,7 +18,7 @@ export function logFile(configuration: number, run: number): string {
 }
 
 /** Times in ms are the scenario's; those in µs are the wall clock's. */
-export interface RunEvidence {
+export interface RunEvidence extends MessageCosts {
   readonly replication: number;
   /** What the client saw, from the intended arrival. */
   readonly latencyMeanMs: number;
@@ -26,14 +26,6 @@ export interface RunEvidence {
   readonly latenessMeanMs: number;
   /** All waits of a request in queues, on average. */
   readonly queueWaitMeanMs: number;
-  /** Equally probable quantiles. */
-  readonly clientRoundTripUs: readonly number[];
-  readonly workerRoundTripUs: readonly number[];
-  readonly gateway: {
-    readonly arrivalUs: number;
-    readonly dispatchUs: number;
-    readonly completionUs: number;
-  };
 }
 
 export interface ConfigurationEvidence {
@@ -51,11 +43,13 @@ export interface EvidenceDocument {
   readonly configurations: readonly ConfigurationEvidence[];
 }
 
-function oneAtLeast({ clientRoundTripUs, workerRoundTripUs }: RoundTrips): RoundTrips {
-  const known = (us: number[]): number[] => (us.length === 0 ? [0] : us);
+/** With one round trip at least of either kind. */
+function known({ clientRoundTripUs, workerRoundTripUs, gateway }: MessageCosts): MessageCosts {
+  const some = (us: number[]): number[] => (us.length === 0 ? [0] : us);
   return {
-    clientRoundTripUs: known(clientRoundTripUs),
-    workerRoundTripUs: known(workerRoundTripUs),
+    clientRoundTripUs: some(clientRoundTripUs),
+    workerRoundTripUs: some(workerRoundTripUs),
+    gateway,
   };
 }
 
@@ -69,13 +63,11 @@ export function runEvidence(
     (_, i) => load.intendedUs[i] >= warmupUs && !Number.isNaN(load.latencyUs[i]),
   );
   const lateUs = counted.reduce((sum, us) => sum + us, 0) / Math.max(1, counted.length);
-  const { arrivalUs, dispatchUs, completionUs } = overheads.costs;
   return {
     replication,
     latencyMeanMs: summary.metrics.latencyMeanMs ?? Number.NaN,
     latenessMeanMs: lateUs / timeScale / 1000,
     queueWaitMeanMs: summary.metrics.queueWaitMeanMs ?? 0,
-    ...oneAtLeast(roundTripsAlone(overheads)),
-    gateway: { arrivalUs, dispatchUs, completionUs },
+    ...known(messageCosts(overheads)),
   };
 }

@@ -7,15 +7,7 @@ import { startDeployment } from "../cluster/deployment.ts";
 import { measuredRun } from "../cluster/measured-run.ts";
 import { Fault } from "../core/fault.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { type RoundTrips, roundTripsAlone } from "./round-trips.ts";
-
-export interface MeasuredOverheads extends RoundTrips {
-  readonly gateway: {
-    readonly arrivalUs: number;
-    readonly dispatchUs: number;
-    readonly completionUs: number;
-  };
-}
+import { type MessageCosts, messageCosts } from "./message-costs.ts";
 
 const RATE_PER_S = 40;
 const WARMUP_S = 1;
@@ -24,7 +16,7 @@ const WARMUP_S = 1;
 export async function measureOverheads(
   payloads: readonly Uint8Array[],
   seconds: number,
-): Promise<MeasuredOverheads> {
+): Promise<MessageCosts> {
   const document = scenarioSchema.parse({
     name: "overheads",
     pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
@@ -56,11 +48,7 @@ export async function measureOverheads(
     if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
       throw new Fault("unhealthy", "no request of the overhead measurement was answered");
     }
-    const { arrivalUs, dispatchUs, completionUs } = overheads.costs;
-    return {
-      ...roundTripsAlone(overheads),
-      gateway: { arrivalUs, dispatchUs, completionUs },
-    };
+    return messageCosts(overheads);
   } finally {
     await deployment.stop();
   }

@@ -11,7 +11,7 @@ import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/models.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
-import { roundTripsAlone } from "./round-trips.ts";
+import { messageCosts } from "./message-costs.ts";
 import { scaledProfile } from "./scaled-profile.ts";
 
 export interface PilotInput {
@@ -39,7 +39,7 @@ const SEED = "calibration/pilot";
 export interface PilotResult {
   /** By model name: times as they are in a serving pipeline. */
   readonly profiles: Readonly<Record<string, Profile>>;
-  /** With round trips as they are under load. */
+  /** As messages are under load. */
   readonly overheadProfile: OverheadProfile;
 }
 
@@ -64,7 +64,7 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
           servingProfile(profile, factors[model] ?? 1),
         ]),
       ),
-      overheadProfile: { ...overheadProfile, ...roundTripsAlone(overheads) },
+      overheadProfile: { ...overheadProfile, ...messageCosts(overheads) },
     };
   } finally {
     await deployment.stop();
