@@ -1,6 +1,6 @@
 /** `tandem cluster` as its user runs it: real processes, found again by the next command. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +39,10 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   const { supervisorPid, gateway } = JSON.parse(up.stdout) as ClusterState;
   expect(cluster("status")).toMatchObject({ code: 0, stdout: expect.stringContaining("serve-1") });
 
+  const headers = { "content-type": "application/octet-stream", "idempotency-key": "one" };
+  const keyed = { method: "POST", headers, body: "x" };
+  expect((await fetch(`${gateway.http}/v2/models/p/infer`, keyed)).status).toBe(200);
+
   process.kill(supervisorPid, "SIGKILL");
   expect(await eventually(() => !isRunning(gateway.pid))).toBe(true);
   const said = new RegExp(`the gateway at ${gateway.http} does not answer\n +hint: .*cluster down`);
@@ -48,6 +52,14 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   const json = cluster("status", "--json");
   expect(json).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
   expect(JSON.parse(json.stdout) as ClusterStatus).toMatchObject({ alive: false, now: null });
+
+  // It was killed, and its gateway's files with answers are nobody's now.
+  const answers = () =>
+    readdirSync(join(scratch, ".tandem")).filter((name) => name.includes("answers"));
+  expect(answers()).toHaveLength(1);
+  const [left] = answers();
+  expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
+  expect(answers()).not.toContain(left);
 
   expect(cluster("down").code).toBe(0);
   expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
@@ -64,4 +76,27 @@ test.each([
   const up = cluster("up", "s.yaml", "--backend", "replay", option, value);
   expect(up).toMatchObject({ code: 2, stderr: expect.stringMatching(said) });
   expect(cluster("status")).toMatchObject({ code: 0, stdout: "no cluster is up in this folder\n" });
+});
+
+test("up starts none beside one whose gateway stands still, nor while another is starting", async () => {
+  const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
+  const { gateway } = JSON.parse(up.stdout) as ClusterState;
+  process.kill(gateway.pid, "SIGSTOP");
+  const second = cluster("up", "s.yaml", "--backend", "replay");
+  process.kill(gateway.pid, "SIGCONT");
+  expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("already up") });
+  expect(cluster("down").code).toBe(0);
+
+  const lock = join(scratch, ".tandem", "starting");
+  writeFileSync(lock, String(process.pid));
+  const third = cluster("up", "s.yaml", "--backend", "replay");
+  expect(third).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("is starting a cluster"),
+  });
+  // Whoever left it there is gone.
+  writeFileSync(lock, "999999999");
+  expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
+  expect(cluster("down").code).toBe(0);
+  expect(readdirSync(join(scratch, ".tandem"))).not.toContain("starting");
 });

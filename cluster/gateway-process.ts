@@ -1,5 +1,6 @@
 /** The gateway's process: started, kept alive on the same ports, stopped. */
 import { randomUUID } from "node:crypto";
+import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { DeploymentOptions } from "./deployment.ts";
@@ -15,6 +16,9 @@ import { securityPaths } from "./security/security-files.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
+/** What a deployment's files are called, before its id. */
+const ANSWERS = "tandem-answers-";
+const CONTROLS = "tandem-controls-";
 /**
  * Garbage is collected when it is as much as what lives, not four times: a gateway that lives for
  * months takes the memory that it needs. And the requests of a tenth of a second have room.
@@ -25,6 +29,13 @@ const STEADY_HEAP = [
   "--min-semi-space-size=32",
   "--max-semi-space-size=32",
 ];
+
+/** Files of deployments that were killed, of which there is none any more in the folder. */
+export function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(ANSWERS) || name.startsWith(CONTROLS)) rmSync(join(folder, name));
+  }
+}
 
 export class GatewayProcess implements Speaking {
   readonly name = "gateway";
@@ -46,8 +57,8 @@ export class GatewayProcess implements Speaking {
     this.#host = host;
     this.#httpPort = basePort ?? 0;
     this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
-    this.#journalFile = join(directory, `tandem-answers-${this.id}.jsonl`);
-    this.#controlFile = join(directory, `tandem-controls-${this.id}.json`);
+    this.#journalFile = join(directory, `${ANSWERS}${this.id}.jsonl`);
+    this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),

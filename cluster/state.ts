@@ -9,11 +9,13 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { RunReport } from "./gateway/gateway.ts";
+import { removeLeftovers } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import type { ChildMessage } from "./processes/child-side.ts";
 import { entryPoint } from "./processes/entry-point.ts";
 import { gatewayClientAccess } from "./security/client-access.ts";
+import { lockStart } from "./start-lock.ts";
 
 /** The state file: what runs, and where. */
 export interface ClusterState {
@@ -58,14 +60,28 @@ export async function clusterUp(
   options: ClusterOptions,
   directory = process.cwd(),
 ): Promise<ClusterState> {
-  const running = await clusterStatus(directory);
-  if (running?.alive === true) {
-    throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
-      hint: "stop it with `tandem cluster down`",
-    });
-  }
   const folder = join(resolve(directory), FOLDER);
   mkdirSync(folder, { recursive: true });
+  const unlock = lockStart(folder);
+  try {
+    const running = await clusterStatus(directory);
+    if (running !== null && (running.alive || isSupervisor(running.state.supervisorPid))) {
+      throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
+        hint: "stop it with `tandem cluster down`",
+      });
+    }
+    removeLeftovers(folder);
+    return await startSupervisor(options, directory, folder);
+  } finally {
+    unlock();
+  }
+}
+
+async function startSupervisor(
+  options: ClusterOptions,
+  directory: string,
+  folder: string,
+): Promise<ClusterState> {
   const log = openSync(join(folder, "supervisor.log"), "a");
   const supervisor = fork(fileURLToPath(entryPoint("supervisor")), [], {
     detached: true,
