@@ -25,8 +25,8 @@ for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
-  const tracing = await gatewayTracing(specification.trace);
   const logger = createLogger("gateway");
+  const tracing = await gatewayTracing(specification.trace, logger);
   const security = new SecurityFiles(specification.security, "gateway");
   // Read anew for each new connection, so that it is what it is now.
   const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);

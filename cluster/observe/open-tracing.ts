@@ -1,6 +1,7 @@
 /** Opens a process's tracing where it is on, and loads nothing where it is off. */
 import type { System } from "../../core/system.ts";
 import type { ComputedBatch } from "./compute-spans.ts";
+import type { Logger } from "./logger.ts";
 import type { RunTime, TraceSink } from "./trace-sink.ts";
 
 /** A gateway's: a sink for each run. */
@@ -17,18 +18,24 @@ export interface WorkerTracing {
 }
 
 /** `target` is of `traceTarget`; null: off. */
-export async function gatewayTracing(target: string | null): Promise<GatewayTracing | null> {
+export async function gatewayTracing(
+  target: string | null,
+  logger: Logger,
+): Promise<GatewayTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
   const { TraceSink: Sink } = await import("./trace-sink.ts");
-  const tracing = openTracing("tandem-gateway", target);
+  const tracing = openTracing("tandem-gateway", target, logger);
   return { sink: (system, time) => new Sink(tracing, system, time), close: tracing.close };
 }
 
-export async function workerTracing(target: string | null): Promise<WorkerTracing | null> {
+export async function workerTracing(
+  target: string | null,
+  logger: Logger,
+): Promise<WorkerTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
   const { computeSpans } = await import("./compute-spans.ts");
-  const tracing = openTracing("tandem-worker", target);
+  const tracing = openTracing("tandem-worker", target, logger);
   return { computed: computeSpans(tracing), close: tracing.close };
 }

@@ -1,6 +1,6 @@
 /** Traces of a real deployment, received by an OTLP/HTTP receiver on a real socket. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { measuredRun } from "../measured-run.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -268,6 +268,47 @@ describe("traces", () => {
     const spans = documents.flatMap(spansOf);
     expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(3);
     rmSync(directory, { recursive: true });
+  });
+});
+
+describe("a collector", () => {
+  const traced = async (answer: (response: ServerResponse) => void): Promise<[string, number]> => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-trace-"));
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => answer(response));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`;
+    const options = { document: twoTasks(), backend: "replay", trace: url, directory } as const;
+    let stoppingMs = 0;
+    await withDeployment(options, async ({ gateway, stop }) => {
+      const infer = `${gateway.http}/v2/models/vehicles/infer`;
+      const headers = { "content-type": "image/png" };
+      await fetch(infer, { method: "POST", headers, body: new Uint8Array(10) });
+      const log = () => readFileSync(join(directory, "gateway.log"), "utf8");
+      await eventually(() => log().includes("traces not sent"), 3000);
+      const startMs = performance.now();
+      await stop();
+      stoppingMs = performance.now() - startMs;
+    });
+    server.closeAllConnections();
+    server.close();
+    const log = readFileSync(join(directory, "gateway.log"), "utf8");
+    rmSync(directory, { recursive: true });
+    return [log, stoppingMs];
+  };
+
+  it("that takes no spans is told of in the log", async () => {
+    const [log] = await traced((response) => response.writeHead(400).end());
+    const line = log.split("\n").find((text) => text.includes("traces not sent")) ?? "{}";
+    expect(JSON.parse(line)).toMatchObject({ level: "warn", lots: 1, spans: expect.any(Number) });
+    expect(log).toContain("gateway stopped");
+  });
+
+  it("that never answers does not keep a deployment from ending", async () => {
+    const [log, stoppingMs] = await traced(() => undefined);
+    expect(log).toContain("gateway stopped");
+    expect(stoppingMs).toBeLessThan(9000);
   });
 });
 

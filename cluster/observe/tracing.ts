@@ -3,6 +3,7 @@
  * to load, and nobody pays for what is off.
  */
 import { appendFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Context,
   ROOT_CONTEXT,
@@ -31,11 +32,14 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { monotonicUs } from "../monotonic.ts";
+import { type Logger, Seldom } from "./logger.ts";
 
 /** Spans that wait to be sent, at most; beyond, they are dropped, never the requests. */
 const MAX_WAITING = 65_536;
 const MAX_LOT = 2048;
 const SEND_EVERY_MS = 1000;
+/** A process that ends waits no longer for whoever takes its spans. */
+const LAST_LOT_MS = 2000;
 
 export interface Tracing {
   readonly tracer: Tracer;
@@ -44,10 +48,11 @@ export interface Tracing {
 }
 
 /** `target` is of `traceTarget`. */
-export function openTracing(service: string, target: string): Tracing {
-  const exporter: SpanExporter = target.startsWith("http")
-    ? new OTLPTraceExporter({ url: target })
-    : new FileExporter(target);
+export function openTracing(service: string, target: string, logger: Logger): Tracing {
+  const exporter = new ToldExporter(
+    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(target),
+    new Seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
+  );
   const processor = new BatchSpanProcessor({
     exporter,
     maxQueueSize: MAX_WAITING,
@@ -62,7 +67,11 @@ export function openTracing(service: string, target: string): Tracing {
     sampler: samplerOf(process.env.OTEL_TRACES_SAMPLER, process.env.OTEL_TRACES_SAMPLER_ARG),
     spanProcessors: [processor],
   });
-  return { tracer: provider.getTracer("tandem"), close: () => provider.shutdown() };
+  const close = async (): Promise<void> => {
+    const sent = provider.shutdown().catch(() => undefined);
+    await Promise.race([sent, sleep(LAST_LOT_MS, undefined, { ref: false })]);
+  };
+  return { tracer: provider.getTracer("tandem"), close };
 }
 
 /** By OpenTelemetry's names; default: what the caller decided, and all that come without. */
@@ -75,6 +84,30 @@ function samplerOf(name = "parentbased_always_on", argument = "1"): Sampler {
         ? new TraceIdRatioBasedSampler(Number(argument))
         : new AlwaysOnSampler();
   return parentBased === undefined ? root : new ParentBasedSampler({ root });
+}
+
+/** Tells of lots of spans that could not be sent. */
+class ToldExporter implements SpanExporter {
+  readonly #exporter: SpanExporter;
+  readonly #failures: Seldom;
+
+  constructor(exporter: SpanExporter, failures: Seldom) {
+    this.#exporter = exporter;
+    this.#failures = failures;
+  }
+
+  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
+    this.#exporter.export(spans, (result) => {
+      if (result.code !== ExportResultCode.SUCCESS) {
+        this.#failures.note({ spans: spans.length, error: result.error?.message });
+      }
+      done(result);
+    });
+  }
+
+  shutdown(): Promise<void> {
+    return this.#exporter.shutdown();
+  }
 }
 
 /** A line of OTLP JSON for each lot: what a collector's file receiver reads. */

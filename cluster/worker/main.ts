@@ -41,7 +41,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");
-  const tracing = await workerTracing(specification.trace ?? null);
+  const tracing = await workerTracing(specification.trace ?? null, logger);
   const hosted = new Map<string, HostedReplica>();
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
