@@ -86,7 +86,7 @@ export class ModelWorker {
     const named = inputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape}]`);
     const takes = `model ${this.model} takes the tensors ${named.join(", ")}`;
     throw new Fault("invalid-input", `${takes}; calibrate and validate send pictures`, {
-      hint: "declare its `preprocess`, or drive it with `tandem load --url grpc://… --inputs FILE`",
+      hint: "declare its `preprocess`, or drive it with `tandem load`, which sends tensors",
     });
   }
 

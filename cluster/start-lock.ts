@@ -13,7 +13,7 @@ export function lockStart(folder: string): () => void {
     const holder = Number(readFileSync(file, "utf8"));
     if (lives(holder)) {
       throw new Fault("usage", `process ${holder} is starting a cluster in this folder`, {
-        hint: "`tandem cluster status` shows it once it is up",
+        hint: `\`tandem cluster status\` shows it once it is up; if that process is another's, remove ${file}`,
       });
     }
     writeFileSync(file, String(process.pid));
