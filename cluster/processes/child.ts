@@ -3,7 +3,7 @@ import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
-import { interruptBudget } from "../../core/interrupt-budget.ts";
+import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
 import { entryPoint } from "./entry-point.ts";
 
@@ -71,6 +71,7 @@ const HEAP = [
  */
 const COMPILER = [
   ...interruptBudget(20_000),
+  ...optimisedAfter(900),
   "--max-inlined-bytecode-size=800",
   "--max-inlined-bytecode-size-cumulative=8000",
   "--max-inlined-bytecode-size-absolute=40000",
