@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { QUARTERS } from "../../models/graphs.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { NO_INPUTS } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
@@ -35,17 +37,22 @@ describe("a pipeline whose model takes tensors", () => {
   let url: string;
 
   beforeAll(async () => {
+    const quarters = join(folder, "quarters.onnx");
+    writeFileSync(quarters, writeOnnx(QUARTERS));
+    const preprocess = [{ decode: "rgb" }, { resize: {} }, { normalise: {} }];
     const document = scenarioSchema.parse({
       name: "tensors",
       pipelines: {
         double: { tasks: { only: { model: "double" } } },
         "our-names": { tasks: { named: { model: "our-names" } } },
+        picture: { tasks: { seen: { model: "quarters" } } },
       },
       models: {
         double: { service, implementation: { onnx: onnx("double", "x", "y") } },
         "our-names": { service, implementation: { onnx: onnx("named", "payload", "output") } },
+        quarters: { service, implementation: { onnx: quarters, preprocess } },
       },
-      cluster: { replicas: { only: 1, named: 1 } },
+      cluster: { replicas: { only: 1, named: 1, seen: 1 } },
       workload: { arrivals: "burst", requests: 1 },
     });
     deployment = await startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
@@ -120,6 +127,24 @@ describe("a pipeline whose model takes tensors", () => {
     await expect(wrong({ parameters }, {}, [])).rejects.toThrow("x asks for shared memory");
     const classes = [{ name: "y", parameters: { classification: { int64Param: 2 } } }];
     await expect(wrong({}, { outputs: classes })).rejects.toThrow("y asks for classification");
+  });
+
+  it("gives the JSON of its tasks to who draws on a picture, and to each file of a form", async () => {
+    const create = { width: 64, height: 64, channels: 3, background: "white" } as const;
+    const png = new Uint8Array(await sharp({ create }).png().toBuffer());
+    const at = `${deployment.gateway.http}/v2/models/picture/infer`;
+    const type = { "content-type": "image/png" };
+    const plain = await fetch(at, { method: "POST", headers: type, body: png });
+    expect(await plain.json()).toMatchObject({ outputs: [{ name: "brightness" }] });
+    const headers = { ...type, accept: "image/png" };
+    const drawn = await fetch(at, { method: "POST", headers, body: png });
+    expect([drawn.status, drawn.headers.get("content-type")]).toEqual([200, "image/png"]);
+    const form = new FormData();
+    for (const name of ["a.png", "b.png"]) form.append("image", new Blob([png]), name);
+    const { outputs } = (await (await fetch(at, { method: "POST", body: form })).json()) as {
+      outputs: { data: string[] }[];
+    };
+    for (const text of outputs[0].data) expect(JSON.parse(text).outputs.seen).toBeDefined();
   });
 
   it("may call its tensors what payloads and answers in JSON are called", async () => {

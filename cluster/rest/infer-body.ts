@@ -5,6 +5,7 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { Fault } from "../../core/fault.ts";
+import { OUTPUT } from "../gateway/pipeline-outputs.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import type {
   InferParameter,
@@ -61,6 +62,11 @@ export async function unpackedBody(call: RestCall): Promise<Buffer> {
 export function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
   const { tensor, raw } = bytesTensor("payload", [payload]);
   return { modelName, inputs: [tensor], rawInputContents: [raw] };
+}
+
+/** The same for one who needs the JSON of the tasks, also where the last of them give tensors. */
+export function payloadRequestForJson(modelName: string, payload: Uint8Array): ModelInferRequest {
+  return { ...payloadRequest(modelName, payload), outputs: [{ name: OUTPUT }] };
 }
 
 /** Throws Fault("invalid-input") when the body is not the protocol's. */

@@ -13,6 +13,7 @@ import {
   JSON_LENGTH_HEADER,
   parseInfer,
   payloadRequest,
+  payloadRequestForJson,
   unpackedBody,
 } from "./infer-body.ts";
 import { formFiles } from "./multipart.ts";
@@ -53,12 +54,15 @@ async function inferPayload(
   payload: Uint8Array,
   picture: PictureFormat | null,
 ): Promise<Reply> {
-  const response = await answerOf(models, call, payloadRequest(call.params.model, payload));
-  if (picture === null)
+  const { model } = call.params;
+  if (picture === null) {
+    const response = await answerOf(models, call, payloadRequest(model, payload));
     return withTrace(
       response,
       inferReply(response, () => false),
     );
+  }
+  const response = await answerOf(models, call, payloadRequestForJson(model, payload));
   const [text] = textsOf(response);
   const { outputs } = JSON.parse(text) as { readonly outputs: Record<string, unknown> };
   // What draws takes a while to load, and few ask for it.
@@ -93,7 +97,7 @@ async function inferForm(
   }
   const { model } = call.params;
   const answers = await Promise.allSettled(
-    files.map(({ bytes }) => answerOf(models, call, payloadRequest(model, bytes))),
+    files.map(({ bytes }) => answerOf(models, call, payloadRequestForJson(model, bytes))),
   );
   const done = answers.find((answer) => answer.status === "fulfilled");
   if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;

@@ -53,6 +53,17 @@ describe("inference over HTTP", () => {
     expect(await answer.json()).toMatchObject({ code: "invalid-input" });
   });
 
+  it("refuses a form of too many parts, of which it would leave some out", async () => {
+    const form = new FormData();
+    for (let i = 0; i < 128; i++) form.append(`field ${i}`, "text");
+    form.append("image", new Blob(["a"]), "a.png");
+    const answer = await post(form);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({
+      error: "the form is malformed: more than 128 parts",
+    });
+  });
+
   it("takes tensors behind the JSON, and gives them so when asked", async () => {
     const raw = Buffer.from([1, 0, 0, 0, 7, 0, 0, 0, 0]);
     const tensor = { name: "payload", datatype: "BYTES", shape: [2] };

@@ -5,6 +5,7 @@ import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
 import type { RestCall } from "./route.ts";
 
 const MAX_FILES = 64;
+const MAX_PARTS = 128;
 
 export interface FormFile {
   readonly name: string;
@@ -22,7 +23,12 @@ export async function formFiles(call: RestCall): Promise<readonly FormFile[]> {
     try {
       const parser = new Busboy({
         headers: { ...call.headers, "content-type": call.headers["content-type"] ?? "" },
-        limits: { files: MAX_FILES, fileSize: MAX_MESSAGE_BYTES, fields: MAX_FILES, parts: 128 },
+        limits: {
+          files: MAX_FILES,
+          fileSize: MAX_MESSAGE_BYTES,
+          fields: MAX_FILES,
+          parts: MAX_PARTS,
+        },
       });
       parser.on("file", (_field, stream, name) => {
         const chunks: Buffer[] = [];
@@ -31,6 +37,7 @@ export async function formFiles(call: RestCall): Promise<readonly FormFile[]> {
         stream.on("end", () => files.push({ name, bytes: Buffer.concat(chunks) }));
       });
       parser.on("filesLimit", () => malformed(new Error(`more than ${MAX_FILES} files`)));
+      parser.on("partsLimit", () => malformed(new Error(`more than ${MAX_PARTS} parts`)));
       parser.on("error", malformed);
       parser.on("finish", () => resolve());
       parser.end(body);

@@ -38,10 +38,10 @@ export function createRouter(
     response.setHeader(REQUEST_ID_HEADER, requestId);
     const share = incoming.share();
     response.once("close", share.giveBack);
-    route(table, access, { request, response, requestId, share }).then(
-      (reply) => send(response, reply, times),
-      (error: unknown) => send(response, errorReply(error), times),
-    );
+    route(table, access, { request, response, requestId, share })
+      .then((reply) => send(response, reply, times))
+      // Also a reply that cannot be written.
+      .catch((error: unknown) => send(response, errorReply(error), times));
   };
 }
 
@@ -83,9 +83,12 @@ function callOf(
     message: request,
     body: () => readBody(request, share),
     onGone: (listener) => {
-      response.once("close", () => {
+      const tell = (): void => {
         if (!response.writableEnded) listener();
-      });
+      };
+      // It may have gone while its body was unpacked.
+      if (response.closed) tell();
+      else response.once("close", tell);
     },
   };
 }
