@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
-import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import { LinkProxy } from "./link-proxy.test-support.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import { LIMITS } from "./security/limits.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
@@ -60,5 +61,38 @@ it("as many bytes as their requests have", async () => {
     const largest = [1, 2].map((byte) => Buffer.alloc(LIMITS.messageBytes, byte));
     expect(await Promise.all(largest.map(send))).toEqual([true, true]);
     expect(await losses(gateway.http)).toEqual([0, 0]);
+  });
+});
+
+it("over a link that takes seconds for one, either way", async () => {
+  writeScaling(folder, "double.onnx", "x", "y", 2);
+  const options = (double: number) =>
+    ({
+      document: chain({ double: { onnx: "double.onnx" } }, { cluster: { replicas: { double } } }),
+      inputs: { profiles: {}, folder },
+      backend: "onnx",
+    }) as const;
+  await withDeployment(options(2), async ({ workers }) => {
+    const far = workers.find(({ replica }) => replica === "double-2");
+    const proxy = await LinkProxy.before(far?.address ?? "");
+    try {
+      await withDeployment({ ...options(1), spareReplicas: 1 }, async ({ gateway }) => {
+        const replicas = `${gateway.http}/v1/replicas`;
+        const headers = { "content-type": "application/json" };
+        const body = JSON.stringify({ task: "double", address: proxy.address });
+        const added = await fetch(replicas, { method: "POST", headers, body });
+        expect(added.status).toBe(201);
+        expect(await eventually(async () => (await losses(gateway.http)).length === 2)).toBe(true);
+        await fetch(`${replicas}/double-1`, { method: "DELETE" });
+        expect(floats(await sendTensor(gateway.grpc, "p", [1, 2, 3]), "y")).toEqual([2, 4, 6]);
+        proxy.slow(4000);
+        const numbers = Array.from({ length: 3_000_000 }, (_, i) => i);
+        const answer = await sendTensor(gateway.grpc, "p", numbers);
+        expect(floats(answer, "y").at(-1)).toBe(2 * 2_999_999);
+        expect(await losses(gateway.http)).toEqual([0]);
+      });
+    } finally {
+      proxy.close();
+    }
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A proxy in front of a worker's port that can let its links die and its gRPC connections live. It
- * tells them apart as the worker does, by what a connection begins with. Bytes of a dead link vanish
+ * A proxy in front of a worker's port that can let its links die, or be slow, and its gRPC connections
+ * live. It tells them apart as the worker does, by what a connection begins with. Bytes of a dead link vanish
  * in both directions, and neither end hears of it, as when a network forgets a connection.
  */
 import { once } from "node:events";
@@ -20,6 +20,7 @@ export class LinkProxy {
   readonly #worker: { readonly host: string; readonly port: number };
   readonly #open = new Set<Passage>();
   #swallows = false;
+  #bytesPerMs = Number.POSITIVE_INFINITY;
 
   private constructor(server: Server, worker: string) {
     const { hostname, port } = new URL(`tcp://${worker}`);
@@ -51,6 +52,11 @@ export class LinkProxy {
     this.#swallows = false;
   }
 
+  /** So much passes links from now on, in either direction. */
+  slow(bytesPerMs: number): void {
+    this.#bytesPerMs = bytesPerMs;
+  }
+
   close(): void {
     this.#server.close();
     for (const { ends } of this.#open) for (const end of ends) end.destroy();
@@ -75,6 +81,9 @@ export class LinkProxy {
   #pass(passage: Passage, from: Socket, to: Socket): void {
     from.on("data", (piece: Buffer) => {
       if (!passage.dead) to.write(piece);
+      if (!passage.isLink || this.#bytesPerMs === Number.POSITIVE_INFINITY) return;
+      from.pause();
+      setTimeout(() => from.resume(), piece.length / this.#bytesPerMs);
     });
     from.on("error", () => undefined);
     from.once("close", () => {

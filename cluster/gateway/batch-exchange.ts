@@ -36,6 +36,7 @@ export class BatchExchange {
         this.#open = true;
         opened();
       },
+      partly: heard,
       ended: (reason) => lost(`its link ended: ${reason}`),
     });
     this.ask();

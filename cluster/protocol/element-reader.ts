@@ -28,8 +28,11 @@ export class ElementReader {
     this.#take = take;
   }
 
-  /** Throws Fault("invalid-input") for what is no such message; then no more can be read. */
-  read(piece: Buffer): void {
+  /**
+   * Whether an element has begun and more of it is to come. Throws Fault("invalid-input") for what is no
+   * such message; then no more can be read.
+   */
+  read(piece: Buffer): boolean {
     let at = this.#fill(piece);
     let bytes = piece;
     if (this.#head !== null && at < piece.length) {
@@ -41,17 +44,18 @@ export class ElementReader {
       const start = this.#startOf(bytes, at);
       if (start === 0) {
         this.#head = bytes.subarray(at);
-        return;
+        return true;
       }
       const end = start + this.#length;
       if (end > bytes.length) {
         this.#element = Buffer.allocUnsafe(this.#length);
         this.#filled = bytes.copy(this.#element, 0, start);
-        return;
+        return true;
       }
       this.#take(bytes.subarray(start, end));
       at = end;
     }
+    return this.#element !== null;
   }
 
   /** Of the element that `#startOf` has found. */

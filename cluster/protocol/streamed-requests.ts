@@ -1,6 +1,7 @@
 /** Requests that come over one stream, each answered on it in its own time. */
 import type { Socket } from "node:net";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { monotonicUs } from "../monotonic.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -15,6 +16,9 @@ import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
 import { ANSWERS, LinkEnd, REQUESTS } from "./worker-link.ts";
+
+/** Between signs of life while a message comes. */
+const SIGN_US = 200_000;
 
 /** ModelStreamInfer. */
 export function serveStream(
@@ -42,9 +46,17 @@ export function serveLink(handlers: InferenceHandlers, socket: Socket): () => vo
     answer: (answer) => end.send(answer),
     end: () => end.finish(),
   });
+  let signUs = 0;
   const end = new LinkEnd(socket, ANSWERS, REQUESTS, {
     received: (request) => requests.take(request),
     beat: () => end.beat(),
+    partly: () => {
+      // A large message takes a while: its gateway is told that it gets on.
+      const nowUs = monotonicUs();
+      if (nowUs - signUs < SIGN_US) return;
+      signUs = nowUs;
+      end.beat();
+    },
     ended: () => requests.cancel(),
   });
   return () => requests.noMore();

@@ -16,6 +16,7 @@ afterEach(() => {
 class Heard<T> implements LinkListener<T> {
   readonly messages: T[] = [];
   beats = 0;
+  parts = 0;
   readonly ends: string[] = [];
 
   received(message: T): void {
@@ -24,6 +25,10 @@ class Heard<T> implements LinkListener<T> {
 
   beat(): void {
     this.beats++;
+  }
+
+  partly(): void {
+    this.parts++;
   }
 
   ended(reason: string): void {
@@ -82,6 +87,7 @@ describe("a link", () => {
       sizes.map((_, i) => String(i)),
     );
     expect([...atNear.ends, ...atFar.ends]).toEqual([]);
+    expect(atFar.parts).toBeGreaterThan(0);
   });
 
   it("carries signs of life between messages", async () => {

@@ -35,6 +35,8 @@ export interface LinkListener<T> {
   received(message: T): void;
   /** A sign of life, or a question for one. */
   beat(): void;
+  /** A part of a message came, and more of it is to come. */
+  partly(): void;
   /** Called once: nothing comes or goes any more. Not called after `close`. */
   ended(reason: string): void;
 }
@@ -56,7 +58,7 @@ export class LinkEnd<Out, In> {
     let why = "the other end closed it";
     socket.on("data", (piece: Buffer) => {
       try {
-        reader.read(piece);
+        if (reader.read(piece) && !this.#closed) listener.partly();
       } catch (error) {
         socket.destroy(error as Error);
       }
