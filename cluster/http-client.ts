@@ -12,8 +12,12 @@ export interface JsonAnswer {
 }
 
 /** Throws Fault("cluster-failure") when nothing answers, or not in JSON. */
-export function getJson(url: string, access: ClientAccess = NO_ACCESS): Promise<JsonAnswer> {
-  return ask(url, access, null);
+export function getJson(
+  url: string,
+  access: ClientAccess = NO_ACCESS,
+  timeoutMs = TIMEOUT_MS,
+): Promise<JsonAnswer> {
+  return ask(url, access, null, timeoutMs);
 }
 
 export function postJson(
@@ -31,8 +35,13 @@ export async function getText(url: string, access: ClientAccess = NO_ACCESS): Pr
   throw new Fault("cluster-failure", `GET ${url} was answered ${status}: ${text}`);
 }
 
-async function ask(url: string, access: ClientAccess, body: string | null): Promise<JsonAnswer> {
-  const { status, text } = await send(url, access, body);
+async function ask(
+  url: string,
+  access: ClientAccess,
+  body: string | null,
+  timeoutMs?: number,
+): Promise<JsonAnswer> {
+  const { status, text } = await send(url, access, body, timeoutMs);
   try {
     return { status, value: JSON.parse(text) as Record<string, unknown> };
   } catch (cause) {
@@ -46,6 +55,7 @@ function send(
   url: string,
   access: ClientAccess,
   body: string | null,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<{ status: number; text: string }> {
   const headers = {
     ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
@@ -54,12 +64,14 @@ function send(
   const options = {
     method: body === null ? "GET" : "POST",
     headers,
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
     ...httpsOptions(access),
   };
   return new Promise((resolve, reject) => {
-    const fail = (cause: Error): void =>
-      reject(new Fault("cluster-failure", `${url} does not answer: ${cause.message}`, { cause }));
+    const fail = (cause: Error): void => {
+      const why = options.signal.aborted ? `no answer within ${timeoutMs / 1000} s` : cause.message;
+      reject(new Fault("cluster-failure", `${url} does not answer: ${why}`, { cause }));
+    };
     const request = (url.startsWith("https:") ? requestHttps : requestHttp)(
       url,
       options,

@@ -4,6 +4,7 @@
  * that the run's requests will go, in bursts.
  */
 import { performance } from "node:perf_hooks";
+import { Fault } from "../../core/fault.ts";
 import type { LoadSpecification } from "./specification.ts";
 import type { LoadTarget } from "./target.ts";
 
@@ -17,13 +18,32 @@ const MAX_MS = 4000;
 const GAIN = 0.05;
 const SETTLED_MS = 750;
 
-/** Bursts over every pipeline until they get no faster; what becomes of the requests is no matter. */
-export async function warmUp(target: LoadTarget, { pipelines }: LoadSpecification): Promise<void> {
+/** Whoever waits for the generator to be ready waits no longer than the two together. */
+const ANSWER_MS = 25_000;
+
+/**
+ * Bursts over every pipeline until they get no faster; what becomes of the requests is no matter.
+ * Rejects with Fault("cluster-failure") when one of them is not answered at all.
+ */
+export async function warmUp(
+  target: LoadTarget,
+  { pipelines }: LoadSpecification,
+  answerMs = ANSWER_MS,
+): Promise<void> {
   const stopAt = Date.now() + MAX_MS;
   const send = (request: number): Promise<void> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const pipeline = request % pipelines.length;
-      target.send({ request, pipeline, intendedUs: 0 }, () => resolve());
+      const late = setTimeout(() => {
+        const message = `the target has not answered a request of the warm-up within ${answerMs / 1000} s`;
+        reject(new Fault("cluster-failure", message));
+        // Which answers it.
+        giveUp();
+      }, answerMs);
+      const giveUp = target.send({ request, pipeline, intendedUs: 0 }, () => {
+        clearTimeout(late);
+        resolve();
+      });
     });
   let atOnce = LEAST_AT_ONCE;
   let fastestMs = Number.POSITIVE_INFINITY;
