@@ -55,3 +55,21 @@ it("a caller that went away before anybody listened is told of, too", async () =
   });
   expect(await told).toBe("gone");
 });
+
+it("a caller that goes away is told to all who wait, however many", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  const abort = new AbortController();
+  let told = 0;
+  const all = new Promise<void>((resolve) => {
+    void serve((call) => {
+      for (let i = 0; i < 64; i++) call.onGone(() => void (++told === 64 && resolve()));
+      abort.abort();
+      return new Promise(() => undefined);
+    }).then((url) => fetch(url, { signal: abort.signal }).catch(() => undefined));
+  });
+  await all;
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
+});

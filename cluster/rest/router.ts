@@ -67,6 +67,8 @@ function callOf(
   query: string,
 ): RestCall {
   let name = requestId;
+  /** A form's files each wait for it; an emitter is not made for dozens of listeners. */
+  const waiting: (() => void)[] = [];
   return {
     params,
     get query() {
@@ -83,14 +85,17 @@ function callOf(
     message: request,
     body: () => readBody(request, share),
     onGone: (listener) => {
-      const tell = (): void => {
-        if (!response.writableEnded) listener();
-      };
       // It may have gone while its body was unpacked.
-      if (response.closed) tell();
-      else response.once("close", tell);
+      if (response.closed) tellOf(response, [listener]);
+      else if (waiting.push(listener) === 1)
+        response.once("close", () => tellOf(response, waiting));
     },
   };
+}
+
+function tellOf(response: ServerResponse, listeners: readonly (() => void)[]): void {
+  if (response.writableEnded) return;
+  for (const listener of listeners) listener();
 }
 
 function wrongMethod(method: string, path: string, allowed: readonly string[]): Reply {
