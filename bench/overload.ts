@@ -7,6 +7,7 @@
 import { availableParallelism, loadavg } from "node:os";
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { selectQuantile } from "../core/statistics/quantile.ts";
@@ -18,7 +19,7 @@ const CAPACITY_PER_S = (REPLICAS * 1000) / SERVICE_MS;
 const MOST_CONNECTIONS = 1000;
 const GOAL_MS = 1000;
 const OVERLOAD = 5;
-const PAYLOADS = [Buffer.from("small")];
+const REQUESTS = [payloadRequest(Buffer.from("small"))];
 /** Loads, as shares of the capacity, at which the peak is looked for. */
 const LOADS = [0.8, 0.95, 1.1, OVERLOAD];
 
@@ -80,7 +81,13 @@ function scenario(workload: object): ReturnType<typeof scenarioSchema.parse> {
 async function measure({ gateway }: Deployment, load: number): Promise<Point> {
   const ratePerS = load * CAPACITY_PER_S;
   const result = await runLoad({
-    target: { kind: "gateway", address: gateway.grpc, payloads: PAYLOADS, access: { tls: false } },
+    target: {
+      kind: "grpc",
+      address: gateway.grpc,
+      streamed: true,
+      requests: [REQUESTS],
+      access: { tls: false },
+    },
     pipelines: [{ name: "two", share: 1 }],
     workload: scenario({ arrivals: "poisson", ratePerS, durationS: seconds }).workload,
     seed: `load ${load}`,

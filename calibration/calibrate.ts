@@ -11,6 +11,7 @@ import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import { type CollectedInputs, collectInputs } from "./collect-inputs.ts";
+import { type ContentsSource, contentsFor } from "./contents.ts";
 import { hostLine } from "./host.ts";
 import { type BusyWorker, measureContention } from "./measure-contention.ts";
 import { measureOverheads } from "./measure-overheads.ts";
@@ -20,7 +21,7 @@ import { runPilot } from "./pilot.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 
 export interface CalibrationOptions {
-  readonly payloads: readonly Uint8Array[];
+  readonly source: ContentsSource;
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
   readonly precision: number;
@@ -56,8 +57,9 @@ export async function calibrate(
     options.onStep?.("starting a worker for each model");
     for (const [name, model] of models)
       workers.set(name, await ModelWorker.start(name, model, options.folder));
-    options.onStep?.("running the payloads through the pipelines");
-    const collected = await collectInputs(document, workers, options.payloads);
+    options.onStep?.("running requests through the pipelines");
+    const contents = await contentsFor(document, workers, options.source);
+    const collected = await collectInputs(document, workers, contents);
     const inputs = inputsByModel(document, collected);
     options.onStep?.("measuring service times");
     const samples = await measureModels(document, workers, inputs, options);
@@ -66,7 +68,7 @@ export async function calibrate(
     const loaded = new Map([...workers].map(([name, worker]) => [name, worker.loaded]));
     await stopAll(workers);
     options.onStep?.("measuring gateway and RPC cost");
-    const overheads = await measureOverheads(options.payloads, OVERHEAD_SECONDS);
+    const overheads = await measureOverheads(Object.values(contents).flat(), OVERHEAD_SECONDS);
     const profiles: Record<string, Profile> = {};
     for (const [name] of models) {
       const measured = samples.get(name);
@@ -85,8 +87,8 @@ export async function calibrate(
       return { profiles, overheadProfile, branchShares: shares };
     }
     options.onStep?.("a pilot run of the real pipeline");
-    const { payloads, folder } = options;
-    const pilot = { document, profiles, overheadProfile, branchShares: shares, payloads, folder };
+    const { folder } = options;
+    const pilot = { document, profiles, overheadProfile, branchShares: shares, contents, folder };
     return { ...(await runPilot(pilot)), branchShares: shares };
   } finally {
     await stopAll(workers);

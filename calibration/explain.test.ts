@@ -1,5 +1,6 @@
 /** Explanations of real runs on replay workers, and of gaps that are put there. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { ConfigurationEvidence } from "./evidence.ts";
 import { explainConfiguration, PARTS } from "./explain.ts";
@@ -27,7 +28,7 @@ beforeAll(async () => {
   validated = await validateConfiguration({
     ...{ configuration, inputs, backend: "replay", repeats: 3, timeScale: 1 },
     tolerance: { latencyMeanMs: 0.05 },
-    payloads: () => [new Uint8Array(10)],
+    contents: () => [payloadRequest(new Uint8Array(10))],
   });
 });
 

@@ -1,10 +1,12 @@
 /**
  * What serving costs apart from models: a pipeline of one no-op task through a real gateway and a
- * real worker, sent the payloads that the real pipeline gets, under light open-loop load.
+ * real worker, sent as many bytes as the real pipeline gets, under light open-loop load.
  */
 
 import { startDeployment } from "../cluster/deployment.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { measuredRun } from "../cluster/measured-run.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { Fault } from "../core/fault.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
@@ -14,7 +16,7 @@ const WARMUP_S = 1;
 
 /** Runs for `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered. */
 export async function measureOverheads(
-  payloads: readonly Uint8Array[],
+  contents: readonly RequestContents[],
   seconds: number,
 ): Promise<MessageCosts> {
   const document = scenarioSchema.parse({
@@ -34,6 +36,9 @@ export async function measureOverheads(
       warmupS: WARMUP_S,
     },
   });
+  const payloads = contents.map(({ rawInputContents = [] }) =>
+    payloadRequest(Buffer.concat(rawInputContents)),
+  );
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
   const deployment = await startDeployment({ document, inputs, backend: "onnx", seed });
@@ -42,7 +47,7 @@ export async function measureOverheads(
       document,
       inputs,
       seed,
-      payloads,
+      contents: () => payloads,
       timeScale: 1,
     });
     if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {

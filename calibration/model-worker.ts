@@ -3,6 +3,8 @@
 import { type Child, startChild } from "../cluster/processes/child.ts";
 import { bytesTensor, elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
+import { jobTensors, type TensorsByTask, wireTensors } from "../cluster/protocol/job-tensors.ts";
+import type { ModelMetadata } from "../cluster/protocol/messages.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type {
   HostedModelInfo,
@@ -12,15 +14,23 @@ import type {
 import { Fault } from "../core/fault.ts";
 import type { ModelDocument } from "../core/scenario/schema.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
+import type { Tensor } from "../models/tensor.ts";
 
-/** One job's inputs: the request's payload, and JSON of the outputs of the tasks before. */
+/** One job's inputs: the request's payload, JSON of the outputs of the tasks before, and tensors. */
 export interface JobInput {
   readonly payload: Uint8Array;
   readonly upstream: string;
+  readonly tensors: TensorsByTask;
+}
+
+/** What the worker tells of one job, and the tensors that it gives. */
+export interface WorkerOutput {
+  readonly told: JobOutput;
+  readonly tensors: readonly Tensor[];
 }
 
 export interface ModelCall {
-  readonly outputs: readonly JobOutput[];
+  readonly outputs: readonly WorkerOutput[];
   /** As the worker measured it, µs. */
   readonly serviceUs: number;
 }
@@ -68,26 +78,12 @@ export class ModelWorker {
       specification,
       readyTimeoutMs: READY_TIMEOUT_MS,
     });
-    const worker = new ModelWorker(model, child);
-    try {
-      worker.#requirePayloads();
-    } catch (error) {
-      await worker.stop();
-      throw error;
-    }
-    return worker;
+    return new ModelWorker(model, child);
   }
 
-  /** Pictures are what can be sent; a model of one input of bytes takes them as they are. */
-  #requirePayloads(): void {
-    const { inputs } = this.loaded;
-    const isBytes = inputs?.length === 1 && inputs[0].datatype === "BYTES";
-    if (inputs === null || isBytes) return;
-    const named = inputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape}]`);
-    const takes = `model ${this.model} takes the tensors ${named.join(", ")}`;
-    throw new Fault("invalid-input", `${takes}; calibrate and validate send pictures`, {
-      hint: "declare its `preprocess`, or drive it with `tandem load`, which sends tensors",
-    });
+  /** What the model takes and gives. */
+  describe(): Promise<ModelMetadata> {
+    return this.#client.modelMetadata({ name: REPLICA });
   }
 
   async call(batch: readonly JobInput[]): Promise<ModelCall> {
@@ -99,17 +95,23 @@ export class ModelWorker {
       "upstream",
       batch.map((job) => Buffer.from(job.upstream)),
     );
+    const own = wireTensors(batch.map(({ tensors }) => tensors));
     const response = await this.#client.inferAsync({
       modelName: REPLICA,
-      inputs: [payload.tensor, upstream.tensor],
-      rawInputContents: [payload.raw, upstream.raw],
+      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
+      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
     });
-    const texts = elementsOf(response.outputs, response.rawOutputContents ?? [], "output") ?? [];
+    const { outputs: given, rawOutputContents: raw = [] } = response;
+    const texts = elementsOf(given, raw, "output") ?? [];
     const serviceUs = response.parameters?.service_us?.doubleParam;
     if (serviceUs === undefined || texts.length !== batch.length) {
       throw new Fault("cluster-failure", `the worker of ${this.model} gave an incomplete answer`);
     }
-    const outputs = texts.map((text) => JSON.parse(Buffer.from(text).toString()) as JobOutput);
+    const tensors = jobTensors(given, raw, batch.length);
+    const outputs = texts.map((text, i) => ({
+      told: JSON.parse(Buffer.from(text).toString()) as JobOutput,
+      tensors: tensors?.[i][""] ?? [],
+    }));
     return { outputs, serviceUs };
   }
 

@@ -1,5 +1,5 @@
 /**
- * A pilot run: the real pipeline under moderate load, once through the payloads and again. It tells
+ * A pilot run: the real pipeline under moderate load, once through what is sent and again. It tells
  * what models measured alone and a no-op cannot: how long messages take while models keep the
  * processors busy, and how much serving itself slows the models. Predictions of other loads,
  * shapes and schedulers start from there.
@@ -11,6 +11,7 @@ import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/models.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import type { ContentsByPipeline } from "./contents.ts";
 import { messageCosts } from "./message-costs.ts";
 import { scaledProfile } from "./scaled-profile.ts";
 
@@ -22,7 +23,7 @@ export interface PilotInput {
   readonly overheadProfile: OverheadProfile;
   /** Measured share of requests for which a conditional task ran, by `pipeline/task`. */
   readonly branchShares: Readonly<Record<string, number>>;
-  readonly payloads: readonly Uint8Array[];
+  readonly contents: ContentsByPipeline;
   /** Where the paths of models start. */
   readonly folder: string | undefined;
 }
@@ -44,7 +45,7 @@ export interface PilotResult {
 }
 
 export async function runPilot(input: PilotInput): Promise<PilotResult> {
-  const { profiles, overheadProfile, payloads, folder } = input;
+  const { profiles, overheadProfile, contents, folder } = input;
   const document = pilotDocument(input);
   const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile, folder };
   const deployment = await startDeployment({ document, inputs, backend: "real", seed: SEED });
@@ -53,7 +54,7 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
       document,
       inputs,
       seed: SEED,
-      payloads,
+      contents: (pipeline) => contents[pipeline],
       timeScale: 1,
     });
     const factors = servingFactors(document, inputs, summary.tasks);
@@ -71,12 +72,12 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
   }
 }
 
-/** One replica of each task, measured branch shares, and whole rounds through the payloads. */
+/** One replica of each task, measured branch shares, and whole rounds through the contents. */
 function pilotDocument({
   document,
   profiles,
   branchShares,
-  payloads,
+  contents,
 }: PilotInput): ScenarioDocument {
   const pipelines = Object.fromEntries(
     Object.entries(document.pipelines).map(([name, pipeline]) => {
@@ -110,16 +111,16 @@ function pilotDocument({
     workload: {
       arrivals: "poisson",
       ratePerS: Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs),
-      requests: wholeRounds(payloads.length),
+      requests: wholeRounds(Math.max(...Object.values(contents).map(({ length }) => length))),
       warmupS: 0,
     },
     run: { seed: 1, replications: 1 },
   };
 }
 
-/** Whole rounds through the payloads; a part of one where they are many. */
-function wholeRounds(payloads: number): number {
-  return payloads >= REQUESTS ? REQUESTS : Math.ceil(REQUESTS / payloads) * payloads;
+/** Whole rounds through so many contents; a part of one where they are many. */
+function wholeRounds(contents: number): number {
+  return contents >= REQUESTS ? REQUESTS : Math.ceil(REQUESTS / contents) * contents;
 }
 
 /** Work that one request brings to each task, µs, if every predecessor runs. */

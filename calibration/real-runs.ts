@@ -6,6 +6,7 @@
 
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { HealthSummary } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -18,8 +19,8 @@ export interface RealRunPlan {
   readonly backend: BackendName;
   readonly repeats: number;
   readonly timeScale: number;
-  /** Payloads of a run's requests, request i sends entry i mod length. */
-  readonly payloads: (seed: string) => readonly Uint8Array[];
+  /** What a run's requests carry: request i entry i mod length, whichever pipeline it is of. */
+  readonly contents: (seed: string) => readonly RequestContents[];
   /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   readonly signal?: AbortSignal;
@@ -66,11 +67,12 @@ async function watchedRun(
 ): Promise<MeasuredRun> {
   const { document, inputs, timeScale } = plan;
   const seed = replicationSeed(document.run.seed, replication);
-  const payloads = plan.payloads(seed);
+  const carried = plan.contents(seed);
+  const contents = () => carried;
   const workers = deployment.workers.map(({ pid }) => pid);
   const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
   const before = sampleHost(pids);
-  const run = await measuredRun(deployment, { document, inputs, seed, payloads, timeScale });
+  const run = await measuredRun(deployment, { document, inputs, seed, contents, timeScale });
   const after = sampleHost(pids);
   if (before === null || after === null) return run;
   const others = othersShare(before, after, run.load.cpuUs);

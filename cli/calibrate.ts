@@ -1,7 +1,7 @@
 /** `tandem calibrate`: measures on this machine and writes the profiles that the scenario names. */
 import { dirname, resolve } from "node:path";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
-import { payloadsFor } from "../calibration/payloads.ts";
+import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -9,9 +9,8 @@ import { writeJson } from "./atomic-file.ts";
 import { progress } from "./progress.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface CalibrateArguments extends ScenarioArguments {
+export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;
-  readonly images?: string;
   readonly precision: number;
   readonly maxSeconds: number;
 }
@@ -25,10 +24,9 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   }
   const loaded = await loadScenario(args, { requireTimes: false });
   const targets = profilePaths(loaded);
-  const payloads = await payloadsFor(loaded.document, args.images);
   let shown = progress("measure", { total: 1 });
   const calibration = await measure(loaded.document, {
-    payloads,
+    source: args,
     folder: inputsOf(loaded).folder,
     precision: args.precision,
     maxSeconds: args.maxSeconds,

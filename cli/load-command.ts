@@ -1,6 +1,6 @@
 /** The options of `tandem load`; the work is in `load.ts`, loaded when it is called. */
 import { type Command, flag, number, text } from "./command-line.ts";
-import { JSON_OPTION, SEED, SET } from "./shared-options.ts";
+import { INPUTS, JSON_OPTION, SEED, SET } from "./shared-options.ts";
 
 export const ARRIVALS: readonly string[] = [
   ...["poisson", "deterministic", "burst", "closed"],
@@ -24,7 +24,7 @@ export const LOAD: Command = {
     timeout: number("a client gives up an attempt after so many ms; 0: never; default: 60000"),
     retries: number("and tries again so often"),
     images: text("photographs to send; default, for our own gateway: drawn scenes"),
-    inputs: text("tensors to send, in the protocol's JSON; default: at random"),
+    ...INPUTS,
     body: text("to a plain address with a path: what is sent"),
     "content-type": text("of the body; default: application/octet-stream"),
     method: text("to a plain address; default: POST with a body, else GET"),

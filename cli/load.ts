@@ -47,7 +47,7 @@ export async function load(args: LoadArguments): Promise<void> {
     models: pipelines.map(({ name }) => name),
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
-      (await import("../calibration/payloads.ts")).payloadsFor(document, args.images),
+      (await import("../calibration/pictures.ts")).picturesFor(document, args.images),
     connections: args.connections,
     access: accessOf(args),
     seed,

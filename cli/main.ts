@@ -3,7 +3,7 @@ import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import { type Command, flag, number, runProgram, text } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD } from "./load-command.ts";
-import { IMAGES, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
+import { IMAGES, INPUTS, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
 import { VERSION } from "./version.ts";
 
 const directory = (describe: string) =>
@@ -34,6 +34,7 @@ const calibrate: Command = {
     ...SET,
     ...JSON_OPTION,
     ...IMAGES,
+    ...INPUTS,
     precision: number("go on until the mean's 95% half width is below this share of it", {
       default: 0.02,
     }),
@@ -135,6 +136,7 @@ const validate: Command = {
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     ...IMAGES,
+    ...INPUTS,
   },
   examples: [["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"]],
   run: async (args) => (await import("./validate.ts")).validate(args),

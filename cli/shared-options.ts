@@ -11,4 +11,8 @@ export const JSON_OPTION = { json: flag("print one JSON document on stdout and n
 
 export const SEED = { seed: number("seed of the first stream of chance") };
 
+export const INPUTS = {
+  inputs: text("tensors to send, in the protocol's JSON; default: at random"),
+};
+
 export const IMAGES = { images: text("folder of photographs to measure with, or to send") };

@@ -3,16 +3,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { collectInputs } from "../calibration/collect-inputs.ts";
+import { type ContentsSource, contentsFor } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
   EVIDENCE_FILE,
   type EvidenceDocument,
   logFile,
 } from "../calibration/evidence.ts";
-import { type KnownPayload, matchPayloads } from "../calibration/match-payloads.ts";
+import { type KnownContents, matchContents } from "../calibration/match-contents.ts";
 import { ModelWorker } from "../calibration/model-worker.ts";
-import { payloadsFor } from "../calibration/payloads.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { countArrivals } from "../core/arrivals/count-arrivals.ts";
 import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -36,16 +38,15 @@ import { refuseOverload } from "./refuse-overload.ts";
 import { repeatCommand } from "./repeat-command.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface ValidateArguments extends ScenarioArguments {
+export interface ValidateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;
   readonly out?: string;
   readonly repeats?: number;
   readonly backend?: BackendName;
-  readonly images?: string;
 }
 
-/** The payloads of a run's requests, in order. */
-type Payloads = (configuration: Configuration, seed: string) => readonly Uint8Array[];
+/** What a run's requests carry, in order. */
+type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
 
 export async function validate(args: ValidateArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
@@ -54,10 +55,10 @@ export async function validate(args: ValidateArguments): Promise<void> {
   const documents = configurations.map(({ document }) => document);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
-  const payloads =
+  const contents =
     settings.backend !== "replay"
-      ? await realPayloads(args, loaded)
-      : replayPayloads(loaded.document);
+      ? await realContents(args, loaded)
+      : replayContents(loaded.document);
   const interrupt = interruptSignal();
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
@@ -73,7 +74,7 @@ export async function validate(args: ValidateArguments): Promise<void> {
         repeats: settings.repeats,
         timeScale: settings.timeScale,
         tolerance: settings.metrics,
-        payloads: (seed) => payloads(configuration, seed),
+        contents: (seed) => contents(configuration, seed),
         onRun: ({ health }, healthyRuns) => {
           const state = health.healthy ? `run ${healthyRuns} of ${settings.repeats}` : "set aside";
           process.stderr.write(
@@ -119,24 +120,24 @@ function settingsOf(args: ValidateArguments, loaded: LoadedScenario): Validation
   return settings;
 }
 
-/** Real payloads, each sent where the draws say that a request takes its branches. */
-async function realPayloads(args: ValidateArguments, loaded: LoadedScenario): Promise<Payloads> {
+/** Real contents, each sent where the draws say that a request takes their branches. */
+async function realContents(args: ContentsSource, loaded: LoadedScenario): Promise<Contents> {
   const { document } = loaded;
-  const payloads = await payloadsFor(document, args.images);
   const workers = new Map<string, ModelWorker>();
   try {
     for (const [name, model] of Object.entries(document.models)) {
       if (model.implementation !== undefined)
         workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder));
     }
-    const { ran } = await collectInputs(document, workers, payloads);
-    const known: Record<string, readonly KnownPayload[]> = {};
-    for (const pipeline of Object.keys(ran)) {
-      known[pipeline] = payloads.map((payload, i) => ({ payload, ran: ran[pipeline][i] }));
+    const byPipeline = await contentsFor(document, workers, args);
+    const { ran } = await collectInputs(document, workers, byPipeline);
+    const known: Record<string, readonly KnownContents[]> = {};
+    for (const [name, own] of Object.entries(byPipeline)) {
+      known[name] = own.map((contents, i) => ({ contents, ran: ran[name][i] }));
     }
     return ({ document: own }, seed) => {
       const system = compileSystem(own, loaded);
-      return matchPayloads(system, seed, requestsOf(own.workload, loaded, seed), known);
+      return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
     };
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
@@ -151,11 +152,11 @@ function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed
 }
 
 /** Replay workers read nothing, so a payload is bytes of the declared size. */
-function replayPayloads(document: ScenarioDocument): Payloads {
+function replayContents(document: ScenarioDocument): Contents {
   const sizes = Object.values(document.pipelines).flatMap((pipeline) =>
     Object.values(pipeline.tasks).map((task) => task.payloadBytes),
   );
-  const payload = new Uint8Array(Math.max(...sizes, 64));
+  const payload = payloadRequest(new Uint8Array(Math.max(...sizes, 64)));
   return () => [payload];
 }
 

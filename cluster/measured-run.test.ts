@@ -14,6 +14,7 @@ import {
   withDeployment,
 } from "./deployment.test-support.ts";
 import type { Deployment } from "./deployment.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { type MeasuredRun, measuredRun } from "./measured-run.ts";
 
 const SEED = "7/0";
@@ -32,7 +33,7 @@ function run(
     document,
     inputs: NO_INPUTS,
     seed: SEED,
-    payloads: [new Uint8Array(100)],
+    contents: () => [payloadRequest(new Uint8Array(100))],
     onProgress,
   });
 }

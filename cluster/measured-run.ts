@@ -21,6 +21,7 @@ import { getJson, getText, postJson } from "./http-client.ts";
 import { loadHealth, outcomeCounts } from "./load/load-health.ts";
 import { runLoad } from "./load/run-load.ts";
 import type { LoadResult } from "./load/specification.ts";
+import type { RequestContents } from "./protocol/messages.ts";
 
 /** Measured data that a scenario names, by path as written in it, with its traces if it has any. */
 export interface RunInputs extends MeasuredInputs {
@@ -32,8 +33,8 @@ export interface MeasuredRunOptions {
   readonly document: ScenarioDocument;
   readonly inputs: RunInputs;
   readonly seed: string;
-  /** Request i carries payload i mod n. */
-  readonly payloads: readonly Uint8Array[];
+  /** By the name of a pipeline; its request i carries entry i mod n. */
+  readonly contents: (pipeline: string) => readonly RequestContents[];
   /** The deployment's. */
   readonly timeScale?: number;
   /** How long gateway or load generator may be silent. Default: a minute. */
@@ -82,7 +83,6 @@ export async function measuredRun(
   const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
   const window = windowOf(document, seed, traceUs ?? null);
   const { http, grpc } = deployment.gateway;
-  const payloads = options.payloads.length > 0 ? options.payloads : [new Uint8Array(0)];
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
   await resetGateway(http, {
@@ -93,7 +93,13 @@ export async function measuredRun(
     warmUp: true,
   });
   const load = await runLoad({
-    target: { kind: "gateway", address: grpc, payloads, access: { tls: false } },
+    target: {
+      kind: "grpc",
+      address: grpc,
+      streamed: true,
+      requests: system.pipelines.map(({ name }) => options.contents(name)),
+      access: { tls: false },
+    },
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
     workload,
     ...(traceUs === undefined ? {} : { traceUs }),

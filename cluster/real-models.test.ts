@@ -3,6 +3,7 @@ import { scenarioSchema } from "../core/scenario/schema.ts";
 import { drawScenes } from "../models/scenes.ts";
 import { NO_INPUTS, noOp, withDeployment } from "./deployment.test-support.ts";
 import type { Deployment } from "./deployment.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { measuredRun } from "./measured-run.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
@@ -50,7 +51,7 @@ describe("a deployment of real models", () => {
         document: noOp(),
         inputs: NO_INPUTS,
         seed: "1",
-        payloads: [new Uint8Array(2000)],
+        contents: () => [payloadRequest(new Uint8Array(2000))],
       });
       expect(outcomes.completed).toBe(20);
       expect(overheads.workerRoundTripUs).toHaveLength(20);

@@ -3,7 +3,12 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { InferStreams } from "../protocol/infer-streams.ts";
-import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
+import type {
+  ModelInferRequest,
+  ModelInferResponse,
+  Parameters,
+  RequestContents,
+} from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import {
   clientAccessOf,
@@ -11,26 +16,21 @@ import {
   type TargetSpecification,
 } from "./specification.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
-import { payloadRequest } from "./tensor-inputs.ts";
 
-type GrpcSpecification = Exclude<TargetSpecification, { kind: "http" }>;
+type GrpcSpecification = Extract<TargetSpecification, { kind: "grpc" }>;
 
 export class GrpcTarget implements LoadTarget {
   readonly #client: InferenceClient;
   readonly #streams: InferStreams | null;
-  readonly #requests: readonly (readonly Omit<ModelInferRequest, "modelName">[])[];
+  readonly #requests: readonly (readonly RequestContents[])[];
   readonly #models: readonly string[];
   readonly #numbered: boolean;
 
   constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
     this.#client = new InferenceClient(target.address, clientAccessOf(target.access));
-    const streamed = target.kind === "gateway" || target.streamed;
-    this.#streams = streamed ? new InferStreams(this.#client) : null;
+    this.#streams = target.streamed ? new InferStreams(this.#client) : null;
     this.#models = pipelines.map(({ name }) => name);
-    this.#requests =
-      target.kind === "grpc"
-        ? target.requests
-        : new Array(pipelines.length).fill(target.payloads.map(payloadRequest));
+    this.#requests = target.requests;
     this.#numbered = numbered;
   }
 

@@ -1,5 +1,5 @@
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
-import type { ModelInferRequest } from "../protocol/messages.ts";
+import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 
 /** How a target is reached, besides its address. */
@@ -32,21 +32,13 @@ export interface HttpEndpoint {
 /** What is sent, and where to. Request i sends entry i mod n of what is given. */
 export type TargetSpecification =
   | {
-      /** One of our own gateways: each pipeline is a model that takes a payload; by streams. */
-      readonly kind: "gateway";
-      /** host:port */
-      readonly address: string;
-      readonly payloads: readonly Uint8Array[];
-      readonly access: TargetAccess;
-    }
-  | {
       /** Any server of the Open Inference Protocol over gRPC. */
       readonly kind: "grpc";
       readonly address: string;
       /** By Triton's streams, or by the call. */
       readonly streamed: boolean;
       /** By pipeline, which is the model of its name. */
-      readonly requests: readonly (readonly Omit<ModelInferRequest, "modelName">[])[];
+      readonly requests: readonly (readonly RequestContents[])[];
       readonly access: TargetAccess;
     }
   | {

@@ -33,7 +33,6 @@ export interface LoadTarget {
 export async function openTarget(specification: LoadSpecification): Promise<LoadTarget> {
   const { target } = specification;
   switch (target.kind) {
-    case "gateway":
     case "grpc":
       return new (await import("./grpc-target.ts")).GrpcTarget(target, specification);
     case "http":

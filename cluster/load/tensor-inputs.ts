@@ -4,7 +4,7 @@ import { RandomStream } from "../../core/random/stream.ts";
 import { numberToHalf } from "../../models/half.ts";
 import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
 import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
-import type { ModelInferRequest, TensorMetadata } from "../protocol/messages.ts";
+import type { RequestContents, TensorMetadata } from "../protocol/messages.ts";
 
 /** As in the protocol's JSON; the data are flat, row-major. */
 export interface DataTensor {
@@ -92,14 +92,14 @@ export function randomTensors(inputs: readonly TensorMetadata[], seed: string): 
   });
 }
 
-/** What a pipeline of ours that takes payloads gets. */
-export function payloadRequest(payload: Uint8Array): Omit<ModelInferRequest, "modelName"> {
+/** What a pipeline of ours that takes a payload gets. */
+export function payloadRequest(payload: Uint8Array): RequestContents {
   const { tensor, raw } = bytesTensor("payload", [payload]);
   return { inputs: [tensor], rawInputContents: [raw] };
 }
 
 /** As the protocol's gRPC request carries them. */
-export function rawRequest(tensors: readonly DataTensor[]): Omit<ModelInferRequest, "modelName"> {
+export function rawRequest(tensors: readonly DataTensor[]): RequestContents {
   return {
     inputs: tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
     rawInputContents: tensors.map(rawOf),

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { measuredRun } from "../measured-run.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 import type { GatewayStatus } from "./status.ts";
@@ -29,7 +30,12 @@ it("counts what happened, under the field's names, over all runs", async () => {
   await withDeployment({ document, backend: "replay" }, async ({ gateway, ...rest }) => {
     const deployment = { gateway, ...rest };
     const before = (await scrape(gateway.http)).samples;
-    const options = { document, inputs: NO_INPUTS, seed: "3/0", payloads: [new Uint8Array(9)] };
+    const options = {
+      document,
+      inputs: NO_INPUTS,
+      seed: "3/0",
+      contents: () => [payloadRequest(new Uint8Array(9))],
+    };
     const { gantt } = await measuredRun(deployment, options);
     const { text, samples } = await scrape(gateway.http);
     const grown = (name: string): number => (samples.get(name) ?? 0) - (before.get(name) ?? 0);

@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { measuredRun } from "../measured-run.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -77,7 +78,12 @@ describe("traces", () => {
     let log = "";
     const options = { document, backend: "replay", trace: traceTarget(url) ?? "" } as const;
     await withDeployment(options, async (deployment) => {
-      const run = { document, inputs: NO_INPUTS, seed: "1/0", payloads: [new Uint8Array(9)] };
+      const run = {
+        document,
+        inputs: NO_INPUTS,
+        seed: "1/0",
+        contents: () => [payloadRequest(new Uint8Array(9))],
+      };
       ({ log } = await measuredRun(deployment, run));
     });
     server.close();

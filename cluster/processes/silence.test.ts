@@ -5,6 +5,7 @@ import type { Fault } from "../../core/fault.ts";
 import { needs } from "../../core/needs.test-support.ts";
 import { isRunning, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import type { Deployment } from "../deployment.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { type MeasuredRun, measuredRun } from "../measured-run.ts";
 
 /** Signs of life come each second; a busy machine may delay some. */
@@ -44,7 +45,7 @@ async function stoppedRun(deployment: Deployment, pidOf: () => number) {
   let pid = 0;
   const running: Promise<MeasuredRun> = measuredRun(deployment, {
     ...{ document: twoTasks({ workload: WORKLOAD }), inputs: NO_INPUTS, seed: "1/0" },
-    ...{ payloads: [new Uint8Array(100)], silenceMs: SILENCE_MS },
+    ...{ contents: () => [payloadRequest(new Uint8Array(100))], silenceMs: SILENCE_MS },
     onProgress: ({ sent }) => {
       if (pid !== 0 || sent < 20) return;
       pid = pidOf();
@@ -66,7 +67,12 @@ describe("a measured run", () => {
         expect(isRunning(pid)).toBe(false);
         // The deployment is as good as before.
         const { outcomes } = await measuredRun(deployment, {
-          ...{ document, inputs: NO_INPUTS, seed: "1/0", payloads: [] },
+          ...{
+            document,
+            inputs: NO_INPUTS,
+            seed: "1/0",
+            contents: () => [payloadRequest(new Uint8Array(0))],
+          },
         });
         expect(outcomes.completed).toBe(60);
       });
@@ -91,7 +97,13 @@ describe("a measured run", () => {
     });
     await withDeployment({ document, backend: "replay" }, async (deployment) => {
       const { outcomes } = await measuredRun(deployment, {
-        ...{ document, inputs: NO_INPUTS, seed: "1/0", payloads: [], silenceMs: SILENCE_MS },
+        ...{
+          document,
+          inputs: NO_INPUTS,
+          seed: "1/0",
+          contents: () => [payloadRequest(new Uint8Array(0))],
+          silenceMs: SILENCE_MS,
+        },
       });
       expect(outcomes.completed).toBe(1);
     });

@@ -35,6 +35,9 @@ export interface ModelInferRequest {
   readonly rawInputContents?: readonly Uint8Array[] | undefined;
 }
 
+/** What a request carries, whatever model it goes to. */
+export type RequestContents = Omit<ModelInferRequest, "modelName">;
+
 export interface ModelInferResponse {
   readonly modelName: string;
   readonly modelVersion?: string;

@@ -9,6 +9,7 @@ import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { getJson, postJson } from "../http-client.ts";
 import { runLoad } from "../load/run-load.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { EMPTY_ELEMENT } from "../protocol/element-reader.ts";
@@ -155,9 +156,10 @@ describe("a deployment with certificates and tokens", () => {
     expect(given.outputs[0].name).toBe("output");
     const result = await runLoad({
       target: {
-        kind: "gateway",
+        kind: "grpc",
+        streamed: true,
         address: deployment.gateway.grpc,
-        payloads: [Buffer.from("x")],
+        requests: [[payloadRequest(Buffer.from("x"))]],
         access: { tls: true, ca: readAuthority(certificates), token },
       },
       pipelines: [{ name: "echo", share: 1 }],

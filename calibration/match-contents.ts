@@ -1,24 +1,24 @@
 /**
- * Which payload each request of a run sends. The draws say which branches request n takes; the
- * payload is one whose real outcome takes the same branches, so prediction and reality serve the
- * same mix.
+ * What each request of a run carries. The draws say which branches request n takes; its contents are
+ * some whose real outcome takes the same branches, so prediction and reality serve the same mix.
  */
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { System } from "../core/system.ts";
 
-/** What a payload did in a pipeline: the tasks that ran on it. */
-export interface KnownPayload {
-  readonly payload: Uint8Array;
+/** What a request did in a pipeline: the tasks that ran on it. */
+export interface KnownContents {
+  readonly contents: RequestContents;
   readonly ran: ReadonlySet<string>;
 }
 
-/** Payload of each request 0 .. count − 1; `known` by pipeline name, none of them empty. */
-export function matchPayloads(
+/** Of each request 0 .. count − 1; `known` by pipeline name, none of them empty. */
+export function matchContents(
   system: System,
   seed: string,
   count: number,
-  known: Readonly<Record<string, readonly KnownPayload[]>>,
-): Uint8Array[] {
+  known: Readonly<Record<string, readonly KnownContents[]>>,
+): RequestContents[] {
   const draws = new RequestDraws(system, seed);
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
@@ -37,7 +37,7 @@ export function matchPayloads(
     const candidates = groups[pipeline].get(wanted) ?? known[name];
     const turn = used.get(`${name}/${wanted}`) ?? 0;
     used.set(`${name}/${wanted}`, turn + 1);
-    return candidates[turn % candidates.length].payload;
+    return candidates[turn % candidates.length].contents;
   });
 }
 
@@ -45,12 +45,12 @@ function conditional(tasks: System["pipelines"][number]["tasks"]): readonly stri
   return tasks.filter((task) => task.whenContains !== null).map((task) => task.name);
 }
 
-/** Payloads by the conditional tasks that ran on them. */
+/** Contents by the conditional tasks that ran on them. */
 function groupByBranches(
-  known: readonly KnownPayload[],
+  known: readonly KnownContents[],
   tasks: readonly string[],
-): Map<string, KnownPayload[]> {
-  const groups = new Map<string, KnownPayload[]>();
+): Map<string, KnownContents[]> {
+  const groups = new Map<string, KnownContents[]>();
   for (const entry of known) {
     const key = tasks.filter((task) => entry.ran.has(task)).join("+");
     groups.set(key, [...(groups.get(key) ?? []), entry]);

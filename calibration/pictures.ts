@@ -1,4 +1,4 @@
-/** What a run sends: the user's photographs, or scenes drawn by the project with known truth. */
+/** Pictures to send: the user's photographs, or scenes drawn by the project with known truth. */
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";
 
@@ -6,7 +6,7 @@ import { drawScenes, loadImages } from "../models/scenes.ts";
 const SCENES = 48;
 
 /** Encoded images. Throws Fault when the folder is missing, empty or holds no image. */
-export async function payloadsFor(
+export async function picturesFor(
   document: ScenarioDocument,
   imagesFolder: string | undefined,
 ): Promise<readonly Uint8Array[]> {

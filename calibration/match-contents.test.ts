@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import { elementsOf } from "../cluster/protocol/bytes-tensor.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { compileSystem } from "../core/compile.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { matchPayloads } from "./match-payloads.ts";
+import { matchContents } from "./match-contents.ts";
 
 const document = scenarioSchema.parse({
   name: "branch",
@@ -20,12 +23,15 @@ const document = scenarioSchema.parse({
 });
 const system = compileSystem(document, { profiles: {} });
 const known = (name: string, ...ran: string[]) => ({
-  payload: Buffer.from(name),
+  contents: payloadRequest(Buffer.from(name)),
   ran: new Set(ran),
 });
 
-test("a request is sent a payload that takes the branches drawn for it", () => {
-  const payloads = matchPayloads(system, "seed", 200, {
+const textOf = ({ inputs, rawInputContents = [] }: RequestContents) =>
+  Buffer.from(elementsOf(inputs, rawInputContents, "payload")?.[0] ?? []).toString();
+
+test("a request is sent contents that take the branches drawn for it", () => {
+  const sent = matchContents(system, "seed", 200, {
     p: [
       known("road", "detect"),
       known("car 1", "detect", "plate"),
@@ -34,7 +40,7 @@ test("a request is sent a payload that takes the branches drawn for it", () => {
   });
   const draws = new RequestDraws(system, "seed");
   const flags = new Uint8Array(2);
-  const texts = payloads.map((payload) => Buffer.from(payload).toString());
+  const texts = sent.map(textOf);
   for (const text of texts) {
     draws.draw(0, 0, flags, new Float64Array(2));
     expect(text.startsWith("car")).toBe((flags[1] & WHEN_HOLDS) !== 0);
@@ -43,9 +49,7 @@ test("a request is sent a payload that takes the branches drawn for it", () => {
   expect(Math.abs(first - second)).toBeLessThanOrEqual(1);
 });
 
-test("where no payload takes a branch, every request still has one", () => {
-  const payloads = matchPayloads(system, "seed", 20, { p: [known("road", "detect")] });
-  expect(payloads.map((payload) => Buffer.from(payload).toString())).toEqual(
-    new Array(20).fill("road"),
-  );
+test("where no contents take a branch, every request still has one", () => {
+  const sent = matchContents(system, "seed", 20, { p: [known("road", "detect")] });
+  expect(sent.map(textOf)).toEqual(new Array(20).fill("road"));
 });

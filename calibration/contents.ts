@@ -1,0 +1,105 @@
+/**
+ * What the requests of each pipeline carry: pictures where it takes a payload, tensors where its models
+ * take them, given in a file or at random in the shapes that they ask for.
+ */
+import { readFileSync } from "node:fs";
+import { isPayload, pipelineInputs } from "../cluster/gateway/pipeline-inputs.ts";
+import {
+  type DataTensor,
+  payloadRequest,
+  randomTensors,
+  rawRequest,
+  requestsOfJson,
+} from "../cluster/load/tensor-inputs.ts";
+import type {
+  ModelMetadata,
+  RequestContents,
+  TensorMetadata,
+} from "../cluster/protocol/messages.ts";
+import { Fault } from "../core/fault.ts";
+import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ModelWorker } from "./model-worker.ts";
+import { picturesFor } from "./pictures.ts";
+
+/** By the name of a pipeline; none of them empty. */
+export type ContentsByPipeline = Readonly<Record<string, readonly RequestContents[]>>;
+
+export interface ContentsSource {
+  /** Folder of photographs; default: drawn scenes. */
+  readonly images?: string | undefined;
+  /** File of tensors in the protocol's JSON; default: at random. */
+  readonly inputs?: string | undefined;
+}
+
+/** Requests of tensors at random: their values seldom matter to the time that a model takes. */
+const RANDOM = 8;
+
+/** `workers` by model name. Throws a Fault where pictures or tensors cannot be read. */
+export async function contentsFor(
+  document: ScenarioDocument,
+  workers: ReadonlyMap<string, ModelWorker>,
+  source: ContentsSource,
+): Promise<ContentsByPipeline> {
+  const metadata = new Map<string, ModelMetadata>();
+  for (const [model, worker] of workers) metadata.set(model, await worker.describe());
+  const given = source.inputs === undefined ? null : tensorsOfFile(source.inputs);
+  let pictures: readonly Uint8Array[] | null = null;
+  const contents: Record<string, readonly RequestContents[]> = {};
+  for (const [name, pipeline] of Object.entries(document.pipelines)) {
+    const inputs = inputsOf(pipeline, metadata);
+    const tensors = inputs.filter((input) => !isPayload(input));
+    const sets = given ?? randomSets(tensors, `${document.run.seed}/${name}`);
+    if (!takesPictures(inputs)) {
+      contents[name] = sets.map(rawRequest);
+      continue;
+    }
+    pictures ??= await picturesFor(document, source.images);
+    contents[name] = pictures.map((picture, i) => {
+      const payload = payloadRequest(picture);
+      return inputs.every(isPayload) || tensors.length === inputs.length
+        ? payload
+        : together(payload, rawRequest(sets[i % sets.length]));
+    });
+  }
+  return contents;
+}
+
+/** A model of one input of bytes takes a picture as it is. */
+function takesPictures(inputs: readonly TensorMetadata[]): boolean {
+  return inputs.some(isPayload) || (inputs.length === 1 && inputs[0].datatype === "BYTES");
+}
+
+function inputsOf(
+  { tasks }: PipelineDocument,
+  metadata: ReadonlyMap<string, ModelMetadata>,
+): readonly TensorMetadata[] {
+  const names = Object.keys(tasks);
+  return pipelineInputs(
+    names.map((name) => ({ predecessors: tasks[name].after.map((one) => names.indexOf(one)) })),
+    names.map((name) => metadata.get(tasks[name].model)),
+  );
+}
+
+function randomSets(
+  inputs: readonly TensorMetadata[],
+  seed: string,
+): readonly (readonly DataTensor[])[] {
+  return Array.from({ length: RANDOM }, (_, i) => randomTensors(inputs, `${seed}/${i}`));
+}
+
+function tensorsOfFile(path: string): readonly (readonly DataTensor[])[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+  return requestsOfJson(text, path);
+}
+
+function together(one: RequestContents, other: RequestContents): RequestContents {
+  return {
+    inputs: [...one.inputs, ...other.inputs],
+    rawInputContents: [...(one.rawInputContents ?? []), ...(other.rawInputContents ?? [])],
+  };
+}

@@ -1,0 +1,91 @@
+/** Models that take tensors are calibrated and validated on tensors, given in a file or at random. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chain, writeScaling } from "../cluster/backends.test-support.ts";
+import { withDeployment } from "../cluster/deployment.test-support.ts";
+import { measuredRun } from "../cluster/measured-run.ts";
+import { floatsOf } from "../models/tensor.ts";
+import { collectInputs } from "./collect-inputs.ts";
+import { contentsFor } from "./contents.ts";
+import { ModelWorker } from "./model-worker.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));
+const file = join(folder, "given.json");
+const workers = new Map<string, ModelWorker>();
+const implementations = { double: { onnx: "double.onnx" }, tenfold: { onnx: "tenfold.onnx" } };
+const document = chain(implementations, {
+  workload: { arrivals: "poisson", ratePerS: 100, requests: 40 },
+});
+
+beforeAll(async () => {
+  writeScaling(folder, "double.onnx", "x", "y", 2);
+  writeScaling(folder, "tenfold.onnx", "y", "z", 10);
+  const row = (first: number) => ({
+    inputs: [{ name: "x", datatype: "FP32", shape: [1, 3], data: [first, 2, 3] }],
+  });
+  writeFileSync(file, JSON.stringify([row(1), row(-1)]));
+  for (const [name, model] of Object.entries(document.models)) {
+    workers.set(name, await ModelWorker.start(name, model, folder));
+  }
+});
+afterAll(async () => {
+  await Promise.all([...workers.values()].map((worker) => worker.stop()));
+  rmSync(folder, { recursive: true });
+});
+
+describe("a pipeline of tensors", () => {
+  it("is walked with what was given, and each model hands its tensors on", async () => {
+    const contents = await contentsFor(document, workers, { inputs: file });
+    const { inputs, ran } = await collectInputs(document, workers, contents);
+    expect(ran.p.map((tasks) => [...tasks])).toEqual([
+      ["double", "tenfold"],
+      ["double", "tenfold"],
+    ]);
+    const handedOn = (inputs.get("tenfold") ?? []).map(({ tensors }) => [
+      ...floatsOf(tensors.double[0]),
+    ]);
+    expect(handedOn).toEqual([
+      [2, 4, 6],
+      [-2, 4, 6],
+    ]);
+    const batch = inputs.get("tenfold") ?? [];
+    const { outputs } = await (workers.get("tenfold") as ModelWorker).call(batch);
+    expect(outputs.map(({ tensors }) => [...floatsOf(tensors[0])])).toEqual([
+      [20, 40, 60],
+      [-20, 40, 60],
+    ]);
+  });
+
+  it("gets tensors at random where none are given, the same each time", async () => {
+    const contents = await contentsFor(document, workers, {});
+    expect(contents.p.length).toBeGreaterThan(1);
+    expect(contents.p[0].inputs).toEqual([{ name: "x", datatype: "FP32", shape: [1, 3] }]);
+    expect(await contentsFor(document, workers, {})).toEqual(contents);
+  });
+
+  it("serves a measured run", async () => {
+    const contents = await contentsFor(document, workers, {});
+    const inputs = { profiles: {}, folder };
+    await withDeployment({ document, inputs, backend: "onnx" }, async (deployment) => {
+      const { outcomes, summary } = await measuredRun(deployment, {
+        ...{ document, inputs, seed: "1/0" },
+        contents: (pipeline) => contents[pipeline],
+      });
+      expect(outcomes).toMatchObject({ completed: 40 });
+      expect(Object.keys(summary.tasks)).toEqual(["double", "tenfold"]);
+    });
+  });
+
+  it("that cannot be sent what a file has is told of, with the model", async () => {
+    const wrong = join(folder, "wrong.json");
+    const inputs = [{ name: "x", datatype: "FP32", shape: [1, 2], data: [1, 2] }];
+    writeFileSync(wrong, JSON.stringify({ inputs }));
+    const contents = await contentsFor(document, workers, { inputs: wrong });
+    await expect(collectInputs(document, workers, contents)).rejects.toMatchObject({
+      code: "invalid-input",
+      message: expect.stringContaining("model double cannot read an input"),
+    });
+  });
+});
