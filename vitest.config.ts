@@ -1,9 +1,13 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+
+/** `npm test` runs the quick form; `npm run test:long` (TANDEM_TESTS=long) runs `*.long.test.ts`. */
+const long = process.env.TANDEM_TESTS === "long";
+const LONG = "**/*.long.test.ts";
 
 export default defineConfig({
   test: {
-    include: ["**/*.test.ts"],
-    exclude: ["node_modules/**", "dist/**"],
+    include: [long ? LONG : "**/*.test.ts"],
+    exclude: [...configDefaults.exclude, "dist/**", ...(long ? [] : [LONG])],
     setupFiles: ["property-seed.test-support.ts"],
     // They end what hangs. On a busy machine a deployment takes ten seconds to start, and a test several.
     testTimeout: 180_000,
