@@ -14,5 +14,7 @@ export default defineConfig({
     hookTimeout: 180_000,
     pool: "forks",
     maxWorkers: 2,
+    // A process for each of 200 short files costs as much as half of the tests.
+    isolate: long,
   },
 });

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { DetectorValue } from "./objects.ts";
 import type { PlateValue } from "./plate-reader.ts";
 import { openTaskModel } from "./registry.ts";
@@ -37,9 +38,11 @@ async function readScene({ png }: Scene): Promise<{ hasCar: boolean; plate: stri
   return { hasCar: detect.labels.includes("car"), plate: (value as PlateValue).plate };
 }
 
+const SEEDS = IS_LONG ? [1, 2, 3] : [1];
+
 test("drawn scenes: a car is found just where there is one, and 95% of plates read", async () => {
   const drawn = await Promise.all(
-    [1, 2, 3].map((seed) => drawScenes({ count: 20, carShare: 0.7, seed })),
+    SEEDS.map((seed) => drawScenes({ count: 20, carShare: 0.7, seed })),
   );
   const cars: boolean[] = [];
   const plates: boolean[] = [];
@@ -49,9 +52,9 @@ test("drawn scenes: a car is found just where there is one, and 95% of plates re
     if (scene.truth.car) plates.push(plate === scene.truth.plate);
   }
   const count = (list: readonly boolean[]) => list.filter(Boolean).length;
-  console.log(`cars right ${count(cars)}/60, plates exact ${count(plates)}/${plates.length}`);
-  expect(count(cars)).toBe(60);
-  expect(plates).toHaveLength(42);
+  console.log(`cars right ${count(cars)}/${cars.length}, plates ${count(plates)}/${plates.length}`);
+  expect(count(cars)).toBe(20 * SEEDS.length);
+  expect(plates).toHaveLength(14 * SEEDS.length);
   expect(count(plates) / plates.length).toBeGreaterThanOrEqual(0.95);
 });
 
@@ -59,14 +62,14 @@ const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";
 const hasPhotograph = needs(PHOTOGRAPH, existsSync(PHOTOGRAPH));
 
 describe("the photograph of a real car", () => {
-  test.skipIf(!hasPhotograph)("has a car with plate 5AU5341, at every side", async () => {
+  test.skipIf(!hasPhotograph)("has a car with plate 5AU5341, at every side that is tried", async () => {
     const payload = await readFile(PHOTOGRAPH);
     const detect = await only(detector, input(payload));
     const { width, height, objects } = detect.value as DetectorValue;
     expect([width, height]).toEqual([518, 331]);
     expect(detect.labels).toEqual(["car"]);
     expect(objects[0]!.score).toBeGreaterThan(0.85);
-    for (const side of [224, 320, 480, 640]) {
+    for (const side of IS_LONG ? [224, 320, 480, 640] : [320]) {
       const variant = await openTaskModel("plate-reader", { side });
       const { labels, value } = await only(variant, input(payload, { detect }));
       await variant.close();

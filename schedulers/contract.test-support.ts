@@ -1,8 +1,9 @@
 /**
  * What every scheduler must keep, whatever happens: `playRandomly` drives a dispatcher with a
  * random order of events and checks each command as it comes.
+ * Assertions of Node's own: a run has thousands, and an `expect` takes a hundred times as long.
  */
-import { expect } from "vitest";
+import { equal, fail, ok } from "node:assert/strict";
 import { compileSystem } from "../core/compile.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
@@ -81,27 +82,27 @@ export class CheckingDriver implements Driver {
 
   start(replica: number, nowUs: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
-    expect(nowUs).toBe(this.nowUs);
-    expect(this.up, "a batch goes to a replica that is up").toContain(replica);
-    expect(this.busy.has(replica), "a replica runs one batch").toBe(false);
+    equal(nowUs, this.nowUs);
+    ok(this.up.has(replica), "a batch goes to a replica that is up");
+    ok(!this.busy.has(replica), "a replica runs one batch");
     const at = batchAt[replica];
     const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
     const pool = system.replicas[replica].pool;
     const { batching } = this.#policies(pool);
     const limit = Math.min(system.pools[pool].maxBatch, batching.maxBatch);
-    expect(jobs.length).toBeGreaterThan(0);
-    expect(jobs.length, "no batch is over its maximum").toBeLessThanOrEqual(limit);
+    ok(jobs.length > 0);
+    ok(jobs.length <= limit, "no batch is over its maximum");
     const running = new Set([...this.busy.values()].flat());
     for (const job of jobs) {
       const request = this.#openAt(requests.requestOf(job));
       const task = requests.taskOf(job);
-      expect(running.has(job), "a job runs once at a time").toBe(false);
-      expect(requests.state[job]).toBe(JOB.running);
-      expect(system.pipelines[request.pipeline].tasks[task].pool).toBe(pool);
-      expect(request.asked, "a task's condition is asked before it runs").toContain(task);
+      ok(!running.has(job), "a job runs once at a time");
+      equal(requests.state[job], JOB.running);
+      equal(system.pipelines[request.pipeline].tasks[task].pool, pool);
+      ok(request.asked.has(task), "a task's condition is asked before it runs");
       this.#checkInputs(request, task);
       if (this.scheduler.admission.dropsLate) {
-        expect(nowUs).toBeLessThanOrEqual(requests.deadlineUs[request.slot]);
+        ok(nowUs <= requests.deadlineUs[request.slot], "nothing late is started");
       }
       running.add(job);
     }
@@ -110,15 +111,14 @@ export class CheckingDriver implements Driver {
   }
 
   wakeAt(timer: number, atUs: number): void {
-    expect(timer).toBeGreaterThanOrEqual(0);
-    expect(timer).toBeLessThan(this.dispatcher.timerCount);
-    expect(atUs, "a timer is due later").toBeGreaterThan(this.nowUs);
+    ok(timer >= 0 && timer < this.dispatcher.timerCount, `there is a timer ${timer}`);
+    ok(atUs > this.nowUs, "a timer is due later");
     if (atUs === Number.POSITIVE_INFINITY) this.timers.delete(timer);
     else this.timers.set(timer, atUs);
   }
 
   end(slot: number, outcome: Outcome, nowUs: number): void {
-    expect(nowUs).toBe(this.nowUs);
+    equal(nowUs, this.nowUs);
     const request = this.#openAt(slot);
     this.open.delete(slot);
     this.outcomes[outcome]++;
@@ -132,7 +132,7 @@ export class CheckingDriver implements Driver {
 
   holds(slot: number, task: number): boolean {
     const request = this.#openAt(slot);
-    expect(request.asked.has(task), "a task's condition is asked once").toBe(false);
+    ok(!request.asked.has(task), "a task's condition is asked once");
     request.asked.add(task);
     const holds = ((request.answers >> task) & 1) === 1;
     if (!holds) request.ended.add(task);
@@ -143,7 +143,7 @@ export class CheckingDriver implements Driver {
 
   arrive(pipeline: number, answers: number): void {
     const slot = this.dispatcher.requests.reserve();
-    expect(this.open.has(slot), "a slot holds one request").toBe(false);
+    ok(!this.open.has(slot), "a slot holds one request");
     const fresh = { asked: new Set<number>(), ran: new Set<number>(), ended: new Set<number>() };
     this.open.set(slot, { serial: this.arrivals++, slot, pipeline, answers, ...fresh });
     this.dispatcher.arrive(slot, pipeline, this.nowUs, this.nowUs);
@@ -207,7 +207,7 @@ export class CheckingDriver implements Driver {
 
   decide(): void {
     this.dispatcher.decide(this.nowUs);
-    expect(this.dispatcher.inSystem).toBe(this.open.size);
+    equal(this.dispatcher.inSystem, this.open.size);
     this.#checkNobodyIdles();
     this.#checkChains();
   }
@@ -237,7 +237,7 @@ export class CheckingDriver implements Driver {
     this.joinAll();
     this.decide();
     for (let turn = 0; this.open.size > 0 || this.busy.size > 0; turn++) {
-      expect(turn, "what is left comes to an end").toBeLessThan(10_000);
+      ok(turn < 10_000, "all that is left comes to an end");
       const next = Math.min(...this.timers.values());
       if (this.busy.size === 0) this.tick(next - this.nowUs);
       for (const replica of [...this.busy.keys()]) this.finish(replica);
@@ -247,21 +247,21 @@ export class CheckingDriver implements Driver {
 
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
-    expect(this.dispatcher.inSystem).toBe(0);
+    equal(this.dispatcher.inSystem, 0);
     const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
-    expect(ended).toBe(this.arrivals);
+    equal(ended, this.arrivals);
     const { requests } = this.dispatcher;
     const { capacity } = requests;
     const slots = new Set(Array.from({ length: capacity }, () => requests.reserve()));
-    expect(slots.size, "all slots are free and different").toBe(capacity);
-    expect(requests.capacity).toBe(capacity);
+    equal(slots.size, capacity, "all slots are free and different");
+    equal(requests.capacity, capacity);
   }
 
   // --- checks -----------------------------------------------------------------------------------
 
   #openAt(slot: number): Open {
     const request = this.open.get(slot);
-    if (request === undefined) return expect.fail(`request ${slot} is not open`);
+    if (request === undefined) return fail(`request ${slot} is not open`);
     return request;
   }
 
@@ -284,10 +284,10 @@ export class CheckingDriver implements Driver {
     const { predecessors, needed } = this.system.pipelines[request.pipeline].tasks[task];
     const ran = predecessors.filter((p) => request.ran.has(p)).length;
     if (predecessors.length === 0) return;
-    expect(ran, "at least one predecessor ran").toBeGreaterThan(0);
+    ok(ran > 0, "at least one predecessor ran");
     if (ran >= needed) return;
     for (const predecessor of predecessors) {
-      expect(this.#hasEnded(request, predecessor), "all inputs are there").toBe(true);
+      ok(this.#hasEnded(request, predecessor), "all inputs are there");
     }
   }
 
@@ -306,13 +306,13 @@ export class CheckingDriver implements Driver {
   #checkCompletion(request: Open): void {
     const { tasks } = this.system.pipelines[request.pipeline];
     tasks.forEach((task, id) => {
-      if (task.successors.length === 0) expect(this.#hasEnded(request, id)).toBe(true);
+      if (task.successors.length === 0) ok(this.#hasEnded(request, id));
     });
     if (tasks.some((task) => Number.isFinite(task.needed))) return;
     tasks.forEach(({ predecessors }, id) => {
       const reached = predecessors.length === 0 || predecessors.some((p) => request.ran.has(p));
       const holds = ((request.answers >> id) & 1) === 1;
-      expect(request.ran.has(id), `task ${id} ran if it had to`).toBe(reached && holds);
+      equal(request.ran.has(id), reached && holds, `task ${id} ran if it had to`);
     });
   }
 
@@ -332,7 +332,7 @@ export class CheckingDriver implements Driver {
     const last = Math.max(...jobs.map(rank));
     for (const job of this.#queuedJobs()) {
       if (requests.state[job] !== queue || jobs.includes(job)) continue;
-      expect(rank(job), `the order is ${ordering.kind}`).toBeGreaterThanOrEqual(last);
+      ok(rank(job) >= last, `the order is ${ordering.kind}`);
     }
   }
 
@@ -360,10 +360,10 @@ export class CheckingDriver implements Driver {
       );
       if (!takers.some((id) => this.up.has(id) && !this.busy.has(id))) continue;
       const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
-      if (batching.kind === "single") expect.fail("a job waits beside an idle replica");
+      if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
-      expect(batching.size(jobs.length, this.nowUs, oldestUs), "a batch waits in vain").toBe(0);
-      expect(this.timers.get(queue)).toBe(batching.dueUs(oldestUs));
+      equal(batching.size(jobs.length, this.nowUs, oldestUs), 0, "a batch waits in vain");
+      equal(this.timers.get(queue), batching.dueUs(oldestUs));
     }
   }
 
@@ -377,11 +377,9 @@ export class CheckingDriver implements Driver {
       const whole = Array.from({ length: chains }, (_, chain) => chain).filter(isWhole);
       const own = [...this.open.values()].filter((request) => request.pipeline === pipeline);
       const holding = own.map(({ slot }) => requests.chain[slot]).filter((chain) => chain >= 0);
-      expect(new Set(holding).size).toBe(holding.length);
-      for (const chain of holding) expect(whole).toContain(chain);
-      expect(holding.length, "no request wants a chain in vain").toBe(
-        Math.min(own.length, whole.length),
-      );
+      equal(new Set(holding).size, holding.length);
+      for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
+      equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");
     });
   }
 }

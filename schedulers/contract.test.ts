@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
+import { cases } from "../core/test-form.test-support.ts";
 import { COMPOSITIONS } from "./compositions.test-support.ts";
 import { CheckingDriver, documentOf, type Step, systemOf } from "./contract.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
@@ -91,7 +92,7 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
   test("keeps the contract in any pipeline, on any shape, in any order of events", () => {
     fc.assert(
       fc.property(documents, steps, (document, run) => runContract(document, preset, run)),
-      { numRuns: 60 },
+      { numRuns: cases(60) },
     );
   });
 });
@@ -102,7 +103,7 @@ test("so does every composition of the registry's policies", () => {
     fc.property(fc.constantFrom(...COMPOSITIONS), documents, steps, (scheduler, document, run) =>
       runContract(document, scheduler, run),
     ),
-    { numRuns: 600 },
+    { numRuns: cases(600) },
   );
 });
 
@@ -114,6 +115,6 @@ test("and each pool may have policies of its own", () => {
   const perTask = { b: { routing: "random", ordering: "lifo", batching: "size-or-timeout" } };
   fc.assert(
     fc.property(steps, (run) => runContract(document, { preset: "edf", perTask }, run)),
-    { numRuns: 60 },
+    { numRuns: cases(60) },
   );
 });

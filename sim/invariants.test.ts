@@ -5,6 +5,7 @@ import { requestsOf } from "../core/arrivals/extent.ts";
 import { RequestDraws } from "../core/request-draws.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { cases } from "../core/test-form.test-support.ts";
 import { randomFaultyScenarios, randomScenarios } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./run-audit.test-support.ts";
 import { NO_INPUTS } from "./scenario.test-support.ts";
 
-const RUNS = 250;
+const RUNS = cases(250);
 
 /** `check` over random scenarios, each run once and audited. */
 function always(

@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync, watch } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { queryResults } from "./query.ts";
 import { SUMMARY_TABLES } from "./summary-tables.ts";
@@ -18,6 +19,8 @@ const SCENARIO = {
   },
 };
 
+const KILLS = IS_LONG ? 6 : 2;
+const THREADS = IS_LONG ? ["1", "2"] : ["2"];
 /** A kill may come too late, but not so often. */
 const MOST_RUNS = 20;
 
@@ -73,11 +76,11 @@ describe("a sweep that is killed", () => {
     return false;
   }
 
-  test.each(["1", "2"])("at random moments, on %s threads, ends as if it never was", async (n) => {
+  test.each(THREADS)("at random moments, on %s threads, ends as if it never was", async (n) => {
     const out = `random-${n}`;
     let kills = 0;
     // A thread's share of the work takes longer than start-up, so most kills fall into the work.
-    for (let runs = 0; kills < 6 && runs < MOST_RUNS; runs++) {
+    for (let runs = 0; kills < KILLS && runs < MOST_RUNS; runs++) {
       const grown = sizeOf(store(out)) + 1 + Math.random() * 60_000;
       const wasKilled = await killed(out, n, (kill) => {
         const poll = setInterval(() => {
@@ -91,21 +94,17 @@ describe("a sweep that is killed", () => {
       const size = sizeOf(store(out));
       if (kills % 2 === 0) truncateSync(store(out), cutShort(size));
     }
-    expect(kills).toBe(6);
+    expect(kills).toBe(KILLS);
     expect((await run(out, n)).code).toBe(0);
     expect(await resultsOf(workplace, out)).toBe(whole);
     expect(leftovers(out)).toEqual([]);
   });
 
   test("at the moment a file is written, ends as if it never was", async () => {
-    const files = [
-      "configurations.jsonl.part",
-      "results.json.part",
-      "configurations.parquet.0.part",
-      "metrics.parquet",
-      "replications.parquet.0.part",
-    ];
-    for (const file of files) {
+    const tables = ["configurations.parquet.0.part", "metrics.parquet"];
+    const files = ["configurations.jsonl.part", "results.json.part", ...tables];
+    const all = [...files, "replications.parquet.0.part"];
+    for (const file of IS_LONG ? all : ["metrics.parquet"]) {
       let wasKilled = false;
       for (let runs = 0; !wasKilled && runs < MOST_RUNS; runs++) {
         wasKilled = await killed("files", "2", (kill, folder) => {

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type LoadedScenario, parseScenario } from "../core/scenario/parse.ts";
+import { cases } from "../core/test-form.test-support.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
 import type { SweepRecord } from "./record.ts";
 import { MemoryStore, recordsOf } from "./record-store.ts";
@@ -37,7 +38,7 @@ test("a sweep of a random scenario has the same results on 1, 2 and 3 threads", 
       expect(two).toEqual(one);
       expect(three).toEqual(one);
     }),
-    { numRuns: 5 },
+    { numRuns: cases(5) },
   );
 });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../fault.ts";
+import { cases } from "../test-form.test-support.ts";
 import {
   type Files,
   issuesOf,
@@ -154,7 +155,7 @@ describe("whatever the text, the parser answers", () => {
         }
         seen.add(outcome(text));
       }),
-      { numRuns: 400 },
+      { numRuns: cases(400) },
     );
     expect(seen).toEqual(new Set(["document", "issues"]));
   });
@@ -171,7 +172,7 @@ describe("whatever the text, the parser answers", () => {
           expect(error).toBeInstanceOf(Fault);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: cases(400) },
     );
   });
 });

@@ -5,6 +5,7 @@ import { compileSystem } from "../../core/compile.ts";
 import { replayLog } from "../../core/replay.ts";
 import { RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { cases } from "../../core/test-form.test-support.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
 import { replicationSeed, runReplication } from "../replication.ts";
@@ -112,7 +113,7 @@ function runOf(document: ScenarioDocument): Run {
 function check(property: (document: ScenarioDocument, run: Run) => void): void {
   fc.assert(
     fc.property(scenarios, (document) => property(document, runOf(document))),
-    { numRuns: 40 },
+    { numRuns: cases(40) },
   );
 }
 

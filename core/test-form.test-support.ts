@@ -1,0 +1,12 @@
+/** The two forms of the tests: `npm test` is quick, `npm run test:long` has all of them. */
+
+/** Whether this is `npm run test:long`. */
+export const IS_LONG = process.env.TANDEM_TESTS === "long";
+
+/**
+ * How many cases of a property to try: all in the long form, a fifth in the quick one. A file with
+ * such a property is imported by one beside it, `x.long.test.ts`, which runs in the long form.
+ */
+export function cases(all: number): number {
+  return IS_LONG ? all : Math.ceil(all / 5);
+}

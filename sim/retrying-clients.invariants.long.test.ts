@@ -1,0 +1,1 @@
+import "./retrying-clients.invariants.test.ts";

@@ -1,0 +1,1 @@
+import "./threads.test.ts";
