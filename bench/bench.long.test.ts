@@ -4,9 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
 import { tryToRun } from "./fresh-process.ts";
-import { type Measurement, parseMeasurement } from "./measurement.ts";
 import type { PartResult } from "./part.ts";
-import { compare } from "./parts/peers.ts";
 
 const RUN = fileURLToPath(new URL("../dist/bench/run.js", import.meta.url));
 
@@ -57,21 +55,6 @@ test("peers: SimPy, Ciw and SimJS that are not installed are skipped with the ne
   for (const message of skipped) expect(message).toMatch(/install .*, then --(python|modules) DIR/);
 });
 
-test("peers: a ratio is refused where the results differ", () => {
-  const run = (meanMs: number): Measurement => ({
-    events: 1000,
-    seconds: 1,
-    cpuSeconds: 2,
-    meanMs,
-    p50Ms: 7,
-    p99Ms: 40,
-  });
-  const same = compare([10, 10.1, 9.9, 10.2].map((mean) => [run(mean), run(20 - mean)]));
-  expect(same.ratio).toEqual({ median: 1, least: 1, most: 1 });
-  const other = compare([10, 10.1, 9.9, 10.2].map((mean) => [run(mean), run(mean + 2)]));
-  expect(other.ratio).toMatch(/^no ratio, results differ: meanMs 10.05 against 12.05/);
-});
-
 test.each([
   ["replicas", 3],
   ["memory", 1],
@@ -107,10 +90,4 @@ test("a part that there is not is named, with those that there are", () => {
   const { code, error } = bench("--only", "memroy");
   expect(code).toBe(2);
   expect(error).toMatch(/Given: "memroy", Choices: "peers", "replicas", "memory"/);
-});
-
-test("output that is no measurement is refused whole", () => {
-  expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow(
-    "positive number as cpuSeconds",
-  );
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
+import type { Deployment } from "./deployment.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { rawTensor } from "./protocol/job-tensors.ts";
@@ -96,4 +97,53 @@ export interface Told {
 
 export function outputsOf(text: string): Told {
   return (JSON.parse(text) as { outputs: Told }).outputs;
+}
+
+/** A server of the protocol that shares no code with ours: it upper-cases, and tells its process. */
+export function writeServer(folder: string): string {
+  const manifest = JSON.stringify(join(process.cwd(), "package.json"));
+  const proto = JSON.stringify(join(process.cwd(), "cluster/proto/inference.proto"));
+  writeFileSync(
+    join(folder, "server.cjs"),
+    `const load = module.require("node:module").createRequire(${manifest});
+const grpc = load("@grpc/grpc-js");
+const definition = load("@grpc/proto-loader").loadSync(${proto});
+const { GRPCInferenceService } = grpc.loadPackageDefinition(definition).inference;
+const spec = (name) => [{ name, datatype: "BYTES", shape: [-1] }];
+const bytes = (text) => {
+  const raw = Buffer.alloc(4 + text.length, text, "latin1");
+  raw.write(text, 4, "latin1");
+  raw.writeUInt32LE(text.length, 0);
+  return raw;
+};
+const server = new grpc.Server();
+server.addService(GRPCInferenceService.service, {
+  ServerMetadata: (_, answer) => answer(null, { name: "script", version: "1" }),
+  ModelReady: (_, answer) => answer(null, { ready: true }),
+  ModelMetadata: (_, answer) =>
+    answer(null, { name: "upper", versions: ["1"], platform: "script", inputs: spec("text"), outputs: spec("upper") }),
+  ModelInfer: ({ request }, answer) => {
+    const text = request.rawInputContents[0].subarray(4).toString().toUpperCase();
+    if (text === "TROUBLE") answer({ code: grpc.status.INTERNAL, details: "inner trouble" });
+    else answer(null, {
+      modelName: "upper",
+      outputs: [{ name: "upper", datatype: "BYTES", shape: [1] }],
+      rawOutputContents: [bytes(text + " by " + process.pid)],
+    });
+  },
+});
+const address = "127.0.0.1:" + process.argv[2];
+server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
+  if (error) throw error;
+});
+`,
+  );
+  return "server.cjs";
+}
+
+/** The text in capitals, and the process of `writeServer` that wrote it. */
+export async function upper(deployment: Deployment, text: string): Promise<[string, number]> {
+  const answer = outputsOf(await sendPayload(deployment.gateway.grpc, "p", text));
+  const [said, pid] = answer.only.value.tensors[0].data[0].split(" by ");
+  return [said, Number(pid)];
 }

@@ -1,21 +1,17 @@
-import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type IncomingMessage, request } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, it } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   chain,
   floats,
-  outputsOf,
-  sendPayload,
   sendTensor,
+  upper,
   writeScaling,
+  writeServer,
 } from "./backends.test-support.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
-import type { Deployment } from "./deployment.ts";
+import { type Deployment, startDeployment } from "./deployment.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-backends-"));
@@ -49,223 +45,51 @@ describe("an ONNX file of tensors", () => {
       expect(platform).toBe("onnxruntime_onnx");
     });
   });
-
-  it("is read to the end by a caller that was reading when the gateway was told to end", async () => {
-    writeScaling(folder, "double.onnx", "x", "y", 2);
-    const document = chain({ double: { onnx: "double.onnx" } });
-    const options = { document, inputs, backend: "onnx", restart: false } as const;
-    const rows = 500_000;
-    const tensor = { name: "x", datatype: "FP32", shape: [rows, 3] };
-    const header = JSON.stringify({
-      parameters: { binary_data_output: true },
-      inputs: [{ ...tensor, parameters: { binary_data_size: rows * 12 } }],
-    });
-    await withDeployment(options, async ({ gateway, gatewayLost }) => {
-      const call = request(`${gateway.http}/v2/models/p/infer`, {
-        method: "POST",
-        headers: { "inference-header-content-length": header.length },
-      });
-      call.end(Buffer.concat([Buffer.from(header), Buffer.alloc(rows * 12)]));
-      const [answer] = (await once(call, "response")) as [IncomingMessage];
-      process.kill(gateway.pid, "SIGTERM");
-      await sleep(300);
-      let read = 0;
-      for await (const piece of answer) read += (piece as Buffer).length;
-      expect(read).toBe(Number(answer.headers["content-length"]));
-      expect(read).toBeGreaterThan(rows * 12);
-      expect(await gatewayLost).toMatchObject({ code: 0 });
-    });
-  });
-
-  it("runs on WebGPU in a worker, where there is an adapter", async (context) => {
-    writeScaling(folder, "half.onnx", "x", "y", 0.5);
-    const document = chain({ half: { onnx: "half.onnx", provider: "webgpu" } });
-    const options = { document, inputs, backend: "onnx" } as const;
-    const answer = await withDeployment(options, ({ gateway }) =>
-      sendTensor(gateway.grpc, "p", [2, 4, 6, 8, 10, 12]),
-    ).catch((error: Error) => error);
-    if (answer instanceof Error) {
-      expect(String(answer)).toMatch(/does not open on webgpu/);
-      console.log(`skipped: ${answer.message}`);
-      context.skip();
-      return;
-    }
-    expect(floats(answer, "y")).toEqual([1, 2, 3, 4, 5, 6]);
-  });
 });
-
-const fingerprints = chain({ only: { name: "fingerprint" } });
-
-describe("a model on another server", () => {
-  it("is another Tandem's worker, or its gateway, and its end is seen", async () => {
-    let other: Deployment | undefined;
-    await withDeployment({ document: fingerprints, backend: "onnx" }, async (there) => {
-      other = there;
-      const [{ address, replica }] = there.workers;
-      const worker = chain({ only: { external: { address, model: replica } } });
-      const expected = outputsOf(await sendPayload(there.gateway.grpc, "p", "hello")).only;
-      await withDeployment({ document: worker, backend: "external" }, async (here) => {
-        const answer = outputsOf(await sendPayload(here.gateway.grpc, "p", "hello"));
-        expect(answer.only).toEqual(expected);
-      });
-      const gateway = chain({ only: { external: { address: there.gateway.grpc, model: "p" } } });
-      await withDeployment({ document: gateway, backend: "external" }, async (here) => {
-        const answer = outputsOf(await sendPayload(here.gateway.grpc, "p", "hello"));
-        expect(answer.only.value).toMatchObject({ only: expected });
-        await there.stop();
-        const client = new InferenceClient(here.workers[0].address);
-        const gone = await eventually(
-          async () => (await client.modelReady({ name: "only-1" })).ready !== true,
-        );
-        client.close();
-        expect(gone).toBe(true);
-      });
-    });
-    expect(other).toBeDefined();
-  });
-
-  it("that is not there is told with its address", async () => {
-    const document = chain({ only: { external: { address: "127.0.0.1:9", model: "m" } } });
-    const started = withDeployment({ document, backend: "external" }, async () => undefined);
-    await expect(started).rejects.toMatchObject({
-      code: "cluster-failure",
-      message: /model only did not load.*127\.0\.0\.1:9/,
-    });
-  });
-});
-
-/** A server of the protocol that shares no code with ours: it upper-cases, and tells its process. */
-function writeServer(): string {
-  const manifest = JSON.stringify(join(process.cwd(), "package.json"));
-  const proto = JSON.stringify(join(process.cwd(), "cluster/proto/inference.proto"));
-  writeFileSync(
-    join(folder, "server.cjs"),
-    `const load = module.require("node:module").createRequire(${manifest});
-const grpc = load("@grpc/grpc-js");
-const definition = load("@grpc/proto-loader").loadSync(${proto});
-const { GRPCInferenceService } = grpc.loadPackageDefinition(definition).inference;
-const spec = (name) => [{ name, datatype: "BYTES", shape: [-1] }];
-const bytes = (text) => {
-  const raw = Buffer.alloc(4 + text.length, text, "latin1");
-  raw.write(text, 4, "latin1");
-  raw.writeUInt32LE(text.length, 0);
-  return raw;
-};
-const server = new grpc.Server();
-server.addService(GRPCInferenceService.service, {
-  ServerMetadata: (_, answer) => answer(null, { name: "script", version: "1" }),
-  ModelReady: (_, answer) => answer(null, { ready: true }),
-  ModelMetadata: (_, answer) =>
-    answer(null, { name: "upper", versions: ["1"], platform: "script", inputs: spec("text"), outputs: spec("upper") }),
-  ModelInfer: ({ request }, answer) => {
-    const text = request.rawInputContents[0].subarray(4).toString().toUpperCase();
-    if (text === "TROUBLE") answer({ code: grpc.status.INTERNAL, details: "inner trouble" });
-    else answer(null, {
-      modelName: "upper",
-      outputs: [{ name: "upper", datatype: "BYTES", shape: [1] }],
-      rawOutputContents: [bytes(text + " by " + process.pid)],
-    });
-  },
-});
-const address = "127.0.0.1:" + process.argv[2];
-server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
-  if (error) throw error;
-});
-`,
-  );
-  return "server.cjs";
-}
-
-/** All there are, as Linux tells it. */
-function processes(): { pid: number; parent: number; group: number }[] {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const [, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return [{ pid: Number(pid), parent: Number(parent), group: Number(group) }];
-    } catch {
-      return [];
-    }
-  });
-}
-
-async function upper(deployment: Deployment, text: string): Promise<[string, number]> {
-  const answer = outputsOf(await sendPayload(deployment.gateway.grpc, "p", text));
-  const [said, pid] = answer.only.value.tensors[0].data[0].split(" by ");
-  return [said, Number(pid)];
-}
 
 describe("a command that serves a model", () => {
-  const run = [process.execPath, writeServer(), "{port}"];
-  const document = chain({ only: { command: { run, model: "upper" } } });
-
-  it("is started, started again when it dies, and stopped with its deployment", async () => {
-    let last = 0;
-    await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
-      const [said, pid] = await upper(deployment, "abc");
-      expect(said).toBe("ABC");
-      process.kill(pid, "SIGKILL");
-      const isBack = async (): Promise<boolean> => {
-        const [, again] = await upper(deployment, "x").catch(() => ["", pid] as const);
-        last = again;
-        return again !== pid;
-      };
-      expect(await eventually(isBack)).toBe(true);
-      expect(isRunning(last)).toBe(true);
-    });
-    expect(await eventually(() => !isRunning(last))).toBe(true);
+  const run = [process.execPath, writeServer(folder), "{port}"];
+  let deployment: Deployment;
+  beforeAll(async () => {
+    const document = chain({ only: { command: { run, model: "upper" } } });
+    deployment = await startDeployment({ document, inputs, backend: "process", seed: "test" });
   });
+  afterAll(() => deployment.stop());
+
+  /** Waits until another process than before serves the model; gives it. */
+  async function another(than: number): Promise<number> {
+    let pid = than;
+    const isBack = async (): Promise<boolean> => {
+      [, pid] = await upper(deployment, "x").catch(() => ["", than] as const);
+      return pid !== than;
+    };
+    expect(await eventually(isBack)).toBe(true);
+    expect(isRunning(pid)).toBe(true);
+    return pid;
+  }
 
   it("answers for what it cannot do, and its replica stays up", async () => {
-    await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
-      await expect(upper(deployment, "trouble")).rejects.toMatchObject({
-        code: "cluster-failure",
-        message: expect.stringMatching(/inner trouble$/),
-      });
-      const run = await fetch(`${deployment.gateway.http}/run`);
-      expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
-      expect((await upper(deployment, "abc"))[0]).toBe("ABC");
-    });
-  });
-
-  it("ends with its worker, also when that is killed at once", async () => {
-    await withDeployment(
-      { document, inputs, backend: "process", restart: false },
-      async (deployment) => {
-        const [, pid] = await upper(deployment, "abc");
-        process.kill(deployment.workers[0].pid, "SIGKILL");
-        expect(await eventually(() => !isRunning(pid))).toBe(true);
-      },
-    );
-  });
-
-  it.skipIf(!needs("/proc", existsSync("/proc/self/stat")))(
-    "ends with all it has started, also when worker and guard are killed at once",
-    async () => {
-      const script = `sleep 300 & exec "$0" server.cjs "$1"`;
-      const command = { run: ["sh", "-c", script, process.execPath, "{port}"], model: "upper" };
-      const options = { document: chain({ only: { command } }), inputs, restart: false };
-      await withDeployment({ ...options, backend: "process" }, async (deployment) => {
-        const [, pid] = await upper(deployment, "abc");
-        const before = processes();
-        const guard = before.find((one) => one.pid === pid)?.parent as number;
-        const group = before.filter((one) => one.group === pid).map((one) => one.pid);
-        expect(group).toHaveLength(2);
-        for (const each of [guard, deployment.workers[0].pid]) process.kill(each, "SIGKILL");
-        expect(await eventually(() => !group.some(isRunning))).toBe(true);
-      });
-    },
-  );
-
-  it("that fails is told with its last words", async () => {
-    const failing = ["node", "-e", "console.error('no weights here'); process.exit(3)"];
-    const bad = chain({ only: { command: { run: failing, model: "m" } } });
-    const started = withDeployment({ document: bad, backend: "process" }, async () => undefined);
-    await expect(started).rejects.toMatchObject({
+    await expect(upper(deployment, "trouble")).rejects.toMatchObject({
       code: "cluster-failure",
-      message: /exit code 3/,
-      hint: expect.stringContaining("no weights here"),
+      message: expect.stringMatching(/inner trouble$/),
     });
+    const run = await fetch(`${deployment.gateway.http}/run`);
+    expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
+    expect((await upper(deployment, "abc"))[0]).toBe("ABC");
+  });
+
+  it("is started again when it dies", async () => {
+    const [, pid] = await upper(deployment, "abc");
+    process.kill(pid, "SIGKILL");
+    await another(pid);
+  });
+
+  it("ends with its worker, also when that is killed at once, and with its deployment", async () => {
+    const [, pid] = await upper(deployment, "abc");
+    process.kill(deployment.workers[0].pid, "SIGKILL");
+    expect(await eventually(() => !isRunning(pid))).toBe(true);
+    const last = await another(pid);
+    await deployment.stop();
+    expect(await eventually(() => !isRunning(last))).toBe(true);
   });
 });

@@ -1,8 +1,10 @@
 /** Small deployments for tests: real processes, short service times. */
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
+import { entryPoint } from "./processes/entry-point.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };
 
@@ -112,4 +114,30 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return true;
+}
+
+const PARENT = `
+import { startDeployment } from ${JSON.stringify(entryPoint("deployment").href)};
+const deployment = await startDeployment(JSON.parse(process.argv[1]));
+const pids = [deployment.gateway.pid, ...deployment.workers.map((worker) => worker.pid)];
+process.stdout.write(JSON.stringify(pids) + "\\n");
+setInterval(() => undefined, 1000);
+`;
+
+/** A parent that starts a deployment and waits; gives its children's pids. */
+export async function deployingParent(): Promise<{ pid: number; children: readonly number[] }> {
+  const deployed = { document: twoTasks(), inputs: NO_INPUTS, backend: "replay", seed: "test" };
+  const options = { ...deployed, replicasPerWorker: 1 };
+  const child = spawn(
+    process.execPath,
+    ["--input-type=module", "-e", PARENT, JSON.stringify(options)],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout.once("data", (data: Buffer) => resolve(data.toString()));
+    child.once("exit", (code) => reject(new Error(`the parent ended with ${code}`)));
+  });
+  return { pid: child.pid as number, children: JSON.parse(line) as number[] };
 }

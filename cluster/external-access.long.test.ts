@@ -7,7 +7,6 @@ import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
 import { withDeployment } from "./deployment.test-support.ts";
 import { writeCertificates } from "./security/certificate-files.ts";
 import { createToken } from "./security/tokens.ts";
-import { externalAccess } from "./worker/external-access.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,16 +48,5 @@ describe("a model on another server with TLS", () => {
     });
     const told = readdirSync(logs).map((log) => readFileSync(join(logs, log), "utf8"));
     expect(told.join("")).not.toContain(token);
-  });
-
-  it("is told by name what cannot be read, and never with what was read", () => {
-    const external = { address: "a:1", model: "m", timeoutS: 1 };
-    const opened = (more: object) => () => externalAccess({ ...external, ...more }, folder);
-    expect(opened({ tls: { ca: "none.crt" } })).toThrow(/the authority .*none\.crt: ENOENT/);
-    expect(opened({ token: { environment: "NO_SUCH_TOKEN" } })).toThrow(
-      "the variable NO_SUCH_TOKEN",
-    );
-    writeFileSync(join(folder, "two-words"), "Bearer secret-word");
-    expect(opened({ token: { file: "two-words" } })).toThrow(/two-words holds no token$/);
   });
 });

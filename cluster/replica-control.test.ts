@@ -1,5 +1,6 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
 import type { ReplicaStatus } from "./gateway/replica-control.ts";
@@ -109,52 +110,6 @@ it("a replica's batching is changed, and the scheduler's own is back after a res
   expect(await ask("after")).toBe(true);
 });
 
-it("a replica that is removed at once has its work done by another", async () => {
-  await control("POST", "", { task: "second" });
-  const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
-  expect(gone.status).toBe(204);
-  expect(await names()).toEqual(["first-1", "second-1"]);
-});
-
-it("a replica that somebody else serves is added by its address; a gateway that is started again knows it, and all batches", async () => {
-  const options = { document: fingerprintScenario({ replicas: [2, 1], holdMs: 5 }) };
-  await withDeployment({ ...options, backend: "real" }, async (there) => {
-    const found = there.workers.find(({ replica }) => replica === "first-2");
-    const { address, pid } = found as (typeof there.workers)[number];
-    const batch = { maxBatch: 3, waitMs: 2 };
-    const added = await underLoad(async () => {
-      const answer = await control("POST", "", { task: "first", address, batch });
-      expect(await doesJobs("first-2")).toBe(true);
-      return answer;
-    });
-    expect(added).toMatchObject({ status: 201, value: { name: "first-2", state: "up", address } });
-    await control("PATCH", "/second-1", { maxBatch: 2, waitMs: 1 });
-    await restartGateway();
-    const { value } = await control("GET", "");
-    expect(value.replicas).toMatchObject([
-      { name: "first-1", batch: null },
-      { name: "first-2", address, batch },
-      { name: "second-1", batch: { maxBatch: 2, waitMs: 1 } },
-    ]);
-    await underLoad(async () => process.kill(pid, "SIGKILL"));
-    expect((await control("DELETE", "/first-2")).status).toBe(204);
-    expect(await names()).toEqual(["first-1", "second-1"]);
-    await control("POST", "/second-1/reset");
-  });
-});
-
-/** Ends it with -9, and waits until all replicas that it had are up. */
-async function restartGateway(): Promise<void> {
-  const { pid } = deployment.gateway;
-  process.kill(pid, "SIGKILL");
-  const isBack = async (): Promise<boolean> => {
-    if (deployment.gateway.pid === pid) return false;
-    const { value } = await control("GET", "");
-    return value.replicas.every(({ state }: ReplicaStatus) => state === "up");
-  };
-  expect(await eventually(isBack)).toBe(true);
-}
-
 it("an address where nobody serves the replica is given up, and nothing is left of it", async () => {
   const started = await control("POST", "", {
     task: "first",
@@ -178,31 +133,85 @@ it.each([
   expect(await names()).toEqual(["first-1", "second-1"]);
 });
 
-it("a task whose replicas are all gone is not served, and its requests do not wait for ever", async () => {
-  const options = {
-    document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
-    backend: "real",
-    spareReplicas: 1,
-    bounds: { outageMs: 1000 },
-  } as const;
-  await withDeployment(options, async (own) => {
-    const its = new InferenceClient(own.gateway.grpc);
-    const health: string[] = [];
-    const watch = its.watchHealth(PIPELINE);
-    watch.on("data", ({ status }: { status: string }) => health.push(status));
-    watch.on("error", () => undefined);
-    const task = (await control("GET", "", undefined, own)).value.replicas[0].task;
-    await control("DELETE", `/${task}-1`, undefined, own);
-    const gone = { code: "unavailable", message: expect.stringContaining(`no replica of ${task}`) };
-    await expect(ask("waits", its)).rejects.toMatchObject(gone);
-    await expect(ask("comes later", its)).rejects.toMatchObject(gone);
-    expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: false });
-    expect(health.at(-1)).toBe("NOT_SERVING");
-    expect((await control("POST", "", { task }, own)).status).toBe(201);
-    expect(await ask("after", its)).toBe(true);
-    expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: true });
-    expect(await eventually(() => health.at(-1) === "SERVING")).toBe(true);
-    watch.cancel();
-    its.close();
+/** Ends it with -9, and waits until all replicas that it had are up. */
+async function restartGateway(): Promise<void> {
+  const { pid } = deployment.gateway;
+  process.kill(pid, "SIGKILL");
+  const isBack = async (): Promise<boolean> => {
+    if (deployment.gateway.pid === pid) return false;
+    const { value } = await control("GET", "");
+    return value.replicas.every(({ state }: ReplicaStatus) => state === "up");
+  };
+  expect(await eventually(isBack)).toBe(true);
+}
+
+if (IS_LONG) {
+  it("a replica that is removed at once has its work done by another", async () => {
+    await control("POST", "", { task: "second" });
+    const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
+    expect(gone.status).toBe(204);
+    expect(await names()).toEqual(["first-1", "second-1"]);
   });
-});
+
+  it("a replica that somebody else serves is added by its address; a gateway that is started again knows it, and all batches", async () => {
+    const options = { document: fingerprintScenario({ replicas: [2, 1], holdMs: 5 }) };
+    await withDeployment({ ...options, backend: "real" }, async (there) => {
+      const found = there.workers.find(({ replica }) => replica === "first-2");
+      const { address, pid } = found as (typeof there.workers)[number];
+      const batch = { maxBatch: 3, waitMs: 2 };
+      const added = await underLoad(async () => {
+        const answer = await control("POST", "", { task: "first", address, batch });
+        expect(await doesJobs("first-2")).toBe(true);
+        return answer;
+      });
+      expect(added).toMatchObject({
+        status: 201,
+        value: { name: "first-2", state: "up", address },
+      });
+      await control("PATCH", "/second-1", { maxBatch: 2, waitMs: 1 });
+      await restartGateway();
+      const { value } = await control("GET", "");
+      expect(value.replicas).toMatchObject([
+        { name: "first-1", batch: null },
+        { name: "first-2", address, batch },
+        { name: "second-1", batch: { maxBatch: 2, waitMs: 1 } },
+      ]);
+      await underLoad(async () => process.kill(pid, "SIGKILL"));
+      expect((await control("DELETE", "/first-2")).status).toBe(204);
+      expect(await names()).toEqual(["first-1", "second-1"]);
+      await control("POST", "/second-1/reset");
+    });
+  });
+
+  it("a task whose replicas are all gone is not served, and its requests do not wait for ever", async () => {
+    const options = {
+      document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
+      backend: "real",
+      spareReplicas: 1,
+      bounds: { outageMs: 1000 },
+    } as const;
+    await withDeployment(options, async (own) => {
+      const its = new InferenceClient(own.gateway.grpc);
+      const health: string[] = [];
+      const watch = its.watchHealth(PIPELINE);
+      watch.on("data", ({ status }: { status: string }) => health.push(status));
+      watch.on("error", () => undefined);
+      const task = (await control("GET", "", undefined, own)).value.replicas[0].task;
+      await control("DELETE", `/${task}-1`, undefined, own);
+      const gone = {
+        code: "unavailable",
+        message: expect.stringContaining(`no replica of ${task}`),
+      };
+      await expect(ask("waits", its)).rejects.toMatchObject(gone);
+      await expect(ask("comes later", its)).rejects.toMatchObject(gone);
+      expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: false });
+      expect(health.at(-1)).toBe("NOT_SERVING");
+      expect((await control("POST", "", { task }, own)).status).toBe(201);
+      expect(await ask("after", its)).toBe(true);
+      expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: true });
+      expect(await eventually(() => health.at(-1) === "SERVING")).toBe(true);
+      watch.cancel();
+      its.close();
+    });
+  });
+}

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
-import { editDistance, evaluate } from "./evaluate.ts";
+import { evaluate } from "./evaluate.ts";
 import { hardPlates } from "./hard-plates.test-support.ts";
 
 const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";
@@ -28,10 +28,3 @@ test.skipIf(!needs(PHOTOGRAPH, existsSync(PHOTOGRAPH)))(
     }
   },
 );
-
-test("an edit is a letter put in, taken out or changed", () => {
-  expect(editDistance("5AU5341", "5AU5341")).toBe(0);
-  expect(editDistance("B0AB1234", "BAB1234")).toBe(1);
-  expect(editDistance("OAU5341", "0AU534")).toBe(2);
-  expect(editDistance("", "ABC")).toBe(3);
-});

@@ -62,26 +62,29 @@ const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";
 const hasPhotograph = needs(PHOTOGRAPH, existsSync(PHOTOGRAPH));
 
 describe("the photograph of a real car", () => {
-  test.skipIf(!hasPhotograph)("has a car with plate 5AU5341, at every side that is tried", async () => {
-    const payload = await readFile(PHOTOGRAPH);
-    const detect = await only(detector, input(payload));
-    const { width, height, objects } = detect.value as DetectorValue;
-    expect([width, height]).toEqual([518, 331]);
-    expect(detect.labels).toEqual(["car"]);
-    expect(objects[0]!.score).toBeGreaterThan(0.85);
-    for (const side of IS_LONG ? [224, 320, 480, 640] : [320]) {
-      const variant = await openTaskModel("plate-reader", { side });
-      const { labels, value } = await only(variant, input(payload, { detect }));
-      await variant.close();
-      expect({ side, labels, value }).toMatchObject({
-        side,
-        labels: ["plate"],
-        value: { plate: "5AU5341" },
-      });
-      const [x0, y0, x1, y1] = (value as PlateValue).box!;
-      expect(x0 > 290 && y0 > 180 && x1 < 405 && y1 < 225).toBe(true);
-    }
-  });
+  test.skipIf(!hasPhotograph)(
+    "has a car with plate 5AU5341, at every side that is tried",
+    async () => {
+      const payload = await readFile(PHOTOGRAPH);
+      const detect = await only(detector, input(payload));
+      const { width, height, objects } = detect.value as DetectorValue;
+      expect([width, height]).toEqual([518, 331]);
+      expect(detect.labels).toEqual(["car"]);
+      expect(objects[0]!.score).toBeGreaterThan(0.85);
+      for (const side of IS_LONG ? [224, 320, 480, 640] : [320]) {
+        const variant = await openTaskModel("plate-reader", { side });
+        const { labels, value } = await only(variant, input(payload, { detect }));
+        await variant.close();
+        expect({ side, labels, value }).toMatchObject({
+          side,
+          labels: ["plate"],
+          value: { plate: "5AU5341" },
+        });
+        const [x0, y0, x1, y1] = (value as PlateValue).box!;
+        expect(x0 > 290 && y0 > 180 && x1 < 405 && y1 < 225).toBe(true);
+      }
+    },
+  );
 
   test.skipIf(!hasPhotograph)("gives its plate without a detector before", async () => {
     const { value } = await only(reader, input(await readFile(PHOTOGRAPH)));

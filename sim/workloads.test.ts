@@ -1,22 +1,27 @@
 /** What each arrival process does to a queue, through the public scenario. */
 import { describe, expect, test } from "vitest";
+import type { RunSummary } from "../core/metrics/summary.ts";
 import type { MetricName } from "../core/results.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 
-const REPLICATIONS = 10;
+const REPLICATIONS = IS_LONG ? 10 : 4;
 
-/** A metric of ten replications of one exponential server of mean 10 ms. */
-function metricOf(metric: MetricName, workload: unknown, traces = NO_INPUTS.traces): number[] {
-  const runs = replicate(scenarioOf({ workload }), REPLICATIONS, { ...NO_INPUTS, traces });
-  return runs.map((summary) => summary.metrics[metric] ?? Number.NaN);
-}
+const valuesOf = (metric: MetricName, runs: readonly RunSummary[]): number[] =>
+  runs.map(({ metrics }) => metrics[metric] ?? Number.NaN);
+
+/** Replications of one exponential server of mean 10 ms. */
+const runsOf = (workload: unknown): RunSummary[] =>
+  replicate(scenarioOf({ workload }), REPLICATIONS);
+
+const metricOf = (metric: MetricName, workload: unknown): number[] =>
+  valuesOf(metric, runsOf(workload));
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** M/M/1 at 0.7: the closed form. */
 const waitOfPoisson = (0.7 * 10) / 0.3;
-const waits = (workload: unknown): number => mean(metricOf("queueWaitMeanMs", workload));
 
 describe("at 70 requests a second on average", () => {
   const requests = 40_000;
@@ -32,7 +37,8 @@ describe("at 70 requests a second on average", () => {
   });
 
   test("steadier gaps wait less, wilder gaps more", () => {
-    const weibull = (cv: number) => waits({ arrivals: "weibull", ratePerS: 70, cv, requests });
+    const weibull = (cv: number) =>
+      mean(metricOf("queueWaitMeanMs", { arrivals: "weibull", ratePerS: 70, cv, requests }));
     const [steady, wild] = [weibull(0.3), weibull(3)];
     expect(steady).toBeLessThan(0.7 * waitOfPoisson);
     expect(wild).toBeGreaterThan(2 * waitOfPoisson);
@@ -54,8 +60,10 @@ describe("at 70 requests a second on average", () => {
       { ...swing, durationS: 500 },
       { arrivals: "ramp", rates: upAndDown, durationS: 500 },
     ]) {
-      expect(waits(workload), workload.arrivals).toBeGreaterThan(3 * waitOfPoisson);
-      expect(mean(metricOf("throughputPerS", workload)) / 70).toBeCloseTo(1, 1);
+      const runs = runsOf(workload);
+      const wait = mean(valuesOf("queueWaitMeanMs", runs));
+      expect(wait, workload.arrivals).toBeGreaterThan(3 * waitOfPoisson);
+      expect(mean(valuesOf("throughputPerS", runs)) / 70).toBeCloseTo(1, 1);
     }
   });
 });

@@ -58,14 +58,17 @@ describe("a run of the same seed", () => {
     expect(new Set(once.map(({ digest }) => digest)).size).toBe(4);
   });
 
-  test.each(IS_LONG ? [1, 2, 3] : [2])("has the same results in a process with %i threads", async (threads) => {
-    const out = `out-${threads}`;
-    const options = ["--json", "--workers", String(threads), "--out", out];
-    const exit: Exit = await workplace.simulate(options);
-    expect(exit.stderr).not.toContain("tandem:");
-    expect(exit.code).toBe(0);
-    expect(configurationsOf(exit.stdout)).toEqual(JSON.parse(JSON.stringify(once)));
-  });
+  test.each(IS_LONG ? [1, 2, 3] : [2])(
+    "has the same results in a process with %i threads",
+    async (threads) => {
+      const out = `out-${threads}`;
+      const options = ["--json", "--workers", String(threads), "--out", out];
+      const exit: Exit = await workplace.simulate(options);
+      expect(exit.stderr).not.toContain("tandem:");
+      expect(exit.code).toBe(0);
+      expect(configurationsOf(exit.stdout)).toEqual(JSON.parse(JSON.stringify(once)));
+    },
+  );
 
   test("has other digests under another seed, in every configuration", async () => {
     const other = await inThisProcess(6);

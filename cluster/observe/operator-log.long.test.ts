@@ -10,7 +10,6 @@ import {
   withDeployment,
   withWorkersStopped,
 } from "../deployment.test-support.ts";
-import { Seldom } from "./logger.ts";
 
 interface Line {
   readonly level: string;
@@ -114,16 +113,4 @@ describe("the log", () => {
     expect(lines("gateway.log")[0]).toMatchObject({ level: "warn", given: "loud" });
     expect(said("gateway.log", "gateway ready")).toHaveLength(1);
   });
-});
-
-it("what happens often is said at once, then with a count once in an interval", async () => {
-  const counts: number[] = [];
-  const seldom = new Seldom((count) => counts.push(count), 50);
-  for (let i = 0; i < 10; i++) seldom.note({ i });
-  expect(counts).toEqual([1]);
-  // One after the other: a timer that is set after the interval's rings after it.
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(counts).toEqual([1, 9]);
-  seldom.note({});
-  expect(counts).toEqual([1, 9, 1]);
 });

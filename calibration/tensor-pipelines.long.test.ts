@@ -1,0 +1,1 @@
+import "./tensor-pipelines.test.ts";

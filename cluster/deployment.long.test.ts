@@ -1,0 +1,93 @@
+/** How a deployment ends: by other signals than the quick test's, and apart from the command that started it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
+import {
+  deployingParent,
+  eventually,
+  isRunning,
+  NO_INPUTS,
+  noOp,
+  twoTasks,
+} from "./deployment.test-support.ts";
+import { startDeployment } from "./deployment.ts";
+import { clusterDown, clusterStatus, clusterUp } from "./state.ts";
+
+describe("a deployment", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "leaves no process behind when its parent ends by %s",
+    async (signal) => {
+      const { pid, children } = await deployingParent();
+      expect(children).toHaveLength(4);
+      expect(children.every(isRunning)).toBe(true);
+      process.kill(pid, signal);
+      expect(await eventually(() => !children.some(isRunning))).toBe(true);
+    },
+  );
+
+  it.skipIf(!needs("Linux", process.platform === "linux"))(
+    "leaves none behind either when one of them stood still as its parent was killed",
+    async () => {
+      const { pid, children } = await deployingParent();
+      process.kill(children[1], "SIGSTOP");
+      process.kill(pid, "SIGKILL");
+      expect(await eventually(() => !children.some(isRunning))).toBe(true);
+    },
+  );
+
+  it("puts many replayed replicas into few processes", async () => {
+    const document = twoTasks({ cluster: { replicas: { detect: 20, plate: 14 } } });
+    const options = { document, inputs: NO_INPUTS, seed: "test" };
+    const deployment = await startDeployment({ ...options, backend: "replay" });
+    try {
+      const names = deployment.workers.map(({ replica }) => replica);
+      const numbered = (task: string, count: number): string[] =>
+        Array.from({ length: count }, (_, i) => `${task}-${i + 1}`);
+      expect(names).toEqual([...numbered("detect", 20), ...numbered("plate", 14)]);
+      const pids = new Set(deployment.workers.map(({ pid }) => pid));
+      expect(pids.size).toBeLessThanOrEqual(16);
+      expect((await fetch(`${deployment.gateway.http}/v2/health/ready`)).status).toBe(200);
+    } finally {
+      await deployment.stop();
+    }
+  });
+
+  it("ends whole when its supervisor is killed", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
+    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
+    try {
+      const state = await clusterUp(options, directory);
+      const pids = [state.gateway.pid, ...state.workers.map((w) => w.pid)];
+      expect(pids.every(isRunning)).toBe(true);
+      process.kill(state.supervisorPid, "SIGKILL");
+      expect(await eventually(() => !pids.some(isRunning))).toBe(true);
+      expect((await clusterStatus(directory))?.alive).toBe(false);
+    } finally {
+      await clusterDown(directory);
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it("survives the command that started it, and is found and stopped by another", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
+    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
+    try {
+      const state = await clusterUp(options, directory);
+      await expect(clusterUp(options, directory)).rejects.toMatchObject({ code: "usage" });
+      const status = await clusterStatus(directory);
+      expect(status?.alive).toBe(true);
+      expect(status?.report?.replicas).toEqual([{ name: "only-1", up: true, losses: 0 }]);
+      const pids = [state.supervisorPid, state.gateway.pid, ...state.workers.map((w) => w.pid)];
+      expect(pids.every(isRunning)).toBe(true);
+      expect((await clusterDown(directory))?.id).toBe(state.id);
+      expect(await eventually(() => !pids.some(isRunning))).toBe(true);
+      expect(await clusterStatus(directory)).toBeNull();
+      expect(await clusterDown(directory)).toBeNull();
+    } finally {
+      await clusterDown(directory);
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});

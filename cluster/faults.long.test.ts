@@ -1,0 +1,229 @@
+/**
+ * Faults beside those of `faults.test.ts`: processes that stand still, get no memory, are cut off, are
+ * late, fail again and again, or are told to end.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { needs } from "../core/needs.test-support.ts";
+import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
+import {
+  ask,
+  busyWith,
+  isBusy,
+  type Running,
+  replicaOf,
+  request,
+  running,
+  seen,
+  servesAgain,
+  start,
+  statusOf,
+  strike,
+  underLoad,
+} from "./faults.test-support.ts";
+import { bytesTensor } from "./protocol/bytes-tensor.ts";
+import { InferenceClient } from "./protocol/client.ts";
+import { exhaustMemory, kill, terminate } from "./soak/faults.ts";
+import { isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
+import { NetworkCells } from "./soak/network-cells.ts";
+import { isolated } from "./soak/soak.ts";
+
+describe("a worker", () => {
+  const missing = NetworkCells.missing();
+  const cells = missing === null ? new NetworkCells(4) : null;
+  const directory = mkdtempSync(join(tmpdir(), "tandem-faults-"));
+  let own: Running;
+
+  beforeAll(async () => {
+    own = await start({
+      holdMs: 30,
+      ...(cells === null ? {} : await isolated(cells, directory)),
+    });
+  });
+
+  afterAll(async () => {
+    await own.stop();
+    cells?.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("that stands still is noticed by its silence; its work is done elsewhere", async () => {
+    const { deployment } = own;
+    const [, { replica, pid }] = deployment.workers;
+    const { length: crashes } = deployment.crashes;
+    try {
+      await strike(own, replica, () => void process.kill(pid, "SIGSTOP"));
+      // It is not let go on before all is answered.
+      expect(await replicaOf(deployment, replica)).toMatchObject({ state: "down" });
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await servesAgain(own, replica);
+    expect(deployment.crashes.length).toBe(crashes);
+    expect(deployment.workers[1].pid).toBe(pid);
+  });
+
+  it("that gets no more memory costs no answer", async () => {
+    const { deployment } = own;
+    const [, , { replica, pid }] = deployment.workers;
+    const { length: crashes } = deployment.crashes;
+    await strike(own, replica, () => exhaustMemory(pid));
+    expect(await eventually(() => deployment.crashes.length > crashes)).toBe(true);
+    expect(deployment.crashes.at(-1)?.name).toBe("worker 3");
+    await servesAgain(own, replica);
+  });
+
+  it.skipIf(!needs(`the network of its own that a worker needs (${missing})`, missing === null))(
+    "whose network is cut costs no answer",
+    async () => {
+      const { deployment } = own;
+      const [, , , { replica, pid }] = deployment.workers;
+      await strike(own, replica, () => cells?.cut(3));
+      // The network is not mended before all is answered.
+      expect(await replicaOf(deployment, replica)).toMatchObject({ state: "down" });
+      expect(isRunning(pid)).toBe(true);
+      cells?.heal(3);
+      await servesAgain(own, replica);
+      expect(deployment.workers[3].pid).toBe(pid);
+    },
+  );
+
+  it("that is late is set aside until it has answered, and its late answer is nobody's", async () => {
+    const bounds = { batchTimeoutMs: 100, batchTimeoutFactor: 1 };
+    await running({ holdMs: 10, bounds }, async ({ deployment, client }) => {
+      const [{ replica, pid }] = deployment.workers;
+      await underLoad(client, "late", async () => {
+        expect(await busyWith(deployment, replica)).toBe(true);
+        process.kill(pid, "SIGSTOP");
+        expect(await seen(deployment, replica, ({ state }) => state === "down")).toBe(true);
+        // Shorter than silence takes: its stream is still good.
+        process.kill(pid, "SIGCONT");
+        expect(await seen(deployment, replica, ({ state }) => state === "up")).toBe(true);
+      });
+      expect(deployment.crashes).toEqual([]);
+    });
+  });
+
+  it("that fails again and again ends its requests with an error, not never", async () => {
+    // Longer than the test: the batch is still running when its workers are killed.
+    const holdMs = 60_000;
+    await running({ holdMs, bounds: { retryTokens: 0 } }, async ({ deployment, client }) => {
+      const ended = ask(client, "x").catch((error: unknown) => error);
+      expect(await isBusy(deployment)).toBe(true);
+      for (const { pid } of deployment.workers) kill(pid);
+      expect(await ended).toMatchObject({ code: "unavailable" });
+    });
+  });
+});
+
+describe("with a replica of each task,", () => {
+  let own: Running;
+
+  beforeAll(async () => {
+    own = await start({ holdMs: 500, replicas: 1, restart: false });
+  });
+
+  afterAll(() => own.stop());
+
+  it("work that nobody waits for is not started: its deadline has passed, or its client has gone", async () => {
+    const { deployment, client } = own;
+    const holds = (count: number): Promise<boolean> =>
+      eventually(async () => (await statusOf(deployment)).pipelines[0].inFlight === count);
+    let kept: Promise<string> | undefined;
+    await withWorkersStopped(deployment, async () => {
+      kept = ask(client, "kept");
+      expect(await isBusy(deployment)).toBe(true);
+      const late = client.inferAsync(request("late"), { deadline: Date.now() + 100 });
+      await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
+      expect(await holds(1)).toBe(true);
+      const call = client.infer(request("gone"), {}, () => undefined);
+      expect(await holds(2)).toBe(true);
+      call.cancel();
+      const parameters = { deadline_ms: { int64Param: 50 } };
+      const asked = client.inferAsync({ ...request("parameter"), parameters }, {});
+      await expect(asked).rejects.toMatchObject({ code: "deadline-exceeded" });
+      expect(await holds(1)).toBe(true);
+    });
+    expect(isAnswerTo(Buffer.from("kept"), (await kept) ?? "")).toBe(true);
+    const { replicas, pipelines } = await statusOf(deployment);
+    expect(replicas.map(({ jobs }) => jobs)).toEqual([1, 1]);
+    expect(pipelines[0]).toMatchObject({ inFlight: 0, completed: 1 });
+  });
+
+  it("nor is it by a worker, where it waits for its turn", async () => {
+    const [worker] = own.deployment.workers;
+    const client = new InferenceClient(worker.address);
+    const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+    const batch = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
+    const answers = new Map<string, number>();
+    const stream = client.inferStream();
+    stream.on("data", ({ errorMessage, inferResponse }) => {
+      const code = inferResponse?.parameters?.grpc_status?.int64Param ?? status.UNKNOWN;
+      answers.set(inferResponse?.id ?? "", errorMessage ? code : status.OK);
+    });
+    stream.on("error", () => undefined);
+    stream.write({ ...batch, id: "first" });
+    stream.write({ ...batch, id: "late", parameters: { deadline_ms: { int64Param: 50 } } });
+    stream.write({ ...batch, id: "unwanted" });
+    stream.write({
+      modelName: worker.replica,
+      id: "unwanted",
+      parameters: { cancel: { boolParam: true } },
+      inputs: [],
+    });
+    expect(await eventually(() => answers.size === 3)).toBe(true);
+    expect(answers.get("first")).toBe(status.OK);
+    expect(answers.get("late")).toBe(status.DEADLINE_EXCEEDED);
+    expect(answers.get("unwanted")).toBe(status.CANCELLED);
+    stream.cancel();
+    client.close();
+  });
+
+  it("a gateway that is told to end answers what it has, and says to the others when to come", async () => {
+    const { deployment, client } = own;
+    const asked = await withWorkersStopped(deployment, async () => {
+      const both = [ask(client, "a"), ask(client, "b")];
+      expect(await isBusy(deployment)).toBe(true);
+      terminate(deployment.gateway.pid);
+      const refused: unknown[] = [];
+      // Those that come before it has heard are taken.
+      const isRefusing = eventually(() => {
+        ask(client, "late").catch((error: unknown) => refused.push(error));
+        return refused.length > 0;
+      });
+      expect(await isRefusing).toBe(true);
+      expect(refused[0]).toMatchObject({ code: "unavailable", retryAfterMs: 1000 });
+      return both;
+    });
+    const texts = await Promise.all(asked);
+    expect(isAnswerTo(Buffer.from("a"), texts[0])).toBe(true);
+    expect(isAnswerTo(Buffer.from("b"), texts[1])).toBe(true);
+    expect(await deployment.gatewayLost).toMatchObject({ code: 0, signal: null });
+  });
+
+  it("tells those that it has no time to answer that they may come back", async () => {
+    await running(
+      { holdMs: 0, replicas: 1, restart: false, bounds: { drainMs: 300 } },
+      async (other) => {
+        const { gateway, gatewayLost } = other.deployment;
+        await withWorkersStopped(other.deployment, async () => {
+          const called = ask(other.client, "a").catch((error: unknown) => error);
+          const headers = { "content-type": "application/octet-stream" };
+          const url = `${gateway.http}/v2/models/${PIPELINE}/infer`;
+          const posted = fetch(url, { method: "POST", headers, body: "b" });
+          const taken = async () =>
+            ((await (await fetch(`${gateway.http}/run`)).json()) as { inSystem: number }).inSystem;
+          expect(await eventually(async () => (await taken()) === 2)).toBe(true);
+          terminate(gateway.pid);
+          expect(await called).toMatchObject({ code: "unavailable", retryAfterMs: 1000 });
+          const response = await posted;
+          expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+          expect(await gatewayLost).toMatchObject({ code: 0, signal: null });
+        });
+      },
+    );
+  });
+});

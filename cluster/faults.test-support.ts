@@ -1,0 +1,148 @@
+/** A deployment whose answers tell what was asked, and load on it that checks each answer. */
+import { expect } from "vitest";
+import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
+import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
+import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
+import { InferenceClient } from "./protocol/client.ts";
+import type { ModelInferRequest } from "./protocol/messages.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
+
+export interface Running {
+  readonly deployment: Deployment;
+  readonly client: InferenceClient;
+  readonly stop: () => Promise<void>;
+}
+
+export interface Shape extends Partial<DeploymentOptions> {
+  readonly holdMs: number;
+  /** Of each task, a process each. Default 2. */
+  readonly replicas?: number;
+}
+
+export async function start({ holdMs, replicas = 2, ...options }: Shape): Promise<Running> {
+  const document = fingerprintScenario({ replicas: [replicas, replicas], holdMs });
+  const deployed = { document, inputs: NO_INPUTS, seed: "t", replicasPerWorker: 1, ...options };
+  const deployment = await startDeployment({ backend: "onnx", ...deployed });
+  const client = new InferenceClient(deployment.gateway.grpc);
+  const stop = async (): Promise<void> => {
+    client.close();
+    await deployment.stop();
+  };
+  return { deployment, client, stop };
+}
+
+export async function running(
+  shape: Shape,
+  use: (running: Running) => Promise<void>,
+): Promise<void> {
+  const own = await start(shape);
+  try {
+    await use(own);
+  } finally {
+    await own.stop();
+  }
+}
+
+export function request(payload: string, key?: string): ModelInferRequest {
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from(payload)]);
+  return {
+    modelName: PIPELINE,
+    inputs: [tensor],
+    rawInputContents: [raw],
+    ...(key === undefined ? {} : { parameters: { idempotency_key: { stringParam: key } } }),
+  };
+}
+
+export async function ask(client: InferenceClient, payload: string, key?: string): Promise<string> {
+  const { outputs, rawOutputContents = [] } = await client.inferAsync(request(payload, key), {});
+  const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
+  return Buffer.from(text).toString();
+}
+
+/** Sends `count` different requests at once; whether each got its own answer. */
+async function askMany(client: InferenceClient, count: number, name: string): Promise<boolean[]> {
+  const payloads = Array.from({ length: count }, (_, i) => `${name} ${i}`);
+  const texts = await Promise.all(payloads.map((payload) => ask(client, payload)));
+  return texts.map((text, i) => isAnswerTo(Buffer.from(payloads[i]), text));
+}
+
+/** Calls go on, so that no replica is without a batch, until `use` has ended; each gets its own answer. */
+export async function underLoad(
+  client: InferenceClient,
+  name: string,
+  use: () => Promise<void>,
+): Promise<void> {
+  let over = false;
+  const asked: Promise<boolean[]>[] = [];
+  const caller = async (number: number): Promise<void> => {
+    while (!over) {
+      const answers = askMany(client, 2, `${name} ${number} ${asked.length}`);
+      asked.push(answers);
+      await answers;
+    }
+  };
+  const callers = Promise.all(Array.from({ length: 4 }, (_, number) => caller(number)));
+  // One that fails is told of once the fault is over.
+  callers.catch(() => undefined);
+  try {
+    await use();
+  } finally {
+    over = true;
+  }
+  await callers;
+  const right = (await Promise.all(asked)).flat();
+  expect(right).toEqual(allTrue(right.length));
+}
+
+export async function statusOf({ gateway }: Deployment): Promise<GatewayStatus> {
+  return (await (await fetch(`${gateway.http}/status`)).json()) as GatewayStatus;
+}
+
+export async function replicaOf(deployment: Deployment, replica: string): Promise<ReplicaStatus> {
+  const { replicas } = await statusOf(deployment);
+  return replicas.find(({ name }) => name === replica) as ReplicaStatus;
+}
+
+/** Waits for a look at the replica of which something holds. */
+export function seen(
+  deployment: Deployment,
+  replica: string,
+  holds: (status: ReplicaStatus) => boolean,
+): Promise<boolean> {
+  return eventually(async () => holds(await replicaOf(deployment, replica)));
+}
+
+export const busyWith = (deployment: Deployment, replica: string): Promise<boolean> =>
+  seen(deployment, replica, ({ inFlight }) => inFlight > 0);
+
+/** Any replica has a batch. */
+export const isBusy = (deployment: Deployment): Promise<boolean> =>
+  eventually(async () =>
+    (await statusOf(deployment)).replicas.some(({ inFlight }) => inFlight > 0),
+  );
+
+export const allTrue = (count: number): boolean[] => new Array<boolean>(count).fill(true);
+
+/** `fault` comes in the middle of a batch, under load: it is noticed, and costs no answer. */
+export async function strike(
+  { deployment, client }: Running,
+  replica: string,
+  fault: () => void | Promise<void>,
+): Promise<void> {
+  const { losses } = await replicaOf(deployment, replica);
+  await underLoad(client, replica, async () => {
+    expect(await busyWith(deployment, replica)).toBe(true);
+    await fault();
+    expect(await seen(deployment, replica, (now) => now.losses > losses)).toBe(true);
+  });
+}
+
+/** Whatever happened to it, it gets work again, and does it. */
+export async function servesAgain({ deployment, client }: Running, replica: string): Promise<void> {
+  expect(await seen(deployment, replica, ({ state }) => state === "up")).toBe(true);
+  const { jobs } = await replicaOf(deployment, replica);
+  await underLoad(client, `${replica} again`, async () => {
+    expect(await seen(deployment, replica, (now) => now.jobs > jobs)).toBe(true);
+  });
+}

@@ -1,0 +1,1 @@
+import "./prepare-target.test.ts";

@@ -1,0 +1,33 @@
+/** Runs of small deployments, and whether their logs replay. */
+import { compileSystem } from "../core/compile.ts";
+import { replayLog } from "../core/replay.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { NO_INPUTS } from "./deployment.test-support.ts";
+import type { Deployment } from "./deployment.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
+import { type MeasuredRun, measuredRun } from "./measured-run.ts";
+
+export const SEED = "7/0";
+
+export function run(
+  deployment: Deployment,
+  document: ScenarioDocument,
+  onProgress: (count: { readonly sent: number }) => void = () => undefined,
+): Promise<MeasuredRun> {
+  return measuredRun(deployment, {
+    document,
+    inputs: NO_INPUTS,
+    seed: SEED,
+    contents: () => [payloadRequest(new Uint8Array(100))],
+    onProgress,
+  });
+}
+
+/** Where a fresh dispatcher decides otherwise than the log says; null: nowhere. */
+export function divergence(document: ScenarioDocument, log: string): unknown {
+  const system = compileSystem(document, NO_INPUTS);
+  const scheduler = createScheduler(document.scheduler, system, SEED);
+  return replayLog(system, scheduler, RunLog.parse(log)).divergence;
+}

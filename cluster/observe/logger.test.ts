@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import { Seldom } from "./logger.ts";
+
+it("what happens often is said at once, then with a count once in an interval", async () => {
+  const counts: number[] = [];
+  const seldom = new Seldom((count) => counts.push(count), 50);
+  for (let i = 0; i < 10; i++) seldom.note({ i });
+  expect(counts).toEqual([1]);
+  // One after the other: a timer that is set after the interval's rings after it.
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(counts).toEqual([1, 9]);
+  seldom.note({});
+  expect(counts).toEqual([1, 9, 1]);
+});

@@ -1,0 +1,1 @@
+import "./real-models.test.ts";

@@ -1,0 +1,1 @@
+import "./replica-control.test.ts";

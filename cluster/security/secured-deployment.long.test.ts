@@ -1,0 +1,1 @@
+import "./secured-deployment.test.ts";

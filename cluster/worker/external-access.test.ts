@@ -1,0 +1,17 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { externalAccess } from "./external-access.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it("access to a model on another server is told by name what cannot be read, and never with what was read", () => {
+  const external = { address: "a:1", model: "m", timeoutS: 1 };
+  const opened = (more: object) => () => externalAccess({ ...external, ...more }, folder);
+  expect(opened({ tls: { ca: "none.crt" } })).toThrow(/the authority .*none\.crt: ENOENT/);
+  expect(opened({ token: { environment: "NO_SUCH_TOKEN" } })).toThrow("the variable NO_SUCH_TOKEN");
+  writeFileSync(join(folder, "two-words"), "Bearer secret-word");
+  expect(opened({ token: { file: "two-words" } })).toThrow(/two-words holds no token$/);
+});

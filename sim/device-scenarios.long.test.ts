@@ -1,0 +1,1 @@
+import "./device-scenarios.test.ts";
