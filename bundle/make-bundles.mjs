@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 /** Bundles by name, with their entry points. */
-const BUNDLES = { main: "cli/main.ts", "simulation-thread": "sweep/simulation-thread.ts" };
+const BUNDLES = { main: "cli/run.ts", "simulation-thread": "sweep/simulation-thread.ts" };
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
 const INSIDE = ["cli-progress", "seedrandom", "yaml", "yargs", "zod"];
 
@@ -68,7 +68,7 @@ async function commandsElsewhere(root) {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
       const command = /^\.\/(.+)\.ts$/.exec(path)[1];
       const asked =
-        kind === "dynamic-import" && relative(root, importer) === join("cli", "main.ts");
+        kind === "dynamic-import" && relative(root, importer) === join("cli", "program.ts");
       if (!asked || !UNBUNDLED_COMMANDS.includes(command)) return undefined;
       return { path: `../cli/${command}.js`, external: true };
     });

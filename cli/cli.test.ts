@@ -7,17 +7,15 @@ import { afterAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import type { PlanDocument } from "./plan-results.ts";
+import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TANDEM = join(ROOT, "dist/cli/tandem.js");
 const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** In this process; `tandem` starts one. */
+const here = (...words: readonly string[]): Promise<Ended> => tandemHere(scratch, words);
 
 function tandem(...args: readonly string[]): Ended {
   return tandemWithin(150_000, ...args);
@@ -54,21 +52,22 @@ test("simulate --json prints one document on stdout and nothing else", () => {
   expect(document.configurations[0].metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.5);
 });
 
-test("the command that a result names repeats it", () => {
+test("the command that a result names repeats it", async () => {
   const first = JSON.parse(
-    tandem("simulate", scenario("q.yaml", QUEUE), "--set", "workload.ratePerS=90", "--json").stdout,
+    (await here("simulate", scenario("q.yaml", QUEUE), "--set", "workload.ratePerS=90", "--json"))
+      .stdout,
   ) as ResultsDocument;
   const [, , command, ...args] = first.command.split(" ");
-  const again = JSON.parse(tandem(command, ...args, "--json").stdout) as ResultsDocument;
+  const again = JSON.parse((await here(command, ...args, "--json")).stdout) as ResultsDocument;
   expect(again).toEqual(first);
 });
 
-test("bad input: exit code 2, every issue with its line, and nothing is written", () => {
+test("bad input: exit code 2, every issue with its line, and nothing is written", async () => {
   const path = scenario(
     "bad.yaml",
     QUEUE.replace("meanMs: 10", "meanMs: -10").replace("replicas:", "replcas:"),
   );
-  const { code, stdout, stderr } = tandem("simulate", path, "--out", "bad-out");
+  const { code, stdout, stderr } = await here("simulate", path, "--out", "bad-out");
   expect(code).toBe(2);
   expect(stdout).toBe("");
   expect(stderr).toMatch(/bad\.yaml:4 .*meanMs/);
@@ -95,73 +94,54 @@ test.each([
   [["query", "nowhere", "select 1"], /--out/],
   [["query", ".", "select 1", "--json", "--csv"], /one of the two/],
   [["load", "q.yaml", "--url", "not a url"], /host:port/],
-])("tandem %j is bad usage, with the way out", (args, said) => {
+])("tandem %j is bad usage, with the way out", async (args, said) => {
   scenario("q.yaml", QUEUE);
-  const { code, stderr } = tandem(...args);
+  const { code, stderr } = await here(...args);
   expect(code).toBe(2);
   expect(stderr).toMatch(said);
   expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
 });
 
-test("a warm-up left to be found is for simulations: validate says so before it starts", () => {
+test("a warm-up left to be found is for simulations: validate says so before it starts", async () => {
   const path = scenario("auto.yaml", QUEUE);
-  const { code, stderr } = tandem("validate", path, "--set", "workload.warmupS=auto");
+  const { code, stderr } = await here("validate", path, "--set", "workload.warmupS=auto");
   expect(code).toBe(2);
   expect(stderr).toContain("only a simulation can find its warm-up by itself");
   expect(stderr).not.toContain("validate 1/");
 });
 
-test("a sweep of a million configurations asks for --yes", () => {
+test("a sweep of a million configurations asks for --yes", async () => {
   const sweep =
     "sweep: { run.seed: { from: 1, to: 1000, step: 1 }, workload.ratePerS: { from: 1, to: 50, step: 0.05 } }";
-  const { code, stderr } = tandem("simulate", scenario("huge.yaml", `${QUEUE}${sweep}\n`));
+  const { code, stderr } = await here("simulate", scenario("huge.yaml", `${QUEUE}${sweep}\n`));
   expect(code).toBe(2);
   expect(stderr).toMatch(/--yes/);
 });
 
-test("a sample of a sweep is repeatable, and another sample is another result", () => {
+test("a sample of a sweep is repeatable, and another sample is another result", async () => {
   const sweep = "sweep: { workload.ratePerS: { from: 10, to: 90 }, scheduler: [fifo, random] }";
   const path = scenario("sampled.yaml", `${QUEUE}${sweep}\n`);
-  const ran = (...sample: readonly string[]): ResultsDocument => {
-    const { code, stdout } = tandem("simulate", path, "--json", "--sample", ...sample);
+  const ran = async (...sample: readonly string[]): Promise<ResultsDocument> => {
+    const { code, stdout } = await here("simulate", path, "--json", "--sample", ...sample);
     expect(code).toBe(0);
     return JSON.parse(stdout) as ResultsDocument;
   };
-  const first = ran("latin-hypercube", "6");
+  const first = await ran("latin-hypercube", "6");
   const [, , command, ...args] = first.command.split(" ");
-  expect(JSON.parse(tandem(command, ...args, "--json").stdout)).toEqual(first);
+  expect(JSON.parse((await here(command, ...args, "--json")).stdout)).toEqual(first);
   const schedulers = first.configurations.map(({ parameters }) => parameters.scheduler);
   expect(schedulers.filter((name) => name === "fifo")).toHaveLength(3);
-  expect(ran("random", "6").configurations).not.toEqual(first.configurations);
-  const whole = tandem("simulate", path);
+  expect((await ran("random", "6")).configurations).not.toEqual(first.configurations);
+  const whole = await here("simulate", path);
   expect(whole.code).toBe(2);
   expect(whole.stderr).toMatch(/sampled\.yaml:\d+ sweep\.workload\.ratePerS: .*--sample/);
-  expect(tandem("check", path).code).toBe(0);
+  expect((await here("check", path)).code).toBe(0);
 });
 
-test("init writes a scenario that checks out, and does not overwrite it", () => {
-  expect(tandem("init", "mine").code).toBe(0);
-  expect(tandem("check", join("mine", "scenario.yaml")).code).toBe(0);
-  expect(tandem("init", "mine").code).toBe(2);
-});
-
-test("every command has --help with an example", () => {
-  for (const command of [
-    "init",
-    "check",
-    "calibrate",
-    "simulate",
-    "validate",
-    "cluster",
-    "load",
-    "report",
-    "query",
-    "demo",
-  ]) {
-    const { code, stdout } = tandem(command, "--help");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/Examples:/);
-  }
+test("init writes a scenario that checks out, and does not overwrite it", async () => {
+  expect((await here("init", "mine")).code).toBe(0);
+  expect((await here("check", join("mine", "scenario.yaml"))).code).toBe(0);
+  expect((await here("init", "mine")).code).toBe(2);
 });
 
 test("validate runs real processes, judges, and leaves a report's worth of results", () => {
@@ -222,9 +202,9 @@ workload: { arrivals: poisson, ratePerS: 150, requests: 4000, warmupS: 1 }
 run: { seed: 3, replications: 5 }
 `;
 
-test("plan --json has the cheapest first, as a point that simulate takes and that keeps the goal", () => {
+test("plan --json has the cheapest first, as a point that simulate takes and that keeps the goal", async () => {
   const path = scenario("gpus.yaml", GPUS);
-  const { code, stdout } = tandem("plan", path, "--schedulers", "fifo,random", "--json");
+  const { code, stdout } = await here("plan", path, "--schedulers", "fifo,random", "--json");
   expect(code).toBe(0);
   const { schema, plans } = JSON.parse(stdout) as PlanDocument;
   expect(schema).toBe("tandem/plan@1");
@@ -238,29 +218,36 @@ test("plan --json has the cheapest first, as a point that simulate takes and tha
   );
   expect(central).toBeGreaterThan(blind);
   const sweep = `sweep=${JSON.stringify({ points: [candidates[0].point] })}`;
-  const simulated = tandem("simulate", path, "--set", sweep, "--json");
+  const simulated = await here("simulate", path, "--set", sweep, "--json");
   const [best] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;
   expect(best.metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.95);
   expect(best.metrics.costPerHour?.mean).toBe(3);
 });
 
-test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", () => {
+test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", async () => {
   const path = scenario("gpus.yaml", GPUS);
-  const text = tandem("plan", path, "--schedulers", "none");
+  const text = await here("plan", path, "--schedulers", "none");
   expect(text.stdout).toMatch(/95 % of requests within 60 ms/);
   expect(text.stdout).toMatch(/cheapest: fifo/);
   expect(text.stdout).toMatch(/--set 'sweep=/);
-  const hard = tandem("plan", path, "--set", "pipelines.p.slo.latencyMs=5", "--schedulers", "none");
+  const hard = await here(
+    "plan",
+    path,
+    "--set",
+    "pipelines.p.slo.latencyMs=5",
+    "--schedulers",
+    "none",
+  );
   expect(hard.code).toBe(0);
   expect(hard.stdout).toMatch(/nothing that was allowed keeps the goal/);
   const little = "cluster.nodes.1.devices.gpu={slots: 1, memoryMb: 2000}";
   const large = "models.m.memoryMb=4000";
-  const room = tandem("plan", path, "--set", little, "--set", large, "--schedulers", "none");
+  const room = await here("plan", path, "--set", little, "--set", large, "--schedulers", "none");
   expect(room.stdout).toMatch(
     /; 2 choices of machines have no device with the memory for some model\)/,
   );
-  const unknown = tandem("plan", path, "--schedulers", "fifo,jsq");
+  const unknown = await here("plan", path, "--schedulers", "fifo,jsq");
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);
-  expect(tandem("plan", path, "--max-trials", "0").stderr).toMatch(/--max-trials must be/);
+  expect((await here("plan", path, "--max-trials", "0")).stderr).toMatch(/--max-trials must be/);
 });

@@ -1,4 +1,4 @@
-/** The command line. Each command's work is loaded only when it is called. */
+/** The commands, as data. Each command's work is loaded only when it is called. */
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import { type Command, flag, number, runProgram, text } from "./command-line.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
@@ -167,12 +167,6 @@ const demo: Command = {
   run: async (args) => (await import("./demo.ts")).demo(args),
 };
 
-// Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-});
-
 const program = {
   name: "tandem",
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
@@ -183,7 +177,13 @@ const program = {
   ],
 };
 
-runProgram(program, process.argv.slice(2)).catch((error: unknown) => {
-  printFailure(error);
-  process.exitCode = exitCodeOf(error);
-});
+/** Runs the command that `words` ask for, prints its failure if it has one, and gives the exit code. */
+export async function tandem(words: readonly string[]): Promise<number> {
+  try {
+    await runProgram(program, words);
+    return 0;
+  } catch (error) {
+    printFailure(error);
+    return exitCodeOf(error);
+  }
+}

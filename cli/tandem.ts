@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-/** Where the command starts: `main.ts`, from its bundle where that was made and holds the command. */
+/** Where the command starts: `run.ts`, from its bundle where that was made and holds the command. */
 import { loadBundle } from "../bundle/load-bundle.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
-if (elsewhere || loadBundle("main") === null) await import("./main.ts");
+if (elsewhere || loadBundle("main") === null) await import("./run.ts");
