@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { PlanDocument } from "./plan-results.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
@@ -165,29 +166,36 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);
 });
 
-// Eight processes start, most of them in turn: 45 s on a quiet machine, minutes on a busy one.
-test("calibrate writes profiles of what it measured, which simulate then reads", () => {
-  const path = scenario(
-    "c.yaml",
-    `
+const UNCALIBRATED = `
 name: nothing
 pipelines: { p: { tasks: { serve: { model: nothing } } } }
 models: { nothing: { profile: profiles/nothing.json, implementation: { name: no-op } } }
 cluster: { replicas: { serve: 1 }, overheadProfile: profiles/overheads.json }
 workload: { arrivals: poisson, ratePerS: 50, requests: 100 }
-`,
-  );
-  const before = tandem("simulate", path);
-  expect(before.code).toBe(2);
-  expect(before.stderr).toMatch(/tandem calibrate/);
-  const calibrated = tandemWithin(280_000, "calibrate", path, "--max-seconds", "3");
-  expect(calibrated.code, calibrated.stderr).toBe(0);
-  const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
-  const { provenance, batches } = profileSchema.parse(JSON.parse(text));
-  expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
-  expect(batches[0].samples).toBeGreaterThanOrEqual(30);
-  expect(tandem("simulate", path).code).toBe(0);
-}, 300_000);
+`;
+
+test("calibrate is asked for where profiles are missing, and asks for models that can run", async () => {
+  const { code, stderr } = await here("simulate", scenario("c.yaml", UNCALIBRATED));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/tandem calibrate/);
+  const nothing = await here("calibrate", scenario("q.yaml", QUEUE));
+  expect(nothing.code).toBe(2);
+  expect(nothing.stderr).toMatch(/no model of .*q\.yaml names an implementation/);
+});
+
+if (IS_LONG) {
+  // Eight processes start, most of them in turn: 45 s on a quiet machine, minutes on a busy one.
+  test("calibrate writes profiles of what it measured, which simulate then reads", () => {
+    const path = scenario("c.yaml", UNCALIBRATED);
+    const calibrated = tandemWithin(280_000, "calibrate", path, "--max-seconds", "3");
+    expect(calibrated.code, calibrated.stderr).toBe(0);
+    const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
+    const { provenance, batches } = profileSchema.parse(JSON.parse(text));
+    expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
+    expect(batches[0].samples).toBeGreaterThanOrEqual(30);
+    expect(tandem("simulate", path).code).toBe(0);
+  }, 300_000);
+}
 
 const GPUS = `
 name: gpus

@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-cluster-"));
@@ -72,31 +74,34 @@ test.each([
   ["--spare", "-1", /--spare is a whole number from 0 to 1000, got -1/],
   ["--spare", "1.5", /--spare is a whole number/],
   ["--trace", "/no/such/folder/traces.jsonl", /traces cannot be written to .*ENOENT/],
-])("up %s %s starts nothing, and says why", (option, value, said) => {
-  const up = cluster("up", "s.yaml", "--backend", "replay", option, value);
+])("up %s %s starts nothing, and says why", async (option, value, said) => {
+  const here = (...words: readonly string[]) => tandemHere(scratch, ["cluster", ...words]);
+  const up = await here("up", "s.yaml", "--backend", "replay", option, value);
   expect(up).toMatchObject({ code: 2, stderr: expect.stringMatching(said) });
-  expect(cluster("status")).toMatchObject({ code: 0, stdout: "no cluster is up in this folder\n" });
+  expect(await here("status")).toMatchObject({ stdout: "no cluster is up in this folder\n" });
 });
 
-test("up starts none beside one whose gateway stands still, nor while another is starting", async () => {
-  const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
-  const { gateway } = JSON.parse(up.stdout) as ClusterState;
-  process.kill(gateway.pid, "SIGSTOP");
-  const second = cluster("up", "s.yaml", "--backend", "replay");
-  process.kill(gateway.pid, "SIGCONT");
-  expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("already up") });
-  expect(cluster("down").code).toBe(0);
+if (IS_LONG) {
+  test("up starts none beside one whose gateway stands still, nor while another is starting", async () => {
+    const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
+    const { gateway } = JSON.parse(up.stdout) as ClusterState;
+    process.kill(gateway.pid, "SIGSTOP");
+    const second = cluster("up", "s.yaml", "--backend", "replay");
+    process.kill(gateway.pid, "SIGCONT");
+    expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("already up") });
+    expect(cluster("down").code).toBe(0);
 
-  const lock = join(scratch, ".tandem", "starting");
-  writeFileSync(lock, String(process.pid));
-  const third = cluster("up", "s.yaml", "--backend", "replay");
-  expect(third).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining("is starting a cluster"),
+    const lock = join(scratch, ".tandem", "starting");
+    writeFileSync(lock, String(process.pid));
+    const third = cluster("up", "s.yaml", "--backend", "replay");
+    expect(third).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("is starting a cluster"),
+    });
+    // Whoever left it there is gone.
+    writeFileSync(lock, "999999999");
+    expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
+    expect(cluster("down").code).toBe(0);
+    expect(readdirSync(join(scratch, ".tandem"))).not.toContain("starting");
   });
-  // Whoever left it there is gone.
-  writeFileSync(lock, "999999999");
-  expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
-  expect(cluster("down").code).toBe(0);
-  expect(readdirSync(join(scratch, ".tandem"))).not.toContain("starting");
-});
+}

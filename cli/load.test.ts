@@ -7,14 +7,10 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { withEndpoint } from "../cluster/load/http-endpoint.test-support.ts";
 import type { LoadReport } from "../cluster/load/load-report.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
+import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 function load(...words: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [TANDEM, "load", ...words]);
@@ -78,30 +74,42 @@ describe("tandem load", () => {
     }
   });
 
-  it("prints the command that repeats it", async () => {
-    const options = ["--rate", "200", "--count", "20", "--content-type", "text/plain", "--warm-up"];
-    await withEndpoint(
-      (_request, response) => void response.end("fine"),
-      async (url) => {
-        const commandOf = async (words: readonly string[]): Promise<string> =>
-          JSON.parse((await load(...words, "--json")).stdout).command;
-        const command = await commandOf(["--url", url, ...options]);
-        const [npx, tandem, name, ...words] = command.split(" ");
-        expect([npx, tandem, name]).toEqual(["npx", "tandem", "load"]);
-        expect(await commandOf(words)).toBe(command);
-      },
-    );
-  });
+  if (IS_LONG) {
+    it("prints the command that repeats it", async () => {
+      const options = [
+        "--rate",
+        "200",
+        "--count",
+        "20",
+        "--content-type",
+        "text/plain",
+        "--warm-up",
+      ];
+      await withEndpoint(
+        (_request, response) => void response.end("fine"),
+        async (url) => {
+          const commandOf = async (words: readonly string[]): Promise<string> =>
+            JSON.parse((await load(...words, "--json")).stdout).command;
+          const command = await commandOf(["--url", url, ...options]);
+          const [npx, tandem, name, ...words] = command.split(" ");
+          expect([npx, tandem, name]).toEqual(["npx", "tandem", "load"]);
+          expect(await commandOf(words)).toBe(command);
+        },
+      );
+    });
+  }
 
-  it("tells no time that is left once it has sent more than it must", async () => {
-    const least = ["--set", "workload.minQueries=10", "--set", "workload.minDurationS=1"];
-    const { stderr } = await withEndpoint(
-      (_request, response) => void response.end("fine"),
-      (url) => load("--url", url, "--arrivals", "mlperf-single-stream", ...least),
-    );
-    expect(stderr).toMatch(/load: \d+\/10\n/);
-    expect(stderr).not.toContain("left -");
-  });
+  if (IS_LONG) {
+    it("tells no time that is left once it has sent more than it must", async () => {
+      const least = ["--set", "workload.minQueries=10", "--set", "workload.minDurationS=1"];
+      const { stderr } = await withEndpoint(
+        (_request, response) => void response.end("fine"),
+        (url) => load("--url", url, "--arrivals", "mlperf-single-stream", ...least),
+      );
+      expect(stderr).toMatch(/load: \d+\/10\n/);
+      expect(stderr).not.toContain("left -");
+    });
+  }
 
   it("takes a scenario's workload, overridden by options", async () => {
     const scenario = { ...SCENARIO, workload: { arrivals: "closed", clients: 2, requests: 500 } };
@@ -114,25 +122,27 @@ describe("tandem load", () => {
     expect(stdout).toMatch(/\n(fit to be judged by|not to be judged by: .+)\n$/);
   });
 
-  const rates = [
-    { atS: 0, ratePerS: 0 },
-    { atS: 1, ratePerS: 100 },
-  ];
-  it.each([
-    [{ arrivals: "ramp", rates, durationS: 1 }, /load: \d+\/50 · left /],
-    // The higher half of a swing of 2 s.
-    [
-      { arrivals: "diurnal", ratePerS: 50, amplitude: 1, periodS: 2, durationS: 1 },
-      /load: \d+\/82 · left /,
-    ],
-  ])("expects of %j what lies under its rate", async (workload, shown) => {
-    const scenario = { ...SCENARIO, workload };
-    const { stderr } = await withEndpoint(
-      (_request, response) => void response.end("fine"),
-      (url) => withScenario(scenario, (file) => load(file, "--url", url)),
-    );
-    expect(stderr).toMatch(shown);
-  });
+  if (IS_LONG) {
+    const rates = [
+      { atS: 0, ratePerS: 0 },
+      { atS: 1, ratePerS: 100 },
+    ];
+    it.each([
+      [{ arrivals: "ramp", rates, durationS: 1 }, /load: \d+\/50 · left /],
+      // The higher half of a swing of 2 s.
+      [
+        { arrivals: "diurnal", ratePerS: 50, amplitude: 1, periodS: 2, durationS: 1 },
+        /load: \d+\/82 · left /,
+      ],
+    ])("expects of %j what lies under its rate", async (workload, shown) => {
+      const scenario = { ...SCENARIO, workload };
+      const { stderr } = await withEndpoint(
+        (_request, response) => void response.end("fine"),
+        (url) => withScenario(scenario, (file) => load(file, "--url", url)),
+      );
+      expect(stderr).toMatch(shown);
+    });
+  }
 
   it("ends with 4 when requests fail, and says how many and why", async () => {
     const { code, stdout, stderr } = await withEndpoint(
@@ -147,15 +157,17 @@ describe("tandem load", () => {
     expect(stderr).toMatch(/requests failed; the first: request \d: HTTP 500: out of order/);
   });
 
-  it("ends with 4 when a target stands still, and says for how long it waited", async () => {
-    const { code, stdout, stderr } = await withEndpoint(
-      () => undefined,
-      (url) => load("--url", url, "--arrivals", "burst", "--count", "3", "--timeout", "200"),
-    );
-    expect(code).toBe(4);
-    expect(stdout).toMatch(/^3 requests: 3 cancelled\nanswers: 3 no answer in time\n/);
-    expect(stderr).toMatch(/requests failed; the first: request \d: no answer within 200 ms/);
-  });
+  if (IS_LONG) {
+    it("ends with 4 when a target stands still, and says for how long it waited", async () => {
+      const { code, stdout, stderr } = await withEndpoint(
+        () => undefined,
+        (url) => load("--url", url, "--arrivals", "burst", "--count", "3", "--timeout", "200"),
+      );
+      expect(code).toBe(4);
+      expect(stdout).toMatch(/^3 requests: 3 cancelled\nanswers: 3 no answer in time\n/);
+      expect(stderr).toMatch(/requests failed; the first: request \d: no answer within 200 ms/);
+    });
+  }
 
   it.each([
     [["--rate", "5"], /required argument: url/],
@@ -192,7 +204,7 @@ describe("tandem load", () => {
       /latencyBound/,
     ],
   ])("%j is bad usage, with the way out", async (words, message) => {
-    const { code, stdout, stderr } = await load(...words);
+    const { code, stdout, stderr } = await tandemHere(tmpdir(), ["load", ...words]);
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(message);
   });
