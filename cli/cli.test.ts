@@ -103,6 +103,19 @@ test.each([
   expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
 });
 
+test.each([
+  [["--max-replications", "60"], /--max-replications needs --until/],
+  [["--until", "0%"], /above 0% and below 100%/],
+  [["--until", "2%", "--until-metrics", "latencyP9Ms"], /did you mean "latencyP90Ms"/],
+  [["--compare", "scheduler"], /the sweep does not vary "scheduler"/],
+])("a sweep refuses %j", async (options, said) => {
+  const sweep = "sweep: { workload.ratePerS: [20, 60] }";
+  const path = scenario("swept.yaml", `${QUEUE}${sweep}\n`);
+  const { code, stderr } = await here("simulate", path, ...options);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(said);
+});
+
 test("a warm-up left to be found is for simulations: validate says so before it starts", async () => {
   const path = scenario("auto.yaml", QUEUE);
   const { code, stderr } = await here("validate", path, "--set", "workload.warmupS=auto");

@@ -1,5 +1,6 @@
 /** How a deployment ends: by other signals than the quick test's, and apart from the command that started it. */
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -89,5 +90,34 @@ describe("a deployment", () => {
       await clusterDown(directory);
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+
+  it("says what went wrong when a process does not come up, and leaves none behind", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const basePort = (taken.address() as AddressInfo).port;
+    const options = { document: noOp(), inputs: NO_INPUTS, seed: "test", basePort };
+    const started = startDeployment({ ...options, backend: "replay" });
+    await expect(started).rejects.toMatchObject({
+      code: "cluster-failure",
+      message: expect.stringContaining("cannot listen"),
+    });
+    taken.close();
+  });
+
+  it("names a model that does not exist", async () => {
+    const document = noOp({
+      models: {
+        nothing: {
+          service: { distribution: "deterministic", meanMs: 1 },
+          implementation: { name: "no-such-model" },
+        },
+      },
+    });
+    const started = startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
+    await expect(started).rejects.toMatchObject({
+      code: "cluster-failure",
+      message: expect.stringContaining("no-such-model"),
+    });
   });
 });

@@ -1,5 +1,3 @@
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import {
   deployingParent,
@@ -58,39 +56,10 @@ describe("a deployment", () => {
     }
   });
 
-  it("says what went wrong when a process does not come up, and leaves none behind", async () => {
-    const taken = createServer();
-    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-    const basePort = (taken.address() as AddressInfo).port;
-    const options = { document: noOp(), inputs: NO_INPUTS, seed: "test", basePort };
-    const started = startDeployment({ ...options, backend: "replay" });
-    await expect(started).rejects.toMatchObject({
-      code: "cluster-failure",
-      message: expect.stringContaining("cannot listen"),
-    });
-    taken.close();
-  });
-
   it("listens on this machine only, unless it speaks TLS", async () => {
     const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
     for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
       await expect(startDeployment({ ...options, host })).rejects.toMatchObject({ code: "usage" });
     }
-  });
-
-  it("names a model that does not exist", async () => {
-    const document = noOp({
-      models: {
-        nothing: {
-          service: { distribution: "deterministic", meanMs: 1 },
-          implementation: { name: "no-such-model" },
-        },
-      },
-    });
-    const started = startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
-    await expect(started).rejects.toMatchObject({
-      code: "cluster-failure",
-      message: expect.stringContaining("no-such-model"),
-    });
   });
 });

@@ -97,18 +97,20 @@ it("a replica is added with a process of its own, batches by itself, and is remo
   expect(deployment.crashes).toEqual([]);
 });
 
-it("a replica's batching is changed, and the scheduler's own is back after a reset", async () => {
-  const pid = deployment.workers[0].pid;
-  const changed = await underLoad(() => control("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
-  expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
-  const kept = await control("PATCH", "/first-1", { waitMs: 3 });
-  expect(kept.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 3 } });
-  const reset = await underLoad(() => control("POST", "/first-1/reset"));
-  expect(reset.value).toMatchObject({ name: "first-1", state: "up", batch: null });
-  const fresh = deployment.workers.find(({ replica }) => replica === "first-1");
-  expect(fresh?.pid).not.toBe(pid);
-  expect(await ask("after")).toBe(true);
-});
+if (IS_LONG) {
+  it("a replica's batching is changed, and the scheduler's own is back after a reset", async () => {
+    const pid = deployment.workers[0].pid;
+    const changed = await underLoad(() => control("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
+    expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
+    const kept = await control("PATCH", "/first-1", { waitMs: 3 });
+    expect(kept.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 3 } });
+    const reset = await underLoad(() => control("POST", "/first-1/reset"));
+    expect(reset.value).toMatchObject({ name: "first-1", state: "up", batch: null });
+    const fresh = deployment.workers.find(({ replica }) => replica === "first-1");
+    expect(fresh?.pid).not.toBe(pid);
+    expect(await ask("after")).toBe(true);
+  });
+}
 
 it("an address where nobody serves the replica is given up, and nothing is left of it", async () => {
   const started = await control("POST", "", {

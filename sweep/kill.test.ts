@@ -100,26 +100,27 @@ describe("a sweep that is killed", () => {
     expect(leftovers(out)).toEqual([]);
   });
 
-  test("at the moment a file is written, ends as if it never was", async () => {
-    const tables = ["configurations.parquet.0.part", "metrics.parquet"];
-    const files = ["configurations.jsonl.part", "results.json.part", ...tables];
-    const all = [...files, "replications.parquet.0.part"];
-    for (const file of IS_LONG ? all : ["metrics.parquet"]) {
-      let wasKilled = false;
-      for (let runs = 0; !wasKilled && runs < MOST_RUNS; runs++) {
-        wasKilled = await killed("files", "2", (kill, folder) => {
-          const watcher = watch(folder, (_, name) => {
-            if (name === file) kill();
+  if (IS_LONG) {
+    test("at the moment a file is written, ends as if it never was", async () => {
+      const tables = ["configurations.parquet.0.part", "metrics.parquet"];
+      const files = ["configurations.jsonl.part", "results.json.part", ...tables];
+      for (const file of [...files, "replications.parquet.0.part"]) {
+        let wasKilled = false;
+        for (let runs = 0; !wasKilled && runs < MOST_RUNS; runs++) {
+          wasKilled = await killed("files", "2", (kill, folder) => {
+            const watcher = watch(folder, (_, name) => {
+              if (name === file) kill();
+            });
+            return () => watcher.close();
           });
-          return () => watcher.close();
-        });
+        }
+        expect(wasKilled, `killed at ${file}`).toBe(true);
       }
-      expect(wasKilled, `killed at ${file}`).toBe(true);
-    }
-    expect((await run("files", "2")).code).toBe(0);
-    expect(await resultsOf(workplace, "files")).toBe(whole);
-    expect(leftovers("files")).toEqual([]);
-  });
+      expect((await run("files", "2")).code).toBe(0);
+      expect(await resultsOf(workplace, "files")).toBe(whole);
+      expect(leftovers("files")).toEqual([]);
+    });
+  }
 
   function leftovers(out: string): readonly string[] {
     return readdirSync(join(workplace.folder, out)).filter((name) => name.endsWith(".part"));

@@ -54,21 +54,6 @@ describe("a sweep with --until", () => {
     expect(stderr).toContain("of another scenario");
     expect(configurationsOf(stdout)[1].replications).toBe(10);
   });
-
-  test("refuses a bound on nothing, a target of nothing and metrics that there are not", async () => {
-    const bound = await workplace.simulate(["--max-replications", "60"]);
-    expect(bound.code).toBe(2);
-    expect(bound.stderr).toContain("--max-replications needs --until");
-    const nothing = await workplace.simulate(["--until", "0%"]);
-    expect(nothing.code).toBe(2);
-    expect(nothing.stderr).toContain("above 0% and below 100%");
-    const metric = await workplace.simulate(["--until", "2%", "--until-metrics", "latencyP9Ms"]);
-    expect(metric.code).toBe(2);
-    expect(metric.stderr).toContain('did you mean "latencyP90Ms"');
-    const axis = await workplace.simulate(["--compare", "scheduler"]);
-    expect(axis.code).toBe(2);
-    expect(axis.stderr).toContain('the sweep does not vary "scheduler"');
-  });
 });
 
 describe("one replication", () => {

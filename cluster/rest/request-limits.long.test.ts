@@ -1,0 +1,1 @@
+import "./request-limits.test.ts";
