@@ -221,6 +221,20 @@ describe("the language", () => {
   });
 });
 
+test("each invariant of ARCHITECTURE.md names tests that `npm test` runs", () => {
+  const text = readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8");
+  const [, section] = /\n## Invariants[^\n]*\n([\s\S]*?)\n## /.exec(text) ?? [];
+  const entries = section.split(/\n(?=\d+\. )/).slice(1);
+  expect(entries.length).toBeGreaterThan(10);
+  for (const entry of entries) {
+    const named = [...entry.matchAll(/`([\w/*.-]+\.test\.ts)`/g)].map(([, path]) => path);
+    expect(named.length, entry).toBeGreaterThan(0);
+    const folder = (path: string): string => (path.includes("*") ? dirname(path) : path);
+    expect(named.filter((path) => !existsSync(join(ROOT, folder(path))))).toEqual([]);
+    expect(named.filter((path) => path.includes(".long."))).toEqual([]);
+  }
+});
+
 describe("dependencies", () => {
   const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
     dependencies: Record<string, string>;

@@ -60,7 +60,7 @@ export function theoryPage(families: readonly FamilyFindings[], replications: nu
     "  that follows the warm-up and is as long, minus the exact value, times its share of the window.",
     `  An estimate, with a standard error of about 0.03 (none of quantiles: a stretch is too short). The\n  largest is ${Math.max(...biases).toFixed(2)}.`,
     "",
-    `\`npm test\` runs the same cases with fewer replications and asks for |z| < 3.`,
+    `\`npm run test:long\` runs the same cases with fewer replications and asks for |z| < 3, \`npm test\` one case of each family.`,
     ...families.flatMap(section),
     "",
   ].join("\n");
