@@ -49,6 +49,9 @@ export interface SloGoal {
   readonly percentile: number;
 }
 
+/** Whether the goals are met: the 95% interval of the attainment against what is asked (`core/slo.ts`). */
+export type SloState = "meets" | "misses" | "unclear";
+
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
 export interface LatencyCurve {
   readonly share: readonly number[];
@@ -99,6 +102,8 @@ export interface ConfigurationResult {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
+  /** Of all pipelines' goals; absent where there are none. */
+  readonly slo?: SloState;
   readonly stability?: Stability;
   /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
   readonly offeredLoadRatio?: number;
@@ -126,7 +131,10 @@ export interface ComparedMember {
   /** Of the configuration. */
   readonly id: string;
   readonly mean: number;
-  /** "not distinguishable" from the best: it may be the best itself. */
+  /**
+   * "worse": shown to be worse than another by more than the margin; "best": all others are; "not
+   * distinguishable": several are not worse, so any of them may be the best, or as good.
+   */
   readonly verdict: "best" | "not distinguishable" | "worse";
   /** Distance to the best of the others: intervals that hold for all members at once, 95%. */
   readonly fromBest: { readonly low: number; readonly high: number };
@@ -141,7 +149,7 @@ export interface Difference {
   readonly pairs: number;
   /** P value, adjusted for all differences of the comparison (Holm). */
   readonly adjustedP: number;
-  /** Whether `adjustedP` is below 5%: otherwise the difference may be noise. */
+  /** Whether `adjustedP` is below 5%: otherwise it may be noise. It says nothing of the margin. */
   readonly distinguishable: boolean;
 }
 
@@ -150,8 +158,14 @@ export interface ResultsDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
-  /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
+  /** Set when all pipelines share one goal: reports draw it. */
   readonly slo?: SloGoal;
+  /** By pipeline, where they differ. */
+  readonly slos?: Readonly<Record<string, SloGoal>>;
+  /** Differences up to this share of the best's mean are ties. */
+  readonly margin?: number;
+  /** Schedulers by name, the simplest first: the order in which ties are named. */
+  readonly simplestFirst?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parseScenario } from "../core/scenario/parse.ts";
+import { goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { allocations } from "./allocations.ts";
 import { marketOf } from "./machines.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
-import { goalsOf, tryOut } from "./trial.ts";
+import { tryOut } from "./trial.ts";
 
 const FIFO_ALONE: PlanOptions = { mostReplicas: 32, mostTrials: 300, schedulers: [] };
 
@@ -75,6 +76,18 @@ describe("a plan for one queue", () => {
     const [central, blind] = candidates.map(({ search }) => search.found?.machines.cost ?? 0);
     expect(central).toBeLessThan(blind);
   });
+});
+
+test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {
+  const text = queue(1)
+    .replace("percentile: 95", "percentile: 99")
+    .replace("20000, warmupS: 10", "50");
+  const { document } = load(text.replace("exponential", "deterministic"));
+  const { meets, replications, kept } = tryOut(document, NO_INPUTS, goalsOf(document));
+  expect({ meets, replications }).toEqual({ meets: true, replications: 8 });
+  expect(kept[0].attainment).toEqual({ mean: 1, halfWidth95: 0 });
+  const few = { ...document, run: { ...document.run, replications: 7 } };
+  expect(tryOut(few, NO_INPUTS, goalsOf(few))).toMatchObject({ meets: false, replications: 7 });
 });
 
 const TWO = `

@@ -17,13 +17,14 @@ import { checkMemory } from "../core/scenario/check-devices.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
+import { type Goal, goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Bounds } from "./allocations.ts";
 import { type CostUnit, type Machines, marketOf } from "./machines.ts";
 import { roomOn, withoutLimits } from "./room.ts";
 import { cheapest, type Problem, type Search } from "./search.ts";
-import { type Goal, goalsOf, type Trial, tryOut } from "./trial.ts";
+import { type Trial, tryOut } from "./trial.ts";
 
 export interface PlanOptions {
   readonly mostReplicas: number;

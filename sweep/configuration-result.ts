@@ -6,6 +6,7 @@ import type { ConfigurationResult, MetricName, Precision } from "../core/results
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { goalsOf, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
 import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
 import type { WarmUp } from "../sim/detect-warm-up.ts";
@@ -29,6 +30,7 @@ export function configurationResult(
   const { notes, ...aggregated } = aggregate(summaries);
   const { gantt, load, warmUp } = parts[0];
   const { stability, note } = judgeStability(document.workload, load, summaries);
+  const goals = goalsOf(document);
   const rule = stoppingRule(document.run);
   const precision = rule === null ? undefined : precisionOf(valuesOf(summaries), rule);
   const all = [
@@ -42,6 +44,7 @@ export function configurationResult(
     id,
     parameters,
     ...aggregated,
+    ...(goals.length === 0 ? {} : { slo: sloState(goals, summaries, stability) }),
     stability,
     ...(warmUp === undefined ? {} : { warmupS: warmUp.seconds }),
     ...(precision === undefined ? {} : { precision }),
