@@ -58,6 +58,7 @@ const simulate: Command = {
     "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
     "max-replications": number("bound for --until; default 1000"),
     compare: text("rank by these swept paths; default: the scheduler's"),
+    margin: text("differences up to this share of the best mean are ties; default: 1%"),
     workers: number("threads; default: as many as pay"),
     sample: {
       type: "string",

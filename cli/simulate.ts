@@ -6,11 +6,13 @@ import { Fault } from "../core/fault.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import type { RankedDocument } from "../reports/comparison-tables.ts";
-import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
+import { goalsShown } from "../core/slo.ts";
+import { goalText, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
@@ -18,11 +20,16 @@ import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { precisionWords } from "./precision-options.ts";
+import { marginOf, precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { RESULTS_FILE, ResultsGathering, type ResultsPlace } from "./results-gathering.ts";
+import {
+  type Ranked,
+  RESULTS_FILE,
+  ResultsGathering,
+  type ResultsPlace,
+} from "./results-gathering.ts";
 import type { ResultsHeader } from "./results-text.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -49,13 +56,13 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
   const { count } = checkedSweep(loaded, options);
-  const store = openStore(args, plan, count);
   const header = resultsHeader(args, loaded);
+  const store = openStore(args, plan, count);
   const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
-    const ranked = await gathering.finish(loaded.document.run.compare?.over);
-    const { comparisons = [] } = ranked;
+    const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
+    const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
@@ -195,7 +202,6 @@ function sampleText(sample: Sample | undefined): string | null {
 
 function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
   const { seed, replications } = loaded.document.run;
-  const slo = Object.values(loaded.document.pipelines)[0]?.slo;
   return {
     schema: "tandem/results@1",
     scenario: { name: loaded.document.name, digest: loaded.digest },
@@ -210,13 +216,21 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
         ...sampleOptions(args),
       ],
     }),
-    ...(slo === undefined ? {} : { slo }),
+    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
+    margin: marginOf(args),
+    simplestFirst: Object.keys(PRESETS),
   };
+}
+
+/** Then no goal is that of all configurations. */
+function sweepsGoals({ sweep }: ScenarioDocument): boolean {
+  const paths = parameterColumns(sweep).map(({ path }) => path);
+  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
 }
 
 function printTables(
   header: ResultsHeader,
-  ranked: RankedDocument,
+  ranked: Ranked,
   store: RecordStore,
   out: string | undefined,
 ): void {
@@ -227,7 +241,8 @@ function printTables(
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
     ...notesText(configurations, width),
-    ...rankingText(ranked, width),
+    ...(count > MOST_ROWS ? [] : goalText({ ...header, configurations }, width)),
+    ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]
       : []),

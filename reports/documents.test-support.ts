@@ -71,6 +71,7 @@ export function gantt(replicas: number, bars: number, slowdown = 1): GanttBar[] 
 
 function configuration(scheduler: number, replicas: number, ratePerS: number): ConfigurationResult {
   const metrics = metricsOf(scheduler, replicas, ratePerS);
+  const { mean, halfWidth95 } = metrics.sloAttainmentRatio as Estimate;
   return {
     id: `${SCHEDULERS[scheduler]}-${replicas}-${ratePerS}`,
     parameters: {
@@ -81,14 +82,20 @@ function configuration(scheduler: number, replicas: number, ratePerS: number): C
     replications: 10,
     requests: ratePerS * 6000,
     metrics,
+    slo: mean - halfWidth95 >= 0.99 ? "meets" : mean + halfWidth95 < 0.99 ? "misses" : "unclear",
     tasks: {
       detect: {
+        replicasMean: { mean: replicas, halfWidth95: 0 },
         queueWaitMeanMs: metrics.queueWaitMeanMs as Estimate,
         serviceMeanMs: estimate(62, 0.01),
         batchSizeMean: estimate(1.8, 0.02),
         utilizationRatio: metrics.utilizationRatio as Estimate,
       },
-      plate: { queueWaitMeanMs: estimate(4.2, 0.1), serviceMeanMs: estimate(38, 0.01) },
+      plate: {
+        replicasMean: { mean: 2, halfWidth95: 0 },
+        queueWaitMeanMs: estimate(4.2, 0.1),
+        serviceMeanMs: estimate(38, 0.01),
+      },
     },
     digest: "b2c1d0",
     latencyCurve: curve((metrics.latencyMeanMs as Estimate).mean),
@@ -115,11 +122,11 @@ export function sweepDocument(): ResultsDocument {
 
 /** One configuration, one replication, nothing swept, no curve and no bars. */
 export function singleDocument(): ResultsDocument {
-  const { latencyCurve: _, ...only } = configuration(0, 4, 8);
+  const { latencyCurve: _, slo: __, ...only } = configuration(0, 4, 8);
   const metrics = Object.fromEntries(
     Object.entries(only.metrics).map(([k, v]) => [k, { mean: v.mean, halfWidth95: Number.NaN }]),
   );
-  const { slo: __, ...document } = sweepDocument();
+  const { slo: ___, ...document } = sweepDocument();
   const one = { ...only, id: "base", parameters: {}, replications: 1, metrics };
   return { ...document, configurations: [one] };
 }

@@ -42,6 +42,7 @@ const configuration = z.looseObject({
   latencyCurve: curve.optional(),
   gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),
+  slo: z.enum(["meets", "misses", "unclear"]).optional(),
   stability: stability.optional(),
   intervals: z.record(z.string(), z.string()).optional(),
 });
@@ -68,15 +69,19 @@ const comparison = z.looseObject({
     }),
   ),
 });
+const goal = z.object({ latencyMs: z.number(), percentile: z.number() });
 const head = {
   schema: z.literal("tandem/results@1"),
   scenario: z.looseObject({ name: z.string(), digest: z.string() }),
   seed: z.number(),
   command: z.string(),
-  slo: z.object({ latencyMs: z.number(), percentile: z.number() }).optional(),
+  slo: goal.optional(),
 };
 const results = z.looseObject({
   ...head,
+  slos: z.record(z.string(), goal).optional(),
+  margin: z.number().optional(),
+  simplestFirst: z.array(z.string()).optional(),
   configurations: z.array(configuration).min(1),
   comparisons: z.array(comparison).optional(),
 });

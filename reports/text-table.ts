@@ -1,15 +1,18 @@
 /** The tables for a terminal: aligned columns, units in the heading, never wider than asked. */
 
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { choicesOf, choiceTable } from "./cheapest.ts";
 import {
-  bestCounts,
-  comparisonSentences,
-  RANKING_LEGEND,
   type RankedDocument,
+  rankingLegend,
   rankingTable,
+  tieLegend,
 } from "./comparison-tables.ts";
+import { plural } from "./format.ts";
+import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
 import type { Table } from "./html/table.ts";
 import { metricTitle } from "./metric-labels.ts";
+import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
 import { BACKENDS, lettered, verdictSummary } from "./validation-rows.ts";
@@ -26,8 +29,8 @@ const EXPENDABLE = [
   ...["unfinishedRatio", "recoveryMeanMs", "availabilityRatio"],
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
-  ...["dropRatio", "sloAttainmentRatio", "latencyP50Ms", "costPerHour", "utilizationRatio"],
-  ...["throughputPerS", "latencyP95Ms", "latencyMeanMs"],
+  ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],
+  ...["sloAttainmentRatio", "costPerHour", "latencyMeanMs"],
 ].map(metricTitle);
 const ALWAYS_LEFT_OUT = ["requests", "replications"];
 
@@ -109,16 +112,19 @@ function line(texts: readonly string[], widths: readonly number[], numeric: read
   return cells.join(GAP).trimEnd();
 }
 
-/** Pads what follows "±" so that the signs of a column stand below each other. */
+/** "+3.1 ± 0.4 tied" in its three parts. */
+const ESTIMATE = /^(.*) ± (\S+)(.*)$/;
+
+/** Pads the half widths, so that the signs of a column stand below each other. */
 function aligned(table: Table): Table {
-  const tails = table.headings.map((_, i) =>
-    longest(table.rows.map((row) => row[i]?.text.split(" ± ")[1] ?? "")),
-  );
-  const rows = table.rows.map((row) =>
+  const parts = table.rows.map((row) => row.map(({ text }) => ESTIMATE.exec(text)));
+  const widest = (i: number, part: number) => longest(parts.map((row) => row[i]?.[part] ?? ""));
+  const rows = table.rows.map((row, r) =>
     row.map((cell, i) => {
-      const [mean, half] = cell.text.split(" ± ");
-      if (half === undefined) return cell;
-      return { ...cell, text: `${mean} ± ${half.padStart(tails[i] ?? 0)}` };
+      const [, mean, half, rest] = parts[r]?.[i] ?? [];
+      if (mean === undefined || half === undefined) return cell;
+      const head = cell.numeric === true ? mean : mean.padStart(widest(i, 1));
+      return { ...cell, text: `${head} ± ${half.padStart(widest(i, 2))}${rest}` };
     }),
   );
   return { ...table, rows };
@@ -182,9 +188,10 @@ function wrapped(text: string, width: number): string {
   return [...lines, current].join("\n");
 }
 
-/** At most so many rows and sentences of comparisons on a terminal. */
-const MOST_RANKED = 24;
-const MOST_SENTENCES = 8;
+/** Comparisons of more configurations are summed up on a terminal. */
+const MOST_DETAILS = 12;
+/** At most so many rows of a ranking. */
+const MOST_ROWS = 24;
 
 /** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
@@ -206,22 +213,43 @@ export function notesText(
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
 }
 
+/** What meets the goal, and the cheapest of that at each load. */
+export function goalText(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, limit));
+  const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;
+  const table = many ? ["", ...cutTable(choiceTable(document), limit)] : [];
+  return lines.length === 0 ? [] : ["", ...lines, ...table];
+}
+
 /** Which compared setting is best, with what is noise; no lines when nothing is compared. */
 export function rankingText(document: RankedDocument, width = DEFAULT_WIDTH): readonly string[] {
   const limit = Math.max(width, LEAST_WIDTH);
-  const table = rankingTable(document);
-  if (table === undefined) return [];
-  const rows = table.rows.slice(0, MOST_RANKED);
-  const cut = rows.length < table.rows.length;
+  const details = rankingTable(document);
+  if (details === undefined) return [];
+  const summary = rankingSummary(document);
+  if (summary === undefined || details.rows.length <= MOST_DETAILS) {
+    return [
+      "",
+      ...cutTable(withoutRepeats(details), limit),
+      wrapped(rankingLegend(document), limit),
+      "",
+    ];
+  }
+  const winners = winnersTable(document);
   return [
     "",
-    tableText(withoutRepeats({ ...table, rows }), limit),
-    ...(cut ? [`the first ${rows.length} of ${table.rows.length} rows`] : []),
-    ...(cut ? bestCounts(document) : []).map((text) => wrapped(text, limit)),
-    wrapped(RANKING_LEGEND, limit),
-    ...comparisonSentences(document, MOST_SENTENCES).map((text) => wrapped(text, limit)),
+    ...cutTable(withoutRepeats(summary), limit),
+    wrapped(`difference from the best mean, relative to it; ${tieLegend(document)}`, limit),
+    ...(winners === undefined ? [] : ["", ...cutTable(winners, limit)]),
     "",
   ];
+}
+
+function cutTable(table: Table, width: number): readonly string[] {
+  const rows = table.rows.slice(0, MOST_ROWS);
+  const more = `the first ${rows.length} of ${plural(table.rows.length, "row")}`;
+  return [tableText({ ...table, rows }, width), ...(rows.length < table.rows.length ? [more] : [])];
 }
 
 /** All simulated configurations; what does not fit is named below the table. */

@@ -62,6 +62,13 @@ const preset = (summary: string, changes: Partial<Composition>): Preset => ({
   composition: { ...PLAIN, ...changes },
 });
 
+/**
+ * The simplest first: where several do equally well, plans and reports name them in this order, and
+ * compositions without a preset after them. By how much a scheduler has to know: nothing of the load
+ * (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask for
+ * (`edf`, `priority`), parameters to tune (`batching`); the seed project's come last, as they are kept
+ * for comparison only.
+ */
 export const PRESETS: Readonly<Record<string, Preset>> = {
   fifo: preset("one central queue, first in, first out", {}),
   "round-robin": preset("replicas in turn", { routing: "round-robin" }),

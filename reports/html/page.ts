@@ -3,15 +3,18 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import type { Chart } from "../chart-list.ts";
+import { choicesOf, choiceTable } from "../cheapest.ts";
 import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
+import { MOST_LOADS } from "../goal-headlines.ts";
 import { headlines } from "../headlines.ts";
+import { rankingSummary, winnersTable } from "../ranking-summary.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
 import { comparisonTable, healthTable } from "../validation-tables.ts";
 import { escapeHtml } from "./escape.ts";
 import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";
-import { tableHtml } from "./table.ts";
+import { type Table, tableHtml } from "./table.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
@@ -120,6 +123,15 @@ function validationSection(content: PageContent): string {
   return section("validation", "Predicted and measured", body.join("\n"));
 }
 
+/** What many loads and comparisons come to. */
+function summaryTables(results: ResultsDocument): readonly Table[] {
+  return [
+    choicesOf(results).length > MOST_LOADS ? choiceTable(results) : undefined,
+    rankingSummary(results),
+    winnersTable(results),
+  ].filter((table) => table !== undefined);
+}
+
 /** The browser is told to load nothing, whatever a document smuggled in. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
@@ -134,6 +146,7 @@ export function pageHtml(content: PageContent): string {
   );
   const simulated = [
     figures(content, "simulation"),
+    ...summaryTables(results).map(tableHtml),
     tableHtml(configurationTable(results)),
     ranked === undefined ? "" : tableHtml(ranked),
     notes(results),
