@@ -48,6 +48,8 @@ export interface SimulateArguments extends ScenarioArguments {
 
 /** A table on the terminal has at most so many configurations. */
 const MOST_ROWS = 200;
+/** For the cheapest of more, there is the report. */
+const MOST_JUDGED = 2000;
 
 /** How many configurations there are results of. */
 export async function simulate(args: SimulateArguments): Promise<number> {
@@ -236,12 +238,14 @@ function printTables(
 ): void {
   const width = process.stdout.columns ?? 120;
   const count = store.finished;
-  const configurations = [...recordsOf(store, Math.min(count, MOST_ROWS))].map((r) => r.result);
+  const read = Math.min(count, MOST_JUDGED);
+  const all = [...recordsOf(store, read)].map(({ result: { latencyCurve: _, ...one } }) => one);
+  const configurations = all.slice(0, MOST_ROWS);
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
     ...notesText(configurations, width),
-    ...(count > MOST_ROWS ? [] : goalText({ ...header, configurations }, width)),
+    ...(count > read ? [] : goalText({ ...header, configurations: all }, width)),
     ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]

@@ -48,22 +48,23 @@ function talliesOf(comparisons: readonly Comparison[], document: RankedDocument)
     const count = (wanted: string) => own.filter(({ verdict }) => verdict === wanted).length;
     const distance = median(own.map((one) => one.distance));
     const [best, tied] = [count("best"), count("not distinguishable")];
-    return { name, best, tied, worse: count("worse"), distance: rounded(distance) };
+    return { name, best, tied, worse: count("worse"), distance };
   });
 }
 
-/** The most often best or tied first; of equals the nearer to the best, then the simpler. */
-function byMerit(a: Tally, b: Tally): number {
-  return good(b) - good(a) || b.best - a.best || Math.abs(a.distance) - Math.abs(b.distance);
+/** The most often best or tied first; of equals the nearer to the best, in margins, then the simpler. */
+function byMerit({ margin = 0 }: RankedDocument): (a: Tally, b: Tally) => number {
+  const margins = ({ distance }: Tally) => Math.floor(Math.abs(distance) / Math.max(margin, 1e-3));
+  return (a, b) => good(b) - good(a) || b.best - a.best || margins(a) - margins(b);
 }
 
 function good({ best, tied }: Tally): number {
   return best + tied;
 }
 
-/** To the tenths of a percent that a table shows: less decides no order. */
-function rounded(distance: number): number {
-  return Math.round(distance * 1000) / 1000;
+/** Without the sign of what rounds to nothing. */
+function distanceText(distance: number): string {
+  return formatError(Math.round(distance * 1000) / 1000);
 }
 
 function median(values: readonly number[]): number {
@@ -89,12 +90,12 @@ export function rankingSummary(document: RankedDocument): Table | undefined {
     headings: ["metric", heading.join(" · "), "best", "tied", "worse", "median difference"],
     rows: metricsOf(document).flatMap((metric) =>
       talliesOf(comparisonsOf(groups, metric), document)
-        .toSorted(byMerit)
+        .toSorted(byMerit(document))
         .map(({ name, best, tied, worse, distance }): Cell[] => [
           { text: metricLabel(metric).text },
           { text: name },
           ...[best, tied, worse].map(count),
-          { text: formatError(distance), value: distance, numeric: true },
+          { text: distanceText(distance), value: distance, numeric: true },
         ]),
     ),
   };

@@ -69,7 +69,7 @@ function headingOf(choice: Choice, document: ResultsDocument): string {
   const judged = choice.members.some((one) => one.slo !== undefined);
   const best =
     choice.best.length === 0
-      ? "none meets the SLO"
+      ? "none is shown to meet the SLO"
       : `cheapest: ${choiceName(choice, sweepAxes(document.configurations))}`;
   return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
