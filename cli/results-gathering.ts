@@ -22,7 +22,7 @@ export interface ResultsPlace {
   readonly parameters: readonly ParameterColumn[];
 }
 
-/** What was compared, and how it ended. */
+/** Compared configurations, and their comparisons. */
 export interface Ranked {
   readonly configurations: readonly Compared[];
   readonly comparisons: readonly Comparison[];

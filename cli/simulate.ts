@@ -10,7 +10,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
-import { goalText, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
+import { goalLines, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -245,7 +245,7 @@ function printTables(
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
     ...notesText(configurations, width),
-    ...(count > read ? [] : goalText({ ...header, configurations: all }, width)),
+    ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
     ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]

@@ -49,7 +49,7 @@ export interface SloGoal {
   readonly percentile: number;
 }
 
-/** Whether the goals are met: the 95% interval of the attainment against what is asked (`core/slo.ts`). */
+/** Whether goals are met: the 95% interval of the attainment against the percentile (`core/slo.ts`). */
 export type SloState = "meets" | "misses" | "unclear";
 
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */

@@ -7,8 +7,9 @@
  *   unclear  it straddles, or fewer than two runs show no interval
  *
  * The interval is Student's t over the runs. Where they agree exactly (no request late in any, as a
- * rule) t has the width 0, which is no certainty: then it is Wilson's, of all requests together. A goal
- * of 99% so takes at least 381 requests. A configuration meets when every pipeline's goal is met.
+ * rule) t has the width 0, which is no certainty: then it is Wilson's, of all requests together, so
+ * that a goal of 99% takes at least 381 requests. A configuration meets its goals when every pipeline
+ * meets its own.
  */
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
@@ -56,7 +57,7 @@ function keyOf([, { latencyMs, percentile }]: readonly [string, ResultsDocument[
   return `${latencyMs}/${percentile}`;
 }
 
-/** `runs` are replications of one configuration; a run without a pipeline's requests says nothing of it. */
+/** Over replications of one configuration; a run without the pipeline's requests says nothing of it. */
 export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[]): Attainment {
   const values: number[] = [];
   let requests = 0;

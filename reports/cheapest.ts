@@ -47,7 +47,7 @@ function bestOf(members: readonly ConfigurationResult[], document: ResultsDocume
   return unbeaten(leastCostly(meeting), document).toSorted(bySimplicity(document));
 }
 
-/** What ties are told apart by: the goal's own quantile, or the next best that was kept. */
+/** The metric that tells ties apart: the goal's own quantile, or the next best that was kept. */
 function rankedBy(ones: readonly ConfigurationResult[], { slo }: ResultsDocument) {
   const kept = Object.keys(ones[0].samples ?? {}) as MetricName[];
   const wanted = [sloMetric(slo), "latencyP99Ms" as const, "latencyMeanMs" as const];

@@ -1,4 +1,4 @@
-/** What a configuration costs: what its machines charge, where they have prices, and its replicas. */
+/** What a configuration costs: the price of its machines, where they have one, and its replicas. */
 import type { ConfigurationResult, Estimate, ResultsDocument } from "../core/results.ts";
 import { formatNumber } from "./format.ts";
 
@@ -9,7 +9,7 @@ const ROUNDING = 1e-9;
 
 const price: Figure = ({ metrics }) => metrics.costPerHour;
 
-/** Of all tasks; a mean where they come and go. Undefined where a task does not say how many it has. */
+/** Of all tasks; a mean where they come and go. Undefined where a task does not say how many. */
 export const replicas: Figure = ({ tasks }) => {
   let [mean, halfWidth95] = [0, 0];
   for (const { replicasMean } of Object.values(tasks)) {
@@ -26,12 +26,12 @@ export function costText(one: ConfigurationResult): string {
   return [
     ...(count === undefined
       ? []
-      : [`${formatNumber(count)} ${count === 1 ? "replica" : "replicas"}`]),
-    ...(charged === undefined ? [] : [`${formatNumber(charged)}/h`]),
+      : [`${formatNumber(count, 6)} ${count === 1 ? "replica" : "replicas"}`]),
+    ...(charged === undefined ? [] : [`${formatNumber(charged, 5)}/h`]),
   ].join(", ");
 }
 
-/** Those at the least price and, at that price, with the fewest replicas; overlapping intervals are equal. */
+/** Those at the least price with the fewest replicas; costs whose intervals overlap are equal. */
 export function leastCostly(ones: readonly ConfigurationResult[]): readonly ConfigurationResult[] {
   return leastBy(leastBy(ones, price), replicas);
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ConfigurationResult, ResultsDocument, SloState } from "../core/results.ts";
 import { sweepDocument } from "./documents.test-support.ts";
 import { goalHeadlines } from "./goal-headlines.ts";
-import { goalText } from "./text-table.ts";
+import { goalLines } from "./text-table.ts";
 
 /** Common to all configurations of a load, as common random numbers make it. */
 const NOISE = [3, -8, 12, -20, 13];
@@ -160,7 +160,7 @@ test("a document without goals has no such lines, and many loads are a table", (
   const given = rates.flatMap((ratePerS) => [{ ratePerS }, { ratePerS, scheduler: "edf" }]);
   expect(lines(given)).toHaveLength(1);
   const document = { ...sweepDocument(), configurations: given.map(configuration) };
-  const text = goalText({ ...document, simplestFirst: ["fifo"] }, 100);
+  const text = goalLines({ ...document, simplestFirst: ["fifo"] }, 100);
   const rows = text.join("\n").split("\n");
   expect(
     rows.filter((row) => /^arrival rate \d+\/s +fifo or edf .*6 replicas, 13\/h/.test(row)),

@@ -1,4 +1,4 @@
-/** What meets the latency goal, what that costs at the least, and what comes nearest where nothing does. */
+/** Which configurations meet the latency goal, the cheapest of them, and the nearest where none does. */
 
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import { type Choice, choiceLatency, choiceName, choicesOf } from "./cheapest.ts";

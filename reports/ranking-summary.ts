@@ -1,4 +1,4 @@
-/** What many comparisons come to: how often each alternative is best, and which are at each load. */
+/** Sums of many comparisons: how often each alternative is best, and which are best at each load. */
 import type { Comparison, MetricName } from "../core/results.ts";
 import { either } from "./cheapest.ts";
 import {
@@ -52,7 +52,7 @@ function talliesOf(comparisons: readonly Comparison[], document: RankedDocument)
   });
 }
 
-/** The most often best or tied first; of equals the nearer to the best, in margins, then the simpler. */
+/** The most often best or tied first; of equals the nearer to the best, counted in margins. */
 function byMerit({ margin = 0 }: RankedDocument): (a: Tally, b: Tally) => number {
   const margins = ({ distance }: Tally) => Math.floor(Math.abs(distance) / Math.max(margin, 1e-3));
   return (a, b) => good(b) - good(a) || b.best - a.best || margins(a) - margins(b);

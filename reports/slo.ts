@@ -1,4 +1,4 @@
-/** The latency goals of a document, and what its configurations attain of them. */
+/** The latency goals of a document, and how far its configurations attain them. */
 
 import type {
   ConfigurationResult,
@@ -32,7 +32,7 @@ export function sloNote(slo: SloGoal | undefined): string {
   return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile, 4)}`;
 }
 
-/** What a configuration attains of one goal. */
+/** How far a configuration attains one goal. */
 export interface Attained {
   /** Where there are several. */
   readonly pipeline?: string;
@@ -53,8 +53,7 @@ export function worstAttained(
     goal: slo ?? slos?.[pipeline],
     figures: own as ConfigurationResult["metrics"],
   }));
-  const all =
-    parts.length > 0 ? parts : [{ goal: slo ?? Object.values(slos ?? {})[0], figures: metrics }];
+  const all = parts.length > 0 ? parts : [{ goal: slo, figures: metrics }];
   const attained = all.flatMap(({ goal, figures, ...of }): Attained[] => {
     const share = figures.sloAttainmentRatio;
     if (goal === undefined || share === undefined) return [];

@@ -213,8 +213,8 @@ export function notesText(
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
 }
 
-/** What meets the goal, and the cheapest of that at each load. */
-export function goalText(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
+/** How many meet the goal, and the cheapest of them at each load. */
+export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
   const limit = Math.max(width, LEAST_WIDTH);
   const lines = goalHeadlines(document).map(({ text }) => wrapped(text, limit));
   const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;

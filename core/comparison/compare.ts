@@ -58,9 +58,9 @@ export function comparedPaths(paths: readonly string[]): readonly string[] {
 }
 
 /**
- * One comparison per metric and group of configurations that differ only in `over`; differences up to
- * the share `margin` of the best's mean are ties. Unstable ones are not compared: their figures are no
- * estimates. Groups of one, and without repetition, give none.
+ * One comparison per metric and group of configurations that differ only in `over`; differences up
+ * to the share `margin` of the best's mean are ties. Unstable ones are not compared: their figures
+ * are no estimates. Groups of one, and without repetition, give none.
  */
 export function compareConfigurations(
   configurations: readonly Compared[],

@@ -5,15 +5,15 @@
  *
  *   D(i,j)   mean paired difference: value of i less value of j
  *   w(i,j)   t(1 − 0.05/max(2, k−1), pairs − 1) × its standard error. By Bonferroni the k − 1
- *            differences to the true best hold at once, however they depend on one another; of two
- *            alternatives it is the half width of the difference's own 95% interval
+ *            differences to the true best hold at once, however they depend on one another; for
+ *            two alternatives it is the half width of the difference's own 95% interval
  *   a(i)     max over j of D(i,j) − w(i,j): i may be the best unless this is above 0
  *   low(i)   min(0, a(i))
  *   high(i)  max(0, max of D(i,j) + w(i,j) over the j that may be the best); 0 if only i may
  *
- * stated here for "less is better". With a margin δ, i is worse only if a(i) > δ: the lower end of its
- * difference to some other exceeds the margin. So each alternative that is truly within δ of the best is
- * called worse with at most 5% probability. The intervals do not depend on the margin.
+ * stated here for "less is better". With a margin δ, i is worse only if a(i) > δ: the lower end of
+ * its difference to some other exceeds the margin. So each alternative that is truly within δ of the
+ * best is called worse with at most 5% probability. The intervals do not depend on the margin.
  *
  * Sources: Hsu, "Constrained simultaneous confidence intervals for multiple comparisons with the
  * best", Annals of Statistics 12(3), 1984; Nelson & Matejcik, "Using common random numbers for
@@ -33,9 +33,9 @@ export interface Standing {
 const ERROR = 0.05;
 
 /**
- * Standings of alternatives by their values per replication; less is better. `margin`: a difference up
- * to this share of the best mean makes none worse. Null when there are fewer than two alternatives or
- * pairs.
+ * Standings of alternatives by their values per replication; less is better. A difference up to
+ * `margin`, a share of the best mean, makes none worse. Null when there are fewer than two alternatives
+ * or pairs.
  */
 export function compareWithBest(
   samples: readonly (readonly number[])[],

@@ -123,7 +123,7 @@ function validationSection(content: PageContent): string {
   return section("validation", "Predicted and measured", body.join("\n"));
 }
 
-/** What many loads and comparisons come to. */
+/** Summaries of many loads and comparisons. */
 function summaryTables(results: ResultsDocument): readonly Table[] {
   return [
     choicesOf(results).length > MOST_LOADS ? choiceTable(results) : undefined,
