@@ -66,7 +66,9 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "join-shortest-queue": preset("the replica with the fewest jobs", {
     routing: "join-shortest-queue",
   }),
-  "power-of-two": preset("the less loaded of two at random", { routing: "power-of-two" }),
+  "power-of-two": preset("the less loaded of two distinct replicas at random", {
+    routing: "power-of-two",
+  }),
   "least-expected-work": preset("the replica expected to be free first", {
     routing: "least-expected-work",
   }),
