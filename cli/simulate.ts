@@ -9,6 +9,7 @@ import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import type { RankedDocument } from "../reports/comparison-tables.ts";
+import { placementLines } from "../reports/placement.ts";
 import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -226,6 +227,7 @@ function printTables(
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    ...placementLines(configurations, width),
     ...notesText(configurations, width),
     ...rankingText(ranked, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)

@@ -6,6 +6,7 @@ import type { Chart } from "../chart-list.ts";
 import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { headlines } from "../headlines.ts";
+import { placementTable } from "../placement.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
 import { comparisonTable, healthTable } from "../validation-tables.ts";
 import { escapeHtml } from "./escape.ts";
@@ -128,6 +129,7 @@ export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
+  const placed = placementTable(results.configurations);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
@@ -135,6 +137,7 @@ export function pageHtml(content: PageContent): string {
   const simulated = [
     figures(content, "simulation"),
     tableHtml(configurationTable(results)),
+    placed === undefined ? "" : tableHtml(placed),
     ranked === undefined ? "" : tableHtml(ranked),
     notes(results),
   ];
