@@ -32,6 +32,8 @@ export interface Trial {
   readonly replications: number;
   /** One a goal. */
   readonly kept: readonly Kept[];
+  /** Mean cost of the machines that hosted replicas; null without prices. */
+  readonly costPerHour: number | null;
 }
 
 /** Fewer tell little of their own spread. */
@@ -65,12 +67,19 @@ export function tryOut(
   return {
     meets: isStable && sides.every((side) => side > 0),
     replications: summaries.length,
+    costPerHour: costOf(summaries),
     kept: goals.map(({ pipeline }) => ({
       pipeline,
       attainment: estimate(valuesOf(summaries, pipeline, "sloAttainmentRatio")),
       latencyP99Ms: latencyOf(summaries, pipeline),
     })),
   };
+}
+
+function costOf(summaries: readonly RunSummary[]): number | null {
+  const costs = summaries.map(({ metrics }) => metrics.costPerHour ?? 0);
+  const { mean } = estimate(costs);
+  return mean > 0 ? mean : null;
 }
 
 /** 1: shown to be met; −1: shown to be missed; 0: open. */
