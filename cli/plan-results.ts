@@ -38,9 +38,9 @@ interface CandidateDocument {
   readonly trials: number;
   /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
   readonly proven: boolean;
-  /** What was left out of the search and may be cheaper. */
+  /** Clusters left out of the search that may be cheaper. */
   readonly notSearched: readonly NotSearched[];
-  /** Of what was found, on all machines that there are; null where nothing was, or without nodes. */
+  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
   readonly placement: Placement | null;
   /** Cheaper choices of machines of which no device has the memory for some model. */
   readonly withoutRoom: number;
@@ -224,13 +224,13 @@ function isBounded(candidates: readonly CandidateDocument[]): boolean {
   return candidates.some(({ notSearched }) => notSearched.includes("trials"));
 }
 
-/** What was left out of any of the searches, in words, each after "; ". */
+/** Everything left out of any of the searches, in words, each after "; ". */
 function leftOut(candidates: readonly CandidateDocument[]): string {
   const names = new Set(candidates.flatMap(({ notSearched }) => notSearched));
   return [...names].map((name) => `; ${LEFT_OUT[name]}`).join("");
 }
 
-/** The claim of the search, and what it does not claim. */
+/** The claim of the search, and its limits. */
 function searched(candidates: readonly CandidateDocument[]): string {
   if (candidates.every(({ proven }) => proven))
     return "; all that is cheaper was tried or ruled out";

@@ -87,7 +87,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   };
 }
 
-/** Of the machines that host a replica: the others need not run. */
+/** Cost of the machines that host a replica: the others need not run. */
 function costOf({ nodes, replicas }: Placement): number {
   const used = new Set(replicas.map(({ node }) => node));
   return nodes.reduce((sum, { costPerHour }, node) => sum + (used.has(node) ? costPerHour : 0), 0);

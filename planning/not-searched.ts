@@ -7,6 +7,7 @@ import { scalingChoices } from "../core/scenario/check-scaling.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { sum } from "./allocations.ts";
+import type { Machines } from "./machines.ts";
 import type { Problem, Search } from "./search.ts";
 
 /**
@@ -31,17 +32,20 @@ export function notSearched(
   const { random = [], scheduled = [] } = document.faults ?? {};
   const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
   const curves = [inputs.overheadProfile?.contention, ...nodes.map((node) => node.contention)];
-  const most = sum(bounds.high);
-  const hasSpareSlots = choices.some(
-    ({ cost, slots }) => slots > most && (found === null || cost < found.machines.cost),
-  );
+  const cheaper = choices.filter(({ cost }) => found === null || cost < found.machines.cost);
+  const isMixed = (some: readonly Node[] = []): boolean => kindsOf(document, some, nodesFail) > 1;
+  // One task alone takes all slots, if it may have as many replicas.
+  const isChosen = ({ slots }: Machines): boolean =>
+    bounds.high.length > 1 || slots > sum(bounds.high);
   const isLeftOut: Readonly<Record<NotSearched, boolean>> = {
     trials: !proven,
-    placement: kindsOf(document, nodes, nodesFail) > 1 && (bounds.high.length > 1 || hasSpareSlots),
+    placement: isMixed(nodes) && cheaper.some((one) => isChosen(one) && isMixed(one.nodes)),
     colocation:
-      curves.some((curve) => curve?.some((factor) => factor !== 1)) ||
-      (nodes.length > 0 && (nodesFail || network?.links === "fair")),
-    sharing: nodes.some(({ devices }) => Object.values(devices).some(isShared)),
+      cheaper.length > 0 &&
+      (curves.some((curve) => curve?.some((factor) => factor !== 1)) ||
+        (nodes.length > 0 && (nodesFail || network?.links === "fair"))),
+    sharing:
+      cheaper.length > 0 && nodes.some(({ devices }) => Object.values(devices).some(isShared)),
     scaling: scalingChoices(document.scheduler).length > 0,
   };
   return (Object.keys(isLeftOut) as NotSearched[]).filter((name) => isLeftOut[name]);

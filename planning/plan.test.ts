@@ -196,6 +196,11 @@ describe("a plan leaves out of its search", () => {
       [],
     ],
     [
+      "nothing where all that is cheaper is of one kind",
+      UNLIKE.replace("devices: { gpu: 1 }", "devices: { gpu: 2 }"),
+      [],
+    ],
+    [
       "placements where devices differ in speed",
       quick.replace(
         "small, count: 4, devices: { gpu",

@@ -43,10 +43,10 @@ export interface Candidate {
   readonly unit: CostUnit;
   readonly tasks: readonly string[];
   readonly search: Search<Trial>;
-  /** Cost of what was found; null where nothing was. */
+  /** Null without a solution. */
   readonly cost: number | null;
   readonly notSearched: readonly NotSearched[];
-  /** Of what was found, of all machines that there are. */
+  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
   readonly placement: Placement | null;
 }
 

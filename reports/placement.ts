@@ -6,7 +6,7 @@ import { configurationLabel, sweepAxes } from "./parameters.ts";
 import { wrapped } from "./text-table.ts";
 
 interface Group {
-  /** What tells its configurations from those of other placements, each once. */
+  /** Labels of its configurations by their swept clusters, each once. */
   readonly shapes: ReadonlySet<string>;
   readonly placement: Placement;
 }

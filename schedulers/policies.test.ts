@@ -63,7 +63,7 @@ describe("routing", () => {
   test.each([
     // The better of two distinct ones: 2k / n(n - 1) for the k-th from the worst.
     ["distinct replicas, so never the worst", "power-of-two", [0, 1 / 6, 2 / 6, 3 / 6]],
-    // Of two independent draws: (2k + 1) / n^2.
+    // The better of two independent draws: (2k + 1) / n^2.
     [
       "replicas with replacement, so the worst when it draws that one twice",
       { policy: "power-of-two", distinct: false },

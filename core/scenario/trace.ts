@@ -8,10 +8,10 @@ import { shown } from "./zod-issues.ts";
 
 export interface TraceColumns {
   readonly column: string;
-  /** Of a column of numbers; undefined: seconds, unless the numbers speak against it. */
+  /** Unit of numbers; undefined: seconds, unless the numbers speak against it. */
   readonly unit?: TimeUnit | undefined;
   readonly sizeColumn?: string | undefined;
-  /** Other than 1, it may be what turns the numbers into seconds. */
+  /** A scale other than 1 may turn the numbers into seconds. */
   readonly scale?: number;
 }
 
