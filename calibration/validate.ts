@@ -6,6 +6,7 @@
 import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { placementByNode } from "../core/placement.ts";
 import { replayLog } from "../core/replay.ts";
 import type {
   HealthSummary,
@@ -58,6 +59,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     id,
     parameters,
     ...predicted,
+    ...placementByNode(document),
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
     predicted: predicted.metrics,

@@ -251,8 +251,15 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(text.stdout).toMatch(/cheapest: fifo/);
   expect(text.stdout).toMatch(/--set 'sweep=/);
   const hard = tandem("plan", path, "--set", "pipelines.p.slo.latencyMs=5", "--schedulers", "none");
-  expect(hard.code).toBe(0);
+  expect(hard.code).toBe(3);
   expect(hard.stdout).toMatch(/nothing that was allowed keeps the goal/);
+  expect(hard.stderr).toMatch(/found no cluster that keeps the goal/);
+  const loads = "sweep={pipelines.p.slo.latencyMs: [5, 60]}";
+  const some = tandem("plan", path, "--set", loads, "--schedulers", "none", "--json");
+  expect(some.code).toBe(3);
+  expect(some.stderr).toMatch(/found no cluster that keeps the goal for 1 of 2 loads/);
+  const { plans } = JSON.parse(some.stdout) as PlanDocument;
+  expect(plans.map(({ candidates }) => candidates[0].meets)).toEqual([false, true]);
   const little = "cluster.nodes.1.devices.gpu={slots: 1, memoryMb: 2000}";
   const large = "models.m.memoryMb=4000";
   const room = tandem("plan", path, "--set", little, "--set", large, "--schedulers", "none");

@@ -10,6 +10,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
+import { placementLines } from "../reports/placement.ts";
 import { goalLines, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
@@ -244,6 +245,7 @@ function printTables(
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    ...placementLines(configurations, width),
     ...notesText(configurations, width),
     ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
     ...rankingText({ ...header, ...ranked }, width),

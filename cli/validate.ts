@@ -30,6 +30,7 @@ import type {
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
+import { placementLines } from "../reports/placement.ts";
 import { validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
@@ -192,6 +193,13 @@ function writeLogs(out: string, configuration: number, logs: readonly string[]):
   }
 }
 
+function printTables(document: ValidationDocument): void {
+  const width = process.stdout.columns ?? 120;
+  const { configurations } = document;
+  const lines = [validationTable(document, width), ...placementLines(configurations, width)];
+  process.stdout.write(`${lines.join("\n")}\n${notesText(configurations)}`);
+}
+
 function finish(
   args: ValidateArguments,
   loaded: LoadedScenario,
@@ -211,8 +219,7 @@ function finish(
   if (args.out !== undefined)
     writeDocuments(args.out, document, { ...header, configurations: results });
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
-  else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
-  if (!args.json) process.stdout.write(notesText(results));
+  else printTables(document);
   if (results.length < wanted) {
     throw new Fault("interrupted", `${results.length} of ${wanted} configurations were validated`);
   }

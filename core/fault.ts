@@ -10,6 +10,7 @@ export const FAULTS = {
   forbidden: { exit: 2, http: 403, grpc: 7 },
   "limit-exceeded": { exit: 2, http: 413, grpc: 8 },
   "out-of-tolerance": { exit: 3, http: 500, grpc: 13 },
+  "no-solution": { exit: 3, http: 500, grpc: 13 },
   unhealthy: { exit: 3, http: 503, grpc: 14 },
   "cluster-failure": { exit: 4, http: 502, grpc: 14 },
   "registry-unreachable": { exit: 4, http: 502, grpc: 14 },

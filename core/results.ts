@@ -84,6 +84,21 @@ export interface Precision {
 /** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
 export type Stability = "stable" | "unstable" | "unknown";
 
+/** Where replicas run, of one kind of node; under scaling with as many as there may be. */
+export interface NodePlacement {
+  /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
+  readonly machinesUsed: number;
+  /** All machines of the kind. */
+  readonly machines: number;
+  /** Cost of those that host none, which nobody is billed for. */
+  readonly idleCostPerHour: number;
+  /** By task. */
+  readonly replicas: Readonly<Record<string, number>>;
+}
+
+/** By kind of node. */
+export type Placement = Readonly<Record<string, NodePlacement>>;
+
 export type Parameter = string | number | boolean | null;
 
 export interface ConfigurationResult {
@@ -99,6 +114,8 @@ export interface ConfigurationResult {
   readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
+  /** Where the scenario has nodes. */
+  readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];

@@ -24,6 +24,8 @@ export interface Trial {
   readonly replications: number;
   /** One a goal. */
   readonly kept: readonly Kept[];
+  /** Mean cost of the machines that hosted replicas; null without prices. */
+  readonly costPerHour: number | null;
 }
 
 /** Fewer tell little of their own spread. */
@@ -49,12 +51,19 @@ export function tryOut(
   return {
     meets: state === "meets",
     replications: summaries.length,
+    costPerHour: costOf(summaries),
     kept: goals.map((goal) => ({
       pipeline: goal.pipeline,
       attainment: attainmentOf(goal, summaries).estimate,
       latencyP99Ms: latencyOf(summaries, goal.pipeline),
     })),
   };
+}
+
+function costOf(summaries: readonly RunSummary[]): number | null {
+  const costs = summaries.map(({ metrics }) => metrics.costPerHour ?? 0);
+  const { mean } = estimate(costs);
+  return mean > 0 ? mean : null;
 }
 
 /** Null where a replication has none: a pipeline has figures of its own where there are several. */

@@ -30,6 +30,12 @@ const bar = z.object({
   batch: z.number(),
   requests: z.array(z.number()),
 });
+const nodePlacement = z.object({
+  machinesUsed: z.number(),
+  machines: z.number(),
+  idleCostPerHour: z.number(),
+  replicas: z.record(z.string(), z.number()),
+});
 const stability = z.enum(["stable", "unstable", "unknown"]);
 const configuration = z.looseObject({
   id: z.string(),
@@ -39,6 +45,7 @@ const configuration = z.looseObject({
   metrics,
   tasks: z.record(z.string(), metrics),
   digest: z.string(),
+  placement: z.record(z.string(), nodePlacement).optional(),
   latencyCurve: curve.optional(),
   gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),

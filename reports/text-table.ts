@@ -176,7 +176,8 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
   return [...head, rule, ...body].join("\n");
 }
 
-function wrapped(text: string, width: number): string {
+/** In lines of at most `width`, broken between words. */
+export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
   let current = "";
   for (const word of text.split(" ")) {

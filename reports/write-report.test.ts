@@ -71,6 +71,16 @@ test("the page loads nothing and works from a file", async () => {
   expect(html.length).toBeLessThan(3_000_000);
 });
 
+test("the page says where replicas run and which machines nobody is billed for", async () => {
+  const { configurations, ...document } = singleDocument();
+  const gpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 7.5, replicas: { detect: 4 } };
+  const [one] = configurations;
+  const html = await page({ ...document, configurations: [{ ...one, placement: { gpu } }] });
+  expect(html).toContain("Where replicas run");
+  expect(html).toContain("1 of 4 machines (detect 4)");
+  expect(html).toMatch(/idle, per hour[\s\S]*7\.5/);
+});
+
 test("every chart has a name and a description, every table a caption", async () => {
   const html = await page(sweepDocument(), validationDocument(9));
   const svgs = html.match(/<svg [^>]*>/g) ?? [];

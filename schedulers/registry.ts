@@ -1,5 +1,6 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
 import type { Admission, Batching, Ordering, Routing, Scaling } from "../core/dispatch/policies.ts";
+import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import { all, bounded, dropLate } from "./admission/admissions.ts";
 import { none } from "./batching/none.ts";
 import { sizeOrTimeout } from "./batching/size-or-timeout.ts";
@@ -32,10 +33,6 @@ export const POLICIES: Policies = {
   batching: [none, sizeOrTimeout],
   scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
 };
-
-export type Decision = keyof Policies;
-
-export const DECISIONS = ["admission", "routing", "ordering", "batching", "scaling"] as const;
 
 /** A policy by name, alone or with its parameters. */
 export type PolicyChoice =
@@ -76,7 +73,9 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "join-shortest-queue": preset("the replica with the fewest jobs", {
     routing: "join-shortest-queue",
   }),
-  "power-of-two": preset("the less loaded of two at random", { routing: "power-of-two" }),
+  "power-of-two": preset("the less loaded of two distinct replicas at random", {
+    routing: "power-of-two",
+  }),
   "least-expected-work": preset("the replica expected to be free first", {
     routing: "least-expected-work",
   }),

@@ -44,3 +44,14 @@ test("an SLO is met, missed or unclear, of each pipeline's own goal, and absent 
   expect(of({})).not.toHaveProperty("slo");
   expect(of({}).tasks.serve.replicasMean).toEqual({ mean: 1, halfWidth95: 0 });
 });
+
+test("results say where replicas ran, and bill the machines that hosted them alone", () => {
+  const nodes = [{ name: "gpu", count: 3, devices: { gpu: 1 }, costPerHour: 2.6 }];
+  const { placement, metrics } = resultOf(steady, { cluster: { nodes, replicas: { serve: 1 } } });
+  expect(placement).toEqual({
+    gpu: { machinesUsed: 1, machines: 3, idleCostPerHour: 5.2, replicas: { serve: 1 } },
+  });
+  expect(metrics.costPerHour).toEqual({ mean: 2.6, halfWidth95: 0 });
+  const perRequest = 2.6 / 3.6 / (metrics.throughputPerS?.mean ?? 0);
+  expect(metrics.costPer1000Requests?.mean).toBeCloseTo(perRequest, 7);
+});

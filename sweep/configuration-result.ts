@@ -2,6 +2,7 @@
 import { isSpanned } from "../core/arrivals/extent.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
@@ -45,6 +46,7 @@ export function configurationResult(
     parameters,
     ...aggregated,
     ...(goals.length === 0 ? {} : { slo: sloState(goals, summaries, stability) }),
+    ...placementByNode(document),
     stability,
     ...(warmUp === undefined ? {} : { warmupS: warmUp.seconds }),
     ...(precision === undefined ? {} : { precision }),

@@ -303,6 +303,19 @@ describe("bad input is told with path, line and what was expected", () => {
   });
 
   test.each([
+    [0.99, "did you mean 99?"],
+    [0.999, "did you mean 99.9?"],
+    [0.07, "did you mean 7?"],
+    [0, undefined],
+  ])("a share of %s in place of a percentile is answered with %s", (share, hint) => {
+    const slo = `  p:\n    slo: { latencyMs: 500, percentile: ${share} }`;
+    const issues = issuesOf(() => load(replaced(SMALL, "  p:", slo)));
+    const message = `expected a number from 1, got ${share}`;
+    expect(issues).toMatchObject([{ path: "pipelines.p.slo.percentile", line: 4, message }]);
+    expect(issues[0].hint).toBe(hint);
+  });
+
+  test.each([
     ["an empty file", "", /the file is empty/],
     ["a file of comments", "# nothing\n", /the file is empty/],
     ["a list at the root", "- name: x\n", /expected a mapping \(key: value\), got a list/],

@@ -114,10 +114,14 @@ export function readSectionFile(
   return source;
 }
 
-/** A path given by `--set` is no longer swept; in a list of points it would be lost: an issue. */
+/**
+ * A path given by `--set` is no longer swept; in a list of points it would be lost: an issue.
+ * `sweep={}` switches the sweep off.
+ */
 export function pinSweep(draft: Draft, overridden: readonly string[]): void {
-  const sweep = draft.raw.sweep;
+  const { sweep, ...rest } = draft.raw;
   if (!isMapping(sweep)) return;
+  if (overridden.includes("sweep") && Object.keys(sweep).length === 0) draft.raw = rest;
   const kept = Object.entries(sweep).filter(([path]) => !overridden.includes(path));
   const points = Array.isArray(sweep.points) ? sweep.points.filter(isMapping) : undefined;
   const varied = points === undefined ? kept.map(([path]) => path) : points.flatMap(Object.keys);
@@ -128,6 +132,5 @@ export function pinSweep(draft: Draft, overridden: readonly string[]): void {
     draft.issues.push({ ...issueAt(path, message, "change the sweep"), file: SET_OPTION });
   }
   if (points !== undefined || kept.length === Object.keys(sweep).length) return;
-  const { sweep: _, ...rest } = draft.raw;
   draft.raw = kept.length === 0 ? rest : { ...rest, sweep: Object.fromEntries(kept) };
 }

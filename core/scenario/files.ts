@@ -147,7 +147,7 @@ function readTraces(
 
 /** The same file may not be read by other columns. */
 function otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issue[] {
-  return (["column", "sizeColumn"] as const).flatMap((key) => {
+  return (["column", "unit", "sizeColumn"] as const).flatMap((key) => {
     if (before[key] === now[key]) return [];
     const message = `${file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
     return [issueAt(`workload.${key}`, message, "the same columns per trace file")];

@@ -2,6 +2,7 @@
 import type { Issue } from "../fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt, type Path } from "./positions.ts";
+import { DECISIONS } from "./schema/scheduler.ts";
 import { SECTIONS } from "./sections.ts";
 import { shown } from "./zod-issues.ts";
 
@@ -11,7 +12,7 @@ export type SetResult =
 
 /** Mappings whose keys the user chose: a missing entry is a mistake, not something to create. */
 const NAMED = new Set(["pipelines", "tasks", "models"]);
-const POLICIES = new Set(["admission", "routing", "ordering", "batching"]);
+const POLICIES: ReadonlySet<string> = new Set(DECISIONS);
 /** Mappings whose keys end a path, so that a name with dots needs no quotes. */
 const LEAVES = new Set(["replicas", "sweep", "metrics"]);
 

@@ -57,7 +57,7 @@ function describe(issue: ZodIssue, context: Context): Issue[] {
       return [wrong(path, `${expectedType(issue)}${unit(path)}`, value, numberHint(issue, value))];
     case "too_small":
     case "too_big":
-      return [wrong(path, bound(issue, path), value)];
+      return [wrong(path, bound(issue, path), value, percentHint(path, value))];
     case "invalid_value":
       return [wrong(path, oneOf(issue.values), value, meant(value, issue.values))];
     default:
@@ -150,6 +150,14 @@ function numberHint(issue: z.core.$ZodIssueInvalidType, value: unknown): string 
   const number = issue.expected === "number" || issue.expected === "int";
   if (!number || typeof value !== "string" || !/^[-+.\d]/.test(value)) return undefined;
   return "write the number alone; its unit is in the key's name";
+}
+
+/** For a share where a percentage is expected. */
+function percentHint(path: Path, value: unknown): string | undefined {
+  if (path.at(-1) !== "percentile" || typeof value !== "number") return undefined;
+  return value > 0 && value < 1
+    ? `did you mean ${Number((100 * value).toPrecision(12))}?`
+    : undefined;
 }
 
 function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, path: Path): string {

@@ -8,6 +8,7 @@ import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { MOST_LOADS } from "../goal-headlines.ts";
 import { headlines } from "../headlines.ts";
+import { placementTable } from "../placement.ts";
 import { rankingSummary, winnersTable } from "../ranking-summary.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
 import { comparisonTable, healthTable } from "../validation-tables.ts";
@@ -140,6 +141,7 @@ export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
+  const placed = placementTable(results.configurations);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
@@ -148,6 +150,7 @@ export function pageHtml(content: PageContent): string {
     figures(content, "simulation"),
     ...summaryTables(results).map(tableHtml),
     tableHtml(configurationTable(results)),
+    placed === undefined ? "" : tableHtml(placed),
     ranked === undefined ? "" : tableHtml(ranked),
     notes(results),
   ];

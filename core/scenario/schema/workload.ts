@@ -1,5 +1,6 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
+import { TIME_UNITS } from "../trace-unit.ts";
 import { clientSchema } from "./client.ts";
 import {
   count,
@@ -109,7 +110,8 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({
     arrivals: z.literal("trace"),
     file: z.string().describe("CSV file with a header line, or Parquet file"),
-    column: z.string().describe("column of arrival times: seconds, or ISO date and time"),
+    column: z.string().describe("column of arrival times: numbers, or ISO dates and times"),
+    unit: z.enum(TIME_UNITS).optional().describe("of a column of numbers; default: seconds"),
     sizeColumn: z.string().optional().describe("column of input sizes, in place of `inputSize`"),
     scale: positive.default(1).describe("inter-arrival times are multiplied by this"),
     repeat: z
