@@ -3,7 +3,7 @@ import { z } from "zod";
 import { name } from "./common.ts";
 
 const policy = z.union([z.string(), z.looseObject({ policy: z.string() })]);
-const composition = z.strictObject({
+export const compositionSchema = z.strictObject({
   preset: z.string().optional().describe("start from this preset; the rest overrides it"),
   admission: policy.optional().describe("take, refuse or drop a request"),
   routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
@@ -14,7 +14,10 @@ const composition = z.strictObject({
 
 export const schedulerSchema = z.union([
   z.string().describe("a preset, e.g. fifo"),
-  composition.extend({
-    perTask: z.record(name, composition).optional().describe("other policies for single tasks"),
+  compositionSchema.extend({
+    perTask: z
+      .record(name, compositionSchema)
+      .optional()
+      .describe("other policies for single tasks"),
   }),
 ]);
