@@ -75,6 +75,18 @@ const simulate: Command = {
   run: async (args) => (await import("./simulate.ts")).simulate(args),
 };
 
+const schedulers: Command = {
+  usage: "schedulers [name]",
+  about: "list presets and policies, or explain one: idea, limits, parameters, source",
+  positionals: { name: { type: "string", describe: "of a preset or a policy" } },
+  options: JSON_OPTION,
+  examples: [
+    ["schedulers", "all, a line each"],
+    ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
+  ],
+  run: async (args) => (await import("./schedulers.ts")).schedulers(args),
+};
+
 const plan: Command = {
   usage: "plan <scenario>",
   about: "find the cheapest cluster and scheduler that keep the latency goals",
@@ -179,7 +191,7 @@ const program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, simulate, query, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo],
+    ...[CLUSTER, LOAD, explain, report, demo, schedulers],
   ],
 };
 

@@ -37,12 +37,14 @@ export function publishedSchema(): JsonSchema {
   });
 }
 
-/** A policy's parameters as a mapping that names it. */
-export function parametersSchema({ parameters }: PolicyDefinition<unknown>): JsonSchema {
+export function parametersSchema({
+  parameters,
+}: Pick<PolicyDefinition<unknown>, "parameters">): JsonSchema {
   const { $schema: _, ...schema } = z.toJSONSchema(parameters, { io: "input" });
   return schema;
 }
 
+/** A policy with parameters: a mapping that names it. */
 function withParameters(policy: PolicyDefinition<unknown>): JsonSchema {
   const schema = parametersSchema(policy);
   return {
@@ -56,11 +58,12 @@ function withParameters(policy: PolicyDefinition<unknown>): JsonSchema {
 function composition(decisions: readonly Decision[]): JsonSchema {
   const parts = ["preset", ...decisions].map((part) => [
     part,
-    { $ref: `#/$defs/${part}`, description: partDescription(part as Decision | "preset") },
+    { $ref: `#/$defs/${part}`, description: partAbout(part as Decision | "preset") },
   ]);
   return { type: "object", properties: Object.fromEntries(parts), additionalProperties: false };
 }
 
-function partDescription(part: Decision | "preset"): string {
+/** One line about a decision. */
+export function partAbout(part: Decision | "preset"): string {
   return compositionSchema.shape[part].description ?? "";
 }

@@ -46,7 +46,7 @@ export const bounded = definePolicy({
   reads: "Requests in the system.",
   failsWhen: "The bound is guessed: too low wastes capacity, too high lets all requests wait.",
   source: "M/M/c/K: Kleinrock, Queueing Systems I, 1975, section 3.6.",
-  parameters: z.strictObject({ maxInSystem: count }),
+  parameters: z.strictObject({ maxInSystem: count.meta({ examples: [100] }) }),
   create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, false),
 });
 

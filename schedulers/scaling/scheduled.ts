@@ -20,9 +20,15 @@ export const scheduled = definePolicy({
       steps: z
         .array(step)
         .min(1)
-        .describe(
-          "list of { atS, replicas }, in order of time: replicas from atS on, in s from the start",
-        ),
+        .meta({
+          description: "list of { atS, replicas }: so many replicas from atS on, in order of time",
+          examples: [
+            [
+              { atS: 0, replicas: 2 },
+              { atS: 3600, replicas: 6 },
+            ],
+          ],
+        }),
       periodS: z
         .number()
         .positive()
