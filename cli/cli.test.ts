@@ -152,9 +152,8 @@ test("schedulers lists the registry, and explains one preset or policy", () => {
   expect(list).toMatch(/^ {2}power-of-two +the less loaded/m);
   expect(list).toMatch(/^routing: which replica/m);
   const { stdout } = tandem("schedulers", "power-of-two");
-  expect(stdout).toMatch(
-    /^power-of-two \(routing\): .*\n {2}Idea +\S[^]*^ {2}Parameter choices +\S/m,
-  );
+  expect(stdout).toMatch(/^power-of-two \(routing\): the less loaded.*\n {2}Idea +\S/m);
+  expect(stdout).toMatch(/^ {2}Parameter choices +\S/m);
   const document = JSON.parse(tandem("schedulers", "fifo", "--json").stdout) as Catalogue;
   expect(document.presets.map(({ name }) => name)).toEqual(["fifo"]);
 });
