@@ -113,7 +113,7 @@ test("docs/schedulers.md says the same", async () => {
   // After a change: `npm run docs`.
   const rows = presets.map((preset) => {
     const { "Composed of": composition } = Object.fromEntries(explainPreset(preset));
-    return `| \`${preset.name}\` | ${preset.summary} | \`${composition}\` |`;
+    return `- **${preset.name}:** ${preset.summary}: \`${composition}\``;
   });
   const listed = (points: Explanation): string =>
     points
@@ -141,10 +141,8 @@ scheduler:
     plate: { routing: power-of-two, batching: none }
 \`\`\`
 
-## Presets
+## Presets: \`--set scheduler=NAME\`
 
-| \`--set scheduler=\` | idea | composed of |
-| --- | --- | --- |
 ${rows.join("\n")}
 
 ${decisions.join("\n\n")}
