@@ -1,5 +1,5 @@
 /** Pages for readers, held against the program: snippets run, messages are those in the sources. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { describe, expect, test } from "vitest";
@@ -28,35 +28,23 @@ describe("docs/pipelines.md", () => {
     expect(defined).toEqual([...terms, ...places]);
   });
 
-  describe.each(sections.map((section) => [section.split("\n", 1)[0], section]))(
-    "%s",
+  test.each(sections.map((section) => [section.split("\n", 1)[0], section]))(
+    "%s has a snippet that takes as long as is said, and a picture that shows it",
     (_, section) => {
       const [, snippet = ""] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
-      const rows = [...section.matchAll(/^\| (as written|`(.+)`) +\| ([\d.]+) ms/gm)].map(
-        ([, , change, ms]) => ({ change, ms }),
-      );
-
-      test("has a snippet that takes as long as is said", () => {
-        expect(rows.length).toBeGreaterThan(0);
-        for (const { change, ms } of rows) {
-          const overrides =
-            change === undefined ? {} : Object.fromEntries([parseSetOption(change)]);
-          const { summary } = runReplication(
-            scenarioOf(snippet, overrides),
-            { profiles: {}, traces: {} },
-            0,
-          );
-          expect([change, summary.metrics.latencyMaxMs]).toEqual([change, Number(ms)]);
-        }
-      });
-
-      test("has a picture, with these times", () => {
-        const [, file = ""] = /!\[.+\]\((.+\.svg)\)/.exec(section) ?? [];
-        const svg = page(join("docs", file));
-        expect(new Resvg(svg).width).toBe(640);
-        const hasAxis = / ms</.test(svg);
-        for (const { ms } of rows) if (hasAxis) expect(svg).toMatch(new RegExp(`\\b${ms}\\b`));
-      });
+      const [, picture = ""] = /!\[.+\]\((.+\.svg)\)/.exec(section) ?? [];
+      const svg = page(join("docs", picture));
+      expect(new Resvg(svg).width).toBe(640);
+      const hasAxis = / ms</.test(svg);
+      const rows = [...section.matchAll(/^\| (?:as written|`(.+)`) +\| ([\d.]+) ms/gm)];
+      expect(rows).not.toEqual([]);
+      for (const [, change, ms] of rows) {
+        const overrides = change === undefined ? {} : Object.fromEntries([parseSetOption(change)]);
+        const inputs = { profiles: {}, traces: {} };
+        const { summary } = runReplication(scenarioOf(snippet, overrides), inputs, 0);
+        expect([change, summary.metrics.latencyMaxMs]).toEqual([change, Number(ms)]);
+        if (hasAxis) expect(svg).toMatch(new RegExp(`\\b${ms}\\b`));
+      }
     },
   );
 
@@ -80,4 +68,30 @@ describe("docs/pipelines.md", () => {
     const text = JSON.stringify(whole);
     return parseScenario(text, "snippet", none, overrides, { checkScheduler }).document;
   }
+});
+
+describe("docs/troubleshooting.md", () => {
+  const folders = readdirSync(ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !/^(dist|docs|node_modules|\..*)$/.test(entry.name))
+    .map((entry) => entry.name);
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts") && !/\.(test|test-support)\.ts$/.test(path))
+      .map((path) => page(join(folder, path))),
+  );
+  const symptoms = [...page("docs/troubleshooting.md").matchAll(/^### `(.+)`$/gm)].map(
+    ([, symptom]) => symptom,
+  );
+
+  test("has symptoms, each once", () => {
+    expect(symptoms.length).toBeGreaterThan(30);
+    expect(new Set(symptoms).size).toBe(symptoms.length);
+  });
+
+  test.each(symptoms)("%s is printed by the program", (symptom) => {
+    const parts = symptom.replace(/^…|…$/g, "").split("…");
+    const exact = parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const message = new RegExp(exact.join("[\\s\\S]{0,120}?"));
+    expect(sources.some((text) => message.test(text))).toBe(true);
+  });
 });
