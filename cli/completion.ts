@@ -81,7 +81,7 @@ function wordsFunction(program: Program, entries: readonly Entry[]): string {
       if (taken === undefined) continue;
       const key = `"${words}:--${name}"`;
       if (taken.length === 0) free.push(key);
-      else values.push(`    ${key}) ${printed(taken)} ;;`);
+      else values.push(`    ${key}) ${printed(taken)}; return ;;`);
     }
   }
   const options = entries.map(
@@ -106,7 +106,7 @@ _tandem_words() {
   case "$1:$2" in
     *:scheduler) ${printed(PRESET_NAMES)}; return ;;
     ${free.join("|")}) return ;;
-${values.map((line) => line.replace(/ ;;$/, "; return ;;")).join("\n")}
+${values.join("\n")}
   esac
   case "$1:$3" in
     :-*) ${printed(["--help", "--version"])} ;;

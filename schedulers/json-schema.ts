@@ -56,14 +56,14 @@ function withParameters(policy: PolicyDefinition<unknown>): JsonSchema {
 }
 
 function composition(decisions: readonly Decision[]): JsonSchema {
-  const parts = ["preset", ...decisions].map((part) => [
+  const parts = (["preset", ...decisions] as const).map((part) => [
     part,
-    { $ref: `#/$defs/${part}`, description: partAbout(part as Decision | "preset") },
+    { $ref: `#/$defs/${part}`, description: partAbout(part) },
   ]);
   return { type: "object", properties: Object.fromEntries(parts), additionalProperties: false };
 }
 
-/** One line about a decision. */
+/** A line about a decision, as in the schema that the parser uses. */
 export function partAbout(part: Decision | "preset"): string {
   return compositionSchema.shape[part].description ?? "";
 }
