@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import type { Catalogue } from "../schedulers/catalogue.ts";
 import type { PlanDocument } from "./plan-results.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -90,6 +91,7 @@ test.each([
   [["simulate", "q.yaml", "--until", "soon"], /--until soon: expected a share/],
   [["simulate", "q.yaml", "--seed", "one"], /--seed.*Expected a number/],
   [["report", "nowhere"], /nowhere/],
+  [["schedulers", "fiffo"], /did you mean "fifo"/],
   [["simulate", "q.yaml", "--sample", "best", "5"], /latin-hypercube and random/],
   [["simulate", "q.yaml", "--sample", "random", "5"], /sweeps nothing/],
   [["query", "nowhere", "select 1"], /--out/],
@@ -145,22 +147,31 @@ test("init writes a scenario that checks out, and does not overwrite it", () => 
   expect(tandem("init", "mine").code).toBe(2);
 });
 
+test("schedulers lists the registry, and explains one preset or policy", () => {
+  const list = tandem("schedulers").stdout;
+  expect(list).toMatch(/^ {2}power-of-two +the less loaded/m);
+  expect(list).toMatch(/^routing: which replica/m);
+  const { stdout } = tandem("schedulers", "power-of-two");
+  expect(stdout).toMatch(/^power-of-two \(routing\): the less loaded.*\n {2}Idea +\S/m);
+  expect(stdout).toMatch(/^ {2}Parameter choices +\S/m);
+  const document = JSON.parse(tandem("schedulers", "fifo", "--json").stdout) as Catalogue;
+  expect(document.presets.map(({ name }) => name)).toEqual(["fifo"]);
+});
+
+/** The commands that a help text names. */
+function commandsIn(help: string): string[] {
+  return [...help.matchAll(/^ {2}tandem ([a-z ]*[a-z])(?= [[<]| {2,})/gm)].map(([, name]) => name);
+}
+
 test("every command has --help with an example", () => {
-  for (const command of [
-    "init",
-    "check",
-    "calibrate",
-    "simulate",
-    "validate",
-    "cluster",
-    "load",
-    "report",
-    "query",
-    "demo",
-  ]) {
-    const { code, stdout } = tandem(command, "--help");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/Examples:/);
+  const commands = commandsIn(tandem("--help").stdout);
+  expect(commands.length).toBeGreaterThan(10);
+  const actions = commandsIn(tandem("cluster", "--help").stdout);
+  expect(actions).toContain("cluster up");
+  for (const command of [...commands, ...actions]) {
+    const { code, stdout } = tandem(...command.split(" "), "--help");
+    expect([command, code]).toEqual([command, 0]);
+    expect(stdout, command).toMatch(/Examples:\n *tandem /);
   }
 });
 

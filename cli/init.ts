@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
 import { SCENARIO_TEMPLATE } from "../core/scenario/template.ts";
+import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
@@ -12,7 +12,7 @@ export function init(directory: string): void {
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
-  writeJson(join(directory, "scenario.schema.json"), scenarioJsonSchema());
+  writeJson(join(directory, "scenario.schema.json"), publishedSchema());
   writeAtomically(path, SCENARIO_TEMPLATE);
   process.stdout.write(`${path}\nnext: npx tandem simulate ${path}\n`);
 }

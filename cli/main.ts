@@ -1,6 +1,7 @@
 /** The command line. Each command's work is loaded only when it is called. */
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
-import { type Command, flag, number, runProgram, text } from "./command-line.ts";
+import { type Command, flag, number, type Program, runProgram, text } from "./command-line.ts";
+import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD } from "./load-command.ts";
 import { IMAGES, INPUTS, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
@@ -74,6 +75,18 @@ const simulate: Command = {
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
   ],
   run: async (args) => (await import("./simulate.ts")).simulate(args),
+};
+
+const schedulers: Command = {
+  usage: "schedulers [name]",
+  about: "list presets and policies, or explain one: idea, limits, parameters, source",
+  positionals: { name: { type: "string", describe: "of a preset or a policy" } },
+  options: JSON_OPTION,
+  examples: [
+    ["schedulers", "all, a line each"],
+    ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
+  ],
+  run: async (args) => (await import("./schedulers.ts")).schedulers(args),
 };
 
 const plan: Command = {
@@ -168,19 +181,39 @@ const demo: Command = {
   run: async (args) => (await import("./demo.ts")).demo(args),
 };
 
+const completion: Command = {
+  usage: "completion <shell>",
+  about: "print a script that lets a shell complete commands, options and values",
+  positionals: {
+    shell: { choices: ["bash", "zsh", "fish"], demandOption: true, describe: "whose script" },
+  },
+  examples: [
+    [
+      "completion bash > ~/.local/share/bash-completion/completions/tandem",
+      "from the next shell on",
+    ],
+    ["completion zsh > ~/.zfunc/_tandem", "with ~/.zfunc in $fpath"],
+    ["completion fish > ~/.config/fish/completions/tandem.fish", "fish reads it at once"],
+  ],
+  run: async ({ shell }: { shell: Shell }) => {
+    const { completionScript } = await import("./completion.ts");
+    process.stdout.write(completionScript(program, shell));
+  },
+};
+
 // Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
 
-const program = {
+const program: Program = {
   name: "tandem",
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
   commands: [
     ...[init, check, calibrate, simulate, query, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo],
+    ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion],
   ],
 };
 

@@ -2,18 +2,17 @@ import { z } from "zod";
 import type { Routing } from "../../core/dispatch/policies.ts";
 import { definePolicy } from "../policy-definition.ts";
 
-/**
- * Idea: look at a few replicas at random (two by default), take the least loaded of them.
- * Reads: load of the replicas looked at.
- * Fails when: replicas are few and exact knowledge is cheap: join-shortest-queue is better then.
- * Source: Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer
- * (gRFC A48, grpc-java); distinct as in Ray Serve's router.
- */
 export const powerOfTwo = definePolicy({
   name: "power-of-two",
   summary: "the less loaded of two distinct replicas at random",
+  idea: "Look at a few replicas at random (two by default) and take the least loaded of them.",
+  reads: "The number of jobs at the replicas looked at.",
+  failsWhen: "Replicas are few and exact knowledge is cheap: join-shortest-queue is better then.",
+  source:
+    "Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer " +
+    "(gRFC A48, grpc-java); distinct as in Ray Serve's router.",
   parameters: z.strictObject({
-    choices: z.int().min(2).max(64).default(2).describe("replicas looked at"),
+    choices: z.int().min(2).max(64).default(2).describe("replicas looked at for each job"),
     distinct: z
       .boolean()
       .default(true)

@@ -16,14 +16,17 @@ export type Decision = keyof typeof decisions;
 /** Everything a scheduler decides, each by a policy. */
 export const DECISIONS = Object.keys(decisions) as readonly Decision[];
 
-const composition = z.strictObject({
+export const compositionSchema = z.strictObject({
   preset: z.string().optional().describe("start from this preset; the rest overrides it"),
   ...decisions,
 });
 
 export const schedulerSchema = z.union([
   z.string().describe("a preset, e.g. fifo"),
-  composition.extend({
-    perTask: z.record(name, composition).optional().describe("other policies for single tasks"),
+  compositionSchema.extend({
+    perTask: z
+      .record(name, compositionSchema)
+      .optional()
+      .describe("other policies for single tasks"),
   }),
 ]);
