@@ -53,6 +53,7 @@ const ENTRY_POINTS = [
   "bench/usage-report.ts",
   "theory/run.ts",
   "theory/coverage.ts",
+  "sweep/library.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/fuzz/main.ts",
@@ -224,9 +225,15 @@ describe("the language", () => {
 describe("dependencies", () => {
   const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
     dependencies: Record<string, string>;
+    optionalDependencies: Record<string, string>;
     devDependencies: Record<string, string>;
+    allowScripts: Record<string, boolean>;
   };
-  const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
+  const names = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+    ...manifest.devDependencies,
+  });
   const guide = join(ROOT, "CONTRIBUTING.md");
 
   test("each have their reason in CONTRIBUTING.md", () => {
@@ -245,6 +252,23 @@ describe("dependencies", () => {
       (name) => !names.includes(name) && !/^(package|-+)$/.test(name),
     );
     expect(gone, "rows without a dependency").toEqual([]);
+  });
+
+  // They download: onnxruntime-node's fetches CUDA's libraries, or fails without a network.
+  test("run no script of their own when they are installed, under any npm", () => {
+    const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { hasInstallScript?: boolean }>;
+    };
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) =>
+      Boolean(hasInstallScript),
+    );
+    const hint = "npm 10 runs scripts of packages with `hasInstallScript`: delete that line";
+    expect(
+      scripted.map(([path]) => path),
+      hint,
+    ).toEqual([]);
+    const allowed = Object.entries(manifest.allowScripts).filter(([, allow]) => allow);
+    expect(allowed, "npm 11 runs these").toEqual([]);
   });
 
   test("are all used", () => {
