@@ -215,6 +215,12 @@ describe("the language", () => {
     expect(hits(product, /\bclass \w+(<.*>)? extends (?!Error\b)/)).toEqual([]);
   });
 
+  test("names list entries of a scenario as `--set` takes them: `nodes.0`", () => {
+    const issues = product.filter(({ path }) => path.startsWith("core/scenario/"));
+    const found = issues.filter(({ text }) => /[\w}]\[\$\{/.test(text)).map(({ path }) => path);
+    expect(found).toEqual([]);
+  });
+
   test("has no notes of work left undone", () => {
     const notes = /\b(TODO|FIXME|XXX|HACK)\b/;
     const found = sources.filter(({ text }) => notes.test(text)).map(({ path }) => path);

@@ -159,7 +159,7 @@ function checkMmpp(workload: Of<"mmpp">): Issue[] {
   const issues = transitions.flatMap((row, i) => {
     const sum = row.reduce((total, share) => total + share, 0);
     if (Math.abs(sum - 1) < 1e-9) return [];
-    return [issueAt(`${at}[${i}]`, `expected probabilities that add up to 1, got ${sum}`)];
+    return [issueAt(`${at}.${i}`, `expected probabilities that add up to 1, got ${sum}`)];
   });
   if (issues.length > 0) return issues;
   for (let from = 0; from < n; from++) {
@@ -218,7 +218,7 @@ function checkOrder(path: string, points: readonly { readonly atS: number }[]): 
   return points.flatMap(({ atS }, i) => {
     const before = points[i - 1];
     if (before === undefined || atS >= before.atS) return [];
-    return [issueAt(`${path}[${i}].atS`, `time runs back: ${atS} comes after ${before.atS}`)];
+    return [issueAt(`${path}.${i}.atS`, `time runs back: ${atS} comes after ${before.atS}`)];
   });
 }
 
