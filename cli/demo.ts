@@ -74,7 +74,7 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
       (error: unknown) => judged(error),
     ),
   );
-  await step("report", () => report(out));
+  await step("report", () => report({ directory: out, json: false }));
   if (failure !== null) printFailure(failure);
   process.stdout.write(`${stepLines(steps)}\n`);
 }

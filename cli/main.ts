@@ -14,7 +14,8 @@ const init: Command = {
   about: "write a commented scenario to start from",
   positionals: directory("where to write it"),
   examples: [["init my-pipeline", "writes my-pipeline/scenario.yaml"]],
-  run: async (args: { directory: string }) => (await import("./init.ts")).init(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./init.ts")).init(args),
 };
 
 const check: Command = {
@@ -99,11 +100,11 @@ const plan: Command = {
 };
 
 const query: Command = {
-  usage: "query <directory> <sql>",
+  usage: "query <directory> [sql]",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
   positionals: {
     ...directory("of --out"),
-    sql: { type: "string", demandOption: true, describe: "one SELECT" },
+    sql: { type: "string", describe: "one SELECT; without it: tables and columns" },
   },
   options: { ...JSON_OPTION, csv: flag("print CSV") },
   examples: [
@@ -119,7 +120,7 @@ const query: Command = {
       "query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
       "each task's wait, as CSV",
     ],
-    ["query out/s 'describe configurations'", "the columns of a table"],
+    ["query out/s", "the tables that there are, and their columns"],
   ],
   run: async (args) => (await import("./query.ts")).query(args),
 };
@@ -156,7 +157,8 @@ const report: Command = {
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
   positionals: directory("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  run: async (args: { directory: string }) => (await import("./report.ts")).report(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./report.ts")).report(args),
 };
 
 const demo: Command = {

@@ -9,6 +9,7 @@ import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import type { RankedDocument } from "../reports/comparison-tables.ts";
+import { plural } from "../reports/format.ts";
 import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -17,6 +18,7 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { printWarning } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
@@ -154,7 +156,7 @@ async function sweepWithProgress(
     if (store.finished < count) {
       throw new Fault(
         "interrupted",
-        `interrupted: ${store.finished} of ${count} configurations are kept`,
+        `interrupted: ${store.finished} of ${plural(count, "configuration")} kept`,
         { hint: "the same command goes on from there" },
       );
     }
@@ -185,7 +187,7 @@ function openStore(args: SimulateArguments, plan: SweepPlan, count: number): Rec
   const scenario = { scenario: digest, seed, replications, sample, parameters };
   const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
   const store = ResultStore.open(folder, key, count);
-  if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
+  if (store.setAside !== undefined) printWarning(store.setAside);
   return store;
 }
 

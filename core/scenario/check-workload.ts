@@ -237,7 +237,7 @@ function checkTrace(workload: Of<"trace">, arrivals: readonly number[] | undefin
   const held = repeat === "fill" ? Number.POSITIVE_INFINITY : arrivals.length * repeat;
   if (requests !== undefined && requests > held) {
     const played = repeat === 1 ? "" : `, played ${repeat} times,`;
-    const message = `the trace${played} holds ${held} arrivals, got ${requests}`;
+    const message = `the trace${played} holds ${held} ${held === 1 ? "arrival" : "arrivals"}, got ${requests}`;
     issues.push(issueAt("workload.requests", message));
   }
   const spanS = (arrivals.at(-1)! / 1e6) * scale;
