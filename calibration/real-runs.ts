@@ -7,11 +7,11 @@
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import type { HealthSummary } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
-import { othersShare, sampleHost } from "./host-load.ts";
+import { othersShare, sampleHost, stealShare } from "./host-load.ts";
+import { loadReasons } from "./host-probe.ts";
 
 export interface RealRunPlan {
   readonly document: ScenarioDocument;
@@ -36,8 +36,6 @@ export interface RealRuns {
   readonly unhealthy: readonly RealRun[];
 }
 
-/** Share of the host's processors that other programs may use during a run. */
-const MAX_OTHERS_SHARE = 0.1;
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats } = plan;
   const healthy: RealRun[] = [];
@@ -75,16 +73,8 @@ async function watchedRun(
   const run = await measuredRun(deployment, { document, inputs, seed, contents, timeScale });
   const after = sampleHost(pids);
   if (before === null || after === null) return run;
-  const others = othersShare(before, after, run.load.cpuUs);
-  if (others <= MAX_OTHERS_SHARE) return run;
-  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
-  return { ...run, health: unfit(run.health, reason) };
-}
-
-function unfit(health: HealthSummary, reason: string): HealthSummary {
-  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)}%`;
+  const stealRatio = stealShare(before, after);
+  const unfit = loadReasons(othersShare(before, after, run.load.cpuUs), stealRatio);
+  const reasons = [...run.health.reasons, ...unfit];
+  return { ...run, health: { ...run.health, healthy: reasons.length === 0, reasons } };
 }
