@@ -10,13 +10,13 @@ import { othersShare, sampleHost, stealShare } from "./host-load.ts";
  * Share of the host's processors that other programs may use. Beyond it a run's own processes wait
  * for them often enough to move a mean by some percent.
  */
-export const MAX_OTHERS_SHARE = 0.1;
+const MAX_OTHERS_SHARE = 0.1;
 /**
  * Share of the processors that the hypervisor may take. It lengthens service times in proportion, and
  * comes in pieces of milliseconds, so tails feel it more; a fifth of the usual tolerance of 5%. A
  * machine that lost 3% could not be judged by; a quiet virtual machine loses 0.1%.
  */
-export const MAX_STEAL_SHARE = 0.01;
+const MAX_STEAL_SHARE = 0.01;
 /** Share of the time that stalls may take before a run, whose latencies are not known yet; as above. */
 const MAX_STALL_SHARE = 0.01;
 

@@ -10,8 +10,7 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
-import { othersShare, sampleHost, stealShare } from "./host-load.ts";
-import { loadReasons } from "./host-probe.ts";
+import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan {
   readonly document: ScenarioDocument;
@@ -69,12 +68,13 @@ async function watchedRun(
   const contents = () => carried;
   const workers = deployment.workers.map(({ pid }) => pid);
   const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
-  const before = sampleHost(pids);
-  const run = await measuredRun(deployment, { document, inputs, seed, contents, timeScale });
-  const after = sampleHost(pids);
-  if (before === null || after === null) return run;
-  const stealRatio = stealShare(before, after);
-  const unfit = loadReasons(othersShare(before, after, run.load.cpuUs), stealRatio);
-  const reasons = [...run.health.reasons, ...unfit];
-  return { ...run, health: { ...run.health, healthy: reasons.length === 0, reasons } };
+  const watch = watchHost(pids);
+  try {
+    const run = await measuredRun(deployment, { document, inputs, seed, contents, timeScale });
+    const host = await watch.stop(run.load.cpuUs);
+    const latencyMs = (run.summary.metrics.latencyMeanMs ?? Number.NaN) * timeScale;
+    return { ...run, health: runHealth(run.health, host, latencyMs) };
+  } finally {
+    watch.close();
+  }
 }

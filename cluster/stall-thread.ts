@@ -12,7 +12,8 @@ const { port, stop, spin, leastUs } = workerData as {
   /** Shorter jumps are not counted. */
   leastUs: number;
 };
-const SLEEP_MS = 1;
+/** Halves the cost of 1 ms, and misses half of the stalls just above the least that count. */
+const SLEEP_MS = 2;
 
 /** How long this thread has waited for a processor that other threads had; null: not known here. */
 const waitedUs = queueWaits();
