@@ -65,6 +65,7 @@ const ENTRY_POINTS = [
   "cluster/worker/command-guard.ts",
   "models/evaluate-main.ts",
   "cluster/precise-timer-thread.ts",
+  "cluster/stall-thread.ts",
 ];
 
 interface Source {
