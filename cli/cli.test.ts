@@ -191,6 +191,7 @@ test("every command has --help with an example", () => {
     "report",
     "query",
     "demo",
+    "doctor",
   ]) {
     const { code, stdout } = tandem(command, "--help");
     expect(code).toBe(0);

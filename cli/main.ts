@@ -169,6 +169,14 @@ const demo: Command = {
   run: async (args) => (await import("./demo.ts")).demo(args),
 };
 
+const doctor: Command = {
+  usage: "doctor",
+  about: "what works on this machine, what each part is for, and what to install",
+  options: JSON_OPTION,
+  examples: [["doctor", "takes a few seconds: it watches the host too"]],
+  run: async (args) => (await import("./doctor.ts")).doctor(args),
+};
+
 // Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -181,7 +189,7 @@ const program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, simulate, query, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo],
+    ...[CLUSTER, LOAD, explain, report, demo, doctor],
   ],
 };
 
