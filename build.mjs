@@ -1,5 +1,5 @@
 // Compiles the sources to dist/ and puts data files next to the compiled code.
-// Does nothing where dist/ is of these very sources: `npx tandem` and `npm test` ask each time.
+// Does nothing when dist/ was built from exactly these sources: `npx tandem` and `npm test` run it each time.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -52,9 +52,18 @@ const fresh =
 if (!fresh) process.exitCode = await build();
 
 async function build() {
+  const compiler = findCompiler();
+  if (compiler === null) {
+    say("tandem: there is no compiler here: run `npm ci` first\n");
+    return 1;
+  }
   say("tandem: building dist/ from the sources; this takes 10 to 30 s\n");
   rmSync(stamp, { force: true });
-  if (!compile("tsconfig.build.json") || !compile("tsconfig.types.json")) return 1;
+  for (const config of ["tsconfig.build.json", "tsconfig.types.json"]) {
+    const args = [compiler, "-p", join(root, config)];
+    const { status } = spawnSync(process.execPath, args, { stdio: "inherit", cwd: root });
+    if (status !== 0) return 1;
+  }
   for (const path of data) {
     mkdirSync(dirname(join(dist, path)), { recursive: true });
     copyFileSync(join(root, path), join(dist, path));
@@ -69,29 +78,23 @@ async function build() {
   return 0;
 }
 
-function compile(config) {
-  const program = join(compilerFolder(), "bin/tsc");
-  const args = [program, "-p", join(root, config)];
-  return spawnSync(process.execPath, args, { stdio: "inherit", cwd: root }).status === 0;
-}
-
-function compilerFolder() {
+function findCompiler() {
   try {
-    return dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
+    const manifest = createRequire(import.meta.url).resolve("typescript/package.json");
+    return join(dirname(manifest), "bin/tsc");
   } catch {
-    say("tandem: there is no compiler here: run `npm ci` first\n");
-    process.exit(1);
+    return null;
   }
 }
 
-/** npm keeps what `prepare` says to itself when `npx tandem` runs it: then it goes to the terminal. */
+/** When `npx tandem` runs `prepare`, npm hides its output: the line goes to the terminal as well. */
 function say(line) {
   process.stderr.write(line);
   if (process.env.npm_lifecycle_event !== "prepare" || process.stderr.isTTY) return;
   try {
     writeFileSync("/dev/tty", line);
   } catch {
-    // There is no terminal, and nobody to tell.
+    // Without a terminal, as in continuous integration, npm's log has the line.
   }
 }
 
@@ -110,7 +113,7 @@ function declarations() {
   return reached;
 }
 
-/** Outputs of sources that are gone would be packed, and run. */
+/** Removes outputs of deleted sources: npm would pack them. */
 function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {

@@ -123,7 +123,7 @@ function line(
     const shown = cut(text, width);
     const style = shown === "" ? undefined : styles[i];
     const styled = style === undefined ? shown : styleText(style, shown);
-    const padding = " ".repeat(width - shown.length);
+    const padding = " ".repeat(Math.max(0, width - shown.length));
     return numeric[i] ? `${padding}${styled}` : `${styled}${padding}`;
   });
   return cells.join(GAP).trimEnd();
