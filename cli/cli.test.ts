@@ -77,6 +77,37 @@ test("bad input: exit code 2, every issue with its line, and nothing is written"
   expect(existsSync(join(scratch, "bad-out"))).toBe(false);
 });
 
+test("check --json has every issue as data, on stdout, and exit code 2", () => {
+  const path = scenario("bad.yaml", QUEUE.replace("meanMs: 10", "meanMs: -10"));
+  const { code, stdout, stderr } = tandem("check", path, "--json");
+  expect(code).toBe(2);
+  expect(stderr).toContain("models.m.service.meanMs");
+  const line = QUEUE.split("\n").findIndex((text) => text.startsWith("models:")) + 1;
+  const issue = { path: "models.m.service.meanMs", line, message: expect.any(String) };
+  expect(JSON.parse(stdout)).toEqual({
+    schema: "tandem/check@1",
+    valid: false,
+    issues: [{ ...issue, file: path }],
+  });
+  const sound = tandem("check", scenario("q.yaml", QUEUE), "--json");
+  expect(JSON.parse(sound.stdout)).toMatchObject({ valid: true, issues: [], configurations: 1 });
+  const missing = tandem("check", "missing.yaml", "--json");
+  expect(missing.code).toBe(2);
+  expect(JSON.parse(missing.stdout).issues).toEqual([
+    { path: "", message: expect.stringContaining("missing.yaml"), hint: expect.any(String) },
+  ]);
+});
+
+test("errors are red where colour is asked for, and plain in a pipe", () => {
+  const path = scenario("bad.yaml", QUEUE.replace("meanMs: 10", "meanMs: -10"));
+  const run = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [TANDEM, "check", path], { encoding: "utf8", env }).stderr;
+  const plain = run({ ...process.env, FORCE_COLOR: undefined });
+  expect(run({ ...process.env, FORCE_COLOR: "1" })).toBe(
+    plain.replace(/^.*/, (first) => `\x1b[31m${first}\x1b[39m`),
+  );
+});
+
 test.each([
   [["simulat", "q.yaml"], /simulate/],
   [["simulate", "q.yaml", "--wrkers", "2"], /wrkers/],
@@ -142,7 +173,10 @@ test("a sample of a sweep is repeatable, and another sample is another result", 
 });
 
 test("init writes a scenario that checks out, and does not overwrite it", () => {
-  expect(tandem("init", "mine").code).toBe(0);
+  expect(JSON.parse(tandem("init", "mine", "--json").stdout)).toMatchObject({
+    schema: "tandem/init@1",
+    scenario: join("mine", "scenario.yaml"),
+  });
   expect(tandem("check", join("mine", "scenario.yaml")).code).toBe(0);
   expect(tandem("init", "mine").code).toBe(2);
 });
@@ -172,6 +206,8 @@ test("every command has --help with an example", () => {
     const { code, stdout } = tandem(...command.split(" "), "--help");
     expect([command, code]).toEqual([command, 0]);
     expect(stdout, command).toMatch(/Examples:\n *tandem /);
+    // Of the demo's answer each part is in a file.
+    if (!["cluster", "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
   }
 });
 
@@ -192,7 +228,8 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(result.measured.metrics.latencyMeanMs?.mean).toBeGreaterThanOrEqual(10);
   expect(result.notes).toEqual(["not realised by the cluster: several gateways"]);
   expect(existsSync(join(scratch, "v/logs/1-1.jsonl"))).toBe(true);
-  expect(tandem("report", "v").code).toBe(0);
+  const written = JSON.parse(tandem("report", "v", "--json").stdout);
+  expect(written).toMatchObject({ schema: "tandem/report@1", html: join("v", "report.html") });
   expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);
 });
 

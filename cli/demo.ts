@@ -7,6 +7,7 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
+import { loadOnnxRuntime } from "../models/onnx-runtime.ts";
 import { prepareModels } from "../models/store.ts";
 import { calibrate } from "./calibrate.ts";
 import { printFailure } from "./failure.ts";
@@ -29,6 +30,8 @@ const SCENARIO = fileURLToPath(new URL("../scenarios/image-analysis.yaml", impor
 const CALIBRATION_SECONDS = 30;
 
 export async function demo({ images, out }: DemoArguments): Promise<void> {
+  // Before anything is fetched: the demo is of real models.
+  await loadOnnxRuntime();
   const steps: Step[] = [];
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     process.stderr.write(`\n== ${name}\n`);
@@ -71,7 +74,7 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
       (error: unknown) => judged(error),
     ),
   );
-  await step("report", () => report(out));
+  await step("report", () => report({ directory: out, json: false }));
   if (failure !== null) printFailure(failure);
   process.stdout.write(`${stepLines(steps)}\n`);
 }

@@ -5,6 +5,7 @@ import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/ev
 import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
 import type { Estimate } from "../core/results.ts";
+import { plural } from "../reports/format.ts";
 import { tableText } from "../reports/text-table.ts";
 
 export interface ExplainArguments {
@@ -80,7 +81,7 @@ function explanationText(explanation: Explanation, width: number): string {
     width,
   );
   return [
-    `${id}: mean latency, of ${runs} runs`,
+    `${id}: mean latency, of ${plural(runs, "run")}`,
     `predicted ${shown(predictedMs)}, measured ${shown(measuredMs)}`,
     "",
     table,

@@ -7,12 +7,16 @@ import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
-export function init(directory: string): void {
+export function init({ directory, json }: { directory: string; json: boolean }): void {
   const path = join(directory, "scenario.yaml");
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
-  writeJson(join(directory, "scenario.schema.json"), publishedSchema());
+  const jsonSchema = join(directory, "scenario.schema.json");
+  writeJson(jsonSchema, publishedSchema());
   writeAtomically(path, SCENARIO_TEMPLATE);
-  process.stdout.write(`${path}\nnext: npx tandem simulate ${path}\n`);
+  const document = { schema: "tandem/init@1", scenario: path, jsonSchema };
+  process.stdout.write(
+    json ? `${JSON.stringify(document)}\n` : `${path}\nnext: npx tandem simulate ${path}\n`,
+  );
 }

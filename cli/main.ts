@@ -15,7 +15,8 @@ const init: Command = {
   about: "write a commented scenario to start from",
   positionals: directory("where to write it"),
   examples: [["init my-pipeline", "writes my-pipeline/scenario.yaml"]],
-  run: async (args: { directory: string }) => (await import("./init.ts")).init(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./init.ts")).init(args),
 };
 
 const check: Command = {
@@ -113,11 +114,11 @@ const plan: Command = {
 };
 
 const query: Command = {
-  usage: "query <directory> <sql>",
+  usage: "query <directory> [sql]",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
   positionals: {
     ...directory("of --out"),
-    sql: { type: "string", demandOption: true, describe: "one SELECT" },
+    sql: { type: "string", describe: "one SELECT; without it: tables and columns" },
   },
   options: { ...JSON_OPTION, csv: flag("print CSV") },
   examples: [
@@ -133,7 +134,7 @@ const query: Command = {
       "query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
       "each task's wait, as CSV",
     ],
-    ["query out/s 'describe configurations'", "the columns of a table"],
+    ["query out/s", "the tables that there are, and their columns"],
   ],
   run: async (args) => (await import("./query.ts")).query(args),
 };
@@ -170,7 +171,8 @@ const report: Command = {
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
   positionals: directory("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  run: async (args: { directory: string }) => (await import("./report.ts")).report(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./report.ts")).report(args),
 };
 
 const demo: Command = {
@@ -201,6 +203,14 @@ const completion: Command = {
   },
 };
 
+const doctor: Command = {
+  usage: "doctor",
+  about: "what works on this machine, what each part is for, and what to install",
+  options: JSON_OPTION,
+  examples: [["doctor", "takes a few seconds: it watches the host too"]],
+  run: async (args) => (await import("./doctor.ts")).doctor(args),
+};
+
 // Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -213,7 +223,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, simulate, query, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion],
+    ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

@@ -7,6 +7,7 @@ import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
 import { type RecordStore, recordAt } from "../sweep/record-store.ts";
 import { AtomicFile } from "./atomic-file.ts";
+import { printWarning } from "./failure.ts";
 import { type ResultsHeader, ResultsText } from "./results-text.ts";
 
 export const RESULTS_FILE = "results.json";
@@ -128,7 +129,7 @@ async function openParquet(
     return await ParquetWriter.open(directory, parameters);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    process.stderr.write(`tandem: no Parquet files: ${error.message}\n`);
+    printWarning(`no Parquet files: ${error.message}`);
     return null;
   }
 }

@@ -10,6 +10,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
+import { plural } from "../reports/format.ts";
 import { placementLines } from "../reports/placement.ts";
 import { goalLines, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -20,6 +21,7 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { printWarning } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { marginOf, precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
@@ -164,7 +166,7 @@ async function sweepWithProgress(
     if (store.finished < count) {
       throw new Fault(
         "interrupted",
-        `interrupted: ${store.finished} of ${count} configurations are kept`,
+        `interrupted: ${store.finished} of ${plural(count, "configuration")} kept`,
         { hint: "the same command goes on from there" },
       );
     }
@@ -195,7 +197,7 @@ function openStore(args: SimulateArguments, plan: SweepPlan, count: number): Rec
   const scenario = { scenario: digest, seed, replications, sample, parameters };
   const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
   const store = ResultStore.open(folder, key, count);
-  if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
+  if (store.setAside !== undefined) printWarning(store.setAside);
   return store;
 }
 

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
@@ -22,6 +23,23 @@ test("one row per configuration, with what varies, p99 and whether the goal is m
   const rows = lines.filter((line) => /^(fifo|join|power)/.test(line));
   expect(rows).toHaveLength(36);
   expect(rows[0]).toMatch(/fifo +1 +8 +misses +.*930 ± +160/);
+});
+
+test("colour on a terminal repeats states and headings, and moves nothing", () => {
+  const text = () =>
+    [resultsTable(sweepDocument(), 120), validationTable(validationDocument(9), 120)].join("\n");
+  const plain = text();
+  process.env.FORCE_COLOR = "1";
+  try {
+    const coloured = text();
+    expect(coloured).toContain("\x1b[31mmisses\x1b[39m");
+    expect(coloured).toContain("\x1b[32mmeets\x1b[39m");
+    expect(coloured).toContain("\x1b[1mverdict\x1b[22m");
+    expect(stripVTControlCharacters(coloured)).toBe(plain);
+  } finally {
+    delete process.env.FORCE_COLOR;
+  }
+  expect(stripVTControlCharacters(plain), "a pipe gets no colour").toBe(plain);
 });
 
 test("columns that do not fit are named", () => {

@@ -1,5 +1,8 @@
-/** The tables for a terminal: aligned columns, units in the heading, never wider than asked. */
-
+/**
+ * The tables for a terminal: aligned columns, units in the heading, never wider than asked. Headings are bold and
+ * states coloured where Node's `styleText` finds a terminal that wants it (NO_COLOR, FORCE_COLOR).
+ */
+import { styleText } from "node:util";
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { choicesOf, choiceTable } from "./cheapest.ts";
 import {
@@ -10,7 +13,7 @@ import {
 } from "./comparison-tables.ts";
 import { plural } from "./format.ts";
 import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
-import type { Table } from "./html/table.ts";
+import type { Cell, Table } from "./html/table.ts";
 import { metricTitle } from "./metric-labels.ts";
 import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
@@ -103,11 +106,28 @@ function fitted(table: Table, width: number): number[] {
   return widths;
 }
 
-function line(texts: readonly string[], widths: readonly number[], numeric: readonly boolean[]) {
+type Style = "bold" | "green" | "red" | "yellow" | undefined;
+
+/** Colour repeats what the text says. */
+const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
+
+function styleOf({ state }: Cell): Style {
+  return state === undefined ? undefined : STYLES[state];
+}
+
+function line(
+  texts: readonly string[],
+  widths: readonly number[],
+  numeric: readonly boolean[],
+  styles: readonly Style[],
+) {
   const cells = texts.map((text, i) => {
     const width = widths[i] ?? 0;
     const shown = cut(text, width);
-    return numeric[i] ? shown.padStart(width) : shown.padEnd(width);
+    const style = shown === "" ? undefined : styles[i];
+    const styled = style === undefined ? shown : styleText(style, shown);
+    const padding = " ".repeat(Math.max(0, width - shown.length));
+    return numeric[i] ? `${padding}${styled}` : `${styled}${padding}`;
   });
   return cells.join(GAP).trimEnd();
 }
@@ -136,6 +156,7 @@ function block(
   widths: readonly number[],
   numeric: readonly boolean[],
   stand: "top" | "bottom",
+  styles: readonly Style[],
 ): string[] {
   const broken = texts.map((text, i) => wrapped(text, widths[i] ?? 0).split("\n"));
   const height = Math.max(...broken.map((lines) => lines.length));
@@ -145,6 +166,7 @@ function block(
       broken.map((lines) => lines[at(lines)] ?? ""),
       widths,
       numeric,
+      styles,
     );
   });
 }
@@ -163,7 +185,8 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
   const { headings, rows } = aligned(table);
   const widths = fitted({ ...table, rows }, Math.max(width, LEAST_WIDTH));
   const numeric = headings.map((_, i) => rows.some((row) => row[i]?.numeric === true));
-  const head = block(headings, widths, numeric, "bottom");
+  const bold = headings.map(() => "bold" as const);
+  const head = block(headings, widths, numeric, "bottom", bold);
   const rule = widths.map((w) => "─".repeat(w)).join(GAP);
   const body = rows.flatMap((row) =>
     block(
@@ -171,6 +194,7 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
       widths,
       numeric,
       "top",
+      row.map(styleOf),
     ),
   );
   return [...head, rule, ...body].join("\n");
@@ -209,7 +233,8 @@ export function notesText(
   const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
     const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
     const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;
-    return wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    const text = wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    return text.replace(/^note:/, styleText("yellow", "note:"));
   });
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
 }

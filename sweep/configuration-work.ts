@@ -103,6 +103,17 @@ export class ConfigurationWork {
     return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
+  /** A configuration from beginning to end. */
+  whole(index: number): SweepRecord {
+    const parts: Part[] = [];
+    let wanted = this.replications(index);
+    for (let have = 0; have < wanted; wanted = this.wanted(index, parts)) {
+      parts.push(this.part(index, have, wanted));
+      have = wanted;
+    }
+    return this.record(index, parts);
+  }
+
   /** All parts of a configuration, in order, as its record. */
   record(index: number, parts: readonly Part[]): SweepRecord {
     const result = configurationResult(this.#at(index), parts, this.#kept);

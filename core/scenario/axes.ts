@@ -116,10 +116,10 @@ export function assignmentAt(sweep: Sweep | undefined, index: number): Assignmen
 /** The configuration with the given value of each axis, by its place on that axis. */
 export function assignmentOf(sweep: Sweep, point: Int32Array): Assignment {
   if (isPoints(sweep)) {
-    return pointAssignment(sweep.points[point[0]]!, `sweep.points[${point[0]}]`);
+    return pointAssignment(sweep.points[point[0]]!, `sweep.points.${point[0]}`);
   }
   const entries = axesOf(sweep).map(([path, axis], i) => {
-    const from = isList(axis) ? `sweep.${path}[${point[i]}]` : `sweep.${path}`;
+    const from = isList(axis) ? `sweep.${path}.${point[i]}` : `sweep.${path}`;
     return { path, value: valueAt(axis, point[i]), from };
   });
   return { entries };
@@ -138,11 +138,11 @@ export function pointAssignment(point: Points[number], from: string): Assignment
 export function representatives(sweep: Sweep | undefined): readonly Assignment[] {
   if (sweep === undefined) return [];
   if (isPoints(sweep)) {
-    return sweep.points.map((point, i) => pointAssignment(point, `sweep.points[${i}]`));
+    return sweep.points.map((point, i) => pointAssignment(point, `sweep.points.${i}`));
   }
   return axesOf(sweep).flatMap(([path, axis]) => {
     if (!isList(axis)) return [{ entries: [{ path, value: axis.from, from: `sweep.${path}` }] }];
-    return axis.map((value, i) => ({ entries: [{ path, value, from: `sweep.${path}[${i}]` }] }));
+    return axis.map((value, i) => ({ entries: [{ path, value, from: `sweep.${path}.${i}` }] }));
   });
 }
 
@@ -153,7 +153,7 @@ export function checkSweep({ sweep }: Pick<ScenarioDocument, "sweep">): Issue[] 
     return sweep.points.flatMap((point, index) =>
       Object.keys(point).length > 0
         ? []
-        : [issueAt(`sweep.points[${index}]`, "an empty point: expected `path: value`")],
+        : [issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`")],
     );
   }
   const axes = axesOf(sweep);

@@ -4,7 +4,7 @@ import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { type Choice, choiceName, choicesOf } from "../cheapest.ts";
 import { type CostAxis, costAxis } from "../cost.ts";
-import { formatNumber } from "../format.ts";
+import { formatNumber, plural } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import {
   configurationLabel,
@@ -173,7 +173,7 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
       subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}${unstableNote(rows)}`,
     },
     description:
-      `${metricLabel(name).text} against ${cost.title}, ${rows.length} configurations; ` +
+      `${metricLabel(name).text} against ${cost.title}, ${plural(rows.length, "configuration")}; ` +
       `${rows.filter((row) => row.front).length} are on a Pareto front.`,
     data: { values: [...rows] },
     facet: {

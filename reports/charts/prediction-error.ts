@@ -2,7 +2,7 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
-import { formatError, formatNumber } from "../format.ts";
+import { formatError, formatNumber, plural } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import { judgedMetrics, lettered } from "../validation-rows.ts";
 import { type Encoding, type Layer, points } from "./encodings.ts";
@@ -98,7 +98,7 @@ export function predictionError(document: ValidationDocument): TopLevelSpec | un
       text: "Prediction error",
       subtitle: "(predicted − measured) / measured with 95% interval; grey: tolerance",
     },
-    description: `Prediction error of ${metrics.join(", ")} for ${order.length} configurations.`,
+    description: `Prediction error of ${metrics.join(", ")} for ${plural(order.length, "configuration")}.`,
     data: { values: rows },
     facet: { column: { field: "metric", type: "nominal", sort: metrics, header: { title: null } } },
     spec: { width: panelWidth(columns + 1, 120, 240), height: { step: 24 }, layer },
