@@ -8,11 +8,10 @@ import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
 import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import type { HealthSummary } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
-import { othersShare, sampleHost } from "./host-load.ts";
+import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan {
   readonly document: ScenarioDocument;
@@ -43,9 +42,6 @@ export interface RealRuns {
   /** Why there are fewer runs than asked for, though not for their health. */
   readonly cutShort?: "interrupted" | "the budget was spent";
 }
-
-/** Share of the host's processors that other programs may use during a run. */
-const MAX_OTHERS_SHARE = 0.1;
 
 /** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
@@ -88,23 +84,16 @@ async function watchedRun(
   const contents = () => carried;
   const workers = deployment.workers.map(({ pid }) => pid);
   const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
-  const before = sampleHost(pids);
-  const run = await measuredRun(deployment, {
-    ...{ document, inputs, seed, contents, timeScale, signal },
-    onProgress: ({ ended }) => plan.onProgress?.(ended),
-  });
-  const after = sampleHost(pids);
-  if (before === null || after === null) return run;
-  const others = othersShare(before, after, run.load.cpuUs);
-  if (others <= MAX_OTHERS_SHARE) return run;
-  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
-  return { ...run, health: unfit(run.health, reason) };
-}
-
-function unfit(health: HealthSummary, reason: string): HealthSummary {
-  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)}%`;
+  const watch = watchHost(pids);
+  try {
+    const run = await measuredRun(deployment, {
+      ...{ document, inputs, seed, contents, timeScale, signal },
+      onProgress: ({ ended }) => plan.onProgress?.(ended),
+    });
+    const host = await watch.stop(run.load.cpuUs);
+    const latencyMs = (run.summary.metrics.latencyMeanMs ?? Number.NaN) * timeScale;
+    return { ...run, health: runHealth(run.health, host, latencyMs) };
+  } finally {
+    watch.close();
+  }
 }

@@ -27,6 +27,7 @@ import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
 import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
+import { worstStalls } from "./run-health.ts";
 
 export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
@@ -176,6 +177,7 @@ function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
     lateArrivalRatio: worst((health) => health.lateArrivalRatio),
     latenessP99Ms: worst((health) => health.latenessP99Ms),
     eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
 }

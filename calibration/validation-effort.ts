@@ -77,7 +77,7 @@ export function runSeconds({ seconds, windowS }: RunForecast, share: number): nu
 }
 
 /**
- * As many runs as fit, up to those asked for; where the fewest do not, shorter ones.
+ * `beforeS` passes before the first configuration. As many runs as fit, up to those asked for; where the fewest do not, shorter ones.
  * Throws Fault("usage") with the least that would do.
  */
 export function fitBudget(
@@ -85,8 +85,9 @@ export function fitBudget(
   backend: BackendName,
   repeats: number,
   budgetS: number,
+  beforeS: number,
 ): Effort {
-  const roomS = budgetS * (1 - RESERVE);
+  const roomS = budgetS * (1 - RESERVE) - beforeS;
   for (let fewer = repeats; fewer >= LEAST_RUNS; fewer--) {
     const effort = effortOf(runs, backend, fewer);
     if (effort.seconds <= roomS) return effort;
@@ -96,7 +97,7 @@ export function fitBudget(
   const share = 1 - (whole.seconds - roomS) / windowsS;
   if (share >= LEAST_SHARE) return effortOf(runs, backend, LEAST_RUNS, share);
   const least = effortOf(runs, backend, LEAST_RUNS, windowsS > 0 ? LEAST_SHARE : 1);
-  const leastS = Math.ceil(least.seconds / (1 - RESERVE));
+  const leastS = Math.ceil((beforeS + least.seconds) / (1 - RESERVE));
   const configurations = runs.length === 1 ? "1 configuration" : `${runs.length} configurations`;
   throw new Fault(
     "usage",

@@ -34,6 +34,7 @@ import { refuseOverload } from "./refuse-overload.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 import { secondsOf } from "./seconds.ts";
 import { type Contents, realContents, replayContents } from "./validate-contents.ts";
+import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
 import { finish, type Validated, writeLogs } from "./validate-results.ts";
 
 export interface ValidateArguments extends ScenarioArguments, ContentsSource {
@@ -82,7 +83,7 @@ async function planned(args: ValidateArguments): Promise<Course> {
   const effort =
     budgetS === undefined
       ? effortOf(forecasts, backend, repeats)
-      : fitBudget(forecasts, backend, repeats, budgetS);
+      : fitBudget(forecasts, backend, repeats, budgetS, HOST_CHECK_S);
   const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
   return { loaded, settings, configurations, forecasts, effort, deadlineMs };
 }
@@ -96,8 +97,10 @@ async function run(
   const { loaded, settings, configurations, effort, deadlineMs } = course;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
-  const shown = progress("validate, seconds", { total: Math.ceil(effort.seconds) });
+  const total = Math.ceil(HOST_CHECK_S + effort.seconds);
+  const shown = progress("validate, seconds", { total });
   try {
+    for (const line of await checkHost(args.strict === true, signal)) shown.say(line);
     const contents =
       settings.backend !== "replay"
         ? await realContents(args, loaded, signal)
@@ -133,7 +136,8 @@ function validateOne(
   const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
-  const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const before =
+    HOST_CHECK_S + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
@@ -168,8 +172,8 @@ function announcement({ settings, forecasts, effort }: Course): string {
     ([name, tolerance]) => `${metricLabel(name).text} to ±${formatNumber(100 * tolerance)}%`,
   );
   const lines = [
-    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(seconds)} with start-up`,
-    `  each runs on a cluster of its own on this machine and is judged by ${judged.join(", ")}`,
+    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(HOST_CHECK_S + seconds)} with start-up`,
+    `  first a look at this host; then each runs on a cluster of its own and is judged by ${judged.join(", ")}`,
     ...(share === 1 ? [] : [`  to fit the budget, ${shorteningNote(share)}`]),
   ];
   return `${lines.join("\n")}\n`;

@@ -182,6 +182,10 @@ export interface HealthSummary {
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
+  /** Share of the processors that the hypervisor took; not there: the system does not tell. */
+  readonly stealRatio?: number;
+  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
+  readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
 }
 
