@@ -53,7 +53,12 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
     if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
     else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
     if (!args.json) process.stdout.write(notesText(results));
-    if (!validated.interrupted) judgeAll(args, document, validated);
+    if (!validated.interrupted) {
+      const { strict = false, json } = args;
+      const outcome = outcomeOf(document, { wanted: validated.wanted, strict, json });
+      if (outcome instanceof Fault) throw outcome;
+      for (const line of outcome) process.stderr.write(`${line}\n`);
+    }
   }
   if (validated.interrupted) throw interruption(args, validated);
 }
@@ -96,28 +101,32 @@ function notesText(results: readonly ValidationResult[]): string {
     .join("");
 }
 
-function judgeAll(
-  { strict }: ValidateArguments,
+/** What the verdicts make of the command: a fault, lines of a warning, or nothing to say. */
+export function outcomeOf(
   document: ValidationDocument,
-  { wanted }: Validated,
-): void {
+  { wanted, strict, json }: { wanted: number; strict: boolean; json: boolean },
+): Fault | readonly string[] {
   const all = document.configurations;
+  const of = plural(wanted, "configuration");
   const wrong = all.filter(({ verdict }) => verdict === "disagrees").length;
   if (wrong > 0) {
-    const verb = wrong === 1 ? "disagrees" : "disagree";
-    throw new Fault("out-of-tolerance", `${wrong} of ${plural(wanted, "configuration")} ${verb}`);
+    return new Fault(
+      "out-of-tolerance",
+      `${wrong} of ${of} ${wrong === 1 ? "disagrees" : "disagree"}`,
+    );
   }
   const untold = wanted - all.filter(({ verdict }) => verdict === "agrees").length;
-  if (untold === 0) return;
+  if (untold === 0) return [];
   const unrun = wanted - all.length;
   const reasons = [
-    ...doubts(document),
+    // A table has them already.
+    ...(json ? doubts(document) : []),
     ...(unrun === 0 ? [] : [`the budget was spent before ${plural(unrun, "configuration")}`]),
   ];
-  const message = `${untold} of ${plural(wanted, "configuration")} cannot be judged yet`;
-  if (strict) throw new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") });
-  process.stderr.write(`tandem: warning: ${message}\n`);
-  for (const reason of reasons) process.stderr.write(`  ${reason}\n`);
+  const message = `${untold} of ${of} cannot be judged yet`;
+  return strict
+    ? new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") })
+    : [`tandem: warning: ${message}`, ...reasons.map((reason) => `  ${reason}`)];
 }
 
 function interruption({ out }: ValidateArguments, validated: Validated): Fault {
