@@ -20,8 +20,7 @@ describe.each([false, true])("Ctrl-C, to the whole group: %s", (group) => {
     ["in the look at the host", ANNOUNCED, []],
     ["while a cluster starts", /validate 1\/2/, []],
     ["in the first run", /validate, seconds: \d+\/\d+/, []],
-    ["in the look at the host, before real models", ANNOUNCED, REAL],
-    ["while real models' cluster starts", /validate 1\/2/, REAL],
+    ["while a cluster of real models starts", /validate 1\/2/, REAL],
   ])("%s keeps nothing and says so", async (_moment, when, options) => {
     const { code, stdout, stderr, afterMs } = await interrupted(folder, SLOW_QUEUE, when, {
       ...{ group, options },
@@ -34,9 +33,14 @@ describe.each([false, true])("Ctrl-C, to the whole group: %s", (group) => {
   });
 
   test("after a run keeps it, without a half width", async () => {
-    const { code, stdout, stderr } = await interrupted(folder, SHORT_QUEUE, /run 1|set aside/, {
-      group,
-    });
+    const { code, stdout, stderr } = await interrupted(
+      folder,
+      SHORT_QUEUE,
+      /\n {2}(run 1|set aside)/,
+      {
+        group,
+      },
+    );
     expect(code).toBe(130);
     expect(stderr).toMatch(
       /tandem: interrupted after 1 of 6 runs, whose results are kept in out\n$/,
