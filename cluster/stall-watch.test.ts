@@ -30,7 +30,7 @@ test.each(["sleep", "spin"])(
     const { count, longestMs, totalMs, seconds } = JSON.parse(String(text)) as Stalls;
     expect(count).toBeGreaterThan(0);
     // On a crowded machine the thread stops later, and waits before it goes on.
-  expect(longestMs).toBeGreaterThan(100);
+    expect(longestMs).toBeGreaterThan(100);
     expect(totalMs).toBeGreaterThanOrEqual(longestMs);
     expect(totalMs).toBeLessThan(seconds * 1000);
   },

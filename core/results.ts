@@ -152,6 +152,8 @@ export interface ResultsDocument {
   readonly command: string;
   /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
   readonly slo?: SloGoal;
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }
@@ -199,5 +201,7 @@ export interface ValidationDocument {
   readonly seed: number;
   readonly command: string;
   readonly slo?: SloGoal;
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }
