@@ -21,7 +21,7 @@ import { messageCosts } from "./message-costs.ts";
 
 export interface ReplayPilotInput {
   /** To be predicted; the first one's pipeline and shape are run. */
-  readonly documents: readonly [ScenarioDocument, ...ScenarioDocument[]];
+  readonly documents: readonly ScenarioDocument[];
   readonly inputs: SimulationInputs;
   /** As in the runs to be predicted, by seed. */
   readonly contents: (seed: string) => readonly RequestContents[];
@@ -31,8 +31,10 @@ export interface ReplayPilotInput {
   readonly date: string;
 }
 
-/** Seconds of load; with the start of the deployment, two or three more. */
-export const PILOT_SECONDS = 4;
+const WARMUP_SECONDS = 1;
+const MEASURED_SECONDS = 4;
+/** All in all, with the start of the deployment and its end. */
+export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
 /** Messages a second of the wall clock: enough to measure by, and no more than others than the gateway bear. */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
@@ -40,11 +42,35 @@ const MOST_PER_S = 200;
 const UTILIZATION = 0.25;
 const SEED = "calibration/replay-pilot";
 
+/** The inputs of predictions with what messages cost, and a note that says where that is from. */
+export async function withMessageCosts(
+  input: ReplayPilotInput,
+): Promise<{ readonly inputs: SimulationInputs; readonly note: string }> {
+  try {
+    const overheadProfile = await replayPilot(input);
+    return { inputs: { ...input.inputs, overheadProfile }, note: pilotNote(overheadProfile) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code === "interrupted") throw error;
+    const note = `network and gateway are predicted as 0, so latencies too low: no overhead profile, and the pilot that stands for one failed: ${error.message}`;
+    return { inputs: input.inputs, note };
+  }
+}
+
+function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadProfile): string {
+  const mean = (us: readonly number[]): number => us.reduce((sum, one) => sum + one, 0) / us.length;
+  const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
+  return (
+    "no overhead profile: a pilot of the pipeline on replayed times measured, on average, round trips of " +
+    `${ms(mean(clientRoundTripUs))} (client) and ${ms(mean(workerRoundTripUs))} (worker), and ` +
+    `${ms(gateway.arrivalUs)} of the gateway an arrival, ${ms(gateway.dispatchUs + gateway.completionUs)} a batch`
+  );
+}
+
 /**
  * Contention is not measured: replayed times have none. Throws Fault("cluster-failure") when the
  * deployment does not play along, Fault("unhealthy") when no request was answered.
  */
-export async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
+async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   const { documents, inputs, contents } = input;
   const { document, timeScale } = pilotOf(input);
   const deployment = await startDeployment({
@@ -101,8 +127,8 @@ function pilotOf({ documents: [first], inputs, timeScale }: ReplayPilotInput): {
       workload: {
         arrivals: "poisson",
         ratePerS: perS * scale,
-        durationS: PILOT_SECONDS / scale,
-        warmupS: 0,
+        durationS: (WARMUP_SECONDS + MEASURED_SECONDS) / scale,
+        warmupS: WARMUP_SECONDS / scale,
       },
     },
   };

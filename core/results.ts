@@ -168,6 +168,8 @@ export interface MeasuredSide {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
+  /** By task, of real models: their time alone between these runs, over that of calibration. */
+  readonly pace?: Readonly<Record<string, number>>;
 }
 
 /** Whether the load generator and the host were fit to be judged, over all repeats. */
