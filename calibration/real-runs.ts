@@ -10,6 +10,7 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
+import type { PaceBurst, PaceMeter } from "./pace.ts";
 import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan {
@@ -20,6 +21,8 @@ export interface RealRunPlan {
   readonly timeScale: number;
   /** What a run's requests carry: request i entry i mod length, whichever pipeline it is of. */
   readonly contents: (seed: string) => readonly RequestContents[];
+  /** Measures the host's pace before the first run and after each. */
+  readonly pace?: PaceMeter;
   /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   readonly signal?: AbortSignal;
@@ -33,15 +36,22 @@ export interface RealRun extends MeasuredRun {
 export interface RealRuns {
   readonly healthy: readonly RealRun[];
   readonly unhealthy: readonly RealRun[];
+  /** Of the host's pace, in order; none without a meter. */
+  readonly bursts: readonly PaceBurst[];
 }
 
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
+  const bursts: PaceBurst[] = [];
+  const measurePace = async (): Promise<void> => {
+    if (plan.pace !== undefined) bursts.push(await plan.pace.measure());
+  };
   const seed = replicationSeed(document.run.seed, 0);
   const deployment = await startDeployment({ document, inputs, backend, seed, timeScale });
   try {
+    await measurePace();
     while (healthy.length < repeats && unhealthy.length < repeats) {
       if (plan.signal?.aborted === true) break;
       const replication = healthy.length;
@@ -49,11 +59,12 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
       const real: RealRun = { ...run, replication };
       (run.health.healthy ? healthy : unhealthy).push(real);
       plan.onRun?.(real, healthy.length);
+      await measurePace();
     }
   } finally {
     await deployment.stop();
   }
-  return { healthy, unhealthy };
+  return { healthy, unhealthy, bursts };
 }
 
 /** A run, with an eye on what else the host does. */

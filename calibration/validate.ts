@@ -21,6 +21,7 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
 import { judge } from "./judge.ts";
+import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
 import { worstStalls } from "./run-health.ts";
@@ -47,12 +48,18 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
-  const health = overallHealth(all, repeats);
-  const measured = measuredSide(runs, backend, health);
+  const least = Math.min(...Object.values(tolerance));
+  const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
+  const health = withReason(overallHealth(all, repeats), pace?.reason ?? null);
+  const measured = {
+    ...measuredSide(runs, backend, health),
+    ...(pace === null ? {} : { pace: pace.pace }),
+  };
   const judgement = judge(predicted.metrics, measured.metrics, tolerance, health);
   const notes = [
     ...predictionNotes,
     ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
   const result: ValidationResult = {
@@ -135,6 +142,12 @@ function overallHealth({ healthy, unhealthy }: RealRuns, repeats: number): Healt
     ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
+}
+
+/** A host that drifted makes no run unfit, but all of them together. */
+function withReason(health: HealthSummary, reason: string | null): HealthSummary {
+  if (reason === null) return health;
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function measuredSide(

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { inputsByModel } from "../calibration/calibrate.ts";
 import { collectInputs } from "../calibration/collect-inputs.ts";
 import { type ContentsSource, contentsFor } from "../calibration/contents.ts";
 import {
@@ -12,6 +13,8 @@ import {
 } from "../calibration/evidence.ts";
 import { type KnownContents, matchContents } from "../calibration/match-contents.ts";
 import { ModelWorker } from "../calibration/model-worker.ts";
+import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
+import { withMessageCosts } from "../calibration/replay-pilot.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
@@ -19,6 +22,7 @@ import { countArrivals } from "../core/arrivals/count-arrivals.ts";
 import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import { hasFreeMessages, type ModelAtHand } from "../core/input-notes.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -30,9 +34,10 @@ import type {
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { validationTable } from "../reports/text-table.ts";
+import { documentNotesText, validationTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { asNotes, validationNotes } from "./document-notes.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { refuseOverload } from "./refuse-overload.ts";
 import { repeatCommand } from "./repeat-command.ts";
@@ -55,21 +60,35 @@ export async function validate(args: ValidateArguments): Promise<void> {
   const documents = configurations.map(({ document }) => document);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
-  const contents =
-    settings.backend !== "replay"
-      ? await realContents(args, loaded)
-      : replayContents(loaded.document);
   const interrupt = interruptSignal();
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
+  const workers = new Map<string, ModelWorker>();
+  let inputs = inputsOf(loaded);
+  let notes: readonly string[] = [];
   try {
+    const { contents, pace, models } =
+      settings.backend !== "replay"
+        ? await realSide(args, loaded, workers)
+        : { ...NOTHING_REAL, contents: replayContents(loaded.document) };
+    notes = validationNotes(loaded, models);
+    if (hasFreeMessages(loaded.document)) {
+      const measured = await withMessageCosts({
+        ...{ documents, inputs, timeScale: settings.timeScale },
+        contents: (seed) => contents(configurations[0], seed),
+        date: new Date().toISOString(),
+      });
+      inputs = measured.inputs;
+      notes = [...notes, measured.note];
+    }
     for (const [i, configuration] of configurations.entries()) {
       if (interrupt.signal.aborted) break;
       const label = `${i + 1}/${configurations.length} ${configuration.id}`;
       process.stderr.write(`validate ${label}: ${settings.backend}, ${settings.repeats} runs\n`);
       const { result, logs, evidence } = await validateConfiguration({
         configuration,
-        inputs: inputsOf(loaded),
+        inputs,
+        ...(pace === null ? {} : { pace }),
         backend: settings.backend,
         repeats: settings.repeats,
         timeScale: settings.timeScale,
@@ -89,11 +108,15 @@ export async function validate(args: ValidateArguments): Promise<void> {
     }
   } finally {
     interrupt.dispose();
+    await Promise.all([...workers.values()].map((worker) => worker.stop()));
   }
   if (args.out !== undefined && evidences.length > 0) {
-    writeEvidence(args.out, { inputs: inputsOf(loaded), configurations: evidences });
+    writeEvidence(args.out, { inputs, configurations: evidences });
+    const { overheadProfile } = inputs;
+    if (hasFreeMessages(loaded.document) && overheadProfile !== undefined)
+      writeJson(join(args.out, "overheads.json"), overheadProfile);
   }
-  finish(args, loaded, results, configurations.length);
+  finish(args, loaded, results, configurations.length, notes);
 }
 
 /** Says which terms of the prediction the real runs did without. */
@@ -120,28 +143,51 @@ function settingsOf(args: ValidateArguments, loaded: LoadedScenario): Validation
   return settings;
 }
 
-/** Real contents, each sent where the draws say that a request takes their branches. */
-async function realContents(args: ContentsSource, loaded: LoadedScenario): Promise<Contents> {
-  const { document } = loaded;
-  const workers = new Map<string, ModelWorker>();
-  try {
-    for (const [name, model] of Object.entries(document.models)) {
-      if (model.implementation !== undefined)
-        workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder));
-    }
-    const byPipeline = await contentsFor(document, workers, args);
-    const { ran } = await collectInputs(document, workers, byPipeline);
-    const known: Record<string, readonly KnownContents[]> = {};
-    for (const [name, own] of Object.entries(byPipeline)) {
-      known[name] = own.map((contents, i) => ({ contents, ran: ran[name][i] }));
-    }
-    return ({ document: own }, seed) => {
+interface RealSide {
+  readonly contents: Contents;
+  readonly pace: PaceMeter | null;
+  /** By the path of their profile. */
+  readonly models: Readonly<Record<string, ModelAtHand>> | null;
+}
+
+const NOTHING_REAL = { pace: null, models: null };
+
+/**
+ * Real contents, each sent where the draws say that a request takes their branches, and the models that
+ * they went through: `workers`, which the caller stops, get one each.
+ */
+async function realSide(
+  args: ContentsSource,
+  loaded: LoadedScenario,
+  workers: Map<string, ModelWorker>,
+): Promise<RealSide> {
+  const { document, profiles } = loaded;
+  for (const [name, model] of Object.entries(document.models)) {
+    if (model.implementation !== undefined)
+      workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder));
+  }
+  const byPipeline = await contentsFor(document, workers, args);
+  const collected = await collectInputs(document, workers, byPipeline);
+  const known: Record<string, readonly KnownContents[]> = {};
+  for (const [name, own] of Object.entries(byPipeline)) {
+    known[name] = own.map((contents, i) => ({ contents, ran: collected.ran[name][i] }));
+  }
+  const inputs = inputsByModel(document, collected);
+  return {
+    contents: ({ document: own }, seed) => {
       const system = compileSystem(own, loaded);
       return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
-    };
-  } finally {
-    await Promise.all([...workers.values()].map((worker) => worker.stop()));
-  }
+    },
+    pace: new PaceMeter(paceTargets(document, profiles, workers, inputs)),
+    models: Object.fromEntries(
+      [...workers].flatMap(([name, { loaded: model }]) => {
+        const path = profilePath(document.models[name]);
+        const { files, runtime, provider } = model.provenance;
+        const atHand = { modelFiles: [...files], runtime: `${runtime}, ${provider}` };
+        return path === undefined ? [] : [[path, atHand]];
+      }),
+    ),
+  };
 }
 
 /** As many as a run sends; where its answers set the pace, more than it may be. */
@@ -197,6 +243,7 @@ function finish(
   loaded: LoadedScenario,
   results: readonly ValidationResult[],
   wanted: number,
+  notes: readonly string[],
 ): void {
   const { name, run } = loaded.document;
   const slo = Object.values(loaded.document.pipelines)[0]?.slo;
@@ -206,13 +253,17 @@ function finish(
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed }),
     ...(slo === undefined ? {} : { slo }),
+    ...asNotes(notes),
   };
   const document: ValidationDocument = { ...header, kind: "validation", configurations: results };
   if (args.out !== undefined)
     writeDocuments(args.out, document, { ...header, configurations: results });
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
-  if (!args.json) process.stdout.write(notesText(results));
+  if (!args.json) {
+    const general = documentNotesText(header, process.stdout.columns ?? 120);
+    process.stdout.write(`${general.map((line) => `${line}\n`).join("")}${notesText(results)}`);
+  }
   if (results.length < wanted) {
     throw new Fault("interrupted", `${results.length} of ${wanted} configurations were validated`);
   }
