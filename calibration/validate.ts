@@ -25,6 +25,7 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
 import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
+import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
 import { worstStalls } from "./run-health.ts";
@@ -51,14 +52,20 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
-  const health = overallHealth(all);
-  const measured = measuredSide(runs, backend, health);
-  const unfit = unfitness(all, repeats);
+  const least = Math.min(...Object.values(plan.tolerance));
+  const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
+  const health = withReason(overallHealth(all), pace?.reason ?? null);
+  const measured = {
+    ...measuredSide(runs, backend, health),
+    ...(pace === null ? {} : { pace: pace.pace }),
+  };
+  const unfit = unfitness(all, repeats) ?? pace?.reason ?? null;
   const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
   const notes = [
     ...predictionNotes,
     ...(all.cutShort === undefined || unfit !== null ? [] : [cutNote(all, repeats)]),
     ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
   const result: ValidationResult = {
@@ -180,6 +187,12 @@ function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
     ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
+}
+
+/** A host that drifted makes no run unfit, but all of them together. */
+function withReason(health: HealthSummary, reason: string | null): HealthSummary {
+  if (reason === null) return health;
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function measuredSide(

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import {
-  AROUND_RUN_S,
+  aroundRunSeconds,
   effortOf,
   fitBudget,
   forecastRun,
@@ -49,7 +49,7 @@ describe("a validation's length", () => {
 
   test("is points × (start-up + repeats × run)", () => {
     const { seconds } = effortOf([run, run], "replay", 5);
-    expect(seconds).toBe(2 * (start + 5 * (60 + AROUND_RUN_S)));
+    expect(seconds).toBe(2 * (start + 5 * (60 + aroundRunSeconds("replay"))));
   });
 
   test("within the budget stays as it is, however much the budget", () => {
