@@ -86,6 +86,11 @@ describe("a host that is not fit", () => {
   });
 });
 
+test("a fault never has a blank hint, as of a process that died without a word", () => {
+  expect(new Fault("cluster-failure", "it ended", { hint: " \n" }).hint).toBeUndefined();
+  expect(new Fault("cluster-failure", "it ended", { hint: "its last words" }).hint).toBeDefined();
+});
+
 test.each([
   ["90s", 90],
   ["5m", 300],

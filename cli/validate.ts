@@ -119,6 +119,7 @@ async function run(
   const shown = progress("validate, seconds", { total: Math.ceil(beforeS + effort.seconds) });
   try {
     for (const line of await checkHost(args.strict === true, signal)) shown.say(line);
+    shown.update(HOST_CHECK_S);
     const served =
       backend === "replay"
         ? replaySide(loaded.document)
@@ -129,6 +130,7 @@ async function run(
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
+    shown.update(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
       if (performance.now() + 1000 * leastS > deadlineMs) break;
