@@ -12,7 +12,13 @@ import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/format.ts";
 import { placementLines } from "../reports/placement.ts";
-import { goalLines, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
+import {
+  documentNotesText,
+  goalLines,
+  notesText,
+  rankingText,
+  resultsTable,
+} from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -21,6 +27,7 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { asNotes, simulationNotes } from "./document-notes.ts";
 import { printWarning } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { marginOf, precisionWords } from "./precision-options.ts";
@@ -224,6 +231,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
     margin: marginOf(args),
     simplestFirst: Object.keys(PRESETS),
+    ...asNotes(simulationNotes(loaded)),
   };
 }
 
@@ -248,6 +256,7 @@ function printTables(
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
     ...placementLines(configurations, width),
+    ...documentNotesText(header, width),
     ...notesText(configurations, width),
     ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
     ...rankingText({ ...header, ...ranked }, width),

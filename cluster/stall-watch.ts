@@ -65,6 +65,7 @@ export function watchStalls(spin = false): StallWatch {
     close,
     stop: async () => {
       thread.ref();
+      port1.ref();
       Atomics.store(stop, 0, 1);
       Atomics.notify(stop, 0);
       return ended.finally(close);

@@ -18,7 +18,7 @@ import { metricTitle } from "./metric-labels.ts";
 import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
-import { BACKENDS, lettered, verdictSummary } from "./validation-rows.ts";
+import { BACKENDS, doubts, lettered, verdictSummary } from "./validation-rows.ts";
 import { comparisonTable, healthTable } from "./validation-tables.ts";
 
 const GAP = "  ";
@@ -221,6 +221,14 @@ const MOST_ROWS = 24;
 /** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
 
+/** Notes about all configurations of a document. */
+export function documentNotesText(
+  { notes = [] }: Pick<ResultsDocument, "notes">,
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
+}
+
 /** What is to be known about some of the configurations; each note once. */
 export function notesText(
   configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
@@ -302,7 +310,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "judgement"]) {
+  for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
     if (total(columnWidths(comparison)) <= limit) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }
@@ -313,6 +321,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     tableText(health, limit),
     "",
+    ...doubts(document).map((text) => wrapped(text, limit)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
     wrapped(verdictSummary(document), limit),
   ].join("\n");
