@@ -73,13 +73,13 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
 async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   const { documents, inputs, contents } = input;
   const { document, timeScale } = pilotOf(input);
+  const carried = contents(SEED);
   const deployment = await startDeployment({
     ...{ document, inputs, timeScale },
     backend: "replay",
     seed: SEED,
   });
   try {
-    const carried = contents(SEED);
     const { overheads } = await measuredRun(deployment, {
       ...{ document, inputs, timeScale },
       seed: SEED,
@@ -108,7 +108,12 @@ async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   }
 }
 
-function pilotOf({ documents: [first], inputs, timeScale }: ReplayPilotInput): {
+/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
+export function pilotOf({
+  documents: [first],
+  inputs,
+  timeScale,
+}: Pick<ReplayPilotInput, "documents" | "inputs" | "timeScale">): {
   readonly document: ScenarioDocument;
   readonly timeScale: number;
 } {
