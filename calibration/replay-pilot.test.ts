@@ -5,10 +5,11 @@ import { pilotOf, withMessageCosts } from "./replay-pilot.ts";
 
 const inputs = { profiles: {}, traces: {} };
 
-function document(meanMs: number, workload: object) {
+function document(meanMs: number, workload: object, pipeline: object = {}) {
+  const tasks = { a: { model: "m" }, b: { model: "m", after: ["a"] } };
   return scenarioSchema.parse({
     name: "s",
-    pipelines: { p: { tasks: { a: { model: "m" }, b: { model: "m", after: ["a"] } } } },
+    pipelines: { p: { tasks, ...pipeline } },
     models: { m: { service: { distribution: "exponential", meanMs } } },
     cluster: { replicas: { a: 2, b: 1 } },
     workload,
@@ -44,6 +45,14 @@ test("a pilot of slow models replays them faster, and stays as short", () => {
   expect(slow.wallS).toBeCloseTo(5, 6);
   const burst = load(50, { arrivals: "burst", requests: 100_000 });
   expect(burst.perS).toBeCloseTo(40, 6);
+});
+
+test("a pilot of held chains leaves room for all tasks in a row", () => {
+  const workload = { arrivals: "poisson", ratePerS: 1, durationS: 60 };
+  const held = document(100, workload, { discipline: "pipeline-held" });
+  const { timeScale } = pilotOf({ documents: [held], inputs, timeScale: 1 });
+  // 40/s of two tasks of 100 ms in a row, at a quarter of the time of one chain.
+  expect(timeScale * 40 * 0.2).toBeCloseTo(0.25, 6);
 });
 
 test("without a pilot the note says what is missing, and predictions go on as they are", async () => {

@@ -12,9 +12,7 @@ import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { offeredLoad } from "../core/stability/offered-load.ts";
 import type { System } from "../core/system.ts";
-import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
@@ -35,7 +33,7 @@ const WARMUP_SECONDS = 1;
 const MEASURED_SECONDS = 4;
 /** All in all, with the start of the deployment and its end. */
 export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
-/** Messages a second of the wall clock: enough to measure by, and no more than others than the gateway bear. */
+/** Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside other work. */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
 /** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
@@ -122,9 +120,7 @@ export function pilotOf({
   const ownPerS = seconds > 0 ? expectedRequests(workload) / seconds : LEAST_PER_S;
   const perS = Math.min(MOST_PER_S, Math.max(LEAST_PER_S, ownPerS));
   const plain: ScenarioDocument = { ...rest, scheduler: "fifo", workload };
-  // In the scenario's own time; null where the equations do not reach.
-  const mostPerS = capacityPerS(plain, compileSystem(plain, inputs)) ?? perS;
-  const scale = Math.min(1, (UTILIZATION * mostPerS) / perS);
+  const scale = Math.min(1, (UTILIZATION * leastPerS(compileSystem(plain, inputs))) / perS);
   return {
     timeScale: scale,
     document: {
@@ -139,7 +135,13 @@ export function pilotOf({
   };
 }
 
-function capacityPerS(document: ScenarioDocument, system: System): number | null {
-  const load = offeredLoad(system, createScheduler(document.scheduler, system, SEED), 1);
-  return load === null || load.ratio === 0 ? null : 1 / load.ratio;
+/** Requests a second that every pool and chain can serve, whatever the branches: each task runs at most once. */
+function leastPerS({ pools, replicas, pipelines }: System): number {
+  const perS = pools.map(({ first, count }) =>
+    replicas
+      .slice(first, first + count)
+      .reduce((sum, { service }) => sum + 1e6 / service.meanUs[1], 0),
+  );
+  const inARow = Math.max(...pipelines.map(({ held, tasks }) => (held ? tasks.length : 1)));
+  return Math.min(...perS) / inARow;
 }
