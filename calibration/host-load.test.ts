@@ -4,7 +4,13 @@ import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
 import { eventually } from "../cluster/deployment.test-support.ts";
 import { needs } from "../core/needs.test-support.ts";
-import { type HostSample, othersShare, sampleHost, stealShare } from "./host-load.ts";
+import {
+  type HostSample,
+  othersShare,
+  processorTicks,
+  sampleHost,
+  stealShare,
+} from "./host-load.ts";
 
 const sample = (
   busyTicks: number,
@@ -28,6 +34,9 @@ test("what the watched processes used is not the others'", () => {
 });
 
 test("time that the hypervisor took is no other program's", () => {
+  const stat = "cpu  100 20 30 4000 50 6 7 80 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
+  expect(processorTicks(stat)).toEqual({ busyTicks: 163, stolenTicks: 80 });
+  expect(processorTicks("cpu  100 20 30 4000 50 6 7").stolenTicks).toBeNull();
   const [before, after] = [sample(1000, 100, 0, 5), sample(1200, 300, 1000, 8)];
   expect(othersShare(before, after, 0)).toBe(0);
   expect(stealShare(before, after)).toBeCloseTo(0.03 / availableParallelism(), 10);

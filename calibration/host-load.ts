@@ -20,20 +20,24 @@ const TICKS_PER_S = 100;
 /** Null where the system does not tell, or a watched process is gone. */
 export function sampleHost(pids: readonly number[]): HostSample | null {
   try {
-    const [user, nice, system, , , irq, softirq, steal] = readFileSync("/proc/stat", "utf8")
-      .split("\n")[0]
-      .split(/\s+/)
-      .slice(1)
-      .map(Number);
     return {
-      busyTicks: user + nice + system + irq + softirq,
+      ...processorTicks(readFileSync("/proc/stat", "utf8")),
       ownTicks: pids.reduce((sum, pid) => sum + processTicks(pid), 0),
-      stolenTicks: steal ?? null,
       atMs: performance.now(),
     };
   } catch {
     return null;
   }
+}
+
+/** The first line of /proc/stat (proc(5)); kernels before 2.6.11 do not count what is stolen. */
+export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "stolenTicks"> {
+  const [user, nice, system, , , irq, softirq, steal] = stat
+    .split("\n")[0]
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
 }
 
 /**

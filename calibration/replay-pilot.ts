@@ -12,9 +12,7 @@ import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { offeredLoad } from "../core/stability/offered-load.ts";
 import type { System } from "../core/system.ts";
-import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
@@ -37,7 +35,7 @@ const WARMUP_SECONDS = 1;
 const MEASURED_SECONDS = 4;
 /** All in all, with the start of the deployment and its end. */
 export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
-/** Messages a second of the wall clock: enough to measure by, and no more than others than the gateway bear. */
+/** Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside other work. */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
 /** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
@@ -75,13 +73,13 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
 async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   const { documents, inputs, contents, signal } = input;
   const { document, timeScale } = pilotOf(input);
+  const carried = contents(SEED);
   const deployment = await startDeployment({
     ...{ document, inputs, timeScale, signal },
     backend: "replay",
     seed: SEED,
   });
   try {
-    const carried = contents(SEED);
     const { overheads } = await measuredRun(deployment, {
       ...{ document, inputs, timeScale, signal },
       seed: SEED,
@@ -110,7 +108,12 @@ async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   }
 }
 
-function pilotOf({ documents: [first], inputs, timeScale }: ReplayPilotInput): {
+/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
+export function pilotOf({
+  documents: [first],
+  inputs,
+  timeScale,
+}: Pick<ReplayPilotInput, "documents" | "inputs" | "timeScale">): {
   readonly document: ScenarioDocument;
   readonly timeScale: number;
 } {
@@ -119,9 +122,7 @@ function pilotOf({ documents: [first], inputs, timeScale }: ReplayPilotInput): {
   const ownPerS = seconds > 0 ? expectedRequests(workload) / seconds : LEAST_PER_S;
   const perS = Math.min(MOST_PER_S, Math.max(LEAST_PER_S, ownPerS));
   const plain: ScenarioDocument = { ...rest, scheduler: "fifo", workload };
-  // In the scenario's own time; null where the equations do not reach.
-  const mostPerS = capacityPerS(plain, compileSystem(plain, inputs)) ?? perS;
-  const scale = Math.min(1, (UTILIZATION * mostPerS) / perS);
+  const scale = Math.min(1, (UTILIZATION * leastPerS(compileSystem(plain, inputs))) / perS);
   return {
     timeScale: scale,
     document: {
@@ -136,7 +137,13 @@ function pilotOf({ documents: [first], inputs, timeScale }: ReplayPilotInput): {
   };
 }
 
-function capacityPerS(document: ScenarioDocument, system: System): number | null {
-  const load = offeredLoad(system, createScheduler(document.scheduler, system, SEED), 1);
-  return load === null || load.ratio === 0 ? null : 1 / load.ratio;
+/** Requests a second that every pool and chain can serve, whatever the branches: each task runs at most once. */
+function leastPerS({ pools, replicas, pipelines }: System): number {
+  const perS = pools.map(({ first, count }) =>
+    replicas
+      .slice(first, first + count)
+      .reduce((sum, { service }) => sum + 1e6 / service.meanUs[1], 0),
+  );
+  const inARow = Math.max(...pipelines.map(({ held, tasks }) => (held ? tasks.length : 1)));
+  return Math.min(...perS) / inARow;
 }

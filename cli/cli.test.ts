@@ -51,6 +51,7 @@ test("simulate --json prints one document on stdout and nothing else", () => {
   const document = JSON.parse(stdout) as ResultsDocument;
   expect(document.schema).toBe("tandem/results@1");
   expect(document.seed).toBe(3);
+  expect(document.notes).toEqual([expect.stringMatching(/^network and gateway take no time: /)]);
   expect(document.configurations[0].metrics.latencyMeanMs?.mean).toBeGreaterThan(10);
   expect(document.configurations[0].metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.5);
 });

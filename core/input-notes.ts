@@ -22,8 +22,8 @@ const OF_MESSAGES = /^cluster(\.(network|gateway|overheadProfile)\b|\.nodes\b.*\
 
 export const FREE_MESSAGES_NOTE =
   "network and gateway take no time: the scenario gives neither cluster.network, cluster.gateway nor " +
-  "cluster.overheadProfile; `tandem calibrate` measures them beside real models, and `tandem validate " +
-  "S --out DIR` without any, as DIR/overheads.json";
+  "cluster.overheadProfile; to measure them, name a file as the last: `tandem calibrate` writes it beside " +
+  "real models, and `tandem validate S --out DIR` writes one without any, DIR/overheads.json";
 
 type Provenance = Profile["provenance"];
 

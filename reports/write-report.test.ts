@@ -135,6 +135,15 @@ test("the replay backend is named for what it is, and verdicts are words", async
   expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
 });
 
+test("notes about all predictions are on the page, of both sides", async () => {
+  const html = await page(
+    { ...sweepDocument(), notes: ["profile a.json: measured on <another> machine"] },
+    { ...validationDocument(1), notes: ["a pilot measured messages"] },
+  );
+  expect(html).toContain("<li>profile a.json: measured on &lt;another&gt; machine</li>");
+  expect(html).toContain("<li>a pilot measured messages</li>");
+});
+
 test("seed, digest, repeating commands and a given title are on the page", async () => {
   const html = await page(sweepDocument(), validationDocument(1), "Week 12 & after");
   expect(html).toContain("<title>Week 12 &amp; after</title>");
