@@ -211,6 +211,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
       ],
     }),
     ...(slo === undefined ? {} : { slo }),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
   };
 }
 

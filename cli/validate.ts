@@ -206,6 +206,7 @@ function finish(
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed }),
     ...(slo === undefined ? {} : { slo }),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
   };
   const document: ValidationDocument = { ...header, kind: "validation", configurations: results };
   if (args.out !== undefined)

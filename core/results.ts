@@ -145,11 +145,23 @@ export interface Difference {
   readonly distinguishable: boolean;
 }
 
+/** The capacity that arrival rates were given as shares of: of the sweep's smallest shape. */
+export interface LoadCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+  /** Of each task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The shares that were given, and the rates that they came to. */
+  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
+}
+
 export interface ResultsDocument {
   readonly schema: "tandem/results@1";
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
   /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
   readonly slo?: SloGoal;
   readonly configurations: readonly ConfigurationResult[];
@@ -194,6 +206,7 @@ export interface ValidationDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
   readonly slo?: SloGoal;
   readonly configurations: readonly ValidationResult[];
 }

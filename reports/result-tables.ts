@@ -3,8 +3,9 @@
 import { type ConfigurationResult, METRICS, type ResultsDocument } from "../core/results.ts";
 import { formatCount, formatNumber, plural } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
+import { loadText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
-import { configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
+import { configurationLabel, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
 import { figureCell, isUnstable, UNSTABLE_LEGEND } from "./steady-estimates.ts";
 
@@ -35,7 +36,8 @@ export function configurationTable(document: ResultsDocument): Table {
       : axes.map((axis) => {
           const value = one.parameters[axis.path];
           const numeric = typeof value === "number";
-          return { text: parameterText(value), numeric, ...(numeric && { value }) };
+          const text = loadText(axis.path, value, document.capacity);
+          return { text, numeric, ...(numeric && { value }) };
         })),
     ...(slo === undefined ? [] : [sloCell(one, document)]),
     ...(unstable && slo === undefined ? [stateCell(one)] : []),

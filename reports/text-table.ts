@@ -9,6 +9,7 @@ import {
   rankingTable,
 } from "./comparison-tables.ts";
 import type { Table } from "./html/table.ts";
+import { capacityText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
@@ -235,6 +236,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
       ? UNSTABLE_LEGEND
       : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
+    capacityText(document.capacity),
   ].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
 }
@@ -260,6 +262,8 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     tableText(health, limit),
     "",
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
-    wrapped(verdictSummary(document), limit),
+    ...[capacityText(document.capacity), verdictSummary(document)]
+      .filter((text) => text !== "")
+      .map((text) => wrapped(text, limit)),
   ].join("\n");
 }

@@ -6,6 +6,7 @@ import type { Chart } from "../chart-list.ts";
 import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { headlines } from "../headlines.ts";
+import { capacityText } from "../load-capacity.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
 import { comparisonTable, healthTable } from "../validation-tables.ts";
 import { escapeHtml } from "./escape.ts";
@@ -75,6 +76,8 @@ function provenance({ results, validation }: PageContent): string {
     ["seed", String(results.seed)],
     ["simulated again by", results.command],
   ];
+  const load = capacityText(results.capacity);
+  if (load !== "") facts.push(["arrival rates", load]);
   if (validation !== undefined) {
     facts.push(["validated again by", validation.command]);
     if (validation.scenario.digest !== results.scenario.digest) {
