@@ -1,10 +1,11 @@
 /** `tandem init`: a commented scenario to start from, and the schema that editors check it by. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
-import { SCENARIO_TEMPLATE } from "../core/scenario/template.ts";
+import { scenarioTemplate } from "../core/scenario/template.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { shellWord } from "./repeat-command.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
 export function init(directory: string): void {
@@ -13,6 +14,6 @@ export function init(directory: string): void {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
   writeJson(join(directory, "scenario.schema.json"), scenarioJsonSchema());
-  writeAtomically(path, SCENARIO_TEMPLATE);
-  process.stdout.write(`${path}\nnext: npx tandem simulate ${path}\n`);
+  writeAtomically(path, scenarioTemplate(shellWord(dirname(path))));
+  process.stdout.write(`${path}\nnext: npx tandem simulate ${shellWord(path)}\n`);
 }

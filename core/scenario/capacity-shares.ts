@@ -62,13 +62,20 @@ export function withRates<T>(
     found({ ofCapacity, ratePerS });
     return ratePerS;
   };
+  const shareRate = (ofCapacity: unknown): unknown => rateOf({ ofCapacity });
+  const ratesOf = (shares: unknown): unknown => {
+    if (!isRange(shares)) return eachOf(shares, shareRate);
+    // Steps are taken before rates are rounded, so that the last is not missed.
+    if (shares.step !== undefined) return rangeValues(shares).map(shareRate);
+    return { from: shareRate(shares.from), to: shareRate(shares.to) };
+  };
   const resolved = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(resolved);
     if (!isMapping(node)) return node;
     const entries = Object.entries(node).map(([key, inner]) => {
       const isShare = SHARE_OF_RATE.test(key);
       if (!isShare && !RATE.test(key)) return [key, resolved(inner)];
-      return [ratePathOf(key), eachOf(isShare ? asShares(inner) : inner, rateOf)];
+      return [ratePathOf(key), isShare ? ratesOf(inner) : eachOf(inner, rateOf)];
     });
     return Object.fromEntries(entries);
   };
@@ -83,15 +90,7 @@ export function sharesIn(value: unknown, capacityPerS = 1): readonly ResolvedSha
 }
 
 function eachOf(value: unknown, change: (one: unknown) => unknown): unknown {
-  if (Array.isArray(value)) return value.map(change);
-  if (!isRange(value)) return change(value);
-  return { from: change(value.from), to: change(value.to) };
-}
-
-/** Swept values of `ratePerS.ofCapacity` as values of `ratePerS`; steps are taken before rounding. */
-function asShares(values: unknown): unknown {
-  const stepped = isRange(values) && values.step !== undefined ? rangeValues(values) : values;
-  return eachOf(stepped, (ofCapacity) => ({ ofCapacity }));
+  return Array.isArray(value) ? value.map(change) : change(value);
 }
 
 function isRange(value: unknown): value is Range {
