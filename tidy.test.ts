@@ -64,6 +64,7 @@ const ENTRY_POINTS = [
   "cluster/worker/command-guard.ts",
   "models/evaluate-main.ts",
   "cluster/precise-timer-thread.ts",
+  "cluster/stall-thread.ts",
 ];
 
 interface Source {

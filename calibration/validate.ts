@@ -3,26 +3,31 @@
  * code on both sides, the real one repeated.
  */
 
+import { expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { replayLog } from "../core/replay.ts";
 import type {
+  Estimate,
   HealthSummary,
   MeasuredSide,
   MetricName,
+  RunEstimate,
   TaskMetrics,
   ValidationResult,
 } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
-import { judge } from "./judge.ts";
+import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
+import { worstStalls } from "./run-health.ts";
 
 export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
@@ -39,18 +44,24 @@ export interface ValidatedConfiguration {
 }
 
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
-  const { configuration, backend, tolerance, repeats } = plan;
+  const { configuration, backend, repeats } = plan;
   const { document, id, parameters } = configuration;
   const all = await realRuns({ ...plan, document });
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
-  const health = overallHealth(all, repeats);
+  const health = overallHealth(all);
   const measured = measuredSide(runs, backend, health);
-  const judgement = judge(predicted.metrics, measured.metrics, tolerance, health);
+  const judgement = judge(judgedRuns(predictions, runs), {
+    ...judgedBy(plan),
+    unfit: unfitness(all, repeats),
+  });
   const notes = [
     ...predictionNotes,
+    ...(all.cutShort === undefined
+      ? []
+      : [`${all.cutShort} after ${count(all)} of ${repeats} runs`]),
     ...runs.flatMap((run) => replayNotes(plan, run)),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
@@ -60,7 +71,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...predicted,
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
-    predicted: predicted.metrics,
+    predicted: overRuns(predicted.metrics, runs.length),
     measured,
     ...judgement,
   };
@@ -73,6 +84,42 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
+}
+
+const count = ({ healthy, unhealthy }: RealRuns): number => healthy.length + unhealthy.length;
+
+/** Why the runs cannot be judged by; null where they can. */
+function unfitness(all: RealRuns, repeats: number): string | null {
+  const { healthy, unhealthy, cutShort } = all;
+  if (healthy.length >= LEAST_RUNS) return null;
+  if (cutShort !== undefined) return `${cutShort} after ${count(all)} of ${repeats} runs`;
+  const [last] = unhealthy.slice(-1);
+  return `${healthy.length} of ${count(all)} runs were fit to be judged by, the last was not: ${last.health.reasons.join("; ")}`;
+}
+
+function judgedBy({ tolerance, configuration }: ValidationPlan) {
+  const { workload } = configuration.document;
+  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
+  return { tolerance, runSeconds, warmupS };
+}
+
+function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]): JudgedRun[] {
+  return runs.map(({ summary }, i) => ({
+    predicted: predictions[i].summary.metrics,
+    measured: summary.metrics,
+  }));
+}
+
+/** One run alone has no interval. */
+function overRuns<T extends Readonly<Record<string, Estimate>>>(
+  figures: T,
+  runs: number,
+): { readonly [K in keyof T]: RunEstimate } {
+  const entries = Object.entries(figures).map(([name, { mean, halfWidth95 }]) => [
+    name,
+    { mean, halfWidth95: runs === 1 ? null : halfWidth95 },
+  ]);
+  return Object.fromEntries(entries);
 }
 
 function aggregated(predictions: readonly Prediction[]): ReturnType<typeof aggregate> {
@@ -108,10 +155,8 @@ function serviceNote(
     }),
   );
   const predictionPlan = { ...plan, document: plan.configuration.document };
-  const informed = aggregated(
-    runs.map(({ replication }) => predict(predictionPlan, replication, factors)),
-  );
-  const { error } = judge(informed.metrics, measured.metrics, plan.tolerance, measured.health);
+  const informed = runs.map(({ replication }) => predict(predictionPlan, replication, factors));
+  const { error } = judge(judgedRuns(informed, runs), { ...judgedBy(plan), unfit: null });
   const times = Object.entries(factors).map(([task, factor]) => `${task} ${factor.toFixed(2)}`);
   const errors = Object.entries(error).map(
     ([name, value]) => `${name} ${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}%`,
@@ -122,15 +167,17 @@ function serviceNote(
   );
 }
 
-function overallHealth({ healthy, unhealthy }: RealRuns, repeats: number): HealthSummary {
-  const kept = healthy.length >= repeats ? healthy : [...healthy, ...unhealthy];
+/** Of the runs that are judged by, or of all where too few were fit. */
+function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
+  const kept = healthy.length >= LEAST_RUNS ? healthy : [...healthy, ...unhealthy];
   const worst = (value: (health: HealthSummary) => number): number =>
     Math.max(...kept.map(({ health }) => value(health)));
   return {
-    healthy: healthy.length >= repeats,
+    healthy: healthy.length >= LEAST_RUNS || unhealthy.length === 0,
     lateArrivalRatio: worst((health) => health.lateArrivalRatio),
     latenessP99Ms: worst((health) => health.latenessP99Ms),
     eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
 }
@@ -143,9 +190,11 @@ function measuredSide(
   const summaries = runs.map((run) => run.summary);
   const { metrics, tasks, latencyCurve, replications } = aggregate(summaries);
   return {
-    metrics,
+    metrics: overRuns(metrics, runs.length),
     spread: spreadOf(summaries),
-    tasks,
+    tasks: Object.fromEntries(
+      Object.entries(tasks).map(([task, figures]) => [task, overRuns(figures, runs.length)]),
+    ),
     repeats: replications,
     backend,
     ...(latencyCurve === undefined ? {} : { latencyCurve }),

@@ -135,10 +135,15 @@ const validate: Command = {
     out: text("folder for results (validation.json)"),
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
+    budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    strict: flag("exit 3 also where it cannot tell; stop at once on a host that is not fit"),
     ...IMAGES,
     ...INPUTS,
   },
-  examples: [["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"]],
+  examples: [
+    ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
+    ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+  ],
   run: async (args) => (await import("./validate.ts")).validate(args),
 };
 

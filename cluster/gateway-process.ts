@@ -119,12 +119,13 @@ export class GatewayProcess implements Speaking {
   }
 
   #child(): ChildOptions {
-    const { directory } = this.#options;
+    const { directory, signal } = this.#options;
     return {
       name: "gateway",
       entry: "gateway/main",
       specification: this.#specification(),
       readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
       nodeOptions: STEADY_HEAP,
       onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
       ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),

@@ -1,4 +1,4 @@
-/** The results document (`tandem/results@1`): what simulate and validate print and report reads. */
+/** The documents that simulate (`tandem/results@1`) and validate (`tandem/validation@2`) print. */
 import type { BackendName } from "./scenario/schema/run.ts";
 
 export const METRICS = [
@@ -168,11 +168,19 @@ export interface ResultsDocument {
   readonly comparisons?: readonly Comparison[];
 }
 
-/** `measured` metrics carry the half width over repeat runs; `minimum`/`maximum` are of single runs. */
+/** An estimate over repeated runs: null where there is one alone, which has no interval. */
+export interface RunEstimate {
+  readonly mean: number;
+  readonly halfWidth95: number | null;
+}
+
+export type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
+
+/** `minimum` and `maximum` are of single runs. */
 export interface MeasuredSide {
-  readonly metrics: Metrics;
+  readonly metrics: RunMetrics;
   readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
-  readonly tasks: Readonly<Record<string, TaskMetrics>>;
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, RunEstimate>>>>;
   readonly repeats: number;
   readonly backend: BackendName;
   readonly latencyCurve?: LatencyCurve;
@@ -186,22 +194,41 @@ export interface HealthSummary {
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
+  /** Share of the processors that the hypervisor took; not there: the system does not tell. */
+  readonly stealRatio?: number;
+  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
+  readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
 }
 
-export type Verdict = "within tolerance" | "out of tolerance" | "refused";
+/**
+ * The 90% interval of an error against its tolerance: inside, outside, or across its edge. A
+ * configuration disagrees if any judged metric does, and agrees if all do.
+ */
+export type Verdict = "agrees" | "disagrees" | "cannot tell";
+
+export interface MetricJudgement {
+  readonly verdict: Verdict;
+  /** Of the error; null where there is none, as of one run. */
+  readonly interval90: { readonly low: number; readonly high: number } | null;
+  /** Why it cannot be told. */
+  readonly reason?: string;
+  /** Either of the two would settle it, from the variance seen; null: nothing feasible of its kind. */
+  readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
+}
 
 export interface ValidationResult extends ConfigurationResult {
-  readonly predicted: Metrics;
+  readonly predicted: RunMetrics;
   readonly measured: MeasuredSide;
   /** (predicted − measured) / measured, per judged metric. */
   readonly error: Readonly<Partial<Record<MetricName, number>>>;
   readonly tolerance: Readonly<Partial<Record<MetricName, number>>>;
+  readonly judgements: Readonly<Partial<Record<MetricName, MetricJudgement>>>;
   readonly verdict: Verdict;
 }
 
 export interface ValidationDocument {
-  readonly schema: "tandem/results@1";
+  readonly schema: "tandem/validation@2";
   readonly kind: "validation";
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;

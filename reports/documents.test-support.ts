@@ -5,6 +5,7 @@ import type {
   Estimate,
   GanttBar,
   LatencyCurve,
+  MetricJudgement,
   Metrics,
   ResultsDocument,
   ValidationDocument,
@@ -124,6 +125,12 @@ export function singleDocument(): ResultsDocument {
   return { ...document, configurations: [one] };
 }
 
+const LATE: MetricJudgement = {
+  ...{ verdict: "cannot tell", interval90: null },
+  reason: "only 2 of 5 runs were fit to be judged by",
+  settledBy: { runs: 12, secondsPerRun: 250 },
+};
+
 function validated(index: number): ValidationResult {
   const scheduler = index % 3;
   const base = configuration(scheduler, [2, 4, 8][Math.floor(index / 3) % 3] as number, 16);
@@ -132,14 +139,18 @@ function validated(index: number): ValidationResult {
   const measured: Record<string, Estimate> = {};
   const spread: Record<string, { minimum: number; maximum: number }> = {};
   const errors: Record<string, number> = {};
+  const judgements: Record<string, MetricJudgement> = {};
+  const late = index === 7;
   for (const [k, name] of names.entries()) {
     const predicted = (base.metrics[name] as Estimate).mean;
     errors[name] = k === 2 ? error / 20 : error * (1 + k * 0.4);
     const mean = predicted / (1 + errors[name]);
     measured[name] = estimate(mean, 0.02 + 0.01 * k);
     spread[name] = { minimum: mean * 0.97, maximum: mean * 1.04 };
+    const interval90 = { low: errors[name] - 0.02, high: errors[name] + 0.02 };
+    const verdict = index === 4 && k < 2 ? "disagrees" : "agrees";
+    judgements[name] = late ? LATE : { verdict, interval90 };
   }
-  const late = index === 7;
   return {
     ...base,
     gantt: gantt(6, 300),
@@ -162,15 +173,17 @@ function validated(index: number): ValidationResult {
     },
     error: errors,
     tolerance: { latencyMeanMs: 0.1, latencyP95Ms: 0.15, throughputPerS: 0.1 },
-    verdict: late ? "refused" : index === 4 ? "out of tolerance" : "within tolerance",
+    judgements,
+    verdict: late ? "cannot tell" : index === 4 ? "disagrees" : "agrees",
   };
 }
 
-/** `count` validated configurations; the fifth is out of tolerance, the eighth refused. */
+/** `count` validated configurations; the fifth disagrees, the eighth cannot tell. */
 export function validationDocument(count = 9): ValidationDocument {
   const { configurations: _, ...document } = sweepDocument();
   return {
     ...document,
+    schema: "tandem/validation@2",
     kind: "validation",
     command: "tandem validate scenarios/image-analysis.yaml --seed 1 --out out/image-analysis",
     configurations: Array.from({ length: count }, (_, index) => validated(index)),

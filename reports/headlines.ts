@@ -9,7 +9,7 @@ import { metricLabel } from "./metric-labels.ts";
 import { axisText, isLoad, sweepAxes } from "./parameters.ts";
 import { meetsSlo } from "./slo.ts";
 import { isUnstable } from "./steady-estimates.ts";
-import { BACKENDS, judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
+import { BACKENDS, doubts, judgedMetrics, lettered, verdictSummary } from "./validation-rows.ts";
 
 export interface Headline {
   readonly text: string;
@@ -61,6 +61,9 @@ function worst(document: ValidationDocument): string {
   return `; largest error ${formatError(error)} (${metricLabel(name).text}, ${letter})`;
 }
 
+/** Reasons beyond so many are for the table alone. */
+const MOST_DOUBTS = 4;
+
 /** Comparisons beyond so many are for the table alone. */
 const MOST_SENTENCES = 6;
 
@@ -72,10 +75,12 @@ export function headlines(
   const lines: Headline[] = [];
   if (validation !== undefined && validation.configurations.length > 0) {
     const all = validation.configurations;
-    const fine = all.every((one) => one.verdict === "within tolerance");
-    const refused = all.every((one) => one.verdict !== "out of tolerance");
-    const state = fine ? "good" : refused ? "warn" : "bad";
+    const fine = all.every((one) => one.verdict === "agrees");
+    const wrong = all.some((one) => one.verdict === "disagrees");
+    const state = fine ? "good" : wrong ? "bad" : "warn";
     lines.push({ text: `${verdictSummary(validation)}${worst(validation)}`, state });
+    for (const text of doubts(validation).slice(0, MOST_DOUBTS))
+      lines.push({ text, state: "warn" });
     if (all.some((one) => one.measured.backend === "replay")) {
       const replayed = all.filter((one) => one.measured.backend === "replay").length;
       lines.push({

@@ -61,11 +61,13 @@ test("one replication shows means without an interval", () => {
 
 test("a validation shows both sides, the error, the verdict and what a replay is", () => {
   const text = validationTable(validationDocument(9), 120);
-  expect(text).toContain("out of tolerance");
   expect(text).toContain("measured times replayed, no GPU/model ran");
   expect(text).toMatch(/E: join.*mean latency \(ms\).*\+25\.1 %/);
-  expect(text).toContain(
-    "9 configurations validated: 7 within tolerance, 1 out of tolerance, 1 refused",
+  expect(text).toContain("9 configurations validated: 7 agree, 1 disagrees, 1 cannot tell");
+  expect(text).toMatch(/E: join.* disagrees/);
+  expect(text.replace(/\s+/g, " ")).toContain(
+    "H cannot tell yet: mean latency, p95 latency, throughput: only 2 of 5 runs were fit to be " +
+      "judged by; about 12 runs, or runs of about 250 s would settle it",
   );
 });
 
@@ -73,4 +75,22 @@ test("a narrow terminal loses no word of a reason", () => {
   const words = validationTable(validationDocument(9), 80).replace(/\s+/g, " ");
   const reason = validationDocument(9).configurations[7]?.measured.health.reasons[0] as string;
   for (const word of reason.split(" ")) expect(words).toContain(word);
+});
+
+test("a figure of one run has no ±", () => {
+  const { configurations, ...head } = validationDocument(1);
+  const alone = (figures: object) =>
+    Object.fromEntries(
+      Object.entries(figures).map(([name, { mean }]) => [name, { mean, halfWidth95: null }]),
+    );
+  const text = validationTable({
+    ...head,
+    configurations: configurations.map((one) => ({
+      ...one,
+      predicted: alone(one.predicted),
+      measured: { ...one.measured, metrics: alone(one.measured.metrics), repeats: 1 },
+    })),
+  });
+  expect(text).toMatch(/mean latency \(ms\) +\d/);
+  expect(text.split("90%")[0]).not.toContain(" ± ");
 });

@@ -13,7 +13,7 @@ import { capacityText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
-import { BACKENDS, lettered, verdictSummary } from "./validation-rows.ts";
+import { BACKENDS, doubts, lettered, verdictSummary } from "./validation-rows.ts";
 import { comparisonTable, healthTable } from "./validation-tables.ts";
 
 const GAP = "  ";
@@ -250,7 +250,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "judgement"]) {
+  for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
     if (total(columnWidths(comparison)) <= limit) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }
@@ -261,6 +261,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     tableText(health, limit),
     "",
+    ...doubts(document).map((text) => wrapped(text, limit)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
     ...[capacityText(document.capacity), verdictSummary(document)]
       .filter((text) => text !== "")

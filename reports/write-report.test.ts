@@ -117,8 +117,11 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
 test("the replay backend is named for what it is, and verdicts are words", async () => {
   const html = await page(sweepDocument(), validationDocument(9));
   expect(html).toContain("measured times replayed, no GPU/model ran");
-  expect(html).toContain("1 out of tolerance, 1 refused");
-  expect(html).toMatch(/<td class="bad">out of tolerance<\/td>/);
+  expect(html).toContain("7 agree, 1 disagrees, 1 cannot tell");
+  expect(html).toMatch(/<td class="bad">disagrees<\/td>/);
+  expect(html).toMatch(
+    /H cannot tell yet: .*about 12 runs, or runs of about 250 s would settle it/,
+  );
   expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
 });
 
@@ -160,5 +163,13 @@ test("a document of another shape is invalid input, with every issue's path", as
 
 test("an invalid validation.json is named as the culprit", async () => {
   await given(sweepDocument(), { schema: "tandem/results@1" });
-  expect((await fault()).message).toContain("validation.json");
+  expect((await fault()).message).toContain("validation.json is no tandem/validation@2 document");
+});
+
+test("verdicts of an earlier version are refused, with the way out", async () => {
+  const old = { ...validationDocument(1), schema: "tandem/results@1" };
+  await given(sweepDocument(), old);
+  const error = await fault();
+  expect(error.message).toContain("of an earlier version (tandem/results@1, expected");
+  expect(error.hint).toContain("tandem validate");
 });

@@ -14,7 +14,7 @@ import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
 import { loadResponse } from "./load-response.ts";
-import { errorHalfWidth } from "./prediction-error.ts";
+import { predictionError } from "./prediction-error.ts";
 
 const first = sweepDocument().configurations[0] as ConfigurationResult;
 
@@ -196,9 +196,14 @@ test("a Gantt chart shows a window that bars do not leave", () => {
   expect(text).toContain("32 of 40 replicas");
 });
 
-test("the error's interval comes from both sides", () => {
-  const half = errorHalfWidth({ mean: 100, halfWidth95: 3 }, { mean: 100, halfWidth95: 4 });
-  expect(half).toBeCloseTo(0.05, 6);
+test("an error is drawn with the interval that it was judged by", () => {
+  const rows = rowsOf(predictionError(validationDocument(9)));
+  const of = (letter: string) =>
+    rows.find((row) => String(row.configuration).startsWith(`${letter}:`)) ?? {};
+  expect(Number(of("A").high) - Number(of("A").low)).toBeCloseTo(4, 9);
+  expect(of("E").tip).toMatch(/90% interval: \+23.* %; tolerance: ±10 %; disagrees/);
+  // Where there is no interval, none is drawn.
+  expect(of("H").low).toBe(of("H").percent);
 });
 
 test("text is drawn in a PNG on a system without fonts", () => {
