@@ -50,6 +50,8 @@ const CONTENTION_SECONDS = 0.7;
 const OVERHEAD_SECONDS = 6;
 /** A pilot measures messages anew, under load: the no-op then is a start for its simulation. */
 const OVERHEAD_SECONDS_BEFORE_PILOT = 2;
+/** A profile keeps the means of single inputs up to so many. */
+const MOST_INPUTS = 256;
 
 export async function calibrate(
   document: ScenarioDocument,
@@ -107,7 +109,8 @@ async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
   workers.clear();
 }
 
-function inputsByModel(
+/** What each model is called on, by its name. */
+export function inputsByModel(
   document: ScenarioDocument,
   collected: CollectedInputs,
 ): Map<string, readonly JobInput[]> {
@@ -197,6 +200,9 @@ function profileOf(
   options: CalibrationOptions,
 ): Profile {
   const { files, runtime, provider, source } = model;
+  // Only single inputs are called again to find the host's pace.
+  const [{ batch, inputMeansUs }] = measured;
+  const known = batch === 1 && inputMeansUs !== null && inputMeansUs.length <= MOST_INPUTS;
   return {
     schema: "tandem/profile@1",
     provenance: {
@@ -206,6 +212,7 @@ function profileOf(
       source,
     },
     load: { ms: cost.loadMs, memoryMb: cost.memoryBytes / 1e6 },
+    ...(known ? { inputMeansUs: [...inputMeansUs] } : {}),
     batches: measured.map(({ batch, samplesUs, meanUs, halfWidth95Us }) => ({
       batch,
       samples: samplesUs.length,

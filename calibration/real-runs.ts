@@ -11,6 +11,7 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
+import type { PaceBurst, PaceMeter } from "./pace.ts";
 import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan {
@@ -21,6 +22,8 @@ export interface RealRunPlan {
   readonly timeScale: number;
   /** What a run's requests carry: request i entry i mod length, whichever pipeline it is of. */
   readonly contents: (seed: string) => readonly RequestContents[];
+  /** Measures the host's pace before the first run and after each. */
+  readonly pace?: PaceMeter;
   /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   /** Called during a run with how many of its requests have ended. */
@@ -41,6 +44,8 @@ export interface RealRuns {
   readonly unhealthy: readonly RealRun[];
   /** Why there are fewer runs than asked for, though not for their health. */
   readonly cutShort?: "interrupted" | "the budget was spent";
+  /** Of the host's pace, in order; none without a meter. */
+  readonly bursts: readonly PaceBurst[];
 }
 
 /** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
@@ -48,28 +53,35 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats, signal } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
+  const bursts: PaceBurst[] = [];
+  const measurePace = async (): Promise<void> => {
+    if (plan.pace === undefined) return;
+    bursts.push(await unlessAborted(signal, plan.pace.measure()));
+  };
   const seed = replicationSeed(document.run.seed, 0);
   const options = { document, inputs, backend, seed, timeScale, signal };
   const deployment = await startDeployment(options);
   try {
+    await measurePace();
     while (healthy.length < repeats && unhealthy.length < repeats) {
       const ended = healthy.length + unhealthy.length;
       if (ended > 0 && plan.mayStart?.() === false) {
-        return { healthy, unhealthy, cutShort: "the budget was spent" };
+        return { healthy, unhealthy, bursts, cutShort: "the budget was spent" };
       }
       const replication = healthy.length;
       const run = await unlessAborted(signal, watchedRun(plan, deployment, replication));
       const real: RealRun = { ...run, replication };
       (run.health.healthy ? healthy : unhealthy).push(real);
       plan.onRun?.(real, healthy.length);
+      await measurePace();
     }
   } catch (error) {
     if (signal?.aborted !== true || healthy.length + unhealthy.length === 0) throw error;
-    return { healthy, unhealthy, cutShort: "interrupted" };
+    return { healthy, unhealthy, bursts, cutShort: "interrupted" };
   } finally {
     await deployment.stop();
   }
-  return { healthy, unhealthy };
+  return { healthy, unhealthy, bursts };
 }
 
 /** A run, with an eye on what else the host does. */

@@ -25,6 +25,7 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
 import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
+import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
 import { worstStalls } from "./run-health.ts";
@@ -51,18 +52,20 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
-  const health = overallHealth(all);
-  const measured = measuredSide(runs, backend, health);
-  const judgement = judge(judgedRuns(predictions, runs), {
-    ...judgedBy(plan),
-    unfit: unfitness(all, repeats),
-  });
+  const least = Math.min(...Object.values(plan.tolerance));
+  const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
+  const health = withReason(overallHealth(all), pace?.reason ?? null);
+  const measured = {
+    ...measuredSide(runs, backend, health),
+    ...(pace === null ? {} : { pace: pace.pace }),
+  };
+  const unfit = unfitness(all, repeats) ?? pace?.reason ?? null;
+  const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
   const notes = [
     ...predictionNotes,
-    ...(all.cutShort === undefined
-      ? []
-      : [`${all.cutShort} after ${count(all)} of ${repeats} runs`]),
+    ...(all.cutShort === undefined || unfit !== null ? [] : [cutNote(all, repeats)]),
     ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
   const result: ValidationResult = {
@@ -80,7 +83,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     result,
     logs: runs.map((run) => run.log),
     evidence: {
-      ...{ id, parameters, document, backend, timeScale },
+      ...{ id, parameters, document, backend, timeScale, judgement },
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
@@ -88,13 +91,17 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
 
 const count = ({ healthy, unhealthy }: RealRuns): number => healthy.length + unhealthy.length;
 
+function cutNote(all: RealRuns, repeats: number): string {
+  return `${all.cutShort} after ${count(all)} of ${repeats} runs`;
+}
+
 /** Why the runs cannot be judged by; null where they can. */
 function unfitness(all: RealRuns, repeats: number): string | null {
   const { healthy, unhealthy, cutShort } = all;
   if (healthy.length >= LEAST_RUNS) return null;
-  if (cutShort !== undefined) return `${cutShort} after ${count(all)} of ${repeats} runs`;
+  if (cutShort !== undefined) return cutNote(all, repeats);
   const [last] = unhealthy.slice(-1);
-  return `${healthy.length} of ${count(all)} runs were fit to be judged by, the last was not: ${last.health.reasons.join("; ")}`;
+  return `${healthy.length} of ${count(all)} runs were fit to be judged by; of the last, ${last.health.reasons[0]}`;
 }
 
 function judgedBy({ tolerance, configuration }: ValidationPlan) {
@@ -115,9 +122,9 @@ function overRuns<T extends Readonly<Record<string, Estimate>>>(
   figures: T,
   runs: number,
 ): { readonly [K in keyof T]: RunEstimate } {
-  const entries = Object.entries(figures).map(([name, { mean, halfWidth95 }]) => [
+  const entries = Object.entries(figures).map(([name, one]) => [
     name,
-    { mean, halfWidth95: runs === 1 ? null : halfWidth95 },
+    runs === 1 ? { mean: one.mean, halfWidth95: null } : one,
   ]);
   return Object.fromEntries(entries);
 }
@@ -180,6 +187,12 @@ function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
     ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
+}
+
+/** A host that drifted makes no run unfit, but all of them together. */
+function withReason(health: HealthSummary, reason: string | null): HealthSummary {
+  if (reason === null) return health;
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function measuredSide(

@@ -9,6 +9,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
+import { PACE_SECONDS } from "./pace.ts";
 
 /** One run of a configuration, in seconds of the wall clock. */
 export interface RunForecast {
@@ -29,7 +30,7 @@ export interface Effort {
 const START_S: Readonly<Record<BackendName, number>> = {
   ...{ replay: 4, onnx: 20, external: 6, process: 20, real: 20 },
 };
-export const AROUND_RUN_S = 3;
+const AROUND_RUN_S = 3;
 /** Shorter windows hold too little of what the scenario asked for. */
 const LEAST_SHARE = 0.1;
 /** Of a budget, for what takes longer than expected. */
@@ -58,6 +59,11 @@ export function startSeconds(backend: BackendName): number {
   return START_S[backend];
 }
 
+/** Seconds that a run takes besides its requests. */
+export function aroundRunSeconds(backend: BackendName): number {
+  return AROUND_RUN_S + (backend === "replay" ? 0 : PACE_SECONDS);
+}
+
 export function effortOf(
   runs: readonly RunForecast[],
   backend: BackendName,
@@ -65,7 +71,8 @@ export function effortOf(
   share = 1,
 ): Effort {
   const seconds = runs.reduce(
-    (sum, run) => sum + START_S[backend] + repeats * (runSeconds(run, share) + AROUND_RUN_S),
+    (sum, run) =>
+      sum + START_S[backend] + repeats * (runSeconds(run, share) + aroundRunSeconds(backend)),
     0,
   );
   return { repeats, share, seconds };

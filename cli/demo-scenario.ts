@@ -1,7 +1,7 @@
 /** The scenario of the demo, made to measure for the machine that it runs on. */
 import { type Document, isNode, parseDocument, type Range } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
-import { AROUND_RUN_S } from "../calibration/validation-effort.ts";
+import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { AIM, deviationIn1S, runLength } from "../calibration/validation-length.ts";
 import { assert } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -68,15 +68,15 @@ export function calibratedChanges(
  * seconds have room for, and of the first in any case.
  */
 export function lengthChanges(loaded: LoadedScenario, mostS: number): readonly Change[] {
-  const { metrics } = validationSchema.parse(loaded.document.validation ?? {});
+  const { backend, timeScale, metrics } = validationSchema.parse(loaded.document.validation ?? {});
   const points = expandValidation(loaded, { checkScheduler }).map(({ document }) => {
-    const plan = { document, inputs: inputsOf(loaded), backend: "onnx", timeScale: 1 } as const;
+    const plan = { document, inputs: inputsOf(loaded), backend, timeScale };
     return { warmupS: givenWarmupS(document.workload), deviation: deviationIn1S(plan, metrics) };
   });
   const lengthOf = (kept: number) => {
     const some = points.slice(0, kept);
     return runLength(Math.max(...some.map(({ deviation }) => deviation)), {
-      aroundS: AROUND_RUN_S + Math.max(...some.map(({ warmupS }) => warmupS)),
+      aroundS: aroundRunSeconds(backend) + Math.max(...some.map(({ warmupS }) => warmupS)),
       mostS: mostS / kept,
     });
   };

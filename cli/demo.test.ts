@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { AROUND_RUN_S } from "../calibration/validation-effort.ts";
+import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { profileSchema } from "../core/profile.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
@@ -135,7 +135,9 @@ describe("the demo's scenario", () => {
         repeats: number;
         points: Readonly<Record<string, number>>[];
       };
-      const eachS = points.map((point) => (point["workload.durationS"] ?? 0) + AROUND_RUN_S);
+      const eachS = points.map(
+        (point) => (point["workload.durationS"] ?? 0) + aroundRunSeconds("onnx"),
+      );
       return { repeats, points: points.length, seconds: repeats * eachS.reduce((a, b) => a + b) };
     };
 

@@ -30,7 +30,7 @@ import { duration } from "./progress.ts";
 import { report } from "./report.ts";
 import { inputsOf, loadScenario } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
-import { validate } from "./validate.ts";
+import { secondsBefore, validate } from "./validate.ts";
 import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
 
 export interface DemoArguments {
@@ -128,12 +128,12 @@ async function fitToMachine(
 /** Seconds after which a validation that goes as foreseen has ended, and no more runs are started. */
 async function budgetOf(scenario: string): Promise<number> {
   const scenarioRead = await loaded(scenario);
-  const { backend, repeats } = validationSchema.parse(scenarioRead.document.validation);
+  const { backend, repeats, timeScale } = validationSchema.parse(scenarioRead.document.validation);
   const forecasts = expandValidation(scenarioRead, { checkScheduler }).map(({ document }) =>
-    forecastRun(document, inputsOf(scenarioRead), 1),
+    forecastRun(document, inputsOf(scenarioRead), timeScale),
   );
   const { seconds } = effortOf(forecasts, backend, repeats);
-  return Math.ceil(BUDGET_PER_EFFORT * (HOST_CHECK_S + seconds));
+  return Math.ceil(BUDGET_PER_EFFORT * (secondsBefore(scenarioRead, backend) + seconds));
 }
 
 function loaded(scenario: string): Promise<LoadedScenario> {

@@ -27,8 +27,7 @@ export function printFailure(thrown: unknown): void {
   }
   process.stderr.write(`tandem: ${error.message}\n`);
   for (const issue of error.issues) process.stderr.write(`  ${issueLine(issue)}\n`);
-  if (error.hint !== undefined && error.hint.trim() !== "")
-    process.stderr.write(`  hint: ${error.hint}\n`);
+  if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
 }
 
 function issueLine({ file, line, path, message, hint }: Issue): string {

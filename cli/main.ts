@@ -126,7 +126,7 @@ const query: Command = {
 
 const validate: Command = {
   usage: "validate <scenario>",
-  about: "simulate and run chosen configurations for real, compare, judge",
+  about: "simulate and run chosen configurations for real, compare, judge; exit 3: one disagrees",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -136,7 +136,7 @@ const validate: Command = {
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
-    strict: flag("exit 3 also where it cannot tell; stop at once on a host that is not fit"),
+    strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
     ...IMAGES,
     ...INPUTS,
   },

@@ -9,7 +9,7 @@ import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import type { RankedDocument } from "../reports/comparison-tables.ts";
-import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
+import { documentNotesText, notesText, rankingText, resultsTable } from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
@@ -17,6 +17,7 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { asNotes, simulationNotes } from "./document-notes.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
@@ -212,6 +213,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     }),
     ...(slo === undefined ? {} : { slo }),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
+    ...asNotes(simulationNotes(loaded)),
   };
 }
 
@@ -227,6 +229,7 @@ function printTables(
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    ...documentNotesText(header, width),
     ...notesText(configurations, width),
     ...rankingText(ranked, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)

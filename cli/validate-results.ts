@@ -8,19 +8,25 @@ import {
   logFile,
 } from "../calibration/evidence.ts";
 import { Fault } from "../core/fault.ts";
+import { hasFreeMessages } from "../core/input-notes.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { plural } from "../reports/format.ts";
-import { validationTable } from "../reports/text-table.ts";
+import { documentNotesText, validationTable } from "../reports/text-table.ts";
 import { doubts } from "../reports/validation-rows.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { asNotes } from "./document-notes.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { inputsOf } from "./scenario-file.ts";
 import type { ValidateArguments } from "./validate.ts";
 
 export interface Validated {
   readonly results: readonly ValidationResult[];
   readonly evidences: readonly ConfigurationEvidence[];
+  /** Everything that predictions were made of, with message costs that were measured here. */
+  readonly inputs: SimulationInputs;
+  /** About all configurations. */
+  readonly notes: readonly string[];
   /** Configurations that were to be validated. */
   readonly wanted: number;
   /** Runs of each. */
@@ -36,9 +42,9 @@ export function writeLogs(out: string, configuration: number, logs: readonly str
 
 /** Writes and prints whatever has finished, then throws the fault whose exit code tells the rest. */
 export function finish(args: ValidateArguments, loaded: LoadedScenario, validated: Validated) {
-  const { results, evidences } = validated;
+  const { results, evidences, inputs } = validated;
   if (results.length > 0) {
-    const { document, predicted } = documentsOf(args, loaded, results);
+    const { document, predicted } = documentsOf(args, loaded, validated);
     if (args.out !== undefined) {
       writeJson(join(args.out, "validation.json"), document);
       // The predicted side alone is a results document too, for a folder without a sweep's results.
@@ -46,22 +52,45 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       if (!existsSync(file)) writeJson(file, predicted);
       const evidence: EvidenceDocument = {
         schema: "tandem/evidence@1",
-        ...{ inputs: inputsOf(loaded), configurations: evidences },
+        ...{ inputs, configurations: evidences },
       };
       writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
+      const { overheadProfile } = inputs;
+      if (hasFreeMessages(loaded.document) && overheadProfile !== undefined)
+        writeJson(join(args.out, "overheads.json"), overheadProfile);
     }
-    if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
-    else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
-    if (!args.json) process.stdout.write(notesText(results));
-    if (!validated.interrupted) judgeAll(args, document, validated);
+    print(args, document);
+    if (!validated.interrupted) {
+      const { strict = false, json } = args;
+      const outcome = outcomeOf(document, { wanted: validated.wanted, strict, json });
+      if (outcome instanceof Fault) throw outcome;
+      for (const line of outcome) process.stderr.write(`${line}\n`);
+    }
   }
   if (validated.interrupted) throw interruption(args, validated);
+  if (results.length === 0) {
+    throw new Fault("deadline-exceeded", "the budget was spent before any run could start", {
+      hint: "give more, or take a quieter machine",
+    });
+  }
+}
+
+function print({ json }: ValidateArguments, document: ValidationDocument): void {
+  const width = process.stdout.columns ?? 120;
+  const lines = json
+    ? [JSON.stringify(document)]
+    : [
+        validationTable(document, width),
+        ...documentNotesText(document, width),
+        ...notesByLetter(document.configurations),
+      ];
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }
 
 function documentsOf(
   args: ValidateArguments,
   loaded: LoadedScenario,
-  configurations: readonly ValidationResult[],
+  { results: configurations, notes }: Validated,
 ) {
   const { name, run } = loaded.document;
   const slo = Object.values(loaded.document.pipelines)[0]?.slo;
@@ -71,6 +100,7 @@ function documentsOf(
     command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
     ...(slo === undefined ? {} : { slo }),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
+    ...asNotes(notes),
     configurations,
   };
   const document: ValidationDocument = {
@@ -89,36 +119,38 @@ function optionWords({ repeats, backend, budget, images, inputs }: ValidateArgum
 }
 
 /** Notes by the letters that the table gives the configurations. */
-function notesText(results: readonly ValidationResult[]): string {
-  return results
-    .flatMap(({ notes = [] }, i) =>
-      notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}\n`),
-    )
-    .join("");
+function notesByLetter(results: readonly ValidationResult[]): string[] {
+  return results.flatMap(({ notes = [] }, i) =>
+    notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}`),
+  );
 }
 
-function judgeAll(
-  { strict }: ValidateArguments,
+/** What the verdicts make of the command: a fault, lines of a warning, or nothing to say. */
+export function outcomeOf(
   document: ValidationDocument,
-  { wanted }: Validated,
-): void {
+  { wanted, strict, json }: { wanted: number; strict: boolean; json: boolean },
+): Fault | readonly string[] {
   const all = document.configurations;
+  const of = plural(wanted, "configuration");
   const wrong = all.filter(({ verdict }) => verdict === "disagrees").length;
   if (wrong > 0) {
-    const verb = wrong === 1 ? "disagrees" : "disagree";
-    throw new Fault("out-of-tolerance", `${wrong} of ${plural(wanted, "configuration")} ${verb}`);
+    return new Fault(
+      "out-of-tolerance",
+      `${wrong} of ${of} ${wrong === 1 ? "disagrees" : "disagree"}`,
+    );
   }
   const untold = wanted - all.filter(({ verdict }) => verdict === "agrees").length;
-  if (untold === 0) return;
+  if (untold === 0) return [];
   const unrun = wanted - all.length;
   const reasons = [
-    ...doubts(document),
+    // A table has them already.
+    ...(json ? doubts(document) : []),
     ...(unrun === 0 ? [] : [`the budget was spent before ${plural(unrun, "configuration")}`]),
   ];
-  const message = `${untold} of ${plural(wanted, "configuration")} cannot be judged yet`;
-  if (strict) throw new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") });
-  process.stderr.write(`tandem: warning: ${message}\n`);
-  for (const reason of reasons) process.stderr.write(`  ${reason}\n`);
+  const message = `${untold} of ${of} cannot be judged yet`;
+  return strict
+    ? new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") })
+    : [`tandem: warning: ${message}`, ...reasons.map((reason) => `  ${reason}`)];
 }
 
 function interruption({ out }: ValidateArguments, validated: Validated): Fault {

@@ -2,9 +2,12 @@
 
 import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
+import type { ModelWorker } from "../calibration/model-worker.ts";
+import type { RealRunPlan } from "../calibration/real-runs.ts";
+import { PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import {
-  AROUND_RUN_S,
+  aroundRunSeconds,
   type Effort,
   effortOf,
   fitBudget,
@@ -14,7 +17,9 @@ import {
   shortened,
   startSeconds,
 } from "../calibration/validation-effort.ts";
+import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import { Fault } from "../core/fault.ts";
+import { hasFreeMessages } from "../core/input-notes.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -28,12 +33,13 @@ import { type Configuration, expandValidation } from "../core/scenario/sweep.ts"
 import { formatNumber, plural } from "../reports/format.ts";
 import { metricLabel } from "../reports/metric-labels.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { validationNotes } from "./document-notes.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 import { refuseOverload } from "./refuse-overload.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 import { secondsOf } from "./seconds.ts";
-import { type Contents, realContents, replayContents } from "./validate-contents.ts";
+import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
 import { finish, type Validated, writeLogs } from "./validate-results.ts";
 
@@ -53,6 +59,8 @@ interface Course {
   readonly configurations: readonly Configuration[];
   readonly forecasts: readonly RunForecast[];
   readonly effort: Effort;
+  /** Seconds until the first configuration starts. */
+  readonly beforeS: number;
   /** When a budget is spent, as `performance.now()` counts; Infinity without one. */
   readonly deadlineMs: number;
 }
@@ -80,12 +88,19 @@ async function planned(args: ValidateArguments): Promise<Course> {
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, repeats, timeScale } = settings;
   const forecasts = documents.map((one) => forecastRun(one, inputsOf(loaded), timeScale));
+  const beforeS = secondsBefore(loaded, backend);
   const effort =
     budgetS === undefined
       ? effortOf(forecasts, backend, repeats)
-      : fitBudget(forecasts, backend, repeats, budgetS, HOST_CHECK_S);
+      : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
   const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
-  return { loaded, settings, configurations, forecasts, effort, deadlineMs };
+  return { loaded, settings, configurations, forecasts, beforeS, effort, deadlineMs };
+}
+
+/** Seconds until the first configuration: the host, the models' inputs, messages. */
+export function secondsBefore({ document }: LoadedScenario, backend: BackendName): number {
+  const models = backend === "replay" ? 0 : startSeconds(backend);
+  return HOST_CHECK_S + models + (hasFreeMessages(document) ? PILOT_SECONDS : 0);
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
@@ -94,20 +109,33 @@ async function run(
   course: Course,
   signal: AbortSignal,
 ): Promise<Validated> {
-  const { loaded, settings, configurations, effort, deadlineMs } = course;
+  const { loaded, configurations, beforeS, effort, deadlineMs } = course;
+  const { backend } = course.settings;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
-  const total = Math.ceil(HOST_CHECK_S + effort.seconds);
-  const shown = progress("validate, seconds", { total });
+  const workers = new Map<string, ModelWorker>();
+  let inputs = inputsOf(loaded);
+  let notes: readonly string[] = [];
+  const shown = progress("validate, seconds", { total: Math.ceil(beforeS + effort.seconds) });
   try {
     for (const line of await checkHost(args.strict === true, signal)) shown.say(line);
-    const contents =
-      settings.backend !== "replay"
-        ? await realContents(args, loaded, signal)
-        : replayContents(loaded.document);
+    shown.update(HOST_CHECK_S);
+    const served =
+      backend === "replay"
+        ? replaySide(loaded.document)
+        : await realSide(args, loaded, workers, signal);
+    notes = validationNotes(loaded, served.models);
+    if (hasFreeMessages(loaded.document)) {
+      const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
+      inputs = measured.inputs;
+      notes = [...notes, measured.note];
+    }
+    shown.update(beforeS);
     for (const [i, configuration] of configurations.entries()) {
-      if (performance.now() > deadlineMs) break;
-      const { result, logs, evidence } = await validateOne(course, i, contents, shown, signal);
+      const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
+      if (performance.now() + 1000 * leastS > deadlineMs) break;
+      const side = { ...served, inputs, signal };
+      const { result, logs, evidence } = await validateOne(course, i, side, shown);
       results.push(withNotes(result, configuration.document, effort));
       evidences.push(evidence);
       if (args.out !== undefined) writeLogs(args.out, i, logs);
@@ -118,36 +146,50 @@ async function run(
     if (!signal.aborted) throw error;
   } finally {
     shown.stop();
+    await Promise.all([...workers.values()].map((worker) => worker.stop()));
   }
   const { repeats } = effort;
-  const wanted = configurations.length;
-  return { results, evidences, wanted, repeats, interrupted: signal.aborted };
+  const [wanted, interrupted] = [configurations.length, signal.aborted];
+  return { results, evidences, inputs, notes, wanted, repeats, interrupted };
+}
+
+function messageCostsOf(
+  { loaded, settings, configurations }: Course,
+  { contents }: ServedSide,
+  signal: AbortSignal,
+) {
+  return withMessageCosts({
+    documents: configurations.map(({ document }) => document),
+    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal },
+    contents: (seed) => contents(configurations[0], seed),
+    date: new Date().toISOString(),
+  });
 }
 
 function validateOne(
   course: Course,
   index: number,
-  contents: Contents,
+  { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   shown: Progress,
-  signal: AbortSignal,
 ) {
-  const { loaded, settings, configurations, forecasts, effort, deadlineMs } = course;
+  const { settings, configurations, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
-  const before =
-    HOST_CHECK_S + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const before = beforeS + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
   const at = (ended: number): number => {
-    const started = before + startSeconds(backend) + healthyRuns * (runS + AROUND_RUN_S);
+    const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
     return Math.floor(started + runS * Math.min(1, ended / requests));
   };
   shown.say(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
-    ...{ configuration, inputs: inputsOf(loaded), backend, repeats, timeScale },
+    ...{ configuration, inputs, backend, repeats, timeScale, signal },
+    ...(pace === null ? {} : { pace }),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
     onProgress: (ended) => shown.update(at(ended)),
@@ -157,13 +199,12 @@ function validateOne(
       const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
       shown.say(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
-    mayStart: () => performance.now() + 1000 * (runS + AROUND_RUN_S) <= deadlineMs,
-    signal,
+    mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
   });
 }
 
 /** "validate: 2 configurations × 3 runs of 60 s on replay, about 7 min in all; …" */
-function announcement({ settings, forecasts, effort }: Course): string {
+function announcement({ settings, forecasts, beforeS, effort }: Course): string {
   const { repeats, share, seconds } = effort;
   const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
   const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
@@ -172,7 +213,7 @@ function announcement({ settings, forecasts, effort }: Course): string {
     ([name, tolerance]) => `${metricLabel(name).text} to ±${formatNumber(100 * tolerance)}%`,
   );
   const lines = [
-    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(HOST_CHECK_S + seconds)} with start-up`,
+    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(beforeS + seconds)} with start-up`,
     `  first a look at this host; then each runs on a cluster of its own and is judged by ${judged.join(", ")}`,
     ...(share === 1 ? [] : [`  to fit the budget, ${shorteningNote(share)}`]),
   ];

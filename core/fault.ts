@@ -51,7 +51,8 @@ export class Fault extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "Fault";
     this.code = code;
-    this.hint = options.hint;
+    // A dead process's last words may be none.
+    this.hint = options.hint?.trim() === "" ? undefined : options.hint;
     this.issues = options.issues ?? [];
     this.retryAfterMs = options.retryAfterMs;
   }

@@ -164,6 +164,8 @@ export interface ResultsDocument {
   readonly capacity?: LoadCapacity;
   /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
   readonly slo?: SloGoal;
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }
@@ -186,6 +188,8 @@ export interface MeasuredSide {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
+  /** By task, of real models: their time alone between these runs, over that of calibration. */
+  readonly pace?: Readonly<Record<string, number>>;
 }
 
 /** Whether the load generator and the host were fit to be judged, over all repeats. */
@@ -235,5 +239,7 @@ export interface ValidationDocument {
   readonly command: string;
   readonly capacity?: LoadCapacity;
   readonly slo?: SloGoal;
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }

@@ -84,6 +84,7 @@ const head = {
   seed: z.number(),
   command: z.string(),
   slo: z.object({ latencyMs: z.number(), percentile: z.number() }).optional(),
+  notes: z.array(z.string()).optional(),
 };
 const results = z.looseObject({
   ...head,

@@ -190,6 +190,14 @@ const MOST_SENTENCES = 8;
 /** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
 
+/** Notes about all configurations of a document. */
+export function documentNotesText(
+  { notes = [] }: Pick<ResultsDocument, "notes">,
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
+}
+
 /** What is to be known about some of the configurations; each note once. */
 export function notesText(
   configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],

@@ -95,17 +95,18 @@ function provenance({ results, validation }: PageContent): string {
   return `<dl>${items.join("\n")}</dl>`;
 }
 
-function notes(results: ResultsDocument): string {
+function notes(results: Pick<ResultsDocument, "notes" | "configurations">): string {
   const all = new Map<string, string[]>();
   for (const one of results.configurations) {
     for (const note of one.notes ?? []) all.set(note, [...(all.get(note) ?? []), one.id]);
   }
-  if (all.size === 0) return "";
+  const general = (results.notes ?? []).map((note) => `<li>${escapeHtml(note)}</li>`);
+  if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {
     const whose = ids.length === results.configurations.length ? "all" : ids.join(", ");
     return `<li>${escapeHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
   });
-  return `<h3>Notes</h3><ul>${items.join("\n")}</ul>`;
+  return `<h3>Notes</h3><ul>${[...general, ...items].join("\n")}</ul>`;
 }
 
 function section(id: string, heading: string, body: string): string {
@@ -119,6 +120,7 @@ function validationSection(content: PageContent): string {
     figures(content, "validation"),
     tableHtml(comparisonTable(validation)),
     tableHtml(healthTable(validation)),
+    notes({ ...validation, configurations: [] }),
   ];
   return section("validation", "Predicted and measured", body.join("\n"));
 }
