@@ -14,6 +14,7 @@ export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;
   readonly precision: number;
   readonly maxSeconds: number;
+  readonly maxPilotSeconds?: number;
 }
 
 /** Contention is measured up to this many busy replicas of one machine. */
@@ -31,6 +32,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
     folder: inputsOf(loaded).folder,
     precision: args.precision,
     maxSeconds: args.maxSeconds,
+    maxPilotSeconds: args.maxPilotSeconds,
     contentionLevels: CONTENTION_LEVELS,
     date: new Date().toISOString(),
     onStep: (step) => process.stderr.write(`calibrate: ${step}\n`),

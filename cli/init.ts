@@ -1,10 +1,11 @@
 /** `tandem init`: a commented scenario to start from, and the schema that editors check it by. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { SCENARIO_TEMPLATE } from "../core/scenario/template.ts";
+import { scenarioTemplate } from "../core/scenario/template.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { shellWord } from "./repeat-command.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
 export function init({ directory, json }: { directory: string; json: boolean }): void {
@@ -14,9 +15,8 @@ export function init({ directory, json }: { directory: string; json: boolean }):
   }
   const jsonSchema = join(directory, "scenario.schema.json");
   writeJson(jsonSchema, publishedSchema());
-  writeAtomically(path, SCENARIO_TEMPLATE);
+  writeAtomically(path, scenarioTemplate(shellWord(dirname(path))));
   const document = { schema: "tandem/init@1", scenario: path, jsonSchema };
-  process.stdout.write(
-    json ? `${JSON.stringify(document)}\n` : `${path}\nnext: npx tandem simulate ${path}\n`,
-  );
+  const next = `npx tandem simulate ${shellWord(path)}`;
+  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${path}\nnext: ${next}\n`);
 }

@@ -1,10 +1,11 @@
 /** `tandem/plan@1`: what a plan found, as a document and as text. */
-import type { Estimate, Placement } from "../core/results.ts";
+import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
 import type { NotSearched } from "../planning/not-searched.ts";
 import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
 import type { Cell } from "../reports/html/table.ts";
+import { capacityText } from "../reports/load-capacity.ts";
 import { placementText } from "../reports/placement.ts";
 import { tableText } from "../reports/text-table.ts";
 
@@ -13,6 +14,7 @@ interface Header {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
 }
 
 /** Of one pipeline with a goal. */
@@ -139,6 +141,8 @@ export function planText(document: PlanDocument, width: number): string {
     const what = several ? "the cheapest of each load" : "the cheapest";
     lines.push(`${what}, for simulate: --set 'sweep=${JSON.stringify({ points })}'`);
   }
+  const load = capacityText(document.capacity);
+  if (load !== "") lines.push(load);
   const repeat = `repeat: ${document.command}`;
   lines.push(`seed ${document.seed} · scenario ${document.scenario.digest} · ${repeat}`);
   return lines.join("\n");

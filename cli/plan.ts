@@ -20,12 +20,13 @@ export async function plan(args: PlanArguments): Promise<void> {
   const options = optionsOf(args);
   const loaded = await loadScenario(args, { requireTimes: true });
   const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
-  const { digest, document } = loaded;
+  const { digest, document, capacity } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
   const header = {
     schema: "tandem/plan@1" as const,
     scenario: { name: document.name, digest },
     seed: document.run.seed,
+    ...(capacity === undefined ? {} : { capacity }),
     command: repeatCommand("plan", {
       scenario: args.scenario,
       set: args.set,

@@ -231,6 +231,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
     margin: marginOf(args),
     simplestFirst: Object.keys(PRESETS),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(simulationNotes(loaded)),
   };
 }

@@ -101,6 +101,7 @@ function documentsOf(
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
     ...goalsShown(loaded.document),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(notes),
     configurations,
   };

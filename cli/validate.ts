@@ -98,7 +98,7 @@ async function planned(args: ValidateArguments): Promise<Course> {
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
-function secondsBefore({ document }: LoadedScenario, backend: BackendName): number {
+export function secondsBefore({ document }: LoadedScenario, backend: BackendName): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
   return HOST_CHECK_S + models + (hasFreeMessages(document) ? PILOT_SECONDS : 0);
 }

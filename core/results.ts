@@ -170,11 +170,23 @@ export interface Difference {
   readonly distinguishable: boolean;
 }
 
+/** The capacity that arrival rates were given as shares of: of the sweep's smallest shape. */
+export interface LoadCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+  /** Of each task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The shares that were given, and the rates that they came to. */
+  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
+}
+
 export interface ResultsDocument {
   readonly schema: "tandem/results@1";
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
   /** Set when all pipelines share one goal: reports draw it. */
   readonly slo?: SloGoal;
   /** By pipeline, where they differ. */
@@ -256,6 +268,7 @@ export interface ValidationDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
   readonly slo?: SloGoal;
   /** About what all predictions are made of. */
   readonly notes?: readonly string[];

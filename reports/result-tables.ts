@@ -8,8 +8,9 @@ import {
 } from "../core/results.ts";
 import { formatCount, plural } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
+import { loadText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
-import { configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
+import { configurationLabel, sweepAxes } from "./parameters.ts";
 import { goalText } from "./slo.ts";
 import { figureCell, isUnstable, UNSTABLE_LEGEND } from "./steady-estimates.ts";
 
@@ -43,7 +44,8 @@ export function configurationTable(document: ResultsDocument): Table {
       : axes.map((axis) => {
           const value = one.parameters[axis.path];
           const numeric = typeof value === "number";
-          return { text: parameterText(value), numeric, ...(numeric && { value }) };
+          const text = loadText(axis.path, value, document.capacity);
+          return { text, numeric, ...(numeric && { value }) };
         })),
     ...(judged ? [sloCell(one)] : []),
     ...(unstable && !judged ? [stateCell(one)] : []),

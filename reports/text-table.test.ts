@@ -54,6 +54,23 @@ test("the ± signs of a column stand below each other", () => {
   expect(places.size).toBe(1);
 });
 
+test("a rate that was given as a share of capacity shows the share, and whose capacity it is", () => {
+  const capacity = {
+    perS: 40,
+    station: "detect",
+    replicas: { detect: 1, plate: 2 },
+    shares: [{ ofCapacity: 0.4, ratePerS: 16 }],
+  };
+  const text = resultsTable({ ...sweepDocument(), capacity }, 200);
+  expect(text).toMatch(/ 8 {2,}/);
+  expect(text).toContain("16 (40% of capacity)");
+  const line = "40% is 16/s; capacity 40/s, bound by detect with replicas detect 1, plate 2";
+  expect(text).toContain(line);
+  const validated = validationTable({ ...validationDocument(), capacity }, 200);
+  expect(validated).toContain(line);
+  expect(resultsTable(sweepDocument(), 200)).not.toContain("capacity");
+});
+
 test("one replication shows means without an interval", () => {
   const text = resultsTable(singleDocument(), 120);
   expect(text).not.toContain("±");

@@ -14,6 +14,7 @@ import {
 import { plural } from "./format.ts";
 import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
 import type { Cell, Table } from "./html/table.ts";
+import { capacityText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
 import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
@@ -297,6 +298,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
       ? UNSTABLE_LEGEND
       : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
+    capacityText(document.capacity),
   ].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
 }
@@ -323,6 +325,8 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     ...doubts(document).map((text) => wrapped(text, limit)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
-    wrapped(verdictSummary(document), limit),
+    ...[capacityText(document.capacity), verdictSummary(document)]
+      .filter((text) => text !== "")
+      .map((text) => wrapped(text, limit)),
   ].join("\n");
 }

@@ -6,11 +6,17 @@ import type { ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
 type Points = readonly Readonly<Record<string, unknown>>[];
-type Range = { readonly from: number; readonly to: number; readonly step?: number | undefined };
+export type Range = {
+  readonly from: number;
+  readonly to: number;
+  readonly step?: number | undefined;
+};
 type Axis = readonly unknown[] | Range;
 
 /** A range without a step is sampled from so many equal steps. */
 const CONTINUOUS_STEPS = 1_000_000;
+/** One more than a sweep may have configurations. */
+const MOST_VALUES = 1_000_001;
 
 /** One combination of swept values, in the order of the file; `from` is where each is written. */
 export interface Assignment {
@@ -77,6 +83,12 @@ function valueAt(axis: Axis, index: number): unknown {
   }
   const digits = Math.min(100, Math.max(decimals(axis.from), decimals(axis.step)));
   return Number((axis.from + index * axis.step).toFixed(digits));
+}
+
+/** The values of a range with a step, up to more of them than any sweep may have. */
+export function rangeValues(range: Range): readonly unknown[] {
+  const size = Math.min(sizeOf(range), MOST_VALUES);
+  return Array.from({ length: size }, (_, index) => valueAt(range, index));
 }
 
 function decimals(value: number): number {

@@ -98,6 +98,8 @@ function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | u
   }
   if (typeof node === "string" && POLICIES.has(key)) return { policy: node };
   if (typeof node === "number" && parent === "devices") return { slots: node };
+  // A share of capacity takes the number's place.
+  if (typeof node === "number" && key === "ratePerS") return {};
   return undefined;
 }
 

@@ -198,6 +198,17 @@ export function sweptIssues(
   return found.filter(({ issue }) => !texts.has(`${issue.path} ${issue.message}`)).map(asIssue);
 }
 
+/** One configuration, and what is wrong with it; its document is sound where nothing is. */
+export function checkedAssignment(
+  loaded: LoadedScenario,
+  assignment: Assignment,
+  options: CheckOptions,
+): { readonly document: ScenarioDocument; readonly issues: readonly Issue[] } {
+  const { sections } = configure(loaded, new Map(), assignment.entries);
+  const found = findingsOf(loaded, 1, () => assignment, options);
+  return { document: { ...loaded.document, ...sections }, issues: found.map(asIssue) };
+}
+
 /** Throws Fault("invalid-input") with what is wrong with any of `count` assignments. */
 function checkAll(
   loaded: LoadedScenario,

@@ -92,12 +92,17 @@ function describeUnion(
   if (entered !== undefined) return entered.flatMap((inner) => describe(inner, context));
   const words = issue.errors.flat().flatMap((inner) => {
     if (inner.code === "invalid_value") return inner.values.map(String);
-    return inner.code === "invalid_type" ? [expectedType(inner)] : [];
+    if (inner.code !== "invalid_type") return [];
+    return [`${expectedType(inner)}${inner.expected === "number" ? unit(path) : ""}`];
+  });
+  const hints = issue.errors.flat().flatMap((inner) => {
+    const hint = inner.code === "invalid_type" ? numberHint(inner, value) : undefined;
+    return hint ?? [];
   });
   const literals = issue.errors
     .flat()
     .flatMap((inner) => (inner.code === "invalid_value" ? inner.values : []));
-  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals))];
+  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals) ?? hints[0])];
 }
 
 /** The issues of the branch of a union that the value is of, if it is clear; paths from the root. */
@@ -197,6 +202,7 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/[a-z]S$/, "seconds"],
   [/Bytes$/, "bytes"],
   [/^gbps$/, "Gbit/s"],
+  [/^ofCapacity$/, "a share: 0.6 is 60%"],
 ];
 
 /** The unit that the nearest key of a path ends in, in brackets. */

@@ -8,6 +8,7 @@ import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { MOST_LOADS } from "../goal-headlines.ts";
 import { headlines } from "../headlines.ts";
+import { capacityText } from "../load-capacity.ts";
 import { placementTable } from "../placement.ts";
 import { rankingSummary, winnersTable } from "../ranking-summary.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
@@ -79,6 +80,8 @@ function provenance({ results, validation }: PageContent): string {
     ["seed", String(results.seed)],
     ["simulated again by", results.command],
   ];
+  const load = capacityText(results.capacity);
+  if (load !== "") facts.push(["arrival rates", load]);
   if (validation !== undefined) {
     facts.push(["validated again by", validation.command]);
     if (validation.scenario.digest !== results.scenario.digest) {

@@ -6,12 +6,12 @@ import {
   count,
   MOST_CV,
   MOST_S,
-  nonNegative,
   nonNegativeMs,
   nonNegativeS,
   positive,
   positiveS,
   probability,
+  rateFrom0PerS,
   ratePerS,
   requests,
 } from "./common.ts";
@@ -42,7 +42,7 @@ const span = {
 const cv = z.number().min(0.01).max(MOST_CV).describe("of the gaps: standard deviation / mean");
 
 const rates = z
-  .array(z.strictObject({ atS: nonNegativeS, ratePerS: nonNegative.max(1e9) }))
+  .array(z.strictObject({ atS: nonNegativeS, ratePerS: rateFrom0PerS }))
   .min(1)
   .max(MAX_POINTS)
   .describe("the rate between two points is a straight line; after the last it stays");
@@ -60,7 +60,7 @@ const clients = z
 const states = z
   .array(
     z.strictObject({
-      ratePerS: nonNegative.max(1e9).describe("Poisson arrivals while in this state"),
+      ratePerS: rateFrom0PerS.describe("Poisson arrivals while in this state"),
       meanS: positive.min(1e-6).max(MOST_S).describe("mean of a stay, exponential"),
     }),
   )
