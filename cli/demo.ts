@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { effortOf, forecastRun } from "../calibration/validation-effort.ts";
 import { Fault } from "../core/fault.ts";
-import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
@@ -21,10 +20,11 @@ import { prepareModels } from "../models/store.ts";
 import { headlines } from "../reports/headlines.ts";
 import { readDocuments } from "../reports/read-documents.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { writeAtomically } from "./atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
 import { calibratedChanges, changedText, lengthChanges } from "./demo-scenario.ts";
 import { printFailure } from "./failure.ts";
+import { writeSchema } from "./init.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { duration } from "./progress.ts";
 import { report } from "./report.ts";
@@ -79,7 +79,7 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
       onProgress: ({ step, subject }) => process.stderr.write(`${step} ${subject}\n`),
     }),
   );
-  writeJson(join(out, "scenario.schema.json"), scenarioJsonSchema());
+  writeSchema(out);
   writeAtomically(scenario, readFileSync(SCENARIO, "utf8"));
   const budgetS = await step("calibrate on this machine", 60, async () => {
     const bounds = { maxSeconds: MOST_SERVICE_S, maxPilotSeconds: MOST_PILOT_S };

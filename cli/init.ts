@@ -13,7 +13,12 @@ export function init(directory: string): void {
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
-  writeJson(join(directory, "scenario.schema.json"), scenarioJsonSchema());
+  writeSchema(directory);
   writeAtomically(path, scenarioTemplate(shellWord(dirname(path))));
   process.stdout.write(`${path}\nnext: npx tandem simulate ${shellWord(path)}\n`);
+}
+
+/** What the first line of a scenario in this folder names, for editors. */
+export function writeSchema(directory: string): void {
+  writeJson(join(directory, "scenario.schema.json"), scenarioJsonSchema());
 }
