@@ -21,11 +21,11 @@ import { prepareModels } from "../models/store.ts";
 import { headlines } from "../reports/headlines.ts";
 import { readDocuments } from "../reports/read-documents.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { publishedSchema } from "../schedulers/json-schema.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { writeAtomically } from "./atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
 import { calibratedChanges, changedText, lengthChanges } from "./demo-scenario.ts";
 import { printFailure } from "./failure.ts";
+import { writeSchema } from "./init.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { duration } from "./progress.ts";
 import { report } from "./report.ts";
@@ -82,7 +82,7 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
       onProgress: ({ step, subject }) => process.stderr.write(`${step} ${subject}\n`),
     }),
   );
-  writeJson(join(out, "scenario.schema.json"), publishedSchema());
+  writeSchema(out);
   writeAtomically(scenario, readFileSync(SCENARIO, "utf8"));
   const budgetS = await step("calibrate on this machine", 60, async () => {
     const bounds = { maxSeconds: MOST_SERVICE_S, maxPilotSeconds: MOST_PILOT_S };

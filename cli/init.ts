@@ -13,10 +13,16 @@ export function init({ directory, json }: { directory: string; json: boolean }):
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
-  const jsonSchema = join(directory, "scenario.schema.json");
-  writeJson(jsonSchema, publishedSchema());
+  const jsonSchema = writeSchema(directory);
   writeAtomically(path, scenarioTemplate(shellWord(dirname(path))));
   const document = { schema: "tandem/init@1", scenario: path, jsonSchema };
   const next = `npx tandem simulate ${shellWord(path)}`;
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${path}\nnext: ${next}\n`);
+}
+
+/** Writes the schema that the first line of a scenario in this folder names for editors; gives its path. */
+export function writeSchema(directory: string): string {
+  const path = join(directory, "scenario.schema.json");
+  writeJson(path, publishedSchema());
+  return path;
 }

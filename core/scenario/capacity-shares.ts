@@ -1,5 +1,4 @@
 /** Arrival rates given as shares of capacity, and the numbers that take their place. */
-
 import type { Issue } from "../fault.ts";
 import { isPoints, type Range, rangeValues } from "./axes.ts";
 import { issueAt } from "./positions.ts";
