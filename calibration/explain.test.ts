@@ -112,6 +112,19 @@ describe("an explanation", () => {
     expect(sentence).toMatch(/these runs show no gap to explain\.$/);
   });
 
+  it("names a cause wherever the verdict's interval shows a gap", () => {
+    const { evidence, logs } = steady(validated);
+    // t = √3 / 0.49 = 3.5 lies between the quantiles of both, 2.9 and 4.3.
+    const runs = evidence.runs.map((run, i) => ({
+      ...run,
+      latencyMeanMs: run.latencyMeanMs + 50 * (1 + 0.49 * (i - 1)),
+    }));
+    const { sentence, gapMs } = explainConfiguration({ ...evidence, runs }, inputs, logs);
+    // The 95% interval of the difference holds 0; the 90% interval of the error does not.
+    expect(Math.abs(gapMs.mean)).toBeLessThan(gapMs.halfWidth95 ?? 0);
+    expect(sentence).toMatch(/the largest part, .* ms, is queueing/);
+  });
+
   it("finds a service time that was predicted wrong, and calls nothing else by its name", () => {
     const { evidence, logs } = steady(validated);
     const slow: ConfigurationEvidence = { ...evidence, document: document(7.5) };

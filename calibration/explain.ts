@@ -13,6 +13,7 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { RunEstimate, Verdict } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
+import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
@@ -93,7 +94,7 @@ export function explainConfiguration(
     parts,
     figures,
     ...(evidence.judgement === undefined ? {} : { verdict: evidence.judgement.verdict }),
-    sentence: sentenceOf(gapMs, measuredMs, parts, figures),
+    sentence: sentenceOf(gapMs, errorOf(runs), parts, figures),
     unknown: unknownOf(evidence, inputs),
   };
 }
@@ -251,19 +252,32 @@ const CAUSES: Readonly<Record<Part, string>> = {
   "load generator": "requests that were sent late",
 };
 
+/** As the verdict has it, so that both say the same of a gap. */
+function errorOf(runs: readonly ExplainedRun[]): RelativeError | null {
+  return relativeError(
+    runs.map(({ predictedMs }) => predictedMs),
+    runs.map(({ measuredMs }) => measuredMs),
+  );
+}
+
 function sentenceOf(
   gapMs: RunEstimate,
-  measuredMs: RunEstimate,
+  error: RelativeError | null,
   parts: Readonly<Record<Part, RunEstimate>>,
   figures: readonly (Figure & { readonly part: Part })[],
 ): string {
-  const percent = (100 * gapMs.mean) / measuredMs.mean;
-  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${signed(percent, 1)}%)`;
+  const percent = (ratio: number): string => `${signed(100 * ratio, 1)}%`;
+  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${percent(error?.mean ?? Number.NaN)})`;
   if (gapMs.halfWidth95 === null) {
     return `${gap} in one run: whether that is more than chance is not known.`;
   }
-  if (Math.abs(gapMs.mean) <= gapMs.halfWidth95) {
-    return `${gap}, within what the real runs differ by themselves (± ${gapMs.halfWidth95.toFixed(2)} ms): these runs show no gap to explain.`;
+  const interval = error?.interval ?? null;
+  if (interval === null || (interval.low <= 0 && interval.high >= 0)) {
+    const range =
+      interval === null
+        ? ""
+        : ` (90% interval: ${percent(interval.low)} to ${percent(interval.high)})`;
+    return `${gap}, within what the real runs differ by themselves${range}: these runs show no gap to explain.`;
   }
   const [largest] = [...PARTS].sort((a, b) => Math.abs(parts[b].mean) - Math.abs(parts[a].mean));
   const { mean, halfWidth95 } = parts[largest];

@@ -76,7 +76,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...placementByNode(document),
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
-    predicted: overRuns(predicted.metrics, runs.length),
+    predicted: overRuns(predicted.metrics, new Set(runs.map((run) => run.replication)).size),
     measured,
     ...judgement,
   };
@@ -119,7 +119,7 @@ function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]
   }));
 }
 
-/** One run alone has no interval. */
+/** One run alone has no interval, nor has one replication that was run again and again. */
 function overRuns<T extends Readonly<Record<string, Estimate>>>(
   figures: T,
   runs: number,

@@ -16,7 +16,7 @@ name: queue
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models:
   m: { service: { distribution: exponential, meanMs: 10 }, implementation: { name: no-op } }
-cluster: { replicas: { serve: 2 } }
+cluster: { replicas: { serve: 2 }, network: { rttMs: 0.2 } }
 workload: { arrivals: poisson, ratePerS: 40, durationS: ${durationS} }
 sweep: { scheduler: [fifo, random] }
 `;

@@ -126,6 +126,7 @@ async function run(
         : await realSide(args, loaded, workers, signal);
     notes = validationNotes(loaded, served.models);
     if (hasFreeMessages(loaded.document)) {
+      shown.say("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
       inputs = measured.inputs;
       notes = [...notes, measured.note];

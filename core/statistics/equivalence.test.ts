@@ -50,7 +50,7 @@ describe("a verdict", () => {
   test.each([
     [247, 76, 213, 72],
     [270, 110, 270, 210],
-  ])("of %d ± %d against %d ± %d, independent, cannot be told at 5%%", (p, pHalf, m, mHalf) => {
+  ])("of %d ± %d against %d ± %d, independent, cannot be told", (p, pHalf, m, mHalf) => {
     expect(judged([three(p, pHalf, UP), three(m, mHalf, BENT)], 0.05)).toBe("cannot tell");
   });
 
@@ -103,7 +103,7 @@ function shareOf(verdict: string, error: number, pairs: number, own: number): nu
 }
 
 describe("over 4000 trials with a known error", () => {
-  test.each([3, 5, 10, 30])("%d pairs on the edge are wrong in at most 5%% of them", (pairs) => {
+  test.each([3, 5, 10, 30])("%d pairs on the edge are wrong in at most one of twenty", (pairs) => {
     for (const own of [0.01, 0.03]) {
       for (const edge of [0.05, -0.05]) {
         expect(shareOf("agrees", edge, pairs, own)).toBeLessThan(MOST_WRONG);
