@@ -20,6 +20,7 @@ import { workerFigures } from "../observe/worker-figures.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
+import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { AnswerJournal } from "./answer-journal.ts";
@@ -144,7 +145,7 @@ export class Gateway {
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
-      (address) => new InferenceClient(address, workerAccess()),
+      (address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL),
     );
     for (const { replica, address } of replicas) this.#link(replica, address);
     this.#delay.enable();
