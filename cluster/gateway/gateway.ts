@@ -23,7 +23,6 @@ import type { ModelMetadata } from "../protocol/messages.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
-import { AnswerJournal } from "./answer-journal.ts";
 import { ControlRecord } from "./control-record.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
@@ -133,11 +132,10 @@ export class Gateway {
     { tracing = null, logger = null }: Observers = {},
   ) {
     this.#tracing = tracing;
-    const { document, inputs, seed, replicas, journalFile } = specification;
+    const { document, inputs, seed, replicas } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
-    const { keys } = this.bounds;
-    this.#answers = new AnswerBook(keys, new AnswerJournal(journalFile, keys.maxBytes));
+    this.#answers = new AnswerBook(this.bounds.keys);
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
@@ -321,7 +319,6 @@ export class Gateway {
 
   async close(): Promise<void> {
     this.#run.close();
-    this.#answers.close();
     this.#delay.disable();
     this.links.close();
     await this.#alarms.close();
