@@ -2,8 +2,8 @@
  * The log of one run: every event that reached the dispatcher and every command it gave, in order.
  * Feeding the events through a dispatcher again must give the same commands (`replay.ts`).
  */
-import { createHash } from "node:crypto";
 import { Fault } from "./fault.ts";
+import { shortDigest } from "./sha256.ts";
 
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
@@ -71,11 +71,8 @@ export class RunLog {
 
   /** SHA-256 over the commands alone, shortened: equal digests mean equal decisions. */
   decisionDigest(): string {
-    const hash = createHash("sha256");
-    for (const entry of this.entries) {
-      if (isCommand(entry[0])) hash.update(`${JSON.stringify(entry)}\n`);
-    }
-    return hash.digest("hex").slice(0, 16);
+    const commands = this.entries.filter(([kind]) => isCommand(kind));
+    return shortDigest(commands.map((entry) => `${JSON.stringify(entry)}\n`));
   }
 
   toJsonLines(): string {
