@@ -31,13 +31,16 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "calibration",
     "reports",
   ],
-  bench: ["core", "sim", "cluster"],
+  bench: ["core", "sim", "sweep", "cluster"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
 };
 
 /** Folders that know no clock, no process and no promise. */
 const PURE = ["core", "schedulers", "sim", "planning"];
+
+/** Packages that these folders may import: none needs Node. */
+const PURE_PACKAGES = ["@noble/hashes", "seedrandom", "yaml", "zod"];
 
 const BANNED =
   /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|async|await|Promise)\b|\bMath\.random\b/;
@@ -172,10 +175,15 @@ describe("the pure layers", () => {
     expect(hits(pure, BANNED)).toEqual([]);
   });
 
-  test("read and write no files and start nothing", () => {
-    const parts = "fs|http|https|net|os|child_process|worker_threads|timers|perf_hooks";
-    const pattern = new RegExp(`"node:(${parts})(/[^"]*)?"`);
-    expect(pure.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([]);
+  test("import only packages that run in a browser, and nothing of Node", () => {
+    const imported = pure.flatMap(({ path, text }) =>
+      [...text.matchAll(/^(?:import |\} from |export .* from )[^"\n=]*"([^".][^"]*)"/gm)]
+        .filter(
+          ([, name]) => !PURE_PACKAGES.some((one) => name === one || name.startsWith(`${one}/`)),
+        )
+        .map(([, name]) => `${path} imports ${name}`),
+    );
+    expect(imported).toEqual([]);
   });
 });
 

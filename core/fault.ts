@@ -15,7 +15,6 @@ export const FAULTS = {
   "cluster-failure": { exit: 4, http: 502, grpc: 14 },
   "registry-unreachable": { exit: 4, http: 502, grpc: 14 },
   unavailable: { exit: 4, http: 503, grpc: 14 },
-  "answer-gone": { exit: 4, http: 410, grpc: 9 },
   overloaded: { exit: 4, http: 429, grpc: 8 },
   "deadline-exceeded": { exit: 4, http: 504, grpc: 4 },
   interrupted: { exit: 130, http: 499, grpc: 1 },

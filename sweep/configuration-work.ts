@@ -13,6 +13,7 @@ import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { type WarmUp, withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication } from "../sim/replication.ts";
+import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
   type Kept,
@@ -94,6 +95,7 @@ export class ConfigurationWork {
       const requests = spool ? spool.rowsOf(replication) : null;
       const alone = lonely ? { latencySink: new OneRunSeries() } : {};
       const options = { curve, ganttBars, requests, ...alone };
+      prepareCompiler(document.workload);
       const result = runReplication(document, this.#loaded, replication, options);
       summaries.push(result.summary);
       if (replication === 0) gantt = result.gantt;

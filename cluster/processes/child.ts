@@ -72,8 +72,8 @@ const HEAP = [
  * and of all in one, soft and hard): a message passes through many small ones, 4 % of its time.
  */
 const COMPILER = [
-  ...interruptBudget(20_000),
-  ...optimisedAfter(900),
+  ...interruptBudget(20_000, process.versions.node),
+  ...optimisedAfter(900, process.versions.node),
   "--max-inlined-bytecode-size=800",
   "--max-inlined-bytecode-size-cumulative=8000",
   "--max-inlined-bytecode-size-absolute=40000",

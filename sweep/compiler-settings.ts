@@ -20,7 +20,7 @@ interface Settings {
  * change none.
  */
 const SETTINGS: readonly Settings[] = [
-  { from: 100_000, options: interruptBudget(500_000) },
+  { from: 100_000, options: interruptBudget(500_000, process.versions.node) },
   {
     from: 1_000_000,
     options: [
