@@ -128,7 +128,7 @@ describe("the demo's scenario", () => {
   });
 
   describe("runs for real", () => {
-    const MOST_S = 75;
+    const MOST_S = 70;
     const runsOf = (changes: ReturnType<typeof lengthChanges>) => {
       const { validation } = parse(changedText(SHIPPED, [], changes));
       const { repeats, points } = validation as {

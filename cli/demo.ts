@@ -48,7 +48,7 @@ const SCENARIO = fileURLToPath(new URL("../scenarios/image-analysis.yaml", impor
 /** Bounds that keep the demo below four minutes on a slow machine of two cores. */
 const MOST_SERVICE_S = 12;
 const MOST_PILOT_S = 24;
-const MOST_RUNS_S = 75;
+const MOST_RUNS_S = 70;
 /** `--budget` keeps a share of what it is given in reserve. */
 const BUDGET_PER_EFFORT = 1.06;
 
