@@ -28,10 +28,10 @@ export function checkSharesOnce({
   validation,
 }: Pick<Partial<ScenarioDocument>, "sweep" | "validation">): Issue[] {
   const swept = isPoints(sweep)
-    ? sweep.points.map((point, i) => [`sweep.points[${i}]`, point] as const)
+    ? sweep.points.map((point, i) => [`sweep.points.${i}`, point] as const)
     : [["sweep", sweep] as const];
   const points = validation?.points ?? [];
-  const validated = points.map((point, i) => [`validation.points[${i}]`, point] as const);
+  const validated = points.map((point, i) => [`validation.points.${i}`, point] as const);
   return [...swept, ...validated].flatMap(([from, mapping]) =>
     Object.keys(mapping)
       .filter((path) => SHARE_OF_RATE.test(path) && Object.hasOwn(mapping, ratePathOf(path)))
