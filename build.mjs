@@ -1,4 +1,5 @@
 // Compiles the sources to dist/ and puts data files next to the compiled code.
+// Does nothing when dist/ was built from exactly these sources: `npx tandem` and `npm test` run it each time.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -8,55 +9,133 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeBundles } from "./bundle/make-bundles.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
-const typescript = dirname(createRequire(import.meta.url).resolve("typescript/package.json"));
-const compiled = spawnSync(
-  process.execPath,
-  [join(typescript, "bin/tsc"), "-p", join(root, "tsconfig.build.json")],
-  { stdio: "inherit", cwd: root },
-);
+const dist = join(root, "dist");
+const stamp = join(dist, "build-stamp.txt");
 
-for (const folder of ["bench", "cluster", "reports", "scenarios"]) copyData(join(root, folder));
-writeFileSync(
-  join(root, "dist/code-digest.txt"),
-  `${codeDigest()}
-`,
+/** Data files (protobuf definitions, fonts, other languages) stand below dist/ as they do here. */
+const DATA = /\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)$/;
+const DATA_FOLDERS = ["bench", "cluster", "reports", "scenarios"];
+const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
+/** Versions of compiler and bundled packages are in npm's own list of what is installed. */
+const TOOLS = ["build.mjs", "package.json", "tsconfig.json", "tsconfig.build.json"].concat(
+  ["tsconfig.types.json", "node_modules/.package-lock.json"],
+  filesBelow("bundle", /\.mjs$/),
 );
-const cli = join(root, "dist/cli/tandem.js");
-if (existsSync(cli)) chmodSync(cli, 0o755);
-if (compiled.status === 0) await makeBundles(root);
-process.exitCode = compiled.status ?? 1;
+/** What `exports` of package.json names. */
+const LIBRARY = "sweep/library";
+const BUNDLES = ["main", "simulation-thread"].map((name) => `bundle/${name}.cjs`);
 
-/** Copies data files (protobuf definitions, fonts, other languages) below `folder` to the same place under dist/. */
-function copyData(folder) {
-  if (!existsSync(folder)) return;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) copyData(path);
-    else if (/\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)$/.test(entry.name)) {
-      const target = join(root, "dist", relative(root, path));
-      mkdirSync(dirname(target), { recursive: true });
-      copyFileSync(path, target);
-    }
+const code = CODE_FOLDERS.flatMap((folder) =>
+  filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
+);
+const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
+const compiled = code.map((path) => path.replace(/ts$/, "js"));
+const made = [
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", `types/${LIBRARY}.d.ts`],
+  ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
+];
+
+// Before the compiler reads them: a source that changes meanwhile is another digest next time.
+const sources = digestOf(root, [...TOOLS, ...code, ...data]);
+const fresh =
+  existsSync(stamp) &&
+  readFileSync(stamp, "utf8") === sources &&
+  made.every((path) => existsSync(join(dist, path)));
+if (!fresh) process.exitCode = await build();
+
+async function build() {
+  const compiler = findCompiler();
+  if (compiler === null) {
+    say("tandem: there is no compiler here: run `npm ci` first\n");
+    return 1;
+  }
+  say("tandem: building dist/ from the sources; this takes 10 to 30 s\n");
+  rmSync(stamp, { force: true });
+  for (const config of ["tsconfig.build.json", "tsconfig.types.json"]) {
+    const args = [compiler, "-p", join(root, config)];
+    const { status } = spawnSync(process.execPath, args, { stdio: "inherit", cwd: root });
+    if (status !== 0) return 1;
+  }
+  for (const path of data) {
+    mkdirSync(dirname(join(dist, path)), { recursive: true });
+    copyFileSync(join(root, path), join(dist, path));
+  }
+  removeOthers(declarations());
+  const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
+  writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
+  chmodSync(join(dist, "cli/tandem.js"), 0o755);
+  const { makeBundles } = await import("./bundle/make-bundles.mjs");
+  await makeBundles(root);
+  writeFileSync(stamp, sources);
+  return 0;
+}
+
+function findCompiler() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve("typescript/package.json");
+    return join(dirname(manifest), "bin/tsc");
+  } catch {
+    return null;
   }
 }
 
-/** Over the compiled code that results depend on: stored results of other code are not reused. */
-function codeDigest() {
-  const hash = createHash("sha256");
-  for (const folder of ["core", "schedulers", "sim", "sweep"]) {
-    const from = join(root, "dist", folder);
-    const files = readdirSync(from, { recursive: true, encoding: "utf8" });
-    for (const file of files.filter((name) => name.endsWith(".js")).sort()) {
-      hash.update(file).update(readFileSync(join(from, file)));
+/** When `npx tandem` runs `prepare`, npm hides its output: the line goes to the terminal as well. */
+function say(line) {
+  process.stderr.write(line);
+  if (process.env.npm_lifecycle_event !== "prepare" || process.stderr.isTTY) return;
+  try {
+    writeFileSync("/dev/tty", line);
+  } catch {
+    // Without a terminal, as in continuous integration, npm's log has the line.
+  }
+}
+
+/** The declarations that the library's one reaches: the compiler writes those of all that it read. */
+function declarations() {
+  const reached = new Set();
+  const open = [`types/${LIBRARY}.d.ts`];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (reached.has(path)) continue;
+    reached.add(path);
+    const text = readFileSync(join(dist, path), "utf8");
+    for (const [, target] of text.matchAll(/(?:from |import\()"(\.[^"]+)\.ts"/g)) {
+      open.push(join(dirname(path), `${target}.d.ts`).replaceAll("\\", "/"));
     }
+  }
+  return reached;
+}
+
+/** Removes outputs of deleted sources: npm would pack them. */
+function removeOthers(types) {
+  const known = new Set([...made, ...types]);
+  for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
+    const place = path.replaceAll("\\", "/");
+    if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
+  }
+}
+
+/** Paths from the root, with `/`, in an order that is the same everywhere. */
+function filesBelow(folder, pattern) {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .map((path) => `${folder}/${path.replaceAll("\\", "/")}`)
+    .filter((path) => pattern.test(path))
+    .sort();
+}
+
+/** Over names and contents: a checkout or a copy changes neither, whatever it does to times. */
+function digestOf(folder, paths) {
+  const hash = createHash("sha256");
+  for (const path of paths) {
+    const file = join(folder, path);
+    hash.update(`${path}\n`).update(existsSync(file) ? readFileSync(file) : "");
   }
   return hash.digest("hex").slice(0, 16);
 }

@@ -31,13 +31,16 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "calibration",
     "reports",
   ],
-  bench: ["core", "sim", "cluster"],
+  bench: ["core", "sim", "sweep", "cluster"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
 };
 
 /** Folders that know no clock, no process and no promise. */
 const PURE = ["core", "schedulers", "sim", "planning"];
+
+/** Packages that these folders may import: none needs Node. */
+const PURE_PACKAGES = ["@noble/hashes", "seedrandom", "yaml", "zod"];
 
 const BANNED =
   /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|async|await|Promise)\b|\bMath\.random\b/;
@@ -53,6 +56,7 @@ const ENTRY_POINTS = [
   "bench/usage-report.ts",
   "theory/run.ts",
   "theory/coverage.ts",
+  "sweep/library.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/fuzz/main.ts",
@@ -64,6 +68,7 @@ const ENTRY_POINTS = [
   "cluster/worker/command-guard.ts",
   "models/evaluate-main.ts",
   "cluster/precise-timer-thread.ts",
+  "cluster/stall-thread.ts",
 ];
 
 interface Source {
@@ -170,10 +175,15 @@ describe("the pure layers", () => {
     expect(hits(pure, BANNED)).toEqual([]);
   });
 
-  test("read and write no files and start nothing", () => {
-    const parts = "fs|http|https|net|os|child_process|worker_threads|timers|perf_hooks";
-    const pattern = new RegExp(`"node:(${parts})(/[^"]*)?"`);
-    expect(pure.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([]);
+  test("import only packages that run in a browser, and nothing of Node", () => {
+    const imported = pure.flatMap(({ path, text }) =>
+      [...text.matchAll(/^(?:import |\} from |export .* from )[^"\n=]*"([^".][^"]*)"/gm)]
+        .filter(
+          ([, name]) => !PURE_PACKAGES.some((one) => name === one || name.startsWith(`${one}/`)),
+        )
+        .map(([, name]) => `${path} imports ${name}`),
+    );
+    expect(imported).toEqual([]);
   });
 });
 
@@ -214,6 +224,12 @@ describe("the language", () => {
     expect(hits(product, /\bclass \w+(<.*>)? extends (?!Error\b)/)).toEqual([]);
   });
 
+  test("names list entries of a scenario as `--set` takes them: `nodes.0`", () => {
+    const issues = product.filter(({ path }) => path.startsWith("core/scenario/"));
+    const found = issues.filter(({ text }) => /[\w}]\[\$\{/.test(text)).map(({ path }) => path);
+    expect(found).toEqual([]);
+  });
+
   test("has no notes of work left undone", () => {
     const notes = /\b(TODO|FIXME|XXX|HACK)\b/;
     const found = sources.filter(({ text }) => notes.test(text)).map(({ path }) => path);
@@ -238,9 +254,15 @@ test("each invariant of ARCHITECTURE.md names tests that `npm test` runs", () =>
 describe("dependencies", () => {
   const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
     dependencies: Record<string, string>;
+    optionalDependencies: Record<string, string>;
     devDependencies: Record<string, string>;
+    allowScripts: Record<string, boolean>;
   };
-  const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies });
+  const names = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+    ...manifest.devDependencies,
+  });
   const guide = join(ROOT, "CONTRIBUTING.md");
 
   test("each have their reason in CONTRIBUTING.md", () => {
@@ -259,6 +281,23 @@ describe("dependencies", () => {
       (name) => !names.includes(name) && !/^(package|-+)$/.test(name),
     );
     expect(gone, "rows without a dependency").toEqual([]);
+  });
+
+  // They download: onnxruntime-node's fetches CUDA's libraries, or fails without a network.
+  test("run no script of their own when they are installed, under any npm", () => {
+    const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { hasInstallScript?: boolean }>;
+    };
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) =>
+      Boolean(hasInstallScript),
+    );
+    const hint = "npm 10 runs scripts of packages with `hasInstallScript`: delete that line";
+    expect(
+      scripted.map(([path]) => path),
+      hint,
+    ).toEqual([]);
+    const allowed = Object.entries(manifest.allowScripts).filter(([, allow]) => allow);
+    expect(allowed, "npm 11 runs these").toEqual([]);
   });
 
   test("are all used", () => {

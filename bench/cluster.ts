@@ -14,7 +14,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { bytesTensor } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import { InferStreams } from "../cluster/protocol/infer-streams.ts";
+import { InferStream } from "../cluster/protocol/infer-stream.ts";
 import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/service.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
@@ -144,16 +144,12 @@ async function measure(
   const bare = (send: Send, atOnce: number, payload = SMALL) =>
     rate(send, "echo", atOnce, [echoPid], payload);
   // Once through all of it, so that each figure is of warm code.
-  const warmed = [cluster, echo].flatMap(({ unary, streamed, oneStream }) => [
-    unary,
-    streamed,
-    oneStream,
-  ]);
+  const warmed = [cluster, echo].flatMap(({ unary, oneStream }) => [unary, oneStream]);
   for (const send of warmed) {
     await rateOf(() => send("two"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   }
   await rateOf(() => worker.unary(workers[0].replica), UNARY_AT_ONCE, Math.min(2, seconds), []);
-  await rateOf(() => cluster.streamed("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
+  await rateOf(() => cluster.oneStream("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
   const result = {
     workerAlone: await latencyOf(() => worker.unary(workers[0].replica), seconds),
     throughGateway: await latencyOf(() => cluster.unary("one"), seconds),
@@ -161,10 +157,8 @@ async function measure(
     echoLatency: await latencyOf(() => echo.unary("one"), seconds),
     unary: await own(cluster.unary, "two", UNARY_AT_ONCE),
     echoUnary: await bare(echo.unary, UNARY_AT_ONCE),
-    streamed: await own(cluster.streamed, "two", STREAMED_AT_ONCE),
-    batched: await own(cluster.streamed, "batched", STREAMED_AT_ONCE),
-    echoStreamed: await bare(echo.streamed, STREAMED_AT_ONCE),
     oneStream: await own(cluster.oneStream, "two", STREAMED_AT_ONCE),
+    batched: await own(cluster.oneStream, "batched", STREAMED_AT_ONCE),
     echoOneStream: await bare(echo.oneStream, STREAMED_AT_ONCE),
     pictures: await own(cluster.unary, "two", UNARY_AT_ONCE, PICTURE),
     echoPictures: await bare(echo.unary, UNARY_AT_ONCE, PICTURE),
@@ -175,17 +169,13 @@ async function measure(
 
 interface BenchCaller {
   readonly unary: Send;
-  /** Over as many streams as our client takes by itself: what they send in a turn leaves in one write. */
-  readonly streamed: Send;
-  /** Over one, as a client of its own writing would. */
   readonly oneStream: Send;
   readonly close: () => void;
 }
 
 function caller(address: string): BenchCaller {
   const client = new InferenceClient(address);
-  const streams = new InferStreams(client);
-  const stream = new InferStreams(client, 1);
+  const stream = new InferStream(client, { ended: () => undefined });
   const message = (modelName: string, { tensor, raw }: Payload): ModelInferRequest => ({
     modelName,
     inputs: [tensor],
@@ -193,18 +183,16 @@ function caller(address: string): BenchCaller {
   });
   return {
     unary: async (name, payload = SMALL) => void (await client.inferAsync(message(name, payload))),
-    streamed: (name, payload = SMALL) => answered(streams, message(name, payload)),
     oneStream: (name, payload = SMALL) => answered(stream, message(name, payload)),
     close: () => {
-      streams.close();
       stream.close();
       client.close();
     },
   };
 }
 
-function answered(streams: InferStreams, request: ModelInferRequest): Promise<void> {
+function answered(stream: InferStream, request: ModelInferRequest): Promise<void> {
   return new Promise((resolve, reject) => {
-    streams.infer(request, (error) => (error === null ? resolve() : reject(error)));
+    stream.send({ ...request, id: "" }, (error) => (error === null ? resolve() : reject(error)));
   });
 }

@@ -6,6 +6,7 @@
  *   node engine-main.js ENGINE WORKLOAD REQUESTS SEED      prints one `Measurement`
  */
 import { runReplication } from "../sim/replication.ts";
+import { prepareCompiler } from "../sweep/compiler-settings.ts";
 import type { Measurement } from "./measurement.ts";
 import { runNaive } from "./peers/naive-engine.ts";
 import { type WorkloadName, workloadDocument } from "./reference-workloads.ts";
@@ -19,6 +20,7 @@ type Result = Omit<Measurement, "seconds" | "cpuSeconds">;
 function runTandem(workload: string, requests: number, seed: number, share: number): Result {
   const document = workloadDocument(workload, requests, seed);
   const options = share < 1 ? { maxEvents: Math.ceil(requests * EVENTS_EACH * share) } : {};
+  prepareCompiler(document.workload);
   const { events, summary } = runReplication(document, { profiles: {}, traces: {} }, 0, options);
   const { latencyMeanMs, latencyP50Ms, latencyP99Ms } = summary.metrics;
   return {

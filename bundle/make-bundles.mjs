@@ -18,7 +18,8 @@ export async function makeBundles(root) {
 }
 
 async function makeBundle(root, name, entry) {
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
   const outfile = join(root, "dist/bundle", `${name}.cjs`);
   rmSync(`${outfile}.compiled`, { force: true });
   await build({
@@ -36,7 +37,7 @@ async function makeBundle(root, name, entry) {
     legalComments: "eof",
     sourcemap: "external",
     sourcesContent: false,
-    external: Object.keys(dependencies).filter((dependency) => !INSIDE.includes(dependency)),
+    external: packages.filter((name) => !INSIDE.includes(name)),
     banner: { js: "(function(require,module,$here){" },
     footer: { js: "})" },
     plugins: [ownPlace(root), await commandsElsewhere(root)],

@@ -27,6 +27,8 @@ export interface CalibrationOptions {
   readonly precision: number;
   /** Bound on the measurement of service times, seconds in all. */
   readonly maxSeconds: number;
+  /** Bound on the pilot, seconds, but for one round through the contents; default: none. */
+  readonly maxPilotSeconds?: number | undefined;
   /** Busy workers up to which contention is measured; 1: not at all. */
   readonly contentionLevels: number;
   /** Today, ISO 8601. */
@@ -46,6 +48,10 @@ export interface Calibration {
 const CONTENTION_ROUNDS = 3;
 const CONTENTION_SECONDS = 0.7;
 const OVERHEAD_SECONDS = 6;
+/** A pilot measures messages anew, under load: the no-op then is a start for its simulation. */
+const OVERHEAD_SECONDS_BEFORE_PILOT = 2;
+/** A profile keeps the means of single inputs up to so many. */
+const MOST_INPUTS = 256;
 
 export async function calibrate(
   document: ScenarioDocument,
@@ -68,7 +74,11 @@ export async function calibrate(
     const loaded = new Map([...workers].map(([name, worker]) => [name, worker.loaded]));
     await stopAll(workers);
     options.onStep?.("measuring gateway and RPC cost");
-    const overheads = await measureOverheads(Object.values(contents).flat(), OVERHEAD_SECONDS);
+    const hasPilot = models.length === Object.keys(document.models).length;
+    const overheads = await measureOverheads(
+      Object.values(contents).flat(),
+      hasPilot ? OVERHEAD_SECONDS_BEFORE_PILOT : OVERHEAD_SECONDS,
+    );
     const profiles: Record<string, Profile> = {};
     for (const [name] of models) {
       const measured = samples.get(name);
@@ -83,13 +93,12 @@ export async function calibrate(
       contention,
     };
     const shares = branchShares(document, collected);
-    if (models.length < Object.keys(document.models).length) {
-      return { profiles, overheadProfile, branchShares: shares };
-    }
+    if (!hasPilot) return { profiles, overheadProfile, branchShares: shares };
     options.onStep?.("a pilot run of the real pipeline");
-    const { folder } = options;
-    const pilot = { document, profiles, overheadProfile, branchShares: shares, contents, folder };
-    return { ...(await runPilot(pilot)), branchShares: shares };
+    const { folder, maxPilotSeconds: maxSeconds } = options;
+    const measured = { document, profiles, overheadProfile, branchShares: shares };
+    const pilot = await runPilot({ ...measured, contents, folder, maxSeconds });
+    return { ...pilot, branchShares: shares };
   } finally {
     await stopAll(workers);
   }
@@ -100,7 +109,8 @@ async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
   workers.clear();
 }
 
-function inputsByModel(
+/** What each model is called on, by its name. */
+export function inputsByModel(
   document: ScenarioDocument,
   collected: CollectedInputs,
 ): Map<string, readonly JobInput[]> {
@@ -190,6 +200,9 @@ function profileOf(
   options: CalibrationOptions,
 ): Profile {
   const { files, runtime, provider, source } = model;
+  // Only single inputs are called again to find the host's pace.
+  const [{ batch, inputMeansUs }] = measured;
+  const known = batch === 1 && inputMeansUs !== null && inputMeansUs.length <= MOST_INPUTS;
   return {
     schema: "tandem/profile@1",
     provenance: {
@@ -199,6 +212,7 @@ function profileOf(
       source,
     },
     load: { ms: cost.loadMs, memoryMb: cost.memoryBytes / 1e6 },
+    ...(known ? { inputMeansUs: [...inputMeansUs] } : {}),
     batches: measured.map(({ batch, samplesUs, meanUs, halfWidth95Us }) => ({
       batch,
       samples: samplesUs.length,

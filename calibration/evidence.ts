@@ -6,6 +6,7 @@ import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import type { Judgement } from "./judge.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import type { PredictionPlan } from "./predict.ts";
 import type { RealRun } from "./real-runs.ts";
@@ -35,6 +36,8 @@ export interface ConfigurationEvidence {
   readonly backend: PredictionPlan["backend"];
   readonly timeScale: number;
   readonly runs: readonly RunEvidence[];
+  /** Not there: from before it was kept. */
+  readonly judgement?: Judgement;
 }
 
 export interface EvidenceDocument {

@@ -74,6 +74,57 @@ describe("an explanation", () => {
     expect(sentence).toMatch(/^predicted − measured is [+−][\d.]+ ms/);
   });
 
+  it("repeats the verdict and says what it cannot know", () => {
+    const { evidence, logs, result } = validated;
+    const { verdict, unknown } = explainConfiguration(evidence, inputs, logs);
+    expect(verdict).toBe(result.verdict);
+    expect(unknown.join("\n")).toMatch(/only waited the predicted times/);
+    expect(unknown.join("\n")).toMatch(/service times of a, b are assumed, not measured/);
+    expect(unknown.join("\n")).toMatch(/no overhead profile was given/);
+    const judgement = {
+      ...{ error: {}, tolerance: {}, verdict: "cannot tell" as const },
+      judgements: {
+        latencyP95Ms: { verdict: "cannot tell" as const, interval90: null, reason: "too few" },
+      },
+    };
+    const doubtful = explainConfiguration({ ...evidence, judgement }, inputs, logs);
+    expect(doubtful.verdict).toBe("cannot tell");
+    expect(doubtful.unknown).toContain("whether latencyP95Ms agrees: too few");
+    expect(doubtful.unknown).toContain("only the mean latency is taken apart, not latencyP95Ms");
+  });
+
+  it("of one run has no intervals, and claims no cause", () => {
+    const { evidence, logs } = validated;
+    const [run] = evidence.runs;
+    const one = explainConfiguration({ ...evidence, runs: [run] }, inputs, logs);
+    expect(one.gapMs.halfWidth95).toBeNull();
+    expect(one.sentence).toMatch(/in one run: whether that is more than chance is not known/);
+    expect(one.unknown).toContain("1 of the 3 runs that it takes to judge by");
+  });
+
+  it("of a gap within the runs' own differences says that there is none to explain", () => {
+    const { evidence, logs } = validated;
+    const runs = evidence.runs.map((run, i) => ({
+      ...run,
+      latencyMeanMs: run.latencyMeanMs + 1000 * (i - 1),
+    }));
+    const { sentence } = explainConfiguration({ ...evidence, runs }, inputs, logs);
+    expect(sentence).toMatch(/these runs show no gap to explain\.$/);
+  });
+
+  it("names a cause wherever the verdict's interval shows a gap", () => {
+    const { evidence, logs } = steady(validated);
+    // t = √3 / 0.49 = 3.5 lies between the quantiles of both, 2.9 and 4.3.
+    const runs = evidence.runs.map((run, i) => ({
+      ...run,
+      latencyMeanMs: run.latencyMeanMs + 50 * (1 + 0.49 * (i - 1)),
+    }));
+    const { sentence, gapMs } = explainConfiguration({ ...evidence, runs }, inputs, logs);
+    // The 95% interval of the difference holds 0; the 90% interval of the error does not.
+    expect(Math.abs(gapMs.mean)).toBeLessThan(gapMs.halfWidth95 ?? 0);
+    expect(sentence).toMatch(/the largest part, .* ms, is queueing/);
+  });
+
   it("finds a service time that was predicted wrong, and calls nothing else by its name", () => {
     const { evidence, logs } = steady(validated);
     const slow: ConfigurationEvidence = { ...evidence, document: document(7.5) };

@@ -11,13 +11,15 @@
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import type { Estimate } from "../core/results.ts";
+import type { RunEstimate, Verdict } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
+import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./evidence.ts";
+import { LEAST_RUNS } from "./judge.ts";
 import { predict } from "./predict.ts";
 
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
@@ -27,8 +29,8 @@ export type Part = (typeof PARTS)[number];
 export interface Figure {
   readonly what: string;
   readonly unit: "ms" | "µs";
-  readonly predicted: Estimate;
-  readonly measured: Estimate;
+  readonly predicted: RunEstimate;
+  readonly measured: RunEstimate;
 }
 
 export interface Explanation {
@@ -36,12 +38,16 @@ export interface Explanation {
   readonly parameters: ConfigurationEvidence["parameters"];
   readonly runs: number;
   /** Mean latencies, and predicted − measured: the sum of the parts. */
-  readonly predictedMs: Estimate;
-  readonly measuredMs: Estimate;
-  readonly gapMs: Estimate;
-  readonly parts: Readonly<Record<Part, Estimate>>;
+  readonly predictedMs: RunEstimate;
+  readonly measuredMs: RunEstimate;
+  readonly gapMs: RunEstimate;
+  readonly parts: Readonly<Record<Part, RunEstimate>>;
   readonly figures: readonly (Figure & { readonly part: Part })[];
+  /** Of the validation; not there: it was not kept. */
+  readonly verdict?: Verdict;
   readonly sentence: string;
+  /** Sentences on what neither the runs nor this explanation can tell. */
+  readonly unknown: readonly string[];
 }
 
 type RunParts = Readonly<Record<Part, number>>;
@@ -66,10 +72,13 @@ export function explainConfiguration(
   logs: readonly string[],
 ): Explanation {
   const runs = evidence.runs.map((run, i) => explainRun(evidence, inputs, run, logs[i]));
-  const over = (value: (run: ExplainedRun) => number): Estimate => estimate(runs.map(value));
+  const over = (value: (run: ExplainedRun) => number): RunEstimate => {
+    const values = runs.map(value);
+    return runs.length === 1 ? { mean: values[0], halfWidth95: null } : estimate(values);
+  };
   const parts = Object.fromEntries(
     PARTS.map((part) => [part, over((run) => run.parts[part])]),
-  ) as Record<Part, Estimate>;
+  ) as Record<Part, RunEstimate>;
   const figures = runs[0].figures.map(({ what, unit, part }, i) => ({
     ...{ what, unit, part },
     predicted: over((run) => run.figures[i].predicted),
@@ -84,7 +93,9 @@ export function explainConfiguration(
     gapMs,
     parts,
     figures,
-    sentence: sentenceOf(gapMs, measuredMs, parts, figures),
+    ...(evidence.judgement === undefined ? {} : { verdict: evidence.judgement.verdict }),
+    sentence: sentenceOf(gapMs, errorOf(runs), parts, figures),
+    unknown: unknownOf(evidence, inputs),
   };
 }
 
@@ -241,21 +252,39 @@ const CAUSES: Readonly<Record<Part, string>> = {
   "load generator": "requests that were sent late",
 };
 
+/** As the verdict has it, so that both say the same of a gap. */
+function errorOf(runs: readonly ExplainedRun[]): RelativeError | null {
+  return relativeError(
+    runs.map(({ predictedMs }) => predictedMs),
+    runs.map(({ measuredMs }) => measuredMs),
+  );
+}
+
 function sentenceOf(
-  gapMs: Estimate,
-  measuredMs: Estimate,
-  parts: Readonly<Record<Part, Estimate>>,
+  gapMs: RunEstimate,
+  error: RelativeError | null,
+  parts: Readonly<Record<Part, RunEstimate>>,
   figures: readonly (Figure & { readonly part: Part })[],
 ): string {
-  const percent = (100 * gapMs.mean) / measuredMs.mean;
-  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${signed(percent, 1)}%)`;
-  if (Math.abs(gapMs.mean) <= gapMs.halfWidth95) {
-    return `${gap}, within what the real runs differ by themselves (± ${gapMs.halfWidth95.toFixed(2)} ms): no cause can be told.`;
+  const percent = (ratio: number): string => `${signed(100 * ratio, 1)}%`;
+  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${percent(error?.mean ?? Number.NaN)})`;
+  if (gapMs.halfWidth95 === null) {
+    return `${gap} in one run: whether that is more than chance is not known.`;
+  }
+  const interval = error?.interval ?? null;
+  if (interval === null || (interval.low <= 0 && interval.high >= 0)) {
+    const range =
+      interval === null
+        ? ""
+        : ` (90% interval: ${percent(interval.low)} to ${percent(interval.high)})`;
+    return `${gap}, within what the real runs differ by themselves${range}: these runs show no gap to explain.`;
   }
   const [largest] = [...PARTS].sort((a, b) => Math.abs(parts[b].mean) - Math.abs(parts[a].mean));
   const { mean, halfWidth95 } = parts[largest];
   const sure =
-    Math.abs(mean) > halfWidth95 ? "" : ", though less surely than it differs from run to run";
+    Math.abs(mean) > (halfWidth95 ?? 0)
+      ? ""
+      : ", though less surely than it differs from run to run";
   const [evidence] = figures
     .filter(({ part }) => part === largest)
     .sort((a, b) => difference(b) - difference(a));
@@ -264,6 +293,46 @@ function sentenceOf(
       ? ""
       : `: ${evidence.what} ${evidence.measured.mean.toFixed(2)} ${evidence.unit}, predicted ${evidence.predicted.mean.toFixed(2)}`;
   return `${gap}; the largest part, ${signed(mean)} ms, is ${largest}, ${CAUSES[largest]}${sure}${told}.`;
+}
+
+function unknownOf(
+  { document, backend, runs, judgement }: ConfigurationEvidence,
+  { overheadProfile }: SimulationInputs,
+): string[] {
+  const assumed = Object.entries(document.models)
+    .filter(([, { profile }]) => profile === undefined)
+    .map(([name]) => name);
+  const judged = Object.entries(judgement?.judgements ?? {});
+  const others = judged.flatMap(([name, { verdict }]) =>
+    name === "latencyMeanMs" || verdict === "agrees" ? [] : [name],
+  );
+  const doubts = new Map<string, string[]>();
+  for (const [name, { reason }] of judged) {
+    if (reason !== undefined) doubts.set(reason, [...(doubts.get(reason) ?? []), name]);
+  }
+  return [
+    ...[...doubts].map(
+      ([reason, names]) =>
+        `whether ${names.join(" and ")} ${names.length === 1 ? "agrees" : "agree"}: ${reason}`,
+    ),
+    ...(backend === "replay"
+      ? ["replicas only waited the predicted times: whether real models take them is not known"]
+      : []),
+    ...(assumed.length === 0
+      ? []
+      : [`service times of ${assumed.join(", ")} are assumed, not measured`]),
+    ...(overheadProfile === undefined
+      ? [
+          "no overhead profile was given, so network and gateway were predicted by the scenario alone: those parts hold all that they cost",
+        ]
+      : []),
+    ...(others.length === 0
+      ? []
+      : [`only the mean latency is taken apart, not ${others.join(", ")}`]),
+    ...(runs.length < LEAST_RUNS
+      ? [`${runs.length} of the ${LEAST_RUNS} runs that it takes to judge by`]
+      : []),
+  ];
 }
 
 function difference({ predicted, measured }: Figure): number {

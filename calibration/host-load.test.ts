@@ -4,13 +4,20 @@ import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
 import { eventually } from "../cluster/deployment.test-support.ts";
 import { needs } from "../core/needs.test-support.ts";
-import { type HostSample, othersShare, sampleHost } from "./host-load.ts";
+import {
+  type HostSample,
+  othersShare,
+  processorTicks,
+  sampleHost,
+  stealShare,
+} from "./host-load.ts";
 
-const sample = (busyTicks: number, ownTicks: number, atMs: number) => ({
-  busyTicks,
-  ownTicks,
-  atMs,
-});
+const sample = (
+  busyTicks: number,
+  ownTicks: number,
+  atMs: number,
+  stolenTicks: number | null = 0,
+): HostSample => ({ busyTicks, ownTicks, stolenTicks, atMs });
 
 function told(pids: readonly number[]): HostSample {
   const found = sampleHost(pids);
@@ -24,6 +31,16 @@ test("what the watched processes used is not the others'", () => {
   const half = othersShare(before, sample(1200, 200, 1000), 0);
   expect(half).toBeGreaterThan(0);
   expect(othersShare(before, sample(1200, 200, 1000), 0.5e6)).toBeCloseTo(half / 2, 10);
+});
+
+test("time that the hypervisor took is no other program's", () => {
+  const stat = "cpu  100 20 30 4000 50 6 7 80 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
+  expect(processorTicks(stat)).toEqual({ busyTicks: 163, stolenTicks: 80 });
+  expect(processorTicks("cpu  100 20 30 4000 50 6 7").stolenTicks).toBeNull();
+  const [before, after] = [sample(1000, 100, 0, 5), sample(1200, 300, 1000, 8)];
+  expect(othersShare(before, after, 0)).toBe(0);
+  expect(stealShare(before, after)).toBeCloseTo(0.03 / availableParallelism(), 10);
+  expect(stealShare(sample(0, 0, 0, null), after)).toBeNull();
 });
 
 test.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))(

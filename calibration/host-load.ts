@@ -1,15 +1,17 @@
 /**
- * What else kept the host busy during a run. Linux tells the processor time of all and of each
- * process; elsewhere the check is left out, and says so by giving null.
+ * What else kept the host's processors from a run: other programs, and its hypervisor. Linux tells the
+ * processor time of all and of each process; elsewhere the answer is null.
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 export interface HostSample {
-  /** Busy (and stolen) time of all processors since boot, ticks. */
+  /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;
   /** Of them, by the processes watched. */
   readonly ownTicks: number;
+  /** For which the hypervisor gave a wanted processor to others; null: the kernel does not count it. */
+  readonly stolenTicks: number | null;
   readonly atMs: number;
 }
 
@@ -18,13 +20,8 @@ const TICKS_PER_S = 100;
 /** Null where the system does not tell, or a watched process is gone. */
 export function sampleHost(pids: readonly number[]): HostSample | null {
   try {
-    const [user, nice, system, , , irq, softirq, steal] = readFileSync("/proc/stat", "utf8")
-      .split("\n")[0]
-      .split(/\s+/)
-      .slice(1)
-      .map(Number);
     return {
-      busyTicks: user + nice + system + irq + softirq + (steal ?? 0),
+      ...processorTicks(readFileSync("/proc/stat", "utf8")),
       ownTicks: pids.reduce((sum, pid) => sum + processTicks(pid), 0),
       atMs: performance.now(),
     };
@@ -33,15 +30,35 @@ export function sampleHost(pids: readonly number[]): HostSample | null {
   }
 }
 
+/** The first line of /proc/stat (proc(5)); kernels before 2.6.11 do not count what is stolen. */
+export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "stolenTicks"> {
+  const [user, nice, system, , , irq, softirq, steal] = stat
+    .split("\n")[0]
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
+}
+
 /**
  * Share of the host's processors that others used between two samples, 0..1. `extraOwnUs` is the
  * processor time of watched processes that are gone by now.
  */
 export function othersShare(before: HostSample, after: HostSample, extraOwnUs: number): number {
-  const seconds = (after.atMs - before.atMs) / 1000;
   const own = (after.ownTicks - before.ownTicks) / TICKS_PER_S + extraOwnUs / 1e6;
   const busy = (after.busyTicks - before.busyTicks) / TICKS_PER_S;
-  return Math.max(0, busy - own) / (seconds * availableParallelism());
+  return Math.max(0, busy - own) / processorSeconds(before, after);
+}
+
+/** Share of the host's processors that its hypervisor took between two samples, 0..1. */
+export function stealShare(before: HostSample, after: HostSample): number | null {
+  if (before.stolenTicks === null || after.stolenTicks === null) return null;
+  const stolen = (after.stolenTicks - before.stolenTicks) / TICKS_PER_S;
+  return Math.max(0, stolen) / processorSeconds(before, after);
+}
+
+function processorSeconds(before: HostSample, after: HostSample): number {
+  return ((after.atMs - before.atMs) / 1000) * availableParallelism();
 }
 
 /** User and system time of a process, ticks: fields 14 and 15 of its stat line (proc(5)). */

@@ -1,38 +1,126 @@
-/** Predicted against measured: errors, and whether they are tolerable. */
-import type { HealthSummary, MetricName, Metrics, Verdict } from "../core/results.ts";
+/**
+ * Predicted against measured: each judged metric's error, the interval of it, and whether that lies
+ * within the tolerance. docs/statistics.md, "Verdicts", says why it is so.
+ */
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { MetricJudgement, MetricName, ValidationResult, Verdict } from "../core/results.ts";
+import {
+  equivalence,
+  pairsToSettle,
+  type RelativeError,
+  relativeError,
+  varianceRatio,
+} from "../core/statistics/equivalence.ts";
 
-export interface Judgement {
-  /** (predicted − measured) / measured, per judged metric. */
-  readonly error: Readonly<Partial<Record<MetricName, number>>>;
-  readonly tolerance: Readonly<Partial<Record<MetricName, number>>>;
-  readonly verdict: Verdict;
+export type Judgement = Pick<ValidationResult, "error" | "tolerance" | "judgements" | "verdict">;
+
+type Figures = RunSummary["metrics"];
+
+/** One run's figures on both sides: the same arrivals and draws. */
+export interface JudgedRun {
+  readonly predicted: Figures;
+  readonly measured: Figures;
 }
 
-/** An unhealthy run is refused, whatever its errors: its figures are not the system's. */
-export function judge(
-  predicted: Metrics,
-  measured: Metrics,
-  tolerance: Readonly<Record<string, number>>,
-  health: HealthSummary,
-): Judgement {
+export interface JudgedBy {
+  /** Tolerated relative error by metric. */
+  readonly tolerance: Readonly<Record<string, number>>;
+  /** Why the runs are not fit to be judged by, whatever their figures; null where they are. */
+  readonly unfit: string | null;
+  /** How long a run takes, in the scenario's seconds; 0 where its length is not to be chosen. */
+  readonly runSeconds: number;
+  readonly warmupS: number;
+}
+
+/** Fewer runs give too little spread to judge by. */
+export const LEAST_RUNS = 3;
+/** Forecasts beyond these are of no use. */
+const MOST_RUNS = 100;
+const MOST_SECONDS = 3600;
+
+export function judge(runs: readonly JudgedRun[], by: JudgedBy): Judgement {
   const error: Partial<Record<MetricName, number>> = {};
-  for (const name of Object.keys(tolerance) as MetricName[]) {
-    const predictedMean = predicted[name]?.mean;
-    const measuredMean = measured[name]?.mean;
-    if (predictedMean === undefined || measuredMean === undefined || measuredMean === 0) continue;
-    error[name] = (predictedMean - measuredMean) / measuredMean;
+  const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
+  for (const [key, tolerance] of Object.entries(by.tolerance)) {
+    const name = key as MetricName;
+    const found = errorOf(runs, name);
+    if (typeof found !== "string") error[name] = found.mean;
+    judgements[name] = judgementOf(found, tolerance, by);
   }
-  return { error, tolerance, verdict: verdictOf(error, tolerance, health) };
+  return {
+    error,
+    tolerance: by.tolerance,
+    judgements,
+    verdict: overall(Object.values(judgements).map(({ verdict }) => verdict)),
+  };
 }
 
-function verdictOf(
-  error: Readonly<Record<string, number>>,
-  tolerance: Readonly<Record<string, number>>,
-  health: HealthSummary,
-): Verdict {
-  if (!health.healthy) return "refused";
-  const within = Object.entries(tolerance).every(
-    ([name, limit]) => error[name] !== undefined && Math.abs(error[name]) <= limit,
+/** Or why there is none. */
+function errorOf(runs: readonly JudgedRun[], name: MetricName): RelativeError | string {
+  const sides = (["predicted", "measured"] as const).map((side) => ({
+    side,
+    values: runs.map((run) => run[side][name] ?? Number.NaN),
+  }));
+  const missing = sides.find(({ values }) => !values.every(Number.isFinite));
+  if (missing !== undefined) return `it was not ${missing.side} in every run`;
+  const [predicted, measured] = sides;
+  return (
+    relativeError(predicted.values, measured.values) ??
+    "it was 0 in every real run, so the error has no value relative to it"
   );
-  return within ? "within tolerance" : "out of tolerance";
+}
+
+function judgementOf(
+  found: RelativeError | string,
+  tolerance: number,
+  by: JudgedBy,
+): MetricJudgement {
+  const untold = { verdict: "cannot tell" } as const;
+  if (typeof found === "string") return { ...untold, interval90: null, reason: by.unfit ?? found };
+  const interval90 = found.interval;
+  if (by.unfit !== null) return { ...untold, interval90, reason: by.unfit };
+  const verdict = equivalence(found, tolerance);
+  if (verdict !== "cannot tell") return { verdict, interval90 };
+  if (found.deviation === null) {
+    return { verdict, interval90, reason: "one run has no spread to judge by" };
+  }
+  const reason =
+    interval90 === null
+      ? "the runs differ too much to bound the error"
+      : `the error may be ${percent(interval90.low)} to ${percent(interval90.high)}, across the tolerance of ±${Number((100 * tolerance).toPrecision(4))}%`;
+  return { verdict, interval90, reason, settledBy: settledBy(found, tolerance, by) };
+}
+
+function settledBy(
+  error: RelativeError,
+  tolerance: number,
+  { runSeconds, warmupS }: JudgedBy,
+): NonNullable<MetricJudgement["settledBy"]> {
+  const runs = pairsToSettle(error, tolerance, MOST_RUNS);
+  // A mean's variance falls as its window grows; the warm-up stays as it is.
+  const ratio = varianceRatio(error, tolerance, error.pairs);
+  const seconds = roundedUp(warmupS + Math.max(1, ratio) * (runSeconds - warmupS));
+  const isFeasible = runSeconds > 0 && seconds <= MOST_SECONDS;
+  return {
+    runs: runs === null ? null : roundedUp(runs),
+    secondsPerRun: isFeasible ? seconds : null,
+  };
+}
+
+/** A forecast has no more than two digits; above 20 the second is 0 or 5. */
+function roundedUp(value: number): number {
+  if (value <= 20) return Math.ceil(value);
+  const step = 10 ** Math.floor(Math.log10(value)) / 2;
+  const rounded = Math.ceil(value / step) * step;
+  return value > 100 ? rounded : Math.ceil(value / 5) * 5;
+}
+
+function overall(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes("disagrees")) return "disagrees";
+  const agrees = verdicts.length > 0 && verdicts.every((verdict) => verdict === "agrees");
+  return agrees ? "agrees" : "cannot tell";
+}
+
+function percent(ratio: number): string {
+  return `${ratio < 0 ? "−" : "+"}${Math.abs(100 * ratio).toFixed(1)}%`;
 }

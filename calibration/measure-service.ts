@@ -19,6 +19,8 @@ export interface ServiceSamples {
   readonly samplesUs: readonly number[];
   readonly meanUs: number;
   readonly halfWidth95Us: number;
+  /** Mean of each input, in their order; null where some were not called. */
+  readonly inputMeansUs: readonly number[] | null;
 }
 
 export interface MeasureOptions {
@@ -55,8 +57,7 @@ export async function measureService(
       if (isPrecise(samples[i], options.precision)) continue;
       const us = await callOnce(target, round);
       samples[i].add((round * target.batch) % target.inputs.length, us);
-      const pauseMs = (pauses.uniform() * LONGEST_PAUSE * us) / target.batch / 1000;
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await pauseAfter(us / target.batch, pauses);
     }
   }
   return targets.map((target, i) => {
@@ -66,6 +67,7 @@ export async function measureService(
       samplesUs: samples[i].all,
       meanUs: mean,
       halfWidth95Us: halfWidth95,
+      inputMeansUs: samples[i].inputMeans(target.inputs.length),
     };
   });
 }
@@ -76,8 +78,17 @@ function isPrecise(samples: StratifiedSamples, precision: number): boolean {
   return halfWidth95 <= precision * mean;
 }
 
+/** Leaves the processor in peace for a random while after a call that took so long for each job. */
+export async function pauseAfter(us: number, pauses: RandomStream): Promise<void> {
+  const pauseMs = (pauses.uniform() * LONGEST_PAUSE * us) / 1000;
+  await new Promise((resolve) => setTimeout(resolve, pauseMs));
+}
+
 /** One batch of consecutive inputs; returns its service time, µs. */
-async function callOnce({ worker, batch, inputs }: ServiceTarget, round: number): Promise<number> {
+export async function callOnce(
+  { worker, batch, inputs }: ServiceTarget,
+  round: number,
+): Promise<number> {
   if (inputs.length === 0) {
     throw new Fault("invalid-input", `no input reaches model ${worker.model}`, {
       hint: "give inputs for which its condition holds, e.g. photographs with a car",

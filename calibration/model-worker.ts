@@ -61,6 +61,7 @@ export class ModelWorker {
     model: string,
     document: ModelDocument,
     folder: string | undefined,
+    signal?: AbortSignal,
   ): Promise<ModelWorker> {
     const specification: WorkerSpecification = {
       document: singleTask(document),
@@ -77,6 +78,7 @@ export class ModelWorker {
       entry: "worker/main",
       specification,
       readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
     });
     return new ModelWorker(model, child);
   }

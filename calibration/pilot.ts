@@ -26,6 +26,8 @@ export interface PilotInput {
   readonly contents: ContentsByPipeline;
   /** Where the paths of models start. */
   readonly folder: string | undefined;
+  /** Fewer requests are sent where they take longer, but one round through the contents is. */
+  readonly maxSeconds?: number | undefined;
 }
 
 /** About so many requests are sent. */
@@ -78,6 +80,7 @@ function pilotDocument({
   profiles,
   branchShares,
   contents,
+  maxSeconds = Number.POSITIVE_INFINITY,
 }: PilotInput): ScenarioDocument {
   const pipelines = Object.fromEntries(
     Object.entries(document.pipelines).map(([name, pipeline]) => {
@@ -102,6 +105,8 @@ function pilotDocument({
     Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks).map((task) => [task, 1])),
   );
   const busiestUs = Math.max(...loadsUs(pipelines, profiles));
+  const ratePerS = Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs);
+  const round = Math.max(...Object.values(contents).map(({ length }) => length));
   return {
     name: document.name,
     pipelines,
@@ -110,17 +115,19 @@ function pilotDocument({
     scheduler: "fifo",
     workload: {
       arrivals: "poisson",
-      ratePerS: Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs),
-      requests: wholeRounds(Math.max(...Object.values(contents).map(({ length }) => length))),
+      ratePerS,
+      requests: wholeRounds(round, maxSeconds * ratePerS),
       warmupS: 0,
     },
     run: { seed: 1, replications: 1 },
   };
 }
 
-/** Whole rounds through so many contents; a part of one where they are many. */
-function wholeRounds(contents: number): number {
-  return contents >= REQUESTS ? REQUESTS : Math.ceil(REQUESTS / contents) * contents;
+/** Whole rounds through so many contents, within `most` requests if that is one; a part of one where they are many. */
+export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): number {
+  if (contents >= REQUESTS) return REQUESTS;
+  const rounds = Math.min(Math.ceil(REQUESTS / contents), Math.floor(most / contents));
+  return Math.max(1, rounds) * contents;
 }
 
 /** Work that one request brings to each task, µs, if every predecessor runs. */

@@ -6,12 +6,13 @@
 
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import type { HealthSummary } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
-import { othersShare, sampleHost } from "./host-load.ts";
+import type { PaceBurst, PaceMeter } from "./pace.ts";
+import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan {
   readonly document: ScenarioDocument;
@@ -21,9 +22,16 @@ export interface RealRunPlan {
   readonly timeScale: number;
   /** What a run's requests carry: request i entry i mod length, whichever pipeline it is of. */
   readonly contents: (seed: string) => readonly RequestContents[];
+  /** Measures the host's pace before the first run and after each. */
+  readonly pace?: PaceMeter;
   /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
-  readonly signal?: AbortSignal;
+  /** Called during a run with how many of its requests have ended. */
+  readonly onProgress?: (ended: number) => void;
+  /** Asked before each run but the first: whether there is time for it. Default: always. */
+  readonly mayStart?: () => boolean;
+  /** Aborted, it ends what goes on; runs that have ended are kept. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RealRun extends MeasuredRun {
@@ -34,29 +42,46 @@ export interface RealRun extends MeasuredRun {
 export interface RealRuns {
   readonly healthy: readonly RealRun[];
   readonly unhealthy: readonly RealRun[];
+  /** Why there are fewer runs than asked for, though not for their health. */
+  readonly cutShort?: "interrupted" | "the budget was spent";
+  /** Of the host's pace, in order; none without a meter. */
+  readonly bursts: readonly PaceBurst[];
 }
 
-/** Share of the host's processors that other programs may use during a run. */
-const MAX_OTHERS_SHARE = 0.1;
+/** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
-  const { document, inputs, backend, timeScale, repeats } = plan;
+  const { document, inputs, backend, timeScale, repeats, signal } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
+  const bursts: PaceBurst[] = [];
+  const measurePace = async (): Promise<void> => {
+    if (plan.pace === undefined) return;
+    bursts.push(await unlessAborted(signal, plan.pace.measure()));
+  };
   const seed = replicationSeed(document.run.seed, 0);
-  const deployment = await startDeployment({ document, inputs, backend, seed, timeScale });
+  const options = { document, inputs, backend, seed, timeScale, signal };
+  const deployment = await startDeployment(options);
   try {
+    await measurePace();
     while (healthy.length < repeats && unhealthy.length < repeats) {
-      if (plan.signal?.aborted === true) break;
+      const ended = healthy.length + unhealthy.length;
+      if (ended > 0 && plan.mayStart?.() === false) {
+        return { healthy, unhealthy, bursts, cutShort: "the budget was spent" };
+      }
       const replication = healthy.length;
-      const run = await watchedRun(plan, deployment, replication);
+      const run = await unlessAborted(signal, watchedRun(plan, deployment, replication));
       const real: RealRun = { ...run, replication };
       (run.health.healthy ? healthy : unhealthy).push(real);
       plan.onRun?.(real, healthy.length);
+      await measurePace();
     }
+  } catch (error) {
+    if (signal?.aborted !== true || healthy.length + unhealthy.length === 0) throw error;
+    return { healthy, unhealthy, bursts, cutShort: "interrupted" };
   } finally {
     await deployment.stop();
   }
-  return { healthy, unhealthy };
+  return { healthy, unhealthy, bursts };
 }
 
 /** A run, with an eye on what else the host does. */
@@ -65,26 +90,22 @@ async function watchedRun(
   deployment: Deployment,
   replication: number,
 ): Promise<MeasuredRun> {
-  const { document, inputs, timeScale } = plan;
+  const { document, inputs, timeScale, signal } = plan;
   const seed = replicationSeed(document.run.seed, replication);
   const carried = plan.contents(seed);
   const contents = () => carried;
   const workers = deployment.workers.map(({ pid }) => pid);
   const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
-  const before = sampleHost(pids);
-  const run = await measuredRun(deployment, { document, inputs, seed, contents, timeScale });
-  const after = sampleHost(pids);
-  if (before === null || after === null) return run;
-  const others = othersShare(before, after, run.load.cpuUs);
-  if (others <= MAX_OTHERS_SHARE) return run;
-  const reason = `other programs used ${percent(others)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`;
-  return { ...run, health: unfit(run.health, reason) };
-}
-
-function unfit(health: HealthSummary, reason: string): HealthSummary {
-  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)}%`;
+  const watch = watchHost(pids);
+  try {
+    const run = await measuredRun(deployment, {
+      ...{ document, inputs, seed, contents, timeScale, signal },
+      onProgress: ({ ended }) => plan.onProgress?.(ended),
+    });
+    const host = await watch.stop(run.load.cpuUs);
+    const latencyMs = (run.summary.metrics.latencyMeanMs ?? Number.NaN) * timeScale;
+    return { ...run, health: runHealth(run.health, host, latencyMs) };
+  } finally {
+    watch.close();
+  }
 }

@@ -31,6 +31,16 @@ test("what differs between inputs does not count as noise", () => {
   expect(halfWidth95).toBeLessThan(1);
 });
 
+test("the means of single inputs are known once each has a sample", () => {
+  const samples = new StratifiedSamples();
+  samples.add(0, 10);
+  samples.add(2, 30);
+  expect(samples.inputMeans(3)).toBeNull();
+  samples.add(1, 20);
+  samples.add(0, 14);
+  expect(samples.inputMeans(3)).toEqual([12, 20, 30]);
+});
+
 test("until every input has two samples, all samples count alike", () => {
   const samples = new StratifiedSamples();
   for (const [input, us] of [100, 500, 900].entries()) samples.add(input, us);

@@ -24,6 +24,15 @@ export class StratifiedSamples {
     return Math.min(...[...this.#byInput.values()].map((stratum) => stratum.length));
   }
 
+  /** Means of inputs 0 to `count` − 1; null where one has no sample. */
+  inputMeans(count: number): readonly number[] | null {
+    const means = Array.from({ length: count }, (_, input) => {
+      const own = this.#byInput.get(input) ?? [];
+      return own.reduce((total, value) => total + value, 0) / own.length;
+    });
+    return means.some(Number.isNaN) ? null : means;
+  }
+
   /** Mean over the inputs with equal weight; of all samples alike until each input has two. */
   estimate(): Estimate {
     const strata = [...this.#byInput.values()];

@@ -3,26 +3,33 @@
  * code on both sides, the real one repeated.
  */
 
+import { expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { placementByNode } from "../core/placement.ts";
 import { replayLog } from "../core/replay.ts";
 import type {
+  Estimate,
   HealthSummary,
   MeasuredSide,
   MetricName,
+  RunEstimate,
   TaskMetrics,
   ValidationResult,
 } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
-import { judge } from "./judge.ts";
+import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
+import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
+import { worstStalls } from "./run-health.ts";
 
 export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
@@ -39,28 +46,37 @@ export interface ValidatedConfiguration {
 }
 
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
-  const { configuration, backend, tolerance, repeats } = plan;
+  const { configuration, backend, repeats } = plan;
   const { document, id, parameters } = configuration;
   const all = await realRuns({ ...plan, document });
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
-  const health = overallHealth(all, repeats);
-  const measured = measuredSide(runs, backend, health);
-  const judgement = judge(predicted.metrics, measured.metrics, tolerance, health);
+  const least = Math.min(...Object.values(plan.tolerance));
+  const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
+  const health = withReason(overallHealth(all), pace?.reason ?? null);
+  const measured = {
+    ...measuredSide(runs, backend, health),
+    ...(pace === null ? {} : { pace: pace.pace }),
+  };
+  const unfit = unfitness(all, repeats) ?? pace?.reason ?? null;
+  const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
   const notes = [
     ...predictionNotes,
+    ...(all.cutShort === undefined || unfit !== null ? [] : [cutNote(all, repeats)]),
     ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
   const result: ValidationResult = {
     id,
     parameters,
     ...predicted,
+    ...placementByNode(document),
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
-    predicted: predicted.metrics,
+    predicted: overRuns(predicted.metrics, new Set(runs.map((run) => run.replication)).size),
     measured,
     ...judgement,
   };
@@ -69,10 +85,50 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     result,
     logs: runs.map((run) => run.log),
     evidence: {
-      ...{ id, parameters, document, backend, timeScale },
+      ...{ id, parameters, document, backend, timeScale, judgement },
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
+}
+
+const count = ({ healthy, unhealthy }: RealRuns): number => healthy.length + unhealthy.length;
+
+function cutNote(all: RealRuns, repeats: number): string {
+  return `${all.cutShort} after ${count(all)} of ${repeats} runs`;
+}
+
+/** Why the runs cannot be judged by; null where they can. */
+function unfitness(all: RealRuns, repeats: number): string | null {
+  const { healthy, unhealthy, cutShort } = all;
+  if (healthy.length >= LEAST_RUNS) return null;
+  if (cutShort !== undefined) return cutNote(all, repeats);
+  const [last] = unhealthy.slice(-1);
+  return `${healthy.length} of ${count(all)} runs were fit to be judged by; of the last, ${last.health.reasons[0]}`;
+}
+
+function judgedBy({ tolerance, configuration }: ValidationPlan) {
+  const { workload } = configuration.document;
+  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
+  return { tolerance, runSeconds, warmupS };
+}
+
+function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]): JudgedRun[] {
+  return runs.map(({ summary }, i) => ({
+    predicted: predictions[i].summary.metrics,
+    measured: summary.metrics,
+  }));
+}
+
+/** One run alone has no interval, nor has one replication that was run again and again. */
+function overRuns<T extends Readonly<Record<string, Estimate>>>(
+  figures: T,
+  runs: number,
+): { readonly [K in keyof T]: RunEstimate } {
+  const entries = Object.entries(figures).map(([name, one]) => [
+    name,
+    runs === 1 ? { mean: one.mean, halfWidth95: null } : one,
+  ]);
+  return Object.fromEntries(entries);
 }
 
 function aggregated(predictions: readonly Prediction[]): ReturnType<typeof aggregate> {
@@ -108,10 +164,8 @@ function serviceNote(
     }),
   );
   const predictionPlan = { ...plan, document: plan.configuration.document };
-  const informed = aggregated(
-    runs.map(({ replication }) => predict(predictionPlan, replication, factors)),
-  );
-  const { error } = judge(informed.metrics, measured.metrics, plan.tolerance, measured.health);
+  const informed = runs.map(({ replication }) => predict(predictionPlan, replication, factors));
+  const { error } = judge(judgedRuns(informed, runs), { ...judgedBy(plan), unfit: null });
   const times = Object.entries(factors).map(([task, factor]) => `${task} ${factor.toFixed(2)}`);
   const errors = Object.entries(error).map(
     ([name, value]) => `${name} ${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}%`,
@@ -122,17 +176,25 @@ function serviceNote(
   );
 }
 
-function overallHealth({ healthy, unhealthy }: RealRuns, repeats: number): HealthSummary {
-  const kept = healthy.length >= repeats ? healthy : [...healthy, ...unhealthy];
+/** Of the runs that are judged by, or of all where too few were fit. */
+function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
+  const kept = healthy.length >= LEAST_RUNS ? healthy : [...healthy, ...unhealthy];
   const worst = (value: (health: HealthSummary) => number): number =>
     Math.max(...kept.map(({ health }) => value(health)));
   return {
-    healthy: healthy.length >= repeats,
+    healthy: healthy.length >= LEAST_RUNS || unhealthy.length === 0,
     lateArrivalRatio: worst((health) => health.lateArrivalRatio),
     latenessP99Ms: worst((health) => health.latenessP99Ms),
     eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    ...worstStalls(kept.map(({ health }) => health)),
     reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
   };
+}
+
+/** A host that drifted makes no run unfit, but all of them together. */
+function withReason(health: HealthSummary, reason: string | null): HealthSummary {
+  if (reason === null) return health;
+  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function measuredSide(
@@ -143,9 +205,11 @@ function measuredSide(
   const summaries = runs.map((run) => run.summary);
   const { metrics, tasks, latencyCurve, replications } = aggregate(summaries);
   return {
-    metrics,
+    metrics: overRuns(metrics, runs.length),
     spread: spreadOf(summaries),
-    tasks,
+    tasks: Object.fromEntries(
+      Object.entries(tasks).map(([task, figures]) => [task, overRuns(figures, runs.length)]),
+    ),
     repeats: replications,
     backend,
     ...(latencyCurve === undefined ? {} : { latencyCurve }),

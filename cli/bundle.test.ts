@@ -19,10 +19,8 @@ for (const part of ["package.json", "dist/bundle", "dist/cli"]) {
 const BUNDLE = join(scratch, "dist/bundle/main.cjs");
 const COMPILED = `${BUNDLE}.compiled`;
 
-const tandem = (...words: readonly string[]): string => runs(scratch, ...words);
-
-function runs(root: string, ...words: readonly string[]): string {
-  const given = [join(root, "dist/cli/tandem.js"), ...words];
+function tandem(...words: readonly string[]): string {
+  const given = [join(scratch, "dist/cli/tandem.js"), ...words];
   const { stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
   expect(stderr).toBe("");
   return stdout;
@@ -37,16 +35,11 @@ test("a bundled command needs no module beside its bundle", () => {
   expect(tandem("plan", SCENARIO, "--set", goal, ...search)).toContain("cheapest: ");
 });
 
-const helpOf = (command: string): RegExp => new RegExp(`tandem ${command}[^]*Examples:`);
-
-test("so does every command but those that are named, each in its file; all have help with an example", () => {
+test("so has every command but those that are named, each in its file", () => {
   const commands = [...tandem("--help").matchAll(/^ +tandem ([a-z]+)\b/gm)].map(([, name]) => name);
   const bundled = commands.filter((command) => !UNBUNDLED_COMMANDS.includes(command));
   expect(bundled.length).toBe(commands.length - UNBUNDLED_COMMANDS.length);
-  for (const command of bundled) expect(tandem(command, "--help")).toMatch(helpOf(command));
-  for (const command of UNBUNDLED_COMMANDS) {
-    expect(runs(ROOT, command, "--help")).toMatch(helpOf(command));
-  }
+  for (const command of bundled) expect(tandem(command, "--help")).toContain(`tandem ${command}`);
   const elsewhere = readFileSync(BUNDLE, "latin1").matchAll(/require\("\.\.?\/([^"]*)"\)/g);
   const asked = new Set([...elsewhere].map(([, module]) => module));
   expect(asked).toEqual(new Set(UNBUNDLED_COMMANDS.map((command) => `cli/${command}.js`)));

@@ -5,6 +5,7 @@ import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { plural } from "../reports/format.ts";
 import { writeJson } from "./atomic-file.ts";
 import { progress } from "./progress.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -13,6 +14,7 @@ export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;
   readonly precision: number;
   readonly maxSeconds: number;
+  readonly maxPilotSeconds?: number;
 }
 
 /** Contention is measured up to this many busy replicas of one machine. */
@@ -30,6 +32,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
     folder: inputsOf(loaded).folder,
     precision: args.precision,
     maxSeconds: args.maxSeconds,
+    maxPilotSeconds: args.maxPilotSeconds,
     contentionLevels: CONTENTION_LEVELS,
     date: new Date().toISOString(),
     onStep: (step) => process.stderr.write(`calibrate: ${step}\n`),
@@ -43,8 +46,10 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   });
   shown.stop();
   const written = writeProfiles(loaded, targets, calibration);
-  if (args.json) process.stdout.write(`${JSON.stringify({ written, ...calibration })}\n`);
-  else process.stdout.write(`${calibrationText(loaded, calibration, written)}\n`);
+  if (args.json) {
+    const document = { schema: "tandem/calibration@1", written, ...calibration };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
+  } else process.stdout.write(`${calibrationText(loaded, calibration, written)}\n`);
   return calibration;
 }
 
@@ -112,7 +117,7 @@ function profileLines(name: string, { batches, load, servingFactor = 1 }: Profil
   const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
     const mean = (meanUs / 1000).toFixed(2);
     const half = (halfWidth95Us / 1000).toFixed(2);
-    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${samples} samples${serving})`;
+    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${plural(samples, "sample")}${serving})`;
   });
   if (load === undefined) return times;
   return [...times, `${name}, load: ${load.ms.toFixed(0)} ms, ${load.memoryMb.toFixed(0)} MB`];

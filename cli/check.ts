@@ -1,4 +1,6 @@
 /** `tandem check`: parse and expand, run nothing. */
+import { styleText } from "node:util";
+import { Fault, type Issue } from "../core/fault.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -6,7 +8,19 @@ import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
 
-export async function check(args: ScenarioArguments & { readonly json: boolean }): Promise<void> {
+type CheckArguments = ScenarioArguments & { readonly json: boolean };
+
+/** With --json the issues are the answer, so they are on stdout too. */
+export async function check(args: CheckArguments): Promise<void> {
+  try {
+    await checkScenario(args);
+  } catch (error) {
+    if (args.json && error instanceof Fault) print({ valid: false, issues: issuesOf(error) });
+    throw error;
+  }
+}
+
+async function checkScenario(args: CheckArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: false });
   const { name, sweep } = loaded.document;
   // A range without a step has no number of values: some of its points are looked at.
@@ -17,10 +31,21 @@ export async function check(args: ScenarioArguments & { readonly json: boolean }
     sample,
   });
   if (args.json) {
-    process.stdout.write(`${JSON.stringify({ name, digest: loaded.digest, configurations })}\n`);
+    print({ valid: true, issues: [], name, digest: loaded.digest, configurations });
     return;
   }
   const some = sample === undefined ? `${configurations}` : `looked at ${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
-  process.stdout.write(`${args.scenario}: sound; ${count}; digest ${loaded.digest}\n`);
+  const sound = styleText("green", "sound");
+  process.stdout.write(`${args.scenario}: ${sound}; ${count}; digest ${loaded.digest}\n`);
+}
+
+/** A file that is missing or too large has no lines to point at: its fault is the one issue. */
+function issuesOf({ issues, message, hint }: Fault): readonly Issue[] {
+  if (issues.length > 0) return issues;
+  return [{ path: "", message, ...(hint === undefined ? {} : { hint }) }];
+}
+
+function print(document: object): void {
+  process.stdout.write(`${JSON.stringify({ schema: "tandem/check@1", ...document })}\n`);
 }

@@ -3,7 +3,7 @@ import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
 import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/nearest.ts";
 
-const MOST_COLUMNS = 100;
+export const MOST_COLUMNS = 100;
 
 export interface Command {
   /** Name and arguments, as `simulate <scenario>`; in brackets what may be left out. */

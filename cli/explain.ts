@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
 import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
-import type { Estimate } from "../core/results.ts";
+import type { RunEstimate } from "../core/results.ts";
+import { plural } from "../reports/format.ts";
 import { tableText } from "../reports/text-table.ts";
 
 export interface ExplainArguments {
@@ -55,7 +56,8 @@ function readLog(directory: string, path: string): string {
 }
 
 function explanationText(explanation: Explanation, width: number): string {
-  const { id, runs, predictedMs, measuredMs, gapMs, parts, figures, sentence } = explanation;
+  const { id, runs, predictedMs, measuredMs, gapMs, parts, figures } = explanation;
+  const { verdict, sentence, unknown } = explanation;
   const table = tableText(
     {
       caption: "",
@@ -74,13 +76,13 @@ function explanationText(explanation: Explanation, width: number): string {
         { text: unit },
         { text: predicted.mean.toFixed(3), numeric: true },
         { text: measured.mean.toFixed(3), numeric: true },
-        { text: measured.halfWidth95.toFixed(3), numeric: true },
+        { text: widthText(measured), numeric: true },
       ]),
     },
     width,
   );
   return [
-    `${id}: mean latency, of ${runs} runs`,
+    `${id}: mean latency, of ${plural(runs, "run")}${verdict === undefined ? "" : `; verdict: ${verdict}`}`,
     `predicted ${shown(predictedMs)}, measured ${shown(measuredMs)}`,
     "",
     table,
@@ -88,18 +90,23 @@ function explanationText(explanation: Explanation, width: number): string {
     evidence,
     "",
     sentence,
+    ...(unknown.length === 0 ? [] : ["", "not known:"]),
+    ...unknown.map((line) => `  ${line}`),
   ].join("\n");
 }
 
-function row(text: string, { mean, halfWidth95 }: Estimate) {
+function row(text: string, estimate: RunEstimate) {
+  const { mean } = estimate;
   const signed = `${mean >= 0 ? "+" : "−"}${Math.abs(mean).toFixed(3)}`;
-  return [
-    { text },
-    { text: signed, numeric: true },
-    { text: halfWidth95.toFixed(3), numeric: true },
-  ];
+  return [{ text }, { text: signed, numeric: true }, { text: widthText(estimate), numeric: true }];
 }
 
-function shown({ mean, halfWidth95 }: Estimate): string {
-  return `${mean.toFixed(3)} ± ${halfWidth95.toFixed(3)} ms`;
+/** One run alone has none. */
+function widthText({ halfWidth95 }: RunEstimate): string {
+  return halfWidth95 === null ? "" : halfWidth95.toFixed(3);
+}
+
+function shown(estimate: RunEstimate): string {
+  const width = widthText(estimate);
+  return `${estimate.mean.toFixed(3)}${width === "" ? "" : ` ± ${width}`} ms`;
 }

@@ -1,4 +1,5 @@
 /** How a failure ends the command: what is printed on stderr, and the exit code. */
+import { styleText } from "node:util";
 import { withSourcePlaces } from "../bundle/source-places.ts";
 import { FAULTS, Fault, type Issue } from "../core/fault.ts";
 
@@ -13,6 +14,8 @@ function known(error: unknown): unknown {
   return new Fault("usage", (error as Error).message, { hint, cause: error });
 }
 
+const TO_STDERR = { stream: process.stderr };
+
 export function exitCodeOf(thrown: unknown): number {
   const error = known(thrown);
   return error instanceof Fault ? FAULTS[error.code].exit : 1;
@@ -22,12 +25,21 @@ export function printFailure(thrown: unknown): void {
   const error = known(thrown);
   if (!(error instanceof Fault)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`tandem: this is a bug\n${withSourcePlaces(text)}\n`);
+    process.stderr.write(`${red("tandem: this is a bug")}\n${withSourcePlaces(text)}\n`);
     return;
   }
-  process.stderr.write(`tandem: ${error.message}\n`);
+  process.stderr.write(`${red(`tandem: ${error.message}`)}\n`);
   for (const issue of error.issues) process.stderr.write(`  ${issueLine(issue)}\n`);
   if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+}
+
+/** Something to know that ends nothing. */
+export function printWarning(message: string): void {
+  process.stderr.write(`${styleText("yellow", `tandem: ${message}`, TO_STDERR)}\n`);
+}
+
+function red(text: string): string {
+  return styleText("red", text, TO_STDERR);
 }
 
 function issueLine({ file, line, path, message, hint }: Issue): string {

@@ -88,4 +88,16 @@ describe("an option that the arrivals do not have is named, with the way out:", 
     expect(issue?.message).toMatch(message);
     expect(issue?.hint).toMatch(hint);
   });
+
+  it("is none of an endpoint's capacity, which nobody knows", async () => {
+    const options = { arrivals: "poisson", set: ["workload.ratePerS.ofCapacity=0.5"] };
+    const fault = (await workloadOf(options).catch((error: unknown) => error)) as Fault;
+    expect(fault.issues).toMatchObject([{ message: expect.stringMatching(/needs a capacity/) }]);
+    const scenarios = scenario({
+      arrivals: "poisson",
+      ratePerS: { ofCapacity: 0.5 },
+      durationS: 1,
+    });
+    expect(await workloadOf({ scenario: scenarios })).toMatchObject({ ratePerS: 500 });
+  });
 });

@@ -66,7 +66,8 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
   };
   const text = JSON.stringify(scenario);
   const named = { ...args, scenario: NO_FILE };
-  return loadScenarioText(text, named, { requireTimes: true, overrides });
+  // Nobody knows how much an endpoint can take.
+  return loadScenarioText(text, named, { requireTimes: true, overrides, capacityOf: () => null });
 }
 
 /** Where nothing says how long: ten seconds, if the workload can be cut to that. */

@@ -12,6 +12,7 @@ import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
+import { capacityText } from "../reports/load-capacity.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { LOAD } from "./load-command.ts";
 import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
@@ -73,9 +74,13 @@ export async function load(args: LoadArguments): Promise<void> {
   const report = loadReport(result, workload);
   const command = repeatCommand("load", { ...args, seed: run.seed, extra: flagsOf(args) });
   if (args.json) {
-    const head = { schema: "tandem/load@1", url: args.url, seed: run.seed, command };
+    const { capacity } = loaded;
+    const head = { schema: "tandem/load@1", url: args.url, seed: run.seed, command, capacity };
     process.stdout.write(`${JSON.stringify({ ...head, ...report, errors: result.errors })}\n`);
-  } else process.stdout.write(`${loadReportText(report)}\n`);
+  } else {
+    const lines = [loadReportText(report), capacityText(loaded.capacity)];
+    process.stdout.write(`${lines.filter((line) => line !== "").join("\n")}\n`);
+  }
   if (result.errors.length > 0) {
     throw new Fault("cluster-failure", `requests failed; the first: ${result.errors[0]}`);
   }

@@ -1,9 +1,12 @@
 /** `tandem/plan@1`: what a plan found, as a document and as text. */
-import type { Estimate } from "../core/results.ts";
+import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
+import type { NotSearched } from "../planning/not-searched.ts";
 import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
 import type { Cell } from "../reports/html/table.ts";
+import { capacityText } from "../reports/load-capacity.ts";
+import { placementText } from "../reports/placement.ts";
 import { tableText } from "../reports/text-table.ts";
 
 interface Header {
@@ -11,6 +14,7 @@ interface Header {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
 }
 
 /** Of one pipeline with a goal. */
@@ -34,8 +38,12 @@ interface CandidateDocument {
   /** By pipeline: of what was found, else of the last that was tried. */
   readonly kept: Readonly<Record<string, KeptGoal>>;
   readonly trials: number;
-  /** Whether all that is cheaper was ruled out. */
+  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
   readonly proven: boolean;
+  /** Clusters left out of the search that may be cheaper. */
+  readonly notSearched: readonly NotSearched[];
+  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
+  readonly placement: Placement | null;
   /** Cheaper choices of machines of which no device has the memory for some model. */
   readonly withoutRoom: number;
   /** What was found as a point of a sweep, with its load; null where nothing was. */
@@ -73,22 +81,24 @@ export function planDocument(header: Header, plans: readonly Plan[]): PlanDocume
 }
 
 function candidateDocument(candidate: Candidate, load: Parameters): CandidateDocument {
-  const { scheduler, parameters, unit, tasks, search } = candidate;
-  const { found, missed, trials, proven, withoutRoom } = search;
+  const { scheduler, parameters, unit, tasks, search, cost, placement } = candidate;
+  const { found, missed, trials, withoutRoom } = search;
   const replicas =
     found === null ? null : Object.fromEntries(tasks.map((task, i) => [task, found.replicas[i]]));
   return {
     scheduler,
     parameters,
     meets: found !== null,
-    cost: found?.machines.cost ?? null,
+    cost,
     unit,
     replicas,
     machines: found?.machines.counts ?? null,
     replications: (found?.trial ?? missed)?.replications ?? 0,
     kept: keptOf(found?.trial ?? missed),
     trials,
-    proven,
+    proven: candidate.notSearched.length === 0,
+    notSearched: candidate.notSearched,
+    placement,
     withoutRoom,
     point: found === null ? null : pointOf(candidate, found, load),
   };
@@ -131,6 +141,8 @@ export function planText(document: PlanDocument, width: number): string {
     const what = several ? "the cheapest of each load" : "the cheapest";
     lines.push(`${what}, for simulate: --set 'sweep=${JSON.stringify({ points })}'`);
   }
+  const load = capacityText(document.capacity);
+  if (load !== "") lines.push(load);
   const repeat = `repeat: ${document.command}`;
   lines.push(`seed ${document.seed} · scenario ${document.scenario.digest} · ${repeat}`);
   return lines.join("\n");
@@ -156,14 +168,20 @@ function headings({ candidates }: PlanEntry): readonly string[] {
 }
 
 function row(candidate: CandidateDocument): readonly Cell[] {
-  const { scheduler, parameters, cost, replicas, machines, kept, proven } = candidate;
+  const { scheduler, parameters, cost, replicas, machines, kept, notSearched } = candidate;
   const { scheduler: _, ...others } = parameters;
   const name = [textOf(scheduler), parametersText(others)].filter((text) => text !== "").join(", ");
   const goals = Object.values(kept);
   const each = (of: (goal: KeptGoal) => string): string => goals.map(of).join("; ");
   return [
     { text: name },
-    { text: cost === null ? "none" : `${formatNumber(cost)}${proven ? "" : " ?"}`, numeric: true },
+    {
+      text:
+        cost === null
+          ? "none"
+          : `${formatNumber(cost)}${notSearched.includes("trials") ? " ?" : ""}`,
+      numeric: true,
+    },
     { text: countsText(replicas) },
     { text: countsText(machines) },
     { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
@@ -183,16 +201,45 @@ function sentence({ candidates }: PlanEntry): string {
   const trials = candidates.reduce((total, candidate) => total + candidate.trials, 0);
   if (!best.meets) {
     return [
-      `nothing that was allowed keeps the goal (${plural(trials, "trial")}): the shares above are of the most that was tried.`,
+      `nothing that was ${isBounded(candidates) ? "tried" : "allowed"} keeps the goal (${plural(trials, "trial")}${leftOut(candidates)}): the shares above are of the most that was tried.`,
       `allow more by --max-replicas, or more machines; or a request takes longer without any wait${passedOver(best)}`,
     ].join("\n");
   }
-  const doubt = candidates.some(({ proven }) => !proven)
-    ? "; ?: something cheaper was left untried, --max-trials allows more"
-    : "; all that is cheaper was tried or ruled out";
   const equal = candidates.filter(({ cost }) => cost === best.cost).length - 1;
   const equals = equal === 0 ? "" : `; ${plural(equal, "other costs", "others cost")} as much`;
-  return `cheapest: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${doubt}${passedOver(best)})`;
+  const under = best.notSearched.includes("placement") ? " under the default placement" : "";
+  const lines = [
+    `cheapest${under}: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${searched(candidates)}${passedOver(best)})`,
+    ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
+  ];
+  return lines.join("\n");
+}
+
+const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
+  trials: "?: something was left untried, --max-trials allows more",
+  placement: "without choosing which task runs on which kind of node",
+  colocation: "without choosing which replicas share a machine",
+  sharing: "without more than one replica a slot",
+  scaling: "without more machines that scaling switches off for longer",
+};
+
+/** Whether the bound on trials left something untried. */
+function isBounded(candidates: readonly CandidateDocument[]): boolean {
+  return candidates.some(({ notSearched }) => notSearched.includes("trials"));
+}
+
+/** Everything left out of any of the searches, in words, each after "; ". */
+function leftOut(candidates: readonly CandidateDocument[]): string {
+  const names = new Set(candidates.flatMap(({ notSearched }) => notSearched));
+  return [...names].map((name) => `; ${LEFT_OUT[name]}`).join("");
+}
+
+/** The claim of the search, and its limits. */
+function searched(candidates: readonly CandidateDocument[]): string {
+  if (candidates.every(({ proven }) => proven))
+    return "; all that is cheaper was tried or ruled out";
+  const claim = "; all cheaper numbers of machines and replicas were tried or ruled out";
+  return `${isBounded(candidates) ? "" : claim}${leftOut(candidates)}`;
 }
 
 function passedOver({ withoutRoom }: CandidateDocument): string {

@@ -20,12 +20,13 @@ export async function plan(args: PlanArguments): Promise<void> {
   const options = optionsOf(args);
   const loaded = await loadScenario(args, { requireTimes: true });
   const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
-  const { digest, document } = loaded;
+  const { digest, document, capacity } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
   const header = {
     schema: "tandem/plan@1" as const,
     scenario: { name: document.name, digest },
     seed: document.run.seed,
+    ...(capacity === undefined ? {} : { capacity }),
     command: repeatCommand("plan", {
       scenario: args.scenario,
       set: args.set,
@@ -40,6 +41,10 @@ export async function plan(args: PlanArguments): Promise<void> {
   const result = planDocument(header, plans);
   const width = process.stdout.columns ?? 100;
   process.stdout.write(`${args.json ? JSON.stringify(result) : planText(result, width)}\n`);
+  const without = result.plans.filter(({ candidates }) => !candidates[0].meets).length;
+  if (without === 0) return;
+  const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;
+  throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
 }
 
 /** Trial by trial, so that Ctrl-C is heard and progress is shown. */

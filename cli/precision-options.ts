@@ -1,4 +1,5 @@
 /** Options that say how precise results are to be and what is compared, as scenario values. */
+import { DEFAULT_MARGIN } from "../core/comparison/compare.ts";
 import { Fault } from "../core/fault.ts";
 
 export interface PrecisionArguments {
@@ -6,6 +7,25 @@ export interface PrecisionArguments {
   readonly untilMetrics?: string;
   readonly maxReplications?: number;
   readonly compare?: string;
+  readonly margin?: string;
+}
+
+/** A share, as 2% or 0.02. */
+const SHARE = /^\s*(\d+\.?\d*|\.\d+)\s*%?\s*$/;
+const SHARE_HINT = (option: string): string => `for example \`${option} 2%\` or \`${option} 0.02\``;
+
+/** The share that `--margin` gives; the default without it. Throws Fault("usage") for any other text. */
+export function marginOf({ margin }: PrecisionArguments): number {
+  if (margin === undefined) return DEFAULT_MARGIN;
+  const share = Number.parseFloat(margin) / (margin.includes("%") ? 100 : 1);
+  if (SHARE.test(margin) && share < 1) return share;
+  throw new Fault(
+    "usage",
+    `--margin ${margin}: expected a share of the best mean, from 0 to below 100%`,
+    {
+      hint: SHARE_HINT("--margin"),
+    },
+  );
 }
 
 /** Scenario values by path, as from `--set`. Throws Fault("usage") for a bound on nothing. */
@@ -13,8 +33,8 @@ export function precisionOverrides(args: PrecisionArguments): Record<string, unk
   const { until, untilMetrics, maxReplications, compare } = args;
   const overrides: Record<string, unknown> = {};
   if (until !== undefined) {
-    if (!/^\s*[\d.]+\s*%?\s*$/.test(until)) {
-      const hint = "for example `--until 2%` or `--until 0.02`";
+    if (!SHARE.test(until)) {
+      const hint = SHARE_HINT("--until");
       throw new Fault("usage", `--until ${until}: expected a share of the mean`, { hint });
     }
     overrides["run.until"] = {
@@ -32,12 +52,13 @@ export function precisionOverrides(args: PrecisionArguments): Record<string, unk
 
 /** The same options again, for the command that repeats a run. */
 export function precisionWords(args: PrecisionArguments): readonly string[] {
-  const { until, untilMetrics, maxReplications, compare } = args;
+  const { until, untilMetrics, maxReplications, compare, margin } = args;
   const given: readonly [string, string | number | undefined][] = [
     ["--until", until],
     ["--until-metrics", untilMetrics],
     ["--max-replications", maxReplications],
     ["--compare", compare],
+    ["--margin", margin],
   ];
   return given.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
 }

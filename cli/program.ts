@@ -1,6 +1,7 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
-import { type Command, flag, number, runProgram, text } from "./command-line.ts";
+import { type Command, flag, number, type Program, runProgram, text } from "./command-line.ts";
+import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD } from "./load-command.ts";
 import { IMAGES, INPUTS, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
@@ -14,7 +15,8 @@ const init: Command = {
   about: "write a commented scenario to start from",
   positionals: directory("where to write it"),
   examples: [["init my-pipeline", "writes my-pipeline/scenario.yaml"]],
-  run: async (args: { directory: string }) => (await import("./init.ts")).init(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./init.ts")).init(args),
 };
 
 const check: Command = {
@@ -58,6 +60,7 @@ const simulate: Command = {
     "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
     "max-replications": number("bound for --until; default 1000"),
     compare: text("rank by these swept paths; default: the scheduler's"),
+    margin: text("differences up to this share of the best mean are ties; default: 1%"),
     workers: number("threads; default: as many as pay"),
     sample: {
       type: "string",
@@ -73,6 +76,18 @@ const simulate: Command = {
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
   ],
   run: async (args) => (await import("./simulate.ts")).simulate(args),
+};
+
+const schedulers: Command = {
+  usage: "schedulers [name]",
+  about: "list presets and policies, or explain one: idea, limits, parameters, source",
+  positionals: { name: { type: "string", describe: "of a preset or a policy" } },
+  options: JSON_OPTION,
+  examples: [
+    ["schedulers", "all, a line each"],
+    ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
+  ],
+  run: async (args) => (await import("./schedulers.ts")).schedulers(args),
 };
 
 const plan: Command = {
@@ -99,11 +114,11 @@ const plan: Command = {
 };
 
 const query: Command = {
-  usage: "query <directory> <sql>",
+  usage: "query <directory> [sql]",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
   positionals: {
     ...directory("of --out"),
-    sql: { type: "string", demandOption: true, describe: "one SELECT" },
+    sql: { type: "string", describe: "one SELECT; without it: tables and columns" },
   },
   options: { ...JSON_OPTION, csv: flag("print CSV") },
   examples: [
@@ -119,14 +134,14 @@ const query: Command = {
       "query out/s 'from tasks where metric = $$queueWaitMeanMs$$' --csv",
       "each task's wait, as CSV",
     ],
-    ["query out/s 'describe configurations'", "the columns of a table"],
+    ["query out/s", "the tables that there are, and their columns"],
   ],
   run: async (args) => (await import("./query.ts")).query(args),
 };
 
 const validate: Command = {
   usage: "validate <scenario>",
-  about: "simulate and run chosen configurations for real, compare, judge",
+  about: "simulate and run chosen configurations for real, compare, judge; exit 3: one disagrees",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -135,10 +150,15 @@ const validate: Command = {
     out: text("folder for results (validation.json)"),
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
+    budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
     ...IMAGES,
     ...INPUTS,
   },
-  examples: [["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"]],
+  examples: [
+    ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
+    ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+  ],
   run: async (args) => (await import("./validate.ts")).validate(args),
 };
 
@@ -156,7 +176,8 @@ const report: Command = {
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
   positionals: directory("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  run: async (args: { directory: string }) => (await import("./report.ts")).report(args.directory),
+  options: JSON_OPTION,
+  run: async (args) => (await import("./report.ts")).report(args),
 };
 
 const demo: Command = {
@@ -167,13 +188,41 @@ const demo: Command = {
   run: async (args) => (await import("./demo.ts")).demo(args),
 };
 
-const program = {
+const completion: Command = {
+  usage: "completion <shell>",
+  about: "print a script that lets a shell complete commands, options and values",
+  positionals: {
+    shell: { choices: ["bash", "zsh", "fish"], demandOption: true, describe: "whose script" },
+  },
+  examples: [
+    [
+      "completion bash > ~/.local/share/bash-completion/completions/tandem",
+      "from the next shell on",
+    ],
+    ["completion zsh > ~/.zfunc/_tandem", "with ~/.zfunc in $fpath"],
+    ["completion fish > ~/.config/fish/completions/tandem.fish", "fish reads it at once"],
+  ],
+  run: async ({ shell }: { shell: Shell }) => {
+    const { completionScript } = await import("./completion.ts");
+    process.stdout.write(completionScript(program, shell));
+  },
+};
+
+const doctor: Command = {
+  usage: "doctor",
+  about: "what works on this machine, what each part is for, and what to install",
+  options: JSON_OPTION,
+  examples: [["doctor", "takes a few seconds: it watches the host too"]],
+  run: async (args) => (await import("./doctor.ts")).doctor(args),
+};
+
+const program: Program = {
   name: "tandem",
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
   commands: [
     ...[init, check, calibrate, simulate, query, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo],
+    ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

@@ -3,6 +3,8 @@ import { SingleBar } from "cli-progress";
 
 export interface Progress {
   update(done: number): void;
+  /** A line of its own, above a bar. */
+  say(line: string): void;
   stop(): void;
 }
 
@@ -57,6 +59,7 @@ function bar(label: string, total: number, left: Left): Progress {
   single.start(total, 0, { left: "" });
   return {
     update: (done) => single.update(done, { left: left(done) }),
+    say: (line) => void process.stderr.write(`\r\x1b[K${line}\n`),
     stop: () => single.stop(),
   };
 }
@@ -71,6 +74,7 @@ function lines(label: string, total: number, left: Left): Progress {
       told = tenth;
       process.stderr.write(`${label}: ${done}/${total}${left(done)}\n`);
     },
+    say: (line) => void process.stderr.write(`${line}\n`),
     stop: () => undefined,
   };
 }

@@ -2,11 +2,12 @@
 import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
 import { tableText } from "../reports/text-table.ts";
-import { type Cell, type QueryResult, queryResults } from "../sweep/query.ts";
+import { type Cell, type QueryResult, queryResults, SCHEMA_SQL } from "../sweep/query.ts";
+import { printWarning } from "./failure.ts";
 
 export interface QueryArguments {
   readonly directory: string;
-  readonly sql: string;
+  readonly sql?: string;
   readonly json: boolean;
   readonly csv: boolean;
 }
@@ -14,12 +15,13 @@ export interface QueryArguments {
 /** A table is for reading: beyond so many rows it says so. */
 const MOST_ROWS = 1000;
 
-export async function query({ directory, sql, json, csv }: QueryArguments): Promise<void> {
+export async function query(args: QueryArguments): Promise<void> {
+  const { directory, sql = SCHEMA_SQL, json, csv } = args;
   if (json && csv) throw new Fault("usage", "--json and --csv at once: give one of the two");
   const result = await queryResults(directory, sql);
   try {
     if (result.partial) {
-      process.stderr.write("tandem: this sweep is not finished; these are its results so far\n");
+      printWarning("this sweep is not finished; these are its results so far");
     }
     const text = json ? jsonText(result) : csv ? csvText(result) : alignedText(result);
     for await (const piece of text) {

@@ -35,12 +35,12 @@ test.each([
   [
     { arrivals: "ramp", rates: rates(1e5), durationS: 1 },
     { rates: rates(1e6) },
-    "rates[1].ratePerS",
+    "rates.1.ratePerS",
   ],
   [
     { arrivals: "mmpp", states: states(9e4), durationS: 1 },
     { states: states(2e5) },
-    "states[1].ratePerS",
+    "states.1.ratePerS",
   ],
   [
     { arrivals: "diurnal", ratePerS: 9e4, amplitude: 0.1, durationS: 1 },

@@ -62,9 +62,9 @@ function tooFast(all: readonly Peak[], timeScale = 1): Issue[] {
 function peaks(workload: WorkloadDocument): Peak[] {
   switch (workload.arrivals) {
     case "ramp":
-      return workload.rates.map(({ ratePerS }, i) => [`workload.rates[${i}].ratePerS`, ratePerS]);
+      return workload.rates.map(({ ratePerS }, i) => [`workload.rates.${i}.ratePerS`, ratePerS]);
     case "mmpp":
-      return workload.states.map(({ ratePerS }, i) => [`workload.states[${i}].ratePerS`, ratePerS]);
+      return workload.states.map(({ ratePerS }, i) => [`workload.states.${i}.ratePerS`, ratePerS]);
     case "diurnal":
       return [["workload.ratePerS", workload.ratePerS * (1 + workload.amplitude)]];
     default:

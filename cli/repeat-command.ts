@@ -13,9 +13,10 @@ export function repeatCommand(command: string, options: RepeatOptions): string {
   parts.push("--seed", String(options.seed));
   for (const override of options.set) parts.push("--set", override);
   parts.push(...(options.extra ?? []));
-  return parts.map(quoted).join(" ");
+  return parts.map(shellWord).join(" ");
 }
 
-function quoted(word: string): string {
+/** As a shell takes it for one word. */
+export function shellWord(word: string): string {
   return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

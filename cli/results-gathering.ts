@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
 import { Fault } from "../core/fault.ts";
+import type { Comparison } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
-import type { RankedDocument } from "../reports/comparison-tables.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
 import { type RecordStore, recordAt } from "../sweep/record-store.ts";
 import { AtomicFile } from "./atomic-file.ts";
+import { printWarning } from "./failure.ts";
 import { type ResultsHeader, ResultsText } from "./results-text.ts";
 
 export const RESULTS_FILE = "results.json";
@@ -20,6 +21,12 @@ export interface ResultsPlace {
   readonly directory: string;
   readonly header: ResultsHeader;
   readonly parameters: readonly ParameterColumn[];
+}
+
+/** Compared configurations, and their comparisons. */
+export interface Ranked {
+  readonly configurations: readonly Compared[];
+  readonly comparisons: readonly Comparison[];
 }
 
 interface Files {
@@ -62,15 +69,15 @@ export class ResultsGathering {
   }
 
   /** When all are finished: writes what there is to write, and ranks them over some paths. */
-  async finish(over: readonly string[] | undefined): Promise<RankedDocument> {
+  async finish(over: readonly string[] | undefined, margin: number | undefined): Promise<Ranked> {
     await this.#turn;
     this.advance();
     await this.#turn;
     if (this.#failure !== null) throw this.#failure.error;
-    const ranked = this.#ranked(over);
+    const ranked = this.#ranked(over, margin);
     if (this.#files === null) return ranked;
     const { text, json, parquet } = this.#files;
-    json.write(text.end(ranked.comparisons ?? []));
+    json.write(text.end(ranked.comparisons));
     json.keep();
     await parquet?.finish();
     return ranked;
@@ -97,10 +104,11 @@ export class ResultsGathering {
     }
   }
 
-  #ranked(over: readonly string[] | undefined): RankedDocument {
+  #ranked(over: readonly string[] | undefined, margin: number | undefined): Ranked {
     const configurations = this.#compared;
     const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
-    const comparisons = compareConfigurations(configurations, over ?? comparedPaths([...paths]));
+    const compared = over ?? comparedPaths([...paths]);
+    const comparisons = compareConfigurations(configurations, compared, margin);
     return { configurations, comparisons };
   }
 }
@@ -121,7 +129,7 @@ async function openParquet(
     return await ParquetWriter.open(directory, parameters);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    process.stderr.write(`tandem: no Parquet files: ${error.message}\n`);
+    printWarning(`no Parquet files: ${error.message}`);
     return null;
   }
 }

@@ -3,11 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { checkBackend } from "../core/scenario/check-run.ts";
+import type { CapacityOf } from "../core/scenario/checks.ts";
 import { invalidInput } from "../core/scenario/draft.ts";
 import type { ReadFile } from "../core/scenario/files.ts";
 import { type LoadedScenario, parseScenario, parseSetOption } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { isParquet, parquetText } from "./parquet-text.ts";
 import { type PrecisionArguments, precisionOverrides } from "./precision-options.ts";
@@ -33,7 +35,11 @@ export async function loadScenario(
 export async function loadScenarioText(
   text: string,
   args: ScenarioArguments,
-  { requireTimes, overrides: given = {} }: { requireTimes: boolean; overrides?: object },
+  {
+    requireTimes,
+    overrides: given = {},
+    capacityOf = servingCapacity,
+  }: { requireTimes: boolean; overrides?: object; capacityOf?: CapacityOf },
 ): Promise<LoadedScenario> {
   const overrides: Record<string, unknown> = {
     ...given,
@@ -45,6 +51,7 @@ export async function loadScenarioText(
   return readingParquet((read) =>
     parseScenario(text, args.scenario, read, overrides, {
       checkScheduler,
+      capacityOf,
       requireTimes,
       exists: existsSync,
     }),

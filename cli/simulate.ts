@@ -6,23 +6,40 @@ import { Fault } from "../core/fault.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import type { RankedDocument } from "../reports/comparison-tables.ts";
-import { notesText, rankingText, resultsTable } from "../reports/text-table.ts";
+import { goalsShown } from "../core/slo.ts";
+import { plural } from "../reports/format.ts";
+import { placementLines } from "../reports/placement.ts";
+import {
+  documentNotesText,
+  goalLines,
+  notesText,
+  rankingText,
+  resultsTable,
+} from "../reports/text-table.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { asNotes, simulationNotes } from "./document-notes.ts";
+import { printWarning } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { precisionWords } from "./precision-options.ts";
+import { marginOf, precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
-import { RESULTS_FILE, ResultsGathering, type ResultsPlace } from "./results-gathering.ts";
+import {
+  type Ranked,
+  RESULTS_FILE,
+  ResultsGathering,
+  type ResultsPlace,
+} from "./results-gathering.ts";
 import type { ResultsHeader } from "./results-text.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -41,6 +58,8 @@ export interface SimulateArguments extends ScenarioArguments {
 
 /** A table on the terminal has at most so many configurations. */
 const MOST_ROWS = 200;
+/** For the cheapest of more, there is the report. */
+const MOST_JUDGED = 2000;
 
 /** How many configurations there are results of. */
 export async function simulate(args: SimulateArguments): Promise<number> {
@@ -49,13 +68,13 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
   const { count } = checkedSweep(loaded, options);
-  const store = openStore(args, plan, count);
   const header = resultsHeader(args, loaded);
+  const store = openStore(args, plan, count);
   const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
-    const ranked = await gathering.finish(loaded.document.run.compare?.over);
-    const { comparisons = [] } = ranked;
+    const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
+    const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
@@ -154,7 +173,7 @@ async function sweepWithProgress(
     if (store.finished < count) {
       throw new Fault(
         "interrupted",
-        `interrupted: ${store.finished} of ${count} configurations are kept`,
+        `interrupted: ${store.finished} of ${plural(count, "configuration")} kept`,
         { hint: "the same command goes on from there" },
       );
     }
@@ -185,7 +204,7 @@ function openStore(args: SimulateArguments, plan: SweepPlan, count: number): Rec
   const scenario = { scenario: digest, seed, replications, sample, parameters };
   const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
   const store = ResultStore.open(folder, key, count);
-  if (store.setAside !== undefined) process.stderr.write(`tandem: ${store.setAside}\n`);
+  if (store.setAside !== undefined) printWarning(store.setAside);
   return store;
 }
 
@@ -195,7 +214,6 @@ function sampleText(sample: Sample | undefined): string | null {
 
 function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
   const { seed, replications } = loaded.document.run;
-  const slo = Object.values(loaded.document.pipelines)[0]?.slo;
   return {
     schema: "tandem/results@1",
     scenario: { name: loaded.document.name, digest: loaded.digest },
@@ -210,24 +228,39 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
         ...sampleOptions(args),
       ],
     }),
-    ...(slo === undefined ? {} : { slo }),
+    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
+    margin: marginOf(args),
+    simplestFirst: Object.keys(PRESETS),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
+    ...asNotes(simulationNotes(loaded)),
   };
+}
+
+/** Then no goal is that of all configurations. */
+function sweepsGoals({ sweep }: ScenarioDocument): boolean {
+  const paths = parameterColumns(sweep).map(({ path }) => path);
+  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
 }
 
 function printTables(
   header: ResultsHeader,
-  ranked: RankedDocument,
+  ranked: Ranked,
   store: RecordStore,
   out: string | undefined,
 ): void {
   const width = process.stdout.columns ?? 120;
   const count = store.finished;
-  const configurations = [...recordsOf(store, Math.min(count, MOST_ROWS))].map((r) => r.result);
+  const read = Math.min(count, MOST_JUDGED);
+  const all = [...recordsOf(store, read)].map(({ result: { latencyCurve: _, ...one } }) => one);
+  const configurations = all.slice(0, MOST_ROWS);
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
+    ...placementLines(configurations, width),
+    ...documentNotesText(header, width),
     ...notesText(configurations, width),
-    ...rankingText(ranked, width),
+    ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
+    ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]
       : []),

@@ -7,16 +7,26 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** `tandem …words` as if started in `folder`. Not for `--help` and `--version`, which end the process. */
+/** `tandem …words` as if started in `folder`. */
 export async function tandemHere(folder: string, words: readonly string[]): Promise<Ended> {
   const before = process.cwd();
+  const { exit } = process;
+  const { log } = console;
   const [stdout, stderr] = [taken(process.stdout), taken(process.stderr)];
+  let exited: number | null = null;
   process.chdir(folder);
+  // Help is printed by the console, and ends the process.
+  console.log = (text: string) => process.stdout.write(`${text}\n`);
+  process.exit = ((code = 0) => {
+    exited = Number(code);
+  }) as typeof exit;
   try {
     const code = await tandem(words);
-    return { code, stdout: stdout.text(), stderr: stderr.text() };
+    return { code: exited ?? code, stdout: stdout.text(), stderr: stderr.text() };
   } finally {
     process.chdir(before);
+    Object.assign(process, { exit });
+    Object.assign(console, { log });
     stdout.release();
     stderr.release();
   }

@@ -1,107 +1,243 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { collectInputs } from "../calibration/collect-inputs.ts";
-import { type ContentsSource, contentsFor } from "../calibration/contents.ts";
-import {
-  type ConfigurationEvidence,
-  EVIDENCE_FILE,
-  type EvidenceDocument,
-  logFile,
-} from "../calibration/evidence.ts";
-import { type KnownContents, matchContents } from "../calibration/match-contents.ts";
-import { ModelWorker } from "../calibration/model-worker.ts";
+import type { ContentsSource } from "../calibration/contents.ts";
+import type { ConfigurationEvidence } from "../calibration/evidence.ts";
+import type { ModelWorker } from "../calibration/model-worker.ts";
+import type { RealRunPlan } from "../calibration/real-runs.ts";
+import { PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
-import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { countArrivals } from "../core/arrivals/count-arrivals.ts";
-import { expectedRequests } from "../core/arrivals/expected-requests.ts";
-import { compileSystem } from "../core/compile.ts";
+import {
+  aroundRunSeconds,
+  type Effort,
+  effortOf,
+  fitBudget,
+  forecastRun,
+  type RunForecast,
+  runSeconds,
+  shortened,
+  startSeconds,
+} from "../calibration/validation-effort.ts";
+import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import { Fault } from "../core/fault.ts";
-import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
+import { hasFreeMessages } from "../core/input-notes.ts";
+import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
-  WorkloadDocument,
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { validationTable } from "../reports/text-table.ts";
+import { formatNumber, plural } from "../reports/format.ts";
+import { metricLabel } from "../reports/metric-labels.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { validationNotes } from "./document-notes.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { duration, type Progress, progress } from "./progress.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { repeatCommand } from "./repeat-command.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
+import { secondsOf } from "./seconds.ts";
+import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
+import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
+import { finish, type Validated, writeLogs } from "./validate-results.ts";
 
 export interface ValidateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;
+  readonly strict?: boolean;
   readonly out?: string;
   readonly repeats?: number;
   readonly backend?: BackendName;
+  readonly budget?: string;
 }
 
-/** What a run's requests carry, in order. */
-type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
+/** Everything that is known before anything runs. */
+interface Course {
+  readonly loaded: LoadedScenario;
+  readonly settings: ValidationSettings;
+  readonly configurations: readonly Configuration[];
+  readonly forecasts: readonly RunForecast[];
+  readonly effort: Effort;
+  /** Seconds until the first configuration starts. */
+  readonly beforeS: number;
+  /** When a budget is spent, as `performance.now()` counts; Infinity without one. */
+  readonly deadlineMs: number;
+}
 
 export async function validate(args: ValidateArguments): Promise<void> {
+  const interrupt = interruptSignal();
+  try {
+    const course = await planned(args);
+    process.stderr.write(announcement(course));
+    finish(args, course.loaded, await run(args, course, interrupt.signal));
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+/** Throws Fault("invalid-input") or Fault("usage") before anything has started. */
+async function planned(args: ValidateArguments): Promise<Course> {
+  const startMs = performance.now();
+  const budgetS = args.budget === undefined ? undefined : secondsOf("--budget", args.budget);
   const loaded = await loadScenario(args, { requireTimes: true });
   const settings = settingsOf(args, loaded);
   const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
   const documents = configurations.map(({ document }) => document);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
-  const contents =
-    settings.backend !== "replay"
-      ? await realContents(args, loaded)
-      : replayContents(loaded.document);
-  const interrupt = interruptSignal();
-  const results: ValidationResult[] = [];
-  const evidences: ConfigurationEvidence[] = [];
-  try {
-    for (const [i, configuration] of configurations.entries()) {
-      if (interrupt.signal.aborted) break;
-      const label = `${i + 1}/${configurations.length} ${configuration.id}`;
-      process.stderr.write(`validate ${label}: ${settings.backend}, ${settings.repeats} runs\n`);
-      const { result, logs, evidence } = await validateConfiguration({
-        configuration,
-        inputs: inputsOf(loaded),
-        backend: settings.backend,
-        repeats: settings.repeats,
-        timeScale: settings.timeScale,
-        tolerance: settings.metrics,
-        contents: (seed) => contents(configuration, seed),
-        onRun: ({ health }, healthyRuns) => {
-          const state = health.healthy ? `run ${healthyRuns} of ${settings.repeats}` : "set aside";
-          process.stderr.write(
-            `  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}\n`,
-          );
-        },
-        signal: interrupt.signal,
-      });
-      results.push(withUnrealised(result, configuration.document));
-      if (args.out !== undefined) writeLogs(args.out, i, logs);
-      evidences.push(evidence);
-    }
-  } finally {
-    interrupt.dispose();
-  }
-  if (args.out !== undefined && evidences.length > 0) {
-    writeEvidence(args.out, { inputs: inputsOf(loaded), configurations: evidences });
-  }
-  finish(args, loaded, results, configurations.length);
+  const { backend, repeats, timeScale } = settings;
+  const forecasts = documents.map((one) => forecastRun(one, inputsOf(loaded), timeScale));
+  const beforeS = secondsBefore(loaded, backend);
+  const effort =
+    budgetS === undefined
+      ? effortOf(forecasts, backend, repeats)
+      : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
+  const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
+  return { loaded, settings, configurations, forecasts, beforeS, effort, deadlineMs };
 }
 
-/** Says which terms of the prediction the real runs did without. */
-function withUnrealised(result: ValidationResult, document: ScenarioDocument): ValidationResult {
+/** Seconds until the first configuration: the host, the models' inputs, messages. */
+export function secondsBefore({ document }: LoadedScenario, backend: BackendName): number {
+  const models = backend === "replay" ? 0 : startSeconds(backend);
+  return HOST_CHECK_S + models + (hasFreeMessages(document) ? PILOT_SECONDS : 0);
+}
+
+/** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
+async function run(
+  args: ValidateArguments,
+  course: Course,
+  signal: AbortSignal,
+): Promise<Validated> {
+  const { loaded, configurations, beforeS, effort, deadlineMs } = course;
+  const { backend } = course.settings;
+  const results: ValidationResult[] = [];
+  const evidences: ConfigurationEvidence[] = [];
+  const workers = new Map<string, ModelWorker>();
+  let inputs = inputsOf(loaded);
+  let notes: readonly string[] = [];
+  const shown = progress("validate, seconds", { total: Math.ceil(beforeS + effort.seconds) });
+  try {
+    for (const line of await checkHost(args.strict === true, signal)) shown.say(line);
+    shown.update(HOST_CHECK_S);
+    const served =
+      backend === "replay"
+        ? replaySide(loaded.document)
+        : await realSide(args, loaded, workers, signal);
+    notes = validationNotes(loaded, served.models);
+    if (hasFreeMessages(loaded.document)) {
+      shown.say("validate: no overhead profile, so a pilot measures what messages cost here");
+      const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
+      inputs = measured.inputs;
+      notes = [...notes, measured.note];
+    }
+    shown.update(beforeS);
+    for (const [i, configuration] of configurations.entries()) {
+      const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
+      if (performance.now() + 1000 * leastS > deadlineMs) break;
+      const side = { ...served, inputs, signal };
+      const { result, logs, evidence } = await validateOne(course, i, side, shown);
+      results.push(withNotes(result, configuration.document, effort));
+      evidences.push(evidence);
+      if (args.out !== undefined) writeLogs(args.out, i, logs);
+      if (signal.aborted) break;
+    }
+  } catch (error) {
+    // Whatever fails after Ctrl-C fails because of it.
+    if (!signal.aborted) throw error;
+  } finally {
+    shown.stop();
+    await Promise.all([...workers.values()].map((worker) => worker.stop()));
+  }
+  const { repeats } = effort;
+  const [wanted, interrupted] = [configurations.length, signal.aborted];
+  return { results, evidences, inputs, notes, wanted, repeats, interrupted };
+}
+
+function messageCostsOf(
+  { loaded, settings, configurations }: Course,
+  { contents }: ServedSide,
+  signal: AbortSignal,
+) {
+  return withMessageCosts({
+    documents: configurations.map(({ document }) => document),
+    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal },
+    contents: (seed) => contents(configurations[0], seed),
+    date: new Date().toISOString(),
+  });
+}
+
+function validateOne(
+  course: Course,
+  index: number,
+  { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
+  shown: Progress,
+) {
+  const { settings, configurations, forecasts, beforeS, effort, deadlineMs } = course;
+  const { backend, timeScale, metrics } = settings;
+  const { repeats, share } = effort;
+  const given = configurations[index];
+  const configuration = { ...given, document: shortened(given.document, share) };
+  const before = beforeS + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const aroundS = aroundRunSeconds(backend);
+  const runS = runSeconds(forecasts[index], share);
+  const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
+  let healthyRuns = 0;
+  const at = (ended: number): number => {
+    const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
+    return Math.floor(started + runS * Math.min(1, ended / requests));
+  };
+  shown.say(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
+  return validateConfiguration({
+    ...{ configuration, inputs, backend, repeats, timeScale, signal },
+    ...(pace === null ? {} : { pace }),
+    tolerance: metrics,
+    contents: (seed) => contents(configuration, seed),
+    onProgress: (ended) => shown.update(at(ended)),
+    onRun: ({ health }, healthy) => {
+      healthyRuns = healthy;
+      shown.update(at(0));
+      const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
+      shown.say(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
+    },
+    mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
+  });
+}
+
+/** "validate: 2 configurations × 3 runs of 60 s on replay, about 7 min in all; …" */
+function announcement({ settings, forecasts, beforeS, effort }: Course): string {
+  const { repeats, share, seconds } = effort;
+  const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
+  const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
+  const span = least === most ? `${most} s` : `${least} to ${most} s`;
+  const judged = Object.entries(settings.metrics).map(
+    ([name, tolerance]) => `${metricLabel(name).text} to ±${formatNumber(100 * tolerance)}%`,
+  );
+  const lines = [
+    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(beforeS + seconds)} with start-up`,
+    `  first a look at this host; then each runs on a cluster of its own and is judged by ${judged.join(", ")}`,
+    ...(share === 1 ? [] : [`  to fit the budget, ${shorteningNote(share)}`]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function shorteningNote(share: number): string {
+  return `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
+}
+
+/** Says which terms of the prediction the real runs did without, and what a budget cut. */
+function withNotes(
+  result: ValidationResult,
+  document: ScenarioDocument,
+  { share }: Effort,
+): ValidationResult {
   const terms = simulatedOnlyTerms(document);
-  if (terms.length === 0) return result;
-  const note = `not realised by the cluster: ${terms.join(", ")}`;
-  return { ...result, notes: [...(result.notes ?? []), note] };
+  const notes = [
+    ...(result.notes ?? []),
+    ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),
+    ...(share === 1 ? [] : [`shortened by --budget: ${shorteningNote(share)}`]),
+  ];
+  return notes.length === 0 ? result : { ...result, notes };
 }
 
 function settingsOf(args: ValidateArguments, loaded: LoadedScenario): ValidationSettings {
@@ -118,115 +254,4 @@ function settingsOf(args: ValidateArguments, loaded: LoadedScenario): Validation
   };
   requireBackend(loaded, settings.backend);
   return settings;
-}
-
-/** Real contents, each sent where the draws say that a request takes their branches. */
-async function realContents(args: ContentsSource, loaded: LoadedScenario): Promise<Contents> {
-  const { document } = loaded;
-  const workers = new Map<string, ModelWorker>();
-  try {
-    for (const [name, model] of Object.entries(document.models)) {
-      if (model.implementation !== undefined)
-        workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder));
-    }
-    const byPipeline = await contentsFor(document, workers, args);
-    const { ran } = await collectInputs(document, workers, byPipeline);
-    const known: Record<string, readonly KnownContents[]> = {};
-    for (const [name, own] of Object.entries(byPipeline)) {
-      known[name] = own.map((contents, i) => ({ contents, ran: ran[name][i] }));
-    }
-    return ({ document: own }, seed) => {
-      const system = compileSystem(own, loaded);
-      return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
-    };
-  } finally {
-    await Promise.all([...workers.values()].map((worker) => worker.stop()));
-  }
-}
-
-/** As many as a run sends; where its answers set the pace, more than it may be. */
-function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed: string): number {
-  const traceUs = workload.arrivals === "trace" ? traces[workload.file] : null;
-  const count = countArrivals(workload, seed, traceUs ?? null);
-  return count ?? Math.ceil(1.5 * expectedRequests(workload)) + 100;
-}
-
-/** Replay workers read nothing, so a payload is bytes of the declared size. */
-function replayContents(document: ScenarioDocument): Contents {
-  const sizes = Object.values(document.pipelines).flatMap((pipeline) =>
-    Object.values(pipeline.tasks).map((task) => task.payloadBytes),
-  );
-  const payload = payloadRequest(new Uint8Array(Math.max(...sizes, 64)));
-  return () => [payload];
-}
-
-/** Notes by the letters that the table gives the configurations. */
-function notesText(results: readonly ValidationResult[]): string {
-  return results
-    .flatMap(({ notes = [] }, i) =>
-      notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}\n`),
-    )
-    .join("");
-}
-
-/** The predicted side alone is a results document too, for a folder without a sweep's results. */
-function writeDocuments(
-  out: string,
-  document: ValidationDocument,
-  predicted: ResultsDocument,
-): void {
-  writeJson(join(out, "validation.json"), document);
-  const results = join(out, "results.json");
-  if (!existsSync(results)) writeJson(results, predicted);
-}
-
-/** For `tandem explain`. */
-function writeEvidence(out: string, evidence: Omit<EvidenceDocument, "schema">): void {
-  const document: EvidenceDocument = { schema: "tandem/evidence@1", ...evidence };
-  writeAtomically(join(out, EVIDENCE_FILE), JSON.stringify(document));
-}
-
-function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
-  for (const [run, log] of logs.entries()) {
-    writeAtomically(join(out, logFile(configuration, run)), log);
-  }
-}
-
-function finish(
-  args: ValidateArguments,
-  loaded: LoadedScenario,
-  results: readonly ValidationResult[],
-  wanted: number,
-): void {
-  const { name, run } = loaded.document;
-  const slo = Object.values(loaded.document.pipelines)[0]?.slo;
-  const header = {
-    schema: "tandem/results@1" as const,
-    scenario: { name, digest: loaded.digest },
-    seed: run.seed,
-    command: repeatCommand("validate", { ...args, seed: run.seed }),
-    ...(slo === undefined ? {} : { slo }),
-  };
-  const document: ValidationDocument = { ...header, kind: "validation", configurations: results };
-  if (args.out !== undefined)
-    writeDocuments(args.out, document, { ...header, configurations: results });
-  if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
-  else process.stdout.write(`${validationTable(document, process.stdout.columns ?? 120)}\n`);
-  if (!args.json) process.stdout.write(notesText(results));
-  if (results.length < wanted) {
-    throw new Fault("interrupted", `${results.length} of ${wanted} configurations were validated`);
-  }
-  const refused = results.filter((result) => result.verdict === "refused");
-  if (refused.length > 0) {
-    throw new Fault("unhealthy", `${refused.length} configurations could not be judged`, {
-      hint: "the load generator or the host was not healthy; run on a quieter machine",
-    });
-  }
-  const outside = results.filter((result) => result.verdict === "out of tolerance");
-  if (outside.length > 0) {
-    throw new Fault(
-      "out-of-tolerance",
-      `${outside.length} of ${wanted} configurations are out of tolerance`,
-    );
-  }
 }

@@ -13,6 +13,7 @@ import { getJson } from "./http-client.ts";
 import { traceTarget } from "./observe/trace-target.ts";
 import type { ChildExit } from "./processes/child.ts";
 import type { Speaking } from "./processes/silence.ts";
+import { unlessAborted } from "./processes/unless-aborted.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
 import type { TlsIdentity } from "./security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "./security/client-access.ts";
@@ -56,6 +57,8 @@ export interface DeploymentOptions {
   /** Where traces go (`observe/trace-target.ts`). Default: as the environment says, or nowhere. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;
+  /** Aborted during the start, it ends that. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface DeployedWorker {
@@ -116,7 +119,8 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   };
   try {
     await gateway.start();
-    await awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
+    const ready = awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
+    await unlessAborted(options.signal, ready);
   } catch (error) {
     await stop();
     throw error;

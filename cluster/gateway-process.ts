@@ -4,7 +4,6 @@ import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { DeploymentOptions } from "./deployment.ts";
-import { AnswerJournal } from "./gateway/answer-journal.ts";
 import { ControlRecord } from "./gateway/control-record.ts";
 import type { GatewayReady, GatewaySpecification } from "./gateway/specification.ts";
 import type { WorkerQuestion, WorkerReply } from "./gateway/worker-host.ts";
@@ -17,7 +16,6 @@ import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
 /** What a deployment's files are called, before its id. */
-const ANSWERS = "tandem-answers-";
 const CONTROLS = "tandem-controls-";
 /**
  * Garbage is collected when it is as much as what lives, not four times: a gateway that lives for
@@ -33,7 +31,7 @@ const STEADY_HEAP = [
 /** Files of deployments that were killed, of which there is none any more in the folder. */
 export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (name.startsWith(ANSWERS) || name.startsWith(CONTROLS)) rmSync(join(folder, name));
+    if (name.startsWith(CONTROLS)) rmSync(join(folder, name));
   }
 }
 
@@ -45,7 +43,6 @@ export class GatewayProcess implements Speaking {
   readonly #workers: WorkerPool;
   readonly #kept: KeptChild<GatewayReady>;
   readonly #host: string;
-  readonly #journalFile: string;
   readonly #controlFile: string;
   #grpcPort: number;
   #httpPort: number;
@@ -57,7 +54,6 @@ export class GatewayProcess implements Speaking {
     this.#host = host;
     this.#httpPort = basePort ?? 0;
     this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
-    this.#journalFile = join(directory, `${ANSWERS}${this.id}.jsonl`);
     this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
@@ -101,7 +97,6 @@ export class GatewayProcess implements Speaking {
 
   async stop(): Promise<void> {
     await this.#kept.stop();
-    AnswerJournal.remove(this.#journalFile);
     ControlRecord.remove(this.#controlFile);
   }
 
@@ -119,12 +114,13 @@ export class GatewayProcess implements Speaking {
   }
 
   #child(): ChildOptions {
-    const { directory } = this.#options;
+    const { directory, signal } = this.#options;
     return {
       name: "gateway",
       entry: "gateway/main",
       specification: this.#specification(),
       readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
       nodeOptions: STEADY_HEAP,
       onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
       ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
@@ -158,7 +154,6 @@ export class GatewayProcess implements Speaking {
       replicas: this.#workers.addresses,
       spareReplicas: this.#options.spareReplicas ?? 0,
       bounds,
-      journalFile: this.#journalFile,
       controlFile: this.#controlFile,
       trace,
     };

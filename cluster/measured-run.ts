@@ -40,6 +40,8 @@ export interface MeasuredRunOptions {
   /** How long gateway or load generator may be silent. Default: a minute. */
   readonly silenceMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
+  /** Aborted, it ends the load generator, and the run rejects. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MeasuredRun {
@@ -107,7 +109,7 @@ export async function measuredRun(
     timeScale,
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
-    needs: [deployment.gatewayProcess],
+    ...{ needs: [deployment.gatewayProcess], signal: options.signal },
     warmUp: true,
     prepare: async () => void (await awaitIdle(http)),
     beforeStart: (startAtMonotonicNs) =>

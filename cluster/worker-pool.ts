@@ -170,7 +170,7 @@ class Worker {
     this.replicas = replicas;
     this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = port;
-    const { directory, restart = true, onEvent } = options;
+    const { directory, restart = true, onEvent, signal } = options;
     this.#kept = new KeptChild<WorkerReady>({
       name: `worker ${index + 1}`,
       options: () => ({
@@ -178,6 +178,7 @@ class Worker {
         entry: "worker/main",
         specification: this.#specification(),
         readyTimeoutMs: READY_TIMEOUT_MS,
+        signal,
         ...(directory === undefined ? {} : { logFile: join(directory, `worker-${index + 1}.log`) }),
         ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
       }),

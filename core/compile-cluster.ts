@@ -12,18 +12,22 @@ export function compileNodes(
   placement: Placement,
   profile: OverheadProfile | undefined,
 ): NodeSystem[] {
-  return listOf(placement.nodes, ({ name, contention, zone, gbps = network?.gbps }) => {
-    const apart = network?.zones?.find(
-      ({ between: [a, b] }) =>
-        (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
-    );
-    return {
-      name,
-      contention: contention ?? profile?.contention ?? null,
-      zoneRoundTripUs: (apart?.rttMs ?? 0) * 1000,
-      usPerByte: gbps === undefined ? 0 : 8 / (gbps * 1000),
-    };
-  });
+  return listOf(
+    placement.nodes,
+    ({ costPerHour, name, contention, zone, gbps = network?.gbps }) => {
+      const apart = network?.zones?.find(
+        ({ between: [a, b] }) =>
+          (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
+      );
+      return {
+        name,
+        contention: contention ?? profile?.contention ?? null,
+        zoneRoundTripUs: (apart?.rttMs ?? 0) * 1000,
+        usPerByte: gbps === undefined ? 0 : 8 / (gbps * 1000),
+        costPerHour,
+      };
+    },
+  );
 }
 
 export function compileDevices({ nodes, slots }: Placement): DeviceSystem[] {

@@ -8,7 +8,7 @@ import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { meanFactors, SizedService } from "./input-sizes.ts";
 import { listOf } from "./list-of.ts";
-import { placeReplicas, tasksToPlace } from "./placement.ts";
+import { type Placement, placeReplicas, tasksToPlace } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
@@ -33,8 +33,6 @@ export interface MeasuredInputs {
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
   const tasks = tasksToPlace(document);
   const placement = placeReplicas(document.cluster, tasks);
-  const onNode = listOf(placement.nodes, () => 0);
-  for (const { node } of placement.replicas) onNode[node]++;
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
   for (const { name: task, model: loaded } of tasks) {
@@ -52,7 +50,6 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
         model,
         inputs,
       ),
-      costPerHour: placement.nodes[replica.node].costPerHour / onNode[replica.node],
     }));
     const services = listOf(members, (member) => member.service);
     pools.push({
@@ -86,8 +83,14 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     overheads: compileOverheads(document.cluster, inputs.overheadProfile),
     idleWatts: idleWattsOf(placement),
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
-    costPerHour: placement.nodes.reduce((sum, node) => sum + node.costPerHour, 0),
+    costPerHour: costOf(placement),
   };
+}
+
+/** Cost of the machines that host a replica: the others need not run. */
+function costOf({ nodes, replicas }: Placement): number {
+  const used = new Set(replicas.map(({ node }) => node));
+  return nodes.reduce((sum, { costPerHour }, node) => sum + (used.has(node) ? costPerHour : 0), 0);
 }
 
 function loadMsOf({ loadMs, profile }: ModelDocument, { profiles }: MeasuredInputs): number {

@@ -10,11 +10,11 @@ export const FAULTS = {
   forbidden: { exit: 2, http: 403, grpc: 7 },
   "limit-exceeded": { exit: 2, http: 413, grpc: 8 },
   "out-of-tolerance": { exit: 3, http: 500, grpc: 13 },
+  "no-solution": { exit: 3, http: 500, grpc: 13 },
   unhealthy: { exit: 3, http: 503, grpc: 14 },
   "cluster-failure": { exit: 4, http: 502, grpc: 14 },
   "registry-unreachable": { exit: 4, http: 502, grpc: 14 },
   unavailable: { exit: 4, http: 503, grpc: 14 },
-  "answer-gone": { exit: 4, http: 410, grpc: 9 },
   overloaded: { exit: 4, http: 429, grpc: 8 },
   "deadline-exceeded": { exit: 4, http: 504, grpc: 4 },
   interrupted: { exit: 130, http: 499, grpc: 1 },
@@ -51,7 +51,8 @@ export class Fault extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "Fault";
     this.code = code;
-    this.hint = options.hint;
+    // A dead process's last words may be none.
+    this.hint = options.hint?.trim() === "" ? undefined : options.hint;
     this.issues = options.issues ?? [];
     this.retryAfterMs = options.retryAfterMs;
   }

@@ -17,6 +17,7 @@ test("only Node 24 is started with its counterpart", () => {
 });
 
 test("this Node starts with what it is given", () => {
-  const options = [...interruptBudget(500), ...optimisedAfter(900)];
+  const { node } = process.versions;
+  const options = [...interruptBudget(500, node), ...optimisedAfter(900, node)];
   expect(spawnSync(process.execPath, [...options, "-e", "0"]).status).toBe(0);
 });

@@ -1,12 +1,11 @@
 /** How soon V8 looks at a function again, to compile it better. */
-import { versions } from "node:process";
 
 /**
  * V8's options for a look after so many bytes of bytecode (its own: 67,584). Only Node 20's V8 has
  * this option; later ones count calls, and Node does not start with an option that it does not know.
- * For single simulations neither more nor fewer calls are a gain there (bench/README.md).
+ * `node` is the version, like 20.19.0. For single simulations neither more nor fewer calls are a gain there (bench/README.md).
  */
-export function interruptBudget(bytes: number, node = versions.node): readonly string[] {
+export function interruptBudget(bytes: number, node: string): readonly string[] {
   return node.startsWith("20.") ? [`--interrupt-budget=${bytes}`] : [];
 }
 
@@ -14,6 +13,6 @@ export function interruptBudget(bytes: number, node = versions.node): readonly s
  * The counterpart of Node 24's V8: the best compiler takes a function after so many calls (its own: 3000).
  * Node 22 has the option too, without a gain.
  */
-export function optimisedAfter(calls: number, node = versions.node): readonly string[] {
+export function optimisedAfter(calls: number, node: string): readonly string[] {
   return node.startsWith("24.") ? [`--invocation-count-for-turbofan=${calls}`] : [];
 }

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { placeReplicas, type TaskToPlace } from "./placement.ts";
+import { compileSystem } from "./compile.ts";
+import { placementByNode, placeReplicas, type TaskToPlace } from "./placement.ts";
 import { clusterSchema } from "./scenario/schema/cluster.ts";
+import { scenarioSchema } from "./scenario/schema.ts";
 
 /** `sizes` are the memory of each task's model, MB. */
 function tasks(sizes: Readonly<Record<string, number>>): readonly TaskToPlace[] {
@@ -100,5 +102,42 @@ describe("replicas are spread", () => {
         expect(fits).toBe(hasWay);
       }),
     );
+  });
+});
+
+describe("by kind of node", () => {
+  const nodes = [
+    { name: "gpu", count: 4, devices: { gpu: 2 }, costPerHour: 2.5 },
+    { name: "cpu", count: 3, devices: { core: 1 }, costPerHour: 0.1 },
+    { name: "spare", devices: { core: 1 }, costPerHour: 1 },
+  ];
+  const document = (cluster: object) =>
+    scenarioSchema.parse({
+      name: "two",
+      pipelines: { p: { tasks: { detect: { model: "m" }, plate: { model: "m" } } } },
+      models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+      cluster: { replicas: { detect: 3, plate: 2 }, ...cluster },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+
+  test("each has its replicas, and machines of which those without one cost nothing", () => {
+    const placement = [
+      { task: "detect", node: "gpu-2", replicas: 2 },
+      { task: "detect", node: "gpu-4", replicas: 1 },
+      { task: "plate", node: "cpu", replicas: 2 },
+    ];
+    const placed = document({ nodes, placement });
+    expect(placementByNode(placed)).toEqual({
+      placement: {
+        gpu: { machinesUsed: 2, machines: 4, idleCostPerHour: 5, replicas: { detect: 3 } },
+        cpu: { machinesUsed: 2, machines: 3, idleCostPerHour: 0.1, replicas: { plate: 2 } },
+        spare: { machinesUsed: 0, machines: 1, idleCostPerHour: 1, replicas: {} },
+      },
+    });
+    expect(compileSystem(placed, { profiles: {} }).costPerHour).toBeCloseTo(2 * 2.5 + 2 * 0.1, 12);
+  });
+
+  test("there is nothing to say without nodes", () => {
+    expect(placementByNode(document({}))).toEqual({});
   });
 });

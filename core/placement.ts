@@ -5,6 +5,7 @@
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
 import { type LoadedModel, memoryNeed } from "./device-memory.ts";
+import type { ConfigurationResult } from "./results.ts";
 import type { ClusterDocument, ScenarioDocument } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
@@ -91,6 +92,24 @@ export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPl
   const bySize = tasks.toSorted((a, b) => b.model.memoryMb - a.model.memoryMb);
   const largestFirst = placed(cluster, bySize);
   return (largestFirst.misfits === 0 ? largestFirst : inOrder).placement;
+}
+
+/** Where the replicas of a scenario with nodes run, by kind of node. */
+export function placementByNode(
+  document: Pick<ScenarioDocument, "cluster" | "pipelines" | "models">,
+): Pick<ConfigurationResult, "placement"> {
+  const { cluster } = document;
+  if (cluster.nodes === undefined) return {};
+  const { nodes, replicas } = placeReplicas(cluster, tasksToPlace(document));
+  const kinds = cluster.nodes.map(({ name, count, costPerHour }) => {
+    const own = replicas.filter(({ node }) => nodes[node].group === name);
+    const machinesUsed = new Set(own.map(({ node }) => node)).size;
+    const byTask: Record<string, number> = {};
+    for (const { task } of own) byTask[task] = (byTask[task] ?? 0) + 1;
+    const idleCostPerHour = (count - machinesUsed) * costPerHour;
+    return [name, { machinesUsed, machines: count, idleCostPerHour, replicas: byTask }];
+  });
+  return { placement: Object.fromEntries(kinds) };
 }
 
 function placed(

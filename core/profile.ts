@@ -28,6 +28,8 @@ export const profileSchema = z.strictObject({
     .optional(),
   /** Time in a serving pipeline over time alone, from a pilot run; the times below include it. */
   servingFactor: z.number().min(1).optional(),
+  /** Mean time alone of each input, in the order in which calibration sends them. */
+  inputMeansUs: z.array(z.number().positive()).optional(),
   batches: z
     .array(
       z.strictObject({

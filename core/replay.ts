@@ -74,6 +74,7 @@ function isPossible(
     case "arrive":
       return a >= 0 && a < bound && system.pipelines[b] !== undefined && requests.claim(a);
     case "finish":
+    case "fail":
       return batchSize[a] > 0;
     case "join":
     case "lose":
@@ -111,6 +112,9 @@ function feed(
       return;
     case "finish":
       dispatcher.finish(a, b);
+      return;
+    case "fail":
+      dispatcher.fail(a, b);
       return;
     case "wake":
       dispatcher.wake(a, b);

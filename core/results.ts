@@ -1,4 +1,4 @@
-/** The results document (`tandem/results@1`): what simulate and validate print and report reads. */
+/** The documents that simulate (`tandem/results@1`) and validate (`tandem/validation@2`) print. */
 import type { BackendName } from "./scenario/schema/run.ts";
 
 export const METRICS = [
@@ -49,6 +49,9 @@ export interface SloGoal {
   readonly percentile: number;
 }
 
+/** Whether goals are met: the 95% interval of the attainment against the percentile (`core/slo.ts`). */
+export type SloState = "meets" | "misses" | "unclear";
+
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
 export interface LatencyCurve {
   readonly share: readonly number[];
@@ -81,6 +84,21 @@ export interface Precision {
 /** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
 export type Stability = "stable" | "unstable" | "unknown";
 
+/** Where replicas run, of one kind of node; under scaling with as many as there may be. */
+export interface NodePlacement {
+  /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
+  readonly machinesUsed: number;
+  /** All machines of the kind. */
+  readonly machines: number;
+  /** Cost of those that host none, which nobody is billed for. */
+  readonly idleCostPerHour: number;
+  /** By task. */
+  readonly replicas: Readonly<Record<string, number>>;
+}
+
+/** By kind of node. */
+export type Placement = Readonly<Record<string, NodePlacement>>;
+
 export type Parameter = string | number | boolean | null;
 
 export interface ConfigurationResult {
@@ -96,9 +114,13 @@ export interface ConfigurationResult {
   readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
+  /** Where the scenario has nodes. */
+  readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
+  /** Of all pipelines' goals; absent where there are none. */
+  readonly slo?: SloState;
   readonly stability?: Stability;
   /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
   readonly offeredLoadRatio?: number;
@@ -126,7 +148,10 @@ export interface ComparedMember {
   /** Of the configuration. */
   readonly id: string;
   readonly mean: number;
-  /** "not distinguishable" from the best: it may be the best itself. */
+  /**
+   * "worse": shown to be worse than another by more than the margin; "best": all others are; "not
+   * distinguishable": several are not worse, so any of them may be the best, or as good.
+   */
   readonly verdict: "best" | "not distinguishable" | "worse";
   /** Distance to the best of the others: intervals that hold for all members at once, 95%. */
   readonly fromBest: { readonly low: number; readonly high: number };
@@ -141,8 +166,19 @@ export interface Difference {
   readonly pairs: number;
   /** P value, adjusted for all differences of the comparison (Holm). */
   readonly adjustedP: number;
-  /** Whether `adjustedP` is below 5%: otherwise the difference may be noise. */
+  /** Whether `adjustedP` is below 5%: otherwise it may be noise. It says nothing of the margin. */
   readonly distinguishable: boolean;
+}
+
+/** The capacity that arrival rates were given as shares of: of the sweep's smallest shape. */
+export interface LoadCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+  /** Of each task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The shares that were given, and the rates that they came to. */
+  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
 export interface ResultsDocument {
@@ -150,22 +186,41 @@ export interface ResultsDocument {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
-  /** Set when all pipelines share one goal; reports draw it and say which configurations meet it. */
+  readonly capacity?: LoadCapacity;
+  /** Set when all pipelines share one goal: reports draw it. */
   readonly slo?: SloGoal;
+  /** By pipeline, where they differ. */
+  readonly slos?: Readonly<Record<string, SloGoal>>;
+  /** Differences up to this share of the best's mean are ties. */
+  readonly margin?: number;
+  /** Schedulers by name, the simplest first: the order in which ties are named. */
+  readonly simplestFirst?: readonly string[];
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }
 
-/** `measured` metrics carry the half width over repeat runs; `minimum`/`maximum` are of single runs. */
+/** An estimate over repeated runs: null where there is one alone, which has no interval. */
+export interface RunEstimate {
+  readonly mean: number;
+  readonly halfWidth95: number | null;
+}
+
+export type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
+
+/** `minimum` and `maximum` are of single runs. */
 export interface MeasuredSide {
-  readonly metrics: Metrics;
+  readonly metrics: RunMetrics;
   readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
-  readonly tasks: Readonly<Record<string, TaskMetrics>>;
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, RunEstimate>>>>;
   readonly repeats: number;
   readonly backend: BackendName;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
+  /** By task, of real models: their time alone between these runs, over that of calibration. */
+  readonly pace?: Readonly<Record<string, number>>;
 }
 
 /** Whether the load generator and the host were fit to be judged, over all repeats. */
@@ -174,26 +229,48 @@ export interface HealthSummary {
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
+  /** Share of the processors that the hypervisor took; not there: the system does not tell. */
+  readonly stealRatio?: number;
+  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
+  readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
 }
 
-export type Verdict = "within tolerance" | "out of tolerance" | "refused";
+/**
+ * The 90% interval of an error against its tolerance: inside, outside, or across its edge. A
+ * configuration disagrees if any judged metric does, and agrees if all do.
+ */
+export type Verdict = "agrees" | "disagrees" | "cannot tell";
+
+export interface MetricJudgement {
+  readonly verdict: Verdict;
+  /** Of the error; null where there is none, as of one run. */
+  readonly interval90: { readonly low: number; readonly high: number } | null;
+  /** Why it cannot be told. */
+  readonly reason?: string;
+  /** Either of the two would settle it, from the variance seen; null: nothing feasible of its kind. */
+  readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
+}
 
 export interface ValidationResult extends ConfigurationResult {
-  readonly predicted: Metrics;
+  readonly predicted: RunMetrics;
   readonly measured: MeasuredSide;
   /** (predicted − measured) / measured, per judged metric. */
   readonly error: Readonly<Partial<Record<MetricName, number>>>;
   readonly tolerance: Readonly<Partial<Record<MetricName, number>>>;
+  readonly judgements: Readonly<Partial<Record<MetricName, MetricJudgement>>>;
   readonly verdict: Verdict;
 }
 
 export interface ValidationDocument {
-  readonly schema: "tandem/results@1";
+  readonly schema: "tandem/validation@2";
   readonly kind: "validation";
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  readonly capacity?: LoadCapacity;
   readonly slo?: SloGoal;
+  /** About what all predictions are made of. */
+  readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }

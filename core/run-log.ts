@@ -2,13 +2,13 @@
  * The log of one run: every event that reached the dispatcher and every command it gave, in order.
  * Feeding the events through a dispatcher again must give the same commands (`replay.ts`).
  */
-import { createHash } from "node:crypto";
 import { Fault } from "./fault.ts";
+import { shortDigest } from "./sha256.ts";
 
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
  * goal(request, goalUs) ·
- * finish(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
+ * finish(replica, nowUs) · fail(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
  * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
@@ -23,6 +23,7 @@ export const COMMANDS = ["start", "wakeAt", "end"] as const;
 export const EVENTS = [
   "arrive",
   "finish",
+  "fail",
   "wake",
   "join",
   "lose",
@@ -43,6 +44,7 @@ export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number] | (typ
 const NUMBERS: Readonly<Record<LogKind, number>> = {
   arrive: 4,
   finish: 2,
+  fail: 2,
   wake: 2,
   join: 2,
   lose: 2,
@@ -69,11 +71,8 @@ export class RunLog {
 
   /** SHA-256 over the commands alone, shortened: equal digests mean equal decisions. */
   decisionDigest(): string {
-    const hash = createHash("sha256");
-    for (const entry of this.entries) {
-      if (isCommand(entry[0])) hash.update(`${JSON.stringify(entry)}\n`);
-    }
-    return hash.digest("hex").slice(0, 16);
+    const commands = this.entries.filter(([kind]) => isCommand(kind));
+    return shortDigest(commands.map((entry) => `${JSON.stringify(entry)}\n`));
   }
 
   toJsonLines(): string {

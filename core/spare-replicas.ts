@@ -17,7 +17,7 @@ export function withSpareReplicas(system: System, perPool: number): System {
     const last = own.at(-1);
     const spares = last === undefined || held.has(id) ? 0 : perPool;
     for (let i = 0; last !== undefined && i < spares; i++) {
-      replicas.push({ ...last, name: `${pool.name}-${pool.count + i + 1}`, costPerHour: 0 });
+      replicas.push({ ...last, name: `${pool.name}-${pool.count + i + 1}` });
     }
     return { ...pool, first, count: pool.count + spares };
   });

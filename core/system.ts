@@ -23,6 +23,7 @@ export interface System {
   readonly idleWatts: number | null;
   /** Tasks of the largest pipeline. */
   readonly stride: number;
+  /** Cost of all machines that host a replica. */
   readonly costPerHour: number;
   /** Time from the order of a replica until it is up. */
   readonly provisioning: { readonly meanUs: number; readonly shape: Shape };
@@ -89,8 +90,6 @@ export interface ReplicaSystem {
   /** Its place in the system's `devices`. */
   readonly slot: number;
   readonly service: ServiceModel;
-  /** Its node's cost, divided equally over the replicas placed there. */
-  readonly costPerHour: number;
 }
 
 export interface NodeSystem {
@@ -101,6 +100,8 @@ export interface NodeSystem {
   readonly zoneRoundTripUs: number;
   /** Microseconds that a byte takes on the node's link, in each direction. */
   readonly usPerByte: number;
+  /** Billed whole while the machine hosts a replica. */
+  readonly costPerHour: number;
 }
 
 export type Sharing =

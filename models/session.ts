@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import * as ort from "onnxruntime-node";
+import type * as Ort from "onnxruntime-node";
 import { Fault } from "../core/fault.ts";
 import { decodeStrings, encodeStrings } from "./byte-strings.ts";
 import type { Engine } from "./engine.ts";
+import { loadOnnxRuntime, type OnnxRuntime } from "./onnx-runtime.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import type { Datatype, Tensor, TensorSpec } from "./tensor.ts";
 import { elementCount } from "./tensor.ts";
@@ -54,7 +55,7 @@ const ARRAY_OF = {
 
 const TYPE_OF = Object.fromEntries(
   Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
-) as Readonly<Record<Datatype, ort.Tensor.Type>>;
+) as Readonly<Record<Datatype, Ort.Tensor.Type>>;
 
 /** Of the widest elements. */
 const ALIGNMENT = 8;
@@ -74,6 +75,7 @@ export async function openEngine(
       hint: "paths start at the scenario file's folder",
     });
   }
+  const ort = await loadOnnxRuntime();
   const session = await ort.InferenceSession.create(path, {
     executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
     intraOpNumThreads: threads,
@@ -96,9 +98,9 @@ export async function openEngine(
       provider: threads === 1 || provider !== "cpu" ? provider : `cpu, ${threads} threads`,
     },
     async run(feeds) {
-      const fed = inputs.map(({ name }, i) => [name, toRuntime(feeds[i]!)]);
+      const fed = inputs.map(({ name }, i) => [name, toRuntime(ort, feeds[i]!)]);
       const given = await session
-        .run(Object.fromEntries(fed) as Record<string, ort.Tensor>)
+        .run(Object.fromEntries(fed) as Record<string, Ort.Tensor>)
         .catch((cause: unknown) => {
           throw runFault(inputs, feeds, cause);
         });
@@ -108,7 +110,7 @@ export async function openEngine(
   };
 }
 
-function specOf(path: string, value: ort.InferenceSession.ValueMetadata): TensorSpec {
+function specOf(path: string, value: Ort.InferenceSession.ValueMetadata): TensorSpec {
   const datatype = value.isTensor ? DATATYPE_OF[value.type] : undefined;
   if (!value.isTensor || datatype === undefined) {
     throw new Fault(
@@ -121,7 +123,7 @@ function specOf(path: string, value: ort.InferenceSession.ValueMetadata): Tensor
   return { name: value.name, datatype, shape };
 }
 
-function toRuntime({ datatype, shape, raw }: Tensor): ort.Tensor {
+function toRuntime(ort: OnnxRuntime, { datatype, shape, raw }: Tensor): Ort.Tensor {
   if (datatype === "BYTES") {
     return new ort.Tensor("string", decodeStrings(raw, elementCount(shape)), shape);
   }
@@ -132,10 +134,10 @@ function toRuntime({ datatype, shape, raw }: Tensor): ort.Tensor {
     bytes.byteOffset,
     bytes.byteLength / array.BYTES_PER_ELEMENT,
   );
-  return new ort.Tensor(TYPE_OF[datatype], data as ort.Tensor.DataType, shape);
+  return new ort.Tensor(TYPE_OF[datatype], data as Ort.Tensor.DataType, shape);
 }
 
-function fromRuntime(name: string, tensor: ort.Tensor): Tensor {
+function fromRuntime(name: string, tensor: Ort.Tensor): Tensor {
   const { data, dims, type } = tensor;
   const datatype = DATATYPE_OF[type]!;
   if (datatype === "BYTES") {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parseScenario } from "../core/scenario/parse.ts";
+import { goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { allocations } from "./allocations.ts";
 import { marketOf } from "./machines.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
-import { goalsOf, tryOut } from "./trial.ts";
+import { tryOut } from "./trial.ts";
 
 const FIFO_ALONE: PlanOptions = { mostReplicas: 32, mostTrials: 300, schedulers: [] };
 
@@ -77,6 +78,18 @@ describe("a plan for one queue", () => {
   });
 });
 
+test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {
+  const text = queue(1)
+    .replace("percentile: 95", "percentile: 99")
+    .replace("20000, warmupS: 10", "50");
+  const { document } = load(text.replace("exponential", "deterministic"));
+  const { meets, replications, kept } = tryOut(document, NO_INPUTS, goalsOf(document));
+  expect({ meets, replications }).toEqual({ meets: true, replications: 8 });
+  expect(kept[0].attainment).toEqual({ mean: 1, halfWidth95: 0 });
+  const few = { ...document, run: { ...document.run, replications: 7 } };
+  expect(tryOut(few, NO_INPUTS, goalsOf(few))).toMatchObject({ meets: false, replications: 7 });
+});
+
 const TWO = `
 name: two
 pipelines:
@@ -145,6 +158,109 @@ test("so it is where some have little memory: a large model takes the room that 
   expect(found?.machines.cost).toBe(kept[0].cost);
   // One to four small ones alone.
   expect(withoutRoom).toBeGreaterThan(0);
+});
+
+/** As two kinds of machines, of which a cheap one would do for the first task. */
+const UNLIKE = `
+name: unlike
+pipelines:
+  p:
+    slo: { latencyMs: 300, percentile: 99 }
+    tasks: { pre: { model: pre }, big: { model: big, after: [pre] } }
+models:
+  pre: { service: { distribution: deterministic, meanMs: 5 } }
+  big: { service: { distribution: lognormal, meanMs: 60, cv: 0.5 } }
+cluster:
+  nodes:
+    - { name: gpu, count: 4, devices: { gpu: 1 }, costPerHour: 2.5 }
+    - { name: cpu, count: 4, devices: { cpu: { slots: 1, speed: 0.25 } }, costPerHour: 0.1 }
+  replicas: { pre: 1, big: 1 }
+workload: { arrivals: poisson, ratePerS: 5, requests: 4000, warmupS: 10 }
+run: { seed: 1, replications: 8 }
+`;
+
+test("a plan that places replicas by default does not claim what another placement disproves", () => {
+  const [{ candidates }] = plansOf(UNLIKE);
+  const [{ cost, notSearched, placement }] = candidates;
+  expect(cost).toBe(5);
+  expect(notSearched).toEqual(["placement"]);
+  expect(placement).toMatchObject({
+    gpu: { machinesUsed: 2, machines: 4, replicas: { pre: 1, big: 1 } },
+    cpu: { machinesUsed: 0, machines: 4, replicas: {} },
+  });
+  const { document } = load(UNLIKE);
+  const by = (task: string, node: string) => ({ task, node, replicas: 1 });
+  const cluster = { ...document.cluster, placement: [by("pre", "cpu"), by("big", "gpu")] };
+  const other = tryOut({ ...document, cluster }, NO_INPUTS, goalsOf(document));
+  expect(other).toMatchObject({ meets: true });
+  expect(other.costPerHour).toBeCloseTo(2.6, 9);
+});
+
+describe("a plan leaves out of its search", () => {
+  const leftOut = (text: string, options: Partial<PlanOptions> = {}) =>
+    plansOf(text, options)[0].candidates[0].notSearched;
+  const quick = TWO.replace("requests: 6000", "requests: 600");
+
+  test.each([
+    ["nothing where all kinds are alike", quick, []],
+    [
+      "nothing where one task alone has two kinds",
+      UNLIKE.replace(", big: { model: big, after: [pre] }", "").replace("pre: 1, big: 1", "pre: 1"),
+      [],
+    ],
+    [
+      "nothing where all that is cheaper is of one kind",
+      UNLIKE.replace("devices: { gpu: 1 }", "devices: { gpu: 2 }"),
+      [],
+    ],
+    [
+      "placements where devices differ in speed",
+      quick.replace(
+        "small, count: 4, devices: { gpu",
+        "small, count: 4, devices: { tpu: { slots: 1, speed: 2 }, gpu",
+      ),
+      ["placement"],
+    ],
+    [
+      "which replicas share a machine where they slow each other down",
+      quick.replace("gpu: 3 }", "gpu: 3 }, contention: [1, 1, 1.1]"),
+      ["placement", "colocation"],
+    ],
+    [
+      "which replicas share a machine where machines crash",
+      `${quick}faults: { random: [{ kind: crash, node: big, mtbfS: 1000, mttrS: 1 }] }\n`,
+      ["placement", "colocation"],
+    ],
+    [
+      "several replicas on a slot where it may be shared",
+      quick.replace("devices: { gpu: 3 }", "devices: { gpu: { slots: 3, shared: true } }"),
+      ["sharing"],
+    ],
+  ])("%s", (_, text, expected) => {
+    expect(leftOut(text)).toEqual(expected);
+  });
+
+  test("what the bound on trials cuts off", () => {
+    expect(leftOut(UNLIKE, { mostTrials: 1 })).toEqual(["trials", "placement"]);
+  });
+
+  test("more machines that scaling would switch off for longer, and bills those that run", () => {
+    const [{ candidates }] = plansOf(`
+name: scaled
+pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 100 } } }
+cluster:
+  nodes: [{ name: n, count: 16, devices: { gpu: 1 }, costPerHour: 2 }]
+  replicas: { serve: 1 }
+scheduler: { scaling: { policy: target-utilization, target: 0.5, intervalS: 1, downWindowS: 5 } }
+workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: 5 }, { atS: 60, ratePerS: 50 }], durationS: 60 }
+run: { seed: 1, replications: 5 }
+`);
+    const [{ cost, notSearched, search }] = candidates;
+    expect(notSearched).toEqual(["scaling"]);
+    expect(cost).toBe(search.found?.trial.costPerHour);
+    expect(cost).toBeLessThan(0.9 * (search.found?.machines.cost ?? 0));
+  });
 });
 
 test("a plan puts no model where it does not fit", () => {

@@ -11,19 +11,22 @@
 
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { tasksToPlace } from "../core/placement.ts";
-import type { Parameter } from "../core/results.ts";
+import { placementByNode, tasksToPlace } from "../core/placement.ts";
+import type { Parameter, Placement } from "../core/results.ts";
 import { checkMemory } from "../core/scenario/check-devices.ts";
+import { scalingChoices } from "../core/scenario/check-scaling.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
+import { type Goal, goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Bounds } from "./allocations.ts";
 import { type CostUnit, type Machines, marketOf } from "./machines.ts";
+import { type NotSearched, notSearched } from "./not-searched.ts";
 import { roomOn, withoutLimits } from "./room.ts";
 import { cheapest, type Problem, type Search } from "./search.ts";
-import { type Goal, goalsOf, type Trial, tryOut } from "./trial.ts";
+import { type Trial, tryOut } from "./trial.ts";
 
 export interface PlanOptions {
   readonly mostReplicas: number;
@@ -41,6 +44,11 @@ export interface Candidate {
   readonly unit: CostUnit;
   readonly tasks: readonly string[];
   readonly search: Search<Trial>;
+  /** Null without a solution. */
+  readonly cost: number | null;
+  readonly notSearched: readonly NotSearched[];
+  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
+  readonly placement: Placement | null;
 }
 
 export interface Plan {
@@ -83,12 +91,17 @@ export function* makePlans(
     }
     const step = { done, of: alternatives.length };
     yield step;
-    const { problem, unit, tasks } = problemOf(loaded, document, inputs, options);
+    const { problem, unit, tasks, on } = problemOf(loaded, document, inputs, options);
     const steps = cheapest(problem);
     let next = steps.next();
     for (; next.done !== true; next = steps.next()) yield step;
-    const { scheduler } = document;
-    entry.candidates.push({ scheduler, parameters: choice, unit, tasks, search: next.value });
+    const search = next.value;
+    entry.candidates.push({
+      ...{ scheduler: document.scheduler, parameters: choice, unit, tasks, search },
+      cost: costOf(document, search),
+      notSearched: notSearched(document, inputs, problem, search),
+      placement: placementOf(document, on, search),
+    });
   }
   return [...plans.values()].map(({ plan, candidates }) => ({
     ...plan,
@@ -96,11 +109,35 @@ export function* makePlans(
   }));
 }
 
+/** Machines that scaling switches off are not billed meanwhile. */
+function costOf({ scheduler }: ScenarioDocument, { found }: Search<Trial>): number | null {
+  if (found === null) return null;
+  const { machines, trial } = found;
+  const averaged = scalingChoices(scheduler).length > 0 ? trial.costPerHour : null;
+  return averaged ?? machines.cost;
+}
+
+/** Machines that the plan leaves alone count as idle. */
+function placementOf(
+  { cluster: { nodes } }: ScenarioDocument,
+  on: ClusterOf,
+  { found }: Search<Trial>,
+): Placement | null {
+  if (found === null || nodes === undefined) return null;
+  const { placement = {} } = placementByNode(on(found.machines.nodes, found.replicas));
+  const kinds = nodes.map(({ name, count, costPerHour }) => {
+    const { machinesUsed, replicas } = placement[name] ?? { machinesUsed: 0, replicas: {} };
+    const idleCostPerHour = (count - machinesUsed) * costPerHour;
+    return [name, { machinesUsed, machines: count, idleCostPerHour, replicas }];
+  });
+  return Object.fromEntries(kinds);
+}
+
 /** The cheapest first; of equal ones, the one with more requests within their goals. */
 function byCost(a: Candidate, b: Candidate): number {
   const [one, other] = [a.search.found, b.search.found];
   if (one === null || other === null) return Number(one === null) - Number(other === null);
-  return one.machines.cost - other.machines.cost || kept(other.trial) - kept(one.trial);
+  return (a.cost ?? 0) - (b.cost ?? 0) || kept(other.trial) - kept(one.trial);
 }
 
 function kept({ kept: goals }: Trial): number {
@@ -163,6 +200,9 @@ function isLoad(path: string): boolean {
   return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
 }
 
+/** The scenario with these machines and replicas. */
+type ClusterOf = (nodes: Machines["nodes"], replicas: readonly number[]) => ScenarioDocument;
+
 function problemOf(
   loaded: LoadedScenario,
   document: ScenarioDocument,
@@ -175,7 +215,7 @@ function problemOf(
   const most = bounds.high.reduce((total, replicas) => total + replicas, 0);
   const { unit, choices, alone } = marketOf(document.cluster, most);
   const goals = goalsOf(document);
-  const on = (nodes: Machines["nodes"], replicas: readonly number[]): ScenarioDocument => {
+  const on: ClusterOf = (nodes, replicas) => {
     const of = Object.fromEntries(tasks.map((task, i) => [task, replicas[i]]));
     const chosen = { ...cluster, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
     return { ...document, cluster: chosen };
@@ -190,7 +230,7 @@ function problemOf(
     },
     trialAlone: (kind, replicas) => tryOut(on(withoutLimits(alone[kind]), replicas), inputs, goals),
   };
-  return { problem, unit, tasks };
+  return { problem, unit, tasks, on };
 }
 
 /** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */

@@ -3,52 +3,51 @@ import type { Comparison, ConfigurationResult, Difference } from "../core/result
 import { formatEstimate, formatNumber } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
 import { metricLabel, metricTitle } from "./metric-labels.ts";
-import { axisText, parameterText, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { axisText, grouped, parameterText, type SweepAxis, sweepAxes } from "./parameters.ts";
 
 /** What rankings read of a results document. */
 export interface RankedDocument {
   readonly configurations: readonly Pick<ConfigurationResult, "id" | "parameters">[];
   readonly comparisons?: readonly Comparison[];
+  readonly margin?: number;
+  readonly simplestFirst?: readonly string[];
 }
 
 /** Metrics that get faster and slower; others get less and more. */
 const TIMES = /^(latency|queueWait|makespan)/;
 
 /** The comparisons of one group of configurations, one per metric. */
-interface Group {
+export interface Group {
   readonly where: string;
+  /** One or more; members are the same in all. */
   readonly comparisons: readonly Comparison[];
 }
 
 /** How the members of a group are told apart: by the compared parameters' values. */
-function memberNames(document: RankedDocument): (comparison: Comparison, id: string) => string {
+export function memberNames(
+  document: RankedDocument,
+): (comparison: Comparison, id: string) => string {
   const byId = new Map(document.configurations.map((one) => [one.id, one.parameters]));
   return ({ over }, id) =>
     over.map((path) => parameterText(byId.get(id)?.[path])).join(" · ") || id;
 }
 
-function groupsOf(document: RankedDocument, axes: readonly SweepAxis[]): readonly Group[] {
-  const groups = new Map<string, { where: string; comparisons: Comparison[] }>();
-  for (const comparison of document.comparisons ?? []) {
-    const key = JSON.stringify(comparison.fixed);
-    const known = groups.get(key);
-    if (known !== undefined) known.comparisons.push(comparison);
-    else {
-      const shown = axes.filter((axis) => axis.path in comparison.fixed);
-      const where = shown.map((axis) => axisText(axis, comparison.fixed)).join(" · ");
-      groups.set(key, { where, comparisons: [comparison] });
-    }
-  }
-  return [...groups.values()];
+export function groupsOf(document: RankedDocument, axes: readonly SweepAxis[]): readonly Group[] {
+  const groups = grouped(document.comparisons ?? [], ({ fixed }) => JSON.stringify(fixed));
+  return [...groups.values()].map((comparisons) => {
+    const [{ fixed }] = comparisons;
+    const shown = axes.filter((axis) => axis.path in fixed);
+    return { where: shown.map((axis) => axisText(axis, fixed)).join(" · "), comparisons };
+  });
 }
 
 const VERDICTS = {
   best: { text: "best", state: "good" },
-  "not distinguishable": { text: "may be best", state: "warn" },
+  "not distinguishable": { text: "tied", state: "warn" },
   worse: { text: "", state: undefined },
 } as const;
 
-/** "best", "+0.1 ± 0.3 may be best" or "+3.1 ± 0.4": the distance to the one in the lead. */
+/** "best", "+0.1 ± 0.3 tied" or "+3.1 ± 0.4": the distance to the one in the lead. */
 function standingCell(comparison: Comparison, id: string, lead: string): Cell {
   const member = comparison.members.find((one) => one.id === id);
   if (member === undefined) return { text: "—" };
@@ -61,20 +60,28 @@ function standingCell(comparison: Comparison, id: string, lead: string): Cell {
       ? ""
       : `${mean > 0 ? "+" : ""}${formatEstimate({ ...difference, mean }, scale)}`;
   if (difference?.mean === 0 && difference.halfWidth95 === 0) {
-    return { text: `the same; ${text}`, value: member.mean };
+    return { text: `the same, ${text}`, value: member.mean };
   }
   const words = [distance, text].filter((word) => word !== "").join(" ");
   return { text: words, value: member.mean, ...(state && { state }) };
 }
 
 /** The member with the best mean: the first of every difference with it. */
-function leaderOf({ differences, members }: Comparison): string {
+export function leaderOf({ differences, members }: Comparison): string {
   return differences[0]?.a ?? members[0].id;
 }
 
-export const RANKING_LEGEND =
-  "distance to the best mean ± half width of the paired difference’s 95% confidence interval; " +
-  "“may be best”: not distinguishable from the best (multiple comparisons with the best, 95%)";
+/** "“tied”: not shown to be more than 1% worse than the best …" */
+export function tieLegend({ margin = 0 }: RankedDocument): string {
+  const more = margin === 0 ? "" : `more than ${formatNumber(margin * 100)}% `;
+  return `“tied”: not shown to be ${more}worse than the best (multiple comparisons with the best, 95%)`;
+}
+
+export function rankingLegend(document: RankedDocument): string {
+  const distance =
+    "distance to the best mean ± half width of the paired difference’s 95% confidence interval";
+  return `${distance}; ${tieLegend(document)}`;
+}
 
 /** One row per compared configuration; undefined when nothing is compared. */
 export function rankingTable(document: RankedDocument): Table | undefined {
@@ -99,71 +106,47 @@ export function rankingTable(document: RankedDocument): Table | undefined {
     ]),
   );
   return {
-    caption: `Which is best; ${RANKING_LEGEND}`,
+    caption: `Which is best; ${rankingLegend(document)}`,
     headings: [...(single ? [] : ["where"]), heading, ...metrics.map(metricTitle)],
     rows,
   };
 }
 
-function sentence(comparison: Comparison, difference: Difference, a: string, b: string): string {
-  const { text, unit, scale } = metricLabel(comparison.metric);
+/** How the one in the lead and another stand to each other, in the words of the ranking. */
+function sentence(
+  { metric, members }: Comparison,
+  difference: Difference,
+  [lead, other]: readonly [string, string],
+): string {
+  const { text, unit, scale } = metricLabel(metric);
   const size = formatEstimate({ ...difference, mean: Math.abs(difference.mean) }, scale);
   const amount = unit === "%" ? `${size} points` : unit === "" ? size : `${size} ${unit}`;
-  if (!difference.distinguishable) {
-    return `${text}: ${a} and ${b} are not distinguishable (${amount})`;
+  if (members.find(({ id }) => id === difference.b)?.verdict !== "worse") {
+    return `${text}: ${lead} and ${other} are not distinguishable (${amount})`;
   }
   const less = difference.mean < 0;
-  if (TIMES.test(comparison.metric)) {
-    return `${text}: ${a} is ${amount} ${less ? "faster" : "slower"} than ${b}`;
+  if (TIMES.test(metric)) {
+    return `${text}: ${lead} is ${amount} ${less ? "faster" : "slower"} than ${other}`;
   }
-  return `${text}: ${a} has ${amount} ${less ? "less" : "more"} than ${b}`;
+  return `${text}: ${lead} has ${amount} ${less ? "less" : "more"} than ${other}`;
 }
 
-/** "p99 latency: power-of-two is 3.1 ± 0.4 ms faster than fifo", for at most `most` differences. */
+/**
+ * "p99 latency: power-of-two is 3.1 ± 0.4 ms faster than fifo": what is in the lead against each other,
+ * where that takes at most `most` sentences.
+ */
 export function comparisonSentences(document: RankedDocument, most: number): readonly string[] {
-  const comparisons = document.comparisons ?? [];
-  const count = comparisons.reduce((sum, { differences }) => sum + differences.length, 0);
-  if (count === 0 || count > most) return [];
   const axes = sweepAxes(document.configurations);
   const nameOf = memberNames(document);
-  return groupsOf(document, axes).flatMap(({ where, comparisons: group }) =>
-    group.flatMap((comparison) =>
-      comparison.differences.map((difference) => {
-        const text = sentence(
-          comparison,
-          difference,
-          nameOf(comparison, difference.a),
-          nameOf(comparison, difference.b),
-        );
-        return where === "" ? text : `${where}: ${text}`;
-      }),
-    ),
+  const sentences = groupsOf(document, axes).flatMap(({ where, comparisons }) =>
+    comparisons.flatMap((comparison) => {
+      const lead = leaderOf(comparison);
+      const name = (id: string) => nameOf(comparison, id);
+      return comparison.differences
+        .filter(({ a }) => a === lead)
+        .map((one) => sentence(comparison, one, [name(one.a), name(one.b)]))
+        .map((text) => (where === "" ? text : `${where}: ${text}`));
+    }),
   );
+  return sentences.length > most ? [] : sentences;
 }
-
-/** How often each compared setting is best, or may be: what many groups come to. */
-export function bestCounts(document: RankedDocument): readonly string[] {
-  const nameOf = memberNames(document);
-  const metrics = [...new Set((document.comparisons ?? []).map(({ metric }) => metric))];
-  return metrics.map((metric) => {
-    const counts = new Map<string, { best: number; may: number; of: number }>();
-    for (const comparison of document.comparisons ?? []) {
-      if (comparison.metric !== metric) continue;
-      for (const { id, verdict } of comparison.members) {
-        const name = nameOf(comparison, id);
-        const count = counts.get(name) ?? { best: 0, may: 0, of: 0 };
-        count.of++;
-        if (verdict === "best") count.best++;
-        if (verdict === "not distinguishable") count.may++;
-        counts.set(name, count);
-      }
-    }
-    const texts = [...counts]
-      .sort(([, x], [, y]) => y.best - x.best || y.may - x.may)
-      .slice(0, MOST_NAMES)
-      .map(([name, { best, may, of }]) => `${name} ${best} + ${may} of ${formatNumber(of, 6)}`);
-    return `${metricLabel(metric).text}, best + may be best: ${texts.join(" · ")}`;
-  });
-}
-
-const MOST_NAMES = 6;

@@ -5,6 +5,7 @@ import type {
   Estimate,
   GanttBar,
   LatencyCurve,
+  MetricJudgement,
   Metrics,
   ResultsDocument,
   ValidationDocument,
@@ -71,6 +72,7 @@ export function gantt(replicas: number, bars: number, slowdown = 1): GanttBar[] 
 
 function configuration(scheduler: number, replicas: number, ratePerS: number): ConfigurationResult {
   const metrics = metricsOf(scheduler, replicas, ratePerS);
+  const { mean, halfWidth95 } = metrics.sloAttainmentRatio as Estimate;
   return {
     id: `${SCHEDULERS[scheduler]}-${replicas}-${ratePerS}`,
     parameters: {
@@ -81,14 +83,20 @@ function configuration(scheduler: number, replicas: number, ratePerS: number): C
     replications: 10,
     requests: ratePerS * 6000,
     metrics,
+    slo: mean - halfWidth95 >= 0.99 ? "meets" : mean + halfWidth95 < 0.99 ? "misses" : "unclear",
     tasks: {
       detect: {
+        replicasMean: { mean: replicas, halfWidth95: 0 },
         queueWaitMeanMs: metrics.queueWaitMeanMs as Estimate,
         serviceMeanMs: estimate(62, 0.01),
         batchSizeMean: estimate(1.8, 0.02),
         utilizationRatio: metrics.utilizationRatio as Estimate,
       },
-      plate: { queueWaitMeanMs: estimate(4.2, 0.1), serviceMeanMs: estimate(38, 0.01) },
+      plate: {
+        replicasMean: { mean: 2, halfWidth95: 0 },
+        queueWaitMeanMs: estimate(4.2, 0.1),
+        serviceMeanMs: estimate(38, 0.01),
+      },
     },
     digest: "b2c1d0",
     latencyCurve: curve((metrics.latencyMeanMs as Estimate).mean),
@@ -115,14 +123,20 @@ export function sweepDocument(): ResultsDocument {
 
 /** One configuration, one replication, nothing swept, no curve and no bars. */
 export function singleDocument(): ResultsDocument {
-  const { latencyCurve: _, ...only } = configuration(0, 4, 8);
+  const { latencyCurve: _, slo: __, ...only } = configuration(0, 4, 8);
   const metrics = Object.fromEntries(
     Object.entries(only.metrics).map(([k, v]) => [k, { mean: v.mean, halfWidth95: Number.NaN }]),
   );
-  const { slo: __, ...document } = sweepDocument();
+  const { slo: ___, ...document } = sweepDocument();
   const one = { ...only, id: "base", parameters: {}, replications: 1, metrics };
   return { ...document, configurations: [one] };
 }
+
+const LATE: MetricJudgement = {
+  ...{ verdict: "cannot tell", interval90: null },
+  reason: "only 2 of 5 runs were fit to be judged by",
+  settledBy: { runs: 12, secondsPerRun: 250 },
+};
 
 function validated(index: number): ValidationResult {
   const scheduler = index % 3;
@@ -132,14 +146,18 @@ function validated(index: number): ValidationResult {
   const measured: Record<string, Estimate> = {};
   const spread: Record<string, { minimum: number; maximum: number }> = {};
   const errors: Record<string, number> = {};
+  const judgements: Record<string, MetricJudgement> = {};
+  const late = index === 7;
   for (const [k, name] of names.entries()) {
     const predicted = (base.metrics[name] as Estimate).mean;
     errors[name] = k === 2 ? error / 20 : error * (1 + k * 0.4);
     const mean = predicted / (1 + errors[name]);
     measured[name] = estimate(mean, 0.02 + 0.01 * k);
     spread[name] = { minimum: mean * 0.97, maximum: mean * 1.04 };
+    const interval90 = { low: errors[name] - 0.02, high: errors[name] + 0.02 };
+    const verdict = index === 4 && k < 2 ? "disagrees" : "agrees";
+    judgements[name] = late ? LATE : { verdict, interval90 };
   }
-  const late = index === 7;
   return {
     ...base,
     gantt: gantt(6, 300),
@@ -162,15 +180,17 @@ function validated(index: number): ValidationResult {
     },
     error: errors,
     tolerance: { latencyMeanMs: 0.1, latencyP95Ms: 0.15, throughputPerS: 0.1 },
-    verdict: late ? "refused" : index === 4 ? "out of tolerance" : "within tolerance",
+    judgements,
+    verdict: late ? "cannot tell" : index === 4 ? "disagrees" : "agrees",
   };
 }
 
-/** `count` validated configurations; the fifth is out of tolerance, the eighth refused. */
+/** `count` validated configurations; the fifth disagrees, the eighth cannot tell. */
 export function validationDocument(count = 9): ValidationDocument {
   const { configurations: _, ...document } = sweepDocument();
   return {
     ...document,
+    schema: "tandem/validation@2",
     kind: "validation",
     command: "tandem validate scenarios/image-analysis.yaml --seed 1 --out out/image-analysis",
     configurations: Array.from({ length: count }, (_, index) => validated(index)),

@@ -1,6 +1,6 @@
 /** Numbers as people read them: significant digits by uncertainty, no false precision. */
 
-import type { Estimate } from "../core/results.ts";
+import type { RunEstimate } from "../core/results.ts";
 
 const MISSING = "—";
 
@@ -36,10 +36,10 @@ export function formatNumber(value: number, digits = 3): string {
 
 /**
  * Mean ± half width: the half width to two significant digits, the mean to the same decimal, and
- * never more than five digits of the mean. No "±" when the half width is unknown: one replication.
+ * never more than five digits of the mean. No "±" when the half width is unknown: one run.
  * `scale` multiplies both (100 shows a ratio in percent).
  */
-export function formatEstimate(estimate: Estimate | undefined, scale = 1): string {
+export function formatEstimate(estimate: RunEstimate | undefined, scale = 1): string {
   const mean = (estimate?.mean ?? Number.NaN) * scale;
   const half = Math.abs((estimate?.halfWidth95 ?? Number.NaN) * scale);
   if (!Number.isFinite(mean)) return MISSING;
@@ -61,6 +61,14 @@ export function formatError(ratio: number | undefined): string {
   const percent = ratio * 100;
   const text = Math.abs(percent) >= 100 ? formatNumber(percent) : percent.toFixed(1);
   return `${percent > 0 ? "+" : ""}${text === "-0.0" ? "0.0" : text} %`;
+}
+
+/** The ends of a relative error's interval: "−1.2 % to +7.3 %". */
+export function formatInterval(
+  interval: { readonly low: number; readonly high: number } | null | undefined,
+): string {
+  if (interval == null) return MISSING;
+  return `${formatError(interval.low)} to ${formatError(interval.high)}`;
 }
 
 /** A count with thousands grouped: 120,000. */

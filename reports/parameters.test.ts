@@ -6,7 +6,6 @@ import {
   configurationLabel,
   parameterText,
   parameterTitle,
-  replicaCount,
   sweepAxes,
 } from "./parameters.ts";
 
@@ -78,11 +77,4 @@ test("a configuration is called by what varies, else by its id", () => {
     configurationLabel(configurations[1] as ConfigurationResult, sweepAxes(configurations)),
   ).toBe("fifo · detect replicas 1 · arrival rate 16/s");
   expect(configurationLabel(base, [])).toBe(base.id);
-});
-
-test("replicas are summed over tasks, from numbers and from JSON text", () => {
-  const count = (parameters: Record<string, Parameter>) => replicaCount({ ...base, parameters });
-  expect(count({ "cluster.replicas.a": 2, "cluster.replicas.b": 3 })).toBe(5);
-  expect(count({ "cluster.replicas": '{"detect":4,"plate":2}' })).toBe(6);
-  expect(count({ scheduler: "fifo" })).toBeUndefined();
 });

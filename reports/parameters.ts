@@ -1,6 +1,6 @@
 /** Which parameters a sweep varies, what to call them, and which of them a chart should encode. */
 
-import type { ConfigurationResult, Parameter } from "../core/results.ts";
+import type { ConfigurationResult, Parameter, ResultsDocument } from "../core/results.ts";
 import { formatNumber } from "./format.ts";
 import { words } from "./metric-labels.ts";
 
@@ -192,16 +192,27 @@ export function byAxes(
   };
 }
 
-/** All replicas of a configuration as its swept parameters tell; undefined if they do not. */
-export function replicaCount(configuration: ConfigurationResult): number | undefined {
-  let total: number | undefined;
-  for (const [path, value] of Object.entries(configuration.parameters)) {
-    if (!REPLICAS.test(path)) continue;
-    const counts =
-      typeof value === "number"
-        ? [value]
-        : Array.from(parameterText(value).matchAll(/ (\d+)(?=,|$)/g), (match) => Number(match[1]));
-    for (const count of counts) total = (total ?? 0) + count;
+/** In order of first appearance. */
+export function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one));
+    if (group === undefined) groups.set(keyOf(one), [one]);
+    else group.push(one);
   }
-  return total;
+  return groups;
+}
+
+/** Orders equals for people: named schedulers from the simplest on, then compositions. */
+export function bySimplicity({
+  simplestFirst = [],
+}: Pick<ResultsDocument, "simplestFirst">): (
+  a: Pick<ConfigurationResult, "parameters">,
+  b: Pick<ConfigurationResult, "parameters">,
+) => number {
+  const rank = ({ parameters: { scheduler } }: Pick<ConfigurationResult, "parameters">): number => {
+    const place = simplestFirst.indexOf(String(scheduler));
+    return place < 0 ? simplestFirst.length : place;
+  };
+  return (a, b) => rank(a) - rank(b);
 }

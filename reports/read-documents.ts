@@ -30,6 +30,12 @@ const bar = z.object({
   batch: z.number(),
   requests: z.array(z.number()),
 });
+const nodePlacement = z.object({
+  machinesUsed: z.number(),
+  machines: z.number(),
+  idleCostPerHour: z.number(),
+  replicas: z.record(z.string(), z.number()),
+});
 const stability = z.enum(["stable", "unstable", "unknown"]);
 const configuration = z.looseObject({
   id: z.string(),
@@ -39,9 +45,11 @@ const configuration = z.looseObject({
   metrics,
   tasks: z.record(z.string(), metrics),
   digest: z.string(),
+  placement: z.record(z.string(), nodePlacement).optional(),
   latencyCurve: curve.optional(),
   gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),
+  slo: z.enum(["meets", "misses", "unclear"]).optional(),
   stability: stability.optional(),
   intervals: z.record(z.string(), z.string()).optional(),
 });
@@ -68,15 +76,31 @@ const comparison = z.looseObject({
     }),
   ),
 });
+const goal = z.object({ latencyMs: z.number(), percentile: z.number() });
+const VERDICTS = z.enum(["agrees", "disagrees", "cannot tell"]);
+const judgement = z.looseObject({
+  verdict: VERDICTS,
+  interval90: z.object({ low: figure, high: figure }).nullable(),
+  reason: z.string().optional(),
+  settledBy: z
+    .object({ runs: z.number().nullable(), secondsPerRun: z.number().nullable() })
+    .optional(),
+});
+const RESULTS = "tandem/results@1";
+const VALIDATION = "tandem/validation@2";
 const head = {
-  schema: z.literal("tandem/results@1"),
   scenario: z.looseObject({ name: z.string(), digest: z.string() }),
   seed: z.number(),
   command: z.string(),
-  slo: z.object({ latencyMs: z.number(), percentile: z.number() }).optional(),
+  slo: goal.optional(),
+  notes: z.array(z.string()).optional(),
 };
 const results = z.looseObject({
   ...head,
+  schema: z.literal(RESULTS),
+  slos: z.record(z.string(), goal).optional(),
+  margin: z.number().optional(),
+  simplestFirst: z.array(z.string()).optional(),
   configurations: z.array(configuration).min(1),
   comparisons: z.array(comparison).optional(),
 });
@@ -99,10 +123,12 @@ const validated = configuration.extend({
   }),
   error: z.record(z.string(), figure),
   tolerance: z.record(z.string(), figure),
-  verdict: z.enum(["within tolerance", "out of tolerance", "refused"]),
+  judgements: z.record(z.string(), judgement),
+  verdict: VERDICTS,
 });
 const validation = z.looseObject({
   ...head,
+  schema: z.literal(VALIDATION),
   kind: z.literal("validation"),
   configurations: z.array(validated),
 });
@@ -124,7 +150,21 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-function checked(schema: z.ZodType, value: unknown, file: string): unknown {
+/** Validations of schema `tandem/results@1` have verdicts that ignore their own intervals. */
+function refuseOldVerdicts(value: unknown, file: string): void {
+  if (typeof value !== "object" || value === null) return;
+  if (!("schema" in value && "kind" in value)) return;
+  const { schema, kind } = value;
+  if (schema !== RESULTS || kind !== "validation") return;
+  const hint = "validate again with `tandem validate SCENARIO --out DIR`, or remove the file";
+  throw new Fault(
+    "invalid-input",
+    `${file} is of an earlier version (${RESULTS}, expected ${VALIDATION}): its verdicts do not count their uncertainty`,
+    { hint },
+  );
+}
+
+function checked(schema: z.ZodType, name: string, value: unknown, file: string): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues: Issue[] = parsed.error.issues
@@ -133,9 +173,9 @@ function checked(schema: z.ZodType, value: unknown, file: string): unknown {
   const first = issues[0];
   throw new Fault(
     "invalid-input",
-    `${file} is no tandem/results@1 document: ${first?.path}: ${first?.message}`,
+    `${file} is no ${name} document: ${first?.path}: ${first?.message}`,
     {
-      hint: "write it with `tandem simulate SCENARIO --out DIR` of this version",
+      hint: `write it with \`tandem ${name === RESULTS ? "simulate" : "validate"} SCENARIO --out DIR\` of this version`,
       issues,
     },
   );
@@ -154,11 +194,12 @@ export async function readDocuments(
   }
   const validationFile = join(directory, "validation.json");
   const second = await readJson(validationFile);
+  refuseOldVerdicts(second, validationFile);
   return {
-    results: checked(results, json, file) as ResultsDocument,
+    results: checked(results, RESULTS, json, file) as ResultsDocument,
     validation:
       second === undefined
         ? undefined
-        : (checked(validation, second, validationFile) as ValidationDocument),
+        : (checked(validation, VALIDATION, second, validationFile) as ValidationDocument),
   };
 }

@@ -1,20 +1,28 @@
 /** The tables behind the charts, as text cells: the same ones for the page and for the terminal. */
 
-import { type ConfigurationResult, METRICS, type ResultsDocument } from "../core/results.ts";
-import { formatCount, formatNumber, plural } from "./format.ts";
+import {
+  type ConfigurationResult,
+  METRICS,
+  type ResultsDocument,
+  type SloState,
+} from "../core/results.ts";
+import { formatCount, plural } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
+import { loadText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
-import { configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
-import { meetsSlo } from "./slo.ts";
+import { configurationLabel, sweepAxes } from "./parameters.ts";
+import { goalText } from "./slo.ts";
 import { figureCell, isUnstable, UNSTABLE_LEGEND } from "./steady-estimates.ts";
 
-function sloCell(one: ConfigurationResult, document: ResultsDocument): Cell {
+const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
+  meets: { text: "meets", value: 3, state: "good" },
+  unclear: { text: "unclear", value: 2, state: "warn" },
+  misses: { text: "misses", value: 1, state: "bad" },
+};
+
+function sloCell(one: ConfigurationResult): Cell {
   if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
-  const meets = meetsSlo(one, document.slo);
-  if (meets === undefined) return { text: "unknown", value: 0 };
-  return meets
-    ? { text: "meets", value: 2, state: "good" }
-    : { text: "misses", value: 1, state: "bad" };
+  return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
 
 function stateCell(one: ConfigurationResult): Cell {
@@ -26,7 +34,8 @@ function stateCell(one: ConfigurationResult): Cell {
 export function configurationTable(document: ResultsDocument): Table {
   const axes = sweepAxes(document.configurations);
   const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
-  const slo = document.slo;
+  const { slo } = document;
+  const judged = slo !== undefined || document.configurations.some((one) => one.slo !== undefined);
   const unstable = document.configurations.some(isUnstable);
   const swept = axes.length === 0 ? ["configuration"] : axes.map((axis) => axis.title);
   const rows = document.configurations.map((one) => [
@@ -35,19 +44,17 @@ export function configurationTable(document: ResultsDocument): Table {
       : axes.map((axis) => {
           const value = one.parameters[axis.path];
           const numeric = typeof value === "number";
-          return { text: parameterText(value), numeric, ...(numeric && { value }) };
+          const text = loadText(axis.path, value, document.capacity);
+          return { text, numeric, ...(numeric && { value }) };
         })),
-    ...(slo === undefined ? [] : [sloCell(one, document)]),
-    ...(unstable && slo === undefined ? [stateCell(one)] : []),
+    ...(judged ? [sloCell(one)] : []),
+    ...(unstable && !judged ? [stateCell(one)] : []),
     ...names.map((name) => figureCell(one, name, one.metrics[name])),
     { text: formatCount(one.requests), value: one.requests, numeric: true },
     { text: String(one.replications), value: one.replications, numeric: true },
   ]);
-  const goal =
-    slo === undefined
-      ? []
-      : [`SLO p${formatNumber(slo.percentile)} ≤ ${formatNumber(slo.latencyMs, 4)} ms`];
-  const state = unstable && slo === undefined ? ["state"] : [];
+  const goal = judged ? [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`] : [];
+  const state = unstable && !judged ? ["state"] : [];
   return {
     caption:
       `${plural(document.configurations.length, "simulated configuration")}; ` +

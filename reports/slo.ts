@@ -1,6 +1,12 @@
-/** Which configurations meet the latency goal. */
+/** The latency goals of a document, and how far its configurations attain them. */
 
-import type { ConfigurationResult, MetricName, SloGoal } from "../core/results.ts";
+import type {
+  ConfigurationResult,
+  Estimate,
+  MetricName,
+  ResultsDocument,
+  SloGoal,
+} from "../core/results.ts";
 import { formatNumber } from "./format.ts";
 
 const QUANTILES: Readonly<Record<number, MetricName>> = {
@@ -15,27 +21,49 @@ export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
   return slo === undefined ? undefined : QUANTILES[slo.percentile];
 }
 
+/** "p99 ≤ 500 ms". */
+export function goalText({ percentile, latencyMs }: SloGoal): string {
+  return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms`;
+}
+
 /** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without a goal. */
 export function sloNote(slo: SloGoal | undefined): string {
   if (slo === undefined) return "";
-  return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile)}`;
+  return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile, 4)}`;
 }
 
-/**
- * Whether the mean over replications meets the goal: the quantile is within the limit and, where
- * attainment is reported, so is the share of requests in time. Undefined when neither is known.
- * An unstable configuration never meets it: run longer, and it misses.
- */
-export function meetsSlo(
-  configuration: Pick<ConfigurationResult, "metrics" | "stability">,
-  slo: SloGoal | undefined,
-): boolean | undefined {
-  if (slo === undefined) return undefined;
-  if (configuration.stability === "unstable") return false;
-  const name = sloMetric(slo);
-  const quantile = name === undefined ? undefined : configuration.metrics[name];
-  const attained = configuration.metrics.sloAttainmentRatio;
-  if (quantile === undefined && attained === undefined) return undefined;
-  const inTime = quantile === undefined || quantile.mean <= slo.latencyMs;
-  return inTime && (attained === undefined || attained.mean >= slo.percentile / 100);
+/** How far a configuration attains one goal. */
+export interface Attained {
+  /** Where there are several. */
+  readonly pipeline?: string;
+  readonly goal: SloGoal;
+  /** Of requests within the goal. */
+  readonly share: Estimate;
+  /** The quantile that the goal bounds, where it is reported. */
+  readonly quantile: Estimate | undefined;
+}
+
+/** Of the goal that is farthest from being met; undefined where the document does not tell. */
+export function worstAttained(
+  { metrics, pipelines }: ConfigurationResult,
+  { slo, slos }: Pick<ResultsDocument, "slo" | "slos">,
+): Attained | undefined {
+  const parts = Object.entries(pipelines ?? {}).map(([pipeline, own]) => ({
+    pipeline,
+    goal: slo ?? slos?.[pipeline],
+    figures: own as ConfigurationResult["metrics"],
+  }));
+  const all = parts.length > 0 ? parts : [{ goal: slo, figures: metrics }];
+  const attained = all.flatMap(({ goal, figures, ...of }): Attained[] => {
+    const share = figures.sloAttainmentRatio;
+    if (goal === undefined || share === undefined) return [];
+    const name = sloMetric(goal);
+    return [{ ...of, goal, share, quantile: name === undefined ? undefined : figures[name] }];
+  });
+  return attained.toSorted((a, b) => marginOf(a) - marginOf(b))[0];
+}
+
+/** By how much the goal is met: below 0 where it is missed. */
+export function marginOf({ goal, share }: Attained): number {
+  return share.mean - goal.percentile / 100;
 }

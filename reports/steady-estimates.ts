@@ -2,7 +2,7 @@
  * Which figures are estimates of something: an unstable configuration's queue grows on, so its
  * latencies are of this run's length only and get a mark in place of an interval.
  */
-import type { ConfigurationResult, Estimate } from "../core/results.ts";
+import type { ConfigurationResult, Estimate, RunEstimate } from "../core/results.ts";
 import { formatEstimate, formatNumber } from "./format.ts";
 import type { Cell } from "./html/table.ts";
 import { metricLabel } from "./metric-labels.ts";
@@ -44,7 +44,7 @@ export function figureText(
 }
 
 /** A metric's cell in its shown unit, which the heading names. */
-export function estimateCell(name: string, estimate: Estimate | undefined): Cell {
+export function estimateCell(name: string, estimate: RunEstimate | undefined): Cell {
   const { scale } = metricLabel(name);
   const value = estimate === undefined ? undefined : estimate.mean * scale;
   return { text: formatEstimate(estimate, scale), value, numeric: true };

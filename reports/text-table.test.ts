@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
@@ -24,6 +25,23 @@ test("one row per configuration, with what varies, p99 and whether the goal is m
   expect(rows[0]).toMatch(/fifo +1 +8 +misses +.*930 ± +160/);
 });
 
+test("colour on a terminal repeats states and headings, and moves nothing", () => {
+  const text = () =>
+    [resultsTable(sweepDocument(), 120), validationTable(validationDocument(9), 120)].join("\n");
+  const plain = text();
+  process.env.FORCE_COLOR = "1";
+  try {
+    const coloured = text();
+    expect(coloured).toContain("\x1b[31mmisses\x1b[39m");
+    expect(coloured).toContain("\x1b[32mmeets\x1b[39m");
+    expect(coloured).toContain("\x1b[1mverdict\x1b[22m");
+    expect(stripVTControlCharacters(coloured)).toBe(plain);
+  } finally {
+    delete process.env.FORCE_COLOR;
+  }
+  expect(stripVTControlCharacters(plain), "a pipe gets no colour").toBe(plain);
+});
+
 test("columns that do not fit are named", () => {
   expect(resultsTable(sweepDocument(), 100)).toContain("not shown: ");
   expect(resultsTable(sweepDocument(), 300)).not.toContain("not shown: ");
@@ -36,6 +54,23 @@ test("the ± signs of a column stand below each other", () => {
   expect(places.size).toBe(1);
 });
 
+test("a rate that was given as a share of capacity shows the share, and whose capacity it is", () => {
+  const capacity = {
+    perS: 40,
+    station: "detect",
+    replicas: { detect: 1, plate: 2 },
+    shares: [{ ofCapacity: 0.4, ratePerS: 16 }],
+  };
+  const text = resultsTable({ ...sweepDocument(), capacity }, 200);
+  expect(text).toMatch(/ 8 {2,}/);
+  expect(text).toContain("16 (40% of capacity)");
+  const line = "40% is 16/s; capacity 40/s, bound by detect with replicas detect 1, plate 2";
+  expect(text).toContain(line);
+  const validated = validationTable({ ...validationDocument(), capacity }, 200);
+  expect(validated).toContain(line);
+  expect(resultsTable(sweepDocument(), 200)).not.toContain("capacity");
+});
+
 test("one replication shows means without an interval", () => {
   const text = resultsTable(singleDocument(), 120);
   expect(text).not.toContain("±");
@@ -44,11 +79,13 @@ test("one replication shows means without an interval", () => {
 
 test("a validation shows both sides, the error, the verdict and what a replay is", () => {
   const text = validationTable(validationDocument(9), 120);
-  expect(text).toContain("out of tolerance");
   expect(text).toContain("measured times replayed, no GPU/model ran");
   expect(text).toMatch(/E: join.*mean latency \(ms\).*\+25\.1 %/);
-  expect(text).toContain(
-    "9 configurations validated: 7 within tolerance, 1 out of tolerance, 1 refused",
+  expect(text).toContain("9 configurations validated: 7 agree, 1 disagrees, 1 cannot tell");
+  expect(text).toMatch(/E: join.* disagrees/);
+  expect(text.replace(/\s+/g, " ")).toContain(
+    "H cannot tell yet: mean latency, p95 latency, throughput: only 2 of 5 runs were fit to be " +
+      "judged by; about 12 runs, or runs of about 250 s would settle it",
   );
 });
 
@@ -56,4 +93,22 @@ test("a narrow terminal loses no word of a reason", () => {
   const words = validationTable(validationDocument(9), 80).replace(/\s+/g, " ");
   const reason = validationDocument(9).configurations[7]?.measured.health.reasons[0] as string;
   for (const word of reason.split(" ")) expect(words).toContain(word);
+});
+
+test("a figure of one run has no ±", () => {
+  const { configurations, ...head } = validationDocument(1);
+  const alone = (figures: object) =>
+    Object.fromEntries(
+      Object.entries(figures).map(([name, { mean }]) => [name, { mean, halfWidth95: null }]),
+    );
+  const text = validationTable({
+    ...head,
+    configurations: configurations.map((one) => ({
+      ...one,
+      predicted: alone(one.predicted),
+      measured: { ...one.measured, metrics: alone(one.measured.metrics), repeats: 1 },
+    })),
+  });
+  expect(text).toMatch(/mean latency \(ms\) +\d/);
+  expect(text.split("90%")[0]).not.toContain(" ± ");
 });

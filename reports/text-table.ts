@@ -1,18 +1,25 @@
-/** The tables for a terminal: aligned columns, units in the heading, never wider than asked. */
-
+/**
+ * The tables for a terminal: aligned columns, units in the heading, never wider than asked. Headings are bold and
+ * states coloured where Node's `styleText` finds a terminal that wants it (NO_COLOR, FORCE_COLOR).
+ */
+import { styleText } from "node:util";
 import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { choicesOf, choiceTable } from "./cheapest.ts";
 import {
-  bestCounts,
-  comparisonSentences,
-  RANKING_LEGEND,
   type RankedDocument,
+  rankingLegend,
   rankingTable,
+  tieLegend,
 } from "./comparison-tables.ts";
-import type { Table } from "./html/table.ts";
+import { plural } from "./format.ts";
+import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
+import type { Cell, Table } from "./html/table.ts";
+import { capacityText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
+import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
-import { BACKENDS, lettered, verdictSummary } from "./validation-rows.ts";
+import { BACKENDS, doubts, lettered, verdictSummary } from "./validation-rows.ts";
 import { comparisonTable, healthTable } from "./validation-tables.ts";
 
 const GAP = "  ";
@@ -26,8 +33,8 @@ const EXPENDABLE = [
   ...["unfinishedRatio", "recoveryMeanMs", "availabilityRatio"],
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
-  ...["dropRatio", "sloAttainmentRatio", "latencyP50Ms", "costPerHour", "utilizationRatio"],
-  ...["throughputPerS", "latencyP95Ms", "latencyMeanMs"],
+  ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],
+  ...["sloAttainmentRatio", "costPerHour", "latencyMeanMs"],
 ].map(metricTitle);
 const ALWAYS_LEFT_OUT = ["requests", "replications"];
 
@@ -100,25 +107,45 @@ function fitted(table: Table, width: number): number[] {
   return widths;
 }
 
-function line(texts: readonly string[], widths: readonly number[], numeric: readonly boolean[]) {
+type Style = "bold" | "green" | "red" | "yellow" | undefined;
+
+/** Colour repeats what the text says. */
+const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
+
+function styleOf({ state }: Cell): Style {
+  return state === undefined ? undefined : STYLES[state];
+}
+
+function line(
+  texts: readonly string[],
+  widths: readonly number[],
+  numeric: readonly boolean[],
+  styles: readonly Style[],
+) {
   const cells = texts.map((text, i) => {
     const width = widths[i] ?? 0;
     const shown = cut(text, width);
-    return numeric[i] ? shown.padStart(width) : shown.padEnd(width);
+    const style = shown === "" ? undefined : styles[i];
+    const styled = style === undefined ? shown : styleText(style, shown);
+    const padding = " ".repeat(Math.max(0, width - shown.length));
+    return numeric[i] ? `${padding}${styled}` : `${styled}${padding}`;
   });
   return cells.join(GAP).trimEnd();
 }
 
-/** Pads what follows "±" so that the signs of a column stand below each other. */
+/** "+3.1 ± 0.4 tied" in its three parts. */
+const ESTIMATE = /^(.*) ± (\S+)(.*)$/;
+
+/** Pads the half widths, so that the signs of a column stand below each other. */
 function aligned(table: Table): Table {
-  const tails = table.headings.map((_, i) =>
-    longest(table.rows.map((row) => row[i]?.text.split(" ± ")[1] ?? "")),
-  );
-  const rows = table.rows.map((row) =>
+  const parts = table.rows.map((row) => row.map(({ text }) => ESTIMATE.exec(text)));
+  const widest = (i: number, part: number) => longest(parts.map((row) => row[i]?.[part] ?? ""));
+  const rows = table.rows.map((row, r) =>
     row.map((cell, i) => {
-      const [mean, half] = cell.text.split(" ± ");
-      if (half === undefined) return cell;
-      return { ...cell, text: `${mean} ± ${half.padStart(tails[i] ?? 0)}` };
+      const [, mean, half, rest] = parts[r]?.[i] ?? [];
+      if (mean === undefined || half === undefined) return cell;
+      const head = cell.numeric === true ? mean : mean.padStart(widest(i, 1));
+      return { ...cell, text: `${head} ± ${half.padStart(widest(i, 2))}${rest}` };
     }),
   );
   return { ...table, rows };
@@ -130,6 +157,7 @@ function block(
   widths: readonly number[],
   numeric: readonly boolean[],
   stand: "top" | "bottom",
+  styles: readonly Style[],
 ): string[] {
   const broken = texts.map((text, i) => wrapped(text, widths[i] ?? 0).split("\n"));
   const height = Math.max(...broken.map((lines) => lines.length));
@@ -139,6 +167,7 @@ function block(
       broken.map((lines) => lines[at(lines)] ?? ""),
       widths,
       numeric,
+      styles,
     );
   });
 }
@@ -157,7 +186,8 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
   const { headings, rows } = aligned(table);
   const widths = fitted({ ...table, rows }, Math.max(width, LEAST_WIDTH));
   const numeric = headings.map((_, i) => rows.some((row) => row[i]?.numeric === true));
-  const head = block(headings, widths, numeric, "bottom");
+  const bold = headings.map(() => "bold" as const);
+  const head = block(headings, widths, numeric, "bottom", bold);
   const rule = widths.map((w) => "─".repeat(w)).join(GAP);
   const body = rows.flatMap((row) =>
     block(
@@ -165,12 +195,14 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
       widths,
       numeric,
       "top",
+      row.map(styleOf),
     ),
   );
   return [...head, rule, ...body].join("\n");
 }
 
-function wrapped(text: string, width: number): string {
+/** In lines of at most `width`, broken between words. */
+export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
   let current = "";
   for (const word of text.split(" ")) {
@@ -182,12 +214,21 @@ function wrapped(text: string, width: number): string {
   return [...lines, current].join("\n");
 }
 
-/** At most so many rows and sentences of comparisons on a terminal. */
-const MOST_RANKED = 24;
-const MOST_SENTENCES = 8;
+/** Comparisons of more configurations are summed up on a terminal. */
+const MOST_DETAILS = 12;
+/** At most so many rows of a ranking. */
+const MOST_ROWS = 24;
 
 /** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
+
+/** Notes about all configurations of a document. */
+export function documentNotesText(
+  { notes = [] }: Pick<ResultsDocument, "notes">,
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
+}
 
 /** What is to be known about some of the configurations; each note once. */
 export function notesText(
@@ -201,27 +242,49 @@ export function notesText(
   const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
     const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
     const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;
-    return wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    const text = wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    return text.replace(/^note:/, styleText("yellow", "note:"));
   });
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
+}
+
+/** How many meet the goal, and the cheapest of them at each load. */
+export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, limit));
+  const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;
+  const table = many ? ["", ...cutTable(choiceTable(document), limit)] : [];
+  return lines.length === 0 ? [] : ["", ...lines, ...table];
 }
 
 /** Which compared setting is best, with what is noise; no lines when nothing is compared. */
 export function rankingText(document: RankedDocument, width = DEFAULT_WIDTH): readonly string[] {
   const limit = Math.max(width, LEAST_WIDTH);
-  const table = rankingTable(document);
-  if (table === undefined) return [];
-  const rows = table.rows.slice(0, MOST_RANKED);
-  const cut = rows.length < table.rows.length;
+  const details = rankingTable(document);
+  if (details === undefined) return [];
+  const summary = rankingSummary(document);
+  if (summary === undefined || details.rows.length <= MOST_DETAILS) {
+    return [
+      "",
+      ...cutTable(withoutRepeats(details), limit),
+      wrapped(rankingLegend(document), limit),
+      "",
+    ];
+  }
+  const winners = winnersTable(document);
   return [
     "",
-    tableText(withoutRepeats({ ...table, rows }), limit),
-    ...(cut ? [`the first ${rows.length} of ${table.rows.length} rows`] : []),
-    ...(cut ? bestCounts(document) : []).map((text) => wrapped(text, limit)),
-    wrapped(RANKING_LEGEND, limit),
-    ...comparisonSentences(document, MOST_SENTENCES).map((text) => wrapped(text, limit)),
+    ...cutTable(withoutRepeats(summary), limit),
+    wrapped(`difference from the best mean, relative to it; ${tieLegend(document)}`, limit),
+    ...(winners === undefined ? [] : ["", ...cutTable(winners, limit)]),
     "",
   ];
+}
+
+function cutTable(table: Table, width: number): readonly string[] {
+  const rows = table.rows.slice(0, MOST_ROWS);
+  const more = `the first ${rows.length} of ${plural(table.rows.length, "row")}`;
+  return [tableText({ ...table, rows }, width), ...(rows.length < table.rows.length ? [more] : [])];
 }
 
 /** All simulated configurations; what does not fit is named below the table. */
@@ -235,6 +298,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
       ? UNSTABLE_LEGEND
       : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
+    capacityText(document.capacity),
   ].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
 }
@@ -248,7 +312,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "judgement"]) {
+  for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
     if (total(columnWidths(comparison)) <= limit) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }
@@ -259,7 +323,10 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     tableText(health, limit),
     "",
+    ...doubts(document).map((text) => wrapped(text, limit)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
-    wrapped(verdictSummary(document), limit),
+    ...[capacityText(document.capacity), verdictSummary(document)]
+      .filter((text) => text !== "")
+      .map((text) => wrapped(text, limit)),
   ].join("\n");
 }

@@ -1,8 +1,15 @@
 /** Validated configurations with their letters, and the metrics that were judged. */
 
-import type { MetricName, ValidationDocument, ValidationResult, Verdict } from "../core/results.ts";
+import type {
+  MetricJudgement,
+  MetricName,
+  ValidationDocument,
+  ValidationResult,
+  Verdict,
+} from "../core/results.ts";
 import { METRICS } from "../core/results.ts";
 import { plural } from "./format.ts";
+import { metricLabel } from "./metric-labels.ts";
 import { configurationLabel, sweepAxes } from "./parameters.ts";
 
 export interface Lettered {
@@ -44,14 +51,46 @@ export function judgedMetrics(document: ValidationDocument): readonly MetricName
   );
 }
 
-/** "7 within tolerance, 1 out of tolerance, 1 refused": one line over all verdicts. */
+const VERDICTS: readonly (readonly [Verdict, one: string, several: string])[] = [
+  ["agrees", "agrees", "agree"],
+  ["disagrees", "disagrees", "disagree"],
+  ["cannot tell", "cannot tell", "cannot tell"],
+];
+
+/** "7 agree, 1 disagrees, 1 cannot tell": one line over all verdicts. */
 export function verdictSummary(document: ValidationDocument): string {
-  const verdicts: readonly Verdict[] = ["within tolerance", "out of tolerance", "refused"];
-  const counts = verdicts.map((verdict) => ({
-    verdict,
-    count: document.configurations.filter((one) => one.verdict === verdict).length,
-  }));
-  const parts = counts.filter(({ count }) => count > 0).map((one) => `${one.count} ${one.verdict}`);
+  const parts = VERDICTS.flatMap(([verdict, one, several]) => {
+    const count = document.configurations.filter((each) => each.verdict === verdict).length;
+    return count === 0 ? [] : [`${count} ${count === 1 ? one : several}`];
+  });
   const count = plural(document.configurations.length, "configuration");
   return `${count} validated: ${parts.join(", ")}`;
+}
+
+/** Why metrics cannot be told and what would settle them: a line for each reason of a configuration. */
+export function doubts(document: ValidationDocument): readonly string[] {
+  return lettered(document).flatMap(({ letter, result }) => {
+    const lines = new Map<string, string[]>();
+    for (const name of judgedMetrics(document)) {
+      const judgement = result.judgements[name];
+      if (judgement?.reason === undefined) continue;
+      const line = [judgement.reason, ...settlingText(judgement)].join("; ");
+      lines.set(line, [...(lines.get(line) ?? []), metricLabel(name).text]);
+    }
+    return [...lines].map(
+      ([line, names]) => `${letter} cannot tell yet: ${names.join(", ")}: ${line}`,
+    );
+  });
+}
+
+function settlingText({ settledBy }: MetricJudgement): readonly string[] {
+  if (settledBy === undefined) return [];
+  const { runs, secondsPerRun } = settledBy;
+  const ways = [
+    ...(runs === null ? [] : [`about ${runs} runs`]),
+    ...(secondsPerRun === null ? [] : [`runs of about ${secondsPerRun} s`]),
+  ];
+  return ways.length === 0
+    ? ["it lies too near the tolerance's edge for any feasible number of runs to settle it"]
+    : [`${ways.join(", or ")} would settle it`];
 }

@@ -1,20 +1,17 @@
 /** The validation as tables: predicted, measured, and how fit the measuring was. */
 
-import type { MetricName, ValidationDocument, ValidationResult } from "../core/results.ts";
-import { formatError, formatNumber } from "./format.ts";
+import type { MetricName, ValidationDocument, ValidationResult, Verdict } from "../core/results.ts";
+import { formatError, formatInterval, formatNumber } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
 import { metricLabel, metricTitle } from "./metric-labels.ts";
 import { estimateCell } from "./steady-estimates.ts";
 import { BACKENDS, judgedMetrics, lettered } from "./validation-rows.ts";
 
+const STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
+
 /** A verdict in words; colour only repeats it. */
-export function verdictCell(result: ValidationResult): Cell {
-  const states = {
-    "within tolerance": "good",
-    "out of tolerance": "bad",
-    refused: "warn",
-  } as const;
-  return { text: result.verdict, state: states[result.verdict] };
+function verdictCell(verdict: Verdict | undefined): Cell {
+  return verdict === undefined ? { text: "not judged" } : { text: verdict, state: STATES[verdict] };
 }
 
 function spreadText(result: ValidationResult, name: MetricName): string {
@@ -24,20 +21,13 @@ function spreadText(result: ValidationResult, name: MetricName): string {
   return `${formatNumber(spread.minimum * scale, 4)} to ${formatNumber(spread.maximum * scale, 4)}`;
 }
 
-function judgementCell(result: ValidationResult, name: MetricName): Cell {
-  const [error, tolerance] = [result.error[name], result.tolerance[name]];
-  if (error === undefined || tolerance === undefined) return { text: "not judged" };
-  return Math.abs(error) <= tolerance
-    ? { text: "within", state: "good" }
-    : { text: "outside", state: "bad" };
-}
-
 /** One row per validated configuration and judged metric. */
 export function comparisonTable(document: ValidationDocument): Table {
   const rows = lettered(document).flatMap(({ letter, label, result }) =>
     judgedMetrics(document).flatMap((name): Cell[][] => {
       const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
-      if (predicted === undefined && measured === undefined) return [];
+      const judgement = result.judgements[name];
+      if (predicted === undefined && measured === undefined && judgement === undefined) return [];
       const [error, tolerance] = [result.error[name], result.tolerance[name]];
       const limit = tolerance === undefined ? "—" : `±${formatNumber(tolerance * 100)} %`;
       return [
@@ -48,8 +38,9 @@ export function comparisonTable(document: ValidationDocument): Table {
           estimateCell(name, measured),
           { text: spreadText(result, name), numeric: true },
           { text: formatError(error), value: error, numeric: true },
+          { text: formatInterval(judgement?.interval90), numeric: true },
           { text: limit, value: tolerance, numeric: true },
-          judgementCell(result, name),
+          verdictCell(judgement?.verdict),
         ],
       ];
     }),
@@ -57,7 +48,8 @@ export function comparisonTable(document: ValidationDocument): Table {
   return {
     caption:
       "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
-      "replications (predicted) and repeat runs (measured)",
+      "replications (predicted) and repeat runs (measured). A metric agrees where its error's 90% " +
+      "interval lies within the tolerance, and disagrees where it lies outside",
     headings: [
       "configuration",
       "metric",
@@ -65,6 +57,7 @@ export function comparisonTable(document: ValidationDocument): Table {
       "measured",
       "single runs, from to",
       "error",
+      "90% interval",
       "tolerance",
       "judgement",
     ],
@@ -79,7 +72,7 @@ export function healthTable(document: ValidationDocument): Table {
     const late = health.lateArrivalRatio * 100;
     return [
       { text: `${letter}: ${label}` },
-      verdictCell(result),
+      verdictCell(result.verdict),
       { text: `${backend}: ${BACKENDS[backend]}` },
       { text: String(repeats), value: repeats, numeric: true },
       health.healthy ? { text: "healthy", state: "good" } : { text: "unhealthy", state: "warn" },

@@ -71,6 +71,16 @@ test("the page loads nothing and works from a file", async () => {
   expect(html.length).toBeLessThan(3_000_000);
 });
 
+test("the page says where replicas run and which machines nobody is billed for", async () => {
+  const { configurations, ...document } = singleDocument();
+  const gpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 7.5, replicas: { detect: 4 } };
+  const [one] = configurations;
+  const html = await page({ ...document, configurations: [{ ...one, placement: { gpu } }] });
+  expect(html).toContain("Where replicas run");
+  expect(html).toContain("1 of 4 machines (detect 4)");
+  expect(html).toMatch(/idle, per hour[\s\S]*7\.5/);
+});
+
 test("every chart has a name and a description, every table a caption", async () => {
   const html = await page(sweepDocument(), validationDocument(9));
   const svgs = html.match(/<svg [^>]*>/g) ?? [];
@@ -117,9 +127,21 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
 test("the replay backend is named for what it is, and verdicts are words", async () => {
   const html = await page(sweepDocument(), validationDocument(9));
   expect(html).toContain("measured times replayed, no GPU/model ran");
-  expect(html).toContain("1 out of tolerance, 1 refused");
-  expect(html).toMatch(/<td class="bad">out of tolerance<\/td>/);
+  expect(html).toContain("7 agree, 1 disagrees, 1 cannot tell");
+  expect(html).toMatch(/<td class="bad">disagrees<\/td>/);
+  expect(html).toMatch(
+    /H cannot tell yet: .*about 12 runs, or runs of about 250 s would settle it/,
+  );
   expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
+});
+
+test("notes about all predictions are on the page, of both sides", async () => {
+  const html = await page(
+    { ...sweepDocument(), notes: ["profile a.json: measured on <another> machine"] },
+    { ...validationDocument(1), notes: ["a pilot measured messages"] },
+  );
+  expect(html).toContain("<li>profile a.json: measured on &lt;another&gt; machine</li>");
+  expect(html).toContain("<li>a pilot measured messages</li>");
 });
 
 test("seed, digest, repeating commands and a given title are on the page", async () => {
@@ -160,5 +182,13 @@ test("a document of another shape is invalid input, with every issue's path", as
 
 test("an invalid validation.json is named as the culprit", async () => {
   await given(sweepDocument(), { schema: "tandem/results@1" });
-  expect((await fault()).message).toContain("validation.json");
+  expect((await fault()).message).toContain("validation.json is no tandem/validation@2 document");
+});
+
+test("verdicts of an earlier version are refused, with the way out", async () => {
+  const old = { ...validationDocument(1), schema: "tandem/results@1" };
+  await given(sweepDocument(), old);
+  const error = await fault();
+  expect(error.message).toContain("of an earlier version (tandem/results@1, expected");
+  expect(error.hint).toContain("tandem validate");
 });

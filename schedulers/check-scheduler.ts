@@ -1,11 +1,12 @@
 /** What is wrong with a scenario's `scheduler` section: unknown names and bad parameters. */
 import type { Issue } from "../core/fault.ts";
 import { nearest } from "../core/scenario/nearest.ts";
+import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";
 import type { CompositionDocument } from "./create-scheduler.ts";
 import type { PolicyDefinition } from "./policy-definition.ts";
-import { DECISIONS, type Decision, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
 
 /** Every issue with a scheduler section: unknown presets and policies, bad parameters. */
 export function checkScheduler(document: SchedulerDocument, path: string): Issue[] {

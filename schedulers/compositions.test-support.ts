@@ -1,6 +1,8 @@
 /** Every composition of the registry's policies, for tests that must hold under all of them. */
+
+import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { type DECISIONS, POLICIES, type PolicyChoice } from "./registry.ts";
+import { POLICIES, type PolicyChoice } from "./registry.ts";
 
 /** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
 const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
@@ -8,7 +10,7 @@ const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
   "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
 };
 
-const choices = (decision: (typeof DECISIONS)[number]): readonly PolicyChoice[] =>
+const choices = (decision: Decision): readonly PolicyChoice[] =>
   POLICIES[decision].map(({ name }) => PARAMETERS[name] ?? name);
 
 export const COMPOSITIONS: readonly SchedulerDocument[] = choices("admission").flatMap(

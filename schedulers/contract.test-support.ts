@@ -15,7 +15,7 @@ import type { System } from "../core/system.ts";
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
-  readonly kind: "arrive" | "finish" | "tick" | "lose" | "join" | "drain" | "cancel";
+  readonly kind: "arrive" | "finish" | "fail" | "tick" | "lose" | "join" | "drain" | "cancel";
   readonly pick: number;
   readonly afterUs: number;
   /** Whether the dispatcher decides after this step, or only after the next. */
@@ -161,6 +161,12 @@ export class CheckingDriver implements Driver {
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
   }
 
+  fail(replica: number): void {
+    this.busy.delete(replica);
+    this.dispatcher.fail(replica, this.nowUs);
+    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+  }
+
   startDraining(replica: number): void {
     this.up.delete(replica);
     if (this.busy.has(replica)) this.draining.add(replica);
@@ -221,6 +227,8 @@ export class CheckingDriver implements Driver {
     if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
     const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
     if (finishing !== undefined) this.finish(finishing);
+    const failing = step.kind === "fail" ? chosen([...this.busy.keys()]) : undefined;
+    if (failing !== undefined) this.fail(failing);
     const losing = step.kind === "lose" ? chosen([...this.up, ...this.draining]) : undefined;
     if (losing !== undefined) this.lose(losing);
     const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;

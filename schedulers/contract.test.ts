@@ -64,7 +64,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     kind: fc.constantFrom<Step["kind"][]>(
       ...(["arrive", "arrive", "arrive", "finish", "finish", "finish"] as const),
-      ...(["tick", "lose", "join", "cancel", "drain", "join"] as const),
+      ...(["tick", "lose", "join", "cancel", "drain", "join", "fail"] as const),
     ),
     pick: fc.nat(1000),
     afterUs: fc.constantFrom(0, 0, 1, 7, 30),

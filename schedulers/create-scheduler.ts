@@ -3,17 +3,11 @@
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
 import { listOf } from "../core/list-of.ts";
 import { RandomStream } from "../core/random/stream.ts";
+import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import type { PolicyContext, PolicyDefinition } from "./policy-definition.ts";
-import {
-  type Composition,
-  DECISIONS,
-  type Decision,
-  POLICIES,
-  type PolicyChoice,
-  PRESETS,
-} from "./registry.ts";
+import { type Composition, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;

@@ -5,7 +5,7 @@ import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { CheckingDriver, documentOf, systemOf } from "./contract.test-support.ts";
 import { createScheduler, maxBatchOf, schedulerName } from "./create-scheduler.ts";
-import { POLICIES, PRESETS } from "./registry.ts";
+import { POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
 
 const pipelines = { p: { tasks: { a: { model: "model" } } } };
 
@@ -16,10 +16,16 @@ function driverFor(scheduler: SchedulerDocument, replicas: number): CheckingDriv
   return driver;
 }
 
-function routingOf(name: string, replicas: number, seed = "1"): Routing & { kind: "immediate" } {
+function routingOf(
+  choice: PolicyChoice,
+  replicas: number,
+  seed = "1",
+): Routing & { kind: "immediate" } {
   const system = systemOf(documentOf({ pipelines, replicas: { a: replicas } }));
-  const { routing } = createScheduler({ routing: name }, system, seed).pools[0];
-  return routing.kind === "immediate" ? routing : expect.fail(`${name} is central`);
+  const { routing } = createScheduler({ routing: choice }, system, seed).pools[0];
+  return routing.kind === "immediate"
+    ? routing
+    : expect.fail(`${JSON.stringify(choice)} is central`);
 }
 
 /** A pool of given loads, as a policy sees it. */
@@ -54,16 +60,49 @@ describe("routing", () => {
     expect(draws("2")).not.toEqual(first);
   });
 
-  test("power-of-two takes the worst of n replicas only when it draws that one twice", () => {
-    const { route } = routingOf("power-of-two", 4);
+  test.each([
+    // The better of two distinct ones: 2k / n(n - 1) for the k-th from the worst.
+    ["distinct replicas, so never the worst", "power-of-two", [0, 1 / 6, 2 / 6, 3 / 6]],
+    // The better of two independent draws: (2k + 1) / n^2.
+    [
+      "replicas with replacement, so the worst when it draws that one twice",
+      { policy: "power-of-two", distinct: false },
+      [1 / 16, 3 / 16, 5 / 16, 7 / 16],
+    ],
+  ])("power-of-two takes the better of two %s", (_, routing, shares) => {
+    const { route } = routingOf(routing, 4);
     const view = viewOf([3, 2, 1, 0]);
     const taken = Array.from({ length: 16_000 }, () => route(view));
-    const share = (replica: number): number =>
-      taken.filter((r) => r === replica).length / taken.length;
-    // The better of two independent draws: (2k + 1) / n^2 for the k-th from the worst.
-    [1, 3, 5, 7].forEach((part, replica) => {
-      expect(Math.abs(share(replica) - part / 16)).toBeLessThan(0.016);
+    shares.forEach((share, replica) => {
+      const found = taken.filter((r) => r === replica).length / taken.length;
+      expect(Math.abs(found - share)).toBeLessThan(share === 0 ? 1e-9 : 0.016);
     });
+  });
+
+  test("power-of-two looks at no replica twice, at all of a pool of no more than its choices", () => {
+    const loads = fc.array(fc.nat(3), { minLength: 1, maxLength: 9 });
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 6 }), loads, fc.nat(), (choices, pool, seed) => {
+        const { route } = routingOf({ policy: "power-of-two", choices }, pool.length, `${seed}`);
+        const looked: number[] = [];
+        const view = { ...viewOf(pool), upAt: (i: number) => looked.push(i) && i };
+        const taken = route(view);
+        expect(new Set(looked).size).toBe(looked.length);
+        expect(looked).toHaveLength(Math.min(choices, pool.length));
+        expect(looked.every((i) => i >= 0 && i < pool.length)).toBe(true);
+        expect(pool[taken]).toBe(Math.min(...looked.map((i) => pool[i])));
+      }),
+    );
+  });
+
+  test.each([2, 3, 5])("power-of-two takes %i idle replicas equally often", (replicas) => {
+    const { route } = routingOf({ policy: "power-of-two", choices: 3 }, replicas);
+    const view = viewOf(Array(replicas).fill(0));
+    const counts = Array<number>(replicas).fill(0);
+    for (let i = 0; i < 6000; i++) counts[route(view)]++;
+    const mean = 6000 / replicas;
+    const chiSquare = counts.reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
+    expect(chiSquare).toBeLessThan(18.47); // 0.1% point with 4 degrees of freedom
   });
 
   test("join-shortest-queue never leaves two replicas apart by more than one at arrivals", () => {

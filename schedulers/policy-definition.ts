@@ -13,28 +13,36 @@ export interface PolicyContext {
   readonly maxBatch: number;
 }
 
-export interface PolicyDefinition<Policy> {
+/** A policy in words and parameters; help, documentation and the JSON Schema come from it. */
+interface PolicyDescription<Schema extends z.ZodType> {
   readonly name: string;
-  /** One line for `--help` and error hints. */
+  /** One line for lists and error hints. */
   readonly summary: string;
-  /** Zod schema of the parameters: strict, with defaults. */
-  readonly parameters: z.ZodType;
+  readonly idea: string;
+  readonly reads: string;
+  readonly failsWhen: string;
+  /** Paper and section, or the system that it copies. */
+  readonly source: string;
+  /** Strict, with defaults; each parameter's description gives its meaning and unit. */
+  readonly parameters: Schema;
+}
+
+export interface PolicyDefinition<Policy> extends PolicyDescription<z.ZodType> {
   /** `parameters` is raw input; throws ZodError when it is bad. */
   create(parameters: unknown, context: PolicyContext): Policy;
 }
 
-/** Ties a policy's schema to its constructor, so that `create` gets parsed parameters. */
-export function definePolicy<Schema extends z.ZodType, Policy>(definition: {
-  readonly name: string;
-  readonly summary: string;
-  readonly parameters: Schema;
+interface TypedPolicy<Schema extends z.ZodType, Policy> extends PolicyDescription<Schema> {
   create(parameters: z.infer<Schema>, context: PolicyContext): Policy;
-}): PolicyDefinition<Policy> {
-  const { name, summary, parameters } = definition;
+}
+
+/** Ties a policy's schema to its constructor, so that `create` gets parsed parameters. */
+export function definePolicy<Schema extends z.ZodType, Policy>(
+  definition: TypedPolicy<Schema, Policy>,
+): PolicyDefinition<Policy> {
+  const { parameters } = definition;
   return {
-    name,
-    summary,
-    parameters,
+    ...definition,
     create: (raw, context) => definition.create(parameters.parse(raw), context),
   };
 }

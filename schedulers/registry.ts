@@ -1,5 +1,6 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
 import type { Admission, Batching, Ordering, Routing, Scaling } from "../core/dispatch/policies.ts";
+import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import { all, bounded, dropLate } from "./admission/admissions.ts";
 import { none } from "./batching/none.ts";
 import { sizeOrTimeout } from "./batching/size-or-timeout.ts";
@@ -33,10 +34,6 @@ export const POLICIES: Policies = {
   scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
 };
 
-export type Decision = keyof Policies;
-
-export const DECISIONS = ["admission", "routing", "ordering", "batching", "scaling"] as const;
-
 /** A policy by name, alone or with its parameters. */
 export type PolicyChoice =
   | string
@@ -62,6 +59,13 @@ const preset = (summary: string, changes: Partial<Composition>): Preset => ({
   composition: { ...PLAIN, ...changes },
 });
 
+/**
+ * The simplest first: where several do equally well, plans and reports name them in this order, and
+ * compositions without a preset after them. By how much a scheduler has to know: nothing of the load
+ * (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask for
+ * (`edf`, `priority`), parameters to tune (`batching`); the seed project's come last, as they are kept
+ * for comparison only.
+ */
 export const PRESETS: Readonly<Record<string, Preset>> = {
   fifo: preset("one central queue, first in, first out", {}),
   "round-robin": preset("replicas in turn", { routing: "round-robin" }),
@@ -69,7 +73,9 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "join-shortest-queue": preset("the replica with the fewest jobs", {
     routing: "join-shortest-queue",
   }),
-  "power-of-two": preset("the less loaded of two at random", { routing: "power-of-two" }),
+  "power-of-two": preset("the less loaded of two distinct replicas at random", {
+    routing: "power-of-two",
+  }),
   "least-expected-work": preset("the replica expected to be free first", {
     routing: "least-expected-work",
   }),

@@ -1,5 +1,6 @@
 /** What a configuration's stations are asked to do, before anything runs. */
-import { compileSystem } from "../core/compile.ts";
+import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import type { ServingCapacity } from "../core/scenario/checks.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { offeredRatePerS } from "../core/stability/judge-stability.ts";
 import { type OfferedLoad, offeredLoad } from "../core/stability/offered-load.ts";
@@ -15,6 +16,24 @@ export function configurationLoad(
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const ratePerS = offeredRatePerS(workload, traceUs);
   if (ratePerS === undefined) return null;
+  return loadAt(document, inputs, ratePerS);
+}
+
+/** Null where the traffic equations do not reach. */
+export function servingCapacity(
+  document: ScenarioDocument,
+  inputs: MeasuredInputs,
+): ServingCapacity | null {
+  // Every station's load is proportional to the rate.
+  const load = loadAt(document, inputs, 1);
+  return load === null ? null : { perS: 1 / load.ratio, station: load.station };
+}
+
+function loadAt(
+  document: ScenarioDocument,
+  inputs: MeasuredInputs,
+  ratePerS: number,
+): OfferedLoad | null {
   const system = compileSystem(document, inputs);
   const seed = replicationSeed(document.run.seed, 0);
   return offeredLoad(system, createScheduler(document.scheduler, system, seed), ratePerS);

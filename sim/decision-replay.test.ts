@@ -112,6 +112,7 @@ describe("a log that was changed", () => {
   test.each<[string, LogEntry]>([
     ["a finish of an idle replica", ["finish", 0, 5]],
     ["a finish of a replica that there is not", ["finish", 99, 5]],
+    ["a failure on an idle replica", ["fail", 0, 5]],
     ["an arrival in a slot that is taken", ["arrive", 0, 0, 5, 5]],
     ["an arrival of a pipeline that there is not", ["arrive", 1, 7, 5, 5]],
     ["an arrival in a slot beyond all bounds", ["arrive", 2 ** 40, 0, 5, 5]],

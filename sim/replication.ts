@@ -12,7 +12,6 @@ import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { prepareCompiler } from "./compiler-settings.ts";
 import { type SimulationOutput, simulate } from "./simulation.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
@@ -52,7 +51,6 @@ export function runReplication(
   options: ReplicationOptions = {},
 ): ReplicationResult {
   const { workload, run } = document;
-  prepareCompiler(workload);
   const seed = replicationSeed(run.seed, replication);
   const system = compileSystem(document, inputs);
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;

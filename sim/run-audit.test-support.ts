@@ -165,6 +165,8 @@ class LogAudit {
         rule(this.#running.has(a), "only a replica with a batch finishes");
         this.#running.delete(a);
         return;
+      case "fail":
+        throw new Error("no simulated batch fails by itself");
       case "wake":
         this.#event(b);
         return;

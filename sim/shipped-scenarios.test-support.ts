@@ -8,6 +8,7 @@ import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandSweep } from "../core/scenario/sweep.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { servingCapacity } from "./configuration-load.ts";
 import type { SimulationInputs } from "./replication.ts";
 
 const FOLDER = join(import.meta.dirname, "../scenarios");
@@ -25,7 +26,7 @@ export function shippedScenarios(): ShippedScenario[] {
     .sort()
     .map((file) => {
       const path = join(FOLDER, file);
-      const options = { checkScheduler, requireTimes: true };
+      const options = { checkScheduler, requireTimes: true, capacityOf: servingCapacity };
       const loaded = parseScenario(readFileSync(path, "utf8"), path, read, {}, options);
       const { profiles, overheadProfile, traces } = loaded;
       const configurations = expandSweep(loaded).map(({ id, document }) => ({ id, document }));

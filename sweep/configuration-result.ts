@@ -2,10 +2,12 @@
 import { isSpanned } from "../core/arrivals/extent.ts";
 import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { goalsOf, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
 import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
 import type { WarmUp } from "../sim/detect-warm-up.ts";
@@ -29,6 +31,7 @@ export function configurationResult(
   const { notes, ...aggregated } = aggregate(summaries);
   const { gantt, load, warmUp } = parts[0];
   const { stability, note } = judgeStability(document.workload, load, summaries);
+  const goals = goalsOf(document);
   const rule = stoppingRule(document.run);
   const precision = rule === null ? undefined : precisionOf(valuesOf(summaries), rule);
   const all = [
@@ -42,6 +45,8 @@ export function configurationResult(
     id,
     parameters,
     ...aggregated,
+    ...(goals.length === 0 ? {} : { slo: sloState(goals, summaries, stability) }),
+    ...placementByNode(document),
     stability,
     ...(warmUp === undefined ? {} : { warmupS: warmUp.seconds }),
     ...(precision === undefined ? {} : { precision }),

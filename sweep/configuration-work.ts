@@ -13,6 +13,7 @@ import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { type WarmUp, withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication } from "../sim/replication.ts";
+import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
   type Kept,
@@ -94,6 +95,7 @@ export class ConfigurationWork {
       const requests = spool ? spool.rowsOf(replication) : null;
       const alone = lonely ? { latencySink: new OneRunSeries() } : {};
       const options = { curve, ganttBars, requests, ...alone };
+      prepareCompiler(document.workload);
       const result = runReplication(document, this.#loaded, replication, options);
       summaries.push(result.summary);
       if (replication === 0) gantt = result.gantt;
@@ -101,6 +103,17 @@ export class ConfigurationWork {
     if (spool) spool.close();
     const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
     return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
+  }
+
+  /** A configuration from beginning to end. */
+  whole(index: number): SweepRecord {
+    const parts: Part[] = [];
+    let wanted = this.replications(index);
+    for (let have = 0; have < wanted; wanted = this.wanted(index, parts)) {
+      parts.push(this.part(index, have, wanted));
+      have = wanted;
+    }
+    return this.record(index, parts);
   }
 
   /** All parts of a configuration, in order, as its record. */

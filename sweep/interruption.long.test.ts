@@ -49,7 +49,7 @@ describe("a sweep that is interrupted", () => {
     expect(cut.code).toBe(130);
     expect(cut.stdout, "nothing half-written on stdout").toBe("");
     expect(workplace.has(`${out}/results.json`), "nor in the folder").toBe(false);
-    expect(cut.stderr).toMatch(/interrupted: \d+ of 40 configurations are kept/);
+    expect(cut.stderr).toMatch(/interrupted: \d+ of 40 configurations kept/);
     expect(cut.stderr).toContain("the same command goes on from there");
     const finished = kept();
     expect(finished).toBeGreaterThan(0);

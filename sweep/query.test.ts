@@ -1,11 +1,11 @@
 /** SQL over a sweep's results: the same rows before and after it is finished, and nothing else. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { Workplace } from "./command-line.test-support.ts";
-import { type Cell, queryResults } from "./query.ts";
+import { type Cell, queryResults, SCHEMA_SQL } from "./query.ts";
 import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 const SCENARIO = {
@@ -147,6 +147,8 @@ describe("a sweep's results", () => {
     ["select 1; select 2", /one SQL statement, got 2/],
     ["from nothing", /nothing does not exist/],
     ["select 'a'::integer from metrics", /Could not convert string 'a'/],
+    [" \n", /the SQL is empty/],
+    [" ; ", /the SQL is empty/],
   ])("answer %s with what is wrong", async (sql, message) => {
     expect(await fault(sql)).toMatchObject({
       code: "usage",
@@ -169,6 +171,31 @@ describe("a sweep's results", () => {
     await fault(sql.replace("OUT", folder));
     expect(existsSync(join(folder, "copy.csv"))).toBe(false);
     expect(existsSync(join(folder, "other.db"))).toBe(false);
+  });
+
+  test("list their tables and columns", async () => {
+    const columns = await rows(SCHEMA_SQL);
+    expect(new Set(columns.map(([table]) => table))).toEqual(
+      new Set([...SUMMARY_TABLES, "requests"]),
+    );
+    expect(columns).toContainEqual(["configurations", "cluster.replicas.first", "DOUBLE"]);
+    expect(columns).toContainEqual(["tasks", "metric", "VARCHAR"]);
+  });
+
+  test("that are damaged are bad input, and come back as the hint says", async () => {
+    const damaged = join(folder, "metrics.parquet");
+    const good = readFileSync(damaged);
+    for (const bad of [Buffer.from("junk"), good.subarray(0, good.length - 100)]) {
+      writeFileSync(damaged, bad);
+      expect(await fault("from metrics")).toMatchObject({
+        code: "invalid-input",
+        message: expect.stringContaining(damaged),
+        hint: expect.stringContaining("remove the damaged file"),
+      });
+    }
+    rmSync(damaged);
+    expect((await rows("from metrics")).length).toBeGreaterThan(0);
+    writeFileSync(damaged, good);
   });
 
   test("are not found where there are none", async () => {

@@ -25,8 +25,20 @@ export interface QueryResult {
   close(): void;
 }
 
-/** Throws Fault("not-found") for a folder without results, Fault("usage") for SQL that fails. */
+/** The tables that there are, a row for each column. */
+export const SCHEMA_SQL = `select table_name as "table", column_name as "column", data_type as "type"
+  from duckdb_columns() where not internal order by table_name, column_index`;
+
+/**
+ * Throws Fault("not-found") for a folder without results, Fault("invalid-input") for results that cannot be read,
+ * Fault("usage") for SQL that fails.
+ */
 export async function queryResults(directory: string, sql: string): Promise<QueryResult> {
+  if (/^[\s;]*$/.test(sql)) {
+    throw new Fault("usage", "the SQL is empty: expected one SELECT", {
+      hint: `\`tandem query ${directory}\` lists tables and columns`,
+    });
+  }
   const folder = resolve(directory);
   const stored = existsSync(join(folder, STORE_FILE));
   const partial = !SUMMARY_TABLES.every((table) => existsSync(join(folder, parquetFile(table))));
@@ -56,7 +68,7 @@ async function createTables(
   const tables: string[] = [...SUMMARY_TABLES];
   if (hasRequestFiles(requests)) {
     const from = `read_parquet(${literal(join(requests, "*.parquet"))})`;
-    await connection.run(`create view requests as from ${from}`);
+    await createView(connection, "requests", from, requests);
     await connection.run(`set allowed_directories = [${literal(requests)}]`);
     tables.push("requests");
   }
@@ -64,13 +76,31 @@ async function createTables(
   else {
     for (const [i, table] of SUMMARY_TABLES.entries()) {
       const from = `read_parquet(${literal(files[i])})`;
-      await connection.run(`create view ${table} as from ${from}`);
+      await createView(connection, table, from, files[i]);
     }
     await connection.run(`set allowed_paths = [${files.map(literal).join(", ")}]`);
   }
   await connection.run("set enable_external_access = false");
   await connection.run("set lock_configuration = true");
   return tables;
+}
+
+async function createView(
+  connection: DuckDBConnection,
+  name: string,
+  from: string,
+  place: string,
+): Promise<void> {
+  try {
+    await connection.run(`create view ${name} as from ${from}`);
+  } catch (cause) {
+    // Below it DuckDB repeats the statement.
+    const [reason] = (cause as Error).message.split("\n", 1);
+    throw new Fault("invalid-input", `cannot read the results in ${place}: ${reason}`, {
+      hint: "remove the damaged file; the command that wrote it makes it anew from what is kept",
+      cause,
+    });
+  }
 }
 
 function hasRequestFiles(folder: string): boolean {

@@ -40,13 +40,7 @@ export function share({ state, takers, port }: Share): void {
 
 /** The record of a whole configuration, as a line. */
 export function whole(index: number): string {
-  const parts: Part[] = [];
-  let wanted = work.replications(index);
-  for (let have = 0; have < wanted; wanted = work.wanted(index, parts)) {
-    parts.push(work.part(index, have, wanted));
-    have = wanted;
-  }
-  return recordLine(work.record(index, parts));
+  return recordLine(work.whole(index));
 }
 
 /** Replications first .. end − 1 of one configuration. */

@@ -1,13 +1,10 @@
 /** What hostile input is made of. */
 import fc from "fast-check";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import { EMPTY_ELEMENT } from "../protocol/element-reader.ts";
-import { encodeInferRequest, encodeRequestBundle } from "../protocol/infer-encoder.ts";
-import { LINK_GREETING } from "../protocol/link-greeting.ts";
+import { encodeInferRequest } from "../protocol/infer-codec.ts";
 import type { ModelInferRequest } from "../protocol/messages.ts";
-import { WireWriter } from "../protocol/wire-writer.ts";
 import { mutated } from "./mutation.ts";
-import { ECHO, ECHO_TASK, PICTURE, SUM } from "./target.ts";
+import { ECHO, PICTURE, SUM } from "./target.ts";
 
 export const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
 export const word = fc.string({ maxLength: 24 });
@@ -216,32 +213,4 @@ export function http2Bytes(): fc.Arbitrary<Uint8Array> {
     .map(({ preface, frames }) =>
       Buffer.concat([...(preface === 0 ? [] : [PREFACE, SETTINGS]), ...frames]),
     );
-}
-
-/** A greeting, perhaps spoilt, and elements whose contents, tags or lengths are. */
-export function linkBytes(): fc.Arbitrary<Uint8Array> {
-  const batch = { ...REQUEST, modelName: `${ECHO_TASK}-1` };
-  const whole = encodeRequestBundle([batch]);
-  const element = fc.oneof(
-    fc.constant(whole),
-    mutated([whole]),
-    mutated([encodeInferRequest(batch)]).map(elementOf),
-    fc.constant(Buffer.from(EMPTY_ELEMENT)),
-    bytes(30),
-  );
-  return fc
-    .record({
-      greeting: fc.oneof(
-        { weight: 9, arbitrary: fc.constant(LINK_GREETING) },
-        { weight: 1, arbitrary: mutated([LINK_GREETING]) },
-      ),
-      elements: fc.array(element, { maxLength: 6 }),
-    })
-    .map(({ greeting, elements }) => Buffer.concat([greeting, ...elements]));
-}
-
-function elementOf(contents: Uint8Array): Buffer {
-  const writer = new WireWriter();
-  writer.bytes(1, contents);
-  return writer.copy();
 }

@@ -10,7 +10,6 @@ import {
   http2Bytes,
   httpBytes,
   JSON_REQUEST,
-  linkBytes,
   lying,
   MESSAGE,
   METHODS,
@@ -120,7 +119,7 @@ function grpcBlocks(): readonly Block[] {
       atOnce: 250,
     },
     { ...rawBlock("HTTP/1 requests on a raw socket", 0.12, httpBytes(), "rest"), closing: true },
-    { ...rawBlock("a worker's link", 0.08, linkBytes(), "worker"), closing: true },
+    { ...rawBlock("HTTP/2 frames at a worker", 0.08, http2Bytes(), "worker"), closing: true },
     grpc(
       "gRPC messages, valid ones changed",
       0.24,

@@ -1,24 +1,32 @@
 /**
  * Answers by idempotency key. A key's first request runs; requests that come with it meanwhile wait
- * for the same answer, later ones get it from the journal, also after a restart of the gateway. Only
- * answers are kept: a request that failed may be tried again with its key.
+ * for the same answer, later ones get it from a bounded table in memory. Only answers are kept: a
+ * request that failed may be tried again with its key.
  *
- * Every answered key is known for as long as a client may try again. Its answer may be gone before, as
- * the journal is bounded: then the request is refused, never done again. When there is no room to
- * know another key, new keys are refused.
+ * Inference has no side effects, so a key whose answer the table has dropped, or that a gateway before
+ * a crash had answered, is computed again: each caller still gets one answer.
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
-import type { AnswerJournal, KeptAnswer } from "./answer-journal.ts";
-import { AnsweredKeys, type KeyHash, type Place } from "./answered-keys.ts";
-import { type Answer, detachedRequest, type Ticket } from "./live-request.ts";
+import { type Answer, detachedRequest, type TaskResult, type Ticket } from "./live-request.ts";
 import type { Submission } from "./run-options.ts";
 import type { KeyBounds } from "./service-bounds.ts";
 
 const MAX_KEY_LENGTH = 255;
-const LEAST_RETRY_MS = 100;
-/** Of an answer that no journal took. */
-const NOWHERE: Place = { at: -1, bytes: 0 };
+/** An entry of the table without its contents. */
+const ENTRY_BYTES = 500;
+
+/** An answer that can be given again. */
+interface KeptAnswer {
+  readonly fingerprint: string;
+  readonly index: number | null;
+  readonly arrivedUs: number;
+  readonly endedUs: number;
+  readonly results: readonly (TaskResult | null)[];
+  /** `performance.now()` when it was given. */
+  readonly atMs: number;
+  readonly bytes: number;
+}
 
 /** A key whose request runs. */
 interface Running {
@@ -30,63 +38,40 @@ interface Running {
 
 export class AnswerBook {
   readonly #bounds: KeyBounds;
-  readonly #journal: AnswerJournal;
   readonly #running = new Map<string, Running>();
-  readonly #answered = new AnsweredKeys();
+  /** The oldest first. */
+  readonly #kept = new Map<string, KeptAnswer>();
+  #keptBytes = 0;
 
-  constructor(bounds: KeyBounds, journal: AnswerJournal) {
+  constructor(bounds: KeyBounds) {
     this.#bounds = bounds;
-    this.#journal = journal;
-    const oldestMs = Date.now() - bounds.keepMs;
-    journal.load((hash, answered) => {
-      if (answered.atMs > oldestMs) this.#answered.add(hash, answered);
-    });
   }
 
-  /** Keys that are known to have been answered. */
+  /** Keys whose answers can be given again. */
   get size(): number {
-    return this.#answered.size;
+    return this.#kept.size;
   }
 
   /**
    * `run` starts the request of a key that has neither an answer nor a request under way. Throws a
-   * Fault for a key that is malformed, was used for another request, has an answer that is gone or
-   * finds no room, and what `run` throws.
+   * Fault for a key that is malformed or was used for another request, and what `run` throws.
    */
   submit(key: string, submission: Submission, run: (submission: Submission) => Ticket): Ticket {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
+    this.#dropBeyondBounds();
     const fingerprint = fingerprintOf(submission);
     const running = this.#running.get(key);
-    const kept = running === undefined ? this.#keptAnswer(key) : null;
-    const known = (kept ?? running)?.fingerprint ?? fingerprint;
-    if (known !== fingerprint) {
+    const kept = this.#kept.get(key);
+    const known = running ?? kept;
+    if (known !== undefined && known.fingerprint !== fingerprint) {
       throw new Fault("invalid-input", "this idempotency key was used for another request", {
         hint: "use a new key for each request, and the same only to try the same request again",
       });
     }
-    if (kept !== null) return answerAgain(submission, kept);
+    if (running === undefined && kept !== undefined) return answerAgain(submission, kept);
     return this.#wait(key, running ?? this.#start(key, fingerprint, submission, run), submission);
-  }
-
-  close(): void {
-    this.#journal.close();
-  }
-
-  /** Null for a key that has no answer. Throws Fault("answer-gone") where it has one no more. */
-  #keptAnswer(key: string): KeptAnswer | null {
-    this.#dropOld();
-    const answered = this.#answered.find(hashOf(key));
-    if (answered === null) return null;
-    const kept = this.#journal.read(answered);
-    if (kept === null) {
-      throw new Fault("answer-gone", "this key's request was answered, its answer is not kept", {
-        hint: "use a new key to have it done again",
-      });
-    }
-    // Two keys may have one hash.
-    return kept.key === key ? kept : null;
   }
 
   #start(
@@ -95,7 +80,6 @@ export class AnswerBook {
     submission: Submission,
     run: (submission: Submission) => Ticket,
   ): Running {
-    this.#checkRoom();
     const waiting = new Set([submission]);
     const running: Running = { fingerprint, waiting, ticket: null, ended: false };
     this.#running.set(key, running);
@@ -108,20 +92,6 @@ export class AnswerBook {
       throw error;
     }
     return running;
-  }
-
-  /** Whoever runs now will be answered. */
-  #checkRoom(): void {
-    const { maxKeys, keepMs } = this.#bounds;
-    const known = this.#answered.size + this.#running.size;
-    if (known < maxKeys) return;
-    // One more, as a timer may be that much early.
-    const forgottenMs = this.#answered.oldestMs + keepMs - Date.now() + 1;
-    const retryAfterMs = Math.max(LEAST_RETRY_MS, Math.min(keepMs, forgottenMs));
-    throw new Fault("overloaded", `refused: all ${known} keys that find room are remembered`, {
-      hint: `try again in ${Math.ceil(retryAfterMs)} ms, or without a key`,
-      retryAfterMs,
-    });
   }
 
   #ended(key: string, running: Running, given: Answer): void {
@@ -146,21 +116,40 @@ export class AnswerBook {
   }
 
   #keep(key: string, fingerprint: string, { request, endedUs }: Answer): void {
-    const { index, pipeline, arrivedUs, results } = request;
-    const answer = { key, fingerprint, index, pipeline, arrivedUs, endedUs, results };
-    const hash = hashOf(key);
-    const atMs = Date.now();
-    const place = this.#journal.append(hash, atMs, answer) ?? NOWHERE;
-    this.#answered.add(hash, { ...place, atMs });
+    const { index, arrivedUs } = request;
+    const results = request.results.map(ownResult);
+    const bytes = ENTRY_BYTES + results.reduce((sum, result) => sum + bytesOf(result), 0);
+    const atMs = performance.now();
+    this.#kept.set(key, { fingerprint, index, arrivedUs, endedUs, results, atMs, bytes });
+    this.#keptBytes += bytes;
+    this.#dropBeyondBounds();
   }
 
-  #dropOld(): void {
-    const oldestMs = Date.now() - this.#bounds.keepMs;
-    while (this.#answered.oldestMs <= oldestMs) this.#answered.dropOldest();
+  #dropBeyondBounds(): void {
+    const { keepMs, maxKeys, maxBytes } = this.#bounds;
+    const oldestMs = performance.now() - keepMs;
+    for (const [key, { atMs, bytes }] of this.#kept) {
+      const fits = this.#kept.size <= maxKeys && this.#keptBytes <= maxBytes;
+      if (atMs > oldestMs && fits) return;
+      this.#kept.delete(key);
+      this.#keptBytes -= bytes;
+    }
   }
 }
 
-/** Told after this turn, as every answer is. */
+/** A tensor is a view of the message that it came in: a copy lets the message go. */
+function ownResult(result: TaskResult | null): TaskResult | null {
+  if (result === null || result.tensors.length === 0) return result;
+  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
+  return { ...result, tensors };
+}
+
+function bytesOf(result: TaskResult | null): number {
+  if (result === null) return 0;
+  return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
+}
+
+/** After this turn, like every answer. */
 function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
   let waits = true;
   setImmediate(() => {
@@ -174,11 +163,6 @@ function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
       waits = false;
     },
   };
-}
-
-function hashOf(key: string): KeyHash {
-  const digest = createHash("sha256").update(key).digest();
-  return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
 }
 
 /** Over all that a request's answer depends on. */

@@ -4,6 +4,7 @@ import type { System } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { StreamRequest } from "../protocol/infer-stream.ts";
 import {
   asOwn,
   jobTensors,
@@ -11,11 +12,7 @@ import {
   type WireTensors,
   wireTensors,
 } from "../protocol/job-tensors.ts";
-import type {
-  InferParameter,
-  ModelInferRequest,
-  ModelInferResponse,
-} from "../protocol/messages.ts";
+import type { InferParameter, ModelInferResponse } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
 import type { JobResult } from "../worker/backend.ts";
 import type { Answer, LiveRequest, TaskTiming } from "./live-request.ts";
@@ -23,9 +20,6 @@ import { tasksBefore } from "./tasks-before.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
-
-/** Whoever sends it gives it its id. */
-export type BatchRequest = ModelInferRequest & { id: string };
 
 export interface BatchExtras {
   /** How long the most patient of its clients waits; Infinity: until it goes away. */
@@ -67,7 +61,7 @@ export class BatchMessages {
     tasks: readonly number[],
     variate: number,
     { waitedForMs, traceparents }: BatchExtras,
-  ): BatchRequest {
+  ): StreamRequest {
     const real = this.#backend !== "replay";
     const payloads: Uint8Array[] = [];
     const outputs: Uint8Array[] = [];

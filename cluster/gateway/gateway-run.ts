@@ -342,7 +342,7 @@ export class GatewayRun implements Driver {
     );
   }
 
-  /** The replica is up but could not run the batch, which another may: as if lost and back. */
+  /** The replica is up but could not run the batch, which another may. */
   #tryElsewhere(batch: RunningBatch, message: string, backUs: number): void {
     const { replica, requests } = batch;
     this.#turn(
@@ -351,8 +351,9 @@ export class GatewayRun implements Driver {
         for (const sink of this.#sinks) sink.wasted(batch, message, nowUs);
         for (const request of requests) request.error = { code: "cluster-failure", message };
         this.#spendRetries(batch, nowUs);
-        this.#dispatcher.lose(replica, nowUs);
-        if (!this.#links.of(replica).draining) this.#dispatcher.join(replica, nowUs);
+        this.#freeUs[replica] = nowUs;
+        this.#dispatcher.fail(replica, nowUs);
+        if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
       },
       backUs,
     );

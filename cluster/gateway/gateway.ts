@@ -20,9 +20,9 @@ import { workerFigures } from "../observe/worker-figures.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
+import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { AnswerBook } from "./answer-book.ts";
-import { AnswerJournal } from "./answer-journal.ts";
 import { ControlRecord } from "./control-record.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
@@ -132,11 +132,10 @@ export class Gateway {
     { tracing = null, logger = null }: Observers = {},
   ) {
     this.#tracing = tracing;
-    const { document, inputs, seed, replicas, journalFile } = specification;
+    const { document, inputs, seed, replicas } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
-    const { keys } = this.bounds;
-    this.#answers = new AnswerBook(keys, new AnswerJournal(journalFile, keys.maxBytes));
+    this.#answers = new AnswerBook(this.bounds.keys);
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
@@ -144,7 +143,7 @@ export class Gateway {
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
-      (address) => new InferenceClient(address, workerAccess()),
+      (address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL),
     );
     for (const { replica, address } of replicas) this.#link(replica, address);
     this.#delay.enable();
@@ -320,7 +319,6 @@ export class Gateway {
 
   async close(): Promise<void> {
     this.#run.close();
-    this.#answers.close();
     this.#delay.disable();
     this.links.close();
     await this.#alarms.close();

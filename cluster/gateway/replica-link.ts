@@ -1,19 +1,14 @@
 /**
- * The gateway's link to one replica: its share in its worker's stream of batches, and a health
- * watch that tells when it is up. A failed watch or stream, or a worker that has fallen silent,
- * tells that it is lost; then both are tried again until it is back. A replica whose batch is late
- * is lost too, but keeps its watch: it is back once it has answered, and what it answers is dropped.
+ * The gateway's link to one replica: its worker's stream of batches, and a health watch. The replica
+ * is up while the watch says SERVING and the stream is open. When either fails, the replica is lost,
+ * and both are opened again until it is back. A replica whose batch is late is lost too, but keeps
+ * its watch: it is back once it has answered, and its late answer is dropped.
  */
-import { type ClientReadableStream, status } from "@grpc/grpc-js";
+import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
+import { assert } from "../../core/fault.ts";
 import type { HealthStatus } from "../protocol/client.ts";
-import type {
-  ModelInferResponse,
-  ModelMetadata,
-  ModelStreamInferResponse,
-} from "../protocol/messages.ts";
-import { STATUS_PARAMETER } from "../protocol/stream-error.ts";
-import type { BatchExchange } from "./batch-exchange.ts";
-import type { BatchRequest } from "./batch-message.ts";
+import type { InferStream, StreamRequest } from "../protocol/infer-stream.ts";
+import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
 import { TimeLimit } from "./time-limit.ts";
 import type { WorkerConnection } from "./worker-connection.ts";
 
@@ -29,7 +24,8 @@ export interface BatchFailure {
 export type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
-  readonly id: string;
+  /** On the stream. */
+  id: string;
   readonly answer: BatchAnswer;
   readonly timeoutMs: number;
   /** Given up: its answer is waited for, and dropped. */
@@ -51,7 +47,7 @@ export class ReplicaLink {
   readonly #connection: WorkerConnection;
   readonly #changed: LinkChanged;
   #watch: ClientReadableStream<HealthStatus> | null = null;
-  #exchange: BatchExchange | null = null;
+  #stream: InferStream | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
@@ -59,16 +55,20 @@ export class ReplicaLink {
   readonly #limit = new TimeLimit(() => this.#overdue());
   #retired = false;
   #closed = false;
-  readonly #stopListening: () => void;
+  /** As the worker's connection knows this link. */
+  readonly #sender = {
+    opened: (): void => this.#joined(),
+    lost: (reason: string): void => {
+      if (this.#watch !== null) this.#lost(reason);
+    },
+  };
 
   /** The connection is the worker's. `changed` is never called from within `send`. */
   constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;
     this.#connection = connection;
     this.#changed = changed;
-    this.#stopListening = connection.onLost((reason) => {
-      if (this.#watch !== null) this.#lost(reason);
-    });
+    connection.attach(this.#sender);
     this.#open();
   }
 
@@ -80,15 +80,18 @@ export class ReplicaLink {
    * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, that is
    * reported through `changed`, and `answer` is not called.
    */
-  send(request: BatchRequest, timeoutMs: number, answer: BatchAnswer): void {
-    this.#exchange?.send(request, this.#answered);
+  send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
+    const stream = this.#stream;
+    assert(stream !== null, "a batch goes to a replica that is up");
     this.#limit.set(timeoutMs);
-    this.#batch = { id: request.id, answer, timeoutMs, late: false };
+    const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
+    this.#batch = batch;
+    batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
   }
 
   /** Nobody waits for the batch: the worker need not run it, but still answers. */
   cancelBatch(): void {
-    if (this.#batch !== null) this.#exchange?.giveUp(this.name, this.#batch.id);
+    if (this.#batch !== null) this.#stream?.cancel(this.name, this.#batch.id);
   }
 
   /** What its model takes and gives. Rejects with a Fault while it cannot be asked. */
@@ -122,7 +125,7 @@ export class ReplicaLink {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#stopListening();
+    this.#connection.detach(this.#sender);
     this.#letGo();
     this.#limit.close();
   }
@@ -132,7 +135,6 @@ export class ReplicaLink {
     this.#watch = watch;
     watch.on("data", ({ status: health }: HealthStatus) => {
       if (this.#watch !== watch) return;
-      this.#connection.heard();
       if (health === "SERVING") this.#joined();
       else this.#drained();
     });
@@ -148,23 +150,18 @@ export class ReplicaLink {
   #joined(): void {
     if (this.#retired) return;
     this.draining = false;
-    this.#exchange ??= this.#connection.enter(this, () => this.#joined());
-    if (!this.#exchange.open || this.up || this.#batch?.late === true) return;
+    this.#stream ??= this.#connection.enter(this.#sender);
+    if (!this.#stream.isOpen || this.up || this.#batch?.late === true) return;
     this.#retryMs = FIRST_RETRY_MS;
     this.up = true;
     this.#changed(true, "it serves");
   }
 
-  readonly #answered = (
-    id: string,
-    { errorMessage, inferResponse }: ModelStreamInferResponse,
-  ): void => {
-    const batch = this.#batch;
-    if (batch?.id !== id || inferResponse == null) return;
-    const code = inferResponse.parameters?.[STATUS_PARAMETER]?.int64Param ?? status.OK;
-    if (code === status.UNAVAILABLE) {
-      // It cannot run it, and the health watch has not told yet.
-      this.#lost(errorMessage || SHUTS_DOWN);
+  #answered(batch: SentBatch, error: ServiceError | null, response?: ModelInferResponse): void {
+    if (this.#batch !== batch) return;
+    if (error?.code === status.UNAVAILABLE) {
+      // It cannot run the batch, and its health watch has not said so yet.
+      this.#lost(error.details || SHUTS_DOWN);
       return;
     }
     this.#limit.clear();
@@ -174,10 +171,9 @@ export class ReplicaLink {
       else this.#joined();
       return;
     }
-    const failed = errorMessage !== undefined && errorMessage !== "";
-    batch.answer(failed ? { code, message: errorMessage } : null, inferResponse);
+    batch.answer(error, response as ModelInferResponse);
     if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
-  };
+  }
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
   #drained(): void {
@@ -209,17 +205,17 @@ export class ReplicaLink {
     this.#down(reason);
   }
 
-  /** Of watch, stream and batch: what comes of them is nobody's. */
+  /** Leaves watch, stream and batch; late events from them are ignored. */
   #letGo(): void {
     const { id } = this.#batch ?? {};
     this.#batch = null;
     this.#limit.clear();
     if (id !== undefined) {
-      this.#exchange?.giveUp(this.name, id);
-      this.#exchange?.forget(id);
+      this.#stream?.cancel(this.name, id);
+      this.#stream?.forget(id);
     }
-    this.#exchange = null;
-    this.#connection.leave(this);
+    this.#stream = null;
+    this.#connection.leave(this.#sender);
     const watch = this.#watch;
     this.#watch = null;
     watch?.cancel();

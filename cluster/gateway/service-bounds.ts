@@ -1,13 +1,12 @@
 /** What a gateway holds and waits for at most. Each can be given with its specification. */
 import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
 
-/** Bounds of what is known by idempotency key. */
+/** Bounds of the table of answers by idempotency key; the oldest go first. */
 export interface KeyBounds {
-  /** A client may try a key again for this long after its answer. */
+  /** A key gets its answer again for this long. */
   readonly keepMs: number;
-  /** Keys answered in that time, 36 bytes of memory each; beyond them new keys are refused. */
   readonly maxKeys: number;
-  /** Of their answers, in files; the oldest go first, and are refused then. */
+  /** Of all answers, about. */
   readonly maxBytes: number;
 }
 
@@ -46,7 +45,7 @@ export const DEFAULT_BOUNDS: ServiceBounds = {
   retryTokenRatio: 0.1,
   outageMs: 30_000,
   drainMs: 8000,
-  keys: { keepMs: 600_000, maxKeys: 2_000_000, maxBytes: 256 * MIB },
+  keys: { keepMs: 120_000, maxKeys: 100_000, maxBytes: 64 * MIB },
   clientTimes: CLIENT_TIMES,
   maxIncomingBytes: LIMITS.incomingBytes,
 };

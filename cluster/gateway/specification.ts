@@ -33,8 +33,6 @@ export interface GatewaySpecification {
   readonly spareReplicas: number;
   /** What is left out is as in `DEFAULT_BOUNDS`. */
   readonly bounds: Partial<ServiceBounds>;
-  /** File that answers of keyed requests are kept in, also over a restart. */
-  readonly journalFile: string;
   /** File that what operators set is kept in over a restart; null: it is not kept. */
   readonly controlFile: string | null;
   /** Where traces go (`observe/trace-target.ts`); null: nowhere. */

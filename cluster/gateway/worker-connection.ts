@@ -1,33 +1,33 @@
 /**
- * The gateway's connections to one worker, one for calls and one for batches, shared by its replicas'
- * links. A stopped process and a cut network close no connection, so whoever has said nothing for a
- * while is asked a small question: without any word for `SILENT_TICKS` more both are torn down, the
- * links are told, and new ones are tried. Ticks are counted, not time, so a gateway that was held up
- * itself does not take that for silence.
+ * The gateway's connection to one worker, shared by the links to its replicas: one gRPC channel, and
+ * on it one stream of batches. HTTP/2 keepalive finds a dead worker or a cut network: then the stream
+ * and the health watches fail, and the channel connects anew. grpc-js waits without a limit for the
+ * answer to a new connection, so a channel that is connecting for too long is replaced by another.
  */
-import type { ClientUnaryCall } from "@grpc/grpc-js";
 import type { InferenceClient } from "../protocol/client.ts";
-import { BatchExchange } from "./batch-exchange.ts";
+import { InferStream } from "../protocol/infer-stream.ts";
 
-const TICK_MS = 400;
-const SILENT_TICKS = 3;
+const TICK_MS = 1000;
+/** Ticks are counted, not time, so a gateway that was held up itself does not blame its workers. */
+const CONNECTING_TICKS = 3;
+
+/** A link to a replica. */
+interface BatchSender {
+  /** The stream has opened. Not called when it is open already. */
+  opened(): void;
+  /** Everything on the channel has failed: nothing that was sent is answered any more. */
+  lost(reason: string): void;
+}
 
 export class WorkerConnection {
   readonly address: string;
   readonly #connect: (address: string) => InferenceClient;
-  /** Told when whatever they have under way is lost, and why. */
-  readonly #listeners = new Set<(reason: string) => void>();
+  readonly #links = new Set<BatchSender>();
+  readonly #senders = new Set<BatchSender>();
   readonly #ticks: NodeJS.Timeout;
-  /** Who sends batches, and is told when that can begin. */
-  readonly #senders = new Map<object, () => void>();
   #client: InferenceClient;
-  #exchange: BatchExchange | null = null;
-  /** Whether the worker was asked for a sign of life, and since then nothing was heard. */
-  #asked = false;
-  /** The call that asks, where there is no link. */
-  #question: ClientUnaryCall | null = null;
-  #heard = false;
-  #silentTicks = 0;
+  #stream: InferStream | null = null;
+  #connectingTicks = 0;
 
   constructor(address: string, connect: (address: string) => InferenceClient) {
     this.address = address;
@@ -37,106 +37,59 @@ export class WorkerConnection {
     this.#ticks.unref();
   }
 
-  /** The present one: another after each silence. */
+  /** The present one: another after each that could not connect. */
   get client(): InferenceClient {
     return this.#client;
   }
 
-  /** Some message came from the worker. */
-  heard(): void {
-    this.#heard = true;
+  /** `link` hears when the channel is replaced. */
+  attach(link: BatchSender): void {
+    this.#links.add(link);
   }
 
-  /**
-   * `listener` is called when the batches' connection fails, and when the worker has fallen silent:
-   * whatever was opened before is worth nothing. Returns what ends that.
-   */
-  onLost(listener: (reason: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  detach(link: BatchSender): void {
+    this.#links.delete(link);
   }
 
-  /**
-   * The way for batches, which lasts as long as someone sends on it. `opened` is called when it opens;
-   * not when it is open already.
-   */
-  enter(sender: object, opened: () => void): BatchExchange {
-    this.#senders.set(sender, opened);
-    this.#exchange ??= new BatchExchange(this.#client.link(), {
+  /** The stream of batches, which lasts as long as a sender has it. */
+  enter(sender: BatchSender): InferStream {
+    this.#senders.add(sender);
+    this.#stream ??= new InferStream(this.#client, {
       opened: () => {
-        for (const tell of [...this.#senders.values()]) tell();
+        for (const { opened } of [...this.#senders]) opened();
       },
-      heard: () => this.heard(),
-      lost: (reason) => {
-        this.#closeExchange();
-        this.#lost(reason);
+      ended: ({ details, message }) => {
+        this.#stream = null;
+        const reason = `its stream of batches ended: ${details || message}`;
+        for (const { lost } of [...this.#senders]) lost(reason);
       },
     });
-    return this.#exchange;
+    return this.#stream;
   }
 
-  leave(sender: object): void {
+  leave(sender: BatchSender): void {
     this.#senders.delete(sender);
-    if (this.#senders.size === 0) this.#closeExchange();
+    if (this.#senders.size === 0) this.#closeStream();
   }
 
   close(): void {
     clearInterval(this.#ticks);
-    this.#closeExchange();
+    this.#closeStream();
     this.#client.close();
   }
 
   #tick(): void {
-    if (this.#heard) {
-      this.#heard = false;
-      this.#forgetQuestion();
-      return;
-    }
-    if (!this.#asked) {
-      this.#ask();
-      return;
-    }
-    if (++this.#silentTicks >= SILENT_TICKS) this.#giveUp();
-  }
-
-  /**
-   * On the link, where there is one. Any answer will do; a refusal too, for a lost connection ends
-   * links and watches by itself.
-   */
-  #ask(): void {
-    this.#asked = true;
-    if (this.#exchange !== null) {
-      this.#exchange.ask();
-      return;
-    }
-    const call = this.#client.live(() => {
-      if (this.#question === call) this.#heard = true;
-    });
-    this.#question = call;
-  }
-
-  #forgetQuestion(): void {
-    this.#asked = false;
-    this.#silentTicks = 0;
-    this.#question?.cancel();
-    this.#question = null;
-  }
-
-  #giveUp(): void {
-    this.#closeExchange();
+    this.#connectingTicks = this.#client.isConnecting ? this.#connectingTicks + 1 : 0;
+    if (this.#connectingTicks < CONNECTING_TICKS) return;
+    this.#connectingTicks = 0;
+    this.#closeStream();
     this.#client.close();
     this.#client = this.#connect(this.address);
-    this.#lost("its worker is silent");
+    for (const { lost } of [...this.#links]) lost("its worker does not answer");
   }
 
-  #lost(reason: string): void {
-    for (const listener of [...this.#listeners]) listener(reason);
-  }
-
-  #closeExchange(): void {
-    this.#exchange?.close();
-    this.#exchange = null;
-    // Whoever was asked on it does not answer any more.
-    this.#forgetQuestion();
+  #closeStream(): void {
+    this.#stream?.close();
+    this.#stream = null;
   }
 }

@@ -1,8 +1,8 @@
-/** A server of the Open Inference Protocol over gRPC: by the call, or by streams. */
+/** A server of the Open Inference Protocol over gRPC: by the call, or on one stream. */
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { InferStreams } from "../protocol/infer-streams.ts";
+import { InferStream } from "../protocol/infer-stream.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -21,14 +21,15 @@ type GrpcSpecification = Extract<TargetSpecification, { kind: "grpc" }>;
 
 export class GrpcTarget implements LoadTarget {
   readonly #client: InferenceClient;
-  readonly #streams: InferStreams | null;
+  readonly #streamed: boolean;
+  #stream: InferStream | null = null;
   readonly #requests: readonly (readonly RequestContents[])[];
   readonly #models: readonly string[];
   readonly #numbered: boolean;
 
   constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
     this.#client = new InferenceClient(target.address, clientAccessOf(target.access));
-    this.#streams = target.streamed ? new InferStreams(this.#client) : null;
+    this.#streamed = target.streamed === true;
     this.#models = pipelines.map(({ name }) => name);
     this.#requests = target.requests;
     this.#numbered = numbered;
@@ -47,14 +48,27 @@ export class GrpcTarget implements LoadTarget {
     };
     const answered = (error: ServiceError | null, response?: ModelInferResponse): void =>
       answer(error === null ? completed(response) : failed(error));
-    if (this.#streams !== null) return this.#streams.infer(message, answered);
-    const call = this.#client.infer(message, {}, answered);
-    return () => call.cancel();
+    if (!this.#streamed) {
+      const call = this.#client.infer(message, {}, answered);
+      return () => call.cancel();
+    }
+    const stream = this.#openStream();
+    const id = stream.send({ ...message, id: "" }, answered);
+    return () => stream.cancel(message.modelName, id);
   }
 
   async close(): Promise<void> {
-    this.#streams?.close();
+    this.#stream?.close();
     this.#client.close();
+  }
+
+  #openStream(): InferStream {
+    this.#stream ??= new InferStream(this.#client, {
+      ended: () => {
+        this.#stream = null;
+      },
+    });
+    return this.#stream;
   }
 }
 

@@ -188,7 +188,7 @@ export function loadReportText(report: LoadReport): string {
   const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
   const retried = attempts > 1 ? ` · ${attempts.toFixed(2)} attempts each` : "";
   return [
-    `${requests} requests: ${listed(outcomes)}${retried}`,
+    `${requests} ${requests === 1 ? "request" : "requests"}: ${listed(outcomes)}${retried}`,
     `answers: ${listed(statuses)}`,
     `${report.throughputPerS.toFixed(1)} completed a second over ${report.durationS.toFixed(1)} s`,
     `latency from the intended arrival, mean ${ms(report.latencyMeanMs)}`,

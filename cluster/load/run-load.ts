@@ -3,6 +3,7 @@ import { Fault } from "../../core/fault.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { startChild } from "../processes/child.ts";
 import { SilenceWatch, type Speaking } from "../processes/silence.ts";
+import { unlessAborted } from "../processes/unless-aborted.ts";
 import type {
   LoadProgress,
   LoadResult,
@@ -32,6 +33,8 @@ export interface LoadOptions {
   readonly needs?: readonly Speaking[];
   /** How long any of them may be silent. Default: a minute. */
   readonly silenceMs?: number;
+  /** Aborted, it ends the generator. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const READY_TIMEOUT_MS = 30_000;
@@ -72,6 +75,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     entry: "load/main",
     specification,
     readyTimeoutMs: READY_TIMEOUT_MS,
+    signal: options.signal,
     onProgress: (progress) => settle(progress as LoadProgress),
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
   });
@@ -85,7 +89,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
         hint: stderrTail,
       });
     });
-    return await heardOf([child, ...(options.needs ?? [])], options, [outcome, died]);
+    const heard = heardOf([child, ...(options.needs ?? [])], options, [outcome, died]);
+    return await unlessAborted(options.signal, heard);
   } catch (error) {
     // It may stand still, and nobody wants its words any more.
     await child.kill();

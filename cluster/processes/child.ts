@@ -47,6 +47,8 @@ export interface ChildOptions {
   readonly onProgress?: (value: unknown) => void;
   /** Gets the process as soon as there is one, before it is ready. */
   readonly onStart?: (stop: () => Promise<void>) => void;
+  /** Aborted before the process is ready, it ends the process. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -70,8 +72,8 @@ const HEAP = [
  * and of all in one, soft and hard): a message passes through many small ones, 4 % of its time.
  */
 const COMPILER = [
-  ...interruptBudget(20_000),
-  ...optimisedAfter(900),
+  ...interruptBudget(20_000, process.versions.node),
+  ...optimisedAfter(900, process.versions.node),
   "--max-inlined-bytecode-size=800",
   "--max-inlined-bytecode-size-cumulative=8000",
   "--max-inlined-bytecode-size-absolute=40000",
@@ -105,7 +107,10 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     await exited;
   };
   options.onStart?.(stop);
+  const abandon = (): void => void stop();
+  options.signal?.addEventListener("abort", abandon);
   try {
+    if (options.signal?.aborted === true) abandon();
     const ready = await readiness<Ready>(child, options, exited, tail);
     // Whoever is gone by now needs no message.
     const send = (message: object): void => void child.send(message, () => undefined);
@@ -118,6 +123,8 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", abandon);
   }
 }
 

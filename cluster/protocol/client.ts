@@ -1,10 +1,11 @@
 /** A client of one server that speaks the protocol. */
-import type { Socket } from "node:net";
 import {
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
   type ClientUnaryCall,
+  connectivityState,
   type MethodDefinition,
   type ServiceDefinition,
   type ServiceError,
@@ -28,8 +29,7 @@ import type {
   RepositoryModel,
   ServerMetadata,
 } from "./messages.ts";
-import { openLink } from "./open-link.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LEAN_METADATA } from "./service.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { faultOf } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
@@ -39,7 +39,7 @@ export interface CallOptions {
   readonly deadline?: number;
 }
 
-export type InferStream = ClientDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
+export type InferStreamCall = ClientDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 
 export interface HealthStatus {
   readonly status: string;
@@ -54,11 +54,12 @@ export class InferenceClient {
   readonly #access: ClientAccess;
 
   /** `address` is host:port. Connects with the first call. */
-  constructor(address: string, access: ClientAccess = NO_ACCESS) {
+  constructor(address: string, access: ClientAccess = NO_ACCESS, channel: ChannelOptions = {}) {
     this.address = address;
     this.#access = access;
     this.#client = new Client(address, channelCredentials(access), {
       ...CHANNEL_OPTIONS,
+      ...channel,
       ...nameOptions(access),
     });
   }
@@ -72,26 +73,24 @@ export class InferenceClient {
     return this.#unary(INFERENCE_SERVICE, "ModelInfer", request, options, answer);
   }
 
-  /** A stream of requests and answers, matched by id; a third of the cost of a call each. */
-  inferStream(): InferStream {
+  /** A stream of requests and answers (`infer-stream.ts`). */
+  inferStream(): InferStreamCall {
     const method = methodOf<ModelInferRequest, ModelStreamInferResponse>(
       INFERENCE_SERVICE,
       "ModelStreamInfer",
     );
-    const metadata = callMetadata(this.#access);
-    metadata.set(LEAN_METADATA, "1");
     return this.#client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      metadata,
+      callMetadata(this.#access),
       {},
     );
   }
 
-  /** A connection of its own, for batches to a tandem worker. */
-  link(): Socket {
-    return openLink(this.address, this.#access);
+  /** Whether a connection was begun and has not been answered. */
+  get isConnecting(): boolean {
+    return this.#client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING;
   }
 
   /** Statuses as they change, until the stream fails or is cancelled. */
@@ -105,11 +104,6 @@ export class InferenceClient {
       callMetadata(this.#access),
       {},
     );
-  }
-
-  /** Asks for a sign of life; `answer` gets any answer, also that there is no server. */
-  live(answer: () => void): ClientUnaryCall {
-    return this.#unary(INFERENCE_SERVICE, "ServerLive", {}, {}, answer);
   }
 
   serverLive(): Promise<{ readonly live?: boolean }> {

@@ -1,19 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { ServiceDefinition } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ElementReader } from "./element-reader.ts";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";
-import { INFERENCE_SERVICE, PROTOCOL_OPTIONS, REFLECTED_SERVICE } from "./service.ts";
-import { ANSWERS, REQUESTS, type Side } from "./worker-link.ts";
+import { INFERENCE_SERVICE, REFLECTED_SERVICE } from "./service.ts";
 
 const { ModelInfer, ModelStreamInfer } = INFERENCE_SERVICE;
 const reflected = REFLECTED_SERVICE;
-const reflectedLink = reflectLink();
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 8 }),
@@ -80,41 +72,6 @@ function codecOf(method: Method, side: "request" | "response"): Codec {
     : { encode: method.responseSerialize, decode: method.responseDeserialize };
 }
 
-/** Codecs by reflection are had of a service's methods, which the link has none of. */
-function reflectLink(): ServiceDefinition {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-link-"));
-  const file = join(folder, "link.proto");
-  const method = "rpc Exchange(stream tandem.Requests) returns (stream tandem.Answers) {}";
-  writeFileSync(file, `syntax = "proto3"; import "worker-link.proto"; service Link { ${method} }`);
-  const includeDirs = [fileURLToPath(new URL("../proto", import.meta.url))];
-  try {
-    return loadSync(file, { ...PROTOCOL_OPTIONS, includeDirs }).Link as ServiceDefinition;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-/** What a link sends together is a piece of one endless message. */
-function pieceOf<T>({ encode, decode }: Side<T>): Codec {
-  return {
-    encode: (bundle) => encode(bundle as readonly T[]),
-    decode: (bytes) => {
-      const elements: T[] = [];
-      new ElementReader(1 << 20, (element) => elements.push(decode(element))).read(bytes);
-      return elements;
-    },
-  };
-}
-
-/** By reflection a bundle is a message with one field. */
-function fieldOf({ encode, decode }: Codec, field: string): Codec {
-  return {
-    encode: (bundle) => encode({ [field]: bundle }),
-    decode: (bytes) => (decode(bytes) as Record<string, unknown>)[field],
-  };
-}
-
-const bundle = { minLength: 1, maxLength: 4 };
 const messages: [string, fc.Arbitrary<unknown>, own: Codec, reflecting: Codec][] = [
   ["a request", request, codecOf(ModelInfer, "request"), codecOf(reflected.ModelInfer, "request")],
   [
@@ -128,18 +85,6 @@ const messages: [string, fc.Arbitrary<unknown>, own: Codec, reflecting: Codec][]
     answer,
     codecOf(ModelStreamInfer, "response"),
     codecOf(reflected.ModelStreamInfer, "response"),
-  ],
-  [
-    "a bundle of requests",
-    fc.array(request, bundle),
-    pieceOf(REQUESTS),
-    fieldOf(codecOf(reflectedLink.Exchange, "request"), "requests"),
-  ],
-  [
-    "a bundle of answers",
-    fc.array(answer, bundle),
-    pieceOf(ANSWERS),
-    fieldOf(codecOf(reflectedLink.Exchange, "response"), "answers"),
   ],
 ];
 
@@ -206,12 +151,34 @@ describe("a message from elsewhere", () => {
 
   it("is refused when a length or a number runs over its end, or a wire type is none", () => {
     expect(() => read(0x0a, 5, 0x61)).toThrow("beyond its message");
-    expect(() => read(0x0a, 0xff)).toThrow("beyond its message");
+    expect(() => read(0x0a, 0xff)).toThrow("malformed message");
     expect(() => read(0x2a, 2, 0x0a, 1, 0x61)).toThrow("beyond its message");
-    expect(() => read(0x78, ...new Array<number>(10).fill(0xff), 1)).toThrow("ten bytes");
     expect(() => read(0x0b)).toThrow("wire type");
     expect(() => read(0x7b)).toThrow("wire type 3");
-    expect(() => read(0x00)).toThrow("no number");
+    expect(() => read(0x00)).toThrow("without a number");
+  });
+});
+
+describe("a message of more parts than its bytes are worth", () => {
+  const { requestDeserialize } = ModelInfer;
+  const repeated = (field: number, count: number): Buffer =>
+    Buffer.alloc(2 * count, Buffer.of((field << 3) | 2, 0));
+  const inner = (field: number, bytes: Buffer): Buffer => {
+    const length = Buffer.alloc(5);
+    length.writeUInt32LE(bytes.length & 0x7f);
+    for (let i = 0; i < 5; i++)
+      length[i] = ((bytes.length / 2 ** (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
+    return Buffer.concat([Buffer.of((field << 3) | 2), length, bytes]);
+  };
+
+  it.each([
+    ["tensors", repeated(5, 1_100_000)],
+    ["raw contents", repeated(7, 1_100_000)],
+    ["typed elements of BYTES", inner(5, inner(5, repeated(8, 1_100_000)))],
+    ["typed whole numbers", inner(5, inner(5, inner(3, Buffer.alloc(5_000_000))))],
+    ["parameters", repeated(4, 1_100_000)],
+  ])("is refused before it becomes objects: %s", (_, bytes) => {
+    expect(() => requestDeserialize(bytes)).toThrow(/more than \d+ (parts|integers)/);
   });
 });
 

@@ -4,7 +4,7 @@
  * google.rpc.Status for those that read details.
  */
 import type { Metadata } from "@grpc/grpc-js";
-import { WireWriter } from "./wire-writer.ts";
+import protobuf from "protobufjs";
 
 export const PUSHBACK_TRAILER = "grpc-retry-pushback-ms";
 const RETRY_AFTER_TRAILER = "retry-after";
@@ -27,18 +27,23 @@ export function retryAfterS(afterMs: number): number {
   return Math.max(1, Math.ceil(afterMs / 1000));
 }
 
+/** google.rpc.Status { code = 1, message = 2, details = 3: [Any { type_url = 1, value = 2 }] }. */
 function statusDetails(code: number, message: string, afterMs: number): Buffer {
-  const duration = new WireWriter();
-  duration.int64(1, Math.floor(afterMs / 1000));
-  duration.int64(2, Math.round((afterMs % 1000) * 1e6));
-  const retryInfo = new WireWriter();
-  retryInfo.bytes(1, duration.copy());
-  const detail = new WireWriter();
-  detail.string(1, RETRY_INFO);
-  detail.bytes(2, retryInfo.copy());
-  const details = new WireWriter();
-  details.int64(1, code);
-  details.string(2, message);
-  details.bytes(3, detail.copy());
-  return details.copy();
+  const seconds = Math.floor(afterMs / 1000);
+  const nanos = Math.round((afterMs % 1000) * 1e6);
+  const status = protobuf.Writer.create();
+  status.uint32(tag(1, VARINT)).int32(code).uint32(tag(2, LENGTH)).string(message);
+  status.uint32(tag(3, LENGTH)).fork();
+  status.uint32(tag(1, LENGTH)).string(RETRY_INFO);
+  // RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }
+  status.uint32(tag(2, LENGTH)).fork().uint32(tag(1, LENGTH)).fork();
+  status.uint32(tag(1, VARINT)).int64(seconds).uint32(tag(2, VARINT)).int32(nanos);
+  return status.ldelim().ldelim().ldelim().finish() as Buffer;
+}
+
+const VARINT = 0;
+const LENGTH = 2;
+
+function tag(field: number, wireType: number): number {
+  return (field << 3) | wireType;
 }

@@ -36,10 +36,11 @@ import type {
   ServerMetadata,
   TensorMetadata,
 } from "./messages.ts";
+import { PROTOCOL_FILE } from "./protocol-file.ts";
 import { addReflection } from "./reflection.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS, PROTOCOL_FILE } from "./service.ts";
+import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
 import { statusOf } from "./status.ts";
-import { deadlineOf, guarded, serveLink, serveStream } from "./streamed-requests.ts";
+import { deadlineOf, guarded, serveStream } from "./streamed-requests.ts";
 
 const LAST_STATUS_MS = 20;
 
@@ -80,8 +81,6 @@ export interface ServerOptions {
   /** Names that health checks may ask for, besides "" and the protocol's own. */
   readonly services: readonly string[];
   readonly access: GrpcAccess;
-  /** Whether a gateway may send batches over the link of workers. Default false. */
-  readonly link?: boolean;
 }
 
 export async function serveInference(
@@ -93,7 +92,7 @@ export async function serveInference(
   const guard = grpcGuard(access, peers);
   const server = new Server({
     ...CHANNEL_OPTIONS,
-    ...(access.held !== null ? LIMITED_CALLERS : {}),
+    ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
     interceptors: [guard.interceptor],
   });
   server.addService(INFERENCE_SERVICE, implementation(handlers));
@@ -103,8 +102,7 @@ export async function serveInference(
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const link = options.link === true ? serveLink.bind(null, handlers) : null;
-  const listener = await listenGrpc(server, options, access, peers, link);
+  const listener = await listenGrpc(server, options, access, peers);
   return {
     port: listener.port,
     health,

@@ -1,5 +1,4 @@
 /** The protocol's service definition, and the channel options that both sides use. */
-import { fileURLToPath } from "node:url";
 import {
   type ChannelOptions,
   type GrpcObject,
@@ -9,13 +8,15 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync, type Options } from "@grpc/proto-loader";
 import { LIMITS } from "../security/limits.ts";
-import { decodeInferRequest, decodeInferResponse, decodeStreamResponse } from "./infer-decoder.ts";
-import { encodeInferRequest, encodeInferResponse, encodeStreamResponse } from "./infer-encoder.ts";
-
-export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
-
-/** Metadata of a stream whose caller takes each answer for the last of its request, unmarked. */
-export const LEAN_METADATA = "tandem-lean";
+import {
+  decodeInferRequest,
+  decodeInferResponse,
+  decodeStreamResponse,
+  encodeInferRequest,
+  encodeInferResponse,
+  encodeStreamResponse,
+} from "./infer-codec.ts";
+import { PROTOCOL_FILE } from "./protocol-file.ts";
 
 /** Parameter of a request: how long its caller waits for it, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
@@ -41,6 +42,17 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.min_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1000,
+};
+
+/** Between gateway and worker, at both ends. A batch may hold many requests of `messageBytes`. */
+export const BATCH_CHANNEL: ChannelOptions = {
+  "grpc.max_receive_message_length": LIMITS.batchBytes,
+  "grpc.max_send_message_length": LIMITS.batchBytes,
+  // A ping waits behind what was sent before it: a slow link takes a second for this much.
+  "grpc-node.flow_control_window": 1024 * 1024,
+  "grpc.keepalive_time_ms": 1000,
+  "grpc.keepalive_timeout_ms": 4000,
+  "grpc.keepalive_permit_without_calls": 1,
 };
 
 /** Of a server whose callers are anyone. */

@@ -8,7 +8,7 @@ import { PUSHBACK_TRAILER } from "./retry-hint.ts";
 import { FAULT_TRAILER, OUTCOME_TRAILER } from "./status.ts";
 
 /** Parameter of a failed request's answer: the gRPC status that it would have got. */
-export const STATUS_PARAMETER = "grpc_status";
+const STATUS_PARAMETER = "grpc_status";
 const TRAILERS = [FAULT_TRAILER, OUTCOME_TRAILER, PUSHBACK_TRAILER];
 
 export function answerOfError(
@@ -27,6 +27,13 @@ export function answerOfError(
     errorMessage: error.details || "failed",
     inferResponse: { modelName, id, outputs: [], parameters },
   };
+}
+
+/** For requests whose stream the server ended before it answered them. */
+export function streamEndedError(): ServiceError {
+  const details = "the server ended the stream";
+  const fields = { code: status.UNAVAILABLE, details, metadata: new Metadata() };
+  return Object.assign(new Error(details), fields);
 }
 
 /** Null when the request did not fail. */

@@ -1,7 +1,5 @@
 /** Requests that come over one stream, each answered on it in its own time. */
-import type { Socket } from "node:net";
-import type { ServerDuplexStream } from "@grpc/grpc-js";
-import { monotonicUs } from "../monotonic.ts";
+import { Metadata, type ServerDuplexStream } from "@grpc/grpc-js";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -9,74 +7,36 @@ import type {
   ModelStreamInferResponse,
 } from "./messages.ts";
 import type { InferAnswer, InferCall, InferenceHandlers } from "./server.ts";
-import { DEADLINE_PARAMETER, LEAN_METADATA, TIMEOUT_PARAMETER } from "./service.ts";
-import { Slots } from "./slots.ts";
+import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "./service.ts";
 import { readsAsFastAsItsCaller } from "./slow-reader.ts";
 import { statusOf } from "./status.ts";
 import { isCancel } from "./stream-cancel.ts";
 import { answerOfError } from "./stream-error.ts";
-import { ANSWERS, LinkEnd, REQUESTS } from "./worker-link.ts";
 
-/** Between signs of life while a message comes. */
-const SIGN_US = 200_000;
+type InferServerStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 
 /** ModelStreamInfer. */
-export function serveStream(
-  handlers: InferenceHandlers,
-  stream: ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>,
-): void {
-  const marksFinal = stream.metadata.get(LEAN_METADATA).length === 0;
-  const requests = new StreamedRequests(handlers, {
-    answer: (answer) => {
-      if (!stream.destroyed) stream.write(marksFinal ? final(answer) : answer);
-    },
-    end: () => stream.end(),
-  });
+export function serveStream(handlers: InferenceHandlers, stream: InferServerStream): void {
+  const requests = new StreamedRequests(handlers, stream);
+  // At once: a gateway sends batches as soon as its worker has accepted the stream.
+  stream.sendMetadata(new Metadata());
   stream.on("data", (request: ModelInferRequest) => requests.take(request));
   readsAsFastAsItsCaller(stream);
   stream.on("cancelled", () => requests.cancel());
   stream.on("end", () => requests.noMore());
-  // Its end is told by "cancelled".
+  // "cancelled" tells its end.
   stream.on("error", () => undefined);
-}
-
-/** A gateway's link (`worker-link.ts`). Returns what ends it once all that was taken is answered. */
-export function serveLink(handlers: InferenceHandlers, socket: Socket): () => void {
-  const requests = new StreamedRequests(handlers, {
-    answer: (answer) => end.send(answer),
-    end: () => end.finish(),
-  });
-  let signUs = 0;
-  const end = new LinkEnd(socket, ANSWERS, REQUESTS, {
-    received: (request) => requests.take(request),
-    beat: () => end.beat(),
-    partly: () => {
-      // A large message takes a while: its gateway is told that it gets on.
-      const nowUs = monotonicUs();
-      if (nowUs - signUs < SIGN_US) return;
-      signUs = nowUs;
-      end.beat();
-    },
-    ended: () => requests.cancel(),
-  });
-  return () => requests.noMore();
-}
-
-/** Where answers go; `end` is called once nothing can come after them. */
-interface AnswerSide {
-  answer(answer: ModelStreamInferResponse): void;
-  end(): void;
 }
 
 class StreamedRequests {
   readonly #handlers: InferenceHandlers;
-  readonly #side: AnswerSide;
-  readonly #open = new Slots<StreamedCall>();
+  readonly #stream: InferServerStream;
+  readonly #open = new Set<StreamedCall>();
   #ended = false;
 
-  constructor(handlers: InferenceHandlers, side: AnswerSide) {
+  constructor(handlers: InferenceHandlers, stream: InferServerStream) {
     this.#handlers = handlers;
-    this.#side = side;
+    this.#stream = stream;
   }
 
   take(request: ModelInferRequest): void {
@@ -85,25 +45,25 @@ class StreamedRequests {
       return;
     }
     const call = new StreamedCall(request);
-    const number = this.#open.put(call);
+    this.#open.add(call);
     guarded(this.#handlers, call, (error, value) => {
-      this.#open.take(number);
+      this.#open.delete(call);
       const inferResponse = value as ModelInferResponse;
-      this.#side.answer(error === null ? { inferResponse } : answerOfError(request, error));
-      if (this.#ended && this.#open.size === 0) this.#side.end();
+      const answer = error === null ? { inferResponse } : answerOfError(request, error);
+      if (!this.#stream.destroyed) this.#stream.write(final(answer));
+      if (this.#ended && this.#open.size === 0) this.#stream.end();
     });
   }
 
   /** Of an id, or all: nobody waits for them. */
   cancel(id?: string): void {
-    for (const call of this.#open.all)
-      if (id === undefined || call.request.id === id) call.cancel();
+    for (const call of this.#open) if (id === undefined || call.request.id === id) call.cancel();
   }
 
   /** A caller that has said all still waits for its answers. */
   noMore(): void {
     this.#ended = true;
-    if (this.#open.size === 0) this.#side.end();
+    if (this.#open.size === 0) this.#stream.end();
   }
 }
 

@@ -11,7 +11,6 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { assert, Fault } from "../../core/fault.ts";
-import { sendAhead } from "../protocol/send-ahead.ts";
 import { statusOf } from "../protocol/status.ts";
 import { isOpen, refusal } from "./access.ts";
 import type { CallerBounds, GrpcAccess } from "./grpc-access.ts";
@@ -54,7 +53,7 @@ function holdTo(
   { times, incoming }: CallerBounds,
   slow: SlowCalls,
   call: ServerInterceptingCallInterface,
-  { requestStream: isStream, responseStream }: MethodDefinition,
+  { requestStream: isStream }: MethodDefinition,
   listener: ServerListener,
 ): void {
   const limitMs = isStream ? times.streamIdleMs : times.requestMs;
@@ -68,9 +67,14 @@ function holdTo(
       call.sendStatus(asStatus(fault as Fault));
     }
   });
-  const { watched, left } = slow.watch(stream);
+  const watched = slow.watch(stream);
   const send = call.sendMessage.bind(call);
-  if (responseStream) call.sendMessage = sendAhead(send, stream, left);
+  call.sendMessage = (message, sent) => {
+    send(message, () => {
+      watched.left++;
+      sent();
+    });
+  };
   stream.once("close", () => {
     share.giveBack();
     slow.forget(watched);

@@ -19,6 +19,10 @@ export const LIMITS = {
   tensors: 64,
   /** Tensors of a message, which may be a batch of many requests: each becomes an object. */
   batchTensors: 65_536,
+  /** Fields of a gRPC message, those of its tensors and parameters included: each becomes an object. */
+  messageParts: 1_000_000,
+  /** Whole numbers in the typed contents of a gRPC message: each becomes an object. Raw ones have no limit. */
+  typedIntegers: 4 * MIB,
   /** Of a batch between gateway and worker, or its answer: many requests of `messageBytes`. */
   batchBytes: 2 ** 31 - 1,
   /** Dimensions of a tensor. */

@@ -42,12 +42,6 @@ export class PeerRoles {
     return peer.role;
   }
 
-  /** Notes that a connection is in use. */
-  called(socket: Socket): void {
-    const peer = this.#peers.get(`${socket.remoteAddress} ${socket.remotePort}`);
-    if (peer !== undefined) peer.called = true;
-  }
-
   /** Notes that a call has come, and gives the role of its connection. */
   caller(call: ServerInterceptingCallInterface): CertificateRole | null {
     const { remoteAddress, remotePort } = call.getConnectionInfo();

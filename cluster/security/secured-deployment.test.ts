@@ -13,8 +13,7 @@ import { runLoad } from "../load/run-load.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { EMPTY_ELEMENT } from "../protocol/element-reader.ts";
-import { openLink } from "../protocol/open-link.ts";
+import { InferStream } from "../protocol/infer-stream.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
 import { gatewayRoutes } from "../rest/routes.ts";
 import { OPEN, type RequiredRole } from "./access.ts";
@@ -192,15 +191,15 @@ describe("a deployment with certificates and tokens", () => {
       const plain = new InferenceClient(address);
       await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
       plain.close();
-      expect(await beatOfLink(address, { tls: tlsOf(role, "worker"), token: null })).toBe(false);
-      expect(await beatOfLink(address, NO_ACCESS)).toBe(false);
+      expect(await opensStream(address, { tls: tlsOf(role, "worker"), token: null })).toBe(false);
+      expect(await opensStream(address, NO_ACCESS)).toBe(false);
     },
   );
 
-  it("has workers that the gateway's certificate opens a link to", async () => {
+  it("has workers that accept a stream of batches from the gateway's certificate", async () => {
     const [{ address }] = deployment.workers;
     const tls = clientTls(readIdentity(certificates, "gateway"), "worker");
-    expect(await beatOfLink(address, { tls, token: null })).toBe(true);
+    expect(await opensStream(address, { tls, token: null })).toBe(true);
   });
 
   if (IS_LONG) {
@@ -280,17 +279,16 @@ describe("a deployment without credentials", () => {
   }
 });
 
-/** Whether a worker answers a sign of life on a link, or closes it. */
-async function beatOfLink(address: string, given: ClientAccess): Promise<boolean> {
-  const socket = openLink(address, given);
-  const beat = await new Promise<boolean>((resolve) => {
-    socket.on("error", () => undefined);
-    socket.once("close", () => resolve(false));
-    socket.once("data", (bytes: Buffer) => resolve(bytes.equals(EMPTY_ELEMENT)));
-    socket.write(EMPTY_ELEMENT);
-  });
-  socket.destroy();
-  return beat;
+/** Whether a worker accepts a stream of batches, or refuses it. */
+async function opensStream(address: string, given: ClientAccess): Promise<boolean> {
+  const client = new InferenceClient(address, given);
+  try {
+    return await new Promise<boolean>((resolve) => {
+      new InferStream(client, { opened: () => resolve(true), ended: () => resolve(false) });
+    });
+  } finally {
+    client.close();
+  }
 }
 
 function tlsOf(role: CertificateRole | null, server: CertificateRole): ClientTls {

@@ -1,29 +1,29 @@
 /**
- * Calls whose next message is awaited, and answers that their callers do not read, and for how long:
- * looked at now and then, not timed each.
+ * Calls whose next message is awaited, and answers that their callers do not read: all are looked at
+ * in one interval, as a timer for each call would cost more than the call.
  */
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { Slots } from "../protocol/slots.ts";
 import type { ClientTimes } from "./limits.ts";
 
-interface Waiting {
+/** A call whose next message is awaited. */
+export interface AwaitedCall {
   sinceMs: number;
   readonly limitMs: number;
   readonly late: () => void;
 }
 
-/** Of one call: the messages that have left for its caller. */
-interface Sent {
+/** A call's answers, and how many of them have left for its caller. */
+export interface WatchedCall {
   readonly stream: ServerHttp2Stream;
-  count: number;
-  /** What a look has seen, and since when. */
+  left: number;
+  /** `left` at the last look that saw progress, and when that was. */
   seen: number;
   sinceMs: number;
 }
 
 export class SlowCalls {
-  readonly #waiting = new Slots<Waiting>();
-  readonly #watched = new Slots<Sent>();
+  readonly #awaited = new Set<AwaitedCall>();
+  readonly #watched = new Set<WatchedCall>();
   readonly #writeMs: number;
   readonly #timer: NodeJS.Timeout;
 
@@ -33,36 +33,32 @@ export class SlowCalls {
     this.#timer.unref();
   }
 
-  /**
-   * From now on; `late` is called once, when `limitMs` have passed without a word. Gives its number for
-   * the others.
-   */
-  expect(limitMs: number, late: () => void): number {
-    return this.#waiting.put({ sinceMs: performance.now(), limitMs, late });
+  /** Calls `late` once, when no message has come for `limitMs`. */
+  expect(limitMs: number, late: () => void): AwaitedCall {
+    const call: AwaitedCall = { sinceMs: performance.now(), limitMs, late };
+    this.#awaited.add(call);
+    return call;
   }
 
-  /** Something came: the time starts anew. */
-  heard(awaited: number): void {
-    const entry = this.#waiting.get(awaited);
-    if (entry !== null) entry.sinceMs = performance.now();
+  /** A message came: the time starts anew. */
+  heard(call: AwaitedCall): void {
+    call.sinceMs = performance.now();
   }
 
   /** Nothing is awaited any longer. */
-  done(awaited: number): void {
-    this.#waiting.take(awaited);
+  done(call: AwaitedCall): void {
+    this.#awaited.delete(call);
   }
 
-  /**
-   * Its stream is cut when a message does not leave in time. Gives its number, and what to call as each
-   * leaves.
-   */
-  watch(stream: ServerHttp2Stream): { readonly watched: number; readonly left: () => void } {
-    const sent: Sent = { stream, count: 0, seen: 0, sinceMs: performance.now() };
-    return { watched: this.#watched.put(sent), left: () => void sent.count++ };
+  /** Cuts the stream when an answer does not leave in time; the caller counts `left`. */
+  watch(stream: ServerHttp2Stream): WatchedCall {
+    const call: WatchedCall = { stream, left: 0, seen: 0, sinceMs: performance.now() };
+    this.#watched.add(call);
+    return call;
   }
 
-  forget(watched: number): void {
-    this.#watched.take(watched);
+  forget(call: WatchedCall): void {
+    this.#watched.delete(call);
   }
 
   close(): void {
@@ -71,17 +67,17 @@ export class SlowCalls {
 
   #look(): void {
     const now = performance.now();
-    for (const [awaited, { sinceMs, limitMs, late }] of this.#waiting.entries) {
-      if (now - sinceMs < limitMs) continue;
-      this.#waiting.take(awaited);
-      late();
+    for (const call of this.#awaited) {
+      if (now - call.sinceMs < call.limitMs) continue;
+      this.#awaited.delete(call);
+      call.late();
     }
-    for (const sent of this.#watched.all) {
-      const { stream } = sent;
-      if (stream.writableLength === 0 || sent.count !== sent.seen) {
-        sent.seen = sent.count;
-        sent.sinceMs = now;
-      } else if (now - sent.sinceMs >= this.#writeMs) {
+    for (const call of this.#watched) {
+      const { stream } = call;
+      if (stream.writableLength === 0 || call.left !== call.seen) {
+        call.seen = call.left;
+        call.sinceMs = now;
+      } else if (now - call.sinceMs >= this.#writeMs) {
         stream.close(constants.NGHTTP2_CANCEL);
       }
     }

@@ -10,7 +10,7 @@ import { floatTensor } from "../../models/tensor.ts";
 import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
 import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
-import { encodeInferRequest } from "../protocol/infer-encoder.ts";
+import { encodeInferRequest } from "../protocol/infer-codec.ts";
 import { LIMITS } from "./limits.ts";
 
 const MIB = 1024 * 1024;

@@ -6,7 +6,7 @@
  */
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type { InferenceClient, InferStream } from "../protocol/client.ts";
+import type { InferenceClient, InferStreamCall } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -86,7 +86,9 @@ export class PersistentClient {
   readonly #client: InferenceClient;
   readonly #pipeline: string;
   readonly #times: ClientTimes;
-  readonly #streams: (InferStream | null)[] = new Array<InferStream | null>(STREAMS).fill(null);
+  readonly #streams: (InferStreamCall | null)[] = new Array<InferStreamCall | null>(STREAMS).fill(
+    null,
+  );
   readonly #attempts = new Map<string, Attempt>();
   #sent = 0;
   #closed = false;
@@ -161,7 +163,7 @@ export class PersistentClient {
     stream.write(request);
   }
 
-  #openStream(lane: number): InferStream {
+  #openStream(lane: number): InferStreamCall {
     const stream = this.#client.inferStream();
     this.#streams[lane] = stream;
     const lost = (error: ServiceError): void => {

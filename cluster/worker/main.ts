@@ -76,7 +76,6 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
       port: specification.port,
       services: names,
       access: workerAccess(security),
-      link: true,
     },
   );
   for (const name of names) server.health.setStatus(name, "NOT_SERVING");

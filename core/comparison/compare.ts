@@ -25,6 +25,9 @@ export type Compared = Pick<
   "id" | "parameters" | "metrics" | "samples" | "stability"
 >;
 
+/** A difference up to this share of the best's mean is a tie, unless told otherwise. */
+export const DEFAULT_MARGIN = 0.01;
+
 const COMPARED_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
 
 /** The metrics that a scenario compares. */
@@ -55,13 +58,14 @@ export function comparedPaths(paths: readonly string[]): readonly string[] {
 }
 
 /**
- * One comparison per metric and group of configurations that differ only in `over`. Unstable ones
- * are not compared: their figures are no estimates. Groups of one, and without repetition, give
- * none.
+ * One comparison per metric and group of configurations that differ only in `over`; differences up
+ * to the share `margin` of the best's mean are ties. Unstable ones are not compared: their figures
+ * are no estimates. Groups of one, and without repetition, give none.
  */
 export function compareConfigurations(
   configurations: readonly Compared[],
   over: readonly string[],
+  margin = DEFAULT_MARGIN,
 ): readonly Comparison[] {
   const groups = new Map<string, Compared[]>();
   for (const one of configurations) {
@@ -74,7 +78,7 @@ export function compareConfigurations(
   return [...groups.values()].flatMap((group) => {
     if (group.length < 2 || group.length > MOST_MEMBERS) return [];
     const metrics = Object.keys(group[0].samples ?? {}) as MetricName[];
-    return metrics.flatMap((metric) => compareGroup(group, over, metric) ?? []);
+    return metrics.flatMap((metric) => compareGroup(group, over, metric, margin) ?? []);
   });
 }
 
@@ -82,14 +86,17 @@ function fixedOf({ parameters }: Compared, over: readonly string[]): Record<stri
   return Object.fromEntries(Object.entries(parameters).filter(([path]) => !over.includes(path)));
 }
 
-function compareGroup(
+/** One metric of a group's members, in their order; null without pairs of values to compare. */
+export function compareGroup(
   group: readonly Compared[],
   over: readonly string[],
   metric: MetricName,
+  margin: number,
 ): Comparison | null {
   const samples = group.map((one) => one.samples?.[metric] ?? []);
   const sign = MORE_IS_BETTER.has(metric) ? -1 : 1;
-  const standings = compareWithBest(samples.map((values) => values.map((value) => sign * value)));
+  const signed = samples.map((values) => values.map((value) => sign * value));
+  const standings = compareWithBest(signed, margin);
   if (standings === null) return null;
   const members = group.map((one, i) => {
     const { verdict, low, high } = standings[i];

@@ -154,6 +154,16 @@ export class Dispatcher {
     for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
   }
 
+  /** The batch on a replica has failed, and the replica goes on: its jobs are tried again, boundedly. */
+  fail(replica: number, nowUs: number): void {
+    this.log?.add("fail", replica, nowUs);
+    const { board, flow } = this;
+    const jobs = board.batches.jobsOn(replica).slice();
+    assert(jobs.length > 0, "only a replica with a batch fails one");
+    board.freed(replica, nowUs);
+    for (const job of jobs) flow.lost(job, this.poolOf[replica], nowUs);
+  }
+
   /** A timer that the driver was asked for is due. */
   wake(timer: number, nowUs: number): void {
     this.log?.add("wake", timer, nowUs);

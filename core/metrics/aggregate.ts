@@ -1,6 +1,6 @@
 /** Replications (or repeat runs) of one configuration → means with 95% confidence intervals. */
-import { createHash } from "node:crypto";
 import type { Estimate, IntervalMethod, LatencyCurve, MetricName, Metrics } from "../results.ts";
+import { shortDigest } from "../sha256.ts";
 import { estimate } from "../statistics/estimate.ts";
 import { withIntervals } from "./one-run-intervals.ts";
 import { CURVE_SHARES, type RunSummary } from "./summary.ts";
@@ -21,8 +21,6 @@ export interface Aggregate {
 
 /** Throws nothing; `summaries` must not be empty and are in order of replication. */
 export function aggregate(summaries: readonly RunSummary[]): Aggregate {
-  const digest = createHash("sha256");
-  for (const summary of summaries) digest.update(summary.digest);
   const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
   const intervals = summaries.length === 1 ? summaries[0].intervals : undefined;
   const metrics: Metrics = estimates(summaries.map((summary) => summary.metrics));
@@ -34,7 +32,7 @@ export function aggregate(summaries: readonly RunSummary[]): Aggregate {
     ...(intervals === undefined ? {} : { intervals: intervals.methods }),
     tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
     ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
-    digest: digest.digest("hex").slice(0, 16),
+    digest: shortDigest(summaries.map((summary) => summary.digest)),
     ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
     notes: [...new Set(summaries.flatMap((summary) => summary.notes)), ...(intervals?.notes ?? [])],
   };

@@ -17,9 +17,11 @@ export class ReplicaMeter {
   readonly #workingCount: Float64Array;
   readonly #readyUs: Float64Array;
   readonly #workingUs: Float64Array;
-  /** What each replica costs an hour: its part of its node. */
+  readonly #nodeOf: readonly number[];
+  /** By machine: how many of its replicas are paid for, and its cost an hour while any is. */
+  readonly #paidOn: Int32Array;
   readonly #price: readonly number[];
-  /** Price of all paid replicas and of nodes without any, and its integral over the window. */
+  /** Price of all machines with a paid replica, and its integral over the window. */
   #pricePerHour: number;
   #priceUs = 0;
   #windowUs = 0;
@@ -45,7 +47,10 @@ export class ReplicaMeter {
     this.#readyUs = new Float64Array(pools);
     this.#workingUs = new Float64Array(pools);
     this.#paid = new Uint8Array(system.replicas.length).fill(1);
-    this.#price = listOf(system.replicas, (replica) => replica.costPerHour);
+    this.#nodeOf = listOf(system.replicas, (replica) => replica.node);
+    this.#paidOn = new Int32Array(system.nodes.length);
+    for (const node of this.#nodeOf) this.#paidOn[node]++;
+    this.#price = listOf(system.nodes, (node) => node.costPerHour);
     this.#pricePerHour = system.costPerHour;
   }
 
@@ -59,13 +64,16 @@ export class ReplicaMeter {
     this.#set(replica, ready, this.#reachable[replica] === 1, nowUs);
   }
 
-  /** A replica is paid for from its order until it has left. */
+  /** A replica is paid for from its order until it has left, and with it its whole machine. */
   paid(replica: number, paid: boolean, nowUs: number): void {
     this.#integrate(nowUs);
     this.scaled = true;
-    const change = (paid ? 1 : 0) - this.#paid[replica];
-    this.#paid[replica] += change;
-    this.#pricePerHour += change * this.#price[replica];
+    const node = this.#nodeOf[replica];
+    const before = this.#paidOn[node];
+    this.#paidOn[node] += (paid ? 1 : 0) - this.#paid[replica];
+    this.#paid[replica] = paid ? 1 : 0;
+    const change = Number(this.#paidOn[node] > 0) - Number(before > 0);
+    this.#pricePerHour += change * this.#price[node];
   }
 
   /** After a fault, the system holds no more requests again than when it began. */
@@ -79,12 +87,13 @@ export class ReplicaMeter {
     return this.#recoveries === 0 ? null : this.#recoveryUs / this.#recoveries;
   }
 
-  /** Mean number of a pool's replicas that were up, and what all paid replicas cost an hour. */
+  /** Mean number of a pool's replicas that were up. */
   replicasMean(pool: number): number {
     this.#integrateAll();
     return this.#windowUs === 0 ? this.#readyCount[pool] : this.#readyUs[pool] / this.#windowUs;
   }
 
+  /** Mean cost of the machines that hosted a paid replica. */
   costPerHour(): number {
     this.#integrateAll();
     return this.#windowUs === 0 ? this.#pricePerHour : this.#priceUs / this.#windowUs;

@@ -158,13 +158,13 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     batchSizeMean: ratio(batchedJobs, batches),
     utilizationRatio: ratio(busyUs, count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
+    replicasMean: count,
     ...loadMetrics(recorder, pool),
     ...(recorder.replicas === null
       ? {}
       : {
           availabilityRatio: recorder.replicas.availabilityRatio(pool),
           retries: recorder.replicas.retries[pool],
-          replicasMean: count,
         }),
   };
 }

@@ -6,11 +6,17 @@ import type { ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
 type Points = readonly Readonly<Record<string, unknown>>[];
-type Range = { readonly from: number; readonly to: number; readonly step?: number | undefined };
+export type Range = {
+  readonly from: number;
+  readonly to: number;
+  readonly step?: number | undefined;
+};
 type Axis = readonly unknown[] | Range;
 
 /** A range without a step is sampled from so many equal steps. */
 const CONTINUOUS_STEPS = 1_000_000;
+/** One more than a sweep may have configurations. */
+const MOST_VALUES = 1_000_001;
 
 /** One combination of swept values, in the order of the file; `from` is where each is written. */
 export interface Assignment {
@@ -79,6 +85,12 @@ function valueAt(axis: Axis, index: number): unknown {
   return Number((axis.from + index * axis.step).toFixed(digits));
 }
 
+/** The values of a range with a step, up to more of them than any sweep may have. */
+export function rangeValues(range: Range): readonly unknown[] {
+  const size = Math.min(sizeOf(range), MOST_VALUES);
+  return Array.from({ length: size }, (_, index) => valueAt(range, index));
+}
+
 function decimals(value: number): number {
   const match = /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value));
   return Math.max(0, (match?.[1]?.length ?? 0) - Number(match?.[2] ?? 0));
@@ -116,10 +128,10 @@ export function assignmentAt(sweep: Sweep | undefined, index: number): Assignmen
 /** The configuration with the given value of each axis, by its place on that axis. */
 export function assignmentOf(sweep: Sweep, point: Int32Array): Assignment {
   if (isPoints(sweep)) {
-    return pointAssignment(sweep.points[point[0]]!, `sweep.points[${point[0]}]`);
+    return pointAssignment(sweep.points[point[0]]!, `sweep.points.${point[0]}`);
   }
   const entries = axesOf(sweep).map(([path, axis], i) => {
-    const from = isList(axis) ? `sweep.${path}[${point[i]}]` : `sweep.${path}`;
+    const from = isList(axis) ? `sweep.${path}.${point[i]}` : `sweep.${path}`;
     return { path, value: valueAt(axis, point[i]), from };
   });
   return { entries };
@@ -138,11 +150,11 @@ export function pointAssignment(point: Points[number], from: string): Assignment
 export function representatives(sweep: Sweep | undefined): readonly Assignment[] {
   if (sweep === undefined) return [];
   if (isPoints(sweep)) {
-    return sweep.points.map((point, i) => pointAssignment(point, `sweep.points[${i}]`));
+    return sweep.points.map((point, i) => pointAssignment(point, `sweep.points.${i}`));
   }
   return axesOf(sweep).flatMap(([path, axis]) => {
     if (!isList(axis)) return [{ entries: [{ path, value: axis.from, from: `sweep.${path}` }] }];
-    return axis.map((value, i) => ({ entries: [{ path, value, from: `sweep.${path}[${i}]` }] }));
+    return axis.map((value, i) => ({ entries: [{ path, value, from: `sweep.${path}.${i}` }] }));
   });
 }
 
@@ -153,7 +165,7 @@ export function checkSweep({ sweep }: Pick<ScenarioDocument, "sweep">): Issue[] 
     return sweep.points.flatMap((point, index) =>
       Object.keys(point).length > 0
         ? []
-        : [issueAt(`sweep.points[${index}]`, "an empty point: expected `path: value`")],
+        : [issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`")],
     );
   }
   const axes = axesOf(sweep);

@@ -166,7 +166,7 @@ const WRONG: readonly Spoilt[] = [
     "an unknown swept path",
     "scheduler: fifo",
     "scheduler: fifo\nsweep:\n  clster.x: [3]",
-    "sweep.clster.x[0]",
+    "sweep.clster.x.0",
     /unknown path "clster.x"/,
     "clster",
   ],
@@ -277,7 +277,7 @@ describe("bad input is told with path, line and what was expected", () => {
       [5, "pipelines.p.tasks.detect.modle", 'unknown key "modle" in pipelin'],
       [5, "pipelines.p.tasks.detect.modle", 'no model is called "detektor"'],
       [6, "pipelines.p.tasks.plate.when.probability", "expected a number up to 1, got"],
-      [6, "pipelines.p.tasks.plate.after[0]", 'no task is called "detekt"'],
+      [6, "pipelines.p.tasks.plate.after.0", 'no task is called "detekt"'],
       [9, "models.detector.service.meanMs", "expected a number from 0.001 ("],
       [13, "cluster.replicas.plate", 'task "plate" needs at least 1 '],
       [18, "workload.duration", 'unknown key "duration" in work'],
@@ -300,6 +300,19 @@ describe("bad input is told with path, line and what was expected", () => {
     const text = replaced(SMALL, "cv: 0.3", "cvv: 0.3");
     const issue = issuesOf(() => load(text)).find(({ path }) => path.endsWith("cvv"));
     expect(issue?.hint).toBe('did you mean "cv"?');
+  });
+
+  test.each([
+    [0.99, "did you mean 99?"],
+    [0.999, "did you mean 99.9?"],
+    [0.07, "did you mean 7?"],
+    [0, undefined],
+  ])("a share of %s in place of a percentile is answered with %s", (share, hint) => {
+    const slo = `  p:\n    slo: { latencyMs: 500, percentile: ${share} }`;
+    const issues = issuesOf(() => load(replaced(SMALL, "  p:", slo)));
+    const message = `expected a number from 1, got ${share}`;
+    expect(issues).toMatchObject([{ path: "pipelines.p.slo.percentile", line: 4, message }]);
+    expect(issues[0].hint).toBe(hint);
   });
 
   test.each([

@@ -53,7 +53,7 @@ export function checkSlots({ cluster }: Pick<ScenarioDocument, "cluster">): Issu
   }
   const issues: Issue[] = [];
   nodes.forEach((node, index) => {
-    const at = `cluster.nodes[${index}]`;
+    const at = `cluster.nodes.${index}`;
     if (nodes.findIndex((other) => other.name === node.name) < index) {
       issues.push(issueAt(`${at}.name`, `two nodes are called "${node.name}"`));
     }
@@ -88,7 +88,7 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
   const issues: Issue[] = [];
   const names = nodes.map((node) => node.name);
   placement.forEach((entry, index) => {
-    const at = `cluster.placement[${index}]`;
+    const at = `cluster.placement.${index}`;
     const node = findNode(nodes, entry.node);
     if (!Object.hasOwn(cluster.replicas, entry.task)) {
       issues.push(noSuchTask(`${at}.task`, entry.task, Object.keys(cluster.replicas)));
@@ -109,7 +109,7 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
     if (first < 0 || placed === replicas) continue;
     const message = `task "${task}" has ${replicas} replicas, but ${placed} are placed`;
     const hint = "the two counts must be equal";
-    issues.push(issueAt(`cluster.placement[${first}]`, message, hint));
+    issues.push(issueAt(`cluster.placement.${first}`, message, hint));
   }
   return [...issues, ...nodes.flatMap((node) => checkPlacedOn(node, placement))];
 }
@@ -124,7 +124,7 @@ function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
     const group = groups.get(entry.node) ?? {
       entries: [],
       machines,
-      at: `cluster.placement[${index}]`,
+      at: `cluster.placement.${index}`,
     };
     group.entries.push(entry);
     groups.set(entry.node, group);

@@ -12,7 +12,7 @@ type Nodes = NonNullable<ClusterDocument["nodes"]>;
 /** Nobody draws less when busy than when idle. */
 export function checkPower({ cluster }: Pick<ScenarioDocument, "cluster">): Issue[] {
   return (cluster.nodes ?? []).flatMap((node, index) => {
-    const at = `cluster.nodes[${index}]`;
+    const at = `cluster.nodes.${index}`;
     const drawn = [
       [`${at}.power`, node.power] as const,
       ...Object.entries(node.devices).map(
@@ -52,7 +52,7 @@ export function checkMemory({
     );
     const { alwaysMb, largest, totalMb } = memoryNeed(here);
     if (totalMb <= memoryMb) return;
-    const at = `cluster.nodes[${nodes.findIndex(({ name }) => name === group)}].devices.${kind}`;
+    const at = `cluster.nodes.${nodes.findIndex(({ name }) => name === group)}.devices.${kind}`;
     const always = alwaysMb === 0 ? "" : `${alwaysMb} MB for models that are always there`;
     const one = largest === null ? "" : `${largest.memoryMb} MB for model ${largest.name}`;
     const needed = [always, one].filter((part) => part !== "").join(" and ");
@@ -84,11 +84,11 @@ function checkZones(zones: Zones, nodes: Nodes, gatewayZone: string | undefined)
   );
   const pair = ([a, b]: readonly [string, string]): string => [a, b].sort().join(" and ");
   zones.forEach(({ between }, index) => {
-    const at = `cluster.network.zones[${index}].between`;
+    const at = `cluster.network.zones.${index}.between`;
     between.forEach((zone, end) => {
       if (inhabited.has(zone)) return;
       const message = `neither a node nor the gateway stands in zone "${zone}"`;
-      issues.push(issueAt(`${at}[${end}]`, message, didYouMean(zone, inhabited)));
+      issues.push(issueAt(`${at}.${end}`, message, didYouMean(zone, inhabited)));
     });
     if (between[0] === between[1]) {
       issues.push(issueAt(at, "one zone twice", "within a zone `network.rttMs` is the round trip"));
@@ -99,7 +99,7 @@ function checkZones(zones: Zones, nodes: Nodes, gatewayZone: string | undefined)
   });
   nodes.forEach((node, index) => {
     if (node.zone === gatewayZone) return;
-    const at = `cluster.nodes[${index}].zone`;
+    const at = `cluster.nodes.${index}.zone`;
     if (node.zone === undefined || gatewayZone === undefined) {
       const who = node.zone === undefined ? `node ${node.name}` : "the gateway";
       const hint = "give a `zone` to the gateway and to every node, or to none";

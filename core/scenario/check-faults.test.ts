@@ -12,67 +12,67 @@ const WRONG: readonly (readonly [string, string, string, RegExp])[] = [
   [
     "a fault of nothing",
     random(CRASH),
-    "faults.random[0]",
+    "faults.random.0",
     /expected one of `node`, `task` and `replica`, got 0/,
   ],
   [
     "a fault of two things",
     random(`${CRASH}, task: a, node: gpu`),
-    "faults.random[0]",
+    "faults.random.0",
     /`replica`, got 2/,
   ],
   [
     "a node that there is not",
     random(`${CRASH}, node: gpu-3`),
-    "faults.random[0].node",
+    "faults.random.0.node",
     /no node is called "gpu-3"/,
   ],
   [
     "a task that there is not",
     random(`${CRASH}, task: aa`),
-    "faults.random[0].task",
+    "faults.random.0.task",
     /no task is called "aa"/,
   ],
   [
     "a replica that there is not",
     scheduled("kind: crash, replica: c-4, atS: 1"),
-    "faults.scheduled[0].replica",
+    "faults.scheduled.0.replica",
     /no replica is called "c-4"/,
   ],
   [
     "more faults than a run can have",
     random("kind: crash, task: a, mtbfS: 0.000004, mttrS: 0.000002"),
-    "faults.random[0].mtbfS",
+    "faults.random.0.mtbfS",
     /up to 4\.00e\+7 faults a run of 60 s/,
   ],
   [
     "a slow-down without its factor",
     scheduled("kind: slow, task: a, atS: 1"),
-    "faults.scheduled[0]",
+    "faults.scheduled.0",
     /needs its `factor`/,
   ],
   [
     "a crash with a factor",
     scheduled("kind: crash, factor: 2, task: a, atS: 1"),
-    "faults.scheduled[0].factor",
+    "faults.scheduled.0.factor",
     /only `kind: slow` takes a factor/,
   ],
   [
     "a factor that makes nothing slower",
     scheduled("kind: slow, factor: 1, task: a, atS: 1"),
-    "faults.scheduled[0].factor",
+    "faults.scheduled.0.factor",
     /greater than 1|above 1|>1/,
   ],
   [
     "a mean time of nothing",
     random("kind: crash, task: a, mtbfS: 0, mttrS: 5"),
-    "faults.random[0].mtbfS",
+    "faults.random.0.mtbfS",
     /greater than 0|above 0|>0/,
   ],
   [
     "a repair of no known distribution",
     random(`${CRASH}, task: a, repair: { distribution: normal }`),
-    "faults.random[0].repair.distribution",
+    "faults.random.0.repair.distribution",
     /exponential/,
   ],
 ];
@@ -88,7 +88,7 @@ describe("faults that cannot be", () => {
   test("a node without nodes", () => {
     const text = random(`${CRASH}, node: gpu`).replace(/ {2}nodes:\n( {4}- .*\n)+/, "");
     expect(richIssues(text)).toMatchObject([
-      { path: "faults.random[0].node", message: "a fault of a node needs `cluster.nodes`" },
+      { path: "faults.random.0.node", message: "a fault of a node needs `cluster.nodes`" },
     ]);
   });
 });

@@ -20,7 +20,7 @@ export function checkFaults({
   const lists = { random, scheduled };
   return Object.entries(lists).flatMap(([list, entries]) =>
     entries.flatMap((entry, index) => {
-      const at = `faults.${list}[${index}]`;
+      const at = `faults.${list}.${index}`;
       return [...checkFactor(entry, at), ...checkTarget(entry, cluster, at)];
     }),
   );
@@ -42,7 +42,7 @@ export function checkFaultRates({
     if (strikes <= MOST_FAULTS) return [];
     const message = `up to ${strikes.toPrecision(3)} faults a run of ${seconds} s`;
     const hint = `a run may have ${MOST_FAULTS.toLocaleString("en-US")}`;
-    return [issueAt(`faults.random[${index}].mtbfS`, message, hint)];
+    return [issueAt(`faults.random.${index}.mtbfS`, message, hint)];
   });
 }
 

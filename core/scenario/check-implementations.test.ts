@@ -37,22 +37,22 @@ test("exactly one kind is named, and a built-in model has its own steps", () => 
 test("steps come in an order that makes sense, one key each, each with its place", () => {
   const before = (preprocess: object[]) => issuesOf({ onnx: "m.onnx", preprocess });
   expect(before([{ resize: {} }])).toEqual([
-    ".preprocess[0] the first step is `decode`, got `resize`",
+    ".preprocess.0 the first step is `decode`, got `resize`",
   ]);
   expect(before([{ decode: "rgb" }, { normalise: {} }, { resize: {} }])[0]).toContain(
-    ".preprocess[2] `resize` after `normalise`",
+    ".preprocess.2 `resize` after `normalise`",
   );
   expect(before([{ decode: "rgb", resize: {} }])[0]).toContain("a step has one key");
   const after = (postprocess: object[]) => issuesOf({ onnx: "m.onnx", postprocess });
-  expect(after([{ suppress: {} }])).toEqual([".postprocess[0] `suppress` needs objects"]);
-  expect(after([{ yolo: {} }])).toEqual([".postprocess[0] `yolo` needs a picture"]);
+  expect(after([{ suppress: {} }])).toEqual([".postprocess.0 `suppress` needs objects"]);
+  expect(after([{ yolo: {} }])).toEqual([".postprocess.0 `yolo` needs a picture"]);
   expect(after([{ topK: {} }, { softmax: {} }])[0]).toContain("`softmax` after `topK`");
 });
 
 test("files that are named and not there are told with their whole path", () => {
   const postprocess = [{ topK: { labels: "names.txt" } }];
   expect(issuesOf({ onnx: "m.onnx", postprocess }, (path) => path !== "dir/names.txt")).toEqual([
-    ".postprocess[0].topK.labels there is no file dir/names.txt",
+    ".postprocess.0.topK.labels there is no file dir/names.txt",
   ]);
   const known = [{ topK: { labels: "coco" } }];
   expect(issuesOf({ onnx: "m.onnx", postprocess: known }, (path) => path === "dir/m.onnx")).toEqual(

@@ -80,7 +80,7 @@ const PREPROCESS_ORDER = ["decode", "cropTo", "resize", "normalise", "layout"] a
 function checkPreprocess(at: string, steps: readonly PreprocessStep[]): Issue[] {
   let last = -1;
   return steps.flatMap((step, i) => {
-    const path = `${at}[${i}]`;
+    const path = `${at}.${i}`;
     const keys = Object.keys(step) as (typeof PREPROCESS_ORDER)[number][];
     if (keys.length !== 1) return [oneKey(path, PREPROCESS_ORDER, keys)];
     const place = PREPROCESS_ORDER.indexOf(keys[0]);
@@ -105,7 +105,7 @@ function checkPostprocess(at: string, implementation: ImplementationDocument): I
   const { preprocess = [], postprocess = [] } = implementation;
   let decoder: string | undefined;
   return postprocess.flatMap((step: PostprocessStep, i) => {
-    const path = `${at}[${i}]`;
+    const path = `${at}.${i}`;
     const keys = Object.keys(step);
     if (keys.length !== 1) return [oneKey(path, POSTPROCESS_STEPS, keys)];
     const [key] = keys;
@@ -139,7 +139,7 @@ function filesOf(implementation: ImplementationDocument): readonly (readonly [st
   const tokenFile = external?.token?.file;
   if (tokenFile !== undefined) files.push(["external.token.file", tokenFile]);
   postprocess.forEach(({ ssd, yolo, ctc, topK }, i) => {
-    const at = `postprocess[${i}]`;
+    const at = `postprocess.${i}`;
     if (ctc !== undefined) files.push([`${at}.ctc.characters`, ctc.characters]);
     if (ssd !== undefined) files.push([`${at}.ssd.anchors`, ssd.anchors]);
     for (const [key, step] of Object.entries({ ssd, yolo, topK })) {

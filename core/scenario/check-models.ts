@@ -54,6 +54,18 @@ export function checkModels(
   });
 }
 
+/** Whether a simulation has the times of every model: none is still to be calibrated. */
+export function haveTimes(
+  { models }: Pick<ScenarioDocument, "models">,
+  profiles: Profiles,
+): boolean {
+  return Object.values(models).every((model) => {
+    const measured = profilesOf(model);
+    if (measured.length === 0) return model.service !== undefined;
+    return measured.every(([, written]) => Object.hasOwn(profiles, written));
+  });
+}
+
 /** A load that is as measured is in the model's one profile. */
 function checkLoad(at: string, { loadMs, profile }: ModelDocument, profiles: Profiles): Issue[] {
   if (loadMs !== "measured") return [];

@@ -25,7 +25,7 @@ function checkGraph(at: string, pipeline: PipelineDocument): Issue[] {
     const index = tasks[first]!.after.indexOf(last);
     const way = [...cycle, first].join(" -> ");
     const hint = "a pipeline must have no cycle; drop one `after` of these";
-    return issueAt(`${at}.tasks.${first}.after[${index}]`, `a cycle: ${way}`, hint);
+    return issueAt(`${at}.tasks.${first}.after.${index}`, `a cycle: ${way}`, hint);
   });
   const perTask = Object.entries(tasks).flatMap(([name, task]) =>
     checkTask(`${at}.tasks.${name}`, name, task, tasks),
@@ -36,7 +36,7 @@ function checkGraph(at: string, pipeline: PipelineDocument): Issue[] {
 function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): Issue[] {
   const issues: Issue[] = [];
   task.after.forEach((before, index) => {
-    const path = `${at}.after[${index}]`;
+    const path = `${at}.after.${index}`;
     if (!Object.hasOwn(tasks, before)) issues.push(noSuchTask(path, before, Object.keys(tasks)));
     if (task.after.indexOf(before) < index) {
       issues.push(issueAt(path, `"${before}" is named twice in this list`));
@@ -56,7 +56,7 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   }
   const later = task.cache === undefined ? new Set<string>() : descendants(tasks, name);
   task.cache?.skips.forEach((skipped, index) => {
-    const path = `${at}.cache.skips[${index}]`;
+    const path = `${at}.cache.skips.${index}`;
     if (!Object.hasOwn(tasks, skipped)) {
       issues.push(noSuchTask(path, skipped, Object.keys(tasks)));
     } else if (!later.has(skipped) || skipped === name) {

@@ -159,7 +159,7 @@ function checkMmpp(workload: Of<"mmpp">): Issue[] {
   const issues = transitions.flatMap((row, i) => {
     const sum = row.reduce((total, share) => total + share, 0);
     if (Math.abs(sum - 1) < 1e-9) return [];
-    return [issueAt(`${at}[${i}]`, `expected probabilities that add up to 1, got ${sum}`)];
+    return [issueAt(`${at}.${i}`, `expected probabilities that add up to 1, got ${sum}`)];
   });
   if (issues.length > 0) return issues;
   for (let from = 0; from < n; from++) {
@@ -218,7 +218,7 @@ function checkOrder(path: string, points: readonly { readonly atS: number }[]): 
   return points.flatMap(({ atS }, i) => {
     const before = points[i - 1];
     if (before === undefined || atS >= before.atS) return [];
-    return [issueAt(`${path}[${i}].atS`, `time runs back: ${atS} comes after ${before.atS}`)];
+    return [issueAt(`${path}.${i}.atS`, `time runs back: ${atS} comes after ${before.atS}`)];
   });
 }
 
@@ -237,7 +237,7 @@ function checkTrace(workload: Of<"trace">, arrivals: readonly number[] | undefin
   const held = repeat === "fill" ? Number.POSITIVE_INFINITY : arrivals.length * repeat;
   if (requests !== undefined && requests > held) {
     const played = repeat === 1 ? "" : `, played ${repeat} times,`;
-    const message = `the trace${played} holds ${held} arrivals, got ${requests}`;
+    const message = `the trace${played} holds ${held} ${held === 1 ? "arrival" : "arrivals"}, got ${requests}`;
     issues.push(issueAt("workload.requests", message));
   }
   const spanS = (arrivals.at(-1)! / 1e6) * scale;

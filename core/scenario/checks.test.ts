@@ -114,7 +114,7 @@ describe("what a schema cannot say is checked", () => {
       "ratePerS: a",
     );
     expect(richIssues(text).map((issue) => issue.path)).toEqual([
-      "pipelines.p.tasks.c.after[1]",
+      "pipelines.p.tasks.c.after.1",
       "workload.ratePerS",
     ]);
   });
@@ -147,7 +147,7 @@ describe("what a schema cannot say is checked", () => {
 
   test("a value that is missing in a list is told at its entry", () => {
     const text = replaced(RICH, "name: cpu, devices: { core: 2 }", "name: cpu");
-    const issue = richIssues(text).find(({ path }) => path === "cluster.nodes[1].devices");
+    const issue = richIssues(text).find(({ path }) => path === "cluster.nodes.1.devices");
     expect(issue).toMatchObject({ line: lineWith(text, "name: cpu") });
   });
 

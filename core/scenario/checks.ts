@@ -21,11 +21,23 @@ import { checkCompared, checkUntil } from "./stopping-rule.ts";
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
 export type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
 
+/** How much a configuration can serve, and what bounds it. */
+export interface ServingCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+}
+
+/** Null where the traffic equations do not reach. From the simulator, which core cannot import. */
+export type CapacityOf = (document: ScenarioDocument, files: DataFiles) => ServingCapacity | null;
+
 export interface CheckOptions {
   /** From the schedulers, which core cannot import; default: any name passes. */
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */
   readonly requireTimes?: boolean;
+  /** For arrival rates given as shares of capacity; without it they are refused where times are needed. */
+  readonly capacityOf?: CapacityOf;
   /** Default: files that models name are not looked for. */
   readonly exists?: FileExists;
 }

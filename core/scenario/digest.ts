@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { shortDigest } from "../sha256.ts";
 
 /** JSON with the keys of every mapping in order, so that equal values give equal text. */
 export function canonicalJson(value: unknown): string {
@@ -11,5 +11,5 @@ export function canonicalJson(value: unknown): string {
 
 /** The first 16 hex digits of the SHA-256 of a value's canonical JSON. */
 export function digestOf(value: unknown): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex").slice(0, 16);
+  return shortDigest([canonicalJson(value)]);
 }

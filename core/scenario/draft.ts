@@ -1,5 +1,6 @@
 /** A scenario while it is read: raw values, where they are written, what is wrong so far. */
 import { Fault, type Issue } from "../fault.ts";
+import { ratePathOf } from "./capacity-shares.ts";
 import { type ReadFile, resolvePath } from "./files.ts";
 import {
   formatPath,
@@ -114,20 +115,24 @@ export function readSectionFile(
   return source;
 }
 
-/** A path given by `--set` is no longer swept; in a list of points it would be lost: an issue. */
+/**
+ * A path given by `--set` is no longer swept; in a list of points it would be lost: an issue.
+ * `sweep={}` switches the sweep off.
+ */
 export function pinSweep(draft: Draft, overridden: readonly string[]): void {
-  const sweep = draft.raw.sweep;
+  const { sweep, ...rest } = draft.raw;
   if (!isMapping(sweep)) return;
-  const kept = Object.entries(sweep).filter(([path]) => !overridden.includes(path));
+  if (overridden.includes("sweep") && Object.keys(sweep).length === 0) draft.raw = rest;
+  const pinned = new Set(overridden.map(ratePathOf));
+  const kept = Object.entries(sweep).filter(([path]) => !pinned.has(ratePathOf(path)));
   const points = Array.isArray(sweep.points) ? sweep.points.filter(isMapping) : undefined;
   const varied = points === undefined ? kept.map(([path]) => path) : points.flatMap(Object.keys);
   for (const path of overridden) {
-    const outer = varied.find((candidate) => isWithin(path, candidate));
+    const outer = varied.find((candidate) => isWithin(path, ratePathOf(candidate)));
     if (outer === undefined) continue;
     const message = `the sweep sets \`${outer}\` in its own way, so this would have no effect`;
     draft.issues.push({ ...issueAt(path, message, "change the sweep"), file: SET_OPTION });
   }
   if (points !== undefined || kept.length === Object.keys(sweep).length) return;
-  const { sweep: _, ...rest } = draft.raw;
   draft.raw = kept.length === 0 ? rest : { ...rest, sweep: Object.fromEntries(kept) };
 }

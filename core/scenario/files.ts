@@ -1,5 +1,4 @@
 /** The data files that a scenario names: profiles, the overhead profile, traces. */
-import { dirname, isAbsolute, join } from "node:path/posix";
 import type { z } from "zod";
 import type { Issue } from "../fault.ts";
 import {
@@ -37,7 +36,8 @@ export interface FilesReading {
 
 /** A path as written in a scenario file, seen from where the reader stands. */
 export function resolvePath(scenarioFile: string, written: string): string {
-  return isAbsolute(written) ? written : join(dirname(scenarioFile), written);
+  if (written.startsWith("/")) return written;
+  return scenarioFile.slice(0, scenarioFile.lastIndexOf("/") + 1) + written.replace(/^(\.\/)+/, "");
 }
 
 /** What `written` names at `at` in the scenario; `calibrated` when `calibrate` would write it. */
@@ -147,7 +147,7 @@ function readTraces(
 
 /** The same file may not be read by other columns. */
 function otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issue[] {
-  return (["column", "sizeColumn"] as const).flatMap((key) => {
+  return (["column", "unit", "sizeColumn"] as const).flatMap((key) => {
     if (before[key] === now[key]) return [];
     const message = `${file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
     return [issueAt(`workload.${key}`, message, "the same columns per trace file")];

@@ -103,8 +103,14 @@ function replacementFor(issue: ZodIssue, value: unknown): unknown {
 /** The discriminator that the value resembles. */
 function meantOption(issue: z.core.$ZodIssueInvalidUnion, value: unknown): unknown {
   const { options } = issue as { options?: unknown };
-  if (!Array.isArray(options) || typeof value !== "string") return undefined;
-  return nearest(value, options.map(String));
+  if (!Array.isArray(options)) return firstOption(issue, value);
+  return typeof value === "string" ? nearest(value, options.map(String)) : undefined;
+}
+
+/** Of a union without a discriminator, a value of its first kind. */
+function firstOption(issue: z.core.$ZodIssueInvalidUnion, value: unknown): unknown {
+  const [inner] = issue.errors[0] ?? [];
+  return inner?.path.length === 0 ? replacementFor(inner, value) : undefined;
 }
 
 function ofKind(expected: string, value: unknown): unknown {

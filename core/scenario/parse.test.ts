@@ -11,6 +11,7 @@ import {
   SMALL,
 } from "./issues.test-support.ts";
 import { type LoadedScenario, parseScenario, parseSetOption } from "./parse.ts";
+import { DECISIONS } from "./schema/scheduler.ts";
 import { SCENARIO_TEMPLATE } from "./template.ts";
 
 type Load = (text: string, files?: Files, overrides?: Record<string, unknown>) => LoadedScenario;
@@ -75,6 +76,13 @@ describe("overrides", () => {
     });
   });
 
+  test.each(DECISIONS)("grow a bare name of a policy for %s into a mapping", (decision) => {
+    const scheduler = { [decision]: "some" };
+    const parameter = { [`scheduler.${decision}.min`]: 2 };
+    const { document } = load(SMALL, FILES, { scheduler, ...parameter });
+    expect(document.scheduler).toEqual({ [decision]: { policy: "some", min: 2 } });
+  });
+
   test.each([
     ["workload.ratPerS", 3, /unknown key/, 'did you mean "ratePerS"?'],
     ["wrkload.ratePerS", 3, /unknown path/, 'did you mean "workload"?'],
@@ -96,6 +104,16 @@ describe("overrides", () => {
     expect(document.workload).toMatchObject({ ratePerS: 9 });
     expect(document.sweep).toEqual({ "run.seed": [1, 2] });
   });
+
+  test.each([["{ run.seed: [1, 2] }"], ["{ points: [{ run.seed: 1 }] }"]])(
+    "switch the sweep %s off where they set it to {}",
+    (sweep) => {
+      const overrides = { sweep: {}, "run.seed": 7 };
+      const { document } = load(`${SMALL}sweep: ${sweep}\n`, FILES, overrides);
+      expect(document).not.toHaveProperty("sweep");
+      expect(document.run.seed).toBe(7);
+    },
+  );
 
   test("of a path that every point sets would be lost, so they are an issue", () => {
     const text = `${SMALL}sweep:\n  points: [{ workload.ratePerS: 1 }]\n`;

@@ -2,11 +2,13 @@
  * Scenario text to a checked document:
  *
  *   text -> YAML with lines -> section files and --set options in place -> sections by schema
- *        -> data files -> checks -> LoadedScenario, or one Fault with every issue
+ *        -> data files -> checks -> rates from shares of capacity -> LoadedScenario, or one Fault with every issue
  */
 import { parse as parseYaml } from "yaml";
 import { Fault, type Issue } from "../fault.ts";
 import type { OverheadProfile, Profile } from "../profile.ts";
+import type { LoadCapacity } from "../results.ts";
+import { checkSharesOnce } from "./capacity-shares.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
 import { digestOf } from "./digest.ts";
 import {
@@ -17,10 +19,11 @@ import {
   pinSweep,
   readDraft,
 } from "./draft.ts";
-import { type ReadFile, readDataFiles } from "./files.ts";
+import { type DataFiles, type ReadFile, readDataFiles } from "./files.ts";
 import type { Mended } from "./mend.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt, isWithin, type Positions } from "./positions.ts";
+import { resolveLoads, type UndigestedScenario, withStandInRates } from "./resolve-loads.ts";
 import type { ScenarioDocument } from "./schema.ts";
 import { mendSection, parseSection, SECTION_NAMES, SECTIONS, type Sections } from "./sections.ts";
 import { sweptIssues } from "./sweep.ts";
@@ -43,6 +46,8 @@ export interface LoadedScenario {
   readonly traceSizes?: Readonly<Record<string, number[]>>;
   /** Contents of the section files that the sweep names, by path as written. */
   readonly sectionFiles: SectionFiles;
+  /** Where arrival rates were given as shares of it. */
+  readonly capacity?: LoadCapacity;
   /** Where each path is written, for later issues. */
   readonly positions: Positions;
 }
@@ -80,21 +85,26 @@ export function parseScenario(
   const documents = [sections, ...swept.documents];
   const requireTimes = options.requireTimes === true;
   const { files, issues } = readDataFiles(documents, file, readFile, requireTimes);
-  const found = [...issues, ...runChecks(sections, failed, { ...options, file, files })];
-  draft.issues.push(...mended.reduce(withoutConsequences, found));
-  // Where none failed, the required ones are there.
-  const document = sections as ScenarioDocument;
   const { positions } = draft;
   const { sectionFiles } = swept;
+  // Where none failed, the required ones are there.
+  const document = sections as ScenarioDocument;
   const loaded = { document, file, ...files, sectionFiles, positions };
-  if (draft.issues.length === 0) {
-    return { ...loaded, digest: digestOf({ document, ...files, sectionFiles }) };
-  }
+  draft.issues.push(...checkSharesOnce(sections));
+  const standIn = withStandInRates(loaded);
+  const found = [...issues, ...runChecks(standIn.document, failed, { ...options, file, files })];
+  draft.issues.push(...mended.reduce(withoutConsequences, found));
+  if (draft.issues.length === 0) return digested(resolveLoads(loaded, options), files);
   if (failed.size === 0) {
-    const more = sweptIssues({ ...loaded, digest: "" }, options, draft.issues);
+    const more = sweptIssues({ ...standIn, digest: "" }, options, draft.issues);
     draft.issues.push(...mended.reduce(withoutConsequences, more));
   }
   throw invalidInput(file, draft.issues, positions);
+}
+
+function digested(resolved: UndigestedScenario, files: DataFiles): LoadedScenario {
+  const { document, sectionFiles } = resolved;
+  return { ...resolved, digest: digestOf({ document, ...files, sectionFiles }) };
 }
 
 interface ParsedSections {

@@ -9,17 +9,12 @@ export interface Position {
   readonly line?: number;
 }
 
-/** Positions by path text, e.g. `pipelines.p.tasks.plate.after[0]`. Plain data: may be cloned. */
+/** Positions by path text, e.g. `pipelines.p.tasks.plate.after.0`. Plain data: may be cloned. */
 export type Positions = ReadonlyMap<string, Position>;
 
-/** `["pipelines", "p", "tasks", 0]` is `pipelines.p.tasks[0]`; the root is the empty text. */
+/** `["pipelines", "p", "tasks", 0]` is `pipelines.p.tasks.0`, as `--set` takes it; the root is the empty text. */
 export function formatPath(path: Path): string {
-  let text = "";
-  for (const part of path) {
-    if (typeof part === "number") text += `[${part}]`;
-    else text += text === "" ? part : `.${part}`;
-  }
-  return text;
+  return path.join(".");
 }
 
 /** An issue at a path, its position still to be found. */
@@ -35,7 +30,7 @@ export function locate(positions: Positions, path: string): Position | undefined
     const position = positions.get(text);
     if (position !== undefined) return position;
     if (text === "") return undefined;
-    text = text.slice(0, Math.max(0, text.lastIndexOf("."), text.lastIndexOf("[")));
+    text = text.slice(0, Math.max(0, text.lastIndexOf(".")));
   }
 }
 
@@ -48,7 +43,7 @@ export function placed(issue: Issue, positions: Positions): Issue {
 export function isWithin(path: string, root: string): boolean {
   if (!path.startsWith(root)) return false;
   const next = path[root.length];
-  return next === undefined || next === "." || next === "[";
+  return next === undefined || next === ".";
 }
 
 /** Issues in the order of a reader's walk: file by file, top to bottom. */

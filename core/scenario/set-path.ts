@@ -2,6 +2,7 @@
 import type { Issue } from "../fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt, type Path } from "./positions.ts";
+import { DECISIONS } from "./schema/scheduler.ts";
 import { SECTIONS } from "./sections.ts";
 import { shown } from "./zod-issues.ts";
 
@@ -11,7 +12,7 @@ export type SetResult =
 
 /** Mappings whose keys the user chose: a missing entry is a mistake, not something to create. */
 const NAMED = new Set(["pipelines", "tasks", "models"]);
-const POLICIES = new Set(["admission", "routing", "ordering", "batching"]);
+const POLICIES: ReadonlySet<string> = new Set(DECISIONS);
 /** Mappings whose keys end a path, so that a name with dots needs no quotes. */
 const LEAVES = new Set(["replicas", "sweep", "metrics"]);
 
@@ -97,6 +98,8 @@ function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | u
   }
   if (typeof node === "string" && POLICIES.has(key)) return { policy: node };
   if (typeof node === "number" && parent === "devices") return { slots: node };
+  // A share of capacity takes the number's place.
+  if (typeof node === "number" && key === "ratePerS") return {};
   return undefined;
 }
 

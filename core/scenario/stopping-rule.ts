@@ -33,7 +33,7 @@ export function checkCompared({ run, sweep }: Pick<ScenarioDocument, "run" | "sw
   return (run.compare?.over ?? []).flatMap((path, i) => {
     if (swept.includes(path)) return [];
     const message = `the sweep does not vary "${path}"`;
-    return [issueAt(`run.compare.over[${i}]`, message, didYouMean(path, swept))];
+    return [issueAt(`run.compare.over.${i}`, message, didYouMean(path, swept))];
   });
 }
 
@@ -43,7 +43,7 @@ export function checkUntil({ run }: Pick<ScenarioDocument, "run">): Issue[] {
     (list ?? []).flatMap((name, i) =>
       METRICS.some((metric) => metric === name)
         ? []
-        : [issueAt(`${at}[${i}]`, `no metric is called "${name}"`, didYouMean(name, METRICS))],
+        : [issueAt(`${at}.${i}`, `no metric is called "${name}"`, didYouMean(name, METRICS))],
     );
   const issues = names(run.compare?.metrics, "run.compare.metrics");
   const rule = stoppingRule(run);

@@ -135,7 +135,7 @@ export function expandValidation(
   const { sweep, validation } = loaded.document;
   const last = countConfigurations(sweep) - 1;
   const assignments =
-    validation?.points?.map((point, i) => pointAssignment(point, `validation.points[${i}]`)) ??
+    validation?.points?.map((point, i) => pointAssignment(point, `validation.points.${i}`)) ??
     [...new Set([0, last])].map((index) => assignmentAt(sweep, index));
   const at = (index: number): Assignment => assignments[index]!;
   checkAll(loaded, assignments.length, at, options);
@@ -196,6 +196,17 @@ export function sweptIssues(
   const texts = new Set(known.map(({ path, message }) => `${path} ${message}`));
   const found = findingsOf(loaded, assignments.length, at, options);
   return found.filter(({ issue }) => !texts.has(`${issue.path} ${issue.message}`)).map(asIssue);
+}
+
+/** One configuration, and what is wrong with it; its document is sound where nothing is. */
+export function checkedAssignment(
+  loaded: LoadedScenario,
+  assignment: Assignment,
+  options: CheckOptions,
+): { readonly document: ScenarioDocument; readonly issues: readonly Issue[] } {
+  const { sections } = configure(loaded, new Map(), assignment.entries);
+  const found = findingsOf(loaded, 1, () => assignment, options);
+  return { document: { ...loaded.document, ...sections }, issues: found.map(asIssue) };
 }
 
 /** Throws Fault("invalid-input") with what is wrong with any of `count` assignments. */
@@ -331,21 +342,15 @@ function collect(
   }
   if (found.size >= MAX_ISSUES) return;
   // A swept value is written in the sweep, not at its path in the document.
-  const at = plain(issue.path);
   const entry =
-    assignment.entries.find(({ path }) => isWithin(at, path)) ??
-    assignment.entries.findLast(({ path }) => isWithin(path, at));
+    assignment.entries.find(({ path }) => isWithin(issue.path, path)) ??
+    assignment.entries.findLast(({ path }) => isWithin(path, issue.path));
   const position = locate(loaded.positions, entry?.from ?? issue.path);
   found.set(key, { issue: { ...issue, ...position }, id, count: 1 });
 }
 
-/** Issue paths write list entries as `[0]`, swept paths as `.0`. */
-function plain(path: string): string {
-  return path.replace(/\[(\d+)\]/g, ".$1");
-}
-
 function twice(id: string, assignment: Assignment): Issue {
-  const path = assignment.entries[0]?.from.replace(/(\[\d+\]).*/, "$1") ?? "sweep";
+  const path = assignment.entries[0]?.from.replace(/^(sweep\.points\.\d+)\..*/, "$1") ?? "sweep";
   return { path, message: `the configuration ${id} is given twice`, hint: "keep one of the two" };
 }
 

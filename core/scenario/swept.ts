@@ -24,7 +24,7 @@ export function readSwept(draft: Draft, sections: Sections, failed: ReadonlySet<
   const points = sections.validation?.points ?? [];
   const assignments = [
     ...representatives(sections.sweep),
-    ...points.map((point, i) => pointAssignment(point, `validation.points[${i}]`)),
+    ...points.map((point, i) => pointAssignment(point, `validation.points.${i}`)),
   ];
   for (const { entries } of assignments) {
     for (const { path, value, from } of entries) {

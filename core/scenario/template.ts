@@ -1,11 +1,19 @@
-/**
- * The commented scenario that `tandem init` writes. Its first line expects the published schema as
- * `scenario.schema.json` beside it.
- */
+/** The commented scenario that `tandem init` writes; its commands are for the folder it is in. */
+export function scenarioTemplate(folder: string): string {
+  return SCENARIO_TEMPLATE.replaceAll("my-pipeline/", `${folder}/`);
+}
+
+/** Its first line expects the published schema as `scenario.schema.json` beside it. */
 export const SCENARIO_TEMPLATE = `# yaml-language-server: $schema=./scenario.schema.json
 #
 # A scenario: a pipeline of models, a cluster to run it on, a scheduler, and a workload.
-# Check it with \`tandem check\`, run it with \`tandem simulate\`. Units are in the names.
+# Units are in the names. From the folder in which you ran \`tandem init\`:
+#
+#   is it sound?             npx tandem check my-pipeline/scenario.yaml
+#   the whole sweep          npx tandem simulate my-pipeline/scenario.yaml --out my-pipeline/out
+#   the cheapest cluster     npx tandem plan my-pipeline/scenario.yaml
+#   real runs, < 2 minutes   npx tandem validate my-pipeline/scenario.yaml --out my-pipeline/out
+#   charts                   npx tandem report my-pipeline/out
 
 name: my-pipeline
 
@@ -50,14 +58,32 @@ scheduler: fifo
 
 workload:
   arrivals: poisson
-  ratePerS: 20
+  # 60% of what the busiest task of the smallest shape below can take, or requests per second: 20.
+  ratePerS: { ofCapacity: 0.6 }
   durationS: 600
   warmupS: 60                        # what arrives before is simulated but not counted; or auto
 
 run: { seed: 1, replications: 10 }  # until: 2% adds replications until intervals are that narrow
 
-# Every combination is one configuration: here 2 x 3.
+# Every combination is one configuration: here 3 x 2 x 3.
 sweep:
+  scheduler: [fifo, join-shortest-queue, power-of-two]
   cluster.replicas.detect: [3, 4]
-  workload.ratePerS: { from: 10, to: 30, step: 10 }
+  workload.ratePerS: [{ ofCapacity: 0.4 }, { ofCapacity: 0.6 }, { ofCapacity: 0.8 }]
+
+# Real runs: a gateway, and worker processes that wait for the service times above (replay). Models
+# that name an implementation run themselves with backend: real.
+validation:
+  backend: replay
+  repeats: 3
+  metrics: { latencyMeanMs: 0.05, latencyP95Ms: 0.1 }   # tolerated errors of the prediction
+  points:
+    - scheduler: fifo
+      cluster.replicas.detect: 3
+      workload.durationS: 10
+      workload.warmupS: 2
+    - scheduler: power-of-two
+      cluster.replicas.detect: 4
+      workload.durationS: 10
+      workload.warmupS: 2
 `;

@@ -56,6 +56,57 @@ describe("traces of arrivals", () => {
     expect(issues[0]?.message).toMatch(message);
   });
 
+  const column = (cells: readonly unknown[]): string => `at\n${cells.join("\n")}\n`;
+  /** Every 125 ms, from an instant of 2024. */
+  const every125 = Array.from({ length: 20 }, (_, i) => 1_704_132_000 + i / 8);
+
+  test.each([
+    ["s", 1],
+    ["ms", 1e3],
+    ["us", 1e6],
+    ["ns", 1e9],
+  ] as const)("of numbers in %s are read by that unit", (unit, perS) => {
+    const text = column(every125.map((s) => s * perS));
+    const { arrivalsUs, issues } = readTrace(text, "t.csv", { column: "at", unit });
+    expect(issues).toEqual([]);
+    arrivalsUs.forEach((us, i) => {
+      // A double of nanoseconds since 1970 has steps of 256.
+      expect(Math.abs(us - i * 125_000)).toBeLessThanOrEqual(1);
+    });
+  });
+
+  test.each([
+    ["milliseconds since 1970", 1e3, "ms"],
+    ["microseconds since 1970", 1e6, "us"],
+    ["nanoseconds since 1970", 1e9, "ns"],
+  ])("of %s are not read as seconds unless that is said", (_, perS, unit) => {
+    const text = column(["", ...every125.map((s) => s * perS)]);
+    const { issues, arrivalsUs } = readTrace(text, "t.csv", { column: "at" });
+    expect(arrivalsUs).toEqual([]);
+    expect(issues).toMatchObject([{ path: "workload.file", file: "t.csv", line: 3 }]);
+    expect(issues[0].message).toMatch(/lies beyond the year 5000/);
+    expect(issues[0].hint).toContain(`\`unit: ${unit}\``);
+  });
+
+  test("of milliseconds from any zero are not either, as their gaps are too long", () => {
+    const text = column(every125.map((s) => (s - every125[0]) * 1000));
+    const { issues } = readTrace(text, "t.csv", { column: "at" });
+    expect(issues[0].message).toMatch(/half of the gaps between arrivals are 125 s or longer/);
+    expect(issues[0].hint).toMatch(/`unit: ms` .*`unit: s`/);
+    const known = [{ unit: "ms" }, { unit: "s" }, { scale: 0.001 }] as const;
+    for (const one of known) {
+      expect(readTrace(text, "t.csv", { column: "at", ...one }).issues).toEqual([]);
+    }
+  });
+
+  test("of seconds with a long silence, of few arrivals and of dates far apart are sound", () => {
+    const silent = [...every125, ...every125.map((s) => s + 86_400)];
+    const dates = Array.from({ length: 20 }, (_, i) => `2024-01-${String(i + 1).padStart(2, "0")}`);
+    for (const cells of [silent, [0, 500, 1000], dates]) {
+      expect(readTrace(column(cells), "t.csv", { column: "at" }).issues).toEqual([]);
+    }
+  });
+
   test("may have a column of input sizes", () => {
     const text = 'at,tokens\n0,12\n1,0\n2,"3.5"\n';
     const { sizes, issues } = readTrace(text, "t.csv", { column: "at", sizeColumn: "tokens" });
@@ -102,6 +153,16 @@ describe("a scenario that replays a trace", () => {
   test("holds its arrivals by the file's path", () => {
     const loaded = load("{ arrivals: trace, file: t.csv, column: at }");
     expect(loaded.traces["t.csv"]).toEqual([0, 1e6, 2e6]);
+  });
+
+  test("may not read one file by two units", () => {
+    const sweep = "sweep: { workload.unit: [s, ms] }";
+    const workload = "{ arrivals: trace, file: t.csv, column: at, unit: s }";
+    expect(() => load(`${workload}\n${sweep}`)).toThrow(
+      expect.objectContaining({
+        issues: expect.arrayContaining([expect.objectContaining({ path: "workload.unit" })]),
+      }),
+    );
   });
 
   test("may not ask for more requests than the trace has, nor for a file that is not there", () => {

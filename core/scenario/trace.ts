@@ -3,11 +3,16 @@ import type { Issue } from "../fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { issueAt } from "./positions.ts";
 import { MOST_S } from "./schema/common.ts";
+import { doubtSeconds, type TimeUnit, US_PER } from "./trace-unit.ts";
 import { shown } from "./zod-issues.ts";
 
 export interface TraceColumns {
   readonly column: string;
+  /** Unit of numbers; undefined: seconds, unless the numbers speak against it. */
+  readonly unit?: TimeUnit | undefined;
   readonly sizeColumn?: string | undefined;
+  /** A scale other than 1 may turn the numbers into seconds. */
+  readonly scale?: number;
 }
 
 export interface TraceReading {
@@ -24,7 +29,7 @@ const AT = "workload.file";
 const CUT = "a quoted cell has no end on its line";
 
 /**
- * Reads one column of arrival times, seconds (from any zero) or ISO dates and times, and perhaps one of
+ * Reads one column of arrival times, numbers (from any zero) or ISO dates and times, and perhaps one of
  * input sizes. Rows must be in order of time. At most 10 issues are given, each with its line in the file.
  */
 export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
@@ -45,10 +50,13 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   }
   const at = header.indexOf(columns.column);
   const sizeAt = columns.sizeColumn === undefined ? -1 : header.indexOf(columns.sizeColumn);
+  const usPerUnit = US_PER[columns.unit ?? "s"];
   const issues: Issue[] = [];
   const times: number[] = [];
   const sizes: number[] = [];
   let first = Number.NaN;
+  let firstRow = 0;
+  let firstCell = "";
   let latest = Number.NEGATIVE_INFINITY;
   for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
     const line = lines[index]!;
@@ -58,8 +66,12 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
       continue;
     }
     const row = line.includes('"') ? cells(line) : line.split(",");
-    const time = readTime(row[at], first, latest);
-    if (typeof time === "number" && Number.isNaN(first)) first = time;
+    const time = readTime(row[at], usPerUnit, first, latest);
+    if (typeof time === "number" && Number.isNaN(first)) {
+      first = time;
+      firstRow = index;
+      firstCell = row[at]!.trim();
+    }
     const size = sizeAt < 0 ? 0 : readSize(row[sizeAt]);
     for (const wrong of [time, size]) {
       if (typeof wrong !== "number") issues.push(inRow(wrong, file, index));
@@ -76,6 +88,9 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
       : "the trace has no rows below its header";
     issues.push(inFile(issueAt(AT, message), file));
   }
+  const isUnsure = columns.unit === undefined && (columns.scale ?? 1) === 1;
+  const doubt = isUnsure && isNumber(firstCell) ? doubtSeconds(times) : null;
+  if (doubt !== null) return refused([inRow(issueAt(AT, ...doubt), file, firstRow)]);
   if (issues.length > 0) return refused(issues);
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
 }
@@ -116,10 +131,15 @@ function columnIssues(
 }
 
 /** Microseconds from some fixed zero, or what is wrong with the cell. */
-function readTime(cell: string | undefined, first: number, latest: number): number | Issue {
-  const time = cell === undefined ? undefined : parseTimeUs(cell.trim());
+function readTime(
+  cell: string | undefined,
+  usPerUnit: number,
+  first: number,
+  latest: number,
+): number | Issue {
+  const time = cell === undefined ? undefined : parseTimeUs(cell.trim(), usPerUnit);
   if (time === undefined) {
-    const expected = "expected a time in seconds or an ISO date and time";
+    const expected = "expected a time (a number, or an ISO date and time)";
     return issueAt(AT, `${expected}, got ${shown(cell)}`);
   }
   if (time - first > MOST_S * 1e6) {
@@ -157,10 +177,14 @@ const ISO = new RegExp(
 );
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+function isNumber(text: string): boolean {
+  return /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text);
+}
+
 /** A time in microseconds from some fixed zero, or undefined when the text is no time. */
-export function parseTimeUs(text: string): number | undefined {
-  if (/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text)) {
-    const us = Number(text) * 1e6;
+export function parseTimeUs(text: string, usPerUnit = US_PER.s): number | undefined {
+  if (isNumber(text)) {
+    const us = Number(text) * usPerUnit;
     return Number.isFinite(us) ? us : undefined;
   }
   const match = ISO.exec(text);

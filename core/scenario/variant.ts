@@ -17,7 +17,12 @@ export interface Variant {
   readonly issues: readonly Issue[];
 }
 
-const NOT_SWEPT: ReadonlySet<string> = new Set(["name", "description", "sweep", "validation"]);
+export const NOT_SWEPT: ReadonlySet<string> = new Set([
+  "name",
+  "description",
+  "sweep",
+  "validation",
+]);
 
 /** The top-level section that a path lies in. */
 export function sectionOf(path: string): SectionName {

@@ -57,7 +57,7 @@ function describe(issue: ZodIssue, context: Context): Issue[] {
       return [wrong(path, `${expectedType(issue)}${unit(path)}`, value, numberHint(issue, value))];
     case "too_small":
     case "too_big":
-      return [wrong(path, bound(issue, path), value)];
+      return [wrong(path, bound(issue, path), value, percentHint(path, value))];
     case "invalid_value":
       return [wrong(path, oneOf(issue.values), value, meant(value, issue.values))];
     default:
@@ -92,12 +92,17 @@ function describeUnion(
   if (entered !== undefined) return entered.flatMap((inner) => describe(inner, context));
   const words = issue.errors.flat().flatMap((inner) => {
     if (inner.code === "invalid_value") return inner.values.map(String);
-    return inner.code === "invalid_type" ? [expectedType(inner)] : [];
+    if (inner.code !== "invalid_type") return [];
+    return [`${expectedType(inner)}${inner.expected === "number" ? unit(path) : ""}`];
+  });
+  const hints = issue.errors.flat().flatMap((inner) => {
+    const hint = inner.code === "invalid_type" ? numberHint(inner, value) : undefined;
+    return hint ?? [];
   });
   const literals = issue.errors
     .flat()
     .flatMap((inner) => (inner.code === "invalid_value" ? inner.values : []));
-  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals))];
+  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals) ?? hints[0])];
 }
 
 /** The issues of the branch of a union that the value is of, if it is clear; paths from the root. */
@@ -152,6 +157,14 @@ function numberHint(issue: z.core.$ZodIssueInvalidType, value: unknown): string 
   return "write the number alone; its unit is in the key's name";
 }
 
+/** For a share where a percentage is expected. */
+function percentHint(path: Path, value: unknown): string | undefined {
+  if (path.at(-1) !== "percentile" || typeof value !== "number") return undefined;
+  return value > 0 && value < 1
+    ? `did you mean ${Number((100 * value).toPrecision(12))}?`
+    : undefined;
+}
+
 function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, path: Path): string {
   const small = issue.code === "too_small";
   const limit = small ? issue.minimum : issue.maximum;
@@ -189,6 +202,7 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/[a-z]S$/, "seconds"],
   [/Bytes$/, "bytes"],
   [/^gbps$/, "Gbit/s"],
+  [/^ofCapacity$/, "a share: 0.6 is 60%"],
 ];
 
 /** The unit that the nearest key of a path ends in, in brackets. */

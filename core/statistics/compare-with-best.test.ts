@@ -73,11 +73,30 @@ describe("a comparison with the best", () => {
     ]);
   });
 
-  test("keeps the true best, and its intervals hold all at once, 95 times in a hundred", () => {
+  test("calls none worse that is not shown to be so by more than the margin", () => {
+    // Exactly 0, 0.9 and 1.2 above 100: of 1% of the best mean one is above.
+    const exact = [0, 0.9, 1.2].map((by) => [99, 100, 101].map((value) => value + by));
+    const verdicts = (margin: number) =>
+      compareWithBest(exact, margin)?.map(({ verdict }) => verdict);
+    expect(verdicts(0.01)).toEqual(["not distinguishable", "not distinguishable", "worse"]);
+    expect(verdicts(0)).toEqual(["best", "worse", "worse"]);
+    expect(verdicts(0.005)).toEqual(["best", "worse", "worse"]);
+    // A difference of 3 ± 2.6: real, and perhaps below the margin of 1.
+    const noisy = [
+      [99, 100, 101, 100],
+      [99 + 1, 100 + 5, 101 + 3, 100 + 3],
+    ];
+    expect(compareWithBest(noisy)?.[1].verdict).toBe("worse");
+    expect(compareWithBest(noisy, 0.01)?.[1].verdict).toBe("not distinguishable");
+    expect(compareWithBest(noisy, 0.01)?.[1].low).toBe(compareWithBest(noisy)?.[1].low);
+  });
+
+  test("keeps the true best and what is within the margin of it, and its intervals hold all at once, 95 times in a hundred", () => {
     const trials = 4000;
     const values = normal("trials", trials * 40);
     const shared = normal("shared", trials * 8);
     let kept = 0;
+    let keptNear = 0;
     let covered = 0;
     for (let trial = 0; trial < trials; trial++) {
       // The first is best by 0.1, of five correlated alternatives with eight pairs.
@@ -88,12 +107,16 @@ describe("a comparison with the best", () => {
         ),
       );
       const standings = compareWithBest(samples) ?? [];
+      // 0.1 above a best of 100 is all of a margin of 0.1%.
+      const shifted = samples.map((own) => own.map((value) => 100 + value));
+      if (compareWithBest(shifted, 0.001)?.[1].verdict !== "worse") keptNear++;
       if (standings[0].verdict !== "worse") kept++;
       const truth = [-0.1, 0.1, 0.1, 0.1, 0.1];
       if (standings.every(({ low, high }, i) => low <= truth[i] && truth[i] <= high)) covered++;
     }
     // Standard error 0.35%; Bonferroni errs on the safe side.
     expect(kept / trials).toBeGreaterThan(0.95);
+    expect(keptNear / trials).toBeGreaterThan(0.95);
     expect(covered / trials).toBeGreaterThan(0.945);
     expect(covered / trials).toBeLessThan(0.985);
   });

@@ -13,6 +13,10 @@ describe("an estimate", () => {
     expect(estimate([7])).toEqual({ mean: 7, halfWidth95: 0 });
   });
 
+  test("of equal values is exactly that value", () => {
+    expect(estimate(Array(10).fill(2.6))).toEqual({ mean: 2.6, halfWidth95: 0 });
+  });
+
   test("moves with its values and scales with them", () => {
     const values = fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 2, maxLength: 30 });
     fc.assert(

@@ -8,8 +8,11 @@ import { studentT975 } from "./student-t.ts";
  */
 export function estimate(values: readonly number[]): Estimate {
   const n = values.length;
+  // A sum of equal values may differ from their multiple in the last bits.
+  if (values.every((value) => Object.is(value, values[0]))) {
+    return { mean: values[0] ?? Number.NaN, halfWidth95: 0 };
+  }
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  if (n < 2) return { mean, halfWidth95: 0 };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, halfWidth95: (studentT975(n - 1) * Math.sqrt(squares / (n - 1))) / Math.sqrt(n) };
 }

@@ -14,7 +14,7 @@ import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
 import { loadResponse } from "./load-response.ts";
-import { errorHalfWidth } from "./prediction-error.ts";
+import { predictionError } from "./prediction-error.ts";
 
 const first = sweepDocument().configurations[0] as ConfigurationResult;
 
@@ -149,20 +149,32 @@ test("every configuration is in the quantile chart three times, overloaded ones 
   expect(rows.some((row) => Number(row.latencyMs) > 100_000)).toBe(true);
 });
 
-test("one configuration per load is ringed, and it meets the goal", () => {
-  const ringed = rowsOf(costFront(sweepDocument())).filter((row) => row.cheapest);
-  expect(ringed).toHaveLength(3);
-  expect(ringed.every((row) => row.meets && row.front)).toBe(true);
+test("the cheapest of each load that meets the goal is ringed, and so are its ties", () => {
+  const cheapest = (document: ResultsDocument) =>
+    rowsOf(costFront(document)).filter((row) => row.cheapest);
+  // Three schedulers, of which nothing tells that one is better.
+  expect(cheapest(sweepDocument())).toHaveLength(3 * 3);
+  const { configurations, ...rest } = sweepDocument();
+  const apart = configurations.map((one) => {
+    const mean = one.metrics.latencyP99Ms?.mean ?? 0;
+    return { ...one, samples: { latencyP99Ms: [mean - 1, mean, mean + 1] } };
+  });
+  const alone = cheapest({ ...rest, configurations: apart });
+  expect(alone).toHaveLength(3);
+  expect(alone.every((row) => row.meets && row.front)).toBe(true);
+  expect(alone.map((row) => String(row.panel))).toContainEqual(
+    expect.stringMatching(/^arrival rate 8\/s\ncheapest: join-shortest-queue, detect replicas 2$/),
+  );
 });
 
-test("without prices the cost axis is the number of replicas", () => {
+test("without prices the cost axis is the number of all replicas", () => {
   const { configurations, ...rest } = sweepDocument();
   const free = configurations.map((one) => {
     const { costPerHour: _, ...metrics } = one.metrics;
     return { ...one, metrics };
   });
   const rows = rowsOf(costFront({ ...rest, configurations: free }));
-  expect(new Set(rows.map((row) => row.cost))).toEqual(new Set([1, 2, 4, 8]));
+  expect(new Set(rows.map((row) => row.cost))).toEqual(new Set([3, 4, 6, 10]));
 });
 
 test("the load chart needs a load that varies", () => {
@@ -196,9 +208,14 @@ test("a Gantt chart shows a window that bars do not leave", () => {
   expect(text).toContain("32 of 40 replicas");
 });
 
-test("the error's interval comes from both sides", () => {
-  const half = errorHalfWidth({ mean: 100, halfWidth95: 3 }, { mean: 100, halfWidth95: 4 });
-  expect(half).toBeCloseTo(0.05, 6);
+test("an error is drawn with the interval that it was judged by", () => {
+  const rows = rowsOf(predictionError(validationDocument(9)));
+  const of = (letter: string) =>
+    rows.find((row) => String(row.configuration).startsWith(`${letter}:`)) ?? {};
+  expect(Number(of("A").high) - Number(of("A").low)).toBeCloseTo(4, 9);
+  expect(of("E").tip).toMatch(/90% interval: \+23.* %; tolerance: ±10 %; disagrees/);
+  // Where there is no interval, none is drawn.
+  expect(of("H").low).toBe(of("H").percent);
 });
 
 test("text is drawn in a PNG on a system without fonts", () => {

@@ -2,12 +2,11 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { type Cost, costOf } from "../cost.ts";
-import { formatNumber } from "../format.ts";
+import { type Choice, choiceName, choicesOf } from "../cheapest.ts";
+import { type CostAxis, costAxis } from "../cost.ts";
+import { formatNumber, plural } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import {
-  axisText,
-  byAxes,
   configurationLabel,
   isLoad,
   isReplicas,
@@ -16,7 +15,7 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "../parameters.ts";
-import { meetsSlo, sloMetric, sloNote } from "../slo.ts";
+import { sloMetric, sloNote } from "../slo.ts";
 import { figureText, isEstimate } from "../steady-estimates.ts";
 import {
   colourEncoding,
@@ -42,7 +41,6 @@ interface Row {
   readonly sloMs: number | null;
   readonly colour: string;
   readonly panel: string;
-  readonly label: string;
   readonly meets: boolean;
   readonly steady: boolean;
   readonly front: boolean;
@@ -60,66 +58,66 @@ function latencyMetric(document: ResultsDocument): MetricName {
   return known ?? "latencyP99Ms";
 }
 
-/** Marks the front and the choice, and names the choice in the panel's heading. */
-function marked(rows: readonly Row[], goal: boolean): readonly Row[] {
+/** Marks the front of one load. */
+function marked(rows: readonly Row[]): readonly Row[] {
   const front = new Set(paretoFront(rows.filter((row) => row.steady)));
-  const cheapest = paretoFront(rows.filter((row) => row.meets))[0];
-  const best = cheapest === undefined ? "none meets the SLO" : `cheapest: ${cheapest.label}`;
-  return rows.map((row) => ({
-    ...row,
-    front: front.has(row),
-    cheapest: row === cheapest,
-    panel: [row.panel, ...(goal ? [best] : [])].filter((text) => text !== "").join("\n"),
-  }));
+  return rows.map((row) => ({ ...row, front: front.has(row) }));
+}
+
+/** A panel's heading names its load and the choice. */
+function headingOf(choice: Choice, document: ResultsDocument): string {
+  const judged = choice.members.some((one) => one.slo !== undefined);
+  const best =
+    choice.best.length === 0
+      ? "none is shown to meet the SLO"
+      : `cheapest: ${choiceName(choice, sweepAxes(document.configurations))}`;
+  return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
 
 function rowsOf(
   document: ResultsDocument,
-  cost: Cost,
+  cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
 ): readonly Row[] {
   const axes = sweepAxes(document.configurations);
-  const loads = axes.filter((axis) => isLoad(axis.path));
-  const panels = new Map<string, Row[]>();
-  for (const one of document.configurations.toSorted(byAxes(loads))) {
-    const [price, latency] = [cost.of(one), one.metrics[name]];
-    if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) continue;
-    const steady = isEstimate(one, name);
-    const half = steady && Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
-    const panel = loads.map((axis) => axisText(axis, one.parameters)).join(", ");
-    const label = configurationLabel(one, axes);
-    const shown = axes.filter((axis) => !isLoad(axis.path));
-    const row: Row = {
-      cost: price,
-      latencyMs: latency.mean,
-      lowMs: Math.max(latency.mean - half, latency.mean / 20),
-      highMs: latency.mean + half,
-      sloMs:
-        document.slo !== undefined && sloMetric(document.slo) === name
-          ? document.slo.latencyMs
-          : null,
-      colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
-      panel,
-      label: configurationLabel(one, shown),
-      meets: meetsSlo(one, document.slo) ?? false,
-      steady,
-      front: false,
-      cheapest: false,
-      tip:
-        `${label}; ${cost.title}: ${formatNumber(price)}; ` +
-        `${metricLabel(name).text}: ${figureText(one, name, latency)} ms${steady ? "" : " (unstable)"}`,
-    };
-    panels.set(panel, [...(panels.get(panel) ?? []), row]);
-  }
-  return spread([...panels.values()], MOST_PANELS).flatMap((rows) =>
-    marked(rows, document.slo !== undefined),
-  );
+  const panels = choicesOf(document).map((choice) => {
+    const panel = headingOf(choice, document);
+    const best = new Set(choice.best);
+    return choice.members.flatMap((one): Row[] => {
+      const [price, latency] = [cost.of(one), one.metrics[name]];
+      if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) return [];
+      const steady = isEstimate(one, name);
+      const half = steady && Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
+      const state = one.slo === undefined ? "" : `; SLO: ${one.slo}`;
+      const row: Row = {
+        cost: price,
+        latencyMs: latency.mean,
+        lowMs: Math.max(latency.mean - half, latency.mean / 20),
+        highMs: latency.mean + half,
+        sloMs:
+          document.slo !== undefined && sloMetric(document.slo) === name
+            ? document.slo.latencyMs
+            : null,
+        colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+        panel,
+        meets: one.slo === "meets",
+        steady,
+        front: false,
+        cheapest: best.has(one),
+        tip:
+          `${configurationLabel(one, axes)}; ${cost.title}: ${formatNumber(price)}; ` +
+          `${metricLabel(name).text}: ${figureText(one, name, latency)} ms${steady ? "" : " (unstable)"}${state}`,
+      };
+      return [row];
+    });
+  });
+  return spread(panels, MOST_PANELS).flatMap(marked);
 }
 
 function layers(
   rows: readonly Row[],
-  cost: Cost,
+  cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
 ): Layer[] {
@@ -157,7 +155,7 @@ function layers(
 
 /** Undefined unless at least two configurations have a cost and a latency. */
 export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
-  const cost = costOf(document);
+  const cost = costAxis(document);
   const name = latencyMetric(document);
   const axes = sweepAxes(document.configurations);
   const colour = pickColour(axes.filter((axis) => !isLoad(axis.path) && !isReplicas(axis.path)));
@@ -175,7 +173,7 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
       subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}${unstableNote(rows)}`,
     },
     description:
-      `${metricLabel(name).text} against ${cost.title}, ${rows.length} configurations; ` +
+      `${metricLabel(name).text} against ${cost.title}, ${plural(rows.length, "configuration")}; ` +
       `${rows.filter((row) => row.front).length} are on a Pareto front.`,
     data: { values: [...rows] },
     facet: {

@@ -1,7 +1,7 @@
 /** Prediction against reality: one panel per judged metric, perfect on the diagonal. */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
+import type { MetricName, RunEstimate, ValidationDocument } from "../../core/results.ts";
 import { formatError, formatEstimate, formatNumber, plural } from "../format.ts";
 import { metricLabel, metricTitle } from "../metric-labels.ts";
 import { judgedMetrics, lettered } from "../validation-rows.ts";
@@ -11,12 +11,12 @@ import { placeLetters } from "./place-letters.ts";
 import { CONFIG, INK, MUTED, PALETTE, panelWidth, SCHEMA, scaleType } from "./theme.ts";
 
 const BAND_POINTS = 24;
-/** Beyond this many configurations only those that are not within tolerance get a letter. */
+/** Beyond this many configurations only those that do not agree get a letter. */
 const MOST_LETTERS = 16;
 
 interface Row {
   readonly letter: string;
-  /** Refused or out of tolerance. */
+  /** Disagrees, or cannot be told. */
   readonly stray: boolean;
   readonly measured: number;
   readonly measuredLow: number;
@@ -27,8 +27,8 @@ interface Row {
   readonly tip: string;
 }
 
-function half(estimate: Estimate): number {
-  return Number.isFinite(estimate.halfWidth95) ? estimate.halfWidth95 : 0;
+function half({ halfWidth95 }: RunEstimate): number {
+  return halfWidth95 !== null && Number.isFinite(halfWidth95) ? halfWidth95 : 0;
 }
 
 function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] {
@@ -37,10 +37,10 @@ function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] 
     const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
     if (predicted === undefined || measured === undefined) return [];
     if (!Number.isFinite(predicted.mean) || !Number.isFinite(measured.mean)) return [];
-    const low = (one: Estimate) => Math.max(one.mean - half(one), one.mean / 20) * scale;
+    const low = (one: RunEstimate) => Math.max(one.mean - half(one), one.mean / 20) * scale;
     return {
       letter,
-      stray: result.verdict !== "within tolerance",
+      stray: result.verdict !== "agrees",
       measured: measured.mean * scale,
       measuredLow: low(measured),
       measuredHigh: (measured.mean + half(measured)) * scale,
@@ -193,7 +193,7 @@ export function predictedMeasured(document: ValidationDocument): TopLevelSpec | 
   const letters =
     document.configurations.length <= MOST_LETTERS
       ? "letters: see table"
-      : "lettered: refused or out of tolerance";
+      : "lettered: those that do not agree";
   const columns = Math.min(names.length, 3);
   const width = panelWidth(columns, 200, 280);
   return {

@@ -1,47 +1,33 @@
 /** How far off each prediction was, in percent, beside the tolerance it was judged by. */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Estimate, MetricName, ValidationDocument } from "../../core/results.ts";
-import { formatError, formatNumber } from "../format.ts";
+import type { MetricName, ValidationDocument } from "../../core/results.ts";
+import { formatError, formatInterval, formatNumber, plural } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import { judgedMetrics, lettered } from "../validation-rows.ts";
 import { type Encoding, type Layer, points } from "./encodings.ts";
 import { CONFIG, cycle, INK, MUTED, PALETTE, panelWidth, SCHEMA, SHAPES } from "./theme.ts";
 
-/**
- * Half width of the relative error's 95% interval, both sides taken as independent:
- * for p/m − 1 it is p/m × √((hp/p)² + (hm/m)²) to first order.
- */
-export function errorHalfWidth(predicted: Estimate, measured: Estimate): number {
-  const relative = ({ mean, halfWidth95 }: Estimate) =>
-    mean === 0 || !Number.isFinite(halfWidth95) ? 0 : halfWidth95 / mean;
-  if (measured.mean === 0) return 0;
-  return Math.abs(
-    (predicted.mean / measured.mean) * Math.hypot(relative(predicted), relative(measured)),
-  );
-}
-
 function rowsOf(document: ValidationDocument, names: readonly MetricName[]) {
   return lettered(document).flatMap(({ letter, label, result }) =>
     names.flatMap((name) => {
-      const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
       const error = result.error[name];
       if (error === undefined || !Number.isFinite(error)) return [];
-      const half =
-        predicted === undefined || measured === undefined ? 0 : errorHalfWidth(predicted, measured);
+      const { verdict, interval90 } = result.judgements[name] ?? {};
+      const { low, high } = interval90 ?? { low: error, high: error };
       const tolerance = result.tolerance[name];
       const limit = tolerance === undefined ? "not judged" : `±${formatNumber(tolerance * 100)} %`;
       return {
         configuration: `${letter}: ${label}`,
         metric: metricLabel(name).text,
         percent: error * 100,
-        low: (error - half) * 100,
-        high: (error + half) * 100,
+        low: low * 100,
+        high: high * 100,
         toleranceLow: tolerance === undefined ? null : -tolerance * 100,
         toleranceHigh: tolerance === undefined ? null : tolerance * 100,
         tip:
           `${letter}: ${label}; error of ${metricLabel(name).text}: ${formatError(error)}; ` +
-          `tolerance: ${limit}; ${result.verdict}`,
+          `90% interval: ${formatInterval(interval90)}; tolerance: ${limit}; ${verdict ?? "not judged"}`,
       };
     }),
   );
@@ -96,9 +82,10 @@ export function predictionError(document: ValidationDocument): TopLevelSpec | un
     config: CONFIG,
     title: {
       text: "Prediction error",
-      subtitle: "(predicted − measured) / measured with 95% interval; grey: tolerance",
+      subtitle:
+        "(predicted − measured) / measured with 90% interval; inside the grey tolerance: agrees",
     },
-    description: `Prediction error of ${metrics.join(", ")} for ${order.length} configurations.`,
+    description: `Prediction error of ${metrics.join(", ")} for ${plural(order.length, "configuration")}.`,
     data: { values: rows },
     facet: { column: { field: "metric", type: "nominal", sort: metrics, header: { title: null } } },
     spec: { width: panelWidth(columns + 1, 120, 240), height: { step: 24 }, layer },

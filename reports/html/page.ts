@@ -3,15 +3,20 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import type { Chart } from "../chart-list.ts";
+import { choicesOf, choiceTable } from "../cheapest.ts";
 import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
+import { MOST_LOADS } from "../goal-headlines.ts";
 import { headlines } from "../headlines.ts";
+import { capacityText } from "../load-capacity.ts";
+import { placementTable } from "../placement.ts";
+import { rankingSummary, winnersTable } from "../ranking-summary.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
 import { comparisonTable, healthTable } from "../validation-tables.ts";
 import { escapeHtml } from "./escape.ts";
 import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";
-import { tableHtml } from "./table.ts";
+import { type Table, tableHtml } from "./table.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
@@ -75,6 +80,8 @@ function provenance({ results, validation }: PageContent): string {
     ["seed", String(results.seed)],
     ["simulated again by", results.command],
   ];
+  const load = capacityText(results.capacity);
+  if (load !== "") facts.push(["arrival rates", load]);
   if (validation !== undefined) {
     facts.push(["validated again by", validation.command]);
     if (validation.scenario.digest !== results.scenario.digest) {
@@ -92,17 +99,18 @@ function provenance({ results, validation }: PageContent): string {
   return `<dl>${items.join("\n")}</dl>`;
 }
 
-function notes(results: ResultsDocument): string {
+function notes(results: Pick<ResultsDocument, "notes" | "configurations">): string {
   const all = new Map<string, string[]>();
   for (const one of results.configurations) {
     for (const note of one.notes ?? []) all.set(note, [...(all.get(note) ?? []), one.id]);
   }
-  if (all.size === 0) return "";
+  const general = (results.notes ?? []).map((note) => `<li>${escapeHtml(note)}</li>`);
+  if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {
     const whose = ids.length === results.configurations.length ? "all" : ids.join(", ");
     return `<li>${escapeHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
   });
-  return `<h3>Notes</h3><ul>${items.join("\n")}</ul>`;
+  return `<h3>Notes</h3><ul>${[...general, ...items].join("\n")}</ul>`;
 }
 
 function section(id: string, heading: string, body: string): string {
@@ -116,8 +124,18 @@ function validationSection(content: PageContent): string {
     figures(content, "validation"),
     tableHtml(comparisonTable(validation)),
     tableHtml(healthTable(validation)),
+    notes({ ...validation, configurations: [] }),
   ];
   return section("validation", "Predicted and measured", body.join("\n"));
+}
+
+/** Summaries of many loads and comparisons. */
+function summaryTables(results: ResultsDocument): readonly Table[] {
+  return [
+    choicesOf(results).length > MOST_LOADS ? choiceTable(results) : undefined,
+    rankingSummary(results),
+    winnersTable(results),
+  ].filter((table) => table !== undefined);
 }
 
 /** The browser is told to load nothing, whatever a document smuggled in. */
@@ -128,13 +146,16 @@ export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
+  const placed = placementTable(results.configurations);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
   );
   const simulated = [
     figures(content, "simulation"),
+    ...summaryTables(results).map(tableHtml),
     tableHtml(configurationTable(results)),
+    placed === undefined ? "" : tableHtml(placed),
     ranked === undefined ? "" : tableHtml(ranked),
     notes(results),
   ];

@@ -22,43 +22,41 @@ class AtMost implements Admission {
   }
 }
 
-const count = z.int().positive().max(CEILING);
+const count = z
+  .int()
+  .positive()
+  .max(CEILING)
+  .describe("requests in the system at once; the next one is refused");
 
-/**
- * Idea: take every request (up to a ceiling that only a runaway overload meets).
- * Reads: requests in the system.
- * Fails when: overloaded: everyone waits.
- * Source: none needed.
- */
 export const all = definePolicy({
   name: "all",
   summary: "take every request",
+  idea: "Take every request, up to a ceiling of a million that only a runaway overload meets.",
+  reads: "Requests in the system.",
+  failsWhen: "The cluster is overloaded: all requests wait.",
+  source: "None needed.",
   parameters: z.strictObject({}),
   create: (): Admission => new AtMost(CEILING, false),
 });
 
-/**
- * Idea: refuse a request when too many are in the system.
- * Reads: requests in the system.
- * Fails when: the bound is guessed: too low wastes capacity, too high lets everyone wait.
- * Source: M/M/c/K, Kleinrock, Queueing Systems I, 1975, section 3.6.
- */
 export const bounded = definePolicy({
   name: "bounded",
   summary: "refuse requests beyond a number in the system",
-  parameters: z.strictObject({ maxInSystem: count }),
+  idea: "Refuse a request when too many are in the system.",
+  reads: "Requests in the system.",
+  failsWhen: "The bound is guessed: too low wastes capacity, too high lets all requests wait.",
+  source: "M/M/c/K: Kleinrock, Queueing Systems I, 1975, section 3.6.",
+  parameters: z.strictObject({ maxInSystem: count.meta({ examples: [100] }) }),
   create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, false),
 });
 
-/**
- * Idea: drop a request whose deadline has passed instead of starting its next task.
- * Reads: deadlines.
- * Fails when: a late answer is still worth something.
- * Source: Gujarati et al., Clockwork, OSDI 2020, section 5.
- */
 export const dropLate = definePolicy({
   name: "drop-late",
   summary: "drop requests already past their deadline",
+  idea: "Drop a request whose deadline has passed instead of starting its next task.",
+  reads: "Deadlines, and requests in the system.",
+  failsWhen: "A late answer is still worth something.",
+  source: "Gujarati et al., Clockwork, OSDI 2020, section 5.",
   parameters: z.strictObject({ maxInSystem: count.default(CEILING) }),
   create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, true),
 });

@@ -2,15 +2,13 @@ import { z } from "zod";
 import type { Batching } from "../../core/dispatch/policies.ts";
 import { definePolicy } from "../policy-definition.ts";
 
-/**
- * Idea: one job at a time.
- * Reads: nothing.
- * Fails when: the device would do several in nearly the time of one.
- * Source: the seed project's first scheduler.
- */
 export const none = definePolicy({
   name: "none",
   summary: "one job at a time",
+  idea: "One job at a time.",
+  reads: "Nothing.",
+  failsWhen: "The device would do several jobs in nearly the time of one.",
+  source: "The first scheduler of the 2020 report that this project grew from.",
   parameters: z.strictObject({}),
   create: (): Batching => ({ kind: "single", maxBatch: 1 }),
 });

@@ -3,25 +3,33 @@ import type { Batching } from "../../core/dispatch/policies.ts";
 import { sizeOrTimeout as sizeOrTimeoutBatching } from "../../core/dispatch/size-or-timeout.ts";
 import { definePolicy } from "../policy-definition.ts";
 
-/**
- * Idea: start when the batch is full, or when its oldest job has waited long enough.
- * Reads: queue length and the oldest job's wait.
- * Fails when: load is light: every request pays the wait.
- * Source: Crankshaw et al., Clipper, NSDI 2017, section 4.3; a tick re-checks timeouts only at
- * multiples of its length, as the seed project's loop did.
- */
 export const sizeOrTimeout = definePolicy({
   name: "size-or-timeout",
   summary: "a full batch, or what is there after a wait",
+  idea: "Start when the batch is full, or when its oldest job has waited long enough.",
+  reads: "The length of the queue, and the wait of its oldest job.",
+  failsWhen: "Load is light: every request pays the wait.",
+  source:
+    "Crankshaw et al., Clipper, NSDI 2017, section 4.3; the tick is that of the 2020 report's loop.",
   parameters: z.strictObject({
-    maxBatch: z.int().min(1).max(1024).default(8),
-    waitMs: z.number().nonnegative().max(1e12).default(20),
+    maxBatch: z
+      .int()
+      .min(1)
+      .max(1024)
+      .default(8)
+      .describe("jobs in a full batch; the model's own maximum holds too"),
+    waitMs: z
+      .number()
+      .nonnegative()
+      .max(1e12)
+      .default(20)
+      .describe("longest wait of a batch's oldest job, in ms"),
     tickMs: z
       .number()
       .nonnegative()
       .max(1e12)
       .default(0)
-      .describe("timeouts are seen at its multiples only"),
+      .describe("timeouts are noticed at multiples of this, in ms; 0: at once"),
   }),
   create: ({ maxBatch, waitMs, tickMs }, context): Batching =>
     sizeOrTimeoutBatching(

@@ -2,15 +2,13 @@ import { z } from "zod";
 import type { Routing } from "../../core/dispatch/policies.ts";
 import { definePolicy } from "../policy-definition.ts";
 
-/**
- * Idea: replicas in turn.
- * Reads: which replicas are up.
- * Fails when: service times vary: a job queues behind a long one while others idle.
- * Source: the default of most load balancers.
- */
 export const roundRobin = definePolicy({
   name: "round-robin",
   summary: "replicas in turn, whatever their load",
+  idea: "Replicas in turn.",
+  reads: "Which replicas are up.",
+  failsWhen: "Service times vary: a job queues behind a long one while other replicas idle.",
+  source: "The default of most load balancers.",
   parameters: z.strictObject({}),
   create: (): Routing => {
     let turn = -1;

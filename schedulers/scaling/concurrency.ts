@@ -3,23 +3,34 @@ import type { Scaling } from "../../core/dispatch/policies.ts";
 import { definePolicy } from "../policy-definition.ts";
 import { boundsOf, scalingBounds } from "./scaling-bounds.ts";
 
-/**
- * Idea: ⌈jobs / target⌉ with jobs averaged over a stable window. When a tenth of the window alone
- * asks for twice the replicas there are, it panics: it follows that and does not shrink until the
- * panic is a whole window past.
- * Reads: jobs that wait or run.
- * Fails when: the target is guessed: 1 leaves replicas idle between jobs, more lets jobs queue.
- * Source: Knative Serving, autoscaler (stable and panic window, `pkg/autoscaler/scaling`); defaults
- * are its own but for the target.
- */
 export const concurrency = definePolicy({
   name: "concurrency",
   summary: "keep so many jobs per replica, with a panic mode, as Knative does",
+  idea: "⌈jobs / target⌉, with jobs averaged over a stable window. When the panic window alone asks for panicAt times the ready replicas, it panics: it follows the panic window and does not shrink until the panic is a whole stable window past.",
+  reads: "Jobs that wait or run.",
+  failsWhen: "The target is guessed: 1 leaves replicas idle between jobs, more lets jobs queue.",
+  source:
+    "Knative Serving, autoscaler (stable and panic window, pkg/autoscaler/scaling); all defaults but the target are its own.",
   parameters: z.strictObject({
-    target: z.number().positive().max(10_000).default(1).describe("jobs per replica"),
-    windowS: z.number().positive().max(1e6).default(60).describe("stable window"),
-    panicShare: z.number().positive().max(1).default(0.1).describe("panic window / stable window"),
-    panicAt: z.number().min(1).max(10).default(2).describe("wanted / ready that starts a panic"),
+    target: z
+      .number()
+      .positive()
+      .max(10_000)
+      .default(1)
+      .describe("jobs per replica, waiting or running"),
+    windowS: z.number().positive().max(1e6).default(60).describe("stable window, in s"),
+    panicShare: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.1)
+      .describe("panic window, as a share of the stable window"),
+    panicAt: z
+      .number()
+      .min(1)
+      .max(10)
+      .default(2)
+      .describe("ratio of wanted to ready replicas that starts a panic"),
     ...scalingBounds({ intervalS: 2, downWindowS: 0 }),
   }),
   create: ({ target, windowS, panicShare, panicAt, ...bounds }): Scaling => {

@@ -8,16 +8,19 @@ const seconds = z.number().nonnegative().max(1e6);
 /** Defaults of interval and window differ by policy, as those of their models do. */
 export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
   return {
-    min: replicas.default(1).describe("replicas at least"),
+    min: replicas.default(1).describe("fewest replicas"),
     max: replicas
       .min(1)
       .optional()
-      .describe("at most; default: the task's replicas in the cluster"),
+      .describe("most replicas; default: the task's replicas in the cluster"),
     start: replicas.optional().describe("replicas at the start; default: min"),
-    intervalS: seconds.min(0.001).default(defaults.intervalS).describe("between two decisions"),
+    intervalS: seconds
+      .min(0.001)
+      .default(defaults.intervalS)
+      .describe("time between two decisions, in s"),
     downWindowS: seconds
       .default(defaults.downWindowS)
-      .describe("the most that was wanted within this time is kept"),
+      .describe("the most replicas wanted within this time are kept, in s"),
   };
 }
 

@@ -16,11 +16,11 @@ const stepped = (...steps: readonly (readonly [atS: number, replicas: number])[]
   },
 });
 
-/** Two replicas that take 10 ms a request, on a node of cost 12 an hour. */
+/** Two replicas that take 10 ms a request, each on a machine of cost 6 an hour. */
 const two = (scheduler: unknown, provisioning?: unknown) => ({
   models: { server: fixedService(10) },
   cluster: {
-    nodes: [{ name: "n", devices: { slot: 2 }, costPerHour: 12 }],
+    nodes: [{ name: "n", count: 2, devices: { slot: 1 }, costPerHour: 6 }],
     replicas: { serve: 2 },
     ...(provisioning === undefined ? {} : { provisioning }),
   },
@@ -60,6 +60,33 @@ describe("a replica that is ordered", () => {
     };
     const { bars } = runAt([0, 0, 0], { ...sections, faults });
     expect(bars.at(-1)).toEqual({ start: 17, end: 27, replica: "serve-2", requests: "2" });
+  });
+});
+
+describe("a machine", () => {
+  const scheduler = stepped([0, 1], [0.02, 2]);
+  const arrivals = [0, 0, 0, 0, 0];
+  const costOn = (nodes: readonly unknown[], placement?: readonly unknown[]) => {
+    const { cluster, ...rest } = two(scheduler, { delayS: 0.015 });
+    const placed = { ...cluster, nodes, ...(placement === undefined ? {} : { placement }) };
+    return runAt(arrivals, { ...rest, cluster: placed }).summary.metrics.costPerHour;
+  };
+
+  test("is billed whole while it hosts any replica", () => {
+    // The first replica stays for all of the time.
+    expect(costOn([{ name: "n", devices: { slot: 2 }, costPerHour: 12 }])).toBe(12);
+  });
+
+  test("is billed only from the order of its first replica", () => {
+    const kept = { name: "kept", devices: { slot: 1 }, costPerHour: 1 };
+    const grown = { name: "grown", devices: { slot: 1 }, costPerHour: 9 };
+    const placement = ["kept", "grown"].map((node) => ({ task: "serve", node, replicas: 1 }));
+    expect(costOn([kept, grown], placement)).toBeCloseTo(1 + (9 * 25) / 45, 9);
+  });
+
+  test("is not billed while it hosts none", () => {
+    const nodes = [{ name: "n", count: 5, devices: { slot: 1 }, costPerHour: 6 }];
+    expect(costOn(nodes)).toBeCloseTo((6 * 70) / 45, 9);
   });
 });
 

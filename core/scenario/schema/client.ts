@@ -27,6 +27,9 @@ export const clientSchema = z
       .default(true)
       .describe("false: the cluster does not notice, and serves attempts that nobody waits for"),
   })
-  .describe("clients that give up and try again; default: they wait for ever");
+  .meta({
+    id: "client",
+    description: "clients that give up and try again; default: they wait for ever",
+  });
 
 export type ClientDocument = z.infer<typeof clientSchema>;

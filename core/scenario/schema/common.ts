@@ -16,7 +16,19 @@ export const nonNegativeMs = nonNegative.max(MOST_S * 1000);
 export const nonNegativeUs = nonNegative.max(MOST_S * 1e6);
 /** Of one service or pause. */
 export const meanMs = positive.min(0.001).max(1e9);
-export const ratePerS = positive.max(1e9);
+/** A rate as a share of the capacity of the bottleneck; above 1 queues grow. */
+export const capacityShare = z.strictObject({
+  ofCapacity: positive
+    .min(1e-6)
+    .max(10)
+    .describe("share of the bottleneck's capacity on the sweep's smallest shape: 0.6 is 60%"),
+});
+/** Typed as a number: `resolve-loads.ts` puts one in the place of a share before anything reads it. */
+function orShare(rate: z.ZodNumber): z.ZodType<number, number> {
+  return z.union([rate, capacityShare]) as unknown as z.ZodType<number, number>;
+}
+export const ratePerS = orShare(positive.max(1e9));
+export const rateFrom0PerS = orShare(nonNegative.max(1e9));
 /** A factor, a weight, or an amount in units of the user's: sums and products of these stay finite. */
 export const factor = positive.min(1e-6).max(1e6);
 export const weight = positive.max(1e9);

@@ -66,5 +66,5 @@ export const nodeSchema = z.strictObject({
     .describe("of one machine; between the two watts by its share of busy slots"),
   zone: name.optional().describe("where the machines stand; default: the zone without a name"),
   gbps: factor.optional().describe("bandwidth of a machine's link; default: the network's"),
-  costPerHour: amount.default(0).describe("of one machine, in any currency"),
+  costPerHour: amount.default(0).describe("of one machine, billed whole while it hosts a replica"),
 });

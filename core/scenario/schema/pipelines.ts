@@ -36,7 +36,7 @@ export const pipelineSchema = z.strictObject({
   slo: z
     .strictObject({
       latencyMs: positiveMs.describe("latency goal of a request, from client to client"),
-      percentile: z.number().gt(0).lt(100).default(99).describe("share of requests, in percent"),
+      percentile: z.number().min(1).lt(100).default(99).describe("share of requests, in percent"),
     })
     .optional()
     .describe("service-level objective"),

@@ -45,6 +45,9 @@ export const runSchema = z.strictObject({
     .describe("what is ranked among configurations that differ only in `over`"),
 });
 
+/** Values by path. The published JSON Schema knows the paths, and the values of each. */
+export const pointSchema = z.record(z.string(), z.unknown());
+
 /**
  * What runs a replica's batches: `replay` waits measured times; `onnx`, `external` and `process`
  * run every model by that kind of implementation; `real` each model by its own.
@@ -63,7 +66,7 @@ export const validationSchema = z.strictObject({
   repeats: z.int().min(3).max(100).default(3).describe("real runs of each configuration"),
   timeScale: positive.max(1).default(1).describe("replayed times are multiplied by this"),
   points: z
-    .array(z.record(z.string(), z.unknown()))
+    .array(pointSchema)
     .min(1)
     .optional()
     .describe("configurations to run for real; default: the first and the last of the sweep"),
@@ -73,18 +76,20 @@ export const validationSchema = z.strictObject({
     .describe("tolerated relative error of each judged metric"),
 });
 
-const range = z.strictObject({
+export const rangeSchema = z.strictObject({
   from: z.number(),
   to: z.number(),
   step: positive.optional().describe("without it, the range can only be sampled (--sample)"),
 });
 
+/** Lists of values by path, or ranges. `points` is no path: a wrong list of points would pass. */
+export const gridSchema = z.record(
+  z.string().regex(/^(?!points$)/, "a path, not `points`"),
+  z.union([z.array(z.unknown()).min(1), rangeSchema]),
+);
+
 /** A grid of values by path, or a list of points; the last path of a grid changes fastest. */
 export const sweepSchema = z.union([
-  z.strictObject({ points: z.array(z.record(z.string(), z.unknown())).min(1) }),
-  // `points` is not a path: without this a wrong list of points would pass as an axis.
-  z.record(
-    z.string().regex(/^(?!points$)/, "a path, not `points`"),
-    z.union([z.array(z.unknown()).min(1), range]),
-  ),
+  z.strictObject({ points: z.array(pointSchema).min(1) }),
+  gridSchema,
 ]);

@@ -3,18 +3,30 @@ import { z } from "zod";
 import { name } from "./common.ts";
 
 const policy = z.union([z.string(), z.looseObject({ policy: z.string() })]);
-const composition = z.strictObject({
-  preset: z.string().optional().describe("start from this preset; the rest overrides it"),
+const decisions = {
   admission: policy.optional().describe("take, refuse or drop a request"),
   routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
   ordering: policy.optional().describe("which waiting job is next"),
   batching: policy.optional().describe("how many jobs run together, and how long to wait for them"),
   scaling: policy.optional().describe("how many of its replicas a task has; default: all"),
+};
+
+export type Decision = keyof typeof decisions;
+
+/** Everything a scheduler decides, each by a policy. */
+export const DECISIONS = Object.keys(decisions) as readonly Decision[];
+
+export const compositionSchema = z.strictObject({
+  preset: z.string().optional().describe("start from this preset; the rest overrides it"),
+  ...decisions,
 });
 
 export const schedulerSchema = z.union([
   z.string().describe("a preset, e.g. fifo"),
-  composition.extend({
-    perTask: z.record(name, composition).optional().describe("other policies for single tasks"),
+  compositionSchema.extend({
+    perTask: z
+      .record(name, compositionSchema)
+      .optional()
+      .describe("other policies for single tasks"),
   }),
 ]);

@@ -1,16 +1,17 @@
 /** The workload: how requests arrive. */
 import { z } from "zod";
+import { TIME_UNITS } from "../trace-unit.ts";
 import { clientSchema } from "./client.ts";
 import {
   count,
   MOST_CV,
   MOST_S,
-  nonNegative,
   nonNegativeMs,
   nonNegativeS,
   positive,
   positiveS,
   probability,
+  rateFrom0PerS,
   ratePerS,
   requests,
 } from "./common.ts";
@@ -41,7 +42,7 @@ const span = {
 const cv = z.number().min(0.01).max(MOST_CV).describe("of the gaps: standard deviation / mean");
 
 const rates = z
-  .array(z.strictObject({ atS: nonNegativeS, ratePerS: nonNegative.max(1e9) }))
+  .array(z.strictObject({ atS: nonNegativeS, ratePerS: rateFrom0PerS }))
   .min(1)
   .max(MAX_POINTS)
   .describe("the rate between two points is a straight line; after the last it stays");
@@ -59,7 +60,7 @@ const clients = z
 const states = z
   .array(
     z.strictObject({
-      ratePerS: nonNegative.max(1e9).describe("Poisson arrivals while in this state"),
+      ratePerS: rateFrom0PerS.describe("Poisson arrivals while in this state"),
       meanS: positive.min(1e-6).max(MOST_S).describe("mean of a stay, exponential"),
     }),
   )
@@ -109,7 +110,8 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({
     arrivals: z.literal("trace"),
     file: z.string().describe("CSV file with a header line, or Parquet file"),
-    column: z.string().describe("column of arrival times: seconds, or ISO date and time"),
+    column: z.string().describe("column of arrival times: numbers, or ISO dates and times"),
+    unit: z.enum(TIME_UNITS).optional().describe("of a column of numbers; default: seconds"),
     sizeColumn: z.string().optional().describe("column of input sizes, in place of `inputSize`"),
     scale: positive.default(1).describe("inter-arrival times are multiplied by this"),
     repeat: z

@@ -1,0 +1,56 @@
+/** What `prepare` and `npm run build` do: nothing for a dist of these very sources, else everything. */
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const ROOT = import.meta.dirname;
+const copy = mkdtempSync(join(tmpdir(), "tandem-build-test-"));
+afterAll(() => rmSync(copy, { recursive: true }));
+
+function build(): string {
+  const options = { cwd: copy, encoding: "utf8" } as const;
+  const { status, stderr } = spawnSync(process.execPath, ["build.mjs"], options);
+  expect(status, stderr).toBe(0);
+  return stderr;
+}
+
+test("a fresh dist is left alone; a changed source is never missed, whatever its time and size", () => {
+  // Nothing that begins with a dot is built from, and some of it comes and goes.
+  const needed = (path: string) =>
+    path === ROOT || !/^(\..*|node_modules|out)$/.test(basename(path));
+  cpSync(ROOT, copy, { recursive: true, filter: needed });
+  symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+  expect(build(), "npm run test:long has built it").toBe("");
+
+  const source = join(copy, "core/fault.ts");
+  const { atime, mtime } = statSync(source);
+  const text = readFileSync(source, "utf8");
+  writeFileSync(source, text.replace("unreachable: ", "unreachablE: "));
+  utimesSync(source, atime, mtime);
+  const left = join(copy, "dist/core/of-a-source-that-is-gone.js");
+  writeFileSync(left, "");
+  expect(build()).toMatch(/^tandem: building .*\n$/);
+  for (const output of ["dist/core/fault.js", "dist/bundle/main.cjs"]) {
+    expect(readFileSync(join(copy, output), "utf8"), output).toContain("unreachablE: ");
+  }
+  expect(existsSync(left)).toBe(false);
+  expect(build()).toBe("");
+
+  writeFileSync(source, text);
+  rmSync(join(copy, "dist/cluster/proto/inference.proto"));
+  expect(build()).toContain("building");
+  expect(existsSync(join(copy, "dist/cluster/proto/inference.proto"))).toBe(true);
+  expect(build()).toBe("");
+});

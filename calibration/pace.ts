@@ -1,0 +1,166 @@
+/**
+ * The pace of the host while real runs go on: between them each model is called alone for a moment, on
+ * the inputs of calibration, and its times are compared with the calibrated ones. Predictions stay as
+ * they are; a host that has become slower or faster is noticed and named, as then the error is not
+ * the simulator's.
+ */
+import type { Profile } from "../core/profile.ts";
+import { RandomStream } from "../core/random/stream.ts";
+import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import { estimate } from "../core/statistics/estimate.ts";
+import { callOnce, pauseAfter } from "./measure-service.ts";
+import type { JobInput, ModelWorker } from "./model-worker.ts";
+
+/** One moment between runs: a model's times over its calibrated ones, with the 95% half width. */
+export type PaceBurst = Readonly<
+  Record<string, { readonly mean: number; readonly halfWidth95: number }>
+>;
+
+export interface PaceTarget {
+  readonly model: string;
+  readonly worker: ModelWorker;
+  readonly inputs: readonly JobInput[];
+  readonly profile: Profile;
+}
+
+/** How long a burst takes: 1 to 2% of a run of a minute or two. */
+export const PACE_SECONDS = 1.5;
+/** Fewer calls of a model tell nothing; a slow model may take longer than its share of the burst. */
+const LEAST_CALLS = 4;
+
+/** Of the models that were calibrated, each with what it is called on by name. */
+export function paceTargets(
+  { models }: ScenarioDocument,
+  profiles: Readonly<Record<string, Profile>>,
+  workers: ReadonlyMap<string, ModelWorker>,
+  inputs: ReadonlyMap<string, readonly JobInput[]>,
+): PaceTarget[] {
+  return [...workers].flatMap(([model, worker]) => {
+    const profile = profiles[profilePath(models[model]) ?? ""];
+    return profile === undefined
+      ? []
+      : [{ model, worker, inputs: inputs.get(model) ?? [], profile }];
+  });
+}
+
+/** Real models run on one kind of device, so the first of several stands for it. */
+export function profilePath({ profile }: ModelDocument): string | undefined {
+  return typeof profile === "string" ? profile : Object.values(profile ?? {})[0];
+}
+
+export class PaceMeter {
+  readonly #targets: readonly PaceTarget[];
+  readonly #pauses = new RandomStream("validation", "pauses");
+  /** Goes on from burst to burst, so that all inputs have their turn. */
+  #round = 0;
+
+  constructor(targets: readonly PaceTarget[]) {
+    this.#targets = targets.filter(({ inputs }) => inputs.length > 0);
+  }
+
+  async measure(): Promise<PaceBurst> {
+    const ratios = new Map<string, number[]>(this.#targets.map(({ model }) => [model, []]));
+    // Caches hold what ran before.
+    for (const target of this.#targets) await callOnce({ ...target, batch: 1 }, this.#round);
+    const endMs = performance.now() + PACE_SECONDS * 1000;
+    for (let calls = 0; calls < LEAST_CALLS || performance.now() < endMs; calls++) {
+      for (const target of this.#targets) {
+        const us = await callOnce({ ...target, batch: 1 }, this.#round);
+        ratios.get(target.model)?.push(us / calibratedUs(target, this.#round));
+        await pauseAfter(us, this.#pauses);
+      }
+      this.#round++;
+      if (this.#targets.length === 0) break;
+    }
+    return Object.fromEntries([...ratios].map(([model, values]) => [model, estimate(values)]));
+  }
+}
+
+/** Alone, without the factor of serving. Of the input itself, if calibration had the same set. */
+function calibratedUs({ profile, inputs }: PaceTarget, round: number): number {
+  const { inputMeansUs, batches, servingFactor = 1 } = profile;
+  if (inputMeansUs?.length === inputs.length) return inputMeansUs[round % inputs.length];
+  return batches[0].meanUs / servingFactor;
+}
+
+export interface PaceFinding {
+  /** By task: its model's time alone, between these runs, over the calibrated one. */
+  readonly pace: Readonly<Record<string, number>>;
+  readonly note: string;
+  /** Why an error may be the host's; null where the host was as at calibration. */
+  readonly reason: string | null;
+}
+
+/** Null without any burst. `tolerance` is the least error that is judged. */
+export function paceFinding(
+  bursts: readonly PaceBurst[],
+  document: ScenarioDocument,
+  profiles: Readonly<Record<string, Profile>>,
+  tolerance: number,
+): PaceFinding | null {
+  const tasks = weightedTasks(document, profiles).filter(({ model }) => model in (bursts[0] ?? {}));
+  if (tasks.length === 0) return null;
+  const pace = Object.fromEntries(
+    tasks.map(({ task, model }) => [task, estimate(bursts.map((one) => one[model].mean)).mean]),
+  );
+  const times = Object.entries(pace).map(([task, ratio]) => `${task} ${ratio.toFixed(2)}`);
+  return {
+    pace,
+    note: `between the runs models took, alone, ${times.join(", ")} × their calibrated time`,
+    reason: reasonOf(
+      bursts.map((burst) => overall(burst, tasks)),
+      tolerance,
+    ),
+  };
+}
+
+interface WeightedTask {
+  readonly task: string;
+  readonly model: string;
+  /** Work that a request brings to it. */
+  readonly weight: number;
+}
+
+function weightedTasks(
+  { pipelines, models }: ScenarioDocument,
+  profiles: Readonly<Record<string, Profile>>,
+): WeightedTask[] {
+  return Object.values(pipelines).flatMap(({ tasks }) =>
+    Object.entries(tasks).flatMap(([task, { model, when }]) => {
+      const meanUs = profiles[profilePath(models[model]) ?? ""]?.batches[0].meanUs;
+      return meanUs === undefined
+        ? []
+        : [{ task, model, weight: meanUs * (when?.probability ?? 1) }];
+    }),
+  );
+}
+
+/** All models as one, each by the work that a request brings to it. */
+function overall(burst: PaceBurst, tasks: readonly WeightedTask[]): PaceBurst[string] {
+  const total = tasks.reduce((sum, { weight }) => sum + weight, 0);
+  const shares = tasks.map(({ model, weight }) => ({ ...burst[model], share: weight / total }));
+  return {
+    mean: shares.reduce((sum, { mean, share }) => sum + share * mean, 0),
+    halfWidth95: Math.hypot(...shares.map(({ halfWidth95, share }) => share * halfWidth95)),
+  };
+}
+
+/** A drift counts where it is beyond the tolerance and beyond its own uncertainty. */
+function reasonOf(paces: readonly PaceBurst[string][], tolerance: number): string | null {
+  const { mean, halfWidth95 } = estimate(paces.map((pace) => pace.mean));
+  const drift = mean - 1;
+  const noise = paces.length > 1 ? halfWidth95 : paces[0].halfWidth95;
+  if (Math.abs(drift) > Math.max(tolerance, noise)) {
+    const how = drift > 0 ? "slower" : "faster";
+    return `the host ran models ${percent(Math.abs(drift))} ${how} than at calibration (limit ${percent(tolerance)}): calibrate again`;
+  }
+  const ordered = [...paces].sort((a, b) => a.mean - b.mean);
+  const [fastest, slowest] = [ordered[0], ordered[ordered.length - 1]];
+  const change = slowest.mean / fastest.mean - 1;
+  if (change <= tolerance + Math.hypot(fastest.halfWidth95, slowest.halfWidth95)) return null;
+  return `the host's pace changed by ${percent(change)} between the runs (limit ${percent(tolerance)})`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
+}

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { Fault } from "../core/fault.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { pilotOf, withMessageCosts } from "./replay-pilot.ts";
+
+const inputs = { profiles: {}, traces: {} };
+
+function document(meanMs: number, workload: object, pipeline: object = {}) {
+  const tasks = { a: { model: "m" }, b: { model: "m", after: ["a"] } };
+  return scenarioSchema.parse({
+    name: "s",
+    pipelines: { p: { tasks, ...pipeline } },
+    models: { m: { service: { distribution: "exponential", meanMs } } },
+    cluster: { replicas: { a: 2, b: 1 } },
+    workload,
+  });
+}
+
+/** Requests a second of the wall clock, and the busiest pool's utilization, of the pilot. */
+function load(meanMs: number, workload: object, timeScale = 1) {
+  const pilot = pilotOf({ documents: [document(meanMs, workload)], inputs, timeScale });
+  const { workload: own, scheduler } = pilot.document;
+  expect(scheduler).toBe("fifo");
+  if (own.arrivals !== "poisson") throw new Error("a pilot's arrivals are Poisson");
+  const wallS = (own.durationS ?? 0) * pilot.timeScale;
+  return {
+    perS: own.ratePerS / pilot.timeScale,
+    utilization: (own.ratePerS * meanMs) / 1000,
+    wallS,
+    timeScale: pilot.timeScale,
+  };
+}
+
+test("a pilot has about the rate of the runs, where its replicas have room for it", () => {
+  const own = load(2, { arrivals: "poisson", ratePerS: 60, durationS: 30 });
+  expect(own).toMatchObject({ perS: 60, timeScale: 1, wallS: 5 });
+  const scaled = load(2, { arrivals: "poisson", ratePerS: 60, durationS: 30 }, 0.5);
+  expect(scaled.perS).toBeCloseTo(120, 6);
+});
+
+test("a pilot of slow models replays them faster, and stays as short", () => {
+  const slow = load(4000, { arrivals: "poisson", ratePerS: 0.2, durationS: 600 });
+  expect(slow.perS).toBeCloseTo(40, 6);
+  expect(slow.utilization).toBeCloseTo(0.25, 6);
+  expect(slow.wallS).toBeCloseTo(5, 6);
+  const burst = load(50, { arrivals: "burst", requests: 100_000 });
+  expect(burst.perS).toBeCloseTo(40, 6);
+});
+
+test("a pilot of held chains leaves room for all tasks in a row", () => {
+  const workload = { arrivals: "poisson", ratePerS: 1, durationS: 60 };
+  const held = document(100, workload, { discipline: "pipeline-held" });
+  const { timeScale } = pilotOf({ documents: [held], inputs, timeScale: 1 });
+  // 40/s of two tasks of 100 ms in a row, at a quarter of the time of one chain.
+  expect(timeScale * 40 * 0.2).toBeCloseTo(0.25, 6);
+});
+
+test("without a pilot the note says what is missing, and predictions go on as they are", async () => {
+  const failing = {
+    ...{ documents: [document(2, { arrivals: "burst", requests: 1 })], inputs },
+    ...{ timeScale: 1, date: "2025-01-01" },
+    contents: () => {
+      throw new Fault("cluster-failure", "no port is free");
+    },
+  };
+  expect(await withMessageCosts(failing)).toEqual({
+    inputs,
+    note: "network and gateway are predicted as 0, so latencies too low: no overhead profile, and the pilot that stands for one failed: no port is free",
+  });
+  const interrupted = {
+    ...failing,
+    contents: () => {
+      throw new Fault("interrupted", "interrupted");
+    },
+  };
+  await expect(withMessageCosts(interrupted)).rejects.toThrow("interrupted");
+});

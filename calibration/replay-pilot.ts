@@ -1,0 +1,149 @@
+/**
+ * What messages cost on this machine where no overhead profile says so: a short run of the scenario's
+ * own pipeline on replayed times, at about the rate of the runs to be predicted. A no-op in place of
+ * the pipeline was found to lose 0.4 ms a message.
+ */
+import { startDeployment } from "../cluster/deployment.ts";
+import { measuredRun } from "../cluster/measured-run.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { expectedRequests } from "../core/arrivals/expected-requests.ts";
+import { expectedSeconds } from "../core/arrivals/extent.ts";
+import { compileSystem } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
+import type { OverheadProfile } from "../core/profile.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import { hostLine } from "./host.ts";
+import { messageCosts } from "./message-costs.ts";
+
+export interface ReplayPilotInput {
+  /** To be predicted; the first one's pipeline and shape are run. */
+  readonly documents: readonly ScenarioDocument[];
+  readonly inputs: SimulationInputs;
+  /** As in the runs to be predicted, by seed. */
+  readonly contents: (seed: string) => readonly RequestContents[];
+  /** Of those runs: wall-clock time over the scenario's. */
+  readonly timeScale: number;
+  /** Today, ISO 8601. */
+  readonly date: string;
+  /** Aborted, it ends the pilot, which then rejects. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const WARMUP_SECONDS = 1;
+const MEASURED_SECONDS = 4;
+/** All in all, with the start of the deployment and its end. */
+export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
+/** Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside other work. */
+const LEAST_PER_S = 40;
+const MOST_PER_S = 200;
+/** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
+const UTILIZATION = 0.25;
+const SEED = "calibration/replay-pilot";
+
+/** The inputs of predictions with what messages cost, and a note that says where that is from. */
+export async function withMessageCosts(
+  input: ReplayPilotInput,
+): Promise<{ readonly inputs: SimulationInputs; readonly note: string }> {
+  try {
+    const overheadProfile = await replayPilot(input);
+    return { inputs: { ...input.inputs, overheadProfile }, note: pilotNote(overheadProfile) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code === "interrupted") throw error;
+    const note = `network and gateway are predicted as 0, so latencies too low: no overhead profile, and the pilot that stands for one failed: ${error.message}`;
+    return { inputs: input.inputs, note };
+  }
+}
+
+function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadProfile): string {
+  const mean = (us: readonly number[]): number => us.reduce((sum, one) => sum + one, 0) / us.length;
+  const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
+  return (
+    "no overhead profile: a pilot of the pipeline on replayed times measured, on average, round trips of " +
+    `${ms(mean(clientRoundTripUs))} (client) and ${ms(mean(workerRoundTripUs))} (worker), and ` +
+    `${ms(gateway.arrivalUs)} of the gateway an arrival, ${ms(gateway.dispatchUs + gateway.completionUs)} a batch`
+  );
+}
+
+/**
+ * Contention is not measured: replayed times have none. Throws Fault("cluster-failure") when the
+ * deployment does not play along, Fault("unhealthy") when no request was answered.
+ */
+async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
+  const { documents, inputs, contents, signal } = input;
+  const { document, timeScale } = pilotOf(input);
+  const carried = contents(SEED);
+  const deployment = await startDeployment({
+    ...{ document, inputs, timeScale, signal },
+    backend: "replay",
+    seed: SEED,
+  });
+  try {
+    const { overheads } = await measuredRun(deployment, {
+      ...{ document, inputs, timeScale, signal },
+      seed: SEED,
+      contents: () => carried,
+    });
+    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+      throw new Fault("unhealthy", "no request of the pilot on replayed times was answered");
+    }
+    const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
+    return {
+      schema: "tandem/overhead@1",
+      provenance: {
+        kind: "measured",
+        model: "the pipeline on replayed times",
+        modelFiles: [],
+        device: "none",
+        host: hostLine(),
+        runtime: `Node ${process.versions.node}`,
+        date: input.date,
+      },
+      ...messageCosts(overheads),
+      contention: new Array<number>(Math.max(...replicas)).fill(1),
+    };
+  } finally {
+    await deployment.stop();
+  }
+}
+
+/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
+export function pilotOf({
+  documents: [first],
+  inputs,
+  timeScale,
+}: Pick<ReplayPilotInput, "documents" | "inputs" | "timeScale">): {
+  readonly document: ScenarioDocument;
+  readonly timeScale: number;
+} {
+  const { workload, faults: _, ...rest } = first;
+  const seconds = expectedSeconds(workload) * timeScale;
+  const ownPerS = seconds > 0 ? expectedRequests(workload) / seconds : LEAST_PER_S;
+  const perS = Math.min(MOST_PER_S, Math.max(LEAST_PER_S, ownPerS));
+  const plain: ScenarioDocument = { ...rest, scheduler: "fifo", workload };
+  const scale = Math.min(1, (UTILIZATION * leastPerS(compileSystem(plain, inputs))) / perS);
+  return {
+    timeScale: scale,
+    document: {
+      ...plain,
+      workload: {
+        arrivals: "poisson",
+        ratePerS: perS * scale,
+        durationS: (WARMUP_SECONDS + MEASURED_SECONDS) / scale,
+        warmupS: WARMUP_SECONDS / scale,
+      },
+    },
+  };
+}
+
+/** Requests a second that every pool and chain can serve, whatever the branches: each task runs at most once. */
+function leastPerS({ pools, replicas, pipelines }: System): number {
+  const perS = pools.map(({ first, count }) =>
+    replicas
+      .slice(first, first + count)
+      .reduce((sum, { service }) => sum + 1e6 / service.meanUs[1], 0),
+  );
+  const inARow = Math.max(...pipelines.map(({ held, tasks }) => (held ? tasks.length : 1)));
+  return Math.min(...perS) / inARow;
+}

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { NO_STALLS, type Stalls } from "../cluster/stall-watch.ts";
+import type { HealthSummary } from "../core/results.ts";
+import { type HostDuringRun, runHealth, watchHost, worstStalls } from "./run-health.ts";
+
+const fit: HealthSummary = {
+  healthy: true,
+  lateArrivalRatio: 0,
+  latenessP99Ms: 0.1,
+  eventLoopDelayP99Ms: 1,
+  reasons: [],
+};
+const quiet: HostDuringRun = { othersRatio: 0.02, stealRatio: 0.001, stalls: NO_STALLS };
+
+/** In a run of 20 s. */
+function stalls(count: number, eachMs: number): Stalls {
+  return {
+    ...NO_STALLS,
+    seconds: 20,
+    count,
+    longestMs: eachMs,
+    totalMs: count * eachMs,
+    squaredMs2: count * eachMs ** 2,
+  };
+}
+
+test("a quiet host leaves a run fit, and its figures are kept", () => {
+  const health = runHealth(fit, { ...quiet, stalls: stalls(2, 5) }, 20);
+  expect(health).toEqual({ ...fit, stealRatio: 0.001, stalls: { longestMs: 5, ratio: 0.0005 } });
+});
+
+test("the hypervisor has a limit of its own, apart from other programs", () => {
+  const stolen = runHealth(fit, { ...quiet, othersRatio: 0.08, stealRatio: 0.031 }, 20);
+  expect(stolen.healthy).toBe(false);
+  expect(stolen.reasons).toEqual(["the hypervisor took 3.1% of the processors (limit 1.0%)"]);
+  const busy = runHealth(fit, { ...quiet, othersRatio: 0.12, stealRatio: 0.005 }, 20);
+  expect(busy.reasons).toEqual(["other programs used 12% of the host's processors (limit 10%)"]);
+});
+
+test("stalls count by what they add to the run's own latencies", () => {
+  const host = { ...quiet, stalls: stalls(11, 15) };
+  const short = runHealth(fit, host, 20);
+  expect(short.reasons).toEqual([
+    "stalls of up to 15 ms took 0.8% of the run, which adds 1.1% to a mean latency of 20 ms (limit 1.0%)",
+  ]);
+  expect(runHealth(fit, host, 5000).healthy).toBe(true);
+  expect(runHealth(fit, host, 2).healthy).toBe(false);
+  // Of the same share, shorter ones delay less.
+  expect(runHealth(fit, { ...quiet, stalls: stalls(55, 3) }, 20).healthy).toBe(true);
+  expect(runHealth(fit, host, Number.NaN).healthy).toBe(true);
+});
+
+test("a system that cannot tell stalls from waits does not judge by them", () => {
+  const host = { othersRatio: null, stealRatio: null, stalls: stalls(100, 15) };
+  const told = runHealth(fit, { ...host, stalls: { ...host.stalls, knowsWaits: false } }, 20);
+  expect(told).toEqual({ ...fit, stalls: { longestMs: 15, ratio: 0.075 } });
+});
+
+test("several runs have the worst of all", () => {
+  const one = { ...fit, stealRatio: 0.001, stalls: { longestMs: 3, ratio: 0.002 } };
+  const two = { ...fit, stalls: { longestMs: 9, ratio: 0.001 } };
+  expect(worstStalls([one, two])).toEqual({
+    stealRatio: 0.001,
+    stalls: { longestMs: 9, ratio: 0.002 },
+  });
+  expect(worstStalls([fit])).toEqual({});
+});
+
+test("a watch covers the time between its start and its end", async () => {
+  const watch = watchHost([process.pid]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { stalls: seen } = await watch.stop();
+  expect(seen.seconds).toBeGreaterThan(0);
+  watchHost([process.pid]).close();
+});

@@ -1,0 +1,109 @@
+/**
+ * Whether the host left a real run alone: other programs, the hypervisor, and stalls, watched from its
+ * start to its end. Stalls are judged by what they make of the latencies, not of the verdict: a pause
+ * of 15 ms is much to a mean of 20 ms and nothing to one of 5 s.
+ */
+import { type Stalls, watchStalls } from "../cluster/stall-watch.ts";
+import type { HealthSummary } from "../core/results.ts";
+import { othersShare, sampleHost, stealShare } from "./host-load.ts";
+import { loadReasons, percent } from "./host-probe.ts";
+
+/** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
+const MAX_STALL_SHARE_OF_LATENCY = 0.01;
+
+export interface HostDuringRun {
+  readonly othersRatio: number | null;
+  readonly stealRatio: number | null;
+  readonly stalls: Stalls;
+}
+
+export interface RunWatch {
+  /** `extraOwnUs`: processor time of the run's processes that are gone by now. */
+  stop(extraOwnUs?: number): Promise<HostDuringRun>;
+  /** Ends a watch that nobody asks for its findings any more. */
+  close(): void;
+}
+
+/** `pids` are the run's own processes. */
+export function watchHost(pids: readonly number[]): RunWatch {
+  const watch = watchStalls();
+  const before = sampleHost(pids);
+  return {
+    close: watch.close,
+    stop: async (extraOwnUs = 0) => {
+      const after = sampleHost(pids);
+      const told = before !== null && after !== null;
+      return {
+        othersRatio: told ? othersShare(before, after, extraOwnUs) : null,
+        stealRatio: told ? stealShare(before, after) : null,
+        stalls: await watch.stop(),
+      };
+    },
+  };
+}
+
+/** `latencyMs` is the run's mean, of the wall clock; NaN without any. */
+export function runHealth(
+  health: HealthSummary,
+  { othersRatio, stealRatio, stalls }: HostDuringRun,
+  latencyMs: number,
+): HealthSummary {
+  const reasons = [
+    ...health.reasons,
+    ...loadReasons(othersRatio, stealRatio),
+    ...stallReasons(stalls, latencyMs),
+  ];
+  return {
+    ...health,
+    healthy: reasons.length === 0,
+    ...(stealRatio === null ? {} : { stealRatio }),
+    stalls: { longestMs: stalls.longestMs, ratio: ratioOf(stalls) },
+    reasons,
+  };
+}
+
+/** The worst of several runs. */
+export function worstStalls(
+  healths: readonly HealthSummary[],
+): Pick<HealthSummary, "stealRatio" | "stalls"> {
+  const steal = healths.flatMap(({ stealRatio }) => stealRatio ?? []);
+  const stalls = healths.flatMap((health) => health.stalls ?? []);
+  return {
+    ...(steal.length === 0 ? {} : { stealRatio: Math.max(...steal) }),
+    ...(stalls.length === 0
+      ? {}
+      : {
+          stalls: {
+            longestMs: Math.max(...stalls.map(({ longestMs }) => longestMs)),
+            ratio: Math.max(...stalls.map(({ ratio }) => ratio)),
+          },
+        }),
+  };
+}
+
+/** Where waits for a processor cannot be told from stalls, the run's own load would be blamed. */
+function stallReasons(stalls: Stalls, latencyMs: number): string[] {
+  if (!stalls.knowsWaits) return [];
+  const added = addedLatencyShare(stalls, latencyMs);
+  if (added <= MAX_STALL_SHARE_OF_LATENCY) return [];
+  return [
+    `stalls of up to ${stalls.longestMs.toFixed(0)} ms took ${percent(ratioOf(stalls))} of the run, ` +
+      `which adds ${percent(added)} to a mean latency of ${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms ` +
+      `(limit ${percent(MAX_STALL_SHARE_OF_LATENCY)})`,
+  ];
+}
+
+/**
+ * Delay by stalls over the latency W: those that begin within W take their share of it, and one that
+ * is under way at the arrival still lasts E[L²]/2E[L] on average (a renewal process's residual life;
+ * Kleinrock, Queueing Systems I, 5.2).
+ */
+function addedLatencyShare({ seconds, totalMs, squaredMs2 }: Stalls, latencyMs: number): number {
+  if (seconds === 0) return 0;
+  const residualMs2 = latencyMs > 0 ? squaredMs2 / (2 * latencyMs) : 0;
+  return (totalMs + residualMs2) / (seconds * 1000);
+}
+
+function ratioOf({ seconds, totalMs }: Stalls): number {
+  return seconds === 0 ? 0 : totalMs / 1000 / seconds;
+}

@@ -1,0 +1,164 @@
+/** What the demo makes of the machine that it finds, without running anything. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { aroundRunSeconds } from "../calibration/validation-effort.ts";
+import { profileSchema } from "../core/profile.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
+import { servingCapacity } from "../sim/configuration-load.ts";
+import { demo } from "./demo.ts";
+import { calibratedChanges, changedText, lengthChanges, roundedUp } from "./demo-scenario.ts";
+
+const SHIPPED = readFileSync(join(import.meta.dirname, "../scenarios/image-analysis.yaml"), "utf8");
+const folder = mkdtempSync(join(tmpdir(), "tandem-demo-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("pictures that cannot be used", () => {
+  const notes = join(folder, "notes");
+  writeFileSync(notes, "no folder");
+  const texts = mkdtempSync(join(folder, "texts-"));
+  writeFileSync(join(texts, "car.jpg"), "no picture");
+  const empty = mkdtempSync(join(folder, "empty-"));
+
+  test.each([
+    ["no folder", "/none", "not-found", /cannot read the folder \/none/],
+    ["a file", notes, "not-found", /cannot read the folder/],
+    ["a folder without pictures", empty, "not-found", /no image in the folder/],
+    ["a text called .jpg", texts, "invalid-input", /1 of 1 files are no readable images/],
+  ])("%s: the demo ends before it has made anything", async (_, images, code, message) => {
+    const out = join(folder, "out");
+    const ended = demo({ images, out });
+    await expect(ended).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+const provenance = {
+  kind: "imported",
+  model: "m",
+  device: "d",
+  host: "h",
+  runtime: "r",
+  date: "x",
+};
+
+/** Quantiles of a batch of 1, on a machine that takes `factor` as long. */
+function profile(factor: number, quantilesMs: readonly number[]) {
+  const quantilesUs = quantilesMs.map((ms) => ms * 1000 * factor);
+  const meanUs = quantilesUs.reduce((sum, us) => sum + us, 0) / quantilesUs.length;
+  const batch = { batch: 1, samples: 100, meanUs, halfWidth95Us: 0, quantilesUs };
+  return { schema: "tandem/profile@1", provenance, batches: [batch] };
+}
+
+const DETECTOR = [30, 33, 34, 35, 37, 41];
+const READER = [30, 35, 40, 45, 50, 70];
+
+/** The shipped scenario on a machine where all takes `factor` as long, its models as given. */
+function loadedOn(factor: number, detectorMs = DETECTOR, readerMs = READER, text = SHIPPED) {
+  const overheads = {
+    schema: "tandem/overhead@1",
+    provenance,
+    clientRoundTripUs: [400, 500, 700],
+    workerRoundTripUs: [250, 300, 450],
+    gateway: { arrivalUs: 60, dispatchUs: 80, completionUs: 50 },
+    contention: [1, 1.1, 1.6],
+  };
+  const files: Readonly<Record<string, unknown>> = {
+    "profiles/detector.json": profile(factor, detectorMs),
+    "profiles/plate-reader.json": profile(factor, readerMs),
+    "profiles/overheads.json": overheads,
+  };
+  const options = { capacityOf: servingCapacity, requireTimes: true };
+  return parseScenario(text, "s.yaml", (path) => JSON.stringify(files[path]), {}, options);
+}
+
+describe("the demo's scenario", () => {
+  const calibration = {
+    profiles: {
+      detector: profileSchema.parse(profile(2, DETECTOR)),
+      "plate-reader": profileSchema.parse(profile(2, READER)),
+    },
+    branchShares: { "image-analysis/plate": 0.55 },
+  };
+
+  test("has measured shares, and a goal of three times the times, rounded up", () => {
+    // 70 + 90 ms.
+    expect(calibratedChanges(loadedOn(1).document, calibration)).toEqual([
+      [["pipelines", "image-analysis", "tasks", "plate", "when", "probability"], 0.55],
+      [["pipelines", "image-analysis", "slo", "latencyMs"], 500],
+    ]);
+  });
+
+  test.each([
+    [231, 250],
+    [84.2, 85],
+    [250, 250],
+    [1120, 1500],
+    [0.31, 0.35],
+  ])("rounds %d up to %d", (value, rounded) => expect(roundedUp(value)).toBe(rounded));
+
+  test("is the shipped one but for what was changed, comments and all", () => {
+    const changes = calibratedChanges(loadedOn(1).document, calibration);
+    const gone = [["validation", "points", 1], undefined] as const;
+    const text = changedText(SHIPPED, ["", "why"], [...changes, gone]);
+    const added = text.split("\n").filter((line) => !SHIPPED.includes(line));
+    expect(added.map((line) => line.trim())).toEqual([
+      "# why",
+      "slo: { latencyMs: 500, percentile: 95 }",
+      "when: { contains: car, probability: 0.55 },",
+    ]);
+    const document = parse(SHIPPED);
+    document.pipelines["image-analysis"].slo.latencyMs = 500;
+    document.pipelines["image-analysis"].tasks.plate.when.probability = 0.55;
+    document.validation.points.pop();
+    expect(parse(text)).toEqual(document);
+  });
+
+  test("loads every machine alike", () => {
+    const [quick, slow] = [loadedOn(1), loadedOn(2.3)];
+    const ratio = (quick.capacity?.perS ?? 0) / (slow.capacity?.perS ?? 1);
+    expect(ratio).toBeGreaterThan(2.2);
+    expect(ratio).toBeLessThan(2.3);
+    const shares = (capacity = quick.capacity) =>
+      capacity?.shares.map(({ ofCapacity }) => ofCapacity);
+    expect(shares()).toEqual([0.3, 0.5, 0.7]);
+    expect(shares(slow.capacity)).toEqual(shares());
+  });
+
+  describe("runs for real", () => {
+    const MOST_S = 70;
+    const runsOf = (changes: ReturnType<typeof lengthChanges>) => {
+      const { validation } = parse(changedText(SHIPPED, [], changes));
+      const { repeats, points } = validation as {
+        repeats: number;
+        points: Readonly<Record<string, number>>[];
+      };
+      const eachS = points.map(
+        (point) => (point["workload.durationS"] ?? 0) + aroundRunSeconds("onnx"),
+      );
+      return { repeats, points: points.length, seconds: repeats * eachS.reduce((a, b) => a + b) };
+    };
+
+    test.each([
+      ["here", 1],
+      ["on a machine half as fast", 2.3],
+      ["on one ten times as slow", 10],
+    ])("as long as it takes, %s within its bound", (_, factor) => {
+      const { repeats, points, seconds } = runsOf(lengthChanges(loadedOn(factor), MOST_S));
+      expect(points).toBe(1);
+      expect(repeats).toBeGreaterThanOrEqual(3);
+      expect(seconds).toBeLessThanOrEqual(MOST_S);
+      expect(seconds).toBeGreaterThan(MOST_S / 2);
+    });
+
+    test("shorter, and of both configurations, where times hardly vary", () => {
+      const text = SHIPPED.replace("probability: 0.6", "probability: 1");
+      const steady = loadedOn(1, [35, 35.1], [45, 45.1], text);
+      const { repeats, points, seconds } = runsOf(lengthChanges(steady, MOST_S));
+      expect([repeats, points]).toEqual([3, 2]);
+      expect(seconds).toBeLessThan(MOST_S);
+    });
+  });
+});

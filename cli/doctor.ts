@@ -1,0 +1,40 @@
+/** `tandem doctor`: what works on this machine, and what to install for the rest. */
+import { Fault } from "../core/fault.ts";
+import type { Cell } from "../reports/html/table.ts";
+import { tableText } from "../reports/text-table.ts";
+import { examine, type Finding } from "./doctor-checks.ts";
+
+export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
+  const checks = await examine();
+  const document = { schema: "tandem/doctor@1", checks };
+  const text = () => doctorText(checks, process.stdout.columns ?? 120);
+  process.stdout.write(`${json ? JSON.stringify(document) : text()}\n`);
+  requireEssential(checks);
+}
+
+/** Throws Fault("not-found") where something is missing without which nothing works. */
+export function requireEssential(checks: readonly Finding[]): void {
+  const missing = checks.filter(({ state }) => state === "missing");
+  if (missing.length === 0) return;
+  throw new Fault("not-found", `missing: ${missing.map(({ name }) => name).join(", ")}`, {
+    hint: missing.map(({ hint }) => hint).join("; "),
+  });
+}
+
+const COLOURS = { ok: "good", doubtful: "warn", absent: undefined, missing: "bad" } as const;
+
+export function doctorText(checks: readonly Finding[], width: number): string {
+  const rows = checks.map(({ name, state, found, purpose }): readonly Cell[] => {
+    const colour = COLOURS[state];
+    const shown = { text: state, ...(colour === undefined ? {} : { state: colour }) };
+    return [{ text: name }, shown, { text: found }, { text: purpose }];
+  });
+  const hints = checks.flatMap(({ name, hint }) =>
+    hint === undefined ? [] : [`${name}: ${hint}`],
+  );
+  const headings = ["part", "state", "found", "purpose"];
+  return [
+    tableText({ caption: "", headings, rows }, width),
+    ...(hints.length === 0 ? [] : ["", "for what is not ok, if you need its purpose:", ...hints]),
+  ].join("\n");
+}

@@ -1,0 +1,91 @@
+/** A small sweep of the queueing scenario through the command, and what its results say. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import type { Fault } from "../core/fault.ts";
+import type { ResultsDocument } from "../core/results.ts";
+import { goalHeadlines } from "../reports/goal-headlines.ts";
+import { PRESETS } from "../schedulers/registry.ts";
+import { type SimulateArguments, simulate } from "./simulate.ts";
+
+const MMC = fileURLToPath(new URL("../scenarios/queueing/mmc.yaml", import.meta.url));
+const out = mkdtempSync(join(tmpdir(), "tandem-simulate-"));
+afterAll(() => rmSync(out, { recursive: true }));
+
+async function sweep(more: Partial<SimulateArguments> = {}): Promise<ResultsDocument> {
+  const set = [
+    "pipelines.mmc.slo={latencyMs: 500, percentile: 95}",
+    "cluster.nodes=[{name: gpu, count: 4, devices: {gpu: 2}, costPerHour: 2.5}]",
+    "workload={arrivals: poisson, ratePerS: 20, durationS: 200, warmupS: 10}",
+    "sweep={scheduler: [edf, random, fifo], workload.ratePerS: [20, 39]}",
+  ];
+  const args = { scenario: MMC, set, replications: 5, workers: 1, json: false, yes: false, out };
+  await simulate({ ...args, quiet: true, ...more });
+  return JSON.parse(readFileSync(join(out, "results.json"), "utf8")) as ResultsDocument;
+}
+
+test("a sweep says of each configuration whether it meets the goal, and names ties, the simplest first", async () => {
+  const document = await sweep();
+  expect(document).toMatchObject({ margin: 0.01, simplestFirst: Object.keys(PRESETS) });
+  const states = document.configurations.map(({ id, slo }) => [id, slo]);
+  expect(Object.fromEntries(states)).toEqual({
+    "scheduler=edf,ratePerS=20": "meets",
+    "scheduler=edf,ratePerS=39": "misses",
+    "scheduler=random,ratePerS=20": "misses",
+    "scheduler=random,ratePerS=39": "misses",
+    "scheduler=fifo,ratePerS=20": "meets",
+    "scheduler=fifo,ratePerS=39": "misses",
+  });
+  const [summary, light, heavy] = goalHeadlines(document).map(({ text }) => text);
+  expect(summary).toBe("2 of 6 configurations meet the SLO (p95 ≤ 500 ms), 4 miss it");
+  expect(light).toMatch(
+    /^At arrival rate 20\/s: cheapest that meets the SLO: fifo or edf \(not distinguishable\), 4 replicas, 10\/h, p95 latency \d/,
+  );
+  expect(heavy).toMatch(
+    /^At arrival rate 39\/s: none .*; nearest: fifo: \d.* % within 500 ms \(95 % wanted\)/,
+  );
+});
+
+test("another margin ranks finished results anew, runs nothing again, and is in the command", async () => {
+  const before = await sweep();
+  const after = await sweep({ margin: "99%" });
+  expect(after.margin).toBe(0.99);
+  expect(after.command).toContain("--margin 99%");
+  expect(before.command).not.toContain("--margin");
+  expect(after.configurations).toEqual(before.configurations);
+  const worse = ({ comparisons = [] }: ResultsDocument) =>
+    comparisons.flatMap(({ members }) => members).filter(({ verdict }) => verdict === "worse");
+  expect(worse(before).length).toBeGreaterThan(worse(after).length);
+});
+
+test.each(["-1%", "100%", "1.5", "much"])(
+  "--margin %s is refused before anything runs",
+  async (margin) => {
+    const error = await sweep({ margin }).then(
+      () => expect.fail("no fault"),
+      (fault: Fault) => fault,
+    );
+    expect(error).toMatchObject({
+      code: "usage",
+      hint: "for example `--margin 2%` or `--margin 0.02`",
+    });
+    expect(error.message).toBe(
+      `--margin ${margin}: expected a share of the best mean, from 0 to below 100%`,
+    );
+  },
+);
+
+test("a swept goal is no document's goal, and is judged all the same", async () => {
+  const goals = "sweep={pipelines.mmc.slo.latencyMs: [50, 900], workload.ratePerS: [20]}";
+  const { slo, configurations } = await sweep({
+    set: [
+      "pipelines.mmc.slo={latencyMs: 500, percentile: 95}",
+      "workload={arrivals: poisson, ratePerS: 20, durationS: 200, warmupS: 10}",
+      goals,
+    ],
+  });
+  expect(slo).toBeUndefined();
+  expect(configurations.map((one) => one.slo)).toEqual(["misses", "meets"]);
+});

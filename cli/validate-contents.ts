@@ -1,0 +1,85 @@
+/** Bodies of a validation's requests: real contents for real models, bytes for replayed ones. */
+import { inputsByModel } from "../calibration/calibrate.ts";
+import { collectInputs } from "../calibration/collect-inputs.ts";
+import { type ContentsSource, contentsFor } from "../calibration/contents.ts";
+import { type KnownContents, matchContents } from "../calibration/match-contents.ts";
+import { ModelWorker } from "../calibration/model-worker.ts";
+import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { countArrivals } from "../core/arrivals/count-arrivals.ts";
+import { expectedRequests } from "../core/arrivals/expected-requests.ts";
+import { compileSystem } from "../core/compile.ts";
+import type { ModelAtHand } from "../core/input-notes.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
+import { inputsOf } from "./scenario-file.ts";
+
+/** What a run's requests carry, in order. */
+export type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
+
+/** What real models carry, what the host's pace is measured by, and what they are. */
+export interface ServedSide {
+  readonly contents: Contents;
+  readonly pace: PaceMeter | null;
+  /** By the path of their profile. */
+  readonly models: Readonly<Record<string, ModelAtHand>> | null;
+}
+
+/**
+ * Real contents, each sent where the draws say that a request takes their branches, and the models that
+ * they went through: `workers`, which the caller stops, get one each.
+ */
+export async function realSide(
+  args: ContentsSource,
+  loaded: LoadedScenario,
+  workers: Map<string, ModelWorker>,
+  signal: AbortSignal,
+): Promise<ServedSide> {
+  const { document, profiles } = loaded;
+  for (const [name, model] of Object.entries(document.models)) {
+    if (model.implementation !== undefined)
+      workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder, signal));
+  }
+  const byPipeline = await unlessAborted(signal, contentsFor(document, workers, args));
+  const collecting = collectInputs(document, workers, byPipeline);
+  const collected = await unlessAborted(signal, collecting);
+  const known: Record<string, readonly KnownContents[]> = {};
+  for (const [name, own] of Object.entries(byPipeline)) {
+    known[name] = own.map((contents, i) => ({ contents, ran: collected.ran[name][i] }));
+  }
+  const inputs = inputsByModel(document, collected);
+  return {
+    contents: ({ document: own }, seed) => {
+      const system = compileSystem(own, loaded);
+      return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
+    },
+    pace: new PaceMeter(paceTargets(document, profiles, workers, inputs)),
+    models: Object.fromEntries(
+      [...workers].flatMap(([name, { loaded: model }]) => {
+        const path = profilePath(document.models[name]);
+        const { files, runtime, provider } = model.provenance;
+        const atHand = { modelFiles: [...files], runtime: `${runtime}, ${provider}` };
+        return path === undefined ? [] : [[path, atHand]];
+      }),
+    ),
+  };
+}
+
+/** As many as a run sends; where its answers set the pace, more than it may be. */
+function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed: string): number {
+  const traceUs = workload.arrivals === "trace" ? traces[workload.file] : null;
+  const count = countArrivals(workload, seed, traceUs ?? null);
+  return count ?? Math.ceil(1.5 * expectedRequests(workload)) + 100;
+}
+
+/** Replay workers read nothing, so a payload is bytes of the declared size. */
+export function replaySide(document: ScenarioDocument): ServedSide {
+  const sizes = Object.values(document.pipelines).flatMap((pipeline) =>
+    Object.values(pipeline.tasks).map((task) => task.payloadBytes),
+  );
+  const payload = payloadRequest(new Uint8Array(Math.max(...sizes, 64)));
+  return { contents: () => [payload], pace: null, models: null };
+}

@@ -1,0 +1,169 @@
+/** A validation's results: written, printed, and told by the exit code. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type ConfigurationEvidence,
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  logFile,
+} from "../calibration/evidence.ts";
+import { Fault } from "../core/fault.ts";
+import { hasFreeMessages } from "../core/input-notes.ts";
+import type { ValidationDocument, ValidationResult } from "../core/results.ts";
+import type { LoadedScenario } from "../core/scenario/parse.ts";
+import { goalsShown } from "../core/slo.ts";
+import { plural } from "../reports/format.ts";
+import { placementLines } from "../reports/placement.ts";
+import { documentNotesText, validationTable } from "../reports/text-table.ts";
+import { doubts } from "../reports/validation-rows.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { asNotes } from "./document-notes.ts";
+import { repeatCommand } from "./repeat-command.ts";
+import type { ValidateArguments } from "./validate.ts";
+
+export interface Validated {
+  readonly results: readonly ValidationResult[];
+  readonly evidences: readonly ConfigurationEvidence[];
+  /** Everything that predictions were made of, with message costs that were measured here. */
+  readonly inputs: SimulationInputs;
+  /** About all configurations. */
+  readonly notes: readonly string[];
+  /** Configurations that were to be validated. */
+  readonly wanted: number;
+  /** Runs of each. */
+  readonly repeats: number;
+  readonly interrupted: boolean;
+}
+
+export function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
+  for (const [run, log] of logs.entries()) {
+    writeAtomically(join(out, logFile(configuration, run)), log);
+  }
+}
+
+/** Writes and prints whatever has finished, then throws the fault whose exit code tells the rest. */
+export function finish(args: ValidateArguments, loaded: LoadedScenario, validated: Validated) {
+  const { results, evidences, inputs } = validated;
+  if (results.length > 0) {
+    const { document, predicted } = documentsOf(args, loaded, validated);
+    if (args.out !== undefined) {
+      writeJson(join(args.out, "validation.json"), document);
+      // The predicted side alone is a results document too, for a folder without a sweep's results.
+      const file = join(args.out, "results.json");
+      if (!existsSync(file)) writeJson(file, predicted);
+      const evidence: EvidenceDocument = {
+        schema: "tandem/evidence@1",
+        ...{ inputs, configurations: evidences },
+      };
+      writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
+      const { overheadProfile } = inputs;
+      if (hasFreeMessages(loaded.document) && overheadProfile !== undefined)
+        writeJson(join(args.out, "overheads.json"), overheadProfile);
+    }
+    print(args, document);
+    if (!validated.interrupted) {
+      const { strict = false, json } = args;
+      const outcome = outcomeOf(document, { wanted: validated.wanted, strict, json });
+      if (outcome instanceof Fault) throw outcome;
+      for (const line of outcome) process.stderr.write(`${line}\n`);
+    }
+  }
+  if (validated.interrupted) throw interruption(args, validated);
+  if (results.length === 0) {
+    throw new Fault("deadline-exceeded", "the budget was spent before any run could start", {
+      hint: "give more, or take a quieter machine",
+    });
+  }
+}
+
+function print({ json }: ValidateArguments, document: ValidationDocument): void {
+  const width = process.stdout.columns ?? 120;
+  const lines = json
+    ? [JSON.stringify(document)]
+    : [
+        validationTable(document, width),
+        ...placementLines(document.configurations, width),
+        ...documentNotesText(document, width),
+        ...notesByLetter(document.configurations),
+      ];
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+function documentsOf(
+  args: ValidateArguments,
+  loaded: LoadedScenario,
+  { results: configurations, notes }: Validated,
+) {
+  const { name, run } = loaded.document;
+  const header = {
+    scenario: { name, digest: loaded.digest },
+    seed: run.seed,
+    command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
+    ...goalsShown(loaded.document),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
+    ...asNotes(notes),
+    configurations,
+  };
+  const document: ValidationDocument = {
+    schema: "tandem/validation@2",
+    kind: "validation",
+    ...header,
+  };
+  return { document, predicted: { schema: "tandem/results@1", ...header } };
+}
+
+/** Options that decide which runs there are and what they carry. */
+function optionWords({ repeats, backend, budget, images, inputs }: ValidateArguments): string[] {
+  return Object.entries({ repeats, backend, budget, images, inputs }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  );
+}
+
+/** Notes by the letters that the table gives the configurations. */
+function notesByLetter(results: readonly ValidationResult[]): string[] {
+  return results.flatMap(({ notes = [] }, i) =>
+    notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}`),
+  );
+}
+
+/** What the verdicts make of the command: a fault, lines of a warning, or nothing to say. */
+export function outcomeOf(
+  document: ValidationDocument,
+  { wanted, strict, json }: { wanted: number; strict: boolean; json: boolean },
+): Fault | readonly string[] {
+  const all = document.configurations;
+  const of = plural(wanted, "configuration");
+  const wrong = all.filter(({ verdict }) => verdict === "disagrees").length;
+  if (wrong > 0) {
+    return new Fault(
+      "out-of-tolerance",
+      `${wrong} of ${of} ${wrong === 1 ? "disagrees" : "disagree"}`,
+    );
+  }
+  const untold = wanted - all.filter(({ verdict }) => verdict === "agrees").length;
+  if (untold === 0) return [];
+  const unrun = wanted - all.length;
+  const reasons = [
+    // A table has them already.
+    ...(json ? doubts(document) : []),
+    ...(unrun === 0 ? [] : [`the budget was spent before ${plural(unrun, "configuration")}`]),
+  ];
+  const message = `${untold} of ${of} cannot be judged yet`;
+  return strict
+    ? new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") })
+    : [`tandem: warning: ${message}`, ...reasons.map((reason) => `  ${reason}`)];
+}
+
+function interruption({ out }: ValidateArguments, validated: Validated): Fault {
+  const { results, wanted, repeats } = validated;
+  if (results.length === 0) {
+    return new Fault("interrupted", "interrupted before any run had ended: nothing is kept");
+  }
+  const runs = results.reduce((sum, { measured }) => sum + measured.repeats, 0);
+  const kept = out === undefined ? "are shown above" : `are kept in ${out}`;
+  return new Fault(
+    "interrupted",
+    `interrupted after ${runs} of ${plural(wanted * repeats, "run")}, whose results ${kept}`,
+  );
+}

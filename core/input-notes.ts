@@ -1,0 +1,85 @@
+/**
+ * Facts about the inputs of a prediction that its reader should know: costs that the scenario leaves
+ * out, and profiles that were measured elsewhere or of something else than what runs here.
+ */
+import type { Profile } from "./profile.ts";
+import { parameterColumns } from "./scenario/parameter-columns.ts";
+import type { ScenarioDocument } from "./scenario/schema.ts";
+
+/** Whether nothing says what messages cost: then they take no time in a simulation. */
+export function hasFreeMessages({
+  cluster,
+  sweep,
+}: Pick<ScenarioDocument, "cluster" | "sweep">): boolean {
+  const { network, gateway, overheadProfile, nodes = [] } = cluster;
+  const linked = nodes.some(({ gbps, zone }) => gbps !== undefined || zone !== undefined);
+  const swept = parameterColumns(sweep).some(({ path }) => OF_MESSAGES.test(path));
+  const given = network !== undefined || gateway !== undefined || overheadProfile !== undefined;
+  return !given && !linked && !swept;
+}
+
+const OF_MESSAGES = /^cluster(\.(network|gateway|overheadProfile)\b|\.nodes\b.*\.gbps$|$)/;
+
+export const FREE_MESSAGES_NOTE =
+  "network and gateway take no time: the scenario gives neither cluster.network, cluster.gateway nor " +
+  "cluster.overheadProfile; to measure them, name a file as the last: `tandem calibrate` writes it beside " +
+  "real models, and `tandem validate S --out DIR` writes one without any, DIR/overheads.json";
+
+type Provenance = Profile["provenance"];
+
+/** A model as it would run here. */
+export interface ModelAtHand {
+  readonly modelFiles: Provenance["modelFiles"];
+  readonly runtime: string;
+}
+
+export interface AtHand {
+  /** As `provenance.host` says it. */
+  readonly host: string;
+  /** By the profile's path; none where models are only simulated. */
+  readonly models?: Readonly<Record<string, ModelAtHand>>;
+}
+
+/** One note for all profiles, by path, of which the same is to be said; none where all is as here. */
+export function originNotes(
+  profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
+  { host, models = {} }: AtHand,
+): string[] {
+  const pathsOf = new Map<string, string[]>();
+  for (const [path, { provenance }] of Object.entries(profiles)) {
+    const facts = [
+      ...placeFacts(provenance, host),
+      ...(models[path] === undefined ? [] : modelFacts(provenance, models[path])),
+    ].join("; ");
+    if (facts !== "") pathsOf.set(facts, [...(pathsOf.get(facts) ?? []), path]);
+  }
+  return [...pathsOf].map(([facts, paths]) => {
+    return `${paths.length > 1 ? "profiles" : "profile"} ${paths.join(", ")}: ${facts}`;
+  });
+}
+
+function placeFacts({ kind, source, host, device }: Provenance, here: string): string[] {
+  if (kind === "imported") return [`imported from ${source ?? host}, not measured on this machine`];
+  const [there, own] = [hostParts(host), hostParts(here)];
+  if (there.machine !== own.machine) {
+    return [`measured on ${there.machine} (${device}), not on this machine`];
+  }
+  if (there.node === own.node) return [];
+  return [`measured with ${there.node ?? "another runtime"}, here runs ${own.node ?? "another"}`];
+}
+
+function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): string[] {
+  const digests = new Map(here.modelFiles.map(({ name, sha256 }) => [name, sha256]));
+  const changed = modelFiles.filter(({ name, sha256 }) => digests.get(name) !== sha256);
+  const names = changed.map(({ name }) => name).join(", ");
+  return [
+    ...(changed.length === 0 ? [] : [`measured with another ${names} than is here`]),
+    ...(runtime === here.runtime ? [] : [`measured with ${runtime}, here runs ${here.runtime}`]),
+  ];
+}
+
+/** Another kernel on the same machine is no other host. */
+function hostParts(line: string): { readonly machine: string; readonly node: string | undefined } {
+  const found = /^(.*, \d+ logical cores, \d+ GiB), .*, (Node \S+)$/.exec(line);
+  return { machine: found?.[1] ?? line, node: found?.[2] };
+}

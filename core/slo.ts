@@ -1,0 +1,97 @@
+/**
+ * Whether a configuration keeps its latency goals, by one rule for results, reports and plans: the
+ * 95% interval of the attainment (the share of requests within the goal) against the share wanted.
+ *
+ *   meets    all of the interval is at or above it
+ *   misses   all of it is below, or the configuration is unstable: a longer run misses
+ *   unclear  it straddles, or fewer than two runs show no interval
+ *
+ * The interval is Student's t over the runs. Where they agree exactly (no request late in any, as a
+ * rule) t has the width 0, which is no certainty: then it is Wilson's, of all requests together, so
+ * that a goal of 99% takes at least 381 requests. A configuration meets its goals when every pipeline
+ * meets its own.
+ */
+import type { RunSummary } from "./metrics/summary.ts";
+import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
+import type { ScenarioDocument } from "./scenario/schema.ts";
+import { estimate } from "./statistics/estimate.ts";
+import { type Interval, wilson95 } from "./statistics/wilson.ts";
+
+/** So large a share of a pipeline's requests is to be answered within so long. */
+export interface Goal {
+  readonly pipeline: string;
+  readonly latencyMs: number;
+  /** 0.99 for a 99th percentile. */
+  readonly share: number;
+}
+
+/** What judging reads of a run. */
+export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
+
+/** Of one goal. */
+export interface Attainment {
+  /** NaN where no run had requests. */
+  readonly estimate: Estimate;
+  readonly state: SloState;
+}
+
+export function goalsOf({ pipelines }: Pick<ScenarioDocument, "pipelines">): readonly Goal[] {
+  return Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>
+    slo === undefined ? [] : [{ pipeline, latencyMs: slo.latencyMs, share: slo.percentile / 100 }],
+  );
+}
+
+/** Goals as results documents show them: one where all pipelines share it, else by pipeline. */
+export function goalsShown({
+  pipelines,
+}: Pick<ScenarioDocument, "pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
+  const all = Object.entries(pipelines);
+  const slos = all.flatMap(([name, { slo }]) => (slo === undefined ? [] : [[name, slo] as const]));
+  if (slos.length === 0) return {};
+  const [[, slo]] = slos;
+  const shared = slos.length === all.length && new Set(slos.map(keyOf)).size === 1;
+  return shared ? { slo } : { slos: Object.fromEntries(slos) };
+}
+
+function keyOf([, { latencyMs, percentile }]: readonly [string, ResultsDocument["slo"] & {}]) {
+  return `${latencyMs}/${percentile}`;
+}
+
+/** Over replications of one configuration; a run without the pipeline's requests says nothing of it. */
+export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[]): Attainment {
+  const values: number[] = [];
+  let requests = 0;
+  for (const { pipelines, metrics, counted } of runs) {
+    // A pipeline has figures of its own where there are several.
+    const own = pipelines[pipeline] ?? { ...metrics, requests: counted };
+    if (own.sloAttainmentRatio === undefined) continue;
+    values.push(own.sloAttainmentRatio);
+    requests += own.requests;
+  }
+  return { estimate: estimate(values), state: stateOf(share, intervalOf(values, requests)) };
+}
+
+/** Of all goals together. */
+export function sloState(
+  goals: readonly Goal[],
+  runs: readonly SloRun[],
+  stability: Stability,
+): SloState {
+  if (stability === "unstable") return "misses";
+  const states = goals.map((goal) => attainmentOf(goal, runs).state);
+  if (states.includes("misses")) return "misses";
+  return states.includes("unclear") ? "unclear" : "meets";
+}
+
+function intervalOf(values: readonly number[], requests: number): Interval | null {
+  if (values.length < 2) return null;
+  if (values.every((value) => value === values[0])) return wilson95(values[0], requests);
+  const { mean, halfWidth95 } = estimate(values);
+  return { low: mean - halfWidth95, high: mean + halfWidth95 };
+}
+
+function stateOf(share: number, interval: Interval | null): SloState {
+  if (interval === null) return "unclear";
+  if (interval.low >= share) return "meets";
+  return interval.high < share ? "misses" : "unclear";
+}

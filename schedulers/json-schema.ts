@@ -1,0 +1,69 @@
+/** The published JSON Schema of a scenario file: core's, with the registry's names and parameters. */
+import { z } from "zod";
+import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
+import type { JsonSchema } from "../core/scenario/path-schema.ts";
+import { compositionSchema, DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
+import type { PolicyDefinition } from "./policy-definition.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+
+export function publishedSchema(): JsonSchema {
+  const choices = DECISIONS.map((decision): [string, JsonSchema] => {
+    const policies: readonly PolicyDefinition<unknown>[] = POLICIES[decision];
+    const names = policies.map(({ name, summary }) => ({ const: name, description: summary }));
+    return [decision, { anyOf: [...names, ...policies.map(withParameters)] }];
+  });
+  const presets = Object.entries(PRESETS).map(([name, { summary }]) => ({
+    const: name,
+    description: summary,
+  }));
+  const perTask = DECISIONS.filter((decision) => decision !== "admission");
+  const whole = composition(DECISIONS);
+  return scenarioJsonSchema({
+    anyOf: [
+      { $ref: "#/$defs/preset" },
+      {
+        ...whole,
+        properties: {
+          ...whole.properties,
+          perTask: {
+            type: "object",
+            additionalProperties: composition(perTask),
+            description: "other policies for single tasks",
+          },
+        },
+      },
+    ],
+    $defs: { preset: { anyOf: presets }, ...Object.fromEntries(choices) },
+  });
+}
+
+export function parametersSchema({
+  parameters,
+}: Pick<PolicyDefinition<unknown>, "parameters">): JsonSchema {
+  const { $schema: _, ...schema } = z.toJSONSchema(parameters, { io: "input" });
+  return schema;
+}
+
+/** A policy with parameters: a mapping that names it. */
+function withParameters(policy: PolicyDefinition<unknown>): JsonSchema {
+  const schema = parametersSchema(policy);
+  return {
+    ...schema,
+    properties: { policy: { const: policy.name }, ...schema.properties },
+    required: ["policy", ...(schema.required ?? [])],
+    description: policy.summary,
+  };
+}
+
+function composition(decisions: readonly Decision[]): JsonSchema {
+  const parts = (["preset", ...decisions] as const).map((part) => [
+    part,
+    { $ref: `#/$defs/${part}`, description: partAbout(part) },
+  ]);
+  return { type: "object", properties: Object.fromEntries(parts), additionalProperties: false };
+}
+
+/** A line about a decision, as in the schema that the parser uses. */
+export function partAbout(part: Decision | "preset"): string {
+  return compositionSchema.shape[part].description ?? "";
+}

@@ -1,0 +1,46 @@
+/**
+ * What long runs ask of V8. Its optimising compiler inlines what is called, if that is short, until
+ * the bytecode of a function and all that it calls reaches a limit, which keeps compiling short in
+ * programs with much code. A simulation spends its time in a few functions. Those that it calls should
+ * not be compiled long before it: what they have inlined by then counts again for the caller.
+ */
+import { setFlagsFromString } from "node:v8";
+import { knownRequests } from "../core/arrivals/expected-requests.ts";
+import { interruptBudget } from "../core/interrupt-budget.ts";
+import type { WorkloadDocument } from "../core/scenario/schema.ts";
+
+interface Settings {
+  /** So many requests, in one run or in several, repay them. */
+  readonly from: number;
+  readonly options: readonly string[];
+}
+
+/**
+ * In order. V8 takes stored code only with the settings that it was made under, so short programs
+ * change none.
+ */
+const SETTINGS: readonly Settings[] = [
+  { from: 100_000, options: interruptBudget(500_000, process.versions.node) },
+  {
+    from: 1_000_000,
+    options: [
+      // Bytes of bytecode: of one function, and of all in one, soft and hard. V8's own: 460, 920 and 4600.
+      "--max-inlined-bytecode-size=800",
+      "--max-inlined-bytecode-size-cumulative=8000",
+      "--max-inlined-bytecode-size-absolute=40000",
+    ],
+  },
+];
+
+/** Of all runs so far. */
+let requests = 0;
+let reached = 0;
+
+/** Before each run: what pays from then on, in the whole process. */
+export function prepareCompiler(workload: WorkloadDocument): void {
+  if (reached === SETTINGS.length) return;
+  requests += knownRequests(workload) ?? 0;
+  for (; requests >= (SETTINGS[reached]?.from ?? Number.POSITIVE_INFINITY); reached++) {
+    for (const option of SETTINGS[reached].options) setFlagsFromString(option);
+  }
+}
