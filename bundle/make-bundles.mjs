@@ -9,7 +9,7 @@ import { build } from "esbuild";
 /** Bundles by name, with their entry points. */
 const BUNDLES = { main: "cli/run.ts", "simulation-thread": "sweep/simulation-thread.ts" };
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
-const INSIDE = ["cli-progress", "seedrandom", "yaml", "yargs", "zod"];
+const INSIDE = ["@noble/hashes", "cli-progress", "seedrandom", "yaml", "yargs", "zod"];
 
 /** After the compiler: what is in the bundles is read from the sources, and dist/ must have the modules. */
 export async function makeBundles(root) {

@@ -41,9 +41,9 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   const { supervisorPid, gateway } = JSON.parse(up.stdout) as ClusterState;
   expect(cluster("status")).toMatchObject({ code: 0, stdout: expect.stringContaining("serve-1") });
 
-  const headers = { "content-type": "application/octet-stream", "idempotency-key": "one" };
-  const keyed = { method: "POST", headers, body: "x" };
-  expect((await fetch(`${gateway.http}/v2/models/p/infer`, keyed)).status).toBe(200);
+  const headers = { "content-type": "application/octet-stream" };
+  const asked = { method: "POST", headers, body: "x" };
+  expect((await fetch(`${gateway.http}/v2/models/p/infer`, asked)).status).toBe(200);
 
   process.kill(supervisorPid, "SIGKILL");
   expect(await eventually(() => !isRunning(gateway.pid))).toBe(true);
@@ -55,13 +55,7 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   expect(json).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
   expect(JSON.parse(json.stdout) as ClusterStatus).toMatchObject({ alive: false, now: null });
 
-  // It was killed, and its gateway's files with answers are nobody's now.
-  const answers = () =>
-    readdirSync(join(scratch, ".tandem")).filter((name) => name.includes("answers"));
-  expect(answers()).toHaveLength(1);
-  const [left] = answers();
   expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
-  expect(answers()).not.toContain(left);
 
   expect(cluster("down").code).toBe(0);
   expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
