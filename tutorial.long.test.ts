@@ -9,7 +9,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const VERDICT = "(agrees|disagrees|cannot tell)";
 const ESTIMATE = "[\\d,.]+ ± [\\d.]+";
-const PART = "[+−][\\d.]+ +[\\d.]+";
+const PART = "[+−][\\d.]+(?: +[\\d.]+)?";
 
 const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
   validate: [
