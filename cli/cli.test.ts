@@ -110,8 +110,11 @@ test("errors are red where colour is asked for, and plain in a pipe", () => {
 });
 
 test.each([
-  [["simulat", "q.yaml"], /simulate/],
-  [["simulate", "q.yaml", "--wrkers", "2"], /wrkers/],
+  [["simulat", "q.yaml"], /no command `tandem simulat`\n.*did you mean "simulate"\?/],
+  [["cluster", "upp"], /no command `tandem cluster upp`\n.*did you mean "up"\?/],
+  [["simulate"], /`tandem simulate` needs <scenario>/],
+  [["simulate", "q.yaml", "more"], /`tandem simulate` takes no "more"/],
+  [["simulate", "q.yaml", "--wrkers=2"], /no option --wrkers\n.*did you mean "--workers"\?/],
   [["simulate", "q.yaml", "--workers", "0"], /workers/],
   [["simulate", "missing.yaml"], /missing\.yaml/],
   [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
@@ -321,7 +324,9 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const text = await here("plan", path, "--schedulers", "none");
   expect(text.stdout).toMatch(/95 % of requests within 60 ms/);
   expect(text.stdout).toMatch(/cheapest: fifo/);
-  expect(text.stdout).toMatch(/--set 'sweep=/);
+  expect(text.stdout).toMatch(
+    /^to simulate the cheapest: npx tandem simulate \S+gpus\.yaml --seed 3 --set 'sweep=\{"points":/m,
+  );
   const hard = await here(
     "plan",
     path,
@@ -343,8 +348,9 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const large = "models.m.memoryMb=4000";
   const room = await here("plan", path, "--set", little, "--set", large, "--schedulers", "none");
   expect(room.stdout).toMatch(
-    /; 2 choices of machines have no device with the memory for some model\)/,
+    /; 2 choices of machines have no\sdevice with the memory for some model\)/,
   );
+  expect(room.stdout).toMatch(/simulate .* --set models\.m\.memoryMb=4000 --set 'sweep=/);
   const unknown = await here("plan", path, "--schedulers", "fifo,jsq");
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);

@@ -8,6 +8,7 @@ import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { checkPort, checkSpare, checkTraceFile } from "./cluster-options.ts";
+import { columns } from "./command-line.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 import { statusText } from "./status-table.ts";
 import { watchStatus } from "./watch-status.ts";
@@ -61,7 +62,7 @@ export interface ClusterStatusArguments extends ClusterArguments {
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
   const { json, tokenFile = null, watch = process.stdout.isTTY === true && !json } = args;
   const status = watch ? await watchStatus(tokenFile) : await clusterStatus(undefined, tokenFile);
-  if (!watch) print(json, status, statusText(status, process.stdout.columns ?? 100));
+  if (!watch) print(json, status, statusText(status, columns()));
   if (status === null || status.alive) return;
   throw new Fault(
     "cluster-failure",

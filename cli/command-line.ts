@@ -5,6 +5,11 @@ import { nearest } from "../core/scenario/nearest.ts";
 
 export const MOST_COLUMNS = 100;
 
+/** How wide a table may be. */
+export function columns(): number {
+  return process.stdout.columns ?? MOST_COLUMNS;
+}
+
 export interface Command {
   /** Name and arguments, as `simulate <scenario>`; in brackets what may be left out. */
   readonly usage: string;
@@ -49,9 +54,10 @@ async function descend(group: Group, version: string, given: readonly string[]):
   const command = commands[names.indexOf(given[at])];
   const rest = given.filter((_, i) => i !== at);
   if (command === undefined) {
+    refuseUnknown(given, words, names);
     await menu(yargs(given), group).version(version).parseAsync();
   } else if (command.commands === undefined) {
-    await only(yargs(rest), command, `${words} ${given[at]}`).version(version).parseAsync();
+    await only(rest, command, `${words} ${given[at]}`).version(version).parseAsync();
   } else {
     const usage = `$0 <action> [options]\n\n${command.about}${exampleLines(command.examples)}`;
     await descend(
@@ -62,17 +68,24 @@ async function descend(group: Group, version: string, given: readonly string[]):
   }
 }
 
-/** What there is: for help, or to say that there is no such command. */
+/** Throws Fault("usage") where a command is named that there is not. */
+function refuseUnknown(given: readonly string[], words: string, known: readonly string[]): void {
+  const name = given.find((word) => !word.startsWith("-"));
+  if (name === undefined) return;
+  throw usageFault(`there is no command \`${words} ${name}\``, words, nearest(name, known));
+}
+
+/** What there is: for help, or to ask for a command. */
 function menu(parser: Argv, { words, usage, commands }: Group): Argv {
   for (const command of commands) parser.command(command.usage, command.about);
-  return common(parser, words, commands.map(nameOf))
+  return common(parser, words, () => undefined)
     .usage(usage)
-    .demandCommand(1, "name a command")
-    .recommendCommands();
+    .demandCommand(1, "name a command");
 }
 
 /** One command. */
-function only(parser: Argv, command: Command, words: string): Argv {
+function only(given: readonly string[], command: Command, words: string): Argv {
+  const parser = yargs(given);
   const { usage, about, positionals = {}, options = {}, examples, run } = command;
   parser.command(
     usage.replace(nameOf(command), "$0"),
@@ -85,11 +98,24 @@ function only(parser: Argv, command: Command, words: string): Argv {
       await run?.(args as never);
     },
   );
-  return common(parser, words, Object.keys(options));
+  return common(parser, words, (said) => {
+    const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(said) ?? [];
+    const needed = usage.split(" ").slice(1).join(" ");
+    if (said.startsWith("Not enough")) return usageFault(`\`${words}\` needs ${needed}`, words);
+    if (unknown === undefined) return undefined;
+    const option = given.find((word) => word.startsWith("-") && word.includes(unknown));
+    if (option === undefined) return usageFault(`\`${words}\` takes no "${unknown}"`, words);
+    const near = nearest(unknown, Object.keys(options));
+    return usageFault(`there is no option ${option.split("=")[0]}`, words, near && `--${near}`);
+  });
 }
 
-/** `known`: what an unknown word may have been meant to be. */
-function common(parser: Argv, words: string, known: readonly string[]): Argv {
+/** `inOurWords`: what yargs says as a fault that says more, where there is one. */
+function common(
+  parser: Argv,
+  words: string,
+  inOurWords: (said: string) => Fault | undefined,
+): Argv {
   return parser
     .scriptName(words)
     .parserConfiguration({ "greedy-arrays": false })
@@ -97,9 +123,12 @@ function common(parser: Argv, words: string, known: readonly string[]): Argv {
     .strict()
     .help()
     .alias("help", "h")
-    .wrap(Math.min(MOST_COLUMNS, process.stdout.columns ?? MOST_COLUMNS))
+    .wrap(Math.min(MOST_COLUMNS, columns()))
     .fail((message, error) => {
-      throw faultOf(message, error, known, words);
+      // Something that a command threw stays as it is.
+      if (error !== undefined && error.name !== "YError") throw error;
+      const said = error?.message ?? message ?? "";
+      throw inOurWords(said) ?? usageFault(said, words);
     });
 }
 
@@ -107,19 +136,10 @@ function nameOf({ usage }: Command): string {
   return usage.split(" ")[0];
 }
 
-/** What a command threw as it is; what yargs says as a fault, with the nearest word that would do. */
-function faultOf(
-  message: string | null,
-  error: Error | undefined,
-  known: readonly string[],
-  words: string,
-): Error {
-  if (error !== undefined && error.name !== "YError") return error;
-  const said = error?.message ?? message ?? "";
-  const [, unknown] = /^Unknown (?:argument|command)s?: ([^,]+)/.exec(said) ?? [];
-  const near = unknown === undefined ? undefined : nearest(unknown.trim(), known);
+/** `near`: the word that may have been meant. */
+function usageFault(message: string, words: string, near?: string): Fault {
   const hint = near === undefined ? `see \`${words} --help\`` : `did you mean "${near}"?`;
-  return new Fault("usage", said, { hint });
+  return new Fault("usage", message, { hint });
 }
 
 const ASSIGNMENTS = "--set";

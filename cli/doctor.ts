@@ -2,12 +2,13 @@
 import { Fault } from "../core/fault.ts";
 import type { Cell } from "../reports/html/table.ts";
 import { tableText } from "../reports/text-table.ts";
+import { columns } from "./command-line.ts";
 import { examine, type Finding } from "./doctor-checks.ts";
 
 export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   const checks = await examine();
   const document = { schema: "tandem/doctor@1", checks };
-  const text = () => doctorText(checks, process.stdout.columns ?? 120);
+  const text = () => doctorText(checks, columns());
   process.stdout.write(`${json ? JSON.stringify(document) : text()}\n`);
   requireEssential(checks);
 }

@@ -6,7 +6,8 @@ import { type Explanation, explainConfiguration, PARTS } from "../calibration/ex
 import { Fault } from "../core/fault.ts";
 import type { RunEstimate } from "../core/results.ts";
 import { plural } from "../reports/format.ts";
-import { tableText } from "../reports/text-table.ts";
+import { tableText, wrapped } from "../reports/text-table.ts";
+import { columns } from "./command-line.ts";
 
 export interface ExplainArguments {
   /** Of `validate --out`. */
@@ -25,7 +26,7 @@ export function explain({ directory, json }: ExplainArguments): void {
     process.stdout.write(`${JSON.stringify(document)}\n`);
     return;
   }
-  const width = process.stdout.columns ?? 100;
+  const width = columns();
   process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
 }
 
@@ -89,9 +90,9 @@ function explanationText(explanation: Explanation, width: number): string {
     "",
     evidence,
     "",
-    sentence,
+    wrapped(sentence, width),
     ...(unknown.length === 0 ? [] : ["", "not known:"]),
-    ...unknown.map((line) => `  ${line}`),
+    ...unknown.map((line) => `  ${wrapped(line, width - 4).replaceAll("\n", "\n    ")}`),
   ].join("\n");
 }
 
@@ -101,9 +102,9 @@ function row(text: string, estimate: RunEstimate) {
   return [{ text }, { text: signed, numeric: true }, { text: widthText(estimate), numeric: true }];
 }
 
-/** One run alone has none. */
+/** One run alone has none, and predictions on the same draws do not differ. */
 function widthText({ halfWidth95 }: RunEstimate): string {
-  return halfWidth95 === null ? "" : halfWidth95.toFixed(3);
+  return halfWidth95 === null || halfWidth95 === 0 ? "" : halfWidth95.toFixed(3);
 }
 
 function shown(estimate: RunEstimate): string {

@@ -7,7 +7,7 @@ import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
 import type { Cell } from "../reports/html/table.ts";
 import { capacityText } from "../reports/load-capacity.ts";
 import { placementText } from "../reports/placement.ts";
-import { tableText } from "../reports/text-table.ts";
+import { tableText, wrapped } from "../reports/text-table.ts";
 
 interface Header {
   readonly schema: "tandem/plan@1";
@@ -127,22 +127,27 @@ function pointOf(
   };
 }
 
-export function planText(document: PlanDocument, width: number): string {
+/** `simulateCommand`: the command that simulates a sweep, given as JSON. */
+export function planText(
+  document: PlanDocument,
+  width: number,
+  simulateCommand: (sweep: string) => string,
+): string {
   const several = document.plans.length > 1;
   const lines = document.plans.flatMap((plan) => [
     ...(several ? [parametersText(plan.parameters)] : []),
-    plan.goals.map(goalText).join("; "),
+    wrapped(plan.goals.map(goalText).join("; "), width),
     tableText({ caption: "", headings: headings(plan), rows: plan.candidates.map(row) }, width),
-    sentence(plan),
+    ...sentences(plan).map((line) => wrapped(line, width)),
     "",
   ]);
   const points = document.plans.flatMap(({ candidates }) => candidates[0].point ?? []);
   if (points.length > 0) {
     const what = several ? "the cheapest of each load" : "the cheapest";
-    lines.push(`${what}, for simulate: --set 'sweep=${JSON.stringify({ points })}'`);
+    lines.push(`to simulate ${what}: ${simulateCommand(JSON.stringify({ points }))}`);
   }
   const load = capacityText(document.capacity);
-  if (load !== "") lines.push(load);
+  if (load !== "") lines.push(wrapped(load, width));
   const repeat = `repeat: ${document.command}`;
   lines.push(`seed ${document.seed} · scenario ${document.scenario.digest} · ${repeat}`);
   return lines.join("\n");
@@ -196,23 +201,22 @@ function countsText(counts: Readonly<Record<string, number>> | null): string {
     .join(", ");
 }
 
-function sentence({ candidates }: PlanEntry): string {
+function sentences({ candidates }: PlanEntry): readonly string[] {
   const [best] = candidates;
   const trials = candidates.reduce((total, candidate) => total + candidate.trials, 0);
   if (!best.meets) {
     return [
       `nothing that was ${isBounded(candidates) ? "tried" : "allowed"} keeps the goal (${plural(trials, "trial")}${leftOut(candidates)}): the shares above are of the most that was tried.`,
       `allow more by --max-replicas, or more machines; or a request takes longer without any wait${passedOver(best)}`,
-    ].join("\n");
+    ];
   }
   const equal = candidates.filter(({ cost }) => cost === best.cost).length - 1;
   const equals = equal === 0 ? "" : `; ${plural(equal, "other costs", "others cost")} as much`;
   const under = best.notSearched.includes("placement") ? " under the default placement" : "";
-  const lines = [
+  return [
     `cheapest${under}: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${searched(candidates)}${passedOver(best)})`,
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
   ];
-  return lines.join("\n");
 }
 
 const LEFT_OUT: Readonly<Record<NotSearched, string>> = {

@@ -3,6 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { makePlans, type Plan, type PlanOptions } from "../planning/plan.ts";
 import { PRESETS } from "../schedulers/registry.ts";
+import { columns } from "./command-line.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { planDocument, planText } from "./plan-results.ts";
 import { progress } from "./progress.ts";
@@ -39,8 +40,17 @@ export async function plan(args: PlanArguments): Promise<void> {
     }),
   };
   const result = planDocument(header, plans);
-  const width = process.stdout.columns ?? 100;
-  process.stdout.write(`${args.json ? JSON.stringify(result) : planText(result, width)}\n`);
+  const width = columns();
+  const simulateCommand = (sweep: string): string => {
+    const set = args.set.filter((assignment) => !/^\s*sweep\s*=/.test(assignment));
+    const { scenario } = args;
+    return repeatCommand("simulate", {
+      ...{ scenario, seed: document.run.seed },
+      set: [...set, `sweep=${sweep}`],
+    });
+  };
+  const text = args.json ? JSON.stringify(result) : planText(result, width, simulateCommand);
+  process.stdout.write(`${text}\n`);
   const without = result.plans.filter(({ candidates }) => !candidates[0].meets).length;
   if (without === 0) return;
   const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
 import { tableText } from "../reports/text-table.ts";
 import { type Cell, type QueryResult, queryResults, SCHEMA_SQL } from "../sweep/query.ts";
+import { columns } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
 
 export interface QueryArguments {
@@ -23,7 +24,8 @@ export async function query(args: QueryArguments): Promise<void> {
     if (result.partial) {
       printWarning("this sweep is not finished; these are its results so far");
     }
-    const text = json ? jsonText(result) : csv ? csvText(result) : alignedText(result);
+    const table = args.sql === undefined ? schemaText(result) : alignedText(result);
+    const text = json ? jsonText(result) : csv ? csvText(result) : table;
     for await (const piece of text) {
       if (!process.stdout.write(piece)) await once(process.stdout, "drain");
     }
@@ -58,7 +60,7 @@ function csvLine(cells: readonly Cell[]): string {
   return `${fields.join(",")}\n`;
 }
 
-async function* alignedText({ columns, blocks }: QueryResult): AsyncGenerator<string> {
+async function* alignedText({ columns: kinds, blocks }: QueryResult): AsyncGenerator<string> {
   const shown: (readonly Cell[])[] = [];
   let more = false;
   for await (const rows of blocks) {
@@ -67,11 +69,35 @@ async function* alignedText({ columns, blocks }: QueryResult): AsyncGenerator<st
     if (more) break;
   }
   const rows = shown.map((row) =>
-    row.map((cell, i) => ({ text: cellText(cell), numeric: columns[i].numeric })),
+    row.map((cell, i) => ({ text: cellText(cell), numeric: kinds[i].numeric })),
   );
-  const headings = columns.map(({ name }) => name);
+  const headings = kinds.map(({ name }) => name);
   yield `${tableText({ caption: "", headings, rows }, Number.POSITIVE_INFINITY)}\n`;
   if (more) yield `the first ${MOST_ROWS} rows; --csv or --json gives all\n`;
+}
+
+/** Rows of `SCHEMA_SQL`, a line for each table: its columns as SQL takes them. */
+async function* schemaText({ blocks }: QueryResult): AsyncGenerator<string> {
+  const tables = new Map<string, string[]>();
+  for await (const rows of blocks) {
+    for (const [table, column] of rows) {
+      const known = tables.get(String(table)) ?? [];
+      tables.set(String(table), [...known, String(column)]);
+    }
+  }
+  const rows = [...tables].map(([table, names]) => {
+    // There are as many of these as metrics.
+    const shown = names.filter((name) => !name.endsWith(HALF_WIDTH));
+    return [{ text: table }, { text: shown.map(sqlName).join(", ") }];
+  });
+  yield `${tableText({ caption: "", headings: ["table", "columns"], rows }, columns())}\n`;
+  yield `in configurations, each metric's 95% half width too: latencyMeanMs${HALF_WIDTH}\n`;
+}
+
+const HALF_WIDTH = "HalfWidth95";
+
+function sqlName(name: string): string {
+  return /^[a-z_]\w*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 /** Six digits are enough for the eye; JSON and CSV have all of them. */

@@ -27,13 +27,14 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { buildKey } from "./build-key.ts";
+import { columns } from "./command-line.ts";
 import { asNotes, simulationNotes } from "./document-notes.ts";
 import { printWarning } from "./failure.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { marginOf, precisionWords } from "./precision-options.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { repeatCommand } from "./repeat-command.ts";
+import { repeatCommand, shellWord } from "./repeat-command.ts";
 import {
   type Ranked,
   RESULTS_FILE,
@@ -248,7 +249,7 @@ function printTables(
   store: RecordStore,
   out: string | undefined,
 ): void {
-  const width = process.stdout.columns ?? 120;
+  const width = columns();
   const count = store.finished;
   const read = Math.min(count, MOST_JUDGED);
   const all = [...recordsOf(store, read)].map(({ result: { latencyCurve: _, ...one } }) => one);
@@ -266,7 +267,9 @@ function printTables(
       : []),
     `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
-  if (out !== undefined)
-    lines.push(`results: ${join(out, RESULTS_FILE)} · charts: tandem report ${out}`);
+  if (out !== undefined) {
+    const charts = `npx tandem report ${shellWord(out)}`;
+    lines.push(`results: ${join(out, RESULTS_FILE)} · charts: ${charts}`);
+  }
   process.stdout.write(`${lines.join("\n")}\n`);
 }

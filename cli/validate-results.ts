@@ -14,12 +14,13 @@ import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/format.ts";
 import { placementLines } from "../reports/placement.ts";
-import { documentNotesText, validationTable } from "../reports/text-table.ts";
+import { documentNotesText, validationTable, wrapped } from "../reports/text-table.ts";
 import { doubts } from "../reports/validation-rows.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { columns } from "./command-line.ts";
 import { asNotes } from "./document-notes.ts";
-import { repeatCommand } from "./repeat-command.ts";
+import { repeatCommand, shellWord } from "./repeat-command.ts";
 import type { ValidateArguments } from "./validate.ts";
 
 export interface Validated {
@@ -77,15 +78,16 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
   }
 }
 
-function print({ json }: ValidateArguments, document: ValidationDocument): void {
-  const width = process.stdout.columns ?? 120;
+function print({ json, out }: ValidateArguments, document: ValidationDocument): void {
+  const width = columns();
   const lines = json
     ? [JSON.stringify(document)]
     : [
         validationTable(document, width),
         ...placementLines(document.configurations, width),
         ...documentNotesText(document, width),
-        ...notesByLetter(document.configurations),
+        ...notesByLetter(document.configurations).map((line) => wrapped(line, width)),
+        ...(out === undefined ? [] : [nextSteps(out)]),
       ];
   for (const line of lines) process.stdout.write(`${line}\n`);
 }
@@ -120,11 +122,20 @@ function optionWords({ repeats, backend, budget, images, inputs }: ValidateArgum
   );
 }
 
-/** Notes by the letters that the table gives the configurations. */
-function notesByLetter(results: readonly ValidationResult[]): string[] {
-  return results.flatMap(({ notes = [] }, i) =>
-    notes.map((note) => `${String.fromCharCode(65 + i)}: ${note}`),
-  );
+function nextSteps(out: string): string {
+  const folder = shellWord(out);
+  const steps = `gaps: npx tandem explain ${folder} · charts: npx tandem report ${folder}`;
+  return `results: ${join(out, "validation.json")} · ${steps}`;
+}
+
+/** Each note once, by the letters that the table gives the configurations. */
+export function notesByLetter(results: readonly Pick<ValidationResult, "notes">[]): string[] {
+  const letters = new Map<string, string[]>();
+  for (const [i, { notes = [] }] of results.entries()) {
+    for (const note of notes)
+      letters.set(note, [...(letters.get(note) ?? []), String.fromCharCode(65 + i)]);
+  }
+  return [...letters].map(([note, whose]) => `${whose.join(", ")}: ${note}`);
 }
 
 /** What the verdicts make of the command: a fault, lines of a warning, or nothing to say. */

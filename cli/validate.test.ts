@@ -10,7 +10,7 @@ import { exitCodeOf } from "./failure.ts";
 import { interrupted, SLOW_QUEUE } from "./interrupted.test-support.ts";
 import { secondsOf } from "./seconds.ts";
 import { hostLines } from "./validate-host.ts";
-import { outcomeOf } from "./validate-results.ts";
+import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "tandem-validate-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -54,6 +54,12 @@ describe("the exit code", () => {
       /2 of 3 configurations cannot .*\n {2}the budget was spent before 2 configurations/,
     );
   });
+});
+
+test("a note of several configurations stands once, with the letters of all", () => {
+  const [faults, power] = ["not realised: faults", "not realised: power"];
+  const results = [{ notes: [faults] }, {}, { notes: [power, faults] }];
+  expect(notesByLetter(results)).toEqual([`A, C: ${faults}`, `C: ${power}`]);
 });
 
 describe("a host that is not fit", () => {

@@ -76,6 +76,14 @@ describe("a plan for one queue", () => {
     const [central, blind] = candidates.map(({ search }) => search.found?.machines.cost ?? 0);
     expect(central).toBeLessThan(blind);
   });
+
+  test("names the simplest first of those that cost and keep as much, and clearly worse ones last", () => {
+    const sweep = "sweep: { scheduler: [random, edf, fifo], cluster.replicas.serve: [8] }";
+    const [{ candidates }] = plansOf(queue(42, sweep).replace("percentile: 95", "percentile: 80"));
+    expect(new Set(candidates.map(({ cost }) => cost))).toEqual(new Set([8]));
+    // Without deadlines of their own requests are as urgent as they are old.
+    expect(candidates.map(({ scheduler }) => scheduler)).toEqual(["fifo", "edf", "random"]);
+  });
 });
 
 test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {

@@ -12,7 +12,7 @@
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { placementByNode, tasksToPlace } from "../core/placement.ts";
-import type { Parameter, Placement } from "../core/results.ts";
+import type { Estimate, Parameter, Placement } from "../core/results.ts";
 import { checkMemory } from "../core/scenario/check-devices.ts";
 import { scalingChoices } from "../core/scenario/check-scaling.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
@@ -20,6 +20,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Bounds } from "./allocations.ts";
 import { type CostUnit, type Machines, marketOf } from "./machines.ts";
@@ -105,7 +106,7 @@ export function* makePlans(
   }
   return [...plans.values()].map(({ plan, candidates }) => ({
     ...plan,
-    candidates: candidates.toSorted(byCost),
+    candidates: ranked(candidates),
   }));
 }
 
@@ -133,15 +134,43 @@ function placementOf(
   return Object.fromEntries(kinds);
 }
 
-/** The cheapest first; of equal ones, the one with more requests within their goals. */
-function byCost(a: Candidate, b: Candidate): number {
-  const [one, other] = [a.search.found, b.search.found];
-  if (one === null || other === null) return Number(one === null) - Number(other === null);
-  return (a.cost ?? 0) - (b.cost ?? 0) || kept(other.trial) - kept(one.trial);
+/**
+ * The cheapest first; of those that cost the same, the simplest. Last come those that clearly have
+ * fewer requests within their goals: the interval lies below that of another.
+ */
+function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
+  const keys = candidates.map((candidate) => {
+    const { cost, search, scheduler } = candidate;
+    if (search.found === null) return [Number.POSITIVE_INFINITY, 0, 0];
+    const { mean, halfWidth95 } = attainment(search.found.trial);
+    const least = candidates.map((other) =>
+      other.search.found === null || other.cost !== cost ? 0 : lowest(other.search.found.trial),
+    );
+    const isWorse = mean + halfWidth95 < Math.max(...least);
+    return [cost ?? 0, Number(isWorse), isWorse ? -mean : simplicity(scheduler)];
+  });
+  const order = [...candidates.keys()].sort((a, b) => {
+    const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
+    return differs < 0 ? a - b : keys[a][differs] - keys[b][differs];
+  });
+  return order.map((i) => candidates[i]);
 }
 
-function kept({ kept: goals }: Trial): number {
-  return Math.min(...goals.map(({ attainment }) => attainment.mean));
+/** Of the pipeline that keeps its goal the least. */
+function attainment({ kept }: Trial): Estimate {
+  return kept.map((goal) => goal.attainment).reduce((a, b) => (b.mean < a.mean ? b : a));
+}
+
+function lowest(trial: Trial): number {
+  const { mean, halfWidth95 } = attainment(trial);
+  return mean - halfWidth95;
+}
+
+/** The place among the presets; all else comes after them. */
+function simplicity(scheduler: unknown): number {
+  const names = Object.keys(PRESETS);
+  const place = names.indexOf(String(scheduler));
+  return place < 0 ? names.length : place;
 }
 
 function refuse(document: ScenarioDocument, file: string): void {

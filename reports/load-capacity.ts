@@ -3,7 +3,7 @@ import type { LoadCapacity, Parameter } from "../core/results.ts";
 import { formatNumber } from "./format.ts";
 import { parameterText } from "./parameters.ts";
 
-/** "8.2 (60% of capacity)" where the rate of `path` was given so; else as any parameter. */
+/** "8.2 (60%)" where the rate of `path` was given so; else as any parameter. */
 export function loadText(
   path: string,
   value: Parameter | undefined,
@@ -12,7 +12,7 @@ export function loadText(
   const text = parameterText(value);
   const isRate = /(^|\.)ratePerS$/.test(path);
   const share = capacity?.shares.find(({ ratePerS }) => isRate && ratePerS === value);
-  return share === undefined ? text : `${text} (${percent(share.ofCapacity)} of capacity)`;
+  return share === undefined ? text : `${text} (${percent(share.ofCapacity)})`;
 }
 
 /** The rates, the capacity, and the shape whose it is; empty where no rate was given so. */

@@ -29,7 +29,7 @@ function hasInterval(one: ConfigurationResult, name: string): boolean {
   return one.replications > 1 || Object.hasOwn(one.intervals ?? {}, name);
 }
 
-/** "3.1 ± 0.4", "3.1" of one run without an interval, "3.1*" where it estimates nothing. */
+/** "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates nothing. */
 export function figureText(
   one: ConfigurationResult,
   name: string,
@@ -39,7 +39,10 @@ export function figureText(
   if (estimate !== undefined && !isEstimate(one, name)) {
     return `${formatNumber(estimate.mean * scale, 4)}${UNSTABLE_MARK}`;
   }
-  if (estimate === undefined || hasInterval(one, name)) return formatEstimate(estimate, scale);
+  const isPrice = name === "costPerHour" && estimate?.halfWidth95 === 0;
+  if (estimate === undefined || (hasInterval(one, name) && !isPrice)) {
+    return formatEstimate(estimate, scale);
+  }
   return formatEstimate({ ...estimate, halfWidth95: Number.NaN }, scale);
 }
 

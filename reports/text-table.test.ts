@@ -63,7 +63,7 @@ test("a rate that was given as a share of capacity shows the share, and whose ca
   };
   const text = resultsTable({ ...sweepDocument(), capacity }, 200);
   expect(text).toMatch(/ 8 {2,}/);
-  expect(text).toContain("16 (40% of capacity)");
+  expect(text).toContain("16 (40%)");
   const line = "40% is 16/s; capacity 40/s, bound by detect with replicas detect 1, plate 2";
   expect(text).toContain(line);
   const validated = validationTable({ ...validationDocument(), capacity }, 200);

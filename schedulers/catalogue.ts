@@ -1,7 +1,7 @@
 /** Presets and policies as data, and each in words: `tandem schedulers`, `docs/schedulers.md`. */
 import { stringify } from "yaml";
 import { Fault } from "../core/fault.ts";
-import { didYouMean } from "../core/scenario/nearest.ts";
+import { nearest } from "../core/scenario/nearest.ts";
 import type { JsonSchema, JsonSchemas } from "../core/scenario/path-schema.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import { parametersSchema } from "./json-schema.ts";
@@ -51,7 +51,9 @@ export function catalogueOf(name: string): Catalogue {
   const policies = whole.policies.filter((policy) => policy.name === name || makesUp(policy));
   if (policies.length === 0) {
     const known = new Set([...whole.presets, ...whole.policies].map((entry) => entry.name));
-    const hint = `${didYouMean(name, known)} \`tandem schedulers\` lists all`;
+    const near = nearest(name, known);
+    const meant = near === undefined ? "" : `did you mean "${near}"? `;
+    const hint = `${meant}\`tandem schedulers\` lists all`;
     throw new Fault("usage", `unknown scheduler or policy "${name}"`, { hint });
   }
   return { ...whole, presets, policies };

@@ -81,7 +81,11 @@ export function override(
     for (const known of draft.positions.keys()) {
       if (isWithin(known, at)) draft.positions.delete(known);
     }
-    draft.positions.set(at, { file: SET_OPTION });
+    // Mappings around it that no file has are the option's too.
+    for (const [i] of result.path.entries()) {
+      const around = formatPath(result.path.slice(0, i + 1));
+      if (!draft.positions.has(around)) draft.positions.set(around, { file: SET_OPTION });
+    }
   }
 }
 

@@ -85,6 +85,7 @@ describe("overrides", () => {
 
   test.each([
     ["workload.ratPerS", 3, /unknown key/, 'did you mean "ratePerS"?'],
+    ["cluster.replica.detect", 3, /unknown key "replica"/, 'did you mean "replicas"?'],
     ["wrkload.ratePerS", 3, /unknown path/, 'did you mean "workload"?'],
     ["cluster.replicas.detct", 3, /no task is called "detct"/, 'did you mean "detect"?'],
     ["models.readr.service.meanMs", 3, /there is no models.readr/, 'did you mean "reader"?'],

@@ -1,0 +1,20 @@
+/** `docs/tutorial.md`: each step that gives the same output on any machine, in order. */
+import { rmSync } from "node:fs";
+import { afterAll, expect, test } from "vitest";
+import { outputOf, shownAs, tutorialFolder, tutorialSteps } from "./tutorial.test-support.ts";
+
+const folder = tutorialFolder();
+afterAll(() => rmSync(folder, { recursive: true }));
+const steps = tutorialSteps().filter(({ isExample }) => !isExample);
+
+test("the page has a step for each command of a first half hour", () => {
+  const commands = tutorialSteps().map(({ command }) => command.split(" ")[2]);
+  expect([...new Set(commands)]).toEqual([
+    ...["init", "check", "schedulers", "simulate", "query", "plan"],
+    ...["validate", "explain", "report"],
+  ]);
+});
+
+test.each(steps)("$command prints what the page shows", (step) => {
+  expect(outputOf(step, folder)).toMatch(shownAs(step.shown));
+});
