@@ -323,7 +323,10 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(room.stdout).toMatch(
     /; 2 choices of machines have no\sdevice with the memory for some model\)/,
   );
-  expect(room.stdout).toMatch(/simulate .* --set models\.m\.memoryMb=4000 --set 'sweep=/);
+  const [, again = ""] = /^to simulate the cheapest: npx tandem (.*)$/m.exec(room.stdout) ?? [];
+  expect(again).toMatch(/^simulate .* --set models\.m\.memoryMb=4000 --set 'sweep=/);
+  const words = again.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
+  expect(tandem(...words)).toMatchObject({ code: 0, stdout: expect.stringMatching(/SLO/) });
   const unknown = tandem("plan", path, "--schedulers", "fifo,jsq");
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);
