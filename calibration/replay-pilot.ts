@@ -42,6 +42,13 @@ const MOST_PER_S = 200;
 const UTILIZATION = 0.25;
 const SEED = "calibration/replay-pilot";
 
+/** Real runs have this machine's messages, whatever network and gateway their scenario assumes. */
+export function needsPilot({
+  overheadProfile,
+}: Pick<SimulationInputs, "overheadProfile">): boolean {
+  return overheadProfile === undefined;
+}
+
 /** The inputs of predictions with what messages cost, and a note that says where that is from. */
 export async function withMessageCosts(
   input: ReplayPilotInput,

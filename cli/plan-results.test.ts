@@ -41,7 +41,7 @@ function candidate(
 function planOf(...candidates: readonly Candidate[]) {
   const goals = [{ pipeline: "p", latencyMs: 300, share: 0.99 }];
   const document = planDocument(HEADER, [{ parameters: {}, goals, candidates }]);
-  return { document, text: planText(document, 300, (sweep) => `simulate ${sweep}`) };
+  return { document, text: planText(document, 300, (points) => `simulate ${points.length}`) };
 }
 
 describe("a plan", () => {

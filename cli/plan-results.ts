@@ -17,6 +17,9 @@ interface Header {
   readonly capacity?: LoadCapacity;
 }
 
+/** Values by path. */
+export type Point = Readonly<Record<string, unknown>>;
+
 /** Of one pipeline with a goal. */
 interface KeptGoal {
   readonly sloAttainmentRatio: Estimate;
@@ -47,7 +50,7 @@ interface CandidateDocument {
   /** Cheaper choices of machines of which no device has the memory for some model. */
   readonly withoutRoom: number;
   /** What was found as a point of a sweep, with its load; null where nothing was. */
-  readonly point: Readonly<Record<string, unknown>> | null;
+  readonly point: Point | null;
 }
 
 interface PlanEntry {
@@ -127,11 +130,11 @@ function pointOf(
   };
 }
 
-/** `simulateCommand`: the command that simulates a sweep, given as JSON. */
+/** `simulateCommand`: the command that simulates a sweep's points. */
 export function planText(
   document: PlanDocument,
   width: number,
-  simulateCommand: (sweep: string) => string,
+  simulateCommand: (points: readonly Point[]) => string,
 ): string {
   const several = document.plans.length > 1;
   const lines = document.plans.flatMap((plan) => [
@@ -141,10 +144,12 @@ export function planText(
     ...sentences(plan).map((line) => wrapped(line, width)),
     "",
   ]);
-  const points = document.plans.flatMap(({ candidates }) => candidates[0].point ?? []);
+  const points = document.plans.flatMap(({ candidates: [{ point }] }) =>
+    point === null ? [] : [point],
+  );
   if (points.length > 0) {
     const what = several ? "the cheapest of each load" : "the cheapest";
-    lines.push(`to simulate ${what}: ${simulateCommand(JSON.stringify({ points }))}`);
+    lines.push(`to simulate ${what}: ${simulateCommand(points)}`);
   }
   const load = capacityText(document.capacity);
   if (load !== "") lines.push(wrapped(load, width));

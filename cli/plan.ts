@@ -1,11 +1,13 @@
 /** `tandem plan`: the cheapest cluster, and the scheduler for it, that keep the latency goals. */
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
+import { parseSetOption } from "../core/scenario/parse.ts";
+import { isWithin } from "../core/scenario/positions.ts";
 import { makePlans, type Plan, type PlanOptions } from "../planning/plan.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { planDocument, planText } from "./plan-results.ts";
+import { type Point, planDocument, planText } from "./plan-results.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./repeat-command.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -41,20 +43,28 @@ export async function plan(args: PlanArguments): Promise<void> {
   };
   const result = planDocument(header, plans);
   const width = columns();
-  const simulateCommand = (sweep: string): string => {
-    const set = args.set.filter((assignment) => !/^\s*sweep\s*=/.test(assignment));
-    const { scenario } = args;
-    return repeatCommand("simulate", {
-      ...{ scenario, seed: document.run.seed },
-      set: [...set, `sweep=${sweep}`],
-    });
-  };
-  const text = args.json ? JSON.stringify(result) : planText(result, width, simulateCommand);
+  const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
+  const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
   process.stdout.write(`${text}\n`);
   const without = result.plans.filter(({ candidates }) => !candidates[0].meets).length;
   if (without === 0) return;
   const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;
   throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
+}
+
+/** The command that simulates the points, with all of the plan's options that these do not replace. */
+function simulateCommand(
+  { scenario, set }: PlanArguments,
+  seed: number,
+  points: readonly Point[],
+): string {
+  const replaced = ["sweep", ...points.flatMap(Object.keys)];
+  const kept = set.filter((assignment) => {
+    const [path] = parseSetOption(assignment);
+    return !replaced.some((outer) => isWithin(path, outer));
+  });
+  const sweep = `sweep=${JSON.stringify({ points })}`;
+  return repeatCommand("simulate", { scenario, seed, set: [...kept, sweep] });
 }
 
 /** Trial by trial, so that Ctrl-C is heard and progress is shown. */

@@ -7,8 +7,8 @@ import {
   type EvidenceDocument,
   logFile,
 } from "../calibration/evidence.ts";
+import { needsPilot } from "../calibration/replay-pilot.ts";
 import { Fault } from "../core/fault.ts";
-import { hasFreeMessages } from "../core/input-notes.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { goalsShown } from "../core/slo.ts";
@@ -59,7 +59,7 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       };
       writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
       const { overheadProfile } = inputs;
-      if (hasFreeMessages(loaded.document) && overheadProfile !== undefined)
+      if (needsPilot(loaded) && overheadProfile !== undefined)
         writeJson(join(args.out, "overheads.json"), overheadProfile);
     }
     print(args, document);

@@ -4,7 +4,7 @@ import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
-import { PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
+import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import {
   aroundRunSeconds,
@@ -19,7 +19,6 @@ import {
 } from "../calibration/validation-effort.ts";
 import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import { Fault } from "../core/fault.ts";
-import { hasFreeMessages } from "../core/input-notes.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -33,6 +32,7 @@ import { type Configuration, expandValidation } from "../core/scenario/sweep.ts"
 import { formatNumber, plural } from "../reports/format.ts";
 import { metricLabel } from "../reports/metric-labels.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
 import { validationNotes } from "./document-notes.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { duration, type Progress, progress } from "./progress.ts";
@@ -98,9 +98,9 @@ async function planned(args: ValidateArguments): Promise<Course> {
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
-export function secondsBefore({ document }: LoadedScenario, backend: BackendName): number {
+export function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
-  return HOST_CHECK_S + models + (hasFreeMessages(document) ? PILOT_SECONDS : 0);
+  return HOST_CHECK_S + models + (needsPilot(loaded) ? PILOT_SECONDS : 0);
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
@@ -125,7 +125,7 @@ async function run(
         ? replaySide(loaded.document)
         : await realSide(args, loaded, workers, signal);
     notes = validationNotes(loaded, served.models);
-    if (hasFreeMessages(loaded.document)) {
+    if (needsPilot(loaded)) {
       shown.say("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
       inputs = measured.inputs;
@@ -137,7 +137,7 @@ async function run(
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const side = { ...served, inputs, signal };
       const { result, logs, evidence } = await validateOne(course, i, side, shown);
-      results.push(withNotes(result, configuration.document, effort));
+      results.push(withNotes(result, realised(configuration.document, inputs), effort));
       evidences.push(evidence);
       if (args.out !== undefined) writeLogs(args.out, i, logs);
       if (signal.aborted) break;
@@ -223,6 +223,15 @@ function announcement({ settings, forecasts, beforeS, effort }: Course): string 
 
 function shorteningNote(share: number): string {
   return `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
+}
+
+/** Message costs that were measured here take the place of assumed ones. */
+function realised(
+  document: ScenarioDocument,
+  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
+): ScenarioDocument {
+  if (overheadProfile === undefined) return document;
+  return { ...document, cluster: { ...document.cluster, overheadProfile: "measured" } };
 }
 
 /** Says which terms of the prediction the real runs did without, and what a budget cut. */
