@@ -4,10 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
+import { compileSystem } from "../core/compile.ts";
 import { profileSchema } from "../core/profile.ts";
+import { replayLog } from "../core/replay.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import { RunLog } from "../core/run-log.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { replicationSeed } from "../sim/replication.ts";
 import type { PlanDocument } from "./plan-results.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
@@ -228,7 +234,7 @@ test("every command has --help with an example", async () => {
   }
 });
 
-test("validate runs real processes, judges, and leaves a report's worth of results", () => {
+test("validate runs real processes, judges, and leaves a report's worth of results and logs that replay", () => {
   const text = QUEUE.replace("requests: 400", "requests: 40").replace(
     "exponential",
     "deterministic",
@@ -252,7 +258,13 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(result.predicted.latencyMeanMs?.mean).toBeLessThan(
     50 + (result.measured.metrics.queueWaitMeanMs?.mean ?? 0),
   );
-  expect(existsSync(join(scratch, "v/logs/1-1.jsonl"))).toBe(true);
+  const loaded = parseScenario(readFileSync(path, "utf8"), path, () => "");
+  const inputs = { profiles: {}, traces: {} };
+  const log = RunLog.parse(readFileSync(join(scratch, "v/logs/1-1.jsonl"), "utf8"));
+  expect(log.entries.filter(([kind]) => kind === "arrive")).toHaveLength(40);
+  const system = compileSystem(loaded.document, inputs);
+  const scheduler = createScheduler(loaded.document.scheduler, system, replicationSeed(3, 0));
+  expect(replayLog(system, scheduler, log).divergence).toBeNull();
   const written = JSON.parse(tandem("report", "v", "--json").stdout);
   expect(written).toMatchObject({ schema: "tandem/report@1", html: join("v", "report.html") });
   expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);

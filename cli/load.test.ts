@@ -1,31 +1,15 @@
 /** `tandem load` as its user runs it, against an endpoint on a real socket. */
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { withEndpoint } from "../cluster/load/http-endpoint.test-support.ts";
 import type { LoadReport } from "../cluster/load/load-report.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
-const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
-
-function load(...words: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [TANDEM, "load", ...words]);
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (text: Buffer) => {
-    stdout += text.toString();
-  });
-  child.stderr.on("data", (text: Buffer) => {
-    stderr += text.toString();
-  });
-  return new Promise((resolve) => {
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const load = (...words: readonly string[]): Promise<Ended> =>
+  tandemHere(tmpdir(), ["load", ...words]);
 
 const SCENARIO = {
   name: "s",
@@ -204,7 +188,7 @@ describe("tandem load", () => {
       /latencyBound/,
     ],
   ])("%j is bad usage, with the way out", async (words, message) => {
-    const { code, stdout, stderr } = await tandemHere(tmpdir(), ["load", ...words]);
+    const { code, stdout, stderr } = await load(...words);
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(message);
   });

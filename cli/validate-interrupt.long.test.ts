@@ -1,5 +1,5 @@
 /** Ctrl-C in `tandem validate`, whenever it comes. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -37,6 +37,7 @@ test.each([
   expect(stderr).toMatch(/tandem: interrupted before any run had ended: nothing is kept\n$/);
   expect(stderr).not.toMatch(/hint|bug/);
   expect(stdout).toBe("");
+  expect(readdirSync(folder)).not.toContain("out");
   expect(afterMs).toBeLessThan(15_000);
 });
 

@@ -1,19 +1,12 @@
-/** What `tandem validate` makes of verdicts, hosts, budgets and Ctrl-C. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+/** What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of Ctrl-C. */
+import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { interrupted, SLOW_QUEUE } from "./interrupted.test-support.ts";
 import { secondsOf } from "./seconds.ts";
 import { hostLines } from "./validate-host.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
-
-const scratch = mkdtempSync(join(tmpdir(), "tandem-validate-"));
-afterAll(() => rmSync(scratch, { recursive: true }));
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {
   const { configurations, ...head } = validationDocument(9);
@@ -107,15 +100,4 @@ test.each([
 
 test.each(["", "5", "m", "-5m", "0s", "5d"])("a budget of %j is bad usage", (text) => {
   expect(() => secondsOf("--budget", text)).toThrow(/expected a span of time above 0/);
-});
-
-test("Ctrl-C before any run has ended is 130, at once, and keeps nothing", async () => {
-  const { code, stdout, stderr, afterMs } = await interrupted(scratch, SLOW_QUEUE, /validate 1\/2/);
-  expect(code).toBe(130);
-  expect(stderr).toMatch(/tandem: interrupted before any run had ended: nothing is kept\n$/);
-  expect(stderr).not.toContain("hint");
-  expect(stdout).toBe("");
-  expect(readdirSync(scratch)).not.toContain("out");
-  // A run takes 20 s.
-  expect(afterMs).toBeLessThan(15_000);
 });

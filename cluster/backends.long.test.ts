@@ -125,6 +125,20 @@ function processes(): { pid: number; parent: number; group: number }[] {
 }
 
 describe("a command that serves a model", () => {
+  it("is started again when it dies", async () => {
+    const run = [process.execPath, writeServer(folder), "{port}"];
+    const document = chain({ only: { command: { run, model: "upper" } } });
+    await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
+      const [, pid] = await upper(deployment, "abc");
+      process.kill(pid, "SIGKILL");
+      const isBack = async (): Promise<boolean> => {
+        const [, again] = await upper(deployment, "x").catch(() => ["", pid] as const);
+        return again !== pid;
+      };
+      expect(await eventually(isBack)).toBe(true);
+    });
+  });
+
   it.skipIf(!needs("/proc", existsSync("/proc/self/stat")))(
     "ends with all it has started, also when worker and guard are killed at once",
     async () => {

@@ -78,12 +78,6 @@ describe("a command that serves a model", () => {
     expect((await upper(deployment, "abc"))[0]).toBe("ABC");
   });
 
-  it("is started again when it dies", async () => {
-    const [, pid] = await upper(deployment, "abc");
-    process.kill(pid, "SIGKILL");
-    await another(pid);
-  });
-
   it("ends with its worker, also when that is killed at once, and with its deployment", async () => {
     const [, pid] = await upper(deployment, "abc");
     process.kill(deployment.workers[0].pid, "SIGKILL");

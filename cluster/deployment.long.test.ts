@@ -21,7 +21,7 @@ describe("a deployment", () => {
     "leaves no process behind when its parent ends by %s",
     async (signal) => {
       const { pid, children } = await deployingParent();
-      expect(children).toHaveLength(4);
+      expect(children).toHaveLength(3);
       expect(children.every(isRunning)).toBe(true);
       process.kill(pid, signal);
       expect(await eventually(() => !children.some(isRunning))).toBe(true);

@@ -34,6 +34,9 @@ export function twoTasks(overrides: Readonly<Record<string, unknown>> = {}): Sce
   });
 }
 
+/** The same on one replica of each, a process each where they have one each. */
+export const TWO_REPLICAS = { cluster: { replicas: { detect: 1, plate: 1 } } };
+
 /** One task that answers at once, by a real model's way. */
 export function noOp(overrides: Readonly<Record<string, unknown>> = {}): ScenarioDocument {
   return scenarioSchema.parse({
@@ -126,7 +129,12 @@ setInterval(() => undefined, 1000);
 
 /** A parent that starts a deployment and waits; gives its children's pids. */
 export async function deployingParent(): Promise<{ pid: number; children: readonly number[] }> {
-  const deployed = { document: twoTasks(), inputs: NO_INPUTS, backend: "replay", seed: "test" };
+  const deployed = {
+    document: twoTasks(TWO_REPLICAS),
+    inputs: NO_INPUTS,
+    backend: "replay",
+    seed: "test",
+  };
   const options = { ...deployed, replicasPerWorker: 1 };
   const child = spawn(
     process.execPath,

@@ -6,6 +6,7 @@ import {
   NO_INPUTS,
   noOp,
   pidsOf,
+  TWO_REPLICAS,
   twoTasks,
 } from "./deployment.test-support.ts";
 import { startDeployment } from "./deployment.ts";
@@ -14,10 +15,11 @@ import { InferenceClient } from "./protocol/client.ts";
 
 describe("a deployment", () => {
   it("leaves no process behind when it is stopped", async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test", replicasPerWorker: 1 };
+    const document = twoTasks(TWO_REPLICAS);
+    const options = { document, inputs: NO_INPUTS, seed: "test", replicasPerWorker: 1 };
     const deployment = await startDeployment({ ...options, backend: "replay" });
     const pids = pidsOf(deployment);
-    expect(new Set(pids).size).toBe(4);
+    expect(new Set(pids).size).toBe(3);
     expect(pids.every(isRunning)).toBe(true);
     await deployment.stop();
     expect(pids.some(isRunning)).toBe(false);
@@ -26,7 +28,7 @@ describe("a deployment", () => {
 
   it("leaves no process behind when its parent is killed", async () => {
     const { pid, children } = await deployingParent();
-    expect(children).toHaveLength(4);
+    expect(children).toHaveLength(3);
     expect(children.every(isRunning)).toBe(true);
     process.kill(pid, "SIGKILL");
     expect(await eventually(() => !children.some(isRunning))).toBe(true);

@@ -1,13 +1,22 @@
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
+import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
-import { twoTasks, withDeployment } from "./deployment.test-support.ts";
+import {
+  eventually,
+  isRunning,
+  NO_INPUTS,
+  pidsOf,
+  twoTasks,
+  withDeployment,
+} from "./deployment.test-support.ts";
+import { type Deployment, startDeployment } from "./deployment.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 15 };
 const SCHEDULERS: readonly ScenarioDocument["scheduler"][] = [
-  ...(IS_LONG ? ["fifo", "join-shortest-queue"] : []),
+  "fifo",
+  "join-shortest-queue",
   { routing: "power-of-two", batching: BATCHING },
 ];
 
@@ -36,5 +45,105 @@ it("a measured run answers every request once, at the simulator's instants, unde
       expect(divergence(document, log)).toBeNull();
     }
     expect(second.size).toBe(1);
+  });
+});
+
+describe("a measured run on replay workers", () => {
+  it("serves a time ten times shorter as if it were not, batching waits included", async () => {
+    const document = twoTasks({
+      models: {
+        detector: { service: { distribution: "deterministic", meanMs: 400 } },
+        reader: { service: { distribution: "deterministic", meanMs: 400 } },
+      },
+      scheduler: { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 5000 } },
+      workload: { arrivals: "burst", requests: 3 },
+    });
+    const options = { document, backend: "replay" as const, timeScale: 0.1 };
+    await withDeployment(options, async (deployment) => {
+      const { summary, log } = await run(deployment, document);
+      // Three wait 5 s for more, then run as one batch of 1.2 s.
+      expect(summary.metrics.latencyP50Ms).toBeGreaterThanOrEqual(6200);
+      expect(summary.tasks.detect.batchSizeMean).toBe(3);
+      expect(divergence(document, log)).toBeNull();
+    });
+  });
+
+  it("has clients that give up and try again, and a request that does is the same request", async () => {
+    // One replica of 500 ms, a burst of three: the last would be served at 1500 ms. How many attempts it
+    // and the others need beyond that is a matter of how busy the machine is.
+    const workload = {
+      ...{ arrivals: "burst", requests: 3 },
+      client: { timeoutMs: 1300, retries: 9, backoffMs: 30 },
+    };
+    const document = twoTasks({
+      models: {
+        detector: { service: { distribution: "deterministic", meanMs: 500 } },
+        reader: { service: { distribution: "deterministic", meanMs: 1 } },
+      },
+      cluster: { replicas: { detect: 1, plate: 1 } },
+      workload,
+    });
+    await withDeployment({ document, backend: "replay" }, async (deployment) => {
+      const { outcomes, load, log, summary } = await run(deployment, document);
+      expect(outcomes.completed).toBe(3);
+      const attempts = load.attempts.reduce((sum, count) => sum + count, 0);
+      expect(attempts).toBeGreaterThan(3);
+      expect(load.statuses).toEqual({ OK: 3, "no answer in time": attempts - 3 });
+      expect(summary.requests).toBe(3);
+      expect(summary.metrics.attemptsPerRequest).toBeCloseTo(attempts / 3, 10);
+      const arrivals = RunLog.parse(log).entries.filter(([kind]) => kind === "arrive");
+      expect(arrivals).toHaveLength(attempts);
+      expect(RunLog.parse(log).entries.some(([kind]) => kind === "cancel")).toBe(true);
+      expect(divergence(document, log)).toBeNull();
+    });
+  });
+});
+
+describe("a deployment of two tasks", () => {
+  let deployment: Deployment;
+  beforeAll(async () => {
+    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
+    deployment = await startDeployment({ ...options, backend: "replay" });
+  });
+  afterAll(() => deployment.stop());
+
+  it("drives a closed loop of clients that wait for their answers", async () => {
+    const workload = { arrivals: "closed", clients: 3, requests: 30 };
+    const document = twoTasks({ workload });
+    const { outcomes, load } = await run(deployment, document);
+    expect(outcomes.completed).toBe(30);
+    for (let i = 0; i < load.requests; i++) {
+      const open = load.intendedUs.filter(
+        (us, other) => us <= load.intendedUs[i] && load.endedUs[other] > load.intendedUs[i] + 1,
+      );
+      expect(open.length).toBeLessThanOrEqual(3);
+    }
+  });
+
+  it("loses no request when a worker is killed, and has it back", async () => {
+    const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
+    const victim = deployment.workers[0].pid;
+    let killed = false;
+    const { outcomes, log, health } = await run(deployment, document, ({ sent }) => {
+      if (killed || sent < 30) return;
+      killed = true;
+      process.kill(victim, "SIGKILL");
+    });
+    const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+    expect(ended).toBe(150);
+    expect((outcomes.completed ?? 0) + (outcomes.failed ?? 0)).toBe(150);
+    expect(outcomes.completed).toBeGreaterThan(140);
+    expect(RunLog.parse(log).entries.some(([kind]) => kind === "lose")).toBe(true);
+    expect(divergence(document, log)).toBeNull();
+    expect(health.healthy).toBe(false);
+    expect((await deployment.crashed).signal).toBe("SIGKILL");
+    const back = await eventually(async () => {
+      const report = await fetch(`${deployment.gateway.http}/v2/health/ready`);
+      return report.status === 200;
+    });
+    expect(back).toBe(true);
+    expect(deployment.workers[0].pid).not.toBe(victim);
+    expect((await run(deployment, twoTasks())).outcomes.completed).toBe(60);
+    expect(pidsOf(deployment).every(isRunning)).toBe(true);
   });
 });

@@ -34,6 +34,14 @@ async function page(
   return readFile(files.html, "utf8");
 }
 
+let sweepPage: Promise<string> | undefined;
+
+/** The page of a sweep and its validation, made once. */
+function validated(): Promise<string> {
+  sweepPage ??= page(sweepDocument(), validationDocument(9));
+  return sweepPage;
+}
+
 async function fault(): Promise<Fault> {
   return writeReport(directory).then(
     () => expect.fail("no fault"),
@@ -63,7 +71,7 @@ test("writes the page and each chart as specification, SVG and PNG, nothing else
 });
 
 test("the page loads nothing and works from a file", async () => {
-  const html = await page(sweepDocument(), validationDocument(9));
+  const html = await validated();
   expect(html).not.toMatch(/https?:/);
   expect(html).not.toMatch(/<(link|img|iframe|script[^>]* src)/);
   expect(html).not.toMatch(/@import|url\((?!#)/);
@@ -82,7 +90,7 @@ test("the page says where replicas run and which machines nobody is billed for",
 });
 
 test("every chart has a name and a description, every table a caption", async () => {
-  const html = await page(sweepDocument(), validationDocument(9));
+  const html = await validated();
   const svgs = html.match(/<svg [^>]*>/g) ?? [];
   expect(svgs.length).toBe(7);
   for (const svg of svgs) {
@@ -125,7 +133,7 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
 });
 
 test("the replay backend is named for what it is, and verdicts are words", async () => {
-  const html = await page(sweepDocument(), validationDocument(9));
+  const html = await validated();
   expect(html).toContain("measured times replayed, no GPU/model ran");
   expect(html).toContain("7 agree, 1 disagrees, 1 cannot tell");
   expect(html).toMatch(/<td class="bad">disagrees<\/td>/);

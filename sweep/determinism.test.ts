@@ -26,7 +26,7 @@ const SCENARIO = {
     network: { rttMs: 0.3, clientRttMs: 0.5 },
     gateway: { arrivalUs: 50, dispatchUs: 80, completionUs: 60 },
   },
-  workload: { arrivals: "poisson", ratePerS: 250, requests: 2000 },
+  workload: { arrivals: "poisson", ratePerS: 250, requests: IS_LONG ? 2000 : 500 },
   run: { seed: 5, replications: 4 },
   sweep: { scheduler: ["fifo", "random", "power-of-two", "seed-batching"] },
 };

@@ -15,7 +15,7 @@ const SCENARIO = {
   workload: { arrivals: "poisson", ratePerS: 100, requests: 1000 },
   run: { seed: 1, replications: 3 },
   sweep: {
-    "workload.ratePerS": { from: 61, to: 180, step: 1 },
+    "workload.ratePerS": { from: 61, to: IS_LONG ? 180 : 120, step: 1 },
   },
 };
 

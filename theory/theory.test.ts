@@ -1,5 +1,5 @@
 /**
- * Replications of a seed of its own: in the quick form ten of a case of each family, in the long one
+ * Replications of a seed of its own: in the quick form eight of a case of each family, in the long one
  * twenty of each case. `npm run theory` runs more and writes docs/theory.md.
  */
 import { readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { FAMILIES, seedOf } from "./families.ts";
 import { pageRows, rootMeanSquare, rowsOf } from "./page.ts";
 import { normalScore, runCase } from "./run-case.ts";
 
-const REPLICATIONS = IS_LONG ? 20 : 10;
+const REPLICATIONS = IS_LONG ? 20 : 8;
 /** A wide interval would hide a wrong mean. */
 const WIDEST = IS_LONG ? 0.04 : 0.06;
 

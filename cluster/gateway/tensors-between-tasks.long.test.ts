@@ -2,14 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../../models/tensor.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { tasksBefore } from "./tasks-before.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-between-"));
 const service = { distribution: "deterministic", meanMs: 1 };
@@ -128,16 +127,4 @@ describe("a task", () => {
     expect(await given("pictured", { x: 3 }, "a picture")).toEqual({ y: 6 });
     await expect(given("pictured", { z: 3 }, "a picture")).rejects.toThrow('no input "z"');
   });
-});
-
-test("tasks before are those on a way to it, the nearest first", () => {
-  const tasks = [[], [0], [0], [1, 2], [3], []].map((predecessors) => ({ predecessors }));
-  expect(tasks.map((_, task) => tasksBefore(tasks, task))).toEqual([
-    [],
-    [0],
-    [0],
-    [1, 2, 0],
-    [3, 1, 2, 0],
-    [],
-  ]);
 });

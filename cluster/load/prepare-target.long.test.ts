@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
 import { chain, writeScaling } from "../backends.test-support.ts";
 import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
@@ -63,54 +62,52 @@ describe("a load", () => {
     expect(driving.report.statuses).toEqual({ OK: 30 });
   });
 
-  if (IS_LONG) {
-    it("sends each pipeline of our gateway what it takes, tensors or pictures", async () => {
-      writeScaling(directory, "double.onnx", "x", "y", 2);
-      const { models, ...document } = chain({ a: { onnx: "double.onnx" }, b: { name: "no-op" } });
-      const pipelines = {
-        sums: { tasks: { a: { model: "a" } } },
-        pictures: { tasks: { b: { model: "b" } } },
-      };
-      const both = scenarioSchema.parse({ ...document, models, pipelines });
-      const inputs = { profiles: {}, folder: directory };
-      await withDeployment({ document: both, inputs, backend: "onnx" }, async ({ gateway }) => {
-        const shares = { sums: 0.5, pictures: 0.5 };
-        for (const url of [gateway.grpc, gateway.http]) {
-          const driving = await driven(url, shares);
-          expect(driving.errors).toEqual([]);
-          expect(driving.report.statuses).toEqual({ OK: 30 });
-        }
-      });
+  it("sends each pipeline of our gateway what it takes, tensors or pictures", async () => {
+    writeScaling(directory, "double.onnx", "x", "y", 2);
+    const { models, ...document } = chain({ a: { onnx: "double.onnx" }, b: { name: "no-op" } });
+    const pipelines = {
+      sums: { tasks: { a: { model: "a" } } },
+      pictures: { tasks: { b: { model: "b" } } },
+    };
+    const both = scenarioSchema.parse({ ...document, models, pipelines });
+    const inputs = { profiles: {}, folder: directory };
+    await withDeployment({ document: both, inputs, backend: "onnx" }, async ({ gateway }) => {
+      const shares = { sums: 0.5, pictures: 0.5 };
+      for (const url of [gateway.grpc, gateway.http]) {
+        const driving = await driven(url, shares);
+        expect(driving.errors).toEqual([]);
+        expect(driving.report.statuses).toEqual({ OK: 30 });
+      }
     });
+  });
 
-    it("drives any server of the protocol over gRPC, with tensors at random or from a file", async () => {
-      const [worker] = deployment.workers;
-      const random = await driven(`grpc://${worker.address}`, worker.replica);
-      expect(random.kind).toBe("grpc");
-      // Random bytes are no JSON, and the worker says so, each time.
-      expect(random.report.requests).toBe(30);
-      const given = await driven(`grpc://${worker.address}`, worker.replica, { inputs: tensors });
-      expect(given).toMatchObject({ kind: "grpc", errors: [] });
-      const streamed = { inputs: tensors, streamed: true };
-      const by = await driven(`grpc://${worker.address}`, worker.replica, streamed);
-      expect(by.report.statuses).toEqual({ OK: 30 });
-    });
+  it("drives any server of the protocol over gRPC, with tensors at random or from a file", async () => {
+    const [worker] = deployment.workers;
+    const random = await driven(`grpc://${worker.address}`, worker.replica);
+    expect(random.kind).toBe("grpc");
+    // Random bytes are no JSON, and the worker says so, each time.
+    expect(random.report.requests).toBe(30);
+    const given = await driven(`grpc://${worker.address}`, worker.replica, { inputs: tensors });
+    expect(given).toMatchObject({ kind: "grpc", errors: [] });
+    const streamed = { inputs: tensors, streamed: true };
+    const by = await driven(`grpc://${worker.address}`, worker.replica, streamed);
+    expect(by.report.statuses).toEqual({ OK: 30 });
+  });
 
-    it("drives the protocol over HTTP, and any address with a body", async () => {
-      const { http } = deployment.gateway;
-      expect((await driven(http, "echo")).report.statuses).toEqual({ OK: 30 });
-      const body = join(directory, "body.bin");
-      writeFileSync(body, "a picture");
-      const path = `${http}/v2/models/echo/infer`;
-      const plain = await driven(path, "any", { body, contentType: "image/png" });
-      expect(plain.report.statuses).toEqual({ OK: 30 });
-      const health = await driven(`${http}/v2/health/live`, "any");
-      expect(health.report.statuses).toEqual({ OK: 30 });
-      const missing = await driven(`${http}/nowhere`, "any");
-      expect(missing.report.statuses).toEqual({ "HTTP 404": 30 });
-      expect(missing.errors[0]).toMatch(/there is no GET \/nowhere/);
-    });
-  }
+  it("drives the protocol over HTTP, and any address with a body", async () => {
+    const { http } = deployment.gateway;
+    expect((await driven(http, "echo")).report.statuses).toEqual({ OK: 30 });
+    const body = join(directory, "body.bin");
+    writeFileSync(body, "a picture");
+    const path = `${http}/v2/models/echo/infer`;
+    const plain = await driven(path, "any", { body, contentType: "image/png" });
+    expect(plain.report.statuses).toEqual({ OK: 30 });
+    const health = await driven(`${http}/v2/health/live`, "any");
+    expect(health.report.statuses).toEqual({ OK: 30 });
+    const missing = await driven(`${http}/nowhere`, "any");
+    expect(missing.report.statuses).toEqual({ "HTTP 404": 30 });
+    expect(missing.errors[0]).toMatch(/there is no GET \/nowhere/);
+  });
 
   it.each([
     ["not a url", {}, /--url is host:port/],

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { eventually, NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import type { GatewayStatus } from "./status.ts";
 
@@ -13,7 +13,7 @@ let deployment: Deployment;
 
 beforeAll(async () => {
   deployment = await startDeployment({
-    ...{ document: twoTasks(), inputs: NO_INPUTS, backend: "replay", seed: "observed" },
+    ...{ document: twoTasks(TWO_REPLICAS), inputs: NO_INPUTS, backend: "replay", seed: "observed" },
     ...{ directory, trace: join(directory, "traces.jsonl"), replicasPerWorker: 1 },
   });
 });
@@ -61,7 +61,7 @@ it("requests are counted, and go on from the caller's span, which is given back"
 });
 
 it("a killed worker's replica is lost, and back, in status, metrics and log", async () => {
-  const { replica, pid } = deployment.workers[0];
+  const [, { replica, pid }] = deployment.workers;
   process.kill(pid, "SIGKILL");
   const isBack = async (): Promise<boolean> => {
     const answer = await fetch(`${deployment.gateway.http}/status`);
@@ -70,12 +70,12 @@ it("a killed worker's replica is lost, and back, in status, metrics and log", as
     return now?.losses === 1 && now.state === "up";
   };
   expect(await eventually(isBack)).toBe(true);
-  const labels = `{task="detect",replica="${replica}"}`;
+  const labels = `{task="plate",replica="${replica}"}`;
   expect(await sample(`tandem_replica_losses_total${labels}`)).toBe(1);
   expect(await sample(`tandem_replica_up${labels}`)).toBe(1);
   const [lost, ...others] = logged("replica lost");
   expect(others).toEqual([]);
-  expect(lost).toMatchObject({ level: "warn", replica, task: "detect" });
+  expect(lost).toMatchObject({ level: "warn", replica, task: "plate" });
 });
 
 it("the end is logged, and the traces are those of the callers, by all processes", async () => {

@@ -1,6 +1,7 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { cases } from "../../core/test-form.test-support.ts";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";
 import { INFERENCE_SERVICE, REFLECTED_SERVICE } from "./service.ts";
 
@@ -96,7 +97,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
       fc.property(given, (message) => {
         expect(decode(encode(message))).toEqual(message);
       }),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     );
   });
 
@@ -106,7 +107,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
         const read = reflectingDecode(encode(message));
         expect(decode(reflectingEncode(read))).toEqual(message);
       }),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     );
   });
 
@@ -115,7 +116,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
       fc.property(given, (message) => {
         expect(decode(reflectingEncode(message))).toEqual(message);
       }),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     );
   });
 
@@ -133,7 +134,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
           expect((error as Error).message).toMatch(/^malformed message/);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: cases(1000) },
     );
   });
 });

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { chain } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
@@ -105,28 +104,26 @@ describe("over REST and gRPC alike", () => {
   });
 });
 
-if (IS_LONG) {
-  it("an answer that is too large for JSON is refused, and comes behind it", async () => {
-    const bytes = LIMITS.jsonBytes + 8;
-    const infer = async (parameters: object): Promise<Response> => {
-      const x = { name: "x", datatype: "INT64", shape: [bytes / 8] };
-      const inputs = [{ ...x, parameters: { binary_data_size: bytes } }];
-      const json = JSON.stringify({ inputs, parameters });
-      const headers = { "inference-header-content-length": String(json.length) };
-      const body = new Blob([json, new Uint8Array(bytes)]);
-      const url = `${deployment.gateway.http}/v2/models/p/infer`;
-      return fetch(url, { method: "POST", headers, body });
-    };
-    const refused = await infer({});
-    expect(refused.status).toBe(413);
-    expect(await refused.json()).toMatchObject({
-      code: "limit-exceeded",
-      hint: expect.stringContaining("binary_data_output"),
-    });
-    const behind = await infer({ binary_data_output: true });
-    expect((await behind.arrayBuffer()).byteLength).toBeGreaterThan(bytes);
+it("an answer that is too large for JSON is refused, and comes behind it", async () => {
+  const bytes = LIMITS.jsonBytes + 8;
+  const infer = async (parameters: object): Promise<Response> => {
+    const x = { name: "x", datatype: "INT64", shape: [bytes / 8] };
+    const inputs = [{ ...x, parameters: { binary_data_size: bytes } }];
+    const json = JSON.stringify({ inputs, parameters });
+    const headers = { "inference-header-content-length": String(json.length) };
+    const body = new Blob([json, new Uint8Array(bytes)]);
+    const url = `${deployment.gateway.http}/v2/models/p/infer`;
+    return fetch(url, { method: "POST", headers, body });
+  };
+  const refused = await infer({});
+  expect(refused.status).toBe(413);
+  expect(await refused.json()).toMatchObject({
+    code: "limit-exceeded",
+    hint: expect.stringContaining("binary_data_output"),
   });
-}
+  const behind = await infer({ binary_data_output: true });
+  expect((await behind.arrayBuffer()).byteLength).toBeGreaterThan(bytes);
+});
 
 describe("whole numbers of 64 bits in JSON", () => {
   const infer = async (data: string): Promise<[number, string]> => {

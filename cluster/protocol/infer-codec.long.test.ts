@@ -1,0 +1,1 @@
+import "./infer-codec.test.ts";
