@@ -255,9 +255,6 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(result.notes).toEqual(["not realised by the cluster: several gateways"]);
   // Messages cost what they cost here, not the 50 ms that the scenario assumes.
   expect(document.notes?.join()).toContain("a pilot of the pipeline on replayed times measured");
-  expect(result.predicted.latencyMeanMs?.mean).toBeLessThan(
-    50 + (result.measured.metrics.queueWaitMeanMs?.mean ?? 0),
-  );
   const loaded = parseScenario(readFileSync(path, "utf8"), path, () => "");
   const inputs = { profiles: {}, traces: {} };
   const log = RunLog.parse(readFileSync(join(scratch, "v/logs/1-1.jsonl"), "utf8"));
