@@ -1,34 +1,29 @@
 /** PP-OCRv4's two networks: where text is, and what it says. */
 import { readFile } from "node:fs/promises";
+import type { CtcText } from "./ctc.ts";
+import { decodeCtc } from "./ctc.ts";
 import type { Engine } from "./engine.ts";
 import type { TurnedRectangle } from "./geometry.ts";
 import { corners, smallestRectangle } from "./geometry.ts";
 import type { RgbImage } from "./image.ts";
 import { resizeImage } from "./image.ts";
 import { valueTables } from "./image-steps.ts";
-import type { Tone } from "./ink.ts";
-import { tonesOf } from "./ink.ts";
-import type { PlateCharacter } from "./plate-characters.ts";
-import { plateCharacters, plateClasses } from "./plate-characters.ts";
 import type { SessionOptions } from "./session.ts";
 import { openEngine } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
-import { cutLine, slantOf } from "./text-line.ts";
+import { cutLine } from "./text-line.ts";
 import type { TextRegion, TextRegionOptions } from "./text-regions.ts";
 import { textRegions } from "./text-regions.ts";
-
-/** A character of a line, and how its ink and paper differ from the others'. */
-export type LineCharacter = PlateCharacter & Tone;
 
 export interface Ocr {
   /** Of the first of its two graphs. */
   readonly provenance: ModelProvenance;
   /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
   locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;
-  /** Reads the letters and digits of one line. */
-  read(image: RgbImage, line: TurnedRectangle): Promise<readonly LineCharacter[]>;
+  /** Reads one line. */
+  read(image: RgbImage, line: TurnedRectangle): Promise<CtcText>;
   close(): Promise<void>;
 }
 
@@ -36,8 +31,6 @@ export interface Ocr {
 const LINE_HEIGHT = 48;
 /** Lines are padded to this width at least, as in training. */
 const MIN_LINE_WIDTH = 160;
-/** Columns of the line to one step of the reader's output. */
-const STRIDE = 8;
 /** The detector halves its input five times. */
 const GRID = 32;
 
@@ -60,8 +53,7 @@ export async function openOcr(
   const detection = await openEngine(files["ppocr-v4-detection.onnx"].path, about, session);
   const recognition = await openEngine(files["ppocr-v4-recognition.onnx"].path, about, session);
   const keys = await readFile(models.files["ppocr-v4-characters.txt"].path, "utf8");
-  const keyList = [...keys.replace(/\r?\n$/, "").split(/\r?\n/), " "];
-  const classes = plateClasses(keyList);
+  const characters = [...keys.replace(/\r?\n$/, "").split(/\r?\n/), " "];
   return {
     provenance: detection.provenance,
     async locate(image, side) {
@@ -78,16 +70,11 @@ export async function openOcr(
       }));
     },
     async read(image, line) {
-      const leaning = cutLine(image, line, LINE_HEIGHT);
-      const slant = slantOf(leaning);
-      const cut = slant === 0 ? leaning : cutLine(image, line, LINE_HEIGHT, slant);
+      const cut = cutLine(image, line, LINE_HEIGHT);
       const width = Math.max(cut.width, MIN_LINE_WIDTH);
       const input = bluePlanes(cut, width, CENTRED);
       const probabilities = await infer(recognition, input, [1, 3, LINE_HEIGHT, width]);
-      const characters = plateCharacters(probabilities, classes);
-      const centres = characters.map(({ step }) => (step + 0.5) * STRIDE);
-      const tones = tonesOf(cut, centres);
-      return characters.map((character, i) => ({ ...character, ...tones[i]! }));
+      return decodeCtc(probabilities, characters);
     },
     async close() {
       await detection.close();

@@ -1,11 +1,14 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import seedrandom from "seedrandom";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { DetectorValue } from "./objects.ts";
 import type { PlateValue } from "./plate-reader.ts";
 import { openTaskModel } from "./registry.ts";
+import { drawSedan, drawSurroundings } from "./scene-drawing.ts";
 import type { Scene } from "./scenes.ts";
 import { drawScenes } from "./scenes.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
@@ -32,31 +35,40 @@ async function only(model: TaskModel, one: TaskInput): Promise<TaskOutput> {
   return output;
 }
 
-async function readScene({ png }: Scene): Promise<{ hasCar: boolean; plate: string | null }> {
+async function readScene({
+  png,
+}: Pick<Scene, "png">): Promise<{ hasCar: boolean; plate: string | null }> {
   const detect = await only(detector, input(png));
   const { value } = await only(reader, input(png, { detect }));
   return { hasCar: detect.labels.includes("car"), plate: (value as PlateValue).plate };
 }
 
-const SEEDS = IS_LONG ? [1, 2, 3] : [1];
+const SEEDS = IS_LONG ? [1, 2] : [1];
 const SCENES = IS_LONG ? 20 : 10;
 
-test("drawn scenes: a car is found just where there is one, and 95% of plates read", async () => {
+test("drawn scenes: a car is found just where there is one, and every plate is read", async () => {
   const drawn = await Promise.all(
-    SEEDS.map((seed) => drawScenes({ count: SCENES, carShare: 0.7, seed })),
+    SEEDS.map((seed) => drawScenes({ count: SCENES, carShare: 0.75, seed })),
   );
-  const cars: boolean[] = [];
-  const plates: boolean[] = [];
-  for (const scene of drawn.flat()) {
-    const { hasCar, plate } = await readScene(scene);
-    cars.push(hasCar === scene.truth.car);
-    if (scene.truth.car) plates.push(plate === scene.truth.plate);
+  for (const { png, truth } of drawn.flat()) {
+    const { hasCar, plate } = await readScene({ png });
+    expect(hasCar).toBe(truth.car);
+    if (truth.car) expect(plate).toBe(truth.plate);
   }
-  const count = (list: readonly boolean[]) => list.filter(Boolean).length;
-  console.log(`cars right ${count(cars)}/${cars.length}, plates ${count(plates)}/${plates.length}`);
-  expect(count(cars)).toBe(SCENES * SEEDS.length);
-  expect(plates).toHaveLength(0.7 * SCENES * SEEDS.length);
-  expect(count(plates) / plates.length).toBeGreaterThanOrEqual(0.95);
+});
+
+test("plates are read as they are, in whatever order of letters and digits", async () => {
+  const plates = ["HB6LXZ", "GNU6BGV", "AB2BZ5", "5TZA419", "RK755AJ", "1234BCD", "GWAGEN"];
+  for (const plate of plates) {
+    const random = seedrandom(plate);
+    const parts = [
+      drawSurroundings(random, 640, 480, 270),
+      drawSedan(random, plate, 100, 400, 1.2),
+    ];
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480">${parts.join("")}</svg>`;
+    const png = await sharp(Buffer.from(svg)).removeAlpha().png().toBuffer();
+    expect(await readScene({ png })).toEqual({ hasCar: true, plate });
+  }
 });
 
 const PHOTOGRAPH = "../shared/data/images/car-plate-5AU5341.png";

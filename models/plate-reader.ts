@@ -35,6 +35,7 @@ const FILES = [
   "ppocr-v4-recognition.onnx",
   "ppocr-v4-characters.txt",
 ] as const;
+const NO_PLATE: PlateValue = { plate: null, confidence: 0, box: null };
 const VEHICLES: ReadonlySet<string> = new Set(["car", "truck", "bus", "motorcycle"]);
 /** Share of a vehicle's box added on each side: plates hang at the lower edge. */
 const MARGIN = 0.06;
@@ -72,10 +73,7 @@ export async function openPlateReader(
 }
 
 function plateOutput(plate: ReadLine | undefined): TaskOutput {
-  if (plate === undefined) {
-    const value: PlateValue = { plate: null, confidence: 0, box: null };
-    return { labels: [], value };
-  }
+  if (plate === undefined) return { labels: [], value: NO_PLATE };
   const box = boundingBox(plate.rectangle).map(Math.round) as unknown as Box;
   const value: PlateValue = { plate: plate.text, confidence: plate.confidence, box };
   return { labels: ["plate"], value };

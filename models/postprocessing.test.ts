@@ -5,7 +5,7 @@ import type { Point } from "./geometry.ts";
 import { corners, smallestRectangle } from "./geometry.ts";
 import type { Detection } from "./ssd.ts";
 import { decodeSsd, overlap, suppress } from "./ssd.ts";
-import { cutLine, slantOf } from "./text-line.ts";
+import { cutLine } from "./text-line.ts";
 import { textRegions } from "./text-regions.ts";
 
 test("CTC merges repeats, keeps doubles with a blank between, and drops blanks", () => {
@@ -110,25 +110,4 @@ test("cutting a line along its angle undoes the turn", () => {
   const at = (x: number, y: number) => cut.rgb[(y * 20 + x) * 3]!;
   expect(at(5, 0)).toBe(at(5, 9));
   expect(at(15, 5) - at(5, 5)).toBe(14);
-});
-
-test("leaning strokes are found to lean, and cut out upright", () => {
-  const [width, height] = [160, 48];
-  const leaning = (lean: number) => {
-    const rgb = new Uint8Array(width * height * 3);
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const along = x + lean * (y - height / 2) + 1600;
-        rgb.fill(along % 16 < 4 ? 20 : 230, (y * width + x) * 3, (y * width + x) * 3 + 3);
-      }
-    }
-    return { width, height, rgb };
-  };
-  const whole = { centre: [width / 2, height / 2], width, height, angle: 0 } as const;
-  for (const lean of [-0.4, -0.2, 0, 0.3]) {
-    expect(slantOf(leaning(lean))).toBe(lean);
-    expect(slantOf(cutLine(leaning(lean), whole, height, lean))).toBe(0);
-  }
-  const flat = { width, height, rgb: new Uint8Array(width * height * 3).fill(90) };
-  expect(slantOf(flat)).toBe(0);
 });

@@ -1,5 +1,5 @@
 /** SVG parts of the drawn street scenes: surroundings and a sedan seen from its side. */
-import { drawPlate } from "./plate-glyphs.ts";
+import { drawPlate } from "./scene-glyphs.ts";
 
 /** Uniform in [0, 1). */
 export type Random = () => number;

@@ -5,15 +5,9 @@ import type { RgbImage } from "./image.ts";
 /**
  * Samples the rectangle into an image `height` pixels high, keeping its aspect. Each pixel is the
  * mean of a grid of bilinear samples, fine enough not to skip pixels when the line is shrunk;
- * beyond the image's edge its border repeats. Strokes that lean by `slant` columns to the right a
- * row upwards come out upright.
+ * beyond the image's edge its border repeats.
  */
-export function cutLine(
-  image: RgbImage,
-  line: TurnedRectangle,
-  height: number,
-  slant = 0,
-): RgbImage {
+export function cutLine(image: RgbImage, line: TurnedRectangle, height: number): RgbImage {
   const scale = line.height / height;
   const width = Math.max(Math.round(line.width / scale), 1);
   const samples = Math.max(Math.ceil(scale), 1);
@@ -25,7 +19,7 @@ export function cutLine(
       sum.fill(0);
       for (let i = 0; i < samples * samples; i++) {
         const down = row - height / 2 + (Math.floor(i / samples) + 0.5) / samples;
-        const along = column - width / 2 + ((i % samples) + 0.5) / samples - slant * down;
+        const along = column - width / 2 + ((i % samples) + 0.5) / samples;
         const x = line.centre[0] + along * step.x - down * step.y;
         const y = line.centre[1] + along * step.y + down * step.x;
         addSample(image, x - 0.5, y - 0.5, sum);
@@ -35,35 +29,6 @@ export function cutLine(
     }
   }
   return { width, height, rgb };
-}
-
-/** Slants that are tried: a plate seen from the side leans by as much as its line rises. */
-const SLANTS = [-0.5, -0.4, -0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5];
-/** A slant is believed when it makes columns differ by so much more than none does. */
-const MIN_GAIN = 1.1;
-/** Rows at both edges belong to the plate's frame. */
-const EDGE = 0.15;
-
-/**
- * By how many columns a row the strokes of a line lean to the right upwards: columns along strokes
- * differ most from their neighbours. 0 when no slant is clearly better.
- */
-export function slantOf({ width, height, rgb }: RgbImage): number {
-  const [top, bottom] = [Math.round(EDGE * height), Math.round((1 - EDGE) * height)];
-  const sharpness = SLANTS.map((slant) => {
-    const sums = new Float64Array(width);
-    for (let y = top; y < bottom; y++) {
-      const shift = Math.round(slant * (y + 0.5 - height / 2));
-      for (let x = 0; x < width; x++) {
-        const from = Math.min(Math.max(x - shift, 0), width - 1);
-        sums[x]! += rgb[(y * width + from) * 3 + 1]!;
-      }
-    }
-    return sums.reduce((total, sum, x) => total + (x === 0 ? 0 : (sum - sums[x - 1]!) ** 2), 0);
-  });
-  const best = Math.max(...sharpness);
-  const upright = sharpness[SLANTS.indexOf(0)]!;
-  return best > MIN_GAIN * upright ? SLANTS[sharpness.indexOf(best)]! : 0;
 }
 
 /** Adds the bilinear sample at (x, y), counted from the centre of the first pixel. */

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import type { CtcText } from "./ctc.ts";
+import type { TurnedRectangle } from "./geometry.ts";
+import type { Ocr } from "./ocr.ts";
+import { choosePlate, plateLikeness, plateLine } from "./plate-choice.ts";
+import { findPlate } from "./plate-search.ts";
+
+const ctc = (text: string, probability = 0.9): CtcText => ({
+  text,
+  probabilities: [...text].map(() => probability),
+});
+const at = (y: number): TurnedRectangle => ({ centre: [100, y], width: 60, height: 20, angle: 0 });
+
+test("a line is its capitals and digits as read, whatever country orders them so", () => {
+  const { text, confidence } = plateLine(at(0), {
+    text: "GÖoO6-BG川V",
+    probabilities: [0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9],
+  });
+  expect([text, confidence]).toEqual(["GOO6BGV", expect.closeTo(0.9)]);
+  const likeness = (plate: string) => plateLikeness(plateLine(at(0), ctc(plate)));
+  const plates = ["RK755AJ", "5TZA419", "HB6LOZ", "BTZ7148", "1234BCD", "378DXR"];
+  expect(plates.map(likeness)).toEqual(plates.map(() => expect.closeTo(0.9)));
+  for (const other of ["SKODA", "3148455900", "07114821", "Autohaus", "B7"])
+    expect(likeness(other)).toBeLessThan(0.5);
+});
+
+test("a plate beats a dealer's name, and two short lines above each other are one plate", () => {
+  const line = (y: number, text: string) => plateLine(at(y), ctc(text));
+  expect(choosePlate([line(0, "AUTOHAUS"), line(99, "5AU5341")])?.text).toBe("5AU5341");
+  expect(choosePlate([line(0, "AB"), line(22, "1234")])?.text).toBe("AB1234");
+  expect(choosePlate([line(0, "")])).toBeUndefined();
+});
+
+/** Text that only a look at the whole picture or a close look finds, and only its middle for sure. */
+test("a plate is searched on the vehicle, its parts and the picture, then closer", async () => {
+  const looks: string[] = [];
+  const ocr: Ocr = {
+    provenance: { name: "", files: [], source: "", license: "", runtime: "", provider: "" },
+    close: async () => undefined,
+    locate: async ({ width, height }, side) => {
+      looks.push(`${width}x${height} at ${side}`);
+      if (side === 192)
+        return [{ rectangle: { ...at(25), centre: [80, 25], width: 90 }, score: 1 }];
+      return width === 640 ? [{ rectangle: at(50), score: 1 }] : [];
+    },
+    read: async (_, { width, height }) =>
+      width < 80 ? ctc("U5341", 0.95) : ctc("5AU5341", height < 20 ? 0.99 : 0.9),
+  };
+  const image = { width: 640, height: 480, rgb: new Uint8Array(640 * 480 * 3) };
+  const found = await findPlate(ocr, image, [100, 100, 500, 400], 320);
+  expect(looks).toEqual(
+    ["400x300", "240x195", "240x195", "640x480"]
+      .map((size) => `${size} at 320`)
+      .concat("160x50 at 192"),
+  );
+  expect(found).toMatchObject({ text: "5AU5341", confidence: expect.closeTo(0.99) });
+  expect(found?.rectangle).toMatchObject({ centre: [100, 50], width: 90, height: 20 });
+});
