@@ -26,7 +26,7 @@ export function plateLine(rectangle: TurnedRectangle, { text, probabilities }: C
     kept += plain;
     sum += probabilities[i]!;
   });
-  return { rectangle, text: kept, confidence: kept === "" ? 0 : sum / kept.length };
+  return { rectangle, text: kept, confidence: sum / Math.max(kept.length, 1) };
 }
 
 /** How much a line is like a plate, from 0 to 1: its confidence, weighted by length and kind. */
@@ -81,6 +81,15 @@ function stack(upper: ReadLine, lower: ReadLine): ReadLine {
     text: upper.text + lower.text,
     confidence: Math.min(upper.confidence, lower.confidence),
   };
+}
+
+/**
+ * O and 0 look alike on plates, and letters and digits come in groups: at an end, one of them is
+ * taken to be of its neighbour's kind, as a lone 0 or O is rarer than one that ends a group.
+ */
+export function withLikelyEnds(text: string): string {
+  const letters = text.replace(/^0(?=[A-Z])|(?<=[A-Z])0$/g, "O");
+  return letters.replace(/^O(?=\d)|(?<=\d)O$/g, "0");
 }
 
 /** From centre to centre, along and across the first one's angle. */

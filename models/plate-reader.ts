@@ -5,7 +5,7 @@ import type { Box } from "./image.ts";
 import { decodeImage } from "./image.ts";
 import { OCR_PACKAGE } from "./model-packages.ts";
 import { openOcr } from "./ocr.ts";
-import type { ReadLine } from "./plate-choice.ts";
+import { type ReadLine, withLikelyEnds } from "./plate-choice.ts";
 import { findPlate } from "./plate-search.ts";
 import type { SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
@@ -75,6 +75,7 @@ export async function openPlateReader(
 function plateOutput(plate: ReadLine | undefined): TaskOutput {
   if (plate === undefined) return { labels: [], value: NO_PLATE };
   const box = boundingBox(plate.rectangle).map(Math.round) as unknown as Box;
-  const value: PlateValue = { plate: plate.text, confidence: plate.confidence, box };
+  const { text, confidence } = plate;
+  const value: PlateValue = { plate: withLikelyEnds(text), confidence, box };
   return { labels: ["plate"], value };
 }

@@ -2,34 +2,13 @@ import { expect, test } from "vitest";
 import type { CtcText } from "./ctc.ts";
 import type { TurnedRectangle } from "./geometry.ts";
 import type { Ocr } from "./ocr.ts";
-import { choosePlate, plateLikeness, plateLine } from "./plate-choice.ts";
 import { findPlate } from "./plate-search.ts";
 
-const ctc = (text: string, probability = 0.9): CtcText => ({
+const ctc = (text: string, probability: number): CtcText => ({
   text,
   probabilities: [...text].map(() => probability),
 });
 const at = (y: number): TurnedRectangle => ({ centre: [100, y], width: 60, height: 20, angle: 0 });
-
-test("a line is its capitals and digits as read, whatever country orders them so", () => {
-  const { text, confidence } = plateLine(at(0), {
-    text: "GÖoO6-BG川V",
-    probabilities: [0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9],
-  });
-  expect([text, confidence]).toEqual(["GOO6BGV", expect.closeTo(0.9)]);
-  const likeness = (plate: string) => plateLikeness(plateLine(at(0), ctc(plate)));
-  const plates = ["RK755AJ", "5TZA419", "HB6LOZ", "BTZ7148", "1234BCD", "378DXR"];
-  expect(plates.map(likeness)).toEqual(plates.map(() => expect.closeTo(0.9)));
-  for (const other of ["SKODA", "3148455900", "07114821", "Autohaus", "B7"])
-    expect(likeness(other)).toBeLessThan(0.5);
-});
-
-test("a plate beats a dealer's name, and two short lines above each other are one plate", () => {
-  const line = (y: number, text: string) => plateLine(at(y), ctc(text));
-  expect(choosePlate([line(0, "AUTOHAUS"), line(99, "5AU5341")])?.text).toBe("5AU5341");
-  expect(choosePlate([line(0, "AB"), line(22, "1234")])?.text).toBe("AB1234");
-  expect(choosePlate([line(0, "")])).toBeUndefined();
-});
 
 /** Text that only a look at the whole picture or a close look finds, and only its middle for sure. */
 test("a plate is searched on the vehicle, its parts and the picture, then closer", async () => {

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { CtcText } from "./ctc.ts";
 import { decodeCtc } from "./ctc.ts";
 import type { Point } from "./geometry.ts";
 import { corners, smallestRectangle } from "./geometry.ts";
+import { choosePlate, plateLikeness, plateLine, withLikelyEnds } from "./plate-choice.ts";
 import type { Detection } from "./ssd.ts";
 import { decodeSsd, overlap, suppress } from "./ssd.ts";
 import { cutLine } from "./text-line.ts";
@@ -110,4 +112,39 @@ test("cutting a line along its angle undoes the turn", () => {
   const at = (x: number, y: number) => cut.rgb[(y * 20 + x) * 3]!;
   expect(at(5, 0)).toBe(at(5, 9));
   expect(at(15, 5) - at(5, 5)).toBe(14);
+});
+
+/** As read, each character with a probability of 0.9. */
+const ctc = (text: string): CtcText => ({ text, probabilities: [...text].map(() => 0.9) });
+const at = (y: number) => ({ centre: [100, y], width: 60, height: 20, angle: 0 }) as const;
+
+test("a line is its capitals and digits as read, whatever country orders them so", () => {
+  const { text, confidence } = plateLine(at(0), {
+    text: "GÖoO6-BG川V",
+    probabilities: [0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9],
+  });
+  expect([text, confidence]).toEqual(["GOO6BGV", expect.closeTo(0.9)]);
+  const likeness = (plate: string) => plateLikeness(plateLine(at(0), ctc(plate)));
+  const plates = ["RK755AJ", "5TZA419", "HB6LOZ", "BTZ7148", "1234BCD", "378DXR"];
+  expect(plates.map(likeness)).toEqual(plates.map(() => expect.closeTo(0.9)));
+  for (const other of ["SKODA", "3148455900", "07114821", "Autohaus", "B7"])
+    expect(likeness(other)).toBeLessThan(0.5);
+});
+
+test("O and 0 at an end are of their neighbour's kind, and stay as read elsewhere", () => {
+  expect(["RK340A0", "O12ABC", "AB12O", "0B12"].map(withLikelyEnds)).toEqual([
+    "RK340AO",
+    "012ABC",
+    "AB120",
+    "OB12",
+  ]);
+  for (const text of ["HB6LOZ", "UH1F0F", "RK300AG", "4BO4979", "2DA044", "O", ""])
+    expect(withLikelyEnds(text)).toBe(text);
+});
+
+test("a plate beats a dealer's name, and two short lines above each other are one plate", () => {
+  const line = (y: number, text: string) => plateLine(at(y), ctc(text));
+  expect(choosePlate([line(0, "AUTOHAUS"), line(99, "5AU5341")])?.text).toBe("5AU5341");
+  expect(choosePlate([line(0, "AB"), line(22, "1234")])?.text).toBe("AB1234");
+  expect(choosePlate([line(0, "")])).toBeUndefined();
 });
