@@ -13,7 +13,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
-    maxWorkers: 2,
+    // Quick tests wait for processes for a third of their time.
+    maxWorkers: long ? 2 : 3,
     // A process for each of 200 short files costs as much as half of the tests.
     isolate: long,
   },
