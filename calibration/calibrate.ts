@@ -109,7 +109,7 @@ async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
   workers.clear();
 }
 
-/** What each model is called on, by its name. */
+/** The inputs that each model's tasks received, by model name. */
 export function inputsByModel(
   document: ScenarioDocument,
   collected: CollectedInputs,

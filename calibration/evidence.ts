@@ -36,7 +36,7 @@ export interface ConfigurationEvidence {
   readonly backend: PredictionPlan["backend"];
   readonly timeScale: number;
   readonly runs: readonly RunEvidence[];
-  /** Not there: from before it was kept. */
+  /** Absent in evidence of earlier versions. */
   readonly judgement?: Judgement;
 }
 

@@ -43,7 +43,7 @@ export interface Explanation {
   readonly gapMs: RunEstimate;
   readonly parts: Readonly<Record<Part, RunEstimate>>;
   readonly figures: readonly (Figure & { readonly part: Part })[];
-  /** Of the validation; not there: it was not kept. */
+  /** The validation's verdict; absent in evidence of earlier versions. */
   readonly verdict?: Verdict;
   readonly sentence: string;
   /** Sentences on what neither the runs nor this explanation can tell. */

@@ -1,6 +1,6 @@
 /**
- * What else kept the host's processors from a run: other programs, and its hypervisor. Linux tells the
- * processor time of all and of each process; elsewhere the answer is null.
+ * The processor time that other programs and the hypervisor took from a run. Linux counts it for all
+ * processors and for each process; on other systems the answer is null.
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";

@@ -37,7 +37,7 @@ export interface HostProbe {
   };
   /** Why the host is not fit; empty: it is. */
   readonly reasons: readonly string[];
-  /** What this system does not tell, as sentences. */
+  /** Sentences on figures that this system does not report. */
   readonly unknown: readonly string[];
 }
 
@@ -91,7 +91,7 @@ export function hostFitness(
   };
 }
 
-/** Of a probe or of a run. */
+/** Reasons why the host's load makes a probe or a run unfit. */
 export function loadReasons(othersRatio: number | null, stealRatio: number | null): string[] {
   const reasons: string[] = [];
   if ((othersRatio ?? 0) > MAX_OTHERS_SHARE) {

@@ -28,7 +28,7 @@ export const PACE_SECONDS = 1.5;
 /** Fewer calls of a model tell nothing; a slow model may take longer than its share of the burst. */
 const LEAST_CALLS = 4;
 
-/** Of the models that were calibrated, each with what it is called on by name. */
+/** The calibrated models' workers, with the inputs to call each on, by model name. */
 export function paceTargets(
   { models }: ScenarioDocument,
   profiles: Readonly<Record<string, Profile>>,

@@ -44,7 +44,7 @@ export interface RealRuns {
   readonly unhealthy: readonly RealRun[];
   /** Why there are fewer runs than asked for, though not for their health. */
   readonly cutShort?: "interrupted" | "the budget was spent";
-  /** Of the host's pace, in order; none without a meter. */
+  /** Bursts of the pace meter, in order; none without a meter. */
   readonly bursts: readonly PaceBurst[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * What messages cost on this machine where no overhead profile says so: a short run of the scenario's
+ * Measures message costs on this machine where no overhead profile gives them: a short run of the scenario's
  * own pipeline on replayed times, at about the rate of the runs to be predicted. A no-op in place of
  * the pipeline was found to lose 0.4 ms a message.
  */
@@ -23,7 +23,7 @@ export interface ReplayPilotInput {
   readonly inputs: SimulationInputs;
   /** As in the runs to be predicted, by seed. */
   readonly contents: (seed: string) => readonly RequestContents[];
-  /** Of those runs: wall-clock time over the scenario's. */
+  /** Wall-clock time over the scenario's time, in the runs to be predicted. */
   readonly timeScale: number;
   /** Today, ISO 8601. */
   readonly date: string;

@@ -45,7 +45,7 @@ test("stalls count by what they add to the run's own latencies", () => {
   ]);
   expect(runHealth(fit, host, 5000).healthy).toBe(true);
   expect(runHealth(fit, host, 2).healthy).toBe(false);
-  // Of the same share, shorter ones delay less.
+  // Shorter stalls of the same share delay less.
   expect(runHealth(fit, { ...quiet, stalls: stalls(55, 3) }, 20).healthy).toBe(true);
   expect(runHealth(fit, host, Number.NaN).healthy).toBe(true);
 });

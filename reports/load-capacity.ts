@@ -3,7 +3,7 @@ import type { LoadCapacity, Parameter } from "../core/results.ts";
 import { formatNumber } from "./format.ts";
 import { parameterText } from "./parameters.ts";
 
-/** "8.2 (60%)" where the rate of `path` was given so; else as any parameter. */
+/** A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter. */
 export function loadText(
   path: string,
   value: Parameter | undefined,
