@@ -63,8 +63,15 @@ describe("paceFinding", () => {
 
   test("names a host whose pace changed between the runs though its mean did not", () => {
     expect(found([burst(0.93, 0.93), burst(1, 1), burst(1.07, 1.07)])?.reason).toBe(
-      "the host's pace changed by 15% between the runs (limit 5.0%)",
+      "the host's pace changed by 15% while the runs went on (limit 5.0%)",
     );
+    const steps = [0.92, 0.94, 0.93, 1.07, 1.06, 1.08].map((pace) => burst(pace, pace));
+    expect(found(steps)?.reason).toMatch(/pace changed by 15%/);
+  });
+
+  test("leaves a pace that goes up and down to the spread of the runs", () => {
+    const bursts = [0.9, 1.1, 0.88, 1.12, 1.1, 0.9].map((pace) => burst(pace, pace));
+    expect(found(bursts)?.reason).toBeNull();
   });
 
   test("blames no host for what its own noise explains", () => {

@@ -145,20 +145,30 @@ function overall(burst: PaceBurst, tasks: readonly WeightedTask[]): PaceBurst[st
   };
 }
 
-/** A drift counts where it is beyond the tolerance and beyond its own uncertainty. */
+/**
+ * A drift counts where it is beyond the tolerance and beyond its own uncertainty: of all bursts since
+ * calibration, or of the later half since the earlier. A pace that goes up and down from run to run is
+ * in the spread of the runs, and so in the interval of the error; the most distant two of many bursts
+ * would differ on any host.
+ */
 function reasonOf(paces: readonly PaceBurst[string][], tolerance: number): string | null {
-  const { mean, halfWidth95 } = estimate(paces.map((pace) => pace.mean));
+  const { mean, halfWidth95 } = together(paces);
   const drift = mean - 1;
-  const noise = paces.length > 1 ? halfWidth95 : paces[0].halfWidth95;
-  if (Math.abs(drift) > Math.max(tolerance, noise)) {
+  if (Math.abs(drift) > Math.max(tolerance, halfWidth95)) {
     const how = drift > 0 ? "slower" : "faster";
     return `the host ran models ${percent(Math.abs(drift))} ${how} than at calibration (limit ${percent(tolerance)}): calibrate again`;
   }
-  const ordered = [...paces].sort((a, b) => a.mean - b.mean);
-  const [fastest, slowest] = [ordered[0], ordered[ordered.length - 1]];
-  const change = slowest.mean / fastest.mean - 1;
-  if (change <= tolerance + Math.hypot(fastest.halfWidth95, slowest.halfWidth95)) return null;
-  return `the host's pace changed by ${percent(change)} between the runs (limit ${percent(tolerance)})`;
+  const half = Math.floor(paces.length / 2);
+  if (half === 0) return null;
+  const [earlier, later] = [together(paces.slice(0, half)), together(paces.slice(-half))];
+  const change = Math.abs(later.mean / earlier.mean - 1);
+  if (change <= tolerance + Math.hypot(earlier.halfWidth95, later.halfWidth95)) return null;
+  return `the host's pace changed by ${percent(change)} while the runs went on (limit ${percent(tolerance)})`;
+}
+
+/** Bursts as one; of a single one its own interval. */
+function together(paces: readonly PaceBurst[string][]): PaceBurst[string] {
+  return paces.length === 1 ? paces[0] : estimate(paces.map(({ mean }) => mean));
 }
 
 function percent(share: number): string {
