@@ -72,7 +72,9 @@ export async function calibrate(
     options.onStep?.("measuring contention between busy workers");
     const contention = await contentionOf(document, workers, inputs, options);
     const loaded = new Map([...workers].map(([name, worker]) => [name, worker.loaded]));
-    await stopAll(workers);
+    const extra = new Map([...workers].filter(([key]) => document.models[key] === undefined));
+    for (const key of extra.keys()) workers.delete(key);
+    await stopAll(extra);
     options.onStep?.("measuring gateway and RPC cost");
     const hasPilot = models.length === Object.keys(document.models).length;
     const overheads = await measureOverheads(
@@ -97,7 +99,12 @@ export async function calibrate(
     options.onStep?.("a pilot run of the real pipeline");
     const { folder, maxPilotSeconds: maxSeconds } = options;
     const measured = { document, profiles, overheadProfile, branchShares: shares };
-    const pilot = await runPilot({ ...measured, contents, folder, maxSeconds });
+    const pace = [...workers].map(([model, worker]) => ({
+      ...{ model, worker, profile: profiles[model] },
+      inputs: inputs.get(model) ?? [],
+    }));
+    const onAgain = (reason: string) => options.onStep?.(`${reason}; the pilot run again`);
+    const pilot = await runPilot({ ...measured, contents, folder, maxSeconds, pace, onAgain });
     return { ...pilot, branchShares: shares };
   } finally {
     await stopAll(workers);
