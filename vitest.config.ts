@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     include: [long ? LONG : "**/*.test.ts"],
     exclude: [...configDefaults.exclude, "dist/**", ...(long ? [] : [LONG])],
-    setupFiles: ["property-seed.test-support.ts"],
+    setupFiles: ["checks/property-seed.test-support.ts"],
     // They end what hangs. On a busy machine a deployment takes ten seconds to start, and a test several.
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -9,7 +9,7 @@ export function buildKey(): { readonly program: string; readonly runtime: string
   return { program: `${VERSION} ${codeDigest()}`, runtime };
 }
 
-/** Written by build.mjs beside the compiled code; there is none when running from source. */
+/** Written by build/build.mjs beside the compiled code; there is none when running from source. */
 function codeDigest(): string {
   try {
     return readFileSync(new URL("../code-digest.txt", import.meta.url), "utf8").trim();

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { withSourcePlaces } from "../bundle/source-places.ts";
+import { withSourcePlaces } from "../build/source-places.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
@@ -14,10 +14,10 @@ const scratch = mkdtempSync(join(tmpdir(), "tandem-bundle-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** The built program, without the modules that are in its bundle. */
-for (const part of ["package.json", "dist/bundle", "dist/cli"]) {
+for (const part of ["package.json", "dist/build", "dist/cli"]) {
   cpSync(join(ROOT, part), join(scratch, part), { recursive: true });
 }
-const BUNDLE = join(scratch, "dist/bundle/main.cjs");
+const BUNDLE = join(scratch, "dist/build/main.cjs");
 const COMPILED = `${BUNDLE}.compiled`;
 
 function tandem(...words: readonly string[]): string {

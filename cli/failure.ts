@@ -1,6 +1,6 @@
 /** How a failure ends the command: what is printed on stderr, and the exit code. */
 import { styleText } from "node:util";
-import { withSourcePlaces } from "../bundle/source-places.ts";
+import { withSourcePlaces } from "../build/source-places.ts";
 import { FAULTS, Fault, type Issue } from "../core/fault.ts";
 
 const REFUSALS =

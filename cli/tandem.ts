@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Where the command starts: `run.ts`, from its bundle where that was made and holds the command. */
-import { loadBundle } from "../bundle/load-bundle.ts";
+import { loadBundle } from "../build/load-bundle.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));

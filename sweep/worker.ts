@@ -1,5 +1,5 @@
 /** Entry point of a simulation thread: `simulation-thread.ts`, from its bundle where there is one. */
-import { loadBundle } from "../bundle/load-bundle.ts";
+import { loadBundle } from "../build/load-bundle.ts";
 
 type Thread = typeof import("./simulation-thread.ts");
 

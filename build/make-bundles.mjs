@@ -1,4 +1,4 @@
-// Makes what `load-bundle.ts` loads: dist/bundle/NAME.cjs, its source map, and what V8 compiles of it.
+// Makes what `load-bundle.ts` loads: dist/build/NAME.cjs, its source map, and what V8 compiles of it.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ export async function makeBundles(root) {
 async function makeBundle(root, name, entry) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
-  const outfile = join(root, "dist/bundle", `${name}.cjs`);
+  const outfile = join(root, "dist/build", `${name}.cjs`);
   rmSync(`${outfile}.compiled`, { force: true });
   await build({
     entryPoints: [join(root, entry)],
@@ -102,7 +102,7 @@ function compileWhatCommandsUse(root) {
 }
 
 function keepCompiled(root, given) {
-  const program = join(root, "bundle/keep-compiled.mjs");
+  const program = join(root, "build/keep-compiled.mjs");
   const { status, stderr } = spawnSync(process.execPath, [program, ...given], { encoding: "utf8" });
   if (status !== 0) throw new Error(`${given.join(" ")}: ${stderr}`);
 }

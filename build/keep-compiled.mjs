@@ -2,7 +2,7 @@
 // Runs a bundle and keeps beside it what V8 has compiled by the end, for `load-bundle.ts`.
 import { writeFileSync } from "node:fs";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
-import { compiledFile, loadBundle } from "../dist/bundle/load-bundle.js";
+import { compiledFile, loadBundle } from "../dist/build/load-bundle.js";
 
 const [name, ...rest] = process.argv.slice(2);
 if (isMainThread && name !== "main") await onThread(...rest);

@@ -15,13 +15,13 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
-const ROOT = import.meta.dirname;
+const ROOT = join(import.meta.dirname, "..");
 const copy = mkdtempSync(join(tmpdir(), "tandem-build-test-"));
 afterAll(() => rmSync(copy, { recursive: true }));
 
 function build(): string {
   const options = { cwd: copy, encoding: "utf8" } as const;
-  const { status, stderr } = spawnSync(process.execPath, ["build.mjs"], options);
+  const { status, stderr } = spawnSync(process.execPath, ["build/build.mjs"], options);
   expect(status, stderr).toBe(0);
   return stderr;
 }
@@ -42,7 +42,7 @@ test("a fresh dist is left alone; a changed source is never missed, whatever its
   const left = join(copy, "dist/core/of-a-source-that-is-gone.js");
   writeFileSync(left, "");
   expect(build()).toMatch(/^tandem: building .*\n$/);
-  for (const output of ["dist/core/fault.js", "dist/bundle/main.cjs"]) {
+  for (const output of ["dist/core/fault.js", "dist/build/main.cjs"]) {
     expect(readFileSync(join(copy, output), "utf8"), output).toContain("unreachablE: ");
   }
   expect(existsSync(left)).toBe(false);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const ROOT = import.meta.dirname;
+const ROOT = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "tandem-package-"));
 const home = join(scratch, "empty");
 afterAll(() => rmSync(scratch, { recursive: true }));

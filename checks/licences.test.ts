@@ -8,7 +8,9 @@ interface Installed {
   readonly dev?: boolean;
 }
 
-const lock = JSON.parse(readFileSync(join(import.meta.dirname, "package-lock.json"), "utf8")) as {
+const lock = JSON.parse(
+  readFileSync(join(import.meta.dirname, "../package-lock.json"), "utf8"),
+) as {
   readonly packages: Readonly<Record<string, Installed>>;
 };
 const installed = Object.entries(lock.packages).filter(([path]) => path !== "");
@@ -54,7 +56,7 @@ ${listed(installed.filter(([, { dev }]) => dev !== true))}
 
 ${listed(installed.filter(([, { dev }]) => dev === true))}
 `;
-  await expect(page).toMatchFileSnapshot("docs/licences.md");
+  await expect(page).toMatchFileSnapshot("../docs/licences.md");
 });
 
 test("every licence lets the project be used and given on", () => {

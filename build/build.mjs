@@ -16,7 +16,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const root = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const stamp = join(dist, "build-stamp.txt");
 
@@ -25,13 +25,13 @@ const DATA = /\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)$/;
 const DATA_FOLDERS = ["bench", "cluster", "reports", "scenarios"];
 const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
 /** Versions of compiler and bundled packages are in npm's own list of what is installed. */
-const TOOLS = ["build.mjs", "package.json", "tsconfig.json", "tsconfig.build.json"].concat(
+const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   ["tsconfig.types.json", "node_modules/.package-lock.json"],
-  filesBelow("bundle", /\.mjs$/),
+  filesBelow("build", /\.mjs$/),
 );
 /** What `exports` of package.json names. */
 const LIBRARY = "sweep/library";
-const BUNDLES = ["main", "simulation-thread"].map((name) => `bundle/${name}.cjs`);
+const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
@@ -72,7 +72,7 @@ async function build() {
   const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
-  const { makeBundles } = await import("./bundle/make-bundles.mjs");
+  const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
   writeFileSync(stamp, sources);
   return 0;

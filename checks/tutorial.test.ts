@@ -1,7 +1,7 @@
 /** `docs/tutorial.md`: each step that gives the same output on any machine, in order. */
 import { rmSync } from "node:fs";
 import { afterAll, expect, test } from "vitest";
-import { IS_LONG } from "./core/test-form.test-support.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import { outputOf, shownAs, tutorialFolder, tutorialSteps } from "./tutorial.test-support.ts";
 
 const folder = tutorialFolder();

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { parseScenario, parseSetOption } from "./core/scenario/parse.ts";
-import type { ScenarioDocument } from "./core/scenario/schema.ts";
-import { checkScheduler } from "./schedulers/check-scheduler.ts";
-import { runReplication } from "./sim/replication.ts";
+import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { runReplication } from "../sim/replication.ts";
 
-const ROOT = import.meta.dirname;
+const ROOT = join(import.meta.dirname, "..");
 const page = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 
 test("README.md names every page of docs/", () => {

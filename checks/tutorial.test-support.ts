@@ -11,7 +11,7 @@ export interface Step {
   readonly isExample: boolean;
 }
 
-const ROOT = import.meta.dirname;
+const ROOT = join(import.meta.dirname, "..");
 const FENCE = /^```console( example)?\n\$ ((?:.*\\\n)*.*)\n([\s\S]*?)```$/gm;
 
 export function tutorialSteps(): readonly Step[] {

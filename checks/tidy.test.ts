@@ -3,24 +3,30 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 
-const ROOT = import.meta.dirname;
-const MAX_FILE_LINES = 400;
-const MAX_FUNCTION_LINES = 75;
+const ROOT = join(import.meta.dirname, "..");
+/** Longer files and functions need a reason below. */
+const LONG_FILE_LINES = 400;
+const LONG_FUNCTION_LINES = 75;
+/** No reason makes a file longer than this readable. */
+const MAX_FILE_LINES = 700;
+
+/** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
+const APPROVED_LONG: Readonly<Record<string, string>> = {};
 
 /** What each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  bundle: [],
+  build: [],
   core: [],
   schedulers: ["core"],
   sim: ["core", "schedulers"],
-  sweep: ["bundle", "core", "schedulers", "sim"],
+  sweep: ["build", "core", "schedulers", "sim"],
   models: ["core"],
   cluster: ["core", "schedulers", "models"],
   calibration: ["core", "schedulers", "sim", "cluster", "models"],
   planning: ["core", "schedulers", "sim"],
   reports: ["core"],
   cli: [
-    "bundle",
+    "build",
     "core",
     "schedulers",
     "sim",
@@ -188,13 +194,22 @@ describe("the pure layers", () => {
 });
 
 describe("sizes", () => {
-  test("of files stay below what is read in one sitting", () => {
-    const long = product.filter(({ lines }) => lines.length > MAX_FILE_LINES + 1);
-    expect(long.map(({ path, lines }) => `${path}: ${lines.length - 1}`)).toEqual([]);
+  const longFiles = product.filter(({ lines }) => lines.length > LONG_FILE_LINES + 1);
+  const longFunctions = product.flatMap(longBlocks);
+
+  test("beyond one sitting or one screen are approved with a reason", () => {
+    const long = [...longFiles.map(({ path }) => path), ...longFunctions];
+    expect(long.filter((name) => !(name in APPROVED_LONG))).toEqual([]);
   });
 
-  test("of functions stay below one screen", () => {
-    expect(product.flatMap(longBlocks)).toEqual([]);
+  test("are approved only where they are long", () => {
+    const long = new Set([...longFiles.map(({ path }) => path), ...longFunctions]);
+    expect(Object.keys(APPROVED_LONG).filter((name) => !long.has(name))).toEqual([]);
+  });
+
+  test("of files have an upper bound", () => {
+    const tooLong = longFiles.filter(({ lines }) => lines.length > MAX_FILE_LINES + 1);
+    expect(tooLong.map(({ path, lines }) => `${path}: ${lines.length - 1}`)).toEqual([]);
   });
 
   /** Blocks after a `)` or `=>`, from their opening line to the `}` of the same indentation. */
@@ -204,8 +219,7 @@ describe("sizes", () => {
       if (!/(\).*|=>\s*)\{$/.test(line)) return [];
       const indent = /^\s*/.exec(line)?.[0] ?? "";
       const end = lines.findIndex((other, i) => i > start && other.startsWith(`${indent}}`));
-      const length = end - start + 1;
-      return length > MAX_FUNCTION_LINES ? [`${path}:${start + 1} has ${length} lines`] : [];
+      return end - start + 1 > LONG_FUNCTION_LINES ? [`${path}: ${line.trim()}`] : [];
     });
   }
 });
@@ -304,7 +318,7 @@ describe("dependencies", () => {
     const tools = ["typescript", "@biomejs/biome"];
     const texts =
       sources.map(({ text }) => text).join("\n") +
-      readFileSync(join(ROOT, "bundle/make-bundles.mjs"));
+      readFileSync(join(ROOT, "build/make-bundles.mjs"));
     const unused = names
       .filter((name) => !name.startsWith("@types/") && !tools.includes(name))
       .filter(
