@@ -3,12 +3,12 @@
  * proxy stands before a real worker and lets the connection die.
  */
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
 import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 
 /** The replica behind the proxy. */

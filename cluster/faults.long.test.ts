@@ -7,6 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exhaustMemory, kill, terminate } from "../checks/soak/faults.ts";
+import { isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { NetworkCells } from "../checks/soak/network-cells.ts";
+import { isolated } from "../checks/soak/soak.ts";
 import { needs } from "../core/needs.test-support.ts";
 import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
 import {
@@ -26,10 +30,6 @@ import {
 } from "./faults.test-support.ts";
 import { bytesTensor } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { exhaustMemory, kill, terminate } from "./soak/faults.ts";
-import { isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
-import { NetworkCells } from "./soak/network-cells.ts";
-import { isolated } from "./soak/soak.ts";
 
 describe("a worker", () => {
   const missing = NetworkCells.missing();

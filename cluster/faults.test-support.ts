@@ -1,12 +1,12 @@
 /** A deployment whose answers tell what was asked, and load on it that checks each answer. */
 import { expect } from "vitest";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
 import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
 
 export interface Running {
   readonly deployment: Deployment;

@@ -4,6 +4,9 @@
  * and once, while the fault lasts. `faults.long.test.ts` has the other faults.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { kill } from "../checks/soak/faults.ts";
+import { isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { PersistentClient } from "../checks/soak/persistent-client.ts";
 import { eventually } from "./deployment.test-support.ts";
 import {
   allTrue,
@@ -16,9 +19,6 @@ import {
   strike,
 } from "./faults.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { kill } from "./soak/faults.ts";
-import { isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
-import { PersistentClient } from "./soak/persistent-client.ts";
 
 let own: Running;
 

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import { LIMITS } from "./security/limits.ts";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-large-"));

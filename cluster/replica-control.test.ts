@@ -1,5 +1,6 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
@@ -7,7 +8,6 @@ import type { ReplicaStatus } from "./gateway/replica-control.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "./soak/fingerprint-scenario.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;

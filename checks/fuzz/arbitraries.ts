@@ -1,8 +1,8 @@
 /** What hostile input is made of. */
 import fc from "fast-check";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import { encodeInferRequest } from "../protocol/infer-codec.ts";
-import type { ModelInferRequest } from "../protocol/messages.ts";
+import { bytesTensor } from "../../cluster/protocol/bytes-tensor.ts";
+import { encodeInferRequest } from "../../cluster/protocol/infer-codec.ts";
+import type { ModelInferRequest } from "../../cluster/protocol/messages.ts";
 import { mutated } from "./mutation.ts";
 import { ECHO, PICTURE, SUM } from "./target.ts";
 

@@ -5,18 +5,18 @@
  * to one message, and an answer to a call that differs from another to the same call.
  */
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type { InferenceClient, InferStreamCall } from "../protocol/client.ts";
+import { bytesTensor, elementsOf } from "../../cluster/protocol/bytes-tensor.ts";
+import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
-} from "../protocol/messages.ts";
-import { PUSHBACK_TRAILER } from "../protocol/retry-hint.ts";
-import { DEADLINE_PARAMETER } from "../protocol/service.ts";
-import { trailerOf } from "../protocol/status.ts";
-import { cancelMessage } from "../protocol/stream-cancel.ts";
-import { errorOfAnswer } from "../protocol/stream-error.ts";
+} from "../../cluster/protocol/messages.ts";
+import { PUSHBACK_TRAILER } from "../../cluster/protocol/retry-hint.ts";
+import { DEADLINE_PARAMETER } from "../../cluster/protocol/service.ts";
+import { trailerOf } from "../../cluster/protocol/status.ts";
+import { cancelMessage } from "../../cluster/protocol/stream-cancel.ts";
+import { errorOfAnswer } from "../../cluster/protocol/stream-error.ts";
 
 const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;

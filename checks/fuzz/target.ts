@@ -1,9 +1,9 @@
 /** The deployment that is fuzzed: real processes, pipelines that echo, look at pictures and add tensors. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type Deployment, startDeployment } from "../../cluster/deployment.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
 
 /** What everything is sent to. */
 export interface FuzzTarget {

@@ -10,11 +10,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Deployment,
+  type DeploymentOptions,
+  startDeployment,
+} from "../../cluster/deployment.ts";
+import type { ServiceBounds } from "../../cluster/gateway/service-bounds.ts";
+import { InferenceClient } from "../../cluster/protocol/client.ts";
+import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { type Deployment, type DeploymentOptions, startDeployment } from "../deployment.ts";
-import type { ServiceBounds } from "../gateway/service-bounds.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { writeCertificates } from "../security/certificate-files.ts";
 import { FaultInjector } from "./fault-injector.ts";
 import type { FaultKind } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";

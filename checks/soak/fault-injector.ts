@@ -1,7 +1,7 @@
 /** Chooses, every second, what happens to whom. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Deployment } from "../../cluster/deployment.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import type { Deployment } from "../deployment.ts";
 import { cut, exhaustMemory, type FaultKind, kill, slow, stop, terminate } from "./faults.ts";
 import type { NetworkCells } from "./network-cells.ts";
 import { Recovery } from "./recovery.ts";
