@@ -43,6 +43,34 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   theory: ["core", "schedulers", "sim"],
 };
 
+/**
+ * Layers of a folder, lowest first: each imports only itself and those before it. "." is the files of the
+ * folder itself, `"a/b"` a subfolder's subfolder. Subfolders that are not listed may import anything.
+ */
+const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {};
+
+/** Circles of imports that are still to be cut, by their first file in the alphabet. */
+const CIRCLES_LEFT: readonly string[] = [
+  "cli/load-command.ts",
+  "cli/validate-results.ts",
+  "cluster/deployment.ts",
+  "cluster/gateway/gateway.ts",
+  "cluster/gateway/live-request.ts",
+  "cluster/gateway/pipeline-inputs.ts",
+  "cluster/load/grpc-target.ts",
+  "cluster/protocol/server.ts",
+  "cluster/worker/open-model.ts",
+  "core/arrivals/changing-rate.ts",
+  "core/fault-causes.ts",
+  "core/metrics/recorder.ts",
+  "core/random/stream.ts",
+  "core/scenario/parse.ts",
+  "core/stability/offered-load.ts",
+  "sim/calendar-queue.ts",
+  "sim/create-executor.ts",
+  "sweep/configuration-result.ts",
+];
+
 /** Tests of a layer may use tools of the checks. */
 const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = { cluster: ["checks"] };
 
@@ -125,6 +153,39 @@ function importsOf({ path, text }: Source): string[] {
 
 const folderOf = (path: string): string => path.split("/")[0];
 
+/** The longest entry of the order that holds the file: `cluster/run/x.ts` is in "run". */
+function subfolderOf(path: string, order: readonly string[]): string {
+  const place = dirname(path).split("/").slice(1).join("/") || ".";
+  const holding = order.filter((name) => place === name || place.startsWith(`${name}/`));
+  return holding.sort((a, b) => b.length - a.length)[0] ?? place;
+}
+
+/** Groups of product files that import each other, in order of the alphabet (Tarjan's algorithm). */
+function circles(): string[][] {
+  const bySource = new Map(product.map((source) => [source.path, source]));
+  const number = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (path: string): number => {
+    const own = number.size;
+    number.set(path, own);
+    stack.push(path);
+    let low = own;
+    for (const target of importsOf(bySource.get(path) as Source)) {
+      if (!bySource.has(target)) continue;
+      if (!number.has(target)) low = Math.min(low, visit(target));
+      else if (stack.includes(target)) low = Math.min(low, number.get(target) as number);
+    }
+    if (low === own) {
+      const group = stack.splice(stack.indexOf(path));
+      if (group.length > 1) found.push(group.sort());
+    }
+    return low;
+  };
+  for (const path of bySource.keys()) if (!number.has(path)) visit(path);
+  return found.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** `path:line` of every line of bare code that matches. */
 function hits(among: readonly Source[], pattern: RegExp): string[] {
   return among.flatMap(({ path, code }) =>
@@ -148,6 +209,22 @@ describe("imports", () => {
         .map((target) => `${source.path} imports ${target}`);
     });
     expect(wrong).toEqual([]);
+  });
+
+  test("point one way between the subfolders of a layer", () => {
+    const wrong = product.flatMap(({ path, ...source }) => {
+      const order = SUBLAYERS[folderOf(path)];
+      const own = order === undefined ? -1 : order.indexOf(subfolderOf(path, order));
+      return importsOf({ path, ...source })
+        .filter((target) => own >= 0 && folderOf(target) === folderOf(path))
+        .filter((target) => order.indexOf(subfolderOf(target, order)) > own)
+        .map((target) => `${path} imports ${target}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("make no circles of files", () => {
+    expect(circles().map(([first]) => first)).toEqual(CIRCLES_LEFT);
   });
 
   test("name files with their extension, and files that there are", () => {
