@@ -1,4 +1,5 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
+import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import { type Command, flag, number, type Program, runProgram, text } from "./command-line.ts";
 import type { Shell } from "./completion.ts";
@@ -44,6 +45,31 @@ const calibrate: Command = {
   },
   examples: [["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"]],
   run: async (args) => (await import("./calibrate.ts")).calibrate(args),
+};
+
+const importTimes: Command = {
+  usage: "import <file>",
+  about: "write a profile from times that another tool measured",
+  positionals: { file: { type: "string", demandOption: true, describe: "of the tool" } },
+  options: {
+    model: text("name of the model, where the file does not tell it"),
+    device: text("kind of device that it ran on, where the file does not tell it"),
+    format: text("of the file; default: detected", { choices: FOREIGN_FORMATS }),
+    batch: number("batch size, where the file does not tell it; default 1"),
+    columns: text("of another CSV file: time=COLUMN,batch=COLUMN,deviation=COLUMN"),
+    unit: text("of the times of --columns", { choices: ["s", "ms", "us", "ns"] }),
+    out: text("profile to write; default: print it"),
+    ...JSON_OPTION,
+  },
+  examples: [
+    [
+      "import perf.csv --model resnet50 --device T4 --out profiles/resnet50.json",
+      "of perf_analyzer -f",
+    ],
+    ["import mlperf_log_summary.txt --model bert --out profiles/bert.json", "a SingleStream run"],
+    ["import my.csv --columns time=ms,batch=n --unit ms --model m --device gpu", "any CSV file"],
+  ],
+  run: async (args) => (await import("./import.ts")).importTimes(args),
 };
 
 const simulate: Command = {
@@ -221,7 +247,7 @@ const program: Program = {
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
   commands: [
-    ...[init, check, calibrate, simulate, query, plan, validate],
+    ...[init, check, calibrate, importTimes, simulate, query, plan, validate],
     ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion, doctor],
   ],
 };

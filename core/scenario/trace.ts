@@ -39,7 +39,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   const lines = text.split(/\r?\n/);
   const top = lines[0] ?? "";
   if (isCut(top)) return refused([inRow(issueAt(AT, CUT), file, 0)]);
-  const header = cells(top).map((cell) => cell.trim());
+  const header = csvCells(top).map((cell) => cell.trim());
   const unknown = columnIssues(header, columns, isTable(file) ? file : "the header line");
   if (unknown.length > 0) return refused(unknown.map((issue) => inFile(issue, file)));
   if (lines.length > MAX_LINES) {
@@ -65,7 +65,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
       issues.push(inRow(issueAt(AT, CUT), file, index));
       continue;
     }
-    const row = line.includes('"') ? cells(line) : line.split(",");
+    const row = line.includes('"') ? csvCells(line) : line.split(",");
     const time = readTime(row[at], usPerUnit, first, latest);
     if (typeof time === "number" && Number.isNaN(first)) {
       first = time;
@@ -161,7 +161,7 @@ function isCut(line: string): boolean {
 }
 
 /** The cells of a CSV line; a quoted cell may hold commas and doubled quotes, but no line break. */
-function cells(line: string): string[] {
+export function csvCells(line: string): string[] {
   const found = line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g);
   const texts = [...found].map((match) => match[1]!);
   if (!line.endsWith(",")) texts.pop();
