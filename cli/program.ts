@@ -165,6 +165,26 @@ const query: Command = {
   run: async (args) => (await import("./query.ts")).query(args),
 };
 
+const compare: Command = {
+  usage: "compare <directories..>",
+  about: "did a change matter? paired differences of two or more results, against the first",
+  positionals: {
+    directories: {
+      type: "string",
+      array: true,
+      demandOption: true,
+      describe: "of simulate --out, with the same seed and swept values",
+    },
+  },
+  options: {
+    ...JSON_OPTION,
+    margin: text("differences up to this share are none; default: 1%"),
+    all: flag("show also what did not change"),
+  },
+  examples: [["compare out/before out/after", "which configurations became better or worse?"]],
+  run: async (args) => (await import("./compare.ts")).compare(args),
+};
+
 const validate: Command = {
   usage: "validate <scenario>",
   about: "simulate and run chosen configurations for real, compare, judge; exit 3: one disagrees",
@@ -247,7 +267,7 @@ const program: Program = {
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
   commands: [
-    ...[init, check, calibrate, importTimes, simulate, query, plan, validate],
+    ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
     ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion, doctor],
   ],
 };

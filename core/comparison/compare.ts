@@ -42,7 +42,7 @@ const MOST_MEMBERS = 500;
 const SIGNIFICANT = 0.05;
 
 /** More is better for these; for all others, less. */
-const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
+export const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
   "throughputPerS",
   "goodputPerS",
   "sloAttainmentRatio",

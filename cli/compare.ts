@@ -1,0 +1,109 @@
+/** `tandem compare`: the results of two or more folders, each against the first. */
+import { compareResults } from "../core/comparison/compare-results.ts";
+import { Fault } from "../core/fault.ts";
+import type { ResultsDocument } from "../core/results.ts";
+import { formatError, formatNumber, plural } from "../reports/format.ts";
+import type { Cell, Table } from "../reports/html/table.ts";
+import { metricLabel, metricTitle } from "../reports/metric-labels.ts";
+import { readDocuments } from "../reports/read-documents.ts";
+import { tableText } from "../reports/text-table.ts";
+import { columns } from "./command-line.ts";
+import { marginOf } from "./precision-options.ts";
+
+interface CompareArguments {
+  readonly directories: readonly string[];
+  readonly margin?: string;
+  readonly all: boolean;
+  readonly json: boolean;
+}
+
+type Compared = ReturnType<typeof compareResults> & { readonly after: string };
+
+export async function compare(args: CompareArguments): Promise<void> {
+  const [before, ...others] = args.directories;
+  if (others.length === 0) {
+    throw new Fault("usage", "one folder alone cannot be compared", {
+      hint: "tandem compare out/before out/after",
+    });
+  }
+  const margin = marginOf(args);
+  const base = await resultsOf(before);
+  const found: Compared[] = [];
+  for (const after of others) {
+    const other = await resultsOf(after);
+    refuseOtherDraws(before, base, after, other);
+    found.push({ after, ...compareResults(base, other, margin) });
+  }
+  const text = args.json
+    ? JSON.stringify({ schema: "tandem/comparison@1", before, margin, comparisons: found })
+    : found.map((one) => compared(before, one, margin, args.all)).join("\n\n");
+  process.stdout.write(`${text}\n`);
+}
+
+async function resultsOf(directory: string): Promise<ResultsDocument> {
+  return (await readDocuments(directory)).results;
+}
+
+/** Pairs need the same requests on both sides. */
+function refuseOtherDraws(
+  before: string,
+  base: ResultsDocument,
+  after: string,
+  other: ResultsDocument,
+): void {
+  if (base.seed !== other.seed) {
+    throw new Fault(
+      "invalid-input",
+      `${before} has seed ${base.seed}, ${after} seed ${other.seed}`,
+      {
+        hint: `replications are compared in pairs: simulate again with --seed ${base.seed}`,
+      },
+    );
+  }
+}
+
+function compared(before: string, one: Compared, margin: number, all: boolean): string {
+  const { after, changes, onlyBefore, onlyAfter } = one;
+  const count = (verdict: string): number =>
+    changes.filter((change) => change.verdict === verdict).length;
+  const shown = all ? changes : changes.filter(({ verdict }) => verdict !== "no difference shown");
+  if (changes.length === 0) {
+    throw new Fault("invalid-input", `${before} and ${after} have nothing that can be compared`, {
+      hint: "they need a configuration with the same swept values, and two replications",
+    });
+  }
+  return [
+    `${after} against ${before}: ${count("better")} better, ${count("worse")} worse, ` +
+      `${count("no difference shown")} without a difference shown (margin ${formatNumber(100 * margin)}%)`,
+    ...(shown.length === 0 ? [] : [tableText(changesTable(shown), columns())]),
+    ...onlyIn(before, onlyBefore),
+    ...onlyIn(after, onlyAfter),
+  ].join("\n");
+}
+
+function onlyIn(directory: string, ids: readonly string[]): string[] {
+  if (ids.length === 0) return [];
+  return [`only in ${directory}: ${plural(ids.length, "configuration")}, such as ${ids[0]}`];
+}
+
+function changesTable(changes: Compared["changes"]): Table {
+  const number = (value: number): Cell => ({ text: formatNumber(value, 4), value, numeric: true });
+  const rows = changes.map((change): Cell[] => {
+    const { scale } = metricLabel(change.metric);
+    const width = formatNumber(change.halfWidth95 * scale);
+    return [
+      { text: change.id },
+      { text: metricTitle(change.metric) },
+      number(change.before * scale),
+      number(change.after * scale),
+      { text: `${formatNumber(change.difference * scale)} ± ${width}`, numeric: true },
+      { text: formatError(change.difference / change.before), numeric: true },
+      { text: change.verdict },
+    ];
+  });
+  return {
+    caption: "",
+    headings: ["configuration", "metric", "before", "after", "difference", "change", "verdict"],
+    rows,
+  };
+}
