@@ -1,5 +1,5 @@
 /** Pages for readers, held against the program: snippets run, messages are those in the sources. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { describe, expect, test } from "vitest";
@@ -16,6 +16,16 @@ test("README.md names every page of docs/", () => {
   const readme = page("README.md");
   const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
   expect(pages.filter((name) => !readme.includes(`docs/${name}`))).toEqual([]);
+});
+
+test.each(["ARCHITECTURE.md", "README.md"])("%s names only files that exist", (name) => {
+  const named = [...page(name).matchAll(/`([\w.-]+(?:\/[\w*.-]+)*\/[\w.-]+\.[a-z]+)`/g)].map(
+    ([, path]) => path,
+  );
+  expect(named).not.toEqual([]);
+  // The demo writes out/.
+  const kept = named.filter((path) => !path.startsWith("out/"));
+  expect(kept.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
 describe("docs/pipelines.md", () => {
