@@ -28,6 +28,31 @@ test.each(["ARCHITECTURE.md", "README.md"])("%s names only files that exist", (n
   expect(kept.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
+test("pages of docs/ link to pages and headings that exist", () => {
+  const folder = join(ROOT, "docs");
+  const names = readdirSync(folder).filter((name) => name.endsWith(".md"));
+  const broken = names.flatMap((name) =>
+    [...page(`docs/${name}`).matchAll(/\]\(([\w./-]*)(?:#([\w-]+))?\)/g)]
+      .filter(([, path, heading]) => {
+        const target = path === "" ? name : path;
+        if (!existsSync(join(folder, target))) return true;
+        return heading !== undefined && !anchorsOf(page(`docs/${target}`)).includes(heading);
+      })
+      .map(([link]) => `${name}: ${link}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** The anchors that GitHub gives the headings of a page. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 describe("docs/pipelines.md", () => {
   const sections = page("docs/pipelines.md").split(/^## /m).slice(1);
   const terms = ["after", "when", "join", "cache", "skips", "payloadBytes"];
