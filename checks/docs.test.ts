@@ -1,5 +1,5 @@
 /** Pages for readers, held against the program: snippets run, messages are those in the sources. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { describe, expect, test } from "vitest";
@@ -17,6 +17,41 @@ test("README.md names every page of docs/", () => {
   const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
   expect(pages.filter((name) => !readme.includes(`docs/${name}`))).toEqual([]);
 });
+
+test.each(["ARCHITECTURE.md", "README.md"])("%s names only files that exist", (name) => {
+  const named = [...page(name).matchAll(/`([\w.-]+(?:\/[\w*.-]+)*\/[\w.-]+\.[a-z]+)`/g)].map(
+    ([, path]) => path,
+  );
+  expect(named).not.toEqual([]);
+  // The demo writes out/.
+  const kept = named.filter((path) => !path.startsWith("out/"));
+  expect(kept.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("pages of docs/ link to pages and headings that exist", () => {
+  const folder = join(ROOT, "docs");
+  const names = readdirSync(folder).filter((name) => name.endsWith(".md"));
+  const broken = names.flatMap((name) =>
+    [...page(`docs/${name}`).matchAll(/\]\(([\w./-]*)(?:#([\w-]+))?\)/g)]
+      .filter(([, path, heading]) => {
+        const target = path === "" ? name : path;
+        if (!existsSync(join(folder, target))) return true;
+        return heading !== undefined && !anchorsOf(page(`docs/${target}`)).includes(heading);
+      })
+      .map(([link]) => `${name}: ${link}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** The anchors that GitHub gives the headings of a page. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 describe("docs/pipelines.md", () => {
   const sections = page("docs/pipelines.md").split(/^## /m).slice(1);
