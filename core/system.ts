@@ -6,7 +6,7 @@
 import type { FaultSystem } from "./fault-causes.ts";
 import type { InputScaling } from "./input-sizes.ts";
 import type { Shape } from "./random/sampler.ts";
-import type { ValueDocument } from "./scenario/schema/distribution.ts";
+import type { ValueDocument } from "./scenario/schema/common.ts";
 import type { ServiceModel } from "./service.ts";
 
 export interface System {

@@ -15,7 +15,7 @@ import { RetryPolicy } from "../core/clients/retry-policy.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
-import type { ClientDocument } from "../core/scenario/schema/client.ts";
+import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { Executor } from "./executor.ts";
 

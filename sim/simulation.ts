@@ -18,7 +18,7 @@ import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
 import type { RequestRows } from "../core/metrics/request-rows.ts";
 import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
-import type { ClientDocument } from "../core/scenario/schema/client.ts";
+import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";

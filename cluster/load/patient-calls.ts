@@ -4,7 +4,7 @@
  * waits for ever and takes the first answer.
  */
 import { RetryPolicy } from "../../core/clients/retry-policy.ts";
-import type { ClientDocument } from "../../core/scenario/schema/client.ts";
+import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { moments } from "../random/distribution-checks.test-support.ts";
-import { clientSchema } from "../scenario/schema/client.ts";
+import { clientSchema } from "../scenario/schema/workload.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 
 const policyOf = (client: Readonly<Record<string, unknown>>): RetryPolicy =>

@@ -1,7 +1,7 @@
 /** Whether and when a client tries again: attempts, pauses, and a budget that all clients share. */
 import { power } from "../power.ts";
 import { RandomStream } from "../random/stream.ts";
-import type { ClientDocument } from "../scenario/schema/client.ts";
+import type { ClientDocument } from "../scenario/schema/workload.ts";
 
 export class RetryPolicy {
   readonly #client: ClientDocument;

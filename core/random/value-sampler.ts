@@ -1,5 +1,5 @@
 /** Draws of a scenario's value: a number, or a distribution with its mean. */
-import type { ValueDocument } from "../scenario/schema/distribution.ts";
+import type { ValueDocument } from "../scenario/schema/common.ts";
 import { Sampler, type Shape } from "./sampler.ts";
 
 export class ValueSampler {

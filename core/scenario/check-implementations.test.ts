@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { checkImplementations } from "./check-implementations.ts";
 import { checkBackend } from "./check-run.ts";
-import { modelSchema } from "./schema/models.ts";
+import { modelSchema } from "./schema/pipelines.ts";
 import type { ModelDocument } from "./schema.ts";
 
 function modelsOf(

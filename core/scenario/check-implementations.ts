@@ -3,8 +3,11 @@ import type { Issue } from "../fault.ts";
 import { resolvePath } from "./files.ts";
 import { IMPLEMENTATION_KINDS } from "./implementation-kind.ts";
 import { issueAt } from "./positions.ts";
-import type { ImplementationDocument } from "./schema/implementation.ts";
-import type { PostprocessStep, PreprocessStep } from "./schema/steps.ts";
+import type {
+  ImplementationDocument,
+  PostprocessStep,
+  PreprocessStep,
+} from "./schema/implementation.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 /** Whether there is a file of this path; from whoever may look at the disk. */

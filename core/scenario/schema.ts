@@ -4,11 +4,14 @@
  * What zod cannot say (cycles, dangling names, slots) is in `checks.ts`.
  */
 import { z } from "zod";
-import { clusterSchema } from "./schema/cluster.ts";
+import { clusterSchema, faultsSchema } from "./schema/cluster.ts";
 import { name } from "./schema/common.ts";
-import { faultsSchema } from "./schema/faults.ts";
-import { modelSchema, type serviceSchema } from "./schema/models.ts";
-import { pipelineSchema, type taskSchema } from "./schema/pipelines.ts";
+import {
+  modelSchema,
+  pipelineSchema,
+  type serviceSchema,
+  type taskSchema,
+} from "./schema/pipelines.ts";
 import { runSchema, sweepSchema, validationSchema } from "./schema/run.ts";
 import { schedulerSchema } from "./schema/scheduler.ts";
 import { workloadSchema } from "./schema/workload.ts";
@@ -27,6 +30,8 @@ export const scenarioSchema = z.strictObject({
   validation: validationSchema.optional(),
 });
 
+export type { WorkloadDocument } from "./schema/workload.ts";
+
 export type ScenarioDocument = z.infer<typeof scenarioSchema>;
 export type PipelineDocument = z.infer<typeof pipelineSchema>;
 export type TaskDocument = z.infer<typeof taskSchema>;
@@ -34,6 +39,5 @@ export type ModelDocument = z.infer<typeof modelSchema>;
 export type ServiceDocument = z.infer<typeof serviceSchema>;
 export type ClusterDocument = z.infer<typeof clusterSchema>;
 export type SchedulerDocument = z.infer<typeof schedulerSchema>;
-export type WorkloadDocument = z.infer<typeof workloadSchema>;
 export type FaultsDocument = z.infer<typeof faultsSchema>;
 export type ValidationDocument = z.infer<typeof validationSchema>;

@@ -46,3 +46,23 @@ export const spread = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("lognormal"), cv: positive.max(MOST_CV) }),
   z.strictObject({ distribution: z.literal("gamma"), cv: positive.min(0.01).max(MOST_CV) }),
 ]);
+
+/** A value drawn for each request, in the unit that the key is named by. */
+const distribution = z.discriminatedUnion("distribution", [
+  z.strictObject({ distribution: z.literal("exponential"), mean: weight }),
+  z.strictObject({
+    distribution: z.enum(["lognormal", "gamma", "weibull"]),
+    mean: weight,
+    cv: z.number().min(0.01).max(MOST_CV).describe("standard deviation / mean"),
+  }),
+  z.strictObject({
+    distribution: z.literal("empirical"),
+    samples: z.array(weight).min(1).describe("drawn from with equal probability"),
+  }),
+]);
+
+export const valueSchema = z
+  .union([weight.describe("the same for all"), distribution])
+  .meta({ id: "value" });
+
+export type ValueDocument = z.infer<typeof valueSchema>;
