@@ -64,7 +64,6 @@ const CIRCLES_LEFT: readonly string[] = [
   "core/fault-causes.ts",
   "core/metrics/recorder.ts",
   "core/random/stream.ts",
-  "core/scenario/parse.ts",
   "core/stability/offered-load.ts",
   "sim/calendar-queue.ts",
   "sim/create-executor.ts",

@@ -4,7 +4,7 @@ import type { Calibration } from "../calibration/calibrate.ts";
 import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { AIM, deviationIn1S, runLength } from "../calibration/validation-length.ts";
 import { assert } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";

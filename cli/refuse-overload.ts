@@ -2,8 +2,8 @@
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/load-bounds.ts";
 import { knownRequests } from "../core/arrivals/expected-requests.ts";
 import { Fault, type Issue } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { issueAt, placed } from "../core/scenario/positions.ts";
+import { issueAt, placed } from "../core/scenario/issues.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 
 /**

@@ -12,7 +12,7 @@ import { countArrivals } from "../core/arrivals/count-arrivals.ts";
 import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { ModelAtHand } from "../core/input-notes.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { inputsOf } from "./scenario-file.ts";

@@ -2,7 +2,7 @@
 
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
-import { backendOf } from "../../core/scenario/implementation-kind.ts";
+import { backendOf } from "../../core/scenario/check-models.ts";
 import { withSpareReplicas } from "../../core/spare-replicas.ts";
 import type { System } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";

@@ -1,6 +1,7 @@
 /** Replications (or repeat runs) of one configuration → means with 95% confidence intervals. */
+
+import { shortDigest } from "../digest.ts";
 import type { Estimate, IntervalMethod, LatencyCurve, MetricName, Metrics } from "../results.ts";
-import { shortDigest } from "../sha256.ts";
 import { estimate } from "../statistics/estimate.ts";
 import { withIntervals } from "./one-run-intervals.ts";
 import { CURVE_SHARES, type RunSummary } from "./summary.ts";

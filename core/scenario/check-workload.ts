@@ -4,7 +4,7 @@ import { isSpanned } from "../arrivals/extent.ts";
 import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
 import { periodOf } from "../arrivals/trace.ts";
 import { type Issue, unreachable } from "../fault.ts";
-import { issueAt } from "./positions.ts";
+import { issueAt } from "./issues.ts";
 import type { ScenarioDocument, WorkloadDocument } from "./schema.ts";
 
 type Traces = Readonly<Record<string, readonly number[]>>;

@@ -4,19 +4,32 @@
  */
 import type { Issue } from "../fault.ts";
 import { checkSweep } from "./axes.ts";
-import { checkReplicas, checkSlots } from "./check-cluster.ts";
-import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
-import { checkFaultRates, checkFaults } from "./check-faults.ts";
-import { checkImplementations, type FileExists } from "./check-implementations.ts";
-import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
+import {
+  checkFaultRates,
+  checkFaults,
+  checkScaling,
+  checkScalingIntervals,
+} from "./check-changes.ts";
+import {
+  checkMemory,
+  checkNetwork,
+  checkPower,
+  checkReplicas,
+  checkSlots,
+} from "./check-cluster.ts";
+import {
+  checkBatches,
+  checkImplementations,
+  checkModels,
+  checkTaskModels,
+  type FileExists,
+} from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
-import { checkValidation } from "./check-run.ts";
-import { checkScaling, checkScalingIntervals } from "./check-scaling.ts";
+import { checkCompared, checkUntil, checkValidation } from "./check-run.ts";
 import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
 import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
-import { checkCompared, checkUntil } from "./stopping-rule.ts";
 
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
 export type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];

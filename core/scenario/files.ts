@@ -7,7 +7,9 @@ import {
   type Profile,
   profileSchema,
 } from "../profile.ts";
-import { issueAt, placed } from "./positions.ts";
+import type { LoadCapacity } from "../results.ts";
+import { issueAt, type Positions, placed } from "./issues.ts";
+import type { ScenarioDocument } from "./schema.ts";
 import type { Sections } from "./sections.ts";
 import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
@@ -29,10 +31,23 @@ export interface DataFiles {
   readonly traceSizes?: Readonly<Record<string, number[]>>;
 }
 
-export interface FilesReading {
-  readonly files: DataFiles;
-  readonly issues: readonly Issue[];
+/** A scenario without issues, with all the data that it names. Plain data: may be cloned. */
+export interface LoadedScenario extends DataFiles {
+  readonly document: ScenarioDocument;
+  /** 16 hex digits over the document and the contents of its data files. */
+  readonly digest: string;
+  /** The scenario file's path, as given. */
+  readonly file: string;
+  /** Contents of the section files that the sweep names, by path as written. */
+  readonly sectionFiles: SectionFiles;
+  /** Set where arrival rates were given as shares of it. */
+  readonly capacity?: LoadCapacity;
+  /** Where each path is written, for later issues. */
+  readonly positions: Positions;
 }
+
+/** Contents of section files that a sweep names, by path as written. */
+export type SectionFiles = Readonly<Record<string, unknown>>;
 
 /** A path as written in a scenario file, seen from where the reader stands. */
 export function resolvePath(scenarioFile: string, written: string): string {
@@ -56,7 +71,7 @@ export function readDataFiles(
   scenarioFile: string,
   readFile: ReadFile,
   requireTimes: boolean,
-): FilesReading {
+): { readonly files: DataFiles; readonly issues: readonly Issue[] } {
   const issues: Issue[] = [];
   const open = (reference: Reference, columns?: readonly string[]): string | undefined => {
     try {

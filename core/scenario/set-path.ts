@@ -1,9 +1,11 @@
-/** Setting one value deep in a document by a dotted path, sharing all that does not change. */
-import type { Issue } from "../fault.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt, type Path } from "./positions.ts";
+/** Values set at dotted paths of a scenario, by `--set` and by sweeps; unchanged parts are shared. */
+import { type Issue, unreachable } from "../fault.ts";
+import type { Assignment } from "./axes.ts";
+import type { SectionFiles } from "./files.ts";
+import { didYouMean, issueAt, type Path } from "./issues.ts";
 import { DECISIONS } from "./schema/scheduler.ts";
-import { SECTIONS } from "./sections.ts";
+import type { ScenarioDocument } from "./schema.ts";
+import { isSectionFile, parseSection, SECTIONS, type SectionName } from "./sections.ts";
 import { shown } from "./zod-issues.ts";
 
 export type SetResult =
@@ -111,6 +113,10 @@ function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly s
   return 1;
 }
 
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function withEntry(
   mapping: Readonly<Record<string, unknown>>,
   key: string,
@@ -129,4 +135,62 @@ function withEntry(
 
 function refuse(path: string, message: string, hint?: string): SetResult {
   return { kind: "issue", issue: issueAt(path, message, hint) };
+}
+
+type Entries = Assignment["entries"];
+
+/** One section as a configuration sees it; `value` is undefined when there are issues. */
+export interface Variant {
+  readonly value: unknown;
+  readonly issues: readonly Issue[];
+}
+
+export const NOT_SWEPT: ReadonlySet<string> = new Set([
+  "name",
+  "description",
+  "sweep",
+  "validation",
+]);
+
+/** The top-level section that a path lies in. */
+export function sectionOf(path: string): SectionName {
+  const end = path.indexOf(".");
+  // An unknown word passes through here and is refused by setPath.
+  return (end < 0 ? path : path.slice(0, end)) as SectionName;
+}
+
+/**
+ * One section with `entries` (all of that section) set, parsed anew. Wider paths are set first, so
+ * that `scheduler` and `scheduler.batching.maxBatch` work together in either order.
+ */
+export function makeVariant(
+  document: ScenarioDocument,
+  section: SectionName,
+  entries: Entries,
+  sectionFiles: SectionFiles,
+): Variant {
+  if (NOT_SWEPT.has(section)) {
+    const refuse = (entry: Entries[number]) =>
+      issueAt(entry.path, `\`${section}\` cannot be swept`, "sweep what a run depends on");
+    return { value: undefined, issues: entries.map(refuse) };
+  }
+  const depth = (path: string) => path.split(".").length;
+  const widestFirst = [...entries].sort((a, b) => depth(a.path) - depth(b.path));
+  const issues: Issue[] = [];
+  let root: Readonly<Record<string, unknown>> = document;
+  for (const { path, value } of widestFirst) {
+    const inFile = isSectionFile(path, value) && Object.hasOwn(sectionFiles, value);
+    const result = setPath(root, path, inFile ? sectionFiles[value] : value);
+    switch (result.kind) {
+      case "set":
+        root = result.root;
+        break;
+      case "issue":
+        issues.push(result.issue);
+        break;
+      default:
+        unreachable(result);
+    }
+  }
+  return issues.length > 0 ? { value: undefined, issues } : parseSection(section, root[section]);
 }

@@ -3,9 +3,9 @@
  * result says which it did without; others it refuses.
  */
 import { Fault, type Issue } from "../fault.ts";
-import { scalingChoices } from "./check-scaling.ts";
-import type { LoadedScenario } from "./parse.ts";
-import { issueAt, placed } from "./positions.ts";
+import { scalingChoices } from "./check-changes.ts";
+import type { LoadedScenario } from "./files.ts";
+import { issueAt, placed } from "./issues.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 type Term = readonly [name: string, isIn: (document: ScenarioDocument) => boolean];

@@ -14,17 +14,17 @@ import {
   countConfigurations,
   pointAssignment,
   representatives,
+  type Sample,
+  samplePoints,
   sweptPaths,
 } from "./axes.ts";
 import { CHECKS, type CheckContext, type CheckOptions } from "./checks.ts";
-import { configurationId, parameterOf, shortLabels } from "./configuration-id.ts";
-import { invalidInput } from "./draft.ts";
-import type { LoadedScenario } from "./parse.ts";
-import { issueAt, isWithin, locate } from "./positions.ts";
-import { type Sample, samplePoints } from "./sample.ts";
+import type { LoadedScenario } from "./files.ts";
+import { invalidInput, issueAt, isWithin, locate } from "./issues.ts";
+import { configurationId, parameterOf, shortLabels } from "./parameter-columns.ts";
 import type { ScenarioDocument } from "./schema.ts";
 import type { SectionName } from "./sections.ts";
-import { makeVariant, sectionOf, type Variant } from "./variant.ts";
+import { makeVariant, sectionOf, type Variant } from "./set-path.ts";
 
 /** One point of a sweep. `document` has no `sweep` and shares parts with its neighbours. */
 export interface Configuration {

@@ -1,7 +1,6 @@
 /** Arrival times from a CSV file with a header line, or from a Parquet file that was made such text. */
 import type { Issue } from "../fault.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt } from "./positions.ts";
+import { didYouMean, issueAt } from "./issues.ts";
 import { MOST_S } from "./schema/common.ts";
 import type { TimeUnit } from "./schema/workload.ts";
 import { shown } from "./zod-issues.ts";

@@ -10,7 +10,7 @@ import {
   parseDocument,
 } from "yaml";
 import { Fault, type Issue } from "../fault.ts";
-import { formatPath, issueAt, type Path, type Position } from "./positions.ts";
+import { formatPath, issueAt, type Path, type Position } from "./issues.ts";
 
 export interface YamlSource {
   readonly value: unknown;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkImplementations } from "./check-implementations.ts";
+import { checkImplementations } from "./check-models.ts";
 import { checkBackend } from "./check-run.ts";
 import { modelSchema } from "./schema/pipelines.ts";
 import type { ModelDocument } from "./schema.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { type AxisSize, SAMPLE_METHODS, type Sample, samplePoints } from "./axes.ts";
 import { issuesOf, readerOf } from "./issues.test-support.ts";
 import { parseScenario } from "./parse.ts";
-import { type AxisSize, SAMPLE_METHODS, type Sample, samplePoints } from "./sample.ts";
 import { checkedSweep } from "./sweep.ts";
 import { SCENARIO_TEMPLATE } from "./template.ts";
 
