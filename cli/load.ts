@@ -6,7 +6,7 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import type { TargetAccess } from "../cluster/load/specification.ts";
 import { gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
-import { expectedRequests } from "../core/arrivals/expected-requests.ts";
+import { expectedRequests } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

@@ -1,46 +1,16 @@
-/** A scenario's `faults` section → what can befall which replicas, with whole µs. */
+/** The faults of a scenario: which replicas each hits, and when, in whole µs. */
 import type { PlacedNode } from "./placement.ts";
-import { type Shape, shapeOf } from "./random/sampler.ts";
+import { shapeOf } from "./random/sampler.ts";
 import type { FaultsDocument } from "./scenario/schema.ts";
-import { SlowableService } from "./slowable-service.ts";
-import type { PoolSystem, ReplicaSystem } from "./system.ts";
-
-export type FaultKind = "crash" | "slow" | "partition";
-
-export interface FaultSystem {
-  readonly causes: readonly FaultCause[];
-  readonly detection: Detection;
-  /** Services of the replicas that can be slow. */
-  readonly slowable: ReadonlyMap<number, SlowableService>;
-}
-
-export interface FaultCause {
-  readonly kind: FaultKind;
-  /** Of its stream of chance: `faults/<kind>/<target>`, with a number when it comes again. */
-  readonly name: string;
-  /** What fails together. */
-  readonly replicas: readonly number[];
-  /** Service times are multiplied by this while it lasts; 1 unless slow. */
-  readonly factor: number;
-  readonly timing: Timing;
-}
-
-export type Timing =
-  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
-  /** Up and down in turn; times of the given means. */
-  | {
-      readonly kind: "renewal";
-      readonly upUs: number;
-      readonly up: Shape;
-      readonly downUs: number;
-      readonly down: Shape;
-    };
-
-export interface Detection {
-  readonly intervalUs: number;
-  readonly timeoutUs: number;
-  readonly failures: number;
-}
+import { SlowableService } from "./service.ts";
+import type {
+  Detection,
+  FaultCause,
+  FaultSystem,
+  PoolSystem,
+  ReplicaSystem,
+  Timing,
+} from "./system.ts";
 
 /**
  * When the gateway notices that a replica has not answered since `sinceUs`: `failures` health

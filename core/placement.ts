@@ -4,9 +4,8 @@
  * equal terms, of those with memory for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
-import { type LoadedModel, memoryNeed } from "./device-memory.ts";
 import type { ConfigurationResult } from "./results.ts";
-import type { ClusterDocument, ScenarioDocument } from "./scenario/schema.ts";
+import type { ClusterDocument, ModelDocument, ScenarioDocument } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -221,4 +220,27 @@ function freest(among: readonly Bank[], isFit: (bank: Bank) => boolean): Bank | 
     if ((best === undefined || bank.free > best.free) && isFit(bank)) best = bank;
   }
   return best;
+}
+
+export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency"> & { readonly name: string };
+
+/** Memory that the models of one device slot need. */
+export interface MemoryNeed {
+  /** Of models that are always there. */
+  readonly alwaysMb: number;
+  /** The largest of the others: one at a time may be enough. */
+  readonly largest: LoadedModel | null;
+  readonly totalMb: number;
+}
+
+/** Replicas of one model share it. */
+export function memoryNeed(models: Iterable<LoadedModel>): MemoryNeed {
+  const distinct = new Map([...models].map((model) => [model.name, model]));
+  let alwaysMb = 0;
+  let largest: LoadedModel | null = null;
+  for (const model of distinct.values()) {
+    if (model.residency === "always") alwaysMb += model.memoryMb;
+    else if (largest === null || model.memoryMb > largest.memoryMb) largest = model;
+  }
+  return { alwaysMb, largest, totalMb: alwaysMb + (largest?.memoryMb ?? 0) };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { power } from "./power.ts";
+import { power } from "./random/elementary-functions.ts";
 
 test("whole powers are products", () => {
   expect([power(2, 0), power(2, 1), power(2, 2), power(1.5, 3), power(0, 2)]).toEqual([

@@ -4,10 +4,9 @@
  * is the same under every scheduler, on every cluster shape, and in the simulator and on a real
  * cluster that replays measured times.
  */
-import { listOf } from "./list-of.ts";
-import { Sampler } from "./random/sampler.ts";
+import { listOf } from "./hot-path.ts";
+import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
-import { ValueSampler } from "./random/value-sampler.ts";
 import type { System, TaskSystem } from "./system.ts";
 
 /** Bits of a job's flags. */

@@ -14,8 +14,7 @@
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
-import { estimate } from "./statistics/estimate.ts";
-import { type Interval, wilson95 } from "./statistics/wilson.ts";
+import { estimate, type Interval, wilson95 } from "./statistics/estimate.ts";
 
 /** So large a share of a pipeline's requests is to be answered within so long. */
 export interface Goal {

@@ -2,12 +2,9 @@
  * A configuration made ready to run: names resolved to integer ids, milliseconds to microseconds,
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
-
-import type { FaultSystem } from "./fault-causes.ts";
-import type { InputScaling } from "./input-sizes.ts";
 import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/common.ts";
-import type { ServiceModel } from "./service.ts";
+import type { InputScaling, ServiceModel, SlowableService } from "./service.ts";
 
 export interface System {
   readonly pipelines: readonly PipelineSystem[];
@@ -140,4 +137,78 @@ export interface Overheads {
   readonly completionUs: number;
   readonly gateways: number;
   readonly assignment: "round-robin" | "hash";
+}
+
+export type FaultKind = "crash" | "slow" | "partition";
+
+export interface FaultSystem {
+  readonly causes: readonly FaultCause[];
+  readonly detection: Detection;
+  /** Services of the replicas that can be slow. */
+  readonly slowable: ReadonlyMap<number, SlowableService>;
+}
+
+export interface FaultCause {
+  readonly kind: FaultKind;
+  /** Of its stream of chance: `faults/<kind>/<target>`, with a number when it comes again. */
+  readonly name: string;
+  /** What fails together. */
+  readonly replicas: readonly number[];
+  /** Service times are multiplied by this while it lasts; 1 unless slow. */
+  readonly factor: number;
+  readonly timing: Timing;
+}
+
+export type Timing =
+  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
+  /** Up and down in turn; times of the given means. */
+  | {
+      readonly kind: "renewal";
+      readonly upUs: number;
+      readonly up: Shape;
+      readonly downUs: number;
+      readonly down: Shape;
+    };
+
+export interface Detection {
+  readonly intervalUs: number;
+  readonly timeoutUs: number;
+  readonly failures: number;
+}
+
+/**
+ * Room for replicas that are added while a system runs: each pool gets some more that are down
+ * until then, alike the last of its own. Pools of held chains get none: their chains are fixed.
+ */
+export function withSpareReplicas(system: System, perPool: number): System {
+  if (perPool === 0) return system;
+  const held = new Set(
+    system.pipelines.filter((p) => p.held).flatMap(({ tasks }) => tasks.map(({ pool }) => pool)),
+  );
+  const replicas: System["replicas"][number][] = [];
+  const pools = system.pools.map((pool, id) => {
+    const first = replicas.length;
+    const own = system.replicas.slice(pool.first, pool.first + pool.count);
+    replicas.push(...own);
+    const last = own.at(-1);
+    const spares = last === undefined || held.has(id) ? 0 : perPool;
+    for (let i = 0; last !== undefined && i < spares; i++) {
+      replicas.push({ ...last, name: `${pool.name}-${pool.count + i + 1}` });
+    }
+    return { ...pool, first, count: pool.count + spares };
+  });
+  return { ...system, pools, replicas };
+}
+
+/** The numbers, in the larger system, of those replicas that are no spares. */
+export function ownReplicas(system: System, larger: System): readonly number[] {
+  const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
+  return system.replicas.map(({ name }) => names.get(name) as number);
+}
+
+/** Slow-down with `busy` batches; beyond the curve the whole speed stays what it was at its end. */
+export function slowdownOf(curve: readonly number[], busy: number): number {
+  if (busy <= 0) return 1;
+  if (busy <= curve.length) return curve[busy - 1];
+  return (curve[curve.length - 1] * busy) / curve.length;
 }

@@ -1,7 +1,7 @@
 /** What one configuration's finished replications say together. */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { aggregate } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";

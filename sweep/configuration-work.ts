@@ -1,7 +1,7 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import { comparedMetrics } from "../core/comparison/compare.ts";
-import { OneRunSeries } from "../core/metrics/one-run-series.ts";
+import { comparedMetrics } from "../core/compare.ts";
+import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";

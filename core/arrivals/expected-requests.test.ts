@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { workloadSchema } from "../scenario/schema/workload.ts";
-import { countArrivals } from "./count-arrivals.ts";
-import { expectedRequests, knownRequests } from "./expected-requests.ts";
-import { expectedSeconds } from "./extent.ts";
+import { countArrivals } from "./arrival-source.ts";
+import { expectedRequests, expectedSeconds, knownRequests } from "./extent.ts";
 
 const parsed = (workload: object) => workloadSchema.parse(workload);
 

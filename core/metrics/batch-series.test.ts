@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { batchMeans } from "../statistics/batch-means.ts";
-import { BatchSeries } from "./batch-series.ts";
-import { InSystemSeries } from "./in-system-series.ts";
-import { LatencySections } from "./latency-sections.ts";
+import { batchMeans } from "../statistics/time-series.ts";
+import { InSystemSeries } from "./in-system.ts";
+import { BatchSeries, LatencySections } from "./one-run.ts";
 
 describe("a series of batches", () => {
   test("keeps the mean of what went in, in bounded memory", () => {

@@ -4,8 +4,8 @@
  * an octave, so its quantiles are within 0.025 % of the exact ones; of values that are all kept, only
  * those that share a bucket with a quantile are sorted.
  */
-import { DOUBLE_ZERO } from "../double-zero.ts";
-import { rankOf } from "../statistics/quantile.ts";
+import { DOUBLE_ZERO } from "../hot-path.ts";
+import { rankOf } from "../statistics/estimate.ts";
 
 /** Values are kept in chunks, each twice as long as the last, up to the longest. */
 const FIRST_CHUNK = 1 << 10;

@@ -2,9 +2,8 @@ import { describe, expect, test } from "vitest";
 import { compileSystem } from "../compile.ts";
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
-import { aggregate } from "./aggregate.ts";
 import { RunRecorder } from "./recorder.ts";
-import { CURVE_SHARES, type RunSummary, summarize } from "./summary.ts";
+import { aggregate, CURVE_SHARES, type RunSummary, summarize } from "./summary.ts";
 
 const system = compileSystem(
   scenarioSchema.parse({

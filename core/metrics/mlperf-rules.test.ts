@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { LatencyStore } from "./latency-store.ts";
-import { type MlperfRun, mlperfRules } from "./mlperf-rules.ts";
+import { type MlperfRun, mlperfRules } from "./mlperf.ts";
 
 /** Queries of 1, 2, 3 … ms. */
 function run(queries: number, more: Partial<MlperfRun> = {}): MlperfRun {

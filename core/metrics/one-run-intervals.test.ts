@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { selectQuantile } from "../statistics/estimate.ts";
 import { Mm1Latencies } from "../statistics/mm1.test-support.ts";
-import { selectQuantile } from "../statistics/quantile.ts";
-import { oneRunIntervals } from "./one-run-intervals.ts";
-import { OneRunSeries } from "./one-run-series.ts";
+import { OneRunSeries, oneRunIntervals } from "./one-run.ts";
 
 describe("a run that stands alone", () => {
   test("has no interval of a p99 that too few of its requests lie above", () => {

@@ -1,20 +1,17 @@
 /**
- * What one run leaves behind. Simulator and gateway feed the same recorder, so a metric is one
+ * The events of one run as numbers. Simulator and gateway feed the same recorder, so a metric is one
  * formula for both. The measured window runs from the end of warm-up until `closeWindow`; request
  * metrics are of requests that arrived in it, time averages are over it.
  */
-
+// Hot path: see docs/hot-path.md
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
-import { DOUBLE_ZERO } from "../double-zero.ts";
+import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
-import type { DeviceMeter } from "./device-meter.ts";
-import { InSystemSeries } from "./in-system-series.ts";
+import { InSystemSeries } from "./in-system.ts";
 import { LatencyStore } from "./latency-store.ts";
-import { PipelineTally } from "./pipeline-tally.ts";
-import { PoolTally } from "./pool-tally.ts";
-import type { ReplicaMeter } from "./replica-meter.ts";
-import type { RequestRows } from "./request-rows.ts";
+import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
+import { PipelineTally, PoolTally } from "./tallies.ts";
 
 /** Hears every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
@@ -204,5 +201,51 @@ export class RunRecorder {
     this.digestA = Math.imul(this.digestA ^ low ^ (high << 7), 0x01000193);
     const turned = (this.digestB << 13) | (this.digestB >>> 19);
     this.digestB = (Math.imul(turned, 5) + (serial ^ low ^ outcome)) | 0;
+  }
+}
+
+const BLOCK_ROWS = 16_384;
+
+/**
+ * One row per ended request, handed on in blocks, so that memory does not grow with the run. The first
+ * `count` entries of each column are rows, in order of their ends.
+ */
+export class RequestRows {
+  /** The request's number, in order of arrival. */
+  readonly serial = new Uint32Array(BLOCK_ROWS);
+  /** Index into the system's pipelines. */
+  readonly pipeline = new Uint16Array(BLOCK_ROWS);
+  readonly arrivedUs = new Float64Array(BLOCK_ROWS);
+  /** Until its answer, or until it was given up. */
+  readonly latencyUs = new Float64Array(BLOCK_ROWS);
+  /** Index into `OUTCOMES`. */
+  readonly outcome = new Uint8Array(BLOCK_ROWS);
+  count = 0;
+  readonly #onBlock: (rows: RequestRows) => void;
+
+  /** `onBlock` reads the rows before it returns: they are overwritten then. */
+  constructor(onBlock: (rows: RequestRows) => void) {
+    this.#onBlock = onBlock;
+  }
+
+  add(
+    serial: number,
+    pipeline: number,
+    arrivedUs: number,
+    latencyUs: number,
+    outcome: Outcome,
+  ): void {
+    const row = this.count++;
+    this.serial[row] = serial;
+    this.pipeline[row] = pipeline;
+    this.arrivedUs[row] = arrivedUs;
+    this.latencyUs[row] = latencyUs;
+    this.outcome[row] = OUTCOMES.indexOf(outcome);
+    if (this.count === BLOCK_ROWS) this.flush();
+  }
+
+  flush(): void {
+    if (this.count > 0) this.#onBlock(this);
+    this.count = 0;
   }
 }

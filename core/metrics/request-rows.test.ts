@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { OUTCOMES } from "../dispatch/driver.ts";
-import { RequestRows } from "./request-rows.ts";
+import { RequestRows } from "./recorder.ts";
 
 test("rows come out in the order in which they went in, in blocks, each once", () => {
   const COUNT = 40_000;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { exponentiate } from "./exponential-function.ts";
+import { exponentiate } from "./elementary-functions.ts";
 
 const expOf = (x: number): number => {
   const block = Float64Array.of(x);

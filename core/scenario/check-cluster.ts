@@ -1,7 +1,7 @@
 /** Checks of the cluster: replicas, device slots, placement, memory, power, links and zones. */
-import { memoryNeed } from "../device-memory.ts";
+
 import type { Issue } from "../fault.ts";
-import { isShared, placeReplicas, tasksToPlace } from "../placement.ts";
+import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
 import { noSuchTask, reachable } from "./check-pipelines.ts";
 import { didYouMean, issueAt } from "./issues.ts";
 import type { ClusterDocument, ScenarioDocument } from "./schema.ts";

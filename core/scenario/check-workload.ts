@@ -1,8 +1,8 @@
 /** Checks of the workload: that it ends, and that its process of arrivals can be. */
-import { knownRequests } from "../arrivals/expected-requests.ts";
-import { isSpanned } from "../arrivals/extent.ts";
-import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
-import { periodOf } from "../arrivals/trace.ts";
+
+import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
+import { isSpanned, knownRequests } from "../arrivals/extent.ts";
+import { periodOf } from "../arrivals/open-loop.ts";
 import { type Issue, unreachable } from "../fault.ts";
 import { issueAt } from "./issues.ts";
 import type { ScenarioDocument, WorkloadDocument } from "./schema.ts";

@@ -3,11 +3,11 @@
  * the number in the system grew over the window. An unstable one's latencies depend on how long it
  * ran, so they must never be read as estimates.
  */
-import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
+import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
+import type { Growth } from "../metrics/in-system.ts";
 import type { MetricName, Stability } from "../results.ts";
-import type { WorkloadDocument } from "../scenario/schema.ts";
-import { studentT975 } from "../statistics/student-t.ts";
-import type { Growth } from "./growth.ts";
+import type { WorkloadDocument } from "../scenario/schema/workload.ts";
+import { studentT975 } from "../statistics/estimate.ts";
 import type { OfferedLoad } from "./offered-load.ts";
 
 export interface StabilityVerdict {

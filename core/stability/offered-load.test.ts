@@ -3,8 +3,7 @@ import { compileSystem } from "../compile.ts";
 import type { Scheduler } from "../dispatch/policies.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
 import type { System } from "../system.ts";
-import { offeredLoad } from "./offered-load.ts";
-import { visitRatios } from "./visit-ratios.ts";
+import { offeredLoad, visitRatios } from "./offered-load.ts";
 
 const exponential = (meanMs: number, batch?: { marginal: number }) => ({
   service: { distribution: "exponential", meanMs, ...(batch && { batch }) },

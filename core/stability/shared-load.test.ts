@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../compile.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
-import { sharedLoads } from "./shared-load.ts";
+import { sharedLoads } from "./offered-load.ts";
 
 const service = { distribution: "exponential", meanMs: 10, batch: { marginal: 0.1 } };
 

@@ -1,8 +1,12 @@
 import { describe, expect, test } from "vitest";
+import {
+  compareWithBest,
+  halfWidth95,
+  holmAdjusted,
+  pairedDifference,
+  pValue,
+} from "../compare.ts";
 import { RandomStream } from "../random/stream.ts";
-import { compareWithBest } from "./compare-with-best.ts";
-import { holmAdjusted } from "./holm.ts";
-import { halfWidth95, pairedDifference, pValue } from "./paired.ts";
 
 const normal = (name: string, count = 1000): Float64Array => {
   const block = new Float64Array(count);

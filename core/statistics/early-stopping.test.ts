@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fewestQueries, mostOver } from "./early-stopping.ts";
+import { fewestQueries, mostOver } from "../metrics/mlperf.ts";
 
 /** Published LoadGen runs: queries, percentile, highest latencies discarded (one less than t). */
 test.each([

@@ -11,7 +11,7 @@
  * the power approach", Journal of Pharmacokinetics and Biopharmaceutics 15(6), 1987; Fieller, "Some
  * problems in interval estimation", Journal of the Royal Statistical Society B 16(2), 1954.
  */
-import { studentT } from "./student-t.ts";
+import { meanOf, studentT } from "./estimate.ts";
 
 export interface RelativeError {
   /** Of the means: (predicted − measured) / measured. */
@@ -97,8 +97,4 @@ export function pairsToSettle(
     if (varianceRatio(error, tolerance, pairs) <= 1) return pairs;
   }
   return null;
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../random/stream.ts";
-import { mser5 } from "./mser.ts";
+import { mser5 } from "./time-series.ts";
 
 const noise = (name: string, count: number): Float64Array => {
   const block = new Float64Array(count);

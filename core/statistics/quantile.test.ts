@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { rankOf, selectQuantile } from "./quantile.ts";
+import { rankOf, selectQuantile } from "./estimate.ts";
 
 describe("a quantile by selection", () => {
   const values = fc.array(

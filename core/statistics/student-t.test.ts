@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { studentT, studentT975, studentTail } from "./student-t.ts";
+import { studentT, studentT975, studentTail } from "./estimate.ts";
 
 test.each([
   [1, 12.706],

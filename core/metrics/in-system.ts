@@ -1,13 +1,14 @@
-/**
- * Requests in the system over the measured window: their integral, and their means over equal
- * stretches of time in bounded memory: when all bins are full, neighbours are joined and the bins
- * become twice as wide.
- */
-import { DOUBLE_ZERO } from "../double-zero.ts";
+/** Requests in the system over the measured window, and how their number grows. */
+// Hot path: see docs/hot-path.md
+import { DOUBLE_ZERO } from "../hot-path.ts";
 
 const BINS = 256;
 const FIRST_WIDTH_US = 1024;
 
+/**
+ * The integral of the number in the system, and its means over equal stretches of time in bounded memory:
+ * when all bins are full, neighbours are joined and the bins become twice as wide.
+ */
 export class InSystemSeries {
   /** At this instant. */
   count = 0;
@@ -86,4 +87,44 @@ export class InSystemSeries {
     for (let i = 1; i < this.noted; i++) this.areas[i] = this.areas[2 * i];
     this.widthUs *= 2;
   }
+}
+
+/**
+ * Requests that stay behind per request that arrives, in each half of the window: the slope of the
+ * number in the system over the arrival rate. 0 in a steady state, 1 − capacity / rate in overload.
+ */
+export interface Growth {
+  readonly firstHalf: number;
+  readonly secondHalf: number;
+}
+
+const FEWEST_BINS = 32;
+const FEWEST_ARRIVALS = 200;
+
+/** `means` are of consecutive stretches of `widthUs`; null when there is too little to say. */
+export function growthOf(
+  means: Float64Array,
+  widthUs: number,
+  arrivalsPerUs: number,
+): Growth | null {
+  const half = means.length >> 1;
+  const arrivals = arrivalsPerUs * widthUs * means.length;
+  if (means.length < FEWEST_BINS || arrivals < FEWEST_ARRIVALS) return null;
+  const perArrival = (part: Float64Array): number => slope(part) / (widthUs * arrivalsPerUs);
+  return {
+    firstHalf: perArrival(means.subarray(0, half)),
+    secondHalf: perArrival(means.subarray(half)),
+  };
+}
+
+/** Least squares slope per step. */
+function slope(values: Float64Array): number {
+  const middle = (values.length - 1) / 2;
+  let above = 0;
+  let below = 0;
+  for (let i = 0; i < values.length; i++) {
+    above += (i - middle) * values[i];
+    below += (i - middle) ** 2;
+  }
+  return above / below;
 }

@@ -1,5 +1,5 @@
 /** Whether and when a client tries again: attempts, pauses, and a budget that all clients share. */
-import { power } from "../power.ts";
+import { power } from "../random/elementary-functions.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { ClientDocument } from "../scenario/schema/workload.ts";
 

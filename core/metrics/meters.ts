@@ -1,13 +1,21 @@
-/**
- * How many replicas are there, and work, while a run goes on: time integrals over the measured
- * window. Used only by runs whose cluster changes.
- */
-import { listOf } from "../list-of.ts";
+/** Time integrals over the measured window: of the replicas that are there, and of the devices. */
+import { listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
-import type { RunRecorder } from "./recorder.ts";
 
+/** The measured window; `closedUs` is Infinity while it is open. */
+interface Window {
+  readonly warmupUs: number;
+  readonly closedUs: number;
+}
+
+/** A window that ends, while it is open, with all work. */
+interface EndingWindow extends Window {
+  readonly windowEndUs: number;
+}
+
+/** How many replicas are there and work, and what they cost, in runs whose cluster changes. */
 export class ReplicaMeter {
-  readonly #recorder: RunRecorder;
+  readonly #window: EndingWindow;
   readonly #poolOf: readonly number[];
   readonly #ready: Uint8Array;
   readonly #reachable: Uint8Array;
@@ -35,10 +43,10 @@ export class ReplicaMeter {
   scaled = false;
 
   /** Every replica starts ready and reachable. */
-  constructor(system: System, recorder: RunRecorder, retries: Float64Array) {
+  constructor(system: System, window: EndingWindow, retries: Float64Array) {
     this.retries = retries;
     const pools = system.pools.length;
-    this.#recorder = recorder;
+    this.#window = window;
     this.#poolOf = listOf(system.replicas, (replica) => replica.pool);
     this.#ready = new Uint8Array(system.replicas.length).fill(1);
     this.#reachable = new Uint8Array(system.replicas.length).fill(1);
@@ -121,11 +129,11 @@ export class ReplicaMeter {
 
   /** Up to the end of the window. */
   #integrateAll(): void {
-    this.#integrate(this.#recorder.windowEndUs);
+    this.#integrate(this.#window.windowEndUs);
   }
 
   #integrate(nowUs: number): void {
-    const { warmupUs, closedUs } = this.#recorder;
+    const { warmupUs, closedUs } = this.#window;
     const spanUs = Math.min(nowUs, closedUs) - Math.max(this.#lastUs, warmupUs);
     this.#lastUs = Math.max(this.#lastUs, nowUs);
     if (spanUs <= 0) return;
@@ -135,5 +143,65 @@ export class ReplicaMeter {
       this.#readyUs[pool] += this.#readyCount[pool] * spanUs;
       this.#workingUs[pool] += this.#workingCount[pool] * spanUs;
     }
+  }
+}
+
+/**
+ * How long each device slot was busy, and how often and how long batches waited for their model to be
+ * loaded. Only the simulator can tell.
+ */
+export class DeviceMeter {
+  /** By device slot: time with at least one batch on it, µs. */
+  readonly busyUs: Float64Array;
+  /** By pool: batches that found their model absent, of those that came since the warm-up. */
+  readonly coldStarts: Float64Array;
+  /** By pool: what those batches waited for it in all, µs. */
+  readonly loadUs: Float64Array;
+  readonly #system: System;
+  readonly #window: Window;
+  readonly #batches: Int32Array;
+  readonly #busySinceUs: Float64Array;
+
+  constructor(system: System, window: Window) {
+    this.#system = system;
+    this.#window = window;
+    this.busyUs = new Float64Array(system.devices.length);
+    this.#batches = new Int32Array(system.devices.length);
+    this.#busySinceUs = new Float64Array(system.devices.length);
+    this.coldStarts = new Float64Array(system.pools.length);
+    this.loadUs = new Float64Array(system.pools.length);
+  }
+
+  /** A batch starts to run on a replica. */
+  started(replica: number, nowUs: number): void {
+    const { slot } = this.#system.replicas[replica];
+    if (this.#batches[slot]++ === 0) this.#busySinceUs[slot] = nowUs;
+  }
+
+  stopped(replica: number, nowUs: number): void {
+    const { slot } = this.#system.replicas[replica];
+    if (--this.#batches[slot] > 0) return;
+    const fromUs = Math.max(this.#busySinceUs[slot], this.#window.warmupUs);
+    const toUs = Math.min(nowUs, this.#window.closedUs);
+    if (toUs > fromUs) this.busyUs[slot] += toUs - fromUs;
+  }
+
+  /** The batch on a replica waited for its model. */
+  loaded(replica: number, fromUs: number, toUs: number): void {
+    if (fromUs < this.#window.warmupUs) return;
+    const { pool } = this.#system.replicas[replica];
+    this.coldStarts[pool]++;
+    this.loadUs[pool] += toUs - fromUs;
+  }
+
+  /** Energy of all nodes and devices over a window of this length, J; null without any power. */
+  energyJoules(windowUs: number): number | null {
+    const { idleWatts, devices } = this.#system;
+    if (idleWatts === null) return null;
+    let joules = (idleWatts * windowUs) / 1e6;
+    for (let slot = 0; slot < devices.length; slot++) {
+      joules += (devices[slot].busyWatts * this.busyUs[slot]) / 1e6;
+    }
+    return joules;
   }
 }

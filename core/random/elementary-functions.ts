@@ -1,9 +1,5 @@
-/**
- * e^x, the same on every machine and several times as fast as `Math.exp`, whose result the language
- * leaves to the engine.
- * Source: table and short polynomial after P. T. P. Tang, "Table-driven implementation of the
- * exponential function in IEEE floating-point arithmetic", ACM TOMS 15(2), 1989.
- */
+/** Functions that give the same bits on every machine and in every version of V8. */
+// Hot path: see docs/hot-path.md
 const BITS = 7;
 const SLOTS = 128;
 /** Beyond, powers of two leave the table. */
@@ -46,7 +42,11 @@ function fractionsOfTwo(): Float64Array {
   });
 }
 
-/** Replaces each number z by e^(slope z + offset), to a relative 1e-15 where |the exponent| < 700. */
+/**
+ * Replaces each number z by e^(slope z + offset), to a relative 1e-15 where |the exponent| < 700; several
+ * times as fast as `Math.exp`. Source: table and short polynomial after P. T. P. Tang, "Table-driven
+ * implementation of the exponential function in IEEE floating-point arithmetic", ACM TOMS 15(2), 1989.
+ */
 export function exponentiate(block: Float64Array, slope: number, offset: number): void {
   const fractions = FRACTIONS;
   const powers = POWERS;
@@ -71,4 +71,32 @@ export function exponentiate(block: Float64Array, slope: number, offset: number)
     const fraction = fractions[n & (SLOTS - 1)];
     block[i] = (fraction + fraction * rest) * powers[(n >> BITS) - FIRST_POWER];
   }
+}
+
+/**
+ * x to the power p for x >= 0. V8 12 and V8 13 (Node 22 and 24) differ in the last bits of `**`,
+ * and runs are to be equal to the bit: exponential and logarithm have been the same since V8 11.
+ * Whole powers up to 64 are products, so that 2 squared is 4.
+ */
+export function power(x: number, p: number): number {
+  if (Number.isInteger(p) && p >= 0 && p <= 64) {
+    let product = 1;
+    for (let i = 0; i < p; i++) product *= x;
+    return product;
+  }
+  return x === 1 ? 1 : Math.exp(p * Math.log(x));
+}
+
+/** Lanczos' coefficients for g = 7, n = 9. */
+const COEFFICIENTS = [
+  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313,
+  -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6,
+  1.5056327351493116e-7,
+];
+
+/** ln Γ(x) for x > 0, to about 15 digits. Source: Lanczos, SIAM J. Numerical Analysis B 1, 1964. */
+export function logGamma(x: number): number {
+  const sum = COEFFICIENTS.reduce((total, c, i) => (i === 0 ? c : total + c / (x - 1 + i)));
+  const t = x + 6.5;
+  return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
 }
