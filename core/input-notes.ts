@@ -33,7 +33,7 @@ export interface ModelAtHand {
   readonly runtime: string;
 }
 
-export interface AtHand {
+interface AtHand {
   /** As `provenance.host` says it. */
   readonly host: string;
   /** By the profile's path; none where models are only simulated. */

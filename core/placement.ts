@@ -10,7 +10,7 @@ import type { ClusterDocument, ModelDocument, ScenarioDocument } from "./scenari
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
 
-export interface PlacedReplica {
+interface PlacedReplica {
   readonly task: string;
   readonly node: number;
   readonly device: string;
@@ -32,7 +32,7 @@ export interface PlacedNode {
 }
 
 /** One slot of one device: it hosts a replica. */
-export interface PlacedSlot {
+interface PlacedSlot {
   readonly node: number;
   readonly kind: string;
   /** Among the slots of its kind on its machine, from 1. */
@@ -225,7 +225,7 @@ function freest(among: readonly Bank[], isFit: (bank: Bank) => boolean): Bank | 
 export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency"> & { readonly name: string };
 
 /** Memory that the models of one device slot need. */
-export interface MemoryNeed {
+interface MemoryNeed {
   /** Of models that are always there. */
   readonly alwaysMb: number;
   /** The largest of the others: one at a time may be enough. */

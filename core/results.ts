@@ -160,7 +160,7 @@ export interface Comparison {
   readonly differences: readonly Difference[];
 }
 
-export interface ComparedMember {
+interface ComparedMember {
   /** Of the configuration. */
   readonly id: string;
   readonly mean: number;
@@ -225,7 +225,7 @@ export interface RunEstimate {
   readonly halfWidth95: number | null;
 }
 
-export type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
+type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
 
 /** `minimum` and `maximum` are of single runs. */
 export interface MeasuredSide {

@@ -28,7 +28,7 @@ export interface Goal {
 export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
 
 /** Of one goal. */
-export interface Attainment {
+interface Attainment {
   /** NaN where no run had requests. */
   readonly estimate: Estimate;
   readonly state: SloState;

@@ -118,7 +118,7 @@ export interface DeviceSystem {
   readonly busyWatts: number;
 }
 
-export interface ModelSystem {
+interface ModelSystem {
   readonly name: string;
   readonly memoryMb: number;
   readonly loadUs: number;

@@ -9,7 +9,7 @@ import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import type { ArrivalSource, Extent } from "./source.ts";
 
 /** The instant, µs, until which `expected` arrivals are expected; Infinity if there never are. */
-export type TimeOf = (expected: number) => number;
+type TimeOf = (expected: number) => number;
 
 export class RescaledPoisson implements ArrivalSource {
   readonly closed = false;

@@ -11,7 +11,7 @@ import {
 import type { Extent } from "./source.ts";
 
 /** Workloads that `durationS` or `requests` ends. */
-export type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;
+type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;
 
 export function isSpanned(workload: WorkloadDocument): workload is SpannedWorkload {
   return workload.arrivals !== "burst" && !workload.arrivals.startsWith("mlperf-");

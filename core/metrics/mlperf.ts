@@ -47,7 +47,7 @@ const MIN_OFFLINE_SAMPLES = 24_576;
 const MIN_MULTI_STREAM_QUERIES = 662;
 const SERVER_PERCENTILE = 99;
 
-export interface EarlyStopping {
+interface EarlyStopping {
   readonly percentile: number;
   /** With 99% confidence the percentile is no higher; null: too few queries, or a bound is given. */
   readonly estimateMs: number | null;

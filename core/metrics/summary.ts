@@ -208,7 +208,7 @@ function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }
 
-export interface Aggregate {
+interface Aggregate {
   readonly replications: number;
   readonly requests: number;
   readonly metrics: Metrics;

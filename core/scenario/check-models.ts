@@ -343,7 +343,7 @@ export function isKnownLabels(labels: string): labels is "coco" | "coco-91" {
 /** By the key that names each. */
 const IMPLEMENTATION_KINDS = ["name", "onnx", "external", "command"] as const;
 
-export type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];
+type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];
 
 export function kindOf(implementation: ImplementationDocument): ImplementationKind {
   return IMPLEMENTATION_KINDS.find((kind) => implementation[kind] !== undefined) ?? "name";

@@ -50,7 +50,7 @@ export function checkBackend(models: ScenarioDocument["models"], backend: Backen
 }
 
 const DEFAULT_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
-export const DEFAULT_MAX_REPLICATIONS = 1000;
+const DEFAULT_MAX_REPLICATIONS = 1000;
 
 /** The rule that `run.until` gives; null where the number of replications is fixed. */
 export function stoppingRule({ until }: ScenarioDocument["run"]): StoppingRule | null {

@@ -32,7 +32,7 @@ import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
 
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
-export type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
+type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
 
 /** How much a configuration can serve, and what bounds it. */
 export interface ServingCapacity {

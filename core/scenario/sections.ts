@@ -31,7 +31,7 @@ export function isSectionFile(section: string, value: unknown): value is string 
 }
 
 /** `value` is the parsed section, undefined when it is optional and absent, or when it is wrong. */
-export interface ParsedSection {
+interface ParsedSection {
   readonly value: unknown;
   readonly issues: readonly Issue[];
 }

@@ -8,7 +8,7 @@ import type { ScenarioDocument } from "./schema.ts";
 import { isSectionFile, parseSection, SECTIONS, type SectionName } from "./sections.ts";
 import { shown } from "./zod-issues.ts";
 
-export type SetResult =
+type SetResult =
   | { readonly kind: "set"; readonly root: Readonly<Record<string, unknown>>; readonly path: Path }
   | { readonly kind: "issue"; readonly issue: Issue };
 

@@ -48,7 +48,7 @@ export interface Sweep {
   at(index: number): Configuration;
 }
 
-export const MAX_CONFIGURATIONS = 10_000;
+const MAX_CONFIGURATIONS = 10_000;
 const MAX_LARGE = 1_000_000;
 const MAX_ISSUES = 100;
 /** What is remembered between configurations, in entries; beyond it, all is forgotten. */

@@ -14,7 +14,7 @@ export interface TraceColumns {
   readonly scale?: number;
 }
 
-export interface TraceReading {
+interface TraceReading {
   /** From the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
   /** Input sizes, row by row; empty without a column of them. */

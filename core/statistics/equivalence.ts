@@ -11,6 +11,7 @@
  * the power approach", Journal of Pharmacokinetics and Biopharmaceutics 15(6), 1987; Fieller, "Some
  * problems in interval estimation", Journal of the Royal Statistical Society B 16(2), 1954.
  */
+import type { Verdict } from "../results.ts";
 import { meanOf, studentT } from "./estimate.ts";
 
 export interface RelativeError {
@@ -22,8 +23,6 @@ export interface RelativeError {
   readonly deviation: number | null;
   readonly pairs: number;
 }
-
-export type Equivalence = "agrees" | "disagrees" | "cannot tell";
 
 /** Of each one-sided test. */
 const ERROR = 0.05;
@@ -68,7 +67,7 @@ function fieller(p: number, m: number, pp: number, pm: number, mm: number, t: nu
 }
 
 /** The interval against ± the tolerance: inside, outside, or across its edge. */
-export function equivalence({ interval }: RelativeError, tolerance: number): Equivalence {
+export function equivalence({ interval }: RelativeError, tolerance: number): Verdict {
   if (interval === null) return "cannot tell";
   const { low, high } = interval;
   if (low >= -tolerance && high <= tolerance) return "agrees";

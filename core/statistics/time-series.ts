@@ -70,7 +70,7 @@ function lag1Autocorrelation(values: Float64Array): number {
 const GROUP = 5;
 const FEWEST_GROUPS = 10;
 
-export interface Truncation {
+interface Truncation {
   /** Values to leave out at the start: a multiple of 5. */
   readonly values: number;
   /** False: the best place to cut is the bound itself, so the run is too short. */

@@ -50,7 +50,7 @@ export const clientSchema = z
 export type ClientDocument = z.infer<typeof clientSchema>;
 
 /** Of the numbers in a trace. */
-export const TIME_UNITS = ["s", "ms", "us", "ns"] as const;
+const TIME_UNITS = ["s", "ms", "us", "ns"] as const;
 export type TimeUnit = (typeof TIME_UNITS)[number];
 
 const MAX_POINTS = 10_000;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { RetryPolicy } from "../arrivals/retry-policy.ts";
 import { moments } from "../random/distribution-checks.test-support.ts";
 import { clientSchema } from "../scenario/schema/workload.ts";
+import { RetryPolicy } from "./retry-policy.ts";
 
 const policyOf = (client: Readonly<Record<string, unknown>>): RetryPolicy =>
   new RetryPolicy(clientSchema.parse({ timeoutMs: 1, ...client }), "1/0");

@@ -1,12 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  compareWithBest,
-  halfWidth95,
-  holmAdjusted,
-  pairedDifference,
-  pValue,
-} from "../compare.ts";
-import { RandomStream } from "../random/stream.ts";
+import { compareWithBest, halfWidth95, holmAdjusted, pairedDifference, pValue } from "./compare.ts";
+import { RandomStream } from "./random/stream.ts";
 
 const normal = (name: string, count = 1000): Float64Array => {
   const block = new Float64Array(count);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { exponentiate } from "./elementary-functions.ts";
+import { exponentiate, power } from "./elementary-functions.ts";
 
 const expOf = (x: number): number => {
   const block = Float64Array.of(x);
@@ -22,4 +22,19 @@ test("e^0 is 1, and numbers beyond a double's range give 0 and Infinity", () => 
   expect(expOf(-800)).toBe(0);
   expect(expOf(800)).toBe(Number.POSITIVE_INFINITY);
   expect(expOf(Number.NaN)).toBeNaN();
+});
+
+test("whole powers are products", () => {
+  expect([power(2, 0), power(2, 1), power(2, 2), power(1.5, 3), power(0, 2)]).toEqual([
+    1, 2, 4, 3.375, 0,
+  ]);
+});
+
+test("other powers are right to twelve digits", () => {
+  for (const x of [1e-9, 0.2, 1, 3, 1e6]) {
+    for (const p of [0.25, 0.5, 1.7, 3.3, 80]) {
+      expect(Math.abs(power(x, p) / x ** p - 1) || 0).toBeLessThan(1e-12);
+    }
+  }
+  expect(power(0, 0.5)).toBe(0);
 });
