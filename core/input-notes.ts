@@ -4,13 +4,10 @@
  */
 import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "./scenario/schema.ts";
+import type { Parts } from "./scenario/schema.ts";
 
 /** Whether nothing says what messages cost: then they take no time in a simulation. */
-export function hasFreeMessages({
-  cluster,
-  sweep,
-}: Pick<ScenarioDocument, "cluster" | "sweep">): boolean {
+export function hasFreeMessages({ cluster, sweep }: Parts<"cluster" | "sweep">): boolean {
   const { network, gateway, overheadProfile, nodes = [] } = cluster;
   const linked = nodes.some(({ gbps, zone }) => gbps !== undefined || zone !== undefined);
   const swept = parameterColumns(sweep).some(({ path }) => OF_MESSAGES.test(path));

@@ -5,7 +5,7 @@
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
 import type { ConfigurationResult } from "./results.ts";
-import type { ClusterDocument, ModelDocument, ScenarioDocument } from "./scenario/schema.ts";
+import type { ClusterDocument, ModelDocument, Parts } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -70,7 +70,7 @@ interface Bank {
 export function tasksToPlace({
   pipelines,
   models,
-}: Pick<ScenarioDocument, "pipelines" | "models">): readonly TaskToPlace[] {
+}: Parts<"pipelines" | "models">): readonly TaskToPlace[] {
   const found = new Map<string, TaskToPlace>();
   for (const { tasks } of Object.values(pipelines)) {
     for (const [name, { model }] of Object.entries(tasks)) {
@@ -95,7 +95,7 @@ export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPl
 
 /** Where the replicas of a scenario with nodes run, by kind of node. */
 export function placementByNode(
-  document: Pick<ScenarioDocument, "cluster" | "pipelines" | "models">,
+  document: Parts<"cluster" | "pipelines" | "models">,
 ): Pick<ConfigurationResult, "placement"> {
   const { cluster } = document;
   if (cluster.nodes === undefined) return {};

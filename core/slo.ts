@@ -13,7 +13,7 @@
  */
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
-import type { ScenarioDocument } from "./scenario/schema.ts";
+import type { Parts } from "./scenario/schema.ts";
 import { estimate, type Interval, wilson95 } from "./statistics/estimate.ts";
 
 /** So large a share of a pipeline's requests is to be answered within so long. */
@@ -34,7 +34,7 @@ interface Attainment {
   readonly state: SloState;
 }
 
-export function goalsOf({ pipelines }: Pick<ScenarioDocument, "pipelines">): readonly Goal[] {
+export function goalsOf({ pipelines }: Parts<"pipelines">): readonly Goal[] {
   return Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>
     slo === undefined ? [] : [{ pipeline, latencyMs: slo.latencyMs, share: slo.percentile / 100 }],
   );
@@ -43,7 +43,7 @@ export function goalsOf({ pipelines }: Pick<ScenarioDocument, "pipelines">): rea
 /** Goals as results documents show them: one where all pipelines share it, else by pipeline. */
 export function goalsShown({
   pipelines,
-}: Pick<ScenarioDocument, "pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
+}: Parts<"pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
   const all = Object.entries(pipelines);
   const slos = all.flatMap(([name, { slo }]) => (slo === undefined ? [] : [[name, slo] as const]));
   if (slos.length === 0) return {};

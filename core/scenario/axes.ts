@@ -2,10 +2,9 @@
 import { Fault, type Issue } from "../fault.ts";
 import { RandomStream } from "../random/stream.ts";
 import { issueAt } from "./issues.ts";
-import type { ScenarioDocument } from "./schema.ts";
+import type { Parts, ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
-type Points = readonly Readonly<Record<string, unknown>>[];
 export type Range = {
   readonly from: number;
   readonly to: number;
@@ -18,14 +17,12 @@ const CONTINUOUS_STEPS = 1_000_000;
 /** One more than a sweep may have configurations. */
 const MOST_VALUES = 1_000_001;
 
-/** One combination of swept values, in the order of the file; `from` is where each is written. */
-export interface Assignment {
-  readonly entries: readonly {
-    readonly path: string;
-    readonly value: unknown;
-    readonly from: string;
-  }[];
-}
+/** One combination of swept values, in the order of the file; `from` is the place of each value. */
+export type Assignment = readonly {
+  readonly path: string;
+  readonly value: unknown;
+  readonly from: string;
+}[];
 
 export function isPoints(sweep: Sweep): sweep is { points: Record<string, unknown>[] } {
   return "points" in sweep && Array.isArray(sweep.points);
@@ -36,21 +33,17 @@ function axesOf(sweep: Sweep): [string, Axis][] {
 }
 
 /** The paths that a sweep sets, in the order of the file. */
-export function sweptPaths(sweep: Sweep | undefined): readonly string[] {
-  if (sweep === undefined) return [];
-  const lists = isPoints(sweep) ? sweep.points.map((point) => Object.keys(point)) : undefined;
-  return [...new Set(lists?.flat() ?? Object.keys(sweep))];
+export function sweptPaths(sweep: Sweep = {}): readonly string[] {
+  return [...new Set(isPoints(sweep) ? sweep.points.flatMap(Object.keys) : Object.keys(sweep))];
 }
 
 /** Every value of each swept path, in the order of the file; of a range, its start alone. */
 export function sweptValues(sweep: Sweep | undefined): ReadonlyMap<string, readonly unknown[]> {
   const values = new Map<string, unknown[]>();
-  for (const { entries } of representatives(sweep)) {
-    for (const { path, value } of entries) {
-      const before = values.get(path);
-      if (before === undefined) values.set(path, [value]);
-      else before.push(value);
-    }
+  for (const { path, value } of representatives(sweep).flat()) {
+    const before = values.get(path);
+    if (before === undefined) values.set(path, [value]);
+    else before.push(value);
   }
   return values;
 }
@@ -114,7 +107,7 @@ export function continuousPaths(sweep: Sweep | undefined): readonly string[] {
 
 /** One configuration of a sweep: in a grid the last path of the file changes fastest. */
 export function assignmentAt(sweep: Sweep | undefined, index: number): Assignment {
-  if (sweep === undefined) return { entries: [] };
+  if (sweep === undefined) return [];
   const sizes = axisSizes(sweep);
   const point = new Int32Array(sizes.length);
   let rest = index;
@@ -128,19 +121,24 @@ export function assignmentAt(sweep: Sweep | undefined, index: number): Assignmen
 /** The configuration with the given value of each axis, by its place on that axis. */
 export function assignmentOf(sweep: Sweep, point: Int32Array): Assignment {
   if (isPoints(sweep)) {
-    return pointAssignment(sweep.points[point[0]]!, `sweep.points.${point[0]}`);
+    return pointAssignment(sweep.points[point[0]], `sweep.points.${point[0]}`);
   }
-  const entries = axesOf(sweep).map(([path, axis], i) => {
+  return axesOf(sweep).map(([path, axis], i) => {
     const from = isList(axis) ? `sweep.${path}.${point[i]}` : `sweep.${path}`;
     return { path, value: valueAt(axis, point[i]), from };
   });
-  return { entries };
 }
 
 /** A point, written at `from`, as an assignment. */
-export function pointAssignment(point: Points[number], from: string): Assignment {
-  const entries = Object.entries(point);
-  return { entries: entries.map(([path, value]) => ({ path, value, from: `${from}.${path}` })) };
+function pointAssignment(point: Readonly<Record<string, unknown>>, from: string): Assignment {
+  return Object.entries(point).map(([path, value]) => ({ path, value, from: `${from}.${path}` }));
+}
+
+/** The points of the validation, in the order of the file; undefined without them. */
+export function validationPoints({
+  validation,
+}: Pick<Partial<ScenarioDocument>, "validation">): readonly Assignment[] | undefined {
+  return validation?.points?.map((point, i) => pointAssignment(point, `validation.points.${i}`));
 }
 
 /**
@@ -153,13 +151,13 @@ export function representatives(sweep: Sweep | undefined): readonly Assignment[]
     return sweep.points.map((point, i) => pointAssignment(point, `sweep.points.${i}`));
   }
   return axesOf(sweep).flatMap(([path, axis]) => {
-    if (!isList(axis)) return [{ entries: [{ path, value: axis.from, from: `sweep.${path}` }] }];
-    return axis.map((value, i) => ({ entries: [{ path, value, from: `sweep.${path}.${i}` }] }));
+    if (!isList(axis)) return [[{ path, value: axis.from, from: `sweep.${path}` }]];
+    return axis.map((value, i) => [{ path, value, from: `sweep.${path}.${i}` }]);
   });
 }
 
 /** Sweeps that give no configuration. */
-export function checkSweep({ sweep }: Pick<ScenarioDocument, "sweep">): Issue[] {
+export function checkSweep({ sweep }: Parts<"sweep">): Issue[] {
   if (sweep === undefined) return [];
   if (isPoints(sweep)) {
     return sweep.points.flatMap((point, index) =>

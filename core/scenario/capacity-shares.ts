@@ -206,8 +206,8 @@ function smallestAssignment(loaded: Parts): Assignment {
   const point = new Int32Array(sizes.length);
   const known = new Map<string, Size>();
   const sizeAt = (axis: number, index: number): Size => {
-    const { entries } = assignmentOf(sweep, point.with(axis, index));
-    const own = entries.filter(({ path }) => sectionOf(path) === "cluster");
+    const all = assignmentOf(sweep, point.with(axis, index));
+    const own = all.filter(({ path }) => sectionOf(path) === "cluster");
     const key = JSON.stringify(own.map(({ path, value }) => [path, value]));
     const size = known.get(key) ?? sizeOf(loaded, own);
     known.set(key, size);
@@ -223,7 +223,7 @@ function smallestAssignment(loaded: Parts): Assignment {
 }
 
 /** With `entries` of the cluster in place; a cluster that is refused is never the smallest. */
-function sizeOf({ document, sectionFiles }: Parts, entries: Assignment["entries"]): Size {
+function sizeOf({ document, sectionFiles }: Parts, entries: Assignment): Size {
   const { value, issues } =
     entries.length === 0
       ? { value: document.cluster, issues: [] }

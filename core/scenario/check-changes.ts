@@ -3,14 +3,11 @@ import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
 import { noSuchTask } from "./check-pipelines.ts";
 import { didYouMean, issueAt } from "./issues.ts";
-import type { FaultsDocument, ScenarioDocument, SchedulerDocument } from "./schema.ts";
+import type { FaultsDocument, Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 
 type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][number];
 
-export function checkFaults({
-  faults,
-  cluster,
-}: Pick<ScenarioDocument, "faults" | "cluster">): Issue[] {
+export function checkFaults({ faults, cluster }: Parts<"faults" | "cluster">): Issue[] {
   if (faults === undefined) return [];
   const { random, scheduled } = faults;
   if (random.length + scheduled.length === 0) {
@@ -34,7 +31,7 @@ export function checkFaultRates({
   cluster,
   workload,
   run,
-}: Pick<ScenarioDocument, "faults" | "cluster" | "workload" | "run">): Issue[] {
+}: Parts<"faults" | "cluster" | "workload" | "run">): Issue[] {
   const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
   return (faults?.random ?? []).flatMap((entry, index) => {
     const strikes = (seconds / (entry.mtbfS + entry.mttrS)) * targetsOf(entry, cluster);
@@ -143,7 +140,7 @@ export function checkScaling({
   pipelines,
   cluster,
   scheduler,
-}: Pick<ScenarioDocument, "pipelines" | "cluster" | "scheduler">): Issue[] {
+}: Parts<"pipelines" | "cluster" | "scheduler">): Issue[] {
   const issues: Issue[] = [];
   const own = new Set(typeof scheduler === "string" ? [] : ownTasks(scheduler));
   for (const { task, path, parameters } of scalingChoices(scheduler)) {
@@ -170,7 +167,7 @@ export function checkScalingIntervals({
   scheduler,
   workload,
   run,
-}: Pick<ScenarioDocument, "scheduler" | "workload" | "run">): Issue[] {
+}: Parts<"scheduler" | "workload" | "run">): Issue[] {
   const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
   return scalingChoices(scheduler).flatMap(({ path, parameters: { intervalS } }) => {
     if (typeof intervalS !== "number" || seconds <= intervalS * MOST_DECISIONS) return [];

@@ -4,16 +4,13 @@ import type { Issue } from "../fault.ts";
 import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
 import { noSuchTask, reachable } from "./check-pipelines.ts";
 import { didYouMean, issueAt } from "./issues.ts";
-import type { ClusterDocument, ScenarioDocument } from "./schema.ts";
+import type { ClusterDocument, Parts } from "./schema.ts";
 
 type Nodes = NonNullable<ClusterDocument["nodes"]>;
 type Placement = NonNullable<ClusterDocument["placement"]>;
 
 /** Every task that a request can reach has a replica, and no replica serves an unknown task. */
-export function checkReplicas({
-  pipelines,
-  cluster,
-}: Pick<ScenarioDocument, "pipelines" | "cluster">): Issue[] {
+export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "cluster">): Issue[] {
   const names = new Set(Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks)));
   const issues = Object.keys(cluster.replicas)
     .filter((name) => !names.has(name))
@@ -44,7 +41,7 @@ function slotsOf(node: Nodes[number], kind: string): number {
 }
 
 /** Nodes have distinct names and enough slots for the replicas, as spread or as placed. */
-export function checkSlots({ cluster }: Pick<ScenarioDocument, "cluster">): Issue[] {
+export function checkSlots({ cluster }: Parts<"cluster">): Issue[] {
   const { nodes, placement } = cluster;
   if (nodes === undefined) {
     const message = "a placement needs `nodes` to place replicas on";
@@ -156,7 +153,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-export function checkPower({ cluster }: Pick<ScenarioDocument, "cluster">): Issue[] {
+export function checkPower({ cluster }: Parts<"cluster">): Issue[] {
   return (cluster.nodes ?? []).flatMap((node, index) => {
     const at = `cluster.nodes.${index}`;
     const drawn = [
@@ -182,7 +179,7 @@ export function checkMemory({
   pipelines,
   models,
   cluster,
-}: Pick<ScenarioDocument, "pipelines" | "models" | "cluster">): Issue[] {
+}: Parts<"pipelines" | "models" | "cluster">): Issue[] {
   const { nodes } = cluster;
   if (nodes === undefined) return [];
   const tasks = tasksToPlace({ pipelines, models });
@@ -210,7 +207,7 @@ export function checkMemory({
 }
 
 /** Links that share have a bandwidth, and every node's zone a distance from the gateway's. */
-export function checkNetwork({ cluster }: Pick<ScenarioDocument, "cluster">): Issue[] {
+export function checkNetwork({ cluster }: Parts<"cluster">): Issue[] {
   const { network, nodes = [], gateway } = cluster;
   const issues: Issue[] = [];
   const links = network?.gbps !== undefined || nodes.some(({ gbps }) => gbps !== undefined);

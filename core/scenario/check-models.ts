@@ -10,15 +10,12 @@ import type {
   PreprocessStep,
 } from "./schema/implementation.ts";
 import type { BackendName } from "./schema/run.ts";
-import type { ClusterDocument, ModelDocument, ScenarioDocument } from "./schema.ts";
+import type { ClusterDocument, ModelDocument, Parts } from "./schema.ts";
 
 type Profiles = Readonly<Record<string, Profile>>;
 
 /** Models that tasks name but nobody defines. */
-export function checkTaskModels({
-  pipelines,
-  models,
-}: Pick<ScenarioDocument, "pipelines" | "models">): Issue[] {
+export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "models">): Issue[] {
   return Object.entries(pipelines).flatMap(([pipeline, { tasks }]) =>
     Object.entries(tasks).flatMap(([name, task]) => {
       if (Object.hasOwn(models, task.model)) return [];
@@ -31,7 +28,7 @@ export function checkTaskModels({
 
 /** Where each model's times come from: exactly one of profile and service, or to be calibrated. */
 export function checkModels(
-  { models, cluster }: Pick<ScenarioDocument, "models" | "cluster">,
+  { models, cluster }: Parts<"models" | "cluster">,
   options: {
     readonly profiles: Profiles;
     readonly requireTimes: boolean;
@@ -61,10 +58,7 @@ export function checkModels(
 }
 
 /** Whether a simulation has the times of every model: none is still to be calibrated. */
-export function haveTimes(
-  { models }: Pick<ScenarioDocument, "models">,
-  profiles: Profiles,
-): boolean {
+export function haveTimes({ models }: Parts<"models">, profiles: Profiles): boolean {
   return Object.values(models).every((model) => {
     const measured = profilesOf(model);
     if (measured.length === 0) return model.service !== undefined;
@@ -135,7 +129,7 @@ function checkDeviceKinds(at: string, model: ModelDocument, cluster: ClusterDocu
   return [...strangers, ...uncovered];
 }
 
-type SchedulerSections = Pick<ScenarioDocument, "pipelines" | "models" | "scheduler">;
+type SchedulerSections = Parts<"pipelines" | "models" | "scheduler">;
 
 /** Task names under `perTask`, and batch sizes that nobody measured. */
 export function checkBatches(
@@ -194,7 +188,7 @@ function largestBatch(
 export type FileExists = (path: string) => boolean;
 
 export function checkImplementations(
-  { models }: Pick<ScenarioDocument, "models">,
+  { models }: Parts<"models">,
   scenarioFile: string,
   exists: FileExists | undefined,
 ): Issue[] {

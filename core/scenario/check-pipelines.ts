@@ -1,12 +1,12 @@
 /** Checks of pipelines as graphs and of what tasks ask of models. */
 import type { Issue } from "../fault.ts";
 import { didYouMean, issueAt } from "./issues.ts";
-import type { PipelineDocument, ScenarioDocument, TaskDocument } from "./schema.ts";
+import type { Parts, PipelineDocument, ScenarioDocument, TaskDocument } from "./schema.ts";
 
 type Pipelines = ScenarioDocument["pipelines"];
 
 /** Dangling names, cycles, joins, conditions and caches of every pipeline. */
-export function checkGraphs({ pipelines }: Pick<ScenarioDocument, "pipelines">): Issue[] {
+export function checkGraphs({ pipelines }: Parts<"pipelines">): Issue[] {
   const names = Object.keys(pipelines);
   if (names.length === 0) return [issueAt("pipelines", "no pipeline: expected at least one")];
   return names.flatMap((name) => checkGraph(`pipelines.${name}`, pipelines[name]!));
@@ -82,7 +82,7 @@ export function noSuchTask(path: string, name: string, known: Iterable<string>):
 }
 
 /** Tasks of one name in several pipelines share replicas: same model, same payload, not held. */
-export function checkSharing({ pipelines }: Pick<ScenarioDocument, "pipelines">): Issue[] {
+export function checkSharing({ pipelines }: Parts<"pipelines">): Issue[] {
   const issues: Issue[] = [];
   const owners = new Map<string, { readonly pipeline: string; readonly task: TaskDocument }>();
   for (const [pipeline, { tasks }] of Object.entries(pipelines)) {

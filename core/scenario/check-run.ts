@@ -6,13 +6,10 @@ import { sweptPaths } from "./axes.ts";
 import { backendOf } from "./check-models.ts";
 import { didYouMean, issueAt } from "./issues.ts";
 import type { BackendName } from "./schema/run.ts";
-import type { ScenarioDocument } from "./schema.ts";
+import type { Parts, ScenarioDocument } from "./schema.ts";
 
 /** Metrics have known names, and the backend can run every model. */
-export function checkValidation({
-  validation,
-  models,
-}: Pick<ScenarioDocument, "validation" | "models">): Issue[] {
+export function checkValidation({ validation, models }: Parts<"validation" | "models">): Issue[] {
   if (validation === undefined) return [];
   const { metrics, backend, timeScale } = validation;
   const issues = checkMetrics(Object.keys(metrics), (_, name) => `validation.metrics.${name}`);
@@ -70,7 +67,7 @@ function shareOf(value: string | number): number {
 }
 
 /** The compared paths are swept. */
-export function checkCompared({ run, sweep }: Pick<ScenarioDocument, "run" | "sweep">): Issue[] {
+export function checkCompared({ run, sweep }: Parts<"run" | "sweep">): Issue[] {
   const swept = sweptPaths(sweep);
   return (run.compare?.over ?? []).flatMap((path, i) => {
     if (swept.includes(path)) return [];
@@ -80,7 +77,7 @@ export function checkCompared({ run, sweep }: Pick<ScenarioDocument, "run" | "sw
 }
 
 /** The target can be met or missed, and the metrics exist. */
-export function checkUntil({ run }: Pick<ScenarioDocument, "run">): Issue[] {
+export function checkUntil({ run }: Parts<"run">): Issue[] {
   const compared = run.compare?.metrics ?? [];
   const issues = checkMetrics(compared, (i) => `run.compare.metrics.${i}`);
   const rule = stoppingRule(run);

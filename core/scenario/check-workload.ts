@@ -5,7 +5,7 @@ import { isSpanned, knownRequests } from "../arrivals/extent.ts";
 import { periodOf } from "../arrivals/open-loop.ts";
 import { type Issue, unreachable } from "../fault.ts";
 import { issueAt } from "./issues.ts";
-import type { ScenarioDocument, WorkloadDocument } from "./schema.ts";
+import type { Parts, WorkloadDocument } from "./schema.ts";
 
 type Traces = Readonly<Record<string, readonly number[]>>;
 type Matrix = readonly (readonly number[])[];
@@ -20,10 +20,7 @@ const MOST_AT_ONCE = 8_000_000;
 /** Beyond so many changes of state for an arrival a run would not come to its arrivals. */
 const MAX_CHANGES_PER_ARRIVAL = 100_000;
 
-export function checkWorkload(
-  { workload }: Pick<ScenarioDocument, "workload">,
-  traces: Traces,
-): Issue[] {
+export function checkWorkload({ workload }: Parts<"workload">, traces: Traces): Issue[] {
   const issues = [...checkExtent(workload), ...checkProcess(workload, traces)];
   return issues.length > 0 ? issues : checkAmount(workload, traces);
 }
@@ -57,7 +54,7 @@ export function checkCircle({
   workload,
   scheduler,
   cluster,
-}: Pick<ScenarioDocument, "workload" | "scheduler" | "cluster">): Issue[] {
+}: Parts<"workload" | "scheduler" | "cluster">): Issue[] {
   if (workload.arrivals !== "closed" || workload.thinkMs > 0) return [];
   const { client, clients } = workload;
   const { network, gateway, overheadProfile } = cluster;
@@ -76,10 +73,7 @@ export function checkCircle({
 }
 
 /** Models that scale with their inputs and inputs with sizes come together. */
-export function checkInputSizes({
-  workload,
-  models,
-}: Pick<ScenarioDocument, "workload" | "models">): Issue[] {
+export function checkInputSizes({ workload, models }: Parts<"workload" | "models">): Issue[] {
   const column = workload.arrivals === "trace" ? workload.sizeColumn : undefined;
   const sized = workload.inputSize !== undefined || column !== undefined;
   if (workload.inputSize !== undefined && column !== undefined) {

@@ -3,7 +3,7 @@ import { digestOf } from "../digest.ts";
 import type { Parameter, ParameterKind, ParameterKinds } from "../results.ts";
 import { sweptPaths, sweptValues } from "./axes.ts";
 import { DECISIONS } from "./schema/scheduler.ts";
-import type { ScenarioDocument } from "./schema.ts";
+import type { Parts, ScenarioDocument } from "./schema.ts";
 
 /** Words after which a path goes on with a name that the user chose. */
 const BEFORE_NAMES = new Set([
@@ -108,7 +108,7 @@ function typeOf(values: readonly Parameter[]): ParameterColumn["type"] {
 export function parameterKinds({
   sweep,
   validation,
-}: Pick<ScenarioDocument, "sweep" | "validation">): ParameterKinds {
+}: Parts<"sweep" | "validation">): ParameterKinds {
   const paths = [...sweptPaths(sweep), ...(validation?.points ?? []).flatMap(Object.keys)];
   return Object.fromEntries(paths.map((path) => [path, parameterKind(path)]));
 }

@@ -8,7 +8,7 @@
 import { parse as parseYaml } from "yaml";
 import { digestOf } from "../digest.ts";
 import { Fault, type Issue } from "../fault.ts";
-import { pointAssignment, representatives } from "./axes.ts";
+import { representatives, validationPoints } from "./axes.ts";
 import { checkSharesOnce, ratePathOf, resolveLoads, withStandInRates } from "./capacity-shares.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
 import { type LoadedScenario, type ReadFile, readDataFiles, resolvePath } from "./files.ts";
@@ -250,12 +250,10 @@ function readSwept(draft: Draft, sections: Sections, failed: ReadonlySet<string>
   const sectionFiles: Record<string, unknown> = {};
   const documents: Sections[] = [];
   const checked = new Set<string>();
-  const points = sections.validation?.points ?? [];
-  const assignments = [
+  for (const entries of [
     ...representatives(sections.sweep),
-    ...points.map((point, i) => pointAssignment(point, `validation.points.${i}`)),
-  ];
-  for (const { entries } of assignments) {
+    ...(validationPoints(sections) ?? []),
+  ]) {
     for (const { path, value, from } of entries) {
       if (isSectionFile(path, value) && !Object.hasOwn(sectionFiles, value)) {
         const content = readSectionFile(draft, path, value)?.value;

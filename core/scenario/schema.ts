@@ -33,6 +33,8 @@ export const scenarioSchema = z.strictObject({
 export type { WorkloadDocument } from "./schema/workload.ts";
 
 export type ScenarioDocument = z.infer<typeof scenarioSchema>;
+/** Some sections of a scenario. */
+export type Parts<Section extends keyof ScenarioDocument> = Pick<ScenarioDocument, Section>;
 export type PipelineDocument = z.infer<typeof pipelineSchema>;
 export type TaskDocument = z.infer<typeof taskSchema>;
 export type ModelDocument = z.infer<typeof modelSchema>;

@@ -137,8 +137,6 @@ function refuse(path: string, message: string, hint?: string): SetResult {
   return { kind: "issue", issue: issueAt(path, message, hint) };
 }
 
-type Entries = Assignment["entries"];
-
 /** One section as a configuration sees it; `value` is undefined when there are issues. */
 export interface Variant {
   readonly value: unknown;
@@ -166,11 +164,11 @@ export function sectionOf(path: string): SectionName {
 export function makeVariant(
   document: ScenarioDocument,
   section: SectionName,
-  entries: Entries,
+  entries: Assignment,
   sectionFiles: SectionFiles,
 ): Variant {
   if (NOT_SWEPT.has(section)) {
-    const refuse = (entry: Entries[number]) =>
+    const refuse = (entry: Assignment[number]) =>
       issueAt(entry.path, `\`${section}\` cannot be swept`, "sweep what a run depends on");
     return { value: undefined, issues: entries.map(refuse) };
   }
