@@ -139,7 +139,7 @@ function differencesOf(
 interface Standing {
   /** "worse": than some other by more than the margin; "best": the only one that is not. */
   readonly verdict: "best" | "not distinguishable" | "worse";
-  /** How much more than the best of the others it is: the interval's ends. */
+  /** The ends of the interval of its distance to the best of the others. */
   readonly low: number;
   readonly high: number;
 }
@@ -205,7 +205,7 @@ export function compareWithBest(
 }
 
 function verdictsOf(above: readonly number[], delta: number): readonly Standing["verdict"][] {
-  // Unequal numbers of pairs can leave nobody below 0: the nearest to it stays.
+  // Unequal numbers of pairs can leave none below 0: the nearest to it stays.
   const bound = Math.max(delta, Math.min(...above));
   const alone = above.filter((distance) => distance <= bound).length === 1;
   return above.map((distance) => {
@@ -220,7 +220,7 @@ function verdictsOf(above: readonly number[], delta: number): readonly Standing[
  * Source: Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, sections 10.2.1 and 11.2.
  */
 interface PairedDifference {
-  /** Of a − b. */
+  /** The mean of a − b. */
   readonly mean: number;
   readonly standardError: number;
   /** Replications that both have. */

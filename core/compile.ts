@@ -39,7 +39,7 @@ export interface MeasuredInputs {
   readonly overheadProfile?: OverheadProfile | undefined;
   /** Input sizes of traces that have them. */
   readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
-  /** Where the paths in the document start, for whoever opens models; default: the current one. */
+  /** The folder that paths of models start at; default: the current one. */
   readonly folder?: string | undefined;
 }
 
@@ -252,7 +252,7 @@ function compileDevices({ nodes, slots }: Placement): DeviceSystem[] {
   });
 }
 
-/** null when neither a node nor a device says what it draws. */
+/** Null when neither a node nor a device gives its power. */
 function idleWattsOf({ nodes }: Placement): number | null {
   const draws = nodes.flatMap(({ power, devices }) => [
     ...(power === undefined ? [] : [power.idleWatts]),

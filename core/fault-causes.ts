@@ -13,7 +13,7 @@ import type {
 } from "./system.ts";
 
 /**
- * When the gateway notices that a replica has not answered since `sinceUs`: `failures` health
+ * The instant at which the gateway notices a replica that is silent since `sinceUs`: `failures` health
  * checks in a row, sent at whole multiples of the interval, have each waited for the time-out.
  */
 export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceUs: number): number {
@@ -43,7 +43,7 @@ interface Target {
   readonly replicas: readonly number[];
 }
 
-/** Replicas with what can befall them; as they are without a `faults` section. */
+/** Replicas with services that faults can slow, and the faults; unchanged without a `faults` section. */
 export function breakable(
   document: FaultsDocument | undefined,
   replicas: readonly ReplicaSystem[],
@@ -112,7 +112,7 @@ function detectionOf({ detection }: FaultsDocument): Detection {
   };
 }
 
-/** What fails on its own: each machine of a node, each replica of a task. */
+/** The units that fail independently: each machine of a node, each replica of a task. */
 function targets(
   { node, task, replica }: Entry,
   replicas: readonly ReplicaSystem[],

@@ -35,7 +35,7 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;
   readonly issues: readonly Issue[];
-  /** When a client may try again; undefined where that would not help, or nobody knows. */
+  /** When a client may try again; undefined where that would not help, or is not known. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

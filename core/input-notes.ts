@@ -6,7 +6,7 @@ import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
 import type { Parts } from "./scenario/schema.ts";
 
-/** Whether nothing says what messages cost: then they take no time in a simulation. */
+/** Whether a scenario gives no cost of messages: then they take no time in a simulation. */
 export function hasFreeMessages({ cluster, sweep }: Parts<"cluster" | "sweep">): boolean {
   const { network, gateway, overheadProfile, nodes = [] } = cluster;
   const linked = nodes.some(({ gbps, zone }) => gbps !== undefined || zone !== undefined);
@@ -33,7 +33,7 @@ export interface ModelAtHand {
 interface AtHand {
   /** As `provenance.host` says it. */
   readonly host: string;
-  /** By the profile's path; none where models are only simulated. */
+  /** Models by the path of their profile; none where models are only simulated. */
   readonly models?: Readonly<Record<string, ModelAtHand>>;
 }
 

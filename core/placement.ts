@@ -62,7 +62,7 @@ interface Bank {
   free: number;
   /** Places of the slots that host a replica, among the placement's `slots`. */
   readonly taken: number[];
-  /** What is on each of them. */
+  /** The models on each of those slots. */
   readonly models: LoadedModel[][];
 }
 
@@ -93,7 +93,7 @@ export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPl
   return (largestFirst.misfits === 0 ? largestFirst : inOrder).placement;
 }
 
-/** Where the replicas of a scenario with nodes run, by kind of node. */
+/** The placement of a scenario with nodes, by kind of node. */
 export function placementByNode(
   document: Parts<"cluster" | "pipelines" | "models">,
 ): Pick<ConfigurationResult, "placement"> {
@@ -159,7 +159,7 @@ function placed(
   return { placement: { nodes, replicas, slots, unplaced }, misfits };
 }
 
-/** Whether the slot that is next has memory for one model more. */
+/** Whether the next slot has memory for one more model. */
 function hasRoom({ device, free, models }: Bank, model: LoadedModel): boolean {
   const { memoryMb, slots } = device;
   if (memoryMb === undefined) return true;
@@ -226,7 +226,7 @@ export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency"> & { read
 
 /** Memory that the models of one device slot need. */
 interface MemoryNeed {
-  /** Of models that are always there. */
+  /** The models that are always loaded. */
   readonly alwaysMb: number;
   /** The largest of the others: one at a time may be enough. */
   readonly largest: LoadedModel | null;

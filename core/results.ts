@@ -49,7 +49,7 @@ export interface SloGoal {
   readonly percentile: number;
 }
 
-/** Whether goals are met: the 95% interval of the attainment against the percentile (`core/slo.ts`). */
+/** The 95% interval of the attainment against the goal's percentile (`core/slo.ts`). */
 export type SloState = "meets" | "misses" | "unclear";
 
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
@@ -68,31 +68,31 @@ export interface GanttBar {
   readonly requests: readonly number[];
 }
 
-/** From one run: means of consecutive batches, or ranks of the ordered latencies. */
+/** How a single run has intervals: by means of consecutive batches, or by ranks of its latencies. */
 export type IntervalMethod = "batch means" | "order statistics";
 
-/** Whether replications made the chosen metrics as precise as asked for. */
+/** The precision that replications reached. */
 export interface Precision {
   /** Half width over mean. */
   readonly target: number;
-  /** What was reached; null where a metric has no value. */
+  /** The precision reached; null where a metric has no value. */
   readonly relativeHalfWidths: Readonly<Partial<Record<MetricName, number | null>>>;
   /** Metrics that stayed above the target. */
   readonly missed: readonly MetricName[];
 }
 
-/** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
+/** Whether a configuration has a steady state; else its figures depend on the run's length. */
 export type Stability = "stable" | "unstable" | "unknown";
 
-/** Where replicas run, of one kind of node; under scaling with as many as there may be. */
+/** The replicas on one kind of node; under scaling, as many as there may be. */
 export interface NodePlacement {
   /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
   readonly machinesUsed: number;
   /** All machines of the kind. */
   readonly machines: number;
-  /** Cost of those that host none, which nobody is billed for. */
+  /** Cost of the machines without a replica, which is not billed. */
   readonly idleCostPerHour: number;
-  /** By task. */
+  /** Counts by task. */
   readonly replicas: Readonly<Record<string, number>>;
 }
 
@@ -130,23 +130,23 @@ export interface ConfigurationResult {
   readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
-  /** Where the scenario has nodes. */
+  /** Set where the scenario has nodes. */
   readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
-  /** Of all pipelines' goals; absent where there are none. */
+  /** Of all goals together; absent without goals. */
   readonly slo?: SloState;
   readonly stability?: Stability;
-  /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
+  /** Load of the busiest station, by the traffic equations; at 1 and more it cannot keep up. */
   readonly offeredLoadRatio?: number;
-  /** Of `warmupS: auto`: what was found. */
+  /** The warm-up that `warmupS: auto` found. */
   readonly warmupS?: number;
   /** Set when replications were added until intervals were narrow enough. */
   readonly precision?: Precision;
-  /** How the intervals of one run alone were found; a metric that is not here has none. */
+  /** Set for a single run; a metric that is absent has no interval. */
   readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
-  /** Compared metrics by replication, in order: what paired differences are taken of. */
+  /** Compared metrics by replication, in order, for paired differences. */
   readonly samples?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
 }
 
@@ -161,7 +161,6 @@ export interface Comparison {
 }
 
 interface ComparedMember {
-  /** Of the configuration. */
   readonly id: string;
   readonly mean: number;
   /**
@@ -182,7 +181,7 @@ export interface Difference {
   readonly pairs: number;
   /** P value, adjusted for all differences of the comparison (Holm). */
   readonly adjustedP: number;
-  /** Whether `adjustedP` is below 5%: otherwise it may be noise. It says nothing of the margin. */
+  /** `adjustedP` is below 5%: the difference is not noise. The margin has no part in it. */
   readonly distinguishable: boolean;
 }
 
@@ -191,7 +190,7 @@ export interface LoadCapacity {
   /** Requests per second at which the busiest station is busy all the time. */
   readonly perS: number;
   readonly station: string;
-  /** Of each task. */
+  /** Replicas of each task. */
   readonly replicas: Readonly<Record<string, number>>;
   /** The shares that were given, and the rates that they came to. */
   readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
@@ -213,7 +212,7 @@ export interface ResultsDocument {
   readonly simplestFirst?: readonly string[];
   /** Of every swept path; absent in documents of earlier versions. */
   readonly parameterKinds?: ParameterKinds;
-  /** About what all predictions are made of. */
+  /** Notes on the inputs of all predictions. */
   readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
@@ -237,11 +236,11 @@ export interface MeasuredSide {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
-  /** By task, of real models: their time alone between these runs, over that of calibration. */
+  /** By task with a real model: its time alone between these runs, over its time at calibration. */
   readonly pace?: Readonly<Record<string, number>>;
 }
 
-/** Whether the load generator and the host were fit to be judged, over all repeats. */
+/** The fitness of load generator and host over all repeats; an unfit one cannot be judged. */
 export interface HealthSummary {
   readonly healthy: boolean;
   readonly lateArrivalRatio: number;
@@ -262,7 +261,7 @@ export type Verdict = "agrees" | "disagrees" | "cannot tell";
 
 export interface MetricJudgement {
   readonly verdict: Verdict;
-  /** Of the error; null where there is none, as of one run. */
+  /** Of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
   /** Why it cannot be told. */
   readonly reason?: string;
@@ -290,7 +289,7 @@ export interface ValidationDocument {
   readonly slo?: SloGoal;
   /** Of every swept path; absent in documents of earlier versions. */
   readonly parameterKinds?: ParameterKinds;
-  /** About what all predictions are made of. */
+  /** Notes on the inputs of all predictions. */
   readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }

@@ -11,7 +11,7 @@ import { type Shape, shapeOf, ValueSampler } from "./random/sampler.ts";
 import type { ServiceDocument, WorkloadDocument } from "./scenario/schema.ts";
 
 export class ServiceModel {
-  /** How the job's variate is drawn. */
+  /** The distribution of the job's variate. */
   readonly shape: Shape;
   readonly maxBatch: number;
   /** Mean by batch size, µs; index 0 is unused. */
@@ -93,7 +93,7 @@ function interpolate(low: readonly number[], high: readonly number[], share: num
 }
 
 /**
- * How a batch's time grows with the sizes of its inputs. A model's times are those of its reference
+ * The growth of a batch's time with the sizes of its inputs. A model's times are those of its reference
  * size; for others they are multiplied by
  *
  *   fixedShare + (1 − fixedShare) × load,   load of one input = (size / reference) ^ exponent,
@@ -113,7 +113,7 @@ export interface SizeSource {
   next(): number;
 }
 
-/** Null where the workload has no sizes. `traceSizes` are those of a trace's rows. */
+/** Null where the workload has no sizes. `traceSizes` are by row of a trace. */
 export function sizeSource(
   workload: WorkloadDocument,
   seed: string,
@@ -165,7 +165,7 @@ export class SizedService implements ServiceModel {
 const SAMPLE = 4096;
 
 /**
- * Mean factors of batches 0..maxBatch over a workload's sizes: what a policy may expect. The largest of
+ * Mean factors of batches 0..maxBatch over a workload's sizes: a policy may expect them. The largest of
  * b of n sorted values is the i-th with probability (i^b − (i − 1)^b) / n^b.
  */
 export function meanFactors(
@@ -196,7 +196,7 @@ export class SlowableService implements ServiceModel {
   readonly meanUs: Float64Array;
   readonly quantilesUs: readonly Float64Array[] | null;
   readonly scaleUs = Number.NaN;
-  /** What a batch that starts now takes, in units of what it takes otherwise. */
+  /** Factor of the time of a batch that starts now. */
   slowdown = 1;
   readonly #service: ServiceModel;
 
@@ -208,7 +208,7 @@ export class SlowableService implements ServiceModel {
     this.quantilesUs = service.quantilesUs;
   }
 
-  /** What the sizes of the next batch's inputs make of its time, where times depend on them. */
+  /** Passes the factor of the next batch's input sizes on, where times depend on them. */
   set factor(factor: number) {
     if (this.#service instanceof SizedService) this.#service.factor = factor;
   }

@@ -1,5 +1,5 @@
 /**
- * Whether a configuration keeps its latency goals, by one rule for results, reports and plans: the
+ * One rule for results, reports and plans says whether a configuration keeps its latency goals: the
  * 95% interval of the attainment (the share of requests within the goal) against the share wanted.
  *
  *   meets    all of the interval is at or above it
@@ -16,7 +16,7 @@ import type { Estimate, ResultsDocument, SloState, Stability } from "./results.t
 import type { Parts } from "./scenario/schema.ts";
 import { estimate, type Interval, wilson95 } from "./statistics/estimate.ts";
 
-/** So large a share of a pipeline's requests is to be answered within so long. */
+/** A share of a pipeline's requests should be answered within a latency. */
 export interface Goal {
   readonly pipeline: string;
   readonly latencyMs: number;
@@ -24,10 +24,9 @@ export interface Goal {
   readonly share: number;
 }
 
-/** What judging reads of a run. */
+/** The part of a run that judging reads. */
 export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
 
-/** Of one goal. */
 interface Attainment {
   /** NaN where no run had requests. */
   readonly estimate: Estimate;
@@ -70,7 +69,6 @@ export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[])
   return { estimate: estimate(values), state: stateOf(share, intervalOf(values, requests)) };
 }
 
-/** Of all goals together. */
 export function sloState(
   goals: readonly Goal[],
   runs: readonly SloRun[],

@@ -16,7 +16,7 @@ export interface System {
   readonly devices: readonly DeviceSystem[];
   readonly models: readonly ModelSystem[];
   readonly overheads: Overheads;
-  /** What all nodes and devices draw when idle, W; null when the scenario knows no power. */
+  /** Power of all nodes and devices when idle, W; null when the scenario gives none. */
   readonly idleWatts: number | null;
   /** Tasks of the largest pipeline. */
   readonly stride: number;
@@ -72,7 +72,7 @@ export interface PoolSystem {
   readonly first: number;
   readonly count: number;
   readonly maxBatch: number;
-  /** How the variate of each of its jobs is drawn. */
+  /** The distribution of its jobs' variates. */
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `SizedService`s. */
   readonly inputScaling: InputScaling | null;
@@ -114,7 +114,7 @@ export interface DeviceSystem {
   readonly sharing: Sharing | null;
   /** Infinity: no limit. */
   readonly memoryMb: number;
-  /** What the slot adds, with its share of the node, when a replica on it is busy, W. */
+  /** Power that a busy replica on the slot adds, with the slot's share of the node, W. */
   readonly busyWatts: number;
 }
 
@@ -150,9 +150,9 @@ export interface FaultSystem {
 
 export interface FaultCause {
   readonly kind: FaultKind;
-  /** Of its stream of chance: `faults/<kind>/<target>`, with a number when it comes again. */
+  /** Name of its random stream: `faults/<kind>/<target>`, with a number when it comes again. */
   readonly name: string;
-  /** What fails together. */
+  /** The replicas that fail together. */
   readonly replicas: readonly number[];
   /** Service times are multiplied by this while it lasts; 1 unless slow. */
   readonly factor: number;
@@ -206,7 +206,7 @@ export function ownReplicas(system: System, larger: System): readonly number[] {
   return system.replicas.map(({ name }) => names.get(name) as number);
 }
 
-/** Slow-down with `busy` batches; beyond the curve the whole speed stays what it was at its end. */
+/** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
 export function slowdownOf(curve: readonly number[], busy: number): number {
   if (busy <= 0) return 1;
   if (busy <= curve.length) return curve[busy - 1];

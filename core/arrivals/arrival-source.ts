@@ -61,7 +61,7 @@ export function arrivalSource(
   }
 }
 
-/** How many requests a run of this seed sends; null where answers set the pace. */
+/** The number of requests that a run of this seed sends; null where answers set the pace. */
 export function countArrivals(
   workload: WorkloadDocument,
   seed: string,

@@ -73,7 +73,7 @@ export function rampTimeOf(points: readonly RatePoint[]): TimeOf {
   };
 }
 
-/** How many are expected until an instant. */
+/** The expected number of requests until an instant. */
 export function rampRequests(points: readonly RatePoint[], seconds: number): number {
   let expected = 0;
   let startS = 0;
@@ -115,7 +115,7 @@ const MAX_STEPS = 100;
 
 const TURN = 2 * Math.PI;
 
-/** How many are expected until an instant. */
+/** The expected number of requests until an instant. */
 export function diurnalRequests(swing: Swing, seconds: number): number {
   const { ratePerS, periodS } = swing;
   return ratePerS * periodS * periodsOfMean(swing, seconds / periodS);
@@ -181,7 +181,7 @@ export function mmppTimeOf(
   let state = pick(steadyState(states, transitions), stream.uniform());
   let before = 0;
   let startS = 0;
-  // What is left of an exponential stay is distributed as a whole one.
+  // The rest of an exponential stay is distributed as a whole stay.
   let lengthS = stay(states[state].meanS);
   return (expected) => {
     for (;;) {

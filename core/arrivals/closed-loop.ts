@@ -4,7 +4,7 @@ import { LatencyStore } from "../metrics/latency-store.ts";
 import { WinnerTree } from "../winner-tree.ts";
 import type { ArrivalSource, Extent } from "./source.ts";
 
-/** From `atS` on there are so many clients. */
+/** The number of clients from `atS` on. */
 interface ClientStep {
   readonly atS: number;
   readonly clients: number;
@@ -45,8 +45,8 @@ export class ClosedLoop implements ArrivalSource {
   }
 
   get exhausted(): boolean {
-    const nobody = Number.POSITIVE_INFINITY;
-    return this.#left === 0 || (this.#due.least() === nobody && this.#waiting.least() === nobody);
+    const none = Number.POSITIVE_INFINITY;
+    return this.#left === 0 || (this.#due.least() === none && this.#waiting.least() === none);
   }
 
   advance(): void {
@@ -91,7 +91,7 @@ interface QueryExtent {
 export class QueryStream implements ArrivalSource {
   readonly closed = true;
   readonly horizonUs = Number.POSITIVE_INFINITY;
-  /** Of queries, from the sending to the answer of the last sample, µs. */
+  /** Latencies of queries, from the sending to the answer of the last sample, µs. */
   readonly latencies = new LatencyStore();
   readonly #extent: QueryExtent;
   readonly #standstill: Standstill;
@@ -140,7 +140,7 @@ const WINDOW = 50_000;
  * while the instant lasts, until all are held; in a circle they do not.
  */
 class Standstill {
-  /** So many are sent at one instant between two looks: each sender has its turns, and rare ones come. */
+  /** Requests at one instant between two checks: enough for each sender to have its turns. */
   readonly #window: number;
   #atUs = -1;
   #sent = 0;

@@ -23,7 +23,7 @@ export function extentOf(workload: WorkloadDocument): Extent {
   return { limit: requestsOf(workload) ?? Number.POSITIVE_INFINITY, horizonUs };
 }
 
-/** How many requests a workload is to send, where it says so. */
+/** The number of requests that a workload gives, if it gives one. */
 export function requestsOf(workload: WorkloadDocument): number | undefined {
   return "requests" in workload ? workload.requests : undefined;
 }

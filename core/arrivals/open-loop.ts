@@ -4,7 +4,6 @@ import { DOUBLE_ZERO } from "../hot-path.ts";
 import { Sampler, type Shape } from "../random/sampler.ts";
 import type { ArrivalSource, Extent } from "./source.ts";
 
-/** A constant, as the compiler drops its code for what is looked up in a branch taken once only. */
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Independent gaps of one distribution. The exact times are summed; each is rounded on its own. */
@@ -62,7 +61,7 @@ export class Renewal implements ArrivalSource {
 interface TraceOptions {
   /** Inter-arrival times are multiplied by this. */
   readonly scale: number;
-  /** How often the trace is played; Infinity: until the extent ends it. */
+  /** Repetitions of the trace; Infinity: until the extent ends it. */
   readonly plays: number;
 }
 

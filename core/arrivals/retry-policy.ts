@@ -1,4 +1,4 @@
-/** Whether and when a client tries again: attempts, pauses, and a budget that all clients share. */
+/** The retries of clients: attempts, pauses, and a budget that all clients share. */
 import { power } from "../random/elementary-functions.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { ClientDocument } from "../scenario/schema/workload.ts";

@@ -15,7 +15,7 @@ export class InSystemSeries {
   /** All ends less all arrivals, µs. With `count × t` it is the integral from 0 until t. */
   private netUs = DOUBLE_ZERO;
   private lastUs = DOUBLE_ZERO;
-  /** When there is something to note: the window's start, then the end of each bin. */
+  /** The next instant to note: the window's start, then the end of each bin. */
   private dueUs = DOUBLE_ZERO;
   private closedUs = Number.POSITIVE_INFINITY;
   private closedArea = DOUBLE_ZERO;
@@ -68,12 +68,12 @@ export class InSystemSeries {
     );
   }
 
-  /** From 0 until an instant since the last event. */
+  /** The integral from 0 until an instant after the last event. */
   private areaUntil(us: number): number {
     return this.netUs + this.count * us;
   }
 
-  /** Notes what was due until now; nothing has happened since before it was. */
+  /** Notes all instants that are due; no event lies between them and the last one. */
   private pass(): void {
     while (this.dueUs <= this.lastUs) {
       this.areas[this.noted++] = this.areaUntil(this.dueUs);

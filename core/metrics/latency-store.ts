@@ -10,7 +10,7 @@ import { rankOf } from "../statistics/estimate.ts";
 /** Values are kept in chunks, each twice as long as the last, up to the longest. */
 const FIRST_CHUNK = 1 << 10;
 const LONGEST_CHUNK = 1 << 16;
-/** So many latencies are kept exactly, 8 bytes each. */
+/** Latencies that are kept exactly, 8 bytes each. */
 const MOST_EXACT = 1 << 22;
 
 /** Octaves of whole µs that a double holds exactly, from 1 µs. */
@@ -63,7 +63,7 @@ class Buckets {
   }
 }
 
-/** Of a histogram; of values that are kept; and of few of those, that less is set to zero. */
+/** Buckets of a histogram; of values that are kept; and of few values, as fewer are set to zero. */
 const FINEST = new Buckets(11);
 const FINE = new Buckets(9);
 const COARSE = new Buckets(5);
@@ -84,7 +84,7 @@ export class LatencyStore {
     this.mostExact = mostExact;
   }
 
-  /** Whether quantiles are of the latencies themselves. */
+  /** False: quantiles are from the histogram. */
   get exact(): boolean {
     return this.histogram === null;
   }

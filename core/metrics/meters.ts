@@ -13,20 +13,20 @@ interface EndingWindow extends Window {
   readonly windowEndUs: number;
 }
 
-/** How many replicas are there and work, and what they cost, in runs whose cluster changes. */
+/** The number, availability and cost of replicas, in runs whose cluster changes. */
 export class ReplicaMeter {
   readonly #window: EndingWindow;
   readonly #poolOf: readonly number[];
   readonly #ready: Uint8Array;
   readonly #reachable: Uint8Array;
   readonly #paid: Uint8Array;
-  /** By pool, at this instant: replicas that are meant to serve, and those of them that can. */
+  /** By pool, now: replicas that should serve, and those of them that can. */
   readonly #readyCount: Float64Array;
   readonly #workingCount: Float64Array;
   readonly #readyUs: Float64Array;
   readonly #workingUs: Float64Array;
   readonly #nodeOf: readonly number[];
-  /** By machine: how many of its replicas are paid for, and its cost an hour while any is. */
+  /** By machine: its replicas that are paid for, and its cost an hour while there is one. */
   readonly #paidOn: Int32Array;
   readonly #price: readonly number[];
   /** Price of all machines with a paid replica, and its integral over the window. */
@@ -37,9 +37,9 @@ export class ReplicaMeter {
   #recoveries = 0;
   #recoveryUs = 0;
 
-  /** By pool: how often a job whose replica was lost was tried again. */
+  /** By pool: retries of jobs whose replica was lost. */
   readonly retries: Float64Array;
-  /** Whether replicas came or left at all. */
+  /** Whether any replica came or left. */
   scaled = false;
 
   /** Every replica starts ready and reachable. */
@@ -147,15 +147,15 @@ export class ReplicaMeter {
 }
 
 /**
- * How long each device slot was busy, and how often and how long batches waited for their model to be
- * loaded. Only the simulator can tell.
+ * The busy time of each device slot, and the waits of batches for their model to load. Only the
+ * simulator knows them.
  */
 export class DeviceMeter {
   /** By device slot: time with at least one batch on it, µs. */
   readonly busyUs: Float64Array;
-  /** By pool: batches that found their model absent, of those that came since the warm-up. */
+  /** By pool: batches since the warm-up that found their model absent. */
   readonly coldStarts: Float64Array;
-  /** By pool: what those batches waited for it in all, µs. */
+  /** By pool: total wait of those batches, µs. */
   readonly loadUs: Float64Array;
   readonly #system: System;
   readonly #window: Window;

@@ -49,7 +49,7 @@ const SERVER_PERCENTILE = 99;
 
 interface EarlyStopping {
   readonly percentile: number;
-  /** With 99% confidence the percentile is no higher; null: too few queries, or a bound is given. */
+  /** The percentile's upper bound at 99% confidence; null: too few queries, or a bound is given. */
   readonly estimateMs: number | null;
   /** Highest latencies that were left out; of Server, those over the bound. */
   readonly discarded: number;
@@ -68,9 +68,8 @@ export interface MlperfRun {
   readonly queries: number;
   /** Queries, or Offline's samples, without a result. */
   readonly unanswered: number;
-  /** From the first query to the last answer. */
+  /** Time from the first query to the last answer. */
   readonly durationS: number;
-  /** Of the answered queries. */
   readonly latencies: LatencyStore;
   /** Answered queries over Server's bound. */
   readonly over: number;

@@ -50,7 +50,7 @@ export function oneRunIntervals(
   return { halfWidths, methods, notes: notesOf(latency) };
 }
 
-/** Of a quantile in ms; null where the run is too short for ranks on both sides. */
+/** Null where the run is too short for ranks on both sides of the quantile. */
 function quantileHalfWidth(sections: LatencySections, share: number, ms: number): number | null {
   const spread = batchMeans(sections.sharesBelow(ms * 1000));
   if (spread === null) return null;
@@ -224,7 +224,7 @@ export class LatencySections {
     return lowerEdge(BINS);
   }
 
-  /** Of all full sections, by bin. Made once: asked for when the run is over. */
+  /** Counts of all full sections, by bin; made once, after the run. */
   #totals(): Float64Array {
     if (this.#total !== null && this.#totalCount === this.count) return this.#total;
     const total = new Float64Array(BINS);

@@ -50,13 +50,13 @@ export class RunRecorder {
   latencySink: LatencySink | null = null;
 
   declare readonly pools: PoolTally;
-  /** Null where there is one pipeline only: then the run's own metrics are its. */
+  /** Null where there is one pipeline, whose metrics are the run's own. */
   declare readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */
   rows: RequestRows | null = null;
-  /** What the devices did; null unless a simulator tells. */
+  /** Null in real runs: only the simulator knows its devices. */
   devices: DeviceMeter | null = null;
   declare private readonly maxBars: number;
   /** Set when the cluster changes while the run goes on. */
@@ -118,7 +118,7 @@ export class RunRecorder {
     this.pools.ran(pool, this.busyUs(startUs, endUs), -1, 0);
   }
 
-  /** Of a time at which a replica was busy, what lies in the window. */
+  /** The part of a replica's busy time that lies in the window. */
   private busyUs(startUs: number, endUs: number): number {
     this.lastBusyUs = endUs;
     // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
@@ -142,7 +142,6 @@ export class RunRecorder {
     return this.inSystemSeries.count;
   }
 
-  /** Whether the Gantt chart has room for more bars. */
   get wantsBars(): boolean {
     return this.bars.length < this.maxBars;
   }
@@ -160,7 +159,7 @@ export class RunRecorder {
     });
   }
 
-  /** `latencyUs` is what the client saw; `goalUs` what it should be at most (Infinity: anything). */
+  /** `latencyUs` is the client's; `goalUs` the most that it should be (Infinity: no goal). */
   ended(
     serial: number,
     outcome: Outcome,

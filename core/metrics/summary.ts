@@ -10,7 +10,7 @@ import type { RunRecorder } from "./recorder.ts";
 export interface RunSummary {
   /** Requests that arrived, warm-up included. */
   readonly requests: number;
-  /** Those of them that arrived in the measured window, however they ended. */
+  /** The requests that arrived in the measured window, however they ended. */
   readonly counted: number;
   readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -22,7 +22,7 @@ export interface RunSummary {
   readonly notes: readonly string[];
   /** Null when the window is too short to tell. */
   readonly growth: Growth | null;
-  /** Of a run that stands alone. */
+  /** Set where a configuration has one run only. */
   readonly intervals?: OneRunIntervals;
 }
 
@@ -100,14 +100,14 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     ...changeMetrics(recorder),
     ...energyMetrics(recorder, windowUs),
     ...(costPerHour > 0 ? { costPerHour } : {}),
-    // What answers nothing has no price for an answer, least of all none.
+    // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0
       ? { costPer1000Requests: costPerHour / 3.6 / throughputPerS }
       : {}),
   };
 }
 
-/** Of each of the requests that count; none where there are none. */
+/** Shares of the requests that count; none where there are none. */
 function shareMetrics(
   recorder: RunRecorder,
   measured: number,
@@ -138,7 +138,6 @@ function replicasOf({ system, replicas }: RunRecorder, pool?: number): number {
   }, 0);
 }
 
-/** Of runs whose cluster changes. */
 function changeMetrics({ replicas }: RunRecorder): Partial<Record<MetricName, number>> {
   if (replicas === null) return {};
   const { recoveryMeanUs } = replicas;
@@ -187,7 +186,6 @@ function energyMetrics(
   return { energyJoulesPerRequest: joules / recorder.completedInWindow };
 }
 
-/** How many batches waited for their model to be loaded, and how long on average. */
 function loadMetrics({ devices, system }: RunRecorder, pool: number): Record<string, number> {
   const model = system.models.find(({ name }) => name === system.pools[pool].model);
   if (devices === null || model === undefined || model.loadUs === 0) return {};
@@ -216,7 +214,7 @@ interface Aggregate {
   /** Only where there are several. */
   readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
   readonly digest: string;
-  /** Of one run alone: how its intervals were found. */
+  /** Set for a single run: how its intervals were found. */
   readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
   readonly latencyCurve?: LatencyCurve;
   readonly notes: readonly string[];

@@ -6,10 +6,10 @@ import type { System } from "../system.ts";
 import { LatencyStore } from "./latency-store.ts";
 
 interface PoolSums {
-  /** Of jobs whose requests arrived in the window: what they waited in all, and how many. */
+  /** Jobs whose requests arrived in the window, and their total wait. */
   readonly waitUs: number;
   readonly jobs: number;
-  /** Of batches that started in the window or after it. */
+  /** Batches that started in the window or after it. */
   readonly batches: number;
   readonly batchedJobs: number;
   readonly serviceUs: number;
@@ -17,7 +17,6 @@ interface PoolSums {
   readonly busyUs: number;
 }
 
-/** What is summed of one pool. */
 class Sums {
   waitUs = DOUBLE_ZERO;
   jobs = 0;
@@ -79,7 +78,7 @@ interface Tally {
   withinGoal: number;
   lost: number;
   timedOut: number;
-  /** Of those that completed. */
+  /** Latencies of completed requests. */
   readonly latencies: LatencyStore;
 }
 

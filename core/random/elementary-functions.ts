@@ -2,7 +2,7 @@
 // Hot path: see docs/hot-path.md
 const BITS = 7;
 const SLOTS = 128;
-/** Beyond, powers of two leave the table. */
+/** The table of powers of two covers exponents up to this. */
 const WIDEST = 700;
 const FIRST_POWER = -1022;
 
@@ -20,7 +20,7 @@ const CONSTANTS = Float64Array.of(
   ...[1 / 2, 1 / 6, 1 / 24, 1 / 120],
 );
 
-/** By doubling and halving, which is exact. */
+/** Doubling and halving are exact. */
 function powersOfTwo(): Float64Array {
   const powers = new Float64Array(1 - 2 * FIRST_POWER);
   powers[-FIRST_POWER] = 1;

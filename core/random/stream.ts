@@ -146,7 +146,7 @@ export class RandomStream {
       b = (c + (c << 3)) | 0;
       c = (((c << 21) | (c >>> 11)) + place) | 0;
       const layer = bits & (LAYERS - 1);
-      // With the sign from the table: half the draws would take a branch.
+      // The table has the sign, as half the draws would take a branch.
       const x = (place >>> 0) * scale[bits & mask];
       if (Math.abs(x) < edge[layer + 1]) {
         block[i] = x;

@@ -48,7 +48,7 @@ export function sweptValues(sweep: Sweep | undefined): ReadonlyMap<string, reado
   return values;
 }
 
-/** How many configurations a sweep has, found without making them; 1 without a sweep. */
+/** The number of configurations, found without making them; 1 without a sweep. */
 export function countConfigurations(sweep: Sweep | undefined): number {
   if (sweep === undefined) return 1;
   if (isPoints(sweep)) return sweep.points.length;
@@ -257,7 +257,7 @@ function tellApart(points: readonly Int32Array[], stream: RandomStream): void {
   };
   const isOnly = (point: Int32Array): boolean => counts.get(point.join()) === 1;
   for (const point of points) note(point, 1);
-  // What a point becomes in an exchange may equal one that was looked at before.
+  // An exchange may make a point equal to an earlier one.
   for (let round = 0; counts.size < points.length; round++) {
     if (round >= MOST_TRIES) throw tooDense(points.length);
     for (const point of points) {

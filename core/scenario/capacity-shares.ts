@@ -60,7 +60,7 @@ export function checkSharesOnce({
 /**
  * `value`, at any depth, with a number for each share under a key or path that ends in `ratePerS`:
  * alone, in a list of swept values, or as `ratePerS.ofCapacity` with a number, a list or a range.
- * Shares that the schema refuses stay, for the parser to report. `found` hears of all others.
+ * Shares that the schema refuses stay, for the parser to report. `found` gets all others.
  */
 function withRates<T>(
   value: T,
@@ -117,14 +117,14 @@ const STAND_IN_PER_S = 1;
 const UNREACHED =
   "the times are not known, or the traffic equations do not reach (joins that end early, held chains that fork, many branches)";
 
-/** With rates at a capacity of 1 per second: sound enough to be checked, not to be run. */
+/** Rates at a capacity of 1 per second, for checks only. */
 export function withStandInRates<T extends Rated>(loaded: T): T {
   return withCapacity(loaded, STAND_IN_PER_S);
 }
 
 /**
  * `loaded` has passed all checks with stand-in rates, and keeps them while models are still to be
- * calibrated and nobody needs times. Throws Fault("invalid-input") where the capacity cannot be known.
+ * calibrated and no times are needed. Throws Fault("invalid-input") where the capacity cannot be known.
  */
 export function resolveLoads(
   loaded: UndigestedScenario,
@@ -222,7 +222,7 @@ function smallestAssignment(loaded: Parts): Assignment {
   return assignmentOf(sweep, point);
 }
 
-/** With `entries` of the cluster in place; a cluster that is refused is never the smallest. */
+/** The size with `entries` of the cluster in place; a refused cluster is never the smallest. */
 function sizeOf({ document, sectionFiles }: Parts, entries: Assignment): Size {
   const { value, issues } =
     entries.length === 0

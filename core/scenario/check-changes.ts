@@ -42,7 +42,7 @@ export function checkFaultRates({
   });
 }
 
-/** How many machines or replicas an entry names. */
+/** The number of machines or replicas that an entry names. */
 function targetsOf(
   { node, task }: Entry,
   { nodes, replicas }: ScenarioDocument["cluster"],

@@ -101,7 +101,7 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
   for (const [task, replicas] of Object.entries(cluster.replicas)) {
     const first = placement.findIndex((entry) => entry.task === task);
     const placed = sum(placement.filter((e) => e.task === task).map((e) => e.replicas));
-    // A task that no entry names is spread over what is left.
+    // A task that no entry names is spread over the remaining slots.
     if (first < 0 || placed === replicas) continue;
     const message = `task "${task}" has ${replicas} replicas, but ${placed} are placed`;
     const hint = "the two counts must be equal";

@@ -14,7 +14,7 @@ import type { ClusterDocument, ModelDocument, Parts } from "./schema.ts";
 
 type Profiles = Readonly<Record<string, Profile>>;
 
-/** Models that tasks name but nobody defines. */
+/** Models that tasks name but `models` lacks. */
 export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "models">): Issue[] {
   return Object.entries(pipelines).flatMap(([pipeline, { tasks }]) =>
     Object.entries(tasks).flatMap(([name, task]) => {
@@ -26,7 +26,7 @@ export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "mode
   );
 }
 
-/** Where each model's times come from: exactly one of profile and service, or to be calibrated. */
+/** Each model has exactly one of profile and service, or is still to be calibrated. */
 export function checkModels(
   { models, cluster }: Parts<"models" | "cluster">,
   options: {
@@ -57,7 +57,7 @@ export function checkModels(
   });
 }
 
-/** Whether a simulation has the times of every model: none is still to be calibrated. */
+/** Whether the times of every model are known: none is still to be calibrated. */
 export function haveTimes({ models }: Parts<"models">, profiles: Profiles): boolean {
   return Object.values(models).every((model) => {
     const measured = profilesOf(model);
@@ -121,7 +121,7 @@ function checkDeviceKinds(at: string, model: ModelDocument, cluster: ClusterDocu
       const message = `no node has a device of kind "${kind}"`;
       return issueAt(`${at}.profile.${kind}`, message, didYouMean(kind, kinds));
     });
-  // With an explicit placement a model may be kept off some kinds, so only the spread needs all.
+  // An explicit placement may keep a model off some kinds, so only the spread needs all.
   if (cluster.placement !== undefined) return strangers;
   const uncovered = [...kinds]
     .filter((kind) => !given.includes(kind))
@@ -131,7 +131,7 @@ function checkDeviceKinds(at: string, model: ModelDocument, cluster: ClusterDocu
 
 type SchedulerSections = Parts<"pipelines" | "models" | "scheduler">;
 
-/** Task names under `perTask`, and batch sizes that nobody measured. */
+/** `perTask` names tasks that there are, and batches are no larger than measured. */
 export function checkBatches(
   { pipelines, models, scheduler }: SchedulerSections,
   profiles: Profiles,
@@ -334,7 +334,6 @@ export function isKnownLabels(labels: string): labels is "coco" | "coco-91" {
   return labels === "coco" || labels === "coco-91";
 }
 
-/** By the key that names each. */
 const IMPLEMENTATION_KINDS = ["name", "onnx", "external", "command"] as const;
 
 type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];

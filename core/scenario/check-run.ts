@@ -1,4 +1,4 @@
-/** Checks of the validation, of when a run has enough replications, and of what is compared. */
+/** Checks of the validation, of the stopping rule, and of comparisons. */
 import type { Issue } from "../fault.ts";
 import { METRICS, type MetricName } from "../results.ts";
 import { FIRST_ROUND, type StoppingRule } from "../statistics/sequential.ts";
@@ -31,7 +31,7 @@ function checkMetrics(
   );
 }
 
-/** Whether the backend can run every model; empty for `replay`, which needs no implementation. */
+/** The backend can run every model; `replay` needs no implementation. */
 export function checkBackend(models: ScenarioDocument["models"], backend: BackendName): Issue[] {
   if (backend === "replay") return [];
   return Object.entries(models).flatMap(([name, { implementation }]) => {

@@ -14,10 +14,10 @@ type Of<Arrivals extends WorkloadDocument["arrivals"]> = Extract<
   { arrivals: Arrivals }
 >;
 
-/** Requests of a run: a thousand million take minutes, ten times as many no one waits for. */
+/** Requests of a run: a thousand million take minutes. */
 const MOST_REQUESTS = 1e9;
 const MOST_AT_ONCE = 8_000_000;
-/** Beyond so many changes of state for an arrival a run would not come to its arrivals. */
+/** With more changes of state for an arrival, a run would not come to its arrivals. */
 const MAX_CHANGES_PER_ARRIVAL = 100_000;
 
 export function checkWorkload({ workload }: Parts<"workload">, traces: Traces): Issue[] {
@@ -39,7 +39,7 @@ function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
   return [issueAt("workload", message, hint)];
 }
 
-/** Of a trace that is played for as long as a run takes; 0 of others, and where answers set the pace. */
+/** Requests of a trace that fills the duration; 0 for others, and where answers set the pace. */
 function filled(workload: WorkloadDocument, traces: Traces): number {
   if (workload.arrivals !== "trace" || workload.repeat !== "fill") return 0;
   const arrivals = traces[workload.file] ?? [];
@@ -47,9 +47,7 @@ function filled(workload: WorkloadDocument, traces: Traces): number {
   return periodS > 0 ? (arrivals.length / periodS) * (workload.durationS ?? 0) : 0;
 }
 
-/**
- * Clients that are refused in no time and come again at once do so for ever, at one instant.
- */
+/** Clients that are refused in no time and come again at once would stop the clock. */
 export function checkCircle({
   workload,
   scheduler,

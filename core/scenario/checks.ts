@@ -34,18 +34,18 @@ import type { SectionName, Sections } from "./sections.ts";
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
 type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
 
-/** How much a configuration can serve, and what bounds it. */
+/** The most that a configuration can serve, and the station that bounds it. */
 export interface ServingCapacity {
   /** Requests per second at which the busiest station is busy all the time. */
   readonly perS: number;
   readonly station: string;
 }
 
-/** Null where the traffic equations do not reach. From the simulator, which core cannot import. */
+/** The simulator gives it, which core cannot import. Null where the traffic equations do not reach. */
 export type CapacityOf = (document: ScenarioDocument, files: DataFiles) => ServingCapacity | null;
 
 export interface CheckOptions {
-  /** From the schedulers, which core cannot import; default: any name passes. */
+  /** The schedulers give it, which core cannot import; default: any name passes. */
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */
   readonly requireTimes?: boolean;

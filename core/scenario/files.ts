@@ -42,7 +42,7 @@ export interface LoadedScenario extends DataFiles {
   readonly sectionFiles: SectionFiles;
   /** Set where arrival rates were given as shares of it. */
   readonly capacity?: LoadCapacity;
-  /** Where each path is written, for later issues. */
+  /** The place of each path in its file, for later issues. */
   readonly positions: Positions;
 }
 
@@ -55,7 +55,7 @@ export function resolvePath(scenarioFile: string, written: string): string {
   return scenarioFile.slice(0, scenarioFile.lastIndexOf("/") + 1) + written.replace(/^(\.\/)+/, "");
 }
 
-/** What `written` names at `at` in the scenario; `calibrated` when `calibrate` would write it. */
+/** A file named at the path `at` in the scenario; `calibrated` when `calibrate` would write it. */
 interface Reference {
   readonly written: string;
   readonly at: string;

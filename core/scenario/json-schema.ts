@@ -72,7 +72,7 @@ function byPath(paths: PathSchemas, form: (value: JsonSchema) => JsonSchema): Js
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 export type JsonSchemas = Readonly<Record<string, JsonSchema>>;
 
-/** By path: the value that may stand there, as references into the whole schema. */
+/** The values that each path may have, as references into the whole schema. */
 interface PathSchemas {
   readonly properties: JsonSchemas;
   readonly patternProperties: JsonSchemas;

@@ -66,7 +66,7 @@ function valueText(value: unknown): string {
   const text = plain ? String(value) : leaves(value, "").join("+");
   const safe = text.replace(/[^A-Za-z0-9._:+~-]/g, "-");
   if (safe === text && text.length <= LONGEST) return text;
-  // What is cut off or replaced may be what tells two values apart: a digest keeps them so.
+  // The cut or replaced part may be all that differs between two values: the digest keeps it.
   const short = safe.slice(0, LONGEST - 7);
   return `${short}~${digestOf(value).slice(0, 6)}`;
 }

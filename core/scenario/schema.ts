@@ -1,7 +1,7 @@
 /**
  * The scenario document: the shape of a scenario file, and the single source of its types,
  * its parser and its published JSON Schema. Durations and sizes carry their unit in the name.
- * What zod cannot say (cycles, dangling names, slots) is in `checks.ts`.
+ * `checks.ts` has the rest: cycles, dangling names, slots.
  */
 import { z } from "zod";
 import { clusterSchema, faultsSchema } from "./schema/cluster.ts";

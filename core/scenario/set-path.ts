@@ -105,7 +105,7 @@ function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | u
   return undefined;
 }
 
-/** How many words make up the next key: as many as name an existing key, else one. */
+/** The number of words in the next key: as many as name an existing key, else one. */
 function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly string[]): number {
   for (let taken = words.length; taken > 1; taken--) {
     if (Object.hasOwn(mapping, words.slice(0, taken).join("."))) return taken;

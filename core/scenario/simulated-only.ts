@@ -1,6 +1,6 @@
 /**
- * Terms of a scenario that only the simulator has. Without some a real run still means something, and its
- * result says which it did without; others it refuses.
+ * Terms of a scenario that only the simulator has. A real run leaves some out and says so in its result;
+ * it refuses the others.
  */
 import { Fault, type Issue } from "../fault.ts";
 import { scalingChoices } from "./check-changes.ts";
@@ -43,7 +43,7 @@ const TERMS: readonly Term[] = [
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 
-/** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
+/** The terms of a scenario that a real cluster leaves out, in words. */
 export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
 }

@@ -50,7 +50,7 @@ export interface Sweep {
 const MAX_CONFIGURATIONS = 10_000;
 const MAX_LARGE = 1_000_000;
 const MAX_ISSUES = 100;
-/** What is remembered between configurations, in entries; beyond it, all is forgotten. */
+/** Entries that a memo holds before it is emptied. */
 const MAX_REMEMBERED = 4096;
 
 /**
@@ -238,7 +238,7 @@ interface Configured {
   /** The sections that an assignment changes. */
   readonly sections: Partial<ScenarioDocument>;
   readonly issues: readonly Issue[];
-  /** By changed section: the key of its variant. */
+  /** The key of its variant, by changed section. */
   readonly keys: ReadonlyMap<SectionName, string>;
   readonly failed: ReadonlySet<string>;
 }

@@ -15,7 +15,7 @@ export interface TraceColumns {
 }
 
 interface TraceReading {
-  /** From the first arrival, never falling; empty when there are issues. */
+  /** Times since the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
   /** Input sizes, row by row; empty without a column of them. */
   readonly sizes: number[];
@@ -94,7 +94,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
 }
 
-/** Whether it is a Parquet file: without lines, and so without a header line. */
+/** Whether the trace is a Parquet file, which has no lines and no header line. */
 function isTable(file: string): boolean {
   return file.toLowerCase().endsWith(".parquet");
 }
@@ -105,7 +105,6 @@ function inRow(issue: Issue, file: string, row: number): Issue {
   return { ...issue, message: `row ${row} of ${file}: ${issue.message}` };
 }
 
-/** Of the whole file. */
 function inFile(issue: Issue, file: string): Issue {
   return isTable(file) ? issue : { ...issue, file, line: 1 };
 }
@@ -129,7 +128,7 @@ function columnIssues(
   });
 }
 
-/** Microseconds from some fixed zero, or what is wrong with the cell. */
+/** Microseconds from some fixed zero, or the issue of the cell. */
 function readTime(
   cell: string | undefined,
   usPerUnit: number,
@@ -154,7 +153,7 @@ function readSize(cell: string | undefined): number | Issue {
   return issueAt(AT, `expected an input size from 0 up, got ${shown(cell)}`);
 }
 
-/** Whether quotes are opened that are not closed. */
+/** Whether a quote is not closed. */
 function isCut(line: string): boolean {
   return line.includes('"') && line.split('"').length % 2 === 0;
 }

@@ -24,7 +24,7 @@ export function describeZodIssues(
   return strictest(issues).flatMap((issue) => describe(issue, context));
 }
 
-/** Without the bounds of a value that another issue gives more strictly. */
+/** Of several lower bounds of one value, only the strictest. */
 function strictest(issues: readonly ZodIssue[]): ZodIssue[] {
   const least = new Map<string, ZodIssue>();
   const others: ZodIssue[] = [];

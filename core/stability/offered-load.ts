@@ -1,5 +1,5 @@
 /**
- * The traffic equations: what each station is asked to do against what it can do at most.
+ * The traffic equations: the load of each station over the most that it can do.
  *
  *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (up × largest b / cycle(b))
  *   up             = share of its full speed that random faults leave a replica in the long run
@@ -16,12 +16,12 @@ import type { PipelineSystem, ReplicaSystem, Sharing, System } from "../system.t
 import { slowdownOf } from "../system.ts";
 
 export interface OfferedLoad {
-  /** Of the busiest station; 1 and more: it cannot keep up. */
+  /** Load of the busiest station; at 1 and more it cannot keep up. */
   readonly ratio: number;
   readonly station: string;
 }
 
-/** Null where the equations do not reach: too many branches, early joins, held chains that fork. */
+/** Null where the equations do not apply: too many branches, early joins, held chains that fork. */
 export function offeredLoad(
   system: System,
   scheduler: Scheduler,
@@ -189,7 +189,7 @@ function links(
   });
 }
 
-/** Slots load one model at a time; of loads on demand nobody knows how many there will be. */
+/** Slots load one model at a time; the number of loads on demand is not known beforehand. */
 function loaders(
   system: System,
   onSlot: ReadonlyMap<number, ReadonlySet<number>>,

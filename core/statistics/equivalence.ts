@@ -15,7 +15,7 @@ import type { Verdict } from "../results.ts";
 import { meanOf, studentT } from "./estimate.ts";
 
 export interface RelativeError {
-  /** Of the means: (predicted − measured) / measured. */
+  /** (predicted − measured) / measured, of the means. */
   readonly mean: number;
   /** 90% interval; null where the measured mean may be 0, or one pair is all there is. */
   readonly interval: { readonly low: number; readonly high: number } | null;
@@ -75,7 +75,7 @@ export function equivalence({ interval }: RelativeError, tolerance: number): Ver
 }
 
 /**
- * How often a pair's variance has to be divided for an interval of `pairs` pairs to stay on this side
+ * The factor by which a pair's variance must shrink for an interval of `pairs` pairs to stay on this side
  * of the tolerance's nearest edge, in 9 of 10 trials; Infinity for an error on the edge itself.
  */
 export function varianceRatio(error: RelativeError, tolerance: number, pairs: number): number {

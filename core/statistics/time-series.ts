@@ -78,7 +78,7 @@ interface Truncation {
 }
 
 /**
- * Where the initial transient ends: the truncation after which the remaining mean is known best.
+ * The end of the initial transient: the truncation after which the remaining mean is known best.
  *
  *   MSER(d) = Σ over i > d of (y(i) − mean of those)² / (n − d)²
  *

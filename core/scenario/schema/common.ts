@@ -14,7 +14,6 @@ export const nonNegativeS = nonNegative.max(MOST_S);
 export const positiveMs = positive.max(MOST_S * 1000);
 export const nonNegativeMs = nonNegative.max(MOST_S * 1000);
 export const nonNegativeUs = nonNegative.max(MOST_S * 1e6);
-/** Of one service or pause. */
 export const meanMs = positive.min(0.001).max(1e9);
 /** A rate as a share of the capacity of the bottleneck; above 1 queues grow. */
 export const capacityShare = z.strictObject({
@@ -33,13 +32,13 @@ export const rateFrom0PerS = orShare(nonNegative.max(1e9));
 export const factor = positive.min(1e-6).max(1e6);
 export const weight = positive.max(1e9);
 export const amount = nonNegative.max(1e15);
-/** Beyond it, no run is long enough to see the mean. */
+/** At a larger one, no run is long enough to see the mean. */
 export const MOST_CV = 50;
 export const probability = z.number().min(0).max(1);
 export const count = z.int().positive().max(1_000_000);
 export const requests = z.int().positive().max(1_000_000_000);
 
-/** How times spread around their mean. */
+/** The distribution of times around their mean. */
 export const spread = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("exponential") }),
   z.strictObject({ distribution: z.literal("deterministic") }),

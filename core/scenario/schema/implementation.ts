@@ -1,6 +1,6 @@
 /**
- * What runs a model for real: a built-in one, an ONNX file, another server, or a command; and the steps
- * before and after its inference, in their order. A step is a mapping of one key.
+ * The implementation of a model: a built-in one, an ONNX file, another server, or a command; and the
+ * steps before and after its inference, in their order. A step is a mapping of one key.
  */
 import { z } from "zod";
 import { count, nonNegative, positive, probability } from "./common.ts";

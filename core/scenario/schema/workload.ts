@@ -49,7 +49,7 @@ export const clientSchema = z
 
 export type ClientDocument = z.infer<typeof clientSchema>;
 
-/** Of the numbers in a trace. */
+/** Units of the numbers in a trace. */
 const TIME_UNITS = ["s", "ms", "us", "ns"] as const;
 export type TimeUnit = (typeof TIME_UNITS)[number];
 
