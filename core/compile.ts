@@ -2,6 +2,7 @@
  * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
  * The document has passed `checks.ts`; what fails here is a bug.
  */
+
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
@@ -22,6 +23,7 @@ import {
   type ServiceModel,
   SizedService,
 } from "./service.ts";
+import { sumOf } from "./statistics/estimate.ts";
 import type {
   DeviceSystem,
   NodeSystem,
@@ -239,7 +241,7 @@ function compileDevices({ nodes, slots }: Placement): DeviceSystem[] {
   return listOf(slots, ({ node, kind, number }) => {
     const { name, devices, power } = nodes[node];
     const device = devices[kind];
-    const nodeSlots = sum(Object.values(devices).map((each) => each.slots));
+    const nodeSlots = sumOf(Object.values(devices).map((each) => each.slots));
     const ofNode = power === undefined ? 0 : (power.busyWatts - power.idleWatts) / nodeSlots;
     const own = device.power === undefined ? 0 : device.power.busyWatts - device.power.idleWatts;
     return {
@@ -260,7 +262,7 @@ function idleWattsOf({ nodes }: Placement): number | null {
       device.power === undefined ? [] : [device.slots * device.power.idleWatts],
     ),
   ]);
-  return draws.length === 0 ? null : sum(draws);
+  return draws.length === 0 ? null : sumOf(draws);
 }
 
 function compileOverheads(
@@ -300,8 +302,4 @@ function compileSharing(sharing: SharingDocument): Sharing {
       // One alone at full speed; beyond the curve's end its whole speed is shared.
       return { kind: "processor-sharing", slowdown: sharing.slowdown ?? [1] };
   }
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

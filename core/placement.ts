@@ -19,16 +19,10 @@ interface PlacedReplica {
   readonly slot: number;
 }
 
-export interface PlacedNode {
-  readonly name: string;
+export interface PlacedNode extends Omit<NodeDocument, "count" | "devices"> {
   /** The node's name in the scenario; several placed nodes share it when `count` > 1. */
   readonly group: string;
   readonly devices: Readonly<Record<string, DeviceDocument>>;
-  readonly contention: readonly number[] | undefined;
-  readonly power: NodeDocument["power"];
-  readonly zone: string | undefined;
-  readonly gbps: number | undefined;
-  readonly costPerHour: number;
 }
 
 /** One slot of one device: it hosts a replica. */
@@ -190,24 +184,14 @@ function expandNodes(
         typeof device === "number" ? { slots: device, shared: false, speed: 1 } : device,
       ]),
     );
-    const { contention, power, zone, gbps, costPerHour } = group;
-    for (let i = 0; i < group.count; i++) {
-      const node = nodes.length;
-      const name = group.count === 1 ? group.name : `${group.name}-${i + 1}`;
-      nodes.push({
-        name,
-        group: group.name,
-        devices,
-        contention,
-        power,
-        zone,
-        gbps,
-        costPerHour,
-      });
+    const { count, ...node } = group;
+    for (let i = 0; i < count; i++) {
+      const name = count === 1 ? group.name : `${group.name}-${i + 1}`;
       for (const [kind, device] of Object.entries(devices)) {
         const empty = { free: device.slots, taken: [], models: [] };
-        banks.push({ node, group: group.name, kind, device, ...empty });
+        banks.push({ node: nodes.length, group: group.name, kind, device, ...empty });
       }
+      nodes.push({ ...node, name, group: group.name, devices });
     }
   }
   return { nodes, banks };

@@ -196,24 +196,28 @@ export interface LoadCapacity {
   readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
-export interface ResultsDocument {
-  readonly schema: "tandem/results@1";
+/** The part that results and validations have in common. */
+interface DocumentHeader {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
   readonly capacity?: LoadCapacity;
   /** Set when all pipelines share one goal: reports draw it. */
   readonly slo?: SloGoal;
+  /** Absent in documents of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
+  /** Notes on the inputs of all predictions. */
+  readonly notes?: readonly string[];
+}
+
+export interface ResultsDocument extends DocumentHeader {
+  readonly schema: "tandem/results@1";
   /** By pipeline, where they differ. */
   readonly slos?: Readonly<Record<string, SloGoal>>;
   /** Differences up to this share of the best's mean are ties. */
   readonly margin?: number;
   /** Schedulers by name, the simplest first: the order in which ties are named. */
   readonly simplestFirst?: readonly string[];
-  /** Of every swept path; absent in documents of earlier versions. */
-  readonly parameterKinds?: ParameterKinds;
-  /** Notes on the inputs of all predictions. */
-  readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }
@@ -279,17 +283,8 @@ export interface ValidationResult extends ConfigurationResult {
   readonly verdict: Verdict;
 }
 
-export interface ValidationDocument {
+export interface ValidationDocument extends DocumentHeader {
   readonly schema: "tandem/validation@2";
   readonly kind: "validation";
-  readonly scenario: { readonly name: string; readonly digest: string };
-  readonly seed: number;
-  readonly command: string;
-  readonly capacity?: LoadCapacity;
-  readonly slo?: SloGoal;
-  /** Of every swept path; absent in documents of earlier versions. */
-  readonly parameterKinds?: ParameterKinds;
-  /** Notes on the inputs of all predictions. */
-  readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }

@@ -69,6 +69,7 @@ export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[])
   return { estimate: estimate(values), state: stateOf(share, intervalOf(values, requests)) };
 }
 
+/** The state of all goals together. */
 export function sloState(
   goals: readonly Goal[],
   runs: readonly SloRun[],

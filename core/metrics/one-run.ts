@@ -176,8 +176,6 @@ export class LatencySections {
   /** The bins that hold anything lie between these: most are empty. */
   #lowest = BINS - 1;
   #highest = 0;
-  #total: Float64Array | null = null;
-  #totalCount = 0;
 
   add(latencyUs: number): void {
     const bin = binOf(latencyUs);
@@ -211,10 +209,9 @@ export class LatencySections {
   /** The latency below which so large a share of all full sections is, 0 < share < 1; in µs. */
   quantileUs(share: number): number {
     const target = share * this.count;
-    const total = this.#totals();
     let below = 0;
     for (let bin = this.#lowest; bin <= this.#highest; bin++) {
-      const here = total[bin];
+      const here = this.#counts.reduce((sum, counts) => sum + counts[bin], 0);
       if (below + here >= target && here > 0) {
         const within = (target - below) / here;
         return lowerEdge(bin) + within * (lowerEdge(bin + 1) - lowerEdge(bin));
@@ -222,18 +219,6 @@ export class LatencySections {
       below += here;
     }
     return lowerEdge(BINS);
-  }
-
-  /** Counts of all full sections, by bin; made once, after the run. */
-  #totals(): Float64Array {
-    if (this.#total !== null && this.#totalCount === this.count) return this.#total;
-    const total = new Float64Array(BINS);
-    for (const counts of this.#counts) {
-      for (let bin = this.#lowest; bin <= this.#highest; bin++) total[bin] += counts[bin];
-    }
-    this.#total = total;
-    this.#totalCount = this.count;
-    return total;
   }
 
   #fold(): void {

@@ -5,6 +5,7 @@
  */
 import type { Issue } from "../fault.ts";
 import type { LoadCapacity } from "../results.ts";
+import { sumOf } from "../statistics/estimate.ts";
 import {
   type Assignment,
   assignmentAt,
@@ -230,10 +231,9 @@ function sizeOf({ document, sectionFiles }: Parts, entries: Assignment): Size {
       : makeVariant(document, "cluster", entries, sectionFiles);
   if (issues.length > 0) return [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   const { replicas, nodes = [] } = value as ClusterDocument;
-  const sum = (values: readonly number[]): number => values.reduce((total, one) => total + one, 0);
   return [
-    sum(Object.values(replicas)),
-    sum(nodes.map(({ count, costPerHour }) => count * costPerHour)),
+    sumOf(Object.values(replicas)),
+    sumOf(nodes.map(({ count, costPerHour }) => count * costPerHour)),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import type { Issue } from "../fault.ts";
 import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
+import { sumOf } from "../statistics/estimate.ts";
 import { noSuchTask, reachable } from "./check-pipelines.ts";
 import { didYouMean, issueAt } from "./issues.ts";
 import type { ClusterDocument, Parts } from "./schema.ts";
@@ -58,10 +59,10 @@ export function checkSlots({ cluster }: Parts<"cluster">): Issue[] {
     }
   });
   if (placement !== undefined) issues.push(...checkPlacement(cluster, nodes, placement));
-  const slots = sum(
+  const slots = sumOf(
     nodes.flatMap((node) => Object.keys(node.devices).map((kind) => slotsOf(node, kind))),
   );
-  const replicas = sum(Object.values(cluster.replicas));
+  const replicas = sumOf(Object.values(cluster.replicas));
   const placedTooMany = issues.some((issue) => issue.path.startsWith("cluster.placement"));
   if (replicas > slots && !placedTooMany) {
     issues.push(tooFew("cluster.replicas", replicas, slots, "the nodes have"));
@@ -100,7 +101,7 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
   });
   for (const [task, replicas] of Object.entries(cluster.replicas)) {
     const first = placement.findIndex((entry) => entry.task === task);
-    const placed = sum(placement.filter((e) => e.task === task).map((e) => e.replicas));
+    const placed = sumOf(placement.filter((e) => e.task === task).map((e) => e.replicas));
     // A task that no entry names is spread over the remaining slots.
     if (first < 0 || placed === replicas) continue;
     const message = `task "${task}" has ${replicas} replicas, but ${placed} are placed`;
@@ -129,12 +130,12 @@ function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
     const kinds = Object.keys(node.devices);
     const slots = (kind: string) => (slotsOf(node, kind) * machines) / node.count;
     const full = kinds.flatMap((kind) => {
-      const used = sum(entries.filter((e) => e.device === kind).map((e) => e.replicas));
+      const used = sumOf(entries.filter((e) => e.device === kind).map((e) => e.replicas));
       if (used <= slots(kind)) return [];
       return [tooFew(at, used, slots(kind), `the ${kind} of node ${name} has`)];
     });
-    const used = sum(entries.map((entry) => entry.replicas));
-    const all = sum(kinds.map(slots));
+    const used = sumOf(entries.map((entry) => entry.replicas));
+    const all = sumOf(kinds.map(slots));
     return full.length > 0 || used <= all ? full : [tooFew(at, used, all, `node ${name} has`)];
   });
 }
@@ -147,10 +148,6 @@ function tooFew(at: string, replicas: number, slots: number, who: string): Issue
     message,
     "add nodes or slots, or give the device `shared: true` or a `sharing`",
   );
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 export function checkPower({ cluster }: Parts<"cluster">): Issue[] {

@@ -16,8 +16,12 @@ export function estimate(values: readonly number[]): Estimate {
   return { mean, halfWidth95: (studentT975(n - 1) * Math.sqrt(squares / (n - 1))) / Math.sqrt(n) };
 }
 
+export function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
 export function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sumOf(values) / values.length;
 }
 
 /** Quantiles found so far, by freedom and tail: a sweep asks for few of them, very often. */
