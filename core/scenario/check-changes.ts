@@ -1,8 +1,7 @@
 /** Checks of what changes the cluster during a run: faults, and the bounds of scaling policies. */
 import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
-import { noSuchTask } from "./check-pipelines.ts";
-import { didYouMean, issueAt } from "./issues.ts";
+import { issueAt, noSuch } from "./issues.ts";
 import type { FaultsDocument, Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 
 type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][number];
@@ -71,7 +70,7 @@ function checkTarget(
   }
   const tasks = Object.keys(cluster.replicas);
   if (task !== undefined) {
-    return tasks.includes(task) ? [] : [noSuchTask(`${at}.task`, task, tasks)];
+    return tasks.includes(task) ? [] : [noSuch("task", `${at}.task`, task, tasks)];
   }
   if (node !== undefined) return checkNode(node, cluster.nodes, `${at}.node`);
   return checkReplica(replica as string, cluster.replicas, `${at}.replica`);
@@ -91,7 +90,7 @@ function checkNode(
     ...(count === 1 ? [] : Array.from({ length: count }, (_, i) => `${name}-${i + 1}`)),
   ]);
   if (names.includes(node)) return [];
-  return [issueAt(path, `no node is called "${node}"`, didYouMean(node, names))];
+  return [noSuch("node", path, node, names)];
 }
 
 function checkReplica(

@@ -3,8 +3,8 @@
 import type { Issue } from "../fault.ts";
 import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
 import { sumOf } from "../statistics/estimate.ts";
-import { noSuchTask, reachable } from "./check-pipelines.ts";
-import { didYouMean, issueAt } from "./issues.ts";
+import { reachable } from "./check-pipelines.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type { ClusterDocument, Parts } from "./schema.ts";
 
 type Nodes = NonNullable<ClusterDocument["nodes"]>;
@@ -15,7 +15,7 @@ export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "clust
   const names = new Set(Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks)));
   const issues = Object.keys(cluster.replicas)
     .filter((name) => !names.has(name))
-    .map((name) => noSuchTask(`cluster.replicas.${name}`, name, names));
+    .map((name) => noSuch("task", `cluster.replicas.${name}`, name, names));
   const needed = new Map<string, string>();
   for (const { discipline, tasks } of Object.values(pipelines)) {
     const reached = reachable(tasks);
@@ -88,11 +88,10 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
     const at = `cluster.placement.${index}`;
     const node = findNode(nodes, entry.node);
     if (!Object.hasOwn(cluster.replicas, entry.task)) {
-      issues.push(noSuchTask(`${at}.task`, entry.task, Object.keys(cluster.replicas)));
+      issues.push(noSuch("task", `${at}.task`, entry.task, Object.keys(cluster.replicas)));
     }
     if (node === undefined) {
-      const hint = didYouMean(entry.node, names);
-      issues.push(issueAt(`${at}.node`, `no node is called "${entry.node}"`, hint));
+      issues.push(noSuch("node", `${at}.node`, entry.node, names));
     } else if (entry.device !== undefined && !Object.hasOwn(node.devices, entry.device)) {
       const hint = didYouMean(entry.device, Object.keys(node.devices));
       const message = `node ${node.name} has no device of kind "${entry.device}"`;

@@ -1,9 +1,8 @@
 /** Checks of models: their service times, batch sizes and implementations. */
 import type { Issue } from "../fault.ts";
 import type { Profile } from "../profile.ts";
-import { noSuchTask } from "./check-pipelines.ts";
 import { resolvePath } from "./files.ts";
-import { didYouMean, issueAt } from "./issues.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type {
   ImplementationDocument,
   PostprocessStep,
@@ -20,8 +19,7 @@ export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "mode
     Object.entries(tasks).flatMap(([name, task]) => {
       if (Object.hasOwn(models, task.model)) return [];
       const at = `pipelines.${pipeline}.tasks.${name}.model`;
-      const hint = didYouMean(task.model, Object.keys(models));
-      return [issueAt(at, `no model is called "${task.model}"`, hint)];
+      return [noSuch("model", at, task.model, Object.keys(models))];
     }),
   );
 }
@@ -144,7 +142,7 @@ export function checkBatches(
   const perTask = scheduler.perTask ?? {};
   const strangers = Object.keys(perTask)
     .filter((name) => !tasks.has(name))
-    .map((name) => noSuchTask(`scheduler.perTask.${name}`, name, tasks.keys()));
+    .map((name) => noSuch("task", `scheduler.perTask.${name}`, name, tasks.keys()));
   const seen = new Set<string>();
   const tooLarge = [...tasks].flatMap(([name, modelName]) => {
     const own = maxBatchOf(perTask[name]?.batching);

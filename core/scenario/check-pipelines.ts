@@ -1,6 +1,6 @@
 /** Checks of pipelines as graphs and of what tasks ask of models. */
 import type { Issue } from "../fault.ts";
-import { didYouMean, issueAt } from "./issues.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type { Parts, PipelineDocument, ScenarioDocument, TaskDocument } from "./schema.ts";
 
 type Pipelines = ScenarioDocument["pipelines"];
@@ -35,7 +35,8 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   const issues: Issue[] = [];
   task.after.forEach((before, index) => {
     const path = `${at}.after.${index}`;
-    if (!Object.hasOwn(tasks, before)) issues.push(noSuchTask(path, before, Object.keys(tasks)));
+    if (!Object.hasOwn(tasks, before))
+      issues.push(noSuch("task", path, before, Object.keys(tasks)));
     if (task.after.indexOf(before) < index) {
       issues.push(issueAt(path, `"${before}" is named twice in this list`));
     }
@@ -56,7 +57,7 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   task.cache?.skips.forEach((skipped, index) => {
     const path = `${at}.cache.skips.${index}`;
     if (!Object.hasOwn(tasks, skipped)) {
-      issues.push(noSuchTask(path, skipped, Object.keys(tasks)));
+      issues.push(noSuch("task", path, skipped, Object.keys(tasks)));
     } else if (!later.has(skipped) || skipped === name) {
       const message = `a hit cannot skip "${skipped}": it does not come after "${name}"`;
       issues.push(issueAt(path, message, didYouMean(skipped, later)));
@@ -74,11 +75,6 @@ function checkJoin(at: string, task: TaskDocument): Issue[] {
   if (task.join === "first" || task.join.atLeast <= size) return [];
   const message = `expected at most ${size}, the length of \`after\`, got ${task.join.atLeast}`;
   return [issueAt(`${at}.join.atLeast`, message)];
-}
-
-/** The issue for a name that is no task. */
-export function noSuchTask(path: string, name: string, known: Iterable<string>): Issue {
-  return issueAt(path, `no task is called "${name}"`, didYouMean(name, known));
 }
 
 /** Tasks of one name in several pipelines share replicas: same model, same payload, not held. */

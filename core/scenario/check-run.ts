@@ -4,7 +4,7 @@ import { METRICS, type MetricName } from "../results.ts";
 import { FIRST_ROUND, type StoppingRule } from "../statistics/sequential.ts";
 import { sweptPaths } from "./axes.ts";
 import { backendOf } from "./check-models.ts";
-import { didYouMean, issueAt } from "./issues.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type { BackendName } from "./schema/run.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
 
@@ -27,7 +27,7 @@ function checkMetrics(
   return names.flatMap((name, i) =>
     METRICS.some((metric) => metric === name)
       ? []
-      : [issueAt(pathOf(i, name), `no metric is called "${name}"`, didYouMean(name, METRICS))],
+      : [noSuch("metric", pathOf(i, name), name, METRICS)],
   );
 }
 

@@ -123,3 +123,13 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
   const shown = known.slice(0, 12).join(", ");
   return `known here: ${shown}${known.length > 12 ? ", ..." : ""}`;
 }
+
+/** The issue for a name that nothing of its kind has. */
+export function noSuch(
+  kind: "task" | "model" | "node" | "metric",
+  path: string,
+  name: string,
+  known: Iterable<string>,
+): Issue {
+  return issueAt(path, `no ${kind} is called "${name}"`, didYouMean(name, known));
+}
