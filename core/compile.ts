@@ -2,6 +2,7 @@
  * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
  * The document has passed `checks.ts`; what fails here is a bug.
  */
+// Hot path: see docs/hot-path.md
 
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";

@@ -4,6 +4,7 @@
  * is the same under every scheduler, on every cluster shape, and in the simulator and on a real
  * cluster that replays measured times.
  */
+// Hot path: see docs/hot-path.md
 import { listOf } from "./hot-path.ts";
 import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";

@@ -4,6 +4,7 @@
  * when its request arrives, so schedulers are compared on the same draws; a batch takes the time
  * that the variate of its first job selects from the distribution of its batch size.
  */
+// Hot path: see docs/hot-path.md
 import { listOf } from "./hot-path.ts";
 import type { Profile } from "./profile.ts";
 import { power } from "./random/elementary-functions.ts";

@@ -4,6 +4,7 @@
  * an octave, so its quantiles are within 0.025 % of the exact ones; of values that are all kept, only
  * those that share a bucket with a quantile are sorted.
  */
+// Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import { rankOf } from "../statistics/estimate.ts";
 

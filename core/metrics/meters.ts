@@ -1,5 +1,4 @@
 /** Time integrals over the measured window: of the replicas that are there, and of the devices. */
-import { listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
 
 /** The measured window; `closedUs` is Infinity while it is open. */
@@ -47,7 +46,7 @@ export class ReplicaMeter {
     this.retries = retries;
     const pools = system.pools.length;
     this.#window = window;
-    this.#poolOf = listOf(system.replicas, (replica) => replica.pool);
+    this.#poolOf = system.replicas.map((replica) => replica.pool);
     this.#ready = new Uint8Array(system.replicas.length).fill(1);
     this.#reachable = new Uint8Array(system.replicas.length).fill(1);
     this.#readyCount = Float64Array.from(system.pools, (pool) => pool.count);
@@ -55,10 +54,10 @@ export class ReplicaMeter {
     this.#readyUs = new Float64Array(pools);
     this.#workingUs = new Float64Array(pools);
     this.#paid = new Uint8Array(system.replicas.length).fill(1);
-    this.#nodeOf = listOf(system.replicas, (replica) => replica.node);
+    this.#nodeOf = system.replicas.map((replica) => replica.node);
     this.#paidOn = new Int32Array(system.nodes.length);
     for (const node of this.#nodeOf) this.#paidOn[node]++;
-    this.#price = listOf(system.nodes, (node) => node.costPerHour);
+    this.#price = system.nodes.map((node) => node.costPerHour);
     this.#pricePerHour = system.costPerHour;
   }
 

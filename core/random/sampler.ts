@@ -2,6 +2,7 @@
  * Samplers: one distribution drawn from one named stream, by the block.
  * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
  */
+// Hot path: see docs/hot-path.md
 
 import type { ValueDocument } from "../scenario/schema/common.ts";
 import { exponentiate, logGamma, power } from "./elementary-functions.ts";
