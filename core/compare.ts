@@ -1,6 +1,6 @@
 /**
- * Configurations compared with one another: which of those that differ only in the compared
- * parameters is best, or not distinguishable from the best, and by how much they differ.
+ * Comparisons of configurations that differ only in the compared parameters: the best, those that are
+ * not distinguishable from it, and the differences.
  */
 import type {
   Comparison,
@@ -29,9 +29,9 @@ export function comparedMetrics({ compare }: ScenarioDocument["run"]): readonly 
   return (compare?.metrics as readonly MetricName[] | undefined) ?? COMPARED_METRICS;
 }
 
-/** All pairs of a group's members are reported up to so many members; beyond, those with the best. */
+/** Groups up to this size report all pairs of members; larger ones, only pairs with the best. */
 const MOST_ALL_PAIRS = 5;
-/** Larger groups are not compared: every pair counts, and no reader looks at so many. */
+/** Larger groups are not compared: the work grows with the pairs. */
 const MOST_MEMBERS = 500;
 const SIGNIFICANT = 0.05;
 
@@ -147,9 +147,8 @@ interface Standing {
 const ERROR = 0.05;
 
 /**
- * Which of k alternatives is best, or not distinguishable from it: multiple comparisons with the
- * best (MCB). For each alternative an interval of its distance to the best of the others, such
- * that all k intervals hold at once with 95% probability.
+ * Multiple comparisons with the best (MCB) of k alternatives. Each alternative has an interval of its
+ * distance to the best of the others, and all k intervals hold at once with 95% probability.
  *
  *   D(i,j)   mean paired difference: value of i less value of j
  *   w(i,j)   t(1 − 0.05/max(2, k−1), pairs − 1) × its standard error. By Bonferroni the k − 1
@@ -159,7 +158,7 @@ const ERROR = 0.05;
  *   low(i)   min(0, a(i))
  *   high(i)  max(0, max of D(i,j) + w(i,j) over the j that may be the best); 0 if only i may
  *
- * stated here for "less is better". With a margin δ, i is worse only if a(i) > δ: the lower end of
+ * With a margin δ, i is worse only if a(i) > δ: the lower end of
  * its difference to some other exceeds the margin. So each alternative that is truly within δ of the
  * best is called worse with at most 5% probability. The intervals do not depend on the margin.
  *
@@ -272,8 +271,8 @@ export function pValue({ mean, standardError, pairs }: PairedDifference): number
 }
 
 /**
- * P values adjusted for how many questions are asked at once: below 5%, a difference is real with
- * at most a 5% chance that any one of them is not.
+ * P values adjusted for the number of differences: if all below 5% are called real, the chance that any
+ * of them is not is at most 5%.
  * Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
  * Statistics 6(2), 1979.
  */

@@ -1,6 +1,6 @@
 /**
  * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
- * The document has passed `checks.ts`; what fails here is a bug.
+ * The document has passed `checks.ts`, so a failure here is a bug.
  */
 // Hot path: see docs/hot-path.md
 
@@ -142,7 +142,7 @@ function serviceOf(
   return measuredService(profile, speed);
 }
 
-/** Scaled by the sizes of inputs, where the model knows how. */
+/** Scaled by the sizes of inputs, where the model depends on them. */
 function scaledService(
   service: ServiceModel,
   { models, workload }: ScenarioDocument,
@@ -300,7 +300,7 @@ function compileSharing(sharing: SharingDocument): Sharing {
         switchUs: Math.round(sharing.switchUs),
       };
     case "processor-sharing":
-      // One alone at full speed; beyond the curve's end its whole speed is shared.
+      // By default one alone runs at full speed, and several share that speed.
       return { kind: "processor-sharing", slowdown: sharing.slowdown ?? [1] };
   }
 }

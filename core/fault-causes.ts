@@ -22,9 +22,8 @@ export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceU
 }
 
 /**
- * Share of its full speed that a replica has in the long run, by its random faults: mtbf / (mtbf +
- * mttr) of each crash or partition, and the mean speed of each slow-down. Work that has to be done
- * again is not in it.
+ * Share of its full speed that a replica has in the long run: mtbf / (mtbf + mttr) for each random crash or
+ * partition, and the mean speed for each random slow-down. Repeated work is not counted.
  */
 export function speedShare(faults: FaultSystem | null, replica: number): number {
   let share = 1;
@@ -65,7 +64,7 @@ export function breakable(
   };
 }
 
-/** The document has passed `check-faults.ts`. */
+/** The document has passed `check-changes.ts`. */
 function faultCauses(
   document: FaultsDocument,
   replicas: readonly ReplicaSystem[],

@@ -1,6 +1,6 @@
 /**
- * Facts about the inputs of a prediction that its reader should know: costs that the scenario leaves
- * out, and profiles that were measured elsewhere or of something else than what runs here.
+ * Notes on the inputs of a prediction: costs that the scenario leaves out, and profiles measured on
+ * another machine or of another model.
  */
 import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
@@ -31,13 +31,13 @@ export interface ModelAtHand {
 }
 
 interface AtHand {
-  /** As `provenance.host` says it. */
+  /** In the form of `provenance.host`. */
   readonly host: string;
   /** Models by the path of their profile; none where models are only simulated. */
   readonly models?: Readonly<Record<string, ModelAtHand>>;
 }
 
-/** One note for all profiles, by path, of which the same is to be said; none where all is as here. */
+/** One note for all profiles with the same differences; none for profiles measured here. */
 export function originNotes(
   profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
   { host, models = {} }: AtHand,
@@ -75,7 +75,7 @@ function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): str
   ];
 }
 
-/** Another kernel on the same machine is no other host. */
+/** Another kernel on the same machine is the same host. */
 function hostParts(line: string): { readonly machine: string; readonly node: string | undefined } {
   const found = /^(.*, \d+ logical cores, \d+ GiB), .*, (Node \S+)$/.exec(line);
   return { machine: found?.[1] ?? line, node: found?.[2] };

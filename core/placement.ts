@@ -43,7 +43,7 @@ export interface Placement {
   readonly replicas: readonly PlacedReplica[];
   /** Slots that host a replica. */
   readonly slots: readonly PlacedSlot[];
-  /** Replicas that no free slot was left for, by task. */
+  /** Replicas without a free slot, by task. */
   readonly unplaced: Readonly<Record<string, number>>;
 }
 
@@ -76,8 +76,8 @@ export function tasksToPlace({
 }
 
 /**
- * `tasks` gives the order in which tasks take their slots. Where a small model is then in the way of a
- * large one, the largest goes first: without shared slots that finds room for all if there is any.
+ * Tasks take their slots in the order of `tasks`. If a large model then finds no room, the largest goes first:
+ * without shared slots that finds room for all if there is any.
  */
 export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPlace[]): Placement {
   const inOrder = placed(cluster, tasks);

@@ -42,7 +42,7 @@ export interface Estimate {
 export type Metrics = Readonly<Partial<Record<MetricName, Estimate>>>;
 export type TaskMetrics = Readonly<Record<string, Estimate>>;
 
-/** The latency goal that configurations are judged by: this share of requests within this time. */
+/** The latency goal of configurations: this share of requests within this time. */
 export interface SloGoal {
   readonly latencyMs: number;
   /** In percent, as in a scenario: 99 means p99. */
@@ -185,14 +185,14 @@ export interface Difference {
   readonly distinguishable: boolean;
 }
 
-/** The capacity that arrival rates were given as shares of: of the sweep's smallest shape. */
+/** The capacity of the sweep's smallest shape: arrival rates were given as shares of it. */
 export interface LoadCapacity {
   /** Requests per second at which the busiest station is busy all the time. */
   readonly perS: number;
   readonly station: string;
   /** Replicas of each task. */
   readonly replicas: Readonly<Record<string, number>>;
-  /** The shares that were given, and the rates that they came to. */
+  /** The given shares and their rates. */
   readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
@@ -222,7 +222,7 @@ export interface ResultsDocument extends DocumentHeader {
   readonly comparisons?: readonly Comparison[];
 }
 
-/** An estimate over repeated runs: null where there is one alone, which has no interval. */
+/** An estimate over repeated runs; a single run has no interval. */
 export interface RunEstimate {
   readonly mean: number;
   readonly halfWidth95: number | null;
@@ -250,9 +250,9 @@ export interface HealthSummary {
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
-  /** Share of the processors that the hypervisor took; not there: the system does not tell. */
+  /** Share of the processors that the hypervisor took; absent: the system does not tell. */
   readonly stealRatio?: number;
-  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
+  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; absent: not watched. */
   readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
 }
@@ -267,9 +267,9 @@ export interface MetricJudgement {
   readonly verdict: Verdict;
   /** Of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
-  /** Why it cannot be told. */
+  /** Set where the verdict is "cannot tell". */
   readonly reason?: string;
-  /** Either of the two would settle it, from the variance seen; null: nothing feasible of its kind. */
+  /** Either would settle it, by the variance so far; null: not feasible. */
   readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
 }
 

@@ -19,7 +19,7 @@ export class ServiceModel {
   readonly meanUs: Float64Array;
   /** Equally probable times by batch size, µs, ascending; null for a parametric distribution. */
   readonly quantilesUs: readonly Float64Array[] | null;
-  /** A job alone takes this times its variate, rounded; NaN where it is not as simple. */
+  /** The time of a single job is this times its variate, rounded; NaN where the formula is another. */
   readonly scaleUs: number;
 
   constructor(shape: Shape, meanUs: Float64Array, quantilesUs: readonly Float64Array[] | null) {
@@ -128,7 +128,7 @@ export function sizeSource(
   return { next: () => traceSizes[taken++ % traceSizes.length] };
 }
 
-/** The share of a model's time at the reference size that a load takes. */
+/** A load's time over the time at the reference size. */
 export function timeFactor({ fixedShare }: InputScaling, load: number): number {
   return fixedShare + (1 - fixedShare) * load;
 }
@@ -142,7 +142,7 @@ export function loadOf({ reference, exponent }: InputScaling, size: number): num
 export class SizedService implements ServiceModel {
   readonly shape: ServiceModel["shape"];
   readonly maxBatch: number;
-  /** Over the workload's sizes. */
+  /** Means over the workload's sizes. */
   readonly meanUs: Float64Array;
   readonly quantilesUs: ServiceModel["quantilesUs"];
   readonly scaleUs = Number.NaN;

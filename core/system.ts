@@ -177,8 +177,8 @@ export interface Detection {
 }
 
 /**
- * Room for replicas that are added while a system runs: each pool gets some more that are down
- * until then, alike the last of its own. Pools of held chains get none: their chains are fixed.
+ * Room for replicas that are added during a run: each pool gets more replicas like its last one, down until
+ * then. Pools of held chains get none: their chains are fixed.
  */
 export function withSpareReplicas(system: System, perPool: number): System {
   if (perPool === 0) return system;
@@ -200,7 +200,7 @@ export function withSpareReplicas(system: System, perPool: number): System {
   return { ...system, pools, replicas };
 }
 
-/** The numbers, in the larger system, of those replicas that are no spares. */
+/** The numbers, in the larger system, of the replicas that are no spares. */
 export function ownReplicas(system: System, larger: System): readonly number[] {
   const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
   return system.replicas.map(({ name }) => names.get(name) as number);

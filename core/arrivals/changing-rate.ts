@@ -8,7 +8,7 @@ import { RandomStream } from "../random/stream.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import type { ArrivalSource, Extent } from "./source.ts";
 
-/** The instant, µs, until which `expected` arrivals are expected; Infinity if there never are. */
+/** The instant, µs, at which the expected number of arrivals is `expected`; Infinity if it never is. */
 type TimeOf = (expected: number) => number;
 
 export class RescaledPoisson implements ArrivalSource {
@@ -20,7 +20,7 @@ export class RescaledPoisson implements ArrivalSource {
   #left: number;
   #expected = 0;
 
-  /** `timeOf` is asked for rising values only, so it may keep its place. */
+  /** `timeOf` gets rising values only, so it may keep its place. */
   constructor(timeOf: TimeOf, seed: string, { limit, horizonUs }: Extent) {
     this.#gap = new Sampler({ kind: "exponential" }, seed, "arrivals");
     this.#timeOf = timeOf;
@@ -122,8 +122,8 @@ export function diurnalRequests(swing: Swing, seconds: number): number {
 }
 
 /**
- * Periods of the mean rate that bring as many arrivals as the first t periods do. A function that never
- * falls and lies within amplitude / π of t.
+ * Periods of the mean rate that bring as many arrivals as the first t periods. It never falls, and it lies
+ * within amplitude / π of t.
  */
 function periodsOfMean({ amplitude, phase }: Swing, t: number): number {
   return t + (amplitude * (Math.cos(TURN * phase) - Math.cos(TURN * (t + phase)))) / TURN;
@@ -152,7 +152,7 @@ export function diurnalTimeOf(swing: Swing): TimeOf {
   };
 }
 
-/** For a rate that is known beforehand. */
+/** For a workload whose rate is known beforehand. */
 export function changingTimeOf(
   workload: Extract<WorkloadDocument, { arrivals: "diurnal" | "ramp" }>,
 ): TimeOf {

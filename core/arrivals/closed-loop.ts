@@ -64,7 +64,7 @@ export class ClosedLoop implements ArrivalSource {
     this.#due.set(client, this.#presentUs(client, nowUs + this.#thinkUs));
   }
 
-  /** The first instant from `fromUs` on at which the client is there; Infinity if it never is. */
+  /** The first instant from `fromUs` on at which the client is present; Infinity if it never is. */
   #presentUs(client: number, fromUs: number): number {
     let present = false;
     for (const { atUs, clients } of this.#steps) {
@@ -85,7 +85,7 @@ interface QueryExtent {
 }
 
 /**
- * Queries of several samples each, one after another: the next is sent once every sample of the last has
+ * Queries of several samples each, one after another: the next follows once every sample of the last has
  * its answer, until both a number of queries and a time are reached. Each sample is one request.
  */
 export class QueryStream implements ArrivalSource {
@@ -133,18 +133,16 @@ export class QueryStream implements ArrivalSource {
 const WINDOW = 50_000;
 
 /**
- * Notices senders that go in a circle: their answers take no time, and the next request goes out with the
- * answer, so that time never passes. Only sources that wait for answers can do that.
- *
- * Requests that take time hold their senders. Where only some do, the fewest senders under way at once rise
- * while the instant lasts, until all are held; in a circle they do not.
+ * Detects that time stands still: answers take no time, and each sends the next request at once. Only
+ * sources that wait for answers can do that. Requests that take time hold their senders: then the least
+ * number of requests under way rises while the instant lasts, until all senders are held.
  */
 class Standstill {
   /** Requests at one instant between two checks: enough for each sender to have its turns. */
   readonly #window: number;
   #atUs = -1;
   #sent = 0;
-  /** In this window, and in those before. */
+  /** Least number under way: in this window, and in those before. */
   #fewest = 0;
   #fewestBefore = 0;
 
@@ -152,7 +150,7 @@ class Standstill {
     this.#window = WINDOW + 2 * senders;
   }
 
-  /** A request goes out beside `underWay` others. Throws Fault("limit-exceeded") in a circle. */
+  /** A request goes out beside `underWay` others. Throws Fault("limit-exceeded") if time stands still. */
   sent(atUs: number, underWay: number): void {
     if (atUs !== this.#atUs) {
       this.#atUs = atUs;

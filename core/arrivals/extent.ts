@@ -42,7 +42,7 @@ export function expectedSeconds(workload: WorkloadDocument): number {
   return Math.max(shortest, Number.isFinite(requests) ? requests / workload.ratePerS : 0);
 }
 
-/** Closed loops and traces without a number of requests are guessed at. */
+/** A guess, for closed loops and traces without a number of requests. */
 const UNKNOWN_RATE_PER_S = 100;
 
 export function expectedRequests(workload: WorkloadDocument): number {

@@ -15,7 +15,7 @@ export class Renewal implements ArrivalSource {
   private readonly meanUs: number = DOUBLE_ZERO;
   private left = 0;
   private exactUs = DOUBLE_ZERO;
-  /** The next instants, ahead of their time. */
+  /** The next instants, computed ahead. */
   private instants: Float64Array = new Float64Array(0);
   private used = 0;
 
@@ -113,8 +113,8 @@ export class Trace implements ArrivalSource {
 }
 
 /**
- * Time from one playing of a trace to the next: its span and, so that the last arrival and the first do
- * not fall together, one mean gap.
+ * Time from one playing of a trace to the next: its span and one mean gap, so that the last arrival and
+ * the first do not coincide.
  */
 export function periodOf(timesUs: readonly number[]): number {
   const gaps = timesUs.length - 1;

@@ -15,7 +15,7 @@ export class RetryPolicy {
     this.#tokens = client.retryBudget?.burst ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A request's draws, one a retry, made at its arrival. */
+  /** The draws of a request, one for each retry, made at its arrival. */
   arrived(): Float64Array {
     const { retries, retryBudget } = this.#client;
     if (retryBudget !== undefined) {
@@ -26,7 +26,7 @@ export class RetryPolicy {
     return draws;
   }
 
-  /** Pause before retry n (from 0), µs; null: the client gives up. A pause is paid for. */
+  /** Pause before retry n (from 0), µs; null: the client gives up. Each pause takes from the budget. */
   pauseUs(retry: number, draws: Float64Array): number | null {
     const { retries, backoffMs, backoffFactor, maxBackoffMs, jitter } = this.#client;
     if (retry >= retries || this.#tokens < 1) return null;

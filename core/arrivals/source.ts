@@ -10,7 +10,7 @@ export interface ArrivalSource {
   requestEnded(nowUs: number): void;
   /** End of the measured window if it is known beforehand (durationS), else Infinity. */
   readonly horizonUs: number;
-  /** Whether arrivals depend on answers, so that nobody knows them before the run. */
+  /** Whether arrivals depend on answers, so that they are unknown before the run. */
   readonly closed: boolean;
 }
 

@@ -64,7 +64,7 @@ class Buckets {
   }
 }
 
-/** Buckets of a histogram; of values that are kept; and of few values, as fewer are set to zero. */
+/** Buckets of a histogram, of kept values, and of few kept values: fewer counts to set to zero. */
 const FINEST = new Buckets(11);
 const FINE = new Buckets(9);
 const COARSE = new Buckets(5);
@@ -145,7 +145,7 @@ export class LatencyStore {
     }
   }
 
-  /** The chunk is full: a new one, or, once there are too many, into the histogram with all. */
+  /** Starts a new chunk; once there are too many, moves all into the histogram. */
   private turnChunk(): void {
     this.used = 0;
     if (this.histogram === null && this.count < this.mostExact) {

@@ -1,4 +1,4 @@
-/** Time integrals over the measured window: of the replicas that are there, and of the devices. */
+/** Time integrals over the measured window: of replicas that come and go, and of devices. */
 import type { System } from "../system.ts";
 
 /** The measured window; `closedUs` is Infinity while it is open. */
@@ -7,7 +7,7 @@ interface Window {
   readonly closedUs: number;
 }
 
-/** A window that ends, while it is open, with all work. */
+/** While the window is open, it ends with the last work. */
 interface EndingWindow extends Window {
   readonly windowEndUs: number;
 }

@@ -42,7 +42,7 @@ function isValid(metrics: Figures, boundMs: number): boolean {
 }
 
 const MIN_DURATION_S = 600;
-/** Samples of a benchmark whose data set has no fewer. */
+/** Samples of a benchmark with a data set of this size or more. */
 const MIN_OFFLINE_SAMPLES = 24_576;
 const MIN_MULTI_STREAM_QUERIES = 662;
 const SERVER_PERCENTILE = 99;
@@ -51,7 +51,7 @@ interface EarlyStopping {
   readonly percentile: number;
   /** The percentile's upper bound at 99% confidence; null: too few queries, or a bound is given. */
   readonly estimateMs: number | null;
-  /** Highest latencies that were left out; of Server, those over the bound. */
+  /** Number of highest latencies left out; for Server, of those over the bound. */
   readonly discarded: number;
 }
 
@@ -93,7 +93,7 @@ export function mlperfRules(workload: WorkloadDocument, run: MlperfRun): MlperfR
       earlyStopping = percentileOf(latencies, 99, problems);
       break;
     case "mlperf-server":
-      // Its queries are due over all of this time, whenever the last of them is.
+      // Its queries are due over all of this time, even if the last comes earlier.
       durationS = Math.max(durationS, workload.minDurationS);
       earlyStopping = bounded(queries, run.over + unanswered, workload.latencyBoundMs, problems);
       break;
@@ -151,8 +151,8 @@ function bounded(
 const CONFIDENCE = 0.99;
 
 /**
- * The most queries over the latency with which n queries show that a share p is within it; −1 when
- * not even none would do.
+ * The most queries over the latency with which n queries show that a share p is within it; −1 when n is
+ * too few even without any.
  */
 export function mostOver(n: number, p: number): number {
   const logOdds = Math.log((1 - p) / p);
@@ -166,7 +166,7 @@ export function mostOver(n: number, p: number): number {
   return n;
 }
 
-/** The fewest queries that show that a share p is within a latency which `over` of them were not. */
+/** The fewest queries that show that a share p is within a latency, when `over` of them were over it. */
 export function fewestQueries(over: number, p: number): number {
   let enough = 1;
   while (mostOver(enough, p) < over) enough *= 2;

@@ -1,5 +1,5 @@
 /**
- * Confidence intervals of a run that stands alone: of means by batch means, of quantiles by order
+ * Confidence intervals of a single run: of means by batch means, of quantiles by order
  * statistics. A quantile's interval reaches from one rank to another of all latencies:
  *
  *   ranks n (p ± h), h = t(0.975, k − 1) × standard deviation over k stretches of the share of
@@ -72,7 +72,7 @@ function notesOf(latency: BatchMeans | null): readonly string[] {
   ];
 }
 
-/** Estimates of a run that stands alone; a half width of 0 where it has no interval. */
+/** Estimates of a single run; a half width of 0 where it has no interval. */
 export function withIntervals(
   metrics: Readonly<Partial<Record<MetricName, Estimate>>>,
   { halfWidths }: OneRunIntervals,
@@ -173,7 +173,7 @@ export class LatencySections {
   #size = FIRST_SIZE;
   #current = new Uint32Array(BINS);
   #left = FIRST_SIZE;
-  /** The bins that hold anything lie between these: most are empty. */
+  /** All filled bins lie between these: most are empty. */
   #lowest = BINS - 1;
   #highest = 0;
 

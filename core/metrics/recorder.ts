@@ -13,7 +13,7 @@ import { LatencyStore } from "./latency-store.ts";
 import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
 import { PipelineTally, PoolTally } from "./tallies.ts";
 
-/** Hears every latency that counts, in order of the requests' ends. */
+/** Gets every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
   add(latencyUs: number, nowUs: number): void;
 }
@@ -46,7 +46,7 @@ export class RunRecorder {
   declare readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
   declare readonly latencies: LatencyStore;
-  /** Hears the same in order of time; null unless asked for. */
+  /** Gets the same latencies in order of time; null unless asked for. */
   latencySink: LatencySink | null = null;
 
   declare readonly pools: PoolTally;
@@ -73,7 +73,7 @@ export class RunRecorder {
     this.system = system;
     this.maxBars = maxBars;
     this.warmupUs = warmupUs;
-    // A second time, as V8 would take a field for a constant until the window is closed.
+    // Assigned a second time: else V8 takes the field for a constant until the window closes.
     this.closedUs = Number.POSITIVE_INFINITY;
     this.latencies = new LatencyStore(mostExact);
     this.inSystemSeries = new InSystemSeries(warmupUs);
@@ -89,7 +89,7 @@ export class RunRecorder {
   }
 
   arrived(nowUs: number): void {
-    // Not at the first only, as a branch that is taken once undoes what the compiler has made.
+    // Not only at the first arrival: a branch that is taken once undoes compiled code.
     if ((this.arrivals++ & 1023) === 0) {
       this.firstArrivalUs = Math.min(this.firstArrivalUs, nowUs);
     }
@@ -121,7 +121,7 @@ export class RunRecorder {
   /** The part of a replica's busy time that lies in the window. */
   private busyUs(startUs: number, endUs: number): number {
     this.lastBusyUs = endUs;
-    // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
+    // Loaded beforehand: code that runs only at the window's ends undoes the rest.
     const { warmupUs, closedUs } = this;
     let fromUs = warmupUs;
     if (startUs > fromUs) fromUs = startUs;

@@ -20,7 +20,7 @@ export interface RunSummary {
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
   readonly notes: readonly string[];
-  /** Null when the window is too short to tell. */
+  /** Null when the window is too short. */
   readonly growth: Growth | null;
   /** Set where a configuration has one run only. */
   readonly intervals?: OneRunIntervals;
@@ -37,7 +37,7 @@ export const CURVE_SHARES: readonly number[] = [
 /** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
-  // Two objects spread into a literal would have a form of their own in memory in each run.
+  // Two objects spread into a literal would get a new hidden class in each run.
   const metrics = Object.assign({}, latencyMetrics(latencies), flowMetrics(recorder));
   const { latencySink, inSystemSeries } = recorder;
   const alone = latencySink instanceof OneRunSeries;

@@ -9,10 +9,10 @@ const FIRST_POWER = -1022;
 /** 2^(i / 128). */
 const FRACTIONS = fractionsOfTwo();
 const POWERS = powersOfTwo();
-/** In an array, as numbers in the code are made anew each time round a loop. */
+/** In an array, as V8 makes numbers in the code anew in each round of a loop. */
 const CONSTANTS = Float64Array.of(
   SLOTS / Math.LN2,
-  // Added and taken away again it rounds to a whole number.
+  // Adding and subtracting it rounds to a whole number.
   1.5 * 2 ** 52,
   // ln 2 / 128 in two parts; the first has so few bits that its multiples are exact.
   0.6931471803691238 / SLOTS,
@@ -31,7 +31,7 @@ function powersOfTwo(): Float64Array {
   return powers;
 }
 
-/** Each from square roots, which every machine rounds alike. */
+/** From square roots, which every machine rounds alike. */
 function fractionsOfTwo(): Float64Array {
   const roots = [2];
   for (let i = 0; i < BITS; i++) roots.unshift(Math.sqrt(roots[0]));

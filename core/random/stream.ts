@@ -64,7 +64,7 @@ const NORMAL = buildLayers(
 
 /**
  * A fast generator (sfc32, Chris Doty-Humphrey, PractRand) seeded from `seedrandom`.
- * Draws come one by one, or by the block, which is how the simulator's hot loop takes them.
+ * Draws come one by one, or by the block for the simulator's hot loop.
  */
 export class RandomStream {
   readonly state = new Int32Array(0);
@@ -127,7 +127,7 @@ export class RandomStream {
     this.fill(block, NORMAL, normalBeside);
   }
 
-  /** The fast path steps the generator as `next` does; three draws in a hundred go on `beside` it. */
+  /** The fast path steps the generator as `next` does; three draws in a hundred need `beside`. */
   private fill(block: Float64Array, layers: Layers, beside: Beside): void {
     const { edge, scale, mask } = layers;
     const { state } = this;
@@ -169,7 +169,7 @@ export class RandomStream {
   }
 }
 
-/** Goes on with a draw of a layer that fell beside the part where it is sure. */
+/** Finishes a draw that fell outside the part of its layer that is accepted at once. */
 type Beside = (stream: RandomStream, layer: number, x: number, sign: number) => number;
 
 function exponentialBeside(stream: RandomStream, firstLayer: number, firstX: number): number {

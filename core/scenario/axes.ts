@@ -12,9 +12,9 @@ export type Range = {
 };
 type Axis = readonly unknown[] | Range;
 
-/** A range without a step is sampled from so many equal steps. */
+/** Equal steps of a range without a step of its own. */
 const CONTINUOUS_STEPS = 1_000_000;
-/** One more than a sweep may have configurations. */
+/** One more than the most configurations of a sweep. */
 const MOST_VALUES = 1_000_001;
 
 /** One combination of swept values, in the order of the file; `from` is the place of each value. */
@@ -58,7 +58,7 @@ export function countConfigurations(sweep: Sweep | undefined): number {
 function sizeOf(axis: Axis): number {
   if (isList(axis)) return axis.length;
   if (axis.step === undefined) return axis.to > axis.from ? CONTINUOUS_STEPS + 1 : 1;
-  // The slack takes back what the division loses: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
+  // The slack makes up for the division: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
   const steps = ((axis.to - axis.from) / axis.step) * (1 + 1e-12) + 1e-9;
   return Math.max(0, Math.floor(steps) + 1);
 }
@@ -78,7 +78,7 @@ function valueAt(axis: Axis, index: number): unknown {
   return Number((axis.from + index * axis.step).toFixed(digits));
 }
 
-/** The values of a range with a step, up to more of them than any sweep may have. */
+/** The values of a range with a step; of a long one, more than any sweep may have. */
 export function rangeValues(range: Range): readonly unknown[] {
   const size = Math.min(sizeOf(range), MOST_VALUES);
   return Array.from({ length: size }, (_, index) => valueAt(range, index));
@@ -194,7 +194,7 @@ export interface AxisSize {
   readonly continuous: boolean;
 }
 
-/** Exchanges that are tried to tell two equal points apart before giving up. */
+/** Exchanges to try for two equal points before giving up. */
 const MOST_TRIES = 1000;
 
 /**

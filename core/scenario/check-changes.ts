@@ -21,10 +21,10 @@ export function checkFaults({ faults, cluster }: Parts<"faults" | "cluster">): I
   );
 }
 
-/** More take minutes, in which next to nothing is served. */
+/** More faults take minutes, in which next to nothing is served. */
 const MOST_FAULTS = 20_000_000;
 
-/** As far as the scenario says how long a run takes. */
+/** Only where the scenario gives the length of a run. */
 export function checkFaultRates({
   faults,
   cluster,
@@ -134,7 +134,7 @@ export function scalingChoices(scheduler: SchedulerDocument): readonly ScalingCh
   });
 }
 
-/** Bounds are in order and within the cluster, and no chain of replicas is held as they go. */
+/** Bounds are in order and within the cluster, and no held chain loses a replica. */
 export function checkScaling({
   pipelines,
   cluster,
@@ -158,10 +158,10 @@ export function checkScaling({
   return issues;
 }
 
-/** More take minutes, in which little else may happen. */
+/** More decisions take minutes, in which little else may happen. */
 const MOST_DECISIONS = 20_000_000;
 
-/** As far as the scenario says how long a run takes, and how often a policy is asked. */
+/** Only where the scenario gives the length of a run and the interval of decisions. */
 export function checkScalingIntervals({
   scheduler,
   workload,

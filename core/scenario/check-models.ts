@@ -64,7 +64,7 @@ export function haveTimes({ models }: Parts<"models">, profiles: Profiles): bool
   });
 }
 
-/** A load that is as measured is in the model's one profile. */
+/** A measured load is in the model's only profile. */
 function checkLoad(at: string, { loadMs, profile }: ModelDocument, profiles: Profiles): Issue[] {
   if (loadMs !== "measured") return [];
   const hint = "run `tandem calibrate` again, or give milliseconds";

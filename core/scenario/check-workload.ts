@@ -1,4 +1,4 @@
-/** Checks of the workload: that it ends, and that its process of arrivals can be. */
+/** Checks of the workload: it ends, and its process of arrivals is possible. */
 
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
 import { isSpanned, knownRequests } from "../arrivals/extent.ts";
@@ -25,7 +25,7 @@ export function checkWorkload({ workload }: Parts<"workload">, traces: Traces): 
   return issues.length > 0 ? issues : checkAmount(workload, traces);
 }
 
-/** A run ends within hours, and its memory bears all of a burst. */
+/** A run ends within hours, and a burst fits into memory. */
 function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
   if (workload.arrivals === "burst" || workload.arrivals === "mlperf-offline") {
     if (workload.requests <= MOST_AT_ONCE) return [];
@@ -70,7 +70,7 @@ export function checkCircle({
   return [issueAt("workload.thinkMs", message, "give a `thinkMs` above 0")];
 }
 
-/** Models that scale with their inputs and inputs with sizes come together. */
+/** Models that depend on input sizes and workloads with input sizes come together. */
 export function checkInputSizes({ workload, models }: Parts<"workload" | "models">): Issue[] {
   const column = workload.arrivals === "trace" ? workload.sizeColumn : undefined;
   const sized = workload.inputSize !== undefined || column !== undefined;

@@ -16,8 +16,8 @@ import { readYaml } from "./yaml-source.ts";
 import { describeZodIssues } from "./zod-issues.ts";
 
 /**
- * Gives a file's text; throws when there is none. The only way from core to the disk. Of a file of
- * another kind than text, such as Parquet, it gives the `columns` as CSV.
+ * Gives a file's text; throws when there is none. It is the only way from core to the disk. For a file that
+ * is no text, such as Parquet, it gives the `columns` as CSV.
  */
 export type ReadFile = (path: string, columns?: readonly string[]) => string;
 
@@ -49,7 +49,7 @@ export interface LoadedScenario extends DataFiles {
 /** Contents of section files that a sweep names, by path as written. */
 export type SectionFiles = Readonly<Record<string, unknown>>;
 
-/** A path as written in a scenario file, seen from where the reader stands. */
+/** A path as written in a scenario file, from the reader's folder. */
 export function resolvePath(scenarioFile: string, written: string): string {
   if (written.startsWith("/")) return written;
   return scenarioFile.slice(0, scenarioFile.lastIndexOf("/") + 1) + written.replace(/^(\.\/)+/, "");

@@ -1,4 +1,3 @@
-/** The JSON Schema that editors read, from the schema that the parser uses. */
 import { z } from "zod";
 import { unreachable } from "../fault.ts";
 import { gridSchema, pointSchema, rangeSchema } from "./schema/run.ts";
@@ -94,9 +93,9 @@ interface Child extends Node {
 interface Path {
   /** Regular expression of the path. */
   readonly whole: string;
-  /** The same where more follows. */
+  /** Regular expression of the path where more follows. */
   readonly start: string;
-  /** As typed, where no name and no index is on it. */
+  /** The path as typed; undefined where it has a name or an index. */
   readonly literal: string | undefined;
 }
 
@@ -189,8 +188,8 @@ function pathTo(child: Child, above: Path | undefined, definitions: JsonSchemas)
 }
 
 /**
- * A name may hold dots. Where it ends a path, its entry's own keys are no part of it, or it would
- * take in all that is mistyped: `models.a.service.meenMs` is no model called `a.service.meenMs`.
+ * A name may hold dots. At the end of a path it excludes the keys of its entry, or it would match every
+ * mistyped key: `models.a.service.meenMs` is no model called `a.service.meenMs`.
  */
 function lastName(entries: readonly Child[]): string {
   const keys = entries.flatMap(({ step }) => (step.kind === "key" ? [step.key] : []));

@@ -90,7 +90,7 @@ export interface ParameterColumn {
   readonly type: "DOUBLE" | "BOOLEAN" | "VARCHAR";
 }
 
-/** In the order in which the sweep names them. */
+/** In the order of the sweep. */
 export function parameterColumns(sweep: ScenarioDocument["sweep"]): readonly ParameterColumn[] {
   return [...sweptValues(sweep)].map(([path, values]) => ({
     path,
@@ -104,7 +104,7 @@ function typeOf(values: readonly Parameter[]): ParameterColumn["type"] {
   return kinds.has("number") ? "DOUBLE" : kinds.has("boolean") ? "BOOLEAN" : "VARCHAR";
 }
 
-/** The kinds of all paths that the sweep or the points of the validation set. */
+/** The kinds of all paths of the sweep and of the validation's points. */
 export function parameterKinds({
   sweep,
   validation,

@@ -220,7 +220,7 @@ function readSectionFile(draft: Draft, section: string, written: string): YamlSo
 }
 
 /**
- * A path given by `--set` is no longer swept; in a list of points it would be lost: an issue.
+ * A path given by `--set` is no longer swept; a list of points would override it, which is an issue.
  * `sweep={}` switches the sweep off.
  */
 function pinSweep(draft: Draft, overridden: readonly string[]): void {

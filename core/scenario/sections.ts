@@ -30,7 +30,7 @@ export function isSectionFile(section: string, value: unknown): value is string 
   return typeof value === "string" && IN_FILES.has(section) && /\.(ya?ml|json)$/.test(value);
 }
 
-/** `value` is the parsed section, undefined when it is optional and absent, or when it is wrong. */
+/** `value` is undefined when the section is optional and absent, or wrong. */
 interface ParsedSection {
   readonly value: unknown;
   readonly issues: readonly Issue[];
@@ -165,7 +165,7 @@ function ofKind(expected: string, value: unknown): unknown {
     case "array":
       return typeof value === "string" ? [value] : [];
     default:
-      // An empty mapping would leave others with names that nothing has.
+      // With an empty mapping, names in other sections would dangle.
       return undefined;
   }
 }

@@ -20,9 +20,9 @@ const LEAVES = new Set(["replicas", "sweep", "metrics"]);
 
 /**
  * `root` with `value` at `text` (`cluster.replicas.detect`, `cluster.nodes.0.count`); `root` itself
- * is left as it was. Steps that are not there are created where the schema may allow them; what
- * the schema does not allow is found when the result is parsed. A preset name grows into
- * `{preset}`, a policy name into `{policy}`, a slot count into `{slots}` when the path goes on.
+ * stays as it was. Missing steps are created where the schema may allow them; the parser of the result
+ * refuses the others. When the path goes on, a preset name grows into `{preset}`, a policy name into
+ * `{policy}`, and a slot count into `{slots}`.
  */
 export function setPath(
   root: Readonly<Record<string, unknown>>,
@@ -153,7 +153,7 @@ export const NOT_SWEPT: ReadonlySet<string> = new Set([
 /** The top-level section that a path lies in. */
 export function sectionOf(path: string): SectionName {
   const end = path.indexOf(".");
-  // An unknown word passes through here and is refused by setPath.
+  // setPath refuses an unknown word.
   return (end < 0 ? path : path.slice(0, end)) as SectionName;
 }
 

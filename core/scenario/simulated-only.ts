@@ -48,7 +48,7 @@ export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
 }
 
-/** Throws Fault("invalid-input") naming each term, with its line, that real runs of these would leave out. */
+/** Throws Fault("invalid-input") with each term, and its line, that a real run refuses. */
 export function refuseUnreal(
   loaded: LoadedScenario,
   documents: readonly ScenarioDocument[] = [loaded.document],

@@ -40,7 +40,7 @@ export interface SweepOptions extends CheckOptions {
   readonly sample?: Sample | undefined;
 }
 
-/** Configurations made one by one when asked for, so that a sweep's size costs no memory. */
+/** Makes configurations one by one, so that the size of a sweep costs no memory. */
 export interface Sweep {
   readonly count: number;
   /** The configuration at 0 .. count − 1: always the same for the same index. */
@@ -55,14 +55,14 @@ const MAX_REMEMBERED = 4096;
 
 /**
  * The sweep of a scenario, or a sample of it, in the order of the file; one configuration, `base`,
- * without a sweep. Nothing is checked: for a sweep that has passed `checkedSweep` before.
+ * without a sweep. The sweep must have passed `checkedSweep`: nothing is checked here.
  */
 export function openSweep(loaded: LoadedScenario, sample?: Sample): Sweep {
   return sweepOver(loaded, assignmentsOf(loaded, sample));
 }
 
 /**
- * As `openSweep`, with every configuration looked at once. Throws Fault("limit-exceeded") above
+ * As `openSweep`, but every configuration is checked. Throws Fault("limit-exceeded") above
  * the bound, Fault("invalid-input") with the issues of all configurations, each issue once.
  */
 export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {}): Sweep {

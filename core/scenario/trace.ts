@@ -1,4 +1,4 @@
-/** Arrival times from a CSV file with a header line, or from a Parquet file that was made such text. */
+/** Arrival times from a CSV file with a header line, or from a Parquet file turned into such text. */
 import type { Issue } from "../fault.ts";
 import { didYouMean, issueAt } from "./issues.ts";
 import { MOST_S } from "./schema/common.ts";
@@ -7,7 +7,7 @@ import { shown } from "./zod-issues.ts";
 
 export interface TraceColumns {
   readonly column: string;
-  /** Unit of numbers; undefined: seconds, unless the numbers speak against it. */
+  /** Unit of numbers; undefined: seconds, which unlikely numbers are refused for. */
   readonly unit?: TimeUnit | undefined;
   readonly sizeColumn?: string | undefined;
   /** A scale other than 1 may turn the numbers into seconds. */
@@ -28,8 +28,8 @@ const AT = "workload.file";
 const CUT = "a quoted cell has no end on its line";
 
 /**
- * Reads one column of arrival times, numbers (from any zero) or ISO dates and times, and perhaps one of
- * input sizes. Rows must be in order of time. At most 10 issues are given, each with its line in the file.
+ * Reads a column of arrival times, numbers (from any zero) or ISO dates and times, and, if named, a column of
+ * input sizes. Rows must be in order of time. At most 10 issues come back, each with its line.
  */
 export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
   if (text.trim() === "") {
@@ -216,7 +216,7 @@ const MOST_EPOCH_S = 1e11;
 const LONG_GAP_S = 10;
 const FEWEST_FOR_GAPS = 10;
 
-/** Message and hint where arrivals, read as seconds, are hardly that; null where they may well be. */
+/** Message and hint where the numbers are unlikely to be seconds; else null. */
 function doubtSeconds(timesUs: readonly number[]): readonly [message: string, hint: string] | null {
   const firstS = timesUs[0]! / 1e6;
   if (firstS > MOST_EPOCH_S) {
@@ -232,7 +232,7 @@ function doubtSeconds(timesUs: readonly number[]): readonly [message: string, hi
   ];
 }
 
-/** 0 where it is too short to matter. */
+/** 0 where the gap is too short to matter. */
 function medianGapS(timesUs: readonly number[]): number {
   const count = timesUs.length - 1;
   const meanS = (timesUs[count]! - timesUs[0]!) / count / 1e6;

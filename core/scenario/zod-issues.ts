@@ -63,7 +63,7 @@ function describe(issue: ZodIssue, context: Context): Issue[] {
   }
 }
 
-/** The issue for a key that nothing reads; `relative` is the path of its mapping in the schema. */
+/** The issue for an unknown key; `relative` is the path of its mapping in the schema. */
 function unknownKey(
   key: string,
   path: Path,
@@ -103,7 +103,7 @@ function describeUnion(
   return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals) ?? hints[0])];
 }
 
-/** The issues of the branch of a union that the value is of, if it is clear; paths from the root. */
+/** The issues of the union's branch that the value belongs to, if that is clear; paths from the root. */
 export function enteredBranch(issue: z.core.$ZodIssueInvalidUnion): ZodIssue[] | undefined {
   const entered = issue.errors
     .filter((branch) => branch.every((inner) => !rejectsKind(inner)))
@@ -111,7 +111,7 @@ export function enteredBranch(issue: z.core.$ZodIssueInvalidUnion): ZodIssue[] |
   return entered?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-/** True when a union's branch was refused for what the value is, not for something inside it. */
+/** Whether a union's branch was refused for the kind of the value, not for something inside it. */
 function rejectsKind(inner: ZodIssue): boolean {
   const kind = inner.code === "invalid_type" || inner.code === "invalid_value";
   return inner.path.length === 0 && kind;

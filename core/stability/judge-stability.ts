@@ -12,7 +12,7 @@ import type { OfferedLoad } from "./offered-load.ts";
 
 export interface StabilityVerdict {
   readonly stability: Stability;
-  /** Why, where a reader should know it. */
+  /** The reason, where a reader should know it. */
   readonly note?: string;
 }
 
@@ -100,18 +100,18 @@ function judgeNumbers(
   return { stability: "unknown" };
 }
 
-/** Below this load the way into the steady state is short, so growth has another reason. */
+/** Below this load a run settles soon, so growth has another reason. */
 const SETTLES_QUICKLY = 0.8;
 /** Growth of one request per hundred arrivals. */
 const MATERIAL = 0.01;
 const FEWEST_REPLICATIONS = 3;
 
-/** At a load of just 1 regular arrivals and services keep up. */
+/** At a load of exactly 1, regular arrivals and services keep up. */
 const MORE_THAN_ALL = 1 + 1e-9;
 
 /**
- * Refusals and time-outs hold the number down at a load that the equations call too much. Without them, a flat
- * one is luck: a load of 1.005 grows by less than what is material.
+ * Refusals and time-outs keep the number flat at a load of more than 1. Without them a flat number is
+ * luck: at a load of 1.005 the growth is immaterial.
  */
 function turnedAway({ metrics: { dropRatio = 0, timeoutRatio = 0 } }: JudgedRun): boolean {
   return dropRatio > 0 || timeoutRatio > 0;

@@ -8,7 +8,7 @@
  *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
  *
  * Source: Jackson, "Networks of waiting lines", Operations Research 5(4), 1957. Batches are taken
- * to be as large as policy and model allow, which is what a long queue makes of them.
+ * to be as large as policy and model allow, as in a long queue.
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";
@@ -223,7 +223,7 @@ function speedOf(sharing: Sharing, replicas: number): number {
   return sharing.kind === "processor-sharing" ? bestSpeed(sharing.slowdown, replicas) : 1;
 }
 
-/** The most work that up to so many at once get done in a µs. */
+/** The most work that up to `replicas` at once do in a µs. */
 function bestSpeed(slowdown: readonly number[], replicas: number): number {
   let best = 0;
   for (let n = 1; n <= replicas; n++) best = Math.max(best, n / slowdownOf(slowdown, n));

@@ -1,6 +1,6 @@
 /**
- * Whether a prediction agrees with what was measured, within a tolerance: two one-sided tests at 5%,
- * which is to compare the 90% interval of the relative error with the tolerance.
+ * The agreement of a prediction with a measurement within a tolerance: two one-sided tests at 5%, which
+ * compare the 90% interval of the relative error with the tolerance.
  *
  *   ρ = mean of predictions / mean of measurements, error = ρ − 1
  *   The interval is every ρ for which the differences pᵢ − ρ mᵢ may have mean 0 (Student's t, n − 1)
@@ -17,14 +17,14 @@ import { meanOf, studentT } from "./estimate.ts";
 export interface RelativeError {
   /** (predicted − measured) / measured, of the means. */
   readonly mean: number;
-  /** 90% interval; null where the measured mean may be 0, or one pair is all there is. */
+  /** 90% interval; null where the measured mean may be 0, or with one pair. */
   readonly interval: { readonly low: number; readonly high: number } | null;
   /** Standard deviation of the error of a single pair; null of one pair. */
   readonly deviation: number | null;
   readonly pairs: number;
 }
 
-/** Of each one-sided test. */
+/** The level of each one-sided test. */
 const ERROR = 0.05;
 /** Chance that a forecast number of pairs does not settle it, per edge of the tolerance. */
 const MISS = 0.1;

@@ -24,7 +24,7 @@ export function meanOf(values: readonly number[]): number {
   return sumOf(values) / values.length;
 }
 
-/** Quantiles found so far, by freedom and tail: a sweep asks for few of them, very often. */
+/** Quantiles found so far, by freedom and tail: a sweep needs a few of them, very often. */
 const KNOWN = new Map<string, number>();
 
 /** The t with P(T > t) = `tail`, for `freedom` >= 1 degrees of freedom and 0 < tail < 0.5. */
@@ -45,7 +45,7 @@ export function studentT(freedom: number, tail: number): number {
   return found;
 }
 
-/** The 97.5% quantile: what a two-sided 95% interval is made with. */
+/** The 97.5% quantile, for two-sided 95% intervals. */
 export function studentT975(freedom: number): number {
   return studentT(freedom, 0.025);
 }

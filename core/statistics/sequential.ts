@@ -1,5 +1,5 @@
 /**
- * Replications until the intervals are narrow enough, in rounds. How many come next follows from
+ * Replications until the intervals are narrow enough, in rounds. The size of the next round follows from
  * the values so far alone, so it is the same on any number of threads.
  *
  *   next = n × max over metrics (relative half width / target)², at least 10% and at most 100% more

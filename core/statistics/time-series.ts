@@ -1,4 +1,4 @@
-/** Values of one run in order of time: intervals by batch means, and where the warm-up ends. */
+/** Values of one run in order of time: intervals by batch means, and the end of the warm-up. */
 import { studentT975 } from "./estimate.ts";
 
 export interface BatchMeans {
@@ -14,8 +14,8 @@ const FEWEST_BATCHES = [32, 16, 8] as const;
 const Z95 = 1.645;
 
 /**
- * Confidence interval from one run: its values in order of time, as means of a few long batches,
- * which depend on each other little if the batches are long.
+ * Confidence interval of one run's mean, from means of a few long batches, which hardly depend on each
+ * other.
  *
  *   half width = t(0.975, k − 1) × standard deviation of the k batch means / √k
  *
@@ -40,7 +40,7 @@ export function batchMeans(means: ArrayLike<number>): BatchMeans | null {
   return found;
 }
 
-/** Means of groups of `size`; what does not divide is left out at the start. */
+/** Means of groups of `size`, without the rest of the division at the start. */
 function groups(means: ArrayLike<number>, size: number): Float64Array {
   const k = Math.floor(means.length / size);
   const first = means.length - size * k;

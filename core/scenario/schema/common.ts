@@ -22,13 +22,13 @@ export const capacityShare = z.strictObject({
     .max(10)
     .describe("share of the bottleneck's capacity on the sweep's smallest shape: 0.6 is 60%"),
 });
-/** Typed as a number: `resolve-loads.ts` puts one in the place of a share before anything reads it. */
+/** Typed as a number: `capacity-shares.ts` replaces shares before anything reads them. */
 function orShare(rate: z.ZodNumber): z.ZodType<number, number> {
   return z.union([rate, capacityShare]) as unknown as z.ZodType<number, number>;
 }
 export const ratePerS = orShare(positive.max(1e9));
 export const rateFrom0PerS = orShare(nonNegative.max(1e9));
-/** A factor, a weight, or an amount in units of the user's: sums and products of these stay finite. */
+/** Factors, weights, and amounts in the user's units: their sums and products stay finite. */
 export const factor = positive.min(1e-6).max(1e6);
 export const weight = positive.max(1e9);
 export const amount = nonNegative.max(1e15);
