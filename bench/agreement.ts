@@ -1,5 +1,5 @@
 /** Whether two programs simulate the same thing: Welch's test on what their runs say. */
-import { studentT } from "../core/statistics/student-t.ts";
+import { studentT } from "../core/statistics/estimate.ts";
 
 /** What a run says about its system, in ms. */
 export interface Latencies {

@@ -1,7 +1,7 @@
 /** Clients that wait for their answers, one or several at a time, and what that took. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { monotonicUs } from "../cluster/monotonic.ts";
-import { selectQuantile } from "../core/statistics/quantile.ts";
+import { selectQuantile } from "../core/statistics/estimate.ts";
 
 export interface Latency {
   readonly p50Ms: number;

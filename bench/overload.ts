@@ -10,7 +10,7 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { selectQuantile } from "../core/statistics/quantile.ts";
+import { selectQuantile } from "../core/statistics/estimate.ts";
 
 const REPLICAS = 2;
 const SERVICE_MS = 10;

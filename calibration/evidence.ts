@@ -2,9 +2,10 @@
  * What a validation keeps so that its gaps can be explained: besides the run logs, what the client
  * saw, what the ways cost, and all that a prediction is made of.
  */
+
+import { givenWarmupS } from "../core/arrivals/extent.ts";
 import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Judgement } from "./judge.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";

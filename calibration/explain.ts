@@ -8,6 +8,8 @@
  *
  * The parts add up to the gap, run by run. Service times come from the run logs.
  */
+
+import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";
@@ -16,7 +18,6 @@ import { RunLog } from "../core/run-log.ts";
 import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./evidence.ts";
 import { LEAST_RUNS } from "./judge.ts";

@@ -7,7 +7,7 @@
  * Nexus (profiles of its `profiler`), and CSV with columns named by the caller.
  */
 import { Fault, type Issue } from "../core/fault.ts";
-import { didYouMean } from "../core/scenario/nearest.ts";
+import { didYouMean } from "../core/scenario/issues.ts";
 import { csvCells } from "../core/scenario/trace.ts";
 
 export const FOREIGN_FORMATS = [

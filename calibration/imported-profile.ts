@@ -1,6 +1,6 @@
 /** A profile from times that another tool measured: `tandem import`. */
 import type { Profile } from "../core/profile.ts";
-import { studentT } from "../core/statistics/student-t.ts";
+import { studentT } from "../core/statistics/estimate.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 

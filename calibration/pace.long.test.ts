@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
-import { modelSchema } from "../core/scenario/schema/models.ts";
+import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import { type JobInput, ModelWorker } from "./model-worker.ts";
 import { PaceMeter } from "./pace.ts";
 

@@ -10,7 +10,7 @@
 import { startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { modelSchema } from "../core/scenario/schema/models.ts";
+import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";

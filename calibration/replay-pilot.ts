@@ -6,8 +6,7 @@
 import { startDeployment } from "../cluster/deployment.ts";
 import { measuredRun } from "../cluster/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { expectedRequests } from "../core/arrivals/expected-requests.ts";
-import { expectedSeconds } from "../core/arrivals/extent.ts";
+import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { OverheadProfile } from "../core/profile.ts";

@@ -4,8 +4,7 @@
  * own mean. Source: stratified sampling, Cochran, Sampling Techniques, 1977, section 5.3.
  */
 import type { Estimate } from "../core/results.ts";
-import { estimate } from "../core/statistics/estimate.ts";
-import { studentT975 } from "../core/statistics/student-t.ts";
+import { estimate, studentT975 } from "../core/statistics/estimate.ts";
 
 export class StratifiedSamples {
   /** In the order they were taken. */

@@ -3,10 +3,10 @@
  * code on both sides, the real one repeated.
  */
 
-import { expectedSeconds } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
-import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { aggregate } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import { replayLog } from "../core/replay.ts";
 import type {
@@ -21,7 +21,6 @@ import type {
 import { RunLog } from "../core/run-log.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";

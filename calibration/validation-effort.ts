@@ -2,11 +2,10 @@
  * How long a validation takes, known before it starts; and fewer or shorter runs where that is more
  * than a budget. A run's length is what the simulator predicts for it.
  */
-import { expectedSeconds, isSpanned } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import { PACE_SECONDS } from "./pace.ts";

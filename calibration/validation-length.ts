@@ -10,7 +10,7 @@ import { assert } from "../core/fault.ts";
 import type { MetricName } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { relativeError } from "../core/statistics/equivalence.ts";
-import { studentT } from "../core/statistics/student-t.ts";
+import { studentT } from "../core/statistics/estimate.ts";
 import { replicationSeed, runReplication } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import { type PredictionPlan, predict } from "./predict.ts";

@@ -4,7 +4,7 @@ import { type Calibration, calibrate as measure } from "../calibration/calibrate
 import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { plural } from "../reports/format.ts";
 import { writeJson } from "./atomic-file.ts";
 import { progress } from "./progress.ts";

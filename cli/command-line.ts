@@ -1,7 +1,7 @@
 /** The command line, read by yargs: commands as data, numbers that are numbers, faults with a hint. */
 import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
 import { Fault } from "../core/fault.ts";
-import { nearest } from "../core/scenario/nearest.ts";
+import { nearest } from "../core/scenario/issues.ts";
 
 export const MOST_COLUMNS = 100;
 

@@ -1,5 +1,5 @@
 /** `tandem compare`: the results of two or more folders, each against the first. */
-import { compareResults } from "../core/comparison/compare-results.ts";
+import { compareResults } from "../core/compare-results.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { formatError, formatNumber, plural } from "../reports/format.ts";

@@ -3,12 +3,12 @@ import { type Document, isNode, parseDocument, type Range } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
 import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { AIM, deviationIn1S, runLength } from "../calibration/validation-length.ts";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { assert } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { inputsOf } from "./scenario-file.ts";
 

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { effortOf, forecastRun } from "../calibration/validation-effort.ts";
 import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
 import { loadOnnxRuntime } from "../models/onnx-runtime.ts";

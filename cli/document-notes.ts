@@ -7,7 +7,7 @@ import {
   originNotes,
 } from "../core/input-notes.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 
 export function simulationNotes(loaded: LoadedScenario): string[] {
   const { document, profiles } = loaded;

@@ -1,7 +1,7 @@
 /** The workload of `tandem load`: a scenario's, or one that a few options describe. */
 import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { clientSchema } from "../core/scenario/schema/client.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { clientSchema } from "../core/scenario/schema/workload.ts";
 import {
   NO_FILE,
   namingOptions,

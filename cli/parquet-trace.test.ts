@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { openDatabase } from "../sweep/database.ts";
 import { parquetText } from "./parquet-text.ts";
 import { loadScenario } from "./scenario-file.ts";

@@ -1,8 +1,8 @@
 /** `tandem plan`: the cheapest cluster, and the scheduler for it, that keep the latency goals. */
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
+import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import { isWithin } from "../core/scenario/positions.ts";
 import { makePlans, type Plan, type PlanOptions } from "../planning/plan.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { columns } from "./command-line.ts";

@@ -1,5 +1,5 @@
 /** Options that say how precise results are to be and what is compared, as scenario values. */
-import { DEFAULT_MARGIN } from "../core/comparison/compare.ts";
+import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 
 export interface PrecisionArguments {

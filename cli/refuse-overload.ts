@@ -1,9 +1,9 @@
 /** Refuses loads that no load generator can send, before anything is started for them. */
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/load-bounds.ts";
-import { knownRequests } from "../core/arrivals/expected-requests.ts";
+import { knownRequests } from "../core/arrivals/extent.ts";
 import { Fault, type Issue } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { issueAt, placed } from "../core/scenario/positions.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { issueAt, placed } from "../core/scenario/issues.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** What a sweep comes to, gathered configuration by configuration while it goes on. */
 import { join } from "node:path";
-import { type Compared, compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
+import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";

@@ -1,13 +1,13 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { expectedRequests } from "../core/arrivals/expected-requests.ts";
+import { expectedRequests } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
+import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
+import { stoppingRule } from "../core/scenario/check-run.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/format.ts";

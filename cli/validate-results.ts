@@ -10,7 +10,7 @@ import {
 import { needsPilot } from "../calibration/replay-pilot.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/format.ts";
 import { placementLines } from "../reports/placement.ts";

@@ -20,7 +20,7 @@ import {
 import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationResult } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type {

@@ -3,7 +3,7 @@
  * client's, from the intended arrival; queues, batches and utilisation are the gateway's.
  */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { requestsOf } from "../core/arrivals/extent.ts";
+import { givenWarmupS, requestsOf } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { Fault } from "../core/fault.ts";
@@ -13,7 +13,6 @@ import { RequestDraws } from "../core/request-draws.ts";
 import type { GanttBar, HealthSummary, MetricName } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import type { Deployment } from "./deployment.ts";
 import type { RunReport, RunRequest } from "./gateway/gateway.ts";
 import type { GatewayCosts } from "./gateway/run-costs.ts";

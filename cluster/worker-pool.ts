@@ -2,8 +2,8 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { compileSystem } from "../core/compile.ts";
-import { ownReplicas, withSpareReplicas } from "../core/spare-replicas.ts";
 import type { System } from "../core/system.ts";
+import { ownReplicas, withSpareReplicas } from "../core/system.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
 import type { ChildExit } from "./processes/child.ts";

@@ -1,24 +1,40 @@
 /**
  * Scenario document → System: names to ids, milliseconds to microseconds, replicas onto devices.
- * The document has passed `checks.ts`; what fails here is a bug.
+ * The document has passed `checks.ts`, so a failure here is a bug.
  */
+// Hot path: see docs/hot-path.md
 
-import { compileDevices, compileNodes, compileOverheads, idleWattsOf } from "./compile-cluster.ts";
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
-import { meanFactors, SizedService } from "./input-sizes.ts";
-import { listOf } from "./list-of.ts";
-import { type Placement, placeReplicas, tasksToPlace } from "./placement.ts";
+import { listOf } from "./hot-path.ts";
+import { type PlacedNode, type Placement, placeReplicas, tasksToPlace } from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
+  ClusterDocument,
   ModelDocument,
   PipelineDocument,
   ScenarioDocument,
   WorkloadDocument,
 } from "./scenario/schema.ts";
-import { assumedService, measuredService, type ServiceModel } from "./service.ts";
-import type { PipelineSystem, PoolSystem, ReplicaSystem, System } from "./system.ts";
+import {
+  assumedService,
+  meanFactors,
+  measuredService,
+  type ServiceModel,
+  SizedService,
+} from "./service.ts";
+import { sumOf } from "./statistics/estimate.ts";
+import type {
+  DeviceSystem,
+  NodeSystem,
+  Overheads,
+  PipelineSystem,
+  PoolSystem,
+  ReplicaSystem,
+  Sharing,
+  System,
+} from "./system.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
 export interface MeasuredInputs {
@@ -26,7 +42,7 @@ export interface MeasuredInputs {
   readonly overheadProfile?: OverheadProfile | undefined;
   /** Input sizes of traces that have them. */
   readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
-  /** Where the paths in the document start, for whoever opens models; default: the current one. */
+  /** The folder that paths of models start at; default: the current one. */
   readonly folder?: string | undefined;
 }
 
@@ -126,7 +142,7 @@ function serviceOf(
   return measuredService(profile, speed);
 }
 
-/** Scaled by the sizes of inputs, where the model knows how. */
+/** Scaled by the sizes of inputs, where the model depends on them. */
 function scaledService(
   service: ServiceModel,
   { models, workload }: ScenarioDocument,
@@ -195,4 +211,96 @@ function compilePipeline(
     entryTasks: tasks.flatMap((task, i) => (task.predecessors.length === 0 ? [i] : [])),
     sinkCount: tasks.filter((task) => task.successors.length === 0).length,
   };
+}
+
+type SharingDocument = NonNullable<PlacedNode["devices"][string]["sharing"]>;
+
+function compileNodes(
+  { network, gateway }: ClusterDocument,
+  placement: Placement,
+  profile: OverheadProfile | undefined,
+): NodeSystem[] {
+  return listOf(
+    placement.nodes,
+    ({ costPerHour, name, contention, zone, gbps = network?.gbps }) => {
+      const apart = network?.zones?.find(
+        ({ between: [a, b] }) =>
+          (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
+      );
+      return {
+        name,
+        contention: contention ?? profile?.contention ?? null,
+        zoneRoundTripUs: (apart?.rttMs ?? 0) * 1000,
+        usPerByte: gbps === undefined ? 0 : 8 / (gbps * 1000),
+        costPerHour,
+      };
+    },
+  );
+}
+
+function compileDevices({ nodes, slots }: Placement): DeviceSystem[] {
+  return listOf(slots, ({ node, kind, number }) => {
+    const { name, devices, power } = nodes[node];
+    const device = devices[kind];
+    const nodeSlots = sumOf(Object.values(devices).map((each) => each.slots));
+    const ofNode = power === undefined ? 0 : (power.busyWatts - power.idleWatts) / nodeSlots;
+    const own = device.power === undefined ? 0 : device.power.busyWatts - device.power.idleWatts;
+    return {
+      name: `${name}/${kind}-${number}`,
+      node,
+      sharing: device.sharing === undefined ? null : compileSharing(device.sharing),
+      memoryMb: device.memoryMb ?? Number.POSITIVE_INFINITY,
+      busyWatts: ofNode + own,
+    };
+  });
+}
+
+/** Null when neither a node nor a device gives its power. */
+function idleWattsOf({ nodes }: Placement): number | null {
+  const draws = nodes.flatMap(({ power, devices }) => [
+    ...(power === undefined ? [] : [power.idleWatts]),
+    ...Object.values(devices).flatMap((device) =>
+      device.power === undefined ? [] : [device.slots * device.power.idleWatts],
+    ),
+  ]);
+  return draws.length === 0 ? null : sumOf(draws);
+}
+
+function compileOverheads(
+  { network, gateway }: ClusterDocument,
+  profile: OverheadProfile | undefined,
+): Overheads {
+  const shape = {
+    sharedLinks: network?.links === "fair",
+    gateways: gateway?.count ?? 1,
+    assignment: gateway?.assignment ?? ("round-robin" as const),
+  };
+  if (profile !== undefined) {
+    const { clientRoundTripUs, workerRoundTripUs } = profile;
+    return { clientRoundTripUs, workerRoundTripUs, ...profile.gateway, ...shape };
+  }
+  const roundTrip = (ms: number | undefined): number[] =>
+    ms === undefined || ms === 0 ? [] : [ms * 1000];
+  return {
+    clientRoundTripUs: roundTrip(network?.clientRttMs),
+    workerRoundTripUs: roundTrip(network?.rttMs),
+    arrivalUs: gateway?.arrivalUs ?? 0,
+    dispatchUs: gateway?.dispatchUs ?? 0,
+    completionUs: gateway?.completionUs ?? 0,
+    ...shape,
+  };
+}
+
+function compileSharing(sharing: SharingDocument): Sharing {
+  switch (sharing.kind) {
+    case "time-slice":
+      return {
+        kind: "time-slice",
+        quantumUs: Math.round(sharing.quantumMs * 1000),
+        switchUs: Math.round(sharing.switchUs),
+      };
+    case "processor-sharing":
+      // By default one alone runs at full speed, and several share that speed.
+      return { kind: "processor-sharing", slowdown: sharing.slowdown ?? [1] };
+  }
 }

@@ -1,49 +1,19 @@
-/** A scenario's `faults` section → what can befall which replicas, with whole µs. */
+/** The faults of a scenario: which replicas each hits, and when, in whole µs. */
 import type { PlacedNode } from "./placement.ts";
-import { type Shape, shapeOf } from "./random/sampler.ts";
+import { shapeOf } from "./random/sampler.ts";
 import type { FaultsDocument } from "./scenario/schema.ts";
-import { SlowableService } from "./slowable-service.ts";
-import type { PoolSystem, ReplicaSystem } from "./system.ts";
-
-export type FaultKind = "crash" | "slow" | "partition";
-
-export interface FaultSystem {
-  readonly causes: readonly FaultCause[];
-  readonly detection: Detection;
-  /** Services of the replicas that can be slow. */
-  readonly slowable: ReadonlyMap<number, SlowableService>;
-}
-
-export interface FaultCause {
-  readonly kind: FaultKind;
-  /** Of its stream of chance: `faults/<kind>/<target>`, with a number when it comes again. */
-  readonly name: string;
-  /** What fails together. */
-  readonly replicas: readonly number[];
-  /** Service times are multiplied by this while it lasts; 1 unless slow. */
-  readonly factor: number;
-  readonly timing: Timing;
-}
-
-export type Timing =
-  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
-  /** Up and down in turn; times of the given means. */
-  | {
-      readonly kind: "renewal";
-      readonly upUs: number;
-      readonly up: Shape;
-      readonly downUs: number;
-      readonly down: Shape;
-    };
-
-export interface Detection {
-  readonly intervalUs: number;
-  readonly timeoutUs: number;
-  readonly failures: number;
-}
+import { SlowableService } from "./service.ts";
+import type {
+  Detection,
+  FaultCause,
+  FaultSystem,
+  PoolSystem,
+  ReplicaSystem,
+  Timing,
+} from "./system.ts";
 
 /**
- * When the gateway notices that a replica has not answered since `sinceUs`: `failures` health
+ * The instant at which the gateway notices a replica that is silent since `sinceUs`: `failures` health
  * checks in a row, sent at whole multiples of the interval, have each waited for the time-out.
  */
 export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceUs: number): number {
@@ -52,9 +22,8 @@ export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceU
 }
 
 /**
- * Share of its full speed that a replica has in the long run, by its random faults: mtbf / (mtbf +
- * mttr) of each crash or partition, and the mean speed of each slow-down. Work that has to be done
- * again is not in it.
+ * Share of its full speed that a replica has in the long run: mtbf / (mtbf + mttr) for each random crash or
+ * partition, and the mean speed for each random slow-down. Repeated work is not counted.
  */
 export function speedShare(faults: FaultSystem | null, replica: number): number {
   let share = 1;
@@ -73,7 +42,7 @@ interface Target {
   readonly replicas: readonly number[];
 }
 
-/** Replicas with what can befall them; as they are without a `faults` section. */
+/** Replicas with services that faults can slow, and the faults; unchanged without a `faults` section. */
 export function breakable(
   document: FaultsDocument | undefined,
   replicas: readonly ReplicaSystem[],
@@ -95,7 +64,7 @@ export function breakable(
   };
 }
 
-/** The document has passed `check-faults.ts`. */
+/** The document has passed `check-changes.ts`. */
 function faultCauses(
   document: FaultsDocument,
   replicas: readonly ReplicaSystem[],
@@ -142,7 +111,7 @@ function detectionOf({ detection }: FaultsDocument): Detection {
   };
 }
 
-/** What fails on its own: each machine of a node, each replica of a task. */
+/** The units that fail independently: each machine of a node, each replica of a task. */
 function targets(
   { node, task, replica }: Entry,
   replicas: readonly ReplicaSystem[],

@@ -1,5 +1,5 @@
 /**
- * The one error type for trouble that is not a bug: bad input, or the world failing.
+ * The one error type for trouble that is not a bug: bad input, or a failure of the world outside.
  * A bug is an `assert`; an operating event (worker lost, request late) is an event, not a Fault.
  */
 export const FAULTS = {
@@ -22,7 +22,7 @@ export const FAULTS = {
 
 export type FaultCode = keyof typeof FAULTS;
 
-/** One thing that is wrong with an input file or option. `line` counts from 1. */
+/** A mistake in an input file or option. `line` counts from 1. */
 export interface Issue {
   readonly path: string;
   readonly message: string;
@@ -35,7 +35,7 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly hint: string | undefined;
   readonly issues: readonly Issue[];
-  /** When a client may try again; undefined where that would not help, or nobody knows. */
+  /** When a client may try again; undefined where that would not help, or is not known. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -51,7 +51,7 @@ export class Fault extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "Fault";
     this.code = code;
-    // A dead process's last words may be none.
+    // The last output of a dead process may be empty.
     this.hint = options.hint?.trim() === "" ? undefined : options.hint;
     this.issues = options.issues ?? [];
     this.retryAfterMs = options.retryAfterMs;

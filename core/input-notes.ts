@@ -1,16 +1,13 @@
 /**
- * Facts about the inputs of a prediction that its reader should know: costs that the scenario leaves
- * out, and profiles that were measured elsewhere or of something else than what runs here.
+ * Notes on the inputs of a prediction: costs that the scenario leaves out, and profiles measured on
+ * another machine or of another model.
  */
 import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "./scenario/schema.ts";
+import type { Parts } from "./scenario/schema.ts";
 
-/** Whether nothing says what messages cost: then they take no time in a simulation. */
-export function hasFreeMessages({
-  cluster,
-  sweep,
-}: Pick<ScenarioDocument, "cluster" | "sweep">): boolean {
+/** Whether a scenario gives no cost of messages: then they take no time in a simulation. */
+export function hasFreeMessages({ cluster, sweep }: Parts<"cluster" | "sweep">): boolean {
   const { network, gateway, overheadProfile, nodes = [] } = cluster;
   const linked = nodes.some(({ gbps, zone }) => gbps !== undefined || zone !== undefined);
   const swept = parameterColumns(sweep).some(({ path }) => OF_MESSAGES.test(path));
@@ -33,14 +30,14 @@ export interface ModelAtHand {
   readonly runtime: string;
 }
 
-export interface AtHand {
-  /** As `provenance.host` says it. */
+interface AtHand {
+  /** In the form of `provenance.host`. */
   readonly host: string;
-  /** By the profile's path; none where models are only simulated. */
+  /** Models by the path of their profile; none where models are only simulated. */
   readonly models?: Readonly<Record<string, ModelAtHand>>;
 }
 
-/** One note for all profiles, by path, of which the same is to be said; none where all is as here. */
+/** One note for all profiles with the same differences; none for profiles measured here. */
 export function originNotes(
   profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
   { host, models = {} }: AtHand,
@@ -78,7 +75,7 @@ function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): str
   ];
 }
 
-/** Another kernel on the same machine is no other host. */
+/** Another kernel on the same machine is the same host. */
 function hostParts(line: string): { readonly machine: string; readonly node: string | undefined } {
   const found = /^(.*, \d+ logical cores, \d+ GiB), .*, (Node \S+)$/.exec(line);
   return { machine: found?.[1] ?? line, node: found?.[2] };

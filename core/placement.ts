@@ -4,14 +4,13 @@
  * equal terms, of those with memory for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
-import { type LoadedModel, memoryNeed } from "./device-memory.ts";
 import type { ConfigurationResult } from "./results.ts";
-import type { ClusterDocument, ScenarioDocument } from "./scenario/schema.ts";
+import type { ClusterDocument, ModelDocument, Parts } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
 
-export interface PlacedReplica {
+interface PlacedReplica {
   readonly task: string;
   readonly node: number;
   readonly device: string;
@@ -20,20 +19,14 @@ export interface PlacedReplica {
   readonly slot: number;
 }
 
-export interface PlacedNode {
-  readonly name: string;
+export interface PlacedNode extends Omit<NodeDocument, "count" | "devices"> {
   /** The node's name in the scenario; several placed nodes share it when `count` > 1. */
   readonly group: string;
   readonly devices: Readonly<Record<string, DeviceDocument>>;
-  readonly contention: readonly number[] | undefined;
-  readonly power: NodeDocument["power"];
-  readonly zone: string | undefined;
-  readonly gbps: number | undefined;
-  readonly costPerHour: number;
 }
 
 /** One slot of one device: it hosts a replica. */
-export interface PlacedSlot {
+interface PlacedSlot {
   readonly node: number;
   readonly kind: string;
   /** Among the slots of its kind on its machine, from 1. */
@@ -50,7 +43,7 @@ export interface Placement {
   readonly replicas: readonly PlacedReplica[];
   /** Slots that host a replica. */
   readonly slots: readonly PlacedSlot[];
-  /** Replicas that no free slot was left for, by task. */
+  /** Replicas without a free slot, by task. */
   readonly unplaced: Readonly<Record<string, number>>;
 }
 
@@ -63,7 +56,7 @@ interface Bank {
   free: number;
   /** Places of the slots that host a replica, among the placement's `slots`. */
   readonly taken: number[];
-  /** What is on each of them. */
+  /** The models on each of those slots. */
   readonly models: LoadedModel[][];
 }
 
@@ -71,7 +64,7 @@ interface Bank {
 export function tasksToPlace({
   pipelines,
   models,
-}: Pick<ScenarioDocument, "pipelines" | "models">): readonly TaskToPlace[] {
+}: Parts<"pipelines" | "models">): readonly TaskToPlace[] {
   const found = new Map<string, TaskToPlace>();
   for (const { tasks } of Object.values(pipelines)) {
     for (const [name, { model }] of Object.entries(tasks)) {
@@ -83,8 +76,8 @@ export function tasksToPlace({
 }
 
 /**
- * `tasks` gives the order in which tasks take their slots. Where a small model is then in the way of a
- * large one, the largest goes first: without shared slots that finds room for all if there is any.
+ * Tasks take their slots in the order of `tasks`. If a large model then finds no room, the largest goes first:
+ * without shared slots that finds room for all if there is any.
  */
 export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPlace[]): Placement {
   const inOrder = placed(cluster, tasks);
@@ -94,9 +87,9 @@ export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPl
   return (largestFirst.misfits === 0 ? largestFirst : inOrder).placement;
 }
 
-/** Where the replicas of a scenario with nodes run, by kind of node. */
+/** The placement of a scenario with nodes, by kind of node. */
 export function placementByNode(
-  document: Pick<ScenarioDocument, "cluster" | "pipelines" | "models">,
+  document: Parts<"cluster" | "pipelines" | "models">,
 ): Pick<ConfigurationResult, "placement"> {
   const { cluster } = document;
   if (cluster.nodes === undefined) return {};
@@ -160,7 +153,7 @@ function placed(
   return { placement: { nodes, replicas, slots, unplaced }, misfits };
 }
 
-/** Whether the slot that is next has memory for one model more. */
+/** Whether the next slot has memory for one more model. */
 function hasRoom({ device, free, models }: Bank, model: LoadedModel): boolean {
   const { memoryMb, slots } = device;
   if (memoryMb === undefined) return true;
@@ -191,24 +184,14 @@ function expandNodes(
         typeof device === "number" ? { slots: device, shared: false, speed: 1 } : device,
       ]),
     );
-    const { contention, power, zone, gbps, costPerHour } = group;
-    for (let i = 0; i < group.count; i++) {
-      const node = nodes.length;
-      const name = group.count === 1 ? group.name : `${group.name}-${i + 1}`;
-      nodes.push({
-        name,
-        group: group.name,
-        devices,
-        contention,
-        power,
-        zone,
-        gbps,
-        costPerHour,
-      });
+    const { count, ...node } = group;
+    for (let i = 0; i < count; i++) {
+      const name = count === 1 ? group.name : `${group.name}-${i + 1}`;
       for (const [kind, device] of Object.entries(devices)) {
         const empty = { free: device.slots, taken: [], models: [] };
-        banks.push({ node, group: group.name, kind, device, ...empty });
+        banks.push({ node: nodes.length, group: group.name, kind, device, ...empty });
       }
+      nodes.push({ ...node, name, group: group.name, devices });
     }
   }
   return { nodes, banks };
@@ -221,4 +204,27 @@ function freest(among: readonly Bank[], isFit: (bank: Bank) => boolean): Bank | 
     if ((best === undefined || bank.free > best.free) && isFit(bank)) best = bank;
   }
   return best;
+}
+
+export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency"> & { readonly name: string };
+
+/** Memory that the models of one device slot need. */
+interface MemoryNeed {
+  /** The models that are always loaded. */
+  readonly alwaysMb: number;
+  /** The largest of the others: one at a time may be enough. */
+  readonly largest: LoadedModel | null;
+  readonly totalMb: number;
+}
+
+/** Replicas of one model share it. */
+export function memoryNeed(models: Iterable<LoadedModel>): MemoryNeed {
+  const distinct = new Map([...models].map((model) => [model.name, model]));
+  let alwaysMb = 0;
+  let largest: LoadedModel | null = null;
+  for (const model of distinct.values()) {
+    if (model.residency === "always") alwaysMb += model.memoryMb;
+    else if (largest === null || model.memoryMb > largest.memoryMb) largest = model;
+  }
+  return { alwaysMb, largest, totalMb: alwaysMb + (largest?.memoryMb ?? 0) };
 }

@@ -22,7 +22,7 @@ const provenance = z.strictObject({
 export const profileSchema = z.strictObject({
   schema: z.literal("tandem/profile@1"),
   provenance,
-  /** What loading the model took: time, and growth of the process's resident memory. */
+  /** Time to load the model, and growth of the process's resident memory. */
   load: z
     .strictObject({ ms: z.number().nonnegative(), memoryMb: z.number().nonnegative() })
     .optional(),

@@ -1,13 +1,13 @@
 /**
- * What belongs to a request is drawn at its arrival, in order of arrival: which pipeline it is of,
- * how each condition and cache turns out, and its share of each task's work. So request number n
+ * All random properties of a request are drawn at its arrival, in order of arrival: its pipeline, the
+ * outcome of each condition and cache, and its share of each task's work. So request number n
  * is the same under every scheduler, on every cluster shape, and in the simulator and on a real
  * cluster that replays measured times.
  */
-import { listOf } from "./list-of.ts";
-import { Sampler } from "./random/sampler.ts";
+// Hot path: see docs/hot-path.md
+import { listOf } from "./hot-path.ts";
+import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
-import { ValueSampler } from "./random/value-sampler.ts";
 import type { System, TaskSystem } from "./system.ts";
 
 /** Bits of a job's flags. */
@@ -30,7 +30,7 @@ interface TaskDraws {
 
 /** Which pipeline each arrival is of, in order of arrival. */
 export class PipelineChoice {
-  /** Null where there is but one, which is 0. */
+  /** Null where there is one pipeline only. */
   declare private readonly stream: RandomStream | null;
   declare private readonly cumulativeShares: readonly number[];
 
@@ -98,7 +98,7 @@ export class RequestDraws {
       if (task.when !== null) bits &= ~(WHEN_HOLDS * +(task.when.next() >= task.whenProbability));
       if (task.cache !== null && task.cache.next() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
-      // Whether the condition holds is the request's own, so skipping a draw moves nothing else.
+      // The outcome of the condition is the request's own, so a skipped draw moves nothing else.
       variates[base + i] = task.work.nextIf(bits & WHEN_HOLDS);
     }
   }

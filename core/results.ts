@@ -42,14 +42,14 @@ export interface Estimate {
 export type Metrics = Readonly<Partial<Record<MetricName, Estimate>>>;
 export type TaskMetrics = Readonly<Record<string, Estimate>>;
 
-/** The latency goal that configurations are judged by: this share of requests within this time. */
+/** The latency goal of configurations: this share of requests within this time. */
 export interface SloGoal {
   readonly latencyMs: number;
   /** In percent, as in a scenario: 99 means p99. */
   readonly percentile: number;
 }
 
-/** Whether goals are met: the 95% interval of the attainment against the percentile (`core/slo.ts`). */
+/** The 95% interval of the attainment against the goal's percentile (`core/slo.ts`). */
 export type SloState = "meets" | "misses" | "unclear";
 
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
@@ -68,31 +68,31 @@ export interface GanttBar {
   readonly requests: readonly number[];
 }
 
-/** From one run: means of consecutive batches, or ranks of the ordered latencies. */
+/** How a single run has intervals: by means of consecutive batches, or by ranks of its latencies. */
 export type IntervalMethod = "batch means" | "order statistics";
 
-/** Whether replications made the chosen metrics as precise as asked for. */
+/** The precision that replications reached. */
 export interface Precision {
   /** Half width over mean. */
   readonly target: number;
-  /** What was reached; null where a metric has no value. */
+  /** The precision reached; null where a metric has no value. */
   readonly relativeHalfWidths: Readonly<Partial<Record<MetricName, number | null>>>;
   /** Metrics that stayed above the target. */
   readonly missed: readonly MetricName[];
 }
 
-/** Whether there is a steady state for the figures to be of; "unknown" where nothing tells. */
+/** Whether a configuration has a steady state; else its figures depend on the run's length. */
 export type Stability = "stable" | "unstable" | "unknown";
 
-/** Where replicas run, of one kind of node; under scaling with as many as there may be. */
+/** The replicas on one kind of node; under scaling, as many as there may be. */
 export interface NodePlacement {
   /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
   readonly machinesUsed: number;
   /** All machines of the kind. */
   readonly machines: number;
-  /** Cost of those that host none, which nobody is billed for. */
+  /** Cost of the machines without a replica, which is not billed. */
   readonly idleCostPerHour: number;
-  /** By task. */
+  /** Counts by task. */
   readonly replicas: Readonly<Record<string, number>>;
 }
 
@@ -100,6 +100,22 @@ export interface NodePlacement {
 export type Placement = Readonly<Record<string, NodePlacement>>;
 
 export type Parameter = string | number | boolean | null;
+
+/**
+ * The decision that a swept path varies. "replicas": `cluster.replicas`; "shape": the rest of the
+ * cluster; "scheduler": a preset, a composition or a policy; "scheduler parameter": a value that
+ * one policy reads; "load": the workload.
+ */
+export type ParameterKind =
+  | "load"
+  | "replicas"
+  | "shape"
+  | "scheduler"
+  | "scheduler parameter"
+  | "other";
+
+/** By swept path. */
+export type ParameterKinds = Readonly<Record<string, ParameterKind>>;
 
 export interface ConfigurationResult {
   readonly id: string;
@@ -114,23 +130,23 @@ export interface ConfigurationResult {
   readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
-  /** Where the scenario has nodes. */
+  /** Set where the scenario has nodes. */
   readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
-  /** Of all pipelines' goals; absent where there are none. */
+  /** Of all goals together; absent without goals. */
   readonly slo?: SloState;
   readonly stability?: Stability;
-  /** Of the busiest station, by the traffic equations: 1 and more is more than it can do. */
+  /** Load of the busiest station, by the traffic equations; at 1 and more it cannot keep up. */
   readonly offeredLoadRatio?: number;
-  /** Of `warmupS: auto`: what was found. */
+  /** The warm-up that `warmupS: auto` found. */
   readonly warmupS?: number;
   /** Set when replications were added until intervals were narrow enough. */
   readonly precision?: Precision;
-  /** How the intervals of one run alone were found; a metric that is not here has none. */
+  /** Set for a single run; a metric that is absent has no interval. */
   readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
-  /** Compared metrics by replication, in order: what paired differences are taken of. */
+  /** Compared metrics by replication, in order, for paired differences. */
   readonly samples?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
 }
 
@@ -144,8 +160,7 @@ export interface Comparison {
   readonly differences: readonly Difference[];
 }
 
-export interface ComparedMember {
-  /** Of the configuration. */
+interface ComparedMember {
   readonly id: string;
   readonly mean: number;
   /**
@@ -166,48 +181,54 @@ export interface Difference {
   readonly pairs: number;
   /** P value, adjusted for all differences of the comparison (Holm). */
   readonly adjustedP: number;
-  /** Whether `adjustedP` is below 5%: otherwise it may be noise. It says nothing of the margin. */
+  /** `adjustedP` is below 5%: the difference is not noise. The margin has no part in it. */
   readonly distinguishable: boolean;
 }
 
-/** The capacity that arrival rates were given as shares of: of the sweep's smallest shape. */
+/** The capacity of the sweep's smallest shape: arrival rates were given as shares of it. */
 export interface LoadCapacity {
   /** Requests per second at which the busiest station is busy all the time. */
   readonly perS: number;
   readonly station: string;
-  /** Of each task. */
+  /** Replicas of each task. */
   readonly replicas: Readonly<Record<string, number>>;
-  /** The shares that were given, and the rates that they came to. */
+  /** The given shares and their rates. */
   readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
-export interface ResultsDocument {
-  readonly schema: "tandem/results@1";
+/** The part that results and validations have in common. */
+interface DocumentHeader {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
   readonly capacity?: LoadCapacity;
   /** Set when all pipelines share one goal: reports draw it. */
   readonly slo?: SloGoal;
+  /** Absent in documents of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
+  /** Notes on the inputs of all predictions. */
+  readonly notes?: readonly string[];
+}
+
+export interface ResultsDocument extends DocumentHeader {
+  readonly schema: "tandem/results@1";
   /** By pipeline, where they differ. */
   readonly slos?: Readonly<Record<string, SloGoal>>;
   /** Differences up to this share of the best's mean are ties. */
   readonly margin?: number;
   /** Schedulers by name, the simplest first: the order in which ties are named. */
   readonly simplestFirst?: readonly string[];
-  /** About what all predictions are made of. */
-  readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
   readonly comparisons?: readonly Comparison[];
 }
 
-/** An estimate over repeated runs: null where there is one alone, which has no interval. */
+/** An estimate over repeated runs; a single run has no interval. */
 export interface RunEstimate {
   readonly mean: number;
   readonly halfWidth95: number | null;
 }
 
-export type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
+type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
 
 /** `minimum` and `maximum` are of single runs. */
 export interface MeasuredSide {
@@ -219,19 +240,19 @@ export interface MeasuredSide {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
-  /** By task, of real models: their time alone between these runs, over that of calibration. */
+  /** By task with a real model: its time alone between these runs, over its time at calibration. */
   readonly pace?: Readonly<Record<string, number>>;
 }
 
-/** Whether the load generator and the host were fit to be judged, over all repeats. */
+/** The fitness of load generator and host over all repeats; an unfit one cannot be judged. */
 export interface HealthSummary {
   readonly healthy: boolean;
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
-  /** Share of the processors that the hypervisor took; not there: the system does not tell. */
+  /** Share of the processors that the hypervisor took; absent: the system does not tell. */
   readonly stealRatio?: number;
-  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
+  /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; absent: not watched. */
   readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
 }
@@ -244,11 +265,11 @@ export type Verdict = "agrees" | "disagrees" | "cannot tell";
 
 export interface MetricJudgement {
   readonly verdict: Verdict;
-  /** Of the error; null where there is none, as of one run. */
+  /** Of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
-  /** Why it cannot be told. */
+  /** Set where the verdict is "cannot tell". */
   readonly reason?: string;
-  /** Either of the two would settle it, from the variance seen; null: nothing feasible of its kind. */
+  /** Either would settle it, by the variance so far; null: not feasible. */
   readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
 }
 
@@ -262,15 +283,8 @@ export interface ValidationResult extends ConfigurationResult {
   readonly verdict: Verdict;
 }
 
-export interface ValidationDocument {
+export interface ValidationDocument extends DocumentHeader {
   readonly schema: "tandem/validation@2";
   readonly kind: "validation";
-  readonly scenario: { readonly name: string; readonly digest: string };
-  readonly seed: number;
-  readonly command: string;
-  readonly capacity?: LoadCapacity;
-  readonly slo?: SloGoal;
-  /** About what all predictions are made of. */
-  readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];
 }

@@ -2,8 +2,9 @@
  * The log of one run: every event that reached the dispatcher and every command it gave, in order.
  * Feeding the events through a dispatcher again must give the same commands (`replay.ts`).
  */
+
+import { shortDigest } from "./digest.ts";
 import { Fault } from "./fault.ts";
-import { shortDigest } from "./sha256.ts";
 
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·

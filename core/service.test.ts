@@ -1,7 +1,7 @@
 /** The formulas of docs/model.md, "Service times". */
 import { describe, expect, test } from "vitest";
 import type { Profile } from "./profile.ts";
-import { serviceSchema } from "./scenario/schema/models.ts";
+import { serviceSchema } from "./scenario/schema/pipelines.ts";
 import { assumedService, measuredService } from "./service.ts";
 
 const assumed = (document: unknown, speed = 1) =>

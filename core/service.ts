@@ -4,20 +4,22 @@
  * when its request arrives, so schedulers are compared on the same draws; a batch takes the time
  * that the variate of its first job selects from the distribution of its batch size.
  */
-import { listOf } from "./list-of.ts";
+// Hot path: see docs/hot-path.md
+import { listOf } from "./hot-path.ts";
 import type { Profile } from "./profile.ts";
-import type { Shape } from "./random/sampler.ts";
-import type { ServiceDocument } from "./scenario/schema.ts";
+import { power } from "./random/elementary-functions.ts";
+import { type Shape, shapeOf, ValueSampler } from "./random/sampler.ts";
+import type { ServiceDocument, WorkloadDocument } from "./scenario/schema.ts";
 
 export class ServiceModel {
-  /** How the job's variate is drawn. */
+  /** The distribution of the job's variate. */
   readonly shape: Shape;
   readonly maxBatch: number;
   /** Mean by batch size, µs; index 0 is unused. */
   readonly meanUs: Float64Array;
   /** Equally probable times by batch size, µs, ascending; null for a parametric distribution. */
   readonly quantilesUs: readonly Float64Array[] | null;
-  /** A job alone takes this times its variate, rounded; NaN where it is not as simple. */
+  /** The time of a single job is this times its variate, rounded; NaN where the formula is another. */
   readonly scaleUs: number;
 
   constructor(shape: Shape, meanUs: Float64Array, quantilesUs: readonly Float64Array[] | null) {
@@ -66,20 +68,6 @@ export function measuredService(profile: Profile, speed: number): ServiceModel {
   );
 }
 
-function shapeOf(document: Exclude<ServiceDocument, { distribution: "empirical" }>): Shape {
-  switch (document.distribution) {
-    case "deterministic":
-      return { kind: "constant" };
-    case "exponential":
-      return { kind: "exponential" };
-    case "lognormal":
-    case "gamma":
-      return document.cv === 0
-        ? { kind: "constant" }
-        : { kind: document.distribution, cv: document.cv };
-  }
-}
-
 function perBatch(maxBatch: number, table: (batch: number) => Float64Array): Float64Array[] {
   return Array.from({ length: maxBatch + 1 }, (_, batch) =>
     batch === 0 ? new Float64Array(0) : table(batch),
@@ -103,4 +91,130 @@ function interpolate(low: readonly number[], high: readonly number[], share: num
     { length: size },
     (_, i) => at(low, i) * (1 - share) + at(high, i) * share,
   );
+}
+
+/**
+ * The growth of a batch's time with the sizes of its inputs. A model's times are those of its reference
+ * size; for others they are multiplied by
+ *
+ *   fixedShare + (1 − fixedShare) × load,   load of one input = (size / reference) ^ exponent,
+ *
+ * and the load of a batch is the mean of its inputs' (`sum`: each does its own work) or the largest (`max`:
+ * all are padded to the longest).
+ */
+export interface InputScaling {
+  readonly reference: number;
+  readonly fixedShare: number;
+  readonly exponent: number;
+  readonly batch: "sum" | "max";
+}
+
+/** Sizes of a run's requests, in order of arrival. */
+export interface SizeSource {
+  next(): number;
+}
+
+/** Null where the workload has no sizes. `traceSizes` are by row of a trace. */
+export function sizeSource(
+  workload: WorkloadDocument,
+  seed: string,
+  traceSizes: readonly number[] | null,
+): SizeSource | null {
+  if (workload.inputSize !== undefined) {
+    return new ValueSampler(workload.inputSize, seed, "input-size");
+  }
+  if (traceSizes === null) return null;
+  let taken = 0;
+  return { next: () => traceSizes[taken++ % traceSizes.length] };
+}
+
+/** A load's time over the time at the reference size. */
+export function timeFactor({ fixedShare }: InputScaling, load: number): number {
+  return fixedShare + (1 - fixedShare) * load;
+}
+
+export function loadOf({ reference, exponent }: InputScaling, size: number): number {
+  const relative = size / reference;
+  return power(relative, exponent);
+}
+
+/** A service model of one replica whose next batch takes `factor` times as long as at reference size. */
+export class SizedService implements ServiceModel {
+  readonly shape: ServiceModel["shape"];
+  readonly maxBatch: number;
+  /** Means over the workload's sizes. */
+  readonly meanUs: Float64Array;
+  readonly quantilesUs: ServiceModel["quantilesUs"];
+  readonly scaleUs = Number.NaN;
+  factor = 1;
+  readonly #reference: ServiceModel;
+
+  /** `meanFactors[b]` is the mean factor of a batch of b. */
+  constructor(reference: ServiceModel, meanFactors: readonly number[]) {
+    this.shape = reference.shape;
+    this.maxBatch = reference.maxBatch;
+    this.quantilesUs = reference.quantilesUs;
+    this.meanUs = reference.meanUs.map((us, batch) => us * (meanFactors[batch] ?? 1));
+    this.#reference = reference;
+  }
+
+  sampleUs(variate: number, batch: number): number {
+    return Math.round(this.#reference.sampleUs(variate, batch) * this.factor);
+  }
+}
+
+const SAMPLE = 4096;
+
+/**
+ * Mean factors of batches 0..maxBatch over a workload's sizes: a policy may expect them. The largest of
+ * b of n sorted values is the i-th with probability (i^b − (i − 1)^b) / n^b.
+ */
+export function meanFactors(
+  scaling: InputScaling,
+  workload: WorkloadDocument,
+  traceSizes: readonly number[] | null,
+  maxBatch: number,
+): number[] {
+  const source = sizeSource(workload, "estimate", traceSizes);
+  if (source === null) return new Array<number>(maxBatch + 1).fill(1);
+  const count = workload.inputSize === undefined ? (traceSizes?.length ?? 1) : SAMPLE;
+  const loads = Float64Array.from({ length: count }, () => loadOf(scaling, source.next())).sort();
+  const mean = loads.reduce((sum, load) => sum + load, 0) / count;
+  return Array.from({ length: maxBatch + 1 }, (_, b) => {
+    if (scaling.batch === "sum" || b <= 1) return timeFactor(scaling, mean);
+    const largest = loads.reduce(
+      (sum, load, i) => sum + load * (power((i + 1) / count, b) - power(i / count, b)),
+      0,
+    );
+    return timeFactor(scaling, largest);
+  });
+}
+
+/** A service model whose samples, not estimates, can be slowed: no policy knows of a slow node. */
+export class SlowableService implements ServiceModel {
+  readonly shape: Shape;
+  readonly maxBatch: number;
+  readonly meanUs: Float64Array;
+  readonly quantilesUs: readonly Float64Array[] | null;
+  readonly scaleUs = Number.NaN;
+  /** Factor of the time of a batch that starts now. */
+  slowdown = 1;
+  readonly #service: ServiceModel;
+
+  constructor(service: ServiceModel) {
+    this.#service = service;
+    this.shape = service.shape;
+    this.maxBatch = service.maxBatch;
+    this.meanUs = service.meanUs;
+    this.quantilesUs = service.quantilesUs;
+  }
+
+  /** Passes the factor of the next batch's input sizes on, where times depend on them. */
+  set factor(factor: number) {
+    if (this.#service instanceof SizedService) this.#service.factor = factor;
+  }
+
+  sampleUs(variate: number, batch: number): number {
+    return Math.round(this.#service.sampleUs(variate, batch) * this.slowdown);
+  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Stability } from "./results.ts";
 import { attainmentOf, type Goal, goalsOf, goalsShown, type SloRun, sloState } from "./slo.ts";
-import { wilson95 } from "./statistics/wilson.ts";
+import { wilson95 } from "./statistics/estimate.ts";
 
 const P99: Goal = { pipeline: "p", latencyMs: 100, share: 0.99 };
 

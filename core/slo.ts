@@ -1,5 +1,5 @@
 /**
- * Whether a configuration keeps its latency goals, by one rule for results, reports and plans: the
+ * One rule for results, reports and plans says whether a configuration keeps its latency goals: the
  * 95% interval of the attainment (the share of requests within the goal) against the share wanted.
  *
  *   meets    all of the interval is at or above it
@@ -13,11 +13,10 @@
  */
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
-import type { ScenarioDocument } from "./scenario/schema.ts";
-import { estimate } from "./statistics/estimate.ts";
-import { type Interval, wilson95 } from "./statistics/wilson.ts";
+import type { Parts } from "./scenario/schema.ts";
+import { estimate, type Interval, wilson95 } from "./statistics/estimate.ts";
 
-/** So large a share of a pipeline's requests is to be answered within so long. */
+/** A share of a pipeline's requests should be answered within a latency. */
 export interface Goal {
   readonly pipeline: string;
   readonly latencyMs: number;
@@ -25,17 +24,16 @@ export interface Goal {
   readonly share: number;
 }
 
-/** What judging reads of a run. */
+/** The part of a run that judging reads. */
 export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
 
-/** Of one goal. */
-export interface Attainment {
+interface Attainment {
   /** NaN where no run had requests. */
   readonly estimate: Estimate;
   readonly state: SloState;
 }
 
-export function goalsOf({ pipelines }: Pick<ScenarioDocument, "pipelines">): readonly Goal[] {
+export function goalsOf({ pipelines }: Parts<"pipelines">): readonly Goal[] {
   return Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>
     slo === undefined ? [] : [{ pipeline, latencyMs: slo.latencyMs, share: slo.percentile / 100 }],
   );
@@ -44,7 +42,7 @@ export function goalsOf({ pipelines }: Pick<ScenarioDocument, "pipelines">): rea
 /** Goals as results documents show them: one where all pipelines share it, else by pipeline. */
 export function goalsShown({
   pipelines,
-}: Pick<ScenarioDocument, "pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
+}: Parts<"pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
   const all = Object.entries(pipelines);
   const slos = all.flatMap(([name, { slo }]) => (slo === undefined ? [] : [[name, slo] as const]));
   if (slos.length === 0) return {};
@@ -71,7 +69,7 @@ export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[])
   return { estimate: estimate(values), state: stateOf(share, intervalOf(values, requests)) };
 }
 
-/** Of all goals together. */
+/** The state of all goals together. */
 export function sloState(
   goals: readonly Goal[],
   runs: readonly SloRun[],

@@ -2,12 +2,9 @@
  * A configuration made ready to run: names resolved to integer ids, milliseconds to microseconds,
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
-
-import type { FaultSystem } from "./fault-causes.ts";
-import type { InputScaling } from "./input-sizes.ts";
 import type { Shape } from "./random/sampler.ts";
-import type { ValueDocument } from "./scenario/schema/distribution.ts";
-import type { ServiceModel } from "./service.ts";
+import type { ValueDocument } from "./scenario/schema/common.ts";
+import type { InputScaling, ServiceModel, SlowableService } from "./service.ts";
 
 export interface System {
   readonly pipelines: readonly PipelineSystem[];
@@ -19,7 +16,7 @@ export interface System {
   readonly devices: readonly DeviceSystem[];
   readonly models: readonly ModelSystem[];
   readonly overheads: Overheads;
-  /** What all nodes and devices draw when idle, W; null when the scenario knows no power. */
+  /** Power of all nodes and devices when idle, W; null when the scenario gives none. */
   readonly idleWatts: number | null;
   /** Tasks of the largest pipeline. */
   readonly stride: number;
@@ -75,7 +72,7 @@ export interface PoolSystem {
   readonly first: number;
   readonly count: number;
   readonly maxBatch: number;
-  /** How the variate of each of its jobs is drawn. */
+  /** The distribution of its jobs' variates. */
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `SizedService`s. */
   readonly inputScaling: InputScaling | null;
@@ -117,11 +114,11 @@ export interface DeviceSystem {
   readonly sharing: Sharing | null;
   /** Infinity: no limit. */
   readonly memoryMb: number;
-  /** What the slot adds, with its share of the node, when a replica on it is busy, W. */
+  /** Power that a busy replica on the slot adds, with the slot's share of the node, W. */
   readonly busyWatts: number;
 }
 
-export interface ModelSystem {
+interface ModelSystem {
   readonly name: string;
   readonly memoryMb: number;
   readonly loadUs: number;
@@ -140,4 +137,78 @@ export interface Overheads {
   readonly completionUs: number;
   readonly gateways: number;
   readonly assignment: "round-robin" | "hash";
+}
+
+export type FaultKind = "crash" | "slow" | "partition";
+
+export interface FaultSystem {
+  readonly causes: readonly FaultCause[];
+  readonly detection: Detection;
+  /** Services of the replicas that can be slow. */
+  readonly slowable: ReadonlyMap<number, SlowableService>;
+}
+
+export interface FaultCause {
+  readonly kind: FaultKind;
+  /** Name of its random stream: `faults/<kind>/<target>`, with a number when it comes again. */
+  readonly name: string;
+  /** The replicas that fail together. */
+  readonly replicas: readonly number[];
+  /** Service times are multiplied by this while it lasts; 1 unless slow. */
+  readonly factor: number;
+  readonly timing: Timing;
+}
+
+export type Timing =
+  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
+  /** Up and down in turn; times of the given means. */
+  | {
+      readonly kind: "renewal";
+      readonly upUs: number;
+      readonly up: Shape;
+      readonly downUs: number;
+      readonly down: Shape;
+    };
+
+export interface Detection {
+  readonly intervalUs: number;
+  readonly timeoutUs: number;
+  readonly failures: number;
+}
+
+/**
+ * Room for replicas that are added during a run: each pool gets more replicas like its last one, down until
+ * then. Pools of held chains get none: their chains are fixed.
+ */
+export function withSpareReplicas(system: System, perPool: number): System {
+  if (perPool === 0) return system;
+  const held = new Set(
+    system.pipelines.filter((p) => p.held).flatMap(({ tasks }) => tasks.map(({ pool }) => pool)),
+  );
+  const replicas: System["replicas"][number][] = [];
+  const pools = system.pools.map((pool, id) => {
+    const first = replicas.length;
+    const own = system.replicas.slice(pool.first, pool.first + pool.count);
+    replicas.push(...own);
+    const last = own.at(-1);
+    const spares = last === undefined || held.has(id) ? 0 : perPool;
+    for (let i = 0; last !== undefined && i < spares; i++) {
+      replicas.push({ ...last, name: `${pool.name}-${pool.count + i + 1}` });
+    }
+    return { ...pool, first, count: pool.count + spares };
+  });
+  return { ...system, pools, replicas };
+}
+
+/** The numbers, in the larger system, of the replicas that are no spares. */
+export function ownReplicas(system: System, larger: System): readonly number[] {
+  const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
+  return system.replicas.map(({ name }) => names.get(name) as number);
+}
+
+/** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
+export function slowdownOf(curve: readonly number[], busy: number): number {
+  if (busy <= 0) return 1;
+  if (busy <= curve.length) return curve[busy - 1];
+  return (curve[curve.length - 1] * busy) / curve.length;
 }

@@ -1,3 +1,4 @@
+// Hot path: see docs/hot-path.md
 /**
  * A tournament over a fixed set of slots, each with a key or none: the slot with the least
  * (key, sequence) is known at once, and a change costs log2(slots) comparisons. The sequence is

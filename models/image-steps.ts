@@ -4,7 +4,7 @@
  */
 import type { Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";
-import type { PreprocessStep } from "../core/scenario/schema/steps.ts";
+import type { PreprocessStep } from "../core/scenario/schema/implementation.ts";
 import { numberToHalf } from "./half.ts";
 import { type Box, openImage, readPixels } from "./image.ts";
 import type { TaskInput } from "./task-model.ts";

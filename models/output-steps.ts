@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { isKnownLabels } from "../core/scenario/check-implementations.ts";
-import type { PostprocessStep } from "../core/scenario/schema/steps.ts";
+import { isKnownLabels } from "../core/scenario/check-models.ts";
+import type { PostprocessStep } from "../core/scenario/schema/implementation.ts";
 import { COCO_80_LABELS, COCO_LABELS } from "./coco-labels.ts";
 import { decodeCtc } from "./ctc.ts";
 import type { Placement } from "./image-steps.ts";

@@ -1,6 +1,6 @@
 /** The models that a scenario can name, with their parameters. Start here to use or to add one. */
 import { Fault } from "../core/fault.ts";
-import { didYouMean } from "../core/scenario/nearest.ts";
+import { didYouMean } from "../core/scenario/issues.ts";
 import { openFingerprint } from "./fingerprint.ts";
 import { openNoOp } from "./no-op.ts";
 import type { SessionOptions } from "./session.ts";

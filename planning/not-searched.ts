@@ -3,7 +3,7 @@
  * places replicas by the default rule, one a slot, on all slots of its machines, and pays for all of those.
  */
 import { isShared } from "../core/placement.ts";
-import { scalingChoices } from "../core/scenario/check-scaling.ts";
+import { scalingChoices } from "../core/scenario/check-changes.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { sum } from "./allocations.ts";

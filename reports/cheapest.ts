@@ -1,5 +1,5 @@
 /** For each load the cheapest configurations that meet the goal, with those that tie. */
-import { compareGroup, DEFAULT_MARGIN } from "../core/comparison/compare.ts";
+import { compareGroup, DEFAULT_MARGIN } from "../core/compare.ts";
 import type { ConfigurationResult, MetricName, ResultsDocument } from "../core/results.ts";
 import { costText, leastCostly } from "./cost.ts";
 import { formatEstimate, formatNumber } from "./format.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
+import { compareConfigurations, comparedPaths } from "../core/compare.ts";
 import type { ConfigurationResult, ResultsDocument, Stability } from "../core/results.ts";
 import { comparisonSentences, rankingTable } from "./comparison-tables.ts";
 import { sweepDocument } from "./documents.test-support.ts";

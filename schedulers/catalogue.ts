@@ -1,8 +1,8 @@
 /** Presets and policies as data, and each in words: `tandem schedulers`, `docs/schedulers.md`. */
 import { stringify } from "yaml";
 import { Fault } from "../core/fault.ts";
-import { nearest } from "../core/scenario/nearest.ts";
-import type { JsonSchema, JsonSchemas } from "../core/scenario/path-schema.ts";
+import { nearest } from "../core/scenario/issues.ts";
+import type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import { parametersSchema } from "./json-schema.ts";
 import type { PolicyDefinition } from "./policy-definition.ts";

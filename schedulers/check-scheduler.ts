@@ -1,6 +1,6 @@
 /** What is wrong with a scenario's `scheduler` section: unknown names and bad parameters. */
 import type { Issue } from "../core/fault.ts";
-import { nearest } from "../core/scenario/nearest.ts";
+import { nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";

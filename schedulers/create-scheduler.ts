@@ -1,7 +1,7 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
 
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
-import { listOf } from "../core/list-of.ts";
+import { listOf } from "../core/hot-path.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";

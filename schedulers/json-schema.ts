@@ -1,7 +1,7 @@
 /** The published JSON Schema of a scenario file: core's, with the registry's names and parameters. */
 import { z } from "zod";
+import type { JsonSchema } from "../core/scenario/json-schema.ts";
 import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
-import type { JsonSchema } from "../core/scenario/path-schema.ts";
 import { compositionSchema, DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { PolicyDefinition } from "./policy-definition.ts";
 import { POLICIES, PRESETS } from "./registry.ts";

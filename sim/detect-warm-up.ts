@@ -4,9 +4,9 @@
  * "Automating warm-up length estimation", Journal of the Operational Research Society 61(9), 2010.
  */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import { type Batches, BatchSeries } from "../core/metrics/batch-series.ts";
+import { type Batches, BatchSeries } from "../core/metrics/one-run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { mser5 } from "../core/statistics/mser.ts";
+import { mser5 } from "../core/statistics/time-series.ts";
 import { runReplication, type SimulationInputs } from "./replication.ts";
 
 export interface WarmUp {

@@ -1,7 +1,7 @@
 /** Service times only: the gateway costs nothing and the network is instant. */
 
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import { listOf } from "../core/list-of.ts";
+import { listOf } from "../core/hot-path.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ServiceModel } from "../core/service.ts";
 import type { System } from "../core/system.ts";

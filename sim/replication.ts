@@ -1,16 +1,15 @@
 /** One replication of one configuration: document in, metrics out. Synchronous and pure. */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { QueryStream } from "../core/arrivals/query-stream.ts";
+import { QueryStream } from "../core/arrivals/closed-loop.ts";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
-import { sizeSource } from "../core/input-sizes.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
-import type { LatencySink } from "../core/metrics/recorder.ts";
-import type { RequestRows } from "../core/metrics/request-rows.ts";
+import type { LatencySink, RequestRows } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
+import { sizeSource } from "../core/service.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { type SimulationOutput, simulate } from "./simulation.ts";
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
-import { type ClientDocument, clientSchema } from "../core/scenario/schema/client.ts";
+import { type ClientDocument, clientSchema } from "../core/scenario/schema/workload.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { cases } from "../core/test-form.test-support.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";

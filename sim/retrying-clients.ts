@@ -10,12 +10,13 @@
  * the same branches and the same work. Stands between the simulation and its executor, and between
  * the dispatcher and the simulation.
  */
+
+import { RetryPolicy } from "../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../core/arrivals/source.ts";
-import { RetryPolicy } from "../core/clients/retry-policy.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
-import type { ClientDocument } from "../core/scenario/schema/client.ts";
+import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { Executor } from "./executor.ts";
 

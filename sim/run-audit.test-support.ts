@@ -4,14 +4,13 @@
  */
 
 import { expect } from "vitest";
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import type { GanttBar } from "../core/results.ts";
 import { type LogEntry, RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { sendsAtOnce } from "./random-scenarios.test-support.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import { grown } from "../core/dispatch/request-table.ts";
-import { loadOf, type SizedService, type SizeSource, timeFactor } from "../core/input-sizes.ts";
+import { loadOf, type SizedService, type SizeSource, timeFactor } from "../core/service.ts";
 import type { Executor } from "./executor.ts";
 
 export class SizedInputs implements Executor {

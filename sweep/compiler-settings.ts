@@ -5,7 +5,7 @@
  * not be compiled long before it: what they have inlined by then counts again for the caller.
  */
 import { setFlagsFromString } from "node:v8";
-import { knownRequests } from "../core/arrivals/expected-requests.ts";
+import { knownRequests } from "../core/arrivals/extent.ts";
 import { interruptBudget } from "../core/interrupt-budget.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 

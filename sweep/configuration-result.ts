@@ -1,11 +1,11 @@
 /** What one configuration's finished replications say together. */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import { aggregate } from "../core/metrics/aggregate.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { aggregate } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
+import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { goalsOf, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";

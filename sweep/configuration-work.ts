@@ -1,12 +1,12 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import { comparedMetrics } from "../core/comparison/compare.ts";
-import { OneRunSeries } from "../core/metrics/one-run-series.ts";
+import { comparedMetrics } from "../core/compare.ts";
+import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/parse.ts";
-import type { Sample } from "../core/scenario/sample.ts";
-import { stoppingRule } from "../core/scenario/stopping-rule.ts";
+import type { Sample } from "../core/scenario/axes.ts";
+import { stoppingRule } from "../core/scenario/check-run.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";

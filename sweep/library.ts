@@ -6,14 +6,15 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import type { ConfigurationResult } from "../core/results.ts";
-import { type LoadedScenario, parseScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { ConfigurationWork } from "./configuration-work.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type { ConfigurationResult } from "../core/results.ts";
-export type { LoadedScenario } from "../core/scenario/parse.ts";
+export type { LoadedScenario } from "../core/scenario/files.ts";
 
 /**
  * Reads and checks a scenario file with its data files; `overrides` are values by path, as from `--set`.

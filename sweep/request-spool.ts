@@ -3,7 +3,7 @@
  * appended to a file, one file for each part of a configuration.
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import { RequestRows } from "../core/metrics/request-rows.ts";
+import { RequestRows } from "../core/metrics/recorder.ts";
 
 /** Rows of one replication; columns as in `RequestRows`. */
 export interface RequestBlock {

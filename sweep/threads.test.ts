@@ -1,7 +1,8 @@
 /** Random scenarios give the same results, to the bit, on any number of threads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type LoadedScenario, parseScenario } from "../core/scenario/parse.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
 import type { SweepRecord } from "./record.ts";

@@ -2,10 +2,11 @@
  * How often the 95% intervals that results show hold the truth: M/M/1, whose exact figures are
  * known, simulated again and again with other seeds, through the public path.
  */
-import { OneRunSeries } from "../core/metrics/one-run-series.ts";
+
+import { halfWidth95, pairedDifference } from "../core/compare.ts";
+import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
-import { halfWidth95, pairedDifference } from "../core/statistics/paired.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
 import { exponential, queue } from "./case.ts";
 import { latencyQuantileMM1 } from "./formulas/single-server.ts";

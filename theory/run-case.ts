@@ -1,11 +1,10 @@
 /** Runs a case and says how far from theory it is. */
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
-import { givenWarmupS } from "../core/warm-up.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 import type { TheoryCase } from "./case.ts";

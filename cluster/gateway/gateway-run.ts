@@ -11,8 +11,8 @@
  */
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { LogSink } from "../observe/log-sink.ts";

@@ -1,7 +1,7 @@
 /** Which replicas a run could use, where that changes: else utilisation is of all there are. */
 
+import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import type { RunOptions } from "./run-options.ts";
 

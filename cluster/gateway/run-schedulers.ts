@@ -1,7 +1,7 @@
 /** The schedulers that a run uses: its own, those put in its place, and those that requests choose. */
 import type { RequestChoice, Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
-import { didYouMean } from "../../core/scenario/nearest.ts";
+import { didYouMean } from "../../core/scenario/issues.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";

@@ -1,7 +1,7 @@
 /** Whether a load generator was fit to be judged by: was it on time, was its event loop free? */
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import type { HealthSummary } from "../../core/results.ts";
-import { selectQuantile } from "../../core/statistics/quantile.ts";
+import { selectQuantile } from "../../core/statistics/estimate.ts";
 import type { LoadResult } from "./specification.ts";
 
 /** An arrival is late beyond this, or beyond this share of the mean latency if that is more. */

@@ -1,11 +1,11 @@
 /** What a load run found, from the client's side. */
+
+import { givenWarmupS } from "../../core/arrivals/extent.ts";
 import { LatencyStore } from "../../core/metrics/latency-store.ts";
-import { mlperfMetrics } from "../../core/metrics/mlperf.ts";
-import { type MlperfRules, mlperfRules } from "../../core/metrics/mlperf-rules.ts";
+import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../core/metrics/mlperf.ts";
 import type { HealthSummary, MetricName } from "../../core/results.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
-import { selectQuantile } from "../../core/statistics/quantile.ts";
-import { givenWarmupS } from "../../core/warm-up.ts";
+import { selectQuantile } from "../../core/statistics/estimate.ts";
 import { loadHealth, outcomeCounts } from "./load-health.ts";
 import type { LoadResult } from "./specification.ts";
 

@@ -3,8 +3,8 @@
  * again after a pause, by the policy that the simulator's clients have too. Without one, a client
  * waits for ever and takes the first answer.
  */
-import { RetryPolicy } from "../../core/clients/retry-policy.ts";
-import type { ClientDocument } from "../../core/scenario/schema/client.ts";
+import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
+import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";

@@ -1,5 +1,5 @@
 /** The last values and when they were: what a live table's quantiles are of. Constant memory. */
-import { rankOf } from "../../core/statistics/quantile.ts";
+import { rankOf } from "../../core/statistics/estimate.ts";
 
 const KEPT = 1024;
 

@@ -2,9 +2,9 @@
 
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
-import { backendOf } from "../../core/scenario/implementation-kind.ts";
-import { withSpareReplicas } from "../../core/spare-replicas.ts";
+import { backendOf } from "../../core/scenario/check-models.ts";
 import type { System } from "../../core/system.ts";
+import { withSpareReplicas } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";

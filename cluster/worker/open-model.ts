@@ -1,5 +1,5 @@
 /** What a scenario declares for a model, opened, with word of when it can serve. */
-import { kindOf } from "../../core/scenario/implementation-kind.ts";
+import { kindOf } from "../../core/scenario/check-models.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import {
   type ImplementationOptions,

@@ -2,17 +2,12 @@
  * The arrival process of a workload. Simulator and load generator take their arrivals from here, so both
  * see the same instants for the same seed.
  */
-import type { WorkloadDocument } from "../scenario/schema.ts";
-import { AtLeast } from "./at-least.ts";
-import { changingTimeOf } from "./changing-rate.ts";
-import { ClosedLoop, SteppedClosedLoop } from "./closed-loop.ts";
+import type { WorkloadDocument } from "../scenario/schema/workload.ts";
+import { changingTimeOf, circle, mmppTimeOf, RescaledPoisson } from "./changing-rate.ts";
+import { ClosedLoop, QueryStream } from "./closed-loop.ts";
 import { extentOf } from "./extent.ts";
-import { circle, mmppTimeOf } from "./mmpp.ts";
-import { QueryStream } from "./query-stream.ts";
-import { Renewal } from "./renewal.ts";
-import { RescaledPoisson } from "./rescaled.ts";
+import { AtLeast, Renewal, Trace } from "./open-loop.ts";
 import type { ArrivalSource } from "./source.ts";
-import { Trace } from "./trace.ts";
 
 /** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
 export function arrivalSource(
@@ -60,9 +55,21 @@ export function arrivalSource(
     }
     case "closed": {
       const { clients, thinkMs } = workload;
-      return typeof clients === "number"
-        ? new ClosedLoop(clients, thinkMs * 1000, extent)
-        : new SteppedClosedLoop(clients, thinkMs * 1000, extent);
+      const steps = typeof clients === "number" ? [{ atS: 0, clients }] : clients;
+      return new ClosedLoop(steps, thinkMs * 1000, extent);
     }
   }
+}
+
+/** The number of requests that a run of this seed sends; null where answers set the pace. */
+export function countArrivals(
+  workload: WorkloadDocument,
+  seed: string,
+  traceUs: readonly number[] | null,
+): number | null {
+  const source = arrivalSource(workload, seed, traceUs);
+  if (source.closed) return null;
+  let count = 0;
+  for (; source.nextUs !== Number.POSITIVE_INFINITY; source.advance()) count++;
+  return count;
 }

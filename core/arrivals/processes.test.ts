@@ -1,13 +1,18 @@
 /** Arrival processes against their theory, with fixed seeds. */
 import { describe, expect, test } from "vitest";
 import { kolmogorovSmirnov, moments } from "../random/distribution-checks.test-support.ts";
-import { logGamma } from "../random/gamma-function.ts";
+import { logGamma } from "../random/elementary-functions.ts";
 import { weibullShape } from "../random/sampler.ts";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { arrivalSource } from "./arrival-source.ts";
-import { diurnalRequests, diurnalTimeOf } from "./diurnal.ts";
-import { circle, mmppRatePerS } from "./mmpp.ts";
-import { rampRequests, rampTimeOf } from "./ramp.ts";
+import {
+  circle,
+  diurnalRequests,
+  diurnalTimeOf,
+  mmppRatePerS,
+  rampRequests,
+  rampTimeOf,
+} from "./changing-rate.ts";
 
 function secondsOf(workload: unknown, seed = "1/0"): Float64Array {
   const source = arrivalSource(workloadSchema.parse(workload), seed, null);

@@ -1,5 +1,5 @@
 /** The gates of the pipelines whose requests each hold a chain of replicas. */
-import { listOf } from "../list-of.ts";
+import { listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
 import { ChainGate } from "./chain-gate.ts";
 import type { PoolBoard } from "./pool-board.ts";

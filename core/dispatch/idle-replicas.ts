@@ -1,5 +1,5 @@
 /** The idle replicas of pools that share a queue, each pool's in order of becoming idle. */
-import { listOf } from "../list-of.ts";
+import { listOf } from "../hot-path.ts";
 
 /** Which of them is taken next. */
 export type IdleOrder = "longest-idle" | "most-recent";

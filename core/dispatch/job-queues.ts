@@ -6,7 +6,7 @@
  *
  * A queued job's state is its queue's number. Who takes it out gives it its next state.
  */
-import { listOf } from "../list-of.ts";
+import { listOf } from "../hot-path.ts";
 import type { RequestTable } from "./request-table.ts";
 
 /** First in, first out; last in, first out; smallest key first, equal keys in order of entry. */

@@ -4,7 +4,7 @@
  */
 
 import { assert } from "../fault.ts";
-import { listOf } from "../list-of.ts";
+import { listOf } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
 import { Batches } from "./batches.ts";

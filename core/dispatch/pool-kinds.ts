@@ -1,5 +1,5 @@
 /** How each pool of a system decides under a scheduler. */
-import { listOf } from "../list-of.ts";
+import { listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
 import type { QueueOrder } from "./job-queues.ts";
 import type { PoolPolicies, Scheduler } from "./policies.ts";

@@ -2,7 +2,7 @@
  * A request's way through its pipeline: which of its tasks come next, which are skipped, and how it
  * ends.
  */
-import { DOUBLE_ZERO } from "../double-zero.ts";
+import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import type { HeldChains } from "./held-chains.ts";

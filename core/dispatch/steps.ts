@@ -3,8 +3,7 @@
  * load, a typed array's element six.
  */
 
-import { DOUBLE_ZERO } from "../double-zero.ts";
-import { listOf } from "../list-of.ts";
+import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
 
 /** What a pipeline's requests have in common. */

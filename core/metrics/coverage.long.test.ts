@@ -6,11 +6,9 @@
  */
 import { describe, expect, test } from "vitest";
 import type { MetricName } from "../results.ts";
-import { estimate } from "../statistics/estimate.ts";
+import { estimate, selectQuantile } from "../statistics/estimate.ts";
 import { MM1_LATENCY_MS, Mm1Latencies } from "../statistics/mm1.test-support.ts";
-import { selectQuantile } from "../statistics/quantile.ts";
-import { oneRunIntervals } from "./one-run-intervals.ts";
-import { OneRunSeries } from "./one-run-series.ts";
+import { OneRunSeries, oneRunIntervals } from "./one-run.ts";
 
 const TRIALS = 200;
 const NAMES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;

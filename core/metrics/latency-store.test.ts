@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../random/stream.ts";
-import { selectQuantile } from "../statistics/quantile.ts";
+import { selectQuantile } from "../statistics/estimate.ts";
 import { LatencyStore } from "./latency-store.ts";
 
 const SHARES = [0.001, 0.07, 0.5, 0.9, 0.99, 1];

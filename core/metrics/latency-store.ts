@@ -4,13 +4,14 @@
  * an octave, so its quantiles are within 0.025 % of the exact ones; of values that are all kept, only
  * those that share a bucket with a quantile are sorted.
  */
-import { DOUBLE_ZERO } from "../double-zero.ts";
-import { rankOf } from "../statistics/quantile.ts";
+// Hot path: see docs/hot-path.md
+import { DOUBLE_ZERO } from "../hot-path.ts";
+import { rankOf } from "../statistics/estimate.ts";
 
 /** Values are kept in chunks, each twice as long as the last, up to the longest. */
 const FIRST_CHUNK = 1 << 10;
 const LONGEST_CHUNK = 1 << 16;
-/** So many latencies are kept exactly, 8 bytes each. */
+/** Latencies that are kept exactly, 8 bytes each. */
 const MOST_EXACT = 1 << 22;
 
 /** Octaves of whole µs that a double holds exactly, from 1 µs. */
@@ -63,7 +64,7 @@ class Buckets {
   }
 }
 
-/** Of a histogram; of values that are kept; and of few of those, that less is set to zero. */
+/** Buckets of a histogram, of kept values, and of few kept values: fewer counts to set to zero. */
 const FINEST = new Buckets(11);
 const FINE = new Buckets(9);
 const COARSE = new Buckets(5);
@@ -84,7 +85,7 @@ export class LatencyStore {
     this.mostExact = mostExact;
   }
 
-  /** Whether quantiles are of the latencies themselves. */
+  /** False: quantiles are from the histogram. */
   get exact(): boolean {
     return this.histogram === null;
   }
@@ -144,7 +145,7 @@ export class LatencyStore {
     }
   }
 
-  /** The chunk is full: a new one, or, once there are too many, into the histogram with all. */
+  /** Starts a new chunk; once there are too many, moves all into the histogram. */
   private turnChunk(): void {
     this.used = 0;
     if (this.histogram === null && this.count < this.mostExact) {

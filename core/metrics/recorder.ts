@@ -1,22 +1,19 @@
 /**
- * What one run leaves behind. Simulator and gateway feed the same recorder, so a metric is one
+ * The events of one run as numbers. Simulator and gateway feed the same recorder, so a metric is one
  * formula for both. The measured window runs from the end of warm-up until `closeWindow`; request
  * metrics are of requests that arrived in it, time averages are over it.
  */
-
+// Hot path: see docs/hot-path.md
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
-import { DOUBLE_ZERO } from "../double-zero.ts";
+import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
-import type { DeviceMeter } from "./device-meter.ts";
-import { InSystemSeries } from "./in-system-series.ts";
+import { InSystemSeries } from "./in-system.ts";
 import { LatencyStore } from "./latency-store.ts";
-import { PipelineTally } from "./pipeline-tally.ts";
-import { PoolTally } from "./pool-tally.ts";
-import type { ReplicaMeter } from "./replica-meter.ts";
-import type { RequestRows } from "./request-rows.ts";
+import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
+import { PipelineTally, PoolTally } from "./tallies.ts";
 
-/** Hears every latency that counts, in order of the requests' ends. */
+/** Gets every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
   add(latencyUs: number, nowUs: number): void;
 }
@@ -49,17 +46,17 @@ export class RunRecorder {
   declare readonly inSystemSeries: InSystemSeries;
   /** Latencies of completed requests that arrived in the window. */
   declare readonly latencies: LatencyStore;
-  /** Hears the same in order of time; null unless asked for. */
+  /** Gets the same latencies in order of time; null unless asked for. */
   latencySink: LatencySink | null = null;
 
   declare readonly pools: PoolTally;
-  /** Null where there is one pipeline only: then the run's own metrics are its. */
+  /** Null where there is one pipeline, whose metrics are the run's own. */
   declare readonly pipelines: PipelineTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */
   rows: RequestRows | null = null;
-  /** What the devices did; null unless a simulator tells. */
+  /** Null in real runs: only the simulator knows its devices. */
   devices: DeviceMeter | null = null;
   declare private readonly maxBars: number;
   /** Set when the cluster changes while the run goes on. */
@@ -76,7 +73,7 @@ export class RunRecorder {
     this.system = system;
     this.maxBars = maxBars;
     this.warmupUs = warmupUs;
-    // A second time, as V8 would take a field for a constant until the window is closed.
+    // Assigned a second time: else V8 takes the field for a constant until the window closes.
     this.closedUs = Number.POSITIVE_INFINITY;
     this.latencies = new LatencyStore(mostExact);
     this.inSystemSeries = new InSystemSeries(warmupUs);
@@ -92,7 +89,7 @@ export class RunRecorder {
   }
 
   arrived(nowUs: number): void {
-    // Not at the first only, as a branch that is taken once undoes what the compiler has made.
+    // Not only at the first arrival: a branch that is taken once undoes compiled code.
     if ((this.arrivals++ & 1023) === 0) {
       this.firstArrivalUs = Math.min(this.firstArrivalUs, nowUs);
     }
@@ -121,10 +118,10 @@ export class RunRecorder {
     this.pools.ran(pool, this.busyUs(startUs, endUs), -1, 0);
   }
 
-  /** Of a time at which a replica was busy, what lies in the window. */
+  /** The part of a replica's busy time that lies in the window. */
   private busyUs(startUs: number, endUs: number): number {
     this.lastBusyUs = endUs;
-    // Loaded beforehand, as code that is reached at the window's ends only would undo the rest.
+    // Loaded beforehand: code that runs only at the window's ends undoes the rest.
     const { warmupUs, closedUs } = this;
     let fromUs = warmupUs;
     if (startUs > fromUs) fromUs = startUs;
@@ -145,7 +142,6 @@ export class RunRecorder {
     return this.inSystemSeries.count;
   }
 
-  /** Whether the Gantt chart has room for more bars. */
   get wantsBars(): boolean {
     return this.bars.length < this.maxBars;
   }
@@ -163,7 +159,7 @@ export class RunRecorder {
     });
   }
 
-  /** `latencyUs` is what the client saw; `goalUs` what it should be at most (Infinity: anything). */
+  /** `latencyUs` is the client's; `goalUs` the most that it should be (Infinity: no goal). */
   ended(
     serial: number,
     outcome: Outcome,
@@ -204,5 +200,51 @@ export class RunRecorder {
     this.digestA = Math.imul(this.digestA ^ low ^ (high << 7), 0x01000193);
     const turned = (this.digestB << 13) | (this.digestB >>> 19);
     this.digestB = (Math.imul(turned, 5) + (serial ^ low ^ outcome)) | 0;
+  }
+}
+
+const BLOCK_ROWS = 16_384;
+
+/**
+ * One row per ended request, handed on in blocks, so that memory does not grow with the run. The first
+ * `count` entries of each column are rows, in order of their ends.
+ */
+export class RequestRows {
+  /** The request's number, in order of arrival. */
+  readonly serial = new Uint32Array(BLOCK_ROWS);
+  /** Index into the system's pipelines. */
+  readonly pipeline = new Uint16Array(BLOCK_ROWS);
+  readonly arrivedUs = new Float64Array(BLOCK_ROWS);
+  /** Until its answer, or until it was given up. */
+  readonly latencyUs = new Float64Array(BLOCK_ROWS);
+  /** Index into `OUTCOMES`. */
+  readonly outcome = new Uint8Array(BLOCK_ROWS);
+  count = 0;
+  readonly #onBlock: (rows: RequestRows) => void;
+
+  /** `onBlock` reads the rows before it returns: they are overwritten then. */
+  constructor(onBlock: (rows: RequestRows) => void) {
+    this.#onBlock = onBlock;
+  }
+
+  add(
+    serial: number,
+    pipeline: number,
+    arrivedUs: number,
+    latencyUs: number,
+    outcome: Outcome,
+  ): void {
+    const row = this.count++;
+    this.serial[row] = serial;
+    this.pipeline[row] = pipeline;
+    this.arrivedUs[row] = arrivedUs;
+    this.latencyUs[row] = latencyUs;
+    this.outcome[row] = OUTCOMES.indexOf(outcome);
+    if (this.count === BLOCK_ROWS) this.flush();
+  }
+
+  flush(): void {
+    if (this.count > 0) this.#onBlock(this);
+    this.count = 0;
   }
 }

@@ -1,15 +1,16 @@
-/** One run's metrics, each by its formula, from what the recorder gathered. */
-import type { MetricName } from "../results.ts";
-import { type Growth, growthOf } from "../stability/growth.ts";
+/** The metrics of a run, each by its formula, and of several runs: means with 95% intervals. */
+import { shortDigest } from "../digest.ts";
+import type { Estimate, IntervalMethod, LatencyCurve, MetricName, Metrics } from "../results.ts";
+import { estimate } from "../statistics/estimate.ts";
+import { type Growth, growthOf } from "./in-system.ts";
 import type { LatencyStore } from "./latency-store.ts";
-import { type OneRunIntervals, oneRunIntervals } from "./one-run-intervals.ts";
-import { OneRunSeries } from "./one-run-series.ts";
+import { type OneRunIntervals, OneRunSeries, oneRunIntervals, withIntervals } from "./one-run.ts";
 import type { RunRecorder } from "./recorder.ts";
 
 export interface RunSummary {
   /** Requests that arrived, warm-up included. */
   readonly requests: number;
-  /** Those of them that arrived in the measured window, however they ended. */
+  /** The requests that arrived in the measured window, however they ended. */
   readonly counted: number;
   readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -19,9 +20,9 @@ export interface RunSummary {
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
   readonly notes: readonly string[];
-  /** Null when the window is too short to tell. */
+  /** Null when the window is too short. */
   readonly growth: Growth | null;
-  /** Of a run that stands alone. */
+  /** Set where a configuration has one run only. */
   readonly intervals?: OneRunIntervals;
 }
 
@@ -36,7 +37,7 @@ export const CURVE_SHARES: readonly number[] = [
 /** `curve` asks for the latency curve. */
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
-  // Two objects spread into a literal would have a form of their own in memory in each run.
+  // Two objects spread into a literal would get a new hidden class in each run.
   const metrics = Object.assign({}, latencyMetrics(latencies), flowMetrics(recorder));
   const { latencySink, inSystemSeries } = recorder;
   const alone = latencySink instanceof OneRunSeries;
@@ -99,14 +100,14 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
     ...changeMetrics(recorder),
     ...energyMetrics(recorder, windowUs),
     ...(costPerHour > 0 ? { costPerHour } : {}),
-    // What answers nothing has no price for an answer, least of all none.
+    // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0
       ? { costPer1000Requests: costPerHour / 3.6 / throughputPerS }
       : {}),
   };
 }
 
-/** Of each of the requests that count; none where there are none. */
+/** Shares of the requests that count; none where there are none. */
 function shareMetrics(
   recorder: RunRecorder,
   measured: number,
@@ -137,7 +138,6 @@ function replicasOf({ system, replicas }: RunRecorder, pool?: number): number {
   }, 0);
 }
 
-/** Of runs whose cluster changes. */
 function changeMetrics({ replicas }: RunRecorder): Partial<Record<MetricName, number>> {
   if (replicas === null) return {};
   const { recoveryMeanUs } = replicas;
@@ -186,7 +186,6 @@ function energyMetrics(
   return { energyJoulesPerRequest: joules / recorder.completedInWindow };
 }
 
-/** How many batches waited for their model to be loaded, and how long on average. */
 function loadMetrics({ devices, system }: RunRecorder, pool: number): Record<string, number> {
   const model = system.models.find(({ name }) => name === system.pools[pool].model);
   if (devices === null || model === undefined || model.loadUs === 0) return {};
@@ -205,4 +204,64 @@ function curveOf(latencies: LatencyStore): readonly number[] {
 
 function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
+}
+
+interface Aggregate {
+  readonly replications: number;
+  readonly requests: number;
+  readonly metrics: Metrics;
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
+  /** Only where there are several. */
+  readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
+  readonly digest: string;
+  /** Set for a single run: how its intervals were found. */
+  readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly latencyCurve?: LatencyCurve;
+  readonly notes: readonly string[];
+}
+
+/** `summaries` are of one configuration, at least one, in order of replication. */
+export function aggregate(summaries: readonly RunSummary[]): Aggregate {
+  const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
+  const intervals = summaries.length === 1 ? summaries[0].intervals : undefined;
+  const metrics: Metrics = estimates(summaries.map((summary) => summary.metrics));
+  const curves = summaries.map((summary) => summary.curveMs).filter((curve) => curve.length > 0);
+  return {
+    replications: summaries.length,
+    requests: summaries.reduce((sum, summary) => sum + summary.requests, 0),
+    metrics: intervals === undefined ? metrics : withIntervals(metrics, intervals),
+    ...(intervals === undefined ? {} : { intervals: intervals.methods }),
+    tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
+    ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
+    digest: shortDigest(summaries.map((summary) => summary.digest)),
+    ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
+    notes: [...new Set(summaries.flatMap((summary) => summary.notes)), ...(intervals?.notes ?? [])],
+  };
+}
+
+type Figures = Readonly<Record<string, number>>;
+
+function estimatesByName(
+  runs: readonly Readonly<Record<string, Figures>>[],
+): Record<string, Record<string, Estimate>> {
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((name) => [name, estimates(runs.map((run) => run[name]))]),
+  );
+}
+
+/** Estimates of every figure that each run has. */
+function estimates(runs: readonly Figures[]): Record<string, Estimate> {
+  const result: Record<string, Estimate> = {};
+  for (const name of Object.keys(runs[0])) {
+    const values = runs.map((run) => run[name]).filter((value) => value !== undefined);
+    if (values.length === runs.length) result[name] = estimate(values);
+  }
+  return result;
+}
+
+function meanCurve(curves: readonly (readonly number[])[]): LatencyCurve {
+  const latencyMs = CURVE_SHARES.map(
+    (_, i) => curves.reduce((sum, curve) => sum + curve[i], 0) / curves.length,
+  );
+  return { share: CURVE_SHARES, latencyMs };
 }

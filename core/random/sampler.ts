@@ -2,9 +2,10 @@
  * Samplers: one distribution drawn from one named stream, by the block.
  * Every sampler owns its stream, so drawing ahead changes nothing that another sampler sees.
  */
-import { power } from "../power.ts";
-import { exponentiate } from "./exponential-function.ts";
-import { logGamma } from "./gamma-function.ts";
+// Hot path: see docs/hot-path.md
+
+import type { ValueDocument } from "../scenario/schema/common.ts";
+import { exponentiate, logGamma, power } from "./elementary-functions.ts";
 import { RandomStream } from "./stream.ts";
 
 const BLOCK = 256;
@@ -17,20 +18,25 @@ export type Shape =
   | { readonly kind: "gamma"; readonly cv: number }
   | { readonly kind: "weibull"; readonly cv: number };
 
-/** The shape that a scenario's `spread` names. */
+/** The shape that a scenario's distribution or constant names. */
 export function shapeOf(
-  spread:
-    | { readonly distribution: "exponential" | "deterministic" }
-    | { readonly distribution: "lognormal" | "gamma"; readonly cv: number },
+  value:
+    | number
+    | { readonly distribution: "exponential" | "deterministic" | "empirical" }
+    | { readonly distribution: "lognormal" | "gamma" | "weibull"; readonly cv: number },
 ): Shape {
-  switch (spread.distribution) {
+  if (typeof value === "number") return { kind: "constant" };
+  switch (value.distribution) {
     case "exponential":
       return { kind: "exponential" };
     case "deterministic":
       return { kind: "constant" };
+    case "empirical":
+      return { kind: "uniform" };
     case "lognormal":
     case "gamma":
-      return { kind: spread.distribution, cv: spread.cv };
+    case "weibull":
+      return value.cv === 0 ? { kind: "constant" } : { kind: value.distribution, cv: value.cv };
   }
 }
 
@@ -54,7 +60,7 @@ export class Sampler {
     return this.block[this.used++];
   }
 
-  /** Like `next`, but what it gives is the next draw again unless `taken` is 1. It may be 0 or 1. */
+  /** The next draw; `taken`, 0 or 1, says whether it is used up. */
   nextIf(taken: number): number {
     if (this.used === BLOCK) {
       this.refill();
@@ -65,7 +71,7 @@ export class Sampler {
     return draw;
   }
 
-  /** All that is drawn ahead at a time, for who does not call `next`; valid until the next call. */
+  /** A whole block of draws, for callers that never call `next`; valid until the next call. */
   nextBlock(): Float64Array {
     this.refill();
     return this.block;
@@ -151,4 +157,23 @@ export function weibullShape(cv: number): number {
     else high = k;
   }
   return high;
+}
+
+/** Draws of a scenario's value: a number, or a distribution with its mean. */
+export class ValueSampler {
+  readonly #sampler: Sampler;
+  readonly #mean: number;
+  readonly #samples: readonly number[] | null;
+
+  constructor(value: ValueDocument, seed: string, stream: string) {
+    this.#sampler = new Sampler(shapeOf(value), seed, stream);
+    this.#samples = typeof value === "object" && "samples" in value ? value.samples : null;
+    this.#mean = typeof value === "number" ? value : "mean" in value ? value.mean : 1;
+  }
+
+  next(): number {
+    const draw = this.#sampler.next();
+    const samples = this.#samples;
+    return samples === null ? this.#mean * draw : samples[Math.floor(draw * samples.length)];
+  }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { LoadedScenario } from "./files.ts";
 import {
   type Files,
   issuesOf,
@@ -9,7 +10,7 @@ import {
   SMALL,
   type Spoilt,
 } from "./issues.test-support.ts";
-import { type LoadedScenario, parseScenario } from "./parse.ts";
+import { parseScenario } from "./parse.ts";
 
 type Load = (text: string, files?: Files) => LoadedScenario;
 

@@ -1,15 +1,30 @@
-/** Arrival rates given as shares of capacity, and the numbers that take their place. */
+/**
+ * Arrival rates as shares of capacity (`ratePerS: { ofCapacity: 0.6 }`) to requests per second. One
+ * capacity serves a whole scenario, that of the smallest shape of its sweep, so that all
+ * configurations of one load see the same arrivals.
+ */
 import type { Issue } from "../fault.ts";
-import { isPoints, type Range, rangeValues } from "./axes.ts";
-import { issueAt } from "./positions.ts";
+import type { LoadCapacity } from "../results.ts";
+import { sumOf } from "../statistics/estimate.ts";
+import {
+  type Assignment,
+  assignmentAt,
+  assignmentOf,
+  axisSizes,
+  isPoints,
+  type Range,
+  rangeValues,
+} from "./axes.ts";
+import { haveTimes } from "./check-models.ts";
+import { type CheckOptions, runChecks } from "./checks.ts";
+import type { LoadedScenario } from "./files.ts";
+import { invalidInput, issueAt, type Position, type Positions } from "./issues.ts";
 import { capacityShare } from "./schema/common.ts";
-import type { ScenarioDocument } from "./schema.ts";
+import type { ClusterDocument, ScenarioDocument } from "./schema.ts";
+import { isMapping, makeVariant, sectionOf } from "./set-path.ts";
+import { checkedAssignment } from "./sweep.ts";
 
-/** A share as given, and the requests per second that it stands for. */
-export interface ResolvedShare {
-  readonly ofCapacity: number;
-  readonly ratePerS: number;
-}
+type ResolvedShare = LoadCapacity["shares"][number];
 
 /** A key of a workload, or a swept path. */
 const RATE = /^(workload\..+\.|workload\.)?ratePerS$/;
@@ -46,9 +61,9 @@ export function checkSharesOnce({
 /**
  * `value`, at any depth, with a number for each share under a key or path that ends in `ratePerS`:
  * alone, in a list of swept values, or as `ratePerS.ofCapacity` with a number, a list or a range.
- * Shares that the schema refuses stay, for the parser to report. `found` hears of all others.
+ * Shares that the schema refuses stay, for the parser to report. `found` gets all others.
  */
-export function withRates<T>(
+function withRates<T>(
   value: T,
   capacityPerS: number,
   found: (share: ResolvedShare) => void = () => {},
@@ -82,7 +97,7 @@ export function withRates<T>(
 }
 
 /** The shares in `value`, each once, the smallest first. */
-export function sharesIn(value: unknown, capacityPerS = 1): readonly ResolvedShare[] {
+function sharesIn(value: unknown, capacityPerS = 1): readonly ResolvedShare[] {
   const shares = new Map<number, ResolvedShare>();
   withRates(value, capacityPerS, (share) => shares.set(share.ofCapacity, share));
   return [...shares.values()].sort((a, b) => a.ofCapacity - b.ofCapacity);
@@ -96,6 +111,132 @@ function isRange(value: unknown): value is Range {
   return isMapping(value) && "from" in value && "to" in value;
 }
 
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+type UndigestedScenario = Omit<LoadedScenario, "digest">;
+type Rated = Pick<LoadedScenario, "document" | "sectionFiles" | "positions">;
+
+const STAND_IN_PER_S = 1;
+const UNREACHED =
+  "the times are not known, or the traffic equations do not reach (joins that end early, held chains that fork, many branches)";
+
+/** Rates at a capacity of 1 per second, for checks only. */
+export function withStandInRates<T extends Rated>(loaded: T): T {
+  return withCapacity(loaded, STAND_IN_PER_S);
+}
+
+/**
+ * `loaded` has passed all checks with stand-in rates, and keeps them while models are still to be
+ * calibrated and no times are needed. Throws Fault("invalid-input") where the capacity cannot be known.
+ */
+export function resolveLoads(
+  loaded: UndigestedScenario,
+  options: CheckOptions,
+): UndigestedScenario {
+  const parts = partsOf(loaded);
+  if (sharesIn(parts).length === 0) return loaded;
+  const { file, profiles, traces, overheadProfile } = loaded;
+  const { requireTimes = false, capacityOf } = options;
+  const standIn = withStandInRates(loaded);
+  const refuse = (issues: readonly Issue[]) => invalidInput(file, issues, standIn.positions);
+  const assignment = smallestAssignment(standIn);
+  const smallest = checkedAssignment({ ...standIn, digest: "" }, assignment, options);
+  const isSound = smallest.issues.length === 0 && haveTimes(smallest.document, profiles);
+  if (!requireTimes && !(isSound && capacityOf !== undefined)) return standIn;
+  if (!isSound) throw refuse(smallest.issues);
+  const files = { profiles, traces, ...(overheadProfile === undefined ? {} : { overheadProfile }) };
+  const found = capacityOf?.(smallest.document, files) ?? null;
+  if (found === null || !(found.perS > 0 && Number.isFinite(found.perS))) {
+    const why = found === null ? UNREACHED : `${found.station} gives ${found.perS} per second`;
+    const message = `\`ofCapacity\` needs a capacity: ${why}`;
+    throw refuse([issueAt(pathOfShare(loaded), message, "give `ratePerS` in requests per second")]);
+  }
+  const resolved = withCapacity(loaded, found.perS);
+  const issues = runChecks(resolved.document, new Set(), { ...options, file, files });
+  if (issues.length > 0) throw refuse(issues);
+  const capacity = {
+    perS: Number(found.perS.toPrecision(6)),
+    station: found.station,
+    replicas: smallest.document.cluster.replicas,
+    shares: sharesIn(parts, found.perS),
+  };
+  return { ...resolved, capacity };
+}
+
+/** The parts of a scenario that have rates. */
+function partsOf({ document, sectionFiles }: Parts) {
+  const { workload, sweep, validation } = document;
+  return { workload, sweep, validation, sectionFiles };
+}
+
+function withCapacity<T extends Rated>(loaded: T, capacityPerS: number): T {
+  const { sectionFiles, ...sections } = withRates(partsOf(loaded), capacityPerS);
+  const given = Object.entries(sections).filter(([, section]) => section !== undefined);
+  const document = { ...loaded.document, ...Object.fromEntries(given) };
+  return { ...loaded, document, sectionFiles, positions: withRatePaths(loaded.positions) };
+}
+
+function pathOfShare({ document: { workload, sweep } }: Rated): string {
+  if (sharesIn({ workload }).length > 0) return "workload.ratePerS";
+  return sharesIn({ sweep }).length > 0 ? "sweep" : "validation.points";
+}
+
+/** Swept `ratePerS.ofCapacity` is found under the path that it is resolved to as well. */
+function withRatePaths(positions: Positions): Positions {
+  const more = new Map<string, Position>();
+  for (const [at, position] of positions) {
+    const path = at.replace(".ratePerS.ofCapacity", ".ratePerS");
+    if (!positions.has(path)) more.set(path, position);
+  }
+  return more.size === 0 ? positions : new Map([...positions, ...more]);
+}
+
+type Parts = Pick<LoadedScenario, "document" | "sectionFiles">;
+type Size = readonly [replicas: number, costPerHour: number];
+
+/** An axis with more values is a range: one of its ends is the smallest. */
+const MOST_VALUES = 10_000;
+
+/**
+ * The smallest shape of a sweep: the fewest replicas, among equals the least cost per hour, among
+ * equals the first in the order of the file. The axes are searched one by one, as the count and the
+ * cost of a shape are sums over its tasks and nodes.
+ */
+function smallestAssignment(loaded: Parts): Assignment {
+  const { sweep } = loaded.document;
+  if (sweep === undefined) return assignmentAt(sweep, 0);
+  const sizes = axisSizes(sweep);
+  const point = new Int32Array(sizes.length);
+  const known = new Map<string, Size>();
+  const sizeAt = (axis: number, index: number): Size => {
+    const all = assignmentOf(sweep, point.with(axis, index));
+    const own = all.filter(({ path }) => sectionOf(path) === "cluster");
+    const key = JSON.stringify(own.map(({ path, value }) => [path, value]));
+    const size = known.get(key) ?? sizeOf(loaded, own);
+    known.set(key, size);
+    return size;
+  };
+  for (const [axis, { size: count }] of sizes.entries()) {
+    const step = count > MOST_VALUES ? count - 1 : 1;
+    for (let index = step; index < count; index += step) {
+      if (isSmaller(sizeAt(axis, index), sizeAt(axis, point[axis]))) point[axis] = index;
+    }
+  }
+  return assignmentOf(sweep, point);
+}
+
+/** The size with `entries` of the cluster in place; a refused cluster is never the smallest. */
+function sizeOf({ document, sectionFiles }: Parts, entries: Assignment): Size {
+  const { value, issues } =
+    entries.length === 0
+      ? { value: document.cluster, issues: [] }
+      : makeVariant(document, "cluster", entries, sectionFiles);
+  if (issues.length > 0) return [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const { replicas, nodes = [] } = value as ClusterDocument;
+  return [
+    sumOf(Object.values(replicas)),
+    sumOf(nodes.map(({ count, costPerHour }) => count * costPerHour)),
+  ];
+}
+
+function isSmaller([replicas, cost]: Size, [others, otherCost]: Size): boolean {
+  return replicas < others || (replicas === others && cost < otherCost);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { lineWith, RICH, replaced, richIssues, type Spoilt } from "./issues.test-support.ts";
+import { expectRefused, RICH, replaced, richIssues, type Spoilt } from "./issues.test-support.ts";
 
 const REPLICAS = "replicas: { a: 4, b: 2, c: 3 }";
 const placed = (entries: string) => `${REPLICAS}\n  placement: ${entries}`;
@@ -96,12 +96,173 @@ const WRONG: readonly Spoilt[] = [
 ];
 
 describe("the cluster is checked", () => {
-  test.each(WRONG)("%s", (_sentence, from, to, path, message, part) => {
-    const text = replaced(RICH, from, to);
-    const issues = richIssues(text);
-    const issue = issues.find((candidate) => candidate.path === path);
-    expect(issue, JSON.stringify(issues)).toBeDefined();
-    expect(issue?.message).toMatch(message);
-    expect(issue).toMatchObject({ file: "good.yaml", line: lineWith(text, part) });
+  test.each(WRONG)("%s", expectRefused);
+});
+
+const NODES = `    - { name: gpu, count: 2, devices: { card: 4 } }
+    - { name: cpu, devices: { core: 2 } }
+`;
+const M = "m: { service: { distribution: deterministic, meanMs: 80 }";
+/** The nodes in other words; a and b are of model m, c is of n. */
+const nodes = (gpu: string, cpu = "name: cpu, devices: { core: 2 }") =>
+  `    - { ${gpu} }\n    - { ${cpu} }\n`;
+const card = (device: string) => nodes(`name: gpu, count: 2, devices: { card: ${device} }`);
+const network = (text: string) => `${REPLICAS}\n  network: ${text}`;
+const WRONG_DEVICES: readonly Spoilt[] = [
+  [
+    "busy watts below idle ones, of a device",
+    NODES,
+    card("{ slots: 4, power: { idleWatts: 50, busyWatts: 20 } }"),
+    "cluster.nodes.0.devices.card.power.busyWatts",
+    /at least the 50 idle watts, got 20/,
+    "busyWatts",
+  ],
+  [
+    "busy watts below idle ones, of a node",
+    NODES,
+    nodes(
+      "name: gpu, count: 2, devices: { card: 4 }",
+      "name: cpu, devices: { core: 2 }, power: { idleWatts: 5, busyWatts: 2 }",
+    ),
+    "cluster.nodes.1.power.busyWatts",
+    /at least the 5 idle watts, got 2/,
+    "busyWatts",
+  ],
+  [
+    "a quantum below a microsecond",
+    NODES,
+    card("{ slots: 4, sharing: { kind: time-slice, quantumMs: 0.0001 } }"),
+    "cluster.nodes.0.devices.card.sharing.quantumMs",
+    /0\.001/,
+    "quantumMs",
+  ],
+  [
+    "a way to share that there is not",
+    NODES,
+    card("{ slots: 4, sharing: { kind: time-slices, quantumMs: 1 } }"),
+    "cluster.nodes.0.devices.card.sharing.kind",
+    /time-slice/,
+    "sharing",
+  ],
+  [
+    "links without a bandwidth to share",
+    REPLICAS,
+    network("{ rttMs: 1, links: fair }"),
+    "cluster.network.links",
+    /neither the network nor a node gives `gbps`/,
+    "links",
+  ],
+  [
+    "a zone where nobody stands",
+    REPLICAS,
+    network("{ zones: [{ between: [here, there], rttMs: 5 }] }"),
+    "cluster.network.zones.0.between.1",
+    /stands in zone "there"/,
+    "there",
+  ],
+  [
+    "a node in a zone and a gateway in none",
+    NODES,
+    nodes(
+      "name: gpu, count: 2, devices: { card: 4 }, zone: east",
+      "name: cpu, devices: { core: 2 }",
+    ),
+    "cluster.nodes.0.zone",
+    /the gateway stands in no zone/,
+    "east",
+  ],
+  [
+    "no gateways",
+    REPLICAS,
+    `${REPLICAS}\n  gateway: { count: 0 }`,
+    "cluster.gateway.count",
+    /expected a number above 0, got 0/,
+    "count: 0",
+  ],
+  [
+    "bytes of an edge that there is not",
+    "b: { model: m, after: [a]",
+    "b: { model: m, edgeBytes: { c: 5 }, after: [a]",
+    "pipelines.p.tasks.b.edgeBytes.c",
+    /no edge from "c"/,
+    "edgeBytes",
+  ],
+  [
+    "a residency that there is not",
+    M,
+    `${M}, residency: never`,
+    "models.m.residency",
+    /always/,
+    "never",
+  ],
+];
+
+describe("devices and network are checked", () => {
+  test.each(WRONG_DEVICES)("%s", expectRefused);
+
+  const zoned = (zones: string) =>
+    replaced(
+      replaced(
+        RICH,
+        NODES,
+        nodes(
+          "name: gpu, count: 2, devices: { card: 4 }, zone: east",
+          "name: cpu, devices: { core: 2 }, zone: west",
+        ),
+      ),
+      REPLICAS,
+      `${network(`{ zones: ${zones} }`)}\n  gateway: { zone: west }`,
+    );
+  const messages = (text: string) => richIssues(text).map(({ message }) => message);
+
+  test("zones have one distance each, and none to themselves", () => {
+    const there = "{ between: [east, west], rttMs: 5 }";
+    expect(messages(zoned(`[${there}]`))).toEqual([]);
+    expect(messages(zoned(`[${there}, { between: [west, east], rttMs: 6 }]`))).toEqual([
+      "east and west have two distances",
+    ]);
+    expect(messages(zoned("[{ between: [east, east], rttMs: 5 }]"))).toEqual([
+      "no distance between east and west, the gateway's zone",
+      "one zone twice",
+    ]);
+  });
+
+  const memory = (memoryMb: number, m: string, n: string) =>
+    replaced(
+      replaced(
+        replaced(RICH, M, `${M}, ${m}`),
+        "n: { profile: n.json }",
+        `n: { profile: n.json, ${n} }`,
+      ),
+      NODES,
+      "    - { name: gpu, devices: { card: { slots: 1, shared: true, memoryMb: MB } } }\n".replace(
+        "MB",
+        String(memoryMb),
+      ),
+    );
+
+  test("a slot needs room for the models that are always there and the largest other", () => {
+    const passing = "memoryMb: 60, loadMs: 5";
+    const staying = "memoryMb: 60, residency: always";
+    expect(messages(memory(60, passing, passing))).toEqual([]);
+    expect(messages(memory(59, passing, "memoryMb: 1"))).toEqual([
+      "a slot has 59 MB, but needs 60 MB for model m",
+    ]);
+    expect(messages(memory(120, staying, passing))).toEqual([]);
+    expect(messages(memory(119, staying, passing))).toEqual([
+      "a slot has 119 MB, but needs 60 MB for models that are always there and 60 MB for model n",
+    ]);
+    expect(messages(memory(119, staying, staying))).toEqual([
+      "a slot has 119 MB, but needs 120 MB for models that are always there",
+    ]);
+  });
+
+  test("a device with a sharing hosts more replicas than it has slots", () => {
+    const sharing = (text: string) =>
+      messages(
+        replaced(RICH, NODES, `    - { name: gpu, devices: { card: { slots: 1${text} } } }\n`),
+      );
+    expect(sharing(", sharing: { kind: processor-sharing }")).toEqual([]);
+    expect(sharing("")).toEqual(["9 replicas, but the nodes have 1 device slot"]);
   });
 });

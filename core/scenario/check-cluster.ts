@@ -1,24 +1,21 @@
-/** Checks of replicas against tasks, device slots and placement. */
+/** Checks of the cluster: replicas, device slots, placement, memory, power, links and zones. */
+
 import type { Issue } from "../fault.ts";
-import { isShared } from "../placement.ts";
-import { noSuchTask } from "./check-pipelines.ts";
-import { reachable } from "./graph.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt } from "./positions.ts";
-import type { ClusterDocument, ScenarioDocument } from "./schema.ts";
+import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
+import { sumOf } from "../statistics/estimate.ts";
+import { reachable } from "./check-pipelines.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
+import type { ClusterDocument, Parts } from "./schema.ts";
 
 type Nodes = NonNullable<ClusterDocument["nodes"]>;
 type Placement = NonNullable<ClusterDocument["placement"]>;
 
 /** Every task that a request can reach has a replica, and no replica serves an unknown task. */
-export function checkReplicas({
-  pipelines,
-  cluster,
-}: Pick<ScenarioDocument, "pipelines" | "cluster">): Issue[] {
+export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "cluster">): Issue[] {
   const names = new Set(Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks)));
   const issues = Object.keys(cluster.replicas)
     .filter((name) => !names.has(name))
-    .map((name) => noSuchTask(`cluster.replicas.${name}`, name, names));
+    .map((name) => noSuch("task", `cluster.replicas.${name}`, name, names));
   const needed = new Map<string, string>();
   for (const { discipline, tasks } of Object.values(pipelines)) {
     const reached = reachable(tasks);
@@ -39,13 +36,13 @@ export function checkReplicas({
 
 /** Slots of a node over all its machines; Infinity when a device may host any number. */
 function slotsOf(node: Nodes[number], kind: string): number {
-  const device = node.devices[kind]!;
+  const device = node.devices[kind];
   if (isShared(device)) return Number.POSITIVE_INFINITY;
   return (typeof device === "number" ? device : device.slots) * node.count;
 }
 
 /** Nodes have distinct names and enough slots for the replicas, as spread or as placed. */
-export function checkSlots({ cluster }: Pick<ScenarioDocument, "cluster">): Issue[] {
+export function checkSlots({ cluster }: Parts<"cluster">): Issue[] {
   const { nodes, placement } = cluster;
   if (nodes === undefined) {
     const message = "a placement needs `nodes` to place replicas on";
@@ -62,10 +59,10 @@ export function checkSlots({ cluster }: Pick<ScenarioDocument, "cluster">): Issu
     }
   });
   if (placement !== undefined) issues.push(...checkPlacement(cluster, nodes, placement));
-  const slots = sum(
+  const slots = sumOf(
     nodes.flatMap((node) => Object.keys(node.devices).map((kind) => slotsOf(node, kind))),
   );
-  const replicas = sum(Object.values(cluster.replicas));
+  const replicas = sumOf(Object.values(cluster.replicas));
   const placedTooMany = issues.some((issue) => issue.path.startsWith("cluster.placement"));
   if (replicas > slots && !placedTooMany) {
     issues.push(tooFew("cluster.replicas", replicas, slots, "the nodes have"));
@@ -91,11 +88,10 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
     const at = `cluster.placement.${index}`;
     const node = findNode(nodes, entry.node);
     if (!Object.hasOwn(cluster.replicas, entry.task)) {
-      issues.push(noSuchTask(`${at}.task`, entry.task, Object.keys(cluster.replicas)));
+      issues.push(noSuch("task", `${at}.task`, entry.task, Object.keys(cluster.replicas)));
     }
     if (node === undefined) {
-      const hint = didYouMean(entry.node, names);
-      issues.push(issueAt(`${at}.node`, `no node is called "${entry.node}"`, hint));
+      issues.push(noSuch("node", `${at}.node`, entry.node, names));
     } else if (entry.device !== undefined && !Object.hasOwn(node.devices, entry.device)) {
       const hint = didYouMean(entry.device, Object.keys(node.devices));
       const message = `node ${node.name} has no device of kind "${entry.device}"`;
@@ -104,8 +100,8 @@ function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Place
   });
   for (const [task, replicas] of Object.entries(cluster.replicas)) {
     const first = placement.findIndex((entry) => entry.task === task);
-    const placed = sum(placement.filter((e) => e.task === task).map((e) => e.replicas));
-    // A task that no entry names is spread over what is left.
+    const placed = sumOf(placement.filter((e) => e.task === task).map((e) => e.replicas));
+    // A task that no entry names is spread over the remaining slots.
     if (first < 0 || placed === replicas) continue;
     const message = `task "${task}" has ${replicas} replicas, but ${placed} are placed`;
     const hint = "the two counts must be equal";
@@ -133,12 +129,12 @@ function checkPlacedOn(node: Nodes[number], placement: Placement): Issue[] {
     const kinds = Object.keys(node.devices);
     const slots = (kind: string) => (slotsOf(node, kind) * machines) / node.count;
     const full = kinds.flatMap((kind) => {
-      const used = sum(entries.filter((e) => e.device === kind).map((e) => e.replicas));
+      const used = sumOf(entries.filter((e) => e.device === kind).map((e) => e.replicas));
       if (used <= slots(kind)) return [];
       return [tooFew(at, used, slots(kind), `the ${kind} of node ${name} has`)];
     });
-    const used = sum(entries.map((entry) => entry.replicas));
-    const all = sum(kinds.map(slots));
+    const used = sumOf(entries.map((entry) => entry.replicas));
+    const all = sumOf(kinds.map(slots));
     return full.length > 0 || used <= all ? full : [tooFew(at, used, all, `node ${name} has`)];
   });
 }
@@ -153,6 +149,105 @@ function tooFew(at: string, replicas: number, slots: number, who: string): Issue
   );
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+export function checkPower({ cluster }: Parts<"cluster">): Issue[] {
+  return (cluster.nodes ?? []).flatMap((node, index) => {
+    const at = `cluster.nodes.${index}`;
+    const drawn = [
+      [`${at}.power`, node.power] as const,
+      ...Object.entries(node.devices).map(
+        ([kind, device]) =>
+          [
+            `${at}.devices.${kind}.power`,
+            typeof device === "number" ? undefined : device.power,
+          ] as const,
+      ),
+    ];
+    return drawn.flatMap(([path, power]) => {
+      if (power === undefined || power.busyWatts >= power.idleWatts) return [];
+      const message = `expected at least the ${power.idleWatts} idle watts, got ${power.busyWatts}`;
+      return [issueAt(`${path}.busyWatts`, message, "the busy watts include the idle ones")];
+    });
+  });
+}
+
+/** Each slot has room for the models that are always on it and the largest of the others. */
+export function checkMemory({
+  pipelines,
+  models,
+  cluster,
+}: Parts<"pipelines" | "models" | "cluster">): Issue[] {
+  const { nodes } = cluster;
+  if (nodes === undefined) return [];
+  const tasks = tasksToPlace({ pipelines, models });
+  const modelOf = new Map(tasks.map(({ name, model }) => [name, model]));
+  const { slots, replicas, nodes: machines } = placeReplicas(cluster, tasks);
+  const found = new Map<string, Issue>();
+  slots.forEach(({ node, kind }, slot) => {
+    const { group, devices } = machines[node];
+    const { memoryMb } = devices[kind];
+    if (memoryMb === undefined) return;
+    const here = replicas.flatMap((replica) =>
+      replica.slot === slot ? (modelOf.get(replica.task) ?? []) : [],
+    );
+    const { alwaysMb, largest, totalMb } = memoryNeed(here);
+    if (totalMb <= memoryMb) return;
+    const at = `cluster.nodes.${nodes.findIndex(({ name }) => name === group)}.devices.${kind}`;
+    const always = alwaysMb === 0 ? "" : `${alwaysMb} MB for models that are always there`;
+    const one = largest === null ? "" : `${largest.memoryMb} MB for model ${largest.name}`;
+    const needed = [always, one].filter((part) => part !== "").join(" and ");
+    const message = `a slot has ${memoryMb} MB, but needs ${needed}`;
+    const hint = "a larger device, another `placement`, or fewer models of `residency: always`";
+    found.set(at, issueAt(`${at}.memoryMb`, message, hint));
+  });
+  return [...found.values()];
+}
+
+/** Links that share have a bandwidth, and every node's zone a distance from the gateway's. */
+export function checkNetwork({ cluster }: Parts<"cluster">): Issue[] {
+  const { network, nodes = [], gateway } = cluster;
+  const issues: Issue[] = [];
+  const links = network?.gbps !== undefined || nodes.some(({ gbps }) => gbps !== undefined);
+  if (network?.links === "fair" && !links) {
+    const message = "no bandwidth to share: neither the network nor a node gives `gbps`";
+    issues.push(issueAt("cluster.network.links", message));
+  }
+  return [...issues, ...checkZones(network?.zones ?? [], nodes, gateway?.zone)];
+}
+
+type Zones = NonNullable<NonNullable<ClusterDocument["network"]>["zones"]>;
+
+function checkZones(zones: Zones, nodes: Nodes, gatewayZone: string | undefined): Issue[] {
+  const issues: Issue[] = [];
+  const inhabited = new Set(
+    [gatewayZone, ...nodes.map(({ zone }) => zone)].filter((zone) => zone !== undefined),
+  );
+  const pair = ([a, b]: readonly [string, string]): string => [a, b].sort().join(" and ");
+  zones.forEach(({ between }, index) => {
+    const at = `cluster.network.zones.${index}.between`;
+    between.forEach((zone, end) => {
+      if (inhabited.has(zone)) return;
+      const message = `neither a node nor the gateway stands in zone "${zone}"`;
+      issues.push(issueAt(`${at}.${end}`, message, didYouMean(zone, inhabited)));
+    });
+    if (between[0] === between[1]) {
+      issues.push(issueAt(at, "one zone twice", "within a zone `network.rttMs` is the round trip"));
+    }
+    if (zones.findIndex((other) => pair(other.between) === pair(between)) < index) {
+      issues.push(issueAt(at, `${pair(between)} have two distances`));
+    }
+  });
+  nodes.forEach((node, index) => {
+    if (node.zone === gatewayZone) return;
+    const at = `cluster.nodes.${index}.zone`;
+    if (node.zone === undefined || gatewayZone === undefined) {
+      const who = node.zone === undefined ? `node ${node.name}` : "the gateway";
+      const hint = "give a `zone` to the gateway and to every node, or to none";
+      issues.push(issueAt(at, `${who} stands in no zone, so it has no distance to others`, hint));
+    } else if (!zones.some(({ between }) => pair(between) === pair([node.zone!, gatewayZone]))) {
+      const message = `no distance between ${pair([node.zone, gatewayZone])}, the gateway's zone`;
+      const hint = `\`network: { zones: [{ between: [${node.zone}, ${gatewayZone}], rttMs: 5 }] }\``;
+      issues.push(issueAt(at, message, hint));
+    }
+  });
+  return issues;
 }

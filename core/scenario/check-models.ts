@@ -1,31 +1,32 @@
-/** Checks that every task has a model, every model its times, and every batch a measurement. */
+/** Checks of models: their service times, batch sizes and implementations. */
 import type { Issue } from "../fault.ts";
 import type { Profile } from "../profile.ts";
-import { noSuchTask } from "./check-pipelines.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt } from "./positions.ts";
-import type { ClusterDocument, ModelDocument, ScenarioDocument } from "./schema.ts";
+import { resolvePath } from "./files.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
+import type {
+  ImplementationDocument,
+  PostprocessStep,
+  PreprocessStep,
+} from "./schema/implementation.ts";
+import type { BackendName } from "./schema/run.ts";
+import type { ClusterDocument, ModelDocument, Parts } from "./schema.ts";
 
 type Profiles = Readonly<Record<string, Profile>>;
 
-/** Models that tasks name but nobody defines. */
-export function checkTaskModels({
-  pipelines,
-  models,
-}: Pick<ScenarioDocument, "pipelines" | "models">): Issue[] {
+/** Models that tasks name but `models` lacks. */
+export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "models">): Issue[] {
   return Object.entries(pipelines).flatMap(([pipeline, { tasks }]) =>
     Object.entries(tasks).flatMap(([name, task]) => {
       if (Object.hasOwn(models, task.model)) return [];
       const at = `pipelines.${pipeline}.tasks.${name}.model`;
-      const hint = didYouMean(task.model, Object.keys(models));
-      return [issueAt(at, `no model is called "${task.model}"`, hint)];
+      return [noSuch("model", at, task.model, Object.keys(models))];
     }),
   );
 }
 
-/** Where each model's times come from: exactly one of profile and service, or to be calibrated. */
+/** Each model has exactly one of profile and service, or is still to be calibrated. */
 export function checkModels(
-  { models, cluster }: Pick<ScenarioDocument, "models" | "cluster">,
+  { models, cluster }: Parts<"models" | "cluster">,
   options: {
     readonly profiles: Profiles;
     readonly requireTimes: boolean;
@@ -54,11 +55,8 @@ export function checkModels(
   });
 }
 
-/** Whether a simulation has the times of every model: none is still to be calibrated. */
-export function haveTimes(
-  { models }: Pick<ScenarioDocument, "models">,
-  profiles: Profiles,
-): boolean {
+/** Whether the times of every model are known: none is still to be calibrated. */
+export function haveTimes({ models }: Parts<"models">, profiles: Profiles): boolean {
   return Object.values(models).every((model) => {
     const measured = profilesOf(model);
     if (measured.length === 0) return model.service !== undefined;
@@ -66,7 +64,7 @@ export function haveTimes(
   });
 }
 
-/** A load that is as measured is in the model's one profile. */
+/** A measured load is in the model's only profile. */
 function checkLoad(at: string, { loadMs, profile }: ModelDocument, profiles: Profiles): Issue[] {
   if (loadMs !== "measured") return [];
   const hint = "run `tandem calibrate` again, or give milliseconds";
@@ -121,7 +119,7 @@ function checkDeviceKinds(at: string, model: ModelDocument, cluster: ClusterDocu
       const message = `no node has a device of kind "${kind}"`;
       return issueAt(`${at}.profile.${kind}`, message, didYouMean(kind, kinds));
     });
-  // With an explicit placement a model may be kept off some kinds, so only the spread needs all.
+  // An explicit placement may keep a model off some kinds, so only the spread needs all.
   if (cluster.placement !== undefined) return strangers;
   const uncovered = [...kinds]
     .filter((kind) => !given.includes(kind))
@@ -129,9 +127,9 @@ function checkDeviceKinds(at: string, model: ModelDocument, cluster: ClusterDocu
   return [...strangers, ...uncovered];
 }
 
-type SchedulerSections = Pick<ScenarioDocument, "pipelines" | "models" | "scheduler">;
+type SchedulerSections = Parts<"pipelines" | "models" | "scheduler">;
 
-/** Task names under `perTask`, and batch sizes that nobody measured. */
+/** `perTask` names tasks that there are, and batches are no larger than measured. */
 export function checkBatches(
   { pipelines, models, scheduler }: SchedulerSections,
   profiles: Profiles,
@@ -144,7 +142,7 @@ export function checkBatches(
   const perTask = scheduler.perTask ?? {};
   const strangers = Object.keys(perTask)
     .filter((name) => !tasks.has(name))
-    .map((name) => noSuchTask(`scheduler.perTask.${name}`, name, tasks.keys()));
+    .map((name) => noSuch("task", `scheduler.perTask.${name}`, name, tasks.keys()));
   const seen = new Set<string>();
   const tooLarge = [...tasks].flatMap(([name, modelName]) => {
     const own = maxBatchOf(perTask[name]?.batching);
@@ -182,4 +180,170 @@ function largestBatch(
     return [{ batch: Math.max(...profile.batches.map((entry) => entry.batch)), source: written }];
   });
   return limits.sort((a, b) => a.batch - b.batch)[0];
+}
+
+/** Whether there is a file of this path. Core cannot look at the disk. */
+export type FileExists = (path: string) => boolean;
+
+export function checkImplementations(
+  { models }: Parts<"models">,
+  scenarioFile: string,
+  exists: FileExists | undefined,
+): Issue[] {
+  return Object.entries(models).flatMap(([name, { implementation }]) => {
+    if (implementation === undefined) return [];
+    const at = `models.${name}.implementation`;
+    const missing = filesOf(implementation)
+      .filter(([, written]) => exists?.(resolvePath(scenarioFile, written)) === false)
+      .map(([path, written]) => {
+        const found = resolvePath(scenarioFile, written);
+        const hint = "paths start at the scenario file's folder";
+        return issueAt(`${at}.${path}`, `there is no file ${found}`, hint);
+      });
+    return [
+      ...checkKind(at, implementation),
+      ...checkExternal(`${at}.external`, implementation),
+      ...checkPreprocess(`${at}.preprocess`, implementation.preprocess ?? []),
+      ...checkPostprocess(`${at}.postprocess`, implementation),
+      ...missing,
+    ];
+  });
+}
+
+function checkKind(at: string, implementation: ImplementationDocument): Issue[] {
+  const given = IMPLEMENTATION_KINDS.filter((kind) => implementation[kind] !== undefined);
+  if (given.length !== 1) {
+    const message = `expected one of ${IMPLEMENTATION_KINDS.join(", ")}, got ${given.join(" and ") || "none"}`;
+    return [issueAt(at, message, "for example `{ onnx: model.onnx }`")];
+  }
+  if (given[0] !== "name") return [];
+  const own = (["preprocess", "postprocess", "input", "maxRows"] as const).filter(
+    (key) => implementation[key] !== undefined,
+  );
+  return own.map((key) =>
+    issueAt(`${at}.${key}`, `the built-in model ${implementation.name} has its own ${key}`),
+  );
+}
+
+/** A token never travels in the clear. */
+function checkExternal(at: string, { external }: ImplementationDocument): Issue[] {
+  const { address, tls, token } = external ?? {};
+  const issues: Issue[] = [];
+  if ((tls?.certificate === undefined) !== (tls?.key === undefined)) {
+    const lacks = tls?.key === undefined ? "key" : "certificate";
+    issues.push(
+      issueAt(`${at}.tls`, `\`certificate\` and \`key\` go together, \`${lacks}\` is missing`),
+    );
+  }
+  if (token === undefined) return issues;
+  if ((token.file === undefined) === (token.environment === undefined)) {
+    const hint = "for example `token: { environment: MODEL_SERVER_TOKEN }`";
+    issues.push(issueAt(`${at}.token`, "expected one of file, environment", hint));
+  }
+  if (tls === undefined && !LOOPBACK.test(address ?? "")) {
+    const hint = "add `tls: {}`, with the server's authority as `ca` unless the system knows it";
+    issues.push(issueAt(`${at}.token`, `would be sent to ${address} in the clear`, hint));
+  }
+  return issues;
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost):/;
+
+/** In this order, each at most once; all but `layout` after `decode`. */
+const PREPROCESS_ORDER = ["decode", "cropTo", "resize", "normalise", "layout"] as const;
+
+function checkPreprocess(at: string, steps: readonly PreprocessStep[]): Issue[] {
+  let last = -1;
+  return steps.flatMap((step, i) => {
+    const path = `${at}.${i}`;
+    const keys = Object.keys(step) as (typeof PREPROCESS_ORDER)[number][];
+    if (keys.length !== 1) return [oneKey(path, PREPROCESS_ORDER, keys)];
+    const place = PREPROCESS_ORDER.indexOf(keys[0]);
+    const isFirst = i === 0;
+    if (isFirst && keys[0] !== "decode") {
+      return [issueAt(path, `the first step is \`decode\`, got \`${keys[0]}\``)];
+    }
+    if (place <= last) {
+      const order = `expected each step once, in the order ${PREPROCESS_ORDER.join(", ")}`;
+      return [issueAt(path, `\`${keys[0]}\` after \`${PREPROCESS_ORDER[last]}\`: ${order}`)];
+    }
+    last = place;
+    return [];
+  });
+}
+
+const POSTPROCESS_STEPS = ["softmax", "sigmoid", "yolo", "ssd", "suppress", "ctc", "topK"] as const;
+const OF_OBJECTS: readonly string[] = ["yolo", "ssd"];
+const DECODERS: readonly string[] = [...OF_OBJECTS, "ctc", "topK"];
+
+function checkPostprocess(at: string, implementation: ImplementationDocument): Issue[] {
+  const { preprocess = [], postprocess = [] } = implementation;
+  let decoder: string | undefined;
+  return postprocess.flatMap((step: PostprocessStep, i) => {
+    const path = `${at}.${i}`;
+    const keys = Object.keys(step);
+    if (keys.length !== 1) return [oneKey(path, POSTPROCESS_STEPS, keys)];
+    const [key] = keys;
+    if (key === "suppress") {
+      if (decoder !== undefined && OF_OBJECTS.includes(decoder)) return [];
+      return [issueAt(path, "`suppress` needs objects", "put `yolo` or `ssd` before it")];
+    }
+    if (decoder !== undefined) {
+      return [issueAt(path, `\`${key}\` after \`${decoder}\`, which takes the outputs apart`)];
+    }
+    if (!DECODERS.includes(key)) return [];
+    decoder = key;
+    if (!OF_OBJECTS.includes(key) || preprocess.length > 0) return [];
+    return [issueAt(path, `\`${key}\` needs a picture`, "start `preprocess` with `decode: rgb`")];
+  });
+}
+
+function oneKey(path: string, known: readonly string[], keys: readonly string[]): Issue {
+  const got = keys.length === 0 ? "none" : keys.join(" and ");
+  return issueAt(path, `a step has one key, of ${known.join(", ")}; got ${got}`);
+}
+
+/** Paths of the files that an implementation names, each with its place in it. */
+function filesOf(implementation: ImplementationDocument): readonly (readonly [string, string])[] {
+  const { onnx, external, postprocess = [] } = implementation;
+  const files: [string, string][] = onnx === undefined ? [] : [["onnx", onnx]];
+  for (const key of ["ca", "certificate", "key"] as const) {
+    const file = external?.tls?.[key];
+    if (file !== undefined) files.push([`external.tls.${key}`, file]);
+  }
+  const tokenFile = external?.token?.file;
+  if (tokenFile !== undefined) files.push(["external.token.file", tokenFile]);
+  postprocess.forEach(({ ssd, yolo, ctc, topK }, i) => {
+    const at = `postprocess.${i}`;
+    if (ctc !== undefined) files.push([`${at}.ctc.characters`, ctc.characters]);
+    if (ssd !== undefined) files.push([`${at}.ssd.anchors`, ssd.anchors]);
+    for (const [key, step] of Object.entries({ ssd, yolo, topK })) {
+      const labels = step?.labels;
+      if (typeof labels === "string" && !isKnownLabels(labels)) {
+        files.push([`${at}.${key}.labels`, labels]);
+      }
+    }
+  });
+  return files;
+}
+
+/** Class names that need no file. */
+export function isKnownLabels(labels: string): labels is "coco" | "coco-91" {
+  return labels === "coco" || labels === "coco-91";
+}
+
+const IMPLEMENTATION_KINDS = ["name", "onnx", "external", "command"] as const;
+
+type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];
+
+export function kindOf(implementation: ImplementationDocument): ImplementationKind {
+  return IMPLEMENTATION_KINDS.find((kind) => implementation[kind] !== undefined) ?? "name";
+}
+
+export function backendOf(
+  implementation: ImplementationDocument,
+): Exclude<BackendName, "replay" | "real"> {
+  const kind = kindOf(implementation);
+  if (kind === "command") return "process";
+  return kind === "name" ? "onnx" : kind;
 }

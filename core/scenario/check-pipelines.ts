@@ -1,14 +1,12 @@
 /** Checks of pipelines as graphs and of what tasks ask of models. */
 import type { Issue } from "../fault.ts";
-import { cycles, descendants, type Tasks } from "./graph.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt } from "./positions.ts";
-import type { PipelineDocument, ScenarioDocument, TaskDocument } from "./schema.ts";
+import { didYouMean, issueAt, noSuch } from "./issues.ts";
+import type { Parts, PipelineDocument, ScenarioDocument, TaskDocument } from "./schema.ts";
 
 type Pipelines = ScenarioDocument["pipelines"];
 
 /** Dangling names, cycles, joins, conditions and caches of every pipeline. */
-export function checkGraphs({ pipelines }: Pick<ScenarioDocument, "pipelines">): Issue[] {
+export function checkGraphs({ pipelines }: Parts<"pipelines">): Issue[] {
   const names = Object.keys(pipelines);
   if (names.length === 0) return [issueAt("pipelines", "no pipeline: expected at least one")];
   return names.flatMap((name) => checkGraph(`pipelines.${name}`, pipelines[name]!));
@@ -37,7 +35,8 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   const issues: Issue[] = [];
   task.after.forEach((before, index) => {
     const path = `${at}.after.${index}`;
-    if (!Object.hasOwn(tasks, before)) issues.push(noSuchTask(path, before, Object.keys(tasks)));
+    if (!Object.hasOwn(tasks, before))
+      issues.push(noSuch("task", path, before, Object.keys(tasks)));
     if (task.after.indexOf(before) < index) {
       issues.push(issueAt(path, `"${before}" is named twice in this list`));
     }
@@ -58,7 +57,7 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
   task.cache?.skips.forEach((skipped, index) => {
     const path = `${at}.cache.skips.${index}`;
     if (!Object.hasOwn(tasks, skipped)) {
-      issues.push(noSuchTask(path, skipped, Object.keys(tasks)));
+      issues.push(noSuch("task", path, skipped, Object.keys(tasks)));
     } else if (!later.has(skipped) || skipped === name) {
       const message = `a hit cannot skip "${skipped}": it does not come after "${name}"`;
       issues.push(issueAt(path, message, didYouMean(skipped, later)));
@@ -78,13 +77,8 @@ function checkJoin(at: string, task: TaskDocument): Issue[] {
   return [issueAt(`${at}.join.atLeast`, message)];
 }
 
-/** The issue for a name that is no task. */
-export function noSuchTask(path: string, name: string, known: Iterable<string>): Issue {
-  return issueAt(path, `no task is called "${name}"`, didYouMean(name, known));
-}
-
 /** Tasks of one name in several pipelines share replicas: same model, same payload, not held. */
-export function checkSharing({ pipelines }: Pick<ScenarioDocument, "pipelines">): Issue[] {
+export function checkSharing({ pipelines }: Parts<"pipelines">): Issue[] {
   const issues: Issue[] = [];
   const owners = new Map<string, { readonly pipeline: string; readonly task: TaskDocument }>();
   for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
@@ -121,4 +115,81 @@ function checkShared(
     issues.push(issueAt(at, `${shares}, but ${held} is pipeline-held and may not share`, hint));
   }
   return issues;
+}
+
+type Tasks = Readonly<Record<string, TaskDocument>>;
+
+/** The tasks that a task waits for, without names in `after` that are no tasks. */
+function predecessors(tasks: Tasks, task: string): readonly string[] {
+  return tasks[task]!.after.filter((name) => Object.hasOwn(tasks, name));
+}
+
+/** Cycles in `after`, each as the names along it in order of execution, found once each. */
+function cycles(tasks: Tasks): readonly (readonly string[])[] {
+  const found: (readonly string[])[] = [];
+  const finished = new Set<string>();
+  for (const start of Object.keys(tasks)) {
+    // Depth first with an explicit stack: a chain of thousands of tasks must not overflow ours.
+    const trail: { readonly task: string; next: number }[] = [];
+    const onTrail = new Set<string>();
+    if (!finished.has(start)) trail.push({ task: start, next: 0 });
+    onTrail.add(start);
+    while (trail.length > 0) {
+      const top = trail.at(-1)!;
+      const before = predecessors(tasks, top.task)[top.next++];
+      if (before === undefined) {
+        finished.add(top.task);
+        onTrail.delete(top.task);
+        trail.pop();
+      } else if (onTrail.has(before)) {
+        const from = trail.findIndex((entry) => entry.task === before);
+        found.push(
+          trail
+            .slice(from)
+            .map((entry) => entry.task)
+            .reverse(),
+        );
+      } else if (!finished.has(before)) {
+        onTrail.add(before);
+        trail.push({ task: before, next: 0 });
+      }
+    }
+  }
+  return found;
+}
+
+/** All tasks that come after `task`, directly or not. */
+function descendants(tasks: Tasks, task: string): ReadonlySet<string> {
+  const followers = new Map<string, string[]>();
+  for (const name of Object.keys(tasks)) {
+    for (const before of predecessors(tasks, name)) {
+      followers.set(before, [...(followers.get(before) ?? []), name]);
+    }
+  }
+  const reached = new Set<string>();
+  const open = [task];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    for (const next of followers.get(name) ?? []) {
+      if (reached.has(next)) continue;
+      reached.add(next);
+      open.push(next);
+    }
+  }
+  return reached;
+}
+
+/** Tasks that some request can reach: not behind a `when` of probability 0 on every way. */
+export function reachable(tasks: Tasks): ReadonlySet<string> {
+  const reached = new Set<string>();
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const [name, task] of Object.entries(tasks)) {
+      if (reached.has(name) || task.when?.probability === 0) continue;
+      const before = predecessors(tasks, name);
+      if (before.length > 0 && !before.some((task) => reached.has(task))) continue;
+      reached.add(name);
+      grew = true;
+    }
+  }
+  return reached;
 }

@@ -1,11 +1,11 @@
-/** Checks of the workload: that it ends, and that its process of arrivals can be. */
-import { knownRequests } from "../arrivals/expected-requests.ts";
-import { isSpanned } from "../arrivals/extent.ts";
-import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
-import { periodOf } from "../arrivals/trace.ts";
+/** Checks of the workload: it ends, and its process of arrivals is possible. */
+
+import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
+import { isSpanned, knownRequests } from "../arrivals/extent.ts";
+import { periodOf } from "../arrivals/open-loop.ts";
 import { type Issue, unreachable } from "../fault.ts";
-import { issueAt } from "./positions.ts";
-import type { ScenarioDocument, WorkloadDocument } from "./schema.ts";
+import { issueAt } from "./issues.ts";
+import type { Parts, WorkloadDocument } from "./schema.ts";
 
 type Traces = Readonly<Record<string, readonly number[]>>;
 type Matrix = readonly (readonly number[])[];
@@ -14,21 +14,18 @@ type Of<Arrivals extends WorkloadDocument["arrivals"]> = Extract<
   { arrivals: Arrivals }
 >;
 
-/** Requests of a run: a thousand million take minutes, ten times as many no one waits for. */
+/** Requests of a run: a thousand million take minutes. */
 const MOST_REQUESTS = 1e9;
 const MOST_AT_ONCE = 8_000_000;
-/** Beyond so many changes of state for an arrival a run would not come to its arrivals. */
+/** With more changes of state for an arrival, a run would not come to its arrivals. */
 const MAX_CHANGES_PER_ARRIVAL = 100_000;
 
-export function checkWorkload(
-  { workload }: Pick<ScenarioDocument, "workload">,
-  traces: Traces,
-): Issue[] {
+export function checkWorkload({ workload }: Parts<"workload">, traces: Traces): Issue[] {
   const issues = [...checkExtent(workload), ...checkProcess(workload, traces)];
   return issues.length > 0 ? issues : checkAmount(workload, traces);
 }
 
-/** A run ends within hours, and its memory bears all of a burst. */
+/** A run ends within hours, and a burst fits into memory. */
 function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
   if (workload.arrivals === "burst" || workload.arrivals === "mlperf-offline") {
     if (workload.requests <= MOST_AT_ONCE) return [];
@@ -42,7 +39,7 @@ function checkAmount(workload: WorkloadDocument, traces: Traces): Issue[] {
   return [issueAt("workload", message, hint)];
 }
 
-/** Of a trace that is played for as long as a run takes; 0 of others, and where answers set the pace. */
+/** Requests of a trace that fills the duration; 0 for others, and where answers set the pace. */
 function filled(workload: WorkloadDocument, traces: Traces): number {
   if (workload.arrivals !== "trace" || workload.repeat !== "fill") return 0;
   const arrivals = traces[workload.file] ?? [];
@@ -50,14 +47,12 @@ function filled(workload: WorkloadDocument, traces: Traces): number {
   return periodS > 0 ? (arrivals.length / periodS) * (workload.durationS ?? 0) : 0;
 }
 
-/**
- * Clients that are refused in no time and come again at once do so for ever, at one instant.
- */
+/** Clients that are refused in no time and come again at once would stop the clock. */
 export function checkCircle({
   workload,
   scheduler,
   cluster,
-}: Pick<ScenarioDocument, "workload" | "scheduler" | "cluster">): Issue[] {
+}: Parts<"workload" | "scheduler" | "cluster">): Issue[] {
   if (workload.arrivals !== "closed" || workload.thinkMs > 0) return [];
   const { client, clients } = workload;
   const { network, gateway, overheadProfile } = cluster;
@@ -75,11 +70,8 @@ export function checkCircle({
   return [issueAt("workload.thinkMs", message, "give a `thinkMs` above 0")];
 }
 
-/** Models that scale with their inputs and inputs with sizes come together. */
-export function checkInputSizes({
-  workload,
-  models,
-}: Pick<ScenarioDocument, "workload" | "models">): Issue[] {
+/** Models that depend on input sizes and workloads with input sizes come together. */
+export function checkInputSizes({ workload, models }: Parts<"workload" | "models">): Issue[] {
   const column = workload.arrivals === "trace" ? workload.sizeColumn : undefined;
   const sized = workload.inputSize !== undefined || column !== undefined;
   if (workload.inputSize !== undefined && column !== undefined) {

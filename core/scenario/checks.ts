@@ -1,38 +1,51 @@
 /**
- * What a schema cannot say about a scenario. Each check names the sections it reads, so that a bad
+ * The checks that a schema cannot express. Each check names the sections it reads, so that a bad
  * section silences only the checks that need it, and a sweep repeats only what its values touch.
  */
 import type { Issue } from "../fault.ts";
 import { checkSweep } from "./axes.ts";
-import { checkReplicas, checkSlots } from "./check-cluster.ts";
-import { checkMemory, checkNetwork, checkPower } from "./check-devices.ts";
-import { checkFaultRates, checkFaults } from "./check-faults.ts";
-import { checkImplementations, type FileExists } from "./check-implementations.ts";
-import { checkBatches, checkModels, checkTaskModels } from "./check-models.ts";
+import {
+  checkFaultRates,
+  checkFaults,
+  checkScaling,
+  checkScalingIntervals,
+} from "./check-changes.ts";
+import {
+  checkMemory,
+  checkNetwork,
+  checkPower,
+  checkReplicas,
+  checkSlots,
+} from "./check-cluster.ts";
+import {
+  checkBatches,
+  checkImplementations,
+  checkModels,
+  checkTaskModels,
+  type FileExists,
+} from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
-import { checkValidation } from "./check-run.ts";
-import { checkScaling, checkScalingIntervals } from "./check-scaling.ts";
+import { checkCompared, checkUntil, checkValidation } from "./check-run.ts";
 import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 import type { DataFiles } from "./files.ts";
-import type { ScenarioDocument, SchedulerDocument } from "./schema.ts";
+import type { Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
-import { checkCompared, checkUntil } from "./stopping-rule.ts";
 
 /** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
-export type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
+type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
 
-/** How much a configuration can serve, and what bounds it. */
+/** The most that a configuration can serve, and the station that bounds it. */
 export interface ServingCapacity {
   /** Requests per second at which the busiest station is busy all the time. */
   readonly perS: number;
   readonly station: string;
 }
 
-/** Null where the traffic equations do not reach. From the simulator, which core cannot import. */
+/** The simulator gives it, which core cannot import. Null where the traffic equations do not reach. */
 export type CapacityOf = (document: ScenarioDocument, files: DataFiles) => ServingCapacity | null;
 
 export interface CheckOptions {
-  /** From the schedulers, which core cannot import; default: any name passes. */
+  /** The schedulers give it, which core cannot import; default: any name passes. */
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */
   readonly requireTimes?: boolean;
@@ -47,61 +60,50 @@ export interface CheckContext extends CheckOptions {
   readonly files: DataFiles;
 }
 
-export interface Check {
+interface Check {
   readonly reads: readonly SectionName[];
-  /** Issues without positions. May rely only on the sections in `reads`. */
+  /** Issues without positions. */
   readonly run: (document: ScenarioDocument, context: CheckContext) => readonly Issue[];
 }
 
+/** The type of `run` keeps a check to the sections that it names. */
+function check<Section extends SectionName>(
+  reads: readonly Section[],
+  run: (parts: Parts<Section>, context: CheckContext) => readonly Issue[],
+): Check {
+  return { reads, run };
+}
+
 export const CHECKS: readonly Check[] = [
-  { reads: ["pipelines"], run: (document) => checkGraphs(document) },
-  { reads: ["pipelines"], run: (document) => checkSharing(document) },
-  { reads: ["pipelines", "models"], run: (document) => checkTaskModels(document) },
-  {
-    reads: ["models", "cluster"],
-    run: (document, { file, files, requireTimes = false }) =>
-      checkModels(document, { file, profiles: files.profiles, requireTimes }),
-  },
-  {
-    reads: ["models"],
-    run: (document, { file, exists }) => checkImplementations(document, file, exists),
-  },
-  { reads: ["pipelines", "cluster"], run: (document) => checkReplicas(document) },
-  { reads: ["cluster"], run: (document) => checkSlots(document) },
-  { reads: ["cluster"], run: (document) => checkPower(document) },
-  { reads: ["cluster"], run: (document) => checkNetwork(document) },
-  { reads: ["pipelines", "models", "cluster"], run: (document) => checkMemory(document) },
-  {
-    reads: ["scheduler"],
-    run: (document, { checkScheduler }) => checkScheduler?.(document.scheduler, "scheduler") ?? [],
-  },
-  {
-    reads: ["pipelines", "models", "scheduler"],
-    run: (document, { files }) => checkBatches(document, files.profiles),
-  },
-  {
-    reads: ["workload"],
-    run: (document, { files }) => checkWorkload(document, files.traces),
-  },
-  { reads: ["workload", "scheduler", "cluster"], run: (document) => checkCircle(document) },
-  { reads: ["workload", "models"], run: (document) => checkInputSizes(document) },
-  {
-    reads: ["pipelines", "cluster", "scheduler"],
-    run: (document) => checkScaling(document),
-  },
-  {
-    reads: ["scheduler", "workload", "run"],
-    run: (document) => checkScalingIntervals(document),
-  },
-  { reads: ["cluster", "faults"], run: (document) => checkFaults(document) },
-  {
-    reads: ["cluster", "faults", "workload", "run"],
-    run: (document) => checkFaultRates(document),
-  },
-  { reads: ["validation", "models"], run: (document) => checkValidation(document) },
-  { reads: ["run"], run: (document) => checkUntil(document) },
-  { reads: ["run", "sweep"], run: (document) => checkCompared(document) },
-  { reads: ["sweep"], run: (document) => checkSweep(document) },
+  check(["pipelines"], checkGraphs),
+  check(["pipelines"], checkSharing),
+  check(["pipelines", "models"], checkTaskModels),
+  check(["models", "cluster"], (parts, { file, files, requireTimes = false }) =>
+    checkModels(parts, { file, profiles: files.profiles, requireTimes }),
+  ),
+  check(["models"], (parts, { file, exists }) => checkImplementations(parts, file, exists)),
+  check(["pipelines", "cluster"], checkReplicas),
+  check(["cluster"], checkSlots),
+  check(["cluster"], checkPower),
+  check(["cluster"], checkNetwork),
+  check(["pipelines", "models", "cluster"], checkMemory),
+  check(["scheduler"], (parts, { checkScheduler }) => {
+    return checkScheduler?.(parts.scheduler, "scheduler") ?? [];
+  }),
+  check(["pipelines", "models", "scheduler"], (parts, { files }) => {
+    return checkBatches(parts, files.profiles);
+  }),
+  check(["workload"], (parts, { files }) => checkWorkload(parts, files.traces)),
+  check(["workload", "scheduler", "cluster"], checkCircle),
+  check(["workload", "models"], checkInputSizes),
+  check(["pipelines", "cluster", "scheduler"], checkScaling),
+  check(["scheduler", "workload", "run"], checkScalingIntervals),
+  check(["cluster", "faults"], checkFaults),
+  check(["cluster", "faults", "workload", "run"], checkFaultRates),
+  check(["validation", "models"], checkValidation),
+  check(["run"], checkUntil),
+  check(["run", "sweep"], checkCompared),
+  check(["sweep"], checkSweep),
 ];
 
 /** All issues of the checks whose sections parsed; `failed` names the sections that did not. */
@@ -111,7 +113,7 @@ export function runChecks(
   context: CheckContext,
 ): Issue[] {
   return CHECKS.filter((check) => check.reads.every((section) => !failed.has(section))).flatMap(
-    // The sections that the check reads are there, and by its contract it reads no others.
+    // The sections that a check reads are there, and it reads no others.
     (check) => check.run(sections as ScenarioDocument, context),
   );
 }

@@ -7,15 +7,17 @@ import {
   type Profile,
   profileSchema,
 } from "../profile.ts";
-import { issueAt, placed } from "./positions.ts";
+import type { LoadCapacity } from "../results.ts";
+import { issueAt, type Positions, placed } from "./issues.ts";
+import type { ScenarioDocument } from "./schema.ts";
 import type { Sections } from "./sections.ts";
 import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
 import { describeZodIssues } from "./zod-issues.ts";
 
 /**
- * Gives a file's text; throws when there is none. The only way from core to the disk. Of a file of
- * another kind than text, such as Parquet, it gives the `columns` as CSV.
+ * Gives a file's text; throws when there is none. It is the only way from core to the disk. For a file that
+ * is no text, such as Parquet, it gives the `columns` as CSV.
  */
 export type ReadFile = (path: string, columns?: readonly string[]) => string;
 
@@ -29,18 +31,31 @@ export interface DataFiles {
   readonly traceSizes?: Readonly<Record<string, number[]>>;
 }
 
-export interface FilesReading {
-  readonly files: DataFiles;
-  readonly issues: readonly Issue[];
+/** A scenario without issues, with all the data that it names. Plain data: may be cloned. */
+export interface LoadedScenario extends DataFiles {
+  readonly document: ScenarioDocument;
+  /** 16 hex digits over the document and the contents of its data files. */
+  readonly digest: string;
+  /** The scenario file's path, as given. */
+  readonly file: string;
+  /** Contents of the section files that the sweep names, by path as written. */
+  readonly sectionFiles: SectionFiles;
+  /** Set where arrival rates were given as shares of it. */
+  readonly capacity?: LoadCapacity;
+  /** The place of each path in its file, for later issues. */
+  readonly positions: Positions;
 }
 
-/** A path as written in a scenario file, seen from where the reader stands. */
+/** Contents of section files that a sweep names, by path as written. */
+export type SectionFiles = Readonly<Record<string, unknown>>;
+
+/** A path as written in a scenario file, from the reader's folder. */
 export function resolvePath(scenarioFile: string, written: string): string {
   if (written.startsWith("/")) return written;
   return scenarioFile.slice(0, scenarioFile.lastIndexOf("/") + 1) + written.replace(/^(\.\/)+/, "");
 }
 
-/** What `written` names at `at` in the scenario; `calibrated` when `calibrate` would write it. */
+/** A file named at the path `at` in the scenario; `calibrated` when `calibrate` would write it. */
 interface Reference {
   readonly written: string;
   readonly at: string;
@@ -56,7 +71,7 @@ export function readDataFiles(
   scenarioFile: string,
   readFile: ReadFile,
   requireTimes: boolean,
-): FilesReading {
+): { readonly files: DataFiles; readonly issues: readonly Issue[] } {
   const issues: Issue[] = [];
   const open = (reference: Reference, columns?: readonly string[]): string | undefined => {
     try {

@@ -1,11 +1,12 @@
-/** What the tests of scenarios share: two good scenarios to spoil, and a look at the issues. */
+/** Two good scenarios to spoil, and their issues, for the tests of scenarios. */
+import { expect } from "vitest";
 import { Fault, type Issue } from "../fault.ts";
 import type { CheckOptions } from "./checks.ts";
 import { parseScenario } from "./parse.ts";
 
 export type Files = Readonly<Record<string, string>>;
 
-/** What is replaced by what; path, message and a part of the line of the issue. */
+/** A replacement in the text; then path, message and a part of the line of its issue. */
 export type Spoilt = readonly [
   sentence: string,
   from: string,
@@ -113,4 +114,14 @@ export function lineWith(text: string, part: string): number {
 export function replaced(text: string, from: string, to: string): string {
   if (!text.includes(from)) throw new Error(`no "${from}" in the text`);
   return text.replace(from, to);
+}
+
+/** A spoilt `RICH` has the issue at its line; for `test.each`. */
+export function expectRefused(...[, from, to, path, message, part]: Spoilt): void {
+  const text = replaced(RICH, from, to);
+  const issues = richIssues(text);
+  const issue = issues.find((candidate) => candidate.path === path);
+  expect(issue, JSON.stringify(issues)).toBeDefined();
+  expect(issue?.message).toMatch(message);
+  expect(issue).toMatchObject({ file: "good.yaml", line: lineWith(text, part) });
 }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../fault.ts";
 import { cases } from "../test-form.test-support.ts";
+import type { LoadedScenario } from "./files.ts";
 import {
   type Files,
   issuesOf,
@@ -10,7 +11,7 @@ import {
   replaced,
   SMALL,
 } from "./issues.test-support.ts";
-import { type LoadedScenario, parseScenario, parseSetOption } from "./parse.ts";
+import { parseScenario, parseSetOption } from "./parse.ts";
 import { DECISIONS } from "./schema/scheduler.ts";
 import { SCENARIO_TEMPLATE } from "./template.ts";
 

@@ -4,53 +4,38 @@
  *   text -> YAML with lines -> section files and --set options in place -> sections by schema
  *        -> data files -> checks -> rates from shares of capacity -> LoadedScenario, or one Fault with every issue
  */
-import { parse as parseYaml } from "yaml";
-import { Fault, type Issue } from "../fault.ts";
-import type { OverheadProfile, Profile } from "../profile.ts";
-import type { LoadCapacity } from "../results.ts";
-import { checkSharesOnce } from "./capacity-shares.ts";
-import { type CheckOptions, runChecks } from "./checks.ts";
-import { digestOf } from "./digest.ts";
-import {
-  type Draft,
-  enterSectionFile,
-  invalidInput,
-  override,
-  pinSweep,
-  readDraft,
-} from "./draft.ts";
-import { type DataFiles, type ReadFile, readDataFiles } from "./files.ts";
-import type { Mended } from "./mend.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt, isWithin, type Positions } from "./positions.ts";
-import { resolveLoads, type UndigestedScenario, withStandInRates } from "./resolve-loads.ts";
-import type { ScenarioDocument } from "./schema.ts";
-import { mendSection, parseSection, SECTION_NAMES, SECTIONS, type Sections } from "./sections.ts";
-import { sweptIssues } from "./sweep.ts";
-import { readSwept } from "./swept.ts";
-import type { SectionFiles } from "./variant.ts";
 
-/** A scenario without issues, with all the data that it names. Plain data: may be cloned. */
-export interface LoadedScenario {
-  readonly document: ScenarioDocument;
-  /** 16 hex digits over the document and the contents of its data files. */
-  readonly digest: string;
-  /** The scenario file's path, as given. */
-  readonly file: string;
-  /** By path as written in the scenario. */
-  readonly profiles: Readonly<Record<string, Profile>>;
-  readonly overheadProfile?: OverheadProfile;
-  /** Arrival times by path as written, in microseconds from the first; `scale` not yet applied. */
-  readonly traces: Readonly<Record<string, number[]>>;
-  /** Input sizes of the traces that have them, row by row, by path as written. */
-  readonly traceSizes?: Readonly<Record<string, number[]>>;
-  /** Contents of the section files that the sweep names, by path as written. */
-  readonly sectionFiles: SectionFiles;
-  /** Where arrival rates were given as shares of it. */
-  readonly capacity?: LoadCapacity;
-  /** Where each path is written, for later issues. */
-  readonly positions: Positions;
-}
+import { parse as parseYaml } from "yaml";
+import { digestOf } from "../digest.ts";
+import { Fault, type Issue } from "../fault.ts";
+import { representatives, validationPoints } from "./axes.ts";
+import { checkSharesOnce, ratePathOf, resolveLoads, withStandInRates } from "./capacity-shares.ts";
+import { type CheckOptions, runChecks } from "./checks.ts";
+import { type LoadedScenario, type ReadFile, readDataFiles, resolvePath } from "./files.ts";
+import {
+  didYouMean,
+  formatPath,
+  invalidInput,
+  issueAt,
+  isWithin,
+  type Position,
+  placed,
+} from "./issues.ts";
+import type { ScenarioDocument } from "./schema.ts";
+import {
+  isSectionFile,
+  type Mended,
+  mendSection,
+  parseSection,
+  SECTION_NAMES,
+  SECTIONS,
+  type SectionName,
+  type Sections,
+} from "./sections.ts";
+import { isMapping, makeVariant, sectionOf, setPath } from "./set-path.ts";
+import { sweptIssues } from "./sweep.ts";
+import { readYaml, type YamlSource } from "./yaml-source.ts";
+import { shown } from "./zod-issues.ts";
 
 /**
  * Reads and checks a scenario. Paths inside it start at the folder of `file`; `readFile` throws
@@ -67,34 +52,33 @@ export function parseScenario(
 ): LoadedScenario {
   const draft = readDraft(text, file, readFile);
   const paths = Object.keys(overrides);
-  override(
-    draft,
-    overrides,
-    paths.filter((path) => SECTIONS.has(path)),
-  );
+  for (const path of paths) if (SECTIONS.has(path)) override(draft, path, overrides[path]);
   for (const section of SECTION_NAMES) enterSectionFile(draft, section);
-  override(
-    draft,
-    overrides,
-    paths.filter((path) => !SECTIONS.has(path)),
-  );
+  for (const path of paths) if (!SECTIONS.has(path)) override(draft, path, overrides[path]);
   pinSweep(draft, paths);
 
   const { sections, failed, mended } = parseSections(draft);
-  const swept = readSwept(draft, sections, failed);
-  const documents = [sections, ...swept.documents];
+  const { sectionFiles, documents } = readSwept(draft, sections, failed);
   const requireTimes = options.requireTimes === true;
-  const { files, issues } = readDataFiles(documents, file, readFile, requireTimes);
+  const all = [sections, ...documents];
+  const { files, issues } = readDataFiles(all, file, readFile, requireTimes);
   const { positions } = draft;
-  const { sectionFiles } = swept;
-  // Where none failed, the required ones are there.
+  // Without a failed section, every required one is there.
   const document = sections as ScenarioDocument;
   const loaded = { document, file, ...files, sectionFiles, positions };
   draft.issues.push(...checkSharesOnce(sections));
   const standIn = withStandInRates(loaded);
   const found = [...issues, ...runChecks(standIn.document, failed, { ...options, file, files })];
   draft.issues.push(...mended.reduce(withoutConsequences, found));
-  if (draft.issues.length === 0) return digested(resolveLoads(loaded, options), files);
+  if (draft.issues.length === 0) {
+    const resolved = resolveLoads(loaded, options);
+    const digest = digestOf({
+      document: resolved.document,
+      ...files,
+      sectionFiles: resolved.sectionFiles,
+    });
+    return { ...resolved, digest };
+  }
   if (failed.size === 0) {
     const more = sweptIssues({ ...standIn, digest: "" }, options, draft.issues);
     draft.issues.push(...mended.reduce(withoutConsequences, more));
@@ -102,20 +86,8 @@ export function parseScenario(
   throw invalidInput(file, draft.issues, positions);
 }
 
-function digested(resolved: UndigestedScenario, files: DataFiles): LoadedScenario {
-  const { document, sectionFiles } = resolved;
-  return { ...resolved, digest: digestOf({ document, ...files, sectionFiles }) };
-}
-
-interface ParsedSections {
-  /** Those that did not parse are as they seem to be meant. */
-  readonly sections: Sections;
-  /** Those of which that is not clear. */
-  readonly failed: ReadonlySet<string>;
-  readonly mended: readonly Mended[];
-}
-
-function parseSections(draft: Draft): ParsedSections {
+/** Sections that did not parse are mended; `failed` names those that could not be. */
+function parseSections(draft: Draft) {
   for (const key of Object.keys(draft.raw)) {
     if (SECTIONS.has(key)) continue;
     draft.issues.push(issueAt([key], `unknown key "${key}"`, didYouMean(key, SECTIONS)));
@@ -137,17 +109,16 @@ function parseSections(draft: Draft): ParsedSections {
       continue;
     }
     const meant = mendSection(section, raw);
-    if (meant === null) {
-      failed.add(section);
-    } else {
+    if (meant === null) failed.add(section);
+    else {
       sections[section] = meant.value;
       mended.push(meant);
     }
   }
-  return { sections, failed, mended };
+  return { sections: sections as Sections, failed, mended };
 }
 
-/** What was found in mended sections, where it is written, and without what mending made wrong. */
+/** Issues at the paths that the file has, without those that follow from made-up values. */
 function withoutConsequences(issues: readonly Issue[], { madeUp, renamed }: Mended): Issue[] {
   const own = issues.filter(({ path }) => !madeUp.some((made) => isWithin(path, made)));
   return own.map((issue) => {
@@ -172,4 +143,138 @@ export function parseSetOption(option: string): [path: string, value: unknown] {
   } catch (cause) {
     throw new Fault("usage", `the value of ${path} is not YAML: ${text}`, { hint, cause });
   }
+}
+
+/** A scenario while it is read: raw values, their positions, and the issues so far. */
+interface Draft {
+  readonly file: string;
+  readonly readFile: ReadFile;
+  readonly positions: Map<string, Position>;
+  readonly issues: Issue[];
+  raw: Readonly<Record<string, unknown>>;
+}
+
+/** The `file` of an issue that comes from an option. */
+const SET_OPTION = "--set";
+
+/** The scenario file as it is written. Throws Fault("invalid-input") when it is no mapping. */
+function readDraft(text: string, file: string, readFile: ReadFile): Draft {
+  const source = readYaml(text, file);
+  const positions = new Map(source.positions);
+  const issues = [...source.issues];
+  if (source.value === undefined && issues.length > 0) throw invalidInput(file, issues);
+  if (!isMapping(source.value)) {
+    const empty = source.value === null || source.value === undefined;
+    const message = empty
+      ? "the file is empty: expected a scenario"
+      : `expected a mapping (key: value), got ${shown(source.value)}`;
+    const hint = "`tandem init DIR` writes a scenario to start from";
+    throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
+  }
+  return { file, readFile, positions, issues, raw: source.value };
+}
+
+/** Sets a value given by `--set`; the values that it replaces lose their positions. */
+function override(draft: Draft, path: string, value: unknown): void {
+  const result = setPath(draft.raw, path, value);
+  if (result.kind === "issue") {
+    draft.issues.push({ ...result.issue, file: SET_OPTION });
+    return;
+  }
+  draft.raw = result.root;
+  const at = formatPath(result.path);
+  for (const known of draft.positions.keys()) {
+    if (isWithin(known, at)) draft.positions.delete(known);
+  }
+  // The option also makes the mappings around it that no file has.
+  for (const [i] of result.path.entries()) {
+    const around = formatPath(result.path.slice(0, i + 1));
+    if (!draft.positions.has(around)) draft.positions.set(around, { file: SET_OPTION });
+  }
+}
+
+/** Puts the content of a section's file in the place of its path. */
+function enterSectionFile(draft: Draft, section: SectionName): void {
+  const written = draft.raw[section];
+  if (!isSectionFile(section, written)) return;
+  const source = readSectionFile(draft, section, written);
+  draft.raw = { ...draft.raw, [section]: source?.value };
+  for (const [at, position] of source?.positions ?? []) draft.positions.set(at, position);
+}
+
+/** Undefined, and an issue, when the file cannot be read. */
+function readSectionFile(draft: Draft, section: string, written: string): YamlSource | undefined {
+  const path = resolvePath(draft.file, written);
+  let text: string;
+  try {
+    text = draft.readFile(path);
+  } catch {
+    const hint = "paths start at the scenario file's folder";
+    const issue = issueAt(section, `cannot read the file ${path}`, hint);
+    draft.issues.push(placed(issue, draft.positions));
+    return undefined;
+  }
+  const source = readYaml(text, path, [section]);
+  draft.issues.push(...source.issues);
+  return source;
+}
+
+/**
+ * A path given by `--set` is no longer swept; a list of points would override it, which is an issue.
+ * `sweep={}` switches the sweep off.
+ */
+function pinSweep(draft: Draft, overridden: readonly string[]): void {
+  const { sweep, ...rest } = draft.raw;
+  if (!isMapping(sweep)) return;
+  if (overridden.includes("sweep") && Object.keys(sweep).length === 0) draft.raw = rest;
+  const pinned = new Set(overridden.map(ratePathOf));
+  const kept = Object.entries(sweep).filter(([path]) => !pinned.has(ratePathOf(path)));
+  const points = Array.isArray(sweep.points) ? sweep.points.filter(isMapping) : undefined;
+  const varied = points === undefined ? kept.map(([path]) => path) : points.flatMap(Object.keys);
+  for (const path of overridden) {
+    const outer = varied.find((candidate) => isWithin(path, ratePathOf(candidate)));
+    if (outer === undefined) continue;
+    const message = `the sweep sets \`${outer}\` in its own way, so this would have no effect`;
+    draft.issues.push({ ...issueAt(path, message, "change the sweep"), file: SET_OPTION });
+  }
+  if (points !== undefined || kept.length === Object.keys(sweep).length) return;
+  draft.raw = kept.length === 0 ? rest : { ...rest, sweep: Object.fromEntries(kept) };
+}
+
+/**
+ * Section files that swept values name, by path as written, and the sections that may name data files, as the
+ * swept values make them. Each value is read once, without the product of a grid. Unknown paths and
+ * unreadable section files become issues of the draft; the expansion finds the others.
+ */
+function readSwept(draft: Draft, sections: Sections, failed: ReadonlySet<string>) {
+  const sectionFiles: Record<string, unknown> = {};
+  const documents: Sections[] = [];
+  const checked = new Set<string>();
+  for (const entries of [
+    ...representatives(sections.sweep),
+    ...(validationPoints(sections) ?? []),
+  ]) {
+    for (const { path, value, from } of entries) {
+      if (isSectionFile(path, value) && !Object.hasOwn(sectionFiles, value)) {
+        const content = readSectionFile(draft, path, value)?.value;
+        if (content !== undefined) sectionFiles[value] = content;
+      }
+      if (checked.has(path)) continue;
+      checked.add(path);
+      const result = setPath(sections, path, value);
+      const refused = result.kind === "issue" && !failed.has(sectionOf(path));
+      if (refused) draft.issues.push({ ...result.issue, path: from });
+    }
+    const rich = entries.filter(
+      ({ value }) => typeof value === "string" || (typeof value === "object" && value !== null),
+    );
+    for (const section of new Set(rich.map(({ path }) => sectionOf(path)))) {
+      if (failed.has(section)) continue;
+      const own = entries.filter(({ path }) => sectionOf(path) === section);
+      // A variant reads only its own section, which parsed.
+      const variant = makeVariant(sections as ScenarioDocument, section, own, sectionFiles);
+      if (variant.value !== undefined) documents.push({ [section]: variant.value });
+    }
+  }
+  return { documents, sectionFiles };
 }

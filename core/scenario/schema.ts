@@ -1,14 +1,17 @@
 /**
  * The scenario document: the shape of a scenario file, and the single source of its types,
  * its parser and its published JSON Schema. Durations and sizes carry their unit in the name.
- * What zod cannot say (cycles, dangling names, slots) is in `checks.ts`.
+ * `checks.ts` has the rest: cycles, dangling names, slots.
  */
 import { z } from "zod";
-import { clusterSchema } from "./schema/cluster.ts";
+import { clusterSchema, faultsSchema } from "./schema/cluster.ts";
 import { name } from "./schema/common.ts";
-import { faultsSchema } from "./schema/faults.ts";
-import { modelSchema, type serviceSchema } from "./schema/models.ts";
-import { pipelineSchema, type taskSchema } from "./schema/pipelines.ts";
+import {
+  modelSchema,
+  pipelineSchema,
+  type serviceSchema,
+  type taskSchema,
+} from "./schema/pipelines.ts";
 import { runSchema, sweepSchema, validationSchema } from "./schema/run.ts";
 import { schedulerSchema } from "./schema/scheduler.ts";
 import { workloadSchema } from "./schema/workload.ts";
@@ -27,13 +30,16 @@ export const scenarioSchema = z.strictObject({
   validation: validationSchema.optional(),
 });
 
+export type { WorkloadDocument } from "./schema/workload.ts";
+
 export type ScenarioDocument = z.infer<typeof scenarioSchema>;
+/** Some sections of a scenario. */
+export type Parts<Section extends keyof ScenarioDocument> = Pick<ScenarioDocument, Section>;
 export type PipelineDocument = z.infer<typeof pipelineSchema>;
 export type TaskDocument = z.infer<typeof taskSchema>;
 export type ModelDocument = z.infer<typeof modelSchema>;
 export type ServiceDocument = z.infer<typeof serviceSchema>;
 export type ClusterDocument = z.infer<typeof clusterSchema>;
 export type SchedulerDocument = z.infer<typeof schedulerSchema>;
-export type WorkloadDocument = z.infer<typeof workloadSchema>;
 export type FaultsDocument = z.infer<typeof faultsSchema>;
 export type ValidationDocument = z.infer<typeof validationSchema>;

@@ -1,9 +1,16 @@
 /** The top-level sections of a scenario, parsed one by one: a bad one hides no other. */
 import type { z } from "zod";
 import type { Issue } from "../fault.ts";
-import { type Mended, mend } from "./mend.ts";
+import { formatPath, nearest, type Path } from "./issues.ts";
 import { type ScenarioDocument, scenarioSchema } from "./schema.ts";
-import { describeZodIssues } from "./zod-issues.ts";
+import {
+  asKey,
+  child,
+  describeZodIssues,
+  enteredBranch,
+  knownKeys,
+  valueAt,
+} from "./zod-issues.ts";
 
 export type SectionName = keyof typeof scenarioSchema.shape;
 
@@ -23,15 +30,10 @@ export function isSectionFile(section: string, value: unknown): value is string 
   return typeof value === "string" && IN_FILES.has(section) && /\.(ya?ml|json)$/.test(value);
 }
 
-/** `value` is the parsed section, undefined when it is optional and absent, or when it is wrong. */
-export interface ParsedSection {
+/** `value` is undefined when the section is optional and absent, or wrong. */
+interface ParsedSection {
   readonly value: unknown;
   readonly issues: readonly Issue[];
-}
-
-/** What a section that did not parse was meant to be; null where that is not clear. */
-export function mendSection(section: SectionName, raw: unknown): Mended | null {
-  return mend(scenarioSchema.shape[section], raw, [section]);
 }
 
 /** One section parsed by its schema, defaults filled in. */
@@ -43,4 +45,138 @@ export function parseSection(section: SectionName, raw: unknown): ParsedSection 
     value: undefined,
     issues: describeZodIssues(result.error.issues, raw, schema, [section]),
   };
+}
+
+type ZodIssue = z.core.$ZodIssue;
+
+export interface Mended {
+  /** The section as parsed after mending. */
+  readonly value: unknown;
+  /** Paths of invented values: issues there follow from the invention. */
+  readonly madeUp: readonly string[];
+  /** Paths of renamed keys: the new one to the one in the file. */
+  readonly renamed: ReadonlyMap<string, string>;
+}
+
+/** Each round can bring to light what the last one hid. */
+const MOST_ROUNDS = 10;
+
+interface Mending {
+  readonly schema: z.core.$ZodType;
+  readonly base: Path;
+  readonly madeUp: Set<string>;
+  readonly renamed: Map<string, string>;
+}
+
+/**
+ * A section that its schema refuses, mended: mistyped keys corrected, numbers moved within their bounds,
+ * other values replaced by some of the right kind. Nothing runs on it: it lets the checks of other
+ * sections run, so that all issues come at once. Null where no correction is clear.
+ */
+export function mendSection(section: SectionName, raw: unknown): Mended | null {
+  const schema = scenarioSchema.shape[section];
+  const mending: Mending = { schema, base: [section], madeUp: new Set(), renamed: new Map() };
+  const root: unknown = structuredClone(raw);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const result = schema.safeParse(root);
+    if (result.success) {
+      return { value: result.data, madeUp: [...mending.madeUp], renamed: mending.renamed };
+    }
+    if (!mendAll(root, result.error.issues.flatMap(entered), mending)) return null;
+  }
+  return null;
+}
+
+/** The issues of the branch of a union that the value belongs to. */
+function entered(issue: ZodIssue): ZodIssue[] {
+  const branch = issue.code === "invalid_union" ? enteredBranch(issue) : undefined;
+  return branch?.flatMap(entered) ?? [issue];
+}
+
+/** False where an issue cannot be mended. Keys first: a missing value may have a mistyped key. */
+function mendAll(root: unknown, issues: readonly ZodIssue[], mending: Mending): boolean {
+  const strange = issues.filter((issue) => issue.code === "unrecognized_keys");
+  for (const { path, keys } of strange) {
+    for (const key of keys) mendKey(root, path, key, mending);
+  }
+  return strange.length > 0 || issues.every((issue) => mendValue(root, issue, mending));
+}
+
+function mendValue(root: unknown, issue: ZodIssue, mending: Mending): boolean {
+  if (issue.path.length === 0) return false;
+  const replacement = replacementFor(issue, valueAt(root, issue.path));
+  if (replacement === undefined) return false;
+  setAt(root, issue.path, replacement);
+  mending.madeUp.add(formatPath([...mending.base, ...issue.path.map(asKey)]));
+  return true;
+}
+
+/** Renames a key to the absent known key that it resembles, else drops it. */
+function mendKey(root: unknown, at: readonly PropertyKey[], key: string, mending: Mending): void {
+  const mapping = valueAt(root, at) as Record<string, unknown>;
+  const value = mapping[key];
+  delete mapping[key];
+  const absent = knownKeys(mending.schema, root, at).filter((known) => !(known in mapping));
+  const meant = nearest(key, absent);
+  if (meant === undefined) return;
+  mapping[meant] = value;
+  const path = [...mending.base, ...at.map(asKey)];
+  mending.renamed.set(formatPath([...path, meant]), formatPath([...path, key]));
+}
+
+function replacementFor(issue: ZodIssue, value: unknown): unknown {
+  switch (issue.code) {
+    case "too_small":
+      if (issue.origin === "array" || issue.origin === "string") return undefined;
+      return Number(issue.minimum) + (issue.inclusive ? 0 : 1);
+    case "too_big":
+      if (issue.origin === "array" || issue.origin === "string") return undefined;
+      return Number(issue.maximum) - (issue.inclusive ? 0 : 1);
+    case "invalid_value":
+      return issue.values[0];
+    case "invalid_union":
+      return meantOption(issue, value);
+    case "invalid_type":
+      return ofKind(issue.expected, value);
+    default:
+      return undefined;
+  }
+}
+
+/** The discriminator that the value resembles; of a union without one, a value of its first kind. */
+function meantOption(issue: z.core.$ZodIssueInvalidUnion, value: unknown): unknown {
+  const { options } = issue as { options?: unknown };
+  if (!Array.isArray(options)) {
+    const [inner] = issue.errors[0] ?? [];
+    return inner?.path.length === 0 ? replacementFor(inner, value) : undefined;
+  }
+  return typeof value === "string" ? nearest(value, options.map(String)) : undefined;
+}
+
+function ofKind(expected: string, value: unknown): unknown {
+  switch (expected) {
+    case "number":
+    case "int":
+      return numberIn(value);
+    case "string":
+      return typeof value === "number" ? String(value) : "unnamed";
+    case "boolean":
+      return false;
+    case "array":
+      return typeof value === "string" ? [value] : [];
+    default:
+      // With an empty mapping, names in other sections would dangle.
+      return undefined;
+  }
+}
+
+/** The number that a text such as "40ms" starts with; else 1. */
+function numberIn(value: unknown): number {
+  const number = Number.parseFloat(String(value));
+  return Number.isFinite(number) ? Math.max(1, Math.round(number)) : 1;
+}
+
+function setAt(root: unknown, path: readonly PropertyKey[], value: unknown): void {
+  const mapping = path.slice(0, -1).reduce<unknown>(child, root) as Record<PropertyKey, unknown>;
+  mapping[path.at(-1) as PropertyKey] = value;
 }

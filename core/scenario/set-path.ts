@@ -1,12 +1,14 @@
-/** Setting one value deep in a document by a dotted path, sharing all that does not change. */
-import type { Issue } from "../fault.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt, type Path } from "./positions.ts";
+/** Values set at dotted paths of a scenario, by `--set` and by sweeps; unchanged parts are shared. */
+import { type Issue, unreachable } from "../fault.ts";
+import type { Assignment } from "./axes.ts";
+import type { SectionFiles } from "./files.ts";
+import { didYouMean, issueAt, type Path } from "./issues.ts";
 import { DECISIONS } from "./schema/scheduler.ts";
-import { SECTIONS } from "./sections.ts";
+import type { ScenarioDocument } from "./schema.ts";
+import { isSectionFile, parseSection, SECTIONS, type SectionName } from "./sections.ts";
 import { shown } from "./zod-issues.ts";
 
-export type SetResult =
+type SetResult =
   | { readonly kind: "set"; readonly root: Readonly<Record<string, unknown>>; readonly path: Path }
   | { readonly kind: "issue"; readonly issue: Issue };
 
@@ -18,9 +20,9 @@ const LEAVES = new Set(["replicas", "sweep", "metrics"]);
 
 /**
  * `root` with `value` at `text` (`cluster.replicas.detect`, `cluster.nodes.0.count`); `root` itself
- * is left as it was. Steps that are not there are created where the schema may allow them; what
- * the schema does not allow is found when the result is parsed. A preset name grows into
- * `{preset}`, a policy name into `{policy}`, a slot count into `{slots}` when the path goes on.
+ * stays as it was. Missing steps are created where the schema may allow them; the parser of the result
+ * refuses the others. When the path goes on, a preset name grows into `{preset}`, a policy name into
+ * `{policy}`, and a slot count into `{slots}`.
  */
 export function setPath(
   root: Readonly<Record<string, unknown>>,
@@ -103,12 +105,16 @@ function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | u
   return undefined;
 }
 
-/** How many words make up the next key: as many as name an existing key, else one. */
+/** The number of words in the next key: as many as name an existing key, else one. */
 function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly string[]): number {
   for (let taken = words.length; taken > 1; taken--) {
     if (Object.hasOwn(mapping, words.slice(0, taken).join("."))) return taken;
   }
   return 1;
+}
+
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function withEntry(
@@ -129,4 +135,60 @@ function withEntry(
 
 function refuse(path: string, message: string, hint?: string): SetResult {
   return { kind: "issue", issue: issueAt(path, message, hint) };
+}
+
+/** One section as a configuration sees it; `value` is undefined when there are issues. */
+export interface Variant {
+  readonly value: unknown;
+  readonly issues: readonly Issue[];
+}
+
+export const NOT_SWEPT: ReadonlySet<string> = new Set([
+  "name",
+  "description",
+  "sweep",
+  "validation",
+]);
+
+/** The top-level section that a path lies in. */
+export function sectionOf(path: string): SectionName {
+  const end = path.indexOf(".");
+  // setPath refuses an unknown word.
+  return (end < 0 ? path : path.slice(0, end)) as SectionName;
+}
+
+/**
+ * One section with `entries` (all of that section) set, parsed anew. Wider paths are set first, so
+ * that `scheduler` and `scheduler.batching.maxBatch` work together in either order.
+ */
+export function makeVariant(
+  document: ScenarioDocument,
+  section: SectionName,
+  entries: Assignment,
+  sectionFiles: SectionFiles,
+): Variant {
+  if (NOT_SWEPT.has(section)) {
+    const refuse = (entry: Assignment[number]) =>
+      issueAt(entry.path, `\`${section}\` cannot be swept`, "sweep what a run depends on");
+    return { value: undefined, issues: entries.map(refuse) };
+  }
+  const depth = (path: string) => path.split(".").length;
+  const widestFirst = [...entries].sort((a, b) => depth(a.path) - depth(b.path));
+  const issues: Issue[] = [];
+  let root: Readonly<Record<string, unknown>> = document;
+  for (const { path, value } of widestFirst) {
+    const inFile = isSectionFile(path, value) && Object.hasOwn(sectionFiles, value);
+    const result = setPath(root, path, inFile ? sectionFiles[value] : value);
+    switch (result.kind) {
+      case "set":
+        root = result.root;
+        break;
+      case "issue":
+        issues.push(result.issue);
+        break;
+      default:
+        unreachable(result);
+    }
+  }
+  return issues.length > 0 ? { value: undefined, issues } : parseSection(section, root[section]);
 }

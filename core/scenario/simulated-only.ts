@@ -1,11 +1,11 @@
 /**
- * Terms of a scenario that only the simulator has. Without some a real run still means something, and its
- * result says which it did without; others it refuses.
+ * Terms of a scenario that only the simulator has. A real run leaves some out and says so in its result;
+ * it refuses the others.
  */
 import { Fault, type Issue } from "../fault.ts";
-import { scalingChoices } from "./check-scaling.ts";
-import type { LoadedScenario } from "./parse.ts";
-import { issueAt, placed } from "./positions.ts";
+import { scalingChoices } from "./check-changes.ts";
+import type { LoadedScenario } from "./files.ts";
+import { issueAt, placed } from "./issues.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 type Term = readonly [name: string, isIn: (document: ScenarioDocument) => boolean];
@@ -43,12 +43,12 @@ const TERMS: readonly Term[] = [
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 
-/** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
+/** The terms of a scenario that a real cluster leaves out, in words. */
 export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
 }
 
-/** Throws Fault("invalid-input") naming each term, with its line, that real runs of these would leave out. */
+/** Throws Fault("invalid-input") with each term, and its line, that a real run refuses. */
 export function refuseUnreal(
   loaded: LoadedScenario,
   documents: readonly ScenarioDocument[] = [loaded.document],

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { shortLabels } from "./configuration-id.ts";
 import { type Files, issuesOf, readerOf } from "./issues.test-support.ts";
+import { shortLabels } from "./parameter-columns.ts";
 import { parseScenario } from "./parse.ts";
 import { scenarioSchema } from "./schema.ts";
 import { expandSweep, expandValidation, type SweepOptions } from "./sweep.ts";

@@ -12,19 +12,18 @@ import {
   axisSizes,
   continuousPaths,
   countConfigurations,
-  pointAssignment,
   representatives,
-  sweptPaths,
+  type Sample,
+  samplePoints,
+  validationPoints,
 } from "./axes.ts";
 import { CHECKS, type CheckContext, type CheckOptions } from "./checks.ts";
-import { configurationId, parameterOf, shortLabels } from "./configuration-id.ts";
-import { invalidInput } from "./draft.ts";
-import type { LoadedScenario } from "./parse.ts";
-import { issueAt, isWithin, locate } from "./positions.ts";
-import { type Sample, samplePoints } from "./sample.ts";
+import type { LoadedScenario } from "./files.ts";
+import { invalidInput, issueAt, isWithin, locate } from "./issues.ts";
+import { configurationId, parameterKinds, parameterOf, shortLabels } from "./parameter-columns.ts";
 import type { ScenarioDocument } from "./schema.ts";
 import type { SectionName } from "./sections.ts";
-import { makeVariant, sectionOf, type Variant } from "./variant.ts";
+import { makeVariant, sectionOf, type Variant } from "./set-path.ts";
 
 /** One point of a sweep. `document` has no `sweep` and shares parts with its neighbours. */
 export interface Configuration {
@@ -41,30 +40,29 @@ export interface SweepOptions extends CheckOptions {
   readonly sample?: Sample | undefined;
 }
 
-/** Configurations made one by one when asked for, so that a sweep's size costs no memory. */
+/** Makes configurations one by one, so that the size of a sweep costs no memory. */
 export interface Sweep {
   readonly count: number;
   /** The configuration at 0 .. count − 1: always the same for the same index. */
   at(index: number): Configuration;
 }
 
-export const MAX_CONFIGURATIONS = 10_000;
+const MAX_CONFIGURATIONS = 10_000;
 const MAX_LARGE = 1_000_000;
 const MAX_ISSUES = 100;
-/** What is remembered between configurations, in entries; beyond it, all is forgotten. */
+/** Entries that a memo holds before it is emptied. */
 const MAX_REMEMBERED = 4096;
 
 /**
  * The sweep of a scenario, or a sample of it, in the order of the file; one configuration, `base`,
- * without a sweep. Nothing is checked: for a sweep that has passed `checkedSweep` before.
+ * without a sweep. The sweep must have passed `checkedSweep`: nothing is checked here.
  */
 export function openSweep(loaded: LoadedScenario, sample?: Sample): Sweep {
-  const { count, at } = assignmentsOf(loaded, sample);
-  return sweepOver(loaded, count, at);
+  return sweepOver(loaded, assignmentsOf(loaded, sample));
 }
 
 /**
- * As `openSweep`, with every configuration looked at once. Throws Fault("limit-exceeded") above
+ * As `openSweep`, but every configuration is checked. Throws Fault("limit-exceeded") above
  * the bound, Fault("invalid-input") with the issues of all configurations, each issue once.
  */
 export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {}): Sweep {
@@ -81,14 +79,21 @@ export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {})
     const hint = bound < MAX_LARGE ? `${less}, or pass \`--yes\`` : less;
     throw new Fault("limit-exceeded", message, { hint });
   }
-  checkAll(loaded, count, assignmentsOf(loaded, sample).at, options);
-  return openSweep(loaded, sample);
+  const assignments = assignmentsOf(loaded, sample);
+  checkAll(loaded, assignments, options);
+  return sweepOver(loaded, assignments);
 }
 
+/** Assignments made one by one, or listed. */
 interface Assignments {
   readonly count: number;
   readonly at: (index: number) => Assignment;
 }
+
+const listed = (all: readonly Assignment[]): Assignments => ({
+  count: all.length,
+  at: (index) => all[index],
+});
 
 /** Throws Fault("usage") where there is nothing, or too little, to sample from. */
 function assignmentsOf(
@@ -132,32 +137,26 @@ export function expandValidation(
   loaded: LoadedScenario,
   options: CheckOptions = {},
 ): Configuration[] {
-  const { sweep, validation } = loaded.document;
+  const { sweep } = loaded.document;
   const last = countConfigurations(sweep) - 1;
-  const assignments =
-    validation?.points?.map((point, i) => pointAssignment(point, `validation.points.${i}`)) ??
-    [...new Set([0, last])].map((index) => assignmentAt(sweep, index));
-  const at = (index: number): Assignment => assignments[index]!;
-  checkAll(loaded, assignments.length, at, options);
-  return allOf(sweepOver(loaded, assignments.length, at));
+  const ends = [...new Set([0, last])].map((index) => assignmentAt(sweep, index));
+  const assignments = listed(validationPoints(loaded.document) ?? ends);
+  checkAll(loaded, assignments, options);
+  return allOf(sweepOver(loaded, assignments));
 }
 
 function allOf(sweep: Sweep): Configuration[] {
   return Array.from({ length: sweep.count }, (_, index) => sweep.at(index));
 }
 
-function sweepOver(
-  loaded: LoadedScenario,
-  count: number,
-  assignment: (index: number) => Assignment,
-): Sweep {
+function sweepOver(loaded: LoadedScenario, { count, at }: Assignments): Sweep {
   const labels = labelsOf(loaded);
   const { sweep: _, ...base } = loaded.document;
   const variants = new Map<string, Variant>();
   return {
     count,
     at: (index) => {
-      const { entries } = assignment(index);
+      const entries = at(index);
       const { sections, issues } = configure(loaded, variants, entries);
       assert(issues.length === 0, `configuration ${index} was checked before it is opened`);
       return {
@@ -172,14 +171,12 @@ function sweepOver(
 }
 
 function labelsOf(loaded: LoadedScenario): ReadonlyMap<string, string> {
-  const points = loaded.document.validation?.points ?? [];
-  const paths = [...sweptPaths(loaded.document.sweep), ...points.flatMap(Object.keys)];
-  return shortLabels([...new Set(paths)]);
+  return shortLabels(Object.keys(parameterKinds(loaded.document)));
 }
 
 /**
- * What is wrong with the values of a sweep, each looked at once, beside the `known` issues of a
- * scenario that is refused anyway.
+ * The issues of a sweep's values, each value looked at once, beside the `known` issues of a scenario that
+ * is refused anyway.
  */
 export function sweptIssues(
   loaded: LoadedScenario,
@@ -189,57 +186,46 @@ export function sweptIssues(
   const all = representatives(loaded.document.sweep);
   const told = new Set(known.map(({ path }) => path));
   const refused = new Set(
-    all.flatMap(({ entries }) => entries.filter(({ from }) => told.has(from)).map((e) => e.path)),
+    all.flatMap((entries) => entries.filter(({ from }) => told.has(from)).map((e) => e.path)),
   );
-  const assignments = all.filter(({ entries }) => entries.every((e) => !refused.has(e.path)));
-  const at = (index: number): Assignment => assignments[index]!;
+  const assignments = all.filter((entries) => entries.every((e) => !refused.has(e.path)));
   const texts = new Set(known.map(({ path, message }) => `${path} ${message}`));
-  const found = findingsOf(loaded, assignments.length, at, options);
+  const found = findingsOf(loaded, listed(assignments), options);
   return found.filter(({ issue }) => !texts.has(`${issue.path} ${issue.message}`)).map(asIssue);
 }
 
-/** One configuration, and what is wrong with it; its document is sound where nothing is. */
+/** One configuration and its issues; its document is sound where there are none. */
 export function checkedAssignment(
   loaded: LoadedScenario,
   assignment: Assignment,
   options: CheckOptions,
 ): { readonly document: ScenarioDocument; readonly issues: readonly Issue[] } {
-  const { sections } = configure(loaded, new Map(), assignment.entries);
-  const found = findingsOf(loaded, 1, () => assignment, options);
+  const { sections } = configure(loaded, new Map(), assignment);
+  const found = findingsOf(loaded, listed([assignment]), options);
   return { document: { ...loaded.document, ...sections }, issues: found.map(asIssue) };
 }
 
-/** Throws Fault("invalid-input") with what is wrong with any of `count` assignments. */
-function checkAll(
-  loaded: LoadedScenario,
-  count: number,
-  assignmentAt: (index: number) => Assignment,
-  options: CheckOptions,
-): void {
-  const found = findingsOf(loaded, count, assignmentAt, options);
+/** Throws Fault("invalid-input") with the issues of all assignments. */
+function checkAll(loaded: LoadedScenario, assignments: Assignments, options: CheckOptions): void {
+  const found = findingsOf(loaded, assignments, options);
   if (found.length > 0) throw invalidInput(loaded.file, found.map(asIssue), loaded.positions);
 }
 
-/** What is wrong with any of `count` assignments. */
 function findingsOf(
   loaded: LoadedScenario,
-  count: number,
-  assignmentAt: (index: number) => Assignment,
+  { count, at }: Assignments,
   options: CheckOptions,
 ): Finding[] {
-  const { profiles, traces, overheadProfile } = loaded;
-  const files =
-    overheadProfile === undefined ? { profiles, traces } : { profiles, traces, overheadProfile };
-  const context: CheckContext = { ...options, file: loaded.file, files };
+  const context: CheckContext = { ...options, file: loaded.file, files: loaded };
   const variants = new Map<string, Variant>();
   const checks = new Map<string, readonly Issue[]>();
   const labels = labelsOf(loaded);
   const found = new Map<string, Finding>();
   const ids = new Set<string>();
   for (let index = 0; index < count; index++) {
-    const assignment = assignmentAt(index);
-    const id = configurationId(assignment.entries, labels);
-    const configured = configure(loaded, variants, assignment.entries);
+    const assignment = at(index);
+    const id = configurationId(assignment, labels);
+    const configured = configure(loaded, variants, assignment);
     const issues = [...configured.issues, ...checked(loaded, configured, context, checks)];
     if (ids.has(id)) issues.push(twice(id, assignment));
     ids.add(id);
@@ -248,13 +234,11 @@ function findingsOf(
   return [...found.values()];
 }
 
-type Entries = Assignment["entries"];
-
 interface Configured {
   /** The sections that an assignment changes. */
   readonly sections: Partial<ScenarioDocument>;
   readonly issues: readonly Issue[];
-  /** By changed section, what tells its variants apart. */
+  /** The key of its variant, by changed section. */
   readonly keys: ReadonlyMap<SectionName, string>;
   readonly failed: ReadonlySet<string>;
 }
@@ -263,9 +247,9 @@ interface Configured {
 function configure(
   loaded: LoadedScenario,
   variants: Map<string, Variant>,
-  all: Entries,
+  all: Assignment,
 ): Configured {
-  const bySection = new Map<SectionName, Entries[number][]>();
+  const bySection = new Map<SectionName, Assignment[number][]>();
   for (const entry of all) {
     const section = sectionOf(entry.path);
     const entries = bySection.get(section);
@@ -320,7 +304,7 @@ function memo<T>(known: Map<string, T>, key: string, make: () => T): T {
   return made;
 }
 
-/** An issue, the configuration that had it first, and how many had it. */
+/** An issue, the first configuration that has it, and how many have it. */
 interface Finding {
   readonly issue: Issue;
   readonly id: string;
@@ -343,14 +327,14 @@ function collect(
   if (found.size >= MAX_ISSUES) return;
   // A swept value is written in the sweep, not at its path in the document.
   const entry =
-    assignment.entries.find(({ path }) => isWithin(issue.path, path)) ??
-    assignment.entries.findLast(({ path }) => isWithin(path, issue.path));
+    assignment.find(({ path }) => isWithin(issue.path, path)) ??
+    assignment.findLast(({ path }) => isWithin(path, issue.path));
   const position = locate(loaded.positions, entry?.from ?? issue.path);
   found.set(key, { issue: { ...issue, ...position }, id, count: 1 });
 }
 
 function twice(id: string, assignment: Assignment): Issue {
-  const path = assignment.entries[0]?.from.replace(/^(sweep\.points\.\d+)\..*/, "$1") ?? "sweep";
+  const path = assignment[0]?.from.replace(/^(sweep\.points\.\d+)\..*/, "$1") ?? "sweep";
   return { path, message: `the configuration ${id} is given twice`, hint: "keep one of the two" };
 }
 

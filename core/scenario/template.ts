@@ -3,7 +3,7 @@ export function scenarioTemplate(folder: string): string {
   return SCENARIO_TEMPLATE.replaceAll("my-pipeline/", `${folder}/`);
 }
 
-/** Its first line expects the published schema as `scenario.schema.json` beside it. */
+/** Its first line names the published schema, `scenario.schema.json`, beside it. */
 export const SCENARIO_TEMPLATE = `# yaml-language-server: $schema=./scenario.schema.json
 #
 # A scenario: a pipeline of models, a cluster to run it on, a scheduler, and a workload.

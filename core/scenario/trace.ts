@@ -1,22 +1,21 @@
-/** Arrival times from a CSV file with a header line, or from a Parquet file that was made such text. */
+/** Arrival times from a CSV file with a header line, or from a Parquet file turned into such text. */
 import type { Issue } from "../fault.ts";
-import { didYouMean } from "./nearest.ts";
-import { issueAt } from "./positions.ts";
+import { didYouMean, issueAt } from "./issues.ts";
 import { MOST_S } from "./schema/common.ts";
-import { doubtSeconds, type TimeUnit, US_PER } from "./trace-unit.ts";
+import type { TimeUnit } from "./schema/workload.ts";
 import { shown } from "./zod-issues.ts";
 
 export interface TraceColumns {
   readonly column: string;
-  /** Unit of numbers; undefined: seconds, unless the numbers speak against it. */
+  /** Unit of numbers; undefined: seconds, which unlikely numbers are refused for. */
   readonly unit?: TimeUnit | undefined;
   readonly sizeColumn?: string | undefined;
   /** A scale other than 1 may turn the numbers into seconds. */
   readonly scale?: number;
 }
 
-export interface TraceReading {
-  /** From the first arrival, never falling; empty when there are issues. */
+interface TraceReading {
+  /** Times since the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
   /** Input sizes, row by row; empty without a column of them. */
   readonly sizes: number[];
@@ -29,8 +28,8 @@ const AT = "workload.file";
 const CUT = "a quoted cell has no end on its line";
 
 /**
- * Reads one column of arrival times, numbers (from any zero) or ISO dates and times, and perhaps one of
- * input sizes. Rows must be in order of time. At most 10 issues are given, each with its line in the file.
+ * Reads a column of arrival times, numbers (from any zero) or ISO dates and times, and, if named, a column of
+ * input sizes. Rows must be in order of time. At most 10 issues come back, each with its line.
  */
 export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
   if (text.trim() === "") {
@@ -95,7 +94,7 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
 }
 
-/** Whether it is a Parquet file: without lines, and so without a header line. */
+/** Whether the trace is a Parquet file, which has no lines and no header line. */
 function isTable(file: string): boolean {
   return file.toLowerCase().endsWith(".parquet");
 }
@@ -106,7 +105,6 @@ function inRow(issue: Issue, file: string, row: number): Issue {
   return { ...issue, message: `row ${row} of ${file}: ${issue.message}` };
 }
 
-/** Of the whole file. */
 function inFile(issue: Issue, file: string): Issue {
   return isTable(file) ? issue : { ...issue, file, line: 1 };
 }
@@ -130,7 +128,7 @@ function columnIssues(
   });
 }
 
-/** Microseconds from some fixed zero, or what is wrong with the cell. */
+/** Microseconds from some fixed zero, or the issue of the cell. */
 function readTime(
   cell: string | undefined,
   usPerUnit: number,
@@ -155,7 +153,7 @@ function readSize(cell: string | undefined): number | Issue {
   return issueAt(AT, `expected an input size from 0 up, got ${shown(cell)}`);
 }
 
-/** Whether quotes are opened that are not closed. */
+/** Whether a quote is not closed. */
 function isCut(line: string): boolean {
   return line.includes('"') && line.split('"').length % 2 === 0;
 }
@@ -209,4 +207,37 @@ function daysFromEpoch(year: number, month: number, day: number): number {
   const dayOfEra =
     yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
   return era * 146_097 + dayOfEra - 719_468;
+}
+
+const US_PER: Readonly<Record<TimeUnit, number>> = { s: 1e6, ms: 1e3, us: 1, ns: 1e-3 };
+
+/** Seconds since 1970 above it lie beyond the year 5000. */
+const MOST_EPOCH_S = 1e11;
+const LONG_GAP_S = 10;
+const FEWEST_FOR_GAPS = 10;
+
+/** Message and hint where the numbers are unlikely to be seconds; else null. */
+function doubtSeconds(timesUs: readonly number[]): readonly [message: string, hint: string] | null {
+  const firstS = timesUs[0]! / 1e6;
+  if (firstS > MOST_EPOCH_S) {
+    const unit = firstS < 1e14 ? "ms" : firstS < 1e17 ? "us" : "ns";
+    const message = `read as seconds since 1970, ${firstS} lies beyond the year 5000`;
+    return [message, `add \`unit: ${unit}\` if it is in ${unit}, else \`unit: s\``];
+  }
+  const gapS = timesUs.length < FEWEST_FOR_GAPS ? 0 : medianGapS(timesUs);
+  if (gapS < LONG_GAP_S) return null;
+  return [
+    `read as seconds, half of the gaps between arrivals are ${gapS} s or longer`,
+    "add `unit: ms` if the column is in milliseconds, `unit: s` if it is in seconds",
+  ];
+}
+
+/** 0 where the gap is too short to matter. */
+function medianGapS(timesUs: readonly number[]): number {
+  const count = timesUs.length - 1;
+  const meanS = (timesUs[count]! - timesUs[0]!) / count / 1e6;
+  // At least half of the gaps are no longer than twice the mean, so that few traces are sorted.
+  if (2 * meanS < LONG_GAP_S) return 0;
+  const gaps = Float64Array.from({ length: count }, (_, i) => timesUs[i + 1]! - timesUs[i]!);
+  return gaps.sort()[count >> 1] / 1e6;
 }

@@ -10,7 +10,7 @@ import {
   parseDocument,
 } from "yaml";
 import { Fault, type Issue } from "../fault.ts";
-import { formatPath, issueAt, type Path, type Position } from "./positions.ts";
+import { formatPath, issueAt, type Path, type Position } from "./issues.ts";
 
 export interface YamlSource {
   readonly value: unknown;
@@ -20,7 +20,7 @@ export interface YamlSource {
 
 const MAX_CHARACTERS = 10_000_000;
 const MAX_NODES = 1_000_000;
-/** Nodes read again through aliases: few lines of them can stand for thousands of millions. */
+/** Nodes reached through aliases: a few lines can stand for thousands of millions. */
 const MAX_ALIASED = 20_000;
 
 interface Walk {
@@ -29,7 +29,7 @@ interface Walk {
   readonly lines: LineCounter;
   readonly positions: Map<string, Position>;
   readonly issues: Issue[];
-  /** Aliases that the walk is inside of, and nodes seen there. */
+  /** Aliases around the current node, and nodes seen inside aliases. */
   aliases: number;
   aliased: number;
 }

@@ -1,9 +1,7 @@
 /** Zod's issues in plain English: expected, received, unit, and a hint where one helps. */
-import type { z } from "zod";
+import { z } from "zod";
 import type { Issue } from "../fault.ts";
-import { didYouMean } from "./nearest.ts";
-import { formatPath, issueAt, type Path } from "./positions.ts";
-import { child, knownKeys } from "./schema-keys.ts";
+import { didYouMean, formatPath, issueAt, type Path } from "./issues.ts";
 
 type ZodIssue = z.core.$ZodIssue;
 
@@ -26,7 +24,7 @@ export function describeZodIssues(
   return strictest(issues).flatMap((issue) => describe(issue, context));
 }
 
-/** Without the bounds of a value that another issue gives more strictly. */
+/** Of several lower bounds of one value, only the strictest. */
 function strictest(issues: readonly ZodIssue[]): ZodIssue[] {
   const least = new Map<string, ZodIssue>();
   const others: ZodIssue[] = [];
@@ -65,7 +63,7 @@ function describe(issue: ZodIssue, context: Context): Issue[] {
   }
 }
 
-/** The issue for a key that nothing reads; `relative` is the path of its mapping in the schema. */
+/** The issue for an unknown key; `relative` is the path of its mapping in the schema. */
 function unknownKey(
   key: string,
   path: Path,
@@ -105,7 +103,7 @@ function describeUnion(
   return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals) ?? hints[0])];
 }
 
-/** The issues of the branch of a union that the value is of, if it is clear; paths from the root. */
+/** The issues of the union's branch that the value belongs to, if that is clear; paths from the root. */
 export function enteredBranch(issue: z.core.$ZodIssueInvalidUnion): ZodIssue[] | undefined {
   const entered = issue.errors
     .filter((branch) => branch.every((inner) => !rejectsKind(inner)))
@@ -113,7 +111,7 @@ export function enteredBranch(issue: z.core.$ZodIssueInvalidUnion): ZodIssue[] |
   return entered?.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-/** True when a union's branch was refused for what the value is, not for something inside it. */
+/** Whether a union's branch was refused for the kind of the value, not for something inside it. */
 function rejectsKind(inner: ZodIssue): boolean {
   const kind = inner.code === "invalid_type" || inner.code === "invalid_value";
   return inner.path.length === 0 && kind;
@@ -219,4 +217,60 @@ export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
 
 export function asKey(key: PropertyKey): string | number {
   return typeof key === "number" ? key : String(key);
+}
+
+type Schema = z.core.$ZodType;
+
+/** The keys that a mapping at `path` may have, given the value around it (unions are resolved). */
+export function knownKeys(
+  schema: Schema,
+  value: unknown,
+  path: readonly PropertyKey[],
+): readonly string[] {
+  let schemas = alternatives(schema, value);
+  let current = value;
+  for (const key of path) {
+    current = child(current, key);
+    schemas = schemas.flatMap((option) => {
+      const next = step(option, key);
+      return next === undefined ? [] : alternatives(next, current);
+    });
+  }
+  const keys = schemas.flatMap((option) =>
+    option instanceof z.ZodObject ? Object.keys(option.shape) : [],
+  );
+  return [...new Set(keys)];
+}
+
+/** The value at one key of a mapping or list, undefined when there is none. */
+export function child(value: unknown, key: PropertyKey): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+  return (value as Record<PropertyKey, unknown>)[key];
+}
+
+function step(schema: Schema, key: PropertyKey): Schema | undefined {
+  if (schema instanceof z.ZodObject) return schema.shape[String(key)];
+  if (schema instanceof z.ZodRecord) return schema.def.valueType;
+  if (schema instanceof z.ZodArray) return schema.def.element;
+  return undefined;
+}
+
+function alternatives(schema: Schema, value: unknown): readonly Schema[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return alternatives(schema.def.innerType, value);
+  }
+  if (!(schema instanceof z.ZodUnion)) return [schema];
+  const options = schema.def.options.flatMap((option) => alternatives(option, value));
+  const chosen = options.filter((option) => literalsMatch(option, value));
+  return chosen.length > 0 ? chosen : options;
+}
+
+/** True when every literal field (a discriminator) that the value gives has the right value. */
+function literalsMatch(option: Schema, value: unknown): boolean {
+  if (!(option instanceof z.ZodObject)) return false;
+  return Object.entries(option.shape).every(([key, field]) => {
+    const given = child(value, key);
+    const literal = field instanceof z.ZodLiteral;
+    return !literal || given === undefined || field.values.has(given as z.core.util.Literal);
+  });
 }

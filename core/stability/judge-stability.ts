@@ -1,18 +1,18 @@
 /**
- * Whether a configuration has a steady state, from two witnesses: the traffic equations, and how
- * the number in the system grew over the window. An unstable one's latencies depend on how long it
- * ran, so they must never be read as estimates.
+ * Two witnesses say whether a configuration has a steady state: the traffic equations, and the growth of
+ * the number in the system. The latencies of an unstable one depend on the length of its run, so they
+ * must never be read as estimates.
  */
-import { circle, mmppRatePerS } from "../arrivals/mmpp.ts";
+import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
+import type { Growth } from "../metrics/in-system.ts";
 import type { MetricName, Stability } from "../results.ts";
-import type { WorkloadDocument } from "../scenario/schema.ts";
-import { studentT975 } from "../statistics/student-t.ts";
-import type { Growth } from "./growth.ts";
+import type { WorkloadDocument } from "../scenario/schema/workload.ts";
+import { studentT975 } from "../statistics/estimate.ts";
 import type { OfferedLoad } from "./offered-load.ts";
 
 export interface StabilityVerdict {
   readonly stability: Stability;
-  /** Why, where a reader should know it. */
+  /** The reason, where a reader should know it. */
   readonly note?: string;
 }
 
@@ -53,14 +53,14 @@ export function offeredRatePerS(
   return "ratePerS" in workload ? workload.ratePerS : undefined;
 }
 
-/** A replication, as far as it tells. */
+/** The part of a replication that judging reads. */
 export interface JudgedRun {
-  /** Null where the run was too short to tell. */
+  /** Null where the run was too short. */
   readonly growth: Growth | null;
   readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
 }
 
-/** Where a request never ended, the latencies are of the others only: that is nothing to call stable. */
+/** Where a request never ended, the latencies are of the others only, which is not called stable. */
 export function judgeStability(
   workload: WorkloadDocument,
   load: OfferedLoad | null,
@@ -71,7 +71,6 @@ export function judgeStability(
   return verdict.stability === "stable" && !allEnded ? { stability: "unknown" } : verdict;
 }
 
-/** By the number in the system. */
 function judgeNumbers(
   workload: WorkloadDocument,
   load: OfferedLoad | null,
@@ -101,24 +100,24 @@ function judgeNumbers(
   return { stability: "unknown" };
 }
 
-/** Below this load the way into the steady state is short, so growth has another reason. */
+/** Below this load a run settles soon, so growth has another reason. */
 const SETTLES_QUICKLY = 0.8;
-/** Of a hundred requests that arrive, one stays behind. */
+/** Growth of one request per hundred arrivals. */
 const MATERIAL = 0.01;
 const FEWEST_REPLICATIONS = 3;
 
-/** At a load of just 1 regular arrivals and services keep up. */
+/** At a load of exactly 1, regular arrivals and services keep up. */
 const MORE_THAN_ALL = 1 + 1e-9;
 
 /**
- * Refusals and time-outs hold the number down at a load that the equations call too much. Without them, a flat
- * one is luck: a load of 1.005 grows by less than what is material.
+ * Refusals and time-outs keep the number flat at a load of more than 1. Without them a flat number is
+ * luck: at a load of 1.005 the growth is immaterial.
  */
 function turnedAway({ metrics: { dropRatio = 0, timeoutRatio = 0 } }: JudgedRun): boolean {
   return dropRatio > 0 || timeoutRatio > 0;
 }
 
-/** Not only at the end, where the bound on all requests in the system may have been met at last. */
+/** At the end alone, the number may be flat because it met the bound on requests in the system. */
 function startsFlat(growths: readonly Growth[]): boolean {
   const mean = growths.reduce((sum, { firstHalf }) => sum + firstHalf, 0) / growths.length;
   return mean < MATERIAL;

@@ -1,5 +1,5 @@
 /**
- * The traffic equations: what each station is asked to do against what it can do at most.
+ * The traffic equations: the load of each station over the most that it can do.
  *
  *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (up × largest b / cycle(b))
  *   up             = share of its full speed that random faults leave a replica in the long run
@@ -8,21 +8,20 @@
  *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
  *
  * Source: Jackson, "Networks of waiting lines", Operations Research 5(4), 1957. Batches are taken
- * to be as large as policy and model allow, which is what a long queue makes of them.
+ * to be as large as policy and model allow, as in a long queue.
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";
-import type { PipelineSystem, ReplicaSystem, System } from "../system.ts";
-import { sharedLoads } from "./shared-load.ts";
-import { visitRatios } from "./visit-ratios.ts";
+import type { PipelineSystem, ReplicaSystem, Sharing, System } from "../system.ts";
+import { slowdownOf } from "../system.ts";
 
 export interface OfferedLoad {
-  /** Of the busiest station; 1 and more: it cannot keep up. */
+  /** Load of the busiest station; at 1 and more it cannot keep up. */
   readonly ratio: number;
   readonly station: string;
 }
 
-/** Null where the equations do not reach: too many branches, early joins, held chains that fork. */
+/** Null where the equations do not apply: too many branches, early joins, held chains that fork. */
 export function offeredLoad(
   system: System,
   scheduler: Scheduler,
@@ -117,4 +116,211 @@ function chainLoad(
     return sum + (first === undefined ? 0 : ratios[task] * cycleUs(system, first, 1));
   }, 0);
   return { ratio: ((ratePerS * share) / 1e6) * (heldUs / chains), station: `chains of ${name}` };
+}
+
+interface Shared {
+  readonly name: string;
+  readonly speed: number;
+  readonly replicas: ReadonlySet<number>;
+}
+
+/**
+ * The load of devices, nodes and links that replicas share:
+ *
+ *   load = Σ pools wholly there (jobs per µs × least time of one alone) / speed
+ *
+ * The speed of a slot by time slices is 1; where n at once slow down by s(n), it is the largest
+ * n / s(n). Of slots that have a pool in common the load is over them all; a loader's is its
+ * per-call loads. Each is a bound from below: pools that are elsewhere too may avoid a busy slot.
+ * `jobsPerUs` and the largest batches are by pool.
+ */
+export function sharedLoads(
+  system: System,
+  jobsPerUs: Float64Array,
+  batches: readonly number[],
+): OfferedLoad[] {
+  const { devices, nodes, replicas } = system;
+  const onSlot = grouped(replicas.map(({ slot }) => slot));
+  const shared = devices.flatMap(({ name, sharing }, slot) => {
+    const here = onSlot.get(slot) ?? new Set();
+    return sharing === null ? [] : [{ name, speed: speedOf(sharing, here.size), replicas: here }];
+  });
+  const onNode = grouped(replicas.map(({ node }) => node));
+  const hosts = nodes.flatMap(({ name, contention }, node) => {
+    const here = onNode.get(node) ?? new Set();
+    if (contention === null) return [];
+    return [{ name: `node ${name}`, speed: bestSpeed(contention, here.size), replicas: here }];
+  });
+  const serving = [...shared, ...joined(system, shared), ...hosts].map((station) => ({
+    ratio: work(system, station, jobsPerUs, (pool) => leastUs(system, pool, batches[pool])),
+    station: station.name,
+  }));
+  return [
+    ...serving,
+    ...loaders(system, onSlot, jobsPerUs, batches),
+    ...links(system, onNode, jobsPerUs),
+  ];
+}
+
+/** Each direction of a link that transfers share; bytes of edges depend on what ran. */
+function links(
+  system: System,
+  onNode: ReadonlyMap<number, ReadonlySet<number>>,
+  jobsPerUs: Float64Array,
+): OfferedLoad[] {
+  if (!system.overheads.sharedLinks) return [];
+  const tasks = system.pools.map((_, id) =>
+    system.pipelines.flatMap((pipeline) => pipeline.tasks).find(({ pool }) => pool === id),
+  );
+  return [...onNode].flatMap(([node, replicas]) => {
+    const { name, usPerByte } = system.nodes[node];
+    const directions = [
+      ["payloadBytes", "out"],
+      ["outputBytes", "back"],
+    ] as const;
+    return directions.map(([bytes, way]) => {
+      const station = `the link of ${name} ${way}`;
+      const each = (pool: number): number => usPerByte * (tasks[pool]?.[bytes] ?? 0);
+      return {
+        ratio: work(system, { name: station, speed: 1, replicas }, jobsPerUs, each),
+        station,
+      };
+    });
+  });
+}
+
+/** Slots load one model at a time; the number of loads on demand is not known beforehand. */
+function loaders(
+  system: System,
+  onSlot: ReadonlyMap<number, ReadonlySet<number>>,
+  jobsPerUs: Float64Array,
+  batches: readonly number[],
+): OfferedLoad[] {
+  const loadUs = system.pools.map(({ model }) => {
+    const found = system.models.find(({ name }) => name === model);
+    return found?.residency === "per-call" ? found.loadUs : 0;
+  });
+  if (loadUs.every((us) => us === 0)) return [];
+  return [...onSlot].map(([slot, replicas]) => {
+    const station = `loads of ${system.devices[slot].name}`;
+    const each = (pool: number): number => loadUs[pool] / batches[pool];
+    return { ratio: work(system, { name: station, speed: 1, replicas }, jobsPerUs, each), station };
+  });
+}
+
+/** The replicas of each key. */
+function grouped(keys: readonly number[]): Map<number, Set<number>> {
+  const groups = new Map<number, Set<number>>();
+  keys.forEach((key, replica) => {
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, new Set([replica]));
+    else group.add(replica);
+  });
+  return groups;
+}
+
+function speedOf(sharing: Sharing, replicas: number): number {
+  return sharing.kind === "processor-sharing" ? bestSpeed(sharing.slowdown, replicas) : 1;
+}
+
+/** The most work that up to `replicas` at once do in a µs. */
+function bestSpeed(slowdown: readonly number[], replicas: number): number {
+  let best = 0;
+  for (let n = 1; n <= replicas; n++) best = Math.max(best, n / slowdownOf(slowdown, n));
+  return best;
+}
+
+/** Shared slots that pools have in common, each group as one. */
+function joined(system: System, slots: readonly Shared[]): Shared[] {
+  let groups: Shared[] = [...slots];
+  for (const { first, count } of system.pools) {
+    const touches = (group: Shared): boolean =>
+      Array.from({ length: count }, (_, i) => first + i).some((id) => group.replicas.has(id));
+    const met = groups.filter(touches);
+    if (met.length < 2) continue;
+    const one = {
+      name: met.map(({ name }) => name).join(", "),
+      speed: met.reduce((sum, { speed }) => sum + speed, 0),
+      replicas: new Set(met.flatMap(({ replicas }) => [...replicas])),
+    };
+    groups = [...groups.filter((group) => !met.includes(group)), one];
+  }
+  return groups;
+}
+
+function work(
+  { pools }: System,
+  { speed, replicas }: Shared,
+  jobsPerUs: Float64Array,
+  timeUs: (pool: number) => number,
+): number {
+  return pools.reduce((sum, { first, count }, pool) => {
+    const wholly = Array.from({ length: count }, (_, i) => first + i).every((id) =>
+      replicas.has(id),
+    );
+    return wholly && count > 0 ? sum + (jobsPerUs[pool] * timeUs(pool)) / speed : sum;
+  }, 0);
+}
+
+/** Time of a job alone on the quickest of its replicas, in the best batch. */
+function leastUs({ pools, replicas }: System, pool: number, maxBatch: number): number {
+  const { first, count } = pools[pool];
+  let least = Number.POSITIVE_INFINITY;
+  for (const { service } of replicas.slice(first, first + count)) {
+    for (let batch = 1; batch <= maxBatch; batch++) {
+      least = Math.min(least, service.meanUs[batch] / batch);
+    }
+  }
+  return least;
+}
+
+/** More random decisions than this are not enumerated: 2^14 cases. */
+const MOST_DECISIONS = 14;
+
+/**
+ * Probability that each task runs, by enumeration of every outcome of the pipeline's conditions
+ * and caches; null when there are too many. A task of a `first` or `atLeast` join may be cancelled
+ * by its request's end, so there these are upper bounds.
+ */
+export function visitRatios(pipeline: PipelineSystem): Float64Array | null {
+  const { tasks } = pipeline;
+  const decisions = tasks.flatMap((task, id) => [
+    ...(task.whenProbability < 1 ? [{ id, kind: "when", probability: task.whenProbability }] : []),
+    ...(task.cacheHitRatio > 0 ? [{ id, kind: "hit", probability: task.cacheHitRatio }] : []),
+  ]);
+  if (decisions.length > MOST_DECISIONS) return null;
+  const ratios = new Float64Array(tasks.length);
+  for (let outcome = 0; outcome < 2 ** decisions.length; outcome++) {
+    let probability = 1;
+    const fails = new Set<number>();
+    const hits = new Set<number>();
+    for (const [bit, decision] of decisions.entries()) {
+      const yes = ((outcome >> bit) & 1) === 1;
+      probability *= yes ? decision.probability : 1 - decision.probability;
+      if (decision.kind === "when" && !yes) fails.add(decision.id);
+      if (decision.kind === "hit" && yes) hits.add(decision.id);
+    }
+    for (const id of tasksThatRun(pipeline, fails, hits)) ratios[id] += probability;
+  }
+  return ratios;
+}
+
+function tasksThatRun(
+  { tasks }: PipelineSystem,
+  fails: ReadonlySet<number>,
+  hits: ReadonlySet<number>,
+): ReadonlySet<number> {
+  const ran = new Set<number>();
+  const seen = new Set<number>();
+  const visit = (id: number): boolean => {
+    if (seen.has(id)) return ran.has(id);
+    seen.add(id);
+    const { predecessors, skippedBy } = tasks[id];
+    const reached = predecessors.length === 0 || predecessors.filter(visit).length > 0;
+    const skipped = skippedBy.some((cache) => visit(cache) && hits.has(cache));
+    if (reached && !skipped && !fails.has(id)) ran.add(id);
+    return ran.has(id);
+  };
+  for (let id = 0; id < tasks.length; id++) visit(id);
+  return ran;
 }

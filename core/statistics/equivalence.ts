@@ -1,6 +1,6 @@
 /**
- * Whether a prediction agrees with what was measured, within a tolerance: two one-sided tests at 5%,
- * which is to compare the 90% interval of the relative error with the tolerance.
+ * The agreement of a prediction with a measurement within a tolerance: two one-sided tests at 5%, which
+ * compare the 90% interval of the relative error with the tolerance.
  *
  *   ρ = mean of predictions / mean of measurements, error = ρ − 1
  *   The interval is every ρ for which the differences pᵢ − ρ mᵢ may have mean 0 (Student's t, n − 1)
@@ -11,21 +11,20 @@
  * the power approach", Journal of Pharmacokinetics and Biopharmaceutics 15(6), 1987; Fieller, "Some
  * problems in interval estimation", Journal of the Royal Statistical Society B 16(2), 1954.
  */
-import { studentT } from "./student-t.ts";
+import type { Verdict } from "../results.ts";
+import { meanOf, studentT } from "./estimate.ts";
 
 export interface RelativeError {
-  /** Of the means: (predicted − measured) / measured. */
+  /** (predicted − measured) / measured, of the means. */
   readonly mean: number;
-  /** 90% interval; null where the measured mean may be 0, or one pair is all there is. */
+  /** 90% interval; null where the measured mean may be 0, or with one pair. */
   readonly interval: { readonly low: number; readonly high: number } | null;
   /** Standard deviation of the error of a single pair; null of one pair. */
   readonly deviation: number | null;
   readonly pairs: number;
 }
 
-export type Equivalence = "agrees" | "disagrees" | "cannot tell";
-
-/** Of each one-sided test. */
+/** The level of each one-sided test. */
 const ERROR = 0.05;
 /** Chance that a forecast number of pairs does not settle it, per edge of the tolerance. */
 const MISS = 0.1;
@@ -68,7 +67,7 @@ function fieller(p: number, m: number, pp: number, pm: number, mm: number, t: nu
 }
 
 /** The interval against ± the tolerance: inside, outside, or across its edge. */
-export function equivalence({ interval }: RelativeError, tolerance: number): Equivalence {
+export function equivalence({ interval }: RelativeError, tolerance: number): Verdict {
   if (interval === null) return "cannot tell";
   const { low, high } = interval;
   if (low >= -tolerance && high <= tolerance) return "agrees";
@@ -76,7 +75,7 @@ export function equivalence({ interval }: RelativeError, tolerance: number): Equ
 }
 
 /**
- * How often a pair's variance has to be divided for an interval of `pairs` pairs to stay on this side
+ * The factor by which a pair's variance must shrink for an interval of `pairs` pairs to stay on this side
  * of the tolerance's nearest edge, in 9 of 10 trials; Infinity for an error on the edge itself.
  */
 export function varianceRatio(error: RelativeError, tolerance: number, pairs: number): number {
@@ -97,8 +96,4 @@ export function pairsToSettle(
     if (varianceRatio(error, tolerance, pairs) <= 1) return pairs;
   }
   return null;
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { estimate } from "./estimate.ts";
+import {
+  estimate,
+  rankOf,
+  selectQuantile,
+  studentT,
+  studentT975,
+  studentTail,
+} from "./estimate.ts";
 
 describe("an estimate", () => {
   test("has the textbook interval of 2, 4, 4, 6: mean 4, half width 3.182 x 1.63299 / 2", () => {
@@ -28,4 +35,66 @@ describe("an estimate", () => {
       }),
     );
   });
+});
+
+describe("a quantile by selection", () => {
+  const values = fc.array(
+    fc.oneof(fc.integer({ min: 0, max: 5 }), fc.double({ noNaN: true, min: -1e9, max: 1e9 })),
+    { minLength: 1, maxLength: 300 },
+  );
+
+  test("equals the one by sorting, and keeps the values", () => {
+    fc.assert(
+      fc.property(values, fc.integer({ min: 1, max: 1000 }), (sample, thousandth) => {
+        // Adding 0 makes -0 and 0 one value, as a sort by number does.
+        const array = Float64Array.from(sample, (value) => value + 0);
+        const sorted = [...array].sort((a, b) => a - b);
+        const rank = Math.max(1, Math.ceil((thousandth * sample.length) / 1000));
+        expect(selectQuantile(array, thousandth / 1000)).toBe(sorted[rank - 1]);
+        expect([...array].sort((a, b) => a - b)).toEqual(sorted);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("takes the rank that whole numbers give, where binary shares are a hair off", () => {
+    for (let hundredth = 1; hundredth <= 100; hundredth++) {
+      expect(rankOf(hundredth / 100, 100)).toBe(hundredth - 1);
+    }
+    expect(rankOf(0.999, 1000)).toBe(998);
+    expect(rankOf(0.999, 1001)).toBe(999);
+  });
+
+  test("of one value is that value, whatever the share", () => {
+    expect(selectQuantile(Float64Array.of(3), 0.001)).toBe(3);
+    expect(selectQuantile(Float64Array.of(3), 1)).toBe(3);
+  });
+});
+
+test.each([
+  [1, 12.706],
+  [2, 4.303],
+  [3, 3.182],
+  [4, 2.776],
+  [5, 2.571],
+  [9, 2.262],
+  [10, 2.228],
+  [15, 2.131],
+  [29, 2.045],
+  [30, 2.042],
+  [60, 2.0],
+  [120, 1.98],
+  [9999, 1.96],
+])("Student's t with %i degrees of freedom is %f at 97.5%, as tables print it", (freedom, t) => {
+  expect(studentT975(freedom)).toBeCloseTo(t, 3);
+});
+
+test.each([
+  [1, 0.0005, 636.619],
+  [9, 0.005, 3.2498],
+  [9, 0.0125, 2.685],
+  [30, 0.001, 3.3852],
+])("with %i degrees of freedom and a tail of %f it is %f", (freedom, tail, t) => {
+  expect(studentT(freedom, tail)).toBeCloseTo(t, 3);
+  expect(studentTail(t, freedom)).toBeCloseTo(tail, 5);
 });

@@ -1,5 +1,5 @@
 /**
- * Replications until the intervals are narrow enough, in rounds. How many come next follows from
+ * Replications until the intervals are narrow enough, in rounds. The size of the next round follows from
  * the values so far alone, so it is the same on any number of threads.
  *
  *   next = n × max over metrics (relative half width / target)², at least 10% and at most 100% more
@@ -25,7 +25,7 @@ export type MetricValues = (name: MetricName) => readonly number[] | undefined;
 /** Fewer values say too little about their own spread to stop by. */
 export const FIRST_ROUND = 10;
 
-/** How many replications there are to be in all; `count` when that is enough. */
+/** The number of replications to reach; `count` when that is enough. */
 export function nextReplications(count: number, values: MetricValues, rule: StoppingRule): number {
   let factor = 0;
   for (const name of rule.metrics) {
@@ -38,7 +38,6 @@ export function nextReplications(count: number, values: MetricValues, rule: Stop
   return Math.min(Math.max(wanted, count), Math.max(count, rule.maxReplications));
 }
 
-/** What was asked for and what came of it. */
 export function precisionOf(values: MetricValues, rule: StoppingRule): Precision {
   const widths = rule.metrics.map((name) => [name, relativeHalfWidth(values(name))] as const);
   return {

@@ -1,6 +1,6 @@
 /** What a batch goes through on its device: its model's load if need be, and service. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { DeviceMeter } from "../../core/metrics/device-meter.ts";
+import { DeviceMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";

@@ -6,7 +6,7 @@
  * Source: virtual time of processor sharing, Parekh & Gallager 1993, for equal weights.
  */
 
-import { slowdownOf } from "../../core/slowdown.ts";
+import { slowdownOf } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import type { Processor } from "./processor.ts";
 

@@ -2,7 +2,7 @@
  * One direction of the nodes' links: the transfers under way on one link share its bandwidth
  * equally, so that n of them take n times as long each.
  */
-import { listOf } from "../../core/list-of.ts";
+import { listOf } from "../../core/hot-path.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { EqualShares } from "./equal-shares.ts";

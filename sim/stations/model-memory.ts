@@ -5,8 +5,8 @@
  * A load that finds no room holds back every later batch of its slot, those of loaded models too,
  * until running ones have left enough: it cannot starve.
  */
-import { listOf } from "../../core/list-of.ts";
-import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
+import { listOf } from "../../core/hot-path.ts";
+import type { DeviceMeter } from "../../core/metrics/meters.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { groupReplicas } from "./grouping.ts";

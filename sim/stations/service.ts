@@ -5,11 +5,11 @@
  */
 
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { listOf } from "../../core/list-of.ts";
-import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
+import { listOf } from "../../core/hot-path.ts";
+import type { DeviceMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { slowdownOf } from "../../core/slowdown.ts";
 import type { System } from "../../core/system.ts";
+import { slowdownOf } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { recordBatch } from "../executor.ts";
 import { EqualShares } from "./equal-shares.ts";

@@ -1,6 +1,7 @@
 /** When each cause of faults strikes and when it is over, each with a stream of chance of its own. */
-import type { FaultCause } from "../../core/fault-causes.ts";
+
 import { Sampler } from "../../core/random/sampler.ts";
+import type { FaultCause } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 
 export class FaultClock {

@@ -1,7 +1,7 @@
 /** Lets the faults of a scenario strike the fleet, and times how long the system is hurt. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { FaultCause, FaultSystem } from "../../core/fault-causes.ts";
-import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import type { ReplicaMeter } from "../../core/metrics/meters.ts";
+import type { FaultCause, FaultSystem } from "../../core/system.ts";
 import type { Disturbance } from "./disturbance.ts";
 import { FaultClock } from "./fault-clock.ts";
 import type { ReplicaFleet } from "./replica-fleet.ts";

@@ -9,8 +9,9 @@
  * that is noticed then.
  */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { type Detection, noticedUs } from "../../core/fault-causes.ts";
-import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import { noticedUs } from "../../core/fault-causes.ts";
+import type { ReplicaMeter } from "../../core/metrics/meters.ts";
+import type { Detection } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import type { Answers, SteadyExecutor } from "../executor.ts";
 import type { Disturbance } from "./disturbance.ts";

@@ -2,7 +2,7 @@
 import { Autoscaler, type Provider } from "../../core/dispatch/autoscaler.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
-import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { Sampler } from "../../core/random/sampler.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import type { Disturbance } from "./disturbance.ts";

@@ -1,8 +1,8 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { ExecutedRun } from "../create-executor.ts";
 import type { Answers, Executor, SteadyExecutor } from "../executor.ts";

@@ -1,8 +1,84 @@
-/** The cluster: nodes, replicas, network and gateways. */
+/** The cluster: nodes, devices, replicas, network and gateways, and the faults that hit them. */
 import { z } from "zod";
-import { count, factor, name, nonNegativeMs, nonNegativeUs } from "./common.ts";
-import { nodeSchema } from "./devices.ts";
-import { provisioningSchema } from "./provisioning.ts";
+import {
+  amount,
+  count,
+  factor,
+  MOST_S,
+  name,
+  nonNegative,
+  nonNegativeMs,
+  nonNegativeS,
+  nonNegativeUs,
+  positiveS,
+  spread,
+  weight,
+} from "./common.ts";
+
+const sharing = z
+  .discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("time-slice"),
+      quantumMs: z
+        .number()
+        .min(0.001)
+        .max(MOST_S * 1000)
+        .describe("the longest turn while another replica waits"),
+      switchUs: nonNegativeUs.default(0).describe("lost whenever a turn goes to another replica"),
+    }),
+    z.strictObject({
+      kind: z.literal("processor-sharing"),
+      slowdown: z
+        .array(factor)
+        .min(1)
+        .optional()
+        .describe("of each when 1, 2, 3 ... replicas of the slot are busy; default: 1, 2, 3 ..."),
+    }),
+  ])
+  .describe("how the replicas of one slot share it; any number of them may be placed on it");
+
+const power = z
+  .strictObject({
+    idleWatts: nonNegative.max(1e9).describe("drawn always"),
+    busyWatts: nonNegative.max(1e9).describe("drawn when busy, the idle watts included"),
+  })
+  .describe("electric power; gives the metric energyJoulesPerRequest");
+
+const device = z.union([
+  count,
+  z.strictObject({
+    slots: count,
+    shared: z.boolean().default(false).describe("may host more replicas than it has slots"),
+    speed: factor.default(1).describe("service times are divided by this"),
+    sharing: sharing.optional().describe("default: each replica runs as if alone"),
+    memoryMb: weight.optional().describe("memory of one slot; default: no limit"),
+    power: power.optional().describe("of one slot, beyond the node's own"),
+  }),
+]);
+
+export const nodeSchema = z.strictObject({
+  name,
+  count: count.default(1).describe("machines of this kind"),
+  devices: z.record(name, device).describe("slots per machine, by kind of device"),
+  contention: z
+    .array(factor)
+    .min(1)
+    .optional()
+    .describe("slow-down of each busy replica when 1, 2, 3 ... replicas of this node are busy"),
+  power: power
+    .optional()
+    .describe("of one machine; between the two watts by its share of busy slots"),
+  zone: name.optional().describe("where the machines stand; default: the zone without a name"),
+  gbps: factor.optional().describe("bandwidth of a machine's link; default: the network's"),
+  costPerHour: amount.default(0).describe("of one machine, billed whole while it hosts a replica"),
+});
+
+const provisioningSchema = z
+  .strictObject({
+    delayS: nonNegative.max(1e6).describe("mean time from its order until a replica takes work"),
+    spread: spread.default({ distribution: "deterministic" }).describe("of that time"),
+  })
+  .describe("start of replicas that a scaling policy orders; default: at once");
 
 const networkSchema = z.strictObject({
   rttMs: nonNegativeMs.default(0).describe("gateway to worker and back"),
@@ -64,3 +140,64 @@ export const clusterSchema = z.strictObject({
     .optional()
     .describe("measured round trips and gateway costs (from `calibrate`); replace those above"),
 });
+
+/** Keys of every fault. */
+const fault = {
+  kind: z
+    .enum(["crash", "slow", "partition"])
+    .describe(
+      "crash: work is lost and none is done; slow: service times x factor; partition: no messages",
+    ),
+  node: name.optional().describe("a node of the cluster, or one machine of it, e.g. gpu-2"),
+  task: name.optional().describe("the replicas of a task"),
+  replica: name.optional().describe("one replica, e.g. detect-2"),
+  factor: z
+    .number()
+    .gt(1)
+    .max(1_000_000)
+    .optional()
+    .describe("slow only: what starts in the span takes so many times as long"),
+};
+
+export const faultsSchema = z
+  .strictObject({
+    detection: z
+      .strictObject({
+        intervalMs: nonNegativeMs
+          .default(1000)
+          .describe("between health checks; 0: at any instant"),
+        timeoutMs: nonNegativeMs
+          .default(1000)
+          .describe("a check without an answer fails after this"),
+        failures: z.int().positive().max(1000).default(3).describe("failed checks in a row"),
+      })
+      .default({ intervalMs: 1000, timeoutMs: 1000, failures: 3 })
+      .describe("when the gateway notices that a replica does not answer"),
+    random: z
+      .array(
+        z.strictObject({
+          ...fault,
+          mtbfS: positiveS.describe("mean time from a repair to the next fault"),
+          mttrS: positiveS.describe("mean time from a fault to its repair"),
+          uptime: spread
+            .default({ distribution: "exponential" })
+            .describe("distribution of the time to the next fault"),
+          repair: spread
+            .default({ distribution: "exponential" })
+            .describe("distribution of the time to the repair"),
+        }),
+      )
+      .default([])
+      .describe("each replica (or machine, for `node`) fails on its own"),
+    scheduled: z
+      .array(
+        z.strictObject({
+          ...fault,
+          atS: nonNegativeS,
+          forS: positiveS.optional().describe("default: for good"),
+        }),
+      )
+      .default([])
+      .describe("all that the entry names fails together"),
+  })
+  .describe("what breaks, and how long until that is noticed; default: nothing");

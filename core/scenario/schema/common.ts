@@ -14,7 +14,6 @@ export const nonNegativeS = nonNegative.max(MOST_S);
 export const positiveMs = positive.max(MOST_S * 1000);
 export const nonNegativeMs = nonNegative.max(MOST_S * 1000);
 export const nonNegativeUs = nonNegative.max(MOST_S * 1e6);
-/** Of one service or pause. */
 export const meanMs = positive.min(0.001).max(1e9);
 /** A rate as a share of the capacity of the bottleneck; above 1 queues grow. */
 export const capacityShare = z.strictObject({
@@ -23,26 +22,46 @@ export const capacityShare = z.strictObject({
     .max(10)
     .describe("share of the bottleneck's capacity on the sweep's smallest shape: 0.6 is 60%"),
 });
-/** Typed as a number: `resolve-loads.ts` puts one in the place of a share before anything reads it. */
+/** Typed as a number: `capacity-shares.ts` replaces shares before anything reads them. */
 function orShare(rate: z.ZodNumber): z.ZodType<number, number> {
   return z.union([rate, capacityShare]) as unknown as z.ZodType<number, number>;
 }
 export const ratePerS = orShare(positive.max(1e9));
 export const rateFrom0PerS = orShare(nonNegative.max(1e9));
-/** A factor, a weight, or an amount in units of the user's: sums and products of these stay finite. */
+/** Factors, weights, and amounts in the user's units: their sums and products stay finite. */
 export const factor = positive.min(1e-6).max(1e6);
 export const weight = positive.max(1e9);
 export const amount = nonNegative.max(1e15);
-/** Beyond it, no run is long enough to see the mean. */
+/** At a larger one, no run is long enough to see the mean. */
 export const MOST_CV = 50;
 export const probability = z.number().min(0).max(1);
 export const count = z.int().positive().max(1_000_000);
 export const requests = z.int().positive().max(1_000_000_000);
 
-/** How times spread around their mean. */
+/** The distribution of times around their mean. */
 export const spread = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("exponential") }),
   z.strictObject({ distribution: z.literal("deterministic") }),
   z.strictObject({ distribution: z.literal("lognormal"), cv: positive.max(MOST_CV) }),
   z.strictObject({ distribution: z.literal("gamma"), cv: positive.min(0.01).max(MOST_CV) }),
 ]);
+
+/** A value drawn for each request, in the unit that the key is named by. */
+const distribution = z.discriminatedUnion("distribution", [
+  z.strictObject({ distribution: z.literal("exponential"), mean: weight }),
+  z.strictObject({
+    distribution: z.enum(["lognormal", "gamma", "weibull"]),
+    mean: weight,
+    cv: z.number().min(0.01).max(MOST_CV).describe("standard deviation / mean"),
+  }),
+  z.strictObject({
+    distribution: z.literal("empirical"),
+    samples: z.array(weight).min(1).describe("drawn from with equal probability"),
+  }),
+]);
+
+export const valueSchema = z
+  .union([weight.describe("the same for all"), distribution])
+  .meta({ id: "value" });
+
+export type ValueDocument = z.infer<typeof valueSchema>;

@@ -1,7 +1,97 @@
-/** Pipelines: tasks, their order, conditions and goals. */
+/** Models with their service times, and pipelines of tasks that use them. */
 import { z } from "zod";
-import { amount, name, positiveMs, probability, weight } from "./common.ts";
-import { valueSchema } from "./distribution.ts";
+import {
+  amount,
+  count,
+  MOST_CV,
+  meanMs,
+  name,
+  nonNegative,
+  positive,
+  positiveMs,
+  probability,
+  valueSchema,
+  weight,
+} from "./common.ts";
+import { implementationSchema } from "./implementation.ts";
+
+const batchScaling = z
+  .strictObject({
+    marginal: nonNegative
+      .default(1)
+      .describe(
+        "time of a batch of b = time of one x (1 + marginal x (b - 1)); 1 gains nothing, 0 is free",
+      ),
+    max: count.default(64).describe("largest batch the model takes"),
+  })
+  .describe("how an assumed service time grows with the batch");
+
+export const serviceSchema = z.discriminatedUnion("distribution", [
+  z.strictObject({
+    distribution: z.literal("deterministic"),
+    meanMs,
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("exponential"),
+    meanMs,
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("lognormal"),
+    meanMs,
+    cv: nonNegative.max(MOST_CV).describe("coefficient of variation: standard deviation / mean"),
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("gamma"),
+    meanMs,
+    cv: positive.min(0.01).max(MOST_CV),
+    batch: batchScaling.optional(),
+  }),
+  z.strictObject({
+    distribution: z.literal("empirical"),
+    samplesMs: z.array(nonNegative.max(1e9)).min(1).describe("drawn from with equal probability"),
+    batch: batchScaling.optional(),
+  }),
+]);
+
+const inputScaling = z
+  .strictObject({
+    reference: weight.describe("input size that the model's times are for"),
+    fixedShare: probability
+      .default(0)
+      .describe("share of the time at the reference size that does not depend on the input"),
+    exponent: positive.max(4).default(1).describe("1: linear; 2: quadratic, as in attention"),
+    batch: z
+      .enum(["sum", "max"])
+      .default("sum")
+      .describe("sum: each input of a batch does its own work; max: all are padded to the largest"),
+  })
+  .describe("how times grow with the input's size; default: not at all");
+
+export const modelSchema = z
+  .strictObject({
+    profile: z
+      .union([z.string(), z.record(z.string(), z.string())])
+      .optional()
+      .describe("measured service times: a profile file, or one per device kind"),
+    service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
+    inputScaling: inputScaling.optional(),
+    implementation: implementationSchema.optional(),
+    memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
+    loadMs: z
+      .union([nonNegative.max(1e9), z.literal("measured")])
+      .default(0)
+      .describe("time to load the model onto a device, a cold start; measured: as in its profile"),
+    residency: z
+      .enum(["always", "on-demand", "per-call"])
+      .default("on-demand")
+      .describe(
+        "always: loaded beforehand; on-demand: by its first batch, until evicted; per-call: each time",
+      ),
+  })
+  .describe("one model: a measured profile or an assumed service time, and what runs it for real");
 
 export const taskSchema = z.strictObject({
   model: name.describe("an entry of `models`"),

@@ -1,4 +1,4 @@
-/** How often and how a scenario is run: replications, validation, sweep. */
+/** The runs of a scenario: replications, validation, sweep. */
 import { z } from "zod";
 import { positive } from "./common.ts";
 
@@ -49,7 +49,7 @@ export const runSchema = z.strictObject({
 export const pointSchema = z.record(z.string(), z.unknown());
 
 /**
- * What runs a replica's batches: `replay` waits measured times; `onnx`, `external` and `process`
+ * The backend of a replica's batches: `replay` waits measured times; `onnx`, `external` and `process`
  * run every model by that kind of implementation; `real` each model by its own.
  */
 export const BACKENDS = ["onnx", "external", "process", "real", "replay"] as const;

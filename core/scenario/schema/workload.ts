@@ -1,22 +1,57 @@
-/** The workload: how requests arrive. */
+/** The workload: how requests arrive, and what clients do without an answer. */
 import { z } from "zod";
-import { TIME_UNITS } from "../trace-unit.ts";
-import { clientSchema } from "./client.ts";
 import {
   count,
   MOST_CV,
   MOST_S,
+  nonNegative,
   nonNegativeMs,
   nonNegativeS,
   positive,
+  positiveMs,
   positiveS,
   probability,
   rateFrom0PerS,
   ratePerS,
   requests,
+  valueSchema,
 } from "./common.ts";
-import { valueSchema } from "./distribution.ts";
-import { mlperfSchemas } from "./mlperf.ts";
+
+export const clientSchema = z
+  .strictObject({
+    timeoutMs: positiveMs.describe("a client gives up an attempt after this"),
+    retries: z.int().nonnegative().max(20).default(0).describe("further attempts at most"),
+    backoffMs: nonNegativeMs.default(0).describe("pause before the first retry"),
+    backoffFactor: z
+      .number()
+      .min(1)
+      .max(10)
+      .default(2)
+      .describe("each later pause is so much longer"),
+    maxBackoffMs: positiveMs.optional().describe("no pause is longer; default: no limit"),
+    jitter: probability.default(0).describe("share of each pause that is random; 1: all of it"),
+    retryBudget: z
+      .strictObject({
+        ratio: nonNegative.max(100).describe("retries that each request pays for"),
+        burst: count.default(10).describe("retries that may be saved up"),
+      })
+      .optional()
+      .describe("of all clients together; default: no limit"),
+    cancels: z
+      .boolean()
+      .default(true)
+      .describe("false: the cluster does not notice, and serves attempts that nobody waits for"),
+  })
+  .meta({
+    id: "client",
+    description: "clients that give up and try again; default: they wait for ever",
+  });
+
+export type ClientDocument = z.infer<typeof clientSchema>;
+
+/** Units of the numbers in a trace. */
+const TIME_UNITS = ["s", "ms", "us", "ns"] as const;
+export type TimeUnit = (typeof TIME_UNITS)[number];
 
 const MAX_POINTS = 10_000;
 const MAX_STATES = 100;
@@ -66,6 +101,17 @@ const states = z
   )
   .min(2)
   .max(MAX_STATES);
+
+/**
+ * MLPerf Inference, with the defaults of its rules. Sources: MLPerf Inference Rules, section "Scenarios"
+ * (duration, samples per query, tail percentiles, 24,576 samples, 270,336 queries for p99), and LoadGen's
+ * mlperf.conf (662 queries for MultiStream; 1,024 for SingleStream before early stopping).
+ */
+const mlperf = (minQueries: number) => ({
+  minQueries: requests.default(minQueries),
+  minDurationS: positiveS.default(600).describe("queries go on until both minima are reached"),
+  warmupS: z.literal(0).default(0),
+});
 
 export const workloadSchema = z.discriminatedUnion("arrivals", [
   z.strictObject({ arrivals: z.literal("poisson"), ratePerS, ...span }),
@@ -120,5 +166,26 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
       .describe("play the trace so often (default: once), or as often as `durationS` takes"),
     ...span,
   }),
-  ...mlperfSchemas(common),
+  z.strictObject({ arrivals: z.literal("mlperf-single-stream"), ...mlperf(1024), ...common }),
+  z.strictObject({
+    arrivals: z.literal("mlperf-multi-stream"),
+    samplesPerQuery: count.default(8),
+    ...mlperf(662),
+    ...common,
+  }),
+  z.strictObject({
+    arrivals: z.literal("mlperf-server"),
+    ratePerS: ratePerS.describe("Poisson queries"),
+    latencyBoundMs: positiveMs.describe("of 99% of the queries"),
+    ...mlperf(270_336),
+    ...common,
+  }),
+  z.strictObject({
+    arrivals: z.literal("mlperf-offline"),
+    requests: requests.default(24_576).describe("samples, all at time 0"),
+    warmupS: z.literal(0).default(0),
+    ...common,
+  }),
 ]);
+
+export type WorkloadDocument = z.infer<typeof workloadSchema>;

@@ -1,0 +1,234 @@
+/**
+ * Confidence intervals of a single run: of means by batch means, of quantiles by order
+ * statistics. A quantile's interval reaches from one rank to another of all latencies:
+ *
+ *   ranks n (p ± h), h = t(0.975, k − 1) × standard deviation over k stretches of the share of
+ *   latencies below the quantile / √k, at least the binomial 1.96 × √(p (1 − p) / n)
+ *
+ * The binomial alone is for independent latencies; those of a queue follow each other, which h
+ * takes from their spread over time. Sources: David & Nagaraja, Order Statistics, 3rd ed., 2003,
+ * section 7.1; Heidelberger & Lewis, "Quantile estimation in dependent sequences", Operations
+ * Research 32(1), 1984.
+ */
+import type { Estimate, IntervalMethod, MetricName } from "../results.ts";
+import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
+import type { LatencySink } from "./recorder.ts";
+
+export interface OneRunIntervals {
+  readonly halfWidths: Readonly<Partial<Record<MetricName, number>>>;
+  readonly methods: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly notes: readonly string[];
+}
+
+const QUANTILES: readonly (readonly [MetricName, number])[] = [
+  ["latencyP50Ms", 0.5],
+  ["latencyP90Ms", 0.9],
+  ["latencyP95Ms", 0.95],
+  ["latencyP99Ms", 0.99],
+];
+
+/** `inSystem` are means over equal stretches of the window; `metrics` the run's figures. */
+export function oneRunIntervals(
+  series: OneRunSeries,
+  inSystem: Float64Array,
+  metrics: Readonly<Partial<Record<MetricName, number>>>,
+): OneRunIntervals {
+  const halfWidths: Partial<Record<MetricName, number>> = {};
+  const methods: Partial<Record<MetricName, IntervalMethod>> = {};
+  const latency = batchMeans(series.batches.batches().means);
+  const inside = batchMeans(inSystem);
+  if (latency !== null) halfWidths.latencyMeanMs = latency.halfWidth95 / 1000;
+  if (inside !== null) halfWidths.inSystemMean = inside.halfWidth95;
+  for (const name of Object.keys(halfWidths) as MetricName[]) methods[name] = "batch means";
+  for (const [name, share] of QUANTILES) {
+    const value = metrics[name];
+    const half = value === undefined ? null : quantileHalfWidth(series.sections, share, value);
+    if (half === null) continue;
+    halfWidths[name] = half;
+    methods[name] = "order statistics";
+  }
+  return { halfWidths, methods, notes: notesOf(latency) };
+}
+
+/** Null where the run is too short for ranks on both sides of the quantile. */
+function quantileHalfWidth(sections: LatencySections, share: number, ms: number): number | null {
+  const spread = batchMeans(sections.sharesBelow(ms * 1000));
+  if (spread === null) return null;
+  const binomial = 1.96 * Math.sqrt((share * (1 - share)) / sections.count);
+  const h = Math.max(binomial, spread.halfWidth95);
+  if (share + h >= 1 || share - h <= 0) return null;
+  const low = sections.quantileUs(share - h) / 1000;
+  const high = sections.quantileUs(share + h) / 1000;
+  return (high - low) / 2;
+}
+
+function notesOf(latency: BatchMeans | null): readonly string[] {
+  if (latency === null) return ["one run, too short for confidence intervals"];
+  const { batches, lag1, independent } = latency;
+  if (independent) return [];
+  const found = `lag-1 autocorrelation ${lag1.toFixed(2)}`;
+  return [
+    `one run, too short: its ${batches} batch means depend on each other (${found}), so intervals are too narrow`,
+  ];
+}
+
+/** Estimates of a single run; a half width of 0 where it has no interval. */
+export function withIntervals(
+  metrics: Readonly<Partial<Record<MetricName, Estimate>>>,
+  { halfWidths }: OneRunIntervals,
+): Readonly<Partial<Record<MetricName, Estimate>>> {
+  const entries = Object.entries(metrics) as [MetricName, Estimate][];
+  return Object.fromEntries(
+    entries.map(([name, { mean }]) => [name, { mean, halfWidth95: halfWidths[name] ?? 0 }]),
+  );
+}
+
+/** The latencies that a single run keeps, so that its figures can have intervals. */
+export class OneRunSeries implements LatencySink {
+  readonly batches = new BatchSeries();
+  readonly sections = new LatencySections();
+
+  add(latencyUs: number, nowUs: number): void {
+    this.batches.add(latencyUs, nowUs);
+    this.sections.add(latencyUs);
+  }
+}
+
+/**
+ * The latencies of one run as means of consecutive batches, in bounded memory: when all batches
+ * are full, neighbours are joined and a batch holds twice as many (Law & Kelton, Simulation
+ * Modeling and Analysis, 3rd ed., 2000, section 9.5.3; Franklin & White 2008 for the warm-up).
+ */
+const MOST_BATCHES = 8192;
+
+export class BatchSeries {
+  readonly #sums = new Float64Array(MOST_BATCHES);
+  readonly #endsUs = new Float64Array(MOST_BATCHES);
+  #count = 0;
+  #size = 1;
+  #sum = 0;
+  #left = 1;
+
+  /** Values come in order of time. */
+  add(value: number, nowUs: number): void {
+    this.#sum += value;
+    if (--this.#left > 0) return;
+    this.#sums[this.#count] = this.#sum;
+    this.#endsUs[this.#count++] = nowUs;
+    this.#sum = 0;
+    if (this.#count === MOST_BATCHES) this.#fold();
+    this.#left = this.#size;
+  }
+
+  /** Full batches: their size, their means, and when each ended. */
+  batches(): Batches {
+    const means = this.#sums.slice(0, this.#count).map((sum) => sum / this.#size);
+    return { size: this.#size, means, endsUs: this.#endsUs.slice(0, this.#count) };
+  }
+
+  #fold(): void {
+    this.#count = MOST_BATCHES / 2;
+    for (let batch = 0; batch < this.#count; batch++) {
+      this.#sums[batch] = this.#sums[2 * batch] + this.#sums[2 * batch + 1];
+      this.#endsUs[batch] = this.#endsUs[2 * batch + 1];
+    }
+    this.#size *= 2;
+  }
+}
+
+export interface Batches {
+  readonly size: number;
+  readonly means: Float64Array;
+  readonly endsUs: Float64Array;
+}
+
+/**
+ * The latencies of one run as histograms of consecutive sections, in bounded memory: when all
+ * sections are full, neighbours are joined and a section holds twice as many. Bins are log-linear,
+ * 32 to a doubling: 3% wide at most, and interpolated.
+ */
+const SECTIONS = 64;
+const FIRST_SIZE = 32;
+const PER_DOUBLING = 32;
+/** Up to 2^36 µs, 19 hours. */
+const DOUBLINGS = 36;
+const BINS = PER_DOUBLING * DOUBLINGS;
+
+const bits = new Float64Array(1);
+const words = new Uint32Array(bits.buffer);
+
+/** The bin of a value of at least 1: exponent and five bits of the fraction. */
+function binOf(value: number): number {
+  bits[0] = value;
+  const bin = (words[1] >>> 15) - (1023 << 5);
+  return bin < 0 ? 0 : bin < BINS ? bin : BINS - 1;
+}
+
+function lowerEdge(bin: number): number {
+  return 2 ** Math.floor(bin / PER_DOUBLING) * (1 + (bin % PER_DOUBLING) / PER_DOUBLING);
+}
+
+export class LatencySections {
+  readonly #counts: Uint32Array[] = [];
+  #size = FIRST_SIZE;
+  #current = new Uint32Array(BINS);
+  #left = FIRST_SIZE;
+  /** All filled bins lie between these: most are empty. */
+  #lowest = BINS - 1;
+  #highest = 0;
+
+  add(latencyUs: number): void {
+    const bin = binOf(latencyUs);
+    this.#current[bin]++;
+    if (bin < this.#lowest) this.#lowest = bin;
+    if (bin > this.#highest) this.#highest = bin;
+    if (--this.#left > 0) return;
+    this.#counts.push(this.#current);
+    if (this.#counts.length === SECTIONS) this.#fold();
+    this.#current = new Uint32Array(BINS);
+    this.#left = this.#size;
+  }
+
+  /** Latencies in full sections. */
+  get count(): number {
+    return this.#size * this.#counts.length;
+  }
+
+  /** Share of each full section's latencies that are at most so long, in order. */
+  sharesBelow(latencyUs: number): Float64Array {
+    const bin = binOf(latencyUs);
+    const within = (latencyUs - lowerEdge(bin)) / (lowerEdge(bin + 1) - lowerEdge(bin));
+    const end = Math.min(bin, this.#highest + 1);
+    return Float64Array.from(this.#counts, (counts) => {
+      let below = counts[bin] * Math.min(1, Math.max(0, within));
+      for (let i = this.#lowest; i < end; i++) below += counts[i];
+      return below / this.#size;
+    });
+  }
+
+  /** The latency below which so large a share of all full sections is, 0 < share < 1; in µs. */
+  quantileUs(share: number): number {
+    const target = share * this.count;
+    let below = 0;
+    for (let bin = this.#lowest; bin <= this.#highest; bin++) {
+      const here = this.#counts.reduce((sum, counts) => sum + counts[bin], 0);
+      if (below + here >= target && here > 0) {
+        const within = (target - below) / here;
+        return lowerEdge(bin) + within * (lowerEdge(bin + 1) - lowerEdge(bin));
+      }
+      below += here;
+    }
+    return lowerEdge(BINS);
+  }
+
+  #fold(): void {
+    for (let section = 0; section < SECTIONS / 2; section++) {
+      const joined = this.#counts[2 * section];
+      const second = this.#counts[2 * section + 1];
+      for (let bin = this.#lowest; bin <= this.#highest; bin++) joined[bin] += second[bin];
+      this.#counts[section] = joined;
+    }
+    this.#counts.length = SECTIONS / 2;
+    this.#size *= 2;
+  }
+}

@@ -1,0 +1,153 @@
+/** Sums over the jobs and batches of each pool, and over the requests of each pipeline. */
+// Hot path: see docs/hot-path.md
+import type { Outcome } from "../dispatch/driver.ts";
+import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
+import type { System } from "../system.ts";
+import { LatencyStore } from "./latency-store.ts";
+
+interface PoolSums {
+  /** Jobs whose requests arrived in the window, and their total wait. */
+  readonly waitUs: number;
+  readonly jobs: number;
+  /** Batches that started in the window or after it. */
+  readonly batches: number;
+  readonly batchedJobs: number;
+  readonly serviceUs: number;
+  /** Busy time of replicas within the window. */
+  readonly busyUs: number;
+}
+
+class Sums {
+  waitUs = DOUBLE_ZERO;
+  jobs = 0;
+  batches = 0;
+  /** Jobs that were not the first of their batch: most batches have none. */
+  companions = 0;
+  serviceUs = DOUBLE_ZERO;
+  busyUs = DOUBLE_ZERO;
+}
+
+export class PoolTally {
+  declare private readonly pools: readonly Sums[];
+
+  constructor(pools: number) {
+    this.pools = Array.from({ length: pools }, () => new Sums());
+  }
+
+  waited(pool: number, waitUs: number): void {
+    const sums = this.pools[pool];
+    sums.waitUs += waitUs;
+    sums.jobs++;
+  }
+
+  /** A batch has kept a replica busy; `serviceUs` below 0: it does not count as served. */
+  ran(pool: number, busyUs: number, serviceUs: number, size: number): void {
+    const sums = this.pools[pool];
+    sums.busyUs += busyUs;
+    if (serviceUs < 0) return;
+    sums.batches++;
+    sums.serviceUs += serviceUs;
+    if (size > 1) sums.companions += size - 1;
+  }
+
+  of(pool: number): PoolSums {
+    return totalOf([this.pools[pool]]);
+  }
+
+  /** Over all pools. */
+  total(): PoolSums {
+    return totalOf(this.pools);
+  }
+}
+
+function totalOf(pools: readonly Sums[]): PoolSums {
+  const sum = (of: (sums: Sums) => number): number => pools.reduce((all, one) => all + of(one), 0);
+  return {
+    waitUs: sum(({ waitUs }) => waitUs),
+    jobs: sum(({ jobs }) => jobs),
+    batches: sum(({ batches }) => batches),
+    batchedJobs: sum(({ batches, companions }) => batches + companions),
+    serviceUs: sum(({ serviceUs }) => serviceUs),
+    busyUs: sum(({ busyUs }) => busyUs),
+  };
+}
+
+/** The requests of one pipeline, where there are several. */
+interface Tally {
+  requests: number;
+  withinGoal: number;
+  lost: number;
+  timedOut: number;
+  /** Latencies of completed requests. */
+  readonly latencies: LatencyStore;
+}
+
+export class PipelineTally {
+  declare private readonly names: readonly string[];
+  declare private readonly hasGoal: readonly boolean[];
+  declare private readonly tallies: readonly Tally[];
+  declare private readonly warmupUs: number;
+
+  /** Keeps so many latencies of each exactly; default: millions. */
+  constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
+    this.names = listOf(pipelines, ({ name }) => name);
+    this.hasGoal = listOf(
+      pipelines,
+      ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
+    );
+    this.warmupUs = warmupUs;
+    this.tallies = listOf(pipelines, () => ({
+      requests: 0,
+      withinGoal: 0,
+      lost: 0,
+      timedOut: 0,
+      latencies: new LatencyStore(mostExact),
+    }));
+  }
+
+  ended(
+    pipeline: number,
+    outcome: Outcome,
+    arrivedUs: number,
+    latencyUs: number,
+    goalUs: number,
+  ): void {
+    if (arrivedUs < this.warmupUs) return;
+    const tally = this.tallies[pipeline];
+    tally.requests++;
+    if (outcome === "cancelled") tally.timedOut++;
+    else if (outcome !== "completed") tally.lost++;
+    if (outcome !== "completed") return;
+    if (latencyUs <= goalUs) tally.withinGoal++;
+    tally.latencies.add(latencyUs);
+  }
+
+  /** By pipeline and metric; the formulas are those of the run's own metrics of the same name. */
+  metrics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    return Object.fromEntries(this.names.map((name, id) => [name, this.metricsOf(id)]));
+  }
+
+  private metricsOf(id: number): Record<string, number> {
+    const { requests, withinGoal, lost, timedOut, latencies } = this.tallies[id];
+    if (requests === 0) return { requests };
+    const share = (count: number): number => count / requests;
+    return {
+      requests,
+      ...latencyMetrics(latencies),
+      ...(this.hasGoal[id] ? { sloAttainmentRatio: share(withinGoal) } : {}),
+      dropRatio: share(lost),
+      timeoutRatio: share(timedOut),
+    };
+  }
+}
+
+function latencyMetrics(latencies: LatencyStore): Record<string, number> {
+  if (latencies.count === 0) return {};
+  const [p50, p95, p99] = latencies.quantilesUs([0.5, 0.95, 0.99]);
+  return {
+    latencyMeanMs: latencies.sumUs / latencies.count / 1000,
+    latencyP50Ms: p50 / 1000,
+    latencyP95Ms: p95 / 1000,
+    latencyP99Ms: p99 / 1000,
+  };
+}

@@ -1,0 +1,115 @@
+/** Values of one run in order of time: intervals by batch means, and the end of the warm-up. */
+import { studentT975 } from "./estimate.ts";
+
+export interface BatchMeans {
+  readonly halfWidth95: number;
+  readonly batches: number;
+  readonly lag1: number;
+  /** False: even the longest batches depend on each other, so the interval is too narrow. */
+  readonly independent: boolean;
+}
+
+const FEWEST_BATCHES = [32, 16, 8] as const;
+/** 95% quantile of the standard normal. */
+const Z95 = 1.645;
+
+/**
+ * Confidence interval of one run's mean, from means of a few long batches, which hardly depend on each
+ * other.
+ *
+ *   half width = t(0.975, k − 1) × standard deviation of the k batch means / √k
+ *
+ * k is 32 to 63 unless the batch means' lag-1 autocorrelation shows that they still depend on each
+ * other; then 16 to 31, then 8 to 15. Sources: Schmeiser, "Batch size effects in the analysis of simulation
+ * output", Operations Research 30(3), 1982; Fishman, "Grouping observations in digital simulation",
+ * Management Science 24(5), 1978.
+ *
+ * `means` are of equally long stretches; null for fewer than eight.
+ */
+export function batchMeans(means: ArrayLike<number>): BatchMeans | null {
+  let found: BatchMeans | null = null;
+  for (const fewest of FEWEST_BATCHES) {
+    if (means.length < fewest) continue;
+    const grouped = groups(means, Math.floor(means.length / fewest));
+    const k = grouped.length;
+    const lag1 = lag1Autocorrelation(grouped);
+    const independent = lag1 <= Z95 / Math.sqrt(k) - 1 / k;
+    found = { halfWidth95: halfWidthOf(grouped), batches: k, lag1, independent };
+    if (independent) break;
+  }
+  return found;
+}
+
+/** Means of groups of `size`, without the rest of the division at the start. */
+function groups(means: ArrayLike<number>, size: number): Float64Array {
+  const k = Math.floor(means.length / size);
+  const first = means.length - size * k;
+  const result = new Float64Array(k);
+  for (let i = 0; i < size * k; i++) result[Math.floor(i / size)] += means[first + i] / size;
+  return result;
+}
+
+function halfWidthOf(values: Float64Array): number {
+  const k = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / k;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return studentT975(k - 1) * Math.sqrt(squares / (k - 1) / k);
+}
+
+function lag1Autocorrelation(values: Float64Array): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let squares = 0;
+  let products = 0;
+  for (let i = 0; i < values.length; i++) {
+    squares += (values[i] - mean) ** 2;
+    if (i > 0) products += (values[i] - mean) * (values[i - 1] - mean);
+  }
+  return squares === 0 ? 0 : products / squares;
+}
+
+const GROUP = 5;
+const FEWEST_GROUPS = 10;
+
+interface Truncation {
+  /** Values to leave out at the start: a multiple of 5. */
+  readonly values: number;
+  /** False: the best place to cut is the bound itself, so the run is too short. */
+  readonly settled: boolean;
+}
+
+/**
+ * The end of the initial transient: the truncation after which the remaining mean is known best.
+ *
+ *   MSER(d) = Σ over i > d of (y(i) − mean of those)² / (n − d)²
+ *
+ * over means y of 5 consecutive values; the least MSER over the first half wins. A minimum at
+ * that bound means that the run shows no steady state.
+ * Sources: White, "An effective truncation heuristic for bias reduction in simulation output",
+ * Simulation 69(6), 1997; Franklin & White, "Stationarity tests and MSER-5", Winter Simulation
+ * Conference, 2008.
+ * Null for fewer than 50 values.
+ */
+export function mser5(values: ArrayLike<number>): Truncation | null {
+  const groups = Math.floor(values.length / GROUP);
+  if (groups < FEWEST_GROUPS) return null;
+  const half = Math.floor(groups / 2);
+  let sum = 0;
+  let squares = 0;
+  let least = Number.POSITIVE_INFINITY;
+  let cut = 0;
+  // From the end, so that each truncation adds one group to the sums.
+  for (let d = groups - 1; d >= 0; d--) {
+    let mean = 0;
+    for (let i = 0; i < GROUP; i++) mean += values[d * GROUP + i] / GROUP;
+    sum += mean;
+    squares += mean * mean;
+    if (d > half) continue;
+    const left = groups - d;
+    const score = Math.max(0, squares - (sum * sum) / left) / (left * left);
+    if (score <= least) {
+      least = score;
+      cut = d;
+    }
+  }
+  return { values: cut * GROUP, settled: cut < half };
+}
