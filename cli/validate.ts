@@ -17,7 +17,7 @@ import {
   shortened,
   startSeconds,
 } from "../calibration/validation-effort.ts";
-import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";

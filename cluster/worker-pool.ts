@@ -7,7 +7,7 @@ import type { System } from "../core/system.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
 import type { ChildExit } from "./processes/child.ts";
-import { KeptChild } from "./processes/kept-child.ts";
+import { KeptChild } from "./processes/child.ts";
 import { authority } from "./security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "./worker/specification.ts";
 

@@ -1,9 +1,8 @@
 /** Drives a target with a workload, from a process of its own. */
 import { Fault } from "../../core/fault.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { SilenceWatch, type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
 import { startChild } from "../processes/child.ts";
-import { SilenceWatch, type Speaking } from "../processes/silence.ts";
-import { unlessAborted } from "../processes/unless-aborted.ts";
 import type {
   LoadProgress,
   LoadResult,

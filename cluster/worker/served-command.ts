@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { entryPoint } from "../processes/entry-point.ts";
+import { entryPoint } from "../processes/child.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelState } from "../protocol/model-state.ts";
 import type { GuardOrder, GuardWord } from "./command-guard.ts";
