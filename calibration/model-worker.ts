@@ -1,10 +1,15 @@
 /** One real model in a worker process of its own, called the way the gateway calls it. */
 
 import { type Child, startChild } from "../cluster/processes/child.ts";
-import { bytesTensor, elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import { jobTensors, type TensorsByTask, wireTensors } from "../cluster/protocol/job-tensors.ts";
 import type { ModelMetadata } from "../cluster/protocol/messages.ts";
+import {
+  bytesTensor,
+  elementsOf,
+  jobTensors,
+  type TensorsByTask,
+  wireTensors,
+} from "../cluster/protocol/tensors.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type {
   HostedModelInfo,

@@ -1,10 +1,16 @@
 /** The gateway's pipelines as models: what it says of them and of itself. */
+
 import { Fault } from "../../core/fault.ts";
-import { type HostedModel, type HostedModels, modelNamed } from "../protocol/hosted-models.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
+import {
+  bytesMetadata,
+  type HostedModel,
+  type HostedModels,
+  ModelCounts,
+  modelNamed,
+} from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
-import { ModelCounts } from "../protocol/model-counts.ts";
-import type { ModelState } from "../protocol/model-state.ts";
-import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
+import { EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
 import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
 import { pipelineInputs, tensorsOf } from "./pipeline-inputs.ts";

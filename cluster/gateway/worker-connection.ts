@@ -5,7 +5,7 @@
  * answer to a new connection, so a channel that is connecting for too long is replaced by another.
  */
 import type { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/infer-stream.ts";
+import { InferStream } from "../protocol/client.ts";
 
 const TICK_MS = 1000;
 /** Ticks are counted, not time, so a gateway that was held up itself does not blame its workers. */

@@ -1,8 +1,7 @@
 /** A server of the Open Inference Protocol over gRPC: by the call, or on one stream. */
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/infer-stream.ts";
+import { InferenceClient, InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,

@@ -2,9 +2,14 @@
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { numberToHalf } from "../../models/half.ts";
-import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
-import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
 import type { RequestContents, TensorMetadata } from "../protocol/messages.ts";
+import {
+  bytesTensor,
+  DATATYPE_BYTES,
+  DATATYPES,
+  elementCount,
+  encodeBytes,
+} from "../protocol/tensors.ts";
 
 /** As in the protocol's JSON; the data are flat, row-major. */
 export interface DataTensor {

@@ -1,7 +1,7 @@
 /** What runs a replica's batches. */
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { Tensor, TensorSpec } from "../../models/tensor.ts";
-import type { LoadCost } from "../protocol/model-state.ts";
+import type { LoadCost } from "../protocol/hosted-models.ts";
 
 /** One input of a batch. */
 export interface Job {

@@ -1,19 +1,20 @@
 /** Batches from the wire and their results back to it. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import {
-  asOwn,
-  jobTensors,
-  rawTensor,
-  type TensorsByTask,
-  wireTensors,
-} from "../protocol/job-tensors.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   Tensor as WireTensor,
 } from "../protocol/messages.ts";
+import {
+  asOwn,
+  bytesTensor,
+  elementsOf,
+  jobTensors,
+  rawTensor,
+  type TensorsByTask,
+  wireTensors,
+} from "../protocol/tensors.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
 /** What a caller other than the gateway may leave out. */

@@ -9,6 +9,7 @@ import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
+import { workerAccess } from "../protocol/grpc-guard.ts";
 import { modelNamed } from "../protocol/hosted-models.ts";
 import {
   EXTENSIONS,
@@ -17,7 +18,6 @@ import {
   type InferenceServer,
   serveInference,
 } from "../protocol/server.ts";
-import { workerAccess } from "../security/grpc-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { modelBackend } from "./model-backend.ts";

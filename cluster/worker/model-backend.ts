@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { entryPoint } from "../processes/child.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 import type { Backend, Batch, BatchResult } from "./backend.ts";
 import type { ThreadAnswer, ThreadOrder, ThreadSpecification } from "./model-thread.ts";
 

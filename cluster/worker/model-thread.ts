@@ -4,7 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import { monotonicUs } from "../monotonic.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 import type { Backend, Job, JobResult } from "./backend.ts";
 import { runJobs } from "./model-jobs.ts";
 import { openModel } from "./open-model.ts";

@@ -6,7 +6,7 @@ import {
   openImplementation,
 } from "../../models/open-implementation.ts";
 import type { TaskModel } from "../../models/task-model.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 
 export interface OpenedModel {
   readonly model: TaskModel;

@@ -3,7 +3,7 @@ import type { ImplementationDocument } from "../../core/scenario/schema/implemen
 import { openDeclaredModel } from "../../models/declared-model.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 import { externalAccess } from "./external-access.ts";
 import type { OpenedModel } from "./open-model.ts";
 import { type RemoteModel, remoteEngine, remoteModel } from "./remote-engine.ts";

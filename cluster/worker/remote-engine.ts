@@ -5,13 +5,13 @@ import type { Engine } from "../../models/engine.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
 import type { InferenceClient } from "../protocol/client.ts";
-import { rawTensor } from "../protocol/job-tensors.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   ModelMetadata,
   TensorMetadata,
 } from "../protocol/messages.ts";
+import { rawTensor } from "../protocol/tensors.ts";
 
 export interface RemoteModel {
   readonly client: InferenceClient;

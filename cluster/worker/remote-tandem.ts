@@ -2,9 +2,8 @@
 import { Fault } from "../../core/fault.ts";
 import { isOfInference } from "../../models/engine.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import { asOwn, jobTensors, wireTensors } from "../protocol/job-tensors.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
+import { asOwn, bytesTensor, elementsOf, jobTensors, wireTensors } from "../protocol/tensors.ts";
 import type { JobOutput } from "./backend.ts";
 import { inferThere, type RemoteModel } from "./remote-engine.ts";
 

@@ -7,7 +7,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { entryPoint } from "../processes/child.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 import type { GuardOrder, GuardWord } from "./command-guard.ts";
 import { endGroup } from "./process-group.ts";
 

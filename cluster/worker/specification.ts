@@ -3,7 +3,7 @@ import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
-import type { LoadCost } from "../protocol/model-state.ts";
+import type { LoadCost } from "../protocol/hosted-models.ts";
 
 /** What a worker process is told at its start. */
 export interface WorkerSpecification {
