@@ -11,11 +11,8 @@ import {
   wireTensors,
 } from "../cluster/protocol/tensors.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
-import type {
-  HostedModelInfo,
-  WorkerReady,
-  WorkerSpecification,
-} from "../cluster/worker/specification.ts";
+import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";
+import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
 import { Fault } from "../core/fault.ts";
 import type { ModelDocument } from "../core/scenario/schema.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";

@@ -9,7 +9,7 @@ import type { ReplicaAddress } from "./gateway/specification.ts";
 import type { ChildExit } from "./processes/child.ts";
 import { KeptChild } from "./processes/child.ts";
 import { authority } from "./security/bind-address.ts";
-import type { WorkerReady, WorkerSpecification } from "./worker/specification.ts";
+import type { WorkerReady, WorkerSpecification } from "./worker/main.ts";
 
 /** Where a worker process runs, and what starts it. */
 export interface WorkerPlace {
