@@ -59,7 +59,6 @@ const CIRCLES_LEFT: readonly string[] = [
   "cluster/gateway/gateway.ts",
   "cluster/gateway/live-request.ts",
   "cluster/gateway/pipeline-inputs.ts",
-  "cluster/load/grpc-target.ts",
   "core/arrivals/changing-rate.ts",
   "core/fault-causes.ts",
   "core/metrics/recorder.ts",

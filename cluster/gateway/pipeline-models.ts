@@ -4,6 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import {
   bytesMetadata,
+  GATEWAY_NAME,
   type HostedModel,
   type HostedModels,
   ModelCounts,
@@ -18,7 +19,7 @@ import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 import { TaskOutages } from "./task-outages.ts";
 
 export const GATEWAY_METADATA = {
-  name: "tandem-gateway",
+  name: GATEWAY_NAME,
   version: "1",
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };
