@@ -1,23 +1,14 @@
 /** Sends a workload to a target from a process of its own. */
 import { Fault } from "../../core/fault.ts";
-import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { SilenceWatch, type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
 import { startChild } from "../processes/child.ts";
-import type {
-  LoadProgress,
-  LoadResult,
-  LoadSpecification,
-  TargetSpecification,
-} from "./specification.ts";
+import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 
-export interface LoadOptions {
-  readonly target: TargetSpecification;
-  /** The scenario's pipelines with their shares, which add up to 1. */
-  readonly pipelines: readonly { readonly name: string; readonly share: number }[];
-  readonly workload: WorkloadDocument;
+type Given = "target" | "pipelines" | "workload" | "seed";
+
+export interface LoadOptions extends Pick<LoadSpecification, Given> {
   /** Arrival instants of a trace workload, µs. */
   readonly traceUs?: readonly number[];
-  readonly seed: string;
   /** Wall-clock time over the scenario's time; default 1. */
   readonly timeScale?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
@@ -59,12 +50,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       }
     };
   });
+  const { target, pipelines, workload, seed } = options;
   const specification: LoadSpecification = {
-    target: options.target,
-    pipelines: options.pipelines,
-    workload: options.workload,
+    ...{ target, pipelines, workload, seed },
     traceUs: options.traceUs ?? null,
-    seed: options.seed,
     timeScale: options.timeScale ?? 1,
     numbered: options.beforeStart !== undefined,
     warmUp: options.warmUp ?? false,

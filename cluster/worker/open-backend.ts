@@ -125,10 +125,8 @@ async function threadBackend(
   changed: (state: ModelState) => void,
 ): Promise<Backend> {
   const thread = new Worker(entryPoint("worker/model-thread"), { workerData: specification });
-  thread.on("message", (answer: ThreadAnswer) => {
-    if (answer.kind === "state") changed(answer.state);
-  });
-  const loaded = await nextAnswer(thread);
+  const nextAnswer = answersOf(thread, changed);
+  const loaded = await nextAnswer();
   if (loaded.kind !== "ready") {
     await thread.terminate();
     const { message, hint } = loaded.kind === "failed" ? loaded : { message: "", hint: undefined };
@@ -147,10 +145,14 @@ async function threadBackend(
   });
   return {
     ...loaded.model,
-    run: (batch) => runBatch(thread, batch),
+    run: (batch) => {
+      const answer = nextAnswer();
+      postBatch(thread, batch);
+      return answer.then(resultOf);
+    },
     close: async () => {
       closing = true;
-      const closed = nextAnswer(thread).catch(() => undefined);
+      const closed = nextAnswer().catch(() => undefined);
       thread.postMessage({ kind: "close" } satisfies ThreadOrder);
       const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
       await Promise.race([closed, patience]);
@@ -159,7 +161,27 @@ async function threadBackend(
   };
 }
 
-async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
+/** Waits for the thread's answers, one at a time. Rejects with Fault("cluster-failure"). */
+function answersOf(
+  thread: Worker,
+  changed: (state: ModelState) => void,
+): () => Promise<ThreadAnswer> {
+  let resolve: (answer: ThreadAnswer) => void = () => undefined;
+  let reject: (fault: Fault) => void = () => undefined;
+  thread.on("message", (answer: ThreadAnswer) => {
+    if (answer.kind === "state") changed(answer.state);
+    else resolve(answer);
+  });
+  const fail = (message: string): void => reject(new Fault("cluster-failure", message));
+  thread.on("error", (error) => fail(`the model's thread failed: ${error.message}`));
+  thread.on("exit", () => fail("the model's thread ended"));
+  return () =>
+    new Promise((...settle) => {
+      [resolve, reject] = settle;
+    });
+}
+
+function postBatch(thread: Worker, { jobs }: Batch): void {
   // Copies, because transferring a view would transfer its whole message.
   const buffers: ArrayBuffer[] = [];
   const own = (bytes: Uint8Array): Uint8Array => {
@@ -169,49 +191,21 @@ async function runBatch(thread: Worker, batch: Batch): Promise<BatchResult> {
   };
   const ownTensors = (tensors: readonly Tensor[]) =>
     tensors.map((tensor) => ({ ...tensor, raw: own(tensor.raw) }));
-  const order: ThreadOrder = {
-    kind: "run",
-    jobs: batch.jobs.map(({ payload, upstream, tensors, upstreamTensors }) => ({
-      payload: own(payload),
-      upstream: own(upstream),
-      tensors: ownTensors(tensors),
-      upstreamTensors: Object.fromEntries(
-        Object.entries(upstreamTensors).map(([task, given]) => [task, ownTensors(given)]),
-      ),
-    })),
-  };
-  const answer = nextAnswer(thread);
-  thread.postMessage(order, buffers);
-  const done = await answer;
-  if (done.kind === "done") return done;
-  if (done.kind !== "failed") throw new Error("the model answered out of turn");
-  const { message, code, hint } = done;
-  if (code === undefined) throw new Error(`the model failed: ${message}`);
-  throw new Fault(code, message, hint === undefined ? {} : { hint });
+  const owned = jobs.map(({ payload, upstream, tensors, upstreamTensors }) => ({
+    payload: own(payload),
+    upstream: own(upstream),
+    tensors: ownTensors(tensors),
+    upstreamTensors: Object.fromEntries(
+      Object.entries(upstreamTensors).map(([task, given]) => [task, ownTensors(given)]),
+    ),
+  }));
+  thread.postMessage({ kind: "run", jobs: owned } satisfies ThreadOrder, buffers);
 }
 
-function nextAnswer(thread: Worker): Promise<ThreadAnswer> {
-  return new Promise((resolve, reject) => {
-    const settle = (): void => {
-      thread.off("message", onMessage);
-      thread.off("error", onError);
-      thread.off("exit", onExit);
-    };
-    const onMessage = (answer: ThreadAnswer): void => {
-      if (answer.kind === "state") return;
-      settle();
-      resolve(answer);
-    };
-    const onError = (error: Error): void => {
-      settle();
-      reject(new Fault("cluster-failure", `the model's thread failed: ${error.message}`));
-    };
-    const onExit = (): void => {
-      settle();
-      reject(new Fault("cluster-failure", "the model's thread ended"));
-    };
-    thread.on("message", onMessage);
-    thread.on("error", onError);
-    thread.on("exit", onExit);
-  });
+function resultOf(answer: ThreadAnswer): BatchResult {
+  if (answer.kind === "done") return answer;
+  if (answer.kind !== "failed") throw new Error("the model answered out of turn");
+  const { message, code, hint } = answer;
+  if (code === undefined) throw new Error(`the model failed: ${message}`);
+  throw new Fault(code, message, hint === undefined ? {} : { hint });
 }

@@ -32,13 +32,13 @@ export async function openExternal(
   const external = implementation.external as External;
   const { address, model: name, timeoutS } = external;
   const client = new InferenceClient(address, externalAccess(external, folder));
-  const watch = watchServer(client, name, changed);
+  let unwatch = (): void => undefined;
   const close = async (): Promise<void> => {
-    watch.stop();
+    unwatch();
     client.close();
   };
   const remote = await orClose(remoteModel(client, name, timeoutS * 1000), close);
-  watch.start();
+  unwatch = watchServer(client, name, changed);
   return { model: await onTop(remote, implementation, folder, close), memoryBytes: 0 };
 }
 
@@ -82,16 +82,12 @@ async function onTop(
   return orClose(openDeclaredModel(remoteEngine(remote, close), implementation, folder), close);
 }
 
-/** Polls whether a server's model is ready. */
-function watchServer(
-  client: InferenceClient,
-  model: string,
-  changed: Changed,
-): { start(): void; stop(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
+/** Polls whether a server's model is ready. Returns the function that ends it. */
+function watchServer(client: InferenceClient, model: string, changed: Changed): () => void {
   let wasReady = true;
-  const look = async (): Promise<void> => {
+  let stopped = false;
+  let timer = setTimeout(look, WATCH_MS);
+  async function look(): Promise<void> {
     const reason = await client.modelReady({ name: model }).then(
       ({ ready }) => (ready === true ? "" : `${model} at ${client.address} is not ready`),
       (error: Error) => error.message,
@@ -101,15 +97,10 @@ function watchServer(
     if (isReady !== wasReady) changed({ state: isReady ? "READY" : "UNAVAILABLE", reason });
     wasReady = isReady;
     timer = setTimeout(look, WATCH_MS);
-  };
-  return {
-    start: () => {
-      timer = setTimeout(look, WATCH_MS);
-    },
-    stop: () => {
-      stopped = true;
-      clearTimeout(timer);
-    },
+  }
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
   };
 }
 
