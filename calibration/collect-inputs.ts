@@ -6,9 +6,8 @@
 
 import { isPayload } from "../cluster/gateway/pipeline-inputs.ts";
 import { tasksBefore } from "../cluster/gateway/tasks-before.ts";
-import { elementsOf } from "../cluster/protocol/bytes-tensor.ts";
-import { asOwn, rawTensor } from "../cluster/protocol/job-tensors.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";

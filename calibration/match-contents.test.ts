@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { elementsOf } from "../cluster/protocol/tensors.ts";
 import { compileSystem } from "../core/compile.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";

@@ -1,19 +1,20 @@
 /** One real model in a worker process of its own, called the way the gateway calls it. */
 
 import { type Child, startChild } from "../cluster/processes/child.ts";
-import { bytesTensor, elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import { jobTensors, type TensorsByTask, wireTensors } from "../cluster/protocol/job-tensors.ts";
 import type { ModelMetadata } from "../cluster/protocol/messages.ts";
+import {
+  bytesTensor,
+  elementsOf,
+  jobTensors,
+  type TensorsByTask,
+  wireTensors,
+} from "../cluster/protocol/tensors.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
-import type {
-  HostedModelInfo,
-  WorkerReady,
-  WorkerSpecification,
-} from "../cluster/worker/specification.ts";
+import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";
+import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
 import { Fault } from "../core/fault.ts";
-import type { ModelDocument } from "../core/scenario/schema.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { type ModelDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { Tensor } from "../models/tensor.ts";
 
 /** One job's inputs: the request's payload, JSON of the outputs of the tasks before, and tensors. */

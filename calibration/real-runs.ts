@@ -6,7 +6,7 @@
 
 import { type Deployment, startDeployment } from "../cluster/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
-import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

@@ -1,6 +1,7 @@
 /** `tandem cluster certs` and `tandem cluster token`: what a deployment lets people in by. */
+
+import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { writeCertificates } from "../cluster/security/certificate-files.ts";
-import { appendToken, createToken, type Role } from "../cluster/security/tokens.ts";
 
 export interface CertsArguments {
   readonly directory: string;

@@ -1,5 +1,5 @@
 /** Refuses loads that no load generator can send, before anything is started for them. */
-import { inDigits, LOAD_BOUNDS } from "../cluster/load/load-bounds.ts";
+import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { knownRequests } from "../core/arrivals/extent.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

@@ -6,7 +6,7 @@ import { type KnownContents, matchContents } from "../calibration/match-contents
 import { ModelWorker } from "../calibration/model-worker.ts";
 import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { countArrivals } from "../core/arrivals/arrival-source.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";

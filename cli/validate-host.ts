@@ -1,6 +1,6 @@
 /** Whether this host is fit to be measured on, found out before anything is run on it. */
 import { type HostProbe, probeHost } from "../calibration/host-probe.ts";
-import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
 
 /** Long enough to see a steal of 1%. */

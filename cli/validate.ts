@@ -17,12 +17,11 @@ import {
   shortened,
   startSeconds,
 } from "../calibration/validation-effort.ts";
-import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import { validationSchema } from "../core/scenario/schema/run.ts";
+import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,

@@ -140,18 +140,28 @@ describe("a command that serves a model", () => {
   });
 
   it.skipIf(!needs("/proc", existsSync("/proc/self/stat")))(
-    "ends with all it has started, also when worker and guard are killed at once",
+    "ends with all its children when the worker is killed, and restarts when its watch is killed",
     async () => {
       const script = `sleep 300 & exec "$0" ${writeServer(folder)} "$1"`;
       const command = { run: ["sh", "-c", script, process.execPath, "{port}"], model: "upper" };
       const options = { document: chain({ only: { command } }), inputs, restart: false };
       await withDeployment({ ...options, backend: "process" }, async (deployment) => {
-        const [, pid] = await upper(deployment, "abc");
-        const before = processes();
-        const guard = before.find((one) => one.pid === pid)?.parent as number;
-        const group = before.filter((one) => one.group === pid).map((one) => one.pid);
+        const [, first] = await upper(deployment, "abc");
+        const worker = deployment.workers[0].pid;
+        const groupOf = (leader: number): number[] =>
+          processes().flatMap(({ pid, group }) => (group === leader ? [pid] : []));
+        const [watch] = processes().filter(({ pid, parent }) => parent === worker && pid !== first);
+        process.kill(watch.pid, "SIGKILL");
+        let pid = first;
+        const isBack = async (): Promise<boolean> => {
+          [, pid] = await upper(deployment, "x").catch(() => ["", first] as const);
+          return pid !== first;
+        };
+        expect(await eventually(isBack)).toBe(true);
+        expect(groupOf(first)).toEqual([]);
+        const group = groupOf(pid);
         expect(group).toHaveLength(2);
-        for (const each of [guard, deployment.workers[0].pid]) process.kill(each, "SIGKILL");
+        process.kill(worker, "SIGKILL");
         expect(await eventually(() => !group.some(isRunning))).toBe(true);
       });
     },

@@ -5,10 +5,9 @@ import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.t
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
 import type { Deployment } from "./deployment.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { rawTensor } from "./protocol/job-tensors.ts";
 import type { ModelInferResponse } from "./protocol/messages.ts";
+import { bytesTensor, elementsOf, rawTensor } from "./protocol/tensors.ts";
 
 const assumed = { service: { distribution: "deterministic", meanMs: 1 } };
 

@@ -7,8 +7,8 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/finger
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
 import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
+import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 
 /** The replica behind the proxy. */

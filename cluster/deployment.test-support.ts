@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
-import { entryPoint } from "./processes/entry-point.ts";
+import { entryPoint } from "./processes/child.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };
 

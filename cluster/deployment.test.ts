@@ -10,8 +10,8 @@ import {
   twoTasks,
 } from "./deployment.test-support.ts";
 import { startDeployment } from "./deployment.ts";
-import { bytesTensor } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
+import { bytesTensor } from "./protocol/tensors.ts";
 
 describe("a deployment", () => {
   it("leaves no process behind when it is stopped", async () => {

@@ -2,6 +2,7 @@
  * A real deployment on this machine: worker processes, then the gateway, each watched. Whatever
  * ends this process ends them too: each notices that its parent is gone.
  */
+
 import { mkdirSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -11,13 +12,12 @@ import type { ServiceBounds } from "./gateway/service-bounds.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
 import { traceTarget } from "./observe/trace-target.ts";
+import { type Speaking, unlessAborted } from "./processes/bounded-wait.ts";
 import type { ChildExit } from "./processes/child.ts";
-import type { Speaking } from "./processes/silence.ts";
-import { unlessAborted } from "./processes/unless-aborted.ts";
 import { requireSafeBinding } from "./security/bind-address.ts";
-import type { TlsIdentity } from "./security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "./security/client-access.ts";
 import { SecurityFiles, securityPaths } from "./security/security-files.ts";
+import type { TlsIdentity } from "./security/tls.ts";
 import { deployedSystem, startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
 
 export interface DeploymentOptions {

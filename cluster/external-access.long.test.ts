@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
 import { withDeployment } from "./deployment.test-support.ts";
+import { createToken } from "./security/access.ts";
 import { writeCertificates } from "./security/certificate-files.ts";
-import { createToken } from "./security/tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -28,8 +28,8 @@ import {
   strike,
   underLoad,
 } from "./faults.test-support.ts";
-import { bytesTensor } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
+import { bytesTensor } from "./protocol/tensors.ts";
 
 describe("a worker", () => {
   const missing = NetworkCells.missing();

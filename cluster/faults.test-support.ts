@@ -4,9 +4,9 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/finger
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
 import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
+import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
 export interface Running {
   readonly deployment: Deployment;

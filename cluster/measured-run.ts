@@ -17,7 +17,7 @@ import type { Deployment } from "./deployment.ts";
 import type { RunReport, RunRequest } from "./gateway/gateway.ts";
 import type { GatewayCosts } from "./gateway/run-costs.ts";
 import { getJson, getText, postJson } from "./http-client.ts";
-import { loadHealth, outcomeCounts } from "./load/load-health.ts";
+import { loadHealth, outcomeCounts } from "./load/load-report.ts";
 import { runLoad } from "./load/run-load.ts";
 import type { LoadResult } from "./load/specification.ts";
 import type { RequestContents } from "./protocol/messages.ts";

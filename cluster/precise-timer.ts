@@ -8,7 +8,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { monotonicUs } from "./monotonic.ts";
-import { entryPoint } from "./processes/entry-point.ts";
+import { entryPoint } from "./processes/child.ts";
 
 interface Alarm {
   readonly id: number;

@@ -6,8 +6,8 @@ import { NO_INPUTS, noOp, withDeployment } from "./deployment.test-support.ts";
 import type { Deployment } from "./deployment.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
 import { measuredRun } from "./measured-run.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
+import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
 const assumed = { service: { distribution: "deterministic", meanMs: 30 } };
 const imageAnalysis = scenarioSchema.parse({

@@ -6,8 +6,8 @@ import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.t
 import { type Deployment, startDeployment } from "./deployment.ts";
 import type { ReplicaStatus } from "./gateway/replica-control.ts";
 import type { GatewayStatus } from "./observe/status.ts";
-import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
+import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;

@@ -6,7 +6,7 @@
  * the machine's. Cost: 2% of one processor on a crowded virtual machine of two, 1% on a free one.
  */
 import { MessageChannel, Worker } from "node:worker_threads";
-import { entryPoint } from "./processes/entry-point.ts";
+import { entryPoint } from "./processes/child.ts";
 
 /** Stalls of the processors that the watching threads happened to be on. */
 export interface Stalls {

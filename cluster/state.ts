@@ -12,8 +12,8 @@ import type { RunReport } from "./gateway/gateway.ts";
 import { removeLeftovers } from "./gateway-process.ts";
 import { getJson } from "./http-client.ts";
 import type { GatewayStatus } from "./observe/status.ts";
+import { entryPoint } from "./processes/child.ts";
 import type { ChildMessage } from "./processes/child-side.ts";
-import { entryPoint } from "./processes/entry-point.ts";
 import { gatewayClientAccess } from "./security/client-access.ts";
 import { lockStart } from "./start-lock.ts";
 

@@ -2,14 +2,12 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { compileSystem } from "../core/compile.ts";
-import type { System } from "../core/system.ts";
-import { ownReplicas, withSpareReplicas } from "../core/system.ts";
+import { ownReplicas, type System, withSpareReplicas } from "../core/system.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
-import type { ChildExit } from "./processes/child.ts";
-import { KeptChild } from "./processes/kept-child.ts";
+import { type ChildExit, KeptChild } from "./processes/child.ts";
 import { authority } from "./security/bind-address.ts";
-import type { WorkerReady, WorkerSpecification } from "./worker/specification.ts";
+import type { WorkerReady, WorkerSpecification } from "./worker/main.ts";
 
 /** Where a worker process runs, and what starts it. */
 export interface WorkerPlace {

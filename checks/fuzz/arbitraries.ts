@@ -1,8 +1,8 @@
 /** What hostile input is made of. */
 import fc from "fast-check";
-import { bytesTensor } from "../../cluster/protocol/bytes-tensor.ts";
 import { encodeInferRequest } from "../../cluster/protocol/infer-codec.ts";
 import type { ModelInferRequest } from "../../cluster/protocol/messages.ts";
+import { bytesTensor } from "../../cluster/protocol/tensors.ts";
 import { mutated } from "./mutation.ts";
 import { ECHO, PICTURE, SUM } from "./target.ts";
 

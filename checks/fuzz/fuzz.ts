@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
-import { createToken } from "../../cluster/security/tokens.ts";
+import { createToken } from "../../cluster/security/access.ts";
 import { framed, MESSAGE } from "./arbitraries.ts";
 import { type Block, blocks } from "./blocks.ts";
 import { GrpcSender, type Outcome, sendHttp } from "./send.ts";

@@ -4,19 +4,18 @@
  * still comes for it is dropped, as every client does. It counts what must not be: a second answer
  * to one message, and an answer to a call that differs from another to the same call.
  */
+
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { bytesTensor, elementsOf } from "../../cluster/protocol/bytes-tensor.ts";
 import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelStreamInferResponse,
+import {
+  cancelMessage,
+  DEADLINE_PARAMETER,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type ModelStreamInferResponse,
 } from "../../cluster/protocol/messages.ts";
-import { PUSHBACK_TRAILER } from "../../cluster/protocol/retry-hint.ts";
-import { DEADLINE_PARAMETER } from "../../cluster/protocol/service.ts";
-import { trailerOf } from "../../cluster/protocol/status.ts";
-import { cancelMessage } from "../../cluster/protocol/stream-cancel.ts";
-import { errorOfAnswer } from "../../cluster/protocol/stream-error.ts";
+import { errorOfAnswer, PUSHBACK_TRAILER, trailerOf } from "../../cluster/protocol/status.ts";
+import { bytesTensor, elementsOf } from "../../cluster/protocol/tensors.ts";
 
 const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;

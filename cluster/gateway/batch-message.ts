@@ -1,19 +1,24 @@
 /** Batches and answers as the protocol's messages. */
+
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import type { StreamRequest } from "../protocol/infer-stream.ts";
+import type { StreamRequest } from "../protocol/client.ts";
+import {
+  DEADLINE_PARAMETER,
+  type InferParameter,
+  type ModelInferResponse,
+} from "../protocol/messages.ts";
 import {
   asOwn,
+  bytesTensor,
+  elementsOf,
   jobTensors,
   type TensorsByTask,
   type WireTensors,
   wireTensors,
-} from "../protocol/job-tensors.ts";
-import type { InferParameter, ModelInferResponse } from "../protocol/messages.ts";
-import { DEADLINE_PARAMETER } from "../protocol/service.ts";
+} from "../protocol/tensors.ts";
 import type { JobResult } from "../worker/backend.ts";
 import type { Answer, LiveRequest, TaskTiming } from "./live-request.ts";
 import { tasksBefore } from "./tasks-before.ts";

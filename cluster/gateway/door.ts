@@ -1,8 +1,7 @@
 /** Who is let in: what the gateway holds is bounded in requests, in bytes and in time. */
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
-import type { LiveRequest } from "./live-request.ts";
-import { heldBytesOf } from "./live-request.ts";
+import { heldBytesOf, type LiveRequest } from "./live-request.ts";
 import { longestUsefulMs, QueueBound } from "./queue-bound.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
 

@@ -4,12 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Fault } from "../../core/fault.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/infer-stream.ts";
+import { InferenceClient, InferStream } from "../protocol/client.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { REFLECTED_SERVICE } from "../protocol/service.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
+import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
 import type { RunReport } from "./gateway.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);

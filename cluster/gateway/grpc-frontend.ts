@@ -1,4 +1,6 @@
 /** The gateway's gRPC side: a pipeline is a model to its caller. */
+
+import type { GrpcAccess } from "../protocol/grpc-guard.ts";
 import {
   type InferAnswer,
   type InferCall,
@@ -6,7 +8,6 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import type { GrpcAccess } from "../security/grpc-access.ts";
 import { callPipeline } from "./pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "./pipeline-models.ts";
 

@@ -7,7 +7,7 @@
  * A worker that is started again loads its models, as at first; here they stay unloaded until told.
  */
 import { Fault } from "../../core/fault.ts";
-import type { ModelState, ModelStateName } from "../protocol/model-state.ts";
+import type { ModelState, ModelStateName } from "../protocol/hosted-models.ts";
 import type { Gateway } from "./gateway.ts";
 import { until } from "./until.ts";
 

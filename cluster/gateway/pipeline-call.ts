@@ -2,20 +2,23 @@
  * A pipeline as a model: one inference request of the protocol, however it came, and its answer.
  * Each element of its payload is a request of its own to the dispatcher.
  */
+
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
-import { callContext, type Header, TRACEPARENT } from "../observe/call-context.ts";
-import { elementsOf } from "../protocol/bytes-tensor.ts";
-import { rawTensor } from "../protocol/job-tensors.ts";
-import type {
-  InferParameter,
-  ModelInferRequest,
-  ModelInferResponse,
-  Tensor as WireTensor,
+import { callContext } from "../observe/call-context.ts";
+import type { ModelCounts } from "../protocol/hosted-models.ts";
+import {
+  DEADLINE_PARAMETER,
+  type Header,
+  type InferParameter,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  TIMEOUT_PARAMETER,
+  TRACEPARENT,
+  type Tensor as WireTensor,
 } from "../protocol/messages.ts";
-import type { ModelCounts } from "../protocol/model-counts.ts";
-import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "../protocol/service.ts";
+import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
 import { answerError } from "./answer-error.ts";
 import type { Answer, Ticket } from "./live-request.ts";

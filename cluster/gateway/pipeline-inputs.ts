@@ -1,7 +1,8 @@
 /** What a pipeline takes of its callers, told by what its tasks' models take and give. */
+
 import type { TaskSystem } from "../../core/system.ts";
+import { bytesMetadata } from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
-import { bytesMetadata } from "../protocol/server.ts";
 import { OUTPUT } from "./pipeline-outputs.ts";
 import { tasksBefore } from "./tasks-before.ts";
 

@@ -1,10 +1,17 @@
 /** The gateway's pipelines as models: what it says of them and of itself. */
+
 import { Fault } from "../../core/fault.ts";
-import { type HostedModel, type HostedModels, modelNamed } from "../protocol/hosted-models.ts";
+import {
+  bytesMetadata,
+  GATEWAY_NAME,
+  type HostedModel,
+  type HostedModels,
+  ModelCounts,
+  type ModelState,
+  modelNamed,
+} from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
-import { ModelCounts } from "../protocol/model-counts.ts";
-import type { ModelState } from "../protocol/model-state.ts";
-import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
+import { EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "./gateway.ts";
 import { ModelRepository, type ReplicaLoad } from "./model-repository.ts";
 import { pipelineInputs, tensorsOf } from "./pipeline-inputs.ts";
@@ -12,7 +19,7 @@ import { OUTPUT, outputName } from "./pipeline-outputs.ts";
 import { TaskOutages } from "./task-outages.ts";
 
 export const GATEWAY_METADATA = {
-  name: "tandem-gateway",
+  name: GATEWAY_NAME,
   version: "1",
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };

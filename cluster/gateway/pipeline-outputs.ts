@@ -4,8 +4,8 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import type { ModelInferRequest, Tensor as WireTensor } from "../protocol/messages.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 import type { Answer } from "./live-request.ts";
 import type { PipelineModels } from "./pipeline-models.ts";
 

@@ -6,8 +6,7 @@
  */
 import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
 import { assert } from "../../core/fault.ts";
-import type { HealthStatus } from "../protocol/client.ts";
-import type { InferStream, StreamRequest } from "../protocol/infer-stream.ts";
+import type { HealthStatus, InferStream, StreamRequest } from "../protocol/client.ts";
 import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
 import { TimeLimit } from "./time-limit.ts";
 import type { WorkerConnection } from "./worker-connection.ts";

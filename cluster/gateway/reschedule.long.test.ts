@@ -6,9 +6,9 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { Parameters } from "../protocol/messages.ts";
+import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
 import type { RunReport } from "./gateway.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);

@@ -1,6 +1,6 @@
 /** A batch on a replica, from its start until its answer is told. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { asBuffer } from "../protocol/bytes-tensor.ts";
+import { asBuffer } from "../protocol/tensors.ts";
 import type { JobOutput, JobResult } from "../worker/backend.ts";
 import type { LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 

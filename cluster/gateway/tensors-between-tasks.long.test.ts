@@ -7,8 +7,8 @@ import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../../models/tensor.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-between-"));
 const service = { distribution: "deterministic", meanMs: 1 };

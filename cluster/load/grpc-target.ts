@@ -1,8 +1,7 @@
-/** A server of the Open Inference Protocol over gRPC: by the call, or on one stream. */
+/** A server of the Open Inference Protocol over gRPC, by calls or on one stream. */
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/infer-stream.ts";
+import { InferenceClient, InferStream } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
@@ -12,10 +11,12 @@ import type {
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import {
   clientAccessOf,
+  type LoadAnswer,
+  type LoadCall,
   type LoadSpecification,
+  type LoadTarget,
   type TargetSpecification,
 } from "./specification.ts";
-import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
 
 type GrpcSpecification = Extract<TargetSpecification, { kind: "grpc" }>;
 
@@ -52,7 +53,12 @@ export class GrpcTarget implements LoadTarget {
       const call = this.#client.infer(message, {}, answered);
       return () => call.cancel();
     }
-    const stream = this.#openStream();
+    this.#stream ??= new InferStream(this.#client, {
+      ended: () => {
+        this.#stream = null;
+      },
+    });
+    const stream = this.#stream;
     const id = stream.send({ ...message, id: "" }, answered);
     return () => stream.cancel(message.modelName, id);
   }
@@ -60,15 +66,6 @@ export class GrpcTarget implements LoadTarget {
   async close(): Promise<void> {
     this.#stream?.close();
     this.#client.close();
-  }
-
-  #openStream(): InferStream {
-    this.#stream ??= new InferStream(this.#client, {
-      ended: () => {
-        this.#stream = null;
-      },
-    });
-    return this.#stream;
   }
 }
 

@@ -1,15 +1,14 @@
-/** Any HTTP endpoint: the protocol's REST routes, or whatever takes a body and answers. */
+/** Any HTTP endpoint: the protocol's REST routes, or a server that answers a body. */
 import { connect } from "node:net";
 import { Agent, type Dispatcher } from "undici";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import { Fault } from "../../core/fault.ts";
-import type { TargetSpecification } from "./specification.ts";
-import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+import type { LoadAnswer, LoadCall, LoadTarget, TargetSpecification } from "./specification.ts";
 
 type HttpSpecification = Extract<TargetSpecification, { kind: "http" }>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Most of an error's answer that is read, for the message. */
+/** Characters of an error's answer in the message. */
 const ERROR_BYTES = 300;
 
 export class HttpTarget implements LoadTarget {
@@ -24,7 +23,7 @@ export class HttpTarget implements LoadTarget {
     this.#agent = new Agent({
       connections,
       pipelining: 1,
-      // Whoever measures decides how long to wait.
+      // The client of the workload decides how long to wait.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }), ...pair },
@@ -42,7 +41,7 @@ export class HttpTarget implements LoadTarget {
     this.#bodies = endpoints.map(({ bodies }) => bodies);
   }
 
-  /** A connection is enough: a request of ours would be one that nobody asked for. */
+  /** Only opens a connection: a request would be beyond the workload. */
   connect(): Promise<void> {
     const { hostname, port, protocol, origin } = new URL(String(this.#options[0].origin));
     const host = hostname.replace(/^\[|\]$/g, "");
@@ -76,7 +75,7 @@ export class HttpTarget implements LoadTarget {
   }
 }
 
-/** One request and its answer, of which only the beginning of an error is kept. */
+/** One request and its answer; keeps only the beginning of an error. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #answer: (answer: LoadAnswer) => void;
   #controller: Dispatcher.DispatchController | null = null;

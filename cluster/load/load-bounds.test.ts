@@ -4,9 +4,8 @@ import type { Fault } from "../../core/fault.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { parsed } from "./http-endpoint.test-support.ts";
-import { LOAD_BOUNDS, type LoadBounds } from "./load-bounds.ts";
 import { LoadGenerator } from "./load-generator.ts";
-import type { LoadAnswer, LoadTarget } from "./target.ts";
+import { LOAD_BOUNDS, type LoadAnswer, type LoadBounds, type LoadTarget } from "./specification.ts";
 
 const OK: LoadAnswer = { outcome: "completed", status: "OK", error: null, residenceUs: 0 };
 

@@ -1,24 +1,31 @@
 /**
- * Sends a workload's requests at their due times, which are absolute: a late request does not
- * move the next, and its latency counts from when it was due, so a slow server cannot hide behind
- * a slow client (Tene, "How NOT to measure latency", 2013, calls that coordinated omission).
+ * Sends a workload's requests at absolute due times: a late request does not move the next one, and
+ * latency counts from the due time, which avoids coordinated omission (Tene, "How NOT to measure
+ * latency", 2013).
  */
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
+import { grown } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
-import { inDigits, LOAD_BOUNDS, type LoadBounds } from "./load-bounds.ts";
 import { type Caller, callerOf } from "./patient-calls.ts";
-import { RequestRecords } from "./request-records.ts";
-import type { LoadResult, LoadSpecification } from "./specification.ts";
-import type { LoadAnswer, LoadTarget } from "./target.ts";
+import {
+  inDigits,
+  LOAD_BOUNDS,
+  type LoadAnswer,
+  type LoadBounds,
+  type LoadResult,
+  type LoadSpecification,
+  type LoadTarget,
+} from "./specification.ts";
 
 const DELAY_RESOLUTION_MS = 5;
 const MAX_ERRORS = 10;
-/** Whoever is behind hears answers in between. */
+/** A generator that is behind handles answers after this many requests. */
 const MOST_A_TURN = 1000;
 
 export class LoadGenerator {
@@ -66,12 +73,12 @@ export class LoadGenerator {
   }
 
   get ended(): number {
-    return this.#records.count - this.#outstanding;
+    return this.sent - this.#outstanding;
   }
 
   /**
-   * Runs the workload until every request has ended. `startUs` is in µs of `monotonicUs`. Rejects with
-   * Fault("limit-exceeded") beyond its bounds.
+   * Resolves when every request of the workload has ended. `startUs` is in µs of `monotonicUs`. Rejects
+   * with Fault("limit-exceeded") beyond the bounds.
    */
   async run(startUs: number): Promise<LoadResult> {
     const startedAt = new Date(Date.now() + (startUs - monotonicUs()) / 1000).toISOString();
@@ -87,14 +94,17 @@ export class LoadGenerator {
     return this.#result(startedAt, meter);
   }
 
-  /** Sends what is due, turn by turn, and sets the alarm for the next. */
+  /** Sends the due requests and sets the alarm for the next. */
   #pump(): void {
     if (this.#next !== null) return;
     const source = this.#source;
     for (let sent = 0; this.#dueUs(source.nextUs) <= monotonicUs(); sent++) {
       if (!this.#hasRoom()) return;
       if (sent === MOST_A_TURN) {
-        this.#goOn();
+        this.#next = setImmediate(() => {
+          this.#next = null;
+          this.#pump();
+        });
         return;
       }
       const intendedUs = source.nextUs;
@@ -106,14 +116,7 @@ export class LoadGenerator {
     else if (this.#outstanding === 0) this.#done();
   }
 
-  #goOn(): void {
-    this.#next = setImmediate(() => {
-      this.#next = null;
-      this.#pump();
-    });
-  }
-
-  /** For one request more; without, the run has failed. */
+  /** Whether the bounds allow one more request; if not, the run fails. */
   #hasRoom(): boolean {
     const { requests, waiting } = this.#bounds;
     if (this.#outstanding === waiting) {
@@ -161,9 +164,10 @@ export class LoadGenerator {
     this.#outstanding--;
     records.end(request, answer.outcome, endedUs, attempts);
     if (answer.outcome === "completed") {
-      records.latencyUs[request] = nowUs - this.#dueUs(records.intendedUs[request]);
-      // Where it took several attempts, the way is not the rest of the time.
-      if (attempts === 1) records.clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;
+      const { latencyUs, intendedUs, clientRoundTripUs } = records.columns;
+      latencyUs[request] = nowUs - this.#dueUs(intendedUs[request]);
+      // Several attempts: the remaining time includes pauses.
+      if (attempts === 1) clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;
     } else if (this.#errors.length < MAX_ERRORS) {
       this.#errors.push(`request ${request}: ${answer.error ?? answer.outcome}`);
     }
@@ -176,17 +180,9 @@ export class LoadGenerator {
   }
 
   #result(startedAt: string, meter: RunMeter): LoadResult {
-    const { count, ...columns } = this.#records;
     return {
-      requests: count,
-      intendedUs: columns.intendedUs.slice(0, count),
-      latencyUs: columns.latencyUs.slice(0, count),
-      endedUs: columns.endedUs.slice(0, count),
-      outcome: columns.outcome.slice(0, count),
-      pipeline: columns.pipeline.slice(0, count),
-      sentLateUs: columns.sentLateUs.slice(0, count),
-      clientRoundTripUs: columns.clientRoundTripUs.slice(0, count),
-      attempts: columns.attempts.slice(0, count),
+      requests: this.sent,
+      ...resized(this.#records.columns, this.sent),
       statuses: Object.fromEntries(this.#statuses),
       errors: this.#errors,
       eventLoopDelayP99Ms: Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
@@ -197,7 +193,7 @@ export class LoadGenerator {
   }
 }
 
-/** What the run cost this process. */
+/** Measures the run's cost in this process. */
 class RunMeter {
   readonly #startUs: number;
   readonly #cpu = process.cpuUsage();
@@ -216,5 +212,107 @@ class RunMeter {
       cpuRatio: (own.user + own.system) / wallUs,
       loopBusyRatio: performance.eventLoopUtilization(this.#loop).utilization,
     };
+  }
+}
+
+const TIMES = ["intendedUs", "latencyUs", "endedUs", "sentLateUs", "clientRoundTripUs"] as const;
+const CODES = ["outcome", "attempts", "pipeline"] as const;
+
+/** By request. */
+type Columns = Record<(typeof TIMES)[number], Float64Array> &
+  Record<(typeof CODES)[number], Uint8Array>;
+
+/** Copies of columns, longer or shorter. */
+function resized(columns: Columns, size: number): Columns {
+  const copies = [
+    ...TIMES.map((name) => [name, grown(columns[name].subarray(0, size), new Float64Array(size))]),
+    ...CODES.map((name) => [name, grown(columns[name].subarray(0, size), new Uint8Array(size))]),
+  ];
+  return Object.fromEntries(copies) as Columns;
+}
+
+class RequestRecords {
+  count = 0;
+  columns = resized(
+    Object.fromEntries([
+      ...TIMES.map((name) => [name, new Float64Array()]),
+      ...CODES.map((name) => [name, new Uint8Array()]),
+    ]) as Columns,
+    1024,
+  );
+
+  /** Adds a request that is being sent; returns its number. */
+  add(pipeline: number, intendedUs: number, sentLateUs: number): number {
+    const request = this.count++;
+    const { length } = this.columns.intendedUs;
+    if (request === length) this.columns = resized(this.columns, length * 2);
+    const { columns } = this;
+    columns.intendedUs[request] = intendedUs;
+    columns.sentLateUs[request] = sentLateUs;
+    columns.latencyUs[request] = Number.NaN;
+    columns.clientRoundTripUs[request] = Number.NaN;
+    columns.pipeline[request] = pipeline;
+    return request;
+  }
+
+  end(request: number, outcome: Outcome, endedUs: number, attempts: number): void {
+    this.columns.attempts[request] = attempts;
+    this.columns.outcome[request] = OUTCOMES.indexOf(outcome);
+    this.columns.endedUs[request] = endedUs;
+  }
+}
+
+/** Requests in a burst: doubled from the least while a burst takes no longer than `BURST_MS`. */
+const LEAST_AT_ONCE = 2;
+const MOST_AT_ONCE = 50;
+const BURST_MS = 100;
+/** A new deployment needs some seconds; a used one needs less. */
+const MAX_MS = 4000;
+/** The warm-up ends when the fastest burst did not improve by this share for this time. */
+const GAIN = 0.05;
+const SETTLED_MS = 750;
+
+/** With `MAX_MS`, less than the parent's limit for a ready generator. */
+const ANSWER_MS = 25_000;
+
+/**
+ * Sends unmeasured bursts over every pipeline until they get no faster: code that has not run yet is
+ * ten times slower, in the generator, the gateway and every worker. Outcomes do not matter, but
+ * rejects with Fault("cluster-failure") when a request gets no answer.
+ */
+export async function warmUp(
+  target: LoadTarget,
+  { pipelines }: LoadSpecification,
+  answerMs = ANSWER_MS,
+): Promise<void> {
+  const stopAt = Date.now() + MAX_MS;
+  const send = (request: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const pipeline = request % pipelines.length;
+      const late = setTimeout(() => {
+        const message = `the target has not answered a request of the warm-up within ${answerMs / 1000} s`;
+        reject(new Fault("cluster-failure", message));
+        giveUp();
+      }, answerMs);
+      const giveUp = target.send({ request, pipeline, intendedUs: 0 }, () => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
+  let atOnce = LEAST_AT_ONCE;
+  let fastestMs = Number.POSITIVE_INFINITY;
+  let gainedAt = performance.now();
+  for (let sent = 0; Date.now() < stopAt; ) {
+    const startMs = performance.now();
+    if (startMs - gainedAt > SETTLED_MS) return;
+    await Promise.all(Array.from({ length: atOnce }, () => send(sent++)));
+    const tookMs = performance.now() - startMs;
+    if (atOnce < MOST_AT_ONCE && tookMs < BURST_MS) {
+      atOnce = Math.min(MOST_AT_ONCE, atOnce * 2);
+      fastestMs = Number.POSITIVE_INFINITY;
+    } else if (tookMs < fastestMs * (1 - GAIN)) {
+      fastestMs = tookMs;
+      gainedAt = performance.now();
+    }
   }
 }

@@ -1,28 +1,29 @@
-/** What a load run found, from the client's side. */
-
+/** The report of a load run from the client's side, with the health of the generator. */
 import { givenWarmupS } from "../../core/arrivals/extent.ts";
+import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { LatencyStore } from "../../core/metrics/latency-store.ts";
 import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../core/metrics/mlperf.ts";
 import type { HealthSummary, MetricName } from "../../core/results.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/estimate.ts";
-import { loadHealth, outcomeCounts } from "./load-health.ts";
 import type { LoadResult } from "./specification.ts";
 
-/** Of latencies, as is usual where tails matter. */
-export const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
+/** The report of a load run from the client's side, with the health of the generator. */
+
+/** Of latencies. */
+const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
 
 export interface LoadReport {
-  /** All that were sent; figures below are of those due after the warm-up. */
+  /** All requests; the figures below leave out those due during the warm-up. */
   readonly requests: number;
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Attempts by how they were answered. */
+  /** Attempts by answer. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly attemptsPerRequest: number;
-  /** From the run's start, or the end of its warm-up, to the last answer, s of the wall clock. */
+  /** From the end of the warm-up to the last answer, wall-clock s. */
   readonly durationS: number;
   readonly throughputPerS: number;
-  /** From the intended arrival, of completed requests; null without any. */
+  /** From the due time, of completed requests; null without any. */
   readonly latencyMeanMs: number | null;
   readonly latencyP50Ms: number | null;
   readonly latencyP90Ms: number | null;
@@ -30,23 +31,23 @@ export interface LoadReport {
   readonly latencyP99Ms: number | null;
   readonly latencyMaxMs: number | null;
   readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
-  /** How late requests were sent. */
+  /** From due to sent. */
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
-  /** What an MLPerf scenario reports; empty for other workloads. */
+  /** Metrics of an MLPerf scenario; empty for other workloads. */
   readonly mlperf: Readonly<Partial<Record<MetricName, number>>>;
-  /** Whether the run is one by MLPerf's rules; null for other workloads. */
+  /** Whether the run obeys MLPerf's rules; null for other workloads. */
   readonly mlperfRules: MlperfRules | null;
   readonly eventLoopDelayP99Ms: number;
-  /** Of the generator: processor time over wall-clock time, and the share in which it was busy. */
+  /** Of the generator: processor time over wall-clock time, and the busy share of its event loop. */
   readonly cpuRatio: number;
   readonly loopBusyRatio: number;
   readonly health: HealthSummary;
-  /** Refused: the generator, not the server, may be what was measured. */
+  /** Refused: the run may have measured the generator instead of the server. */
   readonly verdict: "fit" | "refused";
   readonly startedAt: string;
 }
 
-/** `timeScale` is wall-clock time over the scenario's. */
+/** `timeScale` is wall-clock time over the scenario's time. */
 export function loadReport(
   result: LoadResult,
   workload: WorkloadDocument,
@@ -141,7 +142,7 @@ function lastOf(endedUs: Float64Array): number {
   return endedUs.reduce((last, us) => Math.max(last, us), 0);
 }
 
-/** Latencies of a stream's queries: from the sending to the answer of the last sample. */
+/** Latencies of a stream's queries, up to the answer of the last sample. */
 function queriesOf(result: LoadResult, workload: WorkloadDocument): LatencyStore | null {
   const { arrivals } = workload;
   if (arrivals !== "mlperf-single-stream" && arrivals !== "mlperf-multi-stream") return null;
@@ -200,4 +201,78 @@ export function loadReportText(report: LoadReport): string {
       `processor ${percent(report.cpuRatio)}`,
     health.healthy ? "fit to be judged by" : `not to be judged by: ${health.reasons.join("; ")}`,
   ].join("\n");
+}
+
+/** An arrival is late beyond the larger of this and this share of the mean latency. */
+const LATE_US = 1000;
+const LATE_SHARE_OF_LATENCY = 0.05;
+/** Share of late arrivals that makes a run unfit. */
+const LATE_RATIO = 0.02;
+/** Lateness adds to every latency: its mean may be the larger of these. */
+const MEAN_LATE_SHARE = 0.02;
+const MEAN_LATE_US = 200;
+const LOOP_DELAY_MS = 10;
+/** In a closed loop, a generator busier than this limits the load itself. */
+const MAX_LOOP_BUSY = 0.9;
+const LOOP_DELAY_SHARE_OF_LATENCY = 0.1;
+
+/**
+ * Judges whether the generator sent in time and had a free event loop. `gatewayDelayP99Ms` is the delay
+ * of the gateway's event loop, if known.
+ */
+export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSummary {
+  const { sentLateUs, requests } = result;
+  const meanLatencyUs = meanOf(result.latencyUs.filter((us) => !Number.isNaN(us)));
+  const limitUs = Math.max(LATE_US, LATE_SHARE_OF_LATENCY * meanLatencyUs);
+  const late = sentLateUs.filter((us) => us > limitUs).length;
+  const lateArrivalRatio = requests === 0 ? 0 : late / requests;
+  const meanLateUs = meanOf(sentLateUs);
+  const eventLoopDelayP99Ms = Math.max(result.eventLoopDelayP99Ms, gatewayDelayP99Ms);
+  const delayLimitMs = Math.max(
+    LOOP_DELAY_MS,
+    (LOOP_DELAY_SHARE_OF_LATENCY * meanLatencyUs) / 1000,
+  );
+  const reasons: string[] = [];
+  if (lateArrivalRatio > LATE_RATIO) {
+    const share = (lateArrivalRatio * 100).toFixed(1);
+    reasons.push(`${share}% of arrivals were sent more than ${ms(limitUs)} ms late`);
+  }
+  if (meanLateUs > Math.max(MEAN_LATE_US, MEAN_LATE_SHARE * meanLatencyUs)) {
+    reasons.push(
+      `arrivals were sent ${ms(meanLateUs)} ms late on average, of ${ms(meanLatencyUs)} ms latency`,
+    );
+  }
+  if (eventLoopDelayP99Ms > delayLimitMs) {
+    reasons.push(
+      `an event loop was up to ${eventLoopDelayP99Ms.toFixed(1)} ms behind (p99): the host was busy`,
+    );
+  }
+  if (result.closed && result.loopBusyRatio > MAX_LOOP_BUSY) {
+    const share = (100 * result.loopBusyRatio).toFixed(0);
+    reasons.push(
+      `the load generator was busy ${share}% of the time: it, not the server, may be the limit`,
+    );
+  }
+  return {
+    healthy: reasons.length === 0,
+    lateArrivalRatio,
+    latenessP99Ms: requests === 0 ? 0 : selectQuantile(sentLateUs.slice(), 0.99) / 1000,
+    eventLoopDelayP99Ms,
+    reasons,
+  };
+}
+
+/** Requests by outcome. */
+export function outcomeCounts(result: LoadResult): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    OUTCOMES.map((outcome, i) => [outcome, result.outcome.filter((o) => o === i).length]),
+  );
+}
+
+function meanOf(values: Float64Array): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function ms(us: number): string {
+  return (us / 1000).toFixed(2);
 }

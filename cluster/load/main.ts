@@ -1,11 +1,9 @@
-/** The load generator's process: two cores are few, so its event loop is its own. */
+/** The load generator's process, so that it has an event loop of its own. */
 import { Fault } from "../../core/fault.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
-import { LoadGenerator } from "./load-generator.ts";
-import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
-import { openTarget } from "./target.ts";
-import { warmUp } from "./warm-up.ts";
+import { LoadGenerator, warmUp } from "./load-generator.ts";
+import type { LoadGo, LoadProgress, LoadSpecification, LoadTarget } from "./specification.ts";
 
 const PROGRESS_MS = 250;
 
@@ -38,4 +36,15 @@ function failureOf(error: unknown): LoadProgress {
 
 function report(progress: LoadProgress): void {
   reportProgress(progress);
+}
+
+/** Loads only the packages of the target's kind. */
+async function openTarget(specification: LoadSpecification): Promise<LoadTarget> {
+  const { target } = specification;
+  switch (target.kind) {
+    case "grpc":
+      return new (await import("./grpc-target.ts")).GrpcTarget(target, specification);
+    case "http":
+      return new (await import("./http-target.ts")).HttpTarget(target);
+  }
 }

@@ -1,21 +1,20 @@
 /**
- * Clients as a scenario has them (`workload.client`): they give up an attempt after a time and try
- * again after a pause, by the policy that the simulator's clients have too. Without one, a client
- * waits for ever and takes the first answer.
+ * The clients of a scenario (`workload.client`): they give up an attempt after a time and retry after a
+ * pause, by the simulator's policy. Without it, a client waits for ever and takes the first answer.
  */
 import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../monotonic.ts";
 import type { PreciseTimer } from "../precise-timer.ts";
-import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
+import type { LoadAnswer, LoadCall, LoadTarget } from "./specification.ts";
 
-/** How a request ended, after so many attempts. */
+/** Called with the last attempt's answer. */
 export type CallEnded = (last: LoadAnswer, attempts: number) => void;
 
-/** Sends a request until it has an answer that counts. */
+/** Sends a request, and retries it. */
 export type Caller = (call: LoadCall, ended: CallEnded) => void;
 
-/** Longer waits than the event loop's timers can count are as long as these. */
+/** Maximum of Node's timers. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export interface CallerOptions {
@@ -23,7 +22,7 @@ export interface CallerOptions {
   readonly seed: string;
   readonly timeScale: number;
   readonly timer: PreciseTimer;
-  /** Hears of every attempt's answer. */
+  /** Called with every attempt's answer. */
   readonly onAttempt: (answer: LoadAnswer) => void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * From what a user says to what is sent, and where to:
+ * Turns a user's options into a target:
  *
  *   host:port, grpc://, grpcs://       the protocol over gRPC; to our gateway by streams
  *   http(s)://host:port                the protocol's REST route of a model
@@ -7,10 +7,9 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { isPayload } from "../gateway/pipeline-inputs.ts";
-import { GATEWAY_METADATA } from "../gateway/pipeline-models.ts";
 import { getJson } from "../http-client.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { GATEWAY_NAME, tandemForm } from "../protocol/hosted-models.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
 import {
@@ -23,13 +22,12 @@ import {
 
 export interface TargetOptions {
   readonly url: string;
-  /** Names of the models that requests go to. */
   readonly models: readonly string[];
-  /** Encoded images, where the model takes such; asked for only then. */
+  /** Encoded images, called only for a model that takes payloads. */
   readonly images: () => Promise<readonly Uint8Array[]>;
   /** File with tensors in the protocol's JSON. */
   readonly inputs?: string;
-  /** File that is sent as it is, to a plain address. */
+  /** File for the body of requests to a plain address. */
   readonly body?: string;
   readonly contentType?: string;
   /** Default: POST with a body, GET without. */
@@ -43,7 +41,7 @@ export interface TargetOptions {
 
 const HOST_PORT = /^(\[[\da-fA-F:]+\]|[\w.-]+):\d{1,5}$/;
 
-/** Throws a Fault where the address is none, files cannot be read, or the server does not play along. */
+/** Rejects with a Fault for an invalid address, an unreadable file, or an answer of the server. */
 export async function prepareTarget(options: TargetOptions): Promise<TargetSpecification> {
   const { url } = options;
   const grpc = /^(?:(grpcs?):\/\/)?(.*?)\/?$/.exec(url);
@@ -88,9 +86,9 @@ async function grpcTarget(
   const access = { ...options.access, tls: tls || options.access.ca !== undefined };
   const client = new InferenceClient(address, clientAccessOf(access));
   try {
-    const isOurs = (await client.serverMetadata()).name === GATEWAY_METADATA.name;
+    const isOurs = (await client.serverMetadata()).name === GATEWAY_NAME;
     const metadata = (model: string) => client.modelMetadata({ name: model });
-    const contents = await contentsFor(options, isOurs, metadata);
+    const contents = await contentsFor(options, metadata);
     const requests = contents.map(({ pictures, tensors }) =>
       pictures === null ? tensors.map(rawRequest) : pictures.map(payloadRequest),
     );
@@ -111,12 +109,7 @@ async function restTarget(options: TargetOptions): Promise<TargetSpecification> 
     if (status === 200) return value as unknown as ModelMetadata;
     throw new Fault("not-found", `${path(model)} was answered ${status}: ${String(value.error)}`);
   };
-  const server = await getJson(`${base}/v2`, shown);
-  const contents = await contentsFor(
-    options,
-    server.value.name === GATEWAY_METADATA.name,
-    metadata,
-  );
+  const contents = await contentsFor(options, metadata);
   const endpoints = contents.map(({ pictures, tensors }, i) => ({
     url: `${path(models[i])}/infer`,
     headers: {
@@ -143,16 +136,15 @@ function plainTarget(options: TargetOptions): TargetSpecification {
   };
 }
 
-/** What requests to a model carry: pictures, or tensors. */
+/** Contents of requests to a model: pictures, or tensors. */
 interface Contents {
   readonly pictures: readonly Uint8Array[] | null;
   readonly tensors: readonly (readonly DataTensor[])[];
 }
 
-/** By model: the tensors that are given; a picture, where a pipeline of ours takes one; else random tensors. */
+/** By model: the given tensors; pictures for a Tandem pipeline that takes payloads; else random tensors. */
 async function contentsFor(
   { inputs: file, images, models, seed }: TargetOptions,
-  isOurs: boolean,
   metadata: (model: string) => Promise<ModelMetadata>,
 ): Promise<readonly Contents[]> {
   if (file !== undefined) {
@@ -162,11 +154,11 @@ async function contentsFor(
   const contents: Contents[] = [];
   let pictures: readonly Uint8Array[] | null = null;
   for (const model of models) {
-    const { inputs } = await metadata(model);
-    if (isOurs && inputs.every(isPayload)) {
+    const found = await metadata(model);
+    if (tandemForm(found) === "gateway") {
       pictures ??= await images();
       contents.push({ pictures, tensors: [] });
-    } else contents.push({ pictures: null, tensors: [randomTensors(inputs, seed)] });
+    } else contents.push({ pictures: null, tensors: [randomTensors(found.inputs, seed)] });
   }
   return contents;
 }

@@ -1,51 +1,41 @@
-/** Drives a target with a workload, from a process of its own. */
+/** Sends a workload to a target from a process of its own. */
 import { Fault } from "../../core/fault.ts";
-import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { SilenceWatch, type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
 import { startChild } from "../processes/child.ts";
-import { SilenceWatch, type Speaking } from "../processes/silence.ts";
-import { unlessAborted } from "../processes/unless-aborted.ts";
-import type {
-  LoadProgress,
-  LoadResult,
-  LoadSpecification,
-  TargetSpecification,
-} from "./specification.ts";
+import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 
-export interface LoadOptions {
-  readonly target: TargetSpecification;
-  /** The scenario's pipelines with their shares, which add up to 1. */
-  readonly pipelines: readonly { readonly name: string; readonly share: number }[];
-  readonly workload: WorkloadDocument;
+type Given = "target" | "pipelines" | "workload" | "seed";
+
+export interface LoadOptions extends Pick<LoadSpecification, Given> {
   /** Arrival instants of a trace workload, µs. */
   readonly traceUs?: readonly number[];
-  readonly seed: string;
   /** Wall-clock time over the scenario's time; default 1. */
   readonly timeScale?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
-  /** Before it is ready, the generator sends unmeasured requests for up to a second. Default false. */
+  /** Whether the generator sends unmeasured requests before it is ready. Default false. */
   readonly warmUp?: boolean;
   /** Called when the generator is ready. */
   readonly prepare?: () => Promise<void>;
-  /** Called then, to start the gateway's run that the requests belong to, with the run's time 0, which lies shortly ahead. */
+  /** Called next, to start the gateway's run of the requests; its time 0 lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
   readonly logFile?: string;
-  /** Processes, besides the generator's own, without which the run would not end. */
+  /** Further processes that the run depends on. */
   readonly needs?: readonly Speaking[];
-  /** How long any of them may be silent. Default: a minute. */
+  /** How long a process may be silent. Default: a minute. */
   readonly silenceMs?: number;
   /** Aborted, it ends the generator. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const READY_TIMEOUT_MS = 30_000;
-/** Longer than the busiest machine keeps a process waiting. */
+/** Longer than a busy machine keeps a process waiting. */
 const SILENCE_MS = 60_000;
-/** From the decision to start until the run's time 0: time to tell gateway and generator. */
+/** Time to inform gateway and generator before the run's time 0. */
 const LEAD_NS = 100e6;
 
 /**
- * Resolves when every request has ended. Throws Fault("cluster-failure") if the generator fails, or
- * if it or what the run needs falls silent.
+ * Resolves when every request has ended. Rejects with Fault("cluster-failure") if the generator fails,
+ * or if it or a process of `needs` falls silent.
  */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   let settle: (progress: LoadProgress) => void = () => undefined;
@@ -60,12 +50,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       }
     };
   });
+  const { target, pipelines, workload, seed } = options;
   const specification: LoadSpecification = {
-    target: options.target,
-    pipelines: options.pipelines,
-    workload: options.workload,
+    ...{ target, pipelines, workload, seed },
     traceUs: options.traceUs ?? null,
-    seed: options.seed,
     timeScale: options.timeScale ?? 1,
     numbered: options.beforeStart !== undefined,
     warmUp: options.warmUp ?? false,
@@ -79,6 +67,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     onProgress: (progress) => settle(progress as LoadProgress),
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
   });
+  const needed = [child, ...(options.needs ?? [])];
+  const watch = new SilenceWatch(needed, options.silenceMs ?? SILENCE_MS);
   try {
     await options.prepare?.();
     const startAtMonotonicNs = Number(process.hrtime.bigint()) + LEAD_NS;
@@ -89,27 +79,14 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
         hint: stderrTail,
       });
     });
-    const heard = heardOf([child, ...(options.needs ?? [])], options, [outcome, died]);
-    return await unlessAborted(options.signal, heard);
+    const ends = Promise.race([outcome, died, watch.fallen]);
+    return await unlessAborted(options.signal, ends);
   } catch (error) {
-    // It may stand still, and nobody wants its words any more.
+    // It may be stopped by a signal.
     await child.kill();
     throw error;
   } finally {
-    await child.stop();
-  }
-}
-
-/** The first of the ends that comes, as long as all processes are heard of. */
-async function heardOf<T>(
-  processes: readonly Speaking[],
-  { silenceMs = SILENCE_MS }: LoadOptions,
-  ends: readonly Promise<T>[],
-): Promise<T> {
-  const watch = new SilenceWatch(processes, silenceMs);
-  try {
-    return await Promise.race([...ends, watch.fallen]);
-  } finally {
     watch.stop();
+    await child.stop();
   }
 }

@@ -1,11 +1,13 @@
+/** Messages between a load process and its parent, and the interface of a target. */
+import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 
-/** How a target is reached, besides its address. */
+/** How to reach a target, besides its address. */
 export interface TargetAccess {
-  /** Encrypted; `ca` are the certificates (PEM) that are trusted, default: the system's. */
   readonly tls: boolean;
+  /** Trusted certificates (PEM); default: the system's. */
   readonly ca?: string;
   /** The client's own certificate and key (PEM). */
   readonly pair?: { readonly cert: string; readonly key: string };
@@ -13,7 +15,6 @@ export interface TargetAccess {
   readonly token?: string;
 }
 
-/** The same for our own clients. */
 export function clientAccessOf({ tls, ca, pair, token }: TargetAccess): ClientAccess {
   return {
     tls: tls ? { ca: ca ?? null, pair: pair ?? null, server: null } : null,
@@ -21,7 +22,6 @@ export function clientAccessOf({ tls, ca, pair, token }: TargetAccess): ClientAc
   };
 }
 
-/** An address, and what is sent to it. */
 export interface HttpEndpoint {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,15 +29,15 @@ export interface HttpEndpoint {
   readonly bodies: readonly Uint8Array[];
 }
 
-/** What is sent, and where to. Request i sends entry i mod n of what is given. */
+/** Request i sends entry i mod n of `requests` or `bodies`. */
 export type TargetSpecification =
   | {
       /** Any server of the Open Inference Protocol over gRPC. */
       readonly kind: "grpc";
       readonly address: string;
-      /** By Triton's streams, or by the call. */
+      /** By Triton's streams rather than by calls. */
       readonly streamed: boolean;
-      /** By pipeline, which is the model of its name. */
+      /** By pipeline; the model has the pipeline's name. */
       readonly requests: readonly (readonly RequestContents[])[];
       readonly access: TargetAccess;
     }
@@ -46,12 +46,11 @@ export type TargetSpecification =
       /** By pipeline. */
       readonly endpoints: readonly HttpEndpoint[];
       readonly method: string;
-      /** At most so many connections; requests beyond wait for one, and that is latency. */
+      /** Maximum; further requests wait for a connection, which counts as latency. */
       readonly connections: number;
       readonly access: TargetAccess;
     };
 
-/** What the load process is told at its start. */
 export interface LoadSpecification {
   readonly target: TargetSpecification;
   /** The scenario's pipelines; shares add up to 1. */
@@ -62,55 +61,100 @@ export interface LoadSpecification {
   readonly seed: string;
   /** Wall-clock time over the scenario's time. */
   readonly timeScale: number;
-  /** The gateway's run is this one: requests carry their number and when they were due. */
+  /** Requests carry their number and due time, because the gateway records this run. */
   readonly numbered: boolean;
-  /** Send unmeasured requests before reporting ready, to warm the way. */
+  /** Sends unmeasured requests before it reports ready. */
   readonly warmUp: boolean;
 }
 
-/** Parent to child, once the gateway expects the run. */
+/** Parent to child: starts the run. */
 export interface LoadGo {
   /** `process.hrtime.bigint()` at the run's time 0. */
   readonly startAtMonotonicNs: number;
 }
 
-/** Child to parent on the way. */
+/** Child to parent. */
 export type LoadProgress =
   | { readonly kind: "count"; readonly sent: number; readonly ended: number }
   | { readonly kind: "result"; readonly result: LoadResult }
   | { readonly kind: "error"; readonly message: string; readonly hint?: string };
 
-/** What the client saw. Arrays are by request, in order of arrival. */
+/** The client's measurements. Arrays are by request, in order of arrival. */
 export interface LoadResult {
   readonly requests: number;
-  /** When each request was due, in the scenario's µs since the run's start. */
+  /** Due times, in the scenario's µs since the run's start. */
   readonly intendedUs: Float64Array;
   /** From the intended arrival to the answer, wall-clock µs; NaN unless completed. */
   readonly latencyUs: Float64Array;
-  /** When each request ended, in the scenario's µs since the run's start. */
+  /** Ends, in the scenario's µs since the run's start. */
   readonly endedUs: Float64Array;
   /** Index into `OUTCOMES`. */
   readonly outcome: Uint8Array;
-  /** Which pipeline each request was of. */
   readonly pipeline: Uint8Array;
-  /** How late it was sent, wall-clock µs. */
+  /** From due to sent, wall-clock µs. */
   readonly sentLateUs: Float64Array;
-  /** From sending to the answer without the time in the gateway, wall-clock µs; NaN unless known. */
+  /** From sent to answered without the time in the gateway, wall-clock µs; NaN unless known. */
   readonly clientRoundTripUs: Float64Array;
-  /** Attempts that it took; 1 where clients do not try again. */
   readonly attempts: Uint8Array;
-  /** Attempts by how they were answered: "OK", a gRPC status' name, "HTTP 503", "no answer in time". */
+  /** Attempts by answer: "OK", a gRPC status' name, "HTTP 503", "no answer in time". */
   readonly statuses: Readonly<Record<string, number>>;
   /** The first errors, for messages. */
   readonly errors: readonly string[];
   readonly eventLoopDelayP99Ms: number;
   /** Processor time of the load process since its start, µs. */
   readonly cpuUs: number;
-  /** Of the run alone: processor time over wall-clock time, and the share in which the event loop was busy. */
+  /** Of the run alone: processor time over wall-clock time, and the busy share of the event loop. */
   readonly cpuRatio: number;
   readonly loopBusyRatio: number;
-  /** Whether the next request waits for answers: then a busy generator slows the load down. */
+  /** Whether requests wait for answers, so that a busy generator slows the load down. */
   readonly closed: boolean;
   /** Wall-clock date and time of the run's start. */
   readonly startedAt: string;
+}
+
+/** One attempt at a request. */
+export interface LoadCall {
+  /** The request's number. */
+  readonly request: number;
+  readonly pipeline: number;
+  /** Due time, in the scenario's µs. */
+  readonly intendedUs: number;
+}
+
+export interface LoadAnswer {
+  readonly outcome: Outcome;
+  /** As counted in the result: "OK", a gRPC status' name, "HTTP 503" … */
+  readonly status: string;
+  /** Null for a completed request. */
+  readonly error: string | null;
+  /** Time in the server, as it reports it, µs; NaN where it does not. */
+  readonly residenceUs: number;
+}
+
+export interface LoadTarget {
+  /** Resolves when the server answers at all. Rejects with a Fault. */
+  connect(): Promise<void>;
+  /** Calls `answer` once. Returns the function that gives the attempt up. */
+  send(call: LoadCall, answer: (answer: LoadAnswer) => void): () => void;
+  close(): Promise<void>;
+}
+
+/**
+ * Bounds of a load generator: one process sends some ten thousand requests a second, and records each.
+ * Within them, `loadHealth` judges whether the load was as intended.
+ */
+export const LOAD_BOUNDS = {
+  /** Sending alone takes some 8 µs, so that no time is left for answers beyond this. */
+  ratePerS: 100_000,
+  /** In a run: 60 bytes each, several times while they pass between processes. */
+  requests: 10_000_000,
+  /** Sent and not ended: some 2 KiB each. */
+  waiting: 1_000_000,
+} as const;
+
+export type LoadBounds = Readonly<Record<keyof typeof LOAD_BOUNDS, number>>;
+
+/** "100,000" */
+export function inDigits(bound: number): string {
+  return bound.toLocaleString("en-US");
 }

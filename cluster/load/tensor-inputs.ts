@@ -1,10 +1,16 @@
-/** Tensors to send: from a file in the protocol's JSON, or at random in the shapes a model asks for. */
+/** Tensors for requests: from a file in the protocol's JSON, or at random in a model's shapes. */
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { numberToHalf } from "../../models/half.ts";
-import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
-import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
 import type { RequestContents, TensorMetadata } from "../protocol/messages.ts";
+import {
+  bytesTensor,
+  DATATYPE_BYTES,
+  DATATYPES,
+  elementCount,
+  encodeBytes,
+  encodeNumbers,
+  type NumericElements,
+} from "../protocol/tensors.ts";
 
 /** As in the protocol's JSON; the data are flat, row-major. */
 export interface DataTensor {
@@ -14,10 +20,10 @@ export interface DataTensor {
   readonly data: readonly (number | boolean | string)[];
 }
 
-/** A dimension of any size gets one element. */
+/** Size of a dimension of any size. */
 const ANY = 1;
 const RANDOM_TEXT_BYTES = 64;
-/** Random whole numbers are below this: what a pixel has, and every datatype can hold. */
+/** Random whole numbers are below this, so that every datatype can hold them. */
 const WHOLE_BELOW = 128;
 const HINT = {
   hint: '{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1]}]}',
@@ -76,7 +82,7 @@ function isElement(element: unknown, datatype: string): boolean {
   return Number.isInteger(element) && (element as number) >= low && (element as number) < high;
 }
 
-/** A request at random for a model's inputs. The same seed gives the same. */
+/** A random request for a model's inputs, determined by the seed. */
 export function randomTensors(inputs: readonly TensorMetadata[], seed: string): DataTensor[] {
   const stream = new RandomStream(seed, "load/inputs");
   return inputs.map(({ name, datatype, shape: asked }) => {
@@ -92,13 +98,13 @@ export function randomTensors(inputs: readonly TensorMetadata[], seed: string): 
   });
 }
 
-/** What a pipeline of ours that takes a payload gets. */
+/** A request of a pipeline that takes a payload. */
 export function payloadRequest(payload: Uint8Array): RequestContents {
   const { tensor, raw } = bytesTensor("payload", [payload]);
   return { inputs: [tensor], rawInputContents: [raw] };
 }
 
-/** As the protocol's gRPC request carries them. */
+/** A gRPC request of the tensors. */
 export function rawRequest(tensors: readonly DataTensor[]): RequestContents {
   return {
     inputs: tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
@@ -107,39 +113,7 @@ export function rawRequest(tensors: readonly DataTensor[]): RequestContents {
 }
 
 function rawOf({ datatype, data }: DataTensor): Uint8Array {
-  if (datatype === "BYTES") return encodeBytes(data.map((text) => Buffer.from(String(text))));
-  const width = DATATYPE_BYTES[datatype];
-  const raw = Buffer.alloc(data.length * width);
-  const write = WRITERS[datatype];
-  data.forEach((element, i) => {
-    write(raw, Number(element), i * width);
-  });
-  return raw;
-}
-
-type Write = (raw: Buffer, value: number, at: number) => unknown;
-
-const whole =
-  (bytes: number): Write =>
-  (raw, value, at) =>
-    raw.writeUIntLE(value < 0 ? value + 2 ** (8 * bytes) : value, at, bytes);
-
-const WRITERS: Readonly<Record<string, Write>> = {
-  BOOL: whole(1),
-  INT8: whole(1),
-  UINT8: whole(1),
-  INT16: whole(2),
-  UINT16: whole(2),
-  INT32: whole(4),
-  UINT32: whole(4),
-  INT64: (raw, value, at) => raw.writeBigInt64LE(BigInt(value), at),
-  UINT64: (raw, value, at) => raw.writeBigUInt64LE(BigInt(value), at),
-  FP32: (raw, value, at) => raw.writeFloatLE(value, at),
-  FP64: (raw, value, at) => raw.writeDoubleLE(value, at),
-  FP16: (raw, value, at) => raw.writeUInt16LE(numberToHalf(value), at),
-  BF16: (raw, value, at) => raw.writeUInt16LE(floatBits(value) >>> 16, at),
-};
-
-function floatBits(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0];
+  return datatype === "BYTES"
+    ? encodeBytes(data.map((text) => Buffer.from(String(text))))
+    : encodeNumbers(datatype, data as NumericElements);
 }

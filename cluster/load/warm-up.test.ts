@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { withEndpoint } from "./http-endpoint.test-support.ts";
 import { HttpTarget } from "./http-target.ts";
+import { warmUp } from "./load-generator.ts";
 import type { LoadSpecification } from "./specification.ts";
-import { warmUp } from "./warm-up.ts";
 
 it("a target that stands still is given up and named, and sees its callers leave", async () => {
   let [come, gone] = [0, 0];

@@ -4,16 +4,16 @@
  */
 import { randomUUID } from "node:crypto";
 import type { CallContext } from "../gateway/live-request.ts";
-import type { Parameters } from "../protocol/messages.ts";
+import {
+  type Header,
+  type Parameters,
+  REQUEST_ID_HEADER,
+  TRACEPARENT,
+} from "../protocol/messages.ts";
 
-export const REQUEST_ID_HEADER = "x-request-id";
-export const TRACEPARENT = "traceparent";
 const TRACESTATE = "tracestate";
 /** Parameter of a batch: the spans of its jobs, in order, with commas between. */
 export const TRACEPARENTS_PARAMETER = "traceparents";
-
-/** The value of a header, if the call has it. */
-export type Header = (name: string) => string | undefined;
 
 const NO_HEADERS: Header = () => undefined;
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;

@@ -11,9 +11,9 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { measuredRun } from "../measured-run.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 import { traceTarget } from "./trace-target.ts";
 
 interface ReceivedSpan {

@@ -1,11 +1,13 @@
-/** A child process from its parent's side: start, readiness, last words, end. */
+/**
+ * The parent's side of a child process: start, readiness, last output, end; and `KeptChild`, which
+ * restarts a child that ends unasked.
+ */
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
 import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
-import { entryPoint } from "./entry-point.ts";
 
 export interface ChildExit {
   readonly name: string;
@@ -19,15 +21,14 @@ export interface Child<Ready> {
   readonly name: string;
   readonly pid: number;
   readonly ready: Ready;
-  /** Messages from it so far; one that runs says something each second. */
+  /** Messages from the child so far; a running child sends one each second. */
   readonly heard: number;
   /** Resolves when the process has ended, for whatever reason. */
   readonly exited: Promise<ChildExit>;
-  /** Sends it another message. */
   send(message: object): void;
-  /** Ends it in order (SIGTERM), then by force. */
+  /** Ends the child by SIGTERM, after a grace period by SIGKILL. */
   stop(): Promise<void>;
-  /** Ends it by force. */
+  /** Ends the child by SIGKILL. */
   kill(): Promise<void>;
 }
 
@@ -38,26 +39,22 @@ export interface ChildOptions {
   /** Sent over IPC; anything that can be cloned. */
   readonly specification: unknown;
   readonly readyTimeoutMs: number;
-  /** Further options of node's. */
   readonly nodeOptions?: readonly string[];
-  /** A command before node's own; it must become node, as `env` does. Default: none. */
+  /** A command in front of node's own; it must become node, as `env` does. Default: none. */
   readonly command?: readonly string[];
-  /** File that stdout and stderr are appended to. */
+  /** File to which stdout and stderr are appended. */
   readonly logFile?: string;
   readonly onProgress?: (value: unknown) => void;
-  /** Gets the process as soon as there is one, before it is ready. */
-  readonly onStart?: (stop: () => Promise<void>) => void;
   /** Aborted before the process is ready, it ends the process. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Room for what lives only as long as a request, from the start and for good: V8 by itself begins
- * with 1 MiB, and collecting it so often took a fifth of a busy gateway's processor time; and
- * memory that grows later cannot be told from a leak. Buffers count as garbage of the old generation:
- * without a least size of it, forty pictures of 150 KiB are enough for a full collection, which took
- * half of the processor time. And where many requests once were slow, V8 learns to make their objects
- * in the old generation from the start, which they all leave again: a quarter of a gateway's time.
+ * V8 starts with a young generation of 1 MiB, and collecting that so often took a fifth of a busy
+ * gateway's processor time. A fixed size also keeps later growth from looking like a leak. Buffers
+ * count as garbage of the old generation: without a minimum size, forty pictures of 150 KiB cause a
+ * full collection, which took half of the processor time. Pretenuring is off, because after a slow
+ * phase V8 allocates the objects of requests in the old generation: a quarter of a gateway's time.
  */
 const HEAP = [
   "--min-semi-space-size=16",
@@ -66,10 +63,10 @@ const HEAP = [
   "--no-allocation-site-pretenuring",
 ];
 /**
- * Functions are optimised after a third of the work that V8 waits for: a gateway under little load took
- * ten seconds until it was fast, and a quarter more processor time until then. More of what they call
- * is compiled into them than by V8's own limits (460, 920 and 4600 bytes of bytecode: of one function,
- * and of all in one, soft and hard): a message passes through many small ones, 4 % of its time.
+ * V8 optimises functions after a third of the calls that it waits for by default: a gateway under
+ * little load otherwise took ten seconds, and a quarter more processor time, to become fast. Larger
+ * inlining limits (V8's own are 460, 920 and 4600 bytes of bytecode: of one function, and of all
+ * inlined into one, soft and hard) save 4 % of a message's time.
  */
 const COMPILER = [
   ...interruptBudget(20_000, process.versions.node),
@@ -79,10 +76,18 @@ const COMPILER = [
   "--max-inlined-bytecode-size-absolute=40000",
 ];
 const STDERR_TAIL = 4000;
-/** More than a child takes by itself at most, once it was told to end. */
+/** Longer than a child's own limit (`child-side.ts`). */
 const GRACE_MS = 12_000;
 
-/** Starts a process and waits until it is ready. Throws Fault("cluster-failure") with its last words. */
+/** The compiled file of a process or thread; `name` is relative to `cluster/`, without extension. */
+export function entryPoint(name: string): URL {
+  const here = import.meta.url;
+  // Tests run the sources, whose compiled files lie under dist/.
+  const folder = here.endsWith(".ts") ? new URL("../../dist/cluster/", here) : new URL("../", here);
+  return new URL(`${name}.js`, folder);
+}
+
+/** Resolves when the process is ready. Rejects with Fault("cluster-failure") and its last output. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
   const [execPath, ...execArgv] = [
@@ -106,13 +111,12 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     child.kill("SIGKILL");
     await exited;
   };
-  options.onStart?.(stop);
   const abandon = (): void => void stop();
   options.signal?.addEventListener("abort", abandon);
   try {
     if (options.signal?.aborted === true) abandon();
     const ready = await readiness<Ready>(child, options, exited, tail);
-    // Whoever is gone by now needs no message.
+    // A child that has ended in the meantime needs no message.
     const send = (message: object): void => void child.send(message, () => undefined);
     return {
       ...{ name, pid: child.pid as number, ready, exited, send, stop, kill },
@@ -131,8 +135,8 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
 let dyingCommand: readonly string[] | undefined;
 
 /**
- * Where the system has it (Linux), a command under which the kernel kills the child with its
- * parent: a child that is stopped at that moment could not end by itself.
+ * A command under which the kernel kills the child with its parent (Linux only): a child that is
+ * stopped by a signal at that moment could not end by itself.
  */
 function dyingWithParent(): readonly string[] {
   if (dyingCommand === undefined) {
@@ -202,4 +206,110 @@ async function end(child: ChildProcess, exited: Promise<ChildExit>): Promise<voi
   const force = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
   await exited;
   clearTimeout(force);
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2000;
+/** A child that lived this long did not fail at its start. */
+const YOUNG_MS = 5000;
+const MAX_YOUNG_DEATHS = 20;
+
+export interface KeptChildOptions<Ready> {
+  readonly name: string;
+  /** Called for each start. */
+  readonly options: () => ChildOptions;
+  readonly restart: boolean;
+  /** Called after each start. */
+  readonly onReady: (child: Child<Ready>) => void;
+  /** Called when the child ended unasked. */
+  readonly onExit: (exit: ChildExit) => void;
+  readonly onEvent: (line: string) => void;
+}
+
+/**
+ * A child that is restarted when it ends unasked, after a pause that grows while it dies young, and
+ * given up after many such deaths in a row.
+ */
+export class KeptChild<Ready> {
+  /** Resolves with the last exit when the child is given up. */
+  readonly lost: Promise<ChildExit>;
+  readonly #options: KeptChildOptions<Ready>;
+  #tellLost: (exit: ChildExit) => void = () => undefined;
+  #child: Child<Ready> | null = null;
+  #starting: Promise<void> = Promise.resolve();
+  readonly #stopping = new AbortController();
+  #pause: NodeJS.Timeout | undefined;
+  #youngDeaths = 0;
+
+  constructor(options: KeptChildOptions<Ready>) {
+    this.#options = options;
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+  }
+
+  /** 0 before the first start. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Messages from the current process. */
+  get heard(): number {
+    return this.#child?.heard ?? 0;
+  }
+
+  send(message: object): void {
+    this.#child?.send(message);
+  }
+
+  /** Resolves when the child is ready. Rejects with Fault("cluster-failure"). */
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#pause);
+    await this.#starting.catch(() => undefined);
+    await this.#child?.stop();
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    const { name, options, onReady, onEvent } = this.#options;
+    const own = options();
+    const signals = [this.#stopping.signal, ...(own.signal === undefined ? [] : [own.signal])];
+    const child = await startChild<Ready>({ ...own, name, signal: AbortSignal.any(signals) });
+    this.#child = child;
+    const readyAt = performance.now();
+    onReady(child);
+    onEvent(`${name} ready, pid ${child.pid}`);
+    child.exited.then((exit) => this.#exited(exit, performance.now() - readyAt));
+  }
+
+  #exited(exit: ChildExit, livedMs: number): void {
+    if (this.#stopping.signal.aborted) return;
+    const { name, restart, onExit, onEvent } = this.#options;
+    onEvent(`${name} ended with ${exit.signal ?? `exit code ${exit.code}`}`);
+    onExit(exit);
+    if (livedMs >= YOUNG_MS) this.#youngDeaths = 0;
+    if (restart) this.#startAgain(exit);
+    else this.#tellLost(exit);
+  }
+
+  #startAgain(exit: ChildExit): void {
+    if (this.#youngDeaths >= MAX_YOUNG_DEATHS) {
+      this.#tellLost(exit);
+      return;
+    }
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#youngDeaths++);
+    this.#pause = setTimeout(() => {
+      this.start().catch((error: Error) => {
+        if (this.#stopping.signal.aborted) return;
+        this.#options.onEvent(error.message);
+        this.#startAgain(exit);
+      });
+    }, pauseMs);
+  }
 }

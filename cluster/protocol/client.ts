@@ -1,4 +1,4 @@
-/** A client of one server that speaks the protocol. */
+/** A client of one server of the protocol: calls, and many requests on one stream. */
 import {
   type ChannelOptions,
   Client,
@@ -18,19 +18,20 @@ import {
   NO_ACCESS,
   nameOptions,
 } from "../security/client-access.ts";
-import type {
-  ModelConfig,
-  ModelIndex,
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelMetadata,
-  ModelName,
-  ModelStreamInferResponse,
-  RepositoryModel,
-  ServerMetadata,
+import {
+  cancelMessage,
+  type ModelConfig,
+  type ModelIndex,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type ModelMetadata,
+  type ModelName,
+  type ModelStreamInferResponse,
+  type RepositoryModel,
+  type ServerMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
-import { faultOf } from "./status.ts";
+import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
 
@@ -73,7 +74,7 @@ export class InferenceClient {
     return this.#unary(INFERENCE_SERVICE, "ModelInfer", request, options, answer);
   }
 
-  /** A stream of requests and answers (`infer-stream.ts`). */
+  /** A bare stream; `InferStream` matches its answers. */
   inferStream(): InferStreamCall {
     const method = methodOf<ModelInferRequest, ModelStreamInferResponse>(
       INFERENCE_SERVICE,
@@ -88,12 +89,12 @@ export class InferenceClient {
     );
   }
 
-  /** Whether a connection was begun and has not been answered. */
+  /** Whether a connection is being established. */
   get isConnecting(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING;
   }
 
-  /** Statuses as they change, until the stream fails or is cancelled. */
+  /** Emits each change of a status until the stream fails or is cancelled. */
   watchHealth(service: string): ClientReadableStream<HealthStatus> {
     const method = methodOf<{ service: string }, HealthStatus>(HEALTH, "Watch");
     return this.#client.makeServerStreamRequest(
@@ -134,12 +135,12 @@ export class InferenceClient {
     return this.#ask(INFERENCE_SERVICE, "RepositoryIndex", {});
   }
 
-  /** Resolves when the model is ready; `task` is one of a pipeline's. */
+  /** Resolves when the model is ready; `task` is a task of a pipeline. */
   async loadModel(modelName: string, task?: string): Promise<void> {
     await this.#control("RepositoryModelLoad", modelName, task);
   }
 
-  /** Resolves when the model's memory was given back. */
+  /** Resolves when the model's memory is free. */
   async unloadModel(modelName: string, task?: string): Promise<void> {
     await this.#control("RepositoryModelUnload", modelName, task);
   }
@@ -200,4 +201,86 @@ function methodOf<Request, Response>(
   name: string,
 ): MethodDefinition<Request, Response> {
   return service[name] as unknown as MethodDefinition<Request, Response>;
+}
+
+/** A request whose `id` the stream assigns. */
+export type StreamRequest = ModelInferRequest & { id: string };
+
+type StreamAnswer = Answer<ModelInferResponse>;
+
+interface InferStreamListener {
+  /** The server has accepted the stream. */
+  opened?(): void;
+  /** Called once, unless `close` came first. Then requests without an answer get the error. */
+  ended(error: ServiceError): void;
+}
+
+/** Requests on one ModelStreamInfer, matched by id: each costs a third of a call of its own. */
+export class InferStream {
+  readonly #call: InferStreamCall;
+  readonly #waiting = new Map<string, StreamAnswer>();
+  #sent = 0;
+  #isOpen = false;
+  #ended = false;
+
+  constructor(client: InferenceClient, { opened, ended }: InferStreamListener) {
+    this.#call = client.inferStream();
+    const end = (error: ServiceError): void => {
+      if (this.#ended) return;
+      this.#ended = true;
+      this.#isOpen = false;
+      ended(error);
+      for (const answer of this.#waiting.values()) answer(error);
+      this.#waiting.clear();
+    };
+    this.#call.on("metadata", () => {
+      if (this.#ended) return;
+      this.#isOpen = true;
+      opened?.();
+    });
+    this.#call.on("data", (message: ModelStreamInferResponse) => this.#take(message));
+    this.#call.on("error", end);
+    this.#call.on("end", () => end(streamEndedError()));
+  }
+
+  /** Between the server's acceptance and the stream's end. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Returns the request's id. `answer` is called at most once. */
+  send(request: StreamRequest, answer: StreamAnswer): string {
+    const id = String(++this.#sent);
+    request.id = id;
+    this.#waiting.set(id, answer);
+    this.#call.write(request);
+    return id;
+  }
+
+  /** Asks the server not to run the request; it still answers. */
+  cancel(modelName: string, id: string): void {
+    if (this.#waiting.has(id)) this.#call.write(cancelMessage(modelName, id));
+  }
+
+  /** Drops the request's answer. */
+  forget(id: string): void {
+    this.#waiting.delete(id);
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#isOpen = false;
+    this.#waiting.clear();
+    this.#call.cancel();
+  }
+
+  #take(message: ModelStreamInferResponse): void {
+    const id = message.inferResponse?.id ?? "";
+    const answer = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (answer === undefined) return;
+    const error = errorOfAnswer(message);
+    if (error === null) answer(null, message.inferResponse as ModelInferResponse);
+    else answer(error);
+  }
 }

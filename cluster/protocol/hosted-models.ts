@@ -1,42 +1,58 @@
-/** The models that a server has, as the protocol's messages about them. */
+/** The models of a server, their statistics, and the protocol's messages about them. */
 import { Fault } from "../../core/fault.ts";
 import type {
+  BatchStatistics,
   ConfigTensor,
+  InferPhase,
   ModelConfig,
   ModelIndex,
   ModelMetadata,
   ModelName,
   ModelStatistics,
+  StatisticDuration,
   TensorMetadata,
 } from "./messages.ts";
-import type { ModelCounts } from "./model-counts.ts";
-import type { LoadCost, ModelState } from "./model-state.ts";
+
+/** In the words of the protocol's repository index. */
+export type ModelStateName = "UNAVAILABLE" | "LOADING" | "READY" | "UNLOADING";
+
+export interface ModelState {
+  readonly state: ModelStateName;
+  /** Why the model is not ready; "" when it is. */
+  readonly reason: string;
+}
+
+export interface LoadCost {
+  readonly loadMs: number;
+  /** Growth of the resident memory of the process, or of the command that serves the model. */
+  readonly memoryBytes: number;
+}
 
 export interface HostedModel {
   readonly metadata: ModelMetadata;
   readonly counts: ModelCounts;
-  /** What it is doing, where it knows more than whether it is ready. */
+  /** Absent where only `ready` is known. */
   readonly state?: ModelState | undefined;
-  /** What its load took, where it was measured. */
+  /** Null where the load was not measured. */
   readonly cost?: LoadCost | null;
-  /** What the process takes that serves it, by name. */
+  /** Figures of the serving process, by name. */
   process?(): Readonly<Record<string, number>>;
   ready(): boolean;
-  /** Resolves when `metadata` is as good as it can be; absent: it always is. */
+  /** Resolves when `metadata` is complete; absent: it always is. */
   learn?(): Promise<void>;
 }
 
-/** Loads models and gives their memory back, while others serve. */
+/** Loads and unloads models while others serve. */
 export interface ModelControl {
-  /** Resolve when it is done. Reject with a Fault. `task` is one of a pipeline's; default: all. */
+  /** Resolve when done. Reject with a Fault. `task` is a task of a pipeline; default: all. */
   load(model: string, task?: string): Promise<unknown>;
   unload(model: string, task?: string): Promise<unknown>;
 }
 
-/** By name; in the order that lists of them have. */
+/** By name, in the order of lists. */
 export type HostedModels = ReadonlyMap<string, HostedModel>;
 
-/** Throws Fault("not-found") for a model, or a version of it, that there is not. */
+/** Throws Fault("not-found") for an unknown model or version. */
 export function modelNamed(
   models: HostedModels,
   name: string | undefined,
@@ -76,7 +92,7 @@ export function modelConfig(model: HostedModel): ModelConfig {
     name,
     platform,
     backend: "tandem",
-    // Every dimension is in the shapes, that of batches too.
+    // The shapes include the batch dimension.
     maxBatchSize: 0,
     input: inputs.map(configTensor),
     output: outputs.map(configTensor),
@@ -120,4 +136,108 @@ function stateOf(model: HostedModel): ModelState {
 
 function configTensor({ name, datatype, shape }: TensorMetadata): ConfigTensor {
   return { name, dataType: `TYPE_${datatype === "BYTES" ? "STRING" : datatype}`, dims: shape };
+}
+
+/** Metadata of BYTES tensors of any length. */
+export function bytesMetadata(...names: readonly string[]): readonly TensorMetadata[] {
+  return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
+}
+
+/** How a gateway names itself in its server metadata. */
+export const GATEWAY_NAME = "tandem-gateway";
+
+/** The server of a model that takes payloads in Tandem's own form; null for any other model. */
+export function tandemForm({ inputs, platform }: ModelMetadata): "worker" | "gateway" | null {
+  const names = inputs.map(({ name, datatype }) => (datatype === "BYTES" ? name : "")).join();
+  if (names === "payload,upstream") return "worker";
+  return platform === "tandem_pipeline" && names === "payload" ? "gateway" : null;
+}
+
+/** Wall-clock times of a request or a batch. */
+export interface Spent {
+  /** Number of inputs. */
+  readonly size: number;
+  readonly totalUs: number;
+  readonly queueUs: number;
+  readonly computeUs: number;
+}
+
+class Duration {
+  count = 0;
+  us = 0;
+
+  add(us: number): void {
+    this.count++;
+    this.us += us;
+  }
+
+  report(): StatisticDuration {
+    return { count: this.count, ns: Math.round(this.us * 1000) };
+  }
+}
+
+const NONE: StatisticDuration = { count: 0, ns: 0 };
+
+/** Triton's statistics of a model: counts of requests, and times by phase. */
+export class ModelCounts {
+  readonly #success = new Duration();
+  readonly #fail = new Duration();
+  readonly #queue = new Duration();
+  readonly #compute = new Duration();
+  readonly #bySize = new Map<number, Duration>();
+  #inferences = 0;
+  #lastMs = 0;
+
+  succeeded({ size, totalUs, queueUs, computeUs }: Spent): void {
+    this.#success.add(totalUs);
+    this.#queue.add(queueUs);
+    this.#compute.add(computeUs);
+    this.#inferences += size;
+    this.#lastMs = Date.now();
+    let own = this.#bySize.get(size);
+    if (own === undefined) {
+      own = new Duration();
+      this.#bySize.set(size, own);
+    }
+    own.add(computeUs);
+  }
+
+  failed(totalUs: number): void {
+    this.#fail.add(totalUs);
+    this.#lastMs = Date.now();
+  }
+
+  report(name: string, version: string): ModelStatistics {
+    const inferenceStats: Record<InferPhase, StatisticDuration> = {
+      success: this.#success.report(),
+      fail: this.#fail.report(),
+      queue: this.#queue.report(),
+      ...compute(this.#compute),
+      cacheHit: NONE,
+      cacheMiss: NONE,
+    };
+    return {
+      name,
+      version,
+      lastInference: this.#lastMs,
+      inferenceCount: this.#inferences,
+      executionCount: this.#success.count,
+      inferenceStats,
+      batchStats: [...this.#bySize]
+        .sort(([a], [b]) => a - b)
+        .map(([batchSize, duration]) => ({
+          batchSize,
+          ...compute(duration),
+        })),
+    };
+  }
+}
+
+/** Pre- and post-processing are steps of the model, so they are part of its compute time. */
+function compute(
+  duration: Duration,
+): Pick<BatchStatistics, "computeInput" | "computeInfer" | "computeOutput"> {
+  const computeInfer = duration.report();
+  const nothing = { count: computeInfer.count, ns: 0 };
+  return { computeInput: nothing, computeInfer, computeOutput: nothing };
 }

@@ -1,14 +1,14 @@
 /**
  * The protocol's messages with tensors, to bytes and back, by protobufjs from `proto/inference.proto`:
  *
- *   bytes ─ checkParts ─> decode (protobufjs) ─> plain object, 64-bit integers as numbers,
- *                                                typed contents as raw ones
+ *   bytes ─ checkParts ─> decode (protobufjs) ─> plain object: 64-bit integers as numbers,
+ *                                                typed contents as raw contents
  *
- * Raw contents are views of the bytes that arrived; they are copied once, when a message is encoded.
+ * Raw contents are views of the received bytes; encoding a message copies them once.
  */
+import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
 import { LIMITS } from "../security/limits.ts";
-import { checkParts, layoutOf } from "./message-parts.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -17,11 +17,20 @@ import type {
   Parameters,
   Tensor,
 } from "./messages.ts";
-import { PROTOCOL_FILE } from "./protocol-file.ts";
-import { rawContents, type TypedContents } from "./typed-contents.ts";
+import { encodeBytes, encodeNumbers, type NumericElements } from "./tensors.ts";
+
+/** The Open Inference Protocol over gRPC, as this system serves it. */
+export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
 
 /** A 64-bit integer as protobufjs reads it. */
-type Int64 = number | { toNumber(): number };
+type Int64 = number | Long;
+
+/** Two's complement. */
+interface Long {
+  readonly low: number;
+  readonly high: number;
+  toNumber(): number;
+}
 
 interface ReadTensor {
   readonly name: string;
@@ -29,6 +38,18 @@ interface ReadTensor {
   readonly shape: readonly Int64[];
   readonly parameters: Readonly<Record<string, ReadParameter>>;
   readonly contents: TypedContents | null;
+}
+
+/** InferTensorContents; a well-formed message fills one of the fields. */
+interface TypedContents {
+  readonly boolContents: readonly boolean[];
+  readonly intContents: readonly number[];
+  readonly int64Contents: readonly Long[];
+  readonly uintContents: readonly number[];
+  readonly uint64Contents: readonly Long[];
+  readonly fp32Contents: readonly number[];
+  readonly fp64Contents: readonly number[];
+  readonly bytesContents: readonly Uint8Array[];
 }
 
 interface ReadParameter extends Omit<InferParameter, "int64Param" | "uint64Param"> {
@@ -64,14 +85,15 @@ const REQUEST = ROOT.lookupType("inference.ModelInferRequest");
 const RESPONSE = ROOT.lookupType("inference.ModelInferResponse");
 const ANSWER = ROOT.lookupType("inference.ModelStreamInferResponse");
 
-const { batchTensors: TENSORS, nameLength: CHARACTERS } = LIMITS;
+const { batchTensors: TENSORS, nameLength: CHARACTERS, typedIntegers: INTEGERS } = LIMITS;
 const NOTHING = Buffer.alloc(0);
+const VARINT_TYPES = new Set(["bool", "int32", "int64", "uint32", "uint64"]);
 
 export const encodeInferRequest = encoder<ModelInferRequest>(REQUEST);
 export const encodeInferResponse = encoder<ModelInferResponse>(RESPONSE);
 export const encodeStreamResponse = encoder<ModelStreamInferResponse>(ANSWER);
 
-/** Throws an Error when the bytes are no such message, or one of more parts than `LIMITS` allows. */
+/** Throws an Error for bytes that are no such message, or a message of more parts than `LIMITS` allows. */
 export const decodeInferRequest = decoder(REQUEST, request);
 /** Throws like `decodeInferRequest`. */
 export const decodeInferResponse = decoder(RESPONSE, response);
@@ -129,7 +151,7 @@ function tensor({ name, datatype, shape, parameters }: ReadTensor): Tensor {
   return { name, datatype, shape: shape.map(numberOf), ...given(parameters) };
 }
 
-/** Only where there are any: tensors seldom have parameters. */
+/** Leaves `parameters` out where there are none: tensors seldom have any. */
 function given(parameters: ReadHead["parameters"]): { readonly parameters?: Parameters } {
   for (const _ in parameters) return { parameters: parametersOf(parameters) };
   return {};
@@ -146,7 +168,7 @@ function parametersOf(read: ReadHead["parameters"]): Parameters {
   return parameters;
 }
 
-/** Of several fields the last counts; fields that were not sent are the prototype's. */
+/** The last field that was sent counts; fields that were not sent are only in the prototype. */
 function parameterOf(read: ReadParameter): InferParameter {
   const field = Object.keys(read).at(-1) as keyof ReadParameter | undefined;
   if (field === undefined) return {};
@@ -158,18 +180,124 @@ function numberOf(value: Int64): number {
   return typeof value === "number" ? value : value.toNumber();
 }
 
+function atMost(parts: string, count: number, most: number): void {
+  if (count > most) throw new Error(`more than ${most} ${parts}`);
+}
+
 /**
- * Raw contents, with a place for each tensor as soon as one has typed contents. A message that has
- * both kinds has too many, and its handler refuses it.
+ * Raw contents, with one entry for each tensor if any tensor has typed contents. A message with both
+ * kinds gets too many entries, and its handler refuses it.
  */
 function withTyped(tensors: readonly ReadTensor[], raw: Uint8Array[]): Uint8Array[] {
   if (tensors.every(({ contents }) => contents === null)) return raw;
-  const typed = tensors.map(({ datatype, contents }) =>
-    contents === null ? NOTHING : rawContents(datatype, contents),
-  );
-  return [...raw, ...typed];
+  return [...raw, ...tensors.map(({ datatype, contents }) => rawOf(datatype, contents))];
 }
 
-function atMost(parts: string, count: number, most: number): void {
-  if (count > most) throw new Error(`more than ${most} ${parts}`);
+/** The field for the elements of a datatype; 16-bit floats have none. */
+const FIELD_OF: Readonly<Record<string, keyof TypedContents>> = {
+  BOOL: "boolContents",
+  INT8: "intContents",
+  INT16: "intContents",
+  INT32: "intContents",
+  INT64: "int64Contents",
+  UINT8: "uintContents",
+  UINT16: "uintContents",
+  UINT32: "uintContents",
+  UINT64: "uint64Contents",
+  FP32: "fp32Contents",
+  FP64: "fp64Contents",
+  BYTES: "bytesContents",
+};
+
+/** Bits of the datatypes that are narrower than their field. */
+const NARROW: Readonly<Record<string, number>> = { INT8: 8, INT16: 16, UINT8: 8, UINT16: 16 };
+
+/** Raw contents of typed ones; none for elements in another datatype's field, or out of range. */
+function rawOf(datatype: string, contents: TypedContents | null): Buffer {
+  const field = FIELD_OF[datatype];
+  if (contents === null || field === undefined) return NOTHING;
+  switch (field) {
+    case "bytesContents":
+      return encodeBytes(contents[field]);
+    case "int64Contents":
+    case "uint64Contents":
+      return encodeNumbers(
+        "INT32",
+        contents[field].flatMap(({ low, high }) => [low, high]),
+      );
+    default:
+      return hasRoom(datatype, contents[field])
+        ? encodeNumbers(datatype, contents[field])
+        : NOTHING;
+  }
+}
+
+function hasRoom(datatype: string, elements: NumericElements): boolean {
+  const bits = NARROW[datatype];
+  if (bits === undefined) return true;
+  const least = datatype.startsWith("U") ? 0 : -(2 ** (bits - 1));
+  return elements.every((one) => Number(one) >= least && Number(one) < least + 2 ** bits);
+}
+
+const LENGTH = 2;
+const GROUP = 3;
+const GROUP_END = 4;
+const CONTINUES = 0x80;
+const BEYOND = "a field that reaches beyond its message";
+
+/** The length-delimited fields of a message that are looked into, by number. */
+type Layout = Map<number, Layout | "integers">;
+
+function layoutOf(type: protobuf.Type): Layout {
+  const layout: Layout = new Map();
+  for (const field of type.fieldsArray) {
+    const inner = field.resolve().resolvedType;
+    if (inner instanceof protobuf.Type) {
+      // An entry of a map is a message too: { key = 1, value = 2 }.
+      const own = layoutOf(inner);
+      layout.set(field.id, field.map ? new Map([[2, own]]) : own);
+    } else if (VARINT_TYPES.has(field.type)) layout.set(field.id, "integers");
+  }
+  return layout;
+}
+
+/**
+ * Checks a message's bytes before protobufjs builds objects. protobufjs truncates a string that
+ * runs over its message's end, where other implementations refuse the message. And a tensor without
+ * a name takes two bytes on the wire and a hundred in memory: a message of 64 MiB could fill the heap.
+ */
+function checkParts(layout: Layout, bytes: Uint8Array): void {
+  const reader = protobuf.Reader.create(bytes);
+  let parts = 0;
+  let integers = 0;
+
+  const check = (of: Layout | undefined, end: number): void => {
+    while (reader.pos < end) {
+      if (++parts > LIMITS.messageParts) throw new Error(`more than ${LIMITS.messageParts} parts`);
+      const tag = reader.uint32();
+      const wireType = tag & 7;
+      if (tag >>> 3 === 0) throw new Error("a field without a number");
+      if (wireType === GROUP || wireType === GROUP_END) throw new Error(`wire type ${wireType}`);
+      if (wireType === LENGTH) checkInside(of?.get(tag >>> 3), end);
+      else reader.skipType(wireType);
+    }
+    if (reader.pos > end) throw new Error(BEYOND);
+  };
+
+  const checkInside = (inner: Layout | "integers" | undefined, end: number): void => {
+    const length = reader.uint32();
+    const to = reader.pos + length;
+    if (to > end) throw new Error(BEYOND);
+    if (inner === "integers") {
+      // Each varint ends in a byte without the highest bit.
+      for (let at = reader.pos; at < to; at++) if (bytes[at] < CONTINUES) integers++;
+      if (integers > INTEGERS) throw new Error(`more than ${INTEGERS} integers in typed contents`);
+    } else if (inner !== undefined) {
+      check(inner, to);
+      return;
+    }
+    reader.pos = to;
+  };
+
+  check(layout, reader.len);
 }

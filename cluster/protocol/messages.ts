@@ -1,4 +1,24 @@
-/** Messages of the Open Inference Protocol v2 (`proto/inference.proto`) as plain objects. */
+/**
+ * Messages of the Open Inference Protocol v2 (`proto/inference.proto`) as plain objects, and the
+ * parameters and headers of requests that this system gives a meaning.
+ */
+
+/** Parameter of a request: how long its caller waits for the answer, ms. */
+export const DEADLINE_PARAMETER = "deadline_ms";
+/** The same by Triton's clients, µs; 0: no limit. */
+export const TIMEOUT_PARAMETER = "timeout";
+/**
+ * Parameter of a message without inputs on a stream: the request of the same id is not wanted any
+ * more. Its answer is CANCELLED, unless it was already sent.
+ */
+const CANCEL_PARAMETER = "cancel";
+/** Header of a call: the caller's id of it. */
+export const REQUEST_ID_HEADER = "x-request-id";
+/** Header or parameter: the caller's span (W3C trace context). */
+export const TRACEPARENT = "traceparent";
+
+/** Looks up a call's header. */
+export type Header = (name: string) => string | undefined;
 
 /** One of the fields is set. 64-bit integers beyond 2^53 lose precision. */
 export interface InferParameter {
@@ -11,7 +31,7 @@ export interface InferParameter {
 
 export type Parameters = Readonly<Record<string, InferParameter>>;
 
-/** Its elements are the message's raw contents at the same place, however they came over the wire. */
+/** Its elements are the message's raw contents at the same index. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: string;
@@ -30,12 +50,12 @@ export interface ModelInferRequest {
   readonly id?: string;
   readonly parameters?: Parameters | undefined;
   readonly inputs: readonly Tensor[];
-  /** None: all. */
+  /** Default: all. */
   readonly outputs?: readonly RequestedOutput[] | undefined;
   readonly rawInputContents?: readonly Uint8Array[] | undefined;
 }
 
-/** What a request carries, whatever model it goes to. */
+/** A request without its model's name. */
 export type RequestContents = Omit<ModelInferRequest, "modelName">;
 
 export interface ModelInferResponse {
@@ -58,7 +78,7 @@ export interface ModelName {
   readonly version?: string;
 }
 
-/** Of RepositoryModelLoad and -Unload. */
+/** The request of RepositoryModelLoad and RepositoryModelUnload. */
 export interface RepositoryModel {
   readonly modelName?: string;
   readonly parameters?: Readonly<Record<string, { readonly stringParam?: string }>>;
@@ -84,7 +104,7 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[];
 }
 
-/** Both sides of Triton's count: how many, and their time in all. */
+/** A number of requests and their total time. */
 export interface StatisticDuration {
   readonly count: number;
   readonly ns: number;
@@ -99,7 +119,7 @@ export interface ModelStatistics {
   readonly executionCount: number;
   readonly inferenceStats: Readonly<Record<InferPhase, StatisticDuration>>;
   readonly batchStats: readonly BatchStatistics[];
-  /** What the model took when it was loaded. */
+  /** Memory of the loaded model. */
   readonly memoryUsage?: readonly {
     readonly type: string;
     readonly id: number;
@@ -146,4 +166,26 @@ export interface ModelIndex {
   readonly version: string;
   readonly state: string;
   readonly reason: string;
+}
+
+export function cancelMessage(modelName: string, id: string): ModelInferRequest {
+  return { modelName, id, parameters: { [CANCEL_PARAMETER]: { boolParam: true } }, inputs: [] };
+}
+
+export function isCancel({ parameters, inputs }: ModelInferRequest): boolean {
+  return parameters?.[CANCEL_PARAMETER]?.boolParam === true && inputs.length === 0;
+}
+
+/** How long a request's caller waits by its parameters, ms; undefined: no limit. */
+export function deadlineOf({ parameters }: ModelInferRequest): number | undefined {
+  if (parameters === undefined) return undefined;
+  const deadlineMs = numberOf(parameters[DEADLINE_PARAMETER]);
+  const timeoutUs = numberOf(parameters[TIMEOUT_PARAMETER]) ?? 0;
+  return timeoutUs === 0
+    ? deadlineMs
+    : Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
+}
+
+function numberOf(given: InferParameter | undefined): number | undefined {
+  return given?.int64Param ?? given?.uint64Param ?? given?.doubleParam;
 }

@@ -1,20 +1,18 @@
-/** A gRPC server of the protocol with standard health checks; workers and the gateway are both one. */
+/** The gRPC server of the gateway and of workers: the protocol, health checks and reflection. */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Metadata,
   Server,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type StatusObject,
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
-import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
-import type { GrpcAccess } from "../security/grpc-access.ts";
-import { grpcGuard } from "../security/grpc-guard.ts";
-import { listenGrpc } from "../security/grpc-listener.ts";
 import { CLIENT_TIMES } from "../security/limits.ts";
-import { PeerRoles } from "../security/peer-roles.ts";
+import { type GrpcAccess, grpcGuard, PeerRoles } from "./grpc-guard.ts";
+import { listenGrpc } from "./grpc-listener.ts";
 import {
   type HostedModels,
   learnedModel,
@@ -24,37 +22,41 @@ import {
   modelNamed,
   modelStatistics,
 } from "./hosted-models.ts";
-import type {
-  ModelConfig,
-  ModelIndex,
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelMetadata,
-  ModelName,
-  ModelStatistics,
-  RepositoryModel,
-  ServerMetadata,
-  TensorMetadata,
+import { PROTOCOL_FILE } from "./infer-codec.ts";
+import {
+  deadlineOf,
+  type Header,
+  isCancel,
+  type ModelConfig,
+  type ModelIndex,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type ModelMetadata,
+  type ModelName,
+  type ModelStatistics,
+  type ModelStreamInferResponse,
+  REQUEST_ID_HEADER,
+  type RepositoryModel,
+  type ServerMetadata,
+  TRACEPARENT,
 } from "./messages.ts";
-import { PROTOCOL_FILE } from "./protocol-file.ts";
 import { addReflection } from "./reflection.ts";
 import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
-import { statusOf } from "./status.ts";
-import { deadlineOf, guarded, serveStream } from "./streamed-requests.ts";
+import { answerOfError, statusOf } from "./status.ts";
 
 const LAST_STATUS_MS = 20;
 
-/** Triton's names of what this server has besides the protocol itself. */
+/** Triton's names of the extensions that this server has. */
 export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
 
 /** One request, by itself or on a stream. */
 export interface InferCall {
   readonly request: ModelInferRequest;
-  /** Metadata of the call that brought it; a stream's requests have none of their own. */
+  /** Metadata of a unary call. */
   readonly header?: Header;
-  /** How long its caller waits from now, ms; undefined: until it goes away. */
+  /** How long the caller waits from now, ms; undefined: no limit. */
   readonly deadlineMs: number | undefined;
-  /** The caller went away, gave the request up, or its deadline passed. */
+  /** Calls `listener` when the caller is gone, gave the request up, or its deadline passed. */
   onCancelled(listener: () => void): void;
 }
 
@@ -78,7 +80,7 @@ export interface InferenceServer {
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
-  /** Names that health checks may ask for, besides "" and the protocol's own. */
+  /** Names for health checks, besides "" and the protocol's service. */
   readonly services: readonly string[];
   readonly access: GrpcAccess;
 }
@@ -88,12 +90,11 @@ export async function serveInference(
   options: ServerOptions,
 ): Promise<InferenceServer> {
   const { access } = options;
-  const peers = new PeerRoles(access.held?.times ?? CLIENT_TIMES);
-  const guard = grpcGuard(access, peers);
+  const peers = new PeerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
     ...CHANNEL_OPTIONS,
     ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
-    interceptors: [guard.interceptor],
+    interceptors: [grpcGuard(access, peers)],
   });
   server.addService(INFERENCE_SERVICE, implementation(handlers));
   const names = ["", "inference.GRPCInferenceService", ...options.services];
@@ -109,24 +110,18 @@ export async function serveInference(
     close: async () => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
       listener.close();
-      // The status of an answer leaves a turn behind it, and newer HTTP/2 than Node 20's does not wait.
+      // An answer's status leaves one turn after it, and HTTP/2 of Node 22 and later does not wait.
       await sleep(LAST_STATUS_MS);
       await new Promise<void>((resolve) => {
-        // Health watches never end by themselves, so what is left after a while is cut.
+        // Health watches never end by themselves.
         const force = setTimeout(() => listener.cut(), 300);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();
         });
       });
-      guard.close();
     },
   };
-}
-
-/** Tensors that every model of this system takes or gives: BYTES of any length. */
-export function bytesMetadata(...names: readonly string[]): readonly TensorMetadata[] {
-  return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
 }
 
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
@@ -176,11 +171,11 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
         },
       );
     },
-    ModelStreamInfer: serveStream.bind(null, handlers),
+    ModelStreamInfer: (stream: InferServerStream) => serveStream(handlers, stream),
   };
 }
 
-/** The answer's initial metadata: the call's name, and the span that stands for it. */
+/** Sends the call's id and span as initial metadata. */
 function giveContext(
   call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
   header: Header,
@@ -195,7 +190,7 @@ function giveContext(
   call.sendMetadata(metadata);
 }
 
-/** What the caller's own deadline and the request's parameter leave, ms. */
+/** The shorter of gRPC's deadline and the request's parameters, ms. */
 function remainingMs(
   call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
 ): number | undefined {
@@ -216,4 +211,79 @@ function unary<Request, Response>(handle: (request: Request) => Response | Promi
       answer(statusOf(error));
     }
   };
+}
+
+type InferServerStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
+
+/** Answers each request of a stream when it is done; the stream ends after the last answer. */
+function serveStream(handlers: InferenceHandlers, stream: InferServerStream): void {
+  const open = new Set<StreamedCall>();
+  let ended = false;
+  const cancel = (id?: string): void => {
+    for (const call of open) if (id === undefined || call.request.id === id) call.cancel();
+  };
+  const take = (request: ModelInferRequest): void => {
+    const call = new StreamedCall(request);
+    open.add(call);
+    guarded(handlers, call, (error, value) => {
+      open.delete(call);
+      const inferResponse = value as ModelInferResponse;
+      const answer = error === null ? { inferResponse } : answerOfError(request, error);
+      if (!stream.destroyed) stream.write(final(answer));
+      if (ended && open.size === 0) stream.end();
+    });
+  };
+  // At once, because a gateway sends batches as soon as its worker has accepted the stream.
+  stream.sendMetadata(new Metadata());
+  stream.on("data", (request: ModelInferRequest) => {
+    if (isCancel(request)) cancel(request.id);
+    else take(request);
+    // Read no further requests while the caller does not read its answers.
+    if (!stream.writableNeedDrain) return;
+    stream.pause();
+    stream.once("drain", () => stream.resume());
+  });
+  stream.on("cancelled", () => cancel());
+  stream.on("end", () => {
+    ended = true;
+    if (open.size === 0) stream.end();
+  });
+  // "cancelled" follows each error.
+  stream.on("error", () => undefined);
+}
+
+class StreamedCall implements InferCall {
+  readonly request: ModelInferRequest;
+  readonly deadlineMs: number | undefined;
+  #cancelled: (() => void) | null = null;
+
+  constructor(request: ModelInferRequest) {
+    this.request = request;
+    this.deadlineMs = deadlineOf(request);
+  }
+
+  onCancelled(listener: () => void): void {
+    this.#cancelled = listener;
+  }
+
+  cancel(): void {
+    this.#cancelled?.();
+  }
+}
+
+/** Answers with an error that the handlers throw. */
+function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnswer): void {
+  try {
+    handlers.infer(call, answer);
+  } catch (error) {
+    answer(statusOf(error));
+  }
+}
+
+/** Marks an answer as its request's last, as Triton does; here each request has one. */
+function final(answer: ModelStreamInferResponse): ModelStreamInferResponse {
+  const { inferResponse } = answer;
+  if (inferResponse == null) return answer;
+  const parameters = { ...inferResponse.parameters, triton_final_response: { boolParam: true } };
+  return { ...answer, inferResponse: { ...inferResponse, parameters } };
 }

@@ -15,20 +15,15 @@ import {
   encodeInferRequest,
   encodeInferResponse,
   encodeStreamResponse,
+  PROTOCOL_FILE,
 } from "./infer-codec.ts";
-import { PROTOCOL_FILE } from "./protocol-file.ts";
-
-/** Parameter of a request: how long its caller waits for it, ms. */
-export const DEADLINE_PARAMETER = "deadline_ms";
-/** The same as Triton's clients say it, µs; 0 is none. */
-export const TIMEOUT_PARAMETER = "timeout";
 
 /** Largest message, gRPC or HTTP body, in bytes. */
 export const MAX_MESSAGE_BYTES = LIMITS.messageBytes;
 
 /**
- * Addresses are explicit, so a proxy from the environment is never asked. Retries are the
- * dispatcher's business. Channel statistics and the retry layer cost a tenth of a small call.
+ * Addresses are explicit, so proxies of the environment are off. The dispatcher retries, not the
+ * channel; channel statistics and the retry layer cost a tenth of a small call.
  */
 export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
@@ -48,14 +43,14 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
 export const BATCH_CHANNEL: ChannelOptions = {
   "grpc.max_receive_message_length": LIMITS.batchBytes,
   "grpc.max_send_message_length": LIMITS.batchBytes,
-  // A ping waits behind what was sent before it: a slow link takes a second for this much.
+  // A ping waits behind the bytes sent before it: a slow link takes a second for a window.
   "grpc-node.flow_control_window": 1024 * 1024,
   "grpc.keepalive_time_ms": 1000,
   "grpc.keepalive_timeout_ms": 4000,
   "grpc.keepalive_permit_without_calls": 1,
 };
 
-/** Of a server whose callers are anyone. */
+/** For a server with untrusted callers. */
 export const LIMITED_CALLERS: ChannelOptions = {
   "grpc.max_concurrent_streams": LIMITS.streamsPerConnection,
   "grpc-node.max_session_memory": LIMITS.sessionMemoryMb,
@@ -64,8 +59,8 @@ export const LIMITED_CALLERS: ChannelOptions = {
   "grpc.keepalive_timeout_ms": LIMITS.keepaliveAnswerMs,
 };
 
-/** How messages are read by reflection. */
-export const PROTOCOL_OPTIONS: Options = {
+/** How proto-loader reads messages. */
+const PROTOCOL_OPTIONS: Options = {
   longs: Number,
   enums: String,
   defaults: false,
@@ -73,7 +68,7 @@ export const PROTOCOL_OPTIONS: Options = {
   objects: true,
 };
 
-/** By the reflecting codec, which the tests hold the other against. */
+/** With proto-loader's codec, against which the tests compare ours. */
 export const REFLECTED_SERVICE: ServiceDefinition = reflected();
 
 /** inference.GRPCInferenceService, for servers. */

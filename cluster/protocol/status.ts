@@ -1,20 +1,29 @@
-/** Faults as gRPC statuses and back. */
+/**
+ * Faults as gRPC statuses with trailers, and back. On a stream, a failed request's answer carries its
+ * status and trailers as parameters.
+ */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import protobuf from "protobufjs";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
 import { LIMITS } from "../security/limits.ts";
-import { addRetryHint, PUSHBACK_TRAILER } from "./retry-hint.ts";
+import type { InferParameter, ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
 
-/** Trailer that names the fault, so that both ends of our own wire know it exactly. */
+/** Trailer with the fault's code, which a gRPC status only approximates. */
 export const FAULT_TRAILER = "tandem-fault";
 /** Trailer with a request's outcome (`core/dispatch/driver.ts`). */
 export const OUTCOME_TRAILER = "tandem-outcome";
+/** gRPC's pushback for clients that retry by themselves (gRFC A6), ms. */
+export const PUSHBACK_TRAILER = "grpc-retry-pushback-ms";
+const RETRY_AFTER_TRAILER = "retry-after";
+const DETAILS_TRAILER = "grpc-status-details-bin";
+const RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo";
 
-/** What a server answers for an error; an error that is no Fault is a bug: INTERNAL. */
+/** A server's answer to an error; an error that is no Fault is a bug: INTERNAL. */
 export function statusOf(error: unknown, outcome?: string): Partial<StatusObject> {
   const metadata = new Metadata();
   if (outcome !== undefined) metadata.set(OUTCOME_TRAILER, outcome);
   if (!(error instanceof Fault)) {
-    const details = told(error instanceof Error ? error.message : String(error));
+    const details = shortened(error instanceof Error ? error.message : String(error));
     return { code: status.INTERNAL, details, metadata };
   }
   metadata.set(FAULT_TRAILER, error.code);
@@ -22,12 +31,45 @@ export function statusOf(error: unknown, outcome?: string): Partial<StatusObject
     addRetryHint(metadata, FAULTS[error.code].grpc, error.message, error.retryAfterMs);
   }
   const details = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-  return { code: FAULTS[error.code].grpc, details: told(details), metadata };
+  return { code: FAULTS[error.code].grpc, details: shortened(details), metadata };
 }
 
-/** Short enough for a header, and without the half of a character that cutting may leave. */
-function told(details: string): string {
+/** Short enough for a header; the conversion replaces half a surrogate pair at the end. */
+function shortened(details: string): string {
   return Buffer.from(details.slice(0, LIMITS.errorLength)).toString();
+}
+
+/** Says when a refused call may be tried again, in each of the forms that clients read. */
+function addRetryHint(metadata: Metadata, code: number, message: string, afterMs: number): void {
+  metadata.set(PUSHBACK_TRAILER, String(Math.ceil(afterMs)));
+  metadata.set(RETRY_AFTER_TRAILER, String(retryAfterS(afterMs)));
+  metadata.set(DETAILS_TRAILER, statusDetails(code, message, afterMs));
+}
+
+/** In the whole seconds of HTTP's Retry-After, at least one. */
+export function retryAfterS(afterMs: number): number {
+  return Math.max(1, Math.ceil(afterMs / 1000));
+}
+
+/** google.rpc.Status { code = 1, message = 2, details = 3: [Any { type_url = 1, value = 2 }] }. */
+function statusDetails(code: number, message: string, afterMs: number): Buffer {
+  const seconds = Math.floor(afterMs / 1000);
+  const nanos = Math.round((afterMs % 1000) * 1e6);
+  const writer = protobuf.Writer.create();
+  writer.uint32(tag(1, VARINT)).int32(code).uint32(tag(2, LENGTH)).string(message);
+  writer.uint32(tag(3, LENGTH)).fork();
+  writer.uint32(tag(1, LENGTH)).string(RETRY_INFO);
+  // RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }
+  writer.uint32(tag(2, LENGTH)).fork().uint32(tag(1, LENGTH)).fork();
+  writer.uint32(tag(1, VARINT)).int64(seconds).uint32(tag(2, VARINT)).int32(nanos);
+  return writer.ldelim().ldelim().ldelim().finish() as Buffer;
+}
+
+const VARINT = 0;
+const LENGTH = 2;
+
+function tag(field: number, wireType: number): number {
+  return (field << 3) | wireType;
 }
 
 /** The value of a trailer of a failed call, or null. */
@@ -36,7 +78,7 @@ export function trailerOf(error: ServiceError, name: string): string | null {
   return value === undefined ? null : value.toString();
 }
 
-/** The fault that a failed call stands for. */
+/** The fault behind a failed call; `what` starts its message. */
 export function faultOf(error: ServiceError, what: string): Fault {
   const named = trailerOf(error, FAULT_TRAILER);
   const code: FaultCode =
@@ -64,4 +106,48 @@ function byStatus(error: ServiceError): FaultCode {
     default:
       return "cluster-failure";
   }
+}
+
+/** Parameter of a failed request's answer: the gRPC status that a call of its own would get. */
+const STATUS_PARAMETER = "grpc_status";
+const TRAILERS = [FAULT_TRAILER, OUTCOME_TRAILER, PUSHBACK_TRAILER];
+
+/** A failed request's answer on its stream. */
+export function answerOfError(
+  request: ModelInferRequest,
+  error: Partial<StatusObject>,
+): ModelStreamInferResponse {
+  const { modelName, id = "" } = request;
+  const parameters: Record<string, InferParameter> = {
+    [STATUS_PARAMETER]: { int64Param: error.code ?? status.UNKNOWN },
+  };
+  for (const name of TRAILERS) {
+    const value = error.metadata?.get(name)[0];
+    if (value !== undefined) parameters[name] = { stringParam: value.toString() };
+  }
+  return {
+    errorMessage: error.details || "failed",
+    inferResponse: { modelName, id, outputs: [], parameters },
+  };
+}
+
+/** The error of requests without an answer when the server ends their stream. */
+export function streamEndedError(): ServiceError {
+  const details = "the server ended the stream";
+  const fields = { code: status.UNAVAILABLE, details, metadata: new Metadata() };
+  return Object.assign(new Error(details), fields);
+}
+
+/** The error in an answer on a stream, or null. */
+export function errorOfAnswer(answer: ModelStreamInferResponse): ServiceError | null {
+  const { errorMessage: details, inferResponse } = answer;
+  if (details === undefined || details === "") return null;
+  const parameters = inferResponse?.parameters ?? {};
+  const metadata = new Metadata();
+  for (const name of TRAILERS) {
+    const value = parameters[name]?.stringParam;
+    if (value !== undefined) metadata.set(name, value);
+  }
+  const code = parameters[STATUS_PARAMETER]?.int64Param ?? status.UNKNOWN;
+  return Object.assign(new Error(details), { code, details, metadata });
 }

@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
-import type { Share } from "../security/incoming-bytes.ts";
 import { checkJsonLimits } from "../security/json-limits.ts";
+import type { Share } from "../security/limits.ts";
 import { exactJson } from "./exact-json.ts";
 import type { RestCall } from "./route.ts";
 

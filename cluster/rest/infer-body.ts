@@ -6,7 +6,6 @@ import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { Fault } from "../../core/fault.ts";
 import { OUTPUT } from "../gateway/pipeline-outputs.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -15,6 +14,7 @@ import type {
   Tensor,
 } from "../protocol/messages.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parsed, parseJson } from "./body.ts";
 import { exactText } from "./exact-json.ts";

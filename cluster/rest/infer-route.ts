@@ -1,11 +1,16 @@
 /** The route that infers: what comes in which form, and what is answered in which. */
+
 import { Fault } from "../../core/fault.ts";
 import { callPipeline } from "../gateway/pipeline-call.ts";
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
-import { elementsOf } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { deadlineOf } from "../protocol/streamed-requests.ts";
+import {
+  deadlineOf,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  REQUEST_ID_HEADER,
+  TRACEPARENT,
+} from "../protocol/messages.ts";
+import { elementsOf } from "../protocol/tensors.ts";
 import type { PictureFormat } from "./annotate.ts";
 import {
   headOf,

@@ -1,6 +1,6 @@
 /** The bodies of the Open Inference Protocol's HTTP routes. */
 import { z } from "zod";
-import { DATATYPES } from "../protocol/datatypes.ts";
+import { DATATYPES } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
 
 const name = z.string().max(LIMITS.nameLength);

@@ -4,8 +4,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { z } from "zod";
-import { IncomingBytes } from "../security/incoming-bytes.ts";
-import { CLIENT_TIMES } from "../security/limits.ts";
+import { CLIENT_TIMES, IncomingBytes } from "../security/limits.ts";
 import { json, type Route } from "./route.ts";
 import { createRouter } from "./router.ts";
 

@@ -4,13 +4,13 @@
  *   method, path ─> route ─> access ─> handle ─> reply
  *        └─ none: 404 · other method: 405 with Allow · Fault: its status
  */
+
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
-import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
-import { retryAfterS } from "../protocol/retry-hint.ts";
-import type { CallerBounds } from "../security/grpc-access.ts";
-import type { Share } from "../security/incoming-bytes.ts";
-import { type ClientTimes, LIMITS } from "../security/limits.ts";
+import { requestIdOf } from "../observe/call-context.ts";
+import { REQUEST_ID_HEADER } from "../protocol/messages.ts";
+import { retryAfterS } from "../protocol/status.ts";
+import { type CallerBounds, type ClientTimes, LIMITS, type Share } from "../security/limits.ts";
 import type { RestAccess } from "../security/rest-access.ts";
 import { readBody } from "./body.ts";
 import type { Reply, RestCall, Route } from "./route.ts";

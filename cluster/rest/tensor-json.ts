@@ -3,9 +3,8 @@
  * infinities become null in JSON: the binary extension carries them.
  */
 import { Fault } from "../../core/fault.ts";
-import { decodeBytes, encodeBytes } from "../protocol/bytes-tensor.ts";
-import { DATATYPE_BYTES, elementCount } from "../protocol/datatypes.ts";
 import type { Tensor } from "../protocol/messages.ts";
+import { DATATYPE_BYTES, decodeBytes, elementCount, encodeBytes } from "../protocol/tensors.ts";
 
 interface Codec {
   readonly read: (view: DataView, at: number) => number | boolean;

@@ -1,4 +1,4 @@
-/** Where a server may listen: on this machine only, unless it speaks TLS. */
+/** Addresses of servers: without TLS they listen on loopback only. */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { Fault } from "../../core/fault.ts";
@@ -11,9 +11,8 @@ export function isLoopback(address: string): boolean {
 }
 
 /**
- * Refuses to listen without TLS anywhere but on loopback. A name counts as loopback only when
- * every address it stands for is.
- * Throws Fault("usage"), and for a name that cannot be resolved too.
+ * Refuses to listen beyond loopback without TLS. A name counts as loopback if all its addresses do.
+ * Throws Fault("usage"), also for a name that cannot be resolved.
  */
 export async function requireSafeBinding(host: string, tls: boolean): Promise<void> {
   const addresses = isIP(host) === 0 ? await resolved(host) : [host];
@@ -23,7 +22,7 @@ export async function requireSafeBinding(host: string, tls: boolean): Promise<vo
   });
 }
 
-/** The address to reach a server at from its own machine. */
+/** The address of a server for clients on its own machine. */
 export function reachableHost(host: string): string {
   return WILDCARDS[host] ?? host;
 }

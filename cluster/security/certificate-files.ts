@@ -1,16 +1,16 @@
-/** A folder of certificates: what `tandem cluster certs` writes and every process reads its part of. */
+/** The folder of certificates that `tandem cluster certs` writes and every process reads. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
-import { CERTIFICATE_ROLES, type CertificateRole } from "./certificate-role.ts";
 import type { KeyPair } from "./certificates.ts";
+import { CERTIFICATE_ROLES, type CertificateRole, type TlsIdentity } from "./tls.ts";
 
 export interface CertificateFolderOptions {
-  /** Names and addresses of the gateway, besides those of this machine's loopback. */
+  /** Names and addresses of the gateway, besides loopback. */
   readonly hosts: readonly string[];
   readonly days: number;
-  /** Replace certificates that are there; the authority stays. */
+  /** Replace existing certificates, but not the authority. */
   readonly force: boolean;
   /** With `force`: replace the authority too. */
   readonly newAuthority: boolean;
@@ -33,8 +33,8 @@ const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
 /**
- * Writes authority and certificates: keys readable by their owner only, nothing half-written.
- * Throws Fault("usage") for impossible options and where files would be overwritten unasked.
+ * Writes authority and certificates; only their owner can read keys, and each file is replaced whole.
+ * Throws Fault("usage") for impossible options, and for existing files without `force`.
  */
 export async function writeCertificates(
   directory: string,
@@ -50,7 +50,7 @@ export async function writeCertificates(
       hint: "--force writes new ones, signed by the authority that is there",
     });
   }
-  // Whoever only reads them, as every process does at its start, need not wait for what makes them.
+  // Every process reads certificates at its start; only this command loads the library that makes them.
   const { createAuthority, issueCertificate } = await import("./certificates.ts");
   const kept = options.newAuthority ? null : readAuthorityPair(folder);
   const authority = kept ?? (await createAuthority(AUTHORITY_DAYS));
@@ -73,20 +73,13 @@ export async function writeCertificates(
   };
 }
 
-/** A role's key pair with the authority that it trusts, as TLS options take them. */
-export interface TlsIdentity {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
 /** Throws Fault("invalid-input") when the folder lacks the role's files. */
 export function readIdentity(directory: string, role: CertificateRole): TlsIdentity {
   const [cert, key] = [`${role}.crt`, `${role}.key`].map((file) => read(directory, file));
   return { ca: readAuthority(directory), cert, key };
 }
 
-/** The certificate that all others are signed by. Throws Fault("invalid-input") without one. */
+/** The authority's certificate. Throws Fault("invalid-input") without one. */
 export function readAuthority(directory: string): string {
   return read(directory, `${AUTHORITY}.crt`);
 }

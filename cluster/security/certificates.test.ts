@@ -8,7 +8,7 @@ import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { needs } from "../../core/needs.test-support.ts";
 import { readIdentity, writeCertificates } from "./certificate-files.ts";
-import { CERTIFICATE_ROLES, type CertificateRole, roleOf } from "./certificate-role.ts";
+import { CERTIFICATE_ROLES, type CertificateRole, roleOf } from "./tls.ts";
 
 const OPTIONS = { hosts: ["gpu1.example.org", "10.0.0.5"], days: 30, force: false } as const;
 let folder = "";

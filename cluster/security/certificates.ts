@@ -1,7 +1,6 @@
 /**
- * A private certificate authority and the certificates that it signs, one for each role in a
- * deployment. A certificate's role is its URI name, so that being signed by the authority alone
- * opens no door.
+ * A private certificate authority and the certificates that it signs, one for each role. The URI name
+ * holds the role, so a signature of the authority alone grants nothing.
  */
 import "reflect-metadata";
 import { createPrivateKey, KeyObject, randomBytes, webcrypto } from "node:crypto";
@@ -19,7 +18,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { type CertificateRole, roleUri } from "./certificate-role.ts";
+import { type CertificateRole, roleUri } from "./tls.ts";
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -29,7 +28,7 @@ export interface KeyPair {
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const DAY_MS = 86_400_000;
-/** Clocks of the two ends may differ by this much. */
+/** Allowed difference between the clocks of the two ends. */
 const BACKDATED_MS = 5 * 60_000;
 
 /** A new authority, valid for `days`. It signs end certificates only. */
@@ -50,10 +49,7 @@ export async function createAuthority(days: number): Promise<KeyPair> {
   return { certificate: pem(certificate), key: privatePem(keys.privateKey) };
 }
 
-/**
- * A certificate for a role, signed by the authority. `hosts` are the names and addresses that
- * servers are reached by; clients have none.
- */
+/** A certificate signed by the authority. `hosts` are a server's names and addresses. */
 export async function issueCertificate(
   authority: KeyPair,
   role: CertificateRole,

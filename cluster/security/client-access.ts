@@ -1,21 +1,19 @@
-/** What a client shows a server, and how it knows the server. */
-
+/** A client's credentials, and its check of the server. */
 import { readFileSync } from "node:fs";
 import type { SecureContextOptions } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
-import { hasIdentity, readAuthority, readIdentity, type TlsIdentity } from "./certificate-files.ts";
-import type { CertificateRole } from "./certificate-role.ts";
-import { serverHasRole } from "./tls.ts";
+import { hasIdentity, readAuthority, readIdentity } from "./certificate-files.ts";
+import { type CertificateRole, serverHasRole, type TlsIdentity } from "./tls.ts";
 
 export interface ClientTls {
-  /** The authority that the server's certificate is to be of; null: any that the system trusts. */
+  /** The trusted authority; null: those of the system. */
   readonly ca: string | null;
-  /** Null: the client has no certificate of its own, but perhaps a token. */
+  /** The client's own certificate, or null. */
   readonly pair: { readonly cert: string; readonly key: string } | null;
-  /** What the server is to be; null: whatever has the name. */
+  /** The role that the server must have; null: any server of the name. */
   readonly server: CertificateRole | null;
-  /** The name that its certificate is to have; default: the address's. */
+  /** The name in the server's certificate; default: the host of the address. */
   readonly serverName?: string;
 }
 
@@ -26,17 +24,17 @@ export interface ClientAccess {
   readonly token: string | null;
 }
 
-/** To a server on loopback that asks for nothing. */
+/** For a server on loopback without credentials. */
 export const NO_ACCESS: ClientAccess = { tls: null, token: null };
 
-/** The gateway to its workers, with a folder of certificates or without. */
+/** For the gateway to its workers. */
 export function workerClientAccess(certificates: string | null): ClientAccess {
   if (certificates === null) return NO_ACCESS;
   return { tls: clientTls(readIdentity(certificates, "gateway"), "worker"), token: null };
 }
 
 /**
- * A caller of the gateway, with a folder of certificates, a file with a token, both or neither.
+ * For a caller of the gateway, with a folder of certificates, a file with a token, both or neither.
  * Throws Fault("invalid-input") when one cannot be read.
  */
 export function gatewayClientAccess(
@@ -46,7 +44,7 @@ export function gatewayClientAccess(
 ): ClientAccess {
   const token = tokenFile === null ? null : readToken(tokenFile);
   if (certificates === null) return { tls: null, token };
-  // Whoever has a token may have been given the authority's certificate alone.
+  // With a token, the authority's certificate alone is enough.
   if (token !== null && !hasIdentity(certificates, role)) {
     return { tls: { ca: readAuthority(certificates), pair: null, server: "gateway" }, token };
   }
@@ -66,7 +64,7 @@ export function channelCredentials({ tls }: ClientAccess): ChannelCredentials {
   });
 }
 
-/** Of a channel, for a server that is not called by its own name. */
+/** Channel options for a server whose certificate has another name than its address. */
 export function nameOptions({ tls }: ClientAccess): ChannelOptions {
   const name = tls?.serverName;
   if (name === undefined) return {};

@@ -1,4 +1,5 @@
-/** What one caller may take of the gateway. `docs/security.md` has the same table for people. */
+/** Limits of the gateway's callers; `docs/security.md` has the same table. */
+import { Fault } from "../../core/fault.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -6,24 +7,24 @@ const MIB = 1024 * KIB;
 export const LIMITS = {
   /** A gRPC message, or an HTTP body that is no JSON. */
   messageBytes: 64 * MIB,
-  /** A JSON body: it takes several times its size while it is read. */
+  /** A JSON body: parsing takes several times its size. */
   jsonBytes: 32 * MIB,
   /** Objects and arrays inside one another in a JSON body. */
   jsonDepth: 64,
   /** Objects and arrays in a JSON body, in all. */
   jsonStructures: 1_000_000,
-  /** All headers of a request together; more is answered 431. */
+  /** All headers of a request together; beyond, the answer is 431. */
   headerBytes: 16 * KIB,
   headers: 100,
   /** Input tensors, and requested outputs, of a request. */
   tensors: 64,
-  /** Tensors of a message, which may be a batch of many requests: each becomes an object. */
+  /** Tensors of a message, which may be a batch of many requests. */
   batchTensors: 65_536,
-  /** Fields of a gRPC message, those of its tensors and parameters included: each becomes an object. */
+  /** Fields of a gRPC message with those of its tensors and parameters: each becomes an object. */
   messageParts: 1_000_000,
-  /** Whole numbers in the typed contents of a gRPC message: each becomes an object. Raw ones have no limit. */
+  /** Integers in the typed contents of a gRPC message: each becomes an object. */
   typedIntegers: 4 * MIB,
-  /** Of a batch between gateway and worker, or its answer: many requests of `messageBytes`. */
+  /** A batch between gateway and worker, or its answer: many requests of `messageBytes`. */
   batchBytes: 2 ** 31 - 1,
   /** Dimensions of a tensor. */
   rank: 16,
@@ -33,36 +34,36 @@ export const LIMITS = {
   parameters: 64,
   /** Characters in a name, an id, an idempotency key or a text parameter. */
   nameLength: 1024,
-  /** Characters of an error that is told a caller; it may quote what was sent. */
+  /** Characters of an error message for a caller; it may quote the request. */
   errorLength: 2000,
-  /** Open connections to one server; more are closed at once. */
+  /** Open connections to one server; it closes further ones at once. */
   connections: 1024,
-  /** Calls under way on one connection; more wait at the client (HTTP/2 SETTINGS). */
+  /** Open calls of one connection; further calls wait at the client (HTTP/2 SETTINGS). */
   streamsPerConnection: 1000,
-  /** Memory of one HTTP/2 session, in MB; beyond it new calls are refused. */
+  /** Memory of one HTTP/2 session, in MB; beyond, it refuses new calls. */
   sessionMemoryMb: 128,
   /** Bytes of all requests that are being received, of all callers together. */
   incomingBytes: 256 * MIB,
-  /** A connection without a call is closed after this long. */
+  /** A connection without a call is closed after this time. */
   connectionIdleMs: 5 * 60_000,
-  /** HTTP/2 peers are asked for a sign of life this often, and have so long to give it. */
+  /** Interval of HTTP/2 pings, and the time for their answers. */
   keepaliveMs: 30_000,
   keepaliveAnswerMs: 10_000,
 } as const;
 
-/** How long a client may take. */
+/** Time limits for clients. */
 export interface ClientTimes {
-  /** From a connection to the end of its TLS handshake, and to its first request's beginning. */
+  /** From the connection to the end of its TLS handshake, and to its first request. */
   readonly handshakeMs: number;
   /** From a request's first byte to the end of its headers. */
   readonly headersMs: number;
-  /** From a request's beginning to its end, its body included. */
+  /** From a request's first byte to the end of its body. */
   readonly requestMs: number;
-  /** A stream of requests may be silent for this long. */
+  /** Between two requests on a stream. */
   readonly streamIdleMs: number;
-  /** Until an answer has left; a client that does not read is cut off. */
+  /** For an answer to leave; the server cuts a client off that does not read. */
   readonly writeMs: number;
-  /** How often these are looked at. */
+  /** Interval of the checks over HTTP/1. */
   readonly checkMs: number;
 }
 
@@ -74,3 +75,58 @@ export const CLIENT_TIMES: ClientTimes = {
   writeMs: 60_000,
   checkMs: 1000,
 };
+
+/** The limits of one server, for all its callers. */
+export interface CallerBounds {
+  readonly times: ClientTimes;
+  readonly incoming: IncomingBytes;
+}
+
+const RETRY_AFTER_MS = 1000;
+
+/** One request's share of the bytes that are being received. */
+export interface Share {
+  /** Throws Fault("overloaded") beyond the limit for all requests together. */
+  take(bytes: number): void;
+  /** Called when the request is complete, or has failed. */
+  giveBack(): void;
+}
+
+/**
+ * Counts the received bytes of incomplete requests, over REST and gRPC together: each request has a
+ * limit of its own, but a thousand callers may send large ones at once.
+ */
+export class IncomingBytes {
+  readonly #most: number;
+  #bytes = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  share(): Share {
+    let own = 0;
+    return {
+      take: (bytes) => {
+        if (this.#bytes + bytes > this.#most) throw this.#tooMuch();
+        own += bytes;
+        this.#bytes += bytes;
+      },
+      giveBack: () => {
+        this.#bytes -= own;
+        own = 0;
+      },
+    };
+  }
+
+  #tooMuch(): Fault {
+    return new Fault("overloaded", `requests of ${this.#bytes} bytes are being received already`, {
+      hint: "try again, or send smaller ones",
+      retryAfterMs: RETRY_AFTER_MS,
+    });
+  }
+}

@@ -1,12 +1,13 @@
 /** The HTTP(S) server under the REST side, with its limits. */
+
 import { createServer, type Server, type ServerOptions } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Fault } from "../../core/fault.ts";
 import { requireSafeBinding } from "./bind-address.ts";
 import { type ClientTimes, LIMITS } from "./limits.ts";
-import type { SecurityFiles } from "./security-files.ts";
-import { rotateWith, serverTls } from "./tls.ts";
+import { rotateWith, type SecurityFiles } from "./security-files.ts";
+import { serverTls } from "./tls.ts";
 
 /** Not listening yet. A client without a certificate is let in: the routes decide. */
 export function createRestServer(security: SecurityFiles, times: ClientTimes): Server {

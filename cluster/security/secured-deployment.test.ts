@@ -11,14 +11,13 @@ import { type Deployment, startDeployment } from "../deployment.ts";
 import { getJson, postJson } from "../http-client.ts";
 import { runLoad } from "../load/run-load.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/infer-stream.ts";
+import { InferenceClient, InferStream } from "../protocol/client.ts";
+import { roleOfMethod } from "../protocol/grpc-guard.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 import { gatewayRoutes } from "../rest/routes.ts";
-import { OPEN, type RequiredRole } from "./access.ts";
+import { createToken, OPEN, type RequiredRole } from "./access.ts";
 import { readAuthority, readIdentity, writeCertificates } from "./certificate-files.ts";
-import type { CertificateRole } from "./certificate-role.ts";
 import {
   type ClientAccess,
   type ClientTls,
@@ -27,8 +26,7 @@ import {
   clientTls,
   NO_ACCESS,
 } from "./client-access.ts";
-import { roleOfMethod } from "./grpc-access.ts";
-import { createToken } from "./tokens.ts";
+import type { CertificateRole } from "./tls.ts";
 
 const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
 const CALLERS = ["nobody", "stranger", "infer token", "client certificate", "admin token"] as const;

@@ -1,23 +1,24 @@
 /**
- * A server's certificates and tokens as they are on disk now. They are looked at every other
- * second, so that a rotation needs no restart; what cannot be read leaves the last good ones.
+ * A server's certificates and tokens as they are on disk now. A rotation needs no restart: this class
+ * checks the files every other second, and keeps the last good ones while new ones are unreadable.
  */
 import { statSync } from "node:fs";
+import type { Server as HttpsServer } from "node:https";
 import { join, resolve } from "node:path";
-import type { AccessRules } from "./access.ts";
-import { readIdentity, type TlsIdentity } from "./certificate-files.ts";
-import type { CertificateRole } from "./certificate-role.ts";
-import { readTokens } from "./tokens.ts";
+import type { Server as TlsServer } from "node:tls";
+import { type AccessRules, readTokens } from "./access.ts";
+import { readIdentity } from "./certificate-files.ts";
+import { type CertificateRole, contextOf, type TlsIdentity } from "./tls.ts";
 
-/** Where a deployment's credentials lie; null: it has none. */
+/** The places of a deployment's credentials; null without any. */
 export interface SecurityPaths {
-  /** Folder that `tandem cluster certs` wrote. */
+  /** Folder written by `tandem cluster certs`. */
   readonly certificates: string | null;
-  /** File that `tandem cluster token --file` wrote. */
+  /** File written by `tandem cluster token --file`. */
   readonly tokens: string | null;
 }
 
-/** Absolute, for processes may start elsewhere. */
+/** Absolute paths, for processes that start elsewhere. */
 export function securityPaths(given: {
   readonly certificates?: string;
   readonly tokens?: string;
@@ -60,7 +61,7 @@ export class SecurityFiles {
     return this.#rules;
   }
 
-  /** `listener` is told of every new identity. */
+  /** Calls `listener` with every new identity. */
   onRotation(listener: (identity: TlsIdentity) => void): void {
     this.#listeners.push(listener);
   }
@@ -81,7 +82,7 @@ export class SecurityFiles {
       this.#identity = identity;
       this.#rules = rules;
     } catch (error) {
-      // Half-rotated, or mistyped: whoever was let in until now still is.
+      // Half-rotated or mistyped files: the old ones stay valid.
       process.stderr.write(`certificates or tokens not taken: ${(error as Error).message}\n`);
     }
     this.#seen = stamp;
@@ -115,4 +116,9 @@ export class SecurityFiles {
 function modified(file: string): string {
   const found = statSync(file, { throwIfNoEntry: false });
   return found === undefined ? "gone" : `${found.mtimeMs}/${found.size}/${found.ino}`;
+}
+
+/** Serves new connections with rotated certificates. */
+export function rotateWith(files: SecurityFiles, server: TlsServer | HttpsServer): void {
+  files.onRotation((identity) => server.setSecureContext(contextOf(identity)));
 }

@@ -1,17 +1,37 @@
-/** TLS options of both ends, from a role's certificate. */
-import type { Server as HttpsServer } from "node:https";
+/** Roles of certificates, and the TLS options of both ends. */
 import {
   checkServerIdentity,
   type PeerCertificate,
   type SecureContextOptions,
   type TLSSocket,
   type TlsOptions,
-  type Server as TlsServer,
 } from "node:tls";
-import type { TlsIdentity } from "./certificate-files.ts";
-import { type CertificateRole, roleOf } from "./certificate-role.ts";
 import type { ClientTimes } from "./limits.ts";
-import type { SecurityFiles } from "./security-files.ts";
+
+/** Everyone in a deployment. A client may infer; an admin may also control. */
+export const CERTIFICATE_ROLES = ["gateway", "worker", "client", "admin"] as const;
+export type CertificateRole = (typeof CERTIFICATE_ROLES)[number];
+
+/** A role's key pair with the authority that it trusts, all PEM. */
+export interface TlsIdentity {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The URI name that gives a certificate its role. */
+export function roleUri(role: CertificateRole): string {
+  return `urn:tandem:role:${role}`;
+}
+
+/**
+ * The role of a certificate whose chain was verified; null without one. Node separates names by ", "
+ * and quotes a name that holds a comma, so that no name can pose as another.
+ */
+export function roleOf(certificate: Partial<PeerCertificate> | undefined): CertificateRole | null {
+  const names = (certificate?.subjectaltname ?? "").split(", ");
+  return CERTIFICATE_ROLES.find((role) => names.includes(`URI:${roleUri(role)}`)) ?? null;
+}
 
 const OLDEST_VERSION = "TLSv1.2";
 
@@ -29,22 +49,14 @@ export function serverTls(
   };
 }
 
-/** Serves new connections with what was written anew. */
-export function rotateWith(files: SecurityFiles, server: TlsServer | HttpsServer): void {
-  files.onRotation((identity) => server.setSecureContext(contextOf(identity)));
-}
-
-/** The role that the other end of a connection has proven; null: none, or no TLS. */
+/** The proven role of a connection's other end; null without one, or without TLS. */
 export function peerRole(socket: Partial<TLSSocket>): CertificateRole | null {
-  // Without a certificate of the authority the handshake may pass, but not as authorized.
+  // A handshake may succeed without a certificate of the authority.
   if (socket.authorized !== true) return null;
   return roleOf(socket.getPeerCertificate?.());
 }
 
-/**
- * A client's check of the server: its name as usual, and that it has the role. Another role's
- * certificate, though of the same authority, is refused.
- */
+/** A client's check of a server: its name, and that its certificate has the role. */
 export function serverHasRole(role: CertificateRole) {
   return (host: string, certificate: PeerCertificate): Error | undefined => {
     const wrong = checkServerIdentity(host, certificate);
@@ -53,6 +65,6 @@ export function serverHasRole(role: CertificateRole) {
   };
 }
 
-function contextOf({ ca, cert, key }: TlsIdentity): SecureContextOptions {
+export function contextOf({ ca, cert, key }: TlsIdentity): SecureContextOptions {
   return { ca, cert, key, minVersion: OLDEST_VERSION };
 }

@@ -1,31 +1,34 @@
-/** What runs a replica's batches. */
-import type { ModelProvenance } from "../../models/task-model.ts";
+/** The interface of everything that runs a replica's batches, and how a task's model runs one. */
+import { Fault } from "../../core/fault.ts";
+import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import type { Tensor, TensorSpec } from "../../models/tensor.ts";
-import type { LoadCost } from "../protocol/model-state.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { LoadCost } from "../protocol/hosted-models.ts";
+import { asBuffer } from "../protocol/tensors.ts";
 
 /** One input of a batch. */
 export interface Job {
   readonly payload: Uint8Array;
-  /** JSON of the outputs of the tasks that ran before, by task name. */
+  /** JSON of the outputs of earlier tasks, by task name. */
   readonly upstream: Uint8Array;
   /** The request's own tensors. */
   readonly tensors: readonly Tensor[];
-  /** Tensors that tasks before gave, by task name. */
+  /** Tensors of earlier tasks, by task name. */
   readonly upstreamTensors: Readonly<Record<string, readonly Tensor[]>>;
 }
 
 export interface Batch {
   readonly jobs: readonly Job[];
-  /** Selects the replayed time; null when the caller leaves it to the replica's own stream. */
+  /** Selects the replayed time; null: the replica draws from its own stream. */
   readonly variate: number | null;
-  /** Only warms the way: a replayed batch takes 2 ms at most. */
+  /** An unmeasured batch: a replayed one takes 2 ms at most. */
   readonly warmUp: boolean;
 }
 
 export interface BatchResult {
   /** In the order of the jobs. */
   readonly outputs: readonly JobResult[];
-  /** Wall-clock time that the batch really took, µs. */
+  /** Measured wall-clock time of the batch, µs. */
   readonly serviceUs: number;
 }
 
@@ -35,19 +38,66 @@ export interface JobResult {
   readonly tensors: readonly Tensor[];
 }
 
-/** What a worker answers for one input. */
+/** A worker's answer for one input. */
 export type JobOutput =
   | { readonly labels: readonly string[]; readonly value: unknown }
   | { readonly error: string; readonly code: string };
 
 /** Runs one batch at a time. */
 export interface Backend {
-  /** The tensors that a request carries, and an answer; null where they are payload and JSON. */
+  /** Tensors of a request and of an answer; null where they are payload and JSON. */
   readonly inputs: readonly TensorSpec[] | null;
   readonly outputs: readonly TensorSpec[] | null;
-  /** Null where nothing real runs. */
+  /** Null for replayed times. */
   readonly provenance: ModelProvenance | null;
   readonly cost: LoadCost;
   run(batch: Batch): Promise<BatchResult>;
   close(): Promise<void>;
+}
+
+export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {
+  const inputs = jobs.map((job) => new JobInput(job));
+  const startUs = monotonicUs();
+  const results = await opened.run(inputs);
+  const serviceUs = monotonicUs() - startUs;
+  return { outputs: results.map(resultOf), serviceUs };
+}
+
+/** Parses the outputs of earlier tasks only for a model that asks for them. */
+class JobInput implements TaskInput {
+  readonly payload: Uint8Array;
+  readonly tensors: readonly Tensor[];
+  readonly #job: Job;
+  #upstream: TaskInput["upstream"] | null = null;
+
+  constructor(job: Job) {
+    this.payload = job.payload;
+    this.tensors = job.tensors;
+    this.#job = job;
+  }
+
+  get upstream(): TaskInput["upstream"] {
+    this.#upstream ??= upstreamOf(this.#job);
+    return this.#upstream;
+  }
+}
+
+function upstreamOf({ upstream, upstreamTensors }: Job): TaskInput["upstream"] {
+  const outputs = JSON.parse(asBuffer(upstream).toString()) as Record<string, TaskOutput>;
+  for (const task of Object.keys(outputs)) {
+    const { labels, value } = outputs[task];
+    outputs[task] = { labels, value, tensors: upstreamTensors[task] ?? [] };
+  }
+  return outputs;
+}
+
+function resultOf(result: TaskOutput | Error): JobResult {
+  const text = Buffer.from(JSON.stringify(jobOutput(result)));
+  return { text, tensors: result instanceof Error ? [] : (result.tensors ?? []) };
+}
+
+function jobOutput(result: TaskOutput | Error): JobOutput {
+  if (!(result instanceof Error)) return { labels: result.labels, value: result.value ?? null };
+  const code = result instanceof Fault ? result.code : "invalid-input";
+  return { error: result.message, code };
 }

@@ -1,30 +1,31 @@
-/** Batches from the wire and their results back to it. */
+/** Batches from protocol messages, and results to messages. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
-import {
-  asOwn,
-  jobTensors,
-  rawTensor,
-  type TensorsByTask,
-  wireTensors,
-} from "../protocol/job-tensors.ts";
 import type {
   ModelInferRequest,
   ModelInferResponse,
   Tensor as WireTensor,
 } from "../protocol/messages.ts";
+import {
+  asOwn,
+  bytesTensor,
+  elementsOf,
+  jobTensors,
+  rawTensor,
+  type TensorsByTask,
+  wireTensors,
+} from "../protocol/tensors.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
-/** What a caller other than the gateway may leave out. */
+/** Callers other than the gateway may leave these out. */
 const NO_UPSTREAM = Buffer.from("{}");
 const NO_PAYLOAD = new Uint8Array(0);
 const NO_TENSORS: readonly Tensor[] = [];
 const NONE: TensorsByTask = {};
 
 /**
- * A gateway's batch, which has `payload` and `upstream`; payloads alone; or, for a model of
- * tensors, its input tensors as any client of the protocol sends them: one job.
+ * The batch in a request: `payload` and `upstream`, as the gateway sends them; `payload` alone; or a
+ * model's own input tensors, as any client of the protocol sends them, which are one job.
  * Throws Fault("invalid-input") for anything else.
  */
 export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
@@ -52,17 +53,13 @@ export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
   const byJob = jobTensors(inputs, rawInputContents, payloads.length);
   const jobs = payloads.map((payload, i): Job => {
     const own = byJob?.[i];
-    const told = upstream?.[i] ?? NO_UPSTREAM;
-    if (own === undefined) {
-      return { payload, upstream: told, tensors: NO_TENSORS, upstreamTensors: NONE };
-    }
-    const { "": tensors = NO_TENSORS, ...upstreamTensors } = own;
-    return { payload, upstream: told, tensors, upstreamTensors };
+    const { "": tensors = NO_TENSORS, ...upstreamTensors } = own ?? NONE;
+    return { payload, upstream: upstream?.[i] ?? NO_UPSTREAM, tensors, upstreamTensors };
   });
   return { jobs, variate, warmUp };
 }
 
-/** Whether a request has a model's own tensors, and not the gateway's form. */
+/** Whether a request has a model's own tensors rather than the gateway's form. */
 function isPlain({ inputs = [] }: ModelInferRequest, backend: Backend): boolean {
   return backend.inputs !== null && !inputs.some(({ name }) => name === "upstream");
 }
@@ -74,9 +71,9 @@ export function answerOf(
   { outputs, serviceUs }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
-  // To the nanosecond, as the clock tells it: what is beyond is a binary fraction's.
+  // To the nanosecond, the clock's resolution.
   const service = { doubleParam: Math.round(serviceUs * 1000) / 1000 };
-  const told = (
+  const answer = (
     outputs: readonly WireTensor[],
     raw: readonly Uint8Array[],
   ): ModelInferResponse => ({
@@ -90,7 +87,7 @@ export function answerOf(
   if (isPlain(request, backend) && backend.outputs !== null) {
     const [{ text, tensors }] = outputs;
     if (tensors.length === 0) throw failureOf(text);
-    return told(
+    return answer(
       tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
       tensors.map(({ raw }) => raw),
     );
@@ -100,10 +97,10 @@ export function answerOf(
     outputs.map(({ text }) => text),
   );
   if (outputs.every(({ tensors }) => tensors.length === 0)) {
-    return told([texts.tensor], [texts.raw]);
+    return answer([texts.tensor], [texts.raw]);
   }
   const own = wireTensors(outputs.map(({ tensors }) => asOwn(tensors)));
-  return told([texts.tensor, ...own.tensors], [texts.raw, ...own.raw]);
+  return answer([texts.tensor, ...own.tensors], [texts.raw, ...own.raw]);
 }
 
 function failureOf(text: Uint8Array): Fault {

@@ -1,9 +1,13 @@
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import { modelConfig, modelIndex, modelStatistics } from "../protocol/hosted-models.ts";
-import type { ModelState } from "../protocol/model-state.ts";
+import {
+  type ModelState,
+  modelConfig,
+  modelIndex,
+  modelStatistics,
+} from "../protocol/hosted-models.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
 import type { Backend } from "./backend.ts";
 import { HostedReplica } from "./hosted-replica.ts";
 

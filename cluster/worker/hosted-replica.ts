@@ -1,41 +1,52 @@
-/** One replica on its worker: takes batches in turn, each to the backend and back to the wire. */
+/** One replica on its worker: decodes batches, runs them in turn on the backend, encodes the results. */
+import { readdirSync } from "node:fs";
+
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
+import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { HostedModel } from "../protocol/hosted-models.ts";
+import {
+  bytesMetadata,
+  type HostedModel,
+  type LoadCost,
+  ModelCounts,
+  type ModelState,
+} from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
-import { ModelCounts } from "../protocol/model-counts.ts";
-import type { LoadCost, ModelState } from "../protocol/model-state.ts";
-import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/server.ts";
+import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
-import { processFigures } from "./process-figures.ts";
-import type { HostedModelInfo } from "./specification.ts";
 
-/** The gateway sends one batch at a time; other callers may queue this many. */
+/** Bound of the queue. The gateway sends one batch at a time; other callers may send more. */
 const MAX_WAITING = 64;
+
+export interface HostedModelInfo {
+  readonly provenance: ModelProvenance;
+  readonly cost: LoadCost;
+  /** Its input tensors; null where it takes payloads. */
+  readonly inputs: readonly TensorSpec[] | null;
+}
 
 export interface ReplicaOptions {
   readonly name: string;
   readonly task: string;
   readonly tracing: WorkerTracing | null;
-  /** What the protocol calls what runs the model. */
+  /** The protocol's name of the model's runtime. */
   readonly platform: string;
-  /** Opens the backend; `changed` is called when it can serve no longer, or again. */
+  /** Opens the backend, which calls `changed` when it becomes unable to serve, and able again. */
   readonly open: (changed: (state: ModelState) => void) => Promise<Backend>;
   /** Called with every change of state. */
   readonly onState: (state: ModelState) => void;
 }
 
-/** A batch whose turn has not come. */
 interface WaitingBatch {
   readonly request: ModelInferRequest;
   readonly batch: Batch;
-  /** Why it need not start any more; null: it is wanted. */
+  /** The status of a batch that nobody waits for any more; null: run it. */
   readonly wanted: () => Partial<StatusObject> | null;
   readonly takenAtUs: number;
 }
@@ -58,19 +69,18 @@ export class HostedReplica implements HostedModel {
     return this.#options.name;
   }
 
-  /** As the protocol's repository index tells it. */
   get state(): ModelState {
     return this.#state;
   }
 
-  /** What the last load took; null before the first. */
+  /** Cost of the last load; null before the first. */
   get cost(): LoadCost | null {
     return this.#cost;
   }
 
   readonly process = processFigures;
 
-  /** The real model that is loaded; null without one. */
+  /** The loaded real model, or null. */
   get loaded(): HostedModelInfo | null {
     const backend = this.#backend;
     if (backend === null || backend.provenance === null) return null;
@@ -94,17 +104,17 @@ export class HostedReplica implements HostedModel {
     return this.#state.state === "READY";
   }
 
-  /** Loads the model; a failure is its state's reason and rejects. Nothing when it is loaded. */
+  /** Loads the model if it is not loaded. Rejects on failure, whose message is the state's reason. */
   load(): Promise<void> {
     return this.#afterOthers(() => this.#load());
   }
 
-  /** Finishes what was taken, takes no more, and gives the model's memory back. */
+  /** Takes no more batches, finishes those taken, and frees the model's memory. */
   unload(): Promise<void> {
     return this.#afterOthers(() => this.#unload());
   }
 
-  /** Loads and unloads come one after another; one alone begins at once. */
+  /** Runs loads and unloads one after another; the first starts at once. */
   #afterOthers(change: () => Promise<void>): Promise<void> {
     const done = this.#changes === null ? change() : this.#changes.then(change);
     const ended: Promise<void> = done.then(
@@ -163,7 +173,7 @@ export class HostedReplica implements HostedModel {
     this.#become({ state: "UNAVAILABLE", reason: "unloaded" });
   }
 
-  /** The service was the last of the time since it began. */
+  /** The service time ends now; it cannot have begun before the batch did. */
   #trace({ parameters = {} }: ModelInferRequest, beganUs: number, serviceUs: number): void {
     const traceparents = parameters[TRACEPARENTS_PARAMETER]?.stringParam;
     const { tracing, task } = this.#options;
@@ -212,7 +222,7 @@ function metadataOf({ name, datatype, shape }: TensorSpec): TensorMetadata {
   return { name, datatype, shape };
 }
 
-/** Why a batch need not start any more, asked when it is its turn; null: it is wanted. */
+/** See `WaitingBatch.wanted`. */
 function wantedUntil(call: InferCall): () => Partial<StatusObject> | null {
   const expiresAtUs = monotonicUs() + (call.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
   let cancelled = false;
@@ -224,4 +234,24 @@ function wantedUntil(call: InferCall): () => Partial<StatusObject> | null {
     if (monotonicUs() < expiresAtUs) return null;
     return { code: status.DEADLINE_EXCEEDED, details: "its deadline passed before it could start" };
   };
+}
+
+/** Figures of this process, by the names of Prometheus' clients. */
+function processFigures(): Readonly<Record<string, number>> {
+  const { user, system } = process.cpuUsage();
+  const fds = openFiles();
+  return {
+    process_cpu_seconds_total: (user + system) / 1e6,
+    process_resident_memory_bytes: process.memoryUsage.rss(),
+    process_start_time_seconds: Date.now() / 1000 - process.uptime(),
+    ...(fds === null ? {} : { process_open_fds: fds }),
+  };
+}
+
+function openFiles(): number | null {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return null;
+  }
 }

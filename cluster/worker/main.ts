@@ -1,14 +1,12 @@
-/** A worker process: hosts replicas, one gRPC port for all of them, each a model of its own. */
-
+/** A worker process: hosts replicas, each as a model of its own, on one gRPC port. */
 import { compileSystem } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
-import { backendOf } from "../../core/scenario/check-models.ts";
-import type { System } from "../../core/system.ts";
+
 import { withSpareReplicas } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
+import { workerAccess } from "../protocol/grpc-guard.ts";
 import { modelNamed } from "../protocol/hosted-models.ts";
 import {
   EXTENSIONS,
@@ -17,21 +15,31 @@ import {
   type InferenceServer,
   serveInference,
 } from "../protocol/server.ts";
-import { workerAccess } from "../security/grpc-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
-import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
-import { modelBackend } from "./model-backend.ts";
-import { inlineBackend, isInline } from "./model-jobs.ts";
-import { replayBackend } from "./replay-backend.ts";
-import type { WorkerReady, WorkerSpecification } from "./specification.ts";
+import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
+import { type BackendSettings, backendFor } from "./open-backend.ts";
 
-const PLATFORMS = {
-  onnx: "onnxruntime_onnx",
-  external: "tandem_external",
-  process: "tandem_process",
-} as const;
+export interface WorkerSpecification extends BackendSettings {
+  /** Replicas to host, by the system's numbers. */
+  readonly replicas: readonly number[];
+  /** The gateway's number, because spare replicas have numbers too. Default 0. */
+  readonly spareReplicas?: number;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Folder of certificates; without one: no TLS, and loopback only. */
+  readonly certificates?: string;
+  /** Target of traces (`observe/trace-target.ts`); default: none. */
+  readonly trace?: string;
+}
 
-/** It serves before its models are loaded, so that their loading can be watched. */
+export interface WorkerReady {
+  readonly port: number;
+  /** The hosted real models, in the order of the replicas. */
+  readonly models: readonly HostedModelInfo[];
+}
+
+/** Serves before the models are loaded, so that clients can watch them load. */
 runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const { document, inputs, spareReplicas = 0 } = specification;
   const system = withSpareReplicas(compileSystem(document, inputs), spareReplicas);
@@ -47,7 +55,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   for (const id of specification.replicas) {
     const { name, pool } = system.replicas[id];
     const task = system.pools[pool].name;
-    const backend = backendOptions(specification, system, id, timer);
+    const backend = backendFor(specification, system, id, timer);
     const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
       logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");
@@ -90,32 +98,3 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
     },
   };
 });
-
-function backendOptions(
-  { document, inputs, backend, seed, timeScale, cacheDir }: WorkerSpecification,
-  system: System,
-  id: number,
-  timer: PreciseTimer,
-): Pick<ReplicaOptions, "platform" | "open"> {
-  const replica = system.replicas[id];
-  if (backend === "replay") {
-    const open = async () => replayBackend(replica, { seed, timeScale, timer });
-    return { platform: "tandem_replay", open };
-  }
-  const { model } = system.pools[replica.pool];
-  const implementation = document.models[model].implementation;
-  if (implementation === undefined) {
-    throw new Fault("invalid-input", `model ${model} names no implementation to run for real`, {
-      hint: `give models.${model}.implementation, or use the replay backend`,
-    });
-  }
-  const folder = inputs.folder ?? process.cwd();
-  const thread = { model, implementation, folder, cacheDir: cacheDir ?? null };
-  return {
-    platform: PLATFORMS[backendOf(implementation)],
-    open: (changed) =>
-      isInline(implementation)
-        ? inlineBackend(implementation, folder)
-        : modelBackend(thread, changed),
-  };
-}

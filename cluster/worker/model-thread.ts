@@ -1,19 +1,20 @@
-/** The thread that a real model runs in, off the worker's event loop. One batch at a time. */
+/** A real model's thread, off the worker's event loop. It runs one batch at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
+import { kindOf } from "../../core/scenario/check-models.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import { monotonicUs } from "../monotonic.ts";
-import type { ModelState } from "../protocol/model-state.ts";
-import type { Backend, Job, JobResult } from "./backend.ts";
-import { runJobs } from "./model-jobs.ts";
-import { openModel } from "./open-model.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
+import { type Backend, type Job, type JobResult, runJobs } from "./backend.ts";
+import type { OpenedModel } from "./open-remote.ts";
 
 export interface ThreadSpecification {
   /** The model's name in the scenario. */
   readonly model: string;
   readonly implementation: ImplementationDocument;
-  /** Where paths in the implementation start. */
+  /** Base of relative paths in the implementation. */
   readonly folder: string;
   readonly cacheDir: string | null;
 }
@@ -41,14 +42,9 @@ const port = parentPort as MessagePort;
 load(workerData as ThreadSpecification).catch((error: unknown) => port.postMessage(failure(error)));
 
 async function load(specification: ThreadSpecification): Promise<void> {
-  const { implementation, folder, cacheDir } = specification;
   const startUs = monotonicUs();
   const before = process.memoryUsage.rss();
-  const { model: opened, memoryBytes } = await openModel(
-    implementation,
-    { folder, ...(cacheDir === null ? {} : { cacheDir }) },
-    (state) => port.postMessage({ kind: "state", state } satisfies ThreadAnswer),
-  );
+  const { model: opened, memoryBytes } = await openModel(specification);
   const cost = {
     loadMs: (monotonicUs() - startUs) / 1000,
     memoryBytes: memoryBytes + Math.max(0, process.memoryUsage.rss() - before),
@@ -60,6 +56,28 @@ async function load(specification: ThreadSpecification): Promise<void> {
   const { inputs, outputs, provenance } = opened;
   const model = { inputs, outputs, provenance, cost };
   port.postMessage({ kind: "ready", model } satisfies ThreadAnswer);
+}
+
+async function openModel(specification: ThreadSpecification): Promise<OpenedModel> {
+  const { implementation, folder, cacheDir } = specification;
+  const changed = (state: ModelState): void =>
+    port.postMessage({ kind: "state", state } satisfies ThreadAnswer);
+  switch (kindOf(implementation)) {
+    case "name":
+    case "onnx": {
+      const options = { folder, ...(cacheDir === null ? {} : { cacheDir }) };
+      return { model: await openImplementation(implementation, options), memoryBytes: 0 };
+    }
+    // Only these need gRPC in the thread.
+    case "external": {
+      const { openExternal } = await import("./open-remote.ts");
+      return openExternal(implementation, folder, changed);
+    }
+    case "command": {
+      const { openCommand } = await import("./open-remote.ts");
+      return openCommand(implementation, folder, changed);
+    }
+  }
 }
 
 async function close(opened: TaskModel): Promise<void> {

@@ -1,15 +1,12 @@
-/** A command that serves a model: started, watched, started again when it ends, stopped. */
-import { type ChildProcess, fork } from "node:child_process";
+/** A command that serves a model: started, watched, restarted when it ends, stopped. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { entryPoint } from "../processes/entry-point.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelState } from "../protocol/model-state.ts";
-import type { GuardOrder, GuardWord } from "./command-guard.ts";
-import { endGroup } from "./process-group.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
 
 type Settings = NonNullable<ImplementationDocument["command"]>;
 
@@ -17,8 +14,10 @@ const HOST = "127.0.0.1";
 const POLL_MS = 50;
 const FIRST_PAUSE_MS = 200;
 const LAST_PAUSE_MS = 10_000;
-/** A command that lived so long is started again without the pauses of those that fail at once. */
+/** After a life this long, the pauses between restarts begin anew. */
 const HEALTHY_MS = 30_000;
+/** Between SIGTERM and SIGKILL. */
+const GRACE_S = 3;
 const STDERR_TAIL = 2000;
 
 export class ServedCommand {
@@ -26,10 +25,13 @@ export class ServedCommand {
   readonly #folder: string;
   readonly #port: number;
   readonly #changed: (state: ModelState) => void;
-  #guard: ChildProcess | null = null;
   #pid = 0;
-  #tail = "";
+  #process: ChildProcess | null = null;
+  /** How the process ended; null while it runs. */
   #how: string | null = null;
+  #tail = "";
+  /** When the model became ready, ms of `performance`; null while it is not. */
+  #readyAt: number | null = null;
   #pauseMs = FIRST_PAUSE_MS;
   #restart: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -46,7 +48,7 @@ export class ServedCommand {
     this.#changed = changed;
   }
 
-  /** Resolves once its model is ready. Throws Fault("cluster-failure") with its last words. */
+  /** Resolves once the model is ready. Rejects with Fault("cluster-failure") and the last output. */
   static async start(
     settings: Settings,
     folder: string,
@@ -59,7 +61,6 @@ export class ServedCommand {
       await command.stop();
       throw error;
     }
-    command.#watch();
     return command;
   }
 
@@ -67,7 +68,7 @@ export class ServedCommand {
     return `${HOST}:${this.#port}`;
   }
 
-  /** Of the command itself, as Linux tells it; 0 elsewhere. */
+  /** Resident memory of the command itself, on Linux; 0 elsewhere. */
   memoryBytes(): number {
     try {
       const status = readFileSync(`/proc/${this.#pid}/status`, "utf8");
@@ -77,7 +78,7 @@ export class ServedCommand {
     }
   }
 
-  /** Ends it in order, then by force. */
+  /** Ends the process group by SIGTERM, after a grace period by SIGKILL. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#restart);
@@ -85,24 +86,24 @@ export class ServedCommand {
   }
 
   async #end(): Promise<void> {
-    const guard = this.#guard;
-    if (guard === null || guard.exitCode !== null || guard.signalCode !== null) return;
-    const ended = new Promise<void>((resolve) => guard.once("exit", () => resolve()));
-    guard.kill("SIGTERM");
-    await ended;
+    if (this.#process === null || this.#how !== null) return;
+    const pid = this.#pid;
+    const exited = once(this.#process, "exit");
+    endGroup(pid, "SIGTERM");
+    const force = setTimeout(() => endGroup(pid, "SIGKILL"), GRACE_S * 1000);
+    await exited;
+    clearTimeout(force);
   }
 
   async #start(): Promise<void> {
     const startedAt = performance.now();
-    this.#how = null;
-    this.#tail = "";
     this.#spawn();
     const client = new InferenceClient(this.address);
     const { model, readyWithinS } = this.#settings;
     try {
       while (!(await isReady(client, model))) {
         if (this.#how !== null) {
-          // Its last words came before the word of its end, but perhaps are not read yet.
+          // The last output may still be unread.
           await new Promise((resolve) => setImmediate(resolve));
           throw this.#failure(`ended with ${this.#how}`);
         }
@@ -114,59 +115,59 @@ export class ServedCommand {
     } finally {
       client.close();
     }
+    this.#readyAt = performance.now();
+    if (this.#how !== null) this.#ended();
   }
 
   #spawn(): void {
     const words = this.#settings.run.map((word) => word.replaceAll("{port}", String(this.#port)));
     const [program, ...args] = words;
-    const guard = fork(fileURLToPath(entryPoint("worker/command-guard")), [], {
+    // Detached: a process group of its own, so that its children end with it.
+    const child = spawn(program, args, {
+      cwd: this.#folder,
       detached: true,
-      execArgv: [],
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
-    this.#guard = guard;
+    const { pid = 0 } = child;
+    this.#process = child;
+    this.#pid = pid;
+    this.#how = null;
+    this.#tail = "";
     const keep = (text: Buffer): void => {
       this.#tail = (this.#tail + text.toString("utf8")).slice(-STDERR_TAIL);
       process.stderr.write(text);
     };
-    guard.stdout?.on("data", keep);
-    guard.stderr?.on("data", keep);
-    guard.on("message", (word) => this.#heard(word as GuardWord));
-    guard.once("exit", () => {
-      // Killed without a word: what it guarded must not stay.
-      endGroup(this.#pid, "SIGKILL");
-      this.#how ??= "its guard was killed";
+    child.stdout.on("data", keep);
+    child.stderr.on("data", keep);
+    child.once("error", (error) => {
+      if (pid === 0) this.#how = error.message;
     });
-    guard.send({ program, args, folder: this.#folder } satisfies GuardOrder);
+    const dismiss = pid === 0 ? undefined : endWithThisProcess(pid);
+    child.once("exit", (code, signal) => {
+      endGroup(pid, "SIGKILL");
+      dismiss?.();
+      this.#how = signal ?? `exit code ${code}`;
+      if (this.#readyAt !== null) this.#ended();
+    });
   }
 
-  #heard(word: GuardWord): void {
-    if (word.kind === "started") this.#pid = word.pid;
-    else this.#how = word.how;
-  }
-
-  /** Starts it again whenever its guard has ended, with growing pauses while it fails at once. */
-  #watch(): void {
-    const readyAt = performance.now();
-    this.#guard?.once("exit", () => {
-      if (this.#stopped) return;
-      if (performance.now() - readyAt > HEALTHY_MS) this.#pauseMs = FIRST_PAUSE_MS;
-      this.#again();
-    });
-    // It may have ended before anybody listened.
-    const { exitCode = null, signalCode = null } = this.#guard ?? {};
-    if ((exitCode !== null || signalCode !== null) && !this.#stopped) this.#again();
+  /** Restarts a command that was ready. */
+  #ended(): void {
+    if (this.#stopped) return;
+    const livedMs = performance.now() - (this.#readyAt ?? 0);
+    if (livedMs > HEALTHY_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    this.#again();
   }
 
   #again(): void {
+    this.#readyAt = null;
     const reason = this.#failure(`ended with ${this.#how}`).message;
     this.#changed({ state: "UNAVAILABLE", reason });
     this.#restart = setTimeout(async () => {
       this.#changed({ state: "LOADING", reason: "" });
       try {
         await this.#start();
-        this.#changed({ state: "READY", reason: "" });
-        this.#watch();
+        if (this.#readyAt !== null) this.#changed({ state: "READY", reason: "" });
       } catch {
         await this.#end();
         if (!this.#stopped) this.#again();
@@ -181,6 +182,38 @@ export class ServedCommand {
       hint: words === "" ? "it wrote nothing" : `its last words: ${words}`,
     });
   }
+}
+
+function endGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch {
+    // The group has ended.
+  }
+}
+
+/**
+ * Ends the process group when this process ends, however: a shell in a group of its own waits for the
+ * end of a pipe. Returns the function that dismisses the shell. Without `sh`, only `stop` ends the group.
+ */
+function endWithThisProcess(leader: number): () => void {
+  const script = `read -r ended || { kill -TERM "-$0"; sleep ${GRACE_S}; kill -KILL "-$0"; }`;
+  const shell = spawn("sh", ["-c", script, String(leader)], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  let dismissed = false;
+  shell.on("error", () => undefined);
+  shell.stdin.on("error", () => undefined);
+  shell.once("exit", () => {
+    // Without its watch the command must not go on: it is restarted with a new one.
+    if (!dismissed) endGroup(leader, "SIGKILL");
+  });
+  shell.unref();
+  return () => {
+    dismissed = true;
+    shell.stdin.end("ended\n");
+  };
 }
 
 async function isReady(client: InferenceClient, model: string): Promise<boolean> {

@@ -1,10 +1,9 @@
 /**
- * The socket under a gRPC server. grpc-js can open its own, but then connections are neither
- * counted nor timed, and no role is checked before the first call:
+ * The socket of a gRPC server. grpc-js can open its own, but then nothing counts or times connections,
+ * or checks their role before the first call:
  *
  *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js)
  */
-
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import {
   createServer as createTlsServer,
@@ -13,21 +12,24 @@ import {
 } from "node:tls";
 import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
-import { requireSafeBinding } from "./bind-address.ts";
-import type { GrpcAccess } from "./grpc-access.ts";
-import { CLIENT_TIMES, LIMITS } from "./limits.ts";
-import type { PeerRoles } from "./peer-roles.ts";
-import { peerRole, rotateWith, serverTls } from "./tls.ts";
+import { requireSafeBinding } from "../security/bind-address.ts";
+import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
+import { rotateWith } from "../security/security-files.ts";
+import { peerRole, serverTls } from "../security/tls.ts";
+import type { GrpcAccess, PeerRoles } from "./grpc-guard.ts";
 
 export interface GrpcListener {
   readonly port: number;
-  /** Takes no new connections; those that are open are the gRPC server's. */
+  /** Takes no new connections; the gRPC server closes the open ones. */
   close(): void;
-  /** Ends the open connections too. */
+  /** Ends the open connections. */
   cut(): void;
 }
 
-/** `peers` learns the roles of connections. Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
+/**
+ * `peers` gets each connection. Throws Fault("usage") for an unsafe address, Fault("cluster-failure")
+ * for a port in use.
+ */
 export async function listenGrpc(
   grpc: GrpcServer,
   { host, port }: { readonly host: string; readonly port: number },

@@ -11,7 +11,7 @@ import { chain, floats, sendTensor, writeScaling } from "../backends.test-suppor
 import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
 import { type Deployment, startDeployment } from "../deployment.ts";
 import { encodeInferRequest } from "../protocol/infer-codec.ts";
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../security/limits.ts";
 
 const MIB = 1024 * 1024;
 const INFER = "/inference.GRPCInferenceService/ModelInfer";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { loadHealth, outcomeCounts } from "./load-health.ts";
+import { loadHealth, outcomeCounts } from "./load-report.ts";
 import type { LoadResult } from "./specification.ts";
 
 function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): LoadResult {

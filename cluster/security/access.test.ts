@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { appendToken, createToken, findToken, parseTokens, readTokens } from "./tokens.ts";
+import { appendToken, createToken, findToken, parseTokens, readTokens } from "./access.ts";
 
 describe("bearer tokens", () => {
   it("are known by their hashes alone, each with its role", () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { externalAccess } from "./external-access.ts";
+import { externalAccess } from "./open-remote.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,0 +1,67 @@
+/** Waits that end early: on Ctrl-C, or when a process that they depend on falls silent. */
+import { Fault } from "../../core/fault.ts";
+
+/**
+ * Settles as `work` does; rejects with Fault("interrupted") as soon as the signal is aborted. The
+ * work itself goes on: the caller stops the resources that it uses.
+ */
+export async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  work: Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return work;
+  let abandon: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abandon = () => reject(new Fault("interrupted", "interrupted"));
+  });
+  signal.addEventListener("abort", abandon);
+  if (signal.aborted) abandon();
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abandon);
+  }
+}
+
+/** A process that sends a message each second while it runs. */
+export interface Speaking {
+  readonly name: string;
+  readonly pid: number;
+  /** Messages so far. */
+  readonly heard: number;
+}
+
+const LOOK_MS = 1000;
+
+/** Notices processes that are alive and silent: stopped by a signal, or hanging. */
+export class SilenceWatch {
+  /** Rejects with Fault("cluster-failure") once a process was silent for the bound. */
+  readonly fallen: Promise<never>;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(processes: readonly Speaking[], boundMs: number) {
+    const states = processes.map((speaking) => ({ speaking, heard: speaking.heard, looks: 0 }));
+    let reject: (fault: Fault) => void = () => undefined;
+    this.fallen = new Promise((_, rejectFallen) => {
+      reject = rejectFallen;
+    });
+    this.fallen.catch(() => undefined);
+    this.#timer = setInterval(() => {
+      for (const state of states) {
+        const { heard, name, pid } = state.speaking;
+        // The watch counts looks, not time, because its own process may have been stopped too.
+        state.looks = heard === state.heard ? state.looks + 1 : 0;
+        state.heard = heard;
+        if (state.looks * LOOK_MS < boundMs) continue;
+        const message = `the ${name} (pid ${pid}) has said nothing for ${boundMs / 1000} s`;
+        const hint =
+          "it was stopped, or has no processor: see to that, and run it again; nothing is kept";
+        reject(new Fault("cluster-failure", message, { hint }));
+      }
+    }, LOOK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

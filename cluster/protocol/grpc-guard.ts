@@ -1,0 +1,222 @@
+/**
+ * Checks every gRPC call before its handler, whatever its service: the caller's role, limits on time
+ * and size, and the status of a refusal by grpc-js itself.
+ */
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import {
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  type ServerListener,
+  status,
+} from "@grpc/grpc-js";
+import { assert, Fault } from "../../core/fault.ts";
+import { type AccessRules, isOpen, OPEN, type RequiredRole, refusal } from "../security/access.ts";
+import type { CallerBounds } from "../security/limits.ts";
+import type { SecurityFiles } from "../security/security-files.ts";
+import { type CertificateRole, peerRole } from "../security/tls.ts";
+import { statusOf } from "./status.ts";
+
+/** Who may call which method. */
+export interface GrpcAccess {
+  readonly files: SecurityFiles;
+  /** With TLS, connections of other roles are closed before their first call. */
+  readonly onlyRole: CertificateRole | null;
+  readonly rules: () => AccessRules;
+  /** The role for a method, by its path: /package.Service/Method. */
+  readonly roleOf: (path: string) => RequiredRole;
+  /** Null: the only caller is trusted. */
+  readonly held: CallerBounds | null;
+}
+
+/** For the gateway, with untrusted callers. */
+export function gatewayAccess(files: SecurityFiles, held: CallerBounds): GrpcAccess {
+  return { files, onlyRole: null, rules: () => files.rules, roleOf: roleOfMethod, held };
+}
+
+/** For a worker, whose only caller is the gateway by the role of its connection. */
+export function workerAccess(files: SecurityFiles): GrpcAccess {
+  return { files, onlyRole: "gateway", rules: () => OPEN, roleOf: () => "public", held: null };
+}
+
+const INFERENCE = "/inference.GRPCInferenceService/";
+const PUBLIC: ReadonlySet<string> = new Set([
+  "/grpc.health.v1.Health/Check",
+  "/grpc.health.v1.Health/Watch",
+  "/grpc.health.v1.Health/List",
+  ...["ServerLive", "ServerReady", "ModelReady", "ServerMetadata"].map((m) => INFERENCE + m),
+]);
+const INFER: ReadonlySet<string> = new Set([
+  ...["ModelMetadata", "ModelInfer", "ModelStreamInfer"].map((m) => INFERENCE + m),
+  ...["ModelConfig", "ModelStatistics", "RepositoryIndex"].map((m) => INFERENCE + m),
+  "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+  "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+]);
+
+/** Unlisted methods need the role admin, because they may change the deployment. */
+export function roleOfMethod(path: string): RequiredRole {
+  if (PUBLIC.has(path)) return "public";
+  return INFER.has(path) ? "infer" : "admin";
+}
+
+interface Peer {
+  readonly role: CertificateRole | null;
+  called: boolean;
+}
+
+/** The open connections of a gRPC server: reading a certificate for each call would be slow. */
+export class PeerRoles {
+  readonly #peers = new Map<string, Peer>();
+  readonly #firstCallMs: number;
+
+  constructor(firstCallMs: number) {
+    this.#firstCallMs = firstCallMs;
+  }
+
+  /**
+   * Adds a connection until it closes. Closes a connection without a call in `firstCallMs`: HTTP/2
+   * itself does not always end a connection whose frames are malformed.
+   */
+  add(socket: Socket): void {
+    const key = `${socket.remoteAddress} ${socket.remotePort}`;
+    const peer: Peer = { role: peerRole(socket as TLSSocket), called: false };
+    this.#peers.set(key, peer);
+    const timer = setTimeout(() => {
+      if (!peer.called) socket.destroy();
+    }, this.#firstCallMs).unref();
+    socket.once("close", () => {
+      clearTimeout(timer);
+      if (this.#peers.get(key) === peer) this.#peers.delete(key);
+    });
+  }
+
+  /** The role of a call's connection. */
+  caller(call: ServerInterceptingCallInterface): CertificateRole | null {
+    const { remoteAddress, remotePort } = call.getConnectionInfo();
+    const peer = this.#peers.get(`${remoteAddress} ${remotePort}`);
+    if (peer === undefined) return null;
+    peer.called = true;
+    return peer.role;
+  }
+}
+
+type MethodDefinition = Parameters<ServerInterceptor>[0];
+type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+
+/** Must be a server's first interceptor. */
+export function grpcGuard(
+  { rules, roleOf, held }: GrpcAccess,
+  peers: PeerRoles,
+): ServerInterceptor {
+  return (method, call) => {
+    mendStatuses(call);
+    const certificate = peers.caller(call);
+    const listener: ServerListener = {};
+    if (!isOpen(rules())) {
+      listener.onReceiveMetadata = (metadata, next) => {
+        const refused = refusal(rules(), roleOf(method.path), {
+          authorization: metadata.get("authorization")[0]?.toString() ?? null,
+          certificate,
+        });
+        if (refused === null) next(metadata);
+        else call.sendStatus(asStatus(refused));
+      };
+    }
+    if (held !== null) {
+      limitReceiving(held, call, method, listener);
+      limitSending(held.times.writeMs, call);
+    }
+    return new ServerInterceptingCall(call, { start: (next) => next(listener) });
+  };
+}
+
+/** Ends a call whose next message does not come in time, or with which too much is being received. */
+function limitReceiving(
+  { times, incoming }: CallerBounds,
+  call: ServerInterceptingCallInterface,
+  { requestStream: isStream }: MethodDefinition,
+  listener: ServerListener,
+): void {
+  const limitMs = isStream ? times.streamIdleMs : times.requestMs;
+  const awaited = setTimeout(() => {
+    const message = `nothing was received for ${limitMs / 1000} s`;
+    call.sendStatus(asStatus(new Fault("deadline-exceeded", message)));
+  }, limitMs).unref();
+  const share = incoming.share();
+  const stream = streamOf(call);
+  stream.on("data", (bytes: Uint8Array) => {
+    try {
+      share.take(bytes.length);
+    } catch (fault) {
+      call.sendStatus(asStatus(fault as Fault));
+    }
+  });
+  stream.once("close", () => {
+    clearTimeout(awaited);
+    share.giveBack();
+  });
+  listener.onReceiveMessage = (message, next) => {
+    share.giveBack();
+    if (isStream) awaited.refresh();
+    else clearTimeout(awaited);
+    next(message);
+  };
+  listener.onReceiveHalfClose = (next) => {
+    clearTimeout(awaited);
+    next();
+  };
+}
+
+/**
+ * Cuts a call off whose caller does not read: no answer left for `writeMs` while one waits. A timeout
+ * of the HTTP/2 stream would not do, because Node restarts it whenever the session sends anything.
+ */
+function limitSending(writeMs: number, call: ServerInterceptingCallInterface): void {
+  const stream = streamOf(call);
+  const send = call.sendMessage.bind(call);
+  let unsent = 0;
+  let cut: NodeJS.Timeout | undefined;
+  call.sendMessage = (message, sent) => {
+    if (unsent++ === 0) {
+      cut = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), writeMs).unref();
+    }
+    send(message, () => {
+      if (--unsent === 0) clearTimeout(cut);
+      else cut?.refresh();
+      sent();
+    });
+  };
+  stream.once("close", () => clearTimeout(cut));
+}
+
+/** The call's HTTP/2 stream, for which grpc-js has no public name. */
+function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
+  const { stream } = call as unknown as { readonly stream?: ServerHttp2Stream };
+  assert(stream !== undefined, "a call of grpc-js has its HTTP/2 stream");
+  return stream;
+}
+
+/**
+ * grpc-js reports errors of the caller as INTERNAL, which here means a bug. It sends such a status by
+ * this method of its innermost call, past every interceptor.
+ */
+function mendStatuses(call: ServerInterceptingCallInterface): void {
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = (given) => send(mended(given));
+}
+
+const CALLERS_FAULT =
+  /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
+const MALFORMED = "the message is malformed, or has more parts than allowed";
+
+function mended(given: Status): Status {
+  if (given.code !== status.INTERNAL || !CALLERS_FAULT.test(given.details ?? "")) return given;
+  const details = (given.details ?? "").replace("Error deserializing request", MALFORMED);
+  return asStatus(new Fault("invalid-input", details));
+}
+
+function asStatus(fault: Fault): Status {
+  return statusOf(fault) as Status;
+}

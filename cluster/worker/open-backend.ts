@@ -1,0 +1,211 @@
+/**
+ * Opens the backend of a replica: replayed times, a model on the worker's own event loop, or a model in
+ * a thread of its own.
+ */
+import { Worker } from "node:worker_threads";
+import type { MeasuredInputs } from "../../core/compile.ts";
+import { Fault } from "../../core/fault.ts";
+import { Sampler } from "../../core/random/sampler.ts";
+import { backendOf } from "../../core/scenario/check-models.ts";
+import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { ReplicaSystem, System } from "../../core/system.ts";
+import { openImplementation } from "../../models/open-implementation.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import { monotonicUs } from "../monotonic.ts";
+import type { PreciseTimer } from "../precise-timer.ts";
+import { entryPoint } from "../processes/child.ts";
+import type { ModelState } from "../protocol/hosted-models.ts";
+import { type Backend, type Batch, type BatchResult, type JobResult, runJobs } from "./backend.ts";
+import type { ReplicaOptions } from "./hosted-replica.ts";
+import type { ThreadAnswer, ThreadOrder, ThreadSpecification } from "./model-thread.ts";
+
+export interface BackendSettings {
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Factor of replayed times. */
+  readonly timeScale: number;
+  /** Folder of prepared models; default: the model store's own. */
+  readonly cacheDir?: string;
+}
+
+const PLATFORMS = {
+  onnx: "onnxruntime_onnx",
+  external: "tandem_external",
+  process: "tandem_process",
+} as const;
+
+/** `id` is the replica's number in the system. */
+export function backendFor(
+  { document, inputs, backend, seed, timeScale, cacheDir }: BackendSettings,
+  system: System,
+  id: number,
+  timer: PreciseTimer,
+): Pick<ReplicaOptions, "platform" | "open"> {
+  const replica = system.replicas[id];
+  if (backend === "replay") {
+    const open = async () => replayBackend(replica, { seed, timeScale, timer });
+    return { platform: "tandem_replay", open };
+  }
+  const { model } = system.pools[replica.pool];
+  const implementation = document.models[model].implementation;
+  if (implementation === undefined) {
+    throw new Fault("invalid-input", `model ${model} names no implementation to run for real`, {
+      hint: `give models.${model}.implementation, or use the replay backend`,
+    });
+  }
+  const folder = inputs.folder ?? process.cwd();
+  // Declared by the model: it never blocks.
+  const isInline =
+    implementation.name === "no-op" && Number(implementation.parameters.inline) === 1;
+  const thread = { model, implementation, folder, cacheDir: cacheDir ?? null };
+  return {
+    platform: PLATFORMS[backendOf(implementation)],
+    open: (changed) =>
+      isInline ? inlineBackend(implementation, folder) : threadBackend(thread, changed),
+  };
+}
+
+/** Longest wait during warm-up: enough to use the timer. */
+const WARM_UP_US = 2000;
+const OUTPUT: JobResult = { text: Buffer.from('{"labels":[],"value":null}'), tensors: [] };
+
+/**
+ * Waits the time of a measured profile, or of an assumed distribution, on the precise timer, and
+ * reports the time that passed.
+ */
+function replayBackend(
+  replica: ReplicaSystem,
+  options: { seed: string; timeScale: number; timer: PreciseTimer },
+): Backend {
+  const { service } = replica;
+  const { seed, timeScale, timer } = options;
+  const own = new Sampler(service.shape, seed, `service/${replica.name}`);
+  return {
+    inputs: null,
+    outputs: null,
+    provenance: null,
+    cost: { loadMs: 0, memoryBytes: 0 },
+    async run(batch: Batch): Promise<BatchResult> {
+      const startUs = monotonicUs();
+      const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
+      const sampledUs = service.sampleUs(variate, batch.jobs.length);
+      const serviceUs = batch.warmUp ? Math.min(sampledUs, WARM_UP_US / timeScale) : sampledUs;
+      const endUs = await timer.until(startUs + serviceUs * timeScale);
+      return {
+        outputs: new Array<JobResult>(batch.jobs.length).fill(OUTPUT),
+        serviceUs: endUs - startUs,
+      };
+    },
+    close: async () => undefined,
+  };
+}
+
+async function inlineBackend(
+  implementation: ImplementationDocument,
+  folder: string,
+): Promise<Backend> {
+  const startUs = monotonicUs();
+  const opened = await openImplementation(implementation, { folder });
+  const { inputs, outputs, provenance } = opened;
+  const cost = { loadMs: (monotonicUs() - startUs) / 1000, memoryBytes: 0 };
+  const run: Backend["run"] = ({ jobs }) => runJobs(opened, jobs);
+  return { inputs, outputs, provenance, cost, run, close: () => opened.close() };
+}
+
+/** Longer than a served command's grace period. */
+const CLOSE_MS = 5000;
+
+/** Resolves once the model is loaded. Rejects with Fault("cluster-failure"). */
+async function threadBackend(
+  specification: ThreadSpecification,
+  changed: (state: ModelState) => void,
+): Promise<Backend> {
+  const thread = new Worker(entryPoint("worker/model-thread"), { workerData: specification });
+  const nextAnswer = answersOf(thread, changed);
+  const loaded = await nextAnswer();
+  if (loaded.kind !== "ready") {
+    await thread.terminate();
+    const { message, hint } = loaded.kind === "failed" ? loaded : { message: "", hint: undefined };
+    throw new Fault(
+      "cluster-failure",
+      `model ${specification.model} did not load: ${message}`,
+      hint === undefined ? {} : { hint },
+    );
+  }
+  let closing = false;
+  thread.once("exit", (code) => {
+    if (closing) return;
+    // A worker without its model is useless; its parent starts another.
+    process.stderr.write(`the thread of model ${specification.model} ended with ${code}\n`);
+    process.exit(1);
+  });
+  return {
+    ...loaded.model,
+    run: (batch) => {
+      const answer = nextAnswer();
+      postBatch(thread, batch);
+      return answer.then(resultOf);
+    },
+    close: async () => {
+      closing = true;
+      const closed = nextAnswer().catch(() => undefined);
+      thread.postMessage({ kind: "close" } satisfies ThreadOrder);
+      const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+      await Promise.race([closed, patience]);
+      await thread.terminate();
+    },
+  };
+}
+
+/** Waits for the thread's answers, one at a time. Rejects with Fault("cluster-failure"). */
+function answersOf(
+  thread: Worker,
+  changed: (state: ModelState) => void,
+): () => Promise<ThreadAnswer> {
+  let resolve: (answer: ThreadAnswer) => void = () => undefined;
+  let reject: (fault: Fault) => void = () => undefined;
+  thread.on("message", (answer: ThreadAnswer) => {
+    if (answer.kind === "state") changed(answer.state);
+    else resolve(answer);
+  });
+  const fail = (message: string): void => reject(new Fault("cluster-failure", message));
+  thread.on("error", (error) => fail(`the model's thread failed: ${error.message}`));
+  thread.on("exit", () => fail("the model's thread ended"));
+  return () =>
+    new Promise((...settle) => {
+      [resolve, reject] = settle;
+    });
+}
+
+function postBatch(thread: Worker, { jobs }: Batch): void {
+  // Copies, because transferring a view would transfer its whole message.
+  const buffers: ArrayBuffer[] = [];
+  const own = (bytes: Uint8Array): Uint8Array => {
+    const copy = new Uint8Array(bytes);
+    buffers.push(copy.buffer);
+    return copy;
+  };
+  const ownTensors = (tensors: readonly Tensor[]) =>
+    tensors.map((tensor) => ({ ...tensor, raw: own(tensor.raw) }));
+  const owned = jobs.map(({ payload, upstream, tensors, upstreamTensors }) => ({
+    payload: own(payload),
+    upstream: own(upstream),
+    tensors: ownTensors(tensors),
+    upstreamTensors: Object.fromEntries(
+      Object.entries(upstreamTensors).map(([task, given]) => [task, ownTensors(given)]),
+    ),
+  }));
+  thread.postMessage({ kind: "run", jobs: owned } satisfies ThreadOrder, buffers);
+}
+
+function resultOf(answer: ThreadAnswer): BatchResult {
+  if (answer.kind === "done") return answer;
+  if (answer.kind !== "failed") throw new Error("the model answered out of turn");
+  const { message, code, hint } = answer;
+  if (code === undefined) throw new Error(`the model failed: ${message}`);
+  throw new Fault(code, message, hint === undefined ? {} : { hint });
+}
