@@ -11,7 +11,7 @@ import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type Deployment, startDeployment } from "../cluster/deployment.ts";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { bytesTensor } from "../cluster/protocol/bytes-tensor.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { InferStream } from "../cluster/protocol/infer-stream.ts";

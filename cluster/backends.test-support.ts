@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
-import type { Deployment } from "./deployment.ts";
+import type { Deployment } from "./deploy/deployment.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { rawTensor } from "./protocol/job-tensors.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
+import { type Deployment, type DeploymentOptions, startDeployment } from "./deploy/deployment.ts";
 import { entryPoint } from "./processes/entry-point.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };

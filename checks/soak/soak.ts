@@ -14,9 +14,9 @@ import {
   type Deployment,
   type DeploymentOptions,
   startDeployment,
-} from "../../cluster/deployment.ts";
-import type { ServiceBounds } from "../../cluster/gateway/service-bounds.ts";
+} from "../../cluster/deploy/deployment.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
+import type { ServiceBounds } from "../../cluster/run/service-bounds.ts";
 import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./fault-injector.ts";

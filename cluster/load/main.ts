@@ -1,7 +1,7 @@
 /** The load generator's process: two cores are few, so its event loop is its own. */
 import { Fault } from "../../core/fault.ts";
-import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification } from "./specification.ts";
 import { openTarget } from "./target.ts";

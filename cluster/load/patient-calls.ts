@@ -5,8 +5,8 @@
  */
 import { RetryPolicy } from "../../core/clients/retry-policy.ts";
 import type { ClientDocument } from "../../core/scenario/schema/client.ts";
-import { monotonicUs } from "../monotonic.ts";
-import type { PreciseTimer } from "../precise-timer.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./target.ts";
 
 /** How a request ended, after so many attempts. */

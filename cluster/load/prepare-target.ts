@@ -7,10 +7,10 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { isPayload } from "../gateway/pipeline-inputs.ts";
-import { GATEWAY_METADATA } from "../gateway/pipeline-models.ts";
-import { getJson } from "../http-client.ts";
+import { isPayload } from "../front/pipeline-inputs.ts";
+import { GATEWAY_METADATA } from "../front/pipeline-models.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import { getJson } from "../protocol/http-client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
 import {

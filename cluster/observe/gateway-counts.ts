@@ -4,9 +4,9 @@
  */
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
-import { monotonicUs } from "../monotonic.ts";
+import type { LiveRequest } from "../run/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import { BATCH_SIZES, Histogram, SECONDS } from "./histogram.ts";
 import { Recent } from "./recent.ts";
 import type { RunSink } from "./run-sink.ts";

@@ -3,7 +3,7 @@
  * decision depends on and explanations are made of.
  */
 import type { RunLog } from "../../core/run-log.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
 import type { RunSink } from "./run-sink.ts";
 
 export class LogSink implements RunSink {

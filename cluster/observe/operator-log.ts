@@ -1,8 +1,8 @@
 /** The gateway's log: replicas that come and go, runs, and what goes wrong with requests. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { LiveRequest } from "../run/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
 import { type Logger, Seldom } from "./logger.ts";
 import type { RunSink } from "./run-sink.ts";
 

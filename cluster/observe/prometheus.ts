@@ -5,7 +5,7 @@
  */
 import type { Registry } from "prom-client";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayState } from "../gateway/gateway.ts";
+import type { GatewayState } from "../run/gateway.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 import type { Histogram } from "./histogram.ts";
 import type { WorkerFigures } from "./worker-figures.ts";

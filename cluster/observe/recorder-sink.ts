@@ -1,8 +1,8 @@
 /** A run's metrics, by the recorder that the simulator feeds too. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { LiveRequest } from "../run/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
 import type { RunSink } from "./run-sink.ts";
 
 export class RecorderSink implements RunSink {

@@ -4,8 +4,8 @@
  * returns nothing, so no record can change what is recorded.
  */
 import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { LiveRequest } from "../run/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
 
 /** All instants are µs of the scenario's time since the run's start. */
 export interface RunSink {

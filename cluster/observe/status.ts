@@ -1,7 +1,7 @@
 /** What `GET /status` answers: the state of replicas, pipelines and scheduler at this moment. */
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayState } from "../gateway/gateway.ts";
-import { monotonicUs } from "../monotonic.ts";
+import type { GatewayState } from "../run/gateway.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 
 /** Quantiles, rates and utilisation are of the last so many seconds. */

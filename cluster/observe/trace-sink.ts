@@ -13,8 +13,8 @@
 import { type Span, SpanKind, SpanStatusCode, type TimeInput, trace } from "@opentelemetry/api";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { LiveRequest } from "../run/live-request.ts";
+import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
 import type { RunSink } from "./run-sink.ts";
 import { contextOf, epochClock, type Tracing, traceparentOf } from "./tracing.ts";
 

@@ -31,7 +31,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import { monotonicUs } from "../monotonic.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import { type Logger, Seldom } from "./logger.ts";
 
 /** Spans that wait to be sent, at most; beyond, they are dropped, never the requests. */

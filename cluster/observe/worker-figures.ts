@@ -1,5 +1,5 @@
 /** What worker processes take of their machines: they are asked when somebody asks the gateway. */
-import type { ReplicaLink } from "../gateway/replica-link.ts";
+import type { ReplicaLink } from "../run/replica-link.ts";
 
 export interface WorkerFigures {
   /** Its address. */

@@ -9,12 +9,12 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
-import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
 import type { GrpcAccess } from "../security/grpc-access.ts";
 import { grpcGuard } from "../security/grpc-guard.ts";
 import { listenGrpc } from "../security/grpc-listener.ts";
 import { CLIENT_TIMES } from "../security/limits.ts";
 import { PeerRoles } from "../security/peer-roles.ts";
+import { type Header, REQUEST_ID_HEADER, TRACEPARENT } from "./call-context.ts";
 import {
   type HostedModels,
   learnedModel,

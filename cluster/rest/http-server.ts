@@ -1,11 +1,11 @@
 /** The gateway's REST side as a server; what it serves is in `routes.ts`. */
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import type { ReplicaControl } from "../gateway/replica-control.ts";
-import { until } from "../gateway/until.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
+import type { ReplicaControl } from "../run/replica-control-types.ts";
 import type { CallerBounds } from "../security/grpc-access.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
+import { until } from "../time/until.ts";
 import { createRouter } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
 

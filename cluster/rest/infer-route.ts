@@ -1,9 +1,9 @@
 /** The route that infers: what comes in which form, and what is answered in which. */
 import { Fault } from "../../core/fault.ts";
-import { callPipeline } from "../gateway/pipeline-call.ts";
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import { REQUEST_ID_HEADER, TRACEPARENT } from "../observe/call-context.ts";
+import { callPipeline } from "../front/pipeline-call.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
+import { REQUEST_ID_HEADER, TRACEPARENT } from "../protocol/call-context.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { deadlineOf } from "../protocol/streamed-requests.ts";
 import type { PictureFormat } from "./annotate.ts";

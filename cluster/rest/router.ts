@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
-import { REQUEST_ID_HEADER, requestIdOf } from "../observe/call-context.ts";
+import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/call-context.ts";
 import { retryAfterS } from "../protocol/retry-hint.ts";
 import type { CallerBounds } from "../security/grpc-access.ts";
 import type { Share } from "../security/incoming-bytes.ts";

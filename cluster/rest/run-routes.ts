@@ -1,8 +1,8 @@
 /** Control of runs, for whoever measures. */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import type { Gateway, RunRequest } from "../gateway/gateway.ts";
-import { checkSchedulerOf, runRequestSchema } from "../gateway/run-request.ts";
+import type { Gateway, RunRequest } from "../run/gateway.ts";
+import { checkSchedulerOf, runRequestSchema } from "../run/run-request.ts";
 import { jsonBody } from "./body.ts";
 import { json, type Route } from "./route.ts";
 

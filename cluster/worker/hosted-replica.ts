@@ -2,15 +2,15 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
-import { monotonicUs } from "../monotonic.ts";
-import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
+import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import type { HostedModel } from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { ModelCounts } from "../protocol/model-counts.ts";
 import type { LoadCost, ModelState } from "../protocol/model-state.ts";
 import { bytesMetadata, type InferAnswer, type InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
 import { processFigures } from "./process-figures.ts";

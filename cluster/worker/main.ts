@@ -7,7 +7,6 @@ import { withSpareReplicas } from "../../core/spare-replicas.ts";
 import type { System } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
-import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
 import { modelNamed } from "../protocol/hosted-models.ts";
 import {
@@ -19,6 +18,7 @@ import {
 } from "../protocol/server.ts";
 import { workerAccess } from "../security/grpc-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import { HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { modelBackend } from "./model-backend.ts";
 import { inlineBackend, isInline } from "./model-jobs.ts";

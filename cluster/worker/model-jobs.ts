@@ -4,8 +4,8 @@ import type { ImplementationDocument } from "../../core/scenario/schema/implemen
 import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { monotonicUs } from "../monotonic.ts";
 import { asBuffer } from "../protocol/bytes-tensor.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import type { Backend, BatchResult, Job, JobOutput, JobResult } from "./backend.ts";
 
 export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {

@@ -4,8 +4,8 @@
  */
 import { Sampler } from "../../core/random/sampler.ts";
 import type { ReplicaSystem } from "../../core/system.ts";
-import { monotonicUs } from "../monotonic.ts";
-import type { PreciseTimer } from "../precise-timer.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
 import type { Backend, Batch, BatchResult, JobResult } from "./backend.ts";
 
 /** How long a batch waits at most while the deployment warms up: long enough for its alarm to ring. */

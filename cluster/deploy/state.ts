@@ -1,0 +1,181 @@
+/**
+ * A deployment that outlives its command: `up` leaves a supervisor process behind, `status` and
+ * `down` find it through a state file.
+ */
+import { fork } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../../core/fault.ts";
+import type { GatewayStatus } from "../observe/status.ts";
+import type { ChildMessage } from "../processes/child-side.ts";
+import { entryPoint } from "../processes/entry-point.ts";
+import { getJson } from "../protocol/http-client.ts";
+import type { RunReport } from "../run/gateway.ts";
+import { gatewayClientAccess } from "../security/client-access.ts";
+import type { DeploymentOptions } from "./deployment.ts";
+import { removeLeftovers } from "./gateway-process.ts";
+import { lockStart } from "./start-lock.ts";
+
+/** The state file: what runs, and where. */
+export interface ClusterState {
+  readonly id: string;
+  readonly scenario: string;
+  readonly backend: string;
+  readonly timeScale: number;
+  readonly startedAt: string;
+  readonly supervisorPid: number;
+  /** Folder of certificates, if it speaks TLS. */
+  readonly certificates: string | null;
+  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly workers: readonly { replica: string; pid: number; address: string }[];
+}
+
+export interface ClusterStatus {
+  readonly state: ClusterState;
+  /** Whether the gateway of this very deployment answers. */
+  readonly alive: boolean;
+  /** What the gateway says of its replicas and its run, to one who may ask. */
+  readonly report: RunReport | null;
+  /** What it does at this moment. */
+  readonly now: GatewayStatus | null;
+}
+
+export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
+
+const FOLDER = ".tandem";
+const DOWN_TIMEOUT_MS = 20_000;
+const DOWN_POLL_MS = 50;
+
+/** Where a working directory's state file lies. */
+export function stateFile(directory: string): string {
+  return join(resolve(directory), FOLDER, "cluster.json");
+}
+
+/**
+ * Starts a detached deployment for a working directory (default: the current one).
+ * Throws Fault("usage") when one is up already, Fault("cluster-failure") when it does not start.
+ */
+export async function clusterUp(
+  options: ClusterOptions,
+  directory = process.cwd(),
+): Promise<ClusterState> {
+  const folder = join(resolve(directory), FOLDER);
+  mkdirSync(folder, { recursive: true });
+  const unlock = lockStart(folder);
+  try {
+    const running = await clusterStatus(directory);
+    if (running !== null && (running.alive || isSupervisor(running.state.supervisorPid))) {
+      throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
+        hint: "stop it with `tandem cluster down`",
+      });
+    }
+    removeLeftovers(folder);
+    return await startSupervisor(options, directory, folder);
+  } finally {
+    unlock();
+  }
+}
+
+async function startSupervisor(
+  options: ClusterOptions,
+  directory: string,
+  folder: string,
+): Promise<ClusterState> {
+  const log = openSync(join(folder, "supervisor.log"), "a");
+  const supervisor = fork(fileURLToPath(entryPoint("deploy/supervisor")), [], {
+    detached: true,
+    stdio: ["ignore", log, log, "ipc"],
+    serialization: "advanced",
+    execArgv: [],
+  });
+  const state = await new Promise<ClusterState>((settle, reject) => {
+    const fail = (message: string, hint?: string): void =>
+      reject(new Fault("cluster-failure", message, hint === undefined ? {} : { hint }));
+    supervisor.once("error", (error) => fail(`the supervisor did not start: ${error.message}`));
+    supervisor.once("exit", (code, signal) => fail(`the supervisor ended with ${signal ?? code}`));
+    supervisor.on("message", (received) => {
+      const message = received as ChildMessage<ClusterState>;
+      if (message.kind === "ready") settle(message.value);
+      else if (message.kind === "failed") fail(message.message, message.hint);
+    });
+    supervisor.send({ options, directory: resolve(directory) });
+  });
+  supervisor.removeAllListeners();
+  supervisor.disconnect();
+  supervisor.unref();
+  return state;
+}
+
+/**
+ * What is up in a working directory; null when there is no state file. Its certificates, or a file
+ * with a token, say that the caller may ask.
+ */
+export async function clusterStatus(
+  directory = process.cwd(),
+  tokenFile: string | null = null,
+): Promise<ClusterStatus | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
+  try {
+    const { value } = await getJson(`${state.gateway.http}/v2`, access);
+    if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
+    const told = async (path: string): Promise<unknown> => {
+      const answer = await getJson(`${state.gateway.http}${path}`, access);
+      return answer.status === 200 ? answer.value : null;
+    };
+    return {
+      ...{ state, alive: true },
+      report: (await told("/run")) as RunReport | null,
+      now: (await told("/status")) as GatewayStatus | null,
+    };
+  } catch (error) {
+    if (error instanceof Fault) return { state, alive: false, report: null, now: null };
+    throw error;
+  }
+}
+
+/** Stops what is up in a working directory. Gives its last state, or null when nothing was up. */
+export async function clusterDown(directory = process.cwd()): Promise<ClusterState | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  const { supervisorPid: pid } = state;
+  const ran = isSupervisor(pid);
+  if (ran) process.kill(pid, "SIGTERM");
+  const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
+  while (isSupervisor(pid) && Date.now() < giveUpAt) {
+    await new Promise((settle) => setTimeout(settle, DOWN_POLL_MS));
+  }
+  // Its processes notice its end by themselves.
+  if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
+  rmSync(stateFile(directory), { force: true });
+  return ran ? state : null;
+}
+
+function readState(directory: string): ClusterState | null {
+  const file = stateFile(directory);
+  if (!existsSync(file)) return null;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as ClusterState;
+  } catch (error) {
+    throw new Fault("invalid-input", `${file} is no state file`, {
+      hint: "remove it if no cluster is up",
+      cause: error,
+    });
+  }
+}
+
+/** Whether the process lives and, where the system can tell, is a supervisor and not a successor. */
+function isSupervisor(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("supervisor");
+  } catch {
+    return !existsSync("/proc/self/cmdline");
+  }
+}

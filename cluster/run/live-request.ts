@@ -1,0 +1,148 @@
+/** A request that the gateway has taken and not answered yet. */
+import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { FaultCode } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { Submission } from "./run-options.ts";
+
+/** What ran for one task of a request; times in µs of the scenario since the run's start. */
+export interface TaskTiming {
+  readonly queuedUs: number;
+  readonly startUs: number;
+  readonly endUs: number;
+  /** Measured by the worker, wall-clock µs. */
+  readonly serviceUs: number;
+  readonly replica: string;
+  readonly batch: number;
+}
+
+/** A task's answer: its JSON text as the worker gave it, and the labels in it. */
+export interface TaskResult {
+  readonly text: string;
+  /** The model's outputs, where it answers with tensors. */
+  readonly tensors: readonly Tensor[];
+  readonly labels: readonly string[];
+  readonly timing: TaskTiming;
+}
+
+export interface RequestError {
+  readonly code: FaultCode;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface Answer {
+  readonly outcome: Outcome;
+  readonly error: RequestError | null;
+  readonly request: LiveRequest;
+  readonly endedUs: number;
+}
+
+/** A client's hold on its request: it may go away. */
+export interface Ticket {
+  /** The client waits no longer. Nothing happens when it has been answered. */
+  cancel(): void;
+}
+
+/** What a caller's request came with, besides its payload. */
+export interface CallContext {
+  /** The caller's name for it (`x-request-id`, or the protocol's id). */
+  readonly requestId?: string;
+  /** W3C trace context: the caller's span. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
+const NO_CONTEXT: CallContext = {};
+const NO_TENSORS: readonly Tensor[] = [];
+
+/** What a request's contents take of the gateway's memory. */
+export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
+  const { payload, tensors = NO_TENSORS } = request;
+  return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
+}
+
+export interface LiveRequest {
+  /** Slot in the dispatcher's request table. */
+  readonly slot: number;
+  /** Its number in the run, or null. */
+  readonly index: number | null;
+  readonly pipeline: number;
+  readonly arrivedUs: number;
+  /** Time from its arrival to its deadline; Infinity where its pipeline draws none. */
+  readonly goalUs: number;
+  /** `monotonicUs` when the gateway took it. */
+  readonly takenAtUs: number;
+  /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
+  readonly expiresAtUs: number;
+  /** The instant at which the gateway took it, by the run's clock. */
+  readonly takenUs: number;
+  readonly payload: Uint8Array;
+  readonly context: CallContext;
+  /** The span that stands for it, for callees and caller; null when it is not traced. */
+  traceparent: string | null;
+  /** The dispatcher's number for it, in order of arrival; known once it has ended. */
+  serial: number;
+  /** Its tensors, where it came with a model's own instead of a payload. */
+  readonly tensors: readonly Tensor[];
+  /** By task; null where nothing ran (yet). */
+  readonly results: (TaskResult | null)[];
+  error: RequestError | null;
+  readonly answer: (answer: Answer) => void;
+}
+
+/** How long somebody waits for a batch from now; Infinity where one client has no deadline. */
+export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
+  let untilUs = 0;
+  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
+  return (untilUs - nowUs) / 1000;
+}
+
+/** What a run adds to a request that it takes. */
+export type Taking = Pick<
+  LiveRequest,
+  "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "expiresAtUs" | "takenUs"
+> & { readonly tasks: number };
+
+/** A request that a run has taken. */
+export function liveRequest(submission: Submission, taking: Taking): LiveRequest {
+  const {
+    pipeline,
+    index,
+    payload,
+    tensors = NO_TENSORS,
+    context = NO_CONTEXT,
+    answer,
+  } = submission;
+  return {
+    slot: taking.slot,
+    index,
+    pipeline,
+    arrivedUs: taking.arrivedUs,
+    goalUs: taking.goalUs,
+    takenAtUs: taking.takenAtUs,
+    expiresAtUs: taking.expiresAtUs,
+    takenUs: taking.takenUs,
+    payload,
+    tensors,
+    context,
+    traceparent: null,
+    serial: -1,
+    results: new Array<null>(taking.tasks).fill(null),
+    error: null,
+    answer,
+  };
+}
+
+/** A request that no run holds: it is answered without one. */
+export function detachedRequest(submission: Submission): LiveRequest {
+  return liveRequest(submission, {
+    slot: -1,
+    arrivedUs: 0,
+    goalUs: Number.POSITIVE_INFINITY,
+    takenAtUs: monotonicUs(),
+    expiresAtUs: Number.POSITIVE_INFINITY,
+    takenUs: 0,
+    tasks: 0,
+  });
+}

@@ -1,0 +1,151 @@
+/**
+ * Models of a deployment's tasks, unloaded and loaded again on all replicas while others serve:
+ *
+ *   READY ─unload─> UNLOADING (no more is taken, what was taken is answered) ─> UNAVAILABLE
+ *   UNAVAILABLE ─load─> LOADING ─> READY, or UNAVAILABLE with the reason
+ *
+ * A worker that is started again loads its models, as at first; here they stay unloaded until told.
+ */
+import { Fault } from "../../core/fault.ts";
+import type { ModelState, ModelStateName } from "../protocol/model-state.ts";
+import { until } from "../time/until.ts";
+import type { Gateway } from "./gateway.ts";
+
+/** What one replica's load took, as its worker measured it; null where it does not say. */
+export interface ReplicaLoad {
+  readonly replica: string;
+  readonly loadMs: number | null;
+}
+
+const UP_TIMEOUT_MS = 60_000;
+const DOWN_TIMEOUT_MS = 10_000;
+
+export class ModelRepository {
+  readonly #gateway: Gateway;
+  /** By pool, of those that are not as they were at the start. */
+  readonly #states = new Map<number, ModelState>();
+  #changes: Promise<unknown> = Promise.resolve();
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+    const { system, controls } = gateway;
+    system.pools.forEach(({ name }, pool) => {
+      if (!controls.unloaded.includes(name)) return;
+      this.#become([pool], "UNAVAILABLE", "unloaded");
+      this.#notMissed([pool]);
+    });
+  }
+
+  /** Null: its pipeline is as ready as its replicas are. */
+  stateOf(pipeline: number): ModelState | null {
+    for (const { name, pool } of this.#gateway.system.pipelines[pipeline].tasks) {
+      const state = this.#states.get(pool);
+      if (state !== undefined) return { ...state, reason: `${name}: ${state.reason}` };
+    }
+    return null;
+  }
+
+  /** Without a task, those of the pipeline that no other pipeline uses. Rejects with a Fault. */
+  unload(pipeline: number, task?: string): Promise<readonly ReplicaLoad[]> {
+    return this.#afterOthers(async () => {
+      const pools = this.#poolsOf(pipeline, task);
+      const own = task === undefined ? pools.filter((pool) => this.#usersOf([pool]) === 1) : pools;
+      if (own.length > 0) return this.#unload(own);
+      throw new Fault("invalid-input", "other pipelines use all of its models", {
+        hint: "name the task whose model is to be unloaded for all of them",
+      });
+    });
+  }
+
+  /** Resolves when every replica is up that has a process. Rejects with a Fault. */
+  load(pipeline: number, task?: string): Promise<readonly ReplicaLoad[]> {
+    return this.#afterOthers(async () => {
+      const pools = this.#poolsOf(pipeline, task).filter((pool) => this.#states.has(pool));
+      this.#become(pools, "LOADING", "");
+      try {
+        const links = this.#linksOf(pools);
+        const loads = await Promise.all(
+          links.map(async (link) => ({ replica: link.name, loadMs: await link.loadModel() })),
+        );
+        if (!(await until(() => links.every(({ up }) => up), UP_TIMEOUT_MS))) {
+          throw new Fault("cluster-failure", "not every replica came up with its model");
+        }
+        for (const pool of pools) this.#states.delete(pool);
+        this.#keep();
+        return loads;
+      } catch (error) {
+        this.#become(pools, "UNAVAILABLE", `did not load: ${(error as Error).message}`);
+        throw error;
+      }
+    });
+  }
+
+  async #unload(pools: readonly number[]): Promise<readonly ReplicaLoad[]> {
+    const { counts, bounds, system } = this.#gateway;
+    const before = pools.map((pool) => this.#states.get(pool));
+    this.#become(pools, "UNLOADING", "what it has is answered first");
+    const users = counts.pipelines.filter((_, pipeline) =>
+      system.pipelines[pipeline].tasks.some(({ pool }) => pools.includes(pool)),
+    );
+    await until(() => users.every(({ inFlight }) => inFlight === 0), bounds.drainMs);
+    const links = this.#linksOf(pools);
+    try {
+      await Promise.all(links.map((link) => link.unloadModel()));
+    } catch (error) {
+      pools.forEach((pool, i) => {
+        const was = before[i];
+        if (was === undefined) this.#states.delete(pool);
+        else this.#states.set(pool, was);
+      });
+      throw error;
+    }
+    await until(() => links.every(({ up }) => !up), DOWN_TIMEOUT_MS);
+    this.#notMissed(pools);
+    this.#become(pools, "UNAVAILABLE", "unloaded");
+    this.#keep();
+    return [];
+  }
+
+  #afterOthers<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+
+  #poolsOf(pipeline: number, task: string | undefined): readonly number[] {
+    const { name, tasks } = this.#gateway.system.pipelines[pipeline];
+    const found = tasks.filter((one) => task === undefined || one.name === task);
+    if (found.length > 0) return [...new Set(found.map(({ pool }) => pool))];
+    throw new Fault("not-found", `${name} has no task ${JSON.stringify(task)}`, {
+      hint: `it has ${tasks.map((one) => one.name).join(", ")}`,
+    });
+  }
+
+  #usersOf(pools: readonly number[]): number {
+    const { pipelines } = this.#gateway.system;
+    return pipelines.filter(({ tasks }) => tasks.some(({ pool }) => pools.includes(pool))).length;
+  }
+
+  #linksOf(pools: readonly number[]) {
+    const { system, links } = this.#gateway;
+    return links.all.flatMap((link, replica) =>
+      link !== null && pools.includes(system.replicas[replica].pool) ? [link] : [],
+    );
+  }
+
+  #notMissed(pools: readonly number[]): void {
+    const { system, links } = this.#gateway;
+    system.replicas.forEach(({ pool }, replica) => {
+      if (pools.includes(pool)) links.notMissed(replica);
+    });
+  }
+
+  #become(pools: readonly number[], state: ModelStateName, reason: string): void {
+    for (const pool of pools) this.#states.set(pool, { state, reason });
+  }
+
+  #keep(): void {
+    const { system, controls } = this.#gateway;
+    controls.setUnloaded([...this.#states.keys()].map((pool) => system.pools[pool].name));
+  }
+}
