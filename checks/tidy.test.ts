@@ -105,8 +105,6 @@ const ENTRY_POINTS = [
   "cluster/worker/model-thread.ts",
   "cluster/worker/command-guard.ts",
   "models/evaluate-main.ts",
-  "cluster/time/precise-timer-thread.ts",
-  "cluster/time/stall-thread.ts",
 ];
 
 interface Source {

@@ -120,7 +120,7 @@ export async function eventually(
 }
 
 const PARENT = `
-import { startDeployment } from ${JSON.stringify(entryPoint("deployment").href)};
+import { startDeployment } from ${JSON.stringify(entryPoint("deploy/deployment").href)};
 const deployment = await startDeployment(JSON.parse(process.argv[1]));
 const pids = [deployment.gateway.pid, ...deployment.workers.map((worker) => worker.pid)];
 process.stdout.write(JSON.stringify(pids) + "\\n");

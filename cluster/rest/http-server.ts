@@ -5,7 +5,7 @@ import type { CallerBounds } from "../security/grpc-access.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
-import { until } from "../time/until.ts";
+import { until } from "../time/monotonic.ts";
 import { createRouter } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
 

@@ -1,6 +1,6 @@
 /** What a gateway that is told to end has taken and not answered yet. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "../time/until.ts";
+import { until } from "../time/monotonic.ts";
 import type { GatewayRun } from "./gateway-run.ts";
 
 /** A gateway that ends is followed by another in about this time. */

@@ -8,7 +8,7 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { ModelState, ModelStateName } from "../protocol/model-state.ts";
-import { until } from "../time/until.ts";
+import { until } from "../time/monotonic.ts";
 import type { Gateway } from "./gateway.ts";
 
 /** What one replica's load took, as its worker measured it; null where it does not say. */

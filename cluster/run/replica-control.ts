@@ -1,6 +1,6 @@
 /** Replicas listed, added, changed, removed and reset while requests are in flight. */
 import { Fault } from "../../core/fault.ts";
-import { until } from "../time/until.ts";
+import { until } from "../time/monotonic.ts";
 import type { Gateway } from "./gateway.ts";
 import type {
   NewReplica,

@@ -5,7 +5,7 @@ import { entryPoint } from "../processes/entry-point.ts";
 import { NO_STALLS, type Stalls, stallsTogether } from "./stall-watch.ts";
 
 const WATCH = `
-  import { watchStalls } from ${JSON.stringify(entryPoint("stall-watch").href)};
+  import { watchStalls } from ${JSON.stringify(entryPoint("time/stall-watch").href)};
   const watch = watchStalls(process.argv[1] === "spin");
   setTimeout(() => process.stdout.write("watching"), 300);
   process.stdin.once("data", async () => {
