@@ -11,7 +11,9 @@ const LONG_FUNCTION_LINES = 75;
 const MAX_FILE_LINES = 700;
 
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
-const APPROVED_LONG: Readonly<Record<string, string>> = {};
+const APPROVED_LONG: Readonly<Record<string, string>> = {
+  "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
+};
 
 /** What each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -56,8 +58,6 @@ const CIRCLES_LEFT: readonly string[] = [
   "cluster/deploy/deployment.ts",
   "cluster/front/pipeline-inputs.ts",
   "cluster/load/grpc-target.ts",
-  "cluster/observe/prometheus.ts",
-  "cluster/observe/run-sink.ts",
   "cluster/protocol/server.ts",
   "cluster/worker/open-model.ts",
   "core/arrivals/changing-rate.ts",

@@ -7,7 +7,7 @@ import {
   clusterStatus,
   clusterUp,
 } from "../cluster/deploy/state.ts";
-import { traceTarget } from "../cluster/observe/trace-target.ts";
+import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";

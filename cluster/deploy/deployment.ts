@@ -7,7 +7,7 @@ import type { MeasuredInputs } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { traceTarget } from "../observe/trace-target.ts";
+import { traceTarget } from "../observe/open-tracing.ts";
 import type { ChildExit } from "../processes/child.ts";
 import type { Speaking } from "../processes/silence.ts";
 import { unlessAborted } from "../processes/unless-aborted.ts";
@@ -54,7 +54,7 @@ export interface DeploymentOptions {
   readonly restart?: boolean;
   /** What the gateway holds and waits for at most, where it is not the default. */
   readonly bounds?: Partial<ServiceBounds>;
-  /** Where traces go (`observe/trace-target.ts`). Default: as the environment says, or nowhere. */
+  /** Where traces go (`observe/open-tracing.ts`). Default: as the environment says, or nowhere. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;
   /** Aborted during the start, it ends that. */

@@ -15,8 +15,7 @@ import type {
 } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
 import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "../protocol/service.ts";
-import type { Answer, Ticket } from "../run/live-request.ts";
-import type { Submission } from "../run/run-options.ts";
+import type { Answer, Submission, Ticket } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { answerError } from "./answer-error.ts";

@@ -1,14 +1,13 @@
 /**
- * `/metrics` in Prometheus' text format: the gateway's counts, read when somebody asks. Names and
- * meanings follow Triton's `nv_inference_*` where there is one, with Prometheus' own rules for units
- * and suffixes (seconds, `_total`). The library is loaded with the first scrape.
+ * `/metrics` in Prometheus' text format, made from the gateway's counts at each scrape. Names and
+ * meanings follow Triton's `nv_inference_*` where there is one, with Prometheus' rules for units and
+ * suffixes (seconds, `_total`). The first scrape loads the library. Workers have no metrics port: the
+ * gateway asks them for figures of their processes.
  */
 import type { Registry } from "prom-client";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayState } from "../run/gateway.ts";
-import type { GatewayCounts } from "./gateway-counts.ts";
-import type { Histogram } from "./histogram.ts";
-import type { WorkerFigures } from "./worker-figures.ts";
+import type { GatewayCounts, Histogram } from "./gateway-counts.ts";
+import type { GatewayState } from "./status.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
@@ -26,19 +25,36 @@ interface HistogramFamily {
   readonly of: () => readonly (readonly [Labels, Histogram])[];
 }
 
+interface WorkerFigures {
+  /** The worker's address. */
+  readonly worker: string;
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/** A worker that tells figures of its process, such as its memory. */
+export interface FigureSource {
+  readonly up: boolean;
+  readonly address: string;
+  /** Rejects with a Fault. */
+  figures(): Promise<Readonly<Record<string, number>>>;
+}
+
 export interface Exposition {
   readonly contentType: string;
   text(): Promise<string>;
 }
 
-/** The library's own gauges whose names end as a counter's; each has another, by type. */
+/** The library's gauges whose names end like a counter's; another metric has the same value. */
 const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
 
-/** `state` is asked once a family; it must be cheap. `workers` is asked once a scrape. */
+/** A scrape leaves out a worker that takes longer. */
+const PATIENCE_MS = 1000;
+
+/** Calls `state` once a family, so it must be cheap, and `workers` once a scrape. */
 export async function exposition(
   counts: GatewayCounts,
   state: () => GatewayState,
-  workers: () => Promise<readonly WorkerFigures[]>,
+  workers: () => readonly (FigureSource | null)[],
 ): Promise<Exposition> {
   const { Registry: NewRegistry, collectDefaultMetrics } = await import("prom-client");
   const registry: Registry = new NewRegistry();
@@ -51,13 +67,13 @@ export async function exposition(
   return {
     contentType: registry.contentType,
     text: async () => {
-      present = await workers();
+      present = await workerFigures(workers());
       return registry.metrics();
     },
   };
 }
 
-/** As the gateway's own process_*, of each worker. */
+/** The gateway's process_* metrics, for each worker. */
 function workerFamilies(present: () => readonly WorkerFigures[]): readonly Family[] {
   const family = (name: string, type: Family["type"], help: string): Family => ({
     name: `tandem_worker_${name}`,
@@ -217,7 +233,7 @@ function labelsOf({ name, task }: { readonly name: string; readonly task: string
   return { task, replica: name };
 }
 
-/** A metric is what has a `get`; the library's own would keep a second count of everything. */
+/** Registers any object with a `get`: the library's own metric classes would count everything twice. */
 function registered(registry: Registry, metric: object): void {
   registry.registerMetric(metric as Parameters<Registry["registerMetric"]>[0]);
 }
@@ -246,4 +262,26 @@ function series(name: string, labels: Labels, { bounds, counts, sum }: Histogram
     { metricName: `${name}_sum`, labels, value: sum },
     { metricName: `${name}_count`, labels, value: below },
   ];
+}
+
+/** Figures of each worker that is up and answers in time. */
+async function workerFigures(
+  links: readonly (FigureSource | null)[],
+): Promise<readonly WorkerFigures[]> {
+  const byAddress = new Map(links.flatMap((link) => (link?.up ? [[link.address, link]] : [])));
+  const answers = await Promise.all(
+    [...byAddress.values()].map(async (link) => {
+      const figures = await inTime(link.figures()).catch(() => null);
+      return figures === null ? [] : [{ worker: link.address, figures }];
+    }),
+  );
+  return answers.flat();
+}
+
+function inTime<T>(promise: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), PATIENCE_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

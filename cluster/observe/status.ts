@@ -1,10 +1,24 @@
-/** What `GET /status` answers: the state of replicas, pipelines and scheduler at this moment. */
+/** The answer to `GET /status`: replicas, pipelines and scheduler at this moment. */
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayState } from "../run/gateway.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 
-/** Quantiles, rates and utilisation are of the last so many seconds. */
+/** A gateway's requests and replicas at one moment. */
+export interface GatewayState {
+  /** Requests without an answer. */
+  readonly inSystem: number;
+  /** By pool: jobs that wait in its own queue, then in each of its replicas'. */
+  readonly waiting: readonly (readonly number[])[];
+  readonly replicas: readonly {
+    readonly name: string;
+    readonly state: "up" | "draining" | "down";
+    readonly losses: number;
+    /** False: room for a replica that can be added. */
+    readonly there: boolean;
+  }[];
+}
+
+/** Quantiles, rates and utilisation cover the last so many seconds. */
 export const WINDOW_S = 10;
 
 export interface ReplicaStatus {

@@ -14,7 +14,7 @@ import { payloadRequest } from "../load/tensor-inputs.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
-import { traceTarget } from "./trace-target.ts";
+import { traceTarget } from "./open-tracing.ts";
 
 interface ReceivedSpan {
   readonly traceId: string;

@@ -1,16 +1,23 @@
 /**
- * What a call says of itself: the name that its caller has for it and the caller's span, taken from
- * headers (HTTP, gRPC metadata) or, on a stream, from the request's own parameters.
+ * The caller's name and span of a request, from headers (HTTP, gRPC metadata) or, on a stream, from the
+ * request's parameters.
  */
 import { randomUUID } from "node:crypto";
-import type { CallContext } from "../run/live-request.ts";
 import type { Parameters } from "./messages.ts";
 
 export const REQUEST_ID_HEADER = "x-request-id";
 export const TRACEPARENT = "traceparent";
 const TRACESTATE = "tracestate";
-/** Parameter of a batch: the spans of its jobs, in order, with commas between. */
+/** Parameter of a batch: the spans of its jobs, in order, separated by commas. */
 export const TRACEPARENTS_PARAMETER = "traceparents";
+
+export interface CallContext {
+  /** The caller's name for the request (`x-request-id`, or the protocol's id). */
+  readonly requestId?: string;
+  /** W3C trace context: the caller's span. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
 
 /** The value of a header, if the call has it. */
 export type Header = (name: string) => string | undefined;
@@ -19,12 +26,12 @@ const NO_HEADERS: Header = () => undefined;
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 const LONGEST_STATE = 512;
 
-/** The caller's name for the call where it is fit for headers and logs; else another, or a new one. */
+/** `given` where headers and logs can hold it; else `other`, or a new id. */
 export function requestIdOf(given: string | undefined, other?: string): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : (other ?? randomUUID());
 }
 
-/** `id` is the protocol's own, which goes before nothing. */
+/** `id` is the protocol's; a header goes before it. */
 export function callContext(
   id: string | undefined,
   parameters: Parameters,

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { AnswerBook } from "./answer-book.ts";
+import type { Submission } from "./live-request.ts";
 import { type Answer, detachedRequest, type TaskResult } from "./live-request.ts";
-import type { Submission } from "./run-options.ts";
 
 const BOUNDS = { keepMs: 60_000, maxKeys: 100, maxBytes: 1e6 };
 const TIMING = { queuedUs: 0, startUs: 0, endUs: 1, serviceUs: 1, replica: "r", batch: 1 };

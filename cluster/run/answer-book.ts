@@ -8,8 +8,8 @@
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
+import type { Submission } from "./live-request.ts";
 import { type Answer, detachedRequest, type TaskResult, type Ticket } from "./live-request.ts";
-import type { Submission } from "./run-options.ts";
 import type { KeyBounds } from "./service-bounds.ts";
 
 const MAX_KEY_LENGTH = 255;

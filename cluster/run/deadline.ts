@@ -1,7 +1,7 @@
 /** A submission's own deadline: when it passes, its client is told, and its work is given up. */
 import { Fault } from "../../core/fault.ts";
+import type { Submission } from "./live-request.ts";
 import { detachedRequest, type Ticket } from "./live-request.ts";
-import type { Submission } from "./run-options.ts";
 
 /** Longer waits than the event loop's timers can count are none. */
 const LONGEST_MS = 2 ** 31 - 1;

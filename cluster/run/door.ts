@@ -2,9 +2,9 @@
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { longestUsefulMs, QueueBound } from "./entrance.ts";
-import type { LiveRequest } from "./live-request.ts";
+import type { LiveRequest, Submission } from "./live-request.ts";
 import { heldBytesOf } from "./live-request.ts";
-import type { RunOptions, Submission } from "./run-options.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** Of a gateway that holds all it can: nobody knows for how long. */
 const RETRY_AFTER_MS = 1000;

@@ -2,8 +2,8 @@
 import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
 import { CACHE_HIT, WHEN_HOLDS } from "../../core/request-draws.ts";
 import { DrawBook } from "./draws.ts";
-import type { LiveRequest } from "./live-request.ts";
-import type { RunOptions, Submission } from "./run-options.ts";
+import type { LiveRequest, Submission } from "./live-request.ts";
+import type { RunOptions } from "./run-options.ts";
 
 export class DrawnValues {
   readonly #options: RunOptions;

@@ -14,15 +14,15 @@ import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import { LogSink } from "../observe/log-sink.ts";
-import { RecorderSink } from "../observe/recorder-sink.ts";
-import type { RunSink } from "../observe/run-sink.ts";
+
+import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 import { BatchMessages, batchResult } from "./batch.ts";
 import { Door } from "./door.ts";
 import { DrawnValues } from "./drawn-values.ts";
+import type { Submission } from "./live-request.ts";
 import {
   type Answer,
   type LiveRequest,
@@ -36,9 +36,9 @@ import { replicaMeter } from "./replica-meter.ts";
 import { RetryBudget, SAME_AGAIN } from "./retry-budget.ts";
 import { plausible, RunClock } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
-import type { RunOptions, Submission } from "./run-options.ts";
+import type { RunOptions } from "./run-options.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
+import { keepOutputs, runningBatch, type StartedBatch } from "./running-batch.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -58,10 +58,10 @@ export class GatewayRun implements Driver {
   readonly #draws: DrawnValues;
   readonly #sinks: readonly RunSink[];
   readonly #live: (LiveRequest | undefined)[] = [];
-  readonly #batches: (RunningBatch | null)[];
+  readonly #batches: (StartedBatch | null)[];
   /** By replica: since when it has nothing to run. */
   readonly #freeUs: Float64Array;
-  readonly #starts: RunningBatch[] = [];
+  readonly #starts: StartedBatch[] = [];
   readonly #ends: Answer[] = [];
   readonly #door: Door;
   readonly #meter: ReplicaMeter | null;
@@ -78,7 +78,7 @@ export class GatewayRun implements Driver {
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
       new RecorderSink(this.recorder, options.timeScale),
-      ...(options.log === null ? [] : [new LogSink(options.log, options.timeScale)]),
+      ...(options.log === null ? [] : [logSink(options.log, options.timeScale)]),
       ...options.sinks,
       ...(options.trace === null ? [] : [options.trace]),
     ];
@@ -86,7 +86,7 @@ export class GatewayRun implements Driver {
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.#draws = new DrawnValues(options);
-    this.#batches = new Array<RunningBatch | null>(system.replicas.length).fill(null);
+    this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
@@ -142,7 +142,7 @@ export class GatewayRun implements Driver {
         expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
         tasks: this.options.system.pipelines[pipeline].tasks.length,
       });
-      for (const sink of this.#sinks) sink.taken(taken, nowUs);
+      for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
       this.#live[slot] = taken;
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
@@ -212,7 +212,7 @@ export class GatewayRun implements Driver {
     this.#batches[replica] = null;
     this.#turn(null, (nowUs) => {
       if (batch !== null) {
-        for (const sink of this.#sinks) sink.wasted(batch, "its replica was lost", nowUs);
+        for (const sink of this.#sinks) sink.wasted?.(batch, "its replica was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
       this.#meter?.ready(replica, false, nowUs);
@@ -229,7 +229,7 @@ export class GatewayRun implements Driver {
   start(replica: number, nowUs: number): void {
     const freeUs = this.#freeUs[replica];
     const batch = runningBatch(this.#dispatcher, replica, this.#live, nowUs, freeUs);
-    for (const sink of this.#sinks) sink.started(batch, nowUs);
+    for (const sink of this.#sinks) sink.started?.(batch, nowUs);
     this.#batches[replica] = batch;
     this.#starts.push(batch);
   }
@@ -245,7 +245,7 @@ export class GatewayRun implements Driver {
     const { serial, deadlineUs } = this.#dispatcher.requests;
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
-    for (const sink of this.#sinks) sink.ended(request, outcome, nowUs, goalUs);
+    for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
     if (outcome !== "completed" && outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
   }
@@ -279,7 +279,7 @@ export class GatewayRun implements Driver {
     if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
-  #send(batch: RunningBatch): void {
+  #send(batch: StartedBatch): void {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
     const { name, service } = this.options.system.replicas[replica];
@@ -301,7 +301,7 @@ export class GatewayRun implements Driver {
     this.#costs.add("dispatch", monotonicUs() - sentUs);
   }
 
-  #answered(batch: RunningBatch, response: ModelInferResponse, sentUs: number): void {
+  #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {
     const backUs = monotonicUs();
     const result = batchResult(response, batch.requests.length);
     if (result instanceof Error) {
@@ -316,9 +316,10 @@ export class GatewayRun implements Driver {
         if (nowUs >= warmupUs && this.workerRoundTripUs.length < maxSamples) {
           this.workerRoundTripUs.push(hopUs);
         }
-        const outcome = { outputs: result.outputs, serviceUs: result.serviceUs, hopUs };
-        for (const sink of this.#sinks) sink.served(batch, outcome, nowUs);
-        const errors = keepOutputs(batch, outcome, system.replicas[batch.replica].name, nowUs);
+        const times = { serviceUs: result.serviceUs, hopUs };
+        for (const sink of this.#sinks) sink.served?.(batch, times, nowUs);
+        const { name } = system.replicas[batch.replica];
+        const errors = keepOutputs(batch, result.outputs, times, { replica: name, nowUs });
         this.#retries.finished(batch.requests.length);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
         this.#finished(batch.replica, nowUs);
@@ -328,11 +329,11 @@ export class GatewayRun implements Driver {
   }
 
   /** The replica is up but the whole batch failed on it. */
-  #failed(batch: RunningBatch, message: string, backUs: number): void {
+  #failed(batch: StartedBatch, message: string, backUs: number): void {
     this.#turn(
       "completion",
       (nowUs) => {
-        for (const sink of this.#sinks) sink.wasted(batch, message, nowUs);
+        for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
         for (const request of batch.requests) {
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
         }
@@ -343,12 +344,12 @@ export class GatewayRun implements Driver {
   }
 
   /** The replica is up but could not run the batch, which another may. */
-  #tryElsewhere(batch: RunningBatch, message: string, backUs: number): void {
+  #tryElsewhere(batch: StartedBatch, message: string, backUs: number): void {
     const { replica, requests } = batch;
     this.#turn(
       "completion",
       (nowUs) => {
-        for (const sink of this.#sinks) sink.wasted(batch, message, nowUs);
+        for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
         for (const request of requests) request.error = { code: "cluster-failure", message };
         this.#spendRetries(batch, nowUs);
         this.#freeUs[replica] = nowUs;
@@ -360,7 +361,7 @@ export class GatewayRun implements Driver {
   }
 
   /** Jobs of a batch that is lost are done again while the budget lasts; others end here. */
-  #spendRetries({ requests }: RunningBatch, nowUs: number): void {
+  #spendRetries({ requests }: StartedBatch, nowUs: number): void {
     for (const request of requests) {
       if (this.#live[request.slot] !== request || this.#retries.take()) continue;
       const message = "its replica was lost, and too much work is being done again already";

@@ -14,8 +14,7 @@ import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { OperatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
-import { type GatewayStatus, gatewayStatus } from "../observe/status.ts";
-import { workerFigures } from "../observe/worker-figures.ts";
+import { type GatewayState, type GatewayStatus, gatewayStatus } from "../observe/status.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
@@ -27,11 +26,10 @@ import { ControlRecord } from "./control-record.ts";
 import { withDeadline } from "./deadline.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import { answerLastRequests, RETRY_AFTER_DRAIN_MS } from "./last-requests.ts";
-import type { Ticket } from "./live-request.ts";
+import type { Submission, Ticket } from "./live-request.ts";
 import type { ReplicaBatching } from "./replica-control-types.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import type { GatewayCosts } from "./run-costs.ts";
-import type { Submission } from "./run-options.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "./service-bounds.ts";
 import type { GatewaySpecification } from "./specification.ts";
 
@@ -61,21 +59,6 @@ export interface RunRequest {
    * measures the scheduler as it is, overload and all.
    */
   readonly boundQueue?: boolean;
-}
-
-/** Of a gateway at one moment. */
-export interface GatewayState {
-  /** Requests without an answer. */
-  readonly inSystem: number;
-  /** By pool: jobs that wait in its own queue, then in each of its replicas'. */
-  readonly waiting: readonly (readonly number[])[];
-  readonly replicas: readonly {
-    readonly name: string;
-    readonly state: "up" | "draining" | "down";
-    readonly losses: number;
-    /** False: it is room for one that can be added. */
-    readonly there: boolean;
-  }[];
 }
 
 export interface EventLoopDelay {
@@ -293,7 +276,7 @@ export class Gateway {
     this.#exposition ??= exposition(
       this.counts,
       () => this.state(),
-      () => workerFigures(this.links.all),
+      () => this.links.all,
     );
     return this.#exposition;
   }

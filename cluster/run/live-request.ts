@@ -2,8 +2,34 @@
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { RunningRequest } from "../observe/run-sink.ts";
+import type { CallContext } from "../protocol/call-context.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import type { Submission } from "./run-options.ts";
+
+/** A request before the gateway takes it. */
+export interface Submission {
+  /** The system's number of the pipeline. */
+  readonly pipeline: number;
+  readonly payload: Uint8Array;
+  /** A model's own tensors, in place of a payload; default none. */
+  readonly tensors?: readonly Tensor[] | undefined;
+  readonly index: number | null;
+  /** When the client meant to send it, scenario µs since the run's start; null: now. */
+  readonly intendedUs: number | null;
+  /** In place of its pipeline's; a whole number, the greatest first. */
+  readonly priority?: number | undefined;
+  /** A preset whose routing it takes, where the deployment routes on arrival. */
+  readonly scheduler?: string | undefined;
+  /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * Requests with the same key, pipeline and payload get the same one answer, and run once at most
+   * at a time. Absent: each is a request of its own.
+   */
+  readonly idempotencyKey?: string | undefined;
+  readonly context?: CallContext | undefined;
+  readonly answer: (answer: Answer) => void;
+}
 
 /** What ran for one task of a request; times in µs of the scenario since the run's start. */
 export interface TaskTiming {
@@ -44,15 +70,6 @@ export interface Ticket {
   cancel(): void;
 }
 
-/** What a caller's request came with, besides its payload. */
-export interface CallContext {
-  /** The caller's name for it (`x-request-id`, or the protocol's id). */
-  readonly requestId?: string;
-  /** W3C trace context: the caller's span. */
-  readonly traceparent?: string;
-  readonly tracestate?: string;
-}
-
 const NO_CONTEXT: CallContext = {};
 const NO_TENSORS: readonly Tensor[] = [];
 
@@ -62,29 +79,20 @@ export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): n
   return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
 }
 
-export interface LiveRequest {
+/** A request that the gateway has taken and not answered yet. */
+export interface LiveRequest extends RunningRequest {
   /** Slot in the dispatcher's request table. */
   readonly slot: number;
-  /** Its number in the run, or null. */
-  readonly index: number | null;
-  readonly pipeline: number;
-  readonly arrivedUs: number;
   /** Time from its arrival to its deadline; Infinity where its pipeline draws none. */
   readonly goalUs: number;
   /** `monotonicUs` when the gateway took it. */
   readonly takenAtUs: number;
   /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
   readonly expiresAtUs: number;
-  /** The instant at which the gateway took it, by the run's clock. */
-  readonly takenUs: number;
   readonly payload: Uint8Array;
-  readonly context: CallContext;
-  /** The span that stands for it, for callees and caller; null when it is not traced. */
-  traceparent: string | null;
-  /** The dispatcher's number for it, in order of arrival; known once it has ended. */
-  serial: number;
-  /** Its tensors, where it came with a model's own instead of a payload. */
+  /** Tensors of the caller, in place of a payload. */
   readonly tensors: readonly Tensor[];
+  serial: number;
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;

@@ -4,10 +4,8 @@ import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
-import type { Tensor } from "../../models/tensor.ts";
 import type { RunSink } from "../observe/run-sink.ts";
-import type { TraceSink } from "../observe/trace-sink.ts";
-import type { Answer, CallContext } from "./live-request.ts";
+import type { TraceSink } from "../observe/spans.ts";
 import type { ServiceBounds } from "./service-bounds.ts";
 
 export interface RunOptions {
@@ -40,28 +38,4 @@ export interface RunOptions {
   readonly bounds: ServiceBounds;
   /** Whether queues are bounded in time, beyond what the scheduler's admission says. */
   readonly boundQueue: boolean;
-}
-
-export interface Submission {
-  /** The system's number of the pipeline. */
-  readonly pipeline: number;
-  readonly payload: Uint8Array;
-  /** A model's own tensors, in place of a payload; default none. */
-  readonly tensors?: readonly Tensor[] | undefined;
-  readonly index: number | null;
-  /** When the client meant to send it, scenario µs since the run's start; null: now. */
-  readonly intendedUs: number | null;
-  /** In place of its pipeline's; a whole number, the greatest first. */
-  readonly priority?: number | undefined;
-  /** A preset whose routing it takes, where the deployment routes on arrival. */
-  readonly scheduler?: string | undefined;
-  /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
-  readonly deadlineMs?: number | undefined;
-  /**
-   * Requests with the same key, pipeline and payload get the same one answer, and run once at most
-   * at a time. Absent: each is a request of its own.
-   */
-  readonly idempotencyKey?: string | undefined;
-  readonly context?: CallContext | undefined;
-  readonly answer: (answer: Answer) => void;
 }

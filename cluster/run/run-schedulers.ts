@@ -6,7 +6,7 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
-import type { Submission } from "./run-options.ts";
+import type { Submission } from "./live-request.ts";
 
 const MAX_PRIORITY = 1e9;
 const NONE = -1;

@@ -1,25 +1,13 @@
 /** A batch on a replica, from its start until its answer is told. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
 import { asBuffer } from "../protocol/bytes-tensor.ts";
 import type { JobOutput, JobResult } from "../worker/backend.ts";
 import type { LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
-export interface RunningBatch {
-  readonly replica: number;
+/** A batch that the dispatcher started. */
+export interface StartedBatch extends RunningBatch<LiveRequest> {
   readonly jobs: readonly number[];
-  readonly requests: readonly LiveRequest[];
-  readonly tasks: readonly number[];
-  readonly queuedUs: readonly number[];
-  readonly startUs: number;
-  /** Since when the replica had nothing to run. */
-  readonly freeUs: number;
-}
-
-/** What the worker answered, and what the way there and back cost; wall-clock µs. */
-export interface BatchOutcome {
-  readonly outputs: readonly JobResult[];
-  readonly serviceUs: number;
-  readonly hopUs: number;
 }
 
 /** The batch that the dispatcher holds for a replica; `live` gives the request of a slot. */
@@ -29,7 +17,7 @@ export function runningBatch(
   live: readonly (LiveRequest | undefined)[],
   nowUs: number,
   freeUs: number,
-): RunningBatch {
+): StartedBatch {
   const { batchJobs, batchAt, batchSize, requests: table } = dispatcher;
   const size = batchSize[replica];
   const jobs = new Array<number>(size);
@@ -48,10 +36,10 @@ export function runningBatch(
 
 /** Gives each job its output; returns the requests whose output is an error. */
 export function keepOutputs(
-  batch: RunningBatch,
-  { outputs, serviceUs }: BatchOutcome,
-  replica: string,
-  nowUs: number,
+  batch: StartedBatch,
+  outputs: readonly JobResult[],
+  { serviceUs }: BatchTimes,
+  { replica, nowUs }: { readonly replica: string; readonly nowUs: number },
 ): readonly [LiveRequest, RequestError][] {
   const { requests, tasks, queuedUs, startUs } = batch;
   const errors: [LiveRequest, RequestError][] = [];

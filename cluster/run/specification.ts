@@ -35,7 +35,7 @@ export interface GatewaySpecification {
   readonly bounds: Partial<ServiceBounds>;
   /** File that what operators set is kept in over a restart; null: it is not kept. */
   readonly controlFile: string | null;
-  /** Where traces go (`observe/trace-target.ts`); null: nowhere. */
+  /** Where traces go (`observe/open-tracing.ts`); null: nowhere. */
   readonly trace: string | null;
 }
 

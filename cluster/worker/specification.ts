@@ -24,7 +24,7 @@ export interface WorkerSpecification {
   readonly certificates?: string;
   /** Where prepared models lie; the default is the model store's own. */
   readonly cacheDir?: string;
-  /** Where traces go (`observe/trace-target.ts`); default: nowhere. */
+  /** Where traces go (`observe/open-tracing.ts`); default: nowhere. */
   readonly trace?: string;
 }
 

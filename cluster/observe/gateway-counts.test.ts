@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { Histogram } from "./histogram.ts";
-import { Recent } from "./recent.ts";
+import { Histogram, Recent } from "./gateway-counts.ts";
 
 test("a value counts in the first bucket whose limit is not below it", () => {
   const histogram = new Histogram([1, 2, 5]);

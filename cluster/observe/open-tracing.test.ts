@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { traceTarget } from "./trace-target.ts";
+import { traceTarget } from "./open-tracing.ts";
 
 describe("where traces go", () => {
   it("is nowhere unless asked for", () => {

@@ -10,12 +10,17 @@
  *
  * Instants are the run's, so the spans agree with its log to the microsecond.
  */
-import { type Span, SpanKind, SpanStatusCode, type TimeInput, trace } from "@opentelemetry/api";
+import {
+  type Link,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TimeInput,
+  trace,
+} from "@opentelemetry/api";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../run/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../run/running-batch.ts";
-import type { RunSink } from "./run-sink.ts";
+import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 import { contextOf, epochClock, type Tracing, traceparentOf } from "./tracing.ts";
 
 interface JobSpans {
@@ -23,9 +28,9 @@ interface JobSpans {
   readonly rpc: Span;
 }
 
-/** When the run's time was 0, and how fast it goes against the wall clock. */
+/** The run's clock against the wall clock. */
 export interface RunTime {
-  /** Of `monotonicUs`. */
+  /** `monotonicUs` at the run's time 0. */
   readonly startUs: number;
   readonly timeScale: number;
 }
@@ -34,8 +39,8 @@ export class TraceSink implements RunSink {
   readonly #tracer: Tracing["tracer"];
   readonly #system: System;
   readonly #time: (runUs: number) => TimeInput;
-  readonly #roots = new Map<LiveRequest, Span>();
-  /** By batch of which a job is sampled; null for those that are not. */
+  readonly #roots = new Map<RunningRequest, Span>();
+  /** By batch with a sampled job; null for its other jobs. */
   readonly #jobs = new Map<RunningBatch, readonly (JobSpans | null)[]>();
 
   constructor({ tracer }: Tracing, system: System, { startUs, timeScale }: RunTime) {
@@ -45,7 +50,7 @@ export class TraceSink implements RunSink {
     this.#time = (runUs) => epochMs(startUs + runUs * timeScale);
   }
 
-  taken(request: LiveRequest, nowUs: number): void {
+  taken(request: RunningRequest, nowUs: number): void {
     const { context, index, pipeline } = request;
     const { requestId, traceparent, tracestate } = context;
     const { name } = this.#system.pipelines[pipeline];
@@ -87,7 +92,7 @@ export class TraceSink implements RunSink {
     if (spans.some((span) => span !== null)) this.#jobs.set(batch, spans);
   }
 
-  /** For the worker: the span that each job of a batch computes under; null where none is sampled. */
+  /** By job of a batch: the parent of the worker's span; null where no job is sampled. */
   traceparents(batch: RunningBatch): readonly string[] | null {
     const spans = this.#jobs.get(batch);
     if (spans === undefined) return null;
@@ -96,7 +101,7 @@ export class TraceSink implements RunSink {
     );
   }
 
-  served(batch: RunningBatch, { serviceUs }: BatchOutcome, nowUs: number): void {
+  served(batch: RunningBatch, { serviceUs }: BatchTimes, nowUs: number): void {
     for (const { task, rpc } of this.#take(batch)) {
       rpc.setAttribute("tandem.service_us", Math.round(serviceUs));
       rpc.end(this.#time(nowUs));
@@ -112,7 +117,7 @@ export class TraceSink implements RunSink {
     }
   }
 
-  ended(request: LiveRequest, outcome: Outcome, nowUs: number): void {
+  ended(request: RunningRequest, outcome: Outcome, nowUs: number): void {
     const root = this.#roots.get(request);
     this.#roots.delete(request);
     root?.setAttribute("tandem.outcome", outcome);
@@ -143,4 +148,38 @@ export class TraceSink implements RunSink {
       context,
     );
   }
+}
+
+/** A batch that a worker computed. */
+export interface ComputedBatch {
+  /** By job: the gateway's span. */
+  readonly traceparents: readonly string[];
+  readonly replica: string;
+  readonly task: string;
+  /** By `monotonicUs`. */
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+/** A worker's spans: one for each job, under the gateway's span, with links to the batch's other jobs. */
+export function computeSpans({ tracer }: Tracing): (batch: ComputedBatch) => void {
+  const epochMs = epochClock();
+  return ({ traceparents, replica, task, startUs, endUs }) => {
+    const contexts = traceparents.map((traceparent) => contextOf(traceparent));
+    const links = contexts.map((context): Link | null => {
+      const of = trace.getSpanContext(context);
+      return of === undefined ? null : { context: of };
+    });
+    for (const [i, context] of contexts.entries()) {
+      const attributes = { "tandem.replica": replica, "tandem.batch.size": contexts.length };
+      const others = links.filter((link, other): link is Link => link !== null && other !== i);
+      tracer
+        .startSpan(
+          `compute ${task}`,
+          { kind: SpanKind.SERVER, startTime: epochMs(startUs), attributes, links: others },
+          context,
+        )
+        .end(epochMs(endUs));
+    }
+  };
 }
