@@ -4,11 +4,11 @@
  * measured on what it gets in production, and the share of each branch is measured too.
  */
 
-import { isPayload } from "../cluster/front/pipeline-inputs.ts";
+import { isPayload } from "../cluster/front/pipeline-tensors.ts";
 import { elementsOf } from "../cluster/protocol/bytes-tensor.ts";
 import { asOwn, rawTensor } from "../cluster/protocol/job-tensors.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { tasksBefore } from "../cluster/run/tasks-before.ts";
+import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";

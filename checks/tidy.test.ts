@@ -56,7 +56,6 @@ const CIRCLES_LEFT: readonly string[] = [
   "cli/load-command.ts",
   "cli/validate-results.ts",
   "cluster/deploy/deployment.ts",
-  "cluster/front/pipeline-inputs.ts",
   "cluster/load/grpc-target.ts",
   "cluster/protocol/server.ts",
   "cluster/worker/open-model.ts",

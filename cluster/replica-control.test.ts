@@ -7,7 +7,7 @@ import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.t
 import type { GatewayStatus } from "./observe/status.ts";
 import { bytesTensor, elementsOf } from "./protocol/bytes-tensor.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import type { ReplicaStatus } from "./run/replica-control-types.ts";
+import type { ReplicaStatus } from "./run/replica-control.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;

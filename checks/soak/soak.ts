@@ -16,7 +16,7 @@ import {
   startDeployment,
 } from "../../cluster/deploy/deployment.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
-import type { ServiceBounds } from "../../cluster/run/service-bounds.ts";
+import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./fault-injector.ts";

@@ -12,7 +12,7 @@ import type { ChildExit } from "../processes/child.ts";
 import type { Speaking } from "../processes/silence.ts";
 import { unlessAborted } from "../processes/unless-aborted.ts";
 import { getJson } from "../protocol/http-client.ts";
-import type { ServiceBounds } from "../run/service-bounds.ts";
+import type { ServiceBounds } from "../run/specification.ts";
 import { requireSafeBinding } from "../security/bind-address.ts";
 import type { TlsIdentity } from "../security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";

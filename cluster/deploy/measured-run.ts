@@ -19,8 +19,8 @@ import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
 import { getJson, getText, postJson } from "../protocol/http-client.ts";
 import type { RequestContents } from "../protocol/messages.ts";
-import type { RunReport, RunRequest } from "../run/gateway.ts";
 import type { GatewayCosts } from "../run/run-costs.ts";
+import type { RunReport, RunRequest } from "../run/run-request.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Measured data that a scenario names, by path as written in it, with its traces if it has any. */

@@ -11,7 +11,7 @@ import type { GatewayStatus } from "../observe/status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/entry-point.ts";
 import { getJson } from "../protocol/http-client.ts";
-import type { RunReport } from "../run/gateway.ts";
+import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { removeLeftovers } from "./gateway-process.ts";

@@ -10,7 +10,7 @@ import { InferStream } from "../protocol/infer-stream.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { REFLECTED_SERVICE } from "../protocol/service.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
-import type { RunReport } from "../run/gateway.ts";
+import type { RunReport } from "../run/run-request.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 const REQUEST = {

@@ -1,4 +1,4 @@
-/** The gateway's gRPC side: a pipeline is a model to its caller. */
+/** The gateway's gRPC server: a pipeline is a model to its caller. */
 import {
   type InferAnswer,
   type InferCall,
@@ -9,6 +9,8 @@ import { statusOf } from "../protocol/status.ts";
 import type { GrpcAccess } from "../security/grpc-access.ts";
 import { callPipeline } from "./pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "./pipeline-models.ts";
+
+const HEALTH_LOOK_MS = 250;
 
 export async function serveGrpc(
   models: PipelineModels,
@@ -26,21 +28,21 @@ export async function serveGrpc(
     },
     { host, port, services: [...models.byName.keys()], access },
   );
-  tellHealth(models, server);
+  reportHealth(models, server);
   return server;
 }
 
-/** Whether each pipeline can infer, to whoever watches. */
-function tellHealth({ byName, outages }: PipelineModels, { health }: InferenceServer): void {
-  const told = new Map<string, boolean>();
-  outages.onLook(() => {
-    for (const [name, model] of byName) {
-      const { serves } = model;
-      if (told.get(name) === serves) continue;
-      told.set(name, serves);
+/** Tells health watches whether each pipeline can infer. */
+function reportHealth({ byName }: PipelineModels, { health }: InferenceServer): void {
+  const reported = new Map<string, boolean>();
+  const look = (): void => {
+    for (const [name, { serves }] of byName) {
+      if (reported.get(name) === serves) continue;
+      reported.set(name, serves);
       health.setStatus(name, serves ? "SERVING" : "NOT_SERVING");
     }
-  });
+  };
+  setInterval(look, HEALTH_LOOK_MS).unref();
 }
 
 function infer(models: PipelineModels, call: InferCall, answer: InferAnswer): void {
@@ -48,6 +50,6 @@ function infer(models: PipelineModels, call: InferCall, answer: InferAnswer): vo
     if (response !== null) answer(null, response);
     else answer(statusOf(error, outcome));
   });
-  // Also when the caller's deadline passes.
+  // Also called when the caller's deadline passes.
   call.onCancelled(cancel);
 }

@@ -1,8 +1,8 @@
 /**
- * A pipeline as a model: one inference request of the protocol, however it came, and its answer.
- * Each element of its payload is a request of its own to the dispatcher.
+ * One inference request of the protocol, by gRPC or REST, and its answer. Each element of its payload is
+ * a request of its own to the dispatcher.
  */
-import { Fault } from "../../core/fault.ts";
+import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { elementsOf } from "../protocol/bytes-tensor.ts";
 import { callContext, type Header, TRACEPARENT } from "../protocol/call-context.ts";
@@ -11,18 +11,16 @@ import type {
   InferParameter,
   ModelInferRequest,
   ModelInferResponse,
+  Parameters,
   Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import type { ModelCounts } from "../protocol/model-counts.ts";
 import { DEADLINE_PARAMETER, TIMEOUT_PARAMETER } from "../protocol/service.ts";
-import type { Answer, Submission, Ticket } from "../run/live-request.ts";
+import type { Answer, RequestError, Submission, Ticket } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import { answerError } from "./answer-error.ts";
-import { checkExtensions } from "./missing-extensions.ts";
-import { isPayload, PAYLOAD } from "./pipeline-inputs.ts";
 import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
-import { outputsOf } from "./pipeline-tensors.ts";
+import { isPayload, outputsOf, PAYLOAD } from "./pipeline-tensors.ts";
 
 /** Elements of one request's payload. */
 const MAX_ELEMENTS = 1024;
@@ -46,17 +44,22 @@ const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
   ["idempotency_key", TEXT],
 ]);
 
+/** Parameters of inputs and of requested outputs that ask for a missing extension. */
+const MISSING: readonly (readonly [parameter: string, what: string])[] = [
+  ["shared_memory_region", "shared memory"],
+  ["classification", "classification"],
+];
+
 type Contents = Pick<Submission, "payload" | "tensors">;
 type CallOptions = Omit<Submission, "answer" | keyof Contents>;
 
 export interface PipelineCall {
   readonly request: ModelInferRequest;
   readonly deadlineMs: number | undefined;
-  /** Of the call that brought it, where it has any. */
+  /** Headers of its call, where it has any. */
   readonly header?: Header | undefined;
 }
 
-/** `outcome` is the request's, where it became one. */
 export type PipelineAnswer = (
   error: Fault | null,
   response: ModelInferResponse | null,
@@ -64,9 +67,8 @@ export type PipelineAnswer = (
 ) => void;
 
 /**
- * Gives the request to the gateway; `answer` is called once. Returns what to call when the caller
- * waits no longer; with `deadlineMs` that is known from the start. Throws a Fault when the request
- * cannot be taken.
+ * Submits the request to the gateway; `answer` is called once. Returns a function that cancels it, for a
+ * caller that goes away before its `deadlineMs`. Throws a Fault when the gateway refuses the request.
  */
 export function callPipeline(
   models: PipelineModels,
@@ -75,7 +77,6 @@ export function callPipeline(
 ): () => void {
   const { gateway } = models;
   const model = models.named(message.modelName, message.modelVersion);
-  model.checkServed();
   checkTensors(message);
   checkExtensions(message);
   const { pipeline, counts } = model;
@@ -103,7 +104,7 @@ export function callPipeline(
     : afterLearning(model, submit, answer);
 }
 
-/** Like `submit`, once it is known what the model takes. */
+/** Calls `submit` once the inputs of the model are known. */
 function afterLearning(
   model: PipelineModel,
   submit: () => () => void,
@@ -124,7 +125,7 @@ function afterLearning(
   return () => cancel();
 }
 
-/** What cannot be answered as it was asked for is an error of the caller's. */
+/** A Fault of `respond`, such as an unknown output, is the caller's error. */
 function outcomeOf(
   given: Answer,
   respond: () => ModelInferResponse,
@@ -139,7 +140,7 @@ function outcomeOf(
   }
 }
 
-/** The answer comes with the last of them; if one fails, the others are given up, and it is that. */
+/** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function callForEach(
   models: PipelineModels,
   message: ModelInferRequest,
@@ -201,7 +202,7 @@ function optionsOf(
   };
 }
 
-/** Field by field: copies that are made by spreading get a hidden class each (ARCHITECTURE.md). */
+/** Field by field: each spread would make a hidden class of its own (ARCHITECTURE.md). */
 function submissionOf(
   options: CallOptions,
   { payload, tensors }: Contents,
@@ -228,7 +229,24 @@ function checkTensors({ inputs, outputs = [] }: ModelInferRequest): void {
   throw new Fault("limit-exceeded", `${most} tensors are more than ${LIMITS.tensors}`);
 }
 
-/** One that is not of its kind is not passed over: its caller counts on what it asked for. */
+/** Throws Fault("invalid-input") for extensions of Triton that this server lacks: ignoring one would give a wrong answer. */
+function checkExtensions({ inputs, outputs = [] }: ModelInferRequest): void {
+  for (const { name, parameters } of inputs)
+    if (parameters) checkExtension(`input ${name}`, parameters);
+  for (const { name, parameters } of outputs)
+    if (parameters) checkExtension(`output ${name}`, parameters);
+}
+
+function checkExtension(where: string, parameters: Parameters): void {
+  for (const [parameter, what] of MISSING) {
+    if (parameters[parameter] === undefined) continue;
+    throw new Fault("invalid-input", `${where} asks for ${what}, which there is none of here`, {
+      hint: "ServerMetadata lists the extensions; tensors travel in the message, as raw contents",
+    });
+  }
+}
+
+/** A parameter of the wrong kind is an error, as the caller relies on it. */
 function checkParameter(name: string, given: InferParameter): void {
   if ((given.stringParam?.length ?? 0) > LIMITS.nameLength) {
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
@@ -239,7 +257,7 @@ function checkParameter(name: string, given: InferParameter): void {
   throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
 }
 
-/** Each element of a payload, or else the one job of tensors, which may have a payload of one element too. */
+/** Each element of a payload, or one request of tensors, with or without a payload of one element. */
 function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Contents[] {
   const payloads = inputs.some(isPayload) ? elementsOf(inputs, rawInputContents, PAYLOAD) : null;
   const isAlone = payloads !== null && inputs.length === 1;
@@ -258,7 +276,7 @@ function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): reado
   throw new Fault("invalid-input", `beside tensors a payload has one element, not ${count}`);
 }
 
-/** Those that are not the payload. */
+/** All inputs but the payload. */
 function tensorsOf(inputs: readonly WireTensor[], raw: readonly Uint8Array[]): readonly Tensor[] {
   if (raw.length > inputs.length) {
     const what = `${raw.length} raw contents for ${inputs.length} tensors`;
@@ -270,7 +288,7 @@ function tensorsOf(inputs: readonly WireTensor[], raw: readonly Uint8Array[]): r
   return inputs.flatMap((tensor, i) => (isPayload(tensor) ? [] : [rawTensor(tensor, raw[i])]));
 }
 
-/** In wall-clock time, which is `timeScale` of the scenario's. */
+/** Counts wall-clock time, which is `timeScale` times the scenario's. */
 function count(
   counts: ModelCounts,
   { request }: Answer,
@@ -298,7 +316,9 @@ function responseOf(
   answers: readonly Answer[],
 ): ModelInferResponse {
   const { takenAtUs, traceparent } = answers[0].request;
-  const { outputs, raw } = outputsOf(models, message, answers);
+  const { gateway } = models;
+  const { tasks } = gateway.system.pipelines[answers[0].request.pipeline];
+  const { outputs, raw } = outputsOf(message, tasks, answers, gateway.run.messages);
   const parameters: Record<string, InferParameter> = {
     residence_us: { doubleParam: monotonicUs() - takenAtUs },
   };
@@ -311,4 +331,31 @@ function responseOf(
     outputs,
     rawOutputContents: raw,
   };
+}
+
+/** Why a request got no result; null for a completed request. */
+function answerError({ outcome, error }: Answer): Fault | null {
+  switch (outcome) {
+    case "completed":
+      return null;
+    case "refused":
+      return new Fault("overloaded", "refused: too many requests are in the system", {
+        hint: "try again later",
+      });
+    case "dropped":
+      return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
+    case "failed":
+      return error === null
+        ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
+        : faultOf(error);
+    case "cancelled":
+      if (error !== null) return faultOf(error);
+      return new Fault("interrupted", "the request was cancelled");
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function faultOf({ code, message, retryAfterMs }: RequestError): Fault {
+  return new Fault(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }

@@ -1,4 +1,4 @@
-/** The gateway's pipelines as models: what it says of them and of itself. */
+/** The gateway's pipelines as models of the protocol. */
 import { Fault } from "../../core/fault.ts";
 import { type HostedModel, type HostedModels, modelNamed } from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
@@ -6,10 +6,8 @@ import { ModelCounts } from "../protocol/model-counts.ts";
 import type { ModelState } from "../protocol/model-state.ts";
 import { bytesMetadata, EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "../run/gateway.ts";
-import { ModelRepository, type ReplicaLoad } from "../run/model-repository.ts";
-import { TaskOutages } from "../run/task-outages.ts";
-import { pipelineInputs, tensorsOf } from "./pipeline-inputs.ts";
-import { OUTPUT, outputName } from "./pipeline-tensors.ts";
+import type { ReplicaLoad } from "../run/model-repository.ts";
+import { OUTPUT, outputName, pipelineInputs, tensorsOf } from "./pipeline-tensors.ts";
 
 export const GATEWAY_METADATA = {
   name: "tandem-gateway",
@@ -20,29 +18,21 @@ export const GATEWAY_METADATA = {
 export class PipelineModels {
   readonly gateway: Gateway;
   readonly byName: HostedModels & ReadonlyMap<string, PipelineModel>;
-  readonly outages: TaskOutages;
-  readonly #repository: ModelRepository;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
-    const repository = new ModelRepository(gateway);
-    this.#repository = repository;
-    this.outages = new TaskOutages(gateway);
     this.byName = new Map(
-      gateway.system.pipelines.map(({ name }, i) => [
-        name,
-        new PipelineModel(gateway, repository, this.outages, i),
-      ]),
+      gateway.system.pipelines.map(({ name }, i) => [name, new PipelineModel(gateway, i)]),
     );
   }
 
   /** Rejects with a Fault. */
   async load(name: string, task?: string): Promise<readonly ReplicaLoad[]> {
-    return this.#repository.load(this.named(name).pipeline, task);
+    return this.gateway.models.load(this.named(name).pipeline, task);
   }
 
   async unload(name: string, task?: string): Promise<readonly ReplicaLoad[]> {
-    return this.#repository.unload(this.named(name).pipeline, task);
+    return this.gateway.models.unload(this.named(name).pipeline, task);
   }
 
   /** Throws Fault("not-found"). Without a version, the only one. */
@@ -51,28 +41,19 @@ export class PipelineModels {
   }
 }
 
-/** A pipeline that can be called. Its inputs are what its tasks do not get of each other, its outputs its last tasks'. */
+/** A pipeline that clients call. Its inputs are those that no task gives another, its outputs those of its last tasks. */
 export class PipelineModel implements HostedModel {
-  /** The system's number of it. */
+  /** The system's number of the pipeline. */
   readonly pipeline: number;
   readonly counts = new ModelCounts();
   readonly #gateway: Gateway;
-  readonly #repository: ModelRepository;
-  readonly #outages: TaskOutages;
-  /** What replicas have said of their models, by pool. */
+  /** Metadata of models, from their replicas, by pool. */
   readonly #learned = new Map<number, ModelMetadata>();
-  /** Its inputs, once all tasks' are known. */
+  /** Its inputs, once those of all tasks are known. */
   #known: readonly TensorMetadata[] | null = null;
 
-  constructor(
-    gateway: Gateway,
-    repository: ModelRepository,
-    outages: TaskOutages,
-    pipeline: number,
-  ) {
+  constructor(gateway: Gateway, pipeline: number) {
     this.#gateway = gateway;
-    this.#repository = repository;
-    this.#outages = outages;
     this.pipeline = pipeline;
   }
 
@@ -86,40 +67,26 @@ export class PipelineModel implements HostedModel {
     };
   }
 
-  /** Undefined: as ready as the replicas are. */
+  /** Undefined: all models are loaded. */
   get state(): ModelState | undefined {
-    return this.#repository.stateOf(this.pipeline) ?? undefined;
+    return this.#gateway.models.stateOf(this.pipeline) ?? undefined;
   }
 
   ready(): boolean {
     return this.#gateway.ready && this.serves;
   }
 
-  /** Whether it can infer, be it with fewer replicas than it has. */
+  /** Whether each task has a loaded model and a replica that is up. */
   get serves(): boolean {
-    return this.state === undefined && this.#outages.isServed(this.pipeline);
+    return this.state === undefined && this.#gateway.outages.isServed(this.pipeline);
   }
 
-  /**
-   * Throws Fault("unavailable") while a model of it is unloaded, or on its way there or back, or one
-   * of its tasks has been without a replica for long.
-   */
-  checkServed(): void {
-    const { state } = this;
-    if (state === undefined) {
-      this.#outages.check(this.pipeline);
-      return;
-    }
-    const what = `${this.#system.name} is ${state.state}: ${state.reason}`;
-    throw new Fault("unavailable", what, { hint: "an administrator can load it" });
-  }
-
-  /** Whether it is known what its tasks take. */
+  /** Whether the inputs of all tasks are known. */
   get knowsInputs(): boolean {
     return this.#known !== null || this.#system.tasks.every(({ pool }) => this.#learned.has(pool));
   }
 
-  /** Throws Fault("invalid-input") for a tensor that, as far as is known, none of its inputs is. */
+  /** Throws Fault("invalid-input") for a tensor that no input takes, once all inputs are known. */
   checkInputs(tensors: readonly Pick<TensorMetadata, "name" | "datatype">[]): void {
     if (!this.knowsInputs) return;
     const inputs = this.#inputs();
@@ -136,7 +103,7 @@ export class PipelineModel implements HostedModel {
     }
   }
 
-  /** Asks a replica of each task for what is not known yet. */
+  /** Asks a replica of each task for unknown metadata. */
   async learn(): Promise<void> {
     const pools = this.#system.tasks.map(({ pool }) => pool);
     const unknown = new Set(pools.filter((pool) => !this.#learned.has(pool)));

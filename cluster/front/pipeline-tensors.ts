@@ -1,38 +1,81 @@
-/**
- * A pipeline's outputs: `output`, the JSON of what its tasks gave, and, where its last tasks gave
- * tensors, those.
- */
+/** Inputs and outputs of a pipeline, from the tensors of its tasks' models. */
 import { Fault } from "../../core/fault.ts";
+import type { TaskSystem } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { bytesTensor } from "../protocol/bytes-tensor.ts";
-import type { ModelInferRequest, Tensor as WireTensor } from "../protocol/messages.ts";
+import type {
+  ModelInferRequest,
+  ModelMetadata,
+  TensorMetadata,
+  Tensor as WireTensor,
+} from "../protocol/messages.ts";
+import { bytesMetadata } from "../protocol/server.ts";
+import { type BatchMessages, tasksBefore } from "../run/batch.ts";
 import type { Answer } from "../run/live-request.ts";
-import type { PipelineModels } from "./pipeline-models.ts";
 
+/** The input of a pipeline whose first tasks take no tensors: BYTES, one request for each element. */
+export const PAYLOAD = "payload";
 /** The JSON output of a pipeline. */
 export const OUTPUT = "output";
 
-export interface Outputs {
+type Tensors = readonly TensorMetadata[];
+
+export function isPayload({ name, datatype }: TensorMetadata): boolean {
+  return name === PAYLOAD && datatype === "BYTES";
+}
+
+/**
+ * Inputs of the first tasks, and inputs of other tasks that no earlier task gives. `models` has the
+ * metadata of each task, as far as known.
+ */
+export function pipelineInputs(
+  tasks: readonly Pick<TaskSystem, "predecessors">[],
+  models: readonly (ModelMetadata | undefined)[],
+): Tensors {
+  const inputs = new Map<string, TensorMetadata>();
+  let payload = false;
+  tasks.forEach(({ predecessors }, task) => {
+    const { inputs: own = [] } = models[task] ?? {};
+    const before = tasksBefore(tasks, task).flatMap((one) => tensorsOf(models[one]?.outputs));
+    if (own.some(isPayload)) payload ||= predecessors.length === 0;
+    else for (const tensor of notGiven(own, before)) inputs.set(tensor.name, tensor);
+  });
+  return [...(payload || inputs.size === 0 ? bytesMetadata(PAYLOAD) : []), ...inputs.values()];
+}
+
+/** A model's output tensors, without the JSON output. */
+export function tensorsOf(outputs: Tensors = []): Tensors {
+  return outputs.filter(({ name, datatype }) => name !== OUTPUT || datatype !== "BYTES");
+}
+
+/** Inputs that earlier tasks do not give. Models match them as `models/declared-model.ts` does: by name, or one to one. */
+function notGiven(inputs: Tensors, given: Tensors): Tensors {
+  const missing = inputs.filter(({ name }) => !given.some((tensor) => tensor.name === name));
+  return inputs.length === 1 && given.length === 1 ? [] : missing;
+}
+
+interface Outputs {
   readonly outputs: readonly WireTensor[];
-  /** One for each. */
+  /** By output. */
   readonly raw: readonly Uint8Array[];
 }
 
 /**
- * Those asked for; else the last tasks' tensors, and JSON where one of them has none. An element
- * of the JSON output is one of `answers`. Throws Fault("invalid-input") for names that there are not.
+ * The outputs that a request asks for. Default: the last tasks' tensors, and JSON where one of them has
+ * none; the JSON output has one element for each of `answers`. Throws Fault("invalid-input") for unknown
+ * names.
  */
 export function outputsOf(
-  models: PipelineModels,
   { outputs: asked = [] }: ModelInferRequest,
+  tasks: readonly TaskSystem[],
   answers: readonly Answer[],
+  messages: BatchMessages,
 ): Outputs {
-  const { messages } = models.gateway.run;
   const json = () => {
     const texts = answers.map((answer) => Buffer.from(messages.answerText(answer)));
     return bytesTensor(OUTPUT, texts);
   };
-  const { tensors, complete } = lastTensors(models, answers);
+  const { tensors, complete } = lastTensors(tasks, answers);
   if (asked.length === 0) {
     const own = tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
     const raw = tensors.map((tensor) => tensor.raw);
@@ -55,14 +98,14 @@ export function outputsOf(
   };
 }
 
-/** Name of a tensor that a pipeline's last task gives: its own, or, of several, with the task's. */
+/** Name of a last task's tensor: with the task's name where a pipeline has several last tasks. */
 export function outputName(task: string, name: string, lastTasks: number): string {
   return lastTasks === 1 ? name : `${task}.${name}`;
 }
 
 /** `complete`: every last task that ran gave tensors. A payload of several elements has none. */
 function lastTensors(
-  { gateway }: PipelineModels,
+  tasks: readonly TaskSystem[],
   answers: readonly Answer[],
 ): { tensors: readonly Tensor[]; complete: boolean } {
   if (answers.length > 1) return { tensors: [], complete: false };
@@ -70,7 +113,6 @@ function lastTensors(
   if (request.results.every((result) => result === null || result.tensors.length === 0)) {
     return { tensors: [], complete: false };
   }
-  const { tasks } = gateway.system.pipelines[request.pipeline];
   const last = tasks.flatMap((task, i) => (task.successors.length === 0 ? [i] : []));
   const tensors: Tensor[] = [];
   let complete = true;

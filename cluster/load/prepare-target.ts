@@ -7,8 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { isPayload } from "../front/pipeline-inputs.ts";
 import { GATEWAY_METADATA } from "../front/pipeline-models.ts";
+import { isPayload } from "../front/pipeline-tensors.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { getJson } from "../protocol/http-client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";

@@ -1,6 +1,6 @@
 /** The gateway's REST side as a server; what it serves is in `routes.ts`. */
 import type { PipelineModels } from "../front/pipeline-models.ts";
-import type { ReplicaControl } from "../run/replica-control-types.ts";
+import type { ReplicaControl } from "../run/replica-control.ts";
 import type { CallerBounds } from "../security/grpc-access.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";

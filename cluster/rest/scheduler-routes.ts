@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { Gateway } from "../run/gateway.ts";
-import { checkSchedulerOf } from "../run/run-request.ts";
+import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { jsonBody } from "./body.ts";
 import { json, type Route } from "./route.ts";
 

@@ -3,8 +3,13 @@ import { describe, expect, test } from "vitest";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { AnswerBook } from "./answer-book.ts";
-import type { Submission } from "./live-request.ts";
-import { type Answer, detachedRequest, type TaskResult } from "./live-request.ts";
+import {
+  type Answer,
+  detachedRequest,
+  type Submission,
+  type TaskResult,
+  type Ticket,
+} from "./live-request.ts";
 
 const BOUNDS = { keepMs: 60_000, maxKeys: 100, maxBytes: 1e6 };
 const TIMING = { queuedUs: 0, startUs: 0, endUs: 1, serviceUs: 1, replica: "r", batch: 1 };
@@ -14,7 +19,18 @@ function floats(...values: readonly number[]): Tensor {
   return { name: "x", datatype: "FP32", shape: [values.length], raw };
 }
 
-/** Asks and answers at once, as a model that gives back what it gets; counts what really ran. */
+/** Joins a key's request, or starts one, as the gateway does. */
+function submit(
+  book: AnswerBook,
+  key: string,
+  submission: Submission,
+  start: (answer: Submission["answer"]) => () => void,
+): Ticket {
+  const known = book.join(key, submission);
+  return "cancel" in known ? known : book.run(known, submission, start);
+}
+
+/** Answers at once with its input; counts the requests that ran. */
 class Echo {
   ran = 0;
   readonly book: AnswerBook;
@@ -28,16 +44,14 @@ class Echo {
       const payload = Buffer.from(text);
       const answer = ({ request }: Answer): void => resolve(request.results[0] as TaskResult);
       const call = { pipeline: 0, payload, tensors, index: null, intendedUs: null, answer };
-      this.book.submit(key, call, (submission) => this.#run(submission, text, tensors));
+      submit(this.book, key, call, (given) => {
+        this.ran++;
+        const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
+        const request = { ...detachedRequest(call), results: [result] };
+        given({ outcome: "completed", error: null, endedUs: 1, request });
+        return () => undefined;
+      });
     });
-  }
-
-  #run(submission: Submission, text: string, tensors: readonly Tensor[]): { cancel(): void } {
-    this.ran++;
-    const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
-    const request = { ...detachedRequest(submission), results: [result] };
-    submission.answer({ outcome: "completed", error: null, endedUs: 1, request });
-    return { cancel: () => undefined };
   }
 }
 
@@ -90,25 +104,39 @@ describe("answers by idempotency key", () => {
     expect(echo.ran).toBe(2);
   });
 
-  test("a key whose request nobody waits for any more is free again", () => {
-    const echo = new Echo();
+  test("the last caller that leaves gives up the request and frees its key", () => {
+    const { book } = new Echo();
     let started = 0;
-    let given = 0;
-    const never = () => {
-      started++;
-      return { cancel: () => given++ };
+    let givenUp = 0;
+    const call = {
+      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      answer: () => undefined,
     };
-    const call = { pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null };
-    const submit = () => echo.book.submit("k", { ...call, answer: () => {} }, never);
-    const first = submit();
-    const second = submit();
-    const third = submit();
+    const ask = (): Ticket =>
+      submit(book, "k", call, () => {
+        started++;
+        return () => givenUp++;
+      });
+    const [first, second, third] = [ask(), ask(), ask()];
     first.cancel();
     second.cancel();
-    expect([started, given]).toEqual([1, 0]);
+    expect([started, givenUp]).toEqual([1, 0]);
     third.cancel();
-    submit();
-    expect([started, given]).toEqual([2, 1]);
+    ask();
+    expect([started, givenUp]).toEqual([2, 1]);
+  });
+
+  test("a request that could not start leaves its key free", async () => {
+    const echo = new Echo();
+    const call = {
+      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      answer: () => undefined,
+    };
+    const fail = (): never => {
+      throw new Error("no room");
+    };
+    expect(() => submit(echo.book, "k", call, fail)).toThrow("no room");
+    expect(await echo.ask("k", "a")).toMatchObject({ text: '"a"' });
   });
 
   test("a kept tensor does not change with the message that it came in", async () => {

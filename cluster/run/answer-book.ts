@@ -1,44 +1,60 @@
 /**
- * Answers by idempotency key. A key's first request runs; requests that come with it meanwhile wait
- * for the same answer, later ones get it from a bounded table in memory. Only answers are kept: a
- * request that failed may be tried again with its key.
+ * Answers by idempotency key. A key's first request runs; further callers with the key wait for the same
+ * answer, or get it later from a bounded table in memory. The table keeps results only: a request that
+ * failed may be tried again with its key.
  *
- * Inference has no side effects, so a key whose answer the table has dropped, or that a gateway before
- * a crash had answered, is computed again: each caller still gets one answer.
+ * Inference has no side effects, so the gateway computes a key again whose answer the table has dropped,
+ * or that a gateway before a crash had answered: each caller still gets one answer.
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
-import type { Submission } from "./live-request.ts";
-import { type Answer, detachedRequest, type TaskResult, type Ticket } from "./live-request.ts";
-import type { KeyBounds } from "./service-bounds.ts";
+import { Caller } from "./caller.ts";
+import {
+  type Answer,
+  detachedRequest,
+  type Submission,
+  type TaskResult,
+  type Ticket,
+} from "./live-request.ts";
+import type { KeyBounds } from "./specification.ts";
 
 const MAX_KEY_LENGTH = 255;
-/** An entry of the table without its contents. */
+/** Size of an entry without its contents. */
 const ENTRY_BYTES = 500;
 
-/** An answer that can be given again. */
 interface KeptAnswer {
   readonly fingerprint: string;
   readonly index: number | null;
   readonly arrivedUs: number;
   readonly endedUs: number;
   readonly results: readonly (TaskResult | null)[];
-  /** `performance.now()` when it was given. */
+  /** `performance.now()` at the answer. */
   readonly atMs: number;
   readonly bytes: number;
 }
 
-/** A key whose request runs. */
-interface Running {
+/** A key that has neither an answer nor a running request. */
+export interface NewKey {
+  readonly key: string;
   readonly fingerprint: string;
-  readonly waiting: Set<Submission>;
-  ticket: Ticket | null;
-  ended: boolean;
+}
+
+/** The running request of a key, with all callers that wait for its answer. */
+class SharedRequest {
+  readonly fingerprint: string;
+  readonly callers: Set<Caller>;
+  /** Gives up the request. */
+  cancel: () => void = () => undefined;
+
+  constructor(fingerprint: string, first: Caller) {
+    this.fingerprint = fingerprint;
+    this.callers = new Set([first]);
+  }
 }
 
 export class AnswerBook {
   readonly #bounds: KeyBounds;
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, SharedRequest>();
   /** The oldest first. */
   readonly #kept = new Map<string, KeptAnswer>();
   #keptBytes = 0;
@@ -47,16 +63,16 @@ export class AnswerBook {
     this.#bounds = bounds;
   }
 
-  /** Keys whose answers can be given again. */
+  /** Keys with a kept answer. */
   get size(): number {
     return this.#kept.size;
   }
 
   /**
-   * `run` starts the request of a key that has neither an answer nor a request under way. Throws a
-   * Fault for a key that is malformed or was used for another request, and what `run` throws.
+   * The ticket of a caller whose key has an answer or a running request, or the new key, with which
+   * the caller calls `run`. Throws Fault("invalid-input") for a malformed key, or one of another request.
    */
-  submit(key: string, submission: Submission, run: (submission: Submission) => Ticket): Ticket {
+  join(key: string, submission: Submission): Ticket | NewKey {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
@@ -70,49 +86,49 @@ export class AnswerBook {
         hint: "use a new key for each request, and the same only to try the same request again",
       });
     }
-    if (running === undefined && kept !== undefined) return answerAgain(submission, kept);
-    return this.#wait(key, running ?? this.#start(key, fingerprint, submission, run), submission);
+    if (running !== undefined) {
+      const caller = new Caller(submission);
+      running.callers.add(caller);
+      return this.#wait(key, running, caller);
+    }
+    return kept === undefined ? { key, fingerprint } : answerAgain(submission, kept);
   }
 
-  #start(
-    key: string,
-    fingerprint: string,
+  /**
+   * Runs the request of a new key. `start` starts it with a function for its answer, and returns a
+   * function that gives it up; this throws what `start` throws.
+   */
+  run(
+    { key, fingerprint }: NewKey,
     submission: Submission,
-    run: (submission: Submission) => Ticket,
-  ): Running {
-    const waiting = new Set([submission]);
-    const running: Running = { fingerprint, waiting, ticket: null, ended: false };
-    this.#running.set(key, running);
-    // Each who waits has a deadline of its own; the work goes on while anybody does.
-    const { deadlineMs: _own, ...shared } = submission;
+    start: (answer: (given: Answer) => void) => () => void,
+  ): Ticket {
+    const caller = new Caller(submission);
+    const shared = new SharedRequest(fingerprint, caller);
+    this.#running.set(key, shared);
     try {
-      running.ticket = run({ ...shared, answer: (given) => this.#ended(key, running, given) });
+      shared.cancel = start((given) => this.#answered(key, shared, given));
     } catch (error) {
       this.#running.delete(key);
       throw error;
     }
-    return running;
+    return this.#wait(key, shared, caller);
   }
 
-  #ended(key: string, running: Running, given: Answer): void {
-    running.ended = true;
-    if (this.#running.get(key) === running) this.#running.delete(key);
-    if (given.outcome === "completed") this.#keep(key, running.fingerprint, given);
-    const told = [...running.waiting];
-    running.waiting.clear();
-    for (const { answer } of told) answer(given);
+  #answered(key: string, shared: SharedRequest, given: Answer): void {
+    if (this.#running.get(key) === shared) this.#running.delete(key);
+    if (given.outcome === "completed") this.#keep(key, shared.fingerprint, given);
+    for (const caller of shared.callers) caller.answer(given);
   }
 
-  /** The request is given up once nobody waits for it; its key is then free again. */
-  #wait(key: string, running: Running, submission: Submission): Ticket {
-    if (!running.ended) running.waiting.add(submission);
-    return {
-      cancel: () => {
-        if (!running.waiting.delete(submission) || running.waiting.size > 0) return;
-        if (this.#running.get(key) === running) this.#running.delete(key);
-        running.ticket?.cancel();
-      },
-    };
+  /** The request is given up with its last caller; the key is then free again. */
+  #wait(key: string, shared: SharedRequest, caller: Caller): Caller {
+    return caller.waits(() => {
+      shared.callers.delete(caller);
+      if (shared.callers.size > 0) return;
+      if (this.#running.get(key) === shared) this.#running.delete(key);
+      shared.cancel();
+    });
   }
 
   #keep(key: string, fingerprint: string, { request, endedUs }: Answer): void {
@@ -137,7 +153,7 @@ export class AnswerBook {
   }
 }
 
-/** A tensor is a view of the message that it came in: a copy lets the message go. */
+/** Copies tensors, which are views of their message, so that the message can be freed. */
 function ownResult(result: TaskResult | null): TaskResult | null {
   if (result === null || result.tensors.length === 0) return result;
   const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
@@ -149,23 +165,18 @@ function bytesOf(result: TaskResult | null): number {
   return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
 }
 
-/** After this turn, like every answer. */
+/** Answers after this turn, like every answer. */
 function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
-  let waits = true;
+  const caller = new Caller(submission);
   setImmediate(() => {
-    if (!waits) return;
     const { index, arrivedUs, endedUs, results } = kept;
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };
-    submission.answer({ outcome: "completed", error: null, endedUs, request });
+    caller.answer({ outcome: "completed", error: null, endedUs, request });
   });
-  return {
-    cancel: () => {
-      waits = false;
-    },
-  };
+  return caller.waits(() => undefined);
 }
 
-/** Over all that a request's answer depends on. */
+/** Hash of everything that a request's answer depends on. */
 function fingerprintOf({ pipeline, index, payload, tensors = [] }: Submission): string {
   const heads = tensors.map(({ name, datatype, shape, raw }) => [
     name,

@@ -1,8 +1,10 @@
-/** Batches and answers as the protocol's messages. */
+/** A batch from the dispatcher to its message, and from the worker's message to its requests' results. */
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { System } from "../../core/system.ts";
+import type { System, TaskSystem } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
+import { asBuffer, bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import type { StreamRequest } from "../protocol/infer-stream.ts";
 import {
@@ -14,27 +16,55 @@ import {
 } from "../protocol/job-tensors.ts";
 import type { InferParameter, ModelInferResponse } from "../protocol/messages.ts";
 import { DEADLINE_PARAMETER } from "../protocol/service.ts";
-import type { JobResult } from "../worker/backend.ts";
-import type { Answer, LiveRequest, TaskTiming } from "./live-request.ts";
-import { tasksBefore } from "./tasks-before.ts";
+import type { JobOutput, JobResult } from "../worker/backend.ts";
+import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
+/** A batch that the dispatcher started. */
+export interface StartedBatch extends RunningBatch<LiveRequest> {
+  readonly jobs: readonly number[];
+}
+
+/** The batch that the dispatcher holds for a replica; `live` gives the request of a slot. */
+export function startedBatch(
+  dispatcher: Dispatcher,
+  replica: number,
+  live: readonly (LiveRequest | undefined)[],
+  nowUs: number,
+  freeUs: number,
+): StartedBatch {
+  const { batchJobs, batchAt, batchSize, requests: table } = dispatcher;
+  const size = batchSize[replica];
+  const jobs = new Array<number>(size);
+  const requests = new Array<LiveRequest>(size);
+  const tasks = new Array<number>(size);
+  const queuedUs = new Array<number>(size);
+  for (let i = 0; i < size; i++) {
+    const job = batchJobs[batchAt[replica] + i];
+    jobs[i] = job;
+    requests[i] = live[table.requestOf(job)] as LiveRequest;
+    tasks[i] = table.taskOf(job);
+    queuedUs[i] = table.enqueuedUs[job];
+  }
+  return { replica, jobs, requests, tasks, queuedUs, startUs: nowUs, freeUs };
+}
+
 export interface BatchExtras {
-  /** How long the most patient of its clients waits; Infinity: until it goes away. */
+  /** How long its most patient client waits; Infinity: without a limit. */
   readonly waitedForMs: number;
-  /** The span of each job, where the run is traced. */
+  /** By job: its span; null in a run without traces. */
   readonly traceparents: readonly string[] | null;
 }
 
-/** Builds a replica's batches. Replayed jobs carry as many bytes as the scenario says. */
+/** Builds a run's messages. Replayed jobs carry as many bytes as the scenario says. */
 export class BatchMessages {
   readonly #system: System;
   readonly #backend: BackendName;
   readonly #warmUp: boolean;
   readonly #filler: Buffer;
-  /** By pipeline: its name as JSON, and each task's as the key of a member. */
+  /** By pipeline: its name as JSON, and the names of its tasks as keys of members. */
   readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
   /** By pipeline and task. */
   readonly #before: readonly (readonly (readonly number[])[])[];
@@ -91,7 +121,7 @@ export class BatchMessages {
     return { modelName: replica, id: "", parameters, inputs, rawInputContents };
   }
 
-  /** JSON of what every task of a request has given, with the times of each. */
+  /** JSON of the outputs of a request's tasks, with their times. */
   answerText({ request, outcome, endedUs }: Answer): string {
     const { name, keys } = this.#texts[request.pipeline];
     let timings = "";
@@ -111,7 +141,7 @@ export class BatchMessages {
     );
   }
 
-  /** Always of one shape: code that has seen another in a warm-up is slow in the run after it. */
+  /** Always of one shape: another shape in a warm-up slows the compiled code in the run after it. */
   #replayed(variate: number): Record<string, InferParameter> {
     return { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
   }
@@ -121,7 +151,7 @@ export class BatchMessages {
     return this.#filler.subarray(0, payloadBytes);
   }
 
-  /** What the request came with, and what the tasks before this one have given. */
+  /** The request's own tensors, and those of the tasks before this one. */
   #tensorsFor({ pipeline, tensors, results }: LiveRequest, task: number): TensorsByTask {
     const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
     for (const before of this.#before[pipeline][task]) {
@@ -131,7 +161,7 @@ export class BatchMessages {
     return byTask;
   }
 
-  /** Of those tasks alone: whether one beside them has a result yet is a matter of time. */
+  /** Leaves out parallel tasks, whose results may or may not be there yet. */
   #outputsBefore({ pipeline, results }: LiveRequest, task: number): Buffer {
     const { keys } = this.#texts[pipeline];
     let outputs = "";
@@ -143,7 +173,7 @@ export class BatchMessages {
   }
 }
 
-/** By hand: to stringify two of them took as long as the rest of a small answer. */
+/** Written by hand: `JSON.stringify` for two timings takes as long as the rest of a small answer. */
 function timingText({ queuedUs, startUs, endUs, serviceUs, replica, batch }: TaskTiming): string {
   return (
     `{"queuedUs":${queuedUs},"startUs":${startUs},"endUs":${endUs},"serviceUs":${serviceUs},` +
@@ -177,4 +207,69 @@ export function batchResult(
   } catch (error) {
     return error as Error;
   }
+}
+
+/** Stores the output of each job with its request; returns the requests whose output is an error. */
+export function keepOutputs(
+  batch: StartedBatch,
+  outputs: readonly JobResult[],
+  { serviceUs }: BatchTimes,
+  { replica, nowUs }: { readonly replica: string; readonly nowUs: number },
+): readonly [LiveRequest, RequestError][] {
+  const { requests, tasks, queuedUs, startUs } = batch;
+  const errors: [LiveRequest, RequestError][] = [];
+  for (let i = 0; i < requests.length; i++) {
+    const timing: TaskTiming = {
+      queuedUs: queuedUs[i],
+      startUs,
+      endUs: nowUs,
+      serviceUs,
+      replica,
+      batch: requests.length,
+    };
+    const error = keepOutput(requests[i], tasks[i], outputs[i], timing);
+    if (error !== null) errors.push([requests[i], error]);
+  }
+  return errors;
+}
+
+function keepOutput(
+  request: LiveRequest,
+  task: number,
+  output: JobResult,
+  timing: TaskTiming,
+): RequestError | null {
+  const { text: bytes, tensors } = output;
+  const text = asBuffer(bytes).toString();
+  const parsed = parseOutput(text);
+  if ("error" in parsed) {
+    return { code: parsed.code as RequestError["code"], message: parsed.error };
+  }
+  request.results[task] = { text, tensors, labels: parsed.labels, timing };
+  return null;
+}
+
+function parseOutput(text: string): JobOutput {
+  try {
+    return JSON.parse(text) as JobOutput;
+  } catch {
+    return {
+      error: `a worker answered what is no JSON: ${text.slice(0, 80)}`,
+      code: "cluster-failure",
+    };
+  }
+}
+
+/** The tasks before a task, the nearest first: their outputs are its input. */
+export function tasksBefore(
+  tasks: readonly Pick<TaskSystem, "predecessors">[],
+  task: number,
+): readonly number[] {
+  const found = [...tasks[task].predecessors];
+  for (let i = 0; i < found.length; i++) {
+    for (const before of tasks[found[i]].predecessors) {
+      if (!found.includes(before)) found.push(before);
+    }
+  }
+  return found;
 }

@@ -1,9 +1,15 @@
 /**
- * What operators have set while a gateway runs, in a file, so that one that is started again has it
- * too: batches of replicas, and tasks whose models are unloaded.
+ * The settings of operators while a gateway runs: batching of replicas, and tasks with unloaded models.
+ * A file keeps them for a gateway that is started again.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import type { ReplicaBatching } from "./replica-control-types.ts";
+
+/** How a replica batches, in place of what the scheduler says for its task. */
+export interface ReplicaBatching {
+  readonly maxBatch: number;
+  /** How long a batch that is not full waits for more, from its first job. */
+  readonly waitMs: number;
+}
 
 interface Controls {
   /** By the replica's name. */
@@ -17,7 +23,7 @@ export class ControlRecord {
   readonly #file: string | null;
   #controls: Controls = { batching: {}, unloaded: [] };
 
-  /** Null: nothing is kept. What cannot be read counts as nothing, with a word on stderr. */
+  /** Null: no file. Ignores an unreadable file, with a line on stderr. */
   constructor(file: string | null) {
     this.#file = file;
     if (file === null || !existsSync(file)) return;

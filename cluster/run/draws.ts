@@ -1,10 +1,10 @@
-/**
- * A request's draws by its number. Drawn strictly in order of the numbers, whatever order requests
- * reach the gateway in, so request n is the same as in the simulator.
- */
+/** A run's draws: by request number, and by job while a request is in the system. */
+import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
-import { RequestDraws } from "../../core/request-draws.ts";
+import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
+import type { LiveRequest, Submission } from "./live-request.ts";
 
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
@@ -16,11 +16,15 @@ interface Row {
   readonly goalUs: number;
 }
 
+/**
+ * The draws of requests by number, made in the order of the numbers, in whatever order requests reach
+ * the gateway. So request n is the same as in the simulator.
+ */
 export class DrawBook {
   readonly #numbered: RequestDraws;
   readonly #others: RequestDraws;
   readonly #stride: number;
-  /** Drawn but not yet asked for; where requests are tried again, the latest of the others too. */
+  /** Drawn and not yet used; with `triedAgain`, also the latest used. */
   readonly #rows = new Map<number, Row>();
   readonly #triedAgain: boolean;
   #drawn = 0;
@@ -44,9 +48,9 @@ export class DrawBook {
   }
 
   /**
-   * Writes the draws of request `index` to the jobs base .. of both arrays, and gives the time from its
-   * arrival to its deadline, µs. Without a number, or for one that was used already or belongs to
-   * another pipeline, they come from a stream apart.
+   * Writes the draws of request `index` to the jobs from `base` of both arrays; returns the time from its
+   * arrival to its deadline, µs. A request without a number, or with the number of an earlier request or
+   * of another pipeline's, gets draws of a separate stream.
    */
   take(
     index: number | null,
@@ -78,5 +82,61 @@ export class DrawBook {
     if (!this.#triedAgain) this.#rows.delete(index);
     else this.#rows.delete(index - MAX_AHEAD);
     return row;
+  }
+}
+
+interface DrawOptions {
+  readonly system: System;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain: boolean;
+}
+
+/** The draws of the requests in the system, by job: the dispatcher reuses slots. */
+export class RunDraws {
+  readonly #options: DrawOptions;
+  readonly #book: DrawBook;
+  #flags = new Uint8Array(0);
+  #variates = new Float64Array(0);
+
+  constructor(options: DrawOptions) {
+    this.#options = options;
+    this.#book = new DrawBook(options.system, options.seed, options.triedAgain);
+  }
+
+  /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
+  check(index: number | null): void {
+    this.#book.check(index);
+  }
+
+  /** Draws for a request in a slot; returns the time from its arrival to its deadline, µs. */
+  take({ index, pipeline }: Submission, slot: number, { capacity, stride }: RequestTable): number {
+    const jobs = capacity * stride;
+    if (this.#flags.length < jobs) {
+      this.#flags = grown(this.#flags, new Uint8Array(jobs));
+      this.#variates = grown(this.#variates, new Float64Array(jobs));
+    }
+    return this.#book.take(index, pipeline, slot * stride, this.#flags, this.#variates);
+  }
+
+  variate(job: number): number {
+    return this.#variates[job];
+  }
+
+  /** Real outputs decide a condition on labels; the draws decide all others. */
+  holds(request: LiveRequest, task: number, { state, stride }: RequestTable): boolean {
+    const base = request.slot * stride;
+    const { system, backend } = this.#options;
+    const { predecessors, skippedBy, whenContains } =
+      system.pipelines[request.pipeline].tasks[task];
+    const skipped = skippedBy.some(
+      (cache) => state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
+    );
+    if (skipped) return false;
+    if (backend !== "replay" && whenContains !== null) {
+      return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
+    }
+    return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
   }
 }

@@ -6,47 +6,95 @@
  *   timer          ─> wake   ─┤  decide, flush    └─> answer(request)
  *   link up / down ─> join / lose
  *
- * A turn has one instant, of its own. Commands given inside the dispatcher's turn are carried out
- * after it, so nothing calls back into it.
+ * Each turn has an instant of its own. The run carries out the dispatcher's commands after its turn, so
+ * no command calls back into the dispatcher.
  */
+import { status } from "@grpc/grpc-js";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
+import type { RunLog } from "../../core/run-log.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { System } from "../../core/system.ts";
 
 import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
+import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
-import { BatchMessages, batchResult } from "./batch.ts";
-import { Door } from "./door.ts";
-import { DrawnValues } from "./drawn-values.ts";
-import type { Submission } from "./live-request.ts";
+import {
+  BatchMessages,
+  batchResult,
+  keepOutputs,
+  type StartedBatch,
+  startedBatch,
+} from "./batch.ts";
+import type { ReplicaBatching } from "./control-record.ts";
+import { RunDraws } from "./draws.ts";
 import {
   type Answer,
   type LiveRequest,
   liveRequest,
   longestWaitMs,
   type RequestError,
+  type Submission,
 } from "./live-request.ts";
-import type { ReplicaBatching } from "./replica-control-types.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
-import { replicaMeter } from "./replica-meter.ts";
-import { RetryBudget, SAME_AGAIN } from "./retry-budget.ts";
-import { plausible, RunClock } from "./run-clock.ts";
+import { Room } from "./room.ts";
+import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
-import type { RunOptions } from "./run-options.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { keepOutputs, runningBatch, type StartedBatch } from "./running-batch.ts";
-import { WakeTimers } from "./wake-timers.ts";
+import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
 const MAX_HOP_SAMPLES = 200_000;
 
+/** A batch that failed with one of these statuses would fail on every replica. */
+const SAME_AGAIN: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+
+export interface RunOptions {
+  readonly system: System;
+  /** The system without room for replicas that can be added. */
+  readonly ownSystem: System;
+  readonly scheduler: Scheduler;
+  readonly seed: string;
+  readonly backend: BackendName;
+  readonly timeScale: number;
+  readonly warmupUs: number;
+  /** `monotonicUs` at which the run's time is 0. */
+  readonly startUs: number;
+  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
+  readonly closeUs: number;
+  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
+  readonly closeAfterRequests: number;
+  readonly maxBars: number;
+  /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
+  readonly maxSamples?: number;
+  readonly log: RunLog | null;
+  readonly sinks: readonly RunSink[];
+  /** Also a sink; it gives the spans that workers continue. Null: no traces. */
+  readonly trace: TraceSink | null;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain: boolean;
+  /** Replay workers answer at once. */
+  readonly warmUp: boolean;
+  readonly bounds: ServiceBounds;
+  /** Whether queues are bounded in time, besides the scheduler's admission. */
+  readonly boundQueue: boolean;
+}
+
 export class GatewayRun implements Driver {
   readonly options: RunOptions;
   readonly recorder: RunRecorder;
+  readonly draws: RunDraws;
+  readonly room: Room;
   readonly messages: BatchMessages;
   readonly schedulers: RunSchedulers;
   /** Gateway to worker and back without the service, wall-clock µs. */
@@ -55,7 +103,6 @@ export class GatewayRun implements Driver {
   readonly #links: ReplicaLinks;
   readonly #clock: RunClock;
   readonly #timers: WakeTimers;
-  readonly #draws: DrawnValues;
   readonly #sinks: readonly RunSink[];
   readonly #live: (LiveRequest | undefined)[] = [];
   readonly #batches: (StartedBatch | null)[];
@@ -63,7 +110,6 @@ export class GatewayRun implements Driver {
   readonly #freeUs: Float64Array;
   readonly #starts: StartedBatch[] = [];
   readonly #ends: Answer[] = [];
-  readonly #door: Door;
   readonly #meter: ReplicaMeter | null;
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
@@ -73,7 +119,7 @@ export class GatewayRun implements Driver {
     const { system, warmupUs, maxBars, maxSamples } = options;
     this.options = options;
     this.#links = links;
-    this.#door = new Door(options);
+    this.room = new Room(options, options.scheduler);
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
@@ -85,14 +131,14 @@ export class GatewayRun implements Driver {
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
-    this.#draws = new DrawnValues(options);
+    this.draws = new RunDraws(options);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
-    this.#meter = replicaMeter(options, this.recorder, this.#dispatcher.retries, links);
+    this.#meter = this.#replicaMeter();
     links.all.forEach((link, replica) => {
       if (link?.up === true) this.join(replica);
     });
@@ -118,31 +164,28 @@ export class GatewayRun implements Driver {
     return this.inSystem === 0 && this.#batches.every((batch) => batch === null);
   }
 
-  /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
-  submit(submission: Submission): LiveRequest {
-    this.#draws.check(submission.index);
-    const choice = this.schedulers.choiceOf(submission, this.options.timeScale);
-    return this.#door.enter(submission, this.inSystem, () => this.#take(submission, choice));
-  }
-
-  #take(submission: Submission, choice: NumberedChoice | null): LiveRequest {
+  /**
+   * Takes a request that passed every check of `Gateway.submit`; `answer` is called exactly once. The
+   * scheduler's admission policy may still refuse it.
+   */
+  take(
+    submission: Submission,
+    choice: NumberedChoice | null,
+    answer: LiveRequest["answer"],
+  ): LiveRequest {
     const { pipeline } = submission;
     const slot = this.#dispatcher.requests.reserve();
     if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
-    const goalUs = this.#draws.take(submission, slot, this.#dispatcher.requests);
+    const goalUs = this.draws.take(submission, slot, this.#dispatcher.requests);
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
+      const tasks = this.options.system.pipelines[pipeline].tasks.length;
       taken = liveRequest(submission, {
-        slot,
-        arrivedUs,
-        goalUs,
-        takenAtUs,
-        takenUs: nowUs,
-        expiresAtUs: takenAtUs + (submission.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000,
-        tasks: this.options.system.pipelines[pipeline].tasks.length,
+        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, tasks },
       });
       for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
+      this.room.entered(taken);
       this.#live[slot] = taken;
       if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
       this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
@@ -150,10 +193,10 @@ export class GatewayRun implements Driver {
     return taken as LiveRequest;
   }
 
-  /** What waits is routed, ordered and batched anew; nothing is lost. Throws Fault("invalid-input"). */
+  /** Routes, orders and batches all waiting jobs anew; none is lost. Throws Fault("invalid-input"). */
   reschedule(document: SchedulerDocument): void {
     const { number, scheduler } = this.schedulers.replace(document);
-    this.#door.reschedule(scheduler);
+    this.room.reschedule(scheduler);
     this.#turn(null, (nowUs) => {
       const { system, log } = this.options;
       const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
@@ -162,13 +205,12 @@ export class GatewayRun implements Driver {
     });
   }
 
-  /** The client waits no longer. */
   cancel(request: LiveRequest): void {
     if (this.#live[request.slot] !== request) return;
     this.#turn(null, (nowUs) => this.#dispatcher.cancel(request.slot, "cancelled", nowUs));
   }
 
-  /** Requests that `which` names end with an error. */
+  /** Ends all requests for which `which` holds with an error. */
   fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
     this.#turn(null, (nowUs) => {
       for (const one of [...this.#live])
@@ -184,7 +226,7 @@ export class GatewayRun implements Driver {
     });
   }
 
-  /** Its batch runs on, and it gets no other. */
+  /** The replica finishes its batch and gets no other. */
   drain(replica: number): void {
     this.#turn(null, (nowUs) => this.#dispatcher.drain(replica, nowUs));
   }
@@ -220,7 +262,7 @@ export class GatewayRun implements Driver {
     });
   }
 
-  /** Ends every request that is left and stops the timers. */
+  /** Cancels all requests and stops the timers. */
   close(): void {
     for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
     this.#timers.close();
@@ -228,7 +270,7 @@ export class GatewayRun implements Driver {
 
   start(replica: number, nowUs: number): void {
     const freeUs = this.#freeUs[replica];
-    const batch = runningBatch(this.#dispatcher, replica, this.#live, nowUs, freeUs);
+    const batch = startedBatch(this.#dispatcher, replica, this.#live, nowUs, freeUs);
     for (const sink of this.#sinks) sink.started?.(batch, nowUs);
     this.#batches[replica] = batch;
     this.#starts.push(batch);
@@ -241,7 +283,7 @@ export class GatewayRun implements Driver {
   end(slot: number, outcome: Outcome, nowUs: number): void {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
-    this.#door.left(request, outcome === "completed", this.inSystem);
+    this.room.left(request, outcome === "completed", this.inSystem);
     const { serial, deadlineUs } = this.#dispatcher.requests;
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
@@ -255,10 +297,10 @@ export class GatewayRun implements Driver {
   }
 
   holds(slot: number, task: number): boolean {
-    return this.#draws.holds(this.#live[slot] as LiveRequest, task, this.#dispatcher.requests);
+    return this.draws.holds(this.#live[slot] as LiveRequest, task, this.#dispatcher.requests);
   }
 
-  /** One event at an instant of its own, the decisions it leads to, and their carrying out. */
+  /** One event at an instant of its own, the decisions after it, and their commands. */
   #turn(
     kind: MessageKind | null,
     event: (nowUs: number, takenAtUs: number) => void,
@@ -283,7 +325,7 @@ export class GatewayRun implements Driver {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
     const { name, service } = this.options.system.replicas[replica];
-    const variate = this.#draws.variate(batch.jobs[0]);
+    const variate = this.draws.variate(batch.jobs[0]);
     const message = this.messages.request(name, requests, batch.tasks, variate, {
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: this.options.trace?.traceparents(batch) ?? null,
@@ -328,7 +370,7 @@ export class GatewayRun implements Driver {
     );
   }
 
-  /** The replica is up but the whole batch failed on it. */
+  /** The whole batch failed, as it would on every replica. */
   #failed(batch: StartedBatch, message: string, backUs: number): void {
     this.#turn(
       "completion",
@@ -343,7 +385,7 @@ export class GatewayRun implements Driver {
     );
   }
 
-  /** The replica is up but could not run the batch, which another may. */
+  /** The batch failed on a replica that is up; another may run it. */
   #tryElsewhere(batch: StartedBatch, message: string, backUs: number): void {
     const { replica, requests } = batch;
     this.#turn(
@@ -360,7 +402,7 @@ export class GatewayRun implements Driver {
     );
   }
 
-  /** Jobs of a batch that is lost are done again while the budget lasts; others end here. */
+  /** Lost jobs run again while the budget lasts; the requests of others end. */
   #spendRetries({ requests }: StartedBatch, nowUs: number): void {
     for (const request of requests) {
       if (this.#live[request.slot] !== request || this.#retries.take()) continue;
@@ -370,7 +412,7 @@ export class GatewayRun implements Driver {
     }
   }
 
-  /** A request in error gets no further tasks: it ends before its task's end is told. */
+  /** Ends a request before its task finishes, so that it gets no further tasks. */
   #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
     if (this.#live[request.slot] !== request) return;
     request.error = error;
@@ -383,7 +425,7 @@ export class GatewayRun implements Driver {
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 
-  /** Tells the worker of a batch whose requests have all ended: it need not start it. */
+  /** Cancels a batch on its worker when all its requests have ended. */
   #giveUpBatches(ended: LiveRequest): void {
     for (const batch of this.#batches) {
       if (batch === null || !batch.requests.includes(ended)) continue;
@@ -392,10 +434,51 @@ export class GatewayRun implements Driver {
     }
   }
 
+  /** Measures which replicas a run could use; null where operators cannot add replicas. */
+  #replicaMeter(): ReplicaMeter | null {
+    const { system, ownSystem } = this.options;
+    if (system === ownSystem) return null;
+    const meter = new ReplicaMeter(system, this.recorder, this.#dispatcher.retries);
+    this.recorder.replicas = meter;
+    this.#links.all.forEach((link, replica) => {
+      if (link?.up !== true) meter.ready(replica, false, 0);
+    });
+    return meter;
+  }
+
   #closeWindow(nowUs: number): void {
     const { recorder } = this;
     if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
       recorder.closeWindow(nowUs);
     }
+  }
+}
+
+/**
+ * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
+ * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
+ * runs again. Source: gRPC's retry throttling (gRFC A6).
+ */
+class RetryBudget {
+  readonly #most: number;
+  readonly #givenBack: number;
+  #tokens: number;
+
+  /** `givenBack` is the part of a token that a finished job gives. */
+  constructor(most: number, givenBack: number) {
+    this.#most = most;
+    this.#givenBack = givenBack;
+    this.#tokens = most;
+  }
+
+  /** Whether a job may run again; takes its token. */
+  take(): boolean {
+    if (this.#tokens <= this.#most / 2) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  finished(jobs: number): void {
+    this.#tokens = Math.min(this.#most, this.#tokens + jobs * this.#givenBack);
   }
 }

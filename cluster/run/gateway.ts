@@ -1,9 +1,9 @@
-/** The gateway: links to all replicas, and the run that requests belong to at the moment. */
+/** The gateway: links to all replicas, the present run, and the way of a request into it. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
-import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
-import type { GanttBar } from "../../core/results.ts";
+import { summarize } from "../../core/metrics/summary.ts";
 import { RunLog } from "../../core/run-log.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { withSpareReplicas } from "../../core/spare-replicas.ts";
@@ -19,69 +19,31 @@ import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { AnswerBook } from "./answer-book.ts";
-import { ControlRecord } from "./control-record.ts";
-import { withDeadline } from "./deadline.ts";
+import { AnswerBook, type NewKey } from "./answer-book.ts";
+import { Caller } from "./caller.ts";
+import { ControlRecord, type ReplicaBatching } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import { answerLastRequests, RETRY_AFTER_DRAIN_MS } from "./last-requests.ts";
-import type { Submission, Ticket } from "./live-request.ts";
-import type { ReplicaBatching } from "./replica-control-types.ts";
+import type { LiveRequest, Submission, Ticket } from "./live-request.ts";
+import { ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
-import type { GatewayCosts } from "./run-costs.ts";
-import { DEFAULT_BOUNDS, type ServiceBounds } from "./service-bounds.ts";
-import type { GatewaySpecification } from "./specification.ts";
+import type { RunReport, RunRequest } from "./run-request.ts";
+import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
+import { TaskOutages } from "./task-outages.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
 const MAX_BARS = 5000;
-/** Of what is kept one by one in a run that ends only with another: its memory does not grow. */
+/** Samples of a run that may last for months: its memory does not grow. */
 const LASTING_SAMPLES = 1000;
+const LOOK_MS = 250;
+/** Another gateway follows an ending one in about this time. */
+const RETRY_AFTER_DRAIN_MS = 1000;
+/** Gives the last answers time to leave before connections end. */
+const LAST_ANSWERS_MS = 50;
 
-/** What starts a run. Times are the scenario's. */
-export interface RunRequest {
-  readonly seed: string;
-  readonly warmupUs: number;
-  /** `process.hrtime.bigint()` at the run's time 0, on this machine; default: now. */
-  readonly startAtMonotonicNs?: number;
-  readonly scheduler?: SchedulerDocument;
-  /** The measured window ends at this instant, or with the arrival of this many requests. */
-  readonly closeUs?: number;
-  readonly closeAfterRequests?: number;
-  readonly log?: boolean;
-  /** Replay workers answer at once: for the requests that warm the way up. */
-  readonly warmUp?: boolean;
-  /** Clients try again: a request's number may come several times. */
-  readonly triedAgain?: boolean;
-  /**
-   * Whether queues are bounded in time, as they are before the first run. Default false: a run
-   * measures the scheduler as it is, overload and all.
-   */
-  readonly boundQueue?: boolean;
-}
-
-export interface EventLoopDelay {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
-
-export interface RunReport {
-  readonly idle: boolean;
-  readonly inSystem: number;
-  readonly summary: RunSummary;
-  readonly eventLoopDelay: EventLoopDelay;
-  readonly costs: GatewayCosts;
-  readonly gantt: readonly GanttBar[];
-  /** Gateway to worker and back without the service, wall-clock µs. */
-  readonly workerRoundTripUs: readonly number[];
-  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
-  /** Schedulers used besides the run's first, in the order of their numbers in the log. */
-  readonly otherSchedulers: readonly SchedulerDocument[];
-}
-
-/** Who else is told what the gateway does. */
+/** Further records of what the gateway does. */
 export interface Observers {
   readonly tracing?: GatewayTracing | null;
   readonly logger?: Logger | null;
@@ -95,12 +57,15 @@ export class Gateway {
   readonly counts: GatewayCounts;
   readonly links: ReplicaLinks;
   readonly controls: ControlRecord;
+  readonly models: ModelRepository;
+  readonly outages: TaskOutages;
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #batching = new Map<number, ReplicaBatching>();
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
+  readonly #looks: NodeJS.Timeout;
   /** Without room for replicas that are added. */
   readonly #ownSystem: System;
   #run: GatewayRun;
@@ -108,7 +73,7 @@ export class Gateway {
   #scheduler: SchedulerDocument = "fifo";
   #exposition: Promise<Exposition> | null = null;
 
-  /** `workerAccess` gives what a new connection to a worker shows, and asks of it. */
+  /** `workerAccess` gives the credentials of a new connection to a worker. */
   constructor(
     specification: GatewaySpecification,
     workerAccess: () => ClientAccess,
@@ -129,9 +94,13 @@ export class Gateway {
       (address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL),
     );
     for (const { replica, address } of replicas) this.#link(replica, address);
+    const { system, links, counts, controls } = this;
+    const { drainMs, outageMs } = this.bounds;
+    this.models = new ModelRepository({ system, links, counts, controls, drainMs });
+    this.outages = new TaskOutages(system, links, outageMs);
+    this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
-    // It may last for months.
-    this.#run = this.#newRun({ seed, warmupUs: 0, boundQueue: true }, LASTING_SAMPLES);
+    this.#run = this.#newRun({ seed, boundQueue: true }, LASTING_SAMPLES);
   }
 
   get run(): GatewayRun {
@@ -142,12 +111,12 @@ export class Gateway {
     return this.#run.options.log;
   }
 
-  /** Whether it takes requests and every replica is up. */
+  /** Whether the gateway takes requests and every replica is up. */
   get ready(): boolean {
     return !this.#draining && this.links.ready;
   }
 
-  /** What a pool's model takes and gives, as a replica of it says; null while none is up. */
+  /** Inputs and outputs of a pool's model, from one of its replicas; null while none is up. */
   async describe(pool: number): Promise<ModelMetadata | null> {
     const link = this.links.all.find(
       (some, replica) => some?.up === true && this.system.replicas[replica].pool === pool,
@@ -155,7 +124,7 @@ export class Gateway {
     try {
       return (await link?.describe()) ?? null;
     } catch {
-      // It went down meanwhile.
+      // The replica went down meanwhile.
       return null;
     }
   }
@@ -169,27 +138,94 @@ export class Gateway {
     });
   }
 
-  /** Throws a Fault when the request cannot be taken; else it is answered exactly once. */
+  /**
+   * Throws the Fault of the first check that refuses a request; else the request is answered exactly
+   * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
+   * admission policy.
+   */
   submit(submission: Submission): Ticket {
-    if (this.#draining) {
-      this.counts.turnedAway(submission.pipeline);
-      throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
-        hint: "try again, with the same idempotency key if it has one",
-        retryAfterMs: RETRY_AFTER_DRAIN_MS,
-      });
+    const { pipeline, index, idempotencyKey: key, deadlineMs } = submission;
+    const run = this.#run;
+    try {
+      // unavailable
+      this.#checkOpen();
+      this.models.check(pipeline);
+      if (run.options.boundQueue) this.outages.check(pipeline);
+      // deadline-exceeded
+      checkDeadline(deadlineMs);
+      // invalid-input, or the answer of another request with the key
+      const known = key === undefined ? null : this.#answers.join(key, submission);
+      if (known !== null && "cancel" in known) return known;
+      // A request of several callers has no deadline: each of them has its own.
+      const work = known === null ? submission : { ...submission, deadlineMs: undefined };
+      // invalid-input
+      run.draws.check(index);
+      const choice = run.schedulers.choiceOf(work, run.options.timeScale);
+      // overloaded
+      run.room.checkHeld(work, run.inSystem);
+      run.room.checkQueue(work, run.inSystem);
+      return this.#take(known, submission, (answer) => run.take(work, choice, answer));
+    } catch (error) {
+      if (error instanceof Fault) this.#refused(pipeline, error);
+      throw error;
     }
-    return withDeadline(submission, (given) => {
-      const { idempotencyKey: key } = given;
-      if (key === undefined) return this.#runNow(given);
-      return this.#answers.submit(key, given, (shared) => this.#runNow(shared));
+  }
+
+  #take(
+    key: NewKey | null,
+    submission: Submission,
+    take: (answer: LiveRequest["answer"]) => LiveRequest,
+  ): Ticket {
+    const run = this.#run;
+    if (key === null) {
+      const caller = new Caller(submission);
+      const request = take(caller.answer);
+      return caller.waits(() => run.cancel(request));
+    }
+    return this.#answers.run(key, submission, (answer) => {
+      const request = take(answer);
+      return () => run.cancel(request);
     });
   }
 
-  /** Takes no more requests; resolves when those it has are answered. */
+  #checkOpen(): void {
+    if (!this.#draining) return;
+    throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
+      hint: "try again, with the same idempotency key if it has one",
+      retryAfterMs: RETRY_AFTER_DRAIN_MS,
+    });
+  }
+
+  /** Counts a request that may succeed later, or at another gateway. */
+  #refused(pipeline: number, { code, message }: Fault): void {
+    if (code !== "overloaded" && code !== "unavailable") return;
+    this.counts.turnedAway(pipeline);
+    this.#operatorLog?.turnedAway(message);
+  }
+
+  /** Answers requests that wait for a task without a replica. A measuring run waits as its scenario says. */
+  #failOutages(): void {
+    const pools = this.outages.look();
+    const run = this.#run;
+    if (!run.options.boundQueue || run.inSystem === 0) return;
+    for (const pool of pools) {
+      run.fail((request) => this.outages.needs(request, pool), this.outages.errorOf(pool));
+    }
+  }
+
+  /** Takes no more requests; resolves when all are answered, with an error where time is too short. */
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#operatorLog?.draining(this.#run.inSystem);
-    await answerLastRequests(this.#run, this.bounds.drainMs);
+    const run = this.#run;
+    this.#operatorLog?.draining(run.inSystem);
+    await until(() => run.idle, this.bounds.drainMs);
+    if (run.inSystem === 0) return;
+    run.fail(() => true, {
+      code: "unavailable",
+      message: "this gateway was shut down before the request was answered",
+      retryAfterMs: RETRY_AFTER_DRAIN_MS,
+    });
+    await sleep(LAST_ANSWERS_MS);
   }
 
   get scheduler(): SchedulerDocument {
@@ -202,32 +238,32 @@ export class Gateway {
     this.#scheduler = scheduler;
   }
 
-  /** One more replica, served at `address`; it gets work once it is up. */
+  /** Adds a replica, served at `address`; it gets work once it is up. */
   attach(replica: number, address: string): void {
     this.links.notMissed(replica);
     this.#link(replica, address);
   }
 
-  /** A replica is no more: what it runs is tried elsewhere. */
+  /** Removes a replica; others run its batch again. */
   detach(replica: number): void {
     this.#run.lose(replica);
     this.links.detach(replica);
   }
 
-  /** A replica finishes its batch and takes no other, for good. */
+  /** The replica finishes its batch and takes no other, for good. */
   retire(replica: number): void {
     this.links.get(replica)?.retire();
     this.#run.drain(replica);
   }
 
-  /** Null: as the scheduler says. Holds also for the runs that come. */
+  /** Null: as the scheduler says. Holds for later runs too. */
   setBatching(replica: number, batching: ReplicaBatching | null): void {
     if (batching === null) this.#batching.delete(replica);
     else this.#batching.set(replica, batching);
     this.#run.setBatching(replica, batching);
   }
 
-  /** The largest batch that a replica gets of the scheduler. */
+  /** The largest batch that the scheduler gives a replica. */
   maxBatchOf(replica: number): number {
     const { pool } = this.system.replicas[replica];
     const { batching } = this.#run.schedulers.present.pools[pool];
@@ -271,7 +307,7 @@ export class Gateway {
     };
   }
 
-  /** What `/metrics` answers. */
+  /** The answer to `/metrics`. */
   metrics(): Promise<Exposition> {
     this.#exposition ??= exposition(
       this.counts,
@@ -285,7 +321,6 @@ export class Gateway {
     return gatewayStatus(this.counts, this.state(), textOf(this.#scheduler));
   }
 
-  /** What there is at this moment, for whoever looks on. */
   state(): GatewayState {
     const { system } = this;
     return {
@@ -301,24 +336,11 @@ export class Gateway {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#looks);
     this.#run.close();
     this.#delay.disable();
     this.links.close();
     await this.#alarms.close();
-  }
-
-  #runNow(submission: Submission): Ticket {
-    const run = this.#run;
-    try {
-      const request = run.submit(submission);
-      return { cancel: () => run.cancel(request) };
-    } catch (error) {
-      if (error instanceof Fault && error.code === "overloaded") {
-        this.counts.turnedAway(submission.pipeline);
-        this.#operatorLog?.turnedAway(error.message);
-      }
-      throw error;
-    }
   }
 
   #link(replica: number, address: string): void {
@@ -344,7 +366,7 @@ export class Gateway {
         seed: request.seed,
         backend,
         timeScale,
-        warmupUs: request.warmupUs,
+        warmupUs: request.warmupUs ?? 0,
         startUs,
         closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
         closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
@@ -363,6 +385,12 @@ export class Gateway {
       this.#alarms,
     );
   }
+}
+
+/** Throws Fault("deadline-exceeded") for a deadline that has passed. */
+function checkDeadline(deadlineMs: number | undefined): void {
+  if (deadlineMs === undefined || deadlineMs > 0) return;
+  throw new Fault("deadline-exceeded", "its deadline had passed before it came");
 }
 
 function textOf(scheduler: SchedulerDocument): string {

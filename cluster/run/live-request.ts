@@ -1,4 +1,4 @@
-/** A request that the gateway has taken and not answered yet. */
+/** A request on its way through the gateway: submitted, taken, answered. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
@@ -11,27 +11,24 @@ export interface Submission {
   /** The system's number of the pipeline. */
   readonly pipeline: number;
   readonly payload: Uint8Array;
-  /** A model's own tensors, in place of a payload; default none. */
+  /** Tensors in place of a payload; default none. */
   readonly tensors?: readonly Tensor[] | undefined;
   readonly index: number | null;
   /** When the client meant to send it, scenario µs since the run's start; null: now. */
   readonly intendedUs: number | null;
   /** In place of its pipeline's; a whole number, the greatest first. */
   readonly priority?: number | undefined;
-  /** A preset whose routing it takes, where the deployment routes on arrival. */
+  /** The preset that routes it, where the deployment routes on arrival. */
   readonly scheduler?: string | undefined;
   /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
   readonly deadlineMs?: number | undefined;
-  /**
-   * Requests with the same key, pipeline and payload get the same one answer, and run once at most
-   * at a time. Absent: each is a request of its own.
-   */
+  /** Requests with the same key, pipeline and payload share one run and one answer. */
   readonly idempotencyKey?: string | undefined;
   readonly context?: CallContext | undefined;
   readonly answer: (answer: Answer) => void;
 }
 
-/** What ran for one task of a request; times in µs of the scenario since the run's start. */
+/** The run of one task of a request; times in µs of the scenario since the run's start. */
 export interface TaskTiming {
   readonly queuedUs: number;
   readonly startUs: number;
@@ -64,16 +61,15 @@ export interface Answer {
   readonly endedUs: number;
 }
 
-/** A client's hold on its request: it may go away. */
 export interface Ticket {
-  /** The client waits no longer. Nothing happens when it has been answered. */
+  /** The client waits no longer. Does nothing after the answer. */
   cancel(): void;
 }
 
 const NO_CONTEXT: CallContext = {};
 const NO_TENSORS: readonly Tensor[] = [];
 
-/** What a request's contents take of the gateway's memory. */
+/** Bytes of a request's contents in the gateway's memory. */
 export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
   const { payload, tensors = NO_TENSORS } = request;
   return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
@@ -99,29 +95,23 @@ export interface LiveRequest extends RunningRequest {
   readonly answer: (answer: Answer) => void;
 }
 
-/** How long somebody waits for a batch from now; Infinity where one client has no deadline. */
+/** How long the most patient client of a batch waits from now, ms; Infinity: without a deadline. */
 export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
   let untilUs = 0;
   for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
   return (untilUs - nowUs) / 1000;
 }
 
-/** What a run adds to a request that it takes. */
-export type Taking = Pick<
+/** The fields that a run adds to a request. */
+type Taking = Pick<
   LiveRequest,
-  "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "expiresAtUs" | "takenUs"
+  "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "takenUs" | "answer"
 > & { readonly tasks: number };
 
-/** A request that a run has taken. */
+/** A request that a run takes. */
 export function liveRequest(submission: Submission, taking: Taking): LiveRequest {
-  const {
-    pipeline,
-    index,
-    payload,
-    tensors = NO_TENSORS,
-    context = NO_CONTEXT,
-    answer,
-  } = submission;
+  const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
+  const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
     slot: taking.slot,
     index,
@@ -129,7 +119,7 @@ export function liveRequest(submission: Submission, taking: Taking): LiveRequest
     arrivedUs: taking.arrivedUs,
     goalUs: taking.goalUs,
     takenAtUs: taking.takenAtUs,
-    expiresAtUs: taking.expiresAtUs,
+    expiresAtUs: taking.takenAtUs + deadlineMs * 1000,
     takenUs: taking.takenUs,
     payload,
     tensors,
@@ -138,19 +128,19 @@ export function liveRequest(submission: Submission, taking: Taking): LiveRequest
     serial: -1,
     results: new Array<null>(taking.tasks).fill(null),
     error: null,
-    answer,
+    answer: taking.answer,
   };
 }
 
-/** A request that no run holds: it is answered without one. */
+/** A request that gets an answer without a run. */
 export function detachedRequest(submission: Submission): LiveRequest {
   return liveRequest(submission, {
     slot: -1,
     arrivedUs: 0,
     goalUs: Number.POSITIVE_INFINITY,
     takenAtUs: monotonicUs(),
-    expiresAtUs: Number.POSITIVE_INFINITY,
     takenUs: 0,
+    answer: submission.answer,
     tasks: 0,
   });
 }

@@ -1,17 +1,20 @@
 /**
- * Models of a deployment's tasks, unloaded and loaded again on all replicas while others serve:
+ * Unloads and loads the models of tasks on all replicas, while other tasks serve:
  *
- *   READY ─unload─> UNLOADING (no more is taken, what was taken is answered) ─> UNAVAILABLE
+ *   READY ─unload─> UNLOADING (refuses requests, answers those it has) ─> UNAVAILABLE
  *   UNAVAILABLE ─load─> LOADING ─> READY, or UNAVAILABLE with the reason
  *
- * A worker that is started again loads its models, as at first; here they stay unloaded until told.
+ * A worker that starts again loads its models; here they stay unloaded until an administrator loads them.
  */
 import { Fault } from "../../core/fault.ts";
+import type { System } from "../../core/system.ts";
+import type { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { ModelState, ModelStateName } from "../protocol/model-state.ts";
 import { until } from "../time/monotonic.ts";
-import type { Gateway } from "./gateway.ts";
+import type { ControlRecord } from "./control-record.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
 
-/** What one replica's load took, as its worker measured it; null where it does not say. */
+/** Time of one replica's load, measured by its worker; null where it does not tell. */
 export interface ReplicaLoad {
   readonly replica: string;
   readonly loadMs: number | null;
@@ -20,15 +23,25 @@ export interface ReplicaLoad {
 const UP_TIMEOUT_MS = 60_000;
 const DOWN_TIMEOUT_MS = 10_000;
 
+/** The parts of a gateway that its models depend on. */
+interface RepositoryParts {
+  readonly system: System;
+  readonly links: ReplicaLinks;
+  readonly counts: GatewayCounts;
+  readonly controls: ControlRecord;
+  /** Longest wait for the answers of requests in the system, when a model is unloaded. */
+  readonly drainMs: number;
+}
+
 export class ModelRepository {
-  readonly #gateway: Gateway;
-  /** By pool, of those that are not as they were at the start. */
+  readonly #parts: RepositoryParts;
+  /** By pool; a pool without a state is READY. */
   readonly #states = new Map<number, ModelState>();
   #changes: Promise<unknown> = Promise.resolve();
 
-  constructor(gateway: Gateway) {
-    this.#gateway = gateway;
-    const { system, controls } = gateway;
+  constructor(parts: RepositoryParts) {
+    this.#parts = parts;
+    const { system, controls } = parts;
     system.pools.forEach(({ name }, pool) => {
       if (!controls.unloaded.includes(name)) return;
       this.#become([pool], "UNAVAILABLE", "unloaded");
@@ -36,16 +49,26 @@ export class ModelRepository {
     });
   }
 
-  /** Null: its pipeline is as ready as its replicas are. */
+  /** Null: all models are loaded. */
   stateOf(pipeline: number): ModelState | null {
-    for (const { name, pool } of this.#gateway.system.pipelines[pipeline].tasks) {
+    for (const { name, pool } of this.#parts.system.pipelines[pipeline].tasks) {
       const state = this.#states.get(pool);
       if (state !== undefined) return { ...state, reason: `${name}: ${state.reason}` };
     }
     return null;
   }
 
-  /** Without a task, those of the pipeline that no other pipeline uses. Rejects with a Fault. */
+  /** Throws Fault("unavailable") unless all models of a pipeline are loaded. */
+  check(pipeline: number): void {
+    if (this.#states.size === 0) return;
+    const state = this.stateOf(pipeline);
+    if (state === null) return;
+    const { name } = this.#parts.system.pipelines[pipeline];
+    const hint = "an administrator can load it";
+    throw new Fault("unavailable", `${name} is ${state.state}: ${state.reason}`, { hint });
+  }
+
+  /** Without a task: all models that no other pipeline uses. Rejects with a Fault. */
   unload(pipeline: number, task?: string): Promise<readonly ReplicaLoad[]> {
     return this.#afterOthers(async () => {
       const pools = this.#poolsOf(pipeline, task);
@@ -81,13 +104,13 @@ export class ModelRepository {
   }
 
   async #unload(pools: readonly number[]): Promise<readonly ReplicaLoad[]> {
-    const { counts, bounds, system } = this.#gateway;
+    const { counts, drainMs, system } = this.#parts;
     const before = pools.map((pool) => this.#states.get(pool));
     this.#become(pools, "UNLOADING", "what it has is answered first");
     const users = counts.pipelines.filter((_, pipeline) =>
       system.pipelines[pipeline].tasks.some(({ pool }) => pools.includes(pool)),
     );
-    await until(() => users.every(({ inFlight }) => inFlight === 0), bounds.drainMs);
+    await until(() => users.every(({ inFlight }) => inFlight === 0), drainMs);
     const links = this.#linksOf(pools);
     try {
       await Promise.all(links.map((link) => link.unloadModel()));
@@ -113,7 +136,7 @@ export class ModelRepository {
   }
 
   #poolsOf(pipeline: number, task: string | undefined): readonly number[] {
-    const { name, tasks } = this.#gateway.system.pipelines[pipeline];
+    const { name, tasks } = this.#parts.system.pipelines[pipeline];
     const found = tasks.filter((one) => task === undefined || one.name === task);
     if (found.length > 0) return [...new Set(found.map(({ pool }) => pool))];
     throw new Fault("not-found", `${name} has no task ${JSON.stringify(task)}`, {
@@ -122,19 +145,19 @@ export class ModelRepository {
   }
 
   #usersOf(pools: readonly number[]): number {
-    const { pipelines } = this.#gateway.system;
+    const { pipelines } = this.#parts.system;
     return pipelines.filter(({ tasks }) => tasks.some(({ pool }) => pools.includes(pool))).length;
   }
 
   #linksOf(pools: readonly number[]) {
-    const { system, links } = this.#gateway;
+    const { system, links } = this.#parts;
     return links.all.flatMap((link, replica) =>
       link !== null && pools.includes(system.replicas[replica].pool) ? [link] : [],
     );
   }
 
   #notMissed(pools: readonly number[]): void {
-    const { system, links } = this.#gateway;
+    const { system, links } = this.#parts;
     system.replicas.forEach(({ pool }, replica) => {
       if (pools.includes(pool)) links.notMissed(replica);
     });
@@ -145,7 +168,7 @@ export class ModelRepository {
   }
 
   #keep(): void {
-    const { system, controls } = this.#gateway;
+    const { system, controls } = this.#parts;
     controls.setUnloaded([...this.#states.keys()].map((pool) => system.pools[pool].name));
   }
 }

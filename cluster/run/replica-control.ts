@@ -1,18 +1,73 @@
-/** Replicas listed, added, changed, removed and reset while requests are in flight. */
+/** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { Fault } from "../../core/fault.ts";
+import { reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/monotonic.ts";
+import type { ReplicaBatching } from "./control-record.ts";
 import type { Gateway } from "./gateway.ts";
-import type {
-  NewReplica,
-  ReplicaBatching,
-  ReplicaControl,
-  ReplicaStatus,
-} from "./replica-control-types.ts";
-import type { WorkerHost } from "./worker-host.ts";
 
 const UP_TIMEOUT_MS = 60_000;
-/** A batch of a removed replica that runs longer is tried again elsewhere. */
+/** A batch of a removed replica that takes longer runs again on another. */
 const DRAIN_TIMEOUT_MS = 60_000;
+
+export interface NewReplica {
+  /** The pipeline's task that it runs. */
+  readonly task: string;
+  /** A node of the scenario; default: the scenario's first that has room. */
+  readonly node?: string;
+  readonly batch?: ReplicaBatching;
+  /** host:port of a server that serves it already; default: the parent starts a worker. */
+  readonly address?: string;
+}
+
+export interface ReplicaStatus {
+  readonly name: string;
+  readonly task: string;
+  readonly node: string | null;
+  readonly address: string;
+  /** `draining` finishes its batch and takes no other; the gateway connects again to one that is `down`. */
+  readonly state: "starting" | "up" | "draining" | "down";
+  /** Null: as the scheduler says. */
+  readonly batch: ReplicaBatching | null;
+  /** Jobs that wait at it or run on it. */
+  readonly load: number;
+  /** How often it was lost. */
+  readonly losses: number;
+}
+
+/** Rejects with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
+export interface ReplicaControl {
+  list(): Promise<readonly ReplicaStatus[]>;
+  /** Resolves when the replica takes jobs. */
+  add(replica: NewReplica): Promise<ReplicaStatus>;
+  change(name: string, change: Partial<ReplicaBatching>): Promise<ReplicaStatus>;
+  /** `drain`: its batch runs to its end first; else another replica runs it again. */
+  remove(name: string, options: { readonly drain: boolean }): Promise<void>;
+  /** Starts a fresh process and model, with the scheduler's batching. */
+  reset(name: string): Promise<ReplicaStatus>;
+}
+
+/** Gateway to parent. */
+export interface WorkerQuestion {
+  readonly question: number;
+  readonly what: "start" | "stop" | "attach";
+  readonly replica: number;
+  /** Address of a replica to attach. */
+  readonly address?: string;
+}
+
+/** Parent to gateway: the address of the started worker, or the error. */
+export interface WorkerReply {
+  readonly question: number;
+  readonly address?: string;
+  readonly error?: string;
+}
+
+export interface WorkerHost {
+  /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
+  start(replica: number): Promise<string>;
+  stop(replica: number): Promise<void>;
+  attach(replica: number, address: string): Promise<void>;
+}
 
 export class ReplicaController implements ReplicaControl {
   readonly #gateway: Gateway;
@@ -102,7 +157,7 @@ export class ReplicaController implements ReplicaControl {
     }
   }
 
-  /** Whoever is asked for a replica may have another, or be nobody. */
+  /** The address may serve another replica, or none. */
   async #serves(replica: number): Promise<void> {
     try {
       await this.#gateway.links.get(replica)?.describe();
@@ -151,7 +206,7 @@ export class ReplicaController implements ReplicaControl {
     throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
   }
 
-  /** A number that no replica of the task has. */
+  /** A free number among the task's replicas. */
   #room(task: string, node: string | undefined): number {
     const { pools, replicas, nodes } = this.#gateway.system;
     const pool = pools.findIndex(({ name }) => name === task);
@@ -187,7 +242,7 @@ export class ReplicaController implements ReplicaControl {
     }
   }
 
-  /** What a replica does now; where the scheduler decides, as if it never waited. */
+  /** The replica's batching; where the scheduler decides, its largest batch without waiting. */
   #present(replica: number): ReplicaBatching {
     return (
       this.#batching.get(replica) ?? { maxBatch: this.#gateway.maxBatchOf(replica), waitMs: 0 }
@@ -199,5 +254,45 @@ export class ReplicaController implements ReplicaControl {
     else this.#batching.set(replica, batching);
     this.#gateway.setBatching(replica, batching);
     this.#gateway.controls.setBatching(this.#gateway.system.replicas[replica].name, batching);
+  }
+}
+
+/**
+ * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
+ * remembers them for a gateway that is started again.
+ */
+export class ParentWorkerHost implements WorkerHost {
+  readonly #waiting = new Map<number, (reply: WorkerReply) => void>();
+  #questions = 0;
+
+  constructor() {
+    process.on("message", (message) => {
+      const reply = message as WorkerReply;
+      this.#waiting.get(reply.question)?.(reply);
+      this.#waiting.delete(reply.question);
+    });
+  }
+
+  start(replica: number): Promise<string> {
+    return this.#ask({ what: "start", replica });
+  }
+
+  async stop(replica: number): Promise<void> {
+    await this.#ask({ what: "stop", replica });
+  }
+
+  async attach(replica: number, address: string): Promise<void> {
+    await this.#ask({ what: "attach", replica, address });
+  }
+
+  #ask(asked: Omit<WorkerQuestion, "question">): Promise<string> {
+    const question = ++this.#questions;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(question, ({ address, error }) => {
+        if (error === undefined) resolve(address ?? "");
+        else reject(new Fault("cluster-failure", error));
+      });
+      reportProgress({ question, ...asked } satisfies WorkerQuestion);
+    });
   }
 }

@@ -9,7 +9,7 @@ import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployme
 import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { Parameters } from "../protocol/messages.ts";
-import type { RunReport } from "./gateway.ts";
+import type { RunReport } from "./run-request.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 

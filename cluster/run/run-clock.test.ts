@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { RunClock } from "./run-clock.ts";
-import { WakeTimers } from "./wake-timers.ts";
+import { RunClock, WakeTimers } from "./run-clock.ts";
 
 describe("RunClock", () => {
   it("gives each event an instant of its own, also before the run's start", () => {

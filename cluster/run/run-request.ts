@@ -1,10 +1,10 @@
-/** The body of POST /run. */
+/** The start of a run and its report: the bodies of POST and GET /run. */
 import { z } from "zod";
-import { Fault, type Issue } from "../../core/fault.ts";
+import type { RunSummary } from "../../core/metrics/summary.ts";
+import type { GanttBar } from "../../core/results.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
-import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+import type { GatewayCosts } from "./run-costs.ts";
 
 export const runRequestSchema = z.strictObject({
   seed: z.string().describe("of all that is drawn for the run's requests"),
@@ -23,17 +23,25 @@ export const runRequestSchema = z.strictObject({
   boundQueue: z.boolean().default(false).describe("refuse what would wait too long"),
 });
 
-/** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */
-export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): void {
-  const issues: Issue[] = checkScheduler(scheduler, "scheduler");
-  const tasks = new Set(system.pools.map((pool) => pool.name));
-  const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
-  for (const task of Object.keys(perTask)) {
-    if (tasks.has(task)) continue;
-    const hint = `its tasks are ${[...tasks].join(", ")}`;
-    issues.push({ path: `scheduler.perTask.${task}`, message: "no such task", hint });
-  }
-  if (issues.length === 0) return;
-  const text = issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
-  throw new Fault("invalid-input", `no such scheduler can be made: ${text}`, { issues });
+/** Times are the scenario's. */
+export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
+
+export interface EventLoopDelay {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export interface RunReport {
+  readonly idle: boolean;
+  readonly inSystem: number;
+  readonly summary: RunSummary;
+  readonly eventLoopDelay: EventLoopDelay;
+  readonly costs: GatewayCosts;
+  readonly gantt: readonly GanttBar[];
+  /** Gateway to worker and back without the service, wall-clock µs. */
+  readonly workerRoundTripUs: readonly number[];
+  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
+  /** Schedulers besides the run's first, by their numbers in the log. */
+  readonly otherSchedulers: readonly SchedulerDocument[];
 }

@@ -1,9 +1,10 @@
-/** The schedulers that a run uses: its own, those put in its place, and those that requests choose. */
+/** The schedulers of a run: its own, its replacements, and those that requests choose. */
 import type { RequestChoice, Scheduler } from "../../core/dispatch/policies.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault, type Issue } from "../../core/fault.ts";
 import { didYouMean } from "../../core/scenario/nearest.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
 import type { Submission } from "./live-request.ts";
@@ -11,7 +12,7 @@ import type { Submission } from "./live-request.ts";
 const MAX_PRIORITY = 1e9;
 const NONE = -1;
 
-/** A request's choice, and the number of the scheduler that its routing is from; −1: none. */
+/** A request's choice, with the number of the scheduler that gives its routing; −1: none. */
 export interface NumberedChoice extends RequestChoice {
   readonly scheduler: number;
 }
@@ -19,30 +20,28 @@ export interface NumberedChoice extends RequestChoice {
 export class RunSchedulers {
   readonly #system: System;
   readonly #seed: string;
-  /** Those besides the first, in order of their first use: the log's numbers. */
+  /** All but the first, by their numbers in the log: in order of first use. */
   readonly #others: SchedulerDocument[] = [];
-  /** Those that requests chose, by preset. */
+  /** Chosen by requests, by preset. */
   readonly #chosen = new Map<string, { readonly number: number; readonly scheduler: Scheduler }>();
   #present: Scheduler;
 
-  /** `present` is the run's own. */
   constructor(system: System, present: Scheduler, seed: string) {
     this.#system = system;
     this.#present = present;
     this.#seed = seed;
   }
 
-  /** The one that decides now. */
   get present(): Scheduler {
     return this.#present;
   }
 
-  /** Those besides the run's own, in the order of their numbers in the log. */
+  /** All but the run's own, by their numbers in the log. */
   get others(): readonly SchedulerDocument[] {
     return this.#others;
   }
 
-  /** Puts another in the present one's place. Throws Fault("invalid-input") where none can be. */
+  /** Replaces the present scheduler. Throws Fault("invalid-input") where none can replace it. */
   replace(document: SchedulerDocument): { number: number; scheduler: Scheduler } {
     const held = this.#system.pipelines.find((pipeline) => pipeline.held);
     if (held !== undefined) {
@@ -55,7 +54,7 @@ export class RunSchedulers {
     return made;
   }
 
-  /** Null where the request leaves all to the deployment. Throws Fault("invalid-input"). */
+  /** Null for a request without options of its own. Throws Fault("invalid-input"). */
   choiceOf(submission: Submission, timeScale: number): NumberedChoice | null {
     const { priority, scheduler, deadlineMs } = submission;
     if (priority === undefined && scheduler === undefined && deadlineMs === undefined) return null;
@@ -104,4 +103,19 @@ export class RunSchedulers {
     const scheduler = createScheduler(document, this.#system, this.#seed);
     return { number: this.#others.push(document) - 1, scheduler };
   }
+}
+
+/** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */
+export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): void {
+  const issues: Issue[] = checkScheduler(scheduler, "scheduler");
+  const tasks = new Set(system.pools.map((pool) => pool.name));
+  const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
+  for (const task of Object.keys(perTask)) {
+    if (tasks.has(task)) continue;
+    const hint = `its tasks are ${[...tasks].join(", ")}`;
+    issues.push({ path: `scheduler.perTask.${task}`, message: "no such task", hint });
+  }
+  if (issues.length === 0) return;
+  const text = issues.map(({ path, message }) => `${path}: ${message}`).join("; ");
+  throw new Fault("invalid-input", `no such scheduler can be made: ${text}`, { issues });
 }

@@ -8,14 +8,13 @@ import type { InferenceClient } from "../protocol/client.ts";
 import { InferStream } from "../protocol/infer-stream.ts";
 
 const TICK_MS = 1000;
-/** Ticks are counted, not time, so a gateway that was held up itself does not blame its workers. */
+/** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
 const CONNECTING_TICKS = 3;
 
-/** A link to a replica. */
 interface BatchSender {
-  /** The stream has opened. Not called when it is open already. */
+  /** The stream has opened. */
   opened(): void;
-  /** Everything on the channel has failed: nothing that was sent is answered any more. */
+  /** The channel has failed: no answer will come for anything sent. */
   lost(reason: string): void;
 }
 
@@ -37,12 +36,12 @@ export class WorkerConnection {
     this.#ticks.unref();
   }
 
-  /** The present one: another after each that could not connect. */
+  /** Changes when the channel is replaced. */
   get client(): InferenceClient {
     return this.#client;
   }
 
-  /** `link` hears when the channel is replaced. */
+  /** The connection tells `link` when it replaces the channel. */
   attach(link: BatchSender): void {
     this.#links.add(link);
   }
@@ -51,7 +50,7 @@ export class WorkerConnection {
     this.#links.delete(link);
   }
 
-  /** The stream of batches, which lasts as long as a sender has it. */
+  /** The stream of batches; it ends when its last sender leaves. */
   enter(sender: BatchSender): InferStream {
     this.#senders.add(sender);
     this.#stream ??= new InferStream(this.#client, {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tasksBefore } from "./tasks-before.ts";
+import { tasksBefore } from "./batch.ts";
 
 test("tasks before are those on a way to it, the nearest first", () => {
   const tasks = [[], [0], [0], [1, 2], [3], []].map((predecessors) => ({ predecessors }));
