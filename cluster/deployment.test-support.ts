@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { type Deployment, type DeploymentOptions, startDeployment } from "./deploy/deployment.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import type { DeploymentOptions } from "./deploy/options.ts";
 import { entryPoint } from "./processes/entry-point.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };

@@ -1,65 +1,22 @@
 /**
- * A real deployment on this machine: worker processes, then the gateway, each watched. Whatever
- * ends this process ends them too: each notices that its parent is gone.
+ * A real deployment on this machine: starts and watches worker processes, then the gateway. Each process
+ * ends when its parent is gone, so the end of this process ends all.
  */
 import { mkdirSync } from "node:fs";
-import type { MeasuredInputs } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { traceTarget } from "../observe/open-tracing.ts";
 import type { ChildExit } from "../processes/child.ts";
 import type { Speaking } from "../processes/silence.ts";
 import { unlessAborted } from "../processes/unless-aborted.ts";
 import { getJson } from "../protocol/http-client.ts";
-import type { ServiceBounds } from "../run/specification.ts";
 import { requireSafeBinding } from "../security/bind-address.ts";
 import type { TlsIdentity } from "../security/certificate-files.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
 import { SecurityFiles, securityPaths } from "../security/security-files.ts";
 import { GatewayProcess } from "./gateway-process.ts";
-import { deployedSystem, startWorkers, type WorkerPlace, type WorkerPool } from "./worker-pool.ts";
-
-export interface DeploymentOptions {
-  readonly document: ScenarioDocument;
-  readonly inputs: MeasuredInputs;
-  readonly backend: BackendName;
-  readonly seed: string;
-  /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
-  readonly timeScale?: number;
-  /** Where the gateway listens. Default 127.0.0.1; without certificates, loopback only. */
-  readonly host?: string;
-  /** Folder that `tandem cluster certs` wrote: TLS for callers, mutual TLS with the workers. */
-  readonly certificates?: string;
-  /** The same for the workers alone. Default: `certificates`. */
-  readonly workerCertificates?: string;
-  /** File that `tandem cluster token --file` wrote: callers show a token. */
-  readonly tokens?: string;
-  /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
-  readonly basePort?: number;
-  /** Where logs go; default: nowhere. */
-  readonly directory?: string;
-  /** Where prepared models lie; default: the model store's own place. */
-  readonly cacheDir?: string;
-  /**
-   * Replicas in one worker process. Default: 1, or with the replay backend as many as keep the
-   * processes to one per core, and to 16.
-   */
-  readonly replicasPerWorker?: number;
-  /** Where each worker process runs, by its number from 0. Default: here, on 127.0.0.1. */
-  readonly placeWorker?: (worker: number) => WorkerPlace;
-  /** How many replicas can be added to each task while it runs. Default 0. */
-  readonly spareReplicas?: number;
-  /** Whether a process that dies is started again. Default true. */
-  readonly restart?: boolean;
-  /** What the gateway holds and waits for at most, where it is not the default. */
-  readonly bounds?: Partial<ServiceBounds>;
-  /** Where traces go (`observe/open-tracing.ts`). Default: as the environment says, or nowhere. */
-  readonly trace?: string;
-  readonly onEvent?: (line: string) => void;
-  /** Aborted during the start, it ends that. */
-  readonly signal?: AbortSignal | undefined;
-}
+import { type DeploymentOptions, deployedSystem } from "./options.ts";
+import { WorkerPool } from "./worker-pool.ts";
 
 export interface DeployedWorker {
   readonly replica: string;
@@ -68,21 +25,21 @@ export interface DeployedWorker {
 }
 
 export interface Deployment {
-  /** Tells one deployment from another; GET /v2 shows it. */
+  /** Identifies the deployment; GET /v2 shows it. */
   readonly id: string;
   readonly timeScale: number;
   readonly backend: BackendName;
-  /** A gateway that was started again has a new pid, and the ports that it had. */
+  /** A gateway that was started again has a new pid, and its former ports. */
   readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
-  /** The gateway as a process that is heard of as long as it runs. */
+  /** The gateway as a process whose silence others notice. */
   readonly gatewayProcess: Speaking;
-  /** As they are now: a restarted worker has a new pid. */
+  /** At this moment: a restarted worker has a new pid. */
   readonly workers: readonly DeployedWorker[];
-  /** Resolves with the first process that ended unbidden; never if none does. */
+  /** Resolves with the first process that crashes. */
   readonly crashed: Promise<ChildExit>;
-  /** Resolves when the gateway has ended and is not started again. */
+  /** Resolves when the gateway has ended for good. */
   readonly gatewayLost: Promise<ChildExit>;
-  /** Processes that ended unbidden so far. */
+  /** Processes that have crashed. */
   readonly crashes: readonly ChildExit[];
   /** Ends every process and waits for it. */
   stop(): Promise<void>;
@@ -105,12 +62,13 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
     });
   }
   await requireSafeBinding(options.host ?? "127.0.0.1", options.certificates !== undefined);
-  // What is wrong with them is said before anything is started.
+  // Reports wrong files before any process starts.
   const files = new SecurityFiles(securityPaths(options), "gateway");
   files.close();
   const crashes = new Crashes();
   if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
-  const workers = await startWorkers(options, crashes.add);
+  const workers = new WorkerPool(options, crashes.add);
+  await workers.start();
   const gateway = new GatewayProcess(options, workers, crashes.add);
   const stop = async (): Promise<void> => {
     crashes.stopping = true;
@@ -128,23 +86,22 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   return deployed(options, workers, gateway, { crashes, stop });
 }
 
-/** What ended though nobody asked it to. */
 class Crashes {
   readonly list: ChildExit[] = [];
   readonly first: Promise<ChildExit>;
   stopping = false;
-  #tell: (exit: ChildExit) => void = () => undefined;
+  #report: (exit: ChildExit) => void = () => undefined;
 
   constructor() {
     this.first = new Promise((resolve) => {
-      this.#tell = resolve;
+      this.#report = resolve;
     });
   }
 
   readonly add = (exit: ChildExit): void => {
     if (this.stopping) return;
     this.list.push(exit);
-    this.#tell(exit);
+    this.#report(exit);
   };
 }
 
@@ -182,7 +139,7 @@ function deployed(
   };
 }
 
-/** Health is public: what matters is that the gateway is ours. */
+/** Health needs no token; the certificate shows that the gateway is ours. */
 function healthAccess(identity: TlsIdentity | null): ClientAccess {
   return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
 }

@@ -1,4 +1,4 @@
-/** The gateway's process: started, kept alive on the same ports, stopped. */
+/** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
 import { randomUUID } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,15 +11,15 @@ import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
 import { securityPaths } from "../security/security-files.ts";
-import type { DeploymentOptions } from "./deployment.ts";
+import type { DeploymentOptions } from "./options.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
-/** What a deployment's files are called, before its id. */
+/** A deployment's file of settings: this and its id. */
 const CONTROLS = "tandem-controls-";
 /**
- * Garbage is collected when it is as much as what lives, not four times: a gateway that lives for
- * months takes the memory that it needs. And the requests of a tenth of a second have room.
+ * Collects garbage when it equals the live memory, not four times that, so that a gateway that lives for
+ * months takes only the memory that it needs. The young generation has room for the requests of 0.1 s.
  */
 const STEADY_HEAP = [
   "--initial-old-space-size=96",
@@ -28,7 +28,7 @@ const STEADY_HEAP = [
   "--max-semi-space-size=32",
 ];
 
-/** Files of deployments that were killed, of which there is none any more in the folder. */
+/** Removes files of killed deployments; call it when none runs in the folder. */
 export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (name.startsWith(CONTROLS)) rmSync(join(folder, name));
@@ -37,7 +37,6 @@ export function removeLeftovers(folder: string): void {
 
 export class GatewayProcess implements Speaking {
   readonly name = "gateway";
-  /** Tells one deployment from another. */
   readonly id = randomUUID();
   readonly #options: DeploymentOptions;
   readonly #workers: WorkerPool;
@@ -76,7 +75,7 @@ export class GatewayProcess implements Speaking {
     return this.#kept.heard;
   }
 
-  /** Known, and for good, once it has started. */
+  /** Known, and constant, once it has started. */
   get addresses(): { readonly grpc: string; readonly http: string } {
     const host = reachableHost(this.#host);
     const scheme = this.#options.certificates === undefined ? "http" : "https";
@@ -86,7 +85,7 @@ export class GatewayProcess implements Speaking {
     };
   }
 
-  /** Resolves when it has ended and is not started again. */
+  /** Resolves when it has ended for good. */
   get lost(): Promise<ChildExit> {
     return this.#kept.lost;
   }
@@ -100,7 +99,7 @@ export class GatewayProcess implements Speaking {
     ControlRecord.remove(this.#controlFile);
   }
 
-  /** Starts and stops workers for the gateway, and tells it what became of that. */
+  /** Starts and stops workers for the gateway, and replies with the result. */
   async #answer({ question, what, replica, address = "" }: WorkerQuestion): Promise<void> {
     try {
       if (what === "attach") this.#workers.attach(replica, address);

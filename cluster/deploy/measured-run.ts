@@ -1,6 +1,7 @@
 /**
- * One run on a real deployment: reset the gateway, drive it, gather both sides. Latencies are the
- * client's, from the intended arrival; queues, batches and utilisation are the gateway's.
+ * One measured run on a real deployment: resets the gateway, drives it, and merges the results of both
+ * sides. Latencies are the client's, from the intended arrival; queues, batches and utilisation are the
+ * gateway's.
  */
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { requestsOf } from "../../core/arrivals/extent.ts";
@@ -23,24 +24,24 @@ import type { GatewayCosts } from "../run/run-costs.ts";
 import type { RunReport, RunRequest } from "../run/run-request.ts";
 import type { Deployment } from "./deployment.ts";
 
-/** Measured data that a scenario names, by path as written in it, with its traces if it has any. */
+/** Measured data and traces of a scenario, by their paths as written in it. */
 export interface RunInputs extends MeasuredInputs {
   readonly traces?: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface MeasuredRunOptions {
-  /** Of the deployment's shape; scheduler and workload may differ from run to run. */
+  /** With the deployment's shape; scheduler and workload may differ from run to run. */
   readonly document: ScenarioDocument;
   readonly inputs: RunInputs;
   readonly seed: string;
   /** By the name of a pipeline; its request i carries entry i mod n. */
   readonly contents: (pipeline: string) => readonly RequestContents[];
-  /** The deployment's. */
+  /** Must be the deployment's. */
   readonly timeScale?: number;
   /** How long gateway or load generator may be silent. Default: a minute. */
   readonly silenceMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
-  /** Aborted, it ends the load generator, and the run rejects. */
+  /** Ends the load generator; the run then rejects. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,7 +71,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;
 
-/** Throws Fault("cluster-failure") when the deployment does not play along, or falls silent. */
+/** Rejects with Fault("cluster-failure") when the deployment refuses a step, or falls silent. */
 export async function measuredRun(
   deployment: Deployment,
   options: MeasuredRunOptions,

@@ -3,7 +3,7 @@
  * `down` find it through a state file.
  */
 import { fork } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
@@ -13,11 +13,10 @@ import { entryPoint } from "../processes/entry-point.ts";
 import { getJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
-import type { DeploymentOptions } from "./deployment.ts";
 import { removeLeftovers } from "./gateway-process.ts";
-import { lockStart } from "./start-lock.ts";
+import type { DeploymentOptions } from "./options.ts";
 
-/** The state file: what runs, and where. */
+/** The contents of the state file. */
 export interface ClusterState {
   readonly id: string;
   readonly scenario: string;
@@ -35,9 +34,9 @@ export interface ClusterStatus {
   readonly state: ClusterState;
   /** Whether the gateway of this very deployment answers. */
   readonly alive: boolean;
-  /** What the gateway says of its replicas and its run, to one who may ask. */
+  /** The gateway's report on its replicas and its run; null without the right to ask. */
   readonly report: RunReport | null;
-  /** What it does at this moment. */
+  /** The gateway's state at this moment. */
   readonly now: GatewayStatus | null;
 }
 
@@ -47,7 +46,7 @@ const FOLDER = ".tandem";
 const DOWN_TIMEOUT_MS = 20_000;
 const DOWN_POLL_MS = 50;
 
-/** Where a working directory's state file lies. */
+/** Path of a working directory's state file. */
 export function stateFile(directory: string): string {
   return join(resolve(directory), FOLDER, "cluster.json");
 }
@@ -108,8 +107,8 @@ async function startSupervisor(
 }
 
 /**
- * What is up in a working directory; null when there is no state file. Its certificates, or a file
- * with a token, say that the caller may ask.
+ * The deployment of a working directory; null without a state file. The caller asks with its certificates
+ * or with the token in a file.
  */
 export async function clusterStatus(
   directory = process.cwd(),
@@ -121,14 +120,14 @@ export async function clusterStatus(
   try {
     const { value } = await getJson(`${state.gateway.http}/v2`, access);
     if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
-    const told = async (path: string): Promise<unknown> => {
+    const ask = async (path: string): Promise<unknown> => {
       const answer = await getJson(`${state.gateway.http}${path}`, access);
       return answer.status === 200 ? answer.value : null;
     };
     return {
       ...{ state, alive: true },
-      report: (await told("/run")) as RunReport | null,
-      now: (await told("/status")) as GatewayStatus | null,
+      report: (await ask("/run")) as RunReport | null,
+      now: (await ask("/status")) as GatewayStatus | null,
     };
   } catch (error) {
     if (error instanceof Fault) return { state, alive: false, report: null, now: null };
@@ -136,7 +135,7 @@ export async function clusterStatus(
   }
 }
 
-/** Stops what is up in a working directory. Gives its last state, or null when nothing was up. */
+/** Stops the deployment of a working directory. Returns its last state; null when none was up. */
 export async function clusterDown(directory = process.cwd()): Promise<ClusterState | null> {
   const state = readState(directory);
   if (state === null) return null;
@@ -147,7 +146,7 @@ export async function clusterDown(directory = process.cwd()): Promise<ClusterSta
   while (isSupervisor(pid) && Date.now() < giveUpAt) {
     await new Promise((settle) => setTimeout(settle, DOWN_POLL_MS));
   }
-  // Its processes notice its end by themselves.
+  // Its processes notice its end.
   if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
   rmSync(stateFile(directory), { force: true });
   return ran ? state : null;
@@ -166,16 +165,42 @@ function readState(directory: string): ClusterState | null {
   }
 }
 
-/** Whether the process lives and, where the system can tell, is a supervisor and not a successor. */
+/** Whether the process lives and, where the system can tell, is a supervisor and not another process with its pid. */
 function isSupervisor(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  if (!lives(pid)) return false;
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("supervisor");
   } catch {
     return !existsSync("/proc/self/cmdline");
+  }
+}
+
+/**
+ * Locks a folder, as two starts at once would each take the other's state file for their own. Returns a
+ * function that unlocks it. Throws Fault("usage") while another living process holds the lock.
+ */
+function lockStart(folder: string): () => void {
+  const file = join(folder, "starting");
+  try {
+    writeFileSync(file, String(process.pid), { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const holder = Number(readFileSync(file, "utf8"));
+    if (lives(holder)) {
+      throw new Fault("usage", `process ${holder} is starting a cluster in this folder`, {
+        hint: `\`tandem cluster status\` shows it once it is up; if that process is another's, remove ${file}`,
+      });
+    }
+    writeFileSync(file, String(process.pid));
+  }
+  return () => rmSync(file, { force: true });
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

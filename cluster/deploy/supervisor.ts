@@ -1,6 +1,6 @@
 /**
- * The process that a detached deployment hangs on. Ends when told to, when the gateway is lost, or
- * when whoever started it is gone before it was ready.
+ * The parent process of a detached deployment. It ends on SIGTERM, when the gateway is lost, or when its
+ * starter is gone before it is ready.
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -21,7 +21,7 @@ process.once("message", (specification) => {
   supervise(specification as SupervisorSpecification).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const hint = error instanceof Fault ? error.hint : undefined;
-    tell({ kind: "failed", message, ...(hint === undefined ? {} : { hint }) });
+    send({ kind: "failed", message, ...(hint === undefined ? {} : { hint }) });
     process.exitCode = 1;
     process.disconnect?.();
   });
@@ -57,7 +57,7 @@ async function supervise({ options, directory }: SupervisorSpecification): Promi
   up.gatewayLost.then(() => end(4));
   save();
   process.off("disconnect", abandoned);
-  tell({ kind: "ready", value: stateOf(options, up, startedAt) });
+  send({ kind: "ready", value: stateOf(options, up, startedAt) });
 }
 
 function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): ClusterState {
@@ -80,6 +80,6 @@ function write(file: string, state: ClusterState): void {
   renameSync(`${file}.new`, file);
 }
 
-function tell(message: ChildMessage<ClusterState>): void {
+function send(message: ChildMessage<ClusterState>): void {
   process.send?.(message);
 }

@@ -1,66 +1,23 @@
-/** The worker processes of a deployment: started together, started again when one dies. */
+/** The worker processes of a deployment: starts them together, and again when one dies. */
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { compileSystem } from "../../core/compile.ts";
-import { ownReplicas, withSpareReplicas } from "../../core/spare-replicas.ts";
-import type { System } from "../../core/system.ts";
+import { ownReplicas } from "../../core/spare-replicas.ts";
 import type { ChildExit } from "../processes/child.ts";
 import { KeptChild } from "../processes/kept-child.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/specification.ts";
-import type { DeploymentOptions } from "./deployment.ts";
-
-/** Where a worker process runs, and what starts it. */
-export interface WorkerPlace {
-  /** The address that it listens on. */
-  readonly host: string;
-  /** A command before node's own, such as one that enters a network namespace. */
-  readonly command?: readonly string[];
-}
-
-export interface WorkerPool {
-  /** Of all replicas that there are now, also of those that others serve. */
-  readonly addresses: readonly ReplicaAddress[];
-  /** 0 where it is not ours. */
-  pidOf(replica: number): number;
-  /** Starts a process for one more replica, or one anew; resolves with its address. */
-  add(replica: number): Promise<string>;
-  /** A replica that somebody else serves. */
-  attach(replica: number, address: string): void;
-  /** The replica is no more; its process ends unless it hosts others. */
-  remove(replica: number): Promise<void>;
-  stop(): Promise<void>;
-}
+import { type DeploymentOptions, deployedSystem, type WorkerPlace } from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
-/** Replayed replicas only wait: more processes than cores only add switches between them. */
+/** Replayed replicas only wait, so more processes than cores would only add switches. */
 const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
-/** Processes that start at the same time. */
 const STARTS_AT_ONCE = 4;
 
-/** The system of a deployment, with room for the replicas that can be added. */
-export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
-  return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
-}
-
-/** `crashed` is told of every process that ends while the pool has not been stopped. */
-export async function startWorkers(
-  options: DeploymentOptions,
-  crashed: (exit: ChildExit) => void,
-): Promise<WorkerPool> {
-  const pool = new Workers(options, crashed);
-  try {
-    await pool.start();
-  } catch (error) {
-    await pool.stop();
-    throw error;
-  }
-  return pool;
-}
-
-class Workers implements WorkerPool {
+/** Calls `crashed` for each process that ends by itself. */
+export class WorkerPool {
   readonly #options: DeploymentOptions;
   readonly #crashed: (exit: ChildExit) => void;
   readonly #workers = new Set<Worker>();
@@ -77,6 +34,7 @@ class Workers implements WorkerPool {
     });
   }
 
+  /** All present replicas, also those that other servers serve. */
   get addresses(): readonly ReplicaAddress[] {
     return [
       ...[...this.#hosts].map(([replica, { address }]) => ({ replica, address })),
@@ -84,6 +42,7 @@ class Workers implements WorkerPool {
     ].sort((a, b) => a.replica - b.replica);
   }
 
+  /** Stops all workers when one does not start. */
   async start(): Promise<void> {
     const waiting = [...this.#workers];
     const starter = async (): Promise<void> => {
@@ -91,13 +50,20 @@ class Workers implements WorkerPool {
         await next.start();
       }
     };
-    await Promise.all(Array.from({ length: STARTS_AT_ONCE }, starter));
+    try {
+      await Promise.all(Array.from({ length: STARTS_AT_ONCE }, starter));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
+  /** 0 for a replica of another server. */
   pidOf(replica: number): number {
     return this.#hosts.get(replica)?.pid ?? 0;
   }
 
+  /** Starts a process for one more replica; resolves with its address. */
   async add(replica: number): Promise<string> {
     const worker = this.#make([replica], 0);
     try {
@@ -109,10 +75,12 @@ class Workers implements WorkerPool {
     return worker.address;
   }
 
+  /** Adds a replica that another server serves. */
   attach(replica: number, address: string): void {
     this.#attached.set(replica, address);
   }
 
+  /** Removes a replica; its process ends unless it hosts others. */
   async remove(replica: number): Promise<void> {
     this.#attached.delete(replica);
     const worker = this.#hosts.get(replica);
@@ -126,7 +94,7 @@ class Workers implements WorkerPool {
     await Promise.all([...this.#workers].map((worker) => worker.stop()));
   }
 
-  /** `port` 0: any that is free, and the same when it is started again. */
+  /** `port` 0: any free port, which the worker keeps when it starts again. */
   #make(replicas: readonly number[], port: number): Worker {
     const worker = new Worker(
       this.#options,
@@ -139,7 +107,7 @@ class Workers implements WorkerPool {
   }
 }
 
-/** Which replicas share a process. Neighbours, often of one task, are spread: they work together. */
+/** Replicas by process. Neighbours, often of one task, go to different processes, as they run at the same time. */
 function groups(options: DeploymentOptions): readonly (readonly number[])[] {
   const all = ownReplicas(compileSystem(options.document, options.inputs), deployedSystem(options));
   const spread = options.backend === "replay" ? Math.ceil(all.length / MAX_REPLAY_PROCESSES) : 1;
