@@ -18,7 +18,7 @@ import { GatewayProcess } from "./gateway-process.ts";
 import { type DeploymentOptions, deployedSystem } from "./options.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
-export interface DeployedWorker {
+interface DeployedWorker {
   readonly replica: string;
   readonly pid: number;
   readonly address: string;

@@ -25,11 +25,11 @@ import type { RunReport, RunRequest } from "../run/run-request.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Measured data and traces of a scenario, by their paths as written in it. */
-export interface RunInputs extends MeasuredInputs {
+interface RunInputs extends MeasuredInputs {
   readonly traces?: Readonly<Record<string, readonly number[]>>;
 }
 
-export interface MeasuredRunOptions {
+interface MeasuredRunOptions {
   /** With the deployment's shape; scheduler and workload may differ from run to run. */
   readonly document: ScenarioDocument;
   readonly inputs: RunInputs;

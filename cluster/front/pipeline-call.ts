@@ -53,7 +53,7 @@ const MISSING: readonly (readonly [parameter: string, what: string])[] = [
 type Contents = Pick<Submission, "payload" | "tensors">;
 type CallOptions = Omit<Submission, "answer" | keyof Contents>;
 
-export interface PipelineCall {
+interface PipelineCall {
   readonly request: ModelInferRequest;
   readonly deadlineMs: number | undefined;
   /** Headers of its call, where it has any. */

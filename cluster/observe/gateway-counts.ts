@@ -95,7 +95,7 @@ export class WindowSum {
   }
 }
 
-export interface PipelineCounts {
+interface PipelineCounts {
   readonly name: string;
   /** By index into `OUTCOMES`. */
   readonly outcomes: Float64Array;
@@ -108,7 +108,7 @@ export interface PipelineCounts {
   readonly failedLately: WindowSum;
 }
 
-export interface TaskCounts {
+interface TaskCounts {
   readonly name: string;
   /** From a job being ready to the start of its batch, s; by job. */
   readonly queue: Histogram;
@@ -122,7 +122,7 @@ export interface TaskCounts {
   wasted: number;
 }
 
-export interface ReplicaCounts {
+interface ReplicaCounts {
   readonly name: string;
   readonly task: string;
   readonly node: string;

@@ -32,7 +32,7 @@ interface WorkerFigures {
 }
 
 /** A worker that tells figures of its process, such as its memory. */
-export interface FigureSource {
+interface FigureSource {
   readonly up: boolean;
   readonly address: string;
   /** Rejects with a Fault. */

@@ -19,7 +19,7 @@ export interface GatewayState {
 }
 
 /** Quantiles, rates and utilisation cover the last so many seconds. */
-export const WINDOW_S = 10;
+const WINDOW_S = 10;
 
 export interface ReplicaStatus {
   readonly name: string;
@@ -55,7 +55,7 @@ export interface PipelineStatus {
   readonly latencyP99Ms: number | null;
 }
 
-export interface TaskStatus {
+interface TaskStatus {
   readonly name: string;
   /** Jobs in the queue that its replicas share. */
   readonly queue: number;

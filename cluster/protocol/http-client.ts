@@ -6,7 +6,7 @@ import { type ClientAccess, httpsOptions, NO_ACCESS } from "../security/client-a
 
 const TIMEOUT_MS = 30_000;
 
-export interface JsonAnswer {
+interface JsonAnswer {
   readonly status: number;
   readonly value: Record<string, unknown>;
 }

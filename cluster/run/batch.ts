@@ -51,7 +51,7 @@ export function startedBatch(
   return { replica, jobs, requests, tasks, queuedUs, startUs: nowUs, freeUs };
 }
 
-export interface BatchExtras {
+interface BatchExtras {
   /** How long its most patient client waits; Infinity: without a limit. */
   readonly waitedForMs: number;
   /** By job: its span; null in a run without traces. */

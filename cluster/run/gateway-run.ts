@@ -59,7 +59,7 @@ const SAME_AGAIN: ReadonlySet<number> = new Set([
   status.UNIMPLEMENTED,
 ]);
 
-export interface RunOptions {
+interface RunOptions {
   readonly system: System;
   /** The system without room for replicas that can be added. */
   readonly ownSystem: System;

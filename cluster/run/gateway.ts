@@ -44,7 +44,7 @@ const RETRY_AFTER_DRAIN_MS = 1000;
 const LAST_ANSWERS_MS = 50;
 
 /** Further records of what the gateway does. */
-export interface Observers {
+interface Observers {
   readonly tracing?: GatewayTracing | null;
   readonly logger?: Logger | null;
 }

@@ -62,7 +62,7 @@ export interface WorkerReply {
   readonly error?: string;
 }
 
-export interface WorkerHost {
+interface WorkerHost {
   /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
   start(replica: number): Promise<string>;
   stop(replica: number): Promise<void>;

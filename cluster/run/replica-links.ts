@@ -11,12 +11,12 @@ const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
 
 /** Why a batch failed on a replica that is up. */
-export interface BatchFailure {
+interface BatchFailure {
   readonly code: number;
   readonly message: string;
 }
 
-export type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
+type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
   /** On the stream. */
@@ -30,7 +30,7 @@ interface SentBatch {
 const SHUTS_DOWN = "it shuts down";
 
 /** A replica joined or was lost, and why. */
-export type LinkChanged = (up: boolean, reason: string) => void;
+type LinkChanged = (up: boolean, reason: string) => void;
 
 /**
  * The link to one replica: its worker's stream of batches, and a health watch. The replica is up while
@@ -38,7 +38,7 @@ export type LinkChanged = (up: boolean, reason: string) => void;
  * opens both again until it is back. A replica whose batch is late is lost too, but keeps its watch: it is
  * back once it has answered, and the link drops the late answer.
  */
-export class ReplicaLink {
+class ReplicaLink {
   readonly name: string;
   up = false;
   /** The replica answers its batch and takes no other. */

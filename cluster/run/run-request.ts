@@ -26,7 +26,7 @@ export const runRequestSchema = z.strictObject({
 /** Times are the scenario's. */
 export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
 
-export interface EventLoopDelay {
+interface EventLoopDelay {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;

@@ -44,7 +44,7 @@ const LEAST_US = 2000;
 /** A wake costs 50 to 120 µs of a processor. The watch sees all stalls from 7 ms on. */
 const SLEEP_MS = 5;
 
-export interface StallWatch {
+interface StallWatch {
   stop(): Promise<Stalls>;
   /** Ends the watch without a result. */
   close(): void;
