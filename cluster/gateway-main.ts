@@ -7,7 +7,7 @@ import { gatewayTracing } from "./observe/open-tracing.ts";
 import { runChild } from "./processes/child-side.ts";
 import { serveHttp } from "./rest/http-server.ts";
 import { Gateway } from "./run/gateway.ts";
-import { ParentWorkerHost, ReplicaController } from "./run/replica-control.ts";
+import { ReplicaControl, WorkerHost } from "./run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "./run/specification.ts";
 import { type ClientAccess, workerClientAccess } from "./security/client-access.ts";
 import { gatewayAccess } from "./security/grpc-access.ts";
@@ -32,9 +32,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const gateway = new Gateway(specification, workerAccess, { tracing, logger });
   const models = new PipelineModels(gateway);
   const control =
-    specification.spareReplicas === 0
-      ? null
-      : new ReplicaController(gateway, new ParentWorkerHost());
+    specification.spareReplicas === 0 ? null : new ReplicaControl(gateway, new WorkerHost());
   const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
   const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
   const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));

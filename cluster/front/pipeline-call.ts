@@ -75,33 +75,21 @@ export function callPipeline(
   { request: message, deadlineMs, header }: PipelineCall,
   answer: PipelineAnswer,
 ): () => void {
-  const { gateway } = models;
   const model = models.named(message.modelName, message.modelVersion);
   checkTensors(message);
   checkExtensions(message);
-  const { pipeline, counts } = model;
   const contents = contentsOf(message);
-  const options = optionsOf(message, pipeline, deadlineMs, header);
-  if (contents.length > 1) {
-    if (options.index !== null || options.idempotencyKey !== undefined) {
-      throw new Fault("invalid-input", "a request with an index or a key carries one payload");
-    }
-    return callForEach(models, message, contents, options, answer);
+  const options = optionsOf(message, model.pipeline, deadlineMs, header);
+  if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
+    throw new Fault("invalid-input", "a request with an index or a key carries one payload");
   }
-  const [own] = contents;
+  const [{ tensors }] = contents;
   const submit = (): (() => void) => {
-    if (own.tensors !== undefined) model.checkInputs(own.tensors);
-    const submission = submissionOf(options, own, (given) => {
-      const { error, response } = outcomeOf(given, () => responseOf(models, message, [given]));
-      count(counts, given, error, gateway.specification.timeScale);
-      answer(error, response, given.outcome);
-    });
-    const ticket = gateway.submit(submission);
-    return () => ticket.cancel();
+    if (tensors !== undefined) model.checkInputs(tensors);
+    return submitAll(models, message, contents, options, answer);
   };
-  return own.tensors === undefined || model.knowsInputs
-    ? submit()
-    : afterLearning(model, submit, answer);
+  const isKnown = tensors === undefined || model.knowsInputs;
+  return isKnown ? submit() : afterLearning(model, submit, answer);
 }
 
 /** Calls `submit` once the inputs of the model are known. */
@@ -141,7 +129,7 @@ function outcomeOf(
 }
 
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
-function callForEach(
+function submitAll(
   models: PipelineModels,
   message: ModelInferRequest,
   contents: readonly Contents[],
@@ -152,31 +140,31 @@ function callForEach(
   const { counts } = models.named(message.modelName);
   const answers: Answer[] = [];
   const tickets: Ticket[] = [];
-  let open = contents.length;
+  let waiting = contents.length;
+  let done = false;
   const cancel = (): void => {
     for (const ticket of tickets) ticket.cancel();
   };
   const ended = (i: number, given: Answer): void => {
-    const error = answerError(given);
-    count(counts, given, error, gateway.specification.timeScale);
-    if (open <= 0) return;
-    if (error !== null) {
-      open = 0;
-      cancel();
-      answer(error, null, given.outcome);
-      return;
-    }
     answers[i] = given;
-    if (--open > 0) return;
-    const last = outcomeOf(given, () => responseOf(models, message, answers));
-    answer(last.error, last.response, given.outcome);
+    const isLast = --waiting === 0 && !done;
+    const { error, response } = isLast
+      ? outcomeOf(given, () => responseOf(models, message, answers))
+      : { error: answerError(given), response: null };
+    count(counts, given, error, gateway.specification.timeScale);
+    if (done || (error === null && !isLast)) return;
+    done = true;
+    if (error !== null) cancel();
+    answer(error, response, given.outcome);
   };
   try {
     contents.forEach((own, i) => {
-      tickets.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
+      tickets.push(
+        gateway.submit({ ...options, ...own, answer: (given: Answer) => ended(i, given) }),
+      );
     });
   } catch (error) {
-    open = 0;
+    done = true;
     cancel();
     throw error;
   }
@@ -199,27 +187,6 @@ function optionsOf(
     deadlineMs,
     idempotencyKey: parameters.idempotency_key?.stringParam,
     context: callContext(id, parameters, header),
-  };
-}
-
-/** Field by field: each spread would make a hidden class of its own (ARCHITECTURE.md). */
-function submissionOf(
-  options: CallOptions,
-  { payload, tensors }: Contents,
-  answer: Submission["answer"],
-): Submission {
-  return {
-    pipeline: options.pipeline,
-    payload,
-    tensors,
-    index: options.index,
-    intendedUs: options.intendedUs,
-    priority: options.priority,
-    scheduler: options.scheduler,
-    deadlineMs: options.deadlineMs,
-    idempotencyKey: options.idempotencyKey,
-    context: options.context,
-    answer,
   };
 }
 

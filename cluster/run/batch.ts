@@ -36,19 +36,17 @@ export function startedBatch(
   freeUs: number,
 ): StartedBatch {
   const { batchJobs, batchAt, batchSize, requests: table } = dispatcher;
-  const size = batchSize[replica];
-  const jobs = new Array<number>(size);
-  const requests = new Array<LiveRequest>(size);
-  const tasks = new Array<number>(size);
-  const queuedUs = new Array<number>(size);
-  for (let i = 0; i < size; i++) {
-    const job = batchJobs[batchAt[replica] + i];
-    jobs[i] = job;
-    requests[i] = live[table.requestOf(job)] as LiveRequest;
-    tasks[i] = table.taskOf(job);
-    queuedUs[i] = table.enqueuedUs[job];
-  }
-  return { replica, jobs, requests, tasks, queuedUs, startUs: nowUs, freeUs };
+  const first = batchAt[replica];
+  const jobs = Array.from(batchJobs.slice(first, first + batchSize[replica]));
+  return {
+    replica,
+    jobs,
+    requests: jobs.map((job) => live[table.requestOf(job)] as LiveRequest),
+    tasks: jobs.map((job) => table.taskOf(job)),
+    queuedUs: jobs.map((job) => table.enqueuedUs[job]),
+    startUs: nowUs,
+    freeUs,
+  };
 }
 
 interface BatchExtras {

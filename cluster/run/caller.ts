@@ -30,8 +30,10 @@ export class Caller implements Ticket {
     return this;
   }
 
+  /** The run may still answer the cancelled request, within this call. */
   cancel(): void {
-    if (this.#close()) this.#leave();
+    if (this.#open) this.#leave();
+    this.#close();
   }
 
   #expire(deadlineMs: number): void {

@@ -109,26 +109,16 @@ type Taking = Pick<
 > & { readonly tasks: number };
 
 /** A request that a run takes. */
-export function liveRequest(submission: Submission, taking: Taking): LiveRequest {
+export function liveRequest(submission: Submission, { tasks, ...taking }: Taking): LiveRequest {
   const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
   const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
-    slot: taking.slot,
-    index,
-    pipeline,
-    arrivedUs: taking.arrivedUs,
-    goalUs: taking.goalUs,
-    takenAtUs: taking.takenAtUs,
+    ...{ ...taking, pipeline, index, payload, tensors, context },
     expiresAtUs: taking.takenAtUs + deadlineMs * 1000,
-    takenUs: taking.takenUs,
-    payload,
-    tensors,
-    context,
     traceparent: null,
     serial: -1,
-    results: new Array<null>(taking.tasks).fill(null),
+    results: new Array<null>(tasks).fill(null),
     error: null,
-    answer: taking.answer,
   };
 }
 

@@ -34,18 +34,6 @@ export interface ReplicaStatus {
   readonly losses: number;
 }
 
-/** Rejects with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
-export interface ReplicaControl {
-  list(): Promise<readonly ReplicaStatus[]>;
-  /** Resolves when the replica takes jobs. */
-  add(replica: NewReplica): Promise<ReplicaStatus>;
-  change(name: string, change: Partial<ReplicaBatching>): Promise<ReplicaStatus>;
-  /** `drain`: its batch runs to its end first; else another replica runs it again. */
-  remove(name: string, options: { readonly drain: boolean }): Promise<void>;
-  /** Starts a fresh process and model, with the scheduler's batching. */
-  reset(name: string): Promise<ReplicaStatus>;
-}
-
 /** Gateway to parent. */
 export interface WorkerQuestion {
   readonly question: number;
@@ -62,14 +50,8 @@ export interface WorkerReply {
   readonly error?: string;
 }
 
-interface WorkerHost {
-  /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
-  start(replica: number): Promise<string>;
-  stop(replica: number): Promise<void>;
-  attach(replica: number, address: string): Promise<void>;
-}
-
-export class ReplicaController implements ReplicaControl {
+/** Methods reject with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
+export class ReplicaControl {
   readonly #gateway: Gateway;
   readonly #host: WorkerHost;
   readonly #batching = new Map<number, ReplicaBatching>();
@@ -91,6 +73,7 @@ export class ReplicaController implements ReplicaControl {
     return [...system.replicas.keys()].filter((replica) => this.#is(replica)).map(this.#status);
   }
 
+  /** Resolves when the replica takes jobs. */
   async add({ task, node, batch, address }: NewReplica): Promise<ReplicaStatus> {
     const replica = this.#room(task, node);
     this.#check(replica, batch ?? {});
@@ -119,6 +102,7 @@ export class ReplicaController implements ReplicaControl {
     return this.#status(replica);
   }
 
+  /** `drain`: its batch runs to its end first; else another replica runs it again. */
   async remove(name: string, { drain }: { readonly drain: boolean }): Promise<void> {
     const replica = this.#named(name);
     await this.#leave(replica, drain);
@@ -126,6 +110,7 @@ export class ReplicaController implements ReplicaControl {
     this.#use(replica, null);
   }
 
+  /** Starts a fresh process and model, with the scheduler's batching. */
   async reset(name: string): Promise<ReplicaStatus> {
     const replica = this.#named(name);
     await this.#leave(replica, true);
@@ -261,7 +246,7 @@ export class ReplicaController implements ReplicaControl {
  * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
  * remembers them for a gateway that is started again.
  */
-export class ParentWorkerHost implements WorkerHost {
+export class WorkerHost {
   readonly #waiting = new Map<number, (reply: WorkerReply) => void>();
   #questions = 0;
 
@@ -273,6 +258,7 @@ export class ParentWorkerHost implements WorkerHost {
     });
   }
 
+  /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
   start(replica: number): Promise<string> {
     return this.#ask({ what: "start", replica });
   }
