@@ -11,7 +11,7 @@ import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type Deployment, startDeployment } from "../cluster/deployment.ts";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { InferenceClient, InferStream } from "../cluster/protocol/client.ts";
 import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/service.ts";

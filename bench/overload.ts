@@ -5,7 +5,7 @@
  *   npm run bench:overload -- [--json] [--quick]
  */
 import { availableParallelism, loadavg } from "node:os";
-import { type Deployment, startDeployment } from "../cluster/deployment.ts";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";

@@ -4,10 +4,10 @@
  * measured on what it gets in production, and the share of each branch is measured too.
  */
 
-import { isPayload } from "../cluster/gateway/pipeline-inputs.ts";
-import { tasksBefore } from "../cluster/gateway/tasks-before.ts";
+import { isPayload } from "../cluster/front/pipeline-tensors.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
+import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";

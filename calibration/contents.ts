@@ -3,7 +3,7 @@
  * take them, given in a file or at random in the shapes that they ask for.
  */
 import { readFileSync } from "node:fs";
-import { isPayload, pipelineInputs } from "../cluster/gateway/pipeline-inputs.ts";
+import { isPayload, pipelineInputs } from "../cluster/front/pipeline-tensors.ts";
 import {
   type DataTensor,
   payloadRequest,

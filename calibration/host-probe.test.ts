@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NO_STALLS } from "../cluster/stall-watch.ts";
+import { NO_STALLS } from "../cluster/time/stall-watch.ts";
 import { hostFitness, probeHost } from "./host-probe.ts";
 
 const stalls = (count: number, eachMs: number) => ({

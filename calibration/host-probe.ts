@@ -3,7 +3,7 @@
  * processors all the time see what a hypervisor takes only from those who want it.
  */
 import { availableParallelism } from "node:os";
-import { type Stalls, stallsTogether, watchStalls } from "../cluster/stall-watch.ts";
+import { type Stalls, stallsTogether, watchStalls } from "../cluster/time/stall-watch.ts";
 import { othersShare, sampleHost, stealShare } from "./host-load.ts";
 
 /**

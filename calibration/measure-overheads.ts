@@ -3,9 +3,9 @@
  * real worker, sent as many bytes as the real pipeline gets, under light open-loop load.
  */
 
-import { startDeployment } from "../cluster/deployment.ts";
+import { startDeployment } from "../cluster/deploy/deployment.ts";
+import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { measuredRun } from "../cluster/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { Fault } from "../core/fault.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";

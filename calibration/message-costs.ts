@@ -4,7 +4,7 @@
  * a cost of its own in the simulator, so it is taken out here. What is taken out and what is told as
  * the gateway's cost must be of the same run, or a part of a message's way is lost.
  */
-import type { MeasuredRun } from "../cluster/measured-run.ts";
+import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 

@@ -7,8 +7,8 @@
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
 
-import { startDeployment } from "../cluster/deployment.ts";
-import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import { startDeployment } from "../cluster/deploy/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

@@ -4,8 +4,8 @@
  * outcome.
  */
 
-import { type Deployment, startDeployment } from "../cluster/deployment.ts";
-import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";

@@ -3,8 +3,8 @@
  * own pipeline on replayed times, at about the rate of the runs to be predicted. A no-op in place of
  * the pipeline was found to lose 0.4 ms a message.
  */
-import { startDeployment } from "../cluster/deployment.ts";
-import { measuredRun } from "../cluster/measured-run.ts";
+import { startDeployment } from "../cluster/deploy/deployment.ts";
+import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NO_STALLS, type Stalls } from "../cluster/stall-watch.ts";
+import { NO_STALLS, type Stalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
 import { type HostDuringRun, runHealth, watchHost, worstStalls } from "./run-health.ts";
 

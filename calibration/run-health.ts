@@ -3,7 +3,7 @@
  * start to its end. Stalls are judged by what they make of the latencies, not of the verdict: a pause
  * of 15 ms is much to a mean of 20 ms and nothing to one of 5 s.
  */
-import { type Stalls, watchStalls } from "../cluster/stall-watch.ts";
+import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
 import { othersShare, sampleHost, stealShare } from "./host-load.ts";
 import { loadReasons, percent } from "./host-probe.ts";

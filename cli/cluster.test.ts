@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
-import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 

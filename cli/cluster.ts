@@ -1,8 +1,13 @@
 /** `tandem cluster up|status|down`: the real deployment of this working directory. */
 
 import { resolve } from "node:path";
-import { traceTarget } from "../cluster/observe/trace-target.ts";
-import { type ClusterState, clusterDown, clusterStatus, clusterUp } from "../cluster/state.ts";
+import {
+  type ClusterState,
+  clusterDown,
+  clusterStatus,
+  clusterUp,
+} from "../cluster/deploy/state.ts";
+import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { ClusterStatus } from "../cluster/deploy/state.ts";
+import { WindowSum } from "../cluster/observe/gateway-counts.ts";
 import type { GatewayStatus } from "../cluster/observe/status.ts";
-import { WindowSum } from "../cluster/observe/window-sum.ts";
-import type { ClusterStatus } from "../cluster/state.ts";
 import { statusText } from "./status-table.ts";
 import { tableOfWidth } from "./table-of-width.ts";
 

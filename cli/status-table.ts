@@ -1,6 +1,7 @@
 /** What is up, as text: tables of pipelines and replicas, as wide as the terminal. */
+
+import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../cluster/observe/status.ts";
-import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
 import { type Cell, tableOfWidth } from "./table-of-width.ts";
 
 /** In order of what is left out last when the terminal is narrow. */

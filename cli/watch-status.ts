@@ -1,5 +1,5 @@
 /** The live table of `tandem cluster status`: on the terminal's other screen, until Ctrl-C. */
-import { type ClusterStatus, clusterStatus } from "../cluster/state.ts";
+import { type ClusterStatus, clusterStatus } from "../cluster/deploy/state.ts";
 import { statusText } from "./status-table.ts";
 
 const EVERY_MS = 1000;

@@ -17,8 +17,8 @@ import {
   writeScaling,
   writeServer,
 } from "./backends.test-support.ts";
+import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
-import type { Deployment } from "./deployment.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-backends-"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
-import type { Deployment } from "./deployment.ts";
+import type { Deployment } from "./deploy/deployment.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferResponse } from "./protocol/messages.ts";
 import { bytesTensor, elementsOf, rawTensor } from "./protocol/tensors.ts";

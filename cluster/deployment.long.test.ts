@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
+import { startDeployment } from "./deploy/deployment.ts";
+import { clusterDown, clusterStatus, clusterUp } from "./deploy/state.ts";
 import {
   deployingParent,
   eventually,
@@ -13,8 +15,6 @@ import {
   noOp,
   twoTasks,
 } from "./deployment.test-support.ts";
-import { startDeployment } from "./deployment.ts";
-import { clusterDown, clusterStatus, clusterUp } from "./state.ts";
 
 describe("a deployment", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(

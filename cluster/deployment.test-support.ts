@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { type Deployment, type DeploymentOptions, startDeployment } from "./deployment.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import type { DeploymentOptions } from "./deploy/options.ts";
 import { entryPoint } from "./processes/child.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };
@@ -120,7 +121,7 @@ export async function eventually(
 }
 
 const PARENT = `
-import { startDeployment } from ${JSON.stringify(entryPoint("deployment").href)};
+import { startDeployment } from ${JSON.stringify(entryPoint("deploy/deployment").href)};
 const deployment = await startDeployment(JSON.parse(process.argv[1]));
 const pids = [deployment.gateway.pid, ...deployment.workers.map((worker) => worker.pid)];
 process.stdout.write(JSON.stringify(pids) + "\\n");

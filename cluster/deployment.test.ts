@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { startDeployment } from "./deploy/deployment.ts";
 import {
   deployingParent,
   eventually,
@@ -9,7 +10,6 @@ import {
   TWO_REPLICAS,
   twoTasks,
 } from "./deployment.test-support.ts";
-import { startDeployment } from "./deployment.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
 

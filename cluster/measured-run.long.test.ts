@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import {
   eventually,
   isRunning,
@@ -10,7 +11,6 @@ import {
   twoTasks,
   withDeployment,
 } from "./deployment.test-support.ts";
-import { type Deployment, startDeployment } from "./deployment.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 15 };

@@ -4,10 +4,10 @@ import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import type { Deployment } from "./deploy/deployment.ts";
+import { type MeasuredRun, measuredRun } from "./deploy/measured-run.ts";
 import { NO_INPUTS } from "./deployment.test-support.ts";
-import type { Deployment } from "./deployment.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
-import { type MeasuredRun, measuredRun } from "./measured-run.ts";
 
 export const SEED = "7/0";
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
-import { type Deployment, startDeployment } from "./deployment.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 

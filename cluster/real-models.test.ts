@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { drawScenes } from "../models/scenes.ts";
+import type { Deployment } from "./deploy/deployment.ts";
+import { measuredRun } from "./deploy/measured-run.ts";
 import { NO_INPUTS, noOp, withDeployment } from "./deployment.test-support.ts";
-import type { Deployment } from "./deployment.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
-import { measuredRun } from "./measured-run.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import { type Deployment, startDeployment } from "./deployment.ts";
-import type { ReplicaStatus } from "./gateway/replica-control.ts";
 import type { GatewayStatus } from "./observe/status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
+import type { ReplicaStatus } from "./run/replica-control.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;

@@ -1,7 +1,7 @@
 /** The deployment that is fuzzed: real processes, pipelines that echo, look at pictures and add tensors. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Deployment, startDeployment } from "../../cluster/deployment.ts";
+import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 

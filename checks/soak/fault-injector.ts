@@ -1,6 +1,6 @@
 /** Chooses, every second, what happens to whom. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Deployment } from "../../cluster/deployment.ts";
+import type { Deployment } from "../../cluster/deploy/deployment.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { cut, exhaustMemory, type FaultKind, kill, slow, stop, terminate } from "./faults.ts";
 import type { NetworkCells } from "./network-cells.ts";

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
-import type { WorkerPlace } from "../../cluster/worker-pool.ts";
+import type { WorkerPlace } from "../../cluster/deploy/options.ts";
 
 /** Of 198.18.0.0/15, set aside for tests of networks. */
 const PREFIX = "198.18";

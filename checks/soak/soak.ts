@@ -10,13 +10,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type Deployment,
-  type DeploymentOptions,
-  startDeployment,
-} from "../../cluster/deployment.ts";
-import type { ServiceBounds } from "../../cluster/gateway/service-bounds.ts";
+import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
+import type { DeploymentOptions } from "../../cluster/deploy/options.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
+import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./fault-injector.ts";

@@ -1,8 +1,8 @@
 /** The generator itself, against a target that answers only when it is told to. */
 import { afterEach, expect, test } from "vitest";
 import type { Fault } from "../../core/fault.ts";
-import { monotonicUs } from "../monotonic.ts";
-import { PreciseTimer } from "../precise-timer.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import { parsed } from "./http-endpoint.test-support.ts";
 import { LoadGenerator } from "./load-generator.ts";
 import { LOAD_BOUNDS, type LoadAnswer, type LoadBounds, type LoadTarget } from "./specification.ts";

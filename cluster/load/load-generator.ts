@@ -10,8 +10,8 @@ import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { grown } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
-import { monotonicUs } from "../monotonic.ts";
-import type { PreciseTimer } from "../precise-timer.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
 import { type Caller, callerOf } from "./patient-calls.ts";
 import {
   inDigits,

@@ -1,7 +1,7 @@
 /** The load generator's process, so that it has an event loop of its own. */
 import { Fault } from "../../core/fault.ts";
-import { PreciseTimer } from "../precise-timer.ts";
 import { reportProgress, runChild } from "../processes/child-side.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import { LoadGenerator, warmUp } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification, LoadTarget } from "./specification.ts";
 

@@ -4,8 +4,8 @@
  */
 import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
-import { monotonicUs } from "../monotonic.ts";
-import type { PreciseTimer } from "../precise-timer.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "./specification.ts";
 
 /** Called with the last attempt's answer. */

@@ -7,9 +7,9 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import { getJson } from "../http-client.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { GATEWAY_NAME, tandemForm } from "../protocol/hosted-models.ts";
+import { getJson } from "../protocol/http-client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
 import {

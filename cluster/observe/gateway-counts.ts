@@ -1,37 +1,120 @@
 /**
- * What the gateway counts over its life, whatever runs come and go. A sink of every run; a scrape of
- * `/metrics` and the status table read it. Times are the wall clock's.
+ * The gateway's counts over its life, across runs: a sink of every run, which `/metrics` and `/status`
+ * read. Counts lie in typed arrays: adding a value takes some nanoseconds, makes no garbage, and memory
+ * stays constant. Times are wall-clock times.
  */
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
+import { rankOf } from "../../core/statistics/estimate.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
-import { monotonicUs } from "../monotonic.ts";
-import { BATCH_SIZES, Histogram, SECONDS } from "./histogram.ts";
-import { Recent } from "./recent.ts";
-import type { RunSink } from "./run-sink.ts";
-import { WindowSum } from "./window-sum.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 
-export interface PipelineCounts {
+/** Counts by bucket. */
+export class Histogram {
+  /** Upper limits of the buckets, ascending; one more bucket takes larger values. */
+  readonly bounds: readonly number[];
+  readonly counts: Float64Array;
+  sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  add(value: number): void {
+    const { bounds } = this;
+    let low = 0;
+    let high = bounds.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (value <= bounds[middle]) high = middle;
+      else low = middle + 1;
+    }
+    this.counts[low]++;
+    this.sum += value;
+  }
+}
+
+/** Bucket limits in seconds, 1–2.5–5 a decade: usual latencies of inference services. */
+const SECONDS: readonly number[] = [
+  ...[0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05],
+  ...[0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+];
+
+const BATCH_SIZES: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+const KEPT = 1024;
+
+/** The last 1,024 values with their instants, for quantiles of a live table. */
+export class Recent {
+  readonly #values = new Float64Array(KEPT);
+  readonly #atUs = new Float64Array(KEPT).fill(Number.NEGATIVE_INFINITY);
+  #next = 0;
+
+  add(value: number, atUs: number): void {
+    this.#values[this.#next] = value;
+    this.#atUs[this.#next] = atUs;
+    this.#next = (this.#next + 1) % KEPT;
+  }
+
+  /** Quantiles of the kept values since an instant; null where there is none. */
+  quantilesSince(sinceUs: number, shares: readonly number[]): number[] | null {
+    const values = this.#values.filter((_, i) => this.#atUs[i] >= sinceUs).sort();
+    if (values.length === 0) return null;
+    return shares.map((share) => values[rankOf(share, values.length)]);
+  }
+}
+
+const SLOTS = 16;
+
+/** Sums by second of the last 15 seconds, for rates. */
+export class WindowSum {
+  readonly #sums = new Float64Array(SLOTS);
+  /** The second that each slot sums. */
+  readonly #seconds = new Float64Array(SLOTS).fill(-1);
+
+  add(value: number, atUs: number): void {
+    const second = Math.floor(atUs / 1e6);
+    const slot = second % SLOTS;
+    if (this.#seconds[slot] !== second) {
+      this.#seconds[slot] = second;
+      this.#sums[slot] = 0;
+    }
+    this.#sums[slot] += value;
+  }
+
+  /** Total of the last `seconds` whole seconds before the present one; at most 15. */
+  total(nowUs: number, seconds: number): number {
+    const present = Math.floor(nowUs / 1e6);
+    let total = 0;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const age = present - this.#seconds[slot];
+      if (age >= 1 && age <= seconds) total += this.#sums[slot];
+    }
+    return total;
+  }
+}
+
+interface PipelineCounts {
   readonly name: string;
   /** By index into `OUTCOMES`. */
   readonly outcomes: Float64Array;
   inFlight: number;
-  /** From being taken to the answer, s; of completed requests. */
+  /** From taking a request to its answer, s; completed requests only. */
   readonly duration: Histogram;
   readonly recent: Recent;
-  /** Completed requests, and all that ended without a result, in the last seconds. */
+  /** Requests with and without a result in the last seconds. */
   readonly completedLately: WindowSum;
   readonly failedLately: WindowSum;
 }
 
-export interface TaskCounts {
+interface TaskCounts {
   readonly name: string;
-  /** From being ready to run until its batch starts, s; by job. */
+  /** From a job being ready to the start of its batch, s; by job. */
   readonly queue: Histogram;
-  /** Of it, while its replica had nothing to run and waited for the batch to fill, s; by job. */
+  /** Part of the queue time in which the replica was free and waited for more jobs, s; by job. */
   readonly batchWait: Histogram;
-  /** As the worker measured it, s; by batch. */
+  /** Measured by the worker, s; by batch. */
   readonly compute: Histogram;
   /** Gateway to worker and back, without the service, s; by batch. */
   readonly rpc: Histogram;
@@ -39,14 +122,14 @@ export interface TaskCounts {
   wasted: number;
 }
 
-export interface ReplicaCounts {
+interface ReplicaCounts {
   readonly name: string;
   readonly task: string;
   readonly node: string;
   batches: number;
   jobs: number;
   busyS: number;
-  /** Jobs that it runs now. */
+  /** Jobs that the replica runs now. */
   inFlight: number;
   readonly recent: Recent;
   /** In the last seconds. */
@@ -98,11 +181,11 @@ export class GatewayCounts implements RunSink {
     }));
   }
 
-  taken({ pipeline }: LiveRequest): void {
+  taken({ pipeline }: RunningRequest): void {
     this.pipelines[pipeline].inFlight++;
   }
 
-  /** One that was refused before any run took it. */
+  /** Counts a request that the gateway refused before a run took it. */
   turnedAway(pipeline: number): void {
     const own = this.pipelines[pipeline];
     own.outcomes[OUTCOMES.indexOf("refused")]++;
@@ -119,7 +202,7 @@ export class GatewayCounts implements RunSink {
     this.replicas[replica].inFlight = requests.length;
   }
 
-  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchOutcome): void {
+  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchTimes): void {
     const { compute, rpc } = this.tasks[this.#poolOf[replica]];
     compute.add(serviceUs / 1e6);
     rpc.add(hopUs / 1e6);
@@ -140,7 +223,7 @@ export class GatewayCounts implements RunSink {
     this.replicas[replica].inFlight = 0;
   }
 
-  ended({ pipeline, takenUs }: LiveRequest, outcome: Outcome, nowUs: number): void {
+  ended({ pipeline, takenUs }: RunningRequest, outcome: Outcome, nowUs: number): void {
     const own = this.pipelines[pipeline];
     own.inFlight--;
     own.outcomes[OUTCOMES.indexOf(outcome)]++;

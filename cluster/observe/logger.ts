@@ -1,7 +1,4 @@
-/**
- * What an operator needs to know, as lines of JSON on stdout: pino's, by `LOG_LEVEL`. Requests that
- * go well are not told of one by one; what goes wrong often is told of once a second, with a count.
- */
+/** Logs as lines of JSON on stdout, by pino and `LOG_LEVEL`; frequent events once a second, with a count. */
 import { destination, type Level, levels, pino, stdTimeFunctions } from "pino";
 
 export interface Logger {
@@ -16,12 +13,12 @@ export interface Logger {
 const STDOUT = 1;
 const DEFAULT_LEVEL = "info";
 
-/** Lines are written before the call returns, so the last words of a process are kept. */
+/** Writes a line before the call returns, so that the last lines of a dying process are kept. */
 export function createLogger(name: string, level = process.env.LOG_LEVEL): Logger {
   const wanted = level?.toLowerCase() ?? DEFAULT_LEVEL;
   const known = wanted === "silent" || wanted in levels.values;
   const stream = destination({ dest: STDOUT, sync: true });
-  // Nobody reads it any more: no reason to end.
+  // A closed stdout must not end the process.
   stream.on("error", () => undefined);
   const logger = pino(
     {
@@ -40,7 +37,7 @@ export function createLogger(name: string, level = process.env.LOG_LEVEL): Logge
   return logger;
 }
 
-/** Says at most once in an interval that something happened, and how often since the last time. */
+/** Reports a frequent event at most once in an interval, with its count since the last report. */
 export class Seldom {
   readonly #everyMs: number;
   readonly #say: (count: number, fields: object) => void;
@@ -53,7 +50,7 @@ export class Seldom {
     this.#everyMs = everyMs;
   }
 
-  /** `fields` are of the latest. The first is said at once. */
+  /** Reports the first event at once; a later report has the fields of the latest event. */
   note(fields: object): void {
     this.#count++;
     this.#fields = fields;

@@ -1,9 +1,9 @@
 /** `/metrics` and `/status` of a real gateway, after requests whose ends are known. */
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
+import { measuredRun } from "../deploy/measured-run.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { measuredRun } from "../measured-run.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 import type { GatewayStatus } from "./status.ts";
 

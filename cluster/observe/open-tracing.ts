@@ -1,30 +1,34 @@
-/** Opens a process's tracing where it is on, and loads nothing where it is off. */
+/**
+ * Where a process's traces go, if anywhere: to an OTLP/HTTP endpoint, or to a file that gets a line of
+ * OTLP JSON for each lot of spans. Traces are off by default; an option or OpenTelemetry's variables turn
+ * them on. Only then does this file load OpenTelemetry.
+ */
+import { resolve } from "node:path";
+import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
-import type { ComputedBatch } from "./compute-spans.ts";
 import type { Logger } from "./logger.ts";
-import type { RunTime, TraceSink } from "./trace-sink.ts";
+import type { ComputedBatch, RunTime, TraceSink } from "./spans.ts";
 
-/** A gateway's: a sink for each run. */
+/** A gateway makes a sink for each run. */
 export interface GatewayTracing {
   sink(system: System, time: RunTime): TraceSink;
-  /** Sends what waits. */
+  /** Sends the spans that wait. */
   close(): Promise<void>;
 }
 
-/** A worker's. */
 export interface WorkerTracing {
   computed(batch: ComputedBatch): void;
   close(): Promise<void>;
 }
 
-/** `target` is of `traceTarget`; null: off. */
+/** `target` comes from `traceTarget`; null: off. */
 export async function gatewayTracing(
   target: string | null,
   logger: Logger,
 ): Promise<GatewayTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
-  const { TraceSink: Sink } = await import("./trace-sink.ts");
+  const { TraceSink: Sink } = await import("./spans.ts");
   const tracing = openTracing("tandem-gateway", target, logger);
   return { sink: (system, time) => new Sink(tracing, system, time), close: tracing.close };
 }
@@ -35,7 +39,39 @@ export async function workerTracing(
 ): Promise<WorkerTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
-  const { computeSpans } = await import("./compute-spans.ts");
+  const { computeSpans } = await import("./spans.ts");
   const tracing = openTracing("tandem-worker", target, logger);
   return { computed: computeSpans(tracing), close: tracing.close };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An address (http…) or a file's absolute path; null: no traces. Throws Fault("usage"). */
+export function traceTarget(
+  option: string | undefined,
+  environment: Environment = process.env,
+): string | null {
+  const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment;
+  if (option !== undefined) return ofOption(option);
+  if (OTEL_SDK_DISABLED?.toLowerCase() === "true" || OTEL_TRACES_EXPORTER === "none") return null;
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces, OTEL_EXPORTER_OTLP_ENDPOINT: base } =
+    environment;
+  if (traces !== undefined && traces !== "") return address(traces);
+  if (base !== undefined && base !== "") return address(`${base.replace(/\/$/, "")}/v1/traces`);
+  return null;
+}
+
+function ofOption(option: string): string {
+  if (option === "") throw new Fault("usage", "--trace is an http(s) address or a file's path");
+  if (!option.includes("://")) return resolve(option);
+  const { href, pathname } = new URL(address(option));
+  return pathname === "/" ? `${href}v1/traces` : href;
+}
+
+function address(text: string): string {
+  const protocol = URL.canParse(text) ? new URL(text).protocol : "";
+  if (protocol === "http:" || protocol === "https:") return text;
+  throw new Fault("usage", `traces cannot be sent to ${text}`, {
+    hint: "give an OTLP/HTTP endpoint, as http://127.0.0.1:4318, or a file's path",
+  });
 }

@@ -1,10 +1,8 @@
-/** The gateway's log: replicas that come and go, runs, and what goes wrong with requests. */
+/** The gateway's log: replicas that join or are lost, runs, and requests without a result. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
 import { type Logger, Seldom } from "./logger.ts";
-import type { RunSink } from "./run-sink.ts";
+import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 
 export class OperatorLog implements RunSink {
   readonly #logger: Logger;
@@ -38,7 +36,7 @@ export class OperatorLog implements RunSink {
     this.#logger.info({ seed, scheduler }, "run started");
   }
 
-  /** A request was not taken at all. */
+  /** The gateway refused a request before a run took it. */
   turnedAway(reason: string): void {
     this.#refused.note({ reason });
   }
@@ -47,7 +45,7 @@ export class OperatorLog implements RunSink {
     this.#logger.info({ inSystem }, "draining: taking no more requests");
   }
 
-  ended(request: LiveRequest, outcome: Outcome, nowUs: number): void {
+  ended(request: RunningRequest, outcome: Outcome, nowUs: number): void {
     if (this.#detailed) {
       const latencyMs = (nowUs - request.takenUs) / 1000;
       this.#logger.debug({ ...this.#fieldsOf(request), outcome, latencyMs }, "request ended");
@@ -64,18 +62,14 @@ export class OperatorLog implements RunSink {
     this.#wasted.note({ replica: name, size: requests.length, reason, requestIds });
   }
 
-  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchOutcome): void {
+  served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchTimes): void {
     if (!this.#detailed) return;
     const { name } = this.#system.replicas[replica];
     const fields = { replica: name, size: requests.length, serviceUs, hopUs };
     this.#logger.debug(fields, "batch served");
   }
 
-  taken(): void {}
-
-  started(): void {}
-
-  #fieldsOf({ pipeline, context }: LiveRequest): object {
+  #fieldsOf({ pipeline, context }: RunningRequest): object {
     const { requestId, traceparent } = context;
     return {
       pipeline: this.#system.pipelines[pipeline].name,

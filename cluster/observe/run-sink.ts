@@ -1,22 +1,113 @@
 /**
- * The one stream of events of a gateway's run. The run tells what happens, once, in order; whoever
- * keeps a record of it (metrics, the run log, Prometheus, traces, logs) is a sink, hears it, and
- * returns nothing, so no record can change what is recorded.
+ * The one stream of events of a gateway's run. The run announces each event once, in order. Every record
+ * of a run (metrics, run log, Prometheus, traces, logs) is a sink: sinks return nothing, so no record can
+ * change a run.
  */
 import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { LiveRequest } from "../gateway/live-request.ts";
-import type { BatchOutcome, RunningBatch } from "../gateway/running-batch.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import type { RunLog } from "../../core/run-log.ts";
+import type { CallContext } from "../protocol/call-context.ts";
 
-/** All instants are µs of the scenario's time since the run's start. */
+/** A request that the gateway has taken. All instants are µs of the scenario's time since the run's start. */
+export interface RunningRequest {
+  /** Its number in the run, or null. */
+  readonly index: number | null;
+  /** The system's number of its pipeline. */
+  readonly pipeline: number;
+  /** When the client meant to send it. */
+  readonly arrivedUs: number;
+  /** When the gateway took it. */
+  readonly takenUs: number;
+  readonly context: CallContext;
+  /** The span that stands for it, for callees and caller; null when it is not traced. */
+  traceparent: string | null;
+  /** The dispatcher's number for it, in order of arrival; known once it has ended. */
+  readonly serial: number;
+  readonly error: { readonly message: string } | null;
+}
+
+/** A batch on a replica, from its start until its answer. */
+export interface RunningBatch<Request extends RunningRequest = RunningRequest> {
+  readonly replica: number;
+  readonly requests: readonly Request[];
+  /** By request: the task that the batch runs for it, and since when that waited. */
+  readonly tasks: readonly number[];
+  readonly queuedUs: readonly number[];
+  readonly startUs: number;
+  /** Since when the replica had nothing to run. */
+  readonly freeUs: number;
+}
+
+/** Wall-clock µs of an answered batch: on the worker, and on the way there and back. */
+export interface BatchTimes {
+  readonly serviceUs: number;
+  readonly hopUs: number;
+}
+
+/** A sink leaves out the events that it does not record. */
 export interface RunSink {
-  /** The gateway took a request; the dispatcher has not heard of it yet. */
-  taken(request: LiveRequest, nowUs: number): void;
-  /** A batch was decided on: it is about to be sent. */
-  started(batch: RunningBatch, nowUs: number): void;
-  /** A batch was answered. */
-  served(batch: RunningBatch, outcome: BatchOutcome, nowUs: number): void;
-  /** A batch came to nothing: it failed on its replica, or went down with it. */
-  wasted(batch: RunningBatch, reason: string, nowUs: number): void;
-  /** A request is over; its answer is about to be told. `goalUs` is its latency goal, or Infinity. */
-  ended(request: LiveRequest, outcome: Outcome, nowUs: number, goalUs: number): void;
+  /** The gateway took a request; the dispatcher does not know it yet. */
+  taken?(request: RunningRequest, nowUs: number): void;
+  /** The dispatcher decided on a batch; the run sends it next. */
+  started?(batch: RunningBatch, nowUs: number): void;
+  served?(batch: RunningBatch, times: BatchTimes, nowUs: number): void;
+  /** A batch failed on its replica, or was lost with it. */
+  wasted?(batch: RunningBatch, reason: string, nowUs: number): void;
+  /** A request ended; the run answers it next. `goalUs` is its latency goal, or Infinity. */
+  ended?(request: RunningRequest, outcome: Outcome, nowUs: number, goalUs: number): void;
+}
+
+/** A run's metrics, by the recorder that the simulator feeds too. */
+export class RecorderSink implements RunSink {
+  readonly #recorder: RunRecorder;
+  readonly #timeScale: number;
+
+  constructor(recorder: RunRecorder, timeScale: number) {
+    this.#recorder = recorder;
+    this.#timeScale = timeScale;
+  }
+
+  taken(_request: RunningRequest, nowUs: number): void {
+    this.#recorder.arrived(nowUs);
+  }
+
+  started({ replica, requests, queuedUs }: RunningBatch, nowUs: number): void {
+    const { pool } = this.#recorder.system.replicas[replica];
+    requests.forEach(({ arrivedUs }, i) => {
+      this.#recorder.jobStarted(pool, arrivedUs, nowUs - queuedUs[i]);
+    });
+  }
+
+  /** Places the service in the middle of the round trip. */
+  served(batch: RunningBatch, { serviceUs, hopUs }: BatchTimes, nowUs: number): void {
+    const recorder = this.#recorder;
+    const { replica, requests } = batch;
+    const scale = this.#timeScale;
+    const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / scale));
+    const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / scale));
+    recorder.batchRan(recorder.system.replicas[replica].pool, startUs, endUs, requests.length);
+    if (!recorder.wantsBars) return;
+    const numbers = requests.map((request) => request.index ?? -1);
+    recorder.drewBar(replica, startUs, endUs, numbers);
+  }
+
+  wasted({ replica, startUs }: RunningBatch, _reason: string, nowUs: number): void {
+    this.#recorder.batchLost(this.#recorder.system.replicas[replica].pool, startUs, nowUs);
+  }
+
+  ended(request: RunningRequest, outcome: Outcome, nowUs: number, goalUs: number): void {
+    const { serial, index, pipeline, arrivedUs } = request;
+    const latencyUs = nowUs - arrivedUs;
+    this.#recorder.ended(index ?? serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+  }
+}
+
+/** Adds to the dispatcher's log the times of each batch, which explanations need and no decision reads. */
+export function logSink(log: RunLog, timeScale: number): RunSink {
+  const scaled = (us: number): number => Math.round(us / timeScale);
+  return {
+    served: ({ replica }, { serviceUs, hopUs }, nowUs) =>
+      log.add("served", replica, nowUs, scaled(serviceUs), scaled(hopUs)),
+  };
 }

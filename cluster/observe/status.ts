@@ -1,11 +1,25 @@
-/** What `GET /status` answers: the state of replicas, pipelines and scheduler at this moment. */
+/** The answer to `GET /status`: replicas, pipelines and scheduler at this moment. */
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayState } from "../gateway/gateway.ts";
-import { monotonicUs } from "../monotonic.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import type { GatewayCounts } from "./gateway-counts.ts";
 
-/** Quantiles, rates and utilisation are of the last so many seconds. */
-export const WINDOW_S = 10;
+/** A gateway's requests and replicas at one moment. */
+export interface GatewayState {
+  /** Requests without an answer. */
+  readonly inSystem: number;
+  /** By pool: jobs that wait in its own queue, then in each of its replicas'. */
+  readonly waiting: readonly (readonly number[])[];
+  readonly replicas: readonly {
+    readonly name: string;
+    readonly state: "up" | "draining" | "down";
+    readonly losses: number;
+    /** False: room for a replica that can be added. */
+    readonly there: boolean;
+  }[];
+}
+
+/** Quantiles, rates and utilisation cover the last so many seconds. */
+const WINDOW_S = 10;
 
 export interface ReplicaStatus {
   readonly name: string;
@@ -41,7 +55,7 @@ export interface PipelineStatus {
   readonly latencyP99Ms: number | null;
 }
 
-export interface TaskStatus {
+interface TaskStatus {
   readonly name: string;
   /** Jobs in the queue that its replicas share. */
   readonly queue: number;

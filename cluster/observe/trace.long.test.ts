@@ -8,13 +8,13 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { measuredRun } from "../deploy/measured-run.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { measuredRun } from "../measured-run.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/service.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
-import { traceTarget } from "./trace-target.ts";
+import { traceTarget } from "./open-tracing.ts";
 
 interface ReceivedSpan {
   readonly traceId: string;

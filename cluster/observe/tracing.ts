@@ -1,7 +1,4 @@
-/**
- * OpenTelemetry for one process. Imported only where traces are asked for: the libraries take time
- * to load, and nobody pays for what is off.
- */
+/** OpenTelemetry for one process. `open-tracing.ts` imports it only where traces are on, as it loads slowly. */
 import { appendFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -31,25 +28,25 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import { monotonicUs } from "../monotonic.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import { type Logger, Seldom } from "./logger.ts";
 
-/** Spans that wait to be sent, at most; beyond, they are dropped, never the requests. */
+/** Most spans that wait for the exporter; it drops further spans. */
 const MAX_WAITING = 65_536;
 const MAX_LOT = 2048;
 const SEND_EVERY_MS = 1000;
-/** A process that ends waits no longer for whoever takes its spans. */
+/** Longest wait of an ending process for the receiver of its spans. */
 const LAST_LOT_MS = 2000;
 
 export interface Tracing {
   readonly tracer: Tracer;
-  /** Sends what waits. */
+  /** Sends the spans that wait. */
   close(): Promise<void>;
 }
 
-/** `target` is of `traceTarget`. */
+/** `target` comes from `traceTarget`. */
 export function openTracing(service: string, target: string, logger: Logger): Tracing {
-  const exporter = new ToldExporter(
+  const exporter = new LoggedExporter(
     target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(target),
     new Seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
   );
@@ -74,7 +71,7 @@ export function openTracing(service: string, target: string, logger: Logger): Tr
   return { tracer: provider.getTracer("tandem"), close };
 }
 
-/** By OpenTelemetry's names; default: what the caller decided, and all that come without. */
+/** By OpenTelemetry's names. Default: the caller's decision, and every request without one. */
 function samplerOf(name = "parentbased_always_on", argument = "1"): Sampler {
   const [, parentBased, own] = /^(parentbased_)?(.*)$/.exec(name) ?? [];
   const root =
@@ -86,8 +83,8 @@ function samplerOf(name = "parentbased_always_on", argument = "1"): Sampler {
   return parentBased === undefined ? root : new ParentBasedSampler({ root });
 }
 
-/** Tells of lots of spans that could not be sent. */
-class ToldExporter implements SpanExporter {
+/** Logs failed exports. */
+class LoggedExporter implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #failures: Seldom;
 
@@ -110,7 +107,7 @@ class ToldExporter implements SpanExporter {
   }
 }
 
-/** A line of OTLP JSON for each lot: what a collector's file receiver reads. */
+/** Writes a line of OTLP JSON for each lot, as a collector's file receiver reads it. */
 class FileExporter implements SpanExporter {
   readonly #path: string;
   #last: Promise<void> = Promise.resolve();
@@ -146,7 +143,7 @@ export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): str
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
-/** What turns `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
+/** Converts `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
 export function epochClock(): (monotonicAtUs: number) => number {
   const { originMs } = closest(Array.from({ length: LOOKS }, lookAtClocks));
   return (atUs) => originMs + atUs / 1000;
@@ -155,16 +152,16 @@ export function epochClock(): (monotonicAtUs: number) => number {
 const LOOKS = 5;
 
 interface ClockLook {
-  /** What the wall clock showed when `monotonicUs` was 0, ms. */
+  /** The wall clock at `monotonicUs` 0, ms. */
   readonly originMs: number;
-  /** How far that may be from the truth. */
+  /** Largest error of `originMs`. */
   readonly errorUs: number;
 }
 
 /**
- * Two clocks cannot be read at one instant, and a busy machine stops a process between two reads for
- * longer than a batch may take. So the wall clock's next millisecond is waited for, between two reads of
- * the other clock.
+ * Two clocks cannot be read at one instant, and a busy machine may stop a process between two reads for
+ * longer than a batch takes. So this waits for the wall clock's next millisecond and bounds it by two
+ * reads of the other clock.
  */
 function lookAtClocks(): ClockLook {
   const sinceMs = Date.now();

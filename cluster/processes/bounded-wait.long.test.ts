@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../core/fault.ts";
 import { needs } from "../../core/needs.test-support.ts";
+import type { Deployment } from "../deploy/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../deploy/measured-run.ts";
 import { isRunning, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
-import type { Deployment } from "../deployment.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { type MeasuredRun, measuredRun } from "../measured-run.ts";
 
 /** Signs of life come each second; a busy machine may delay some. */
 const SILENCE_MS = 5000;

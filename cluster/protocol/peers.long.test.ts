@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
 import { peer, ran } from "./peers.test-support.ts";
 
 const SCRIPT = new URL("peers/triton_client.py", import.meta.url).pathname;

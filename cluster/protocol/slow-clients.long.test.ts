@@ -8,8 +8,8 @@ import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { floatTensor } from "../../models/tensor.ts";
 import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
 import { encodeInferRequest } from "../protocol/infer-codec.ts";
 import { LIMITS } from "../security/limits.ts";
 

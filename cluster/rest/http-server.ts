@@ -1,12 +1,12 @@
 /** The gateway's REST side as a server; what it serves is in `routes.ts`. */
 
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import type { ReplicaControl } from "../gateway/replica-control.ts";
-import { until } from "../gateway/until.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
+import type { ReplicaControl } from "../run/replica-control.ts";
 import type { CallerBounds } from "../security/limits.ts";
 import { restAccess } from "../security/rest-access.ts";
 import { createRestServer, listenRest } from "../security/rest-server.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
+import { until } from "../time/monotonic.ts";
 import { createRouter } from "./router.ts";
 import { gatewayRoutes } from "./routes.ts";
 

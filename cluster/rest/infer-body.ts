@@ -5,7 +5,7 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { Fault } from "../../core/fault.ts";
-import { OUTPUT } from "../gateway/pipeline-outputs.ts";
+import { OUTPUT } from "../front/pipeline-tensors.ts";
 import type {
   InferParameter,
   ModelInferRequest,

@@ -1,8 +1,8 @@
 /** The route that infers: what comes in which form, and what is answered in which. */
 
 import { Fault } from "../../core/fault.ts";
-import { callPipeline } from "../gateway/pipeline-call.ts";
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
+import { callPipeline } from "../front/pipeline-call.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
 import {
   deadlineOf,
   type ModelInferRequest,

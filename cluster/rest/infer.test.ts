@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
 import { annotated, marksOf } from "./annotate.ts";
 
 const WIDTH = 320;

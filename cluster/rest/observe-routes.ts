@@ -1,6 +1,6 @@
 /** What there is to see: metrics for Prometheus, and the state at this moment. */
 import { z } from "zod";
-import type { Gateway } from "../gateway/gateway.ts";
+import type { Gateway } from "../run/gateway.ts";
 import { json, type Route } from "./route.ts";
 
 const tag = "observability";

@@ -1,6 +1,6 @@
 /** The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. */
 import type { z } from "zod";
-import { GATEWAY_METADATA, type PipelineModels } from "../gateway/pipeline-models.ts";
+import { GATEWAY_METADATA, type PipelineModels } from "../front/pipeline-models.ts";
 import {
   learnedModel,
   modelConfig,

@@ -1,7 +1,8 @@
 /** Control of replicas while requests are in flight: list, add, change, remove, reset. */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import type { NewReplica, ReplicaBatching, ReplicaControl } from "../gateway/replica-control.ts";
+import type { ReplicaBatching } from "../run/control-record.ts";
+import type { NewReplica, ReplicaControl } from "../run/replica-control.ts";
 import { jsonBody } from "./body.ts";
 import { json, type Operation, type Route } from "./route.ts";
 

@@ -1,5 +1,5 @@
 /** Triton's routes that load models and unload them. */
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
 import { parsed, parseJson } from "./body.ts";
 import { controlRequestSchema, controlSchema } from "./infer-schemas.ts";
 import { json, type RestCall, type Route } from "./route.ts";

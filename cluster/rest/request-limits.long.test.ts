@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { chain } from "../backends.test-support.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { LIMITS } from "../security/limits.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { type Deployment, startDeployment } from "../deployment.ts";
 
 interface OperationObject {
   readonly operationId: string;

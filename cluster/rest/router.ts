@@ -7,7 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { FAULTS, Fault } from "../../core/fault.ts";
-import { requestIdOf } from "../observe/call-context.ts";
+import { requestIdOf } from "../protocol/call-context.ts";
 import { REQUEST_ID_HEADER } from "../protocol/messages.ts";
 import { retryAfterS } from "../protocol/status.ts";
 import { type CallerBounds, type ClientTimes, LIMITS, type Share } from "../security/limits.ts";

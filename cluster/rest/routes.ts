@@ -1,6 +1,6 @@
 /** Every route of the gateway. The one explicit list. */
-import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import type { ReplicaControl } from "../gateway/replica-control.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
+import type { ReplicaControl } from "../run/replica-control.ts";
 import type { AccessRules } from "../security/access.ts";
 import { observeRoutes } from "./observe-routes.ts";
 import { oipRoutes } from "./oip-routes.ts";

@@ -1,8 +1,9 @@
 /** Control of runs, for whoever measures. */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import type { Gateway, RunRequest } from "../gateway/gateway.ts";
-import { checkSchedulerOf, runRequestSchema } from "../gateway/run-request.ts";
+import type { Gateway } from "../run/gateway.ts";
+import { type RunRequest, runRequestSchema } from "../run/run-request.ts";
+import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { jsonBody } from "./body.ts";
 import { json, type Route } from "./route.ts";
 

@@ -1,8 +1,8 @@
 /** The deployment's scheduler: which it is, and another in its place while requests are in flight. */
 import { z } from "zod";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import { checkSchedulerOf } from "../gateway/run-request.ts";
+import type { Gateway } from "../run/gateway.ts";
+import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { jsonBody } from "./body.ts";
 import { json, type Route } from "./route.ts";
 

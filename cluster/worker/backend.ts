@@ -2,9 +2,9 @@
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import type { Tensor, TensorSpec } from "../../models/tensor.ts";
-import { monotonicUs } from "../monotonic.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
 import { asBuffer } from "../protocol/tensors.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 
 /** One input of a batch. */
 export interface Job {

@@ -5,9 +5,8 @@ import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
-import { monotonicUs } from "../monotonic.ts";
-import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
+import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import {
   bytesMetadata,
   type HostedModel,
@@ -18,6 +17,7 @@ import {
 import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
 

@@ -1,10 +1,8 @@
 /** A worker process: hosts replicas, each as a model of its own, on one gRPC port. */
 import { compileSystem } from "../../core/compile.ts";
-
 import { withSpareReplicas } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
-import { PreciseTimer } from "../precise-timer.ts";
 import { runChild } from "../processes/child-side.ts";
 import { workerAccess } from "../protocol/grpc-guard.ts";
 import { modelNamed } from "../protocol/hosted-models.ts";
@@ -16,6 +14,7 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { SecurityFiles } from "../security/security-files.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { type BackendSettings, backendFor } from "./open-backend.ts";
 

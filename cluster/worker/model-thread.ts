@@ -5,8 +5,8 @@ import { kindOf } from "../../core/scenario/check-models.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { openImplementation } from "../../models/open-implementation.ts";
 import type { TaskModel } from "../../models/task-model.ts";
-import { monotonicUs } from "../monotonic.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
+import { monotonicUs } from "../time/monotonic.ts";
 import { type Backend, type Job, type JobResult, runJobs } from "./backend.ts";
 import type { OpenedModel } from "./open-remote.ts";
 

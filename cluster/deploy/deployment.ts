@@ -1,0 +1,165 @@
+/**
+ * A real deployment on this machine: starts and watches worker processes, then the gateway. Each process
+ * ends when its parent is gone, so the end of this process ends all.
+ */
+import { mkdirSync } from "node:fs";
+import { Fault } from "../../core/fault.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import { traceTarget } from "../observe/open-tracing.ts";
+import { type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
+import type { ChildExit } from "../processes/child.ts";
+import { getJson } from "../protocol/http-client.ts";
+import { requireSafeBinding } from "../security/bind-address.ts";
+import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
+import { SecurityFiles, securityPaths } from "../security/security-files.ts";
+import type { TlsIdentity } from "../security/tls.ts";
+import { GatewayProcess } from "./gateway-process.ts";
+import { type DeploymentOptions, deployedSystem } from "./options.ts";
+import { WorkerPool } from "./worker-pool.ts";
+
+interface DeployedWorker {
+  readonly replica: string;
+  readonly pid: number;
+  readonly address: string;
+}
+
+export interface Deployment {
+  /** Identifies the deployment; GET /v2 shows it. */
+  readonly id: string;
+  readonly timeScale: number;
+  readonly backend: BackendName;
+  /** A gateway that was started again has a new pid, and its former ports. */
+  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  /** The gateway as a process whose silence others notice. */
+  readonly gatewayProcess: Speaking;
+  /** At this moment: a restarted worker has a new pid. */
+  readonly workers: readonly DeployedWorker[];
+  /** Resolves with the first process that crashes. */
+  readonly crashed: Promise<ChildExit>;
+  /** Resolves when the gateway has ended for good. */
+  readonly gatewayLost: Promise<ChildExit>;
+  /** Processes that have crashed. */
+  readonly crashes: readonly ChildExit[];
+  /** Ends every process and waits for it. */
+  stop(): Promise<void>;
+}
+
+const HEALTH_TIMEOUT_MS = 30_000;
+const HEALTH_POLL_MS = 30;
+
+/**
+ * Starts every process and waits until the gateway sees every replica.
+ * Throws Fault("cluster-failure"), with everything stopped, when one does not come up.
+ */
+export async function startDeployment(given: DeploymentOptions): Promise<Deployment> {
+  const trace = given.trace ?? traceTarget(undefined);
+  const options = trace === null ? given : { ...given, trace };
+  const { timeScale = 1, backend } = options;
+  if (timeScale !== 1 && backend !== "replay") {
+    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
+      hint: "real models take the time they take",
+    });
+  }
+  await requireSafeBinding(options.host ?? "127.0.0.1", options.certificates !== undefined);
+  // Reports wrong files before any process starts.
+  const files = new SecurityFiles(securityPaths(options), "gateway");
+  files.close();
+  const crashes = new Crashes();
+  if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
+  const workers = new WorkerPool(options, crashes.add);
+  await workers.start();
+  const gateway = new GatewayProcess(options, workers, crashes.add);
+  const stop = async (): Promise<void> => {
+    crashes.stopping = true;
+    await gateway.stop();
+    await workers.stop();
+  };
+  try {
+    await gateway.start();
+    const ready = awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
+    await unlessAborted(options.signal, ready);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return deployed(options, workers, gateway, { crashes, stop });
+}
+
+class Crashes {
+  readonly list: ChildExit[] = [];
+  readonly first: Promise<ChildExit>;
+  stopping = false;
+  #report: (exit: ChildExit) => void = () => undefined;
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      this.#report = resolve;
+    });
+  }
+
+  readonly add = (exit: ChildExit): void => {
+    if (this.stopping) return;
+    this.list.push(exit);
+    this.#report(exit);
+  };
+}
+
+function deployed(
+  options: DeploymentOptions,
+  workers: WorkerPool,
+  gateway: GatewayProcess,
+  { crashes, stop }: { crashes: Crashes; stop: () => Promise<void> },
+): Deployment {
+  const names = deployedSystem(options).replicas.map(({ name }) => name);
+  const { grpc, http } = gateway.addresses;
+  options.onEvent?.(`gateway ready: grpc ${grpc}, rest ${http}`);
+  return {
+    id: gateway.id,
+    timeScale: options.timeScale ?? 1,
+    backend: options.backend,
+    get gateway() {
+      return { grpc, http, pid: gateway.pid };
+    },
+    gatewayProcess: gateway,
+    get workers() {
+      return workers.addresses.map(({ replica, address }) => ({
+        replica: names[replica],
+        pid: workers.pidOf(replica),
+        address,
+      }));
+    },
+    crashed: crashes.first,
+    gatewayLost: gateway.lost,
+    crashes: crashes.list,
+    stop: async () => {
+      await stop();
+      options.onEvent?.("deployment stopped");
+    },
+  };
+}
+
+/** Health needs no token; the certificate shows that the gateway is ours. */
+function healthAccess(identity: TlsIdentity | null): ClientAccess {
+  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
+}
+
+async function awaitReady(http: string, access: ClientAccess, crashes: Crashes): Promise<void> {
+  const giveUpAt = Date.now() + HEALTH_TIMEOUT_MS;
+  for (;;) {
+    const { status } = await getJson(`${http}/v2/health/ready`, access);
+    if (status === 200) return;
+    const [crash] = crashes.list;
+    if (crash !== undefined) {
+      throw new Fault("cluster-failure", `${crash.name} ended while the deployment started`, {
+        hint: crash.stderrTail,
+      });
+    }
+    if (Date.now() > giveUpAt) {
+      throw new Fault(
+        "cluster-failure",
+        `the gateway did not see every replica within ${HEALTH_TIMEOUT_MS / 1000} s`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_POLL_MS));
+  }
+}

@@ -1,0 +1,159 @@
+/** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
+import { randomUUID } from "node:crypto";
+import { readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Speaking } from "../processes/bounded-wait.ts";
+import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
+import { ControlRecord } from "../run/control-record.ts";
+import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
+import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import { authority, reachableHost } from "../security/bind-address.ts";
+import { securityPaths } from "../security/security-files.ts";
+import type { DeploymentOptions } from "./options.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+const READY_TIMEOUT_MS = 30_000;
+/** A deployment's file of settings: this and its id. */
+const CONTROLS = "tandem-controls-";
+/**
+ * Collects garbage when it equals the live memory, not four times that, so that a gateway that lives for
+ * months takes only the memory that it needs. The young generation has room for the requests of 0.1 s.
+ */
+const STEADY_HEAP = [
+  "--initial-old-space-size=96",
+  "--heap-growing-percent=100",
+  "--min-semi-space-size=32",
+  "--max-semi-space-size=32",
+];
+
+/** Removes files of killed deployments; call it when none runs in the folder. */
+export function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(CONTROLS)) rmSync(join(folder, name));
+  }
+}
+
+export class GatewayProcess implements Speaking {
+  readonly name = "gateway";
+  readonly id = randomUUID();
+  readonly #options: DeploymentOptions;
+  readonly #workers: WorkerPool;
+  readonly #kept: KeptChild<GatewayReady>;
+  readonly #host: string;
+  readonly #controlFile: string;
+  #grpcPort: number;
+  #httpPort: number;
+
+  constructor(options: DeploymentOptions, workers: WorkerPool, crashed: (exit: ChildExit) => void) {
+    const { host = "127.0.0.1", basePort, directory = tmpdir(), restart = true } = options;
+    this.#options = options;
+    this.#workers = workers;
+    this.#host = host;
+    this.#httpPort = basePort ?? 0;
+    this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
+    this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
+    this.#kept = new KeptChild<GatewayReady>({
+      name: "gateway",
+      options: () => this.#child(),
+      restart,
+      onReady: ({ ready }) => {
+        this.#grpcPort = ready.grpcPort;
+        this.#httpPort = ready.httpPort;
+      },
+      onExit: crashed,
+      onEvent: (line) => options.onEvent?.(line),
+    });
+  }
+
+  get pid(): number {
+    return this.#kept.pid;
+  }
+
+  get heard(): number {
+    return this.#kept.heard;
+  }
+
+  /** Known, and constant, once it has started. */
+  get addresses(): { readonly grpc: string; readonly http: string } {
+    const host = reachableHost(this.#host);
+    const scheme = this.#options.certificates === undefined ? "http" : "https";
+    return {
+      grpc: authority(host, this.#grpcPort),
+      http: `${scheme}://${authority(host, this.#httpPort)}`,
+    };
+  }
+
+  /** Resolves when it has ended for good. */
+  get lost(): Promise<ChildExit> {
+    return this.#kept.lost;
+  }
+
+  start(): Promise<void> {
+    return this.#kept.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#kept.stop();
+    ControlRecord.remove(this.#controlFile);
+  }
+
+  /** Starts and stops workers for the gateway, and replies with the result. */
+  async #answer({ question, what, replica, address = "" }: WorkerQuestion): Promise<void> {
+    try {
+      if (what === "attach") this.#workers.attach(replica, address);
+      else if (what === "stop") await this.#workers.remove(replica);
+      const started = what === "start" ? await this.#workers.add(replica) : address;
+      this.#kept.send({ question, address: started } satisfies WorkerReply);
+    } catch (error) {
+      const message = (error as Error).message;
+      this.#kept.send({ question, error: message } satisfies WorkerReply);
+    }
+  }
+
+  #child(): ChildOptions {
+    const { directory, signal } = this.#options;
+    return {
+      name: "gateway",
+      entry: "gateway-main",
+      specification: this.#specification(),
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
+      nodeOptions: STEADY_HEAP,
+      onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
+      ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
+    };
+  }
+
+  #specification(): GatewaySpecification {
+    const {
+      document,
+      inputs,
+      backend,
+      seed,
+      timeScale = 1,
+      bounds = {},
+      trace = null,
+      certificates,
+      workerCertificates = certificates,
+    } = this.#options;
+    return {
+      id: this.id,
+      document,
+      inputs,
+      backend,
+      seed,
+      timeScale,
+      host: this.#host,
+      grpcPort: this.#grpcPort,
+      httpPort: this.#httpPort,
+      security: securityPaths(this.#options),
+      workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
+      replicas: this.#workers.addresses,
+      spareReplicas: this.#options.spareReplicas ?? 0,
+      bounds,
+      controlFile: this.#controlFile,
+      trace,
+    };
+  }
+}

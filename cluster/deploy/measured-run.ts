@@ -1,0 +1,253 @@
+/**
+ * One measured run on a real deployment: resets the gateway, drives it, and merges the results of both
+ * sides. Latencies are the client's, from the intended arrival; queues, batches and utilisation are the
+ * gateway's.
+ */
+import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import { givenWarmupS, requestsOf } from "../../core/arrivals/extent.ts";
+import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
+import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import { Fault } from "../../core/fault.ts";
+import { RunRecorder } from "../../core/metrics/recorder.ts";
+import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
+import { RequestDraws } from "../../core/request-draws.ts";
+import type { GanttBar, HealthSummary, MetricName } from "../../core/results.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { System } from "../../core/system.ts";
+import { loadHealth, outcomeCounts } from "../load/load-report.ts";
+import { runLoad } from "../load/run-load.ts";
+import type { LoadResult } from "../load/specification.ts";
+import { getJson, getText, postJson } from "../protocol/http-client.ts";
+import type { RequestContents } from "../protocol/messages.ts";
+import type { GatewayCosts } from "../run/run-costs.ts";
+import type { RunReport, RunRequest } from "../run/run-request.ts";
+import type { Deployment } from "./deployment.ts";
+
+/** Measured data and traces of a scenario, by their paths as written in it. */
+interface RunInputs extends MeasuredInputs {
+  readonly traces?: Readonly<Record<string, readonly number[]>>;
+}
+
+interface MeasuredRunOptions {
+  /** With the deployment's shape; scheduler and workload may differ from run to run. */
+  readonly document: ScenarioDocument;
+  readonly inputs: RunInputs;
+  readonly seed: string;
+  /** By the name of a pipeline; its request i carries entry i mod n. */
+  readonly contents: (pipeline: string) => readonly RequestContents[];
+  /** Must be the deployment's. */
+  readonly timeScale?: number;
+  /** How long gateway or load generator may be silent. Default: a minute. */
+  readonly silenceMs?: number;
+  readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
+  /** Ends the load generator; the run then rejects. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface MeasuredRun {
+  /** In the scenario's time. */
+  readonly summary: RunSummary;
+  readonly health: HealthSummary;
+  readonly gantt: readonly GanttBar[];
+  /** Wall-clock µs per message after warm-up: round trips without residence, without service. */
+  readonly overheads: {
+    readonly clientRoundTripUs: readonly number[];
+    readonly workerRoundTripUs: readonly number[];
+    readonly costs: GatewayCosts;
+  };
+  /** The run log, JSON lines. */
+  readonly log: string;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly load: LoadResult;
+}
+
+/** Metrics that only the gateway can see; all others are the client's. */
+const GATEWAY_METRICS: readonly MetricName[] = [
+  "queueWaitMeanMs",
+  "utilizationRatio",
+  "batchSizeMean",
+];
+const IDLE_TIMEOUT_MS = 30_000;
+const IDLE_POLL_MS = 20;
+
+/** Rejects with Fault("cluster-failure") when the deployment refuses a step, or falls silent. */
+export async function measuredRun(
+  deployment: Deployment,
+  options: MeasuredRunOptions,
+): Promise<MeasuredRun> {
+  const { document, inputs, seed } = options;
+  const { timeScale } = deployment;
+  if (options.timeScale !== undefined && options.timeScale !== timeScale) {
+    throw new Fault("usage", `the deployment runs at time scale ${timeScale}`);
+  }
+  const { workload } = document;
+  const system = compileSystem(document, inputs);
+  const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
+  const window = windowOf(document, seed, traceUs ?? null);
+  const { http, grpc } = deployment.gateway;
+  const crashesBefore = deployment.crashes.length;
+  await awaitIdle(http);
+  await resetGateway(http, {
+    seed,
+    warmupUs: 0,
+    scheduler: document.scheduler,
+    log: true,
+    warmUp: true,
+  });
+  const load = await runLoad({
+    target: {
+      kind: "grpc",
+      address: grpc,
+      streamed: true,
+      requests: system.pipelines.map(({ name }) => options.contents(name)),
+      access: { tls: false },
+    },
+    pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
+    workload,
+    ...(traceUs === undefined ? {} : { traceUs }),
+    seed,
+    timeScale,
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
+    ...{ needs: [deployment.gatewayProcess], signal: options.signal },
+    warmUp: true,
+    prepare: async () => void (await awaitIdle(http)),
+    beforeStart: (startAtMonotonicNs) =>
+      resetGateway(http, {
+        seed,
+        warmupUs: givenWarmupS(workload) * 1e6,
+        startAtMonotonicNs,
+        scheduler: document.scheduler,
+        log: true,
+        triedAgain: workload.client !== undefined,
+        ...window,
+      }),
+  });
+  const report = await awaitIdle(http);
+  const log = await getText(`${http}/run/log`);
+  const crashes = deployment.crashes.slice(crashesBefore).map(({ name }) => `${name} died`);
+  const health = loadHealth(load, report.eventLoopDelay.p99Ms);
+  return {
+    summary: merge(report.summary, clientSummary(system, document, seed, load, timeScale, window)),
+    health: {
+      ...health,
+      healthy: health.healthy && crashes.length === 0,
+      reasons: [...health.reasons, ...crashes],
+    },
+    gantt: report.gantt,
+    overheads: {
+      clientRoundTripUs: Array.from(
+        load.clientRoundTripUs.filter(
+          (us, i) => !Number.isNaN(us) && load.intendedUs[i] >= givenWarmupS(workload) * 1e6,
+        ),
+      ),
+      workerRoundTripUs: report.workerRoundTripUs,
+      costs: report.costs,
+    },
+    log,
+    outcomes: outcomeCounts(load),
+    load,
+  };
+}
+
+type Window = Pick<RunRequest, "closeUs" | "closeAfterRequests">;
+
+/** When the measured window ends: with the last arrival, as in the simulator. */
+function windowOf(
+  { workload }: ScenarioDocument,
+  seed: string,
+  traceUs: readonly number[] | null,
+): Window {
+  const source = arrivalSource(workload, seed, traceUs);
+  if (source.closed) {
+    const { horizonUs } = source;
+    const requests = requestsOf(workload);
+    return {
+      ...(Number.isFinite(horizonUs) ? { closeUs: horizonUs } : {}),
+      ...(requests === undefined ? {} : { closeAfterRequests: requests }),
+    };
+  }
+  let lastUs = 0;
+  while (source.nextUs !== Number.POSITIVE_INFINITY) {
+    lastUs = source.nextUs;
+    source.advance();
+  }
+  return lastUs > givenWarmupS(workload) * 1e6 ? { closeUs: lastUs } : {};
+}
+
+async function resetGateway(http: string, request: RunRequest): Promise<void> {
+  const { status, value } = await postJson(`${http}/run`, request);
+  if (status === 200) return;
+  throw new Fault("cluster-failure", `the gateway did not start a run: ${String(value.error)}`);
+}
+
+async function awaitIdle(http: string): Promise<RunReport> {
+  const giveUpAt = Date.now() + IDLE_TIMEOUT_MS;
+  for (;;) {
+    const { value } = await getJson(`${http}/run`);
+    const report = value as unknown as RunReport;
+    if (report.idle) return report;
+    if (Date.now() > giveUpAt) {
+      throw new Fault("cluster-failure", `the gateway still holds ${report.inSystem} requests`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));
+  }
+}
+
+/** The client's view through the same recorder, so that a metric is one formula everywhere. */
+function clientSummary(
+  system: System,
+  { workload }: ScenarioDocument,
+  seed: string,
+  load: LoadResult,
+  timeScale: number,
+  window: Window,
+): RunSummary {
+  const recorder = new RunRecorder(system, givenWarmupS(workload) * 1e6, 0);
+  const close = (nowUs: number): void => {
+    const open = recorder.closedUs === Number.POSITIVE_INFINITY;
+    if (open && nowUs > recorder.warmupUs) recorder.closeWindow(nowUs);
+  };
+  const draws = new RequestDraws(system, seed);
+  const goalsUs = Float64Array.from(load.pipeline, (pipeline) => {
+    const { sloUs, deadlineMs } = system.pipelines[pipeline];
+    return deadlineMs === null ? sloUs : draws.goalUs(pipeline);
+  });
+  const ends = Uint32Array.from(load.endedUs.keys()).sort(
+    (a, b) => load.endedUs[a] - load.endedUs[b],
+  );
+  let ended = 0;
+  const endUntil = (untilUs: number): void => {
+    for (; ended < ends.length && load.endedUs[ends[ended]] <= untilUs; ended++) {
+      const i = ends[ended];
+      const endedUs = load.endedUs[i];
+      if (window.closeUs !== undefined && endedUs >= window.closeUs) close(window.closeUs);
+      const latencyUs = Math.round(load.latencyUs[i] / timeScale);
+      const outcome = OUTCOMES[load.outcome[i]];
+      const dueUs = load.intendedUs[i];
+      if (workload.client !== undefined) recorder.tried(dueUs, load.attempts[i]);
+      recorder.ended(i, outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
+      recorder.pipelines?.ended(load.pipeline[i], outcome, dueUs, latencyUs, goalsUs[i]);
+    }
+  };
+  for (let i = 0; i < load.requests; i++) {
+    endUntil(load.intendedUs[i]);
+    recorder.arrived(load.intendedUs[i]);
+    if (i + 1 === window.closeAfterRequests) close(load.intendedUs[i]);
+  }
+  endUntil(Number.POSITIVE_INFINITY);
+  return summarize(recorder, { curve: true });
+}
+
+function merge(gateway: RunSummary, client: RunSummary): RunSummary {
+  const own = Object.fromEntries(GATEWAY_METRICS.map((name) => [name, gateway.metrics[name]]));
+  // To the gateway each attempt is a request; a client's waits are those of all its attempts.
+  const { attemptsPerRequest = 1 } = client.metrics;
+  own.queueWaitMeanMs = (own.queueWaitMeanMs ?? 0) * attemptsPerRequest;
+  return {
+    ...client,
+    metrics: { ...client.metrics, ...(own as RunSummary["metrics"]) },
+    tasks: gateway.tasks,
+    digest: gateway.digest,
+  };
+}

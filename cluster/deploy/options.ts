@@ -1,0 +1,60 @@
+/** The options of a deployment. */
+import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { type System, withSpareReplicas } from "../../core/system.ts";
+import type { ServiceBounds } from "../run/specification.ts";
+
+/** Where a worker process runs, and the command that starts it. */
+export interface WorkerPlace {
+  /** The address on which it listens. */
+  readonly host: string;
+  /** A command before node's, such as one that enters a network namespace. */
+  readonly command?: readonly string[];
+}
+
+export interface DeploymentOptions {
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
+  readonly timeScale?: number;
+  /** Where the gateway listens. Default 127.0.0.1; without certificates, loopback only. */
+  readonly host?: string;
+  /** Folder that `tandem cluster certs` wrote: TLS for callers, mutual TLS with the workers. */
+  readonly certificates?: string;
+  /** Folder for the workers alone. Default: `certificates`. */
+  readonly workerCertificates?: string;
+  /** File that `tandem cluster token --file` wrote: callers show a token. */
+  readonly tokens?: string;
+  /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
+  readonly basePort?: number;
+  /** Folder of log files; default: no logs. */
+  readonly directory?: string;
+  /** Folder of prepared models; default: the model store's folder. */
+  readonly cacheDir?: string;
+  /**
+   * Replicas in one worker process. Default: 1, or with the replay backend as many as keep the
+   * processes to one per core, and to 16.
+   */
+  readonly replicasPerWorker?: number;
+  /** Where each worker process runs, by its number from 0. Default: here, on 127.0.0.1. */
+  readonly placeWorker?: (worker: number) => WorkerPlace;
+  /** How many replicas can be added to each task while it runs. Default 0. */
+  readonly spareReplicas?: number;
+  /** Whether a process that dies starts again. Default true. */
+  readonly restart?: boolean;
+  /** Bounds of the gateway that differ from the default. */
+  readonly bounds?: Partial<ServiceBounds>;
+  /** Target of traces (`observe/open-tracing.ts`). Default: as the environment says, or none. */
+  readonly trace?: string;
+  readonly onEvent?: (line: string) => void;
+  /** Aborts the start. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The system of a deployment, with room for the replicas that can be added. */
+export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
+  return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
+}

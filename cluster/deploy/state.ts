@@ -1,0 +1,206 @@
+/**
+ * A deployment that outlives its command: `up` leaves a supervisor process behind, `status` and
+ * `down` find it through a state file.
+ */
+import { fork } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../../core/fault.ts";
+import type { GatewayStatus } from "../observe/status.ts";
+import { entryPoint } from "../processes/child.ts";
+import type { ChildMessage } from "../processes/child-side.ts";
+import { getJson } from "../protocol/http-client.ts";
+import type { RunReport } from "../run/run-request.ts";
+import { gatewayClientAccess } from "../security/client-access.ts";
+import { removeLeftovers } from "./gateway-process.ts";
+import type { DeploymentOptions } from "./options.ts";
+
+/** The contents of the state file. */
+export interface ClusterState {
+  readonly id: string;
+  readonly scenario: string;
+  readonly backend: string;
+  readonly timeScale: number;
+  readonly startedAt: string;
+  readonly supervisorPid: number;
+  /** Folder of certificates, if it speaks TLS. */
+  readonly certificates: string | null;
+  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly workers: readonly { replica: string; pid: number; address: string }[];
+}
+
+export interface ClusterStatus {
+  readonly state: ClusterState;
+  /** Whether the gateway of this very deployment answers. */
+  readonly alive: boolean;
+  /** The gateway's report on its replicas and its run; null without the right to ask. */
+  readonly report: RunReport | null;
+  /** The gateway's state at this moment. */
+  readonly now: GatewayStatus | null;
+}
+
+export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
+
+const FOLDER = ".tandem";
+const DOWN_TIMEOUT_MS = 20_000;
+const DOWN_POLL_MS = 50;
+
+/** Path of a working directory's state file. */
+export function stateFile(directory: string): string {
+  return join(resolve(directory), FOLDER, "cluster.json");
+}
+
+/**
+ * Starts a detached deployment for a working directory (default: the current one).
+ * Throws Fault("usage") when one is up already, Fault("cluster-failure") when it does not start.
+ */
+export async function clusterUp(
+  options: ClusterOptions,
+  directory = process.cwd(),
+): Promise<ClusterState> {
+  const folder = join(resolve(directory), FOLDER);
+  mkdirSync(folder, { recursive: true });
+  const unlock = lockStart(folder);
+  try {
+    const running = await clusterStatus(directory);
+    if (running !== null && (running.alive || isSupervisor(running.state.supervisorPid))) {
+      throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
+        hint: "stop it with `tandem cluster down`",
+      });
+    }
+    removeLeftovers(folder);
+    return await startSupervisor(options, directory, folder);
+  } finally {
+    unlock();
+  }
+}
+
+async function startSupervisor(
+  options: ClusterOptions,
+  directory: string,
+  folder: string,
+): Promise<ClusterState> {
+  const log = openSync(join(folder, "supervisor.log"), "a");
+  const supervisor = fork(fileURLToPath(entryPoint("deploy/supervisor")), [], {
+    detached: true,
+    stdio: ["ignore", log, log, "ipc"],
+    serialization: "advanced",
+    execArgv: [],
+  });
+  const state = await new Promise<ClusterState>((settle, reject) => {
+    const fail = (message: string, hint?: string): void =>
+      reject(new Fault("cluster-failure", message, hint === undefined ? {} : { hint }));
+    supervisor.once("error", (error) => fail(`the supervisor did not start: ${error.message}`));
+    supervisor.once("exit", (code, signal) => fail(`the supervisor ended with ${signal ?? code}`));
+    supervisor.on("message", (received) => {
+      const message = received as ChildMessage<ClusterState>;
+      if (message.kind === "ready") settle(message.value);
+      else if (message.kind === "failed") fail(message.message, message.hint);
+    });
+    supervisor.send({ options, directory: resolve(directory) });
+  });
+  supervisor.removeAllListeners();
+  supervisor.disconnect();
+  supervisor.unref();
+  return state;
+}
+
+/**
+ * The deployment of a working directory; null without a state file. The caller asks with its certificates
+ * or with the token in a file.
+ */
+export async function clusterStatus(
+  directory = process.cwd(),
+  tokenFile: string | null = null,
+): Promise<ClusterStatus | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
+  try {
+    const { value } = await getJson(`${state.gateway.http}/v2`, access);
+    if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
+    const ask = async (path: string): Promise<unknown> => {
+      const answer = await getJson(`${state.gateway.http}${path}`, access);
+      return answer.status === 200 ? answer.value : null;
+    };
+    return {
+      ...{ state, alive: true },
+      report: (await ask("/run")) as RunReport | null,
+      now: (await ask("/status")) as GatewayStatus | null,
+    };
+  } catch (error) {
+    if (error instanceof Fault) return { state, alive: false, report: null, now: null };
+    throw error;
+  }
+}
+
+/** Stops the deployment of a working directory. Returns its last state; null when none was up. */
+export async function clusterDown(directory = process.cwd()): Promise<ClusterState | null> {
+  const state = readState(directory);
+  if (state === null) return null;
+  const { supervisorPid: pid } = state;
+  const ran = isSupervisor(pid);
+  if (ran) process.kill(pid, "SIGTERM");
+  const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
+  while (isSupervisor(pid) && Date.now() < giveUpAt) {
+    await new Promise((settle) => setTimeout(settle, DOWN_POLL_MS));
+  }
+  // Its processes notice its end.
+  if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
+  rmSync(stateFile(directory), { force: true });
+  return ran ? state : null;
+}
+
+function readState(directory: string): ClusterState | null {
+  const file = stateFile(directory);
+  if (!existsSync(file)) return null;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as ClusterState;
+  } catch (error) {
+    throw new Fault("invalid-input", `${file} is no state file`, {
+      hint: "remove it if no cluster is up",
+      cause: error,
+    });
+  }
+}
+
+/** Whether the process lives and, where the system can tell, is a supervisor and not another process with its pid. */
+function isSupervisor(pid: number): boolean {
+  if (!lives(pid)) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("supervisor");
+  } catch {
+    return !existsSync("/proc/self/cmdline");
+  }
+}
+
+/**
+ * Locks a folder, as two starts at once would each take the other's state file for their own. Returns a
+ * function that unlocks it. Throws Fault("usage") while another living process holds the lock.
+ */
+function lockStart(folder: string): () => void {
+  const file = join(folder, "starting");
+  try {
+    writeFileSync(file, String(process.pid), { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const holder = Number(readFileSync(file, "utf8"));
+    if (lives(holder)) {
+      throw new Fault("usage", `process ${holder} is starting a cluster in this folder`, {
+        hint: `\`tandem cluster status\` shows it once it is up; if that process is another's, remove ${file}`,
+      });
+    }
+    writeFileSync(file, String(process.pid));
+  }
+  return () => rmSync(file, { force: true });
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

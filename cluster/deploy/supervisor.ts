@@ -1,0 +1,85 @@
+/**
+ * The parent process of a detached deployment. It ends on SIGTERM, when the gateway is lost, or when its
+ * starter is gone before it is ready.
+ */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { Fault } from "../../core/fault.ts";
+import type { ChildMessage } from "../processes/child-side.ts";
+import { type Deployment, startDeployment } from "./deployment.ts";
+import { type ClusterOptions, type ClusterState, stateFile } from "./state.ts";
+
+interface SupervisorSpecification {
+  readonly options: ClusterOptions;
+  readonly directory: string;
+}
+
+const abandoned = (): void => process.exit(1);
+process.on("disconnect", abandoned);
+process.on("SIGINT", () => undefined);
+process.once("message", (specification) => {
+  supervise(specification as SupervisorSpecification).catch((error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof Fault ? error.hint : undefined;
+    send({ kind: "failed", message, ...(hint === undefined ? {} : { hint }) });
+    process.exitCode = 1;
+    process.disconnect?.();
+  });
+});
+
+async function supervise({ options, directory }: SupervisorSpecification): Promise<void> {
+  const file = stateFile(directory);
+  const startedAt = new Date().toISOString();
+  let deployment: Deployment | null = null;
+  const save = (): void => {
+    if (deployment !== null) write(file, stateOf(options, deployment, startedAt));
+  };
+  deployment = await startDeployment({
+    ...options,
+    directory: dirname(file),
+    onEvent: (line) => {
+      process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+      save();
+    },
+  });
+  const up = deployment;
+  let ending = false;
+  const end = (code: number): void => {
+    if (ending) return;
+    ending = true;
+    deployment = null;
+    up.stop().then(() => {
+      rmSync(file, { force: true });
+      process.exit(code);
+    });
+  };
+  process.on("SIGTERM", () => end(0));
+  up.gatewayLost.then(() => end(4));
+  save();
+  process.off("disconnect", abandoned);
+  send({ kind: "ready", value: stateOf(options, up, startedAt) });
+}
+
+function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): ClusterState {
+  return {
+    id: up.id,
+    scenario: options.document.name,
+    backend: up.backend,
+    timeScale: up.timeScale,
+    startedAt,
+    supervisorPid: process.pid,
+    certificates: options.certificates ?? null,
+    gateway: up.gateway,
+    workers: up.workers,
+  };
+}
+
+function write(file: string, state: ClusterState): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
+  renameSync(`${file}.new`, file);
+}
+
+function send(message: ChildMessage<ClusterState>): void {
+  process.send?.(message);
+}

@@ -1,0 +1,330 @@
+/**
+ * One inference request of the protocol, by gRPC or REST, and its answer. Each element of its payload is
+ * a request of its own to the dispatcher.
+ */
+import { Fault, unreachable } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import { callContext } from "../protocol/call-context.ts";
+import type { ModelCounts } from "../protocol/hosted-models.ts";
+import {
+  DEADLINE_PARAMETER,
+  type Header,
+  type InferParameter,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type Parameters,
+  TIMEOUT_PARAMETER,
+  TRACEPARENT,
+  type Tensor as WireTensor,
+} from "../protocol/messages.ts";
+import { elementsOf, rawTensor } from "../protocol/tensors.ts";
+import type { Answer, RequestError, Submission, Ticket } from "../run/live-request.ts";
+import { LIMITS } from "../security/limits.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
+import { isPayload, outputsOf, PAYLOAD } from "./pipeline-tensors.ts";
+
+/** Elements of one request's payload. */
+const MAX_ELEMENTS = 1024;
+const NO_PAYLOAD = new Uint8Array(0);
+const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, shape [n]" };
+
+interface ParameterKind {
+  readonly name: string;
+  readonly forms: readonly (keyof InferParameter)[];
+}
+
+const TEXT: ParameterKind = { name: "a text", forms: ["stringParam"] };
+const WHOLE: ParameterKind = { name: "a whole number", forms: ["int64Param", "uint64Param"] };
+const NUMBER: ParameterKind = { name: "a number", forms: [...WHOLE.forms, "doubleParam"] };
+
+const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
+  [DEADLINE_PARAMETER, NUMBER],
+  [TIMEOUT_PARAMETER, WHOLE],
+  ["priority", WHOLE],
+  ["scheduler", TEXT],
+  ["idempotency_key", TEXT],
+]);
+
+/** Parameters of inputs and of requested outputs that ask for a missing extension. */
+const MISSING: readonly (readonly [parameter: string, what: string])[] = [
+  ["shared_memory_region", "shared memory"],
+  ["classification", "classification"],
+];
+
+type Contents = Pick<Submission, "payload" | "tensors">;
+type CallOptions = Omit<Submission, "answer" | keyof Contents>;
+
+interface PipelineCall {
+  readonly request: ModelInferRequest;
+  readonly deadlineMs: number | undefined;
+  /** Headers of its call, where it has any. */
+  readonly header?: Header | undefined;
+}
+
+export type PipelineAnswer = (
+  error: Fault | null,
+  response: ModelInferResponse | null,
+  outcome: Answer["outcome"],
+) => void;
+
+/**
+ * Submits the request to the gateway; `answer` is called once. Returns a function that cancels it, for a
+ * caller that goes away before its `deadlineMs`. Throws a Fault when the gateway refuses the request.
+ */
+export function callPipeline(
+  models: PipelineModels,
+  { request: message, deadlineMs, header }: PipelineCall,
+  answer: PipelineAnswer,
+): () => void {
+  const model = models.named(message.modelName, message.modelVersion);
+  checkTensors(message);
+  checkExtensions(message);
+  const contents = contentsOf(message);
+  const options = optionsOf(message, model.pipeline, deadlineMs, header);
+  if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
+    throw new Fault("invalid-input", "a request with an index or a key carries one payload");
+  }
+  const [{ tensors }] = contents;
+  const submit = (): (() => void) => {
+    if (tensors !== undefined) model.checkInputs(tensors);
+    return submitAll(models, message, contents, options, answer);
+  };
+  const isKnown = tensors === undefined || model.knowsInputs;
+  return isKnown ? submit() : afterLearning(model, submit, answer);
+}
+
+/** Calls `submit` once the inputs of the model are known. */
+function afterLearning(
+  model: PipelineModel,
+  submit: () => () => void,
+  answer: PipelineAnswer,
+): () => void {
+  let waits = true;
+  let cancel = (): void => {
+    waits = false;
+  };
+  model.learn().then(() => {
+    if (!waits) return;
+    try {
+      cancel = submit();
+    } catch (error) {
+      answer(error as Fault, null, "refused");
+    }
+  });
+  return () => cancel();
+}
+
+/** A Fault of `respond`, such as an unknown output, is the caller's error. */
+function outcomeOf(
+  given: Answer,
+  respond: () => ModelInferResponse,
+): { error: Fault | null; response: ModelInferResponse | null } {
+  const error = answerError(given);
+  if (error !== null) return { error, response: null };
+  try {
+    return { error, response: respond() };
+  } catch (thrown) {
+    if (thrown instanceof Fault) return { error: thrown, response: null };
+    throw thrown;
+  }
+}
+
+/** Answers with the last element; the first failure cancels the other elements and is the answer. */
+function submitAll(
+  models: PipelineModels,
+  message: ModelInferRequest,
+  contents: readonly Contents[],
+  options: CallOptions,
+  answer: PipelineAnswer,
+): () => void {
+  const { gateway } = models;
+  const { counts } = models.named(message.modelName);
+  const answers: Answer[] = [];
+  const tickets: Ticket[] = [];
+  let waiting = contents.length;
+  let done = false;
+  const cancel = (): void => {
+    for (const ticket of tickets) ticket.cancel();
+  };
+  const ended = (i: number, given: Answer): void => {
+    answers[i] = given;
+    const isLast = --waiting === 0 && !done;
+    const { error, response } = isLast
+      ? outcomeOf(given, () => responseOf(models, message, answers))
+      : { error: answerError(given), response: null };
+    count(counts, given, error, gateway.specification.timeScale);
+    if (done || (error === null && !isLast)) return;
+    done = true;
+    if (error !== null) cancel();
+    answer(error, response, given.outcome);
+  };
+  try {
+    contents.forEach((own, i) => {
+      tickets.push(
+        gateway.submit({ ...options, ...own, answer: (given: Answer) => ended(i, given) }),
+      );
+    });
+  } catch (error) {
+    done = true;
+    cancel();
+    throw error;
+  }
+  return cancel;
+}
+
+function optionsOf(
+  { id, parameters = {} }: ModelInferRequest,
+  pipeline: number,
+  deadlineMs: number | undefined,
+  header: Header | undefined,
+): CallOptions {
+  for (const name in parameters) checkParameter(name, parameters[name]);
+  return {
+    pipeline,
+    index: parameters.index?.int64Param ?? null,
+    intendedUs: parameters.intended_us?.int64Param ?? null,
+    priority: parameters.priority?.int64Param ?? parameters.priority?.uint64Param,
+    scheduler: parameters.scheduler?.stringParam,
+    deadlineMs,
+    idempotencyKey: parameters.idempotency_key?.stringParam,
+    context: callContext(id, parameters, header),
+  };
+}
+
+function checkTensors({ inputs, outputs = [] }: ModelInferRequest): void {
+  const most = Math.max(inputs.length, outputs.length);
+  if (most <= LIMITS.tensors) return;
+  throw new Fault("limit-exceeded", `${most} tensors are more than ${LIMITS.tensors}`);
+}
+
+/** Throws Fault("invalid-input") for extensions of Triton that this server lacks: ignoring one would give a wrong answer. */
+function checkExtensions({ inputs, outputs = [] }: ModelInferRequest): void {
+  for (const { name, parameters } of inputs)
+    if (parameters) checkExtension(`input ${name}`, parameters);
+  for (const { name, parameters } of outputs)
+    if (parameters) checkExtension(`output ${name}`, parameters);
+}
+
+function checkExtension(where: string, parameters: Parameters): void {
+  for (const [parameter, what] of MISSING) {
+    if (parameters[parameter] === undefined) continue;
+    throw new Fault("invalid-input", `${where} asks for ${what}, which there is none of here`, {
+      hint: "ServerMetadata lists the extensions; tensors travel in the message, as raw contents",
+    });
+  }
+}
+
+/** A parameter of the wrong kind is an error, as the caller relies on it. */
+function checkParameter(name: string, given: InferParameter): void {
+  if ((given.stringParam?.length ?? 0) > LIMITS.nameLength) {
+    const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
+    throw new Fault("invalid-input", what);
+  }
+  const kind = PARAMETER_KINDS.get(name);
+  if (kind === undefined || kind.forms.some((form) => given[form] !== undefined)) return;
+  throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
+}
+
+/** Each element of a payload, or one request of tensors, with or without a payload of one element. */
+function contentsOf({ inputs, rawInputContents = [] }: ModelInferRequest): readonly Contents[] {
+  const payloads = inputs.some(isPayload) ? elementsOf(inputs, rawInputContents, PAYLOAD) : null;
+  const isAlone = payloads !== null && inputs.length === 1;
+  const tensors = isAlone ? [] : tensorsOf(inputs, rawInputContents);
+  if (payloads === null) {
+    if (tensors.length > 0) return [{ payload: NO_PAYLOAD, tensors }];
+    throw new Fault("invalid-input", "the request has no input tensor payload", PAYLOAD_HINT);
+  }
+  const count = payloads.length;
+  if (count === 0 || count > MAX_ELEMENTS) {
+    const what = `the payload has ${count} elements, not 1 to ${MAX_ELEMENTS}`;
+    throw new Fault("invalid-input", what, PAYLOAD_HINT);
+  }
+  if (tensors.length === 0) return payloads.map((payload) => ({ payload }));
+  if (count === 1) return [{ payload: payloads[0], tensors }];
+  throw new Fault("invalid-input", `beside tensors a payload has one element, not ${count}`);
+}
+
+/** All inputs but the payload. */
+function tensorsOf(inputs: readonly WireTensor[], raw: readonly Uint8Array[]): readonly Tensor[] {
+  if (raw.length > inputs.length) {
+    const what = `${raw.length} raw contents for ${inputs.length} tensors`;
+    throw new Fault("invalid-input", `${what}: one is due for each`);
+  }
+  if (new Set(inputs.map(({ name }) => name)).size < inputs.length) {
+    throw new Fault("invalid-input", "two input tensors have the same name");
+  }
+  return inputs.flatMap((tensor, i) => (isPayload(tensor) ? [] : [rawTensor(tensor, raw[i])]));
+}
+
+/** Counts wall-clock time, which is `timeScale` times the scenario's. */
+function count(
+  counts: ModelCounts,
+  { request }: Answer,
+  error: Fault | null,
+  timeScale: number,
+): void {
+  const totalUs = monotonicUs() - request.takenAtUs;
+  if (error !== null) {
+    counts.failed(totalUs);
+    return;
+  }
+  let queueUs = 0;
+  let computeUs = 0;
+  for (const result of request.results) {
+    if (result === null) continue;
+    queueUs += (result.timing.startUs - result.timing.queuedUs) * timeScale;
+    computeUs += result.timing.serviceUs;
+  }
+  counts.succeeded({ size: 1, totalUs, queueUs, computeUs });
+}
+
+function responseOf(
+  models: PipelineModels,
+  message: ModelInferRequest,
+  answers: readonly Answer[],
+): ModelInferResponse {
+  const { takenAtUs, traceparent } = answers[0].request;
+  const { gateway } = models;
+  const { tasks } = gateway.system.pipelines[answers[0].request.pipeline];
+  const { outputs, raw } = outputsOf(message, tasks, answers, gateway.run.messages);
+  const parameters: Record<string, InferParameter> = {
+    residence_us: { doubleParam: monotonicUs() - takenAtUs },
+  };
+  if (traceparent !== null) parameters[TRACEPARENT] = { stringParam: traceparent };
+  return {
+    modelName: message.modelName,
+    modelVersion: "1",
+    id: message.id ?? "",
+    parameters,
+    outputs,
+    rawOutputContents: raw,
+  };
+}
+
+/** Why a request got no result; null for a completed request. */
+function answerError({ outcome, error }: Answer): Fault | null {
+  switch (outcome) {
+    case "completed":
+      return null;
+    case "refused":
+      return new Fault("overloaded", "refused: too many requests are in the system", {
+        hint: "try again later",
+      });
+    case "dropped":
+      return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
+    case "failed":
+      return error === null
+        ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
+        : faultOf(error);
+    case "cancelled":
+      if (error !== null) return faultOf(error);
+      return new Fault("interrupted", "the request was cancelled");
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function faultOf({ code, message, retryAfterMs }: RequestError): Fault {
+  return new Fault(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+}

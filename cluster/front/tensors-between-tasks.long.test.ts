@@ -1,0 +1,130 @@
+/** Which tensor a task gets, of its request and of the tasks before it. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { writeOnnx } from "../../models/onnx-writer.ts";
+import { floatsOf, floatTensor } from "../../models/tensor.ts";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { bytesTensor } from "../protocol/tensors.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-between-"));
+const service = { distribution: "deterministic", meanMs: 1 };
+
+/** One element-wise operation on one or two inputs, over any number of rows of one. */
+function model(op: string, inputs: readonly string[], output: string): object {
+  const name = `${op}-${inputs.join("-")}-${output}`;
+  const named = [...inputs, output].map((of) => ({ name: of, shape: ["n", 1] }));
+  const [left, right = left] = inputs;
+  const onnx = writeOnnx({
+    name,
+    nodes: [{ op, inputs: [left, right], output }],
+    constants: [],
+    inputs: named.slice(0, -1),
+    outputs: named.slice(-1),
+  });
+  writeFileSync(join(folder, `${name}.onnx`), onnx);
+  return { service, implementation: { onnx: `${name}.onnx` } };
+}
+
+const models = {
+  "2x": model("Add", ["x"], "y"),
+  "x-to-w": model("Add", ["x"], "w"),
+  "w-to-x": model("Add", ["w"], "x"),
+  "x-squared": model("Mul", ["x"], "y"),
+  "y-to-q": model("Add", ["y"], "q"),
+  "y-and-bias": model("Add", ["y", "bias"], "z"),
+  look: { service, implementation: { name: "no-op" } },
+};
+
+const PIPELINES: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  late: { a1: { model: "2x" }, a2: { model: "y-and-bias", after: ["a1"] } },
+  near: {
+    b1: { model: "x-to-w" },
+    b2: { model: "w-to-x", after: ["b1"] },
+    b3: { model: "2x", after: ["b2"] },
+  },
+  beside: {
+    c1: { model: "x-squared" },
+    c2: { model: "x-to-w" },
+    c3: { model: "y-to-q", after: ["c2"] },
+  },
+  pictured: { d1: { model: "look" }, d2: { model: "2x", after: ["d1"] } },
+};
+
+describe("a task", () => {
+  let deployment: Deployment;
+  let client: InferenceClient;
+
+  beforeAll(async () => {
+    const tasks = Object.values(PIPELINES).flatMap((pipeline) => Object.keys(pipeline));
+    const entries = Object.entries(PIPELINES).map(([name, own]) => [name, { tasks: own }]);
+    const document = scenarioSchema.parse({
+      name: "between",
+      pipelines: Object.fromEntries(entries),
+      models,
+      cluster: { replicas: Object.fromEntries(tasks.map((task) => [task, 1])) },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+    const inputs = { profiles: {}, folder };
+    deployment = await startDeployment({ document, inputs, seed: "t", backend: "onnx" });
+    client = new InferenceClient(deployment.gateway.grpc);
+  });
+  afterAll(async () => {
+    client.close();
+    await deployment.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const given = async (
+    modelName: string,
+    tensors: Readonly<Record<string, number>>,
+    payload?: string,
+  ): Promise<Readonly<Record<string, number>>> => {
+    const own = Object.entries(tensors).map(([name, value]) =>
+      floatTensor(name, [1, 1], Float32Array.of(value)),
+    );
+    const first = payload === undefined ? [] : [bytesTensor("payload", [Buffer.from(payload)])];
+    const answer = await client.inferAsync({
+      modelName,
+      inputs: [
+        ...first.map(({ tensor }) => tensor),
+        ...own.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+      ],
+      rawInputContents: [...first, ...own].map(({ raw }) => raw),
+    });
+    return Object.fromEntries(
+      answer.outputs.map(({ name, datatype, shape }, i) => {
+        const raw = answer.rawOutputContents?.[i] as Uint8Array;
+        return [name, floatsOf({ name, datatype: datatype as "FP32", shape, raw })[0]];
+      }),
+    );
+  };
+  const inputsOf = async (name: string): Promise<string[]> =>
+    (await client.modelMetadata({ name })).inputs.map((input) => input.name);
+
+  it("gets of the request what no task before it gives, and the pipeline says that it takes it", async () => {
+    expect(await inputsOf("late")).toEqual(["x", "bias"]);
+    expect(await given("late", { x: 3, bias: 0.5 })).toEqual({ z: 6.5 });
+    await expect(given("late", { x: 3 })).rejects.toThrow("the input bias is missing");
+    await expect(given("late", { x: 3, y: 1 })).rejects.toThrow('no input "y"');
+  });
+
+  it("gets what the nearest task before it gives rather than what the request has", async () => {
+    expect(await inputsOf("near")).toEqual(["x"]);
+    expect(await given("near", { x: 3 })).toEqual({ y: 24 });
+  });
+
+  it("gets nothing of a task beside it, but the one tensor before it whatever its name", async () => {
+    expect(await inputsOf("beside")).toEqual(["x"]);
+    expect(await given("beside", { x: 3 })).toEqual({ "c1.y": 9, "c3.q": 12 });
+  });
+
+  it("gets tensors beside a payload, of one element", async () => {
+    expect(await inputsOf("pictured")).toEqual(["payload", "x"]);
+    expect(await given("pictured", { x: 3 }, "a picture")).toEqual({ y: 6 });
+    await expect(given("pictured", { z: 3 }, "a picture")).rejects.toThrow('no input "z"');
+  });
+});

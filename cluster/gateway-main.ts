@@ -1,0 +1,54 @@
+/** The gateway process. */
+import { setFlagsFromString } from "node:v8";
+import { serveGrpc } from "./front/grpc-frontend.ts";
+import { PipelineModels } from "./front/pipeline-models.ts";
+import { createLogger } from "./observe/logger.ts";
+import { gatewayTracing } from "./observe/open-tracing.ts";
+import { runChild } from "./processes/child-side.ts";
+import { gatewayAccess } from "./protocol/grpc-guard.ts";
+import { serveHttp } from "./rest/http-server.ts";
+import { Gateway } from "./run/gateway.ts";
+import { ReplicaControl, WorkerHost } from "./run/replica-control.ts";
+import type { GatewayReady, GatewaySpecification } from "./run/specification.ts";
+import { type ClientAccess, workerClientAccess } from "./security/client-access.ts";
+import { IncomingBytes } from "./security/limits.ts";
+import { SecurityFiles } from "./security/security-files.ts";
+
+/**
+ * The heap of the alarms' thread, MiB of young generation: it takes its sizes from the process's flags,
+ * whatever limits its Worker is given, and with the gateway's it would take ten minutes to fill it for
+ * the first time. The gateway's own heap is made by now.
+ */
+const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
+for (const flag of THREAD_HEAP) setFlagsFromString(flag);
+
+runChild<GatewaySpecification, GatewayReady>(async (specification) => {
+  const { host, grpcPort, httpPort } = specification;
+  const logger = createLogger("gateway");
+  const tracing = await gatewayTracing(specification.trace, logger);
+  const security = new SecurityFiles(specification.security, "gateway");
+  // Read anew for each new connection, so that it is what it is now.
+  const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
+  const gateway = new Gateway(specification, workerAccess, { tracing, logger });
+  const models = new PipelineModels(gateway);
+  const control =
+    specification.spareReplicas === 0 ? null : new ReplicaControl(gateway, new WorkerHost());
+  const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
+  const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
+  const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));
+  const http = await serveHttp(models, { host, port: httpPort, control, security, held });
+  const scenario = specification.document.name;
+  logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
+  return {
+    ready: { grpcPort: grpc.port, httpPort: http.port },
+    stop: async () => {
+      await gateway.drain();
+      await grpc.close();
+      await http.close();
+      await gateway.close();
+      security.close();
+      await tracing?.close();
+      logger.info({}, "gateway stopped");
+    },
+  };
+});

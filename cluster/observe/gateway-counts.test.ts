@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { Histogram, Recent } from "./gateway-counts.ts";
+
+test("a value counts in the first bucket whose limit is not below it", () => {
+  const histogram = new Histogram([1, 2, 5]);
+  for (const value of [0, 1, 1.5, 2, 5, 5.01, 100]) histogram.add(value);
+  expect([...histogram.counts]).toEqual([2, 2, 1, 2]);
+  expect(histogram.sum).toBeCloseTo(114.51, 10);
+});
+
+test("recent quantiles are of what was added since, and of the last values only", () => {
+  const recent = new Recent();
+  expect(recent.quantilesSince(0, [0.5])).toBeNull();
+  for (let i = 1; i <= 3000; i++) recent.add(i, i);
+  expect(recent.quantilesSince(2901, [0.5, 1])).toEqual([2950, 3000]);
+  expect(recent.quantilesSince(0, [1 / 1024, 1])).toEqual([3000 - 1023, 3000]);
+  expect(recent.quantilesSince(3001, [0.5])).toBeNull();
+});

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { traceTarget } from "./open-tracing.ts";
+
+describe("where traces go", () => {
+  it("is nowhere unless asked for", () => {
+    expect(traceTarget(undefined, {})).toBeNull();
+    const endpoint = "http://collector:4318";
+    expect(traceTarget(undefined, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toBe(
+      "http://collector:4318/v1/traces",
+    );
+    const traces = "http://t/own";
+    expect(traceTarget(undefined, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces })).toBe(traces);
+    const off = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SDK_DISABLED: "true" };
+    expect(traceTarget(undefined, off)).toBeNull();
+  });
+
+  it("is an address or a file, and an option goes before the environment", () => {
+    const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://other:1" };
+    expect(traceTarget("http://mine:2", environment)).toBe("http://mine:2/v1/traces");
+    expect(traceTarget("http://mine:2/x", environment)).toBe("http://mine:2/x");
+    expect(traceTarget("/tmp/t.jsonl", environment)).toBe("/tmp/t.jsonl");
+    expect(() => traceTarget("ftp://mine:2")).toThrow(/cannot be sent to ftp/);
+    expect(() => traceTarget("")).toThrow(/--trace/);
+  });
+});

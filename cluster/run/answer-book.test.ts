@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { Fault } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import { AnswerBook } from "./answer-book.ts";
+import {
+  type Answer,
+  detachedRequest,
+  type Submission,
+  type TaskResult,
+  type Ticket,
+} from "./live-request.ts";
+
+const BOUNDS = { keepMs: 60_000, maxKeys: 100, maxBytes: 1e6 };
+const TIMING = { queuedUs: 0, startUs: 0, endUs: 1, serviceUs: 1, replica: "r", batch: 1 };
+
+function floats(...values: readonly number[]): Tensor {
+  const raw = new Uint8Array(Float32Array.from(values).buffer);
+  return { name: "x", datatype: "FP32", shape: [values.length], raw };
+}
+
+/** Joins a key's request, or starts one, as the gateway does. */
+function submit(
+  book: AnswerBook,
+  key: string,
+  submission: Submission,
+  start: (answer: Submission["answer"]) => () => void,
+): Ticket {
+  const known = book.join(key, submission);
+  return "cancel" in known ? known : book.run(known, submission, start);
+}
+
+/** Answers at once with its input; counts the requests that ran. */
+class Echo {
+  ran = 0;
+  readonly book: AnswerBook;
+
+  constructor(bounds: Partial<typeof BOUNDS> = {}) {
+    this.book = new AnswerBook({ ...BOUNDS, ...bounds });
+  }
+
+  ask(key: string, text: string, tensors: readonly Tensor[] = []): Promise<TaskResult> {
+    return new Promise((resolve) => {
+      const payload = Buffer.from(text);
+      const answer = ({ request }: Answer): void => resolve(request.results[0] as TaskResult);
+      const call = { pipeline: 0, payload, tensors, index: null, intendedUs: null, answer };
+      submit(this.book, key, call, (given) => {
+        this.ran++;
+        const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
+        const request = { ...detachedRequest(call), results: [result] };
+        given({ outcome: "completed", error: null, endedUs: 1, request });
+        return () => undefined;
+      });
+    });
+  }
+}
+
+describe("answers by idempotency key", () => {
+  test("a key that comes again gets the same answer, and nothing runs again", async () => {
+    const echo = new Echo();
+    const first = await echo.ask("k", "a", [floats(1, 2)]);
+    expect(await echo.ask("k", "a", [floats(1, 2)])).toEqual(first);
+    expect(echo.ran).toBe(1);
+  });
+
+  test.each([
+    ["another payload", "b", [floats(1, 2)]],
+    ["other values of a tensor", "a", [floats(1, 3)]],
+    ["another shape", "a", [{ ...floats(1, 2), shape: [2, 1] }]],
+    ["another name", "a", [{ ...floats(1, 2), name: "y" }]],
+    ["one tensor less", "a", []],
+  ])(
+    "a key used again with %s is refused, not given the first's answer",
+    async (_, text, tensors) => {
+      const echo = new Echo();
+      await echo.ask("k", "a", [floats(1, 2)]);
+      await expect(echo.ask("k", text, tensors)).rejects.toThrow(Fault);
+      expect(echo.ran).toBe(1);
+    },
+  );
+
+  test.each([
+    ["keys", { maxKeys: 2 }],
+    ["bytes", { maxBytes: 10_000 }],
+  ])(
+    "the oldest answers go where there are too many %s, and are computed again",
+    async (_, bounds) => {
+      const echo = new Echo(bounds);
+      const large = floats(...new Array(1000).fill(1));
+      for (const key of ["a", "b", "c"]) await echo.ask(key, key, [large]);
+      expect(echo.book.size).toBe(2);
+      await echo.ask("c", "c", [large]);
+      expect(echo.ran).toBe(3);
+      expect(await echo.ask("a", "a", [large])).toMatchObject({ text: '"a"' });
+      expect(echo.ran).toBe(4);
+    },
+  );
+
+  test("an answer is given again for as long as it is kept, and no longer", async () => {
+    const echo = new Echo({ keepMs: 30 });
+    await echo.ask("k", "a");
+    await sleep(40);
+    await echo.ask("k", "a");
+    expect(echo.ran).toBe(2);
+  });
+
+  test("the last caller that leaves gives up the request and frees its key", () => {
+    const { book } = new Echo();
+    let started = 0;
+    let givenUp = 0;
+    const call = {
+      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      answer: () => undefined,
+    };
+    const ask = (): Ticket =>
+      submit(book, "k", call, () => {
+        started++;
+        return () => givenUp++;
+      });
+    const [first, second, third] = [ask(), ask(), ask()];
+    first.cancel();
+    second.cancel();
+    expect([started, givenUp]).toEqual([1, 0]);
+    third.cancel();
+    ask();
+    expect([started, givenUp]).toEqual([2, 1]);
+  });
+
+  test("a request that could not start leaves its key free", async () => {
+    const echo = new Echo();
+    const call = {
+      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      answer: () => undefined,
+    };
+    const fail = (): never => {
+      throw new Error("no room");
+    };
+    expect(() => submit(echo.book, "k", call, fail)).toThrow("no room");
+    expect(await echo.ask("k", "a")).toMatchObject({ text: '"a"' });
+  });
+
+  test("a kept tensor does not change with the message that it came in", async () => {
+    const echo = new Echo();
+    const tensor = floats(1, 2);
+    await echo.ask("k", "a", [tensor]);
+    tensor.raw.fill(0);
+    expect((await echo.ask("k", "a", [floats(1, 2)])).tensors).toEqual([floats(1, 2)]);
+  });
+});

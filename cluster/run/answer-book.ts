@@ -1,0 +1,191 @@
+/**
+ * Answers by idempotency key. A key's first request runs; further callers with the key wait for the same
+ * answer, or get it later from a bounded table in memory. The table keeps results only: a request that
+ * failed may be tried again with its key.
+ *
+ * Inference has no side effects, so the gateway computes a key again whose answer the table has dropped,
+ * or that a gateway before a crash had answered: each caller still gets one answer.
+ */
+import { createHash } from "node:crypto";
+import { Fault } from "../../core/fault.ts";
+import { Caller } from "./caller.ts";
+import {
+  type Answer,
+  detachedRequest,
+  type Submission,
+  type TaskResult,
+  type Ticket,
+} from "./live-request.ts";
+import type { KeyBounds } from "./specification.ts";
+
+const MAX_KEY_LENGTH = 255;
+/** Size of an entry without its contents. */
+const ENTRY_BYTES = 500;
+
+interface KeptAnswer {
+  readonly fingerprint: string;
+  readonly index: number | null;
+  readonly arrivedUs: number;
+  readonly endedUs: number;
+  readonly results: readonly (TaskResult | null)[];
+  /** `performance.now()` at the answer. */
+  readonly atMs: number;
+  readonly bytes: number;
+}
+
+/** A key that has neither an answer nor a running request. */
+export interface NewKey {
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** The running request of a key, with all callers that wait for its answer. */
+class SharedRequest {
+  readonly fingerprint: string;
+  readonly callers: Set<Caller>;
+  /** Gives up the request. */
+  cancel: () => void = () => undefined;
+
+  constructor(fingerprint: string, first: Caller) {
+    this.fingerprint = fingerprint;
+    this.callers = new Set([first]);
+  }
+}
+
+export class AnswerBook {
+  readonly #bounds: KeyBounds;
+  readonly #running = new Map<string, SharedRequest>();
+  /** The oldest first. */
+  readonly #kept = new Map<string, KeptAnswer>();
+  #keptBytes = 0;
+
+  constructor(bounds: KeyBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** Keys with a kept answer. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /**
+   * The ticket of a caller whose key has an answer or a running request, or the new key, with which
+   * the caller calls `run`. Throws Fault("invalid-input") for a malformed key, or one of another request.
+   */
+  join(key: string, submission: Submission): Ticket | NewKey {
+    if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
+      throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
+    }
+    this.#dropBeyondBounds();
+    const fingerprint = fingerprintOf(submission);
+    const running = this.#running.get(key);
+    const kept = this.#kept.get(key);
+    const known = running ?? kept;
+    if (known !== undefined && known.fingerprint !== fingerprint) {
+      throw new Fault("invalid-input", "this idempotency key was used for another request", {
+        hint: "use a new key for each request, and the same only to try the same request again",
+      });
+    }
+    if (running !== undefined) {
+      const caller = new Caller(submission);
+      running.callers.add(caller);
+      return this.#wait(key, running, caller);
+    }
+    return kept === undefined ? { key, fingerprint } : answerAgain(submission, kept);
+  }
+
+  /**
+   * Runs the request of a new key. `start` starts it with a function for its answer, and returns a
+   * function that gives it up; this throws what `start` throws.
+   */
+  run(
+    { key, fingerprint }: NewKey,
+    submission: Submission,
+    start: (answer: (given: Answer) => void) => () => void,
+  ): Ticket {
+    const caller = new Caller(submission);
+    const shared = new SharedRequest(fingerprint, caller);
+    this.#running.set(key, shared);
+    try {
+      shared.cancel = start((given) => this.#answered(key, shared, given));
+    } catch (error) {
+      this.#running.delete(key);
+      throw error;
+    }
+    return this.#wait(key, shared, caller);
+  }
+
+  #answered(key: string, shared: SharedRequest, given: Answer): void {
+    if (this.#running.get(key) === shared) this.#running.delete(key);
+    if (given.outcome === "completed") this.#keep(key, shared.fingerprint, given);
+    for (const caller of shared.callers) caller.answer(given);
+  }
+
+  /** The request is given up with its last caller; the key is then free again. */
+  #wait(key: string, shared: SharedRequest, caller: Caller): Caller {
+    return caller.waits(() => {
+      shared.callers.delete(caller);
+      if (shared.callers.size > 0) return;
+      if (this.#running.get(key) === shared) this.#running.delete(key);
+      shared.cancel();
+    });
+  }
+
+  #keep(key: string, fingerprint: string, { request, endedUs }: Answer): void {
+    const { index, arrivedUs } = request;
+    const results = request.results.map(ownResult);
+    const bytes = ENTRY_BYTES + results.reduce((sum, result) => sum + bytesOf(result), 0);
+    const atMs = performance.now();
+    this.#kept.set(key, { fingerprint, index, arrivedUs, endedUs, results, atMs, bytes });
+    this.#keptBytes += bytes;
+    this.#dropBeyondBounds();
+  }
+
+  #dropBeyondBounds(): void {
+    const { keepMs, maxKeys, maxBytes } = this.#bounds;
+    const oldestMs = performance.now() - keepMs;
+    for (const [key, { atMs, bytes }] of this.#kept) {
+      const fits = this.#kept.size <= maxKeys && this.#keptBytes <= maxBytes;
+      if (atMs > oldestMs && fits) return;
+      this.#kept.delete(key);
+      this.#keptBytes -= bytes;
+    }
+  }
+}
+
+/** Copies tensors, which are views of their message, so that the message can be freed. */
+function ownResult(result: TaskResult | null): TaskResult | null {
+  if (result === null || result.tensors.length === 0) return result;
+  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
+  return { ...result, tensors };
+}
+
+function bytesOf(result: TaskResult | null): number {
+  if (result === null) return 0;
+  return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
+}
+
+/** Answers after this turn, like every answer. */
+function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
+  const caller = new Caller(submission);
+  setImmediate(() => {
+    const { index, arrivedUs, endedUs, results } = kept;
+    const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };
+    caller.answer({ outcome: "completed", error: null, endedUs, request });
+  });
+  return caller.waits(() => undefined);
+}
+
+/** Hash of everything that a request's answer depends on. */
+function fingerprintOf({ pipeline, index, payload, tensors = [] }: Submission): string {
+  const heads = tensors.map(({ name, datatype, shape, raw }) => [
+    name,
+    datatype,
+    shape,
+    raw.length,
+  ]);
+  const hash = createHash("sha256");
+  hash.update(`${JSON.stringify([pipeline, index, payload.length, heads])}\n`).update(payload);
+  for (const { raw } of tensors) hash.update(raw);
+  return hash.digest("base64url");
+}

@@ -1,0 +1,278 @@
+/** A batch from the dispatcher to its message, and from the worker's message to its requests' results. */
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { System, TaskSystem } from "../../core/system.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
+import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
+import type { StreamRequest } from "../protocol/client.ts";
+import {
+  DEADLINE_PARAMETER,
+  type InferParameter,
+  type ModelInferResponse,
+} from "../protocol/messages.ts";
+import {
+  asBuffer,
+  asOwn,
+  bytesTensor,
+  elementsOf,
+  jobTensors,
+  type TensorsByTask,
+  type WireTensors,
+  wireTensors,
+} from "../protocol/tensors.ts";
+import type { JobOutput, JobResult } from "../worker/backend.ts";
+import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
+
+const NO_OUTPUTS = Buffer.from("{}");
+const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
+
+/** A batch that the dispatcher started. */
+export interface StartedBatch extends RunningBatch<LiveRequest> {
+  readonly jobs: readonly number[];
+}
+
+/** The batch that the dispatcher holds for a replica; `live` gives the request of a slot. */
+export function startedBatch(
+  dispatcher: Dispatcher,
+  replica: number,
+  live: readonly (LiveRequest | undefined)[],
+  nowUs: number,
+  freeUs: number,
+): StartedBatch {
+  const { batchJobs, batchAt, batchSize, requests: table } = dispatcher;
+  const first = batchAt[replica];
+  const jobs = Array.from(batchJobs.slice(first, first + batchSize[replica]));
+  return {
+    replica,
+    jobs,
+    requests: jobs.map((job) => live[table.requestOf(job)] as LiveRequest),
+    tasks: jobs.map((job) => table.taskOf(job)),
+    queuedUs: jobs.map((job) => table.enqueuedUs[job]),
+    startUs: nowUs,
+    freeUs,
+  };
+}
+
+interface BatchExtras {
+  /** How long its most patient client waits; Infinity: without a limit. */
+  readonly waitedForMs: number;
+  /** By job: its span; null in a run without traces. */
+  readonly traceparents: readonly string[] | null;
+}
+
+/** Builds a run's messages. Replayed jobs carry as many bytes as the scenario says. */
+export class BatchMessages {
+  readonly #system: System;
+  readonly #backend: BackendName;
+  readonly #warmUp: boolean;
+  readonly #filler: Buffer;
+  /** By pipeline: its name as JSON, and the names of its tasks as keys of members. */
+  readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
+  /** By pipeline and task. */
+  readonly #before: readonly (readonly (readonly number[])[])[];
+
+  constructor(system: System, backend: BackendName, warmUp: boolean) {
+    this.#system = system;
+    this.#warmUp = warmUp;
+    this.#backend = backend;
+    this.#texts = system.pipelines.map(({ name, tasks }) => ({
+      name: JSON.stringify(name),
+      keys: tasks.map((task) => `${JSON.stringify(task.name)}:`),
+    }));
+    this.#before = system.pipelines.map(({ tasks }) =>
+      tasks.map((_, task) => tasksBefore(tasks, task)),
+    );
+    const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
+    this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
+  }
+
+  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
+  request(
+    replica: string,
+    requests: readonly LiveRequest[],
+    tasks: readonly number[],
+    variate: number,
+    { waitedForMs, traceparents }: BatchExtras,
+  ): StreamRequest {
+    const real = this.#backend !== "replay";
+    const payloads: Uint8Array[] = [];
+    const outputs: Uint8Array[] = [];
+    let own: WireTensors | null = null;
+    for (let i = 0; i < requests.length; i++) {
+      payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
+      outputs.push(real ? this.#outputsBefore(requests[i], tasks[i]) : NO_OUTPUTS);
+      if (own === null && real && hasTensors(requests[i])) {
+        own = wireTensors(requests.map((request, job) => this.#tensorsFor(request, tasks[job])));
+      }
+    }
+    const payload = bytesTensor("payload", payloads);
+    const upstream = bytesTensor("upstream", outputs);
+    const parameters: Record<string, InferParameter> = real ? {} : this.#replayed(variate);
+    if (waitedForMs < Number.POSITIVE_INFINITY) {
+      parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
+    }
+    if (traceparents !== null) {
+      parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
+    }
+    const inputs = [payload.tensor, upstream.tensor];
+    const rawInputContents: Uint8Array[] = [payload.raw, upstream.raw];
+    if (own !== null) {
+      inputs.push(...own.tensors);
+      rawInputContents.push(...own.raw);
+    }
+    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
+  }
+
+  /** JSON of the outputs of a request's tasks, with their times. */
+  answerText({ request, outcome, endedUs }: Answer): string {
+    const { name, keys } = this.#texts[request.pipeline];
+    let timings = "";
+    let outputs = "";
+    for (let i = 0; i < keys.length; i++) {
+      const result = request.results[i] ?? null;
+      if (result === null) continue;
+      const start = outputs === "" ? keys[i] : `,${keys[i]}`;
+      timings += start + timingText(result.timing);
+      outputs += start + result.text;
+    }
+    const { index, arrivedUs } = request;
+    return (
+      `{"pipeline":${name},"index":${index},"outcome":"${outcome}",` +
+      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":{${timings}}},` +
+      `"outputs":{${outputs}}}`
+    );
+  }
+
+  /** Always of one shape: another shape in a warm-up slows the compiled code in the run after it. */
+  #replayed(variate: number): Record<string, InferParameter> {
+    return { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
+  }
+
+  #fill({ pipeline }: LiveRequest, task: number): Buffer {
+    const { payloadBytes } = this.#system.pipelines[pipeline].tasks[task];
+    return this.#filler.subarray(0, payloadBytes);
+  }
+
+  /** The request's own tensors, and those of the tasks before this one. */
+  #tensorsFor({ pipeline, tensors, results }: LiveRequest, task: number): TensorsByTask {
+    const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
+    for (const before of this.#before[pipeline][task]) {
+      const given = results[before]?.tensors ?? [];
+      if (given.length > 0) byTask[this.#system.pipelines[pipeline].tasks[before].name] = given;
+    }
+    return byTask;
+  }
+
+  /** Leaves out parallel tasks, whose results may or may not be there yet. */
+  #outputsBefore({ pipeline, results }: LiveRequest, task: number): Buffer {
+    const { keys } = this.#texts[pipeline];
+    let outputs = "";
+    for (const i of this.#before[pipeline][task]) {
+      const result = results[i];
+      if (result !== null) outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
+    }
+    return outputs === "" ? NO_OUTPUTS : Buffer.from(`{${outputs}}`);
+  }
+}
+
+/** Written by hand: `JSON.stringify` for two timings takes as long as the rest of a small answer. */
+function timingText({ queuedUs, startUs, endUs, serviceUs, replica, batch }: TaskTiming): string {
+  return (
+    `{"queuedUs":${queuedUs},"startUs":${startUs},"endUs":${endUs},"serviceUs":${serviceUs},` +
+    `"replica":${JSON.stringify(replica)},"batch":${batch}}`
+  );
+}
+
+function hasTensors({ tensors, results }: LiveRequest): boolean {
+  return tensors.length > 0 || results.some((result) => (result?.tensors.length ?? 0) > 0);
+}
+
+/**
+ * The outputs of a batch of `count`, and the service time that the worker measured in µs; an Error
+ * when the worker's answer is malformed.
+ */
+export function batchResult(
+  response: ModelInferResponse,
+  count: number,
+): { outputs: readonly JobResult[]; serviceUs: number } | Error {
+  const { outputs = [], rawOutputContents = [], parameters = {} } = response;
+  try {
+    const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
+    if (elements.length === count) {
+      const tensors = jobTensors(outputs, rawOutputContents, count);
+      return {
+        outputs: elements.map((text, i) => ({ text, tensors: tensors?.[i][""] ?? [] })),
+        serviceUs: parameters.service_us?.doubleParam ?? 0,
+      };
+    }
+    return new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Stores the output of each job with its request; returns the requests whose output is an error. */
+export function keepOutputs(
+  batch: StartedBatch,
+  outputs: readonly JobResult[],
+  { serviceUs }: BatchTimes,
+  { replica, nowUs }: { readonly replica: string; readonly nowUs: number },
+): readonly [LiveRequest, RequestError][] {
+  const { requests, tasks, queuedUs, startUs } = batch;
+  const errors: [LiveRequest, RequestError][] = [];
+  for (let i = 0; i < requests.length; i++) {
+    const timing: TaskTiming = {
+      queuedUs: queuedUs[i],
+      startUs,
+      endUs: nowUs,
+      serviceUs,
+      replica,
+      batch: requests.length,
+    };
+    const error = keepOutput(requests[i], tasks[i], outputs[i], timing);
+    if (error !== null) errors.push([requests[i], error]);
+  }
+  return errors;
+}
+
+function keepOutput(
+  request: LiveRequest,
+  task: number,
+  output: JobResult,
+  timing: TaskTiming,
+): RequestError | null {
+  const { text: bytes, tensors } = output;
+  const text = asBuffer(bytes).toString();
+  const parsed = parseOutput(text);
+  if ("error" in parsed) {
+    return { code: parsed.code as RequestError["code"], message: parsed.error };
+  }
+  request.results[task] = { text, tensors, labels: parsed.labels, timing };
+  return null;
+}
+
+function parseOutput(text: string): JobOutput {
+  try {
+    return JSON.parse(text) as JobOutput;
+  } catch {
+    return {
+      error: `a worker answered what is no JSON: ${text.slice(0, 80)}`,
+      code: "cluster-failure",
+    };
+  }
+}
+
+/** The tasks before a task, the nearest first: their outputs are its input. */
+export function tasksBefore(
+  tasks: readonly Pick<TaskSystem, "predecessors">[],
+  task: number,
+): readonly number[] {
+  const found = [...tasks[task].predecessors];
+  for (let i = 0; i < found.length; i++) {
+    for (const before of tasks[found[i]].predecessors) {
+      if (!found.includes(before)) found.push(before);
+    }
+  }
+  return found;
+}

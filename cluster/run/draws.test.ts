@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { compileSystem } from "../../core/compile.ts";
+import { RequestDraws } from "../../core/request-draws.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { DrawBook } from "./draws.ts";
+
+const deadlineMs = { distribution: "lognormal", mean: 40, cv: 0.5 };
+const document = twoTasks();
+const pipelines = Object.fromEntries(
+  Object.entries(document.pipelines).map(([name, pipeline]) => [name, { ...pipeline, deadlineMs }]),
+);
+const system = compileSystem(scenarioSchema.parse({ ...document, pipelines }), NO_INPUTS);
+
+interface Drawn {
+  readonly flags: number[];
+  readonly variates: number[];
+  readonly goalUs: number;
+}
+
+function drawnInOrder(count: number): Drawn[] {
+  const draws = new RequestDraws(system, "seed");
+  return Array.from({ length: count }, () => {
+    const flags = new Uint8Array(system.stride);
+    const variates = new Float64Array(system.stride);
+    const pipeline = draws.pipeline();
+    draws.draw(pipeline, 0, flags, variates);
+    return { flags: [...flags], variates: [...variates], goalUs: draws.goalUs(pipeline) };
+  });
+}
+
+function taken(book: DrawBook, index: number | null): Drawn {
+  const flags = new Uint8Array(system.stride);
+  const variates = new Float64Array(system.stride);
+  const goalUs = book.take(index, 0, 0, flags, variates);
+  return { flags: [...flags], variates: [...variates], goalUs };
+}
+
+describe("DrawBook", () => {
+  it("gives request n the simulator's draws, in whatever order requests come", () => {
+    const expected = drawnInOrder(12);
+    const orders = fc.shuffledSubarray(
+      expected.map((_, i) => i),
+      { minLength: 12 },
+    );
+    fc.assert(
+      fc.property(orders, (order) => {
+        const book = new DrawBook(system, "seed");
+        for (const index of order) expect(taken(book, index)).toEqual(expected[index]);
+      }),
+    );
+  });
+
+  it("is not moved by requests without a number, nor by a number used twice", () => {
+    const expected = drawnInOrder(3);
+    const book = new DrawBook(system, "seed");
+    taken(book, null);
+    expect(taken(book, 0)).toEqual(expected[0]);
+    taken(book, 0);
+    taken(book, null);
+    expect(taken(book, 1)).toEqual(expected[1]);
+    expect(taken(book, 2)).toEqual(expected[2]);
+  });
+
+  it("gives a request that is tried again the same draws each time", () => {
+    const expected = drawnInOrder(3);
+    const book = new DrawBook(system, "seed", true);
+    for (const index of [2, 0, 2, 1, 0, 2]) expect(taken(book, index)).toEqual(expected[index]);
+  });
+
+  it("refuses numbers that no run can have reached", () => {
+    const book = new DrawBook(system, "seed");
+    expect(() => book.check(-1)).toThrow(/out of range/);
+    expect(() => book.check(1e9)).toThrow(/out of range/);
+    expect(() => book.check(0.5)).toThrow(/out of range/);
+    expect(() => book.check(null)).not.toThrow();
+  });
+});

@@ -1,0 +1,142 @@
+/** A run's draws: by request number, and by job while a request is in the system. */
+import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
+import { Fault } from "../../core/fault.ts";
+import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { System } from "../../core/system.ts";
+import type { LiveRequest, Submission } from "./live-request.ts";
+
+/** How far ahead of the highest number so far a request's number may be. */
+const MAX_AHEAD = 100_000;
+
+interface Row {
+  readonly pipeline: number;
+  readonly flags: Uint8Array;
+  readonly variates: Float64Array;
+  readonly goalUs: number;
+}
+
+/**
+ * The draws of requests by number, made in the order of the numbers, in whatever order requests reach
+ * the gateway. So request n is the same as in the simulator.
+ */
+export class DrawBook {
+  readonly #numbered: RequestDraws;
+  readonly #others: RequestDraws;
+  readonly #stride: number;
+  /** Drawn and not yet used; with `triedAgain`, also the latest used. */
+  readonly #rows = new Map<number, Row>();
+  readonly #triedAgain: boolean;
+  #drawn = 0;
+
+  /** `triedAgain`: a number may come several times, and has the same draws each time. */
+  constructor(system: System, seed: string, triedAgain = false) {
+    this.#triedAgain = triedAgain;
+    this.#numbered = new RequestDraws(system, seed);
+    this.#others = new RequestDraws(system, `${seed}/unnumbered`);
+    this.#stride = system.stride;
+  }
+
+  /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
+  check(index: number | null): void {
+    if (index === null) return;
+    if (!Number.isInteger(index) || index < 0 || index >= this.#drawn + MAX_AHEAD) {
+      throw new Fault("invalid-input", `request index ${index} is out of range`, {
+        hint: `a run numbers its requests from 0; at most ${MAX_AHEAD} may be missing`,
+      });
+    }
+  }
+
+  /**
+   * Writes the draws of request `index` to the jobs from `base` of both arrays; returns the time from its
+   * arrival to its deadline, µs. A request without a number, or with the number of an earlier request or
+   * of another pipeline's, gets draws of a separate stream.
+   */
+  take(
+    index: number | null,
+    pipeline: number,
+    base: number,
+    flags: Uint8Array,
+    variates: Float64Array,
+  ): number {
+    const row = index === null ? undefined : this.#row(index);
+    if (row === undefined || row.pipeline !== pipeline) {
+      this.#others.draw(pipeline, base, flags, variates);
+      return this.#others.goalUs(pipeline);
+    }
+    flags.set(row.flags, base);
+    variates.set(row.variates, base);
+    return row.goalUs;
+  }
+
+  #row(index: number): Row | undefined {
+    while (this.#drawn <= index) {
+      const pipeline = this.#numbered.pipeline();
+      const flags = new Uint8Array(this.#stride);
+      const variates = new Float64Array(this.#stride);
+      this.#numbered.draw(pipeline, 0, flags, variates);
+      const goalUs = this.#numbered.goalUs(pipeline);
+      this.#rows.set(this.#drawn++, { pipeline, flags, variates, goalUs });
+    }
+    const row = this.#rows.get(index);
+    if (!this.#triedAgain) this.#rows.delete(index);
+    else this.#rows.delete(index - MAX_AHEAD);
+    return row;
+  }
+}
+
+interface DrawOptions {
+  readonly system: System;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain: boolean;
+}
+
+/** The draws of the requests in the system, by job: the dispatcher reuses slots. */
+export class RunDraws {
+  readonly #options: DrawOptions;
+  readonly #book: DrawBook;
+  #flags = new Uint8Array(0);
+  #variates = new Float64Array(0);
+
+  constructor(options: DrawOptions) {
+    this.#options = options;
+    this.#book = new DrawBook(options.system, options.seed, options.triedAgain);
+  }
+
+  /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
+  check(index: number | null): void {
+    this.#book.check(index);
+  }
+
+  /** Draws for a request in a slot; returns the time from its arrival to its deadline, µs. */
+  take({ index, pipeline }: Submission, slot: number, { capacity, stride }: RequestTable): number {
+    const jobs = capacity * stride;
+    if (this.#flags.length < jobs) {
+      this.#flags = grown(this.#flags, new Uint8Array(jobs));
+      this.#variates = grown(this.#variates, new Float64Array(jobs));
+    }
+    return this.#book.take(index, pipeline, slot * stride, this.#flags, this.#variates);
+  }
+
+  variate(job: number): number {
+    return this.#variates[job];
+  }
+
+  /** Real outputs decide a condition on labels; the draws decide all others. */
+  holds(request: LiveRequest, task: number, { state, stride }: RequestTable): boolean {
+    const base = request.slot * stride;
+    const { system, backend } = this.#options;
+    const { predecessors, skippedBy, whenContains } =
+      system.pipelines[request.pipeline].tasks[task];
+    const skipped = skippedBy.some(
+      (cache) => state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
+    );
+    if (skipped) return false;
+    if (backend !== "replay" && whenContains !== null) {
+      return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
+    }
+    return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
+  }
+}

@@ -1,0 +1,483 @@
+/**
+ * One run of the gateway: drives the dispatcher with the wall clock and gRPC.
+ *
+ *   client request ─> submit ─┐                   ┌─> link.send(batch)
+ *   batch answered ─> finish ─┼─ one turn: event, ┤
+ *   timer          ─> wake   ─┤  decide, flush    └─> answer(request)
+ *   link up / down ─> join / lose
+ *
+ * Each turn has an instant of its own. The run carries out the dispatcher's commands after its turn, so
+ * no command calls back into the dispatcher.
+ */
+import { status } from "@grpc/grpc-js";
+import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { ReplicaMeter } from "../../core/metrics/meters.ts";
+import { RunRecorder } from "../../core/metrics/recorder.ts";
+import type { RunLog } from "../../core/run-log.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { System } from "../../core/system.ts";
+import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
+import type { TraceSink } from "../observe/spans.ts";
+import type { ModelInferResponse } from "../protocol/messages.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
+import {
+  BatchMessages,
+  batchResult,
+  keepOutputs,
+  type StartedBatch,
+  startedBatch,
+} from "./batch.ts";
+import type { ReplicaBatching } from "./control-record.ts";
+import { RunDraws } from "./draws.ts";
+import {
+  type Answer,
+  type LiveRequest,
+  liveRequest,
+  longestWaitMs,
+  type RequestError,
+  type Submission,
+} from "./live-request.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
+import { Room } from "./room.ts";
+import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
+import { type MessageKind, RunCosts } from "./run-costs.ts";
+import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
+import type { ServiceBounds } from "./specification.ts";
+
+const RETRY_AFTER_MS = 1000;
+const MAX_HOP_SAMPLES = 200_000;
+
+/** A batch that failed with one of these statuses would fail on every replica. */
+const SAME_AGAIN: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.UNIMPLEMENTED,
+]);
+
+interface RunOptions {
+  readonly system: System;
+  /** The system without room for replicas that can be added. */
+  readonly ownSystem: System;
+  readonly scheduler: Scheduler;
+  readonly seed: string;
+  readonly backend: BackendName;
+  readonly timeScale: number;
+  readonly warmupUs: number;
+  /** `monotonicUs` at which the run's time is 0. */
+  readonly startUs: number;
+  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
+  readonly closeUs: number;
+  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
+  readonly closeAfterRequests: number;
+  readonly maxBars: number;
+  /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
+  readonly maxSamples?: number;
+  readonly log: RunLog | null;
+  readonly sinks: readonly RunSink[];
+  /** Also a sink; it gives the spans that workers continue. Null: no traces. */
+  readonly trace: TraceSink | null;
+  /** Clients try again: a request's number may come several times. */
+  readonly triedAgain: boolean;
+  /** Replay workers answer at once. */
+  readonly warmUp: boolean;
+  readonly bounds: ServiceBounds;
+  /** Whether queues are bounded in time, besides the scheduler's admission. */
+  readonly boundQueue: boolean;
+}
+
+export class GatewayRun implements Driver {
+  readonly options: RunOptions;
+  readonly recorder: RunRecorder;
+  readonly draws: RunDraws;
+  readonly room: Room;
+  readonly messages: BatchMessages;
+  readonly schedulers: RunSchedulers;
+  /** Gateway to worker and back without the service, wall-clock µs. */
+  readonly workerRoundTripUs: number[] = [];
+  #dispatcher: Dispatcher;
+  readonly #links: ReplicaLinks;
+  readonly #clock: RunClock;
+  readonly #timers: WakeTimers;
+  readonly #sinks: readonly RunSink[];
+  readonly #live: (LiveRequest | undefined)[] = [];
+  readonly #batches: (StartedBatch | null)[];
+  /** By replica: since when it has nothing to run. */
+  readonly #freeUs: Float64Array;
+  readonly #starts: StartedBatch[] = [];
+  readonly #ends: Answer[] = [];
+  readonly #meter: ReplicaMeter | null;
+  readonly #retries: RetryBudget;
+  #costs = new RunCosts();
+  #warm = false;
+
+  constructor(options: RunOptions, links: ReplicaLinks, alarms: PreciseTimer) {
+    const { system, warmupUs, maxBars, maxSamples } = options;
+    this.options = options;
+    this.#links = links;
+    this.room = new Room(options, options.scheduler);
+    this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
+    this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
+    this.#sinks = [
+      new RecorderSink(this.recorder, options.timeScale),
+      ...(options.log === null ? [] : [logSink(options.log, options.timeScale)]),
+      ...options.sinks,
+      ...(options.trace === null ? [] : [options.trace]),
+    ];
+    this.#freeUs = new Float64Array(system.replicas.length);
+    this.messages = new BatchMessages(system, options.backend, options.warmUp);
+    this.#clock = new RunClock(options.startUs, options.timeScale);
+    this.draws = new RunDraws(options);
+    this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
+    this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
+    this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
+    this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
+      this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
+    });
+    this.#meter = this.#replicaMeter();
+    links.all.forEach((link, replica) => {
+      if (link?.up === true) this.join(replica);
+    });
+  }
+
+  /** Since the end of warm-up. */
+  get costs(): RunCosts {
+    return this.#costs;
+  }
+
+  /** Requests without an answer. */
+  get inSystem(): number {
+    return this.#dispatcher.inSystem;
+  }
+
+  /** Jobs that wait in a pool: in its own queue, then in each of its replicas'. */
+  waiting(pool: number): readonly number[] {
+    return this.#dispatcher.waiting(pool);
+  }
+
+  /** No request waits for an answer and no replica runs a batch. */
+  get idle(): boolean {
+    return this.inSystem === 0 && this.#batches.every((batch) => batch === null);
+  }
+
+  /**
+   * Takes a request that passed every check of `Gateway.submit`; `answer` is called exactly once. The
+   * scheduler's admission policy may still refuse it.
+   */
+  take(
+    submission: Submission,
+    choice: NumberedChoice | null,
+    answer: LiveRequest["answer"],
+  ): LiveRequest {
+    const { pipeline } = submission;
+    const slot = this.#dispatcher.requests.reserve();
+    if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
+    const goalUs = this.draws.take(submission, slot, this.#dispatcher.requests);
+    let taken: LiveRequest | undefined;
+    this.#turn("arrival", (nowUs, takenAtUs) => {
+      const arrivedUs = plausible(submission.intendedUs, nowUs);
+      const tasks = this.options.system.pipelines[pipeline].tasks.length;
+      taken = liveRequest(submission, {
+        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, tasks },
+      });
+      for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
+      this.room.entered(taken);
+      this.#live[slot] = taken;
+      if (this.recorder.arrivals === this.options.closeAfterRequests) this.#closeWindow(nowUs);
+      this.#dispatcher.arrive(slot, pipeline, arrivedUs, nowUs);
+    });
+    return taken as LiveRequest;
+  }
+
+  /** Routes, orders and batches all waiting jobs anew; none is lost. Throws Fault("invalid-input"). */
+  reschedule(document: SchedulerDocument): void {
+    const { number, scheduler } = this.schedulers.replace(document);
+    this.room.reschedule(scheduler);
+    this.#turn(null, (nowUs) => {
+      const { system, log } = this.options;
+      const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
+      next.takeOver(this.#dispatcher, number, nowUs);
+      this.#dispatcher = next;
+    });
+  }
+
+  cancel(request: LiveRequest): void {
+    if (this.#live[request.slot] !== request) return;
+    this.#turn(null, (nowUs) => this.#dispatcher.cancel(request.slot, "cancelled", nowUs));
+  }
+
+  /** Ends all requests for which `which` holds with an error. */
+  fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
+    this.#turn(null, (nowUs) => {
+      for (const one of [...this.#live])
+        if (one && which(one)) this.#failRequest(one, error, nowUs);
+    });
+  }
+
+  join(replica: number): void {
+    this.#turn(null, (nowUs) => {
+      this.#freeUs[replica] = nowUs;
+      this.#meter?.ready(replica, true, nowUs);
+      this.#dispatcher.join(replica, nowUs);
+    });
+  }
+
+  /** The replica finishes its batch and gets no other. */
+  drain(replica: number): void {
+    this.#turn(null, (nowUs) => this.#dispatcher.drain(replica, nowUs));
+  }
+
+  /** Null: as the scheduler says. */
+  setBatching(replica: number, batching: ReplicaBatching | null): void {
+    const { maxBatch, waitMs } = batching ?? { maxBatch: 0, waitMs: 0 };
+    const waitUs = Math.round((waitMs * 1000) / this.options.timeScale);
+    this.#turn(null, (nowUs) => this.#dispatcher.setBatching(replica, maxBatch, waitUs, nowUs));
+  }
+
+  isBusy(replica: number): boolean {
+    return this.#batches[replica] !== null;
+  }
+
+  /** Jobs that wait at a replica or run on it. */
+  loadOf(replica: number): number {
+    const { pool } = this.options.system.replicas[replica];
+    const own = this.waiting(pool)[1 + replica - this.options.system.pools[pool].first] ?? 0;
+    return own + (this.#batches[replica]?.requests.length ?? 0);
+  }
+
+  lose(replica: number): void {
+    const batch = this.#batches[replica];
+    this.#batches[replica] = null;
+    this.#turn(null, (nowUs) => {
+      if (batch !== null) {
+        for (const sink of this.#sinks) sink.wasted?.(batch, "its replica was lost", nowUs);
+        this.#spendRetries(batch, nowUs);
+      }
+      this.#meter?.ready(replica, false, nowUs);
+      this.#dispatcher.lose(replica, nowUs);
+    });
+  }
+
+  /** Cancels all requests and stops the timers. */
+  close(): void {
+    for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
+    this.#timers.close();
+  }
+
+  start(replica: number, nowUs: number): void {
+    const freeUs = this.#freeUs[replica];
+    const batch = startedBatch(this.#dispatcher, replica, this.#live, nowUs, freeUs);
+    for (const sink of this.#sinks) sink.started?.(batch, nowUs);
+    this.#batches[replica] = batch;
+    this.#starts.push(batch);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    this.#timers.set(timer, atUs);
+  }
+
+  end(slot: number, outcome: Outcome, nowUs: number): void {
+    const request = this.#live[slot] as LiveRequest;
+    this.#live[slot] = undefined;
+    this.room.left(request, outcome === "completed", this.inSystem);
+    const { serial, deadlineUs } = this.#dispatcher.requests;
+    request.serial = serial[slot];
+    const goalUs = deadlineUs[slot] - request.arrivedUs;
+    for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
+    if (outcome !== "completed" && outcome !== "refused") this.#giveUpBatches(request);
+    this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  goalUs(slot: number): number {
+    return (this.#live[slot] as LiveRequest).goalUs;
+  }
+
+  holds(slot: number, task: number): boolean {
+    return this.draws.holds(this.#live[slot] as LiveRequest, task, this.#dispatcher.requests);
+  }
+
+  /** One event at an instant of its own, the decisions after it, and their commands. */
+  #turn(
+    kind: MessageKind | null,
+    event: (nowUs: number, takenAtUs: number) => void,
+    sinceUs = monotonicUs(),
+  ): void {
+    const nowUs = this.#clock.tick(sinceUs);
+    if (!this.#warm && nowUs >= this.options.warmupUs) {
+      this.#warm = true;
+      this.#costs = new RunCosts();
+    }
+    if (nowUs >= this.options.closeUs) this.#closeWindow(this.options.closeUs);
+    event(nowUs, sinceUs);
+    this.#dispatcher.decide(nowUs);
+    const decidedUs = monotonicUs();
+    if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
+    const sentUs = monotonicUs();
+    if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
+    if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+  }
+
+  #send(batch: StartedBatch): void {
+    const sentUs = monotonicUs();
+    const { replica, requests } = batch;
+    const { name, service } = this.options.system.replicas[replica];
+    const variate = this.draws.variate(batch.jobs[0]);
+    const message = this.messages.request(name, requests, batch.tasks, variate, {
+      waitedForMs: longestWaitMs(requests, sentUs),
+      traceparents: this.options.trace?.traceparents(batch) ?? null,
+    });
+    const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
+    const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
+    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;
+    this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
+      if (this.#batches[replica] !== batch) return;
+      this.#batches[replica] = null;
+      if (failure === null) this.#answered(batch, response, sentUs);
+      else if (SAME_AGAIN.has(failure.code)) this.#failed(batch, failure.message, monotonicUs());
+      else this.#tryElsewhere(batch, failure.message, monotonicUs());
+    });
+    this.#costs.add("dispatch", monotonicUs() - sentUs);
+  }
+
+  #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {
+    const backUs = monotonicUs();
+    const result = batchResult(response, batch.requests.length);
+    if (result instanceof Error) {
+      this.#failed(batch, result.message, backUs);
+      return;
+    }
+    const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
+    const { warmupUs, system, maxSamples = MAX_HOP_SAMPLES } = this.options;
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        if (nowUs >= warmupUs && this.workerRoundTripUs.length < maxSamples) {
+          this.workerRoundTripUs.push(hopUs);
+        }
+        const times = { serviceUs: result.serviceUs, hopUs };
+        for (const sink of this.#sinks) sink.served?.(batch, times, nowUs);
+        const { name } = system.replicas[batch.replica];
+        const errors = keepOutputs(batch, result.outputs, times, { replica: name, nowUs });
+        this.#retries.finished(batch.requests.length);
+        for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
+        this.#finished(batch.replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** The whole batch failed, as it would on every replica. */
+  #failed(batch: StartedBatch, message: string, backUs: number): void {
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
+        for (const request of batch.requests) {
+          this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
+        }
+        this.#finished(batch.replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** The batch failed on a replica that is up; another may run it. */
+  #tryElsewhere(batch: StartedBatch, message: string, backUs: number): void {
+    const { replica, requests } = batch;
+    this.#turn(
+      "completion",
+      (nowUs) => {
+        for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
+        for (const request of requests) request.error = { code: "cluster-failure", message };
+        this.#spendRetries(batch, nowUs);
+        this.#freeUs[replica] = nowUs;
+        this.#dispatcher.fail(replica, nowUs);
+        if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
+      },
+      backUs,
+    );
+  }
+
+  /** Lost jobs run again while the budget lasts; the requests of others end. */
+  #spendRetries({ requests }: StartedBatch, nowUs: number): void {
+    for (const request of requests) {
+      if (this.#live[request.slot] !== request || this.#retries.take()) continue;
+      const message = "its replica was lost, and too much work is being done again already";
+      const error = { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS } as const;
+      this.#failRequest(request, error, nowUs);
+    }
+  }
+
+  /** Ends a request before its task finishes, so that it gets no further tasks. */
+  #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
+    if (this.#live[request.slot] !== request) return;
+    request.error = error;
+    this.#dispatcher.cancel(request.slot, "failed", nowUs);
+  }
+
+  #finished(replica: number, nowUs: number): void {
+    this.#freeUs[replica] = nowUs;
+    this.#dispatcher.finish(replica, nowUs);
+    if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
+  }
+
+  /** Cancels a batch on its worker when all its requests have ended. */
+  #giveUpBatches(ended: LiveRequest): void {
+    for (const batch of this.#batches) {
+      if (batch === null || !batch.requests.includes(ended)) continue;
+      const wanted = batch.requests.some((request) => this.#live[request.slot] === request);
+      if (!wanted) this.#links.of(batch.replica).cancelBatch();
+    }
+  }
+
+  /** Measures which replicas a run could use; null where operators cannot add replicas. */
+  #replicaMeter(): ReplicaMeter | null {
+    const { system, ownSystem } = this.options;
+    if (system === ownSystem) return null;
+    const meter = new ReplicaMeter(system, this.recorder, this.#dispatcher.retries);
+    this.recorder.replicas = meter;
+    this.#links.all.forEach((link, replica) => {
+      if (link?.up !== true) meter.ready(replica, false, 0);
+    });
+    return meter;
+  }
+
+  #closeWindow(nowUs: number): void {
+    const { recorder } = this;
+    if (recorder.closedUs === Number.POSITIVE_INFINITY && nowUs > recorder.warmupUs) {
+      recorder.closeWindow(nowUs);
+    }
+  }
+}
+
+/**
+ * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
+ * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
+ * runs again. Source: gRPC's retry throttling (gRFC A6).
+ */
+class RetryBudget {
+  readonly #most: number;
+  readonly #givenBack: number;
+  #tokens: number;
+
+  /** `givenBack` is the part of a token that a finished job gives. */
+  constructor(most: number, givenBack: number) {
+    this.#most = most;
+    this.#givenBack = givenBack;
+    this.#tokens = most;
+  }
+
+  /** Whether a job may run again; takes its token. */
+  take(): boolean {
+    if (this.#tokens <= this.#most / 2) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  finished(jobs: number): void {
+    this.#tokens = Math.min(this.#most, this.#tokens + jobs * this.#givenBack);
+  }
+}

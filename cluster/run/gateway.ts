@@ -1,0 +1,397 @@
+/** The gateway: links to all replicas, the present run, and the way of a request into it. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { compileSystem } from "../../core/compile.ts";
+import { Fault } from "../../core/fault.ts";
+import { summarize } from "../../core/metrics/summary.ts";
+import { RunLog } from "../../core/run-log.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import { type System, withSpareReplicas } from "../../core/system.ts";
+import { createScheduler } from "../../schedulers/create-scheduler.ts";
+import { GatewayCounts } from "../observe/gateway-counts.ts";
+import type { Logger } from "../observe/logger.ts";
+import type { GatewayTracing } from "../observe/open-tracing.ts";
+import { OperatorLog } from "../observe/operator-log.ts";
+import { type Exposition, exposition } from "../observe/prometheus.ts";
+import { type GatewayState, type GatewayStatus, gatewayStatus } from "../observe/status.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import type { ModelMetadata } from "../protocol/messages.ts";
+import { BATCH_CHANNEL } from "../protocol/service.ts";
+import type { ClientAccess } from "../security/client-access.ts";
+import { monotonicUs, until } from "../time/monotonic.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
+import { AnswerBook, type NewKey } from "./answer-book.ts";
+import { Caller } from "./caller.ts";
+import { ControlRecord, type ReplicaBatching } from "./control-record.ts";
+import { GatewayRun } from "./gateway-run.ts";
+import type { LiveRequest, Submission, Ticket } from "./live-request.ts";
+import { ModelRepository } from "./model-repository.ts";
+import { ReplicaLinks } from "./replica-links.ts";
+import type { RunReport, RunRequest } from "./run-request.ts";
+import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
+import { TaskOutages } from "./task-outages.ts";
+
+/** Resolution of the event loop's delay; the histogram counts it as delay. */
+const DELAY_RESOLUTION_MS = 5;
+const MAX_BARS = 5000;
+/** Samples of a run that may last for months: its memory does not grow. */
+const LASTING_SAMPLES = 1000;
+const LOOK_MS = 250;
+/** Another gateway follows an ending one in about this time. */
+const RETRY_AFTER_DRAIN_MS = 1000;
+/** Gives the last answers time to leave before connections end. */
+const LAST_ANSWERS_MS = 50;
+
+/** Further records of what the gateway does. */
+interface Observers {
+  readonly tracing?: GatewayTracing | null;
+  readonly logger?: Logger | null;
+}
+
+export class Gateway {
+  readonly specification: GatewaySpecification;
+  readonly system: System;
+  readonly bounds: ServiceBounds;
+  /** Over the gateway's life, not only the present run's. */
+  readonly counts: GatewayCounts;
+  readonly links: ReplicaLinks;
+  readonly controls: ControlRecord;
+  readonly models: ModelRepository;
+  readonly outages: TaskOutages;
+  readonly #alarms = new PreciseTimer();
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  readonly #answers: AnswerBook;
+  readonly #batching = new Map<number, ReplicaBatching>();
+  readonly #tracing: GatewayTracing | null;
+  readonly #operatorLog: OperatorLog | null;
+  readonly #looks: NodeJS.Timeout;
+  /** Without room for replicas that are added. */
+  readonly #ownSystem: System;
+  #run: GatewayRun;
+  #draining = false;
+  #scheduler: SchedulerDocument = "fifo";
+  #exposition: Promise<Exposition> | null = null;
+
+  /** `workerAccess` gives the credentials of a new connection to a worker. */
+  constructor(
+    specification: GatewaySpecification,
+    workerAccess: () => ClientAccess,
+    { tracing = null, logger = null }: Observers = {},
+  ) {
+    this.#tracing = tracing;
+    const { document, inputs, seed, replicas } = specification;
+    this.specification = specification;
+    this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
+    this.#answers = new AnswerBook(this.bounds.keys);
+    this.controls = new ControlRecord(specification.controlFile);
+    this.#ownSystem = compileSystem(document, inputs);
+    this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
+    this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
+    this.counts = new GatewayCounts(this.system, specification.timeScale);
+    this.links = new ReplicaLinks(
+      this.system.replicas.length,
+      (address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL),
+    );
+    for (const { replica, address } of replicas) this.#link(replica, address);
+    const { system, links, counts, controls } = this;
+    const { drainMs, outageMs } = this.bounds;
+    this.models = new ModelRepository({ system, links, counts, controls, drainMs });
+    this.outages = new TaskOutages(system, links, outageMs);
+    this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
+    this.#delay.enable();
+    this.#run = this.#newRun({ seed, boundQueue: true }, LASTING_SAMPLES);
+  }
+
+  get run(): GatewayRun {
+    return this.#run;
+  }
+
+  get log(): RunLog | null {
+    return this.#run.options.log;
+  }
+
+  /** Whether the gateway takes requests and every replica is up. */
+  get ready(): boolean {
+    return !this.#draining && this.links.ready;
+  }
+
+  /** Inputs and outputs of a pool's model, from one of its replicas; null while none is up. */
+  async describe(pool: number): Promise<ModelMetadata | null> {
+    const link = this.links.all.find(
+      (some, replica) => some?.up === true && this.system.replicas[replica].pool === pool,
+    );
+    try {
+      return (await link?.describe()) ?? null;
+    } catch {
+      // The replica went down meanwhile.
+      return null;
+    }
+  }
+
+  pipelineNamed(name: string): number {
+    const found = this.system.pipelines.findIndex((pipeline) => pipeline.name === name);
+    if (found >= 0) return found;
+    const names = this.system.pipelines.map((pipeline) => pipeline.name).join(", ");
+    throw new Fault("not-found", `there is no pipeline ${JSON.stringify(name)}`, {
+      hint: `this deployment serves ${names}`,
+    });
+  }
+
+  /**
+   * Throws the Fault of the first check that refuses a request; else the request is answered exactly
+   * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
+   * admission policy.
+   */
+  submit(submission: Submission): Ticket {
+    const { pipeline, index, idempotencyKey: key, deadlineMs } = submission;
+    const run = this.#run;
+    try {
+      // unavailable
+      this.#checkOpen();
+      this.models.check(pipeline);
+      if (run.options.boundQueue) this.outages.check(pipeline);
+      // deadline-exceeded
+      checkDeadline(deadlineMs);
+      // invalid-input, or the answer of another request with the key
+      const known = key === undefined ? null : this.#answers.join(key, submission);
+      if (known !== null && "cancel" in known) return known;
+      // A request of several callers has no deadline: each of them has its own.
+      const work = known === null ? submission : { ...submission, deadlineMs: undefined };
+      // invalid-input
+      run.draws.check(index);
+      const choice = run.schedulers.choiceOf(work, run.options.timeScale);
+      // overloaded
+      run.room.checkHeld(work, run.inSystem);
+      run.room.checkQueue(work, run.inSystem);
+      return this.#take(known, submission, (answer) => run.take(work, choice, answer));
+    } catch (error) {
+      if (error instanceof Fault) this.#refused(pipeline, error);
+      throw error;
+    }
+  }
+
+  #take(
+    key: NewKey | null,
+    submission: Submission,
+    take: (answer: LiveRequest["answer"]) => LiveRequest,
+  ): Ticket {
+    const run = this.#run;
+    if (key === null) {
+      const caller = new Caller(submission);
+      const request = take(caller.answer);
+      return caller.waits(() => run.cancel(request));
+    }
+    return this.#answers.run(key, submission, (answer) => {
+      const request = take(answer);
+      return () => run.cancel(request);
+    });
+  }
+
+  #checkOpen(): void {
+    if (!this.#draining) return;
+    throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
+      hint: "try again, with the same idempotency key if it has one",
+      retryAfterMs: RETRY_AFTER_DRAIN_MS,
+    });
+  }
+
+  /** Counts a request that may succeed later, or at another gateway. */
+  #refused(pipeline: number, { code, message }: Fault): void {
+    if (code !== "overloaded" && code !== "unavailable") return;
+    this.counts.turnedAway(pipeline);
+    this.#operatorLog?.turnedAway(message);
+  }
+
+  /** Answers requests that wait for a task without a replica. A measuring run waits as its scenario says. */
+  #failOutages(): void {
+    const pools = this.outages.look();
+    const run = this.#run;
+    if (!run.options.boundQueue || run.inSystem === 0) return;
+    for (const pool of pools) {
+      run.fail((request) => this.outages.needs(request, pool), this.outages.errorOf(pool));
+    }
+  }
+
+  /** Takes no more requests; resolves when all are answered, with an error where time is too short. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const run = this.#run;
+    this.#operatorLog?.draining(run.inSystem);
+    await until(() => run.idle, this.bounds.drainMs);
+    if (run.inSystem === 0) return;
+    run.fail(() => true, {
+      code: "unavailable",
+      message: "this gateway was shut down before the request was answered",
+      retryAfterMs: RETRY_AFTER_DRAIN_MS,
+    });
+    await sleep(LAST_ANSWERS_MS);
+  }
+
+  get scheduler(): SchedulerDocument {
+    return this.#scheduler;
+  }
+
+  /** Another scheduler for the present run, while requests are in flight. Throws a Fault. */
+  reschedule(scheduler: SchedulerDocument): void {
+    this.#run.reschedule(scheduler);
+    this.#scheduler = scheduler;
+  }
+
+  /** Adds a replica, served at `address`; it gets work once it is up. */
+  attach(replica: number, address: string): void {
+    this.links.notMissed(replica);
+    this.#link(replica, address);
+  }
+
+  /** Removes a replica; others run its batch again. */
+  detach(replica: number): void {
+    this.#run.lose(replica);
+    this.links.detach(replica);
+  }
+
+  /** The replica finishes its batch and takes no other, for good. */
+  retire(replica: number): void {
+    this.links.get(replica)?.retire();
+    this.#run.drain(replica);
+  }
+
+  /** Null: as the scheduler says. Holds for later runs too. */
+  setBatching(replica: number, batching: ReplicaBatching | null): void {
+    if (batching === null) this.#batching.delete(replica);
+    else this.#batching.set(replica, batching);
+    this.#run.setBatching(replica, batching);
+  }
+
+  /** The largest batch that the scheduler gives a replica. */
+  maxBatchOf(replica: number): number {
+    const { pool } = this.system.replicas[replica];
+    const { batching } = this.#run.schedulers.present.pools[pool];
+    return Math.min(this.system.pools[pool].maxBatch, batching.maxBatch);
+  }
+
+  /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
+  reset(request: RunRequest): void {
+    if (!this.#run.idle) {
+      throw new Fault(
+        "overloaded",
+        `a run cannot start while ${this.#run.inSystem} requests are in the system`,
+        { hint: "wait until GET /run says idle" },
+      );
+    }
+    this.#run.close();
+    this.#run = this.#newRun(request);
+    for (const [replica, batching] of this.#batching) this.#run.setBatching(replica, batching);
+    this.#delay.reset();
+  }
+
+  report(): RunReport {
+    const run = this.#run;
+    const delayMs = (ns: number): number => Math.max(0, ns / 1e6 - DELAY_RESOLUTION_MS);
+    return {
+      idle: run.idle,
+      inSystem: run.inSystem,
+      summary: summarize(run.recorder, { curve: false }),
+      eventLoopDelay: {
+        p50Ms: delayMs(this.#delay.percentile(50)),
+        p99Ms: delayMs(this.#delay.percentile(99)),
+        maxMs: delayMs(this.#delay.max),
+      },
+      costs: run.costs.summary(),
+      gantt: run.recorder.bars,
+      workerRoundTripUs: run.workerRoundTripUs,
+      replicas: this.links.all.flatMap((link) =>
+        link === null ? [] : [{ name: link.name, up: link.up, losses: link.losses }],
+      ),
+      otherSchedulers: run.schedulers.others,
+    };
+  }
+
+  /** The answer to `/metrics`. */
+  metrics(): Promise<Exposition> {
+    this.#exposition ??= exposition(
+      this.counts,
+      () => this.state(),
+      () => this.links.all,
+    );
+    return this.#exposition;
+  }
+
+  status(): GatewayStatus {
+    return gatewayStatus(this.counts, this.state(), textOf(this.#scheduler));
+  }
+
+  state(): GatewayState {
+    const { system } = this;
+    return {
+      inSystem: this.#run.inSystem,
+      waiting: system.pools.map((_, pool) => this.#run.waiting(pool)),
+      replicas: this.links.all.map((link, replica) => ({
+        name: system.replicas[replica].name,
+        state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
+        losses: link?.losses ?? 0,
+        there: link !== null,
+      })),
+    };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#looks);
+    this.#run.close();
+    this.#delay.disable();
+    this.links.close();
+    await this.#alarms.close();
+  }
+
+  #link(replica: number, address: string): void {
+    const { name } = this.system.replicas[replica];
+    this.links.attach(replica, name, address, (up, reason) => {
+      this.#operatorLog?.replicaChanged(replica, up, reason);
+      if (up) this.#run.join(replica);
+      else this.#run.lose(replica);
+    });
+  }
+
+  #newRun(request: RunRequest, maxSamples?: number): GatewayRun {
+    const { document, backend, timeScale } = this.specification;
+    const startNs = request.startAtMonotonicNs;
+    const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
+    const scheduler = request.scheduler ?? document.scheduler;
+    this.#scheduler = scheduler;
+    this.#operatorLog?.runStarted(request.seed, textOf(scheduler));
+    return new GatewayRun(
+      {
+        system: this.system,
+        scheduler: createScheduler(scheduler, this.system, request.seed),
+        seed: request.seed,
+        backend,
+        timeScale,
+        warmupUs: request.warmupUs ?? 0,
+        startUs,
+        closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
+        closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
+        maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
+        ...(maxSamples === undefined ? {} : { maxSamples }),
+        log: request.log === true ? new RunLog() : null,
+        sinks: [this.counts, ...(this.#operatorLog === null ? [] : [this.#operatorLog])],
+        trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
+        warmUp: request.warmUp ?? false,
+        triedAgain: request.triedAgain ?? false,
+        bounds: this.bounds,
+        boundQueue: request.boundQueue ?? false,
+        ownSystem: this.#ownSystem,
+      },
+      this.links,
+      this.#alarms,
+    );
+  }
+}
+
+/** Throws Fault("deadline-exceeded") for a deadline that has passed. */
+function checkDeadline(deadlineMs: number | undefined): void {
+  if (deadlineMs === undefined || deadlineMs > 0) return;
+  throw new Fault("deadline-exceeded", "its deadline had passed before it came");
+}
+
+function textOf(scheduler: SchedulerDocument): string {
+  return typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler);
+}

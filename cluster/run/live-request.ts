@@ -1,0 +1,136 @@
+/** A request on its way through the gateway: submitted, taken, answered. */
+import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { FaultCode } from "../../core/fault.ts";
+import type { Tensor } from "../../models/tensor.ts";
+import type { RunningRequest } from "../observe/run-sink.ts";
+import type { CallContext } from "../protocol/call-context.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+
+/** A request before the gateway takes it. */
+export interface Submission {
+  /** The system's number of the pipeline. */
+  readonly pipeline: number;
+  readonly payload: Uint8Array;
+  /** Tensors in place of a payload; default none. */
+  readonly tensors?: readonly Tensor[] | undefined;
+  readonly index: number | null;
+  /** When the client meant to send it, scenario µs since the run's start; null: now. */
+  readonly intendedUs: number | null;
+  /** In place of its pipeline's; a whole number, the greatest first. */
+  readonly priority?: number | undefined;
+  /** The preset that routes it, where the deployment routes on arrival. */
+  readonly scheduler?: string | undefined;
+  /** How long the client waits from now, wall-clock ms; absent: until it goes away. */
+  readonly deadlineMs?: number | undefined;
+  /** Requests with the same key, pipeline and payload share one run and one answer. */
+  readonly idempotencyKey?: string | undefined;
+  readonly context?: CallContext | undefined;
+  readonly answer: (answer: Answer) => void;
+}
+
+/** The run of one task of a request; times in µs of the scenario since the run's start. */
+export interface TaskTiming {
+  readonly queuedUs: number;
+  readonly startUs: number;
+  readonly endUs: number;
+  /** Measured by the worker, wall-clock µs. */
+  readonly serviceUs: number;
+  readonly replica: string;
+  readonly batch: number;
+}
+
+/** A task's answer: its JSON text as the worker gave it, and the labels in it. */
+export interface TaskResult {
+  readonly text: string;
+  /** The model's outputs, where it answers with tensors. */
+  readonly tensors: readonly Tensor[];
+  readonly labels: readonly string[];
+  readonly timing: TaskTiming;
+}
+
+export interface RequestError {
+  readonly code: FaultCode;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface Answer {
+  readonly outcome: Outcome;
+  readonly error: RequestError | null;
+  readonly request: LiveRequest;
+  readonly endedUs: number;
+}
+
+export interface Ticket {
+  /** The client waits no longer. Does nothing after the answer. */
+  cancel(): void;
+}
+
+const NO_CONTEXT: CallContext = {};
+const NO_TENSORS: readonly Tensor[] = [];
+
+/** Bytes of a request's contents in the gateway's memory. */
+export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
+  const { payload, tensors = NO_TENSORS } = request;
+  return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
+}
+
+/** A request that the gateway has taken and not answered yet. */
+export interface LiveRequest extends RunningRequest {
+  /** Slot in the dispatcher's request table. */
+  readonly slot: number;
+  /** Time from its arrival to its deadline; Infinity where its pipeline draws none. */
+  readonly goalUs: number;
+  /** `monotonicUs` when the gateway took it. */
+  readonly takenAtUs: number;
+  /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
+  readonly expiresAtUs: number;
+  readonly payload: Uint8Array;
+  /** Tensors of the caller, in place of a payload. */
+  readonly tensors: readonly Tensor[];
+  serial: number;
+  /** By task; null where nothing ran (yet). */
+  readonly results: (TaskResult | null)[];
+  error: RequestError | null;
+  readonly answer: (answer: Answer) => void;
+}
+
+/** How long the most patient client of a batch waits from now, ms; Infinity: without a deadline. */
+export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
+  let untilUs = 0;
+  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
+  return (untilUs - nowUs) / 1000;
+}
+
+/** The fields that a run adds to a request. */
+type Taking = Pick<
+  LiveRequest,
+  "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "takenUs" | "answer"
+> & { readonly tasks: number };
+
+/** A request that a run takes. */
+export function liveRequest(submission: Submission, { tasks, ...taking }: Taking): LiveRequest {
+  const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
+  const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
+  return {
+    ...{ ...taking, pipeline, index, payload, tensors, context },
+    expiresAtUs: taking.takenAtUs + deadlineMs * 1000,
+    traceparent: null,
+    serial: -1,
+    results: new Array<null>(tasks).fill(null),
+    error: null,
+  };
+}
+
+/** A request that gets an answer without a run. */
+export function detachedRequest(submission: Submission): LiveRequest {
+  return liveRequest(submission, {
+    slot: -1,
+    arrivedUs: 0,
+    goalUs: Number.POSITIVE_INFINITY,
+    takenAtUs: monotonicUs(),
+    takenUs: 0,
+    answer: submission.answer,
+    tasks: 0,
+  });
+}

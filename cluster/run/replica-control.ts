@@ -1,0 +1,284 @@
+/** Lists, adds, changes, removes and resets replicas while requests are in flight. */
+import { Fault } from "../../core/fault.ts";
+import { reportProgress } from "../processes/child-side.ts";
+import { until } from "../time/monotonic.ts";
+import type { ReplicaBatching } from "./control-record.ts";
+import type { Gateway } from "./gateway.ts";
+
+const UP_TIMEOUT_MS = 60_000;
+/** A batch of a removed replica that takes longer runs again on another. */
+const DRAIN_TIMEOUT_MS = 60_000;
+
+export interface NewReplica {
+  /** The pipeline's task that it runs. */
+  readonly task: string;
+  /** A node of the scenario; default: the scenario's first that has room. */
+  readonly node?: string;
+  readonly batch?: ReplicaBatching;
+  /** host:port of a server that serves it already; default: the parent starts a worker. */
+  readonly address?: string;
+}
+
+export interface ReplicaStatus {
+  readonly name: string;
+  readonly task: string;
+  readonly node: string | null;
+  readonly address: string;
+  /** `draining` finishes its batch and takes no other; the gateway connects again to one that is `down`. */
+  readonly state: "starting" | "up" | "draining" | "down";
+  /** Null: as the scheduler says. */
+  readonly batch: ReplicaBatching | null;
+  /** Jobs that wait at it or run on it. */
+  readonly load: number;
+  /** How often it was lost. */
+  readonly losses: number;
+}
+
+/** Gateway to parent. */
+export interface WorkerQuestion {
+  readonly question: number;
+  readonly what: "start" | "stop" | "attach";
+  readonly replica: number;
+  /** Address of a replica to attach. */
+  readonly address?: string;
+}
+
+/** Parent to gateway: the address of the started worker, or the error. */
+export interface WorkerReply {
+  readonly question: number;
+  readonly address?: string;
+  readonly error?: string;
+}
+
+/** Methods reject with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
+export class ReplicaControl {
+  readonly #gateway: Gateway;
+  readonly #host: WorkerHost;
+  readonly #batching = new Map<number, ReplicaBatching>();
+  /** Replicas whose process is being started, and those that leave. */
+  readonly #starting = new Set<number>();
+  readonly #leaving = new Set<number>();
+
+  constructor(gateway: Gateway, host: WorkerHost) {
+    this.#gateway = gateway;
+    this.#host = host;
+    gateway.system.replicas.forEach(({ name }, replica) => {
+      const batching = gateway.controls.batchingOf(name);
+      if (batching !== null) this.#use(replica, batching);
+    });
+  }
+
+  async list(): Promise<readonly ReplicaStatus[]> {
+    const { system } = this.#gateway;
+    return [...system.replicas.keys()].filter((replica) => this.#is(replica)).map(this.#status);
+  }
+
+  /** Resolves when the replica takes jobs. */
+  async add({ task, node, batch, address }: NewReplica): Promise<ReplicaStatus> {
+    const replica = this.#room(task, node);
+    this.#check(replica, batch ?? {});
+    this.#starting.add(replica);
+    try {
+      const at = address ?? (await this.#host.start(replica));
+      if (address !== undefined) await this.#host.attach(replica, address);
+      if (batch !== undefined) this.#use(replica, batch);
+      this.#gateway.attach(replica, at);
+      if (address !== undefined) await this.#serves(replica);
+      await this.#up(replica);
+    } catch (error) {
+      this.#gateway.detach(replica);
+      await this.#host.stop(replica);
+      throw error;
+    } finally {
+      this.#starting.delete(replica);
+    }
+    return this.#status(replica);
+  }
+
+  async change(name: string, change: Partial<ReplicaBatching>): Promise<ReplicaStatus> {
+    const replica = this.#named(name);
+    this.#check(replica, change);
+    this.#use(replica, { ...this.#present(replica), ...change });
+    return this.#status(replica);
+  }
+
+  /** `drain`: its batch runs to its end first; else another replica runs it again. */
+  async remove(name: string, { drain }: { readonly drain: boolean }): Promise<void> {
+    const replica = this.#named(name);
+    await this.#leave(replica, drain);
+    await this.#host.stop(replica);
+    this.#use(replica, null);
+  }
+
+  /** Starts a fresh process and model, with the scheduler's batching. */
+  async reset(name: string): Promise<ReplicaStatus> {
+    const replica = this.#named(name);
+    await this.#leave(replica, true);
+    this.#use(replica, null);
+    this.#starting.add(replica);
+    try {
+      await this.#host.stop(replica);
+      this.#gateway.attach(replica, await this.#host.start(replica));
+      await this.#up(replica);
+    } finally {
+      this.#starting.delete(replica);
+    }
+    return this.#status(replica);
+  }
+
+  async #leave(replica: number, drain: boolean): Promise<void> {
+    if (this.#leaving.has(replica)) {
+      throw new Fault("invalid-input", "this replica is being removed already");
+    }
+    this.#leaving.add(replica);
+    try {
+      if (drain) {
+        this.#gateway.retire(replica);
+        await until(() => !this.#gateway.run.isBusy(replica), DRAIN_TIMEOUT_MS);
+      }
+      this.#gateway.detach(replica);
+    } finally {
+      this.#leaving.delete(replica);
+    }
+  }
+
+  /** The address may serve another replica, or none. */
+  async #serves(replica: number): Promise<void> {
+    try {
+      await this.#gateway.links.get(replica)?.describe();
+    } catch (error) {
+      throw this.#notUp(replica, `: ${(error as Error).message}`);
+    }
+  }
+
+  async #up(replica: number): Promise<void> {
+    const isUp = (): boolean => this.#gateway.links.get(replica)?.up === true;
+    if (!(await until(isUp, UP_TIMEOUT_MS))) throw this.#notUp(replica, "");
+  }
+
+  #notUp(replica: number, why: string): Fault {
+    const { name } = this.#gateway.system.replicas[replica];
+    return new Fault("cluster-failure", `replica ${name} did not come up${why}`, {
+      hint: "whatever serves it must know it by this name, and answer health watches",
+    });
+  }
+
+  readonly #status = (replica: number): ReplicaStatus => {
+    const { system, links, run } = this.#gateway;
+    const { name, pool, node } = system.replicas[replica];
+    const link = links.get(replica);
+    const up = link?.up === true ? "up" : this.#starting.has(replica) ? "starting" : "down";
+    return {
+      name,
+      task: system.pools[pool].name,
+      node: system.nodes[node]?.name ?? null,
+      address: link?.address ?? "",
+      state: this.#leaving.has(replica) ? "draining" : up,
+      batch: this.#batching.get(replica) ?? null,
+      load: run.loadOf(replica),
+      losses: link?.losses ?? 0,
+    };
+  };
+
+  #is(replica: number): boolean {
+    return this.#gateway.links.get(replica) !== null || this.#starting.has(replica);
+  }
+
+  #named(name: string): number {
+    const { replicas } = this.#gateway.system;
+    const found = replicas.findIndex((replica) => replica.name === name);
+    if (found >= 0 && this.#gateway.links.get(found) !== null) return found;
+    throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
+  }
+
+  /** A free number among the task's replicas. */
+  #room(task: string, node: string | undefined): number {
+    const { pools, replicas, nodes } = this.#gateway.system;
+    const pool = pools.findIndex(({ name }) => name === task);
+    if (pool < 0) {
+      throw new Fault("invalid-input", `there is no task ${JSON.stringify(task)}`, {
+        hint: `this deployment's are ${pools.map(({ name }) => name).join(", ")}`,
+      });
+    }
+    const free = [...replicas.keys()].filter((r) => replicas[r].pool === pool && !this.#is(r));
+    const fits = free.find((r) => node === undefined || nodes[replicas[r].node]?.name === node);
+    if (fits !== undefined) return fits;
+    const where = node === undefined ? "" : ` on node ${JSON.stringify(node)}`;
+    throw new Fault("invalid-input", `there is no room for another replica of ${task}${where}`, {
+      hint: "start the cluster with more spare replicas, or remove one first",
+    });
+  }
+
+  #check(replica: number, { maxBatch, waitMs }: Partial<ReplicaBatching>): void {
+    const { system } = this.#gateway;
+    const { pool, name } = system.replicas[replica];
+    const { maxBatch: most } = system.pools[pool];
+    if (system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool))) {
+      throw new Fault("invalid-input", `${name} is part of a chain that is held: it never batches`);
+    }
+    if (
+      maxBatch !== undefined &&
+      (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > most)
+    ) {
+      throw new Fault("invalid-input", `maxBatch is ${maxBatch}; ${name} takes 1 to ${most}`);
+    }
+    if (waitMs !== undefined && !(waitMs >= 0)) {
+      throw new Fault("invalid-input", `waitMs is ${waitMs}, which is no time`);
+    }
+  }
+
+  /** The replica's batching; where the scheduler decides, its largest batch without waiting. */
+  #present(replica: number): ReplicaBatching {
+    return (
+      this.#batching.get(replica) ?? { maxBatch: this.#gateway.maxBatchOf(replica), waitMs: 0 }
+    );
+  }
+
+  #use(replica: number, batching: ReplicaBatching | null): void {
+    if (batching === null) this.#batching.delete(replica);
+    else this.#batching.set(replica, batching);
+    this.#gateway.setBatching(replica, batching);
+    this.#gateway.controls.setBatching(this.#gateway.system.replicas[replica].name, batching);
+  }
+}
+
+/**
+ * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
+ * remembers them for a gateway that is started again.
+ */
+export class WorkerHost {
+  readonly #waiting = new Map<number, (reply: WorkerReply) => void>();
+  #questions = 0;
+
+  constructor() {
+    process.on("message", (message) => {
+      const reply = message as WorkerReply;
+      this.#waiting.get(reply.question)?.(reply);
+      this.#waiting.delete(reply.question);
+    });
+  }
+
+  /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
+  start(replica: number): Promise<string> {
+    return this.#ask({ what: "start", replica });
+  }
+
+  async stop(replica: number): Promise<void> {
+    await this.#ask({ what: "stop", replica });
+  }
+
+  async attach(replica: number, address: string): Promise<void> {
+    await this.#ask({ what: "attach", replica, address });
+  }
+
+  #ask(asked: Omit<WorkerQuestion, "question">): Promise<string> {
+    const question = ++this.#questions;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(question, ({ address, error }) => {
+        if (error === undefined) resolve(address ?? "");
+        else reject(new Fault("cluster-failure", error));
+      });
+      reportProgress({ question, ...asked } satisfies WorkerQuestion);
+    });
+  }
+}

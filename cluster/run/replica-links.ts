@@ -1,0 +1,307 @@
+/** The gateway's links to all replicas. */
+import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
+import { assert } from "../../core/fault.ts";
+import type {
+  HealthStatus,
+  InferenceClient,
+  InferStream,
+  StreamRequest,
+} from "../protocol/client.ts";
+import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
+import { TimeLimit } from "../time/time-limit.ts";
+import { WorkerConnection } from "./worker-connection.ts";
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1000;
+
+/** Why a batch failed on a replica that is up. */
+interface BatchFailure {
+  readonly code: number;
+  readonly message: string;
+}
+
+type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
+
+interface SentBatch {
+  /** On the stream. */
+  id: string;
+  readonly answer: BatchAnswer;
+  readonly timeoutMs: number;
+  /** Given up: the link waits for its answer and drops it. */
+  late: boolean;
+}
+
+const SHUTS_DOWN = "it shuts down";
+
+/** A replica joined or was lost, and why. */
+type LinkChanged = (up: boolean, reason: string) => void;
+
+/**
+ * The link to one replica: its worker's stream of batches, and a health watch. The replica is up while
+ * the watch says SERVING and the stream is open. When either fails, the replica is lost, and the link
+ * opens both again until it is back. A replica whose batch is late is lost too, but keeps its watch: it is
+ * back once it has answered, and the link drops the late answer.
+ */
+class ReplicaLink {
+  readonly name: string;
+  up = false;
+  /** The replica answers its batch and takes no other. */
+  draining = false;
+  /** How often the replica was lost since the gateway's start. */
+  losses = 0;
+  readonly #connection: WorkerConnection;
+  readonly #changed: LinkChanged;
+  #watch: ClientReadableStream<HealthStatus> | null = null;
+  #stream: InferStream | null = null;
+  #retryMs = FIRST_RETRY_MS;
+  #retry: NodeJS.Timeout | undefined;
+  #batch: SentBatch | null = null;
+  readonly #limit = new TimeLimit(() => this.#overdue());
+  #retired = false;
+  #closed = false;
+  readonly #sender = {
+    opened: (): void => this.#joined(),
+    lost: (reason: string): void => {
+      if (this.#watch !== null) this.#lost(reason);
+    },
+  };
+
+  /** The link never calls `changed` from within `send`. */
+  constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
+    this.name = name;
+    this.#connection = connection;
+    this.#changed = changed;
+    connection.attach(this.#sender);
+    this.#open();
+  }
+
+  get address(): string {
+    return this.#connection.address;
+  }
+
+  /**
+   * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, the link calls
+   * `changed` and not `answer`.
+   */
+  send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
+    const stream = this.#stream;
+    assert(stream !== null, "a batch goes to a replica that is up");
+    this.#limit.set(timeoutMs);
+    const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
+    this.#batch = batch;
+    batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
+  }
+
+  /** No client waits for the batch: the worker need not run it, but still answers. */
+  cancelBatch(): void {
+    if (this.#batch !== null) this.#stream?.cancel(this.name, this.#batch.id);
+  }
+
+  /** Inputs and outputs of its model. Rejects with a Fault while the worker does not answer. */
+  describe(): Promise<ModelMetadata> {
+    return this.#connection.client.modelMetadata({ name: this.name });
+  }
+
+  /** Loads its model on its worker; resolves with the time, ms; null where the worker does not tell. */
+  async loadModel(): Promise<number | null> {
+    await this.#connection.client.loadModel(this.name);
+    return (await this.figures()).load_ms ?? null;
+  }
+
+  /** Figures of the model and of the worker's process, by name. Rejects with a Fault. */
+  async figures(): Promise<Readonly<Record<string, number>>> {
+    const { config } = await this.#connection.client.modelConfig({ name: this.name });
+    const entries = Object.entries(config?.parameters ?? {});
+    return Object.fromEntries(entries.map(([key, { stringValue }]) => [key, Number(stringValue)]));
+  }
+
+  async unloadModel(): Promise<void> {
+    await this.#connection.client.unloadModel(this.name);
+  }
+
+  /** Takes no more batches, whatever the worker's health is. */
+  retire(): void {
+    this.#retired = true;
+    this.draining = true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#connection.detach(this.#sender);
+    this.#letGo();
+    this.#limit.close();
+  }
+
+  #open(): void {
+    const watch = this.#connection.client.watchHealth(this.name);
+    this.#watch = watch;
+    watch.on("data", ({ status: health }: HealthStatus) => {
+      if (this.#watch !== watch) return;
+      if (health === "SERVING") this.#joined();
+      else this.#drained();
+    });
+    watch.on("error", (error) => {
+      if (this.#watch === watch) this.#lost(`its health watch failed: ${error.message}`);
+    });
+    watch.on("end", () => {
+      if (this.#watch === watch) this.#lost("its health watch ended");
+    });
+  }
+
+  /** The health watch says SERVING: the replica is up once its stream is open, too. */
+  #joined(): void {
+    if (this.#retired) return;
+    this.draining = false;
+    this.#stream ??= this.#connection.enter(this.#sender);
+    if (!this.#stream.isOpen || this.up || this.#batch?.late === true) return;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.up = true;
+    this.#changed(true, "it serves");
+  }
+
+  #answered(batch: SentBatch, error: ServiceError | null, response?: ModelInferResponse): void {
+    if (this.#batch !== batch) return;
+    if (error?.code === status.UNAVAILABLE) {
+      // The health watch has not reported it yet.
+      this.#lost(error.details || SHUTS_DOWN);
+      return;
+    }
+    this.#limit.clear();
+    this.#batch = null;
+    if (batch.late) {
+      if (this.draining) this.#lost(SHUTS_DOWN);
+      else this.#joined();
+      return;
+    }
+    batch.answer(error, response as ModelInferResponse);
+    if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
+  }
+
+  /** A replica that shuts down finishes its batch first: then it is lost without harm. */
+  #drained(): void {
+    this.draining = true;
+    if (this.#batch === null) this.#lost(SHUTS_DOWN);
+  }
+
+  /** The replica is lost until it answers; after the same time again, so are its streams. */
+  #overdue(): void {
+    const batch = this.#batch;
+    if (batch === null) return;
+    const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
+    if (batch.late) {
+      this.#lost(reason);
+      return;
+    }
+    batch.late = true;
+    this.#limit.set(batch.timeoutMs);
+    this.cancelBatch();
+    this.#down(reason);
+  }
+
+  #lost(reason: string): void {
+    this.#letGo();
+    if (this.#closed) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#open(), this.#retryMs);
+    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+    this.#down(reason);
+  }
+
+  /** Leaves watch, stream and batch, and ignores their late events. */
+  #letGo(): void {
+    const { id } = this.#batch ?? {};
+    this.#batch = null;
+    this.#limit.clear();
+    if (id !== undefined) {
+      this.#stream?.cancel(this.name, id);
+      this.#stream?.forget(id);
+    }
+    this.#stream = null;
+    this.#connection.leave(this.#sender);
+    const watch = this.#watch;
+    this.#watch = null;
+    watch?.cancel();
+  }
+
+  #down(reason: string): void {
+    if (!this.up) return;
+    this.up = false;
+    this.losses++;
+    this.#changed(false, reason);
+  }
+}
+
+export class ReplicaLinks {
+  readonly #connect: (address: string) => InferenceClient;
+  readonly #links: (ReplicaLink | null)[];
+  /** Replicas that were added, or have no model now: `ready` waits for them only once they have been up. */
+  readonly #later = new Set<number>();
+  /** By the worker's address. */
+  readonly #connections = new Map<string, WorkerConnection>();
+
+  constructor(replicas: number, connect: (address: string) => InferenceClient) {
+    this.#connect = connect;
+    this.#links = new Array<ReplicaLink | null>(replicas).fill(null);
+  }
+
+  /** Null where there is no replica. */
+  get(replica: number): ReplicaLink | null {
+    return this.#links[replica];
+  }
+
+  of(replica: number): ReplicaLink {
+    const link = this.#links[replica];
+    assert(link !== null, "a batch goes to a replica that there is");
+    return link;
+  }
+
+  /** By replica. */
+  get all(): readonly (ReplicaLink | null)[] {
+    return this.#links;
+  }
+
+  /** Whether every expected replica is up. */
+  get ready(): boolean {
+    return this.#links.every((link, replica) => {
+      if (link?.up === true) this.#later.delete(replica);
+      return link === null || link.up || this.#later.has(replica);
+    });
+  }
+
+  attach(replica: number, name: string, address: string, changed: LinkChanged): ReplicaLink {
+    assert(this.#links[replica] === null, "a replica has one link");
+    const link = new ReplicaLink(name, this.#connectionTo(address), changed);
+    this.#links[replica] = link;
+    return link;
+  }
+
+  /** `ready` ignores the replica until it has been up. */
+  notMissed(replica: number): void {
+    this.#later.add(replica);
+  }
+
+  detach(replica: number): void {
+    const link = this.#links[replica];
+    if (link === null) return;
+    link.close();
+    this.#links[replica] = null;
+    this.#later.delete(replica);
+    if (this.#links.some((other) => other?.address === link.address)) return;
+    this.#connections.get(link.address)?.close();
+    this.#connections.delete(link.address);
+  }
+
+  close(): void {
+    for (const link of this.#links) link?.close();
+    for (const connection of this.#connections.values()) connection.close();
+  }
+
+  #connectionTo(address: string): WorkerConnection {
+    const known = this.#connections.get(address);
+    if (known !== undefined) return known;
+    const connection = new WorkerConnection(address, this.#connect);
+    this.#connections.set(address, connection);
+    return connection;
+  }
+}

@@ -1,0 +1,153 @@
+import { afterAll, expect, test } from "vitest";
+import { compileSystem } from "../../core/compile.ts";
+import { createScheduler } from "../../schedulers/create-scheduler.ts";
+import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
+import type { RunSink } from "../observe/run-sink.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
+import { GatewayRun } from "./gateway-run.ts";
+import type { LiveRequest } from "./live-request.ts";
+import { ReplicaLinks } from "./replica-links.ts";
+import { longestUsefulMs, QueueBound } from "./room.ts";
+import { DEFAULT_BOUNDS } from "./specification.ts";
+
+const alarms = new PreciseTimer();
+const links = new ReplicaLinks(1, (address) => new InferenceClient(address));
+afterAll(async () => {
+  links.close();
+  await alarms.close();
+});
+
+/** A run without replicas that holds two payloads of 100 bytes; calls `taken` for each request. */
+function run(taken: () => void, more: object = {}, document = noOp()): GatewayRun {
+  const system = compileSystem(document, NO_INPUTS);
+  const sink: RunSink = { taken };
+  const options = {
+    ...{ system, ownSystem: system, scheduler: createScheduler("fifo", system, "1"), seed: "1" },
+    ...({
+      backend: "replay",
+      timeScale: 1,
+      warmupUs: 0,
+      startUs: 0,
+      maxBars: 0,
+      log: null,
+    } as const),
+    ...{ closeUs: Number.POSITIVE_INFINITY, closeAfterRequests: Number.POSITIVE_INFINITY },
+    ...{ sinks: [sink], trace: null, triedAgain: false, warmUp: false, boundQueue: false },
+    bounds: { ...DEFAULT_BOUNDS, maxHeldBytes: 200 },
+    ...more,
+  };
+  return new GatewayRun(options, links, alarms);
+}
+
+const submission = {
+  ...{ pipeline: 0, payload: new Uint8Array(100), index: null, intendedUs: null },
+  answer: () => undefined,
+};
+
+/** Takes a request if there is room, as `Gateway.submit` does. */
+function submit(gateway: GatewayRun): LiveRequest {
+  gateway.room.checkHeld(submission, gateway.inSystem);
+  gateway.room.checkQueue(submission, gateway.inSystem);
+  return gateway.take(submission, null, submission.answer);
+}
+
+test("what is held is bounded, and a request that is over makes room", () => {
+  const gateway = run(() => undefined);
+  const [first] = [submit(gateway), submit(gateway)];
+  expect(() => submit(gateway)).toThrow("already holds 2 requests");
+  gateway.cancel(first);
+  expect(submit(gateway)).toBeDefined();
+});
+
+test("a request that could not be taken holds nothing", () => {
+  let broken = true;
+  const gateway = run(() => {
+    if (broken) throw new Error("a record of it could not be kept");
+  });
+  for (let i = 0; i < 5; i++) expect(() => submit(gateway)).toThrow("a record of it");
+  broken = false;
+  expect(submit(gateway)).toBeDefined();
+});
+
+test("another scheduler's batches count for how long a queue may be", () => {
+  // 100 ms for a batch of any size: 10 requests a second one by one, 80 by eights.
+  const batched = { distribution: "deterministic", meanMs: 100, batch: { marginal: 0, max: 8 } };
+  const document = noOp({ models: { nothing: { service: batched } } });
+  const bounds = { ...DEFAULT_BOUNDS, maxQueueMs: 500 };
+  const gateway = run(() => undefined, { bounds, boundQueue: true }, document);
+  const taken = (): number => {
+    for (let count = 0; ; count++) {
+      try {
+        submit(gateway);
+      } catch {
+        return count;
+      }
+    }
+  };
+  const before = taken();
+  gateway.reschedule({
+    ...{ routing: "central", ordering: "fifo" },
+    batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 1 },
+  });
+  expect([before, before + taken()]).toEqual([6, 41]);
+});
+
+const service = (meanMs: number) => ({
+  models: { nothing: { service: { distribution: "deterministic", meanMs } } },
+  cluster: { replicas: { only: 2 } },
+});
+
+/** Two replicas of 10 ms each: 200 a second. */
+function bound(maxQueueMs: number, meanMs = 10, timeScale = 1): QueueBound {
+  const document = noOp(service(meanMs));
+  const system = compileSystem(document, NO_INPUTS);
+  const scheduler = createScheduler("fifo", system, "1");
+  return new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs: 0 });
+}
+
+const FOREVER = Number.POSITIVE_INFINITY;
+
+test("a request is taken while the queue before it takes no longer than the bound", () => {
+  const queue = bound(500);
+  expect(queue.refusal(100, FOREVER, 0)).toBeNull();
+  expect(queue.refusal(101, FOREVER, 0)).not.toBeNull();
+  expect(bound(500, 10, 0.1).refusal(1000, FOREVER, 0)).toBeNull();
+});
+
+test("or than its client waits", () => {
+  expect(bound(500).refusal(50, 200, 0)).not.toBeNull();
+  expect(bound(500).refusal(50, 300, 0)).toBeNull();
+});
+
+test("a client is told to come back when about half of the queue is gone", () => {
+  expect(bound(500).refusal(200, FOREVER, 0)).toBeCloseTo(1000 - 250);
+});
+
+test("so many batches of each replica are always taken", () => {
+  expect(bound(0).refusal(5, FOREVER, 0)).toBeNull();
+  expect(bound(0).refusal(6, FOREVER, 0)).not.toBeNull();
+});
+
+test("what the cluster does when it is busy counts more than what was expected of it", () => {
+  // Said to do 2,000 a second, it does 100.
+  const queue = bound(500, 1);
+  expect(queue.refusal(400, FOREVER, 0)).toBeNull();
+  for (let ms = 10; ms <= 6000; ms += 10) queue.completed(400, ms);
+  expect(queue.refusal(60, FOREVER, 6000)).not.toBeNull();
+  expect(queue.refusal(40, FOREVER, 6000)).toBeNull();
+});
+
+test("an idle time shows nothing of what it can do", () => {
+  const queue = bound(500);
+  for (let ms = 1000; ms <= 60_000; ms += 1000) queue.completed(1, ms);
+  expect(queue.refusal(100, FOREVER, 60_000)).toBeNull();
+});
+
+test("waiting past the tightest goal is of no use", () => {
+  const pipelines = { echo: { slo: { latencyMs: 100 }, tasks: { only: { model: "nothing" } } } };
+  const system = compileSystem(noOp({ pipelines }), NO_INPUTS);
+  expect(longestUsefulMs(system, 1, 5000)).toBeCloseTo(50);
+  expect(longestUsefulMs(system, 1, 40)).toBe(40);
+  expect(longestUsefulMs(compileSystem(noOp(), NO_INPUTS), 1, 5000)).toBe(5000);
+});

@@ -1,0 +1,47 @@
+/** The start of a run and its report: the bodies of POST and GET /run. */
+import { z } from "zod";
+import type { RunSummary } from "../../core/metrics/summary.ts";
+import type { GanttBar } from "../../core/results.ts";
+import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { GatewayCosts } from "./run-costs.ts";
+
+export const runRequestSchema = z.strictObject({
+  seed: z.string().describe("of all that is drawn for the run's requests"),
+  warmupUs: z.number().nonnegative().default(0).describe("requests before it are not counted"),
+  startAtMonotonicNs: z
+    .number()
+    .positive()
+    .optional()
+    .describe("the run's time 0 on this machine's monotonic clock; default: now"),
+  scheduler: schedulerSchema.optional(),
+  closeUs: z.number().positive().optional().describe("the measured window ends here"),
+  closeAfterRequests: z.int().positive().optional().describe("or with so many arrivals"),
+  log: z.boolean().default(false).describe("keep a log for GET /run/log"),
+  triedAgain: z.boolean().default(false).describe("a request's number may come several times"),
+  warmUp: z.boolean().default(false).describe("replayed batches take 2 ms at most"),
+  boundQueue: z.boolean().default(false).describe("refuse what would wait too long"),
+});
+
+/** Times are the scenario's. */
+export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
+
+interface EventLoopDelay {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export interface RunReport {
+  readonly idle: boolean;
+  readonly inSystem: number;
+  readonly summary: RunSummary;
+  readonly eventLoopDelay: EventLoopDelay;
+  readonly costs: GatewayCosts;
+  readonly gantt: readonly GanttBar[];
+  /** Gateway to worker and back without the service, wall-clock µs. */
+  readonly workerRoundTripUs: readonly number[];
+  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
+  /** Schedulers besides the run's first, by their numbers in the log. */
+  readonly otherSchedulers: readonly SchedulerDocument[];
+}

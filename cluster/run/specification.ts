@@ -1,0 +1,95 @@
+/** The start of a gateway process: its specification, and the bounds of its service. */
+import type { MeasuredInputs } from "../../core/compile.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
+import type { SecurityPaths } from "../security/security-files.ts";
+
+/** Bounds of the table of answers by idempotency key, which drops the oldest first. */
+export interface KeyBounds {
+  /** For how long a key gets its answer again. */
+  readonly keepMs: number;
+  readonly maxKeys: number;
+  /** Approximate, of all answers. */
+  readonly maxBytes: number;
+}
+
+/** Most that the gateway holds, and longest that it waits. */
+export interface ServiceBounds {
+  /** Requests and payload bytes; the gateway refuses more before it asks the scheduler. */
+  readonly maxInSystem: number;
+  readonly maxHeldBytes: number;
+  /** Longest queue, in time, unless a latency goal is tighter; null: no bound. See `QueueBound`. */
+  readonly maxQueueMs: number | null;
+  /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
+  readonly batchTimeoutMs: number;
+  readonly batchTimeoutFactor: number;
+  /** Jobs that may run again, besides a share of all finished jobs; see `RetryBudget`. */
+  readonly retryTokens: number;
+  readonly retryTokenRatio: number;
+  /** For how long requests wait for a task without a replica; see `TaskOutages`. */
+  readonly outageMs: number;
+  /** For how long an ending gateway finishes its requests. */
+  readonly drainMs: number;
+  readonly keys: KeyBounds;
+  readonly clientTimes: ClientTimes;
+  /** Bytes of all requests that arrive at the same time. */
+  readonly maxIncomingBytes: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const DEFAULT_BOUNDS: ServiceBounds = {
+  maxInSystem: 100_000,
+  maxHeldBytes: 1024 * MIB,
+  maxQueueMs: 5000,
+  batchTimeoutMs: 30_000,
+  batchTimeoutFactor: 20,
+  retryTokens: 1000,
+  retryTokenRatio: 0.1,
+  outageMs: 30_000,
+  drainMs: 8000,
+  keys: { keepMs: 120_000, maxKeys: 100_000, maxBytes: 64 * MIB },
+  clientTimes: CLIENT_TIMES,
+  maxIncomingBytes: LIMITS.incomingBytes,
+};
+
+/** Where a replica is served. */
+export interface ReplicaAddress {
+  /** The system's number of the replica. */
+  readonly replica: number;
+  readonly address: string;
+}
+
+/** Everything a gateway process needs to start. */
+export interface GatewaySpecification {
+  /** Tells one deployment from another. */
+  readonly id: string;
+  readonly document: ScenarioDocument;
+  readonly inputs: MeasuredInputs;
+  readonly backend: BackendName;
+  readonly seed: string;
+  /** Wall-clock time over the scenario's time. */
+  readonly timeScale: number;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly security: SecurityPaths;
+  /** Folder of certificates for the connections to workers; null: no TLS. */
+  readonly workerCertificates: string | null;
+  readonly replicas: readonly ReplicaAddress[];
+  /** How many replicas can be added to each task. */
+  readonly spareReplicas: number;
+  /** Default: `DEFAULT_BOUNDS`. */
+  readonly bounds: Partial<ServiceBounds>;
+  /** File that keeps the settings of operators over a restart; null: none. */
+  readonly controlFile: string | null;
+  /** Where traces go (`observe/open-tracing.ts`); null: nowhere. */
+  readonly trace: string | null;
+}
+
+export interface GatewayReady {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+}

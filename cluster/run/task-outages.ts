@@ -1,0 +1,78 @@
+/**
+ * Tasks without a replica. Their requests wait for a replica that comes back; after `outageMs` the
+ * gateway answers them with an error, and refuses further requests.
+ */
+import { performance } from "node:perf_hooks";
+import { Fault } from "../../core/fault.ts";
+import type { System } from "../../core/system.ts";
+import type { LiveRequest, RequestError } from "./live-request.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
+
+const RETRY_AFTER_MS = 1000;
+
+export class TaskOutages {
+  readonly #system: System;
+  readonly #links: ReplicaLinks;
+  readonly #outageMs: number;
+  /** By pool: since when none of its replicas has been up; null: one is. */
+  readonly #sinceMs: (number | null)[];
+
+  constructor(system: System, links: ReplicaLinks, outageMs: number) {
+    this.#system = system;
+    this.#links = links;
+    this.#outageMs = outageMs;
+    this.#sinceMs = system.pools.map(() => null);
+  }
+
+  /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
+  look(): readonly number[] {
+    const nowMs = performance.now();
+    this.#sinceMs.forEach((sinceMs, pool) => {
+      this.#sinceMs[pool] = this.#isUp(pool) ? null : (sinceMs ?? nowMs);
+    });
+    return [...this.#sinceMs.keys()].filter((pool) => this.#isLasting(pool));
+  }
+
+  /** Whether each task of a pipeline has a replica that is up. */
+  isServed(pipeline: number): boolean {
+    return this.#poolsOf(pipeline).every((pool) => this.#isUp(pool));
+  }
+
+  /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
+  check(pipeline: number): void {
+    const pool = this.#poolsOf(pipeline).find((one) => this.#isLasting(one) && !this.#isUp(one));
+    if (pool === undefined) return;
+    const { message, retryAfterMs } = this.errorOf(pool);
+    const hint = "try again once one is up";
+    throw new Fault("unavailable", message, { hint, retryAfterMs });
+  }
+
+  /** Whether a request still needs a pool. */
+  needs({ pipeline, results }: LiveRequest, pool: number): boolean {
+    return this.#poolsOf(pipeline).some((one, task) => one === pool && results[task] === null);
+  }
+
+  errorOf(pool: number): RequestError & { readonly retryAfterMs: number } {
+    const { name } = this.#system.pools[pool];
+    const message = `no replica of ${name} has been up for ${this.#outageMs / 1000} s`;
+    return { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS };
+  }
+
+  #isLasting(pool: number): boolean {
+    const sinceMs = this.#sinceMs[pool];
+    return sinceMs !== null && performance.now() - sinceMs >= this.#outageMs;
+  }
+
+  #isUp(pool: number): boolean {
+    const { first, count } = this.#system.pools[pool];
+    for (let replica = first; replica < first + count; replica++) {
+      if (this.#links.get(replica)?.up === true) return true;
+    }
+    return false;
+  }
+
+  /** By task. */
+  #poolsOf(pipeline: number): readonly number[] {
+    return this.#system.pipelines[pipeline].tasks.map(({ pool }) => pool);
+  }
+}

