@@ -10,13 +10,13 @@
  * section 7.1; Heidelberger & Lewis, "Quantile estimation in dependent sequences", Operations
  * Research 32(1), 1984.
  */
-import type { Estimate, IntervalMethod, MetricName } from "../results.ts";
+import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../results.ts";
 import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
 import type { LatencySink } from "./recorder.ts";
 
 export interface OneRunIntervals {
-  readonly halfWidths: Readonly<Partial<Record<MetricName, number>>>;
-  readonly methods: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly halfWidths: ByMetric<number>;
+  readonly methods: ByMetric<IntervalMethod>;
   readonly notes: readonly string[];
 }
 
@@ -31,7 +31,7 @@ const QUANTILES: readonly (readonly [MetricName, number])[] = [
 export function oneRunIntervals(
   series: OneRunSeries,
   inSystem: Float64Array,
-  metrics: Readonly<Partial<Record<MetricName, number>>>,
+  metrics: ByMetric<number>,
 ): OneRunIntervals {
   const halfWidths: Partial<Record<MetricName, number>> = {};
   const methods: Partial<Record<MetricName, IntervalMethod>> = {};
@@ -74,9 +74,9 @@ function notesOf(latency: BatchMeans | null): readonly string[] {
 
 /** Estimates of a single run; a half width of 0 where it has no interval. */
 export function withIntervals(
-  metrics: Readonly<Partial<Record<MetricName, Estimate>>>,
+  metrics: ByMetric<Estimate>,
   { halfWidths }: OneRunIntervals,
-): Readonly<Partial<Record<MetricName, Estimate>>> {
+): ByMetric<Estimate> {
   const entries = Object.entries(metrics) as [MetricName, Estimate][];
   return Object.fromEntries(
     entries.map(([name, { mean }]) => [name, { mean, halfWidth95: halfWidths[name] ?? 0 }]),
