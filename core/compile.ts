@@ -22,7 +22,7 @@ import {
   meanFactors,
   measuredService,
   type ServiceModel,
-  SizedService,
+  VariableService,
 } from "./service.ts";
 import { sumOf } from "./statistics/estimate.ts";
 import type {
@@ -152,7 +152,7 @@ function scaledService(
   const { inputScaling } = models[model];
   if (inputScaling === undefined) return service;
   const sizes = traceSizesOf(workload, inputs);
-  return new SizedService(service, meanFactors(inputScaling, workload, sizes, service.maxBatch));
+  return new VariableService(service, meanFactors(inputScaling, workload, sizes, service.maxBatch));
 }
 
 /** The input sizes of a workload that replays a trace with sizes; else null. */

@@ -2,7 +2,7 @@
 import type { PlacedNode } from "./placement.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type { FaultsDocument } from "./scenario/schema.ts";
-import { SlowableService } from "./service.ts";
+import { VariableService } from "./service.ts";
 import type {
   Detection,
   FaultCause,
@@ -53,7 +53,11 @@ export function breakable(
   const causes = faultCauses(document, replicas, pools, nodes);
   const slowed = causes.flatMap((cause) => (cause.kind === "slow" ? cause.replicas : []));
   const slowable = new Map(
-    slowed.map((replica) => [replica, new SlowableService(replicas[replica].service)]),
+    slowed.map((replica) => {
+      const { service } = replicas[replica];
+      const known = service instanceof VariableService;
+      return [replica, known ? service : new VariableService(service)];
+    }),
   );
   return {
     replicas: replicas.map((replica, id) => {

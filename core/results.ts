@@ -33,13 +33,16 @@ export const METRICS = [
 
 export type MetricName = (typeof METRICS)[number];
 
+/** Not every run has every metric. */
+export type ByMetric<T> = Readonly<Partial<Record<MetricName, T>>>;
+
 /** A figure with the half width of its 95% confidence interval over replications or repeats. */
 export interface Estimate {
   readonly mean: number;
   readonly halfWidth95: number;
 }
 
-export type Metrics = Readonly<Partial<Record<MetricName, Estimate>>>;
+export type Metrics = ByMetric<Estimate>;
 export type TaskMetrics = Readonly<Record<string, Estimate>>;
 
 /** The latency goal of configurations: this share of requests within this time. */
@@ -76,7 +79,7 @@ export interface Precision {
   /** Half width over mean. */
   readonly target: number;
   /** The precision reached; null where a metric has no value. */
-  readonly relativeHalfWidths: Readonly<Partial<Record<MetricName, number | null>>>;
+  readonly relativeHalfWidths: ByMetric<number | null>;
   /** Metrics that stayed above the target. */
   readonly missed: readonly MetricName[];
 }
@@ -145,9 +148,9 @@ export interface ConfigurationResult {
   /** Set when replications were added until intervals were narrow enough. */
   readonly precision?: Precision;
   /** Set for a single run; a metric that is absent has no interval. */
-  readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly intervals?: ByMetric<IntervalMethod>;
   /** Compared metrics by replication, in order, for paired differences. */
-  readonly samples?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
+  readonly samples?: ByMetric<readonly number[]>;
 }
 
 /** One metric of configurations that differ only in the parameters `over`. */
@@ -228,12 +231,12 @@ export interface RunEstimate {
   readonly halfWidth95: number | null;
 }
 
-type RunMetrics = Readonly<Partial<Record<MetricName, RunEstimate>>>;
+type RunMetrics = ByMetric<RunEstimate>;
 
 /** `minimum` and `maximum` are of single runs. */
 export interface MeasuredSide {
   readonly metrics: RunMetrics;
-  readonly spread: Readonly<Partial<Record<MetricName, { minimum: number; maximum: number }>>>;
+  readonly spread: ByMetric<{ minimum: number; maximum: number }>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, RunEstimate>>>>;
   readonly repeats: number;
   readonly backend: BackendName;
@@ -277,9 +280,9 @@ export interface ValidationResult extends ConfigurationResult {
   readonly predicted: RunMetrics;
   readonly measured: MeasuredSide;
   /** (predicted − measured) / measured, per judged metric. */
-  readonly error: Readonly<Partial<Record<MetricName, number>>>;
-  readonly tolerance: Readonly<Partial<Record<MetricName, number>>>;
-  readonly judgements: Readonly<Partial<Record<MetricName, MetricJudgement>>>;
+  readonly error: ByMetric<number>;
+  readonly tolerance: ByMetric<number>;
+  readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
 }
 

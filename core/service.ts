@@ -138,19 +138,22 @@ export function loadOf({ reference, exponent }: InputScaling, size: number): num
   return power(relative, exponent);
 }
 
-/** A service model of one replica whose next batch takes `factor` times as long as at reference size. */
-export class SizedService implements ServiceModel {
-  readonly shape: ServiceModel["shape"];
+/** A service model of one replica whose samples depend on the inputs of a batch, or on a slow node. */
+export class VariableService implements ServiceModel {
+  readonly shape: Shape;
   readonly maxBatch: number;
-  /** Means over the workload's sizes. */
+  /** Means over the workload's sizes; a slow node does not change them, as no policy knows of it. */
   readonly meanUs: Float64Array;
   readonly quantilesUs: ServiceModel["quantilesUs"];
   readonly scaleUs = Number.NaN;
+  /** Of the next batch's inputs. */
   factor = 1;
+  /** Of a batch that starts now on a slow node. */
+  slowdown = 1;
   readonly #reference: ServiceModel;
 
-  /** `meanFactors[b]` is the mean factor of a batch of b. */
-  constructor(reference: ServiceModel, meanFactors: readonly number[]) {
+  /** `meanFactors[b]` is the mean factor of a batch of b; default: 1. */
+  constructor(reference: ServiceModel, meanFactors: readonly number[] = []) {
     this.shape = reference.shape;
     this.maxBatch = reference.maxBatch;
     this.quantilesUs = reference.quantilesUs;
@@ -159,7 +162,8 @@ export class SizedService implements ServiceModel {
   }
 
   sampleUs(variate: number, batch: number): number {
-    return Math.round(this.#reference.sampleUs(variate, batch) * this.factor);
+    const us = Math.round(this.#reference.sampleUs(variate, batch) * this.factor);
+    return Math.round(us * this.slowdown);
   }
 }
 
@@ -188,33 +192,4 @@ export function meanFactors(
     );
     return timeFactor(scaling, largest);
   });
-}
-
-/** A service model whose samples, not estimates, can be slowed: no policy knows of a slow node. */
-export class SlowableService implements ServiceModel {
-  readonly shape: Shape;
-  readonly maxBatch: number;
-  readonly meanUs: Float64Array;
-  readonly quantilesUs: readonly Float64Array[] | null;
-  readonly scaleUs = Number.NaN;
-  /** Factor of the time of a batch that starts now. */
-  slowdown = 1;
-  readonly #service: ServiceModel;
-
-  constructor(service: ServiceModel) {
-    this.#service = service;
-    this.shape = service.shape;
-    this.maxBatch = service.maxBatch;
-    this.meanUs = service.meanUs;
-    this.quantilesUs = service.quantilesUs;
-  }
-
-  /** Passes the factor of the next batch's input sizes on, where times depend on them. */
-  set factor(factor: number) {
-    if (this.#service instanceof SizedService) this.#service.factor = factor;
-  }
-
-  sampleUs(variate: number, batch: number): number {
-    return Math.round(this.#service.sampleUs(variate, batch) * this.slowdown);
-  }
 }

@@ -4,7 +4,7 @@
  */
 import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/common.ts";
-import type { InputScaling, ServiceModel, SlowableService } from "./service.ts";
+import type { InputScaling, ServiceModel, VariableService } from "./service.ts";
 
 export interface System {
   readonly pipelines: readonly PipelineSystem[];
@@ -74,7 +74,7 @@ export interface PoolSystem {
   readonly maxBatch: number;
   /** The distribution of its jobs' variates. */
   readonly shape: Shape;
-  /** Null: times do not depend on inputs. With it, the replicas' services are `SizedService`s. */
+  /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
   readonly inputScaling: InputScaling | null;
 }
 
@@ -145,7 +145,7 @@ export interface FaultSystem {
   readonly causes: readonly FaultCause[];
   readonly detection: Detection;
   /** Services of the replicas that can be slow. */
-  readonly slowable: ReadonlyMap<number, SlowableService>;
+  readonly slowable: ReadonlyMap<number, VariableService>;
 }
 
 export interface FaultCause {

@@ -4,7 +4,7 @@
  */
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import { grown } from "../core/dispatch/request-table.ts";
-import { loadOf, type SizedService, type SizeSource, timeFactor } from "../core/service.ts";
+import { loadOf, type SizeSource, timeFactor, type VariableService } from "../core/service.ts";
 import type { Executor } from "./executor.ts";
 
 export class SizedInputs implements Executor {
@@ -76,6 +76,6 @@ export class SizedInputs implements Executor {
     }
     const load = inputScaling.batch === "sum" ? sum / count : most;
     // Compiled so for every pool whose model scales with its inputs.
-    (service as SizedService).factor = timeFactor(inputScaling, load);
+    (service as VariableService).factor = timeFactor(inputScaling, load);
   }
 }

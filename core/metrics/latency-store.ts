@@ -19,8 +19,11 @@ const OCTAVES = 53;
 /** Little-endian machines have the upper half of a double second. */
 const UPPER = new Uint8Array(Uint32Array.of(1).buffer)[0];
 
+const VALUE = new Float64Array(1);
+const HALVES = halvesOf(VALUE);
+
 /** 2 ** `bits` buckets an octave; everything below 1 µs shares the first. */
-class Buckets {
+export class Buckets {
   readonly count: number = 0;
   /** Bits of the upper half of a double below a bucket's, and the bucket of 1.0 less one. */
   private readonly shift: number = 0;
@@ -54,13 +57,20 @@ class Buckets {
     return end;
   }
 
-  middleOf(bucket: number): number {
+  of(value: number): number {
+    VALUE[0] = value;
+    return within(this.count - 1, (HALVES[UPPER] >>> this.shift) - this.offset);
+  }
+
+  lowerEdge(bucket: number): number {
     if (bucket === 0) return 0;
-    const edges = new Float64Array(2);
-    const halves = halvesOf(edges);
-    halves[UPPER] = (bucket + this.offset) << this.shift;
-    halves[2 + UPPER] = (bucket + 1 + this.offset) << this.shift;
-    return (edges[0] + edges[1]) / 2;
+    VALUE[0] = 0;
+    HALVES[UPPER] = (bucket + this.offset) << this.shift;
+    return VALUE[0];
+  }
+
+  middleOf(bucket: number): number {
+    return bucket === 0 ? 0 : (this.lowerEdge(bucket) + this.lowerEdge(bucket + 1)) / 2;
   }
 }
 

@@ -2,11 +2,11 @@
  * MLPerf Inference: the figure that it reports of a run in each of its scenarios, and whether the run is
  * one by its rules. Sources: MLPerf Inference Rules, "Scenarios" and "Early Stopping"; LoadGen's mlperf.conf.
  */
-import type { MetricName } from "../results.ts";
+import type { ByMetric } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import type { LatencyStore } from "./latency-store.ts";
 
-type Figures = Readonly<Partial<Record<MetricName, number>>>;
+type Figures = ByMetric<number>;
 
 /** Empty for other workloads. `queries` are the latencies of a stream; percentiles are of the run itself. */
 export function mlperfMetrics(

@@ -10,13 +10,14 @@
  * section 7.1; Heidelberger & Lewis, "Quantile estimation in dependent sequences", Operations
  * Research 32(1), 1984.
  */
-import type { Estimate, IntervalMethod, MetricName } from "../results.ts";
+import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../results.ts";
 import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
+import { Buckets } from "./latency-store.ts";
 import type { LatencySink } from "./recorder.ts";
 
 export interface OneRunIntervals {
-  readonly halfWidths: Readonly<Partial<Record<MetricName, number>>>;
-  readonly methods: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly halfWidths: ByMetric<number>;
+  readonly methods: ByMetric<IntervalMethod>;
   readonly notes: readonly string[];
 }
 
@@ -31,7 +32,7 @@ const QUANTILES: readonly (readonly [MetricName, number])[] = [
 export function oneRunIntervals(
   series: OneRunSeries,
   inSystem: Float64Array,
-  metrics: Readonly<Partial<Record<MetricName, number>>>,
+  metrics: ByMetric<number>,
 ): OneRunIntervals {
   const halfWidths: Partial<Record<MetricName, number>> = {};
   const methods: Partial<Record<MetricName, IntervalMethod>> = {};
@@ -74,9 +75,9 @@ function notesOf(latency: BatchMeans | null): readonly string[] {
 
 /** Estimates of a single run; a half width of 0 where it has no interval. */
 export function withIntervals(
-  metrics: Readonly<Partial<Record<MetricName, Estimate>>>,
+  metrics: ByMetric<Estimate>,
   { halfWidths }: OneRunIntervals,
-): Readonly<Partial<Record<MetricName, Estimate>>> {
+): ByMetric<Estimate> {
   const entries = Object.entries(metrics) as [MetricName, Estimate][];
   return Object.fromEntries(
     entries.map(([name, { mean }]) => [name, { mean, halfWidth95: halfWidths[name] ?? 0 }]),
@@ -142,50 +143,33 @@ export interface Batches {
   readonly endsUs: Float64Array;
 }
 
-/**
- * The latencies of one run as histograms of consecutive sections, in bounded memory: when all
- * sections are full, neighbours are joined and a section holds twice as many. Bins are log-linear,
- * 32 to a doubling: 3% wide at most, and interpolated.
- */
 const SECTIONS = 64;
 const FIRST_SIZE = 32;
-const PER_DOUBLING = 32;
-/** Up to 2^36 µs, 19 hours. */
-const DOUBLINGS = 36;
-const BINS = PER_DOUBLING * DOUBLINGS;
+const BUCKETS = new Buckets(5);
 
-const bits = new Float64Array(1);
-const words = new Uint32Array(bits.buffer);
-
-/** The bin of a value of at least 1: exponent and five bits of the fraction. */
-function binOf(value: number): number {
-  bits[0] = value;
-  const bin = (words[1] >>> 15) - (1023 << 5);
-  return bin < 0 ? 0 : bin < BINS ? bin : BINS - 1;
-}
-
-function lowerEdge(bin: number): number {
-  return 2 ** Math.floor(bin / PER_DOUBLING) * (1 + (bin % PER_DOUBLING) / PER_DOUBLING);
-}
-
+/**
+ * The latencies of one run as histograms of consecutive sections, in bounded memory: when all
+ * sections are full, neighbours are joined and a section holds twice as many. Buckets are
+ * 3% wide at most, and interpolated.
+ */
 export class LatencySections {
   readonly #counts: Uint32Array[] = [];
   #size = FIRST_SIZE;
-  #current = new Uint32Array(BINS);
+  #current = new Uint32Array(BUCKETS.count);
   #left = FIRST_SIZE;
   /** All filled bins lie between these: most are empty. */
-  #lowest = BINS - 1;
+  #lowest = BUCKETS.count - 1;
   #highest = 0;
 
   add(latencyUs: number): void {
-    const bin = binOf(latencyUs);
+    const bin = BUCKETS.of(latencyUs);
     this.#current[bin]++;
     if (bin < this.#lowest) this.#lowest = bin;
     if (bin > this.#highest) this.#highest = bin;
     if (--this.#left > 0) return;
     this.#counts.push(this.#current);
     if (this.#counts.length === SECTIONS) this.#fold();
-    this.#current = new Uint32Array(BINS);
+    this.#current = new Uint32Array(BUCKETS.count);
     this.#left = this.#size;
   }
 
@@ -196,8 +180,9 @@ export class LatencySections {
 
   /** Share of each full section's latencies that are at most so long, in order. */
   sharesBelow(latencyUs: number): Float64Array {
-    const bin = binOf(latencyUs);
-    const within = (latencyUs - lowerEdge(bin)) / (lowerEdge(bin + 1) - lowerEdge(bin));
+    const bin = BUCKETS.of(latencyUs);
+    const within =
+      (latencyUs - BUCKETS.lowerEdge(bin)) / (BUCKETS.lowerEdge(bin + 1) - BUCKETS.lowerEdge(bin));
     const end = Math.min(bin, this.#highest + 1);
     return Float64Array.from(this.#counts, (counts) => {
       let below = counts[bin] * Math.min(1, Math.max(0, within));
@@ -214,11 +199,13 @@ export class LatencySections {
       const here = this.#counts.reduce((sum, counts) => sum + counts[bin], 0);
       if (below + here >= target && here > 0) {
         const within = (target - below) / here;
-        return lowerEdge(bin) + within * (lowerEdge(bin + 1) - lowerEdge(bin));
+        return (
+          BUCKETS.lowerEdge(bin) + within * (BUCKETS.lowerEdge(bin + 1) - BUCKETS.lowerEdge(bin))
+        );
       }
       below += here;
     }
-    return lowerEdge(BINS);
+    return BUCKETS.lowerEdge(BUCKETS.count);
   }
 
   #fold(): void {

@@ -1,6 +1,6 @@
 /** The metrics of a run, each by its formula, and of several runs: means with 95% intervals. */
 import { shortDigest } from "../digest.ts";
-import type { Estimate, IntervalMethod, LatencyCurve, MetricName, Metrics } from "../results.ts";
+import type { ByMetric, Estimate, IntervalMethod, LatencyCurve, Metrics } from "../results.ts";
 import { estimate } from "../statistics/estimate.ts";
 import { type Growth, growthOf } from "./in-system.ts";
 import type { LatencyStore } from "./latency-store.ts";
@@ -12,7 +12,7 @@ export interface RunSummary {
   readonly requests: number;
   /** The requests that arrived in the measured window, however they ended. */
   readonly counted: number;
-  readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
+  readonly metrics: ByMetric<number>;
   readonly tasks: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Metrics of each pipeline's requests; empty where there is one pipeline only. */
   readonly pipelines: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -61,7 +61,7 @@ function countedIn({ outcomes, unfinishedInWindow }: RunRecorder): number {
   return Object.values(outcomes).reduce((sum, count) => sum + count, 0) + unfinishedInWindow;
 }
 
-function latencyMetrics(latencies: LatencyStore): Partial<Record<MetricName, number>> {
+function latencyMetrics(latencies: LatencyStore): ByMetric<number> {
   if (latencies.count === 0) return {};
   const [p50, p90, p95, p99] = latencies.quantilesUs([0.5, 0.9, 0.95, 0.99]);
   return {
@@ -79,7 +79,7 @@ function histogramNote({ count }: LatencyStore): string {
   return `latency quantiles of ${requests} requests are from a histogram, within 0.025 %`;
 }
 
-function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>> {
+function flowMetrics(recorder: RunRecorder): ByMetric<number> {
   const { system } = recorder;
   const changed = recorder.replicas?.scaled ? recorder.replicas : null;
   const windowUs = Math.max(1, windowOf(recorder));
@@ -108,10 +108,7 @@ function flowMetrics(recorder: RunRecorder): Partial<Record<MetricName, number>>
 }
 
 /** Shares of the requests that count; none where there are none. */
-function shareMetrics(
-  recorder: RunRecorder,
-  measured: number,
-): Partial<Record<MetricName, number>> {
+function shareMetrics(recorder: RunRecorder, measured: number): ByMetric<number> {
   if (measured === 0) return {};
   const { system, outcomes, pools, unfinished, unfinishedInWindow, replicas } = recorder;
   const { refused, dropped, failed, cancelled } = outcomes;
@@ -138,7 +135,7 @@ function replicasOf({ system, replicas }: RunRecorder, pool?: number): number {
   }, 0);
 }
 
-function changeMetrics({ replicas }: RunRecorder): Partial<Record<MetricName, number>> {
+function changeMetrics({ replicas }: RunRecorder): ByMetric<number> {
   if (replicas === null) return {};
   const { recoveryMeanUs } = replicas;
   return {
@@ -177,10 +174,7 @@ function growthIn(recorder: RunRecorder): Growth | null {
 }
 
 /** Energy drawn in the window over requests completed in it. */
-function energyMetrics(
-  recorder: RunRecorder,
-  windowUs: number,
-): Partial<Record<MetricName, number>> {
+function energyMetrics(recorder: RunRecorder, windowUs: number): ByMetric<number> {
   const joules = recorder.devices?.energyJoules(windowUs) ?? null;
   if (joules === null || recorder.completedInWindow === 0) return {};
   return { energyJoulesPerRequest: joules / recorder.completedInWindow };
@@ -215,7 +209,7 @@ interface Aggregate {
   readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
   readonly digest: string;
   /** Set for a single run: how its intervals were found. */
-  readonly intervals?: Readonly<Partial<Record<MetricName, IntervalMethod>>>;
+  readonly intervals?: ByMetric<IntervalMethod>;
   readonly latencyCurve?: LatencyCurve;
   readonly notes: readonly string[];
 }

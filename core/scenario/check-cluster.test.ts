@@ -95,10 +95,6 @@ const WRONG: readonly Spoilt[] = [
   ],
 ];
 
-describe("the cluster is checked", () => {
-  test.each(WRONG)("%s", expectRefused);
-});
-
 const NODES = `    - { name: gpu, count: 2, devices: { card: 4 } }
     - { name: cpu, devices: { core: 2 } }
 `;
@@ -197,8 +193,8 @@ const WRONG_DEVICES: readonly Spoilt[] = [
   ],
 ];
 
-describe("devices and network are checked", () => {
-  test.each(WRONG_DEVICES)("%s", expectRefused);
+describe("the cluster is checked", () => {
+  test.each([...WRONG, ...WRONG_DEVICES])("%s", expectRefused);
 
   const zoned = (zones: string) =>
     replaced(

@@ -5,7 +5,7 @@
  */
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
 import type { Growth } from "../metrics/in-system.ts";
-import type { MetricName, Stability } from "../results.ts";
+import type { ByMetric, Stability } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import { studentT975 } from "../statistics/estimate.ts";
 import type { OfferedLoad } from "./offered-load.ts";
@@ -57,7 +57,7 @@ export function offeredRatePerS(
 export interface JudgedRun {
   /** Null where the run was too short. */
   readonly growth: Growth | null;
-  readonly metrics: Readonly<Partial<Record<MetricName, number>>>;
+  readonly metrics: ByMetric<number>;
 }
 
 /** Where a request never ended, the latencies are of the others only, which is not called stable. */
