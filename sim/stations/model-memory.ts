@@ -9,7 +9,7 @@ import { listOf } from "../../core/list-of.ts";
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
-import { groupReplicas } from "./grouping.ts";
+import { groupReplicas } from "./sharing.ts";
 import type { Station } from "./station.ts";
 
 const NONE = -1;

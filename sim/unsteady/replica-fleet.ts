@@ -12,14 +12,24 @@ import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import { type Detection, noticedUs } from "../../core/fault-causes.ts";
 import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import type { Answers, SteadyExecutor } from "../executor.ts";
-import type { Disturbance } from "./disturbance.ts";
+import type { SteadyExecutor } from "../executors/executor.ts";
+
+/** Something that changes the cluster while a run goes on. */
+export interface Disturbance {
+  /** Instant of the next change; Infinity when there is none. */
+  nextUs(): number;
+  /** Lets the change at `nextUs()` happen. */
+  fire(nowUs: number): void;
+  /** The end of an instant: the dispatcher has decided. */
+  settle(nowUs: number): void;
+}
 
 /** Where the batch is that the dispatcher has on a replica. */
 const BATCH = { none: 0, running: 1, unsent: 2, answered: 3, lost: 4 } as const;
 
-export class ReplicaFleet implements Answers, Disturbance {
+export class ReplicaFleet implements Disturbance {
   readonly #dispatcher: Dispatcher;
+  readonly #executor: SteadyExecutor;
   readonly #meter: ReplicaMeter;
   /** null: nothing breaks. */
   readonly #detection: Detection | null;
@@ -38,12 +48,17 @@ export class ReplicaFleet implements Answers, Disturbance {
   readonly #ghost: Uint8Array;
   /** Replicas whose unsent batch may go out at the end of this instant. */
   readonly #sendable: number[] = [];
-  #executor: SteadyExecutor | null = null;
   #onLeave: (replica: number, nowUs: number) => void = () => undefined;
 
-  constructor(dispatcher: Dispatcher, meter: ReplicaMeter, detection: Detection | null) {
+  constructor(
+    dispatcher: Dispatcher,
+    executor: SteadyExecutor,
+    meter: ReplicaMeter,
+    detection: Detection | null,
+  ) {
     const replicas = dispatcher.system.replicas.length;
     this.#dispatcher = dispatcher;
+    this.#executor = executor;
     this.#meter = meter;
     this.#detection = detection;
     this.#notices = new WinnerTree(replicas);
@@ -54,11 +69,6 @@ export class ReplicaFleet implements Answers, Disturbance {
     this.#batch = new Uint8Array(replicas);
     this.#variate = new Float64Array(replicas);
     this.#ghost = new Uint8Array(replicas);
-  }
-
-  /** The executor gets the fleet as the place for its answers, so it can only be told now. */
-  runOn(executor: SteadyExecutor): void {
-    this.#executor = executor;
   }
 
   /** Calls back whenever a dismissed replica is gone. */
@@ -77,7 +87,7 @@ export class ReplicaFleet implements Answers, Disturbance {
       this.#batch[replica] = BATCH.unsent;
     } else {
       this.#batch[replica] = BATCH.running;
-      this.#executor?.start(replica, nowUs, variate);
+      this.#executor.start(replica, nowUs, variate);
     }
   }
 
@@ -209,6 +219,6 @@ export class ReplicaFleet implements Answers, Disturbance {
   }
 
   #abandon(replica: number, nowUs: number): void {
-    if (this.#executor?.abort(replica, nowUs) !== true) this.#ghost[replica] = 1;
+    if (!this.#executor.abort(replica, nowUs)) this.#ghost[replica] = 1;
   }
 }

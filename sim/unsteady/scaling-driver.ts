@@ -5,8 +5,7 @@ import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import { Sampler } from "../../core/random/sampler.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import type { Disturbance } from "./disturbance.ts";
-import type { ReplicaFleet } from "./replica-fleet.ts";
+import type { Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 
 export class ScalingDriver implements Disturbance, Provider {
   readonly #autoscaler: Autoscaler;

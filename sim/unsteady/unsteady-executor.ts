@@ -1,15 +1,24 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { System } from "../../core/system.ts";
-import type { ExecutedRun } from "../create-executor.ts";
-import type { Answers, Executor, SteadyExecutor } from "../executor.ts";
-import type { Disturbance } from "./disturbance.ts";
+import type { Executor, SteadyExecutor } from "../executors/executor.ts";
 import { FaultDriver } from "./fault-driver.ts";
-import { ReplicaFleet } from "./replica-fleet.ts";
+import { type Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 import { ScalingDriver } from "./scaling-driver.ts";
+
+const NONE = -1;
+
+export interface ExecutedRun {
+  readonly dispatcher: Dispatcher;
+  readonly scheduler: Scheduler;
+  readonly recorder: RunRecorder;
+  readonly arrivals: ArrivalSource;
+  readonly seed: string;
+}
 
 /** Whether the replicas of a run can change while it goes on. */
 export function isUnsteady(system: System, scheduler: Scheduler): boolean {
@@ -27,19 +36,18 @@ export class UnsteadyExecutor implements Executor {
   readonly #disturbances: readonly Disturbance[];
   readonly #inner: SteadyExecutor;
 
-  /** `inner` makes the executor of a steady cluster, which gives its answers to the given place. */
+  /** `inner` is the executor of a steady cluster. */
   constructor(
     { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
-    inner: (answers: Answers) => SteadyExecutor,
+    inner: SteadyExecutor,
   ) {
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
     this.#recorder = recorder;
     this.#arrivals = arrivals;
-    this.#fleet = new ReplicaFleet(dispatcher, meter, faults?.detection ?? null);
-    this.#inner = inner(this.#fleet);
-    this.#fleet.runOn(this.#inner);
+    this.#fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
+    this.#inner = inner;
     this.#disturbances = [
       this.#fleet,
       ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
@@ -63,28 +71,22 @@ export class UnsteadyExecutor implements Executor {
   }
 
   /** At one instant: what finishes, is noticed, breaks or is repaired, is scaled. */
-  fire(nowUs: number): void {
+  fire(nowUs: number): number {
     if (this.#inner.nextUs() === nowUs) {
-      this.#inner.fire(nowUs);
-      return;
+      const replica = this.#inner.fire(nowUs);
+      if (replica !== NONE) this.#fleet.finish(replica, nowUs);
+    } else {
+      this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
     }
-    this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
+    return NONE;
   }
 
   start(replica: number, nowUs: number, variate: number): void {
     this.#fleet.start(replica, nowUs, variate);
   }
 
-  arrive(request: number, pipeline: number, nowUs: number): void {
-    this.#inner.arrive(request, pipeline, nowUs);
-  }
-
   settle(nowUs: number): void {
     for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
     this.#inner.settle(nowUs);
-  }
-
-  answerUs(request: number): number {
-    return this.#inner.answerUs(request);
   }
 }

@@ -1,13 +1,104 @@
 /**
- * A calendar for many replicas: a ring of days, each with a short sorted list of what is due in it,
- * so that adding and taking cost the same however many there are. What lies more than a year of
- * days ahead shares a day's list with what is due this year, behind it.
- * Source: Brown, "Calendar Queues: A Fast O(1) Priority Queue Implementation", CACM 31(10), 1988.
- *
- * The length of a day follows the times: it is measured anew when adding and taking have had to
- * pass too many entries or empty days.
+ * The instants at which replicas finish. One sorted list holds few replicas: a new finish enters it
+ * from the late end, because it is later than most. A calendar queue holds many. Both return equal
+ * instants in the order of their entry.
  */
-import type { FinishCalendar } from "./finish-calendar.ts";
+// Hot path: see docs/hot-path.md
+
+export interface FinishCalendar {
+  /** The next finish, µs; Infinity when nothing runs. */
+  nextUs(): number;
+  /** Takes the replica that finishes next; only when one runs. */
+  take(): number;
+  /** A replica that is not in the calendar finishes at `atUs`. */
+  add(replica: number, atUs: number): void;
+}
+
+/** Beyond so many replicas a new finish passes too many others on its way in. */
+const MOST_SORTED = 24;
+
+export function finishCalendar(replicas: number): FinishCalendar {
+  return replicas <= MOST_SORTED ? new SortedFinishes() : new CalendarQueue(replicas);
+}
+
+/** A power of two above every replica's number. */
+const REPLICAS = 32;
+/** 2^53 / 32: times from here on leave no room for a replica beside them in a double; nine years. */
+const LATE_US = 281474976710656;
+
+/** A finish takes the place behind all others; when the places are used up, all move to the front. */
+const PLACES = 1024;
+
+/**
+ * In order of time, between two that stop a search: before them is nothing earlier, behind them the
+ * first of the late ones, which are in a calendar of their own, or Infinity. A finish is one number,
+ * its time × 32 + its replica, so that a search passes few bytes.
+ */
+class SortedFinishes implements FinishCalendar {
+  private readonly finishes = new Float64Array(PLACES);
+  private first = 1;
+  /** Behind the last. */
+  private end = 1;
+  private dueUs = Number.POSITIVE_INFINITY;
+  private readonly late = new CalendarQueue(REPLICAS);
+
+  constructor() {
+    this.finishes[0] = Number.NEGATIVE_INFINITY;
+    this.finishes[1] = Number.POSITIVE_INFINITY;
+  }
+
+  nextUs(): number {
+    return this.dueUs;
+  }
+
+  take(): number {
+    const { finishes, first } = this;
+    if (first === this.end) return this.takeLate();
+    // An integer to V8 too, as what is kept as a double is dearer to index with.
+    const replica = (finishes[first] - this.dueUs * REPLICAS) | 0;
+    finishes[first] = Number.NEGATIVE_INFINITY;
+    this.first = first + 1;
+    this.dueUs = Math.floor(finishes[first + 1] / REPLICAS);
+    return replica;
+  }
+
+  add(replica: number, atUs: number): void {
+    if (atUs < this.dueUs) this.dueUs = atUs;
+    const { finishes } = this;
+    if (atUs >= LATE_US) {
+      this.late.add(replica, atUs);
+      finishes[this.end] = this.late.nextUs() * REPLICAS;
+      return;
+    }
+    if (this.end === PLACES - 1) this.moveToFront();
+    let at = this.end;
+    this.end = at + 1;
+    finishes[at + 1] = finishes[at];
+    const start = atUs * REPLICAS;
+    // Behind all others of its instant.
+    const later = start + REPLICAS;
+    let before = finishes[at - 1];
+    while (before >= later) {
+      finishes[at] = before;
+      before = finishes[--at - 1];
+    }
+    finishes[at] = start + replica;
+  }
+
+  private moveToFront(): void {
+    const moved = this.first - 1;
+    this.finishes.copyWithin(1, this.first, this.end + 1);
+    this.first = 1;
+    this.end -= moved;
+  }
+
+  /** From here on all that comes is late too. */
+  private takeLate(): number {
+    const replica = this.late.take();
+    this.dueUs = this.late.nextUs();
+    return replica;
+  }
+}
 
 const NONE = -1;
 /** Days are counted in 32-bit integers from an epoch that is moved before they overflow. */
@@ -20,6 +111,15 @@ const GAPS_A_DAY = 2;
 const FIRST_CHECK = 64;
 const LONGEST_CHECK = 1 << 16;
 
+/**
+ * A calendar for many replicas: a ring of days, each with a short sorted list of what is due in it,
+ * so that adding and taking cost the same however many there are. What lies more than a year of
+ * days ahead shares a day's list with what is due this year, behind it.
+ * Source: Brown, "Calendar Queues: A Fast O(1) Priority Queue Implementation", CACM 31(10), 1988.
+ *
+ * The length of a day follows the times: it is measured anew when adding and taking have had to
+ * pass too many entries or empty days.
+ */
 export class CalendarQueue implements FinishCalendar {
   declare private readonly atUs: Float64Array;
   declare private readonly next: Int32Array;

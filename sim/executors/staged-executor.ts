@@ -4,20 +4,19 @@
  *   client ─½ round trip─> gateway ─dispatch─> ─bytes, ½ round trip─> worker: model's load, service
  *   slowed by neighbours ─bytes, ½ round trip─> gateway ─completion─> … ─½ round trip─> client
  */
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { RunRecorder } from "../core/metrics/recorder.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import type { System } from "../core/system.ts";
-import { WinnerTree } from "../core/winner-tree.ts";
-import type { Answers, SteadyExecutor } from "./executor.ts";
-import { Gateways } from "./gateways.ts";
-import { inputBytes, outputBytes } from "./payload.ts";
-import { pick } from "./pick.ts";
-import { Delay } from "./stations/delay.ts";
-import { deviceStations } from "./stations/device-stations.ts";
-import { FairLinks } from "./stations/fair-links.ts";
-import { Route } from "./stations/route.ts";
-import type { Station } from "./stations/station.ts";
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import type { System } from "../../core/system.ts";
+import { WinnerTree } from "../../core/winner-tree.ts";
+import { deviceStations } from "../stations/device-stations.ts";
+import { Delay, FairLinks } from "../stations/network-stations.ts";
+import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
+import { Route, type Station } from "../stations/station.ts";
+import type { SteadyExecutor } from "./executor.ts";
+import { Gateways, pick } from "./gateways.ts";
+
+const NONE = -1;
 
 /** Whether messages between client, gateway and workers cost anything. */
 export function hasMessageTerms({ overheads, nodes }: System): boolean {
@@ -32,8 +31,9 @@ export function hasMessageTerms({ overheads, nodes }: System): boolean {
 }
 
 export class StagedExecutor implements SteadyExecutor {
-  readonly #dispatcher: Dispatcher;
-  readonly #gateways: Gateways;
+  /** The entrance of requests; both chains pass it. */
+  readonly gateways: Gateways;
+  readonly #batches: Batches;
   readonly #route: Route;
   readonly #workerTrips: RandomStream;
   /** One slot per replica, then those of the gateways. */
@@ -46,13 +46,13 @@ export class StagedExecutor implements SteadyExecutor {
   readonly #outputUs: Float64Array;
   readonly #serviceUs: Float64Array;
 
-  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string, answers: Answers) {
+  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string) {
     const { system } = dispatcher;
     const replicas = system.replicas.length;
-    this.#dispatcher = dispatcher;
+    this.#batches = dispatcher;
     this.#workerTrips = new RandomStream(seed, "network/worker");
     this.#slots = new WinnerTree(replicas + Gateways.slotsOf(system));
-    this.#gateways = new Gateways(dispatcher, answers, seed, this.#slots, replicas);
+    this.gateways = new Gateways(dispatcher, seed, this.#slots, replicas);
     this.#leavesUs = new Float64Array(replicas);
     this.#halfTripUs = new Float64Array(replicas);
     this.#inputUs = new Float64Array(replicas);
@@ -67,25 +67,22 @@ export class StagedExecutor implements SteadyExecutor {
     return this.#slots.least();
   }
 
-  fire(nowUs: number): void {
+  fire(nowUs: number): number {
     const slot = this.#slots.take();
-    if (slot >= this.#serviceUs.length) this.#gateways.due(slot, nowUs);
-    else if (this.#route.due(slot, nowUs)) this.#gateways.completed(slot);
-  }
-
-  arrive(request: number, pipeline: number, nowUs: number): void {
-    this.#gateways.arrive(request, pipeline, nowUs);
+    if (slot >= this.#serviceUs.length) return this.gateways.due(slot, nowUs);
+    if (this.#route.due(slot, nowUs)) this.gateways.completed(slot);
+    return NONE;
   }
 
   start(replica: number, nowUs: number, variate: number): void {
-    const { system, batchSize } = this.#dispatcher;
+    const { system, batchSize } = this.#batches;
     const { service, node } = system.replicas[replica];
     const { usPerByte, zoneRoundTripUs } = system.nodes[node];
     const roundTripUs = pick(system.overheads.workerRoundTripUs, this.#workerTrips);
-    this.#leavesUs[replica] = this.#gateways.dispatch(replica, nowUs);
+    this.#leavesUs[replica] = this.gateways.dispatch(replica, nowUs);
     this.#halfTripUs[replica] = (roundTripUs + zoneRoundTripUs) / 2;
-    this.#inputUs[replica] = usPerByte * inputBytes(this.#dispatcher, replica);
-    this.#outputUs[replica] = usPerByte * outputBytes(this.#dispatcher, replica);
+    this.#inputUs[replica] = usPerByte * inputBytes(this.#batches, replica);
+    this.#outputUs[replica] = usPerByte * outputBytes(this.#batches, replica);
     this.#serviceUs[replica] = service.sampleUs(variate, batchSize[replica]);
     this.#route.start(replica, nowUs);
   }
@@ -98,16 +95,12 @@ export class StagedExecutor implements SteadyExecutor {
   }
 
   settle(nowUs: number): void {
-    this.#gateways.settle(nowUs);
-  }
-
-  answerUs(request: number): number {
-    return this.#gateways.answerUs(request);
+    this.gateways.settle(nowUs);
   }
 
   /** From gateway to worker. A link of one's own takes its time in one step with the way. */
   #outward(): Station[] {
-    const { system } = this.#dispatcher;
+    const { system } = this.#batches;
     const slots = this.#slots;
     const [leaves, half, input] = [this.#leavesUs, this.#halfTripUs, this.#inputUs];
     if (!system.overheads.sharedLinks) {
@@ -121,7 +114,7 @@ export class StagedExecutor implements SteadyExecutor {
   }
 
   #homeward(): Station[] {
-    const { system } = this.#dispatcher;
+    const { system } = this.#batches;
     const slots = this.#slots;
     const [half, output] = [this.#halfTripUs, this.#outputUs];
     if (!system.overheads.sharedLinks) {

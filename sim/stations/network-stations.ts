@@ -1,14 +1,37 @@
+/** The ways between gateway and workers. */
+import { listOf } from "../../core/list-of.ts";
+import type { System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import { EqualShares, groupReplicas } from "./sharing.ts";
+import type { Station } from "./station.ts";
+
+/** A time that passes without regard to other batches: half a round trip, bytes on a link alone. */
+export class Delay implements Station {
+  readonly #slots: WinnerTree;
+  readonly #untilUs: (replica: number, nowUs: number) => number;
+
+  /** `untilUs` gives the instant at which a batch that comes in goes on. */
+  constructor(slots: WinnerTree, untilUs: (replica: number, nowUs: number) => number) {
+    this.#slots = slots;
+    this.#untilUs = untilUs;
+  }
+
+  enter(replica: number, nowUs: number): boolean {
+    this.#slots.set(replica, this.#untilUs(replica, nowUs));
+    return false;
+  }
+
+  due(): boolean {
+    return true;
+  }
+
+  abandon(): void {}
+}
+
 /**
  * One direction of the nodes' links: the transfers under way on one link share its bandwidth
  * equally, so that n of them take n times as long each.
  */
-import { listOf } from "../../core/list-of.ts";
-import type { System } from "../../core/system.ts";
-import type { WinnerTree } from "../../core/winner-tree.ts";
-import { EqualShares } from "./equal-shares.ts";
-import { groupReplicas } from "./grouping.ts";
-import type { Station } from "./station.ts";
-
 export class FairLinks implements Station {
   readonly #links: readonly EqualShares[];
   readonly #nodeOf: Int32Array;

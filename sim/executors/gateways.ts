@@ -5,14 +5,15 @@
  * through that of its first job; all gateways share the one dispatcher, which learns of a message
  * once its gateway has taken it in.
  */
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import { grown } from "../core/dispatch/request-table.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import type { Overheads, System } from "../core/system.ts";
-import type { WinnerTree } from "../core/winner-tree.ts";
-import type { Answers } from "./executor.ts";
-import { IntRing } from "./int-ring.ts";
-import { pick } from "./pick.ts";
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { grown } from "../../core/dispatch/request-table.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import type { Overheads, System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import { IntRing } from "../calendar/int-ring.ts";
+import type { Entrance } from "./executor.ts";
+
+const NONE = -1;
 
 /** Slots of one gateway in the calendar: its current message, and the head of its arrivals. */
 const SLOTS_EACH = 2;
@@ -27,9 +28,8 @@ class Gateway {
   handling = false;
 }
 
-export class Gateways {
+export class Gateways implements Entrance {
   readonly #dispatcher: Dispatcher;
-  readonly #answers: Answers;
   readonly #overheads: Overheads;
   readonly #gateways: readonly Gateway[];
   readonly #clientTrips: RandomStream;
@@ -53,16 +53,9 @@ export class Gateways {
   }
 
   /** Uses the slots from `firstSlot` on. */
-  constructor(
-    dispatcher: Dispatcher,
-    answers: Answers,
-    seed: string,
-    slots: WinnerTree,
-    firstSlot: number,
-  ) {
+  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
     const { overheads, replicas } = dispatcher.system;
     this.#dispatcher = dispatcher;
-    this.#answers = answers;
     this.#overheads = overheads;
     this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
     this.#clientTrips = new RandomStream(seed, "network/client");
@@ -106,12 +99,13 @@ export class Gateways {
     this.#gateways[this.#batchGateway[replica]].messages.push(replica);
   }
 
-  /** A slot of the gateways was due. */
-  due(slot: number, nowUs: number): void {
+  /** A slot of the gateways was due; returns the replica whose result was taken in, or −1. */
+  due(slot: number, nowUs: number): number {
     const own = slot - this.#firstSlot;
     const index = Math.floor(own / SLOTS_EACH);
-    if (own % SLOTS_EACH === 0) this.#handled(this.#gateways[index], nowUs);
-    else this.#reached(this.#gateways[index], slot, nowUs);
+    if (own % SLOTS_EACH === 0) return this.#handled(this.#gateways[index], nowUs);
+    this.#reached(this.#gateways[index], slot, nowUs);
+    return NONE;
   }
 
   /** Each gateway takes its next message once it is through with what this instant brought. */
@@ -155,16 +149,14 @@ export class Gateways {
   }
 
   /** A gateway has taken in a message: only now does the dispatcher hear of it. */
-  #handled(gateway: Gateway, nowUs: number): void {
+  #handled(gateway: Gateway, nowUs: number): number {
     gateway.handling = false;
     const message = gateway.messages.shift();
-    if (message >= 0) {
-      this.#answers.finish(message, nowUs);
-      return;
-    }
+    if (message >= 0) return message;
     const request = -1 - message;
     const pipeline = this.#pipelines[request];
     this.#dispatcher.arrive(request, pipeline, this.#sentUs[request], nowUs);
+    return NONE;
   }
 
   #grow(): void {
@@ -184,4 +176,9 @@ function hashed(serial: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** One of equally probable times; 0 when there are none. */
+export function pick(quantiles: readonly number[], stream: RandomStream): number {
+  return quantiles.length === 0 ? 0 : quantiles[stream.integer(quantiles.length)];
 }

@@ -1,9 +1,8 @@
 import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { RandomStream } from "../core/random/stream.ts";
-import { CalendarQueue } from "./calendar-queue.ts";
-import { type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import { CalendarQueue, type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
 
 /** What a calendar must do, in the plainest way. */
 class PlainCalendar implements FinishCalendar {
