@@ -11,7 +11,9 @@ const LONG_FUNCTION_LINES = 75;
 const MAX_FILE_LINES = 700;
 
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
-const APPROVED_LONG: Readonly<Record<string, string>> = {};
+const APPROVED_LONG: Readonly<Record<string, string>> = {
+  "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
+};
 
 /** What each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
