@@ -8,6 +8,7 @@ import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import type { PolicyContext, PolicyDefinition } from "./policy-definition.ts";
 import { type Composition, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { Autoscaler } from "./scaling/autoscaler.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
@@ -36,10 +37,12 @@ export function createScheduler(
     rng: () => new RandomStream(seed, "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
   };
+  const scales = pools.some(({ scaling }) => scaling !== undefined);
   return {
     name: schedulerName(document),
     admission: create(POLICIES.admission, base.admission, context),
     pools,
+    controllers: scales ? [new Autoscaler(system, pools)] : [],
   };
 }
 

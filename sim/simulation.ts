@@ -11,7 +11,7 @@
 
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { DOUBLE_ZERO } from "../core/double-zero.ts";
@@ -88,6 +88,7 @@ class Simulation implements Driver, ClientHost {
   /** The executor's events, and those of clients. */
   declare private readonly timeline: EventSource;
   declare private readonly clients: RetryingClients | null;
+  declare readonly cluster: ClusterDriver | null;
   declare readonly arrivals: ArrivalSource;
   declare readonly recorder: RunRecorder;
   declare private readonly draws: RequestDraws;
@@ -138,6 +139,7 @@ class Simulation implements Driver, ClientHost {
     const { recorder } = this;
     const { scheduler } = input;
     const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed });
+    this.cluster = ends.cluster;
     this.clients =
       client === undefined
         ? null
@@ -150,6 +152,7 @@ class Simulation implements Driver, ClientHost {
 
   run(): SimulationOutput {
     for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
+    this.dispatcher.begin(0);
     while (this.events < this.lastEvent) this.instants();
     const unfinished = this.countUnfinished();
     return {
@@ -185,7 +188,7 @@ class Simulation implements Driver, ClientHost {
     let nowUs = finishUs;
     if (arrivals.nextUs < nowUs) nowUs = arrivals.nextUs;
     if (nowUs >= this.alarmUs) {
-      if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
+      if (this.timerDueUs < nowUs && !this.isOver(nowUs)) nowUs = this.timerDueUs;
       this.nowUs = nowUs;
       if (nowUs >= this.lookUs && this.look()) return;
     }
@@ -195,6 +198,11 @@ class Simulation implements Driver, ClientHost {
     if (nowUs >= this.alarmUs) this.wake();
     this.dispatcher.decide(nowUs);
     timeline.settle(nowUs);
+  }
+
+  /** Nothing runs, nobody waits and nobody comes: only the timers of controllers go on. */
+  private isOver(nextUs: number): boolean {
+    return nextUs === NEVER && this.recorder.inSystem === 0;
   }
 
   private fire(timeline: EventSource, nowUs: number): void {

@@ -34,7 +34,7 @@ export const edf = definePolicy({
   failsWhen: "The pool is overloaded: it serves requests that are about to be late anyway.",
   source: "Liu & Layland, J. ACM 20(1), 1973.",
   parameters: none,
-  create: (): Ordering => ({ kind: "keyed", key: (_arrivedUs, deadlineUs) => deadlineUs }),
+  create: (): Ordering => ({ kind: "keyed", key: ({ deadlineUs }) => deadlineUs }),
 });
 
 export const priority = definePolicy({
@@ -45,5 +45,5 @@ export const priority = definePolicy({
   failsWhen: "The important ones alone can fill the pool: the others starve.",
   source: "Cobham, Operations Research 2(1), 1954.",
   parameters: none,
-  create: (): Ordering => ({ kind: "keyed", key: (_arrivedUs, _deadlineUs, level) => -level }),
+  create: (): Ordering => ({ kind: "keyed", key: ({ priority: level }) => -level }),
 });

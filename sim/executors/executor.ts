@@ -26,6 +26,9 @@ export interface Executor extends EventSource {
 export interface SteadyExecutor extends Executor {
   /** The replica is dead or nobody waits: true when its batch is gone, false when it runs on. */
   abort(replica: number, nowUs: number): boolean;
+  /** Loads a model onto a device slot by command, or takes it off; absent where none are loaded. */
+  load?(slot: number, model: number, nowUs: number): void;
+  evict?(slot: number, model: number, nowUs: number): void;
 }
 
 /** Where requests enter the deployment. */

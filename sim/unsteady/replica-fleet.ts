@@ -48,7 +48,6 @@ export class ReplicaFleet implements Disturbance {
   readonly #ghost: Uint8Array;
   /** Replicas whose unsent batch may go out at the end of this instant. */
   readonly #sendable: number[] = [];
-  #onLeave: (replica: number, nowUs: number) => void = () => undefined;
 
   constructor(
     dispatcher: Dispatcher,
@@ -69,11 +68,6 @@ export class ReplicaFleet implements Disturbance {
     this.#batch = new Uint8Array(replicas);
     this.#variate = new Float64Array(replicas);
     this.#ghost = new Uint8Array(replicas);
-  }
-
-  /** Calls back whenever a dismissed replica is gone. */
-  onLeave(listener: (replica: number, nowUs: number) => void): void {
-    this.#onLeave = listener;
   }
 
   // --- batches ------------------------------------------------------------------------------------
@@ -122,11 +116,25 @@ export class ReplicaFleet implements Disturbance {
     this.#dispatcher.join(replica, nowUs);
   }
 
-  /** A replica gets no new work and leaves once it is idle. */
+  /** The dispatcher gives a replica no new work: it leaves once it is idle. */
   dismiss(replica: number, nowUs: number): void {
     this.#enlisted[replica] = 0;
-    this.#dispatcher.drain(replica, nowUs);
-    if (this.#batch[replica] === BATCH.none) this.#leave(replica, nowUs);
+    if (this.#batch[replica] === BATCH.none) this.#forget(replica, nowUs);
+  }
+
+  /** A replica is no longer there, or was never up. */
+  left(replica: number, nowUs: number): void {
+    this.#meter.ready(replica, false, nowUs);
+    this.#meter.paid(replica, false, nowUs);
+  }
+
+  /** Stops the batch on a replica, if a message reaches it there. */
+  abort(replica: number, nowUs: number): boolean {
+    const batch = this.#batch[replica];
+    if (batch === BATCH.running && !this.#executor.abort(replica, nowUs)) return false;
+    if (batch !== BATCH.running && batch !== BATCH.unsent) return false;
+    this.#batch[replica] = BATCH.none;
+    return true;
   }
 
   // --- faults -------------------------------------------------------------------------------------
@@ -208,9 +216,13 @@ export class ReplicaFleet implements Disturbance {
   /** A dismissed replica is gone. */
   #leave(replica: number, nowUs: number): void {
     this.#giveUp(replica, nowUs);
+    this.#forget(replica, nowUs);
+  }
+
+  #forget(replica: number, nowUs: number): void {
     this.#known[replica] = 0;
     this.#notices.set(replica, Number.POSITIVE_INFINITY);
-    this.#onLeave(replica, nowUs);
+    this.left(replica, nowUs);
   }
 
   #giveUp(replica: number, nowUs: number): void {

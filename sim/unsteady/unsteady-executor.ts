@@ -1,6 +1,7 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { ClusterDriver } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
@@ -20,27 +21,24 @@ export interface ExecutedRun {
   readonly seed: string;
 }
 
-/** Whether the replicas of a run can change while it goes on. */
-export function isUnsteady(system: System, scheduler: Scheduler): boolean {
-  return system.faults !== null || scales(scheduler);
+/** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
+export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
+  return (
+    faults !== null ||
+    controllers.some(({ scales, preempts }) => scales.length > 0 || preempts === true)
+  );
 }
 
-function scales(scheduler: Scheduler): boolean {
-  return scheduler.pools.some((pool) => pool.scaling !== undefined);
-}
-
-export class UnsteadyExecutor implements Executor {
+export class UnsteadyExecutor implements Executor, ClusterDriver {
   readonly #recorder: RunRecorder;
   readonly #arrivals: ArrivalSource;
   readonly #fleet: ReplicaFleet;
   readonly #disturbances: readonly Disturbance[];
   readonly #inner: SteadyExecutor;
+  readonly #scaling: ScalingDriver;
 
   /** `inner` is the executor of a steady cluster. */
-  constructor(
-    { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
-    inner: SteadyExecutor,
-  ) {
+  constructor({ dispatcher, recorder, arrivals, seed }: ExecutedRun, inner: SteadyExecutor) {
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
@@ -48,12 +46,11 @@ export class UnsteadyExecutor implements Executor {
     this.#arrivals = arrivals;
     this.#fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
     this.#inner = inner;
+    this.#scaling = new ScalingDriver(dispatcher.system, this.#fleet, meter, seed);
     this.#disturbances = [
       this.#fleet,
       ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
-      ...(scales(scheduler)
-        ? [new ScalingDriver(dispatcher, scheduler, this.#fleet, meter, seed)]
-        : []),
+      this.#scaling,
     ];
   }
 
@@ -88,5 +85,25 @@ export class UnsteadyExecutor implements Executor {
   settle(nowUs: number): void {
     for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
     this.#inner.settle(nowUs);
+  }
+
+  order(replica: number, nowUs: number): void {
+    this.#scaling.order(replica, nowUs);
+  }
+
+  release(replica: number, nowUs: number): void {
+    this.#scaling.release(replica, nowUs);
+  }
+
+  abort(replica: number, nowUs: number): boolean {
+    return this.#fleet.abort(replica, nowUs);
+  }
+
+  load(slot: number, model: number, nowUs: number): void {
+    this.#inner.load?.(slot, model, nowUs);
+  }
+
+  evict(slot: number, model: number, nowUs: number): void {
+    this.#inner.evict?.(slot, model, nowUs);
   }
 }

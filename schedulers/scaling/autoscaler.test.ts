@@ -1,18 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../compile.ts";
-import { scenarioSchema } from "../scenario/schema.ts";
-import { Autoscaler, type Provider } from "./autoscaler.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import type { Scaling, ScalingView, Scheduler } from "./policies.ts";
+import { compileSystem } from "../../core/compile.ts";
+import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { Scaling, ScalingView, Scheduler } from "../../core/dispatch/policies.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { Autoscaler } from "./autoscaler.ts";
 
-/** A pool of four replicas, a policy that answers as told, and a provider that writes down. */
-class Bench implements Provider {
+/** A pool of four replicas, a rule that answers as told, and a cluster that writes down. */
+class Bench {
   readonly views: ScalingView[] = [];
   readonly said: string[] = [];
   wanted = 1;
   readonly dispatcher: Dispatcher;
-  readonly autoscaler: Autoscaler;
+  #dueUs = 0;
+  #timer = 0;
 
   constructor(scaling: Partial<Scaling> = {}) {
     const system = compileSystem(
@@ -28,7 +29,7 @@ class Bench implements Provider {
     const pool: Scheduler["pools"][0] = {
       routing: { kind: "central", idle: "longest-idle" },
       ordering: { kind: "fifo" },
-      batching: { kind: "group", maxBatch: 1, size: () => 1, dueUs: (oldestUs) => oldestUs },
+      batching: { kind: "group", maxBatch: 1, size: () => 1, dueUs: ({ oldestUs }) => oldestUs },
       scaling: {
         ...{ intervalUs: 10, min: 0, max: Number.POSITIVE_INFINITY, start: 1, downWindowUs: 0 },
         replicas: (view) => {
@@ -39,27 +40,28 @@ class Bench implements Provider {
       },
     };
     const admission = { admit: () => true, dropsLate: false };
-    const scheduler = { name: "bench", admission, pools: [pool] };
+    const controllers = [new Autoscaler(system, [pool])];
+    const scheduler = { name: "bench", admission, pools: [pool], controllers };
     this.dispatcher = new Dispatcher(system, scheduler, {
       start: () => undefined,
-      wakeAt: () => undefined,
+      wakeAt: (timer, atUs) => {
+        if (timer < 5) return;
+        this.#timer = timer;
+        this.#dueUs = atUs;
+      },
       end: () => undefined,
       holds: () => true,
       goalUs: () => Number.POSITIVE_INFINITY,
+      cluster: {
+        order: (replica, nowUs) => this.said.push(`${nowUs} order ${replica}`),
+        release: (replica, nowUs) => this.said.push(`${nowUs} release ${replica}`),
+        abort: () => false,
+        load: () => undefined,
+        evict: () => undefined,
+      },
     });
     for (let replica = 0; replica < 4; replica++) this.dispatcher.join(replica, 0);
-    this.autoscaler = new Autoscaler(this.dispatcher, scheduler, this);
-    this.autoscaler.begin(0);
-  }
-
-  provide(replica: number, nowUs: number): void {
-    this.said.push(`${nowUs} order ${replica}`);
-  }
-
-  release(replica: number, nowUs: number): void {
-    this.said.push(`${nowUs} release ${replica}`);
-    this.dispatcher.drain(replica, nowUs);
-    this.autoscaler.left(replica);
+    this.dispatcher.begin(0);
   }
 
   arrive(count: number, nowUs: number): void {
@@ -76,13 +78,12 @@ class Bench implements Provider {
 
   decide(nowUs: number): void {
     this.dispatcher.decide(nowUs);
-    this.autoscaler.observe(nowUs);
   }
 
   ask(wanted: number): void {
     this.wanted = wanted;
-    const nowUs = this.autoscaler.nextUs();
-    this.autoscaler.evaluate(nowUs);
+    const nowUs = this.#dueUs;
+    this.dispatcher.wake(this.#timer, nowUs);
     this.decide(nowUs);
   }
 }
