@@ -10,7 +10,7 @@
  * after it, so nothing calls back into it.
  */
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome } from "../../core/dispatch/driver.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
@@ -39,6 +39,7 @@ import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunOptions, Submission } from "./run-options.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import { keepOutputs, type RunningBatch, runningBatch } from "./running-batch.ts";
+import { ScaledReplicas } from "./scaled-replicas.ts";
 import { WakeTimers } from "./wake-timers.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -65,6 +66,9 @@ export class GatewayRun implements Driver {
   readonly #ends: Answer[] = [];
   readonly #door: Door;
   readonly #meter: ReplicaMeter | null;
+  readonly #scaled: ScaledReplicas;
+  readonly #readiness: WakeTimers;
+  readonly cluster: ClusterDriver;
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
@@ -93,9 +97,24 @@ export class GatewayRun implements Driver {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = replicaMeter(options, this.recorder, this.#dispatcher.retries, links);
+    const replicas = system.replicas.length;
+    this.#readiness = new WakeTimers(replicas, alarms, this.#clock, (replica) => {
+      this.#scaled.isReady(replica);
+      if (this.#links.get(replica)?.up === true) this.join(replica);
+    });
+    this.#scaled = new ScaledReplicas(system, options.seed, this.#readiness, this.#meter);
+    this.cluster = {
+      order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
+      release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
+      // A model's run cannot be interrupted, and workers keep their models.
+      abort: () => false,
+      load: () => undefined,
+      evict: () => undefined,
+    };
     links.all.forEach((link, replica) => {
       if (link?.up === true) this.join(replica);
     });
+    this.#turn(null, (nowUs) => this.#dispatcher.begin(nowUs));
   }
 
   /** Since the end of warm-up. */
@@ -179,6 +198,7 @@ export class GatewayRun implements Driver {
   join(replica: number): void {
     this.#turn(null, (nowUs) => {
       this.#freeUs[replica] = nowUs;
+      if (this.#scaled.isOff(replica)) return;
       this.#meter?.ready(replica, true, nowUs);
       this.#dispatcher.join(replica, nowUs);
     });
@@ -215,6 +235,7 @@ export class GatewayRun implements Driver {
         for (const sink of this.#sinks) sink.wasted(batch, "its replica was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
+      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
       this.#meter?.ready(replica, false, nowUs);
       this.#dispatcher.lose(replica, nowUs);
     });
@@ -224,6 +245,7 @@ export class GatewayRun implements Driver {
   close(): void {
     for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
     this.#timers.close();
+    this.#readiness.close();
   }
 
   start(replica: number, nowUs: number): void {
@@ -353,6 +375,7 @@ export class GatewayRun implements Driver {
         this.#spendRetries(batch, nowUs);
         this.#freeUs[replica] = nowUs;
         this.#dispatcher.fail(replica, nowUs);
+        if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
         if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
       },
       backUs,
@@ -379,6 +402,7 @@ export class GatewayRun implements Driver {
   #finished(replica: number, nowUs: number): void {
     this.#freeUs[replica] = nowUs;
     this.#dispatcher.finish(replica, nowUs);
+    if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 

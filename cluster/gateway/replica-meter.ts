@@ -5,14 +5,15 @@ import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import type { RunOptions } from "./run-options.ts";
 
-/** Null where no replica can be added. */
+/** Null where no replica can be added, and none is switched off. */
 export function replicaMeter(
-  { system, ownSystem }: RunOptions,
+  { system, ownSystem, scheduler }: RunOptions,
   recorder: RunRecorder,
   retries: Float64Array,
   links: ReplicaLinks,
 ): ReplicaMeter | null {
-  if (system === ownSystem) return null;
+  const scales = scheduler.controllers?.some((one) => one.scales.length > 0) ?? false;
+  if (system === ownSystem && !scales) return null;
   const meter = new ReplicaMeter(system, recorder, retries);
   recorder.replicas = meter;
   links.all.forEach((link, replica) => {

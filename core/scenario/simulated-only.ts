@@ -3,7 +3,6 @@
  * result says which it did without; others it refuses.
  */
 import { Fault, type Issue } from "../fault.ts";
-import { scalingChoices } from "./check-scaling.ts";
 import type { LoadedScenario } from "./parse.ts";
 import { issueAt, placed } from "./positions.ts";
 import type { ScenarioDocument } from "./schema.ts";
@@ -39,7 +38,6 @@ const TERMS: readonly Term[] = [
         ),
   ],
   ["faults", ({ faults }) => faults !== undefined],
-  ["autoscaling", ({ scheduler }) => scalingChoices(scheduler).length > 0],
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 
