@@ -12,6 +12,7 @@ const MAX_FILE_LINES = 700;
 
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
 const APPROVED_LONG: Readonly<Record<string, string>> = {
+  "cluster/gateway/gateway-run.ts": "one run of the gateway: the driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };
 

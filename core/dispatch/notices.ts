@@ -120,7 +120,8 @@ export class Notices {
   residencyOf(slot: number, model: number): Residency {
     const known = this.#residencies.get(`${slot}/${model}`);
     if (known !== undefined) return known;
-    return this.#system.models[model].residency === "always" ? "resident" : "absent";
+    const { residency, loadUs } = this.#system.models[model];
+    return residency === "always" || loadUs === 0 ? "resident" : "absent";
   }
 
   fed(request: number, pool: number, loss: number, nowUs: number): void {

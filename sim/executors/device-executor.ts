@@ -2,6 +2,7 @@
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import { deviceStations } from "../stations/device-stations.ts";
+import type { ModelMemory } from "../stations/model-memory.ts";
 import type { Batches } from "../stations/running-batches.ts";
 import { Route } from "../stations/station.ts";
 import type { SteadyExecutor } from "./executor.ts";
@@ -9,18 +10,20 @@ import type { SteadyExecutor } from "./executor.ts";
 const NONE = -1;
 
 export class DeviceExecutor implements SteadyExecutor {
+  readonly memory: ModelMemory | null;
   readonly #batches: Batches;
   readonly #route: Route;
   readonly #slots: WinnerTree;
   readonly #aloneUs: Float64Array;
 
   constructor(batches: Batches, recorder: RunRecorder) {
-    const replicas = batches.system.replicas.length;
+    const { length: replicas } = batches.system.replicas;
     this.#batches = batches;
-    this.#slots = new WinnerTree(replicas);
+    this.#slots = new WinnerTree(replicas + batches.system.devices.length);
     this.#aloneUs = new Float64Array(replicas);
-    const stations = deviceStations(batches, recorder, this.#aloneUs, this.#slots);
-    this.#route = new Route(stations, replicas);
+    const device = deviceStations(batches, recorder, this.#aloneUs, this.#slots);
+    this.memory = device.memory;
+    this.#route = new Route(device.stations, replicas);
   }
 
   nextUs(): number {
@@ -28,8 +31,11 @@ export class DeviceExecutor implements SteadyExecutor {
   }
 
   fire(nowUs: number): number {
-    const replica = this.#slots.take();
-    return this.#route.due(replica, nowUs) ? replica : NONE;
+    const slot = this.#slots.take();
+    const replicas = this.#aloneUs.length;
+    if (slot >= replicas) this.memory?.loaded(slot - replicas, nowUs);
+    else if (this.#route.due(slot, nowUs)) return slot;
+    return NONE;
   }
 
   start(replica: number, nowUs: number, variate: number): void {

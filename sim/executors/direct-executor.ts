@@ -72,6 +72,7 @@ export class DirectExecutor implements Executor {
 
 /** The same for a cluster that changes: a batch can be taken off its replica. */
 export class AbortableExecutor implements SteadyExecutor {
+  readonly memory = null;
   readonly #batches: Batches;
   readonly #recorder: RunRecorder;
   readonly #startedUs: Float64Array;

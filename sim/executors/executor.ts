@@ -7,6 +7,8 @@
  * times only, `DeviceExecutor` adds shared devices and loads, `StagedExecutor` gateways and network.
  */
 
+import type { ModelMemory } from "../stations/model-memory.ts";
+
 /** Events in order of time. */
 export interface EventSource {
   /** Instant of the next event; Infinity when there is none. */
@@ -26,9 +28,8 @@ export interface Executor extends EventSource {
 export interface SteadyExecutor extends Executor {
   /** The replica is dead or nobody waits: true when its batch is gone, false when it runs on. */
   abort(replica: number, nowUs: number): boolean;
-  /** Loads a model onto a device slot by command, or takes it off; absent where none are loaded. */
-  load?(slot: number, model: number, nowUs: number): void;
-  evict?(slot: number, model: number, nowUs: number): void;
+  /** Null where no model is loaded. */
+  readonly memory: ModelMemory | null;
 }
 
 /** Where requests enter the deployment. */

@@ -10,6 +10,7 @@ import { RandomStream } from "../../core/random/stream.ts";
 import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import { deviceStations } from "../stations/device-stations.ts";
+import type { ModelMemory } from "../stations/model-memory.ts";
 import { Delay, FairLinks } from "../stations/network-stations.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
 import { Route, type Station } from "../stations/station.ts";
@@ -33,10 +34,13 @@ export function hasMessageTerms({ overheads, nodes }: System): boolean {
 export class StagedExecutor implements SteadyExecutor {
   /** The entrance of requests; both chains pass it. */
   readonly gateways: Gateways;
+  readonly memory: ModelMemory | null;
   readonly #batches: Batches;
+  /** The gateways' first slot. */
+  readonly #gatewaySlots: number;
   readonly #route: Route;
   readonly #workerTrips: RandomStream;
-  /** One slot per replica, then those of the gateways. */
+  /** One slot per replica, one per device, then those of the gateways. */
   readonly #slots: WinnerTree;
 
   /** Of the batch on each replica, µs: when it leaves the gateway, and what each step takes. */
@@ -51,15 +55,17 @@ export class StagedExecutor implements SteadyExecutor {
     const replicas = system.replicas.length;
     this.#batches = dispatcher;
     this.#workerTrips = new RandomStream(seed, "network/worker");
-    this.#slots = new WinnerTree(replicas + Gateways.slotsOf(system));
-    this.gateways = new Gateways(dispatcher, seed, this.#slots, replicas);
+    this.#gatewaySlots = replicas + system.devices.length;
+    this.#slots = new WinnerTree(this.#gatewaySlots + Gateways.slotsOf(system));
+    this.gateways = new Gateways(dispatcher, seed, this.#slots, this.#gatewaySlots);
     this.#leavesUs = new Float64Array(replicas);
     this.#halfTripUs = new Float64Array(replicas);
     this.#inputUs = new Float64Array(replicas);
     this.#outputUs = new Float64Array(replicas);
     this.#serviceUs = new Float64Array(replicas);
-    const service = deviceStations(dispatcher, recorder, this.#serviceUs, this.#slots);
-    const stations = [...this.#outward(), ...service, ...this.#homeward()];
+    const device = deviceStations(dispatcher, recorder, this.#serviceUs, this.#slots);
+    this.memory = device.memory;
+    const stations = [...this.#outward(), ...device.stations, ...this.#homeward()];
     this.#route = new Route(stations, replicas);
   }
 
@@ -69,8 +75,10 @@ export class StagedExecutor implements SteadyExecutor {
 
   fire(nowUs: number): number {
     const slot = this.#slots.take();
-    if (slot >= this.#serviceUs.length) return this.gateways.due(slot, nowUs);
-    if (this.#route.due(slot, nowUs)) this.gateways.completed(slot);
+    if (slot >= this.#gatewaySlots) return this.gateways.due(slot, nowUs);
+    const replicas = this.#serviceUs.length;
+    if (slot >= replicas) this.memory?.loaded(slot - replicas, nowUs);
+    else if (this.#route.due(slot, nowUs)) this.gateways.completed(slot);
     return NONE;
   }
 

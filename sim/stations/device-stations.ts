@@ -20,19 +20,25 @@ export function hasDeviceTerms(system: System): boolean {
   );
 }
 
+export interface DeviceStations {
+  readonly stations: readonly Station[];
+  /** Null where no model is loaded. Loads by command are due at slots after the replicas', one a device. */
+  readonly memory: ModelMemory | null;
+}
+
 /** `aloneUs` holds the time that each replica's batch takes alone. */
 export function deviceStations(
   batches: Batches,
   recorder: RunRecorder,
   aloneUs: Float64Array,
   slots: WinnerTree,
-): Station[] {
+): DeviceStations {
   const { system } = batches;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
   const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
   const service = new Service(batches, recorder, meter, memory, aloneUs, slots);
-  return memory === null ? [service] : [memory, service];
+  return { memory, stations: memory === null ? [service] : [memory, service] };
 }
 
 /**

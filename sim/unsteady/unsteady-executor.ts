@@ -7,6 +7,7 @@ import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { ReplicaMeter } from "../../core/metrics/replica-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { Executor, SteadyExecutor } from "../executors/executor.ts";
+import type { ModelMemory } from "../stations/model-memory.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { type Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 import { ScalingDriver } from "./scaling-driver.ts";
@@ -23,10 +24,10 @@ export interface ExecutedRun {
 
 /** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
 export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
-  return (
-    faults !== null ||
-    controllers.some(({ scales, preempts }) => scales.length > 0 || preempts === true)
+  const acts = controllers.some(
+    ({ scales, preempts, loads }) => scales.length > 0 || preempts === true || loads === true,
   );
+  return faults !== null || acts;
 }
 
 export class UnsteadyExecutor implements Executor, ClusterDriver {
@@ -38,7 +39,10 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
   readonly #scaling: ScalingDriver;
 
   /** `inner` is the executor of a steady cluster. */
-  constructor({ dispatcher, recorder, arrivals, seed }: ExecutedRun, inner: SteadyExecutor) {
+  constructor(
+    { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
+    inner: SteadyExecutor,
+  ) {
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
@@ -47,10 +51,12 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
     this.#fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
     this.#inner = inner;
     this.#scaling = new ScalingDriver(dispatcher.system, this.#fleet, meter, seed);
+    const loads = scheduler.controllers?.some((one) => one.loads === true) ?? false;
     this.#disturbances = [
       this.#fleet,
       ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
       this.#scaling,
+      ...(loads && inner.memory !== null ? [memoryReports(dispatcher, inner.memory)] : []),
     ];
   }
 
@@ -100,10 +106,28 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
   }
 
   load(slot: number, model: number, nowUs: number): void {
-    this.#inner.load?.(slot, model, nowUs);
+    this.#inner.memory?.load(slot, model, nowUs);
   }
 
   evict(slot: number, model: number, nowUs: number): void {
-    this.#inner.evict?.(slot, model, nowUs);
+    this.#inner.memory?.evict(slot, model, nowUs);
   }
+}
+
+/** Tells the dispatcher of loads and evictions, at the end of their instant. */
+function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance {
+  let dueUs = Number.POSITIVE_INFINITY;
+  memory.reporting = true;
+  return {
+    nextUs: () => dueUs,
+    fire: (nowUs) => {
+      dueUs = Number.POSITIVE_INFINITY;
+      for (const { slot, model, state } of memory.reports.splice(0)) {
+        dispatcher.residency(slot, model, state, nowUs);
+      }
+    },
+    settle: (nowUs) => {
+      if (memory.reports.length > 0) dueUs = nowUs;
+    },
+  };
 }
