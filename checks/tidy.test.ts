@@ -51,6 +51,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
  * folder itself, `"a/b"` a subfolder's subfolder. Subfolders that are not listed may import anything.
  */
 const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
+  schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
 };
 

@@ -6,7 +6,8 @@ import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { CheckingDriver, documentOf, systemOf } from "./contract.test-support.ts";
 import { createScheduler, maxBatchOf, schedulerName } from "./create-scheduler.ts";
-import { POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+import type { PolicyChoice } from "./systems/system-pack.ts";
 
 const pipelines = { p: { tasks: { a: { model: "model" } } } };
 

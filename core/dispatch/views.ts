@@ -1,4 +1,5 @@
 /** Cursors over the dispatcher's arrays, by which rules and controllers see jobs and queues. */
+// Hot path: see docs/hot-path.md
 import type { JobView, QueueView } from "./controller.ts";
 import type { JobQueues } from "./job-queues.ts";
 import type { RequestChoices, RequestTable } from "./request-table.ts";

@@ -1,5 +1,4 @@
 /** The stations of a batch on its device: the load of its model if it is absent, then service. */
-import { listOf } from "../../core/list-of.ts";
 import { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { slowdownOf } from "../../core/slowdown.ts";
@@ -76,14 +75,14 @@ class Service implements Station {
     this.#memory = memory;
     this.#aloneUs = aloneUs;
     this.#startedUs = new Float64Array(system.replicas.length);
-    this.#nodeOf = listOf(system.replicas, (replica) => replica.node);
-    this.#contention = listOf(system.nodes, (node) => node.contention);
+    this.#nodeOf = system.replicas.map((replica) => replica.node);
+    this.#contention = system.nodes.map((node) => node.contention);
     this.#processorOf = processorsOf(system, slots);
-    const processors: Set<Processor>[] = listOf(system.nodes, () => new Set());
+    const processors: Set<Processor>[] = system.nodes.map(() => new Set());
     this.#processorOf.forEach((processor, replica) => {
       processors[this.#nodeOf[replica]].add(processor);
     });
-    this.#processors = listOf(processors, (each) => [...each]);
+    this.#processors = processors.map((each) => [...each]);
   }
 
   enter(replica: number, nowUs: number): boolean {
@@ -138,7 +137,7 @@ function processorsOf(system: System, slots: WinnerTree): Processor[] {
   const { replicas, devices, nodes } = system;
   const leftUs = new Float64Array(replicas.length);
   const exclusive = devices.length;
-  const keys = listOf(replicas, ({ slot, node }) =>
+  const keys = replicas.map(({ slot, node }) =>
     devices[slot].sharing === null ? exclusive + node : slot,
   );
   const { members, placeOf, groupOf } = groupReplicas(keys, exclusive + nodes.length);
@@ -154,5 +153,5 @@ function processorsOf(system: System, slots: WinnerTree): Processor[] {
     const key = exclusive + node;
     processors.set(key, new EqualShares(members[key], placeOf, null, slots));
   });
-  return listOf(replicas, (_, replica) => processors.get(groupOf[replica]) as Processor);
+  return replicas.map((_, replica) => processors.get(groupOf[replica]) as Processor);
 }

@@ -7,7 +7,6 @@
  * a load by command waits in the same line, and a model in use stays.
  */
 import type { Residency } from "../../core/dispatch/controller.ts";
-import { listOf } from "../../core/list-of.ts";
 import type { DeviceMeter } from "../../core/metrics/device-meter.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
@@ -68,14 +67,14 @@ export class ModelMemory implements Station {
     this.#meter = meter;
     this.#slots = slots;
     this.#cameUs = new Float64Array(replicas.length);
-    this.#modelOf = listOf(replicas, ({ pool }) =>
+    this.#modelOf = replicas.map(({ pool }) =>
       models.findIndex((model) => model.name === pools[pool].model),
     );
     const { members } = groupReplicas(
-      listOf(replicas, ({ slot }) => slot),
+      replicas.map(({ slot }) => slot),
       devices.length,
     );
-    this.#memories = listOf(devices, (device, slot): Memory => {
+    this.#memories = devices.map((device, slot): Memory => {
       const here = new Set(members[slot].map((replica) => this.#modelOf[replica]));
       const resident = [...here].filter((model) => models[model].residency === "always");
       const takenMb = resident.reduce((sum, model) => sum + models[model].memoryMb, 0);

@@ -1,5 +1,4 @@
 /** The ways between gateway and workers. */
-import { listOf } from "../../core/list-of.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { EqualShares, groupReplicas } from "./sharing.ts";
@@ -39,9 +38,9 @@ export class FairLinks implements Station {
 
   /** `aloneUs` holds what the transfer of each replica's batch takes on the link alone. */
   constructor(system: System, aloneUs: Float64Array, slots: WinnerTree) {
-    const nodes = listOf(system.replicas, (replica) => replica.node);
+    const nodes = system.replicas.map((replica) => replica.node);
     const { members, placeOf, groupOf } = groupReplicas(nodes, system.nodes.length);
-    this.#links = listOf(members, (each) => new EqualShares(each, placeOf, [1], slots));
+    this.#links = members.map((each) => new EqualShares(each, placeOf, [1], slots));
     this.#nodeOf = groupOf;
     this.#aloneUs = aloneUs;
   }

@@ -1,7 +1,19 @@
+/** How many jobs start together. */
 import { z } from "zod";
 import type { Batching } from "../../core/dispatch/policies.ts";
 import { sizeOrTimeout as sizeOrTimeoutBatching } from "../../core/dispatch/size-or-timeout.ts";
-import { definePolicy } from "../policy-definition.ts";
+import { definePolicy } from "./policy-definition.ts";
+
+export const none = definePolicy({
+  name: "none",
+  summary: "one job at a time",
+  idea: "One job at a time.",
+  reads: "Nothing.",
+  failsWhen: "The device would do several jobs in nearly the time of one.",
+  source: "The first scheduler of the 2020 report that this project grew from.",
+  parameters: z.strictObject({}),
+  create: (): Batching => ({ kind: "single", maxBatch: 1 }),
+});
 
 export const sizeOrTimeout = definePolicy({
   name: "size-or-timeout",

@@ -1,6 +1,7 @@
+/** The job that is served next. */
 import { z } from "zod";
 import type { Ordering } from "../../core/dispatch/policies.ts";
-import { definePolicy } from "../policy-definition.ts";
+import { definePolicy } from "./policy-definition.ts";
 
 const none = z.strictObject({});
 
