@@ -96,6 +96,13 @@ export class ControlDesk implements ClusterView, Controls {
     });
   }
 
+  /** A replica has left that was released under a scheduler before, and nobody scales its pool now. */
+  wantBack(replica: number, nowUs: number): void {
+    if (this.#notices.scalerOf(this.#board.poolOf[replica]) >= 0) return;
+    this.nowUs = nowUs;
+    this.order(replica);
+  }
+
   // --- view -----------------------------------------------------------------------------------
 
   get inSystem(): number {

@@ -74,7 +74,8 @@ export class Dispatcher {
     const controllers: Controller[] = [...(scheduler.controllers ?? [])];
     if (chains !== null) controllers.unshift(chains);
     this.chains = chains;
-    const notices = controllers.length === 0 ? null : new Notices(system, controllers);
+    const isPlain = controllers.length === 0 && (before?.notices ?? null) === null;
+    const notices = isPlain ? null : new Notices(system, controllers);
     const earlier = before?.board ?? null;
     const board = new PoolBoard(
       system,
@@ -208,7 +209,13 @@ export class Dispatcher {
 
   private batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
     this.notices?.finished(replica, size, fate, nowUs);
-    if (this.standing(replica) === "leaving") this.notices?.left(replica, nowUs);
+    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+  }
+
+  /** A released replica has nothing to run any more. */
+  private left(replica: number, nowUs: number): void {
+    this.notices?.left(replica, nowUs);
+    this.desk?.wantBack(replica, nowUs);
   }
 
   /** The batch on a replica has failed, and the replica goes on: its jobs are tried again, boundedly. */
@@ -251,7 +258,8 @@ export class Dispatcher {
     if (!isIdle) this.notices?.finished(replica, jobs.length, "lost", nowUs);
     for (const job of jobs) this.flow.lost(job, this.poolOf[replica], nowUs);
     if (this.isUp(replica)) this.leave(replica, isIdle, nowUs);
-    this.notices?.lost(replica, nowUs);
+    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+    this.notices?.lost(replica);
   }
 
   /**

@@ -100,8 +100,7 @@ export class Notices {
   }
 
   /** The driver has given a replica up. */
-  lost(replica: number, nowUs: number): void {
-    if (this.standings[replica] === "leaving") this.left(replica, nowUs);
+  lost(replica: number): void {
     if (this.#retiring.delete(replica)) this.standings[replica] = "absent";
   }
 
