@@ -1,5 +1,5 @@
 /** Decision replay: the events of a run log through a fresh dispatcher must give its commands. */
-import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { Dispatcher, LOSS_UNITS, RESIDENCIES } from "./dispatch/dispatcher.ts";
 import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
 import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
@@ -31,6 +31,7 @@ export function replayLog(
   for (const [kind, request, a, b] of logged.entries) {
     if (kind === "holds") learn(`${request}/${a}`, b);
     else if (kind === "goal") learn(`${request}`, a);
+    else if (kind === "abort") learn(`abort ${request}`, a);
   }
   const replayed = new RunLog();
   const driver: Driver = {
@@ -39,6 +40,13 @@ export function replayLog(
     end: () => undefined,
     goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
+    cluster: {
+      order: () => undefined,
+      release: () => undefined,
+      abort: (replica) => answers.get(`abort ${replica}`)?.shift() === 1,
+      load: () => undefined,
+      evict: () => undefined,
+    },
   };
   let dispatcher = new Dispatcher(system, scheduler, driver, replayed);
   const bound = Math.max(64, 2 * logged.entries.length);
@@ -65,7 +73,7 @@ export function replayLog(
 /** Whether an event can happen now; of a log that is as it was written, all can. */
 function isPossible(
   dispatcher: Dispatcher,
-  [kind, a, b, , , e]: LogEntry,
+  [kind, a, b, c, , e]: LogEntry,
   bound: number,
   others: readonly Scheduler[],
 ): boolean {
@@ -90,13 +98,15 @@ function isPossible(
       return others[a] !== undefined && system.pipelines.every(({ held }) => !held);
     case "choose":
       return e < 0 || others[e] !== undefined;
-    case "decide":
-    case "holds":
-    case "goal":
-    case "start":
-    case "wakeAt":
-    case "end":
-    case "served":
+    case "residency":
+      return (
+        system.devices[a] !== undefined &&
+        system.models[b] !== undefined &&
+        RESIDENCIES[c] !== undefined
+      );
+    case "feed":
+      return system.pools[b] !== undefined;
+    default:
       return true;
   }
 }
@@ -137,19 +147,22 @@ function feed(
     case "decide":
       dispatcher.decide(a);
       return;
+    case "begin":
+      dispatcher.begin(a);
+      return;
+    case "residency":
+      dispatcher.residency(a, b, RESIDENCIES[c], d);
+      return;
+    case "feed":
+      dispatcher.feed(a, b, c / LOSS_UNITS, d);
+      return;
     case "choose": {
       const routing = others[e]?.pools.map((pool) => pool.routing) ?? null;
       const goalUs = d < 0 ? Number.POSITIVE_INFINITY : d;
       dispatcher.choose(a, { priority: b === 0 ? null : c, goalUs, routing }, e);
       return;
     }
-    case "reschedule":
-    case "holds":
-    case "goal":
-    case "start":
-    case "wakeAt":
-    case "end":
-    case "served":
+    default:
       return;
   }
 }

@@ -13,6 +13,11 @@ import { Fault } from "./fault.ts";
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
  * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
+ * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) ·
+ * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
+ * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs).
+ * Events that only controllers hear: begin(nowUs) · residency(slot, model, state, nowUs) ·
+ * feed(request, pool, loss in millionths, nowUs).
  * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
  * reschedule(scheduler, nowUs) and choose(request, has a priority, priority, goalUs, scheduler): the
  * scheduler's number among those that the run has used besides its first; −1: none.
@@ -20,8 +25,13 @@ import { Fault } from "./fault.ts";
  */
 export type LogEntry = readonly [LogKind, ...number[]];
 
-export const COMMANDS = ["start", "wakeAt", "end"] as const;
+export const COMMANDS = [
+  ...(["start", "wakeAt", "end"] as const),
+  ...(["assign", "drop", "move", "proceed", "enter", "abort", "setBatch"] as const),
+  ...(["order", "release", "load", "evict"] as const),
+] as const;
 export const EVENTS = [
+  "begin",
   "arrive",
   "finish",
   "fail",
@@ -36,6 +46,8 @@ export const EVENTS = [
   "goal",
   "reschedule",
   "choose",
+  "residency",
+  "feed",
 ] as const;
 /** What became of something, told for the record: served(replica, nowUs, serviceUs, hopUs) of a batch. */
 export const NOTES = ["served"] as const;
@@ -57,6 +69,20 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   goal: 2,
   reschedule: 2,
   choose: 5,
+  begin: 1,
+  residency: 4,
+  feed: 4,
+  assign: 2,
+  drop: 1,
+  move: 2,
+  proceed: 2,
+  enter: 1,
+  abort: 2,
+  setBatch: 3,
+  order: 2,
+  release: 2,
+  load: 3,
+  evict: 3,
   served: 4,
   start: 3,
   wakeAt: 2,

@@ -5,8 +5,9 @@ import { nearest } from "../core/scenario/issues.ts";
 import type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import { parametersSchema } from "./json-schema.ts";
-import type { PolicyDefinition } from "./policy-definition.ts";
-import { type Composition, POLICIES, PRESETS } from "./registry.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+import type { AnyDefinition } from "./rules/policy-definition.ts";
+import type { Composition } from "./systems/system-pack.ts";
 
 export interface PresetEntry {
   readonly name: string;
@@ -14,7 +15,7 @@ export interface PresetEntry {
   readonly composition: Composition;
 }
 
-export interface PolicyEntry extends Omit<PolicyDefinition<unknown>, "parameters" | "create"> {
+export interface PolicyEntry extends Omit<AnyDefinition, "parameters" | "create"> {
   readonly decision: Decision;
   readonly parameters: JsonSchema;
 }
@@ -31,7 +32,7 @@ export function catalogue(): Catalogue {
     schema: "tandem/schedulers@1",
     presets: Object.entries(PRESETS).map(([name, preset]) => ({ name, ...preset })),
     policies: DECISIONS.flatMap((decision) => {
-      const policies: readonly PolicyDefinition<unknown>[] = POLICIES[decision];
+      const policies: readonly AnyDefinition[] = POLICIES[decision];
       return policies.map(({ create: _, ...policy }): PolicyEntry => {
         return { decision, ...policy, parameters: parametersSchema(policy) };
       });

@@ -11,6 +11,10 @@ import { documentOf, systemOf } from "./contract.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };
+const stepped = (first: number, then: number) => ({
+  ...{ policy: "scheduled", intervalS: 0.001, periodS: 0.004 },
+  steps: [first, then].map((replicas, i) => ({ atS: 0.002 * i, replicas })),
+});
 const SCHEDULERS: readonly SchedulerDocument[] = [
   "fifo",
   "edf",
@@ -20,6 +24,8 @@ const SCHEDULERS: readonly SchedulerDocument[] = [
   { batching: grouped },
   { preset: "join-shortest-queue", batching: grouped },
   { preset: "seed-batching" },
+  { scaling: stepped(1, 3) },
+  { preset: "join-shortest-queue", perTask: { a: { scaling: stepped(3, 1), batching: grouped } } },
 ] as unknown as SchedulerDocument[];
 
 interface Step {
@@ -48,6 +54,20 @@ class Cluster implements Driver {
   readonly #up = new Set<number>();
   readonly #busy = new Set<number>();
   readonly #limits = new Map<number, number>();
+  /** Released replicas, and those of them that were ordered again. */
+  readonly #off = new Set<number>();
+  readonly #ordered = new Set<number>();
+  readonly cluster = {
+    order: (replica: number) => this.#ordered.add(replica),
+    release: (replica: number) => {
+      this.#ordered.delete(replica);
+      this.#off.add(replica);
+      this.#up.delete(replica);
+    },
+    abort: () => false,
+    load: () => undefined,
+    evict: () => undefined,
+  };
   #poolLimit = 1;
   arrivals = 0;
   ended = 0;
@@ -57,6 +77,7 @@ class Cluster implements Driver {
     this.#system = system;
     this.dispatcher = new Dispatcher(system, this.#made(first), this, this.log);
     for (const replica of system.replicas.keys()) this.#join(replica);
+    this.dispatcher.begin(0);
   }
 
   start(replica: number): void {
@@ -104,11 +125,17 @@ class Cluster implements Driver {
   settle(): void {
     for (const replica of this.#system.replicas.keys()) this.#join(replica);
     this.dispatcher.decide(this.#nowUs);
+    this.#pass(1);
     for (let i = 0; i < 5000 && (this.dispatcher.inSystem > 0 || this.#busy.size > 0); i++) {
       this.#pass(1_000_000);
       for (const replica of [...this.#busy]) this.#finish(replica);
       this.dispatcher.decide(this.#nowUs);
     }
+  }
+
+  /** Replicas that no worker runs although nobody scales. */
+  get forgotten(): number {
+    return JSON.stringify(this.used.at(-1) ?? "").includes("scaling") ? 0 : this.#off.size;
   }
 
   #made(document: SchedulerDocument) {
@@ -138,6 +165,11 @@ class Cluster implements Driver {
 
   #pass(us: number): void {
     this.#nowUs += us;
+    for (const replica of this.#ordered) {
+      this.#ordered.delete(replica);
+      this.#off.delete(replica);
+      this.#join(replica);
+    }
     for (const [timer, atUs] of [...this.#timers]) {
       if (atUs > this.#nowUs) continue;
       this.#timers.delete(timer);
@@ -152,7 +184,7 @@ class Cluster implements Driver {
   }
 
   #join(replica: number): void {
-    if (this.#up.has(replica)) return;
+    if (this.#up.has(replica) || this.#off.has(replica)) return;
     this.#up.add(replica);
     this.dispatcher.join(replica, this.#nowUs);
   }
@@ -169,6 +201,7 @@ test("every request ends once, no replica does two things, and the log replays",
       cluster.settle();
       expect(cluster.dispatcher.inSystem).toBe(0);
       expect(cluster.ended).toBe(cluster.arrivals);
+      if (cluster.used.length > 0) expect(cluster.forgotten).toBe(0);
       const made = (document: SchedulerDocument) => createScheduler(document, system, "1");
       const logged = RunLog.parse(cluster.log.toJsonLines());
       const { divergence } = replayLog(system, made(first), logged, cluster.used.map(made));

@@ -5,8 +5,9 @@ import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";
 import type { CompositionDocument } from "./create-scheduler.ts";
-import type { PolicyDefinition } from "./policy-definition.ts";
-import { POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+import type { AnyDefinition } from "./rules/policy-definition.ts";
+import type { PolicyChoice } from "./systems/system-pack.ts";
 
 /** Every issue with a scheduler section: unknown presets and policies, bad parameters. */
 export function checkScheduler(document: SchedulerDocument, path: string): Issue[] {
@@ -17,6 +18,9 @@ export function checkScheduler(document: SchedulerDocument, path: string): Issue
     issues.push(...checkComposition(composition, at));
     if (composition.admission !== undefined) {
       issues.push({ path: `${at}.admission`, message: "admission is decided for whole requests" });
+    }
+    if (composition.controller !== undefined) {
+      issues.push({ path: `${at}.controller`, message: "a controller decides for all tasks" });
     }
   }
   return issues;
@@ -42,7 +46,7 @@ function checkComposition(document: CompositionDocument, path: string): Issue[] 
 
 function checkChoice(decision: Decision, choice: PolicyChoice, path: string): Issue[] {
   const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
-  const definitions: readonly PolicyDefinition<unknown>[] = POLICIES[decision];
+  const definitions: readonly AnyDefinition[] = POLICIES[decision];
   const found = definitions.find((definition) => definition.name === policy);
   if (found === undefined) {
     const known = definitions.map((definition) => definition.name);

@@ -2,7 +2,8 @@
 
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { POLICIES, type PolicyChoice } from "./registry.ts";
+import { POLICIES } from "./registry.ts";
+import type { PolicyChoice } from "./systems/system-pack.ts";
 
 /** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
 const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {

@@ -5,6 +5,7 @@
  */
 import { equal, fail, ok } from "node:assert/strict";
 import { compileSystem } from "../core/compile.ts";
+import type { JobView } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
@@ -334,14 +335,25 @@ export class CheckingDriver implements Driver {
       const request = requests.requestOf(job);
       if (ordering.kind === "fifo") return requests.enqueuedUs[job];
       if (ordering.kind === "lifo") return -requests.enqueuedUs[job];
-      const { priority } = this.system.pipelines[requests.pipeline[request]];
-      return ordering.key(requests.arrivedUs[request], requests.deadlineUs[request], priority);
+      return ordering.key(this.#viewOf(job, request));
     };
     const last = Math.max(...jobs.map(rank));
     for (const job of this.#queuedJobs()) {
       if (requests.state[job] !== queue || jobs.includes(job)) continue;
       ok(rank(job) >= last, `the order is ${ordering.kind}`);
     }
+  }
+
+  #viewOf(job: number, request: number): JobView {
+    const { requests } = this.dispatcher;
+    const pipeline = requests.pipeline[request];
+    return {
+      ...{ job, request, pipeline, task: requests.taskOf(job) },
+      arrivedUs: requests.arrivedUs[request],
+      enteredUs: requests.enqueuedUs[job],
+      deadlineUs: requests.deadlineUs[request],
+      priority: this.system.pipelines[pipeline].priority,
+    };
   }
 
   *#queuedJobs(): Generator<number> {
@@ -363,6 +375,10 @@ export class CheckingDriver implements Driver {
     }
     for (const [queue, jobs] of queued) {
       const pools = this.system.pools.length;
+      if (queue < pools && this.#isHeld(queue)) {
+        for (const job of jobs) equal(this.dispatcher.chainOf(requests.requestOf(job)), -1);
+        continue;
+      }
       const takers = this.system.replicas.flatMap(({ pool }, id) =>
         (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
       );
@@ -370,21 +386,24 @@ export class CheckingDriver implements Driver {
       const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
       if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
-      equal(batching.size(jobs.length, this.nowUs, oldestUs), 0, "a batch waits in vain");
-      equal(this.timers.get(queue), batching.dueUs(oldestUs));
+      const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));
+      const view = { length: jobs.length, oldestUs, next };
+      equal(batching.size(view, takers[0], this.nowUs), 0, "a batch waits in vain");
+      equal(this.timers.get(queue), batching.dueUs(view, takers[0]));
     }
   }
 
   /** Held chains are whole, each is held once, and none is free while a request wants one. */
   #checkChains(): void {
-    const { requests } = this.dispatcher;
     this.system.pipelines.forEach(({ held, chains, tasks }, pipeline) => {
       if (!held) return;
       const isWhole = (chain: number): boolean =>
         tasks.every(({ pool }) => this.up.has(this.system.pools[pool].first + chain));
       const whole = Array.from({ length: chains }, (_, chain) => chain).filter(isWhole);
       const own = [...this.open.values()].filter((request) => request.pipeline === pipeline);
-      const holding = own.map(({ slot }) => requests.chain[slot]).filter((chain) => chain >= 0);
+      const holding = own
+        .map(({ slot }) => this.dispatcher.chainOf(slot))
+        .filter((chain) => chain >= 0);
       equal(new Set(holding).size, holding.length);
       for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
       equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");

@@ -1,13 +1,14 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
 
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
-import { listOf } from "../core/hot-path.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
-import type { PolicyContext, PolicyDefinition } from "./policy-definition.ts";
-import { type Composition, POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { Autoscaler } from "./controllers/autoscaler.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+import type { PolicyContext, PolicyDefinition } from "./rules/policy-definition.ts";
+import type { Composition, PolicyChoice } from "./systems/system-pack.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
@@ -21,7 +22,7 @@ export function createScheduler(
 ): Scheduler {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
-  const pools = listOf(system.pools, (pool): PoolPolicies => {
+  const pools = system.pools.map((pool): PoolPolicies => {
     const composition = compose(perTask[pool.name] ?? {}, base);
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
     const context: PolicyContext = { rng, maxBatch: pool.maxBatch };
@@ -29,6 +30,7 @@ export function createScheduler(
       routing: create(POLICIES.routing, composition.routing, context),
       ordering: create(POLICIES.ordering, composition.ordering, context),
       batching: create(POLICIES.batching, composition.batching, context),
+      shedding: create(POLICIES.shedding, composition.shedding, context),
       scaling: create(POLICIES.scaling, composition.scaling, context),
     };
   });
@@ -36,10 +38,19 @@ export function createScheduler(
     rng: () => new RandomStream(seed, "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
   };
+  const scales = pools.some(({ scaling }) => scaling !== undefined);
+  const controller = create(POLICIES.controller, base.controller, {
+    system,
+    rng: () => new RandomStream(seed, "controller"),
+  });
   return {
     name: schedulerName(document),
     admission: create(POLICIES.admission, base.admission, context),
     pools,
+    controllers: [
+      ...(scales ? [new Autoscaler(system, pools)] : []),
+      ...(controller === undefined ? [] : [controller]),
+    ],
   };
 }
 
@@ -82,10 +93,10 @@ function presetNamed(name: PolicyChoice): Composition {
   return PRESETS[name as string].composition;
 }
 
-function create<Policy>(
-  definitions: readonly PolicyDefinition<Policy>[],
+function create<Policy, Context>(
+  definitions: readonly PolicyDefinition<Policy, Context>[],
   choice: PolicyChoice,
-  context: PolicyContext,
+  context: Context,
 ): Policy {
   const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
   const found = definitions.find((definition) => definition.name === policy);

@@ -3,12 +3,12 @@ import { z } from "zod";
 import type { JsonSchema } from "../core/scenario/json-schema.ts";
 import { scenarioJsonSchema } from "../core/scenario/json-schema.ts";
 import { compositionSchema, DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import type { PolicyDefinition } from "./policy-definition.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
+import type { AnyDefinition } from "./rules/policy-definition.ts";
 
 export function publishedSchema(): JsonSchema {
   const choices = DECISIONS.map((decision): [string, JsonSchema] => {
-    const policies: readonly PolicyDefinition<unknown>[] = POLICIES[decision];
+    const policies: readonly AnyDefinition[] = POLICIES[decision];
     const names = policies.map(({ name, summary }) => ({ const: name, description: summary }));
     return [decision, { anyOf: [...names, ...policies.map(withParameters)] }];
   });
@@ -16,7 +16,9 @@ export function publishedSchema(): JsonSchema {
     const: name,
     description: summary,
   }));
-  const perTask = DECISIONS.filter((decision) => decision !== "admission");
+  const perTask = DECISIONS.filter(
+    (decision) => decision !== "admission" && decision !== "controller",
+  );
   const whole = composition(DECISIONS);
   return scenarioJsonSchema({
     anyOf: [
@@ -37,15 +39,13 @@ export function publishedSchema(): JsonSchema {
   });
 }
 
-export function parametersSchema({
-  parameters,
-}: Pick<PolicyDefinition<unknown>, "parameters">): JsonSchema {
+export function parametersSchema({ parameters }: Pick<AnyDefinition, "parameters">): JsonSchema {
   const { $schema: _, ...schema } = z.toJSONSchema(parameters, { io: "input" });
   return schema;
 }
 
 /** A policy with parameters: a mapping that names it. */
-function withParameters(policy: PolicyDefinition<unknown>): JsonSchema {
+function withParameters(policy: AnyDefinition): JsonSchema {
   const schema = parametersSchema(policy);
   return {
     ...schema,

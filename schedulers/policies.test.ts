@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { JobView } from "../core/dispatch/controller.ts";
 import type { PoolView, Routing } from "../core/dispatch/policies.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { CheckingDriver, documentOf, systemOf } from "./contract.test-support.ts";
 import { createScheduler, maxBatchOf, schedulerName } from "./create-scheduler.ts";
-import { POLICIES, type PolicyChoice, PRESETS } from "./registry.ts";
+import { POLICIES, PRESETS } from "./registry.ts";
+import type { PolicyChoice } from "./systems/system-pack.ts";
 
 const pipelines = { p: { tasks: { a: { model: "model" } } } };
 
@@ -28,6 +30,9 @@ function routingOf(
     : expect.fail(`${JSON.stringify(choice)} is central`);
 }
 
+/** Routing that looks at no job. */
+const ANY = {} as JobView;
+
 /** A pool of given loads, as a policy sees it. */
 function viewOf(loads: readonly number[]): PoolView {
   const least = loads.indexOf(Math.min(...loads));
@@ -43,14 +48,16 @@ function viewOf(loads: readonly number[]): PoolView {
 describe("routing", () => {
   test("round-robin takes the replicas in turn, also when one has gone", () => {
     const { route } = routingOf("round-robin", 3);
-    const turns = [viewOf([0, 0, 0]), viewOf([0, 0, 0]), viewOf([0, 0]), viewOf([0, 0])].map(route);
+    const turns = [viewOf([0, 0, 0]), viewOf([0, 0, 0]), viewOf([0, 0]), viewOf([0, 0])].map(
+      (view) => route(view, ANY),
+    );
     expect(turns).toEqual([0, 1, 0, 1]);
   });
 
   test("random takes every replica equally often, and other ones under another seed", () => {
     const draws = (seed: string): number[] => {
       const { route } = routingOf("random", 4, seed);
-      return Array.from({ length: 8000 }, () => route(viewOf([5, 0, 0, 0])));
+      return Array.from({ length: 8000 }, () => route(viewOf([5, 0, 0, 0]), ANY));
     };
     const first = draws("1");
     const counts = [0, 1, 2, 3].map((replica) => first.filter((r) => r === replica).length);
@@ -72,7 +79,7 @@ describe("routing", () => {
   ])("power-of-two takes the better of two %s", (_, routing, shares) => {
     const { route } = routingOf(routing, 4);
     const view = viewOf([3, 2, 1, 0]);
-    const taken = Array.from({ length: 16_000 }, () => route(view));
+    const taken = Array.from({ length: 16_000 }, () => route(view, ANY));
     shares.forEach((share, replica) => {
       const found = taken.filter((r) => r === replica).length / taken.length;
       expect(Math.abs(found - share)).toBeLessThan(share === 0 ? 1e-9 : 0.016);
@@ -86,7 +93,7 @@ describe("routing", () => {
         const { route } = routingOf({ policy: "power-of-two", choices }, pool.length, `${seed}`);
         const looked: number[] = [];
         const view = { ...viewOf(pool), upAt: (i: number) => looked.push(i) && i };
-        const taken = route(view);
+        const taken = route(view, ANY);
         expect(new Set(looked).size).toBe(looked.length);
         expect(looked).toHaveLength(Math.min(choices, pool.length));
         expect(looked.every((i) => i >= 0 && i < pool.length)).toBe(true);
@@ -99,7 +106,7 @@ describe("routing", () => {
     const { route } = routingOf({ policy: "power-of-two", choices: 3 }, replicas);
     const view = viewOf(Array(replicas).fill(0));
     const counts = Array<number>(replicas).fill(0);
-    for (let i = 0; i < 6000; i++) counts[route(view)]++;
+    for (let i = 0; i < 6000; i++) counts[route(view, ANY)]++;
     const mean = 6000 / replicas;
     const chiSquare = counts.reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
     expect(chiSquare).toBeLessThan(18.47); // 0.1% point with 4 degrees of freedom
@@ -213,7 +220,7 @@ describe("a scheduler section", () => {
     const system = systemOf(document);
     const routes = createScheduler("random", system, "1").pools.map(({ routing }) =>
       routing.kind === "immediate"
-        ? Array.from({ length: 20 }, () => routing.route(viewOf(new Array(9).fill(0)))).join()
+        ? Array.from({ length: 20 }, () => routing.route(viewOf(new Array(9).fill(0)), ANY)).join()
         : "central",
     );
     expect(routes[0]).not.toBe(routes[1]);

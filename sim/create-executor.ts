@@ -1,43 +1,35 @@
-/** The executor that a run needs, and no more: what costs nothing is not simulated. */
-import type { ArrivalSource } from "../core/arrivals/source.ts";
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import type { RunRecorder } from "../core/metrics/recorder.ts";
-import { DeviceExecutor } from "./device-executor.ts";
-import { DirectExecutor } from "./direct-executor.ts";
-import type { Answers, Executor, SteadyExecutor } from "./executor.ts";
-import { hasMessageTerms, StagedExecutor } from "./staged-executor.ts";
+/** Chooses the executor that a run needs: terms that cost nothing are not simulated. */
+import type { ClusterDriver } from "../core/dispatch/driver.ts";
+import { DeviceExecutor } from "./executors/device-executor.ts";
+import { AbortableExecutor, DirectEntrance, DirectExecutor } from "./executors/direct-executor.ts";
+import type { Entrance, Executor } from "./executors/executor.ts";
+import { hasMessageTerms, StagedExecutor } from "./executors/staged-executor.ts";
 import { hasDeviceTerms } from "./stations/device-stations.ts";
-import { AbortableExecutor } from "./unsteady/abortable-executor.ts";
-import { isUnsteady, UnsteadyExecutor } from "./unsteady/unsteady-executor.ts";
+import { type ExecutedRun, isUnsteady, UnsteadyExecutor } from "./unsteady/unsteady-executor.ts";
 
-export interface ExecutedRun {
-  readonly dispatcher: Dispatcher;
-  readonly scheduler: Scheduler;
-  readonly recorder: RunRecorder;
-  readonly arrivals: ArrivalSource;
-  readonly seed: string;
+/** The end of each chain: where requests enter, and where batches run. */
+export interface ChainEnds {
+  readonly entrance: Entrance;
+  readonly executor: Executor;
+  /** Null where no controller changes the cluster. */
+  readonly cluster: ClusterDriver | null;
 }
 
-export function createExecutor(run: ExecutedRun): Executor {
-  const { dispatcher, scheduler, recorder } = run;
+export function createExecutor(run: ExecutedRun): ChainEnds {
+  const { dispatcher, scheduler, recorder, seed } = run;
   const { system } = dispatcher;
-  if (isUnsteady(system, scheduler)) {
-    return new UnsteadyExecutor(
-      run,
-      (answers) => withTerms(run, answers) ?? new AbortableExecutor(dispatcher, recorder, answers),
-    );
+  const changes = isUnsteady(system, scheduler);
+  if (hasMessageTerms(system)) {
+    const staged = new StagedExecutor(dispatcher, recorder, seed);
+    return endsOf(staged.gateways, changes ? new UnsteadyExecutor(run, staged) : staged);
   }
-  return withTerms(run, dispatcher) ?? new DirectExecutor(system, dispatcher, recorder);
+  const entrance = new DirectEntrance(dispatcher);
+  const devices = hasDeviceTerms(system) ? new DeviceExecutor(dispatcher, recorder) : null;
+  if (!changes) return endsOf(entrance, devices ?? new DirectExecutor(dispatcher, recorder));
+  const inner = devices ?? new AbortableExecutor(dispatcher, recorder);
+  return endsOf(entrance, new UnsteadyExecutor(run, inner));
 }
 
-/** Null when service times are all there is. */
-function withTerms(
-  { dispatcher, recorder, seed }: ExecutedRun,
-  answers: Answers,
-): SteadyExecutor | null {
-  const { system } = dispatcher;
-  if (hasMessageTerms(system)) return new StagedExecutor(dispatcher, recorder, seed, answers);
-  if (hasDeviceTerms(system)) return new DeviceExecutor(dispatcher, recorder, answers);
-  return null;
+function endsOf(entrance: Entrance, executor: Executor): ChainEnds {
+  return { entrance, executor, cluster: executor instanceof UnsteadyExecutor ? executor : null };
 }

@@ -7,18 +7,18 @@
  *
  * To the dispatcher each attempt is a request of its own; to the recorder only the client's request is
  * one, from its first arrival to its end. An attempt has the draws of the first: the same input takes
- * the same branches and the same work. Stands between the simulation and its executor, and between
- * the dispatcher and the simulation.
+ * the same branches and the same work. Arrivals come in as requests, and go on to the entrance as
+ * attempts.
  */
 
 import { RetryPolicy } from "../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { Outcome } from "../core/dispatch/driver.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
-import { EventHeap } from "./event-heap.ts";
-import type { Executor } from "./executor.ts";
+import { EventHeap } from "./calendar/event-heap.ts";
+import type { Entrance, EventSource } from "./executors/executor.ts";
 
 /** What was drawn for a request: its input's size, and what its jobs need. */
 export interface DrawnRequest {
@@ -29,7 +29,7 @@ export interface DrawnRequest {
 }
 
 /** The simulation, as clients need it. */
-export interface ClientHost extends Pick<Driver, "start" | "wakeAt" | "holds"> {
+export interface ClientHost {
   readonly arrivals: ArrivalSource;
   readonly recorder: RunRecorder;
   drawnFor(request: number): DrawnRequest;
@@ -65,10 +65,10 @@ const NONE = -1;
 /** So many time-outs of attempts that are over may be kept, or half of all. */
 const MOST_STALE = 1024;
 
-export class RetryingClients implements Executor {
-  /** What the dispatcher's commands go to. */
-  readonly driver: Driver;
+export class RetryingClients implements Entrance {
   readonly #host: ClientHost;
+  readonly #dispatcher: Dispatcher;
+  readonly #entrance: Entrance;
   readonly #timeoutUs: number;
   readonly #cancels: boolean;
   readonly #policy: RetryPolicy;
@@ -79,41 +79,35 @@ export class RetryingClients implements Executor {
   readonly #gone = new Set<number>();
   /** Time-outs among the alarms whose attempts are over. */
   #stale = 0;
-  #dispatcher!: Dispatcher;
-  #executor!: Executor;
 
-  constructor(client: ClientDocument, host: ClientHost, seed: string) {
+  constructor(
+    client: ClientDocument,
+    host: ClientHost,
+    seed: string,
+    dispatcher: Dispatcher,
+    entrance: Entrance,
+  ) {
     this.#host = host;
+    this.#dispatcher = dispatcher;
+    this.#entrance = entrance;
     this.#timeoutUs = Math.max(1, Math.round(client.timeoutMs * 1000));
     this.#cancels = client.cancels;
     this.#policy = new RetryPolicy(client, seed);
-    this.driver = {
-      start: (replica, nowUs) => host.start(replica, nowUs),
-      wakeAt: (timer, atUs) => host.wakeAt(timer, atUs),
-      holds: (request, task) => host.holds(request, task),
-      goalUs: (request) => this.#goalUs(request),
-      end: (request, outcome, nowUs) => this.#attemptEnded(request, outcome, nowUs),
+  }
+
+  /** The executor's events and the clients' alarms, in order of time. */
+  interleaved(executor: EventSource): EventSource {
+    return {
+      nextUs: () => Math.min(executor.nextUs(), this.#alarms.nextUs),
+      fire: (nowUs) => {
+        let replica = NONE;
+        if (executor.nextUs() === nowUs) replica = executor.fire(nowUs);
+        else this.#ring(this.#alarms.take(), nowUs);
+        if (this.#gone.size > 0) this.#cancelGone(nowUs);
+        return replica;
+      },
+      settle: (nowUs) => executor.settle(nowUs),
     };
-  }
-
-  /** The dispatcher that these clients' requests go to, and the executor behind them. */
-  connect(dispatcher: Dispatcher, executor: Executor): void {
-    this.#dispatcher = dispatcher;
-    this.#executor = executor;
-  }
-
-  nextUs(): number {
-    return Math.min(this.#executor.nextUs(), this.#alarms.nextUs);
-  }
-
-  fire(nowUs: number): void {
-    if (this.#executor.nextUs() === nowUs) this.#executor.fire(nowUs);
-    else this.#ring(this.#alarms.take(), nowUs);
-    if (this.#gone.size > 0) this.#cancelGone(nowUs);
-  }
-
-  start(replica: number, nowUs: number, variate: number): void {
-    this.#executor.start(replica, nowUs, variate);
   }
 
   arrive(request: number, pipeline: number, nowUs: number): void {
@@ -132,12 +126,8 @@ export class RetryingClients implements Executor {
     this.#send(call, request, nowUs);
   }
 
-  settle(nowUs: number): void {
-    this.#executor.settle(nowUs);
-  }
-
   answerUs(request: number): number {
-    return this.#executor.answerUs(request);
+    return this.#entrance.answerUs(request);
   }
 
   #send(call: Call, slot: number, nowUs: number): void {
@@ -146,7 +136,7 @@ export class RetryingClients implements Executor {
     this.#calls[slot] = call;
     const { retry } = call;
     this.#alarms.add({ atUs: nowUs + this.#timeoutUs, call, kind: "timeout", retry });
-    this.#executor.arrive(slot, call.pipeline, nowUs);
+    this.#entrance.arrive(slot, call.pipeline, nowUs);
   }
 
   #ring({ call, kind, retry }: Alarm, nowUs: number): void {
@@ -186,12 +176,13 @@ export class RetryingClients implements Executor {
     }
   }
 
-  #attemptEnded(slot: number, outcome: Outcome, nowUs: number): void {
+  /** The dispatcher has ended an attempt. */
+  ended(slot: number, outcome: Outcome, nowUs: number): void {
     const call = this.#calls[slot] as Call;
     this.#calls[slot] = undefined;
     this.#gone.delete(slot);
     if (call.slot !== slot) return;
-    const knownUs = nowUs + this.#executor.answerUs(slot);
+    const knownUs = nowUs + this.#entrance.answerUs(slot);
     call.drawn ??= this.#host.drawnFor(slot);
     // An answer that comes too late is none: the time-out will ring.
     if (knownUs > call.sentUs + this.#timeoutUs) return;
@@ -223,7 +214,7 @@ export class RetryingClients implements Executor {
   }
 
   /** What a request has left when an attempt is sent: its own deadline counts from the first. */
-  #goalUs(slot: number): number {
+  goalUs(slot: number): number {
     const { goalUs, sentUs, arrivedUs } = this.#calls[slot] as Call;
     return goalUs - (sentUs - arrivedUs);
   }

@@ -178,6 +178,10 @@ class LogAudit {
         this.#replicasWereLost = true;
         this.#up.delete(a);
         return;
+      case "release":
+        this.#replicasWereLost = true;
+        this.#up.delete(a);
+        return;
       case "lose":
         this.#event(b);
         this.#lose(a);

@@ -1,14 +1,17 @@
 /**
  * One run in virtual time: a driver of the dispatcher that answers with sampled service times.
  *
+ *   arrivals ─> clients ─> entrance ─> dispatcher ─> executor ─> (a replica has finished) dispatcher
+ *
  * Events at one instant come in the order finish, arrive, wake, decide; within a phase, in the
  * order in which they were scheduled. The arrival stream stays outside the calendar, and each
  * replica has one slot in it.
  */
+// Hot path: see docs/hot-path.md
 
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
@@ -22,7 +25,7 @@ import type { SizeSource } from "../core/service.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";
-import type { Executor } from "./executor.ts";
+import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SizedInputs } from "./sized-inputs.ts";
 
@@ -80,7 +83,12 @@ export function simulate(input: SimulationInput): SimulationOutput {
 
 class Simulation implements Driver, ClientHost {
   declare private readonly dispatcher: Dispatcher;
+  declare private readonly entrance: Entrance;
   declare private readonly executor: Executor;
+  /** The executor's events, and those of clients. */
+  declare private readonly timeline: EventSource;
+  declare private readonly clients: RetryingClients | null;
+  declare readonly cluster: ClusterDriver | null;
   declare readonly arrivals: ArrivalSource;
   declare readonly recorder: RunRecorder;
   declare private readonly draws: RequestDraws;
@@ -115,9 +123,8 @@ class Simulation implements Driver, ClientHost {
     const { system, seed, arrivals } = input;
     this.system = system;
     const { client } = input;
-    const clients = client === undefined ? null : new RetryingClients(client, this, seed);
-    const driver = clients?.driver ?? this;
-    this.dispatcher = new Dispatcher(system, input.scheduler, driver, input.log ?? null);
+    const dispatcher = new Dispatcher(system, input.scheduler, this, input.log ?? null);
+    this.dispatcher = dispatcher;
     this.arrivals = arrivals;
     this.draws = new RequestDraws(system, seed, input.workSeed);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
@@ -129,19 +136,23 @@ class Simulation implements Driver, ClientHost {
     this.recorder.rows = input.requests ?? null;
     this.timers = new WinnerTree(this.dispatcher.timerCount);
     this.makeRoom();
-    const executor = createExecutor({
-      ...{ dispatcher: this.dispatcher, recorder: this.recorder },
-      ...{ scheduler: input.scheduler, arrivals, seed },
-    });
-    clients?.connect(this.dispatcher, executor);
-    const behind = clients ?? executor;
-    this.sizes =
-      input.sizes === undefined ? null : new SizedInputs(input.sizes, this.dispatcher, behind);
-    this.executor = this.sizes ?? behind;
+    const { recorder } = this;
+    const { scheduler } = input;
+    const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed });
+    this.cluster = ends.cluster;
+    this.clients =
+      client === undefined
+        ? null
+        : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
+    this.sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, dispatcher);
+    this.executor = ends.executor;
+    this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
+    this.entrance = this.clients ?? ends.entrance;
   }
 
   run(): SimulationOutput {
     for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
+    this.dispatcher.begin(0);
     while (this.events < this.lastEvent) this.instants();
     const unfinished = this.countUnfinished();
     return {
@@ -172,30 +183,36 @@ class Simulation implements Driver, ClientHost {
 
   /** All that happens at the next instant, unless the run ends before it. */
   private instant(): void {
-    const { executor, arrivals } = this;
-    const finishUs = executor.nextUs();
+    const { timeline, arrivals } = this;
+    const finishUs = timeline.nextUs();
     let nowUs = finishUs;
     if (arrivals.nextUs < nowUs) nowUs = arrivals.nextUs;
     if (nowUs >= this.alarmUs) {
-      if (this.timerDueUs < nowUs) nowUs = this.timerDueUs;
+      if (this.timerDueUs < nowUs && !this.isOver(nowUs)) nowUs = this.timerDueUs;
       this.nowUs = nowUs;
       if (nowUs >= this.lookUs && this.look()) return;
     }
     this.nowUs = nowUs;
-    if (finishUs === nowUs) this.fire(executor, nowUs);
+    if (finishUs === nowUs) this.fire(timeline, nowUs);
     if (arrivals.nextUs === nowUs) this.arriveAll(arrivals, nowUs);
     if (nowUs >= this.alarmUs) this.wake();
     this.dispatcher.decide(nowUs);
-    executor.settle(nowUs);
+    timeline.settle(nowUs);
   }
 
-  private fire(executor: Executor, nowUs: number): void {
+  /** Nothing runs, nobody waits and nobody comes: only the timers of controllers go on. */
+  private isOver(nextUs: number): boolean {
+    return nextUs === NEVER && this.recorder.inSystem === 0;
+  }
+
+  private fire(timeline: EventSource, nowUs: number): void {
     let events = 0;
     // The bound comes first: what is compared at rare ties only would undo what the compiler has made.
     do {
-      executor.fire(nowUs);
+      const replica = timeline.fire(nowUs);
+      if (replica >= 0) this.dispatcher.finish(replica, nowUs);
       events++;
-    } while (events < MAX_EVENTS_PER_INSTANT && executor.nextUs() === nowUs);
+    } while (events < MAX_EVENTS_PER_INSTANT && timeline.nextUs() === nowUs);
     this.events += events;
     if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
   }
@@ -262,6 +279,7 @@ class Simulation implements Driver, ClientHost {
     this.jobStarted(first, pool, nowUs);
     const end = at + batchSize[replica];
     for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
+    if (this.sizes !== null) this.sizes.scale(replica);
     this.executor.start(replica, nowUs, this.variates[first]);
   }
 
@@ -277,8 +295,12 @@ class Simulation implements Driver, ClientHost {
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
+    if (this.clients !== null) {
+      this.clients.ended(request, outcome, nowUs);
+      return;
+    }
     const { requests } = this.dispatcher;
-    const answeredUs = nowUs + this.executor.answerUs(request);
+    const answeredUs = nowUs + this.entrance.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
     const goalUs = requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
@@ -296,6 +318,7 @@ class Simulation implements Driver, ClientHost {
 
   /** Requests reach the gateway in order of arrival, so this is the draw that belongs to each. */
   goalUs(request: number): number {
+    if (this.clients !== null) return this.clients.goalUs(request);
     return this.drawGoalUs(this.dispatcher.requests.pipeline[request]);
   }
 
@@ -360,7 +383,8 @@ class Simulation implements Driver, ClientHost {
     const pipeline = this.draws.pipeline();
     this.draws.draw(pipeline, request << requests.shift, this.flags, this.variates);
     this.recorder.arrived(nowUs);
-    this.executor.arrive(request, pipeline, nowUs);
+    if (this.sizes !== null) this.sizes.draw(request);
+    this.entrance.arrive(request, pipeline, nowUs);
   }
 
   /** Requests that have not ended; those that the dispatcher has not heard of came last. */

@@ -1,54 +1,27 @@
-/**
- * The input sizes of the requests in the system, and what they make of each batch's time. Stands before the
- * executor that knows nothing of them.
- */
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+/** The input sizes of the requests in the system, and the factors that they give batches' times. */
 import { grown } from "../core/dispatch/request-table.ts";
 import { loadOf, type SizeSource, timeFactor, type VariableService } from "../core/service.ts";
-import type { Executor } from "./executor.ts";
+import type { Batches } from "./stations/running-batches.ts";
 
-export class SizedInputs implements Executor {
+export class SizedInputs {
   readonly #source: SizeSource;
-  readonly #dispatcher: Dispatcher;
-  readonly #executor: Executor;
+  readonly #batches: Batches;
   /** By slot. */
   #sizes = new Float64Array(0);
 
-  constructor(source: SizeSource, dispatcher: Dispatcher, executor: Executor) {
+  constructor(source: SizeSource, batches: Batches) {
     this.#source = source;
-    this.#dispatcher = dispatcher;
-    this.#executor = executor;
+    this.#batches = batches;
   }
 
-  nextUs(): number {
-    return this.#executor.nextUs();
-  }
-
-  fire(nowUs: number): void {
-    this.#executor.fire(nowUs);
-  }
-
-  start(replica: number, nowUs: number, variate: number): void {
-    this.#setFactor(replica);
-    this.#executor.start(replica, nowUs, variate);
-  }
-
-  arrive(request: number, pipeline: number, nowUs: number): void {
+  /** Draws the size of the next request. */
+  draw(request: number): void {
     this.place(request, this.#source.next());
-    this.#executor.arrive(request, pipeline, nowUs);
-  }
-
-  settle(nowUs: number): void {
-    this.#executor.settle(nowUs);
-  }
-
-  answerUs(request: number): number {
-    return this.#executor.answerUs(request);
   }
 
   /** Gives a further attempt the size of its request. */
   place(request: number, size: number): void {
-    const { capacity } = this.#dispatcher.requests;
+    const { capacity } = this.#batches.requests;
     if (this.#sizes.length < capacity) {
       this.#sizes = grown(this.#sizes, new Float64Array(capacity));
     }
@@ -59,9 +32,9 @@ export class SizedInputs implements Executor {
     return this.#sizes[request];
   }
 
-  /** Tells the replica's service how much longer the batch takes that is about to start. */
-  #setFactor(replica: number): void {
-    const { batchJobs, batchAt, batchSize, requests, system } = this.#dispatcher;
+  /** Sets the factor of the batch that is about to start on a replica. */
+  scale(replica: number): void {
+    const { batchJobs, batchAt, batchSize, requests, system } = this.#batches;
     const { pool, service } = system.replicas[replica];
     const { inputScaling } = system.pools[pool];
     if (inputScaling === null) return;

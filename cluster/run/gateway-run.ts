@@ -11,7 +11,7 @@
  */
 import { status } from "@grpc/grpc-js";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -46,6 +46,7 @@ import { Room } from "./room.ts";
 import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
+import { ScaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -110,6 +111,9 @@ export class GatewayRun implements Driver {
   readonly #starts: StartedBatch[] = [];
   readonly #ends: Answer[] = [];
   readonly #meter: ReplicaMeter | null;
+  readonly #scaled: ScaledReplicas;
+  readonly #readiness: WakeTimers;
+  readonly cluster: ClusterDriver;
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
@@ -138,9 +142,24 @@ export class GatewayRun implements Driver {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
+    const replicas = system.replicas.length;
+    this.#readiness = new WakeTimers(replicas, alarms, this.#clock, (replica) => {
+      this.#scaled.isReady(replica);
+      if (this.#links.get(replica)?.up === true) this.join(replica);
+    });
+    this.#scaled = new ScaledReplicas(system, options.seed, this.#readiness, this.#meter);
+    this.cluster = {
+      order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
+      release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
+      // A model's run cannot be interrupted, and workers keep their models.
+      abort: () => false,
+      load: () => undefined,
+      evict: () => undefined,
+    };
     links.all.forEach((link, replica) => {
       if (link?.up === true) this.join(replica);
     });
+    this.#turn(null, (nowUs) => this.#dispatcher.begin(nowUs));
   }
 
   /** Since the end of warm-up. */
@@ -220,6 +239,7 @@ export class GatewayRun implements Driver {
   join(replica: number): void {
     this.#turn(null, (nowUs) => {
       this.#freeUs[replica] = nowUs;
+      if (this.#scaled.isOff(replica)) return;
       this.#meter?.ready(replica, true, nowUs);
       this.#dispatcher.join(replica, nowUs);
     });
@@ -256,6 +276,7 @@ export class GatewayRun implements Driver {
         for (const sink of this.#sinks) sink.wasted?.(batch, "its replica was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
+      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
       this.#meter?.ready(replica, false, nowUs);
       this.#dispatcher.lose(replica, nowUs);
     });
@@ -265,6 +286,7 @@ export class GatewayRun implements Driver {
   close(): void {
     for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
     this.#timers.close();
+    this.#readiness.close();
   }
 
   start(replica: number, nowUs: number): void {
@@ -395,6 +417,7 @@ export class GatewayRun implements Driver {
         this.#spendRetries(batch, nowUs);
         this.#freeUs[replica] = nowUs;
         this.#dispatcher.fail(replica, nowUs);
+        if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
         if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
       },
       backUs,
@@ -421,6 +444,7 @@ export class GatewayRun implements Driver {
   #finished(replica: number, nowUs: number): void {
     this.#freeUs[replica] = nowUs;
     this.#dispatcher.finish(replica, nowUs);
+    if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 
@@ -435,8 +459,9 @@ export class GatewayRun implements Driver {
 
   /** Measures which replicas a run could use; null where operators cannot add replicas. */
   #replicaMeter(): ReplicaMeter | null {
-    const { system, ownSystem } = this.options;
-    if (system === ownSystem) return null;
+    const { system, ownSystem, scheduler } = this.options;
+    const scales = scheduler.controllers?.some((one) => one.scales.length > 0) ?? false;
+    if (system === ownSystem && !scales) return null;
     const meter = new ReplicaMeter(system, this.recorder, this.#dispatcher.retries);
     this.recorder.replicas = meter;
     this.#links.all.forEach((link, replica) => {

@@ -1,4 +1,5 @@
 /** A run's time on the wall clock: the instants of its events, and its timers. */
+import { grown } from "../../core/dispatch/request-table.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
 /**
@@ -47,9 +48,9 @@ export class WakeTimers {
   readonly #alarms: PreciseTimer;
   readonly #clock: RunClock;
   readonly #wake: (timer: number) => void;
-  readonly #dueUs: Float64Array;
-  readonly #armedUs: Float64Array;
-  readonly #alarmIds: Int32Array;
+  #dueUs: Float64Array;
+  #armedUs: Float64Array;
+  #alarmIds: Int32Array;
 
   /** `wake` is called once per due timer, never from within `set`. */
   constructor(count: number, alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
@@ -63,6 +64,7 @@ export class WakeTimers {
 
   /** Replaces the timer's time; Infinity: none. */
   set(timer: number, atUs: number): void {
+    if (timer >= this.#dueUs.length) this.#grow(timer + 1);
     this.#dueUs[timer] = atUs;
     if (atUs < this.#armedUs[timer]) this.#arm(timer, atUs);
   }
@@ -73,6 +75,14 @@ export class WakeTimers {
       this.#dueUs[timer] = NEVER;
       this.#armedUs[timer] = NEVER;
     }
+  }
+
+  /** Another scheduler's controllers may have more timers. */
+  #grow(count: number): void {
+    const from = this.#dueUs.length;
+    this.#dueUs = grown(this.#dueUs, new Float64Array(count).fill(NEVER, from));
+    this.#armedUs = grown(this.#armedUs, new Float64Array(count).fill(NEVER, from));
+    this.#alarmIds = grown(this.#alarmIds, new Int32Array(count));
   }
 
   #arm(timer: number, atUs: number): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../compile.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
+import type { JobView } from "./controller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Admission, Batching, PoolPolicies, Scheduler } from "./policies.ts";
@@ -539,7 +540,7 @@ describe("admission", () => {
 });
 
 test("a deadline of the request's own orders its jobs, and drops it when it has passed", () => {
-  const byDeadline = { kind: "keyed", key: (_: number, deadlineUs: number) => deadlineUs } as const;
+  const byDeadline = { kind: "keyed", key: ({ deadlineUs }: JobView) => deadlineUs } as const;
   const bench = new Bench({
     tasks: { a: m },
     pool: { ...CENTRAL, ordering: byDeadline },
@@ -560,7 +561,7 @@ test("a batch is no larger than the model takes, whatever a policy asks for", ()
     kind: "group",
     maxBatch: 2,
     size: () => 9,
-    dueUs: (oldestUs) => oldestUs,
+    dueUs: ({ oldestUs }) => oldestUs,
   };
   const bench = new Bench({ tasks: { a: m }, pool: { ...CENTRAL, batching: greedy } });
   bench.arrive();

@@ -4,27 +4,35 @@
  *   arrive ─┐                       ┌─> driver.start(replica)
  *   finish ─┤   state changes   ┌───┴─> driver.wakeAt(timer)
  *   wake  ──┼──────────────────>│ decide
- *   lose  ──┤   at one instant  └───┬─> driver.end(request)
- *   drain ──┤                       └─> (driver.holds: a condition's answer)
- *   join  ──┘
+ *   lose  ──┤   at one instant  ├───┬─> driver.end(request)
+ *   drain ──┤                   │   └─> (driver.holds: a condition's answer)
+ *   join  ──┘                   └─────> driver.cluster.order, release, abort, load, evict
  *
  * A driver delivers all events of one instant, in the order finish, arrive, wake, and then calls
  * `decide`, which routes, batches and starts work. The simulator and the gateway drive this same
- * object. Events are logged here; what they change is a request's (`RequestFlow`) or the pools'
- * (`PoolBoard`), and `PoolDecisions` decides.
+ * object. Events are logged here and change a request (`RequestFlow`) or the pools (`PoolBoard`);
+ * then controllers decide (`controller.ts`), and after them the pools' rules (`PoolDecisions`).
  */
+// Hot path: see docs/hot-path.md
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
+import { ControlDesk } from "./control-desk.ts";
+import type { BatchEnd, Controller, Residency, Standing } from "./controller.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import { HeldChains } from "./held-chains.ts";
+import { Notices } from "./notices.ts";
 import type { RequestChoice, Scheduler } from "./policies.ts";
 import { PoolBoard } from "./pool-board.ts";
 import { PoolDecisions } from "./pool-decisions.ts";
-import { RequestChoices } from "./request-choices.ts";
 import { RequestFlow } from "./request-flow.ts";
-import { RequestTable } from "./request-table.ts";
+import { RequestChoices, RequestTable } from "./request-table.ts";
 import { Steps } from "./steps.ts";
+
+/** By number in the log. */
+export const RESIDENCIES: readonly Residency[] = ["absent", "loading", "resident"];
+/** Losses are logged as whole numbers. */
+export const LOSS_UNITS = 1e6;
 
 /** Pools and replicas are the system's. */
 export class Dispatcher {
@@ -36,7 +44,11 @@ export class Dispatcher {
 
   declare private readonly choices: RequestChoices;
   declare private readonly board: PoolBoard;
-  declare private readonly chains: HeldChains;
+  /** Null unless requests of some pipeline hold chains. */
+  declare private readonly chains: HeldChains | null;
+  /** Null without controllers. */
+  declare private readonly notices: Notices | null;
+  declare private readonly desk: ControlDesk | null;
   declare private readonly flow: RequestFlow;
   declare private readonly decisions: PoolDecisions;
   declare private readonly log: RunLog | null;
@@ -57,11 +69,27 @@ export class Dispatcher {
     const requests = before?.requests ?? new RequestTable(system.stride);
     const choices = before?.choices ?? new RequestChoices();
     const steps = new Steps(system, requests.shift);
+    const isHeld = system.pipelines.some(({ held }) => held);
+    const chains = isHeld ? new HeldChains(system) : null;
+    const controllers: Controller[] = [...(scheduler.controllers ?? [])];
+    if (chains !== null) controllers.unshift(chains);
+    this.chains = chains;
+    const isPlain = controllers.length === 0 && (before?.notices ?? null) === null;
+    const notices = isPlain ? null : new Notices(system, controllers);
     const earlier = before?.board ?? null;
-    const board = new PoolBoard(system, scheduler, requests, choices, steps, driver, log, earlier);
-    const chains = new HeldChains(system, requests, steps, board);
-    const flow = new RequestFlow(requests, choices, steps, board, chains, admission, driver, log);
-    const { dropsLate } = admission;
+    const board = new PoolBoard(
+      system,
+      scheduler,
+      requests,
+      choices,
+      steps,
+      driver,
+      log,
+      notices,
+      earlier,
+    );
+    const flow = new RequestFlow(requests, choices, steps, board, notices, admission, driver, log);
+    const decisions = new PoolDecisions(board, flow, notices, driver, log);
     this.system = system;
     this.requests = requests;
     this.batchAt = board.batches.at;
@@ -69,9 +97,13 @@ export class Dispatcher {
     this.poolOf = board.poolOf;
     this.choices = choices;
     this.board = board;
-    this.chains = chains;
+    this.notices = notices;
+    this.desk =
+      notices === null
+        ? null
+        : new ControlDesk(system, board, flow, decisions, notices, driver, log);
     this.flow = flow;
-    this.decisions = new PoolDecisions(board, flow, chains, choices, dropsLate, driver, log);
+    this.decisions = decisions;
     this.log = log;
   }
 
@@ -81,10 +113,13 @@ export class Dispatcher {
    */
   takeOver(before: Dispatcher, scheduler: number, nowUs: number): void {
     assert(this.requests === before.requests, "the requests are those of the one before");
-    assert(!this.chains.any, "requests that hold chains stay with their dispatcher");
+    assert(this.chains === null, "requests that hold chains stay with their dispatcher");
     this.log?.add("reschedule", scheduler, nowUs);
     this.flow.takeOver(before.flow);
+    this.notices?.takeOver(before.notices);
+    if (this.choices.any) this.board.letChoose();
     this.board.takeOver(before.board, nowUs);
+    this.desk?.takeOver(nowUs);
   }
 
   /**
@@ -95,6 +130,7 @@ export class Dispatcher {
     const { priority, goalUs } = choice;
     const goal = Number.isFinite(goalUs) ? goalUs : -1;
     this.log?.add("choose", request, priority === null ? 0 : 1, priority ?? 0, goal, scheduler);
+    if (!this.choices.any) this.board.letChoose();
     this.choices.set(request, choice);
   }
 
@@ -134,13 +170,29 @@ export class Dispatcher {
     return this.board.loadOf(pool);
   }
 
+  /** The chain of replicas that a request holds, or −1. */
+  chainOf(request: number): number {
+    return this.chains?.chainOf(request) ?? -1;
+  }
+
+  /** As controllers have ordered and released replicas. */
+  standing(replica: number): Standing {
+    return this.notices?.standings[replica] ?? "ordered";
+  }
+
   // --- events -----------------------------------------------------------------------------
+
+  /** The run begins: replicas that are up at its start have joined. */
+  begin(nowUs: number): void {
+    if (this.desk === null) return;
+    this.log?.add("begin", nowUs);
+    this.desk.begin(nowUs);
+  }
 
   /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.log?.add("arrive", request, pipeline, arrivedUs, nowUs);
-    this.flow.setInstant(nowUs, arrivedUs);
-    this.flow.arrive(request, pipeline);
+    this.flow.arrive(request, pipeline, arrivedUs, nowUs);
   }
 
   /** The batch on a replica has finished. */
@@ -151,7 +203,19 @@ export class Dispatcher {
     const end = at + this.batchSize[replica];
     assert(end > at, "only a replica with a batch finishes one");
     board.freed(replica, nowUs);
+    if (this.notices !== null) this.batchEnded(replica, end - at, "ran", nowUs);
     for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
+  }
+
+  private batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
+    this.notices?.finished(replica, size, fate, nowUs);
+    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+  }
+
+  /** A released replica has nothing to run any more. */
+  private left(replica: number, nowUs: number): void {
+    this.notices?.left(replica, nowUs);
+    this.desk?.wantBack(replica, nowUs);
   }
 
   /** The batch on a replica has failed, and the replica goes on: its jobs are tried again, boundedly. */
@@ -161,13 +225,21 @@ export class Dispatcher {
     const jobs = board.batches.jobsOn(replica).slice();
     assert(jobs.length > 0, "only a replica with a batch fails one");
     board.freed(replica, nowUs);
+    if (this.notices !== null) this.batchEnded(replica, jobs.length, "failed", nowUs);
     for (const job of jobs) flow.lost(job, this.poolOf[replica], nowUs);
   }
 
   /** A timer that the driver was asked for is due. */
   wake(timer: number, nowUs: number): void {
     this.log?.add("wake", timer, nowUs);
-    this.board.wake(timer);
+    const own = timer - this.board.firstOwnTimer;
+    if (own < 0) this.board.wake(timer);
+    else this.wakeController(own, nowUs);
+  }
+
+  private wakeController(timer: number, nowUs: number): void {
+    this.board.rang(timer);
+    this.desk?.woken(timer, nowUs);
   }
 
   /** A replica is up (again) and idle. */
@@ -175,17 +247,19 @@ export class Dispatcher {
     this.log?.add("join", replica, nowUs);
     if (this.isUp(replica)) return;
     this.board.join(replica, nowUs);
-    this.chains.changed(this.poolOf[replica], replica, true, this.flow, nowUs);
+    this.notices?.joined(replica, nowUs);
   }
 
   /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
   lose(replica: number, nowUs: number): void {
     this.log?.add("lose", replica, nowUs);
     const isIdle = this.batchSize[replica] === 0;
-    for (const job of this.board.abandon(replica, nowUs)) {
-      this.flow.lost(job, this.poolOf[replica], nowUs);
-    }
+    const jobs = this.board.abandon(replica, nowUs);
+    if (!isIdle) this.notices?.finished(replica, jobs.length, "lost", nowUs);
+    for (const job of jobs) this.flow.lost(job, this.poolOf[replica], nowUs);
     if (this.isUp(replica)) this.leave(replica, isIdle, nowUs);
+    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+    this.notices?.lost(replica);
   }
 
   /**
@@ -195,12 +269,13 @@ export class Dispatcher {
    */
   drain(replica: number, nowUs: number): void {
     this.log?.add("drain", replica, nowUs);
+    this.notices?.retires(replica);
     if (this.isUp(replica)) this.leave(replica, this.batchSize[replica] === 0, nowUs);
   }
 
   private leave(replica: number, isIdle: boolean, nowUs: number): void {
     this.board.leave(replica, isIdle, nowUs);
-    this.chains.changed(this.poolOf[replica], replica, false, this.flow, nowUs);
+    this.notices?.down(replica, nowUs);
   }
 
   /** The client no longer waits, or the driver cannot go on with the request. */
@@ -215,9 +290,31 @@ export class Dispatcher {
     this.board.setBatching(replica, maxBatch, waitUs);
   }
 
+  /** A command of a controller was carried out, or the cluster did so by itself. */
+  residency(slot: number, model: number, state: Residency, nowUs: number): void {
+    this.log?.add("residency", slot, model, RESIDENCIES.indexOf(state), nowUs);
+    this.notices?.residency(slot, model, state, nowUs);
+  }
+
+  /** Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. */
+  feed(request: number, pool: number, loss: number, nowUs: number): void {
+    this.log?.add("feed", request, pool, Math.round(loss * LOSS_UNITS), nowUs);
+    this.notices?.fed(request, pool, Math.round(loss * LOSS_UNITS) / LOSS_UNITS, nowUs);
+  }
+
   /** Routes, batches and starts whatever the events of this instant have made possible. */
   decide(nowUs: number): void {
     this.log?.add("decide", nowUs);
-    this.decisions.decide(nowUs);
+    if (this.desk !== null) this.decideControlled(this.desk, nowUs);
+    else this.decisions.decide(nowUs);
+  }
+
+  private decideControlled(desk: ControlDesk, nowUs: number): void {
+    const notices = this.notices as Notices;
+    do {
+      if (notices.news) desk.decide(nowUs);
+      this.decisions.decide(nowUs);
+    } while (notices.news);
+    desk.settled(nowUs);
   }
 }

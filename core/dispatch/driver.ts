@@ -1,12 +1,13 @@
-/**
- * What the dispatcher commands. The simulator answers with sampled times on a virtual clock, the
- * gateway with RPCs on the wall clock. Calls come inside the dispatcher's turn: a driver must not
- * call back into the dispatcher before it returns.
- */
+/** The dispatcher's commands to whoever drives it. */
 export const OUTCOMES = ["completed", "refused", "dropped", "failed", "cancelled"] as const;
 
 export type Outcome = (typeof OUTCOMES)[number];
 
+/**
+ * The simulator answers with sampled times on a virtual clock, the gateway with RPCs on the wall
+ * clock. Calls come inside the dispatcher's turn: a driver must not call back into the dispatcher
+ * before it returns.
+ */
 export interface Driver {
   /** Run the batch that the dispatcher's replica table holds for this replica. */
   start(replica: number, nowUs: number): void;
@@ -18,4 +19,19 @@ export interface Driver {
   goalUs(request: number): number;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
+  /** Carries out what controllers command beyond starts; null where no controller does. */
+  readonly cluster?: ClusterDriver | null;
+}
+
+/** Commands about the cluster itself. The driver reports what comes of them as events. */
+export interface ClusterDriver {
+  /** Bring a replica up, which takes its time; then it joins. */
+  order(replica: number, nowUs: number): void;
+  /** The dispatcher sends a replica no more work; its batch, if it has one, runs on. */
+  release(replica: number, nowUs: number): void;
+  /** Stop the batch on a replica. False: it runs on, and ends as any other. */
+  abort(replica: number, nowUs: number): boolean;
+  /** Load a model onto a device slot, or take it off; the driver reports `residency`. */
+  load(slot: number, model: number, nowUs: number): void;
+  evict(slot: number, model: number, nowUs: number): void;
 }

@@ -1,4 +1,5 @@
 /** The idle replicas of pools that share a queue, each pool's in order of becoming idle. */
+// Hot path: see docs/hot-path.md
 import { listOf } from "../hot-path.ts";
 
 /** Which of them is taken next. */
@@ -19,13 +20,13 @@ class Idle {
 export class IdleReplicas {
   declare private readonly pools: readonly Idle[];
   /** Neighbours in the order; what lies beyond its ends means nothing. */
-  declare private readonly next: Int32Array;
+  declare private readonly after: Int32Array;
   declare private readonly previous: Int32Array;
 
   /** Pools are numbered by their place in `orders`. */
   constructor(orders: readonly IdleOrder[], replicas: number) {
     this.pools = listOf(orders, (order) => new Idle(order));
-    this.next = new Int32Array(replicas);
+    this.after = new Int32Array(replicas);
     this.previous = new Int32Array(replicas);
   }
 
@@ -39,9 +40,15 @@ export class IdleReplicas {
       idle.longest = replica;
     } else {
       this.previous[replica] = idle.latest;
-      this.next[idle.latest] = replica;
+      this.after[idle.latest] = replica;
     }
     idle.latest = replica;
+  }
+
+  /** The replica that `take` would take; only when there is one. */
+  next(pool: number): number {
+    const { takesLatest, latest, longest } = this.pools[pool];
+    return takesLatest ? latest : longest;
   }
 
   /** Takes the next; only when there is one. */
@@ -54,7 +61,7 @@ export class IdleReplicas {
       return replica;
     }
     const replica = idle.longest;
-    idle.longest = this.next[replica];
+    idle.longest = this.after[replica];
     return replica;
   }
 
@@ -63,12 +70,12 @@ export class IdleReplicas {
     const idle = this.pools[pool];
     if (--idle.count === 0) return;
     if (replica === idle.longest) {
-      idle.longest = this.next[replica];
+      idle.longest = this.after[replica];
     } else if (replica === idle.latest) {
       idle.latest = this.previous[replica];
     } else {
-      this.next[this.previous[replica]] = this.next[replica];
-      this.previous[this.next[replica]] = this.previous[replica];
+      this.after[this.previous[replica]] = this.after[replica];
+      this.previous[this.after[replica]] = this.previous[replica];
     }
   }
 }

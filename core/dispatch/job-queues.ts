@@ -4,8 +4,9 @@
  * longer needs it, a lost deadline). A job that comes back from a lost replica takes the place of
  * its first entry. A queue by key has a binary heap besides.
  *
- * A queued job's state is its queue's number. Who takes it out gives it its next state.
+ * A queued job's state is its queue's number. The caller that takes it out sets its next state.
  */
+// Hot path: see docs/hot-path.md
 import { listOf } from "../hot-path.ts";
 import type { RequestTable } from "./request-table.ts";
 
@@ -49,6 +50,24 @@ export class JobQueues {
   /** When the longest-waiting job entered, µs; only when there is one. */
   oldestUs(queue: number): number {
     return this.table.enqueuedUs[this.queues[queue].oldest];
+  }
+
+  /** The job that `pop` would take; only when there is one. */
+  peek(id: number): number {
+    const queue = this.queues[id];
+    if (queue.order === KEYED) return queue.heap[0];
+    return queue.order === LIFO ? queue.newest : queue.oldest;
+  }
+
+  /** In order of entry. */
+  jobsIn(id: number): number[] {
+    const { oldest, length } = this.queues[id];
+    let job = oldest;
+    return Array.from({ length }, () => {
+      const here = job;
+      job = this.table.next[job];
+      return here;
+    });
   }
 
   /** `key` matters to a queue by key only. O(1), but for jobs that come back and for keys. */

@@ -2,6 +2,7 @@
  * Replicas in buckets by load, so that a least loaded one is found in O(1). Within a bucket the
  * replica that has had this load longest comes first, which spreads ties evenly.
  */
+// Hot path: see docs/hot-path.md
 const NONE = -1;
 
 export class LengthIndex {

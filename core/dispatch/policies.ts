@@ -1,9 +1,11 @@
 /**
- * What a scheduler is made of: one small policy per decision. A policy sees only what a gateway
- * can know: queues, loads, which replicas are up, expected (never sampled) service times.
+ * The parts of a scheduler: one small rule per decision, and controllers (`controller.ts`) for what
+ * rules cannot say. Both see only what a gateway can know: queues, loads, which replicas are up,
+ * expected (never sampled) service times.
  */
+import type { Controller, JobView, QueueView } from "./controller.ts";
 
-/** What a routing policy may ask of its pool. Replica ids are the system's. */
+/** The questions that a routing rule may ask of its pool. Replica ids are the system's. */
 export interface PoolView {
   /** Replicas that are up; may be 0 only outside `route`. */
   readonly upCount: number;
@@ -26,42 +28,50 @@ export interface ImmediateRouting {
   readonly kind: "immediate";
   /** The index that the pool must keep for this policy. */
   readonly needs: "nothing" | "length" | "work";
-  route(pool: PoolView): number;
+  route(pool: PoolView, job: JobView): number;
 }
 
-/** What is served next. */
+/** The job that is served next. */
 export type Ordering =
   | { readonly kind: "fifo" }
   | { readonly kind: "lifo" }
   /** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
-  | {
-      readonly kind: "keyed";
-      key(arrivedUs: number, deadlineUs: number, priority: number): number;
-    };
+  | { readonly kind: "keyed"; key(job: JobView): number };
 
 /** How many jobs start together, and how long an incomplete batch waits for more. */
 export type Batching =
   /** Every job starts alone, as soon as it can. */
-  | { readonly kind: "single"; readonly maxBatch: 1 }
-  | {
-      readonly kind: "group";
-      readonly maxBatch: number;
-      /** Jobs to start now on an idle replica, 1..maxBatch; 0: wait until `dueUs(oldestUs)`. */
-      size(queued: number, nowUs: number, oldestUs: number): number;
-      /** When to ask again about a queue whose oldest job entered at `oldestUs`. */
-      dueUs(oldestUs: number): number;
-    };
+  { readonly kind: "single"; readonly maxBatch: 1 } | GroupBatching;
+
+export interface GroupBatching {
+  readonly kind: "group";
+  readonly maxBatch: number;
+  /** Whether the answers depend on the replica: then every idle one is asked, else the first. */
+  readonly perReplica?: boolean;
+  /** Jobs to start now on an idle replica, 1..maxBatch; 0: wait until `dueUs`. */
+  size(queue: QueueView, replica: number, nowUs: number): number;
+  /** When to ask again. */
+  dueUs(queue: QueueView, replica: number): number;
+}
+
+/** Whether a job that is about to start is dropped instead, with its request: it would be too late. */
+export type Shedding = (job: JobView, replica: number, size: number, nowUs: number) => boolean;
+
+/** Which pool serves a job, of those of its task's variants. Not in use yet: see `Controls.move`. */
+export interface Selection {
+  choose(job: JobView, among: readonly number[]): number;
+}
 
 export interface Admission {
   /** Whether to take an arriving request, given how many are in the system. */
   admit(inSystem: number): boolean;
-  /** Whether a job past its deadline is dropped instead of started. */
+  /** Whether pools without a shedding rule drop jobs past their deadline. */
   readonly dropsLate: boolean;
   /** A bound that nobody asked for: where it is met, results say so. */
   readonly ceiling?: number | undefined;
 }
 
-/** What a scaling policy may ask of its pool. Means are over the time since it was last asked. */
+/** The state of a pool, for its scaling rule. Means are over the time since it was last asked. */
 export interface ScalingView {
   readonly nowUs: number;
   /** Replicas that serve. */
@@ -93,6 +103,7 @@ export interface PoolPolicies {
   readonly routing: Routing;
   readonly ordering: Ordering;
   readonly batching: Batching;
+  readonly shedding?: Shedding | undefined;
   /** Absent: the pool has all its replicas all the time. */
   readonly scaling?: Scaling | undefined;
 }
@@ -102,9 +113,11 @@ export interface Scheduler {
   readonly name: string;
   readonly admission: Admission;
   readonly pools: readonly PoolPolicies[];
+  /** At most one places the jobs of a pool. */
+  readonly controllers?: readonly Controller[];
 }
 
-/** What one request asks for itself, in place of what its pipeline and the scheduler say. */
+/** One request's own wishes, in place of its pipeline's and the scheduler's. */
 export interface RequestChoice {
   /** Null: its pipeline's. */
   readonly priority: number | null;

@@ -1,29 +1,29 @@
 /**
- * Where jobs wait and run: the pools' queues, replicas, batches and timers. What the events of an
- * instant change here is marked, for `PoolDecisions` to look at when it is over.
+ * The pools' queues, replicas, batches and timers. The events of an instant mark what they change
+ * here, and `PoolDecisions` looks at the marks when the instant is over.
  */
+// Hot path: see docs/hot-path.md
 
 import { assert } from "../fault.ts";
 import { listOf } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
-import { Batches } from "./batches.ts";
 import type { Driver } from "./driver.ts";
 import { IdleReplicas } from "./idle-replicas.ts";
 import { JobQueues } from "./job-queues.ts";
-import type { PoolPolicies, Scheduler } from "./policies.ts";
-import type { Pool } from "./pool.ts";
-import { createPools, isHeld, kindOf, type POOL_KIND, queueOrders } from "./pool-kinds.ts";
-import type { RequestChoices } from "./request-choices.ts";
-import type { RequestTable } from "./request-table.ts";
-import { type GroupBatching, sizeOrTimeout } from "./size-or-timeout.ts";
+import type { Notices } from "./notices.ts";
+import type { GroupBatching, PoolPolicies, Scheduler } from "./policies.ts";
+import { createPools, kindOf, type POOL_KIND, type Pool, queueOrders } from "./pool.ts";
+import type { RequestChoices, RequestTable } from "./request-table.ts";
+import { ReplicaBatching, sizeOrTimeout } from "./size-or-timeout.ts";
 import type { Steps } from "./steps.ts";
+import { JobCursor } from "./views.ts";
 
 const NONE = -1;
 /** Written out: see `request-flow.ts`. */
 const CENTRAL_SINGLE: typeof POOL_KIND.centralSingle = 0;
 const CENTRAL_GROUP: typeof POOL_KIND.centralGroup = 2;
-const HELD: typeof POOL_KIND.held = 4;
+const PLACED: typeof POOL_KIND.placed = 4;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class PoolBoard {
@@ -34,7 +34,7 @@ export class PoolBoard {
   /** Of the pools whose replicas share a queue. */
   declare readonly idle: IdleReplicas;
   declare readonly pools: readonly Pool[];
-  /** By pool: see `pool-kinds.ts`. */
+  /** By pool: see `POOL_KIND`. */
   declare readonly kinds: Uint8Array;
   /** By replica. */
   declare readonly poolOf: Int32Array;
@@ -44,9 +44,13 @@ export class PoolBoard {
   declare private readonly steps: Steps;
   declare private readonly driver: Driver;
   declare private readonly log: RunLog | null;
+  declare private readonly notices: Notices | null;
+  declare private readonly job: JobCursor;
+  /** Timers from here on are the controllers'. */
+  declare readonly firstOwnTimer: number;
   declare private readonly isKeyed: Uint8Array;
   declare private readonly up: Uint8Array;
-  /** By queue of a pool or replica, whose number its timer has; Infinity: none. */
+  /** By queue of a pool or replica, whose number its timer has, then the controllers'; Infinity: none. */
   declare private readonly timerUs: Float64Array;
   /** Pools to decide on; every pool is here at most once. */
   declare private readonly dirty: Int32Array;
@@ -64,6 +68,7 @@ export class PoolBoard {
     steps: Steps,
     driver: Driver,
     log: RunLog | null,
+    notices: Notices | null,
     before: PoolBoard | null,
   ) {
     const { replicas } = system;
@@ -73,9 +78,12 @@ export class PoolBoard {
     this.steps = steps;
     this.driver = driver;
     this.log = log;
-    const pools = createPools(system, scheduler);
+    this.notices = notices;
+    this.job = this.jobCursor();
+    const isPlaced = (pool: number): boolean => notices?.placers[pool] !== undefined;
+    const pools = createPools(system, scheduler, isPlaced);
     this.pools = pools;
-    this.kinds = Uint8Array.from(pools, (pool, id) => (isHeld(system, id) ? HELD : kindOf(pool)));
+    this.kinds = Uint8Array.from(pools, (pool, id) => (isPlaced(id) ? PLACED : kindOf(pool)));
     this.isKeyed = Uint8Array.from(pools, ({ policies }) =>
       policies.ordering.kind === "keyed" ? 1 : 0,
     );
@@ -87,32 +95,41 @@ export class PoolBoard {
       ),
       replicas.length,
     );
-    this.timerUs = new Float64Array(pools.length + replicas.length).fill(NEVER);
+    this.firstOwnTimer = pools.length + replicas.length;
+    const own = notices?.controllers.reduce((sum, { timers }) => sum + timers, 0) ?? 0;
+    this.timerUs = new Float64Array(this.firstOwnTimer + own).fill(NEVER);
     this.dirty = new Int32Array(pools.length);
     this.isDirty = new Uint8Array(pools.length);
     this.isTouched = new Uint8Array(replicas.length);
     this.up = new Uint8Array(replicas.length);
     this.batches = new Batches(
-      replicas.map(({ pool }, r) => Math.max(pools[pool].maxBatch, before?.batches.size[r] ?? 0)),
+      replicas.map(({ pool }, r) => Math.max(pools[pool].room, before?.batches.size[r] ?? 0)),
     );
     this.batchSize = this.batches.size;
+  }
+
+  jobCursor(): JobCursor {
+    return new JobCursor(this.requests, this.choices, this.steps);
   }
 
   /** Jobs that wait anywhere are queued anew, what runs goes on, replicas that are up stay so. */
   takeOver(before: PoolBoard, nowUs: number): void {
     for (let replica = 0; replica < this.poolOf.length; replica++) {
       const id = this.poolOf[replica];
-      const own = before.pools[id].ownOf(replica);
-      if (own !== null) this.keepOwn(replica, own);
+      const { batching } = before.pools[id];
+      const own = batching instanceof ReplicaBatching ? batching.own.get(replica) : undefined;
+      if (own !== undefined) this.keepOwn(replica, own);
       const running = before.batches.jobsOn(replica);
       this.batches.put(replica, running);
       if (running.length > 0) this.pools[id].loadChanged(replica, running.length, nowUs);
       if (before.isUp(replica)) this.join(replica, nowUs);
     }
-    for (let queue = 0; queue < this.timerUs.length; queue++) {
+    for (let queue = 0; queue < this.firstOwnTimer; queue++) {
       const pool = queue < this.pools.length ? queue : this.poolOf[queue - this.pools.length];
-      while (before.queues.lengthOf(queue) > 0) this.enqueue(before.queues.pop(queue), pool);
-      if (before.timerUs[queue] !== NEVER) this.driver.wakeAt(queue, NEVER);
+      while (before.queues.lengthOf(queue) > 0) this.enqueue(before.queues.pop(queue), pool, nowUs);
+    }
+    for (const [timer, atUs] of before.timerUs.entries()) {
+      if (atUs !== NEVER) this.driver.wakeAt(timer, NEVER);
     }
   }
 
@@ -152,21 +169,33 @@ export class PoolBoard {
   // --- what changes -------------------------------------------------------------------------
 
   /** A job waits for its pool. */
-  enqueue(job: number, pool: number): void {
+  enqueue(job: number, pool: number, nowUs: number): void {
     this.queues.push(pool, job, this.keyOf(job, pool));
+    if (this.notices !== null) this.notices.queued(this.job.at(job), pool, nowUs);
     if (this.kinds[pool] !== CENTRAL_SINGLE || this.idle.countOf(pool) > 0) this.mark(pool);
   }
 
-  /** Takes a job out of the queue that it is in; a parked one is in none. */
-  withdraw(job: number, pool: number, nowUs: number): void {
+  /** Takes a waiting job out of its queue; its pool. */
+  withdraw(job: number, nowUs: number): number {
     const queue = this.requests.state[job];
-    if (queue >= 0) this.queues.remove(queue, job);
+    this.queues.remove(queue, job);
+    let pool = queue;
     if (queue >= this.pools.length) {
       const replica = queue - this.pools.length;
+      pool = this.poolOf[replica];
       this.pools[pool].loadChanged(replica, -1, nowUs);
       this.touch(replica);
     }
     this.mark(pool);
+    return pool;
+  }
+
+  /** A job that is in no queue waits at a replica. */
+  place(job: number, replica: number, nowUs: number): void {
+    const id = this.poolOf[replica];
+    this.queues.push(this.queueOf(replica), job, this.keyOf(job, id));
+    this.pools[id].loadChanged(replica, 1, nowUs);
+    this.touch(replica);
   }
 
   /** A replica's batch is over. */
@@ -190,6 +219,11 @@ export class PoolBoard {
     const poolCount = this.pools.length;
     if (timer < poolCount) this.mark(timer);
     else this.touch(timer - poolCount);
+  }
+
+  /** A timer of a controller is due; `timer` counts from their first. */
+  rang(timer: number): void {
+    this.timerUs[this.firstOwnTimer + timer] = NEVER;
   }
 
   /** A replica that was not up is; its batch, if it has one, goes on. */
@@ -217,7 +251,7 @@ export class PoolBoard {
     if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
     this.up[replica] = 0;
     pool.replicaLost(replica);
-    for (const job of waiting) this.enqueue(job, id);
+    for (const job of waiting) this.enqueue(job, id, nowUs);
   }
 
   /** Takes a replica's batch away: its jobs, in no queue now. */
@@ -230,26 +264,38 @@ export class PoolBoard {
     return jobs;
   }
 
-  /** From now on a replica batches by itself: full, or after a wait; `maxBatch` 0: as its pool. */
+  /** From now on a replica batches by limits of its own: full, or after a wait; `maxBatch` 0: as its pool. */
   setBatching(replica: number, maxBatch: number, waitUs: number): void {
     const id = this.poolOf[replica];
-    const pool = this.pools[id];
-    assert(this.kinds[id] !== HELD, "held chains do not batch");
-    if (maxBatch > 0) {
-      this.keepOwn(replica, sizeOrTimeout(maxBatch, waitUs, 0));
-    } else {
-      pool.setOwn(replica, null, this.system.pools[id].count);
-      this.kinds[id] = kindOf(pool);
-    }
-    if (pool.central) this.mark(id);
+    assert(this.pools[id].room > 1 || this.kinds[id] !== PLACED, "held chains do not batch");
+    if (maxBatch > 0) this.keepOwn(replica, sizeOrTimeout(maxBatch, waitUs, 0));
+    else this.setOwn(replica, null);
+    if (this.pools[id].central) this.mark(id);
     else this.touch(replica);
   }
 
   private keepOwn(replica: number, own: GroupBatching): void {
-    const id = this.poolOf[replica];
-    this.pools[id].setOwn(replica, own, this.system.pools[id].count);
     this.batches.makeRoom(replica, own.maxBatch);
-    this.kinds[id] = kindOf(this.pools[id]);
+    this.setOwn(replica, own);
+  }
+
+  private setOwn(replica: number, own: GroupBatching | null): void {
+    const id = this.poolOf[replica];
+    this.pools[id].setOwn(replica, own);
+    if (this.kinds[id] !== PLACED) this.kinds[id] = kindOf(this.pools[id]);
+  }
+
+  /** Requests may choose another routing from now on. */
+  letChoose(): void {
+    for (const pool of this.pools) {
+      if (pool.routing.kind !== "immediate" || this.kinds[pool.id] === PLACED) continue;
+      pool.routing = this.choices.routing(pool.id, pool.routing);
+    }
+  }
+
+  /** The most jobs that a controller may start at once on a replica. */
+  roomOf(replica: number): number {
+    return this.pools[this.poolOf[replica]].room;
   }
 
   // --- small change -------------------------------------------------------------------------
@@ -266,11 +312,7 @@ export class PoolBoard {
 
   private keyedBy(job: number, { ordering }: PoolPolicies): number {
     assert(ordering.kind === "keyed", "only an ordering by key has keys");
-    const request = this.requests.requestOf(job);
-    const { arrivedUs, deadlineUs, pipeline } = this.requests;
-    const own = this.choices.any ? this.choices.priority(request) : null;
-    const priority = own ?? this.steps.pipelines[pipeline[request]].priority;
-    return ordering.key(arrivedUs[request], deadlineUs[request], priority);
+    return ordering.key(this.job.at(job));
   }
 
   /** Asks for a wake-up, in place of the timer's earlier one; Infinity: for none. */
@@ -304,5 +346,52 @@ export class PoolBoard {
     const pool = this.pools[id];
     this.isTouched[replica] = 1;
     pool.touched[pool.touchedCount++] = replica;
+  }
+}
+
+/** The batch on each replica: its jobs lie side by side in one array. */
+export class Batches {
+  /** Jobs of the batch on replica r: jobs[at[r] .. at[r] + size[r]). */
+  declare jobs: Int32Array;
+  declare readonly at: Int32Array;
+  /** 0 where none runs. */
+  declare readonly size: Int32Array;
+
+  /** Room for so many jobs on each replica. */
+  constructor(room: readonly number[]) {
+    let jobs = 0;
+    this.size = new Int32Array(room.length);
+    this.at = Int32Array.from(room, (most) => {
+      jobs += most;
+      return jobs - most;
+    });
+    this.jobs = new Int32Array(jobs);
+  }
+
+  jobsOn(replica: number): Int32Array {
+    const at = this.at[replica];
+    return this.jobs.subarray(at, at + this.size[replica]);
+  }
+
+  /** What runs on a replica; only where there is room. */
+  put(replica: number, jobs: Int32Array): void {
+    this.jobs.set(jobs, this.at[replica]);
+    this.size[replica] = jobs.length;
+  }
+
+  /** Makes room for a batch that may be larger than all before; what runs moves with it. */
+  makeRoom(replica: number, most: number): void {
+    const at = this.at[replica];
+    const next = this.at.reduce(
+      (least, other) => (other > at ? Math.min(least, other) : least),
+      this.jobs.length,
+    );
+    if (most <= next - at) return;
+    const end = this.jobs.length;
+    const larger = new Int32Array(end + most);
+    larger.set(this.jobs);
+    larger.copyWithin(end, at, at + this.size[replica]);
+    this.jobs = larger;
+    this.at[replica] = end;
   }
 }

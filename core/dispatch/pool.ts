@@ -3,26 +3,49 @@
  * incrementally so that a question costs O(1) or O(log n). Where replicas share one queue, nobody
  * asks for loads, and none are kept.
  */
-import type { PoolSystem } from "../system.ts";
+// Hot path: see docs/hot-path.md
+import { listOf } from "../hot-path.ts";
+import type { PoolSystem, System } from "../system.ts";
 import { WinnerTree } from "../winner-tree.ts";
+import { isHeld } from "./held-chains.ts";
+import type { QueueOrder } from "./job-queues.ts";
 import { LengthIndex } from "./length-index.ts";
-import type { PoolPolicies, PoolView } from "./policies.ts";
-import type { GroupBatching } from "./size-or-timeout.ts";
+import type {
+  GroupBatching,
+  PoolPolicies,
+  PoolView,
+  Routing,
+  Scheduler,
+  Shedding,
+} from "./policies.ts";
+import { ReplicaBatching } from "./size-or-timeout.ts";
 
 const NONE = -1;
 /** Keeps idle replicas ahead of every busy one in the work index, the longest idle first. */
 const IDLE_US = -(2 ** 52);
+
+/** Every job starts alone. */
+const ALONE: GroupBatching = {
+  kind: "group",
+  maxBatch: 1,
+  size: () => 1,
+  dueUs: ({ oldestUs }) => oldestUs,
+};
 
 export class Pool implements PoolView {
   declare readonly id: number;
   declare readonly first: number;
   declare readonly policies: PoolPolicies;
   declare readonly maxBatch: number;
+  /** The most jobs that a batch here may have, be it formed by a controller. */
+  declare readonly room: number;
   declare readonly central: boolean;
+  /** Order of the queue before routing; jobs that a controller places keep the ordering there. */
+  declare readonly inbox: QueueOrder;
+  routing: Routing;
   /** Null when every job starts alone. */
-  declare readonly batching: GroupBatching | null;
-  /** How single replicas batch, where that is not as the pool does; null while all do. */
-  own: (GroupBatching | null)[] | null = null;
+  batching: GroupBatching | null;
+  declare readonly shedding: Shedding | null;
   /** Replicas to look at when deciding, for immediate routing; each at most once. */
   declare readonly touched: Int32Array;
   touchedCount = 0;
@@ -38,13 +61,23 @@ export class Pool implements PoolView {
   /** Whether some index follows the loads. */
   declare private readonly indexed: boolean;
 
-  constructor(id: number, system: PoolSystem, policies: PoolPolicies, expectedUs: Float64Array) {
+  constructor(
+    id: number,
+    system: PoolSystem,
+    policies: PoolPolicies,
+    shedding: Shedding | null,
+    expectedUs: Float64Array,
+  ) {
     this.id = id;
     this.first = system.first;
+    const { routing } = policies;
     this.policies = policies;
     this.maxBatch = Math.min(system.maxBatch, policies.batching.maxBatch);
-    const { routing } = policies;
+    this.room = routing === PLACED && policies !== HELD ? system.maxBatch : this.maxBatch;
+    this.routing = routing;
+    this.shedding = shedding;
     this.central = routing.kind === "central";
+    this.inbox = this.central || routing === PLACED ? policies.ordering.kind : "fifo";
     this.batching = policies.batching.kind === "group" ? policies.batching : null;
     this.touched = new Int32Array(system.count);
     this.up = new Int32Array(system.count);
@@ -57,16 +90,22 @@ export class Pool implements PoolView {
     this.indexed = needs !== "nothing";
   }
 
-  /** What of its own a replica has, or null. */
-  ownOf(replica: number): GroupBatching | null {
-    return this.own === null ? null : this.own[replica - this.first];
+  /** The most jobs that a replica gets at once. */
+  maxBatchOf(replica: number): number {
+    const { batching } = this;
+    return batching instanceof ReplicaBatching ? batching.maxBatchOf(replica) : this.maxBatch;
   }
 
-  /** Gives a replica a batching of its own, or takes it away. */
-  setOwn(replica: number, batching: GroupBatching | null, count: number): void {
-    this.own ??= new Array<GroupBatching | null>(count).fill(null);
-    this.own[replica - this.first] = batching;
-    if (this.own.every((own) => own === null)) this.own = null;
+  /** Gives a replica limits of its own, or (null) takes them away. */
+  setOwn(replica: number, own: GroupBatching | null): void {
+    const usual = this.policies.batching.kind === "group" ? this.policies.batching : null;
+    if (!(this.batching instanceof ReplicaBatching)) {
+      if (own === null) return;
+      this.batching = new ReplicaBatching(usual ?? ALONE);
+    }
+    const batching = this.batching as ReplicaBatching;
+    batching.set(replica, own);
+    if (batching.own.size === 0) this.batching = usual;
   }
 
   upAt(i: number): number {
@@ -136,4 +175,62 @@ export class Pool implements PoolView {
     if (change > 0) work.set(member, Math.max(nowUs, work.key[member]) + change * expected);
     else work.set(member, load === 0 ? IDLE_US + nowUs : nowUs + load * expected);
   }
+}
+
+/** In order: all up to `centralGroup` share a queue. */
+export const POOL_KIND = {
+  /** Replicas share a queue, and every job starts alone. */
+  centralSingle: 0,
+  /** Batches depend on the replica: each idle one is asked. */
+  centralEach: 1,
+  /** Groups start together. */
+  centralGroup: 2,
+  /** Jobs are routed at once; each replica has a queue. */
+  immediate: 3,
+  /** A controller places the jobs. */
+  placed: 4,
+} as const;
+
+/** Controllers place jobs in place of a routing rule. */
+const PLACED: Routing = { kind: "immediate", needs: "nothing", route: () => NONE };
+
+/** A held chain serves one request at a time, so its pools never batch. */
+const HELD: PoolPolicies = {
+  routing: PLACED,
+  ordering: { kind: "fifo" },
+  batching: { kind: "single", maxBatch: 1 },
+};
+
+const LATE: Shedding = ({ deadlineUs }, _replica, _size, nowUs) => nowUs > deadlineUs;
+
+/** The system's pools, in its order, none of whose replicas is up. */
+export function createPools(
+  system: System,
+  { pools: policies, admission }: Scheduler,
+  isPlaced: (pool: number) => boolean,
+): Pool[] {
+  const { pools, replicas } = system;
+  return listOf(pools, (pool, id) => {
+    const members = replicas.slice(pool.first, pool.first + pool.count);
+    const expected = Float64Array.from(members, (replica) => replica.service.meanUs[1]);
+    const own = isHeld(system, id) ? HELD : policies[id];
+    const placed = isPlaced(id) ? Object.assign({}, own, { routing: PLACED }) : own;
+    const shedding = own.shedding ?? (admission.dropsLate ? LATE : null);
+    return new Pool(id, pool, placed, shedding, expected);
+  });
+}
+
+/** The kind of a pool whose jobs no controller places. */
+export function kindOf({ central, batching }: Pool): number {
+  if (!central) return POOL_KIND.immediate;
+  if (batching === null) return POOL_KIND.centralSingle;
+  return batching.perReplica === true ? POOL_KIND.centralEach : POOL_KIND.centralGroup;
+}
+
+/** Orders of all queues, by number: the pools' own (or the inbox of routing), then the replicas'. */
+export function queueOrders({ replicas }: System, pools: readonly Pool[]): QueueOrder[] {
+  return [
+    ...pools.map(({ inbox }) => inbox),
+    ...replicas.map(({ pool }) => pools[pool].policies.ordering.kind),
+  ];
 }

@@ -2,25 +2,20 @@
  * A request's way through its pipeline: which of its tasks come next, which are skipped, and how it
  * ends.
  */
+// Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
-import type { HeldChains } from "./held-chains.ts";
+import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
-import type { RequestChoices } from "./request-choices.ts";
-import type { JOB, RequestTable } from "./request-table.ts";
+import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
 import type { Steps } from "./steps.ts";
 
-/**
- * Written out, as compilers fold numbers into code; what is imported or computed they load at each
- * use.
- */
 const WAITING: typeof JOB.waiting = -1;
 const RAN: typeof JOB.ran = -3;
 const SKIPPED: typeof JOB.skipped = -4;
 const CANCELLED: typeof JOB.cancelled = -5;
-const PARKED: typeof JOB.parked = -6;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 
@@ -32,22 +27,21 @@ export class RequestFlow {
   declare private readonly choices: RequestChoices;
   declare private readonly steps: Steps;
   declare private readonly board: PoolBoard;
-  declare private readonly chains: HeldChains;
+  declare private readonly notices: Notices | null;
   declare private readonly admission: Admission;
   declare private readonly driver: Driver;
   declare private readonly log: RunLog | null;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
-  /** The instant of the event under way: a field, as a double is boxed for each call that it goes along with. */
+  /** The instant of the event under way. */
   private nowUs: number = DOUBLE_ZERO;
-  private arrivedUs: number = DOUBLE_ZERO;
 
   constructor(
     requests: RequestTable,
     choices: RequestChoices,
     steps: Steps,
     board: PoolBoard,
-    chains: HeldChains,
+    notices: Notices | null,
     admission: Admission,
     driver: Driver,
     log: RunLog | null,
@@ -56,7 +50,7 @@ export class RequestFlow {
     this.choices = choices;
     this.steps = steps;
     this.board = board;
-    this.chains = chains;
+    this.notices = notices;
     this.admission = admission;
     this.driver = driver;
     this.log = log;
@@ -70,17 +64,11 @@ export class RequestFlow {
     this.hasLost = before.hasLost;
   }
 
-  /** Of the arrival that comes next. */
-  setInstant(nowUs: number, arrivedUs: number): void {
-    this.nowUs = nowUs;
-    this.arrivedUs = arrivedUs;
-  }
-
   /** Takes a request in, or refuses it. */
-  arrive(request: number, pipeline: number): void {
+  arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     const table = this.requests;
     const course = this.steps.pipelines[pipeline];
-    const { arrivedUs } = this;
+    this.nowUs = nowUs;
     table.pipeline[request] = pipeline;
     table.arrivedUs[request] = arrivedUs;
     const { goalUs } = course;
@@ -96,14 +84,33 @@ export class RequestFlow {
     if (this.hasLost) table.attempts.fill(0, base, end);
     this.inSystem++;
     if (!this.admission.admit(this.inSystem - 1)) this.over(request, "refused");
+    else if (this.notices?.arrived(request, pipeline, this.nowUs)) this.keepWaiting(request);
     else if (entry >= 0) this.begin(request, entry);
-    else this.enter(request, pipeline);
+    else this.enter(request);
   }
 
-  /** To the gate of a pipeline that has one, else into all tasks without predecessors. */
-  private enter(request: number, pipeline: number): void {
-    if (this.chains.arrive(request, this, this.nowUs)) return;
-    for (const task of this.steps.pipelines[pipeline].entries) this.begin(request, task);
+  private enter(request: number): void {
+    for (const task of this.steps.pipelines[this.requests.pipeline[request]].entries) {
+      this.begin(request, task);
+    }
+  }
+
+  /** A request waits at a controller's gate, in no queue. */
+  private keepWaiting(request: number): void {
+    this.requests.enqueuedUs[request << this.requests.shift] = this.nowUs;
+  }
+
+  /** Lets a request in that waited at a gate; its first jobs have waited since it came. */
+  enterWaiting(request: number, nowUs: number): void {
+    const table = this.requests;
+    const base = request << table.shift;
+    const cameUs = table.enqueuedUs[base];
+    this.nowUs = nowUs;
+    for (const task of this.steps.pipelines[table.pipeline[request]].entries) {
+      if (!table.isOpen(request)) return;
+      this.begin(request, task);
+      table.enqueuedUs[base + task] = cameUs;
+    }
   }
 
   private goalUs(request: number): number {
@@ -177,10 +184,16 @@ export class RequestFlow {
     this.progress(request, task, false);
   }
 
-  /** A task's inputs are there. */
-  ready(request: number, task: number, nowUs: number): void {
+  /** A join starts with the predecessors that have run; false unless it waits and one has. */
+  proceed(request: number, task: number, nowUs: number): boolean {
+    const table = this.requests;
+    const job = (request << table.shift) + task;
+    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    const canStart = table.isOpen(request) && table.state[job] === WAITING;
+    if (!canStart || step.predecessors < 2 || table.ran[job] === 0) return false;
     this.nowUs = nowUs;
     this.begin(request, task);
+    return true;
   }
 
   /** Queues a task, or skips it if its own condition does not hold. */
@@ -196,7 +209,7 @@ export class RequestFlow {
     const { pool } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
-    this.board.enqueue(job, pool);
+    this.board.enqueue(job, pool, this.nowUs);
   }
 
   /** A job's replica was lost: it is tried again, unless it has been too often. */
@@ -213,8 +226,19 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
-      this.board.enqueue(job, pool);
+      this.board.enqueue(job, pool, nowUs);
     }
+  }
+
+  /** A job whose batch was pre-empted waits again, unless its request is over. */
+  waitAgain(job: number, pool: number, nowUs: number): void {
+    const request = this.requests.requestOf(job);
+    if (this.requests.isOpen(request)) {
+      this.board.enqueue(job, pool, nowUs);
+      return;
+    }
+    this.close(job);
+    this.releaseIfDone(request);
   }
 
   /** A job taken out of its queue is too late to start: so is its request. */
@@ -237,7 +261,7 @@ export class RequestFlow {
     if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
     this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.driver.end(request, outcome, nowUs);
-    if (this.chains.any) this.chains.leave(request, this, nowUs);
+    if (this.notices !== null) this.notices.ended(request, outcome, nowUs);
     this.releaseIfDone(request);
   }
 
@@ -245,13 +269,12 @@ export class RequestFlow {
   private cancelQueued(request: number, nowUs: number): void {
     const table = this.requests;
     const base = request << table.shift;
-    const first = table.pipeline[request] << table.shift;
     const { tasks } = this.steps.pipelines[table.pipeline[request]];
     for (let task = 0; task < tasks; task++) {
       const job = base + task;
       const state = table.state[job];
-      if (state < 0 && state !== PARKED) continue;
-      this.board.withdraw(job, this.steps.at[first + task].pool, nowUs);
+      if (state < 0) continue;
+      this.board.withdraw(job, nowUs);
       this.close(job);
     }
   }

@@ -4,18 +4,18 @@
  * has ended and none of its jobs is on a replica, so memory follows the requests in the system, not
  * the length of the run.
  */
+// Hot path: see docs/hot-path.md
+import type { ImmediateRouting, RequestChoice, Routing } from "./policies.ts";
 
-/** States of a job that is in no queue. A parked one waits for its request to get a chain. */
+/** States of a job that is in no queue. */
 export const JOB = {
   waiting: -1,
   running: -2,
   ran: -3,
   skipped: -4,
   cancelled: -5,
-  parked: -6,
 } as const;
 
-const NONE = -1;
 /** Few runs have more requests at once. */
 const FIRST_CAPACITY = 256;
 
@@ -36,8 +36,6 @@ export class RequestTable {
   openSinks = new Int32Array(0);
   /** Jobs queued or running. */
   openJobs = new Int32Array(0);
-  /** Chain held by a request of a pipeline-held discipline, or −1. */
-  chain = new Int32Array(0);
 
   /** Jobs: the number of the queue that holds it (0 or more), else one of `JOB`. */
   state = new Int32Array(0);
@@ -109,7 +107,6 @@ export class RequestTable {
     this.pipeline = grown(this.pipeline, new Int32Array(capacity));
     this.openSinks = grown(this.openSinks, new Int32Array(capacity));
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));
-    this.chain = grown(this.chain, new Int32Array(capacity).fill(NONE));
     this.state = grown(this.state, new Int32Array(jobs));
     this.pending = grown(this.pending, new Int32Array(jobs));
     this.ran = grown(this.ran, new Int32Array(jobs));
@@ -134,4 +131,40 @@ export class RequestTable {
 export function grown<T extends Uint8Array | Int32Array | Float64Array>(old: T, fresh: T): T {
   fresh.set(old);
   return fresh;
+}
+
+/** The wishes of single requests; looked at only once one has any. */
+export class RequestChoices {
+  /** Whether any request has ever chosen. */
+  any = false;
+  private readonly chosen = new Map<number, RequestChoice>();
+
+  set(request: number, choice: RequestChoice): void {
+    this.chosen.set(request, choice);
+    this.any = true;
+  }
+
+  forget(request: number): void {
+    this.chosen.delete(request);
+  }
+
+  /** From its arrival to its deadline, µs; Infinity where it has chosen none. */
+  goalUs(request: number): number {
+    return this.chosen.get(request)?.goalUs ?? Number.POSITIVE_INFINITY;
+  }
+
+  priority(request: number): number | null {
+    return this.chosen.get(request)?.priority ?? null;
+  }
+
+  /** The rule of a pool whose requests may choose another: theirs, or else `usual`. */
+  routing(pool: number, usual: ImmediateRouting): ImmediateRouting {
+    return {
+      ...usual,
+      route: (view, job) => {
+        const own: Routing | undefined = this.chosen.get(job.request)?.routing?.[pool];
+        return (own?.kind === "immediate" ? own : usual).route(view, job);
+      },
+    };
+  }
 }

@@ -2,7 +2,7 @@
  * What the hot path asks of pipelines and their tasks, one object each: an object's field is one
  * load, a typed array's element six.
  */
-
+// Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
 

@@ -86,8 +86,6 @@ test.each([
   [{ task: { outputBytes: 5 } }, "bytes of edges and results"],
   [{ cluster: { gateway: { count: 2 } } }, "several gateways"],
   [{ top: { faults: { scheduled: [{ kind: "crash", task: "serve", atS: 1 }] } } }, "faults"],
-  [{ top: { scheduler: { scaling: "concurrency" } } }, "autoscaling"],
-  [{ top: { scheduler: { perTask: { serve: { scaling: "queue-length" } } } } }, "autoscaling"],
 ])("%j is named", (sections, term) => {
   expect(termsOf(sections)).toEqual([term]);
 });

@@ -1,9 +1,8 @@
 /**
- * Terms of a scenario that only the simulator has. A real run leaves some out and says so in its result;
- * it refuses the others.
+ * Terms of a scenario that only the simulator has. Without some a real run still means something, and its
+ * result says which it did without; others it refuses.
  */
 import { Fault, type Issue } from "../fault.ts";
-import { scalingChoices } from "./check-changes.ts";
 import type { LoadedScenario } from "./files.ts";
 import { issueAt, placed } from "./issues.ts";
 import type { ScenarioDocument } from "./schema.ts";
@@ -39,16 +38,15 @@ const TERMS: readonly Term[] = [
         ),
   ],
   ["faults", ({ faults }) => faults !== undefined],
-  ["autoscaling", ({ scheduler }) => scalingChoices(scheduler).length > 0],
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 
-/** The terms of a scenario that a real cluster leaves out, in words. */
+/** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
 export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
 }
 
-/** Throws Fault("invalid-input") with each term, and its line, that a real run refuses. */
+/** Throws Fault("invalid-input") naming each term, with its line, that real runs of these would leave out. */
 export function refuseUnreal(
   loaded: LoadedScenario,
   documents: readonly ScenarioDocument[] = [loaded.document],

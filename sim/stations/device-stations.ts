@@ -1,11 +1,11 @@
-/** What a batch goes through on its device: its model's load if need be, and service. */
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+/** The stations of a batch on its device: the load of its model if it is absent, then service. */
 import { DeviceMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { System } from "../../core/system.ts";
+import { type System, slowdownOf } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
-import { Service } from "./service.ts";
+import { type Batches, recordBatch } from "./running-batches.ts";
+import { EqualShares, groupReplicas, type Processor, TimeSlices } from "./sharing.ts";
 import type { Station } from "./station.ts";
 
 /** Whether devices and nodes need more than service times. */
@@ -18,17 +18,139 @@ export function hasDeviceTerms(system: System): boolean {
   );
 }
 
+export interface DeviceStations {
+  readonly stations: readonly Station[];
+  /** Null where no model is loaded. Loads by command are due at slots after the replicas', one a device. */
+  readonly memory: ModelMemory | null;
+}
+
 /** `aloneUs` holds the time that each replica's batch takes alone. */
 export function deviceStations(
-  dispatcher: Dispatcher,
+  batches: Batches,
   recorder: RunRecorder,
   aloneUs: Float64Array,
   slots: WinnerTree,
-): Station[] {
-  const { system } = dispatcher;
+): DeviceStations {
+  const { system } = batches;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
   const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
-  const service = new Service(dispatcher, recorder, meter, memory, aloneUs, slots);
-  return memory === null ? [service] : [memory, service];
+  const service = new Service(batches, recorder, meter, memory, aloneUs, slots);
+  return { memory, stations: memory === null ? [service] : [memory, service] };
+}
+
+/**
+ * Batches in service. Each runs on a processor: a shared device slot, or the exclusive slots
+ * of its node. The busy replicas of a node slow each other down by the node's measured curve, whatever
+ * they share besides; work left is re-rated whenever one of them starts or stops.
+ */
+class Service implements Station {
+  readonly #batches: Batches;
+  readonly #recorder: RunRecorder;
+  readonly #meter: DeviceMeter;
+  /** Holds the model of each batch that is served. */
+  readonly #memory: ModelMemory | null;
+  /** Time of the batch on each replica, alone, µs. */
+  readonly #aloneUs: Float64Array;
+  readonly #startedUs: Float64Array;
+  readonly #nodeOf: readonly number[];
+  readonly #processorOf: readonly Processor[];
+  readonly #contention: readonly (readonly number[] | null)[];
+  /** Processors of each node. */
+  readonly #processors: readonly (readonly Processor[])[];
+
+  constructor(
+    batches: Batches,
+    recorder: RunRecorder,
+    meter: DeviceMeter,
+    memory: ModelMemory | null,
+    aloneUs: Float64Array,
+    slots: WinnerTree,
+  ) {
+    const { system } = batches;
+    this.#batches = batches;
+    this.#recorder = recorder;
+    this.#meter = meter;
+    this.#memory = memory;
+    this.#aloneUs = aloneUs;
+    this.#startedUs = new Float64Array(system.replicas.length);
+    this.#nodeOf = system.replicas.map((replica) => replica.node);
+    this.#contention = system.nodes.map((node) => node.contention);
+    this.#processorOf = processorsOf(system, slots);
+    const processors: Set<Processor>[] = system.nodes.map(() => new Set());
+    this.#processorOf.forEach((processor, replica) => {
+      processors[this.#nodeOf[replica]].add(processor);
+    });
+    this.#processors = processors.map((each) => [...each]);
+  }
+
+  enter(replica: number, nowUs: number): boolean {
+    this.#startedUs[replica] = nowUs;
+    this.#meter.started(replica, nowUs);
+    this.#processorOf[replica].add(replica, this.#aloneUs[replica], nowUs);
+    this.#rate(replica, nowUs);
+    return false;
+  }
+
+  due(replica: number, nowUs: number): boolean {
+    const through = this.#processorOf[replica].due(replica, nowUs);
+    if (through) {
+      const startedUs = this.#startedUs[replica];
+      recordBatch(this.#recorder, this.#batches, replica, startedUs, nowUs);
+    }
+    this.#rate(replica, nowUs);
+    if (through) this.#stopped(replica, nowUs);
+    return through;
+  }
+
+  abandon(replica: number, nowUs: number): void {
+    const { pool } = this.#batches.system.replicas[replica];
+    this.#recorder.batchLost(pool, this.#startedUs[replica], nowUs);
+    this.#processorOf[replica].remove(replica, nowUs);
+    this.#rate(replica, nowUs);
+    this.#stopped(replica, nowUs);
+  }
+
+  #stopped(replica: number, nowUs: number): void {
+    this.#meter.stopped(replica, nowUs);
+    this.#memory?.release(replica, nowUs);
+  }
+
+  #rate(replica: number, nowUs: number): void {
+    const node = this.#nodeOf[replica];
+    const curve = this.#contention[node];
+    if (curve === null) {
+      this.#processorOf[replica].rate(1, nowUs);
+      return;
+    }
+    const processors = this.#processors[node];
+    let running = 0;
+    for (const processor of processors) running += processor.running;
+    const slowdown = slowdownOf(curve, running);
+    for (const processor of processors) processor.rate(slowdown, nowUs);
+  }
+}
+
+/** The processor of each replica. */
+function processorsOf(system: System, slots: WinnerTree): Processor[] {
+  const { replicas, devices, nodes } = system;
+  const leftUs = new Float64Array(replicas.length);
+  const exclusive = devices.length;
+  const keys = replicas.map(({ slot, node }) =>
+    devices[slot].sharing === null ? exclusive + node : slot,
+  );
+  const { members, placeOf, groupOf } = groupReplicas(keys, exclusive + nodes.length);
+  const processors = new Map<number, Processor>();
+  devices.forEach(({ sharing }, slot) => {
+    if (sharing?.kind === "time-slice") {
+      processors.set(slot, new TimeSlices(sharing, leftUs, slots));
+    } else if (sharing?.kind === "processor-sharing") {
+      processors.set(slot, new EqualShares(members[slot], placeOf, sharing.slowdown, slots));
+    }
+  });
+  nodes.forEach((_, node) => {
+    const key = exclusive + node;
+    processors.set(key, new EqualShares(members[key], placeOf, null, slots));
+  });
+  return replicas.map((_, replica) => processors.get(groupOf[replica]) as Processor);
 }

@@ -3,16 +3,19 @@
  * A batch that finds its model absent has it loaded: one load at a time on each slot, in order
  * of coming. Room is made by evicting models that no batch uses, the one unused for longest first.
  * A load that finds no room holds back every later batch of its slot, those of loaded models too,
- * until running ones have left enough: it cannot starve.
+ * until running ones have left enough: it cannot starve. Controllers may load and evict besides:
+ * a load by command waits in the same line, and a model in use stays.
  */
-import { listOf } from "../../core/hot-path.ts";
+import type { Residency } from "../../core/dispatch/controller.ts";
 import type { DeviceMeter } from "../../core/metrics/meters.ts";
 import type { System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
-import { groupReplicas } from "./grouping.ts";
+import { groupReplicas } from "./sharing.ts";
 import type { Station } from "./station.ts";
 
 const NONE = -1;
+/** A load by command stands in the line as this less its model, beside the replicas. */
+const COMMANDS = -2;
 
 /** A model as one slot has it. */
 interface Copy {
@@ -23,12 +26,13 @@ interface Copy {
 }
 
 interface Memory {
+  readonly slot: number;
   freeMb: number;
   /** By model; only what is loaded on demand. */
   readonly copies: Map<number, Copy>;
-  /** Replicas whose batch waits for a load, in order of coming. */
+  /** Replicas whose batch waits for a load, and commands, in order of coming. */
   waiting: number[];
-  /** The replica whose model is being loaded. */
+  /** The replica or command whose model is being loaded. */
   loading: number;
   /** The next load finds no room. */
   blocked: boolean;
@@ -39,7 +43,17 @@ export function hasLoads({ models }: System): boolean {
   return models.some(({ residency, loadUs }) => residency !== "always" && loadUs > 0);
 }
 
+/** A change in a device's memory. */
+export interface MemoryReport {
+  readonly slot: number;
+  readonly model: number;
+  readonly state: Residency;
+}
+
 export class ModelMemory implements Station {
+  /** Changes that controllers have not heard of; kept only while `reporting`. */
+  readonly reports: MemoryReport[] = [];
+  reporting = false;
   readonly #system: System;
   readonly #meter: DeviceMeter;
   readonly #slots: WinnerTree;
@@ -53,19 +67,20 @@ export class ModelMemory implements Station {
     this.#meter = meter;
     this.#slots = slots;
     this.#cameUs = new Float64Array(replicas.length);
-    this.#modelOf = listOf(replicas, ({ pool }) =>
+    this.#modelOf = replicas.map(({ pool }) =>
       models.findIndex((model) => model.name === pools[pool].model),
     );
     const { members } = groupReplicas(
-      listOf(replicas, ({ slot }) => slot),
+      replicas.map(({ slot }) => slot),
       devices.length,
     );
-    this.#memories = listOf(devices, (device, slot) => {
+    this.#memories = devices.map((device, slot): Memory => {
       const here = new Set(members[slot].map((replica) => this.#modelOf[replica]));
       const resident = [...here].filter((model) => models[model].residency === "always");
       const takenMb = resident.reduce((sum, model) => sum + models[model].memoryMb, 0);
       const freeMb = device.memoryMb - takenMb;
-      return { freeMb, copies: new Map(), waiting: [], loading: NONE, blocked: false };
+      const empty = { copies: new Map(), waiting: [], loading: NONE, blocked: false };
+      return { slot, freeMb, ...empty };
     });
   }
 
@@ -95,9 +110,47 @@ export class ModelMemory implements Station {
     if (copy !== undefined) {
       copy.loaded = true;
       copy.users++;
+      this.#report(memory, model, "resident");
     }
     this.#serve(memory, nowUs);
     return true;
+  }
+
+  /** A controller wants a model on a slot. */
+  load(slot: number, model: number, nowUs: number): void {
+    const memory = this.#memories[slot];
+    const copy = memory.copies.get(model);
+    const isThere = this.#system.models[model].residency !== "on-demand" || copy?.loaded === true;
+    if (isThere) this.#report(memory, model, "resident");
+    if (isThere || copy !== undefined) return;
+    memory.waiting.push(COMMANDS - model);
+    this.#serve(memory, nowUs);
+  }
+
+  /** A load by command is over. */
+  loaded(slot: number, nowUs: number): void {
+    const memory = this.#memories[slot];
+    const model = this.#modelFor(memory.loading);
+    const copy = memory.copies.get(model);
+    memory.loading = NONE;
+    if (copy !== undefined) {
+      copy.loaded = true;
+      copy.lastUsedUs = nowUs;
+      this.#report(memory, model, "resident");
+    }
+    this.#serve(memory, nowUs);
+  }
+
+  /** A controller wants a model off a slot. */
+  evict(slot: number, model: number, nowUs: number): void {
+    const memory = this.#memories[slot];
+    const copy = memory.copies.get(model);
+    if (copy === undefined || !copy.loaded || copy.users > 0) {
+      this.#report(memory, model, copy === undefined ? "absent" : "resident");
+      return;
+    }
+    this.#drop(memory, model);
+    this.#serve(memory, nowUs);
   }
 
   abandon(replica: number, nowUs: number): void {
@@ -107,8 +160,7 @@ export class ModelMemory implements Station {
     } else if (memory.loading === replica) {
       const model = this.#modelOf[replica];
       memory.loading = NONE;
-      memory.copies.delete(model);
-      memory.freeMb += this.#system.models[model].memoryMb;
+      this.#drop(memory, model);
     } else {
       this.release(replica, nowUs);
     }
@@ -137,7 +189,7 @@ export class ModelMemory implements Station {
     const next = memory.waiting.find((replica) => !this.#isLoaded(memory, replica));
     memory.blocked = false;
     if (memory.loading === NONE && next !== undefined) {
-      const model = this.#modelOf[next];
+      const model = this.#modelFor(next);
       const { memoryMb, loadUs, residency } = models[model];
       if (!this.#makeRoom(memory, memoryMb)) {
         memory.blocked = true;
@@ -148,12 +200,15 @@ export class ModelMemory implements Station {
       memory.waiting.splice(memory.waiting.indexOf(next), 1);
       if (residency === "on-demand") {
         memory.copies.set(model, { loaded: false, users: 0, lastUsedUs: nowUs });
+        this.#report(memory, model, "loading");
       }
-      this.#slots.set(next, nowUs + loadUs);
+      const own = this.#modelOf.length + memory.slot;
+      this.#slots.set(next > NONE ? next : own, nowUs + loadUs);
     }
     memory.waiting = memory.waiting.filter((replica) => {
-      const copy = memory.copies.get(this.#modelOf[replica]);
+      const copy = memory.copies.get(this.#modelFor(replica));
       if (!copy?.loaded) return true;
+      if (replica < 0) return false;
       copy.users++;
       this.#slots.set(replica, nowUs);
       return false;
@@ -161,7 +216,23 @@ export class ModelMemory implements Station {
   }
 
   #isLoaded(memory: Memory, replica: number): boolean {
-    return memory.copies.get(this.#modelOf[replica])?.loaded === true;
+    return memory.copies.get(this.#modelFor(replica))?.loaded === true;
+  }
+
+  /** The model of a place in the line. */
+  #modelFor(place: number): number {
+    return place > NONE ? this.#modelOf[place] : COMMANDS - place;
+  }
+
+  /** A model goes, loaded or half loaded. */
+  #drop(memory: Memory, model: number): void {
+    memory.copies.delete(model);
+    memory.freeMb += this.#system.models[model].memoryMb;
+    this.#report(memory, model, "absent");
+  }
+
+  #report({ slot }: Memory, model: number, state: Residency): void {
+    if (this.reporting) this.reports.push({ slot, model, state });
   }
 
   /** Evicts idle models until there is room; evicts none when that would not be enough. */
@@ -174,8 +245,7 @@ export class ModelMemory implements Station {
     if (memory.freeMb + idleMb < neededMb) return false;
     for (const [model] of idle) {
       if (memory.freeMb >= neededMb) break;
-      memory.copies.delete(model);
-      memory.freeMb += models[model].memoryMb;
+      this.#drop(memory, model);
     }
     return true;
   }

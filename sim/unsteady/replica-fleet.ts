@@ -13,14 +13,24 @@ import { noticedUs } from "../../core/fault-causes.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { Detection } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import type { Answers, SteadyExecutor } from "../executor.ts";
-import type { Disturbance } from "./disturbance.ts";
+import type { SteadyExecutor } from "../executors/executor.ts";
+
+/** Something that changes the cluster while a run goes on. */
+export interface Disturbance {
+  /** Instant of the next change; Infinity when there is none. */
+  nextUs(): number;
+  /** Lets the change at `nextUs()` happen. */
+  fire(nowUs: number): void;
+  /** The end of an instant: the dispatcher has decided. */
+  settle(nowUs: number): void;
+}
 
 /** Where the batch is that the dispatcher has on a replica. */
 const BATCH = { none: 0, running: 1, unsent: 2, answered: 3, lost: 4 } as const;
 
-export class ReplicaFleet implements Answers, Disturbance {
+export class ReplicaFleet implements Disturbance {
   readonly #dispatcher: Dispatcher;
+  readonly #executor: SteadyExecutor;
   readonly #meter: ReplicaMeter;
   /** null: nothing breaks. */
   readonly #detection: Detection | null;
@@ -39,12 +49,16 @@ export class ReplicaFleet implements Answers, Disturbance {
   readonly #ghost: Uint8Array;
   /** Replicas whose unsent batch may go out at the end of this instant. */
   readonly #sendable: number[] = [];
-  #executor: SteadyExecutor | null = null;
-  #onLeave: (replica: number, nowUs: number) => void = () => undefined;
 
-  constructor(dispatcher: Dispatcher, meter: ReplicaMeter, detection: Detection | null) {
+  constructor(
+    dispatcher: Dispatcher,
+    executor: SteadyExecutor,
+    meter: ReplicaMeter,
+    detection: Detection | null,
+  ) {
     const replicas = dispatcher.system.replicas.length;
     this.#dispatcher = dispatcher;
+    this.#executor = executor;
     this.#meter = meter;
     this.#detection = detection;
     this.#notices = new WinnerTree(replicas);
@@ -55,16 +69,6 @@ export class ReplicaFleet implements Answers, Disturbance {
     this.#batch = new Uint8Array(replicas);
     this.#variate = new Float64Array(replicas);
     this.#ghost = new Uint8Array(replicas);
-  }
-
-  /** The executor gets the fleet as the place for its answers, so it can only be told now. */
-  runOn(executor: SteadyExecutor): void {
-    this.#executor = executor;
-  }
-
-  /** Calls back whenever a dismissed replica is gone. */
-  onLeave(listener: (replica: number, nowUs: number) => void): void {
-    this.#onLeave = listener;
   }
 
   // --- batches ------------------------------------------------------------------------------------
@@ -78,7 +82,7 @@ export class ReplicaFleet implements Answers, Disturbance {
       this.#batch[replica] = BATCH.unsent;
     } else {
       this.#batch[replica] = BATCH.running;
-      this.#executor?.start(replica, nowUs, variate);
+      this.#executor.start(replica, nowUs, variate);
     }
   }
 
@@ -113,11 +117,25 @@ export class ReplicaFleet implements Answers, Disturbance {
     this.#dispatcher.join(replica, nowUs);
   }
 
-  /** A replica gets no new work and leaves once it is idle. */
+  /** The dispatcher gives a replica no new work: it leaves once it is idle. */
   dismiss(replica: number, nowUs: number): void {
     this.#enlisted[replica] = 0;
-    this.#dispatcher.drain(replica, nowUs);
-    if (this.#batch[replica] === BATCH.none) this.#leave(replica, nowUs);
+    if (this.#batch[replica] === BATCH.none) this.#forget(replica, nowUs);
+  }
+
+  /** A replica is no longer there, or was never up. */
+  left(replica: number, nowUs: number): void {
+    this.#meter.ready(replica, false, nowUs);
+    this.#meter.paid(replica, false, nowUs);
+  }
+
+  /** Stops the batch on a replica, if a message reaches it there. */
+  abort(replica: number, nowUs: number): boolean {
+    const batch = this.#batch[replica];
+    if (batch === BATCH.running && !this.#executor.abort(replica, nowUs)) return false;
+    if (batch !== BATCH.running && batch !== BATCH.unsent) return false;
+    this.#batch[replica] = BATCH.none;
+    return true;
   }
 
   // --- faults -------------------------------------------------------------------------------------
@@ -199,9 +217,13 @@ export class ReplicaFleet implements Answers, Disturbance {
   /** A dismissed replica is gone. */
   #leave(replica: number, nowUs: number): void {
     this.#giveUp(replica, nowUs);
+    this.#forget(replica, nowUs);
+  }
+
+  #forget(replica: number, nowUs: number): void {
     this.#known[replica] = 0;
     this.#notices.set(replica, Number.POSITIVE_INFINITY);
-    this.#onLeave(replica, nowUs);
+    this.left(replica, nowUs);
   }
 
   #giveUp(replica: number, nowUs: number): void {
@@ -210,6 +232,6 @@ export class ReplicaFleet implements Answers, Disturbance {
   }
 
   #abandon(replica: number, nowUs: number): void {
-    if (this.#executor?.abort(replica, nowUs) !== true) this.#ghost[replica] = 1;
+    if (!this.#executor.abort(replica, nowUs)) this.#ghost[replica] = 1;
   }
 }

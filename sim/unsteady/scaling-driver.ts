@@ -1,69 +1,52 @@
-/** Runs the autoscaler in virtual time: a replica that is ordered is up after a drawn delay. */
-import { Autoscaler, type Provider } from "../../core/dispatch/autoscaler.ts";
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { Scheduler } from "../../core/dispatch/policies.ts";
+/** Carries out orders and releases in virtual time: an ordered replica is up after a drawn delay. */
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { Sampler } from "../../core/random/sampler.ts";
+import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import type { Disturbance } from "./disturbance.ts";
-import type { ReplicaFleet } from "./replica-fleet.ts";
+import type { Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 
-export class ScalingDriver implements Disturbance, Provider {
-  readonly #autoscaler: Autoscaler;
+export class ScalingDriver implements Disturbance {
   readonly #fleet: ReplicaFleet;
   readonly #meter: ReplicaMeter;
-  readonly #delayUs: number;
-  /** One stream of delays for each replica. */
-  readonly #delays: readonly Sampler[];
+  readonly #system: System;
+  readonly #seed: string;
+  /** One stream of delays for each replica that was ever ordered. */
+  readonly #delays = new Map<number, Sampler>();
   /** When each replica that was ordered is up. */
   readonly #ready: WinnerTree;
-  #begun = false;
 
-  constructor(
-    dispatcher: Dispatcher,
-    scheduler: Scheduler,
-    fleet: ReplicaFleet,
-    meter: ReplicaMeter,
-    seed: string,
-  ) {
-    const { replicas, provisioning } = dispatcher.system;
+  constructor(system: System, fleet: ReplicaFleet, meter: ReplicaMeter, seed: string) {
+    this.#system = system;
     this.#fleet = fleet;
     this.#meter = meter;
-    this.#delayUs = provisioning.meanUs;
-    this.#delays = replicas.map(
-      ({ name }) => new Sampler(provisioning.shape, seed, `scaling/${name}`),
-    );
-    this.#ready = new WinnerTree(replicas.length);
-    this.#autoscaler = new Autoscaler(dispatcher, scheduler, this);
-    fleet.onLeave((replica, nowUs) => this.#left(replica, nowUs));
+    this.#seed = seed;
+    this.#ready = new WinnerTree(system.replicas.length);
   }
 
   nextUs(): number {
-    return this.#begun ? Math.min(this.#ready.least(), this.#autoscaler.nextUs()) : 0;
+    return this.#ready.least();
   }
 
-  /** What is ready comes before new decisions. */
   fire(nowUs: number): void {
-    if (!this.#begun) {
-      this.#begun = true;
-      this.#autoscaler.begin(nowUs);
-    } else if (this.#ready.least() === nowUs) {
-      const replica = this.#ready.take();
-      this.#meter.ready(replica, true, nowUs);
-      this.#fleet.enlist(replica, nowUs);
-    } else {
-      this.#autoscaler.evaluate(nowUs);
-    }
+    const replica = this.#ready.take();
+    this.#meter.ready(replica, true, nowUs);
+    this.#fleet.enlist(replica, nowUs);
   }
 
-  settle(nowUs: number): void {
-    this.#autoscaler.observe(nowUs);
-  }
+  settle(): void {}
 
-  provide(replica: number, nowUs: number): void {
+  order(replica: number, nowUs: number): void {
     this.#meter.paid(replica, true, nowUs);
-    const delayUs = Math.round(this.#delayUs * this.#delays[replica].next());
-    this.#ready.set(replica, nowUs + delayUs);
+    this.#ready.set(replica, nowUs + this.#delayUs(replica));
+  }
+
+  #delayUs(replica: number): number {
+    const { replicas, provisioning } = this.#system;
+    const known = this.#delays.get(replica);
+    const { name } = replicas[replica];
+    const delays = known ?? new Sampler(provisioning.shape, this.#seed, `scaling/${name}`);
+    this.#delays.set(replica, delays);
+    return Math.round(provisioning.meanUs * delays.next());
   }
 
   release(replica: number, nowUs: number): void {
@@ -71,13 +54,7 @@ export class ScalingDriver implements Disturbance, Provider {
       this.#fleet.dismiss(replica, nowUs);
     } else {
       this.#ready.set(replica, Number.POSITIVE_INFINITY);
-      this.#left(replica, nowUs);
+      this.#fleet.left(replica, nowUs);
     }
-  }
-
-  #left(replica: number, nowUs: number): void {
-    this.#meter.ready(replica, false, nowUs);
-    this.#meter.paid(replica, false, nowUs);
-    this.#autoscaler.left(replica);
   }
 }

@@ -221,6 +221,6 @@ test("the log of a run that scales replays to the same decisions", () => {
   runReplication(document, NO_INPUTS, 0, { log });
   const system = compileSystem(document, NO_INPUTS);
   const scheduler = createScheduler(document.scheduler, system, replicationSeed(1, 0));
-  expect(log.entries.filter(([kind]) => kind === "drain").length).toBeGreaterThan(5);
+  expect(log.entries.filter(([kind]) => kind === "release").length).toBeGreaterThan(5);
   expect(replayLog(system, scheduler, log).divergence).toBeNull();
 });

@@ -1,51 +1,62 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { ClusterDriver } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { System } from "../../core/system.ts";
-import type { ExecutedRun } from "../create-executor.ts";
-import type { Answers, Executor, SteadyExecutor } from "../executor.ts";
-import type { Disturbance } from "./disturbance.ts";
+import type { Executor, SteadyExecutor } from "../executors/executor.ts";
+import type { ModelMemory } from "../stations/model-memory.ts";
 import { FaultDriver } from "./fault-driver.ts";
-import { ReplicaFleet } from "./replica-fleet.ts";
+import { type Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 import { ScalingDriver } from "./scaling-driver.ts";
 
-/** Whether the replicas of a run can change while it goes on. */
-export function isUnsteady(system: System, scheduler: Scheduler): boolean {
-  return system.faults !== null || scales(scheduler);
+const NONE = -1;
+
+export interface ExecutedRun {
+  readonly dispatcher: Dispatcher;
+  readonly scheduler: Scheduler;
+  readonly recorder: RunRecorder;
+  readonly arrivals: ArrivalSource;
+  readonly seed: string;
 }
 
-function scales(scheduler: Scheduler): boolean {
-  return scheduler.pools.some((pool) => pool.scaling !== undefined);
+/** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
+export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
+  const acts = controllers.some(
+    ({ scales, preempts, loads }) => scales.length > 0 || preempts === true || loads === true,
+  );
+  return faults !== null || acts;
 }
 
-export class UnsteadyExecutor implements Executor {
+export class UnsteadyExecutor implements Executor, ClusterDriver {
   readonly #recorder: RunRecorder;
   readonly #arrivals: ArrivalSource;
   readonly #fleet: ReplicaFleet;
   readonly #disturbances: readonly Disturbance[];
   readonly #inner: SteadyExecutor;
+  readonly #scaling: ScalingDriver;
 
-  /** `inner` makes the executor of a steady cluster, which gives its answers to the given place. */
+  /** `inner` is the executor of a steady cluster. */
   constructor(
     { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
-    inner: (answers: Answers) => SteadyExecutor,
+    inner: SteadyExecutor,
   ) {
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
     this.#recorder = recorder;
     this.#arrivals = arrivals;
-    this.#fleet = new ReplicaFleet(dispatcher, meter, faults?.detection ?? null);
-    this.#inner = inner(this.#fleet);
-    this.#fleet.runOn(this.#inner);
+    this.#fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
+    this.#inner = inner;
+    this.#scaling = new ScalingDriver(dispatcher.system, this.#fleet, meter, seed);
+    const loads = scheduler.controllers?.some((one) => one.loads === true) ?? false;
     this.#disturbances = [
       this.#fleet,
       ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
-      ...(scales(scheduler)
-        ? [new ScalingDriver(dispatcher, scheduler, this.#fleet, meter, seed)]
-        : []),
+      this.#scaling,
+      ...(loads && inner.memory !== null ? [memoryReports(dispatcher, inner.memory)] : []),
     ];
   }
 
@@ -63,20 +74,18 @@ export class UnsteadyExecutor implements Executor {
   }
 
   /** At one instant: what finishes, is noticed, breaks or is repaired, is scaled. */
-  fire(nowUs: number): void {
+  fire(nowUs: number): number {
     if (this.#inner.nextUs() === nowUs) {
-      this.#inner.fire(nowUs);
-      return;
+      const replica = this.#inner.fire(nowUs);
+      if (replica !== NONE) this.#fleet.finish(replica, nowUs);
+    } else {
+      this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
     }
-    this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
+    return NONE;
   }
 
   start(replica: number, nowUs: number, variate: number): void {
     this.#fleet.start(replica, nowUs, variate);
-  }
-
-  arrive(request: number, pipeline: number, nowUs: number): void {
-    this.#inner.arrive(request, pipeline, nowUs);
   }
 
   settle(nowUs: number): void {
@@ -84,7 +93,41 @@ export class UnsteadyExecutor implements Executor {
     this.#inner.settle(nowUs);
   }
 
-  answerUs(request: number): number {
-    return this.#inner.answerUs(request);
+  order(replica: number, nowUs: number): void {
+    this.#scaling.order(replica, nowUs);
   }
+
+  release(replica: number, nowUs: number): void {
+    this.#scaling.release(replica, nowUs);
+  }
+
+  abort(replica: number, nowUs: number): boolean {
+    return this.#fleet.abort(replica, nowUs);
+  }
+
+  load(slot: number, model: number, nowUs: number): void {
+    this.#inner.memory?.load(slot, model, nowUs);
+  }
+
+  evict(slot: number, model: number, nowUs: number): void {
+    this.#inner.memory?.evict(slot, model, nowUs);
+  }
+}
+
+/** Tells the dispatcher of loads and evictions, at the end of their instant. */
+function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance {
+  let dueUs = Number.POSITIVE_INFINITY;
+  memory.reporting = true;
+  return {
+    nextUs: () => dueUs,
+    fire: (nowUs) => {
+      dueUs = Number.POSITIVE_INFINITY;
+      for (const { slot, model, state } of memory.reports.splice(0)) {
+        dispatcher.residency(slot, model, state, nowUs);
+      }
+    },
+    settle: (nowUs) => {
+      if (memory.reports.length > 0) dueUs = nowUs;
+    },
+  };
 }

@@ -8,7 +8,9 @@ const decisions = {
   routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
   ordering: policy.optional().describe("which waiting job is next"),
   batching: policy.optional().describe("how many jobs run together, and how long to wait for them"),
+  shedding: policy.optional().describe("which jobs are dropped instead of started; default: none"),
   scaling: policy.optional().describe("how many of its replicas a task has; default: all"),
+  controller: policy.optional().describe("what rules cannot say, decided for all tasks at once"),
 };
 
 export type Decision = keyof typeof decisions;

@@ -1,0 +1,284 @@
+/** Each command of a controller does what it says, and its run's log replays. */
+import { describe, expect, test } from "vitest";
+import { compileSystem } from "../compile.ts";
+import { replayLog } from "../replay.ts";
+import { RunLog } from "../run-log.ts";
+import { scenarioSchema } from "../scenario/schema.ts";
+import type { System } from "../system.ts";
+import type { Controller } from "./controller.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { Driver, Outcome } from "./driver.ts";
+import type { Scheduler } from "./policies.ts";
+
+const m = { model: "m" };
+
+interface Setup {
+  readonly tasks?: Readonly<Record<string, unknown>>;
+  readonly replicas?: Readonly<Record<string, number>>;
+  /** Whether a batch can be stopped. */
+  readonly stops?: boolean;
+}
+
+/** Writes down the commands, in words: `start 0: 1.a`, and replays the log at the end. */
+class Bench implements Driver {
+  readonly system: System;
+  readonly dispatcher: Dispatcher;
+  readonly lines: string[] = [];
+  readonly log = new RunLog();
+  readonly cluster: NonNullable<Driver["cluster"]>;
+  nowUs = 0;
+  readonly #make: () => Controller;
+
+  constructor(make: () => Controller, { tasks, replicas, stops }: Setup = {}) {
+    this.#make = make;
+    this.system = compileSystem(
+      scenarioSchema.parse({
+        name: "bench",
+        pipelines: { p: { tasks: tasks ?? { a: m } } },
+        models: {
+          m: { service: { distribution: "deterministic", meanMs: 1, batch: { max: 4 } } },
+        },
+        cluster: { replicas: replicas ?? { a: 2 } },
+        workload: { arrivals: "burst", requests: 1 },
+      }),
+      { profiles: {} },
+    );
+    this.cluster = {
+      order: (replica) => this.lines.push(`order ${replica}`),
+      release: (replica) => this.lines.push(`release ${replica}`),
+      abort: () => stops ?? true,
+      load: (slot, model) => this.lines.push(`load ${model} on ${slot}`),
+      evict: (slot, model) => this.lines.push(`evict ${model} from ${slot}`),
+    };
+    this.dispatcher = new Dispatcher(this.system, this.#scheduler(), this, this.log);
+    for (const replica of this.system.replicas.keys()) this.dispatcher.join(replica, 0);
+    this.dispatcher.begin(0);
+    this.dispatcher.decide(0);
+  }
+
+  #scheduler(): Scheduler {
+    const pools = this.system.pools.map(() => ({
+      routing: { kind: "central", idle: "longest-idle" } as const,
+      ordering: { kind: "fifo" } as const,
+      batching: { kind: "single", maxBatch: 1 } as const,
+    }));
+    const admission = { admit: () => true, dropsLate: false };
+    return { name: "bench", admission, pools, controllers: [this.#make()] };
+  }
+
+  start(replica: number): void {
+    const { batchJobs, batchAt, batchSize } = this.dispatcher;
+    const at = batchAt[replica];
+    const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
+    this.lines.push(`start ${replica}: ${jobs.map((job) => this.#named(job)).join(" ")}`);
+  }
+
+  wakeAt(timer: number, atUs: number): void {
+    this.lines.push(`wake ${timer} at ${atUs}`);
+  }
+
+  end(request: number, outcome: Outcome): void {
+    this.lines.push(`end ${this.dispatcher.requests.serial[request]} ${outcome}`);
+  }
+
+  goalUs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  holds(): boolean {
+    return true;
+  }
+
+  arrive(count = 1): this {
+    const { dispatcher } = this;
+    this.nowUs += 10;
+    for (let i = 0; i < count; i++) {
+      dispatcher.arrive(dispatcher.requests.reserve(), 0, this.nowUs, this.nowUs);
+    }
+    dispatcher.decide(this.nowUs);
+    return this;
+  }
+
+  finish(replica: number): this {
+    this.nowUs += 10;
+    this.dispatcher.finish(replica, this.nowUs);
+    this.dispatcher.decide(this.nowUs);
+    return this;
+  }
+
+  /** The commands so far; the log of the run replays to the same. */
+  said(): string[] {
+    expect(replayLog(this.system, this.#scheduler(), this.log).divergence).toBeNull();
+    return this.lines.splice(0);
+  }
+
+  #named(job: number): string {
+    const { requests } = this.dispatcher;
+    const request = requests.requestOf(job);
+    const { tasks } = this.system.pipelines[0];
+    return `${requests.serial[request]}.${tasks[requests.taskOf(job)].name}`;
+  }
+}
+
+const IDLE: Controller = { pools: [], scales: [], timers: 0 };
+const placing = (own: Partial<Controller>): Controller => ({ ...IDLE, pools: [0], ...own });
+
+describe("a controller that places jobs", () => {
+  test("starts any that wait, in batches of its own", () => {
+    const decide: Controller["decide"] = (view, act) => {
+      const jobs = view.jobsIn(0).toReversed();
+      if (jobs.length > 1 && view.running(1) === 0) act.start(1, jobs);
+    };
+    const bench = new Bench(() => placing({ decide })).arrive(1).arrive(2);
+    expect(bench.said()).toEqual(["start 1: 2.a 1.a 0.a"]);
+  });
+
+  test("starts the next ones, no more than a replica takes, and only on idle ones", () => {
+    const decide: Controller["decide"] = (view, act) => {
+      if (view.queue(0).length > 0) act.startNext(0, 9);
+    };
+    const bench = new Bench(() => placing({ decide })).arrive(4);
+    expect(bench.said()).toEqual(["start 0: 0.a 1.a 2.a 3.a"]);
+    expect(() => bench.arrive(1)).toThrow(/idle/);
+    expect(() => new Bench(() => placing({ decide })).arrive(5)).toThrow(/fits/);
+  });
+
+  test("steals what waits at another replica", () => {
+    const decide: Controller["decide"] = (view, act) => {
+      for (const job of view.jobsIn(0)) act.assign(job, 0);
+      if (view.running(0) > 0 && view.running(1) === 0 && view.queueAt(0).length > 0) {
+        act.assign(view.queueAt(0).next.job, 1);
+      }
+    };
+    const bench = new Bench(() => placing({ decide })).arrive(3);
+    expect(bench.said()).toEqual(["start 0: 0.a"]);
+    expect(bench.arrive(1).said()).toEqual(["start 1: 1.a"]);
+  });
+
+  test("drops a job with its request", () => {
+    const decide: Controller["decide"] = (view, act) => {
+      for (const job of view.jobsIn(0)) act.drop(job);
+    };
+    expect(new Bench(() => placing({ decide })).arrive(2).said()).toEqual([
+      "end 0 dropped",
+      "end 1 dropped",
+    ]);
+  });
+
+  test("pre-empts a batch, whose jobs wait again before later ones", () => {
+    const decide: Controller["decide"] = (view, act) => {
+      const waiting = view.queue(0).length;
+      if (view.running(0) === 1 && waiting === 3) act.preempt(0);
+      if (view.running(0) === 0 && waiting > 0) act.startNext(0, 4);
+    };
+    const make = () => placing({ decide, preempts: true });
+    expect(new Bench(make).arrive(1).arrive(3).said()).toEqual([
+      "start 0: 0.a",
+      "start 0: 0.a 1.a 2.a 3.a",
+    ]);
+    const stubborn = new Bench(make, { stops: false }).arrive(1).arrive(3);
+    expect(stubborn.said()).toEqual(["start 0: 0.a"]);
+    expect(stubborn.finish(0).said()).toEqual(["end 0 completed", "start 0: 1.a 2.a 3.a"]);
+  });
+
+  test("moves a job to another pool", () => {
+    const tasks = { a: m, b: { model: "m", after: ["a"] } };
+    const decide: Controller["decide"] = (view, act) => {
+      for (const job of view.jobsIn(0)) act.move(job, 1);
+    };
+    const setup = { tasks, replicas: { a: 1, b: 1 } };
+    const bench = new Bench(() => placing({ decide }), setup).arrive(1);
+    expect(bench.said()).toEqual(["start 1: 0.a"]);
+    expect(bench.finish(1).said()).toEqual(["start 1: 0.b"]);
+  });
+});
+
+describe("a controller beside the rules", () => {
+  test("keeps requests at its gate, and lets them in one by one", () => {
+    const make = (): Controller => {
+      const outside: number[] = [];
+      let inside = 0;
+      return {
+        ...IDLE,
+        waits: (request) => outside.push(request) > 0,
+        ended: () => {
+          inside--;
+        },
+        decide: (_, act) => {
+          for (; inside === 0 && outside.length > 0; inside++) act.enter(outside.shift() as number);
+        },
+      };
+    };
+    const bench = new Bench(make).arrive(2);
+    expect(bench.said()).toEqual(["start 0: 0.a"]);
+    expect(bench.finish(0).said()).toEqual(["end 0 completed", "start 1: 1.a"]);
+  });
+
+  test("lets a join proceed with what has run", () => {
+    const tasks = { a: m, b: m, c: { model: "m", after: ["a", "b"] } };
+    const replicas = { a: 1, b: 1, c: 1 };
+    let proceeds = 0;
+    const make = (): Controller => ({
+      ...IDLE,
+      decide: (_, act) => {
+        if (act.proceed(0, 2)) proceeds++;
+      },
+    });
+    const bench = new Bench(make, { tasks, replicas }).arrive(1);
+    bench.lines.length = 0;
+    expect(bench.finish(0).lines).toEqual(["start 2: 0.c"]);
+    expect(proceeds).toBe(1);
+    bench.finish(2);
+    expect(bench.said()).toEqual(["start 2: 0.c", "end 0 completed"]);
+  });
+
+  test("hears ends of batches, and sets what a replica takes", () => {
+    const heard: object[] = [];
+    const make = (): Controller => {
+      let ends = 0;
+      return {
+        ...IDLE,
+        finished: (end) => {
+          heard.push({ ...end });
+          ends++;
+        },
+        decide: (_, act) => {
+          if (ends > 0) act.setBatch(0, 1 + ends, 0);
+        },
+      };
+    };
+    const bench = new Bench(make, { replicas: { a: 1 } }).arrive(4);
+    bench.finish(0).finish(0);
+    const end = { replica: 0, pool: 0, size: 1, startedUs: 10, nowUs: 20, expectedUs: 1000 };
+    expect(heard[0]).toEqual({ ...end, fate: "ran" });
+    const starts = bench.said().filter((line) => line.startsWith("start"));
+    expect(starts).toEqual(["start 0: 0.a", "start 0: 1.a 2.a", "start 0: 3.a"]);
+  });
+
+  test("is woken by timers of its own, and orders, releases, loads and evicts", () => {
+    const make = (): Controller => ({
+      ...IDLE,
+      ...{ scales: [0], timers: 2 },
+      begin: ({ nowUs }, act) => act.wakeAt(1, nowUs + 5),
+      woken: (timer, view, act) => {
+        act.setReplicas(0, timer);
+        act.load(0, 0);
+        expect(view.residency(0, 0)).toBe("loading");
+        act.evict(0, 0);
+      },
+    });
+    const bench = new Bench(make);
+    // A timer for the pool and for each replica comes before.
+    expect(bench.said()).toEqual(["wake 4 at 5"]);
+    bench.dispatcher.wake(4, 5);
+    bench.dispatcher.residency(0, 0, "absent", 5);
+    bench.dispatcher.decide(5);
+    expect(bench.said()).toEqual(["release 1", "load 0 on 0", "evict 0 from 0"]);
+    expect(bench.dispatcher.standing(1)).toBe("off");
+  });
+
+  test("cannot place the jobs of a pool that is not its own", () => {
+    const decide: Controller["decide"] = (_, act) => act.startNext(1, 1);
+    expect(() => new Bench(() => ({ ...IDLE, decide })).arrive(2)).toThrow();
+  });
+});

@@ -1,0 +1,67 @@
+/**
+ * The declaration of a rule or controller: its name, its parameters (parsed beside it), and how one
+ * is made. A rule with state (a counter, a random stream) gets a fresh one for each pool.
+ */
+
+import type { z } from "zod";
+import type { Controller } from "../../core/dispatch/controller.ts";
+import type { RandomStream } from "../../core/random/stream.ts";
+import type { System } from "../../core/system.ts";
+
+export interface PolicyContext {
+  /** The pool's own stream of chance, `policy/<task>`. */
+  readonly rng: () => RandomStream;
+  /** The largest batch that the pool's model takes. */
+  readonly maxBatch: number;
+}
+
+export interface ControllerContext {
+  readonly system: System;
+  /** The stream of chance `controller`. */
+  readonly rng: () => RandomStream;
+}
+
+/** A policy in words and parameters; help, documentation and the JSON Schema come from it. */
+interface PolicyDescription<Schema extends z.ZodType> {
+  readonly name: string;
+  /** One line for lists and error hints. */
+  readonly summary: string;
+  readonly idea: string;
+  readonly reads: string;
+  readonly failsWhen: string;
+  /** Paper and section, or the system that it copies. */
+  readonly source: string;
+  /** Strict, with defaults; each parameter's description gives its meaning and unit. */
+  readonly parameters: Schema;
+}
+
+export interface PolicyDefinition<Policy, Context = PolicyContext>
+  extends PolicyDescription<z.ZodType> {
+  /** `parameters` is raw input; throws ZodError when it is bad. */
+  create(parameters: unknown, context: Context): Policy;
+}
+
+/** A definition of any decision, in words and parameters. */
+export type AnyDefinition = PolicyDefinition<unknown, never>;
+
+interface TypedPolicy<Schema extends z.ZodType, Policy, Context> extends PolicyDescription<Schema> {
+  create(parameters: z.infer<Schema>, context: Context): Policy;
+}
+
+/** Ties a schema to its constructor, so that `create` gets parsed parameters. */
+export function definePolicy<Schema extends z.ZodType, Policy, Context = PolicyContext>(
+  definition: TypedPolicy<Schema, Policy, Context>,
+): PolicyDefinition<Policy, Context> {
+  const { parameters } = definition;
+  return {
+    ...definition,
+    create: (raw, context) => definition.create(parameters.parse(raw), context),
+  };
+}
+
+/** The same for a controller, which decides for the whole system. */
+export function defineController<Schema extends z.ZodType>(
+  definition: TypedPolicy<Schema, Controller | undefined, ControllerContext>,
+): PolicyDefinition<Controller | undefined, ControllerContext> {
+  return definePolicy(definition);
+}

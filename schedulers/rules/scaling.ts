@@ -1,0 +1,232 @@
+/** How many replicas a pool has. */
+import { z } from "zod";
+import type { Scaling } from "../../core/dispatch/policies.ts";
+import { definePolicy } from "./policy-definition.ts";
+
+const replicas = z.int().nonnegative().max(100_000);
+const seconds = z.number().nonnegative().max(1e6);
+
+/** Defaults of interval and window differ by policy, as those of their models do. */
+function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
+  return {
+    min: replicas.default(1).describe("fewest replicas"),
+    max: replicas
+      .min(1)
+      .optional()
+      .describe("most replicas; default: the task's replicas in the cluster"),
+    start: replicas.optional().describe("replicas at the start; default: min"),
+    intervalS: seconds
+      .min(0.001)
+      .default(defaults.intervalS)
+      .describe("time between two decisions, in s"),
+    downWindowS: seconds
+      .default(defaults.downWindowS)
+      .describe("the most replicas wanted within this time are kept, in s"),
+  };
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max?: number | undefined;
+  readonly start?: number | undefined;
+  readonly intervalS: number;
+  readonly downWindowS: number;
+}
+
+function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
+  const { min, max = Number.POSITIVE_INFINITY, start = min, intervalS, downWindowS } = bounds;
+  return {
+    min,
+    max,
+    start,
+    intervalUs: Math.round(intervalS * 1e6),
+    downWindowUs: Math.round(downWindowS * 1e6),
+  };
+}
+
+export const fixed = definePolicy({
+  name: "fixed",
+  summary: "all replicas, all the time",
+  idea: "All replicas of the cluster, all the time.",
+  reads: "Nothing.",
+  failsWhen: "Load changes: the peak is paid for all day, or the peak is not served.",
+  source: "None needed.",
+  parameters: z.strictObject({}),
+  create: () => undefined,
+});
+
+export const targetUtilization = definePolicy({
+  name: "target-utilization",
+  summary: "keep replicas busy for a share of their time, as Kubernetes does",
+  idea: "⌈replicas × utilisation / target⌉, unless the ratio is within the tolerance of 1.",
+  reads:
+    "Busy replicas, as a mean since the last decision; replicas that are still starting count as idle.",
+  failsWhen:
+    "Load jumps: utilisation says 100% however long the queue, so each decision grows the pool by 1 / target at most.",
+  source:
+    'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details"; defaults are its own. Its limits on steps (4 pods or 100% in 15 s) are left out.',
+  parameters: z.strictObject({
+    target: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.7)
+      .describe("share of time that replicas are to be busy"),
+    tolerance: z
+      .number()
+      .nonnegative()
+      .max(1)
+      .default(0.1)
+      .describe("relative distance from the target that is left alone"),
+    ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
+    min: z
+      .int()
+      .positive()
+      .max(100_000)
+      .default(1)
+      .describe("fewest replicas; 1 or more, as none are never busy"),
+  }),
+  create: ({ target, tolerance, ...bounds }): Scaling => ({
+    ...boundsOf(bounds),
+    replicas: ({ busyMean, ordered }) => {
+      const ratio = busyMean / (Math.max(1, ordered) * target);
+      if (ordered > 0 && Math.abs(ratio - 1) <= tolerance) return ordered;
+      return Math.ceil(busyMean / target);
+    },
+  }),
+});
+
+export const concurrency = definePolicy({
+  name: "concurrency",
+  summary: "keep so many jobs per replica, with a panic mode, as Knative does",
+  idea: "⌈jobs / target⌉, with jobs averaged over a stable window. When the panic window alone asks for panicAt times the ready replicas, it panics: it follows the panic window and does not shrink until the panic is a whole stable window past.",
+  reads: "Jobs that wait or run.",
+  failsWhen: "The target is guessed: 1 leaves replicas idle between jobs, more lets jobs queue.",
+  source:
+    "Knative Serving, autoscaler (stable and panic window, pkg/autoscaler/scaling); all defaults but the target are its own.",
+  parameters: z.strictObject({
+    target: z
+      .number()
+      .positive()
+      .max(10_000)
+      .default(1)
+      .describe("jobs per replica, waiting or running"),
+    windowS: z.number().positive().max(1e6).default(60).describe("stable window, in s"),
+    panicShare: z
+      .number()
+      .positive()
+      .max(1)
+      .default(0.1)
+      .describe("panic window, as a share of the stable window"),
+    panicAt: z
+      .number()
+      .min(1)
+      .max(10)
+      .default(2)
+      .describe("ratio of wanted to ready replicas that starts a panic"),
+    ...scalingBounds({ intervalS: 2, downWindowS: 0 }),
+  }),
+  create: ({ target, windowS, panicShare, panicAt, ...bounds }): Scaling => {
+    const stableCount = Math.max(1, Math.round(windowS / bounds.intervalS));
+    const panicCount = Math.max(1, Math.round(stableCount * panicShare));
+    const recent: number[] = [];
+    let panicUntilUs = Number.NEGATIVE_INFINITY;
+    let panicReplicas = 0;
+    return {
+      ...boundsOf(bounds),
+      replicas: ({ jobsMean, ready, nowUs }) => {
+        recent.push(jobsMean);
+        if (recent.length > stableCount) recent.shift();
+        const stable = Math.ceil(mean(recent) / target);
+        const panic = Math.ceil(mean(recent.slice(-panicCount)) / target);
+        if (panic >= panicAt * Math.max(1, ready)) panicUntilUs = nowUs + windowS * 1e6;
+        if (nowUs >= panicUntilUs) {
+          panicReplicas = 0;
+          return stable;
+        }
+        panicReplicas = Math.max(panicReplicas, panic, stable);
+        return panicReplicas;
+      },
+    };
+  },
+});
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+export const queueLength = definePolicy({
+  name: "queue-length",
+  summary: "keep so many waiting jobs per replica, as KEDA does",
+  idea: "⌈waiting jobs / target⌉.",
+  reads: "Waiting jobs, as a mean since the last decision.",
+  failsWhen: "Replicas are busy without a queue: it shrinks until there is one.",
+  source:
+    "KEDA, queue scalers (queueLength), which give the Kubernetes autoscaler a target per replica (AverageValue); defaults are its own.",
+  parameters: z.strictObject({
+    target: z.number().positive().max(1e6).default(5).describe("waiting jobs per replica"),
+    ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
+  }),
+  create: ({ target, ...bounds }): Scaling => ({
+    ...boundsOf(bounds),
+    replicas: ({ waitingMean }) => Math.ceil(waitingMean / target),
+  }),
+});
+
+const step = z.strictObject({
+  atS: z.number().nonnegative().max(1e9).describe("start of the step, in s from the run's start"),
+  replicas: z.int().nonnegative().max(100_000).describe("replicas from then on"),
+});
+
+export const scheduled = definePolicy({
+  name: "scheduled",
+  summary: "so many replicas from given instants on",
+  idea: "So many replicas from given instants on, every period anew.",
+  reads: "The time.",
+  failsWhen: "The load keeps no timetable.",
+  source: "AWS Auto Scaling, scheduled actions.",
+  parameters: z
+    .strictObject({
+      steps: z
+        .array(step)
+        .min(1)
+        .meta({
+          description: "list of { atS, replicas }: so many replicas from atS on, in order of time",
+          examples: [
+            [
+              { atS: 0, replicas: 2 },
+              { atS: 3600, replicas: 6 },
+            ],
+          ],
+        }),
+      periodS: z
+        .number()
+        .positive()
+        .max(1e9)
+        .optional()
+        .describe("the steps repeat after so many s; default: never"),
+      ...scalingBounds({ intervalS: 1, downWindowS: 0 }),
+    })
+    .refine(({ steps }) => steps.every(({ atS }, i) => i === 0 || atS > steps[i - 1].atS), {
+      path: ["steps"],
+      message: "instants in ascending order",
+    })
+    .refine(
+      ({ steps, periodS }) => periodS === undefined || steps[steps.length - 1].atS < periodS,
+      {
+        path: ["periodS"],
+        message: "a period after the last step",
+      },
+    ),
+  create: ({ steps, periodS, ...bounds }): Scaling => {
+    const before = periodS === undefined ? bounds.min : steps[steps.length - 1].replicas;
+    const at = (nowS: number): number => {
+      const inPeriodS = periodS === undefined ? nowS : nowS % periodS;
+      return steps.findLast(({ atS }) => atS <= inPeriodS)?.replicas ?? before;
+    };
+    return {
+      ...boundsOf({ start: at(0), ...bounds }),
+      replicas: ({ nowUs }) => at(nowUs / 1e6),
+    };
+  },
+});

@@ -1,0 +1,184 @@
+/**
+ * The gateways between clients and the dispatcher. Each is one server with a first-in, first-out
+ * queue of messages; what it does on a message (deciding, sending batches) delays its next one.
+ * Messages of one client connection keep their order. A request goes through one gateway, a batch
+ * through that of its first job; all gateways share the one dispatcher, which learns of a message
+ * once its gateway has taken it in.
+ */
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { grown } from "../../core/dispatch/request-table.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import type { Overheads, System } from "../../core/system.ts";
+import type { WinnerTree } from "../../core/winner-tree.ts";
+import { IntRing } from "../calendar/int-ring.ts";
+import type { Entrance } from "./executor.ts";
+
+const NONE = -1;
+
+/** Slots of one gateway in the calendar: its current message, and the head of its arrivals. */
+const SLOTS_EACH = 2;
+
+class Gateway {
+  /** Requests on their way to it, in order. */
+  readonly underWay = new IntRing();
+  lastReachesUs = 0;
+  /** Messages at it: a replica's number, or −1 − request. */
+  readonly messages = new IntRing();
+  busyUntilUs = 0;
+  handling = false;
+}
+
+export class Gateways implements Entrance {
+  readonly #dispatcher: Dispatcher;
+  readonly #overheads: Overheads;
+  readonly #gateways: readonly Gateway[];
+  readonly #clientTrips: RandomStream;
+  readonly #slots: WinnerTree;
+  readonly #firstSlot: number;
+  /** What hashes start from: of its own in each replication, else all would share one assignment. */
+  readonly #salt: number;
+  #next = 0;
+
+  /** By request: gateway, pipeline, when it was sent and is there, and half the round trip. */
+  #gatewayOf = new Int32Array(0);
+  #pipelines = new Int32Array(0);
+  #sentUs = new Float64Array(0);
+  #reachesUs = new Float64Array(0);
+  #halfTripUs = new Float64Array(0);
+  /** Gateway of the batch on each replica. */
+  readonly #batchGateway: Int32Array;
+
+  static slotsOf({ overheads }: System): number {
+    return overheads.gateways * SLOTS_EACH;
+  }
+
+  /** Uses the slots from `firstSlot` on. */
+  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+    const { overheads, replicas } = dispatcher.system;
+    this.#dispatcher = dispatcher;
+    this.#overheads = overheads;
+    this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
+    this.#clientTrips = new RandomStream(seed, "network/client");
+    this.#slots = slots;
+    this.#firstSlot = firstSlot;
+    this.#salt = new RandomStream(seed, "gateway/assignment").next();
+    this.#batchGateway = new Int32Array(replicas.length);
+  }
+
+  /** A client sends a request. */
+  arrive(request: number, pipeline: number, nowUs: number): void {
+    this.#grow();
+    const { clientRoundTripUs } = this.#overheads;
+    const index = this.#assign(request);
+    const gateway = this.#gateways[index];
+    const half = pick(clientRoundTripUs, this.#clientTrips) / 2;
+    gateway.lastReachesUs = Math.max(gateway.lastReachesUs, nowUs + Math.round(half));
+    this.#gatewayOf[request] = index;
+    this.#halfTripUs[request] = half;
+    this.#reachesUs[request] = gateway.lastReachesUs;
+    this.#sentUs[request] = nowUs;
+    this.#pipelines[request] = pipeline;
+    gateway.underWay.push(request);
+    if (gateway.underWay.length === 1) {
+      this.#slots.set(this.#slotOf(index) + 1, gateway.lastReachesUs);
+    }
+  }
+
+  /** Sends the batch that the dispatcher holds for a replica; the instant at which it leaves. */
+  dispatch(replica: number, nowUs: number): number {
+    const { batchJobs, batchAt, requests } = this.#dispatcher;
+    const index = this.#gatewayOf[requests.requestOf(batchJobs[batchAt[replica]])];
+    const gateway = this.#gateways[index];
+    this.#batchGateway[replica] = index;
+    gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + this.#overheads.dispatchUs;
+    return gateway.busyUntilUs;
+  }
+
+  /** The result of a replica's batch reaches its gateway. */
+  completed(replica: number): void {
+    this.#gateways[this.#batchGateway[replica]].messages.push(replica);
+  }
+
+  /** A slot of the gateways was due; returns the replica whose result was taken in, or −1. */
+  due(slot: number, nowUs: number): number {
+    const own = slot - this.#firstSlot;
+    const index = Math.floor(own / SLOTS_EACH);
+    if (own % SLOTS_EACH === 0) return this.#handled(this.#gateways[index], nowUs);
+    this.#reached(this.#gateways[index], slot, nowUs);
+    return NONE;
+  }
+
+  /** Each gateway takes its next message once it is through with what this instant brought. */
+  settle(nowUs: number): void {
+    const { arrivalUs, completionUs } = this.#overheads;
+    for (let index = 0; index < this.#gateways.length; index++) {
+      const gateway = this.#gateways[index];
+      if (gateway.handling || gateway.messages.length === 0) continue;
+      const cost = gateway.messages.peek() < 0 ? arrivalUs : completionUs;
+      gateway.handling = true;
+      gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + cost;
+      this.#slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
+    }
+  }
+
+  /** Time of the answer's way from gateway to client, µs. */
+  answerUs(request: number): number {
+    return Math.round(this.#halfTripUs[request]);
+  }
+
+  #slotOf(gateway: number): number {
+    return this.#firstSlot + gateway * SLOTS_EACH;
+  }
+
+  #assign(request: number): number {
+    const count = this.#gateways.length;
+    if (count === 1) return 0;
+    if (this.#overheads.assignment === "hash") {
+      return hashed(this.#dispatcher.requests.serial[request] ^ this.#salt) % count;
+    }
+    this.#next = (this.#next + 1) % count;
+    return this.#next;
+  }
+
+  #reached(gateway: Gateway, slot: number, nowUs: number): void {
+    gateway.messages.push(-1 - gateway.underWay.shift());
+    if (gateway.underWay.length > 0) {
+      const next = this.#reachesUs[gateway.underWay.peek()];
+      this.#slots.set(slot, Math.max(nowUs, next));
+    }
+  }
+
+  /** A gateway has taken in a message: only now does the dispatcher hear of it. */
+  #handled(gateway: Gateway, nowUs: number): number {
+    gateway.handling = false;
+    const message = gateway.messages.shift();
+    if (message >= 0) return message;
+    const request = -1 - message;
+    const pipeline = this.#pipelines[request];
+    this.#dispatcher.arrive(request, pipeline, this.#sentUs[request], nowUs);
+    return NONE;
+  }
+
+  #grow(): void {
+    const { capacity } = this.#dispatcher.requests;
+    if (this.#reachesUs.length >= capacity) return;
+    this.#gatewayOf = grown(this.#gatewayOf, new Int32Array(capacity));
+    this.#pipelines = grown(this.#pipelines, new Int32Array(capacity));
+    this.#sentUs = grown(this.#sentUs, new Float64Array(capacity));
+    this.#reachesUs = grown(this.#reachesUs, new Float64Array(capacity));
+    this.#halfTripUs = grown(this.#halfTripUs, new Float64Array(capacity));
+  }
+}
+
+/** A serial number's hash, 0 .. 2³² − 1. Source: the finalizer of MurmurHash3. */
+function hashed(serial: number): number {
+  let h = serial | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** One of equally probable times; 0 when there are none. */
+export function pick(quantiles: readonly number[], stream: RandomStream): number {
+  return quantiles.length === 0 ? 0 : quantiles[stream.integer(quantiles.length)];
+}

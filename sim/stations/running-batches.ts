@@ -1,0 +1,61 @@
+/** The batches that the dispatcher holds for the replicas, as executors read them. */
+import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { JOB } from "../../core/dispatch/request-table.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import type { TaskSystem } from "../../core/system.ts";
+
+/** The dispatcher's data without its events: an executor cannot call the dispatcher. */
+export type Batches = Pick<
+  Dispatcher,
+  "system" | "requests" | "batchJobs" | "batchAt" | "batchSize" | "poolOf"
+>;
+
+/** Tells the recorder that the batch on a replica ran from `startUs` to `endUs`. */
+export function recordBatch(
+  recorder: RunRecorder,
+  batches: Batches,
+  replica: number,
+  startUs: number,
+  endUs: number,
+): void {
+  recorder.batchRan(batches.poolOf[replica], startUs, endUs, batches.batchSize[replica]);
+  if (!recorder.wantsBars) return;
+  const { batchJobs, batchAt, batchSize, requests } = batches;
+  const at = batchAt[replica];
+  const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
+  const serials = jobs.map((job) => requests.serial[requests.requestOf(job)]);
+  recorder.drewBar(replica, startUs, endUs, serials);
+}
+
+/** Bytes of the batch that the dispatcher holds for a replica. */
+export function inputBytes(batches: Batches, replica: number): number {
+  return sumOfJobs(batches, replica, (task, base) => {
+    const { state } = batches.requests;
+    let bytes = task.payloadBytes;
+    for (let i = 0; i < task.predecessors.length; i++) {
+      if (state[base + task.predecessors[i]] === JOB.ran) bytes += task.edgeBytes[i];
+    }
+    return bytes;
+  });
+}
+
+export function outputBytes(batches: Batches, replica: number): number {
+  return sumOfJobs(batches, replica, (task) => task.outputBytes);
+}
+
+/** `bytesOf` is given each job's task and the first job of its request. */
+function sumOfJobs(
+  { batchJobs, batchAt, batchSize, requests, system }: Batches,
+  replica: number,
+  bytesOf: (task: TaskSystem, base: number) => number,
+): number {
+  let sum = 0;
+  const at = batchAt[replica];
+  for (let i = at; i < at + batchSize[replica]; i++) {
+    const job = batchJobs[i];
+    const request = requests.requestOf(job);
+    const { tasks } = system.pipelines[requests.pipeline[request]];
+    sum += bytesOf(tasks[requests.taskOf(job)], request * requests.stride);
+  }
+  return sum;
+}

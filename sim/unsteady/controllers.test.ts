@@ -1,0 +1,104 @@
+/** Controllers that pre-empt, load and evict in virtual time; each log replays. */
+import { expect, test } from "vitest";
+import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import { compileSystem } from "../../core/compile.ts";
+import type { Controller } from "../../core/dispatch/controller.ts";
+import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { replayLog } from "../../core/replay.ts";
+import { type LogEntry, RunLog } from "../../core/run-log.ts";
+import { createScheduler } from "../../schedulers/create-scheduler.ts";
+import { fixedService, NO_INPUTS, scenarioOf } from "../scenario.test-support.ts";
+import { simulate } from "../simulation.ts";
+
+/** Requests at given instants under one controller; the log, which replays. */
+function logOf(
+  arrivalsMs: readonly number[],
+  sections: Readonly<Record<string, unknown>>,
+  make: () => Controller,
+): readonly LogEntry[] {
+  const workload = { arrivals: "trace", file: "times.csv", column: "t" };
+  const document = scenarioOf({ workload, ...sections });
+  const system = compileSystem(document, NO_INPUTS);
+  const scheduler = (): Scheduler => ({
+    ...createScheduler("fifo", system, "1"),
+    controllers: [make()],
+  });
+  const log = new RunLog();
+  const timesUs = arrivalsMs.map((ms) => ms * 1000);
+  const arrivals = arrivalSource(document.workload, "1", timesUs);
+  const run = { system, scheduler: scheduler(), arrivals, seed: "1", warmupUs: 0, log };
+  const { recorder, stopped } = simulate(run);
+  expect(stopped).toBeNull();
+  expect(recorder.outcomes.completed).toBe(arrivalsMs.length);
+  expect(replayLog(system, scheduler(), log).divergence).toBeNull();
+  return log.entries;
+}
+
+const of = (entries: readonly LogEntry[], ...kinds: readonly LogEntry[0][]) =>
+  entries.filter(([kind]) => kinds.includes(kind));
+
+test("a pre-empted batch ends at once, and its job runs anew with those that came", () => {
+  const make = (): Controller => ({
+    ...{ pools: [0], scales: [], timers: 0, preempts: true },
+    decide: (view, act) => {
+      if (view.running(0) === 1 && view.queue(0).length === 2) act.preempt(0);
+      if (view.running(0) === 0 && view.queue(0).length > 0) act.startNext(0, 3);
+    },
+  });
+  const entries = logOf([0, 4, 6], { models: { server: fixedService(10) } }, make);
+  expect(of(entries, "start").map(([, , nowUs, ...jobs]) => [nowUs, jobs.length])).toEqual([
+    [0, 1],
+    [6000, 3],
+  ]);
+  expect(of(entries, "finish").map(([, , nowUs]) => nowUs)).toEqual([16_000]);
+});
+
+test("a model is loaded by command before its first request, and evicted after it", () => {
+  const make = (): Controller => {
+    let served = 0;
+    let evicted = false;
+    return {
+      ...{ pools: [], scales: [], timers: 1, loads: true },
+      begin: (_, act) => act.wakeAt(0, 2000),
+      woken: (_timer, view, act) => {
+        expect(view.residency(0, 0)).toBe("absent");
+        act.load(0, 0);
+      },
+      finished: () => {
+        served++;
+      },
+      decide: (_, act) => {
+        if (served === 0 || evicted) return;
+        evicted = true;
+        act.evict(0, 0);
+      },
+    };
+  };
+  const server = { ...(fixedService(10) as object), loadMs: 30, memoryMb: 10 };
+  const entries = logOf([40, 60], { models: { server } }, make);
+  const states = of(entries, "residency").map(([, , , state, nowUs]) => [state, nowUs]);
+  // Absent, loading, resident are 0, 1, 2.
+  expect(states).toEqual([
+    [1, 2000],
+    [2, 32_000],
+    [0, 50_000],
+    [1, 60_000],
+    [2, 90_000],
+  ]);
+  expect(of(entries, "finish").map(([, , nowUs]) => nowUs)).toEqual([50_000, 100_000]);
+  expect(of(entries, "evict")).toEqual([["evict", 0, 0, 50_000]]);
+});
+
+test("a run ends with its last request, although a controller's timer goes on", () => {
+  let wakes = 0;
+  const make = (): Controller => ({
+    ...{ pools: [], scales: [], timers: 1 },
+    begin: (_, act) => act.wakeAt(0, 3000),
+    woken: (_timer, { nowUs }, act) => {
+      wakes++;
+      act.wakeAt(0, nowUs + 3000);
+    },
+  });
+  logOf([0], { models: { server: fixedService(10) } }, make);
+  expect(wakes).toBe(6);
+});
