@@ -234,6 +234,8 @@ export interface HealthSummary {
   /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; not there: not watched. */
   readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
+  /** Of each run that was set aside, why; not there: no run was. */
+  readonly setAside?: readonly string[];
 }
 
 /**

@@ -306,7 +306,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
 /** All comparisons, then verdicts with backend and health, then one line over all. */
 export function validationTable(document: ValidationDocument, width = DEFAULT_WIDTH): string {
   const limit = Math.max(width, LEAST_WIDTH);
-  const shown = ["configuration", "verdict", "backend", "health", "reasons"];
+  const shown = ["configuration", "verdict", "backend", "health"];
   let health = healthTable(document);
   for (const heading of health.headings.filter((name) => !shown.includes(name))) {
     health = without(health, health.headings.indexOf(heading));
@@ -316,6 +316,13 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     if (total(columnWidths(comparison)) <= limit) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }
+  const doubtful = doubts(document);
+  // A reason that leaves a metric without a verdict is among the doubts already.
+  const reasons = lettered(document).flatMap(({ letter, result: { measured } }) =>
+    measured.health.reasons
+      .filter((reason) => !doubtful.some((doubt) => doubt.includes(reason)))
+      .map((reason) => `${letter}: ${reason}`),
+  );
   const replayed = lettered(document).filter((one) => one.result.measured.backend === "replay");
   const letters = replayed.map((one) => one.letter).join(", ");
   return [
@@ -323,7 +330,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     tableText(health, limit),
     "",
-    ...doubts(document).map((text) => wrapped(text, limit)),
+    ...[...doubtful, ...reasons].map((text) => wrapped(text, limit)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
     ...[capacityText(document.capacity), verdictSummary(document)]
       .filter((text) => text !== "")
