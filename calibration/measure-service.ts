@@ -9,7 +9,7 @@ import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { StratifiedSamples } from "./stratified-samples.ts";
 
 export interface ServiceTarget {
-  readonly worker: ModelWorker;
+  readonly worker: Pick<ModelWorker, "model" | "call">;
   readonly batch: number;
   readonly inputs: readonly JobInput[];
 }

@@ -8,7 +8,7 @@ import type { Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
-import { callOnce, pauseAfter } from "./measure-service.ts";
+import { callOnce, pauseAfter, type ServiceTarget } from "./measure-service.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 
 /** One moment between runs: a model's times over its calibrated ones, with the 95% half width. */
@@ -16,10 +16,8 @@ export type PaceBurst = Readonly<
   Record<string, { readonly mean: number; readonly halfWidth95: number }>
 >;
 
-export interface PaceTarget {
+export interface PaceTarget extends Pick<ServiceTarget, "worker" | "inputs"> {
   readonly model: string;
-  readonly worker: ModelWorker;
-  readonly inputs: readonly JobInput[];
   readonly profile: Profile;
 }
 

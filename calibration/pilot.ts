@@ -174,7 +174,7 @@ function loadsUs(
  * Measured over simulated service time of each model's jobs in the pilot, at the pace that the host
  * had then, and at least 1: serving cannot speed a model up, so the rest is chance.
  */
-function servingFactors(
+export function servingFactors(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   measured: Readonly<Record<string, Readonly<Record<string, number>>>>,
