@@ -101,6 +101,22 @@ export type Placement = Readonly<Record<string, NodePlacement>>;
 
 export type Parameter = string | number | boolean | null;
 
+/**
+ * The decision that a swept path varies. "replicas": `cluster.replicas`; "shape": the rest of the
+ * cluster; "scheduler": a preset, a composition or a policy; "scheduler parameter": a value that
+ * one policy reads; "load": the workload.
+ */
+export type ParameterKind =
+  | "load"
+  | "replicas"
+  | "shape"
+  | "scheduler"
+  | "scheduler parameter"
+  | "other";
+
+/** By swept path. */
+export type ParameterKinds = Readonly<Record<string, ParameterKind>>;
+
 export interface ConfigurationResult {
   readonly id: string;
   /** The swept paths and this configuration's values (objects are shown as JSON text). */
@@ -195,6 +211,8 @@ export interface ResultsDocument {
   readonly margin?: number;
   /** Schedulers by name, the simplest first: the order in which ties are named. */
   readonly simplestFirst?: readonly string[];
+  /** Of every swept path; absent in documents of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
   /** About what all predictions are made of. */
   readonly notes?: readonly string[];
   readonly configurations: readonly ConfigurationResult[];
@@ -272,6 +290,8 @@ export interface ValidationDocument {
   readonly command: string;
   readonly capacity?: LoadCapacity;
   readonly slo?: SloGoal;
+  /** Of every swept path; absent in documents of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
   /** About what all predictions are made of. */
   readonly notes?: readonly string[];
   readonly configurations: readonly ValidationResult[];

@@ -9,6 +9,7 @@ import type {
   MetricName,
   Parameter,
 } from "../results.ts";
+import { parameterKind } from "../scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../scenario/schema.ts";
 import { compareWithBest } from "../statistics/compare-with-best.ts";
 import { holmAdjusted } from "../statistics/holm.ts";
@@ -53,8 +54,9 @@ const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
  * swept, else all but the workload's and the run's.
  */
 export function comparedPaths(paths: readonly string[]): readonly string[] {
-  const scheduler = paths.filter((path) => /^scheduler(\.|$)/.test(path));
-  return scheduler.length > 0 ? scheduler : paths.filter((path) => !/^(workload|run)\./.test(path));
+  const scheduler = paths.filter((path) => parameterKind(path).startsWith("scheduler"));
+  if (scheduler.length > 0) return scheduler;
+  return paths.filter((path) => parameterKind(path) !== "load" && !path.startsWith("run."));
 }
 
 /**
