@@ -5,7 +5,7 @@ import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
 import type { Cell } from "../reports/html/table.ts";
-import { capacityText } from "../reports/load-capacity.ts";
+import { capacityText } from "../reports/parameters.ts";
 import { placementText } from "../reports/placement.ts";
 import { tableText, wrapped } from "../reports/text-table.ts";
 

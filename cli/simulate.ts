@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { expectedRequests } from "../core/arrivals/expected-requests.ts";
 import { Fault } from "../core/fault.ts";
-import { parameterColumns } from "../core/scenario/parameter-columns.ts";
+import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/sample.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -232,6 +232,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
     margin: marginOf(args),
     simplestFirst: Object.keys(PRESETS),
+    parameterKinds: parameterKinds(loaded.document),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(simulationNotes(loaded)),
   };
@@ -257,7 +258,7 @@ function printTables(
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
-    ...placementLines(configurations, width),
+    ...placementLines({ ...header, configurations }, width),
     ...documentNotesText(header, width),
     ...notesText(configurations, width),
     ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),

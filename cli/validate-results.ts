@@ -10,6 +10,7 @@ import {
 import { needsPilot } from "../calibration/replay-pilot.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
+import { parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/format.ts";
@@ -84,7 +85,7 @@ function print({ json, out }: ValidateArguments, document: ValidationDocument): 
     ? [JSON.stringify(document)]
     : [
         validationTable(document, width),
-        ...placementLines(document.configurations, width),
+        ...placementLines(document, width),
         ...documentNotesText(document, width),
         ...notesByLetter(document.configurations).map((line) => wrapped(line, width)),
         ...(out === undefined ? [] : [nextSteps(out)]),
@@ -103,6 +104,7 @@ function documentsOf(
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
     ...goalsShown(loaded.document),
+    parameterKinds: parameterKinds(loaded.document),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(notes),
     configurations,

@@ -10,7 +10,6 @@ import {
   byAxes,
   bySimplicity,
   grouped,
-  isLoad,
   type SweepAxis,
   sweepAxes,
 } from "./parameters.ts";
@@ -35,7 +34,7 @@ const MOST_NAMED = 4;
 
 /** One a load, the lowest first. */
 export function choicesOf(document: ResultsDocument): readonly Choice[] {
-  const loads = sweepAxes(document.configurations).filter((axis) => isLoad(axis.path));
+  const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
   const groups = grouped(document.configurations.toSorted(byAxes(loads)), ({ parameters }) =>
     loads.map((axis) => axisText(axis, parameters)).join(", "),
   );
@@ -74,7 +73,7 @@ export function either(names: readonly string[]): string {
 
 /** "fifo or edf (not distinguishable), detect replicas 2": the load apart, equals once. */
 export function choiceName({ best }: Choice, axes: readonly SweepAxis[]): string {
-  const shown = axes.filter((axis) => !isLoad(axis.path));
+  const shown = axes.filter((axis) => axis.kind !== "load");
   const text = (axis: SweepAxis, one: ConfigurationResult) => axisText(axis, one.parameters);
   const equal = shown.filter((axis) =>
     best.every((one) => text(axis, one) === text(axis, best[0])),
@@ -99,7 +98,7 @@ export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): strin
 
 /** One row a load: where sentences would be too many. */
 export function choiceTable(document: ResultsDocument): Table {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   return {
     caption: "For each load the cheapest that meets the SLO",
     headings: ["load", "cheapest that meets the SLO", "cost", "latency"],

@@ -1,5 +1,10 @@
 /** What is best among configurations that differ only in the compared parameters, and by how much. */
-import type { Comparison, ConfigurationResult, Difference } from "../core/results.ts";
+import type {
+  Comparison,
+  ConfigurationResult,
+  Difference,
+  ParameterKinds,
+} from "../core/results.ts";
 import { formatEstimate, formatNumber } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
 import { metricLabel, metricTitle } from "./metric-labels.ts";
@@ -11,6 +16,7 @@ export interface RankedDocument {
   readonly comparisons?: readonly Comparison[];
   readonly margin?: number;
   readonly simplestFirst?: readonly string[];
+  readonly parameterKinds?: ParameterKinds;
 }
 
 /** Metrics that get faster and slower; others get less and more. */
@@ -85,7 +91,7 @@ export function rankingLegend(document: RankedDocument): string {
 
 /** One row per compared configuration; undefined when nothing is compared. */
 export function rankingTable(document: RankedDocument): Table | undefined {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const groups = groupsOf(document, axes);
   const first = groups[0]?.comparisons;
   if (first === undefined) return undefined;
@@ -136,7 +142,7 @@ function sentence(
  * where that takes at most `most` sentences.
  */
 export function comparisonSentences(document: RankedDocument, most: number): readonly string[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const nameOf = memberNames(document);
   const sentences = groupsOf(document, axes).flatMap(({ where, comparisons }) =>
     comparisons.flatMap((comparison) => {

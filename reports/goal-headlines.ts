@@ -4,13 +4,7 @@ import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import { type Choice, choiceLatency, choiceName, choicesOf } from "./cheapest.ts";
 import { costText } from "./cost.ts";
 import { formatCount, formatNumber, plural } from "./format.ts";
-import {
-  bySimplicity,
-  configurationLabel,
-  isLoad,
-  type SweepAxis,
-  sweepAxes,
-} from "./parameters.ts";
+import { bySimplicity, configurationLabel, type SweepAxis, sweepAxes } from "./parameters.ts";
 import { type Attained, goalText, marginOf, worstAttained } from "./slo.ts";
 import { figureText, isUnstable } from "./steady-estimates.ts";
 
@@ -33,7 +27,7 @@ export function goalHeadlines(document: ResultsDocument): readonly Headline[] {
   const open =
     unclear === 0 ? "" : `, ${formatCount(unclear)} unclear: more replications or longer runs tell`;
   if (meets === 0) {
-    const axes = sweepAxes(document.configurations);
+    const axes = sweepAxes(document);
     const text = `none of ${plural(judged.length, "configuration")} is shown to meet the SLO${goal}`;
     return [{ text: `${text}${open}${nearestText(judged, document, axes)}`, state: "bad" }];
   }
@@ -52,13 +46,13 @@ function choiceHeadlines(document: ResultsDocument): readonly Headline[] {
 }
 
 function choiceHeadline(choice: Choice, document: ResultsDocument): Headline {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const where = choice.load === "" ? "" : `At ${choice.load}: `;
   if (choice.best.length === 0) {
     const nearest = nearestText(
       choice.members,
       document,
-      axes.filter(({ path }) => !isLoad(path)),
+      axes.filter(({ kind }) => kind !== "load"),
     );
     return { text: `${where}none is shown to meet the SLO${nearest}`, state: "bad" };
   }

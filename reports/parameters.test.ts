@@ -1,20 +1,15 @@
 import { expect, test } from "vitest";
 import type { ConfigurationResult, Parameter } from "../core/results.ts";
 import { sweepDocument } from "./documents.test-support.ts";
-import {
-  chooseRoles,
-  configurationLabel,
-  parameterText,
-  parameterTitle,
-  sweepAxes,
-} from "./parameters.ts";
+import { chooseRoles, configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
 
 const base = sweepDocument().configurations[0] as ConfigurationResult;
-const swept = (points: readonly Record<string, Parameter>[]) =>
-  points.map((parameters) => ({ ...base, id: JSON.stringify(parameters), parameters }));
+const swept = (points: readonly Record<string, Parameter>[]) => ({
+  configurations: points.map((parameters) => ({ ...base, parameters })),
+});
 
 test("a grid: x is the longest numeric sweep, colour the scheduler, facets the rest", () => {
-  const roles = chooseRoles(sweepDocument().configurations);
+  const roles = chooseRoles(sweepDocument());
   expect(roles.x?.path).toBe("cluster.replicas.detect");
   expect(roles.colour?.path).toBe("scheduler");
   expect(roles.facets.map((axis) => axis.path)).toEqual(["workload.ratePerS"]);
@@ -35,8 +30,8 @@ test("a parameter that follows from the others gets no role", () => {
 
 test("only what varies is an axis, and an absent value is a level of its own", () => {
   const axes = sweepAxes(swept([{ a: 1, b: "x" }, { a: 1 }]));
-  expect(axes.map((axis) => [axis.path, axis.kind, axis.levels])).toEqual([
-    ["b", "nominal", ["x", null]],
+  expect(axes.map((axis) => [axis.path, axis.isNumeric, axis.levels])).toEqual([
+    ["b", false, ["x", null]],
   ]);
 });
 
@@ -60,7 +55,15 @@ test.each([
   ["scheduler.batching.waitMs", "batching wait (ms)"],
   ["scheduler", "scheduler"],
 ])("%s is called %s", (path, title) => {
-  expect(parameterTitle(path)).toBe(title);
+  const axes = sweepAxes(swept([{ [path]: 1 }, { [path]: 2 }]));
+  expect(axes[0].title).toBe(title);
+});
+
+test("the kind of a parameter is the document's; of older ones its path's", () => {
+  const points = swept([{ "workload.ratePerS": 1 }, { "workload.ratePerS": 2 }]);
+  expect(sweepAxes(points)[0].kind).toBe("load");
+  const parameterKinds = { "workload.ratePerS": "other" } as const;
+  expect(sweepAxes({ ...points, parameterKinds })[0].kind).toBe("other");
 });
 
 test("JSON text is shown without its punctuation, broken JSON as it is", () => {
@@ -74,7 +77,7 @@ test("JSON text is shown without its punctuation, broken JSON as it is", () => {
 test("a configuration is called by what varies, else by its id", () => {
   const configurations = sweepDocument().configurations;
   expect(
-    configurationLabel(configurations[1] as ConfigurationResult, sweepAxes(configurations)),
+    configurationLabel(configurations[1] as ConfigurationResult, sweepAxes({ configurations })),
   ).toBe("fifo · detect replicas 1 · arrival rate 16/s");
   expect(configurationLabel(base, [])).toBe(base.id);
 });

@@ -1,55 +1,65 @@
-/** Which parameters a sweep varies, what to call them, and which of them a chart should encode. */
+/** The parameters that a sweep varies: their names, their values in words, and their roles in charts. */
 
-import type { ConfigurationResult, Parameter, ResultsDocument } from "../core/results.ts";
+import type {
+  ConfigurationResult,
+  LoadCapacity,
+  Parameter,
+  ParameterKind,
+  ParameterKinds,
+  ResultsDocument,
+} from "../core/results.ts";
+import { parameterKind } from "../core/scenario/parameter-columns.ts";
 import { formatNumber } from "./format.ts";
 import { words } from "./metric-labels.ts";
 
 export interface SweepAxis {
   readonly path: string;
+  readonly kind: ParameterKind;
+  /** "arrival rate (/s)": the name with its unit. */
   readonly title: string;
-  readonly kind: "numeric" | "nominal";
+  readonly name: string;
+  /** "/s", "ms"; empty for counts and names. */
+  readonly unit: string;
+  readonly isNumeric: boolean;
   /** Distinct values: numeric ones ascending, others in order of first appearance. */
   readonly levels: readonly Parameter[];
 }
 
-/** What a chart encodes: a numeric x, a colour, and the rest as facets. */
+/** The configurations of results, with the kinds of their parameters. */
+export interface Swept {
+  readonly configurations: readonly Pick<ConfigurationResult, "parameters">[];
+  /** Absent in results of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
+}
+
+/** A chart's numeric x, its colour, and the rest as facets. */
 export interface Roles {
   readonly x: SweepAxis | undefined;
   readonly colour: SweepAxis | undefined;
   readonly facets: readonly SweepAxis[];
 }
 
-export const MOST_COLOURS = 8;
-const REPLICAS = /^cluster\.replicas(\.|$)/;
-const LOAD = /^workload\./;
+const MOST_COLOURS = 8;
+/** Endings of names in scenarios. */
+const UNITS = { PerS: "/s", Ms: "ms", S: "s", Ratio: "ratio", Gbps: "Gb/s" } as const;
 
-export function isReplicas(path: string): boolean {
-  return REPLICAS.test(path);
-}
-
-export function isLoad(path: string): boolean {
-  return LOAD.test(path);
-}
-
-/** "cluster.replicas.detect" is "detect replicas"; "workload.ratePerS" is "arrival rate (/s)". */
-export function parameterTitle(path: string): string {
-  if (path === "workload.ratePerS") return "arrival rate (/s)";
-  if (path === "workload.durationS") return "duration (s)";
+/** "cluster.replicas.detect" is "detect replicas", "workload.ratePerS" "arrival rate" in "/s". */
+export function parameterName(
+  path: string,
+  kind: ParameterKind,
+): { readonly name: string; readonly unit: string } {
+  if (path === "workload.ratePerS") return { name: "arrival rate", unit: "/s" };
+  if (path === "workload.durationS") return { name: "duration", unit: "s" };
   const parts = path.split(".");
   const last = parts.at(-1) ?? path;
-  if (REPLICAS.test(path)) return parts.length === 2 ? "replicas" : `${last} replicas`;
-  const unit = last.match(/(PerS|Ms|S|Ratio|Gbps)$/)?.[1];
-  const stem = unit === undefined || unit === last ? last : last.slice(0, -unit.length);
-  const units: Record<string, string> = {
-    PerS: "/s",
-    Ms: "ms",
-    S: "s",
-    Ratio: "ratio",
-    Gbps: "Gb/s",
-  };
+  if (kind === "replicas") {
+    return { name: parts.length === 2 ? "replicas" : `${last} replicas`, unit: "" };
+  }
+  const [ending, unit] = Object.entries(UNITS).find(
+    ([end]) => last.endsWith(end) && last !== end,
+  ) ?? ["", ""];
   const owner = parts.length > 2 ? `${parts.at(-2)} ` : "";
-  const suffix = unit === undefined ? "" : ` (${units[unit]})`;
-  return words(`${owner}${stem}`) + suffix;
+  return { name: words(`${owner}${last.slice(0, last.length - ending.length)}`), unit };
 }
 
 /** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
@@ -85,9 +95,7 @@ export function levelKey(value: Parameter | undefined): string {
 }
 
 /** Only the parameters with more than one value, in order of first appearance. */
-export function sweepAxes(
-  configurations: readonly Pick<ConfigurationResult, "parameters">[],
-): readonly SweepAxis[] {
+export function sweepAxes({ configurations, parameterKinds }: Swept): readonly SweepAxis[] {
   const paths = new Set(configurations.flatMap((one) => Object.keys(one.parameters)));
   const axes: SweepAxis[] = [];
   for (const path of paths) {
@@ -97,14 +105,12 @@ export function sweepAxes(
     }
     if (levels.size < 2) continue;
     const values = [...levels.values()];
-    const numeric = values.every((value) => typeof value === "number");
-    if (numeric) values.sort((a, b) => Number(a) - Number(b));
-    axes.push({
-      path,
-      title: parameterTitle(path),
-      kind: numeric ? "numeric" : "nominal",
-      levels: values,
-    });
+    const isNumeric = values.every((value) => typeof value === "number");
+    if (isNumeric) values.sort((a, b) => Number(a) - Number(b));
+    const kind = parameterKinds?.[path] ?? parameterKind(path);
+    const { name, unit } = parameterName(path, kind);
+    const title = unit === "" ? name : `${name} (${unit})`;
+    axes.push({ path, kind, title, name, unit, isNumeric, levels: values });
   }
   return axes;
 }
@@ -113,7 +119,7 @@ export function sweepAxes(
 function determined(
   axis: SweepAxis,
   known: readonly SweepAxis[],
-  configurations: readonly ConfigurationResult[],
+  { configurations }: Swept,
 ): boolean {
   const seen = new Map<string, string>();
   for (const { parameters } of configurations) {
@@ -130,8 +136,8 @@ export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
   const few = axes.filter((axis) => axis.levels.length <= MOST_COLOURS);
   return (
     few.find((axis) => axis.path === "scheduler") ??
-    few.find((axis) => axis.path.startsWith("scheduler")) ??
-    few.find((axis) => axis.kind === "nominal") ??
+    few.find((axis) => axis.kind.startsWith("scheduler")) ??
+    few.find((axis) => !axis.isNumeric) ??
     few[0]
   );
 }
@@ -141,19 +147,19 @@ export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
  * levels, replicas first; colour: the scheduler, else a nominal one with few levels; facets: the
  * rest. Parameters that follow from those already chosen (two counts swept in step) get no role.
  */
-export function chooseRoles(configurations: readonly ConfigurationResult[], xPath?: string): Roles {
-  const axes = sweepAxes(configurations);
+export function chooseRoles(swept: Swept, xPath?: string): Roles {
+  const axes = sweepAxes(swept);
   const rank = (axis: SweepAxis) =>
-    (axis.path === xPath ? 1e6 : 0) + axis.levels.length + (REPLICAS.test(axis.path) ? 0.5 : 0);
-  const numeric = axes.filter((axis) => axis.kind === "numeric");
+    (axis.path === xPath ? 1e6 : 0) + axis.levels.length + (axis.kind === "replicas" ? 0.5 : 0);
+  const numeric = axes.filter((axis) => axis.isNumeric);
   const x = numeric.sort((a, b) => rank(b) - rank(a))[0];
   const known = x === undefined ? [] : [x];
-  const left = axes.filter((axis) => axis !== x && !determined(axis, known, configurations));
+  const left = axes.filter((axis) => axis !== x && !determined(axis, known, swept));
   const colour = pickColour(left);
   if (colour !== undefined) known.push(colour);
   const facets: SweepAxis[] = [];
   for (const axis of left) {
-    if (axis === colour || determined(axis, [...known, ...facets], configurations)) continue;
+    if (axis === colour || determined(axis, [...known, ...facets], swept)) continue;
     facets.push(axis);
   }
   return { x, colour, facets };
@@ -163,9 +169,8 @@ export function chooseRoles(configurations: readonly ConfigurationResult[], xPat
 export function axisText(axis: SweepAxis, parameters: ConfigurationResult["parameters"]): string {
   const text = parameterText(parameters[axis.path]);
   if (axis.path === "scheduler") return text;
-  const unit = axis.title.match(/^(.*) \((.*)\)$/);
-  if (unit === null) return `${axis.title} ${text}`;
-  return `${unit[1]} ${text}${unit[2]?.startsWith("/") ? "" : " "}${unit[2]}`;
+  const between = axis.unit === "" || axis.unit.startsWith("/") ? "" : " ";
+  return `${axis.name} ${text}${between}${axis.unit}`;
 }
 
 /** A configuration by its varying parameters only; its id when nothing varies. */
@@ -215,4 +220,32 @@ export function bySimplicity({
     return place < 0 ? simplestFirst.length : place;
   };
   return (a, b) => rank(a) - rank(b);
+}
+
+/** A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter. */
+export function loadText(
+  path: string,
+  value: Parameter | undefined,
+  capacity: LoadCapacity | undefined,
+): string {
+  const text = parameterText(value);
+  const isRate = path.endsWith("ratePerS");
+  const share = capacity?.shares.find(({ ratePerS }) => isRate && ratePerS === value);
+  return share === undefined ? text : `${text} (${percent(share.ofCapacity)})`;
+}
+
+/** The rates, the capacity, and the shape whose it is; empty where no rate was given so. */
+export function capacityText(capacity: LoadCapacity | undefined): string {
+  if (capacity === undefined) return "";
+  const { perS, station, replicas, shares } = capacity;
+  const rates = shares.map(
+    ({ ofCapacity, ratePerS }) => `${percent(ofCapacity)} is ${formatNumber(ratePerS, 4)}/s`,
+  );
+  const shape = Object.entries(replicas).map(([task, count]) => `${task} ${count}`);
+  const bound = `bound by ${station} with replicas ${shape.join(", ")}`;
+  return `shares of capacity: ${rates.join(", ")}; capacity ${formatNumber(perS, 4)}/s, ${bound}`;
+}
+
+function percent(share: number): string {
+  return `${formatNumber(100 * share, 4)}%`;
 }

@@ -22,12 +22,12 @@ function configuration(
 
 test("one placement of all configurations is one line, with a warning where machines stay idle", () => {
   const all = ["fifo", "edf"].map((scheduler) => configuration(scheduler, 2, placedOn(2, 5)));
-  expect(placementLines(all, 200)).toEqual([
+  expect(placementLines({ configurations: all }, 200)).toEqual([
     "where replicas run: gpu 2 of 4 machines (detect 4, plate 2); cpu 0 of 1 machine; idle 5 per hour",
     "warning: machines that host no replica are not billed; idle is what they would cost",
   ]);
   const without = all.map((one) => ({ ...one, placement: placedOn(4, 0) }));
-  expect(placementLines(without, 200)).toEqual([
+  expect(placementLines({ configurations: without }, 200)).toEqual([
     "where replicas run: gpu 4 of 4 machines (detect 4, plate 4); cpu 0 of 1 machine",
   ]);
 });
@@ -36,7 +36,7 @@ test("placements that differ have a line each, told apart by the cluster alone",
   const all = [1, 2].flatMap((plate) =>
     ["fifo", "edf"].map((scheduler) => configuration(scheduler, plate, placedOn(plate, 0))),
   );
-  expect(placementLines(all, 200)).toEqual([
+  expect(placementLines({ configurations: all }, 200)).toEqual([
     "where replicas run:",
     "plate replicas 1: gpu 1 of 4 machines (detect 4, plate 1); cpu 0 of 1 machine",
     "plate replicas 2: gpu 2 of 4 machines (detect 4, plate 2); cpu 0 of 1 machine",
@@ -45,24 +45,26 @@ test("placements that differ have a line each, told apart by the cluster alone",
 
 test("equal placements of several shapes share a line, and no more than eight lines are shown", () => {
   const shared = [1, 2, 3].map((plate) => configuration("fifo", plate, placedOn(plate >> 1, 0)));
-  expect(placementLines(shared, 200)[2]).toMatch(/^plate replicas 2 and 1 more: gpu 1 of 4/);
+  expect(placementLines({ configurations: shared }, 200)[2]).toMatch(
+    /^plate replicas 2 and 1 more: gpu 1 of 4/,
+  );
   const many = Array.from({ length: 20 }, (_, i) => configuration("fifo", i, placedOn(i, 0)));
-  const lines = placementLines(many, 200);
+  const lines = placementLines({ configurations: many }, 200);
   expect(lines).toHaveLength(1 + 8 + 1);
   expect(lines.at(-1)).toBe("and 12 more placements: `placement` in the results");
-  expect(placementTable(many)?.rows).toHaveLength(20);
+  expect(placementTable({ configurations: many })?.rows).toHaveLength(20);
 });
 
 test("no line is wider than asked for", () => {
   const all = [1, 2].map((plate) => configuration("fifo", plate, placedOn(plate, 5)));
-  for (const text of placementLines(all, 40)) {
+  for (const text of placementLines({ configurations: all }, 40)) {
     for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(40);
   }
 });
 
 test("the report's table has a column for each kind, and one of what idle machines would cost", () => {
   const all = [1, 2].map((plate) => configuration("fifo", plate, placedOn(plate, 5)));
-  const table = placementTable(all);
+  const table = placementTable({ configurations: all });
   expect(table?.headings).toEqual(["configurations", "gpu", "cpu", "idle, per hour"]);
   expect(table?.rows[1].map(({ text }) => text)).toEqual([
     "plate replicas 2",
@@ -75,6 +77,6 @@ test("the report's table has a column for each kind, and one of what idle machin
 
 test("a scenario without nodes has no placement to show", () => {
   const all = singleDocument().configurations;
-  expect(placementLines(all, 100)).toEqual([]);
-  expect(placementTable(all)).toBeUndefined();
+  expect(placementLines({ configurations: all }, 100)).toEqual([]);
+  expect(placementTable({ configurations: all })).toBeUndefined();
 });

@@ -2,7 +2,7 @@
 import type { ConfigurationResult, NodePlacement, Placement } from "../core/results.ts";
 import { formatNumber, plural } from "./format.ts";
 import type { Table } from "./html/table.ts";
-import { configurationLabel, sweepAxes } from "./parameters.ts";
+import { configurationLabel, type Swept, sweepAxes } from "./parameters.ts";
 import { wrapped } from "./text-table.ts";
 
 interface Group {
@@ -19,12 +19,17 @@ const TITLE = "where replicas run";
 /** On the terminal, at most. */
 const MOST_LINES = 8;
 
-function groupsOf(configurations: readonly ConfigurationResult[]): readonly Group[] {
-  const axes = sweepAxes(configurations);
-  const ofCluster = axes.filter(({ path }) => /^cluster(\.|$)/.test(path));
+/** Results as far as placements are shown. */
+interface Placed extends Swept {
+  readonly configurations: readonly ConfigurationResult[];
+}
+
+function groupsOf(document: Placed): readonly Group[] {
+  const axes = sweepAxes(document);
+  const ofCluster = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const shown = ofCluster.length > 0 ? ofCluster : axes;
   const groups = new Map<string, { shapes: Set<string>; placement: Placement }>();
-  for (const one of configurations) {
+  for (const one of document.configurations) {
     if (one.placement === undefined) continue;
     const key = JSON.stringify(one.placement);
     const group = groups.get(key) ?? { shapes: new Set(), placement: one.placement };
@@ -58,11 +63,8 @@ function shapesText({ shapes }: Group): string {
 }
 
 /** A line for each placement that differs, and a warning of machines that nobody is billed for. */
-export function placementLines(
-  configurations: readonly ConfigurationResult[],
-  width: number,
-): readonly string[] {
-  const groups = groupsOf(configurations);
+export function placementLines(document: Placed, width: number): readonly string[] {
+  const groups = groupsOf(document);
   const lines = groups.slice(0, MOST_LINES).map((group) => {
     const idle = idleCost(group.placement);
     const whose = groups.length === 1 ? TITLE : shapesText(group);
@@ -80,8 +82,8 @@ export function placementLines(
 }
 
 /** One row per placement that differs; undefined where the scenario has no nodes. */
-export function placementTable(configurations: readonly ConfigurationResult[]): Table | undefined {
-  const groups = groupsOf(configurations);
+export function placementTable(document: Placed): Table | undefined {
+  const groups = groupsOf(document);
   if (groups.length === 0) return undefined;
   const kinds = [...new Set(groups.flatMap(({ placement }) => Object.keys(placement)))];
   const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);

@@ -12,7 +12,7 @@ import {
 import { formatError } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
 import { metricLabel } from "./metric-labels.ts";
-import { axisText, bySimplicity, grouped, isLoad, sweepAxes } from "./parameters.ts";
+import { axisText, bySimplicity, grouped, sweepAxes } from "./parameters.ts";
 
 /** One alternative over all comparisons of a metric that it is in. */
 interface Tally {
@@ -79,7 +79,7 @@ function metricsOf({ comparisons = [] }: RankedDocument): readonly MetricName[] 
 
 /** One row a metric and alternative; undefined for one group, whose ranking says it all. */
 export function rankingSummary(document: RankedDocument): Table | undefined {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const groups = groupsOf(document, axes);
   if (groups.length < 2) return undefined;
   const { over } = groups[0].comparisons[0];
@@ -103,10 +103,12 @@ export function rankingSummary(document: RankedDocument): Table | undefined {
 
 /** Per load the alternatives that are most often best or tied; undefined unless a load is swept. */
 export function winnersTable(document: RankedDocument): Table | undefined {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const groups = groupsOf(document, axes);
   const fixed = ({ comparisons: [first] }: Group) => first.fixed;
-  const loads = axes.filter(({ path }) => isLoad(path) && groups.every((g) => path in fixed(g)));
+  const loads = axes.filter(
+    ({ path, kind }) => kind === "load" && groups.every((g) => path in fixed(g)),
+  );
   if (loads.length === 0 || groups.length < 2) return undefined;
   const metrics = metricsOf(document);
   const byLoad = grouped(groups, (group) =>

@@ -8,9 +8,8 @@ import {
 } from "../core/results.ts";
 import { formatCount, plural } from "./format.ts";
 import type { Cell, Table } from "./html/table.ts";
-import { loadText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
-import { configurationLabel, sweepAxes } from "./parameters.ts";
+import { configurationLabel, loadText, sweepAxes } from "./parameters.ts";
 import { goalText } from "./slo.ts";
 import { figureCell, isUnstable, UNSTABLE_LEGEND } from "./steady-estimates.ts";
 
@@ -32,7 +31,7 @@ function stateCell(one: ConfigurationResult): Cell {
 
 /** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
   const { slo } = document;
   const judged = slo !== undefined || document.configurations.some((one) => one.slo !== undefined);
@@ -66,7 +65,7 @@ export function configurationTable(document: ResultsDocument): Table {
 
 /** One row per configuration and task; undefined when no task metric is reported. */
 export function taskTable(document: ResultsDocument): Table | undefined {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const names = new Set<string>();
   for (const one of document.configurations) {
     for (const metrics of Object.values(one.tasks)) {

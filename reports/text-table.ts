@@ -14,8 +14,8 @@ import {
 import { plural } from "./format.ts";
 import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
 import type { Cell, Table } from "./html/table.ts";
-import { capacityText } from "./load-capacity.ts";
 import { metricTitle } from "./metric-labels.ts";
+import { capacityText } from "./parameters.ts";
 import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
 import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";

@@ -34,7 +34,7 @@ function letterOf(index: number): string {
 
 /** Every validated configuration with its letter and label, in document order. */
 export function lettered(document: ValidationDocument): readonly Lettered[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   return document.configurations.map((result, index) => ({
     letter: letterOf(index),
     label: configurationLabel(result, axes),

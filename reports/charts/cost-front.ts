@@ -8,8 +8,6 @@ import { formatNumber, plural } from "../format.ts";
 import { metricLabel } from "../metric-labels.ts";
 import {
   configurationLabel,
-  isLoad,
-  isReplicas,
   parameterText,
   pickColour,
   type SweepAxis,
@@ -70,7 +68,7 @@ function headingOf(choice: Choice, document: ResultsDocument): string {
   const best =
     choice.best.length === 0
       ? "none is shown to meet the SLO"
-      : `cheapest: ${choiceName(choice, sweepAxes(document.configurations))}`;
+      : `cheapest: ${choiceName(choice, sweepAxes(document))}`;
   return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
 
@@ -80,7 +78,7 @@ function rowsOf(
   name: MetricName,
   colour: SweepAxis | undefined,
 ): readonly Row[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const panels = choicesOf(document).map((choice) => {
     const panel = headingOf(choice, document);
     const best = new Set(choice.best);
@@ -157,8 +155,10 @@ function layers(
 export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
   const cost = costAxis(document);
   const name = latencyMetric(document);
-  const axes = sweepAxes(document.configurations);
-  const colour = pickColour(axes.filter((axis) => !isLoad(axis.path) && !isReplicas(axis.path)));
+  const axes = sweepAxes(document);
+  const colour = pickColour(
+    axes.filter((axis) => axis.kind !== "load" && axis.kind !== "replicas"),
+  );
   const rows = rowsOf(document, cost, name, colour);
   if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];

@@ -39,13 +39,13 @@ function choose(
       { name: "predicted", bars: measured.gantt ?? [] },
       { name: "measured", bars: measured.measured.gantt ?? [] },
     ];
-    const label = configurationLabel(measured, sweepAxes(validation?.configurations ?? []));
+    const label = configurationLabel(measured, sweepAxes(validation ?? document));
     return { label, sides: sides.filter((side) => side.bars.length > 0) };
   }
   const has = (one: ConfigurationResult) => one.gantt?.length;
   const simulated = document.configurations.find(has) ?? validation?.configurations.find(has);
   if (simulated?.gantt === undefined) return undefined;
-  const label = configurationLabel(simulated, sweepAxes(document.configurations));
+  const label = configurationLabel(simulated, sweepAxes(document));
   return { label, sides: [{ name: "predicted", bars: simulated.gantt }] };
 }
 

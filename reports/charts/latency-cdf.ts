@@ -122,7 +122,7 @@ export function latencyCdf(
   const title = "Latency distribution";
   const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];
   if (both.length > 0) {
-    const axes = sweepAxes(validation?.configurations ?? []);
+    const axes = sweepAxes(validation ?? document);
     const rows = both.slice(0, MOST_PANELS).flatMap((one) => {
       const panel = configurationLabel(one, axes);
       const predicted = curveRows(one.latencyCurve, "predicted", panel);
@@ -135,7 +135,7 @@ export function latencyCdf(
       `share of requests answered within a time, predicted and measured${cut}`,
     );
   }
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const drawn = document.configurations.filter((one) => one.latencyCurve);
   const kept = spread(
     drawn.toSorted((a, b) => level(a) - level(b)),

@@ -70,7 +70,7 @@ function layers(rows: readonly QuantileRow[], roles: Roles & { x: SweepAxis }): 
  * swept or there would be too many panels. Undefined when no latency is reported.
  */
 export function latencyQuantiles(document: ResultsDocument): TopLevelSpec | undefined {
-  const roles = chooseRoles(document.configurations);
+  const roles = chooseRoles(document);
   const rows = quantileRows(document, roles);
   if (rows.length === 0) return undefined;
   const { x, colour, facets } = roles;

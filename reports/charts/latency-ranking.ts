@@ -67,7 +67,7 @@ function layers(rows: readonly QuantileRow[], order: readonly string[]): Layer[]
 
 /** One row per configuration, best first; at most sixty. Undefined when no latency is reported. */
 export function latencyRanking(document: ResultsDocument): TopLevelSpec | undefined {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const all = quantileRows(document, { x: undefined, colour: undefined, facets: [] });
   if (all.length === 0) return undefined;
   const order = ranked(all);

@@ -9,7 +9,6 @@ import {
   byAxes,
   chooseRoles,
   configurationLabel,
-  isLoad,
   parameterText,
   type Roles,
   sweepAxes,
@@ -43,7 +42,7 @@ interface Row {
 }
 
 function rowsOf(document: ResultsDocument, roles: Roles, xPath: string): readonly Row[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   return document.configurations.toSorted(byAxes(roles.facets)).flatMap((one) =>
     SHOWN.flatMap((metric) => {
       const estimate = one.metrics[metric];
@@ -104,10 +103,10 @@ function capital(text: string): string {
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument): TopLevelSpec | undefined {
-  const loads = sweepAxes(document.configurations).filter((axis) => isLoad(axis.path));
-  const load = loads.find((axis) => axis.kind === "numeric");
+  const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
+  const load = loads.find((axis) => axis.isNumeric);
   if (load === undefined) return undefined;
-  const roles = chooseRoles(document.configurations, load.path);
+  const roles = chooseRoles(document, load.path);
   const rows = rowsOf(document, roles, load.path);
   const metrics = SHOWN.filter((metric) => rows.some((row) => row.metric === metric));
   if (metrics.length === 0) return undefined;

@@ -53,7 +53,7 @@ function panelText(one: ConfigurationResult, roles: Roles): string {
 
 /** One row per configuration and quantile. Interval ends stay positive, for log scales. */
 export function quantileRows(document: ResultsDocument, roles: Roles): readonly QuantileRow[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const goal = sloMetric(document.slo);
   const ordered = document.configurations.toSorted(byAxes(roles.facets));
   return ordered.flatMap((one) =>

@@ -8,7 +8,7 @@ import { rankingTable } from "../comparison-tables.ts";
 import { plural } from "../format.ts";
 import { MOST_LOADS } from "../goal-headlines.ts";
 import { headlines } from "../headlines.ts";
-import { capacityText } from "../load-capacity.ts";
+import { capacityText } from "../parameters.ts";
 import { placementTable } from "../placement.ts";
 import { rankingSummary, winnersTable } from "../ranking-summary.ts";
 import { configurationTable, taskTable } from "../result-tables.ts";
@@ -146,7 +146,7 @@ export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
-  const placed = placementTable(results.configurations);
+  const placed = placementTable(results);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
