@@ -5,7 +5,7 @@ import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { plural } from "../reports/format.ts";
+import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "./atomic-file.ts";
 import { progress } from "./progress.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";

@@ -1,7 +1,6 @@
 /** `tandem doctor`: what works on this machine, and what to install for the rest. */
 import { Fault } from "../core/fault.ts";
-import type { Cell } from "../reports/html/table.ts";
-import { tableText } from "../reports/text-table.ts";
+import { type Cell, tableText } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
 import { examine, type Finding } from "./doctor-checks.ts";
 

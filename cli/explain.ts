@@ -5,8 +5,8 @@ import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/ev
 import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunEstimate } from "../core/results.ts";
-import { plural } from "../reports/format.ts";
-import { tableText, wrapped } from "../reports/text-table.ts";
+import { plural } from "../reports/tables/format.ts";
+import { tableText, wrapped } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
 
 export interface ExplainArguments {

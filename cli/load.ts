@@ -12,7 +12,7 @@ import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
-import { capacityText } from "../reports/parameters.ts";
+import { capacityText } from "../reports/tables/parameters.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { LOAD } from "./load-command.ts";
 import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";

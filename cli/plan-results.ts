@@ -3,11 +3,10 @@ import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
 import type { NotSearched } from "../planning/not-searched.ts";
 import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
-import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
-import type { Cell } from "../reports/html/table.ts";
-import { capacityText } from "../reports/parameters.ts";
-import { placementText } from "../reports/placement.ts";
-import { tableText, wrapped } from "../reports/text-table.ts";
+import { formatEstimate, formatNumber, plural } from "../reports/tables/format.ts";
+import { capacityText } from "../reports/tables/parameters.ts";
+import { placementText } from "../reports/tables/result-tables.ts";
+import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
 
 interface Header {
   readonly schema: "tandem/plan@1";

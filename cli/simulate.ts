@@ -10,15 +10,15 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { stoppingRule } from "../core/scenario/stopping-rule.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
-import { plural } from "../reports/format.ts";
-import { placementLines } from "../reports/placement.ts";
+import { plural } from "../reports/tables/format.ts";
+import { placementLines } from "../reports/tables/result-tables.ts";
 import {
   documentNotesText,
   goalLines,
   notesText,
   rankingText,
   resultsTable,
-} from "../reports/text-table.ts";
+} from "../reports/tables/terminal-text.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";

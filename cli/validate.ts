@@ -1,5 +1,4 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
-
 import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
@@ -21,16 +20,14 @@ import { unlessAborted } from "../cluster/processes/unless-aborted.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import { validationSchema } from "../core/scenario/schema/run.ts";
+import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { formatNumber, plural } from "../reports/format.ts";
-import { metricLabel } from "../reports/metric-labels.ts";
+import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { validationNotes } from "./document-notes.ts";

@@ -7,8 +7,8 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { formatNumber, plural } from "../format.ts";
-import { configurationLabel, sweepAxes } from "../parameters.ts";
+import { formatNumber, plural } from "../tables/format.ts";
+import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
 import type { Layer } from "./encodings.ts";
 import { CONFIG, cycle, PALETTE, PAPER, SCHEMA } from "./theme.ts";
 

@@ -7,9 +7,9 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { configurationLabel, type SweepAxis, sweepAxes } from "../parameters.ts";
-import { isUnstable } from "../steady-estimates.ts";
-import { spread } from "./pareto.ts";
+import { isUnstable } from "../tables/format.ts";
+import { configurationLabel, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
+import { spread } from "./encodings.ts";
 import {
   CONFIG,
   cycle,

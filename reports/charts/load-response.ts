@@ -1,9 +1,7 @@
 /** What the system does with more load: throughput, utilization and queue over the swept load. */
-
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { formatEstimate, plural } from "../format.ts";
-import { metricLabel, metricTitle } from "../metric-labels.ts";
+import { formatEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
 import {
   axisText,
   byAxes,
@@ -12,7 +10,7 @@ import {
   parameterText,
   type Roles,
   sweepAxes,
-} from "../parameters.ts";
+} from "../tables/parameters.ts";
 import {
   colourEncoding,
   type Encoding,
@@ -20,8 +18,8 @@ import {
   type Layer,
   points,
   shapeEncoding,
+  spread,
 } from "./encodings.ts";
-import { spread } from "./pareto.ts";
 import { CONFIG, INK, panelHeader, panelWidth, SCHEMA } from "./theme.ts";
 
 const SHOWN: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];

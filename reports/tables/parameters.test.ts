@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Parameter } from "../core/results.ts";
-import { sweepDocument } from "./documents.test-support.ts";
+import type { ConfigurationResult, Parameter } from "../../core/results.ts";
+import { sweepDocument } from "../documents.test-support.ts";
 import { chooseRoles, configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
 
 const base = sweepDocument().configurations[0] as ConfigurationResult;

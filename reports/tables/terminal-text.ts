@@ -3,30 +3,42 @@
  * states coloured where Node's `styleText` finds a terminal that wants it (NO_COLOR, FORCE_COLOR).
  */
 import { styleText } from "node:util";
-import type { ConfigurationResult, ResultsDocument, ValidationDocument } from "../core/results.ts";
-import { choicesOf, choiceTable } from "./cheapest.ts";
+import type {
+  ConfigurationResult,
+  ResultsDocument,
+  ValidationDocument,
+} from "../../core/results.ts";
 import {
   type RankedDocument,
   rankingLegend,
+  rankingSummary,
   rankingTable,
   tieLegend,
+  winnersTable,
 } from "./comparison-tables.ts";
-import { plural } from "./format.ts";
-import { goalHeadlines, MOST_LOADS } from "./goal-headlines.ts";
-import type { Cell, Table } from "./html/table.ts";
-import { metricTitle } from "./metric-labels.ts";
+import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK } from "./format.ts";
+import { choicesOf, choiceTable } from "./goals.ts";
+import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
-import { rankingSummary, winnersTable } from "./ranking-summary.ts";
 import { configurationTable } from "./result-tables.ts";
-import { UNSTABLE_LEGEND, UNSTABLE_MARK } from "./steady-estimates.ts";
-import { BACKENDS, doubts, lettered, verdictSummary } from "./validation-rows.ts";
-import { comparisonTable, healthTable } from "./validation-tables.ts";
-
-const GAP = "  ";
-const LEAST_WIDTH = 40;
-const LEAST_TEXT = 12;
-const LEAST_COLUMN = 4;
-const DEFAULT_WIDTH = 100;
+import {
+  aligned,
+  columnWidths,
+  DEFAULT_WIDTH,
+  LEAST_WIDTH,
+  type Table,
+  tableText,
+  total,
+  wrapped,
+} from "./table.ts";
+import {
+  BACKENDS,
+  comparisonTable,
+  doubts,
+  healthTable,
+  lettered,
+  verdictSummary,
+} from "./validation-tables.ts";
 
 /** Columns that are given up first when the terminal is narrow. */
 const EXPENDABLE = [
@@ -37,24 +49,6 @@ const EXPENDABLE = [
   ...["sloAttainmentRatio", "costPerHour", "latencyMeanMs"],
 ].map(metricTitle);
 const ALWAYS_LEFT_OUT = ["requests", "replications"];
-
-function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`;
-}
-
-function longest(texts: readonly string[]): number {
-  return Math.max(0, ...texts.map((text) => text.length));
-}
-
-function columnWidths(table: Table): number[] {
-  return table.headings.map((heading, i) =>
-    Math.max(longest(heading.split(" ")), longest(table.rows.map((row) => row[i]?.text ?? ""))),
-  );
-}
-
-function total(widths: readonly number[]): number {
-  return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
-}
 
 function without(table: Table, column: number): Table {
   return {
@@ -82,96 +76,6 @@ function narrowed(table: Table, width: number): { table: Table; dropped: readonl
   return { table: kept, dropped };
 }
 
-/**
- * Narrows the widest text columns until a line fits: first only as far as their longest word
- * allows, then any text column, then every column.
- */
-function fitted(table: Table, width: number): number[] {
-  const widths = columnWidths(table);
-  const texts = (i: number) => table.rows.map((row) => row[i]?.text ?? "");
-  const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric === true));
-  const whole = table.headings.map((_, i) => longest(texts(i).flatMap((text) => text.split(" "))));
-  const floors: readonly ((i: number) => number)[] = [
-    (i) => (numeric[i] ? Number.POSITIVE_INFINITY : Math.max(LEAST_TEXT, whole[i] ?? 0)),
-    (i) => (numeric[i] ? Number.POSITIVE_INFINITY : LEAST_TEXT),
-    () => LEAST_COLUMN,
-  ];
-  for (const floor of floors) {
-    while (total(widths) > width) {
-      const room = widths.map((current, i) => (current > floor(i) ? current : 0));
-      const widest = room.indexOf(Math.max(...room));
-      if ((room[widest] ?? 0) === 0) break;
-      widths[widest] = (widths[widest] as number) - 1;
-    }
-  }
-  return widths;
-}
-
-type Style = "bold" | "green" | "red" | "yellow" | undefined;
-
-/** Colour repeats what the text says. */
-const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
-
-function styleOf({ state }: Cell): Style {
-  return state === undefined ? undefined : STYLES[state];
-}
-
-function line(
-  texts: readonly string[],
-  widths: readonly number[],
-  numeric: readonly boolean[],
-  styles: readonly Style[],
-) {
-  const cells = texts.map((text, i) => {
-    const width = widths[i] ?? 0;
-    const shown = cut(text, width);
-    const style = shown === "" ? undefined : styles[i];
-    const styled = style === undefined ? shown : styleText(style, shown);
-    const padding = " ".repeat(Math.max(0, width - shown.length));
-    return numeric[i] ? `${padding}${styled}` : `${styled}${padding}`;
-  });
-  return cells.join(GAP).trimEnd();
-}
-
-/** "+3.1 ± 0.4 tied" in its three parts. */
-const ESTIMATE = /^(.*) ± (\S+)(.*)$/;
-
-/** Pads the half widths, so that the signs of a column stand below each other. */
-function aligned(table: Table): Table {
-  const parts = table.rows.map((row) => row.map(({ text }) => ESTIMATE.exec(text)));
-  const widest = (i: number, part: number) => longest(parts.map((row) => row[i]?.[part] ?? ""));
-  const rows = table.rows.map((row, r) =>
-    row.map((cell, i) => {
-      const [, mean, half, rest] = parts[r]?.[i] ?? [];
-      if (mean === undefined || half === undefined) return cell;
-      const head = cell.numeric === true ? mean : mean.padStart(widest(i, 1));
-      return { ...cell, text: `${head} ± ${half.padStart(widest(i, 2))}${rest}` };
-    }),
-  );
-  return { ...table, rows };
-}
-
-/** One row whose texts are broken into as many lines as they need. */
-function block(
-  texts: readonly string[],
-  widths: readonly number[],
-  numeric: readonly boolean[],
-  stand: "top" | "bottom",
-  styles: readonly Style[],
-): string[] {
-  const broken = texts.map((text, i) => wrapped(text, widths[i] ?? 0).split("\n"));
-  const height = Math.max(...broken.map((lines) => lines.length));
-  return Array.from({ length: height }, (_, i) => {
-    const at = (lines: readonly string[]) => (stand === "top" ? i : i - height + lines.length);
-    return line(
-      broken.map((lines) => lines[at(lines)] ?? ""),
-      widths,
-      numeric,
-      styles,
-    );
-  });
-}
-
 /** A text in the first column that repeats the row above is left blank. */
 function withoutRepeats(table: Table): Table {
   const rows = table.rows.map((row, i) => {
@@ -179,39 +83,6 @@ function withoutRepeats(table: Table): Table {
     return repeats ? [{ text: "" }, ...row.slice(1)] : row;
   });
   return { ...table, rows };
-}
-
-/** Any table as text, no line longer than `width` characters. */
-export function tableText(table: Table, width = DEFAULT_WIDTH): string {
-  const { headings, rows } = aligned(table);
-  const widths = fitted({ ...table, rows }, Math.max(width, LEAST_WIDTH));
-  const numeric = headings.map((_, i) => rows.some((row) => row[i]?.numeric === true));
-  const bold = headings.map(() => "bold" as const);
-  const head = block(headings, widths, numeric, "bottom", bold);
-  const rule = widths.map((w) => "─".repeat(w)).join(GAP);
-  const body = rows.flatMap((row) =>
-    block(
-      row.map((cell) => cell.text),
-      widths,
-      numeric,
-      "top",
-      row.map(styleOf),
-    ),
-  );
-  return [...head, rule, ...body].join("\n");
-}
-
-/** In lines of at most `width`, broken between words. */
-export function wrapped(text: string, width: number): string {
-  const lines: string[] = [];
-  let current = "";
-  for (const word of text.split(" ")) {
-    if (current !== "" && current.length + 1 + word.length > width) {
-      lines.push(current);
-      current = word;
-    } else current = current === "" ? word : `${current} ${word}`;
-  }
-  return [...lines, current].join("\n");
 }
 
 /** Comparisons of more configurations are summed up on a terminal. */

@@ -1,14 +1,34 @@
-/** Which configurations meet the latency goal, the cheapest of them, and the nearest where none does. */
-
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import { type Choice, choiceLatency, choiceName, choicesOf } from "./cheapest.ts";
-import { costText } from "./cost.ts";
-import { formatCount, formatNumber, plural } from "./format.ts";
+/** What a reader wants first: does anything meet the goal, at what price, and can it be trusted. */
+import type {
+  ConfigurationResult,
+  ResultsDocument,
+  ValidationDocument,
+} from "../../core/results.ts";
+import { comparisonSentences } from "./comparison-tables.ts";
+import {
+  figureText,
+  formatCount,
+  formatError,
+  formatNumber,
+  isUnstable,
+  metricLabel,
+  plural,
+} from "./format.ts";
+import {
+  type Attained,
+  type Choice,
+  choiceLatency,
+  choiceName,
+  choicesOf,
+  costText,
+  goalText,
+  marginOf,
+  worstAttained,
+} from "./goals.ts";
 import { bySimplicity, configurationLabel, type SweepAxis, sweepAxes } from "./parameters.ts";
-import { type Attained, goalText, marginOf, worstAttained } from "./slo.ts";
-import { figureText, isUnstable } from "./steady-estimates.ts";
+import { BACKENDS, doubts, judgedMetrics, lettered, verdictSummary } from "./validation-tables.ts";
 
-export interface Headline {
+interface Headline {
   readonly text: string;
   readonly state?: "good" | "bad" | "warn";
 }
@@ -95,4 +115,53 @@ function attainedText(
       ? ""
       : `, p${percentile} ${figureText(one, `latencyP${percentile}Ms`, quantile)} ms`;
   return `${reached} %${of} within ${formatNumber(goal.latencyMs, 4)} ms (${percentile} % wanted)${latency}`;
+}
+
+function worst(document: ValidationDocument): string {
+  const errors = lettered(document).flatMap(({ letter, result }) =>
+    judgedMetrics(document).map((name) => ({ letter, name, error: result.error[name] ?? 0 })),
+  );
+  const largest = errors.toSorted((a, b) => Math.abs(b.error) - Math.abs(a.error))[0];
+  if (largest === undefined) return "";
+  const { letter, name, error } = largest;
+  return `; largest error ${formatError(error)} (${metricLabel(name).text}, ${letter})`;
+}
+
+/** Reasons beyond so many are for the table alone. */
+const MOST_DOUBTS = 4;
+
+/** Comparisons beyond so many are for the table alone. */
+const MOST_SENTENCES = 6;
+
+/** Headlines in order of weight: trust first, then the goal, then the choice. */
+export function headlines(
+  results: ResultsDocument,
+  validation: ValidationDocument | undefined,
+): readonly Headline[] {
+  const lines: Headline[] = [];
+  if (validation !== undefined && validation.configurations.length > 0) {
+    const all = validation.configurations;
+    const fine = all.every((one) => one.verdict === "agrees");
+    const wrong = all.some((one) => one.verdict === "disagrees");
+    const state = fine ? "good" : wrong ? "bad" : "warn";
+    lines.push({ text: `${verdictSummary(validation)}${worst(validation)}`, state });
+    for (const text of doubts(validation).slice(0, MOST_DOUBTS))
+      lines.push({ text, state: "warn" });
+    if (all.some((one) => one.measured.backend === "replay")) {
+      const replayed = all.filter((one) => one.measured.backend === "replay").length;
+      lines.push({
+        text: `${plural(replayed, "validated configuration")} on replay: ${BACKENDS.replay}`,
+        state: "warn",
+      });
+    }
+  }
+  const unstable = results.configurations.filter(isUnstable);
+  if (unstable.length > 0) {
+    const all = plural(results.configurations.length, "configuration");
+    const verb = unstable.length === 1 ? "is" : "are";
+    const text = `${formatCount(unstable.length)} of ${all} ${verb} unstable: overloaded, so no latency of theirs estimates a steady state`;
+    lines.push({ text, state: "warn" });
+  }
+  const compared = comparisonSentences(results, MOST_SENTENCES).map((text) => ({ text }));
+  return [...lines, ...goalHeadlines(results), ...compared];
 }

@@ -1,13 +1,17 @@
-import { describe, expect, test } from "vitest";
-import { compareConfigurations, comparedPaths } from "../core/comparison/compare.ts";
-import type { ConfigurationResult, ResultsDocument, Stability } from "../core/results.ts";
-import { comparisonSentences, rankingTable } from "./comparison-tables.ts";
-import { sweepDocument } from "./documents.test-support.ts";
-import { rankingSummary, winnersTable } from "./ranking-summary.ts";
-import { configurationTable } from "./result-tables.ts";
-import { rankingText, resultsTable } from "./text-table.ts";
-
 /** Common to all schedulers: what makes pairs worth it. */
+import { describe, expect, test } from "vitest";
+import { compareConfigurations, comparedPaths } from "../../core/comparison/compare.ts";
+import type { ConfigurationResult, ResultsDocument, Stability } from "../../core/results.ts";
+import { sweepDocument } from "../documents.test-support.ts";
+import {
+  comparisonSentences,
+  rankingSummary,
+  rankingTable,
+  winnersTable,
+} from "./comparison-tables.ts";
+import { configurationTable } from "./result-tables.ts";
+import { rankingText, resultsTable } from "./terminal-text.ts";
+
 const NOISE = [3, -8, 12, -20, 7, -2, 15, -11];
 
 function configuration(

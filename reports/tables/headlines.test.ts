@@ -1,9 +1,9 @@
 /** Constructed documents: which configuration a headline may name, and what it says of it. */
 import { describe, expect, test } from "vitest";
-import type { ConfigurationResult, ResultsDocument, SloState } from "../core/results.ts";
-import { sweepDocument } from "./documents.test-support.ts";
-import { goalHeadlines } from "./goal-headlines.ts";
-import { goalLines } from "./text-table.ts";
+import type { ConfigurationResult, ResultsDocument, SloState } from "../../core/results.ts";
+import { sweepDocument } from "../documents.test-support.ts";
+import { goalHeadlines } from "./headlines.ts";
+import { goalLines } from "./terminal-text.ts";
 
 /** Common to all configurations of a load, as common random numbers make it. */
 const NOISE = [3, -8, 12, -20, 13];

@@ -1,5 +1,4 @@
 /** The parameters that a sweep varies: their names, their values in words, and their roles in charts. */
-
 import type {
   ConfigurationResult,
   LoadCapacity,
@@ -7,10 +6,9 @@ import type {
   ParameterKind,
   ParameterKinds,
   ResultsDocument,
-} from "../core/results.ts";
-import { parameterKind } from "../core/scenario/parameter-columns.ts";
-import { formatNumber } from "./format.ts";
-import { words } from "./metric-labels.ts";
+} from "../../core/results.ts";
+import { parameterKind } from "../../core/scenario/parameter-columns.ts";
+import { formatNumber, words } from "./format.ts";
 
 export interface SweepAxis {
   readonly path: string;
@@ -44,7 +42,7 @@ const MOST_COLOURS = 8;
 const UNITS = { PerS: "/s", Ms: "ms", S: "s", Ratio: "ratio", Gbps: "Gb/s" } as const;
 
 /** "cluster.replicas.detect" is "detect replicas", "workload.ratePerS" "arrival rate" in "/s". */
-export function parameterName(
+function parameterName(
   path: string,
   kind: ParameterKind,
 ): { readonly name: string; readonly unit: string } {

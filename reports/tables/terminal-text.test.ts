@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
-import { resultsTable, validationTable } from "./text-table.ts";
+import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
+import { resultsTable, validationTable } from "./terminal-text.ts";
 
 test("no line is wider than asked for, from forty characters on", () => {
   fc.assert(

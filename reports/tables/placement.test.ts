@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Placement } from "../core/results.ts";
-import { singleDocument } from "./documents.test-support.ts";
-import { placementLines, placementTable } from "./placement.ts";
+import type { ConfigurationResult, Placement } from "../../core/results.ts";
+import { singleDocument } from "../documents.test-support.ts";
+import { placementLines, placementTable } from "./result-tables.ts";
 
 function placedOn(used: number, idleCostPerHour: number): Placement {
   return {

@@ -1,5 +1,4 @@
 /** The page's style sheet: light and dark, narrow and wide, screen and paper; system fonts only. */
-
 import { GRID, INK, MUTED, PALETTE, PAPER } from "../charts/theme.ts";
 
 /** Chart colours that follow the page: attribute values of the SVG, overridden by style. */
@@ -85,3 +84,54 @@ figcaption a,#tip{display:none}
 }`;
 
 export const STYLE = `${SCREEN}${DARK}${SMALL_AND_PRINT}`;
+
+/** The page's only script: tables sort on a click, points explain themselves. Optional. */
+export const SCRIPT = `
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const key = (row, i) => {
+    const cell = row.cells[i];
+    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
+  };
+  [...table.tHead.rows[0].cells].forEach((heading, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    heading.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const up = heading.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [key(a, i), key(b, i)];
+        if (typeof x !== typeof y) return typeof x === "number" ? -1 : 1;
+        const order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
+        return up ? order : -order;
+      });
+      body.append(...rows);
+    });
+  });
+}
+const tip = document.createElement("div");
+tip.id = "tip";
+document.body.append(tip);
+for (const svg of document.querySelectorAll(".chart svg")) {
+  const title = svg.querySelector(":scope > title");
+  if (title) {
+    svg.removeAttribute("aria-labelledby");
+    svg.setAttribute("aria-label", title.textContent);
+    title.remove();
+  }
+  svg.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
+    tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    tip.style.left = Math.max(8, left) + "px";
+    const below = event.clientY + 16;
+    const fits = below + tip.offsetHeight < innerHeight;
+    tip.style.top = (fits ? below : event.clientY - tip.offsetHeight - 12) + "px";
+  });
+  svg.addEventListener("pointerleave", () => { tip.textContent = ""; });
+}
+`;

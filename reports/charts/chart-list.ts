@@ -1,14 +1,14 @@
 /** Every chart of the report, in the order of the page. Add a chart here. */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
-import { costFront } from "./charts/cost-front.ts";
-import { gantt } from "./charts/gantt.ts";
-import { latencyCdf } from "./charts/latency-cdf.ts";
-import { latencyQuantiles } from "./charts/latency-quantiles.ts";
-import { loadResponse } from "./charts/load-response.ts";
-import { predictedMeasured } from "./charts/predicted-measured.ts";
-import { predictionError } from "./charts/prediction-error.ts";
+import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import { costFront } from "./cost-front.ts";
+import { gantt } from "./gantt.ts";
+import { latencyCdf } from "./latency-cdf.ts";
+import { latencyQuantiles } from "./latency-quantiles.ts";
+import { loadResponse } from "./load-response.ts";
+import { predictedMeasured } from "./predicted-measured.ts";
+import { predictionError } from "./prediction-error.ts";
 
 export interface Chart {
   /** File name without ending. */
