@@ -106,7 +106,7 @@ const ENTRY_POINTS = [
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
   "cluster/worker/command-guard.ts",
-  "models/evaluate-main.ts",
+  "checks/evaluate/main.ts",
   "cluster/precise-timer-thread.ts",
   "cluster/stall-thread.ts",
 ];

@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { probeHost } from "../calibration/host-probe.ts";
-import { loadOnnxRuntime } from "../models/onnx-runtime.ts";
+import { loadOnnxRuntime } from "../models/session.ts";
 
 export interface Finding {
   readonly name: string;

@@ -14,9 +14,7 @@ import {
   type ModelPackage,
   OCR_PACKAGE,
 } from "./model-packages.ts";
-import type { TfModelJson } from "./tfjs-graph.ts";
-import { readTfGraph } from "./tfjs-graph.ts";
-import { convertDetector } from "./tfjs-to-onnx.ts";
+import { convertDetector, readTfGraph, type TfModelJson } from "./tfjs-to-onnx.ts";
 
 /** Raise when the converter's output changes, so that old caches are not used. */
 const LAYOUT = 1;

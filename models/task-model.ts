@@ -42,3 +42,17 @@ export interface TaskModel {
   run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
   close(): Promise<void>;
 }
+
+/** Applies `work` to each item; where it throws, the slot holds the Error. */
+export function settle<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Promise<Result>,
+): Promise<readonly (Result | Error)[]> {
+  return Promise.all(
+    items.map((item, index) =>
+      work(item, index).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      ),
+    ),
+  );
+}

@@ -1,7 +1,7 @@
 /** Tensors to send: from a file in the protocol's JSON, or at random in the shapes a model asks for. */
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { numberToHalf } from "../../models/half.ts";
+import { numberToHalf } from "../../models/tensor.ts";
 import { bytesTensor, encodeBytes } from "../protocol/bytes-tensor.ts";
 import { DATATYPE_BYTES, DATATYPES, elementCount } from "../protocol/datatypes.ts";
 import type { RequestContents, TensorMetadata } from "../protocol/messages.ts";

@@ -1,7 +1,7 @@
 /** How a model runs the jobs of a batch, in a thread of its own or, where it never blocks, without. */
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { openImplementation } from "../../models/open-implementation.ts";
+import { openImplementation } from "../../models/registry.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";

@@ -1,10 +1,7 @@
 /** What a scenario declares for a model, opened, with word of when it can serve. */
 import { kindOf } from "../../core/scenario/implementation-kind.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import {
-  type ImplementationOptions,
-  openImplementation,
-} from "../../models/open-implementation.ts";
+import { type ImplementationOptions, openImplementation } from "../../models/registry.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import type { ModelState } from "../protocol/model-state.ts";
 

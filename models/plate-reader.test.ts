@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { CtcText } from "./ctc.ts";
 import type { TurnedRectangle } from "./geometry.ts";
 import type { Ocr } from "./ocr.ts";
-import { findPlate } from "./plate-search.ts";
+import type { CtcText } from "./output-steps.ts";
+import { findPlate } from "./plate-reader.ts";
 
 const ctc = (text: string, probability: number): CtcText => ({
   text,

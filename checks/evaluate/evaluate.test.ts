@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { drawScenes } from "../../models/scenes.ts";
 import { editDistance, evaluate } from "./evaluate.ts";
-import { drawScenes } from "./scenes.ts";
 
 test("plates are counted as exact and as within one edit of the truth in labels.csv", async () => {
   const dir = await mkdtemp(join(tmpdir(), "tandem-plates-"));

@@ -1,5 +1,5 @@
 /** `npm run evaluate -- DIR`: how well cars and plates are read on your own pictures. */
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../../core/fault.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
 
 const USAGE = `usage: npm run evaluate -- DIR [--sides 224,320,480,640] [--json]

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, parse } from "node:path";
-import { Fault } from "../core/fault.ts";
-import type { PlateValue } from "./plate-reader.ts";
-import { openTaskModel } from "./registry.ts";
-import { loadImages, type NamedImage } from "./scenes.ts";
-import type { TaskOutput } from "./task-model.ts";
+import { Fault } from "../../core/fault.ts";
+import type { PlateValue } from "../../models/plate-reader.ts";
+import { openTaskModel } from "../../models/registry.ts";
+import { loadImages, type NamedImage } from "../../models/scenes.ts";
+import type { TaskOutput } from "../../models/task-model.ts";
 
 export interface EvaluatedImage {
   readonly file: string;
