@@ -70,7 +70,6 @@ const CIRCLES_LEFT: readonly string[] = [
   "core/stability/offered-load.ts",
   "sim/calendar-queue.ts",
   "sim/create-executor.ts",
-  "sweep/configuration-result.ts",
 ];
 
 /** Tests of a layer may use tools of the checks. */

@@ -21,7 +21,7 @@ import { prepareModels } from "../models/store.ts";
 import { readDocuments } from "../reports/read-documents.ts";
 import { headlines } from "../reports/tables/headlines.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
 import { calibratedChanges, changedText, lengthChanges } from "./demo-scenario.ts";
 import { printFailure } from "./failure.ts";

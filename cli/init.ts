@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { scenarioTemplate } from "../core/scenario/template.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { shellWord } from "./repeat-command.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */

@@ -1,5 +1,5 @@
 /** Columns of a Parquet file as CSV text, so that a trace is read alike from either. */
-import { openDatabase } from "../sweep/database.ts";
+import { openDatabase } from "../sweep/parquet.ts";
 
 /** One more than a trace may have, so that whoever reads the text sees that there are too many. */
 const MAX_ROWS = 5_000_000;

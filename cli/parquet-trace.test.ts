@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
-import { openDatabase } from "../sweep/database.ts";
+import { openDatabase } from "../sweep/parquet.ts";
 import { parquetText } from "./parquet-text.ts";
 import { loadScenario } from "./scenario-file.ts";
 

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import type { Comparison } from "../core/results.ts";
-import { type RecordStore, recordsOf } from "../sweep/record-store.ts";
+import { type RecordStore, recordsOf } from "../sweep/record.ts";
 import { type ResultsHeader, ResultsText } from "./results-text.ts";
 
 /** The document of a sweep's `count` configurations, one at a time in memory. */

@@ -4,9 +4,9 @@ import { type Compared, compareConfigurations, comparedPaths } from "../core/com
 import { Fault } from "../core/fault.ts";
 import type { Comparison } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { AtomicFile } from "../sweep/atomic-file.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
-import { type RecordStore, recordAt } from "../sweep/record-store.ts";
-import { AtomicFile } from "./atomic-file.ts";
+import { type RecordStore, recordAt } from "../sweep/record.ts";
 import { printWarning } from "./failure.ts";
 import { type ResultsHeader, ResultsText } from "./results-text.ts";
 

@@ -22,7 +22,7 @@ import {
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
+import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";

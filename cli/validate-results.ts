@@ -19,7 +19,7 @@ import { wrapped } from "../reports/tables/table.ts";
 import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
 import { doubts } from "../reports/tables/validation-tables.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
 import { asNotes } from "./document-notes.ts";
 import { repeatCommand, shellWord } from "./repeat-command.ts";

@@ -1,8 +1,17 @@
-/** All configurations × replications of a scenario, in parallel, with progress and resumption. */
-import type { Part, SweepPlan } from "./configuration-work.ts";
-import { recordLine } from "./record.ts";
-import type { RecordStore } from "./record-store.ts";
-import { type SweepRunner, sweepRunner } from "./sweep-runner.ts";
+/**
+ * All configurations × replications of a scenario, on the calling thread or on a pool of threads, with
+ * progress and resumption.
+ */
+
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { MessageChannel } from "node:worker_threads";
+import type { Piscina } from "piscina";
+import type { Part } from "./configuration-result.ts";
+import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
+import { type RecordStore, recordLine } from "./record.ts";
+import { SharedQueue, sharedState } from "./shared-queue.ts";
+import type { Done, Share } from "./simulation-thread.ts";
 
 export interface SweepRun {
   /** A scenario whose sweep is checked. */
@@ -13,9 +22,9 @@ export interface SweepRun {
    * it they are started at once.
    */
   readonly aloneMs?: number;
-  /** What it has already is not run again. */
+  /** Configurations that it has already are not run again. */
   readonly store: RecordStore;
-  /** Called before a configuration is stored, to finish what else is kept of it. */
+  /** Called before a configuration is stored, to finish its other files. */
   readonly beforeStored?: (index: number) => Promise<void>;
   /** Called whenever a configuration is stored, with how many are. */
   readonly onProgress?: (finished: number) => void;
@@ -79,7 +88,7 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
   run.onProgress?.(store.finished);
 }
 
-/** Ends with what is begun once `ms` are over and, at the pace so far, as much is left. */
+/** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
 async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   const { work, part } = await sweepRunner(run.plan, 1);
   const open = openIn(run.store, work.count);
@@ -121,4 +130,116 @@ async function inParts(runner: SweepRunner, begun: Begun, threads: number): Prom
     have = wanted;
   }
   return recordLine(runner.work.record(index, parts));
+}
+
+/** Keeps the record of one configuration, a line. */
+type Keep = (index: number, line: string) => Promise<void>;
+
+interface SweepRunner {
+  readonly work: ConfigurationWork;
+  /** Runs whole configurations, and has each kept, one after the other; until all are, or the abort. */
+  whole(open: readonly number[], keep: Keep, signal?: AbortSignal): Promise<void>;
+  /** Replications first .. end − 1 of one configuration. */
+  part(index: number, first: number, end: number): Promise<Part>;
+  close(): Promise<void>;
+}
+
+/** Results do not depend on `threads`. One thread means the caller's own. */
+async function sweepRunner(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+  return threads <= 1 ? onThisThread(plan) : onThreads(plan, threads);
+}
+
+function onThisThread(plan: SweepPlan): SweepRunner {
+  const work = new ConfigurationWork(plan);
+  const part = async (index: number, first: number, end: number): Promise<Part> => {
+    // Lets signals and the progress bar have their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    return work.part(index, first, end);
+  };
+  return {
+    work,
+    part,
+    whole: async (open, keep, signal) => {
+      for (const index of open) {
+        if (signal?.aborted === true) return;
+        const parts: Part[] = [];
+        let wanted = work.replications(index);
+        for (let r = 0; r < wanted; wanted = work.wanted(index, parts)) {
+          for (; r < wanted; r++) parts.push(await part(index, r, r + 1));
+        }
+        await keep(index, recordLine(work.record(index, parts)));
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+  const { Piscina } = await import("piscina");
+  const pool: Piscina = new Piscina({
+    filename: workerFile(),
+    minThreads: threads,
+    maxThreads: threads,
+    workerData: plan,
+  });
+  return {
+    work: new ConfigurationWork(plan),
+    whole: (open, keep, signal) => shareOut(pool, threads, open, keep, signal),
+    part: (...range) => pool.run(range, { name: "part" }),
+    close: () => pool.destroy(),
+  };
+}
+
+/** Every thread takes from one queue by itself, so that none waits for this one. */
+async function shareOut(
+  pool: Piscina,
+  threads: number,
+  open: readonly number[],
+  keep: Keep,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const state = sharedState(open);
+  const queue = new SharedQueue(state, threads);
+  const close = (): void => queue.close();
+  signal?.addEventListener("abort", close);
+  let turn = Promise.resolve();
+  const keepAll = async ({ indices, lines }: Done): Promise<void> => {
+    for (const [i, index] of indices.entries()) {
+      await keep(index, lines[i]);
+      queue.kept();
+    }
+  };
+  const thread = async (): Promise<void> => {
+    const { port1: here, port2: port } = new MessageChannel();
+    const ended = new Promise<void>((resolve) => {
+      here.on("message", (done: Done | null) => {
+        if (done === null) return resolve();
+        turn = turn.then(() => keepAll(done));
+        // Else threads would wait for room for ever.
+        turn.catch(close);
+      });
+    });
+    const share: Share = { state, takers: threads, port };
+    try {
+      await pool.run(share, { name: "share", transferList: [port] });
+      await ended;
+      await turn;
+    } finally {
+      here.close();
+    }
+  };
+  try {
+    if (signal?.aborted !== true) await Promise.all(Array.from({ length: threads }, thread));
+  } finally {
+    queue.close();
+    signal?.removeEventListener("abort", close);
+  }
+}
+
+/** Threads need compiled code: beside this file, or in dist/ when this runs from source. */
+function workerFile(): string {
+  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL("../dist/sweep/worker.js", import.meta.url));
 }

@@ -1,10 +1,10 @@
-/** The configurations still to run, in memory that threads share: each takes from it by itself. */
+/** A queue of configurations in shared memory, from which threads take without asking the main thread. */
 
-/** What a `SharedQueue` is made of. May be handed to threads. */
+/** The memory of a `SharedQueue`, to be handed to threads. */
 export interface SharedState {
   /** The places in the sweep of all configurations to run, in order. */
   readonly open: Int32Array;
-  /** How many are taken, how many of these are kept, and whether none is to be taken any more. */
+  /** The number taken, the number of these that are kept, and 1 once the queue is closed. */
   readonly counters: Int32Array;
 }
 
@@ -56,7 +56,7 @@ export class SharedQueue {
   /** Nothing is taken any more. */
   close(): void {
     Atomics.store(this.#state.counters, CLOSED, 1);
-    // Who waits looks again.
+    // Waiting threads check again.
     Atomics.add(this.#state.counters, KEPT, MOST_AHEAD);
     Atomics.notify(this.#state.counters, KEPT);
   }

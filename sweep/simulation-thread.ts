@@ -1,10 +1,11 @@
-/** The work of a simulation thread. The sweep comes once, as worker data; what is asked for are numbers. */
+/** The work of a simulation thread. The sweep comes once, as worker data; requests are numbers. */
 import { type MessagePort, workerData } from "node:worker_threads";
-import { ConfigurationWork, type Part, type SweepPlan } from "./configuration-work.ts";
+import type { Part } from "./configuration-result.ts";
+import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./record.ts";
 import { SharedQueue, type SharedState } from "./shared-queue.ts";
 
-/** Configurations that are done, and their records as lines. */
+/** Finished configurations, and their records as lines. */
 export interface Done {
   readonly indices: Int32Array;
   readonly lines: readonly string[];
@@ -13,7 +14,7 @@ export interface Done {
 export interface Share {
   readonly state: SharedState;
   readonly takers: number;
-  /** Hears what is done, and `null` at the end. */
+  /** Receives finished configurations, and `null` at the end. */
   readonly port: MessagePort;
 }
 
