@@ -1,5 +1,7 @@
 /** The command line, read by yargs: commands as data, numbers that are numbers, faults with a hint. */
-import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
+
+import type { Argv, Options, PositionalOptions } from "yargs";
+import yargs from "yargs";
 import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/nearest.ts";
 
@@ -208,3 +210,19 @@ function exampleLines(pairs: Command["examples"] = []): string {
   );
   return `\n\nExamples:\n${lines.join("\n")}`;
 }
+
+export const SCENARIO = {
+  scenario: { type: "string", demandOption: true, describe: "scenario file (YAML)" },
+} as const;
+
+export const SET = { set: repeated("override a value of the scenario: path=value") };
+
+export const JSON_OPTION = { json: flag("print one JSON document on stdout and nothing else") };
+
+export const SEED = { seed: number("seed of the first stream of chance") };
+
+export const INPUTS = {
+  inputs: text("tensors to send, in the protocol's JSON; default: at random"),
+};
+
+export const IMAGES = { images: text("folder of photographs to measure with, or to send") };

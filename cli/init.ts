@@ -5,7 +5,7 @@ import { Fault } from "../core/fault.ts";
 import { scenarioTemplate } from "../core/scenario/template.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
-import { shellWord } from "./repeat-command.ts";
+import { shellWord } from "./provenance.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
 export function init({ directory, json }: { directory: string; json: boolean }): void {

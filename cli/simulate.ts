@@ -26,23 +26,21 @@ import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
-import { buildKey } from "./build-key.ts";
 import { columns } from "./command-line.ts";
-import { asNotes, simulationNotes } from "./document-notes.ts";
-import { printWarning } from "./failure.ts";
-import { interruptSignal } from "./interrupt.ts";
-import { marginOf, precisionWords } from "./precision-options.ts";
-import { printFile, printResults } from "./print-results.ts";
+import { interruptSignal, printWarning } from "./failure.ts";
 import { progress } from "./progress.ts";
-import { repeatCommand, shellWord } from "./repeat-command.ts";
+import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
 import {
+  printFile,
+  printResults,
   type Ranked,
   RESULTS_FILE,
   ResultsGathering,
+  type ResultsHeader,
   type ResultsPlace,
 } from "./results-gathering.ts";
-import type { ResultsHeader } from "./results-text.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
+import { buildKey } from "./version.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
   readonly json: boolean;

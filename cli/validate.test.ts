@@ -4,8 +4,7 @@ import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { secondsOf } from "./seconds.ts";
-import { hostLines } from "./validate-host.ts";
+import { hostLines, secondsOf } from "./validate.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {

@@ -1,9 +1,9 @@
-/** What is up, as text: tables of pipelines and replicas, as wide as the terminal. */
+/** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../cluster/observe/status.ts";
-import type { ClusterState, ClusterStatus } from "../cluster/state.ts";
-import { type Cell, tableOfWidth } from "./table-of-width.ts";
+import { type ClusterState, type ClusterStatus, clusterStatus } from "../cluster/state.ts";
+import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
 
-/** In order of what is left out last when the terminal is narrow. */
+/** A narrow terminal loses the last columns first. */
 const REPLICA_COLUMNS = [
   ...["replica", "state", "busy", "p50 ms", "p99 ms", "queue", "running"],
   ...["batch", "losses", "pid", "node"],
@@ -92,4 +92,78 @@ function sharedQueues({ tasks, replicas }: GatewayStatus): readonly string[] {
 
 function ms(value: number | null): Cell {
   return { text: value === null ? "—" : value.toFixed(value < 100 ? 1 : 0), numeric: true };
+}
+
+const EVERY_MS = 1000;
+const DEFAULT_COLUMNS = 100;
+const OTHER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const FIRST_SCREEN = "\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+/**
+ * Shows a live table on the terminal's alternate screen. Resolves with the last status on Ctrl-C, or when no
+ * cluster is up any more; the last table stays on the screen.
+ */
+export async function watchStatus(
+  tokenFile: string | null,
+  stdout: NodeJS.WriteStream = process.stdout,
+): Promise<ClusterStatus | null> {
+  let stopped = false;
+  let wake: () => void = () => undefined;
+  const stop = (): void => {
+    stopped = true;
+    wake();
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  stdout.on("resize", () => wake());
+  stdout.write(OTHER_SCREEN);
+  let text = "";
+  let status: ClusterStatus | null = null;
+  try {
+    while (!stopped) {
+      status = await clusterStatus(process.cwd(), tokenFile);
+      text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
+      stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
+      if (status === null) break;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, EVERY_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  } finally {
+    stdout.write(`${FIRST_SCREEN}${text}\n`);
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+  return status;
+}
+
+/** Overwrites the last table, so that nothing flickers, and cuts lines that do not fit. */
+function screen(text: string, rows: number): string {
+  const lines = text.split("\n");
+  const shown = lines.length > rows ? [...lines.slice(0, rows - 1), "…"] : lines;
+  return `${HOME}${shown.map((line) => `${line}${CLEAR_LINE}`).join("\n")}${CLEAR_BELOW}`;
+}
+
+/** A table that fits: the last columns go first, then the first column is cut. */
+export /** A table without its last columns where these do not fit. */
+function tableOfWidth(
+  headings: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  width: number,
+): string {
+  const first = (count: number): Table => ({
+    caption: "",
+    headings: headings.slice(0, count),
+    rows: rows.map((row) => row.slice(0, count)),
+  });
+  let count = headings.length;
+  while (count > 1 && total(columnWidths(first(count))) > width) count--;
+  return tableText(first(count), width);
 }

@@ -2,8 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { GatewayStatus } from "../cluster/observe/status.ts";
 import { WindowSum } from "../cluster/observe/window-sum.ts";
 import type { ClusterStatus } from "../cluster/state.ts";
-import { statusText } from "./status-table.ts";
-import { tableOfWidth } from "./table-of-width.ts";
+import { statusText } from "./cluster-status.ts";
 
 const now: GatewayStatus = {
   ...{ atMs: 1, scheduler: "join-shortest-queue", windowS: 10 },
@@ -54,17 +53,6 @@ describe("the status table", () => {
     expect(statusText(silent, 80)).toContain("the gateway does not answer");
     expect(statusText({ ...status, now: null }, 80)).toContain("to admins only: --token-file");
   });
-});
-
-it("a table that is too wide gives up its last columns, then cuts its first", () => {
-  const rows = [[{ text: "abcdefghij" }, { text: "1", numeric: true }, { text: "22" }]];
-  expect(tableOfWidth(["name", "n", "more"], rows, 40).split("\n")).toEqual([
-    "name        n  more",
-    "──────────  ─  ────",
-    "abcdefghij  1  22",
-  ]);
-  expect(tableOfWidth(["name", "n", "more"], rows, 13).split("\n")[2]).toBe("abcdefghij  1");
-  expect(tableOfWidth(["name", "n", "more"], rows, 5).split("\n")[2]).toBe("abcd…");
 });
 
 it("a sum of the last seconds forgets what is older, and leaves the present second out", () => {

@@ -1,4 +1,4 @@
-/** Notes about all predictions of a document: what nobody measured, and what was measured elsewhere. */
+/** Provenance of results: the command that repeats a run, and notes on times that were measured elsewhere or not at all. */
 import { hostLine } from "../calibration/host.ts";
 import {
   FREE_MESSAGES_NOTE,
@@ -9,6 +9,29 @@ import {
 import type { OverheadProfile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 
+/** The exact command that repeats a run, for results and for the user's notes. */
+interface RepeatOptions {
+  /** None where options say it all. */
+  readonly scenario?: string;
+  readonly set: readonly string[];
+  readonly seed: number;
+  readonly extra?: readonly string[];
+}
+
+export function repeatCommand(command: string, options: RepeatOptions): string {
+  const parts = ["npx", "tandem", command];
+  if (options.scenario !== undefined) parts.push(options.scenario);
+  parts.push("--seed", String(options.seed));
+  for (const override of options.set) parts.push("--set", override);
+  parts.push(...(options.extra ?? []));
+  return parts.map(shellWord).join(" ");
+}
+
+/** As a shell takes it for one word. */
+export function shellWord(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 export function simulationNotes(loaded: LoadedScenario): string[] {
   const { document, profiles } = loaded;
   return [
@@ -17,7 +40,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   ];
 }
 
-/** `models` are those of real backends, by the path of their profile; replayed times are as they are. */
+/** `models` are those of real backends, by the path of their profile; null for replayed times. */
 export function validationNotes(
   loaded: LoadedScenario,
   models: Readonly<Record<string, ModelAtHand>> | null,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { NotSearched } from "../planning/not-searched.ts";
 import type { Candidate } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
-import { planDocument, planText } from "./plan-results.ts";
+import { planDocument, planText } from "./plan.ts";
 
 const HEADER = {
   schema: "tandem/plan@1",
