@@ -17,9 +17,11 @@ import type {
   TensorMetadata,
 } from "../cluster/protocol/messages.ts";
 import { Fault } from "../core/fault.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import type { System } from "../core/system.ts";
+import { drawScenes, loadImages } from "../models/scenes.ts";
 import type { ModelWorker } from "./model-worker.ts";
-import { picturesFor } from "./pictures.ts";
 
 /** By the name of a pipeline; none of them empty. */
 export type ContentsByPipeline = Readonly<Record<string, readonly RequestContents[]>>;
@@ -102,4 +104,85 @@ function together(one: RequestContents, other: RequestContents): RequestContents
     inputs: [...one.inputs, ...other.inputs],
     rawInputContents: [...(one.rawInputContents ?? []), ...(other.rawInputContents ?? [])],
   };
+}
+
+/** Drawn scenes in a set: enough variety for a profile, few enough to draw in a second or two. */
+const SCENES = 48;
+
+/** Encoded images. Throws Fault when the folder is missing, empty or holds no image. */
+export async function picturesFor(
+  document: ScenarioDocument,
+  imagesFolder: string | undefined,
+): Promise<readonly Uint8Array[]> {
+  if (imagesFolder !== undefined) {
+    return (await loadImages(imagesFolder)).map((image) => image.bytes);
+  }
+  const scenes = await drawScenes({
+    count: SCENES,
+    carShare: carShare(document),
+    seed: document.run.seed,
+  });
+  return scenes.map((scene) => scene.png);
+}
+
+/** The probability of the first condition on `car`; a half when there is none. */
+function carShare(document: ScenarioDocument): number {
+  for (const pipeline of Object.values(document.pipelines)) {
+    for (const { when } of Object.values(pipeline.tasks)) {
+      if (when?.contains === "car") return when.probability;
+    }
+  }
+  return 0.5;
+}
+
+/** What a request did in a pipeline: the tasks that ran on it. */
+export interface KnownContents {
+  readonly contents: RequestContents;
+  readonly ran: ReadonlySet<string>;
+}
+
+/** Of each request 0 .. count − 1; `known` by pipeline name, none of them empty. */
+export function matchContents(
+  system: System,
+  seed: string,
+  count: number,
+  known: Readonly<Record<string, readonly KnownContents[]>>,
+): RequestContents[] {
+  const draws = new RequestDraws(system, seed);
+  const flags = new Uint8Array(system.stride);
+  const variates = new Float64Array(system.stride);
+  const groups = system.pipelines.map(({ name, tasks }) =>
+    groupByBranches(known[name], conditional(tasks)),
+  );
+  const used = new Map<string, number>();
+  return Array.from({ length: count }, () => {
+    const pipeline = draws.pipeline();
+    draws.draw(pipeline, 0, flags, variates);
+    const { name, tasks } = system.pipelines[pipeline];
+    const wanted = tasks
+      .filter((task, i) => task.whenContains !== null && (flags[i] & WHEN_HOLDS) !== 0)
+      .map((task) => task.name)
+      .join("+");
+    const candidates = groups[pipeline].get(wanted) ?? known[name];
+    const turn = used.get(`${name}/${wanted}`) ?? 0;
+    used.set(`${name}/${wanted}`, turn + 1);
+    return candidates[turn % candidates.length].contents;
+  });
+}
+
+function conditional(tasks: System["pipelines"][number]["tasks"]): readonly string[] {
+  return tasks.filter((task) => task.whenContains !== null).map((task) => task.name);
+}
+
+/** Contents by the conditional tasks that ran on them. */
+function groupByBranches(
+  known: readonly KnownContents[],
+  tasks: readonly string[],
+): Map<string, KnownContents[]> {
+  const groups = new Map<string, KnownContents[]>();
+  for (const entry of known) {
+    const key = tasks.filter((task) => entry.ran.has(task)).join("+");
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return groups;
 }

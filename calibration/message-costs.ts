@@ -6,7 +6,6 @@
  */
 import type { MeasuredRun } from "../cluster/measured-run.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 
 export type MessageCosts = Pick<
   OverheadProfile,
@@ -28,4 +27,27 @@ export function messageCosts({
 function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
   return equalShareMeans(rest, MAX_QUANTILES);
+}
+
+/** Most quantiles that a profile keeps for one batch size. */
+export const MAX_QUANTILES = 200;
+
+/**
+ * At most `count` ascending values, each the mean of an equal share of the sorted samples: their
+ * mean is the samples' mean, whatever the count. All samples are kept when they are few.
+ */
+export function equalShareMeans(samples: readonly number[], count: number): number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  if (sorted.length <= count) return sorted.map(Math.round);
+  const cumulative = [0];
+  for (const value of sorted) cumulative.push(cumulative[cumulative.length - 1] + value);
+  const share = sorted.length / count;
+  // The last share may end a little beyond the last sample, by rounding.
+  const upTo = (shares: number): number => {
+    const at = Math.min(shares * share, sorted.length);
+    const whole = Math.floor(at);
+    const rest = at - whole;
+    return cumulative[whole] + (rest > 0 ? rest * sorted[whole] : 0);
+  };
+  return Array.from({ length: count }, (_, i) => Math.round((upTo(i + 1) - upTo(i)) / share));
 }

@@ -29,7 +29,7 @@ export interface WorkerOutput {
   readonly tensors: readonly Tensor[];
 }
 
-export interface ModelCall {
+interface ModelCall {
   readonly outputs: readonly WorkerOutput[];
   /** As the worker measured it, µs. */
   readonly serviceUs: number;

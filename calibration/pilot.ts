@@ -6,19 +6,21 @@
  *
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
-
 import { startDeployment } from "../cluster/deployment.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/measured-run.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { Fault } from "../core/fault.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/models.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
-import { messageCosts } from "./message-costs.ts";
+import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
-import { scaledProfile } from "./scaled-profile.ts";
+import { scaledProfile } from "./predict.ts";
 
-export interface PilotInput {
+interface PilotInput {
   readonly document: ScenarioDocument;
   /** By model name. */
   readonly profiles: Readonly<Record<string, Profile>>;
@@ -50,7 +52,7 @@ const MOST_PILOTS = 2;
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
-export interface PilotResult {
+interface PilotResult {
   /** By model name: times as they are in a serving pipeline. */
   readonly profiles: Readonly<Record<string, Profile>>;
   /** As messages are under load. */
@@ -199,4 +201,52 @@ export function servingFactors(
 
 function servingProfile(profile: Profile, servingFactor: number): Profile {
   return { ...scaledProfile(profile, servingFactor), servingFactor };
+}
+
+const RATE_PER_S = 40;
+const WARMUP_S = 1;
+
+/** Runs for `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered. */
+export async function measureOverheads(
+  contents: readonly RequestContents[],
+  seconds: number,
+): Promise<MessageCosts> {
+  const document = scenarioSchema.parse({
+    name: "overheads",
+    pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
+    models: {
+      "no-op": {
+        service: { distribution: "deterministic", meanMs: 0.001 },
+        implementation: { name: "no-op" },
+      },
+    },
+    cluster: { replicas: { "no-op": 1 } },
+    workload: {
+      arrivals: "poisson",
+      ratePerS: RATE_PER_S,
+      durationS: WARMUP_S + seconds,
+      warmupS: WARMUP_S,
+    },
+  });
+  const payloads = contents.map(({ rawInputContents = [] }) =>
+    payloadRequest(Buffer.concat(rawInputContents)),
+  );
+  const inputs = { profiles: {}, traces: {} };
+  const seed = "calibration/overheads";
+  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed });
+  try {
+    const { overheads } = await measuredRun(deployment, {
+      document,
+      inputs,
+      seed,
+      contents: () => payloads,
+      timeScale: 1,
+    });
+    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+      throw new Fault("unhealthy", "no request of the overhead measurement was answered");
+    }
+    return messageCosts(overheads);
+  } finally {
+    await deployment.stop();
+  }
 }

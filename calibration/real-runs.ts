@@ -39,7 +39,7 @@ export interface RealRun extends MeasuredRun {
   readonly replication: number;
 }
 
-export interface RealRuns {
+interface RealRuns {
   readonly healthy: readonly RealRun[];
   readonly unhealthy: readonly RealRun[];
   /** Why there are fewer runs than asked for, though not for their health. */

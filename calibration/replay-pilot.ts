@@ -17,7 +17,7 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
 
-export interface ReplayPilotInput {
+interface ReplayPilotInput {
   /** To be predicted; the first one's pipeline and shape are run. */
   readonly documents: readonly ScenarioDocument[];
   readonly inputs: SimulationInputs;

@@ -5,8 +5,7 @@
  */
 import { type Stalls, watchStalls } from "../cluster/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { othersShare, sampleHost, stealShare } from "./host-load.ts";
-import { loadReasons, percent } from "./host-probe.ts";
+import { loadReasons, othersShare, percent, sampleHost, stealShare } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
@@ -18,7 +17,7 @@ export interface HostDuringRun {
   readonly stalls: Stalls;
 }
 
-export interface RunWatch {
+interface RunWatch {
   /** `extraOwnUs`: processor time of the run's processes that are gone by now. */
   stop(extraOwnUs?: number): Promise<HostDuringRun>;
   /** Ends a watch that nobody asks for its findings any more. */

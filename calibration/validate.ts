@@ -31,7 +31,7 @@ import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, realRuns } from "./real-runs.ts";
 import { cutNote, overallHealth, unfitness } from "./run-health.ts";
 
-export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
+interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
   /** Tolerated relative error by metric. */
   readonly tolerance: Readonly<Record<string, number>>;

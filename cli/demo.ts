@@ -12,8 +12,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Document, isNode, parseDocument, type Range } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
-import { aroundRunSeconds, effortOf, forecastRun } from "../calibration/validation-effort.ts";
-import { AIM, deviationIn1S, runLength } from "../calibration/validation-length.ts";
+import {
+  AIM,
+  aroundRunSeconds,
+  deviationIn1S,
+  effortOf,
+  forecastRun,
+  runLength,
+} from "../calibration/validation-effort.ts";
 import { assert, Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/parse.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";

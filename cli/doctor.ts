@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { probeHost } from "../calibration/host-probe.ts";
+import { probeHost } from "../calibration/host.ts";
 import { Fault } from "../core/fault.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { type Cell, tableText } from "../reports/tables/table.ts";

@@ -52,7 +52,7 @@ export async function load(args: LoadArguments): Promise<void> {
     models: pipelines.map(({ name }) => name),
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
-      (await import("../calibration/pictures.ts")).picturesFor(document, args.images),
+      (await import("../calibration/contents.ts")).picturesFor(document, args.images),
     connections: args.connections,
     access: accessOf(args),
     seed,

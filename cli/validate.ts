@@ -1,6 +1,6 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
-import { type HostProbe, probeHost } from "../calibration/host-probe.ts";
+import { type HostProbe, probeHost } from "../calibration/host.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";

@@ -5,7 +5,7 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { compileSystem } from "../core/compile.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { matchContents } from "./match-contents.ts";
+import { matchContents } from "./contents.ts";
 
 const document = scenarioSchema.parse({
   name: "branch",

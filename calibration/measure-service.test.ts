@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { equalShareMeans } from "./quantiles.ts";
-import { StratifiedSamples } from "./stratified-samples.ts";
+import { StratifiedSamples } from "./measure-service.ts";
+import { equalShareMeans } from "./message-costs.ts";
 
 test("quantiles keep the mean of the samples, however many there are, and ascend", () => {
   fc.assert(
