@@ -2,7 +2,7 @@
 import type { Latency, Rate } from "./cluster-load.ts";
 import type { RayFigures, RayServe } from "./ray-serve.ts";
 
-export interface ClusterFigures {
+interface ClusterFigures {
   readonly workerAlone: Latency;
   readonly throughGateway: Latency;
   readonly twoTasks: Latency;

@@ -7,9 +7,9 @@
  */
 import { runReplication } from "../sim/replication.ts";
 import { prepareCompiler } from "../sweep/compiler-settings.ts";
-import type { Measurement } from "./measurement.ts";
+import type { Measurement } from "./measure/measurement.ts";
+import { type WorkloadName, workloadDocument } from "./measure/reference-workloads.ts";
 import { runNaive } from "./peers/naive-engine.ts";
-import { type WorkloadName, workloadDocument } from "./reference-workloads.ts";
 
 /** Of a request, on any of the workloads. */
 const EVENTS_EACH = 2;

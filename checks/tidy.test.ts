@@ -49,6 +49,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
  */
 const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   reports: ["tables", "charts", "html", "."],
+  theory: ["formulas", "cases", "."],
+  bench: ["measure", "peers", "parts", "."],
 };
 
 /** Circles of imports that are still to be cut, by their first file in the alphabet. */

@@ -1,11 +1,10 @@
 /** All cases, in the order of docs/theory.md. */
-import type { Family, TheoryCase } from "./case.ts";
+
 import { batches } from "./cases/batch-service.ts";
-import { classes, patience } from "./cases/classes.ts";
-import { closedNetworks } from "./cases/closed-networks.ts";
+import type { Family, TheoryCase } from "./cases/case.ts";
+import { classes, patience, sharing } from "./cases/disciplines.ts";
 import { losses, manyServers } from "./cases/many-servers.ts";
-import { forks, networks } from "./cases/networks.ts";
-import { sharing } from "./cases/sharing.ts";
+import { closedNetworks, forks, networks } from "./cases/networks.ts";
 import { poissonServer, renewalArrivals } from "./cases/single-server.ts";
 
 export const FAMILIES: readonly Family[] = [

@@ -7,17 +7,17 @@ import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { halfWidth95, pairedDifference } from "../core/statistics/paired.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
-import { exponential, queue } from "./case.ts";
+import { exponential, queue } from "./cases/case.ts";
 import { latencyQuantileMM1 } from "./formulas/single-server.ts";
 import { documentOf } from "./run-case.ts";
 
 export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;
-export type Figure = (typeof FIGURES)[number];
+type Figure = (typeof FIGURES)[number];
 
 /** Shares of the trials whose interval held the exact value. */
-export type Coverage = Readonly<Record<Figure, number>>;
+type Coverage = Readonly<Record<Figure, number>>;
 
-export interface Experiment {
+interface Experiment {
   readonly name: string;
   readonly requests: number;
   /** Interval of each figure in one trial, and its exact value. */

@@ -1,5 +1,5 @@
 /** docs/theory.md: what was found, case by case. No dates and no machine: same code, same page. */
-import type { Family, TheoryCase } from "./case.ts";
+import type { Family, TheoryCase } from "./cases/case.ts";
 import { seedOf } from "./families.ts";
 import type { Finding } from "./run-case.ts";
 

@@ -8,7 +8,7 @@ import { estimate } from "../core/statistics/estimate.ts";
 import { givenWarmupS } from "../core/warm-up.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
-import type { TheoryCase } from "./case.ts";
+import type { TheoryCase } from "./cases/case.ts";
 
 export interface Finding {
   readonly figure: string;

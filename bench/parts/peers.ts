@@ -1,11 +1,24 @@
 /** Events per second on the reference workloads, beside programs that simulate the same. */
-import { disagreement } from "../agreement.ts";
-import { measureEngine } from "../fresh-process.ts";
-import { eventsPerCpuS, type Measurement } from "../measurement.ts";
-import { type BenchOptions, type Part, type PartResult, requestsAt, type Target } from "../part.ts";
-import { PEERS, type Preparation } from "../peer-programs.ts";
-import { WORKLOADS, type WorkloadName } from "../reference-workloads.ts";
-import { inTurn, type Spread, shown, spreadOf } from "../spread.ts";
+
+import { measureEngine } from "../measure/fresh-process.ts";
+import {
+  disagreement,
+  eventsPerCpuS,
+  inTurn,
+  type Measurement,
+  type Spread,
+  shown,
+  spreadOf,
+} from "../measure/measurement.ts";
+import {
+  type BenchOptions,
+  type Part,
+  type PartResult,
+  requestsAt,
+  type Target,
+} from "../measure/part.ts";
+import { PEERS, type Preparation } from "../measure/peer-programs.ts";
+import { WORKLOADS, type WorkloadName } from "../measure/reference-workloads.ts";
 
 const REQUESTS = 2_000_000;
 const HEAD = ["workload", "program", "M events/s", "tandem / it", "mean, p50, p99 in ms"];
@@ -19,7 +32,7 @@ interface Competitor {
   readonly preparation: Ready;
 }
 
-export interface Comparison {
+interface Comparison {
   readonly eventsPerS: Spread;
   /** Ours by theirs, pair by pair; a string says why there is none. */
   readonly ratio: Spread | string;

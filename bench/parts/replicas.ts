@@ -1,8 +1,7 @@
 /** What an event costs in a pool of 4096 replicas, by what it costs in one of 16. */
-import { measureEngine } from "../fresh-process.ts";
-import type { Measurement } from "../measurement.ts";
-import { type Part, requestsAt } from "../part.ts";
-import { inTurn, shown, spreadOf } from "../spread.ts";
+import { measureEngine } from "../measure/fresh-process.ts";
+import { inTurn, type Measurement, shown, spreadOf } from "../measure/measurement.ts";
+import { type Part, requestsAt } from "../measure/part.ts";
 
 const REQUESTS = 2_000_000;
 const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"];

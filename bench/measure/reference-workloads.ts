@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
 
 export const WORKLOADS = {
   A: "M/M/1 at 0.9",
@@ -17,7 +17,7 @@ export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
 
 /** Workload C as a file: what a user would simulate. */
 export const BRANCH_SCENARIO = fileURLToPath(
-  new URL("../scenarios/queueing/branch.yaml", import.meta.url),
+  new URL("../../scenarios/queueing/branch.yaml", import.meta.url),
 );
 
 /** The command line's override that gives `BRANCH_SCENARIO` so many requests. */

@@ -1,4 +1,4 @@
-/** Networks in which a fixed number of clients go round: think, then visit the stations in turn. */
+/** Forks that join again, and closed networks, in which a fixed number of clients think and visit stations in turn. */
 
 export interface Station {
   /** Mean service time of a visit. */
@@ -8,7 +8,7 @@ export interface Station {
   readonly servers: number;
 }
 
-export interface Closed {
+interface Closed {
   /** Cycles per unit of time. */
   readonly throughput: number;
   /** Mean time per cycle at the stations, the pause between cycles left out. */
@@ -76,4 +76,24 @@ export function convolution(clients: number, think: number, stations: readonly S
   );
   const throughput = constants[clients - 1] / constants[clients];
   return { throughput, latency: clients / throughput - think };
+}
+
+/**
+ * Mean latency of a fork into two M/M/1 queues of the same speed, joined by the last.
+ * Source: Flatto & Hahn, SIAM J. Applied Mathematics 44, 1984; in this form in Nelson & Tantawi,
+ * IEEE Transactions on Computers 37(6), 1988.
+ */
+export function latencyForkJoin2(rate: number, mean: number): number {
+  const load = rate * mean;
+  return (((12 - load) / 8) * mean) / (1 - load);
+}
+
+/**
+ * Mean of the k-th smallest of n exponential times of equal mean.
+ * Source: Rényi, Acta Mathematica Hungarica 4, 1953.
+ */
+export function orderStatistic(mean: number, n: number, k: number): number {
+  let sum = 0;
+  for (let i = 0; i < k; i++) sum += mean / (n - i);
+  return sum;
 }

@@ -3,13 +3,13 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Measurement, parseMeasurement } from "./measurement.ts";
 
-export interface Command {
+interface Command {
   readonly program: string;
   readonly arguments: readonly string[];
   readonly folder?: string;
 }
 
-export interface Ended {
+interface Ended {
   /** From the call to the end of the process, by the clock on the wall. */
   readonly seconds: number;
   readonly stdout: string;
@@ -47,7 +47,7 @@ export function measureEngine(
   requests: number,
   seed: number,
 ): Measurement {
-  const main = fileURLToPath(new URL("./engine-main.js", import.meta.url));
+  const main = fileURLToPath(new URL("../engine-main.js", import.meta.url));
   const given = [main, engine, workload, String(requests), String(seed)];
   return parseMeasurement(runToEnd({ program: process.execPath, arguments: given }).stdout);
 }
@@ -57,7 +57,7 @@ export function tandemCommand(
   given: readonly string[],
   nodeOptions: readonly string[] = [],
 ): Command {
-  const tandem = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
+  const tandem = fileURLToPath(new URL("../../cli/tandem.js", import.meta.url));
   return { program: process.execPath, arguments: [...nodeOptions, tandem, "simulate", ...given] };
 }
 

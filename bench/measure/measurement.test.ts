@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { disagreement, type Latencies } from "./agreement.ts";
+import { disagreement, type Latencies, parseMeasurement } from "./measurement.ts";
+
+test("output that is no measurement is refused whole", () => {
+  expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow(
+    "positive number as cpuSeconds",
+  );
+});
 
 const runs = (...means: readonly number[]): Latencies[] =>
   means.map((meanMs) => ({ meanMs, p50Ms: 0.7 * meanMs, p99Ms: 4 * meanMs }));

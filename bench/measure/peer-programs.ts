@@ -16,7 +16,7 @@ export type Preparation =
   /** Not installed: what to do about it. */
   | { readonly kind: "skipped"; readonly message: string };
 
-export interface Peer {
+interface Peer {
   readonly name: string;
   /** How many requests it simulates for each of ours, so that a run takes seconds. */
   readonly share: number;
@@ -62,7 +62,7 @@ export const PEERS: readonly Peer[] = [
 ];
 
 function source(file: string): string {
-  return fileURLToPath(new URL(`./peers/${file}`, import.meta.url));
+  return fileURLToPath(new URL(`../peers/${file}`, import.meta.url));
 }
 
 function skipped(message: string): Preparation {

@@ -19,7 +19,7 @@ export interface Family {
 }
 
 /** Share of the measured window that a run is given to forget that it started empty. */
-export const WARM_UP = 0.01;
+const WARM_UP = 0.01;
 
 export function exponential(meanMs: number): Record<string, unknown> {
   return { service: { distribution: "exponential", meanMs } };
