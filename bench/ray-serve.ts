@@ -12,7 +12,7 @@ export interface RayFigures {
   readonly unary: Rate;
 }
 
-/** What it took, or why it was not measured. */
+/** Its figures, or the reason why it was not measured. */
 export type RayServe =
   | { readonly kind: "measured"; readonly figures: RayFigures }
   | { readonly kind: "skipped"; readonly message: string };

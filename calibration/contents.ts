@@ -1,6 +1,6 @@
 /**
- * What the requests of each pipeline carry: pictures where it takes a payload, tensors where its models
- * take them, given in a file or at random in the shapes that they ask for.
+ * Contents of requests by pipeline: pictures where it takes a payload; tensors where its models take them,
+ * given in a file or drawn at random in the models' shapes.
  */
 import { readFileSync } from "node:fs";
 import { isPayload, pipelineInputs } from "../cluster/gateway/pipeline-inputs.ts";
@@ -135,13 +135,13 @@ function carShare(document: ScenarioDocument): number {
   return 0.5;
 }
 
-/** What a request did in a pipeline: the tasks that ran on it. */
+/** One request's contents, and the tasks that ran on them. */
 export interface KnownContents {
   readonly contents: RequestContents;
   readonly ran: ReadonlySet<string>;
 }
 
-/** Of each request 0 .. count − 1; `known` by pipeline name, none of them empty. */
+/** The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. */
 export function matchContents(
   system: System,
   seed: string,

@@ -25,7 +25,7 @@ import { predict } from "./predict.ts";
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
 type Part = (typeof PARTS)[number];
 
-/** One figure that the real runs and the prediction both have. */
+/** A figure that the real runs and the prediction both have. */
 interface Figure {
   readonly what: string;
   readonly unit: "ms" | "µs";

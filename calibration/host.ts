@@ -115,16 +115,19 @@ export function percent(share: number): string {
 export interface HostSample {
   /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;
-  /** Of them, by the processes watched. */
+  /** Ticks of the watched processes. */
   readonly ownTicks: number;
-  /** For which the hypervisor gave a wanted processor to others; null: the kernel does not count it. */
+  /**
+   * Ticks in which the hypervisor gave a wanted processor to others; null: the kernel does not count
+   * them.
+   */
   readonly stolenTicks: number | null;
   readonly atMs: number;
 }
 
 const TICKS_PER_S = 100;
 
-/** Null where the system does not tell, or a watched process is gone. */
+/** Null on systems without /proc, and when a watched process has ended. */
 export function sampleHost(pids: readonly number[]): HostSample | null {
   try {
     return {

@@ -1,8 +1,7 @@
 /**
- * What messages cost in one run: their round trips, and the gateway's work on them. Round trips as they
- * are measured hold the gateway's work on the message up to where its handler takes over; that work is
- * a cost of its own in the simulator, so it is taken out here. What is taken out and what is told as
- * the gateway's cost must be of the same run, or a part of a message's way is lost.
+ * Costs of messages in one run: their round trips, and the gateway's work on them. A measured round trip
+ * includes the gateway's work up to its handler; the simulator has that work as a cost of its own, so it is
+ * subtracted here. Both must be of the same run.
  */
 import type { MeasuredRun } from "../cluster/measured-run.ts";
 import type { OverheadProfile } from "../core/profile.ts";

@@ -1,8 +1,8 @@
 /**
- * A pilot run: the real pipeline under moderate load, once through what is sent and again. It tells
- * what models measured alone and a no-op cannot: how long messages take while models keep the
- * processors busy, and how much serving itself slows the models. Predictions of other loads,
- * shapes and schedulers start from there.
+ * Costs of serving. A no-op task gives the costs of messages without models. A pilot run of the real pipeline
+ * under moderate load, with all contents in whole rounds, then measures messages while models keep the
+ * processors busy, and how much serving slows the models. Predictions of other loads, shapes and schedulers
+ * start from there.
  *
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
@@ -48,7 +48,10 @@ const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 /** A host that drifts during both is likely to drift on. */
 const MOST_PILOTS = 2;
-/** Drift of the models' own times, beyond which serving cannot be told from the host. */
+/**
+ * Drift of the models' own times, beyond which the effects of serving and of the host are not
+ * separable.
+ */
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
@@ -153,7 +156,10 @@ function pilotDocument({
   };
 }
 
-/** Whole rounds through so many contents, within `most` requests if that is one; a part of one where they are many. */
+/**
+ * Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of
+ * many contents.
+ */
 export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): number {
   if (contents >= REQUESTS) return REQUESTS;
   const rounds = Math.min(Math.ceil(REQUESTS / contents), Math.floor(most / contents));

@@ -20,7 +20,7 @@ export interface HostDuringRun {
 interface RunWatch {
   /** `extraOwnUs`: processor time of the run's processes that are gone by now. */
   stop(extraOwnUs?: number): Promise<HostDuringRun>;
-  /** Ends a watch that nobody asks for its findings any more. */
+  /** Ends the watch without findings. */
   close(): void;
 }
 
@@ -136,7 +136,7 @@ export function worstStalls(
   };
 }
 
-/** Where waits for a processor cannot be told from stalls, the run's own load would be blamed. */
+/** None on systems that count waits for a processor as stalls: these come from the run's own load. */
 function stallReasons(stalls: Stalls, latencyMs: number): string[] {
   if (!stalls.knowsWaits) return [];
   const added = addedLatencyShare(stalls, latencyMs);

@@ -41,7 +41,7 @@ export interface ValidatedConfiguration {
   readonly result: ValidationResult;
   /** Decision logs of the real runs that count. */
   readonly logs: readonly string[];
-  /** What `tandem explain` needs besides them. */
+  /** The other inputs of `tandem explain`. */
   readonly evidence: ConfigurationEvidence;
 }
 
@@ -104,7 +104,7 @@ function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]
   }));
 }
 
-/** One run alone has no interval, nor has one replication that was run again and again. */
+/** Without half widths for a single run, and for repeats of one replication. */
 function overRuns<T extends Readonly<Record<string, Estimate>>>(
   figures: T,
   runs: number,
@@ -133,8 +133,8 @@ function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): strin
 }
 
 /**
- * What the service times have to do with the error: how long models took in these runs against
- * the prediction, and the errors that remain when it is made with the times they really took.
+ * The part of service times in the error: the models' times in these runs over the predicted ones, and the
+ * errors of a prediction that uses the real times.
  */
 function serviceNote(
   plan: ValidationPlan,

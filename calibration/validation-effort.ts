@@ -37,7 +37,7 @@ const START_S: Readonly<Record<BackendName, number>> = {
 const AROUND_RUN_S = 3;
 /** Shorter windows hold too little of what the scenario asked for. */
 const LEAST_SHARE = 0.1;
-/** Of a budget, for what takes longer than expected. */
+/** Share of a budget that is kept in reserve. */
 const RESERVE = 0.05;
 
 export function forecastRun(
@@ -138,7 +138,7 @@ export function shortened(document: ScenarioDocument, share: number): ScenarioDo
 
 interface RunLength {
   readonly repeats: number;
-  /** Of the measured window of a run. */
+  /** Length of a run's measured window. */
   readonly windowS: number;
   /** All runs with what is around each. */
   readonly seconds: number;
@@ -149,11 +149,11 @@ interface RunLength {
 interface LengthBounds {
   /** Warm-up, and what else passes around the window of each run. */
   readonly aroundS: number;
-  /** Of all runs together. */
+  /** Bound on all runs together. */
   readonly mostS: number;
 }
 
-/** What is left of the tolerance is for the error itself and the host. */
+/** The rest of the tolerance is for the error itself and the host. */
 export const AIM = 0.6;
 const MOST_RUNS = 8;
 const LEAST_WINDOW_S = 4;

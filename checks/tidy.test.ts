@@ -13,7 +13,7 @@ const MAX_FILE_LINES = 700;
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
 const APPROVED_LONG: Readonly<Record<string, string>> = {};
 
-/** What each folder may import, besides itself and packages. */
+/** Folders that each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   build: [],
   checks: ["core", "schedulers", "sim", "cluster", "models"],

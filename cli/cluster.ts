@@ -95,7 +95,9 @@ function print(json: boolean, document: unknown, text: string): void {
 const LAST_PORT = 65_535;
 const MOST_SPARE = 1000;
 
-/** REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage"). */
+/**
+ * REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage").
+ */
 export function checkPort(port: number, workers: number): void {
   const most = LAST_PORT - 1 - workers;
   if (Number.isInteger(port) && port >= 1 && port <= most) return;

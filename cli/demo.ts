@@ -4,7 +4,7 @@
  *   check pictures and host → prepare models → calibrate → fit the scenario to the machine
  *     → simulate the sweep → validate → report
  *
- * What depends on the machine follows from its calibration: loads are shares of capacity, the goal
+ * Everything that depends on the machine follows from its calibration: loads are shares of capacity, the goal
  * a multiple of the times, and the real runs as long as a verdict takes, within a bound.
  */
 import { mkdirSync, readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** `tandem doctor`: what works on this machine, and what to install for the rest. */
+/** `tandem doctor`: the parts that work on this machine, and the way to get the others. */
 
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -50,7 +50,10 @@ export function doctorText(checks: readonly Finding[], width: number): string {
 
 export interface Finding {
   readonly name: string;
-  /** `missing`: nothing works without it. `absent`: only its purpose does not. `doubtful`: works, with a caveat. */
+  /**
+   * `missing`: nothing works without it. `absent`: only its purpose does not. `doubtful`: works, with
+   * a caveat.
+   */
   readonly state: "ok" | "doubtful" | "absent" | "missing";
   readonly found: string;
   readonly purpose: string;
@@ -346,7 +349,7 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
   chromium,
 ];
 
-/** What is here; takes three to five seconds, most of them to watch the host. */
+/** All findings; takes three to five seconds, most of them to watch the host. */
 export async function examine(): Promise<readonly Finding[]> {
   const findings = await Promise.all(CHECKS.map((check) => check()));
   return [...findings, await timers(), await quietness()];

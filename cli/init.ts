@@ -20,7 +20,10 @@ export function init({ directory, json }: { directory: string; json: boolean }):
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${path}\nnext: ${next}\n`);
 }
 
-/** Writes the schema that the first line of a scenario in this folder names for editors; gives its path. */
+/**
+ * Writes the schema that the first line of a scenario in this folder names for editors; gives its
+ * path.
+ */
 export function writeSchema(directory: string): string {
   const path = join(directory, "scenario.schema.json");
   writeJson(path, publishedSchema());

@@ -298,7 +298,7 @@ function wayOut(name: Option, arrivals = ""): string {
   return `leave it out, or give --arrivals ${others.join(", ")}${instead}`;
 }
 
-/** Of a workload, the first key of an option's path. */
+/** The first key of an option's path within the workload. */
 const keyOf = (name: Option): string => PATHS[name].split(".")[1];
 
 /** The keys of a workload of some kind; none where there is no such kind. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { NotSearched } from "../planning/not-searched.ts";
-import type { Candidate } from "../planning/plan.ts";
+import type { Candidate, NotSearched } from "../planning/plan.ts";
 import type { Trial } from "../planning/trial.ts";
 import { planDocument, planText } from "./plan.ts";
 

@@ -4,10 +4,10 @@ import { Fault } from "../core/fault.ts";
 import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
 import { isWithin } from "../core/scenario/positions.ts";
-import type { NotSearched } from "../planning/not-searched.ts";
 import {
   type Candidate,
   makePlans,
+  type NotSearched,
   type Parameters,
   type Plan,
   type PlanOptions,
@@ -130,7 +130,7 @@ interface Header {
 /** Values by path. */
 export type Point = Readonly<Record<string, unknown>>;
 
-/** Of one pipeline with a goal. */
+/** How one pipeline keeps its goal. */
 interface KeptGoal {
   readonly sloAttainmentRatio: Estimate;
   /** Null where no request came through. */
@@ -141,14 +141,14 @@ interface CandidateDocument {
   readonly scheduler: unknown;
   readonly parameters: Parameters;
   readonly meets: boolean;
-  /** Of what was found; null where nothing was. */
+  /** Cost of the found cluster; null where none was found. */
   readonly cost: number | null;
   readonly unit: string;
   readonly replicas: Readonly<Record<string, number>> | null;
   readonly machines: Readonly<Record<string, number>> | null;
-  /** Of its trial. */
+  /** Replications of its trial. */
   readonly replications: number;
-  /** By pipeline: of what was found, else of the last that was tried. */
+  /** By pipeline: of the found cluster, else of the last one tried. */
   readonly kept: Readonly<Record<string, KeptGoal>>;
   readonly trials: number;
   /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
@@ -159,7 +159,7 @@ interface CandidateDocument {
   readonly placement: Placement | null;
   /** Cheaper choices of machines of which no device has the memory for some model. */
   readonly withoutRoom: number;
-  /** What was found as a point of a sweep, with its load; null where nothing was. */
+  /** The found cluster as a point of a sweep, with its load; null where none was found. */
   readonly point: Point | null;
 }
 

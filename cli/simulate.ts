@@ -60,7 +60,7 @@ const MOST_ROWS = 200;
 /** For the cheapest of more, there is the report. */
 const MOST_JUDGED = 2000;
 
-/** How many configurations there are results of. */
+/** Returns the number of configurations. */
 export async function simulate(args: SimulateArguments): Promise<number> {
   checkOptions(args);
   const loaded = await loadScenario(args, { requireTimes: true });
@@ -125,12 +125,12 @@ function sampleOptions({ sample }: SimulateArguments): readonly string[] {
   return sample === undefined ? [] : ["--sample", ...sample];
 }
 
-/** What takes one thread about a second. */
+/** Events that take one thread about a second. */
 const MANY_EVENTS = 4_000_000;
-/** Threads are up after about so long. */
+/** Time that threads need to start. */
 const START_UP_MS = 200;
 
-/** Whether threads pay, where that is left to us: for much at once, else as the first runs tell. */
+/** Threads by `--workers`; else started at once for long sweeps, and after the first runs for others. */
 function threading(
   { workers }: SimulateArguments,
   { document }: LoadedScenario,
@@ -183,7 +183,7 @@ async function sweepWithProgress(
   }
 }
 
-/** What is finished without its requests is run again when they are asked for. */
+/** Configurations that finished without their requests run again when these are wanted. */
 async function openRequests(plan: SweepPlan, store: RecordStore): Promise<RequestWriter | null> {
   const { requestsIn, loaded } = plan;
   if (requestsIn === undefined || !(store instanceof ResultStore)) return null;

@@ -24,7 +24,9 @@ import { inputsOf } from "./scenario-file.ts";
 /** The contents of a run's requests, in order. */
 type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
 
-/** The served side of a validation: contents of requests, the meter of the host's pace, and the models. */
+/**
+ * The served side of a validation: contents of requests, the meter of the host's pace, and the models.
+ */
 export interface ServedSide {
   readonly contents: Contents;
   readonly pace: PaceMeter | null;

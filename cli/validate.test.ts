@@ -1,4 +1,7 @@
-/** What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of Ctrl-C. */
+/**
+ * What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of
+ * Ctrl-C.
+ */
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";

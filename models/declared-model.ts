@@ -142,7 +142,10 @@ function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tenso
   return { name: spec.name, datatype: "BYTES", shape: spec.shape.map(() => 1), raw };
 }
 
-/** A file's shape without dimensions is a single number's, or one that it does not say: the engine judges. */
+/**
+ * A file's shape without dimensions is a single number's, or one that it does not say: the engine
+ * judges.
+ */
 function fitting(tensor: Tensor, { name, datatype, shape }: TensorSpec): Tensor {
   const fits =
     tensor.datatype === datatype &&

@@ -1,6 +1,6 @@
 /**
- * What runs a graph of tensors: ONNX Runtime here, or a server elsewhere. Steps before and after
- * it (`declared-model.ts`) do not know which.
+ * An engine runs a graph of tensors: ONNX Runtime here, or a server elsewhere. The steps around it
+ * (`declared-model.ts`) are the same for both.
  */
 import { Fault } from "../core/fault.ts";
 import type { ModelProvenance } from "./task-model.ts";

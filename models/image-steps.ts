@@ -1,6 +1,6 @@
 /**
  * Declared steps from an encoded picture to a model's input: decode, cut out, resize, normalise,
- * lay out. The geometry is kept, so that what a model finds can be told in pixels of the picture.
+ * lay out. The geometry is kept, so that found objects are given in pixels of the picture.
  */
 import type { Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";

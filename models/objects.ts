@@ -1,4 +1,7 @@
-/** Objects: decoded from the outputs of SSD and YOLO graphs, told as a task's answer, and found in one. */
+/**
+ * Objects: decoded from the outputs of SSD and YOLO graphs, converted to a task's answer, and read
+ * from one.
+ */
 import { Fault } from "../core/fault.ts";
 import { type Box, clamp, type Placement } from "./image.ts";
 import type { TaskInput, TaskOutput } from "./task-model.ts";
@@ -18,7 +21,7 @@ export interface DetectorValue {
   readonly objects: readonly DetectedObject[];
 }
 
-/** Detections in pixels of the model's input, told in whole pixels of the picture. */
+/** Converts detections from pixels of the model's input to whole pixels of the picture. */
 export function objectsOutput(
   detections: readonly Detection[],
   labels: readonly string[],
@@ -54,7 +57,7 @@ export interface Detection {
 
 interface SsdOptions {
   readonly minScore: number;
-  /** What was trained into the codes, of centre and size. */
+  /** Scales of the trained codes, of centre and size. */
   readonly variances: readonly [centre: number, size: number];
   /** Whether class 0 is the background. */
   readonly background: boolean;

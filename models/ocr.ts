@@ -11,7 +11,7 @@ import type { ModelProvenance } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
 
 export interface Ocr {
-  /** Of the first of its two graphs. */
+  /** Provenance of the first of its two graphs. */
   readonly provenance: ModelProvenance;
   /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
   locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;

@@ -17,7 +17,7 @@ import {
   type TensorSpec,
 } from "./tensor.ts";
 
-/** What the steps have made of one job's outputs so far. */
+/** One job's outputs after some of the steps. */
 interface State {
   readonly tensors: readonly Tensor[];
   /** Null for a job without a picture. */
@@ -288,10 +288,10 @@ function topClasses(
     .slice(0, k);
 }
 
-/** Tensors of more elements are told by name, datatype and shape alone. */
+/** JSON has only name, datatype and shape of tensors with more elements. */
 const MAX_TOLD = 1000;
 
-/** What is said of a tensor in JSON. */
+/** A tensor in JSON. */
 interface ToldTensor {
   readonly name: string;
   readonly datatype: string;

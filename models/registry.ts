@@ -18,12 +18,11 @@ type ModelParameters = Readonly<Record<string, number | string>>;
 interface OpenOptions {
   /** Folder of the model store; see `prepareModels`. */
   readonly cacheDir?: string;
-  /** What runs the graphs; default one thread of the CPU. */
+  /** Provider and threads of the graphs; default: one thread of the CPU. */
   readonly session?: SessionOptions;
 }
 
 interface Entry {
-  /** One line for people. */
   readonly description: string;
   /** Accepted parameters, each with its range in words. */
   readonly parameters: Readonly<Record<string, Parameter>>;
@@ -35,7 +34,10 @@ interface Parameter {
   readonly accepts: (value: number) => boolean;
 }
 
-/** All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its time. */
+/**
+ * All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its
+ * time.
+ */
 const TASK_MODELS = {
   "ssd-mobilenet-v2": {
     description: "finds objects of the 80 COCO classes; one batch is one inference",
@@ -113,7 +115,7 @@ export async function openTaskModel(
   return entry.open(checked(name, parameters, entry.parameters), options);
 }
 
-/** The parameters as numbers ("320" counts as 320); all that is wrong with them is told at once. */
+/** The parameters as numbers ("320" counts as 320); throws all their issues at once. */
 function checked(
   name: string,
   parameters: ModelParameters,

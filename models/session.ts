@@ -42,7 +42,7 @@ const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
   string: "BYTES",
 };
 
-/** What each datatype's contents are to ONNX Runtime. */
+/** ONNX Runtime's name of each datatype. */
 const ARRAY_OF = {
   BOOL: Uint8Array,
   UINT8: Uint8Array,
@@ -62,7 +62,7 @@ const TYPE_OF = Object.fromEntries(
   Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
 ) as Readonly<Record<Datatype, Ort.Tensor.Type>>;
 
-/** Of the widest elements. */
+/** Bytes of the widest elements. */
 const ALIGNMENT = 8;
 
 /**

@@ -48,7 +48,7 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** What the other sizes of a tensor without elements may multiply to: models make room by them. */
+/** Bound on the product of the other sizes of a tensor without elements: models allocate by them. */
 const MAX_AROUND_NOTHING = 1024 * 1024;
 
 /**

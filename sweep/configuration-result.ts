@@ -16,7 +16,7 @@ import type { WarmUp } from "../sim/detect-warm-up.ts";
 /** Some replications of one configuration, in order. */
 export interface Part {
   readonly summaries: readonly RunSummary[];
-  /** Of replication 0 only. */
+  /** Only of replication 0. */
   readonly gantt: readonly GanttBar[];
   /** From the traffic equations; of the part with replication 0 only. */
   readonly load: OfferedLoad | null;
@@ -27,7 +27,7 @@ export interface Part {
 export interface Kept {
   /** Metrics whose values by replication are kept for comparisons. */
   readonly metrics: readonly MetricName[];
-  /** Of the first so many replications. */
+  /** Values are kept of the first so many replications. */
   readonly replications: number;
 }
 
@@ -123,7 +123,7 @@ function missedNotes(
   return [`not within ${target} after ${summaries.length} replications: ${texts.join(", ")}`];
 }
 
-/** One replication alone is paired with nothing. */
+/** None for a single replication: it is paired with nothing. */
 function samplesOf(
   summaries: readonly RunSummary[],
   { metrics, replications }: Kept,

@@ -21,7 +21,7 @@ interface TableColumn {
 interface SummaryTable {
   readonly name: (typeof SUMMARY_TABLES)[number];
   readonly columns: readonly TableColumn[];
-  /** One value a column; equal records give equal rows. */
+  /** A value for each column; equal records give equal rows. */
   readonly rows: (record: SweepRecord) => Iterable<readonly Value[]>;
 }
 
@@ -202,7 +202,7 @@ export class FilledTables {
     }
   }
 
-  /** What was added can be read from here on. */
+  /** Makes the added rows readable. */
   flush(): void {
     for (const appender of this.#appenders) appender.flushSync();
   }

@@ -1,4 +1,6 @@
-/** The record of one finished configuration: a line of JSON, the same on every machine; and its stores. */
+/**
+ * The record of one finished configuration: a line of JSON, the same on every machine; and its stores.
+ */
 
 import { assert } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
@@ -35,7 +37,7 @@ export function runColumns(summaries: readonly RunSummary[]): RunColumns {
   };
 }
 
-/** One line without its end. */
+/** A line without its end. */
 export function recordLine(record: SweepRecord): string {
   return JSON.stringify(record);
 }

@@ -47,7 +47,6 @@ export class SharedQueue {
     }
   }
 
-  /** One more is kept. */
   kept(): void {
     Atomics.add(this.#state.counters, KEPT, 1);
     Atomics.notify(this.#state.counters, KEPT);

@@ -46,7 +46,7 @@ function exactOf(figure: Figure, meanMs: number): number {
   return share === null ? meanMs / (1 - rate * meanMs) : latencyQuantileMM1(rate, meanMs, share);
 }
 
-/** One replication of the queue, of so many requests behind a warm-up of a second. */
+/** A replication of the queue with so many requests after a warm-up of a second. */
 function run(meanMs: number, requests: number, seed: number, replication: number, alone = false) {
   const durationS = requests / RATE + 1;
   const workload = { arrivals: "poisson", ratePerS: RATE, durationS, warmupS: 1 };
@@ -96,7 +96,7 @@ export function differences(requests: number): Experiment {
   };
 }
 
-/** One run: batch means, and order statistics widened by them. */
+/** A single run: batch means, and order statistics widened by them. */
 export function oneRun(requests: number): Experiment {
   return {
     name: "one run, batch means",

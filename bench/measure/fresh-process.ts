@@ -13,7 +13,7 @@ interface Ended {
   /** From the call to the end of the process, by the clock on the wall. */
   readonly seconds: number;
   readonly stdout: string;
-  /** What it wrote to file descriptor 3. */
+  /** Text on file descriptor 3. */
   readonly side: string;
 }
 
@@ -34,13 +34,13 @@ export function runToEnd({ program, arguments: given, folder }: Command): Ended 
   return { seconds, stdout: child.stdout, side: child.output[3] ?? "" };
 }
 
-/** What a command prints; null if it is not there or fails. */
+/** The output of a command; null if it is missing or fails. */
 export function tryToRun(program: string, ...given: readonly string[]): string | null {
   const child = spawnSync(program, given, { encoding: "utf8" });
   return child.status === 0 ? child.stdout.trim() : null;
 }
 
-/** One simulation by this simulator, or by the naive engine; see `engine-main.ts`. */
+/** A simulation by this simulator, or by the naive engine; see `engine-main.ts`. */
 export function measureEngine(
   engine: "tandem" | "naive",
   workload: string,

@@ -1,6 +1,6 @@
 import { studentT } from "../../core/statistics/student-t.ts";
 
-/** What every measured program prints: one line of JSON about one simulation. */
+/** One line of JSON about one simulation, printed by every measured program. */
 export interface Measurement {
   /** Arrivals and ends of service. */
   readonly events: number;
@@ -36,7 +36,7 @@ export interface Spread {
   readonly most: number;
 }
 
-/** Of an even number of values the lower of the two in the middle; `values` is not empty. */
+/** The median of an even number is the lower of the two in the middle; `values` is not empty. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   return {
@@ -60,7 +60,7 @@ export function inTurn<First, Second>(
   return Array.from({ length: rounds }, (_, round) => [first(round + 1), second(round + 1)]);
 }
 
-/** What a run says about its system, in ms. */
+/** The latencies of a run, in ms. */
 export interface Latencies {
   readonly meanMs: number;
   readonly p50Ms: number;
@@ -73,7 +73,7 @@ const METRICS = ["meanMs", "p50Ms", "p99Ms"] as const;
 const TAIL = 1e-4;
 
 /**
- * What two programs disagree about, in words; null if their results are equal but for chance. At
+ * The disagreement of two programs in words; null if their results are equal but for chance. At
  * least two runs each, with seeds of their own.
  * Source: Welch, "The generalization of Student's problem", Biometrika 34, 1947.
  */

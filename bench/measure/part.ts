@@ -28,7 +28,7 @@ export interface PartResult {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly targets: readonly Target[];
-  /** What was left out, each with the next step. */
+  /** Omitted measurements, each with the next step. */
   readonly skipped: readonly string[];
 }
 

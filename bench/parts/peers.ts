@@ -146,7 +146,7 @@ function figures(runs: readonly Measurement[]): string {
   return each.join(", ");
 }
 
-/** What is asked on workload C. */
+/** The bounds on workload C. */
 function targets(own: Spread, comparisons: ReadonlyMap<string, Comparison>): Target[] {
   const asked: [peer: string, least: number][] = [
     ["c++", 0.6],

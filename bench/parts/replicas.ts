@@ -1,4 +1,4 @@
-/** What an event costs in a pool of 4096 replicas, by what it costs in one of 16. */
+/** The cost of an event in a pool of 4096 replicas over that in one of 16. */
 import { measureEngine } from "../measure/fresh-process.ts";
 import { inTurn, type Measurement, shown, spreadOf } from "../measure/measurement.ts";
 import { type Part, requestsAt } from "../measure/part.ts";

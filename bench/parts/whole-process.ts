@@ -1,4 +1,7 @@
-/** Whole processes of `tandem simulate`, start-up included: beside SimPy, of a short run, and by peak memory. */
+/**
+ * Whole processes of `tandem simulate`, start-up included: beside SimPy, of a short run, and by peak
+ * memory.
+ */
 import type { ResultsDocument } from "../../core/results.ts";
 import { runToEnd, tandemSimulate } from "../measure/fresh-process.ts";
 import { disagreement, inTurn, type Latencies, shown, spreadOf } from "../measure/measurement.ts";

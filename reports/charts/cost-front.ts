@@ -1,4 +1,4 @@
-/** What latency costs: price or replicas against p99, with the Pareto front drawn per load. */
+/** Cost against latency: price or replicas against p99, with the Pareto front of each load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { figureText, formatNumber, isEstimate, metricLabel, plural } from "../tables/format.ts";

@@ -1,4 +1,4 @@
-/** Who worked on what, when: one bar per batch and replica, predicted above measured. */
+/** A Gantt chart of replicas: a bar for each batch, predicted above measured. */
 
 import type { TopLevelSpec } from "vega-lite";
 import type {

@@ -41,7 +41,7 @@ function curveRows(curve: LatencyCurve | undefined, line: string, panel: string)
   });
 }
 
-/** One panel gets round ticks; several have an x of their own each, log if any of them needs it. */
+/** A single panel has round ticks; several have their own x each, log if any of them needs it. */
 function panelAxis(rows: readonly Row[], panels: readonly string[]) {
   const all = rows.map((row) => row.latencyMs);
   if (panels.length === 1) return positiveAxis(all, "latency", "ms");

@@ -1,4 +1,4 @@
-/** What the system does with more load: throughput, utilization and queue over the swept load. */
+/** Throughput and utilization over the swept load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { formatEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";

@@ -59,7 +59,7 @@ const MOST_LETTERS = 16;
 
 interface Row {
   readonly letter: string;
-  /** Disagrees, or cannot be told. */
+  /** Whether the verdict is other than `agrees`. */
   readonly stray: boolean;
   readonly measured: number;
   readonly measuredLow: number;

@@ -1,5 +1,5 @@
 /**
- * One look for all charts. Marks use the Okabe–Ito palette, told apart by people with any colour
+ * One look for all charts. Marks use the Okabe–Ito palette, distinguishable with any colour
  * vision; INK, MUTED, GRID and PAPER are exact values that a page may restyle for a dark screen.
  */
 import type { Config } from "vega-lite";

@@ -132,7 +132,7 @@ function summaryTables(results: ResultsDocument): readonly Table[] {
   ].filter((table) => table !== undefined);
 }
 
-/** The browser is told to load nothing, whatever a document smuggled in. */
+/** Forbids the browser to load anything, also by text from a document. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /** The whole page. It loads nothing: styles, script and charts are inside. */

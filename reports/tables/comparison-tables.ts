@@ -1,4 +1,7 @@
-/** What is best among configurations that differ only in the compared parameters, and by how much. */
+/**
+ * Rankings of configurations that differ only in the compared parameters, each comparison and their
+ * sums.
+ */
 import type {
   Comparison,
   ConfigurationResult,
@@ -18,7 +21,7 @@ import {
 } from "./parameters.ts";
 import type { Cell, Table } from "./table.ts";
 
-/** What rankings read of a results document. */
+/** The part of a results document that rankings read. */
 export interface RankedDocument {
   readonly configurations: readonly Pick<ConfigurationResult, "id" | "parameters">[];
   readonly comparisons?: readonly Comparison[];
@@ -33,11 +36,11 @@ const TIMES = /^(latency|queueWait|makespan)/;
 /** The comparisons of one group of configurations, one per metric. */
 interface Group {
   readonly where: string;
-  /** One or more; members are the same in all. */
+  /** Not empty; all have the same members. */
   readonly comparisons: readonly Comparison[];
 }
 
-/** How the members of a group are told apart: by the compared parameters' values. */
+/** Names of a group's members: the compared parameters' values. */
 function memberNames(document: RankedDocument): (comparison: Comparison, id: string) => string {
   const byId = new Map(document.configurations.map((one) => [one.id, one.parameters]));
   return ({ over }, id) =>
@@ -163,7 +166,7 @@ export function comparisonSentences(document: RankedDocument, most: number): rea
   return sentences.length > most ? [] : sentences;
 }
 
-/** One alternative over all comparisons of a metric that it is in. */
+/** An alternative over all comparisons of a metric that it is in. */
 interface Tally {
   readonly name: string;
   readonly best: number;

@@ -152,7 +152,7 @@ export function metricTitle(name: string): string {
   return unit === "" ? text : `${text} (${unit})`;
 }
 
-/** What converges in overload, too. */
+/** Metrics that converge in overload, too. */
 const SATURATES =
   /^(throughputPerS|utilizationRatio|batchSizeMean|service|cost|energy|dropRatio|timeoutRatio)/;
 
@@ -169,12 +169,15 @@ export function isEstimate(one: Pick<ConfigurationResult, "stability">, name: st
   return !isUnstable(one) || SATURATES.test(name);
 }
 
-/** One run alone has an interval only where its result names how that was found. */
+/** A single run has an interval only where its result names the method. */
 function hasInterval(one: ConfigurationResult, name: string): boolean {
   return one.replications > 1 || Object.hasOwn(one.intervals ?? {}, name);
 }
 
-/** "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates nothing. */
+/**
+ * "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates
+ * nothing.
+ */
 export function figureText(
   one: ConfigurationResult,
   name: string,

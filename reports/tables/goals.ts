@@ -46,13 +46,13 @@ export interface Attained {
   /** Where there are several. */
   readonly pipeline?: string;
   readonly goal: SloGoal;
-  /** Of requests within the goal. */
+  /** Share of requests within the goal. */
   readonly share: Estimate;
   /** The quantile that the goal bounds, where it is reported. */
   readonly quantile: Estimate | undefined;
 }
 
-/** Of the goal that is farthest from being met; undefined where the document does not tell. */
+/** The attainment of the goal that is missed most, or met least; undefined in documents without it. */
 export function worstAttained(
   { metrics, pipelines }: ConfigurationResult,
   { slo, slos }: Pick<ResultsDocument, "slo" | "slos">,
@@ -79,12 +79,12 @@ export function marginOf({ goal, share }: Attained): number {
 
 type Figure = (one: ConfigurationResult) => Estimate | undefined;
 
-/** What rounding leaves of a difference between equal costs, relative to them. */
+/** Costs whose relative difference is at most this are equal. */
 const ROUNDING = 1e-9;
 
 const price: Figure = ({ metrics }) => metrics.costPerHour;
 
-/** Of all tasks; a mean where they come and go. Undefined where a task does not say how many. */
+/** Replicas of all tasks; a mean under scaling. Undefined if a task has no count. */
 const replicas: Figure = ({ tasks }) => {
   let [mean, halfWidth95] = [0, 0];
   for (const { replicasMean } of Object.values(tasks)) {
@@ -141,8 +141,8 @@ export interface Choice {
   /** All configurations of this load. */
   readonly members: readonly ConfigurationResult[];
   /**
-   * Of those that meet the goal at the least cost the ones that none of them is shown to beat; the
-   * simplest first. Empty where none meets it.
+   * The configurations that meet the goal at the least cost, without those shown to be worse than another of
+   * them; the simplest first. Empty where none meets it.
    */
   readonly best: readonly ConfigurationResult[];
 }
@@ -152,7 +152,7 @@ const MOST_COMPARED = 500;
 /** Ties that are named; of more, so many. */
 const MOST_NAMED = 4;
 
-/** One a load, the lowest first. */
+/** A choice for each load, the lowest first. */
 export function choicesOf(document: ResultsDocument): readonly Choice[] {
   const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
   const groups = grouped(document.configurations.toSorted(byAxes(loads)), ({ parameters }) =>
@@ -216,7 +216,7 @@ export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): strin
   return `${metricLabel(name).text} ${figure} ms`;
 }
 
-/** One row a load: where sentences would be too many. */
+/** A row for each load, for more loads than sentences can list. */
 export function choiceTable(document: ResultsDocument): Table {
   const axes = sweepAxes(document);
   return {

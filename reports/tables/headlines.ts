@@ -1,4 +1,4 @@
-/** What a reader wants first: does anything meet the goal, at what price, and can it be trusted. */
+/** The answers first: trust in the predictions, configurations that meet the goal, their price. */
 import type {
   ConfigurationResult,
   ResultsDocument,

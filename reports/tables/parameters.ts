@@ -220,7 +220,9 @@ export function bySimplicity({
   return (a, b) => rank(a) - rank(b);
 }
 
-/** A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter. */
+/**
+ * A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter.
+ */
 export function loadText(
   path: string,
   value: Parameter | undefined,

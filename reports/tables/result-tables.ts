@@ -1,4 +1,4 @@
-/** The tables behind the charts, as text cells: the same ones for the page and for the terminal. */
+/** Tables of configurations, tasks and placements as text cells, for the page and for the terminal. */
 import {
   type ConfigurationResult,
   METRICS,
@@ -150,7 +150,7 @@ function shapesText({ shapes }: Group): string {
   return others.length === 0 ? first : `${first} and ${others.length} more`;
 }
 
-/** A line for each placement that differs, and a warning of machines that nobody is billed for. */
+/** A line for each distinct placement, and a warning about idle machines. */
 export function placementLines(document: Placed, width: number): readonly string[] {
   const groups = groupsOf(document);
   const lines = groups.slice(0, MOST_LINES).map((group) => {

@@ -6,7 +6,7 @@ import { styleText } from "node:util";
 
 export interface Cell {
   readonly text: string;
-  /** What the column sorts by; the text when absent. */
+  /** Sort key of the column; default: the text. */
   readonly value?: number | undefined;
   readonly numeric?: boolean;
   /** A state that styling may show; the text must say it too. */
@@ -146,7 +146,7 @@ export function aligned(table: Table): Table {
   return { ...table, rows };
 }
 
-/** One row whose texts are broken into as many lines as they need. */
+/** A row whose texts are broken into as many lines as they need. */
 function block(
   texts: readonly string[],
   widths: readonly number[],

@@ -101,7 +101,7 @@ export function documentNotesText(
   return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
 }
 
-/** What is to be known about some of the configurations; each note once. */
+/** Notes on some of the configurations, each once. */
 export function notesText(
   configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
   width = DEFAULT_WIDTH,

@@ -1,4 +1,4 @@
-/** The validation as tables: predicted, measured, and how fit the measuring was. */
+/** A validation as tables: predicted and measured figures, verdicts, and the health of the runs. */
 import {
   METRICS,
   type MetricJudgement,
@@ -74,7 +74,7 @@ export function verdictSummary(document: ValidationDocument): string {
   return `${count} validated: ${parts.join(", ")}`;
 }
 
-/** Why metrics cannot be told and what would settle them: a line for each reason of a configuration. */
+/** Reasons for verdicts of `cannot tell`, with the runs that would settle them: a line for each. */
 export function doubts(document: ValidationDocument): readonly string[] {
   return lettered(document).flatMap(({ letter, result }) => {
     const lines = new Map<string, string[]>();

@@ -13,7 +13,7 @@ export interface TheoryCase {
 
 export interface Family {
   readonly title: string;
-  /** What gives the exact values. */
+  /** Source of the exact values. */
   readonly source: string;
   readonly cases: readonly TheoryCase[];
 }
@@ -49,7 +49,7 @@ export function span(seconds: number): { durationS: number; warmupS: number } {
   return { durationS: Math.ceil(seconds) + warmupS, warmupS };
 }
 
-/** One task, `serve`, on one exponential replica of mean 10 ms; what is given replaces these. */
+/** A task `serve` on one exponential replica of mean 10 ms, with the given sections in place of these. */
 export function queue(sections: {
   readonly workload: Readonly<Record<string, unknown>>;
   readonly server?: Readonly<Record<string, unknown>>;

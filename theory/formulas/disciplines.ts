@@ -1,4 +1,6 @@
-/** Disciplines other than first in, first out: processor sharing, priorities, and clients that give up. */
+/**
+ * Disciplines other than first in, first out: processor sharing, priorities, and clients that give up.
+ */
 import { birthDeath } from "./many-servers.ts";
 
 interface PriorityClass {

@@ -1,4 +1,7 @@
-/** Forks that join again, and closed networks, in which a fixed number of clients think and visit stations in turn. */
+/**
+ * Forks that join again, and closed networks, in which a fixed number of clients think and visit
+ * stations in turn.
+ */
 
 export interface Station {
   /** Mean service time of a visit. */
