@@ -5,13 +5,11 @@
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { MessageChannel } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { type RecordStore, recordLine } from "./record.ts";
-import { SharedQueue, sharedState } from "./shared-queue.ts";
-import type { Done, Share } from "./simulation-thread.ts";
+import type { Done } from "./simulation-thread.ts";
 
 export interface SweepRun {
   /** A scenario whose sweep is checked. */
@@ -180,59 +178,55 @@ async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner>
     filename: workerFile(),
     minThreads: threads,
     maxThreads: threads,
+    concurrentTasksPerWorker: GROUPS_PER_THREAD,
     workerData: plan,
   });
   return {
     work: new ConfigurationWork(plan),
-    whole: (open, keep, signal) => shareOut(pool, threads, open, keep, signal),
+    whole: (open, keep, signal) => handOut(pool, threads, open, keep, signal),
     part: (...range) => pool.run(range, { name: "part" }),
     close: () => pool.destroy(),
   };
 }
 
-/** Every thread takes from one queue by itself, so that none waits for this one. */
-async function shareOut(
+/** Small configurations go to threads in groups that take about so long. */
+const GROUP_MS = 40;
+const LARGEST_GROUP = 64;
+/** Groups queued for each thread, so that none waits for this one. */
+const GROUPS_PER_THREAD = 4;
+
+/** Lanes hand out groups; each waits until its results are kept, so that few wait in memory. */
+async function handOut(
   pool: Piscina,
   threads: number,
-  open: readonly number[],
+  configurations: readonly number[],
   keep: Keep,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const state = sharedState(open);
-  const queue = new SharedQueue(state, threads);
-  const close = (): void => queue.close();
-  signal?.addEventListener("abort", close);
+  const lanes = GROUPS_PER_THREAD * threads;
+  const open = [...configurations];
+  let size = 1;
+  let ended = false;
   let turn = Promise.resolve();
-  const keepAll = async ({ indices, lines }: Done): Promise<void> => {
-    for (const [i, index] of indices.entries()) {
-      await keep(index, lines[i]);
-      queue.kept();
-    }
+  const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
+    for (const [i, index] of group.entries()) await keep(index, lines[i]);
   };
-  const thread = async (): Promise<void> => {
-    const { port1: here, port2: port } = new MessageChannel();
-    const ended = new Promise<void>((resolve) => {
-      here.on("message", (done: Done | null) => {
-        if (done === null) return resolve();
-        turn = turn.then(() => keepAll(done));
-        // Else threads would wait for room for ever.
-        turn.catch(close);
-      });
-    });
-    const share: Share = { state, takers: threads, port };
-    try {
-      await pool.run(share, { name: "share", transferList: [port] });
-      await ended;
+  const lane = async (): Promise<void> => {
+    while (open.length > 0 && !ended && signal?.aborted !== true) {
+      // Fewer towards the end, so that all threads end together.
+      const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
+      const { lines, ms }: Done = await pool.run(group, { name: "group" });
+      size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
+      turn = turn.then(() => keepAll(group, lines));
       await turn;
-    } finally {
-      here.close();
     }
   };
+  const started = Array.from({ length: lanes }, lane);
   try {
-    if (signal?.aborted !== true) await Promise.all(Array.from({ length: threads }, thread));
+    await Promise.all(started);
   } finally {
-    queue.close();
-    signal?.removeEventListener("abort", close);
+    ended = true;
+    await Promise.allSettled(started);
   }
 }
 
