@@ -12,8 +12,7 @@ import yargs from "yargs";
 import { type BenchOptions, type Part, type PartResult, partText } from "./measure/part.ts";
 import { PEERS } from "./measure/peer-programs.ts";
 import { WORKLOAD_NAMES } from "./measure/reference-workloads.ts";
-import { peers } from "./parts/peers.ts";
-import { replicas } from "./parts/replicas.ts";
+import { peers, replicas } from "./parts/peers.ts";
 import { sweep } from "./parts/sweep.ts";
 import { memory, start, wholeProcess } from "./parts/whole-process.ts";
 

@@ -9,8 +9,12 @@ import { taskNames } from "../core/compile.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
-import { type CollectedInputs, collectInputs } from "./collect-inputs.ts";
-import { type ContentsSource, contentsFor } from "./contents.ts";
+import {
+  type CollectedInputs,
+  type ContentsSource,
+  collectInputs,
+  contentsFor,
+} from "./contents.ts";
 import { hostLine } from "./host.ts";
 import {
   type BusyWorker,
