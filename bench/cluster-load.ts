@@ -19,7 +19,7 @@ const WARM_UP_CALLS = 200;
 /** Linux counts processor time in hundredths of a second. */
 const TICK_US = 10_000;
 
-/** One request at a time. */
+/** Sends one request at a time. */
 export async function latencyOf(send: () => Promise<void>, seconds: number): Promise<Latency> {
   const took: number[] = [];
   for (let i = 0; i < WARM_UP_CALLS; i++) await send();
@@ -73,7 +73,7 @@ function processorUs(pid: number): number {
   return fields === null ? Number.NaN : (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
-/** What follows the name in /proc/PID/stat; null for a process that there is not. */
+/** The fields after the name in /proc/PID/stat; null for a process that has ended. */
 function statOf(pid: number | string): readonly string[] | null {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? null;

@@ -1,8 +1,8 @@
-/** What `bench:cluster` found, for people, beside what is asked. */
+/** The findings of `bench:cluster` as text, beside their bounds. */
 import type { Latency, Rate } from "./cluster-load.ts";
 import type { RayFigures, RayServe } from "./ray-serve.ts";
 
-export interface ClusterFigures {
+interface ClusterFigures {
   readonly workerAlone: Latency;
   readonly throughGateway: Latency;
   readonly twoTasks: Latency;

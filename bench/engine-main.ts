@@ -1,5 +1,5 @@
 /**
- * One simulation in a process of its own, by this simulator or by the naive engine, through the
+ * A simulation in a process of its own, by this simulator or by the naive engine, through the
  * public path: a scenario document into `runReplication`. A run of a twentieth goes first, so that
  * the compiler has seen the code.
  *
@@ -7,16 +7,19 @@
  */
 import { runReplication } from "../sim/replication.ts";
 import { prepareCompiler } from "../sweep/compiler-settings.ts";
-import type { Measurement } from "./measurement.ts";
+import type { Measurement } from "./measure/measurement.ts";
+import { type WorkloadName, workloadDocument } from "./measure/reference-workloads.ts";
 import { runNaive } from "./peers/naive-engine.ts";
-import { type WorkloadName, workloadDocument } from "./reference-workloads.ts";
 
-/** Of a request, on any of the workloads. */
+/** Events of a request on any of the workloads. */
 const EVENTS_EACH = 2;
 
 type Result = Omit<Measurement, "seconds" | "cpuSeconds">;
 
-/** A share of the run is the same scenario, broken off: what it asks of the compiler goes by its length. */
+/**
+ * A share of the run is the same scenario, broken off: what it asks of the compiler goes by its
+ * length.
+ */
 function runTandem(workload: string, requests: number, seed: number, share: number): Result {
   const document = workloadDocument(workload, requests, seed);
   const options = share < 1 ? { maxEvents: Math.ceil(requests * EVENTS_EACH * share) } : {};

@@ -15,11 +15,11 @@ import { runLoad } from "../cluster/load/run-load.ts";
 import { workloadSchema } from "../core/scenario/schema/workload.ts";
 
 const CLIENTS = 16;
-/** What the slow endpoint waits before it answers, most of the time and one time in twenty. */
+/** Time before the slow endpoint answers, usually and one time in twenty. */
 const USUAL_MS = 20;
 const RARE_MS = 60;
 const RARE_EVERY = 20;
-/** Of the comparison of latencies: far from what anything here could not carry. */
+/** Rate for the comparison of latencies, low enough for all programs. */
 const RATE_PER_S = 200;
 
 interface Found {
@@ -143,7 +143,7 @@ async function own(url: string, workload: object): Promise<Found> {
   };
 }
 
-/** What each peer found; a text says why one found nothing. */
+/** The findings of each peer, or the reason why it has none. */
 function peers(
   wordsOf: (peer: Peer) => readonly string[] | null,
 ): Readonly<Record<string, Found | string>> {

@@ -1,6 +1,6 @@
 /**
- * What a gateway does with more load than it can carry: answers within the goal a second at loads
- * around the capacity and at five times of it, and how soon it refuses the rest.
+ * A gateway under overload: answers within the goal a second at loads around the capacity and at five times
+ * the capacity, and the time until it refuses the rest.
  *
  *   npm run bench:overload -- [--json] [--quick]
  */
@@ -112,7 +112,7 @@ async function measure({ gateway }: Deployment, load: number): Promise<Point> {
   };
 }
 
-/** What REST says to one of many that come at once. */
+/** REST's answer to a refused one of many concurrent requests. */
 async function retryHint({ gateway }: Deployment): Promise<string> {
   const body = Buffer.from("small");
   const headers = { "content-type": "application/octet-stream" };

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { type Latency, latencyOf, type Rate, rateOf, withDescendants } from "./cluster-load.ts";
-import { tryToRun } from "./fresh-process.ts";
+import { tryToRun } from "./measure/fresh-process.ts";
 
 export interface RayFigures {
   readonly version: string;
@@ -12,7 +12,7 @@ export interface RayFigures {
   readonly unary: Rate;
 }
 
-/** What it took, or why it was not measured. */
+/** Its figures, or the reason why it was not measured. */
 export type RayServe =
   | { readonly kind: "measured"; readonly figures: RayFigures }
   | { readonly kind: "skipped"; readonly message: string };

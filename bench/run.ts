@@ -1,23 +1,20 @@
 /**
- * How fast the simulator is, part by part, with what is asked of it. Start reading at `part.ts`,
+ * How fast the simulator is, part by part, with what is asked of it. Start reading at `measure/part.ts`,
  * then `parts/`. The command fails only if something could not be measured.
  *
  *   npm run bench -- [--only PART…] [--workload A…] [--peer NAME…] [--quick] [--json]
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import yargs from "yargs";
-import type { BenchOptions, Part, PartResult } from "./part.ts";
-import { memory } from "./parts/memory.ts";
-import { peers } from "./parts/peers.ts";
-import { replicas } from "./parts/replicas.ts";
-import { start } from "./parts/start.ts";
+import { type BenchOptions, type Part, type PartResult, partText } from "./measure/part.ts";
+import { PEERS } from "./measure/peer-programs.ts";
+import { WORKLOAD_NAMES } from "./measure/reference-workloads.ts";
+import { peers, replicas } from "./parts/peers.ts";
 import { sweep } from "./parts/sweep.ts";
-import { wholeProcess } from "./parts/whole-process.ts";
-import { PEERS } from "./peer-programs.ts";
-import { WORKLOAD_NAMES } from "./reference-workloads.ts";
-import { partText } from "./text.ts";
+import { memory, start, wholeProcess } from "./parts/whole-process.ts";
 
 const PARTS: readonly Part[] = [peers, replicas, memory, start, wholeProcess, sweep];
 

@@ -5,22 +5,29 @@
  *   → contention between busy workers → gateway and RPC cost (no-op) → both under load (pilot)
  *   → profiles with provenance
  */
-
 import { taskNames } from "../core/compile.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
-import { type CollectedInputs, collectInputs } from "./collect-inputs.ts";
-import { type ContentsSource, contentsFor } from "./contents.ts";
+import {
+  type CollectedInputs,
+  type ContentsSource,
+  collectInputs,
+  contentsFor,
+} from "./contents.ts";
 import { hostLine } from "./host.ts";
-import { type BusyWorker, measureContention } from "./measure-contention.ts";
-import { measureOverheads } from "./measure-overheads.ts";
-import { measureService, type ServiceSamples, type ServiceTarget } from "./measure-service.ts";
+import {
+  type BusyWorker,
+  measureContention,
+  measureService,
+  type ServiceSamples,
+  type ServiceTarget,
+} from "./measure-service.ts";
+import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 import { type JobInput, ModelWorker } from "./model-worker.ts";
-import { runPilot } from "./pilot.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
+import { measureOverheads, runPilot } from "./pilot.ts";
 
-export interface CalibrationOptions {
+interface CalibrationOptions {
   readonly source: ContentsSource;
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
@@ -162,7 +169,7 @@ function largestBatch(document: ScenarioDocument, model: string): number {
 }
 
 /** 1, 2, 4, ... and the largest itself. */
-export function batchSizes(largest: number): number[] {
+function batchSizes(largest: number): number[] {
   const sizes: number[] = [];
   for (let size = 1; size < largest; size *= 2) sizes.push(size);
   return [...sizes, largest];

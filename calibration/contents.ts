@@ -1,6 +1,8 @@
 /**
- * What the requests of each pipeline carry: pictures where it takes a payload, tensors where its models
- * take them, given in a file or at random in the shapes that they ask for.
+ * Contents of requests by pipeline: pictures where it takes a payload; tensors where its models take them,
+ * given in a file or drawn at random in the models' shapes. Walked once through the pipeline, they give real
+ * inputs for every task, as in production, and the share of each branch. A run sends each content where the
+ * draws say that a request takes its branches.
  */
 import { readFileSync } from "node:fs";
 import { isPayload, pipelineInputs } from "../cluster/front/pipeline-tensors.ts";
@@ -16,10 +18,16 @@ import type {
   RequestContents,
   TensorMetadata,
 } from "../cluster/protocol/messages.ts";
+import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
+import { tasksBefore } from "../cluster/run/batch.ts";
+import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import type { ModelWorker } from "./model-worker.ts";
-import { picturesFor } from "./pictures.ts";
+import type { System } from "../core/system.ts";
+import { drawScenes, loadImages } from "../models/scenes.ts";
+import type { Tensor } from "../models/tensor.ts";
+import type { JobInput, ModelWorker, WorkerOutput } from "./model-worker.ts";
 
 /** By the name of a pipeline; none of them empty. */
 export type ContentsByPipeline = Readonly<Record<string, readonly RequestContents[]>>;
@@ -102,4 +110,192 @@ function together(one: RequestContents, other: RequestContents): RequestContents
     inputs: [...one.inputs, ...other.inputs],
     rawInputContents: [...(one.rawInputContents ?? []), ...(other.rawInputContents ?? [])],
   };
+}
+
+/** Drawn scenes in a set: enough variety for a profile, few enough to draw in a second or two. */
+const SCENES = 48;
+
+/** Encoded images. Throws Fault when the folder is missing, empty or holds no image. */
+export async function picturesFor(
+  document: ScenarioDocument,
+  imagesFolder: string | undefined,
+): Promise<readonly Uint8Array[]> {
+  if (imagesFolder !== undefined) {
+    return (await loadImages(imagesFolder)).map((image) => image.bytes);
+  }
+  const scenes = await drawScenes({
+    count: SCENES,
+    carShare: carShare(document),
+    seed: document.run.seed,
+  });
+  return scenes.map((scene) => scene.png);
+}
+
+/** The probability of the first condition on `car`; a half when there is none. */
+function carShare(document: ScenarioDocument): number {
+  for (const pipeline of Object.values(document.pipelines)) {
+    for (const { when } of Object.values(pipeline.tasks)) {
+      if (when?.contains === "car") return when.probability;
+    }
+  }
+  return 0.5;
+}
+
+/** One request's contents, and the tasks that ran on them. */
+export interface KnownContents {
+  readonly contents: RequestContents;
+  readonly ran: ReadonlySet<string>;
+}
+
+/** The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. */
+export function matchContents(
+  system: System,
+  seed: string,
+  count: number,
+  known: Readonly<Record<string, readonly KnownContents[]>>,
+): RequestContents[] {
+  const draws = new RequestDraws(system, seed);
+  const flags = new Uint8Array(system.stride);
+  const variates = new Float64Array(system.stride);
+  const groups = system.pipelines.map(({ name, tasks }) =>
+    groupByBranches(known[name], conditional(tasks)),
+  );
+  const used = new Map<string, number>();
+  return Array.from({ length: count }, () => {
+    const pipeline = draws.pipeline();
+    draws.draw(pipeline, 0, flags, variates);
+    const { name, tasks } = system.pipelines[pipeline];
+    const wanted = tasks
+      .filter((task, i) => task.whenContains !== null && (flags[i] & WHEN_HOLDS) !== 0)
+      .map((task) => task.name)
+      .join("+");
+    const candidates = groups[pipeline].get(wanted) ?? known[name];
+    const turn = used.get(`${name}/${wanted}`) ?? 0;
+    used.set(`${name}/${wanted}`, turn + 1);
+    return candidates[turn % candidates.length].contents;
+  });
+}
+
+function conditional(tasks: System["pipelines"][number]["tasks"]): readonly string[] {
+  return tasks.filter((task) => task.whenContains !== null).map((task) => task.name);
+}
+
+/** Contents by the conditional tasks that ran on them. */
+function groupByBranches(
+  known: readonly KnownContents[],
+  tasks: readonly string[],
+): Map<string, KnownContents[]> {
+  const groups = new Map<string, KnownContents[]>();
+  for (const entry of known) {
+    const key = tasks.filter((task) => entry.ran.has(task)).join("+");
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return groups;
+}
+
+export interface CollectedInputs {
+  /** Inputs of each task, by task name. */
+  readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
+  /** Tasks that ran for each of a pipeline's contents: ran[pipeline][i] holds task names. */
+  readonly ran: Readonly<Record<string, readonly ReadonlySet<string>[]>>;
+}
+
+const NO_PAYLOAD = new Uint8Array(0);
+
+/** `workers` by model name. Throws Fault("invalid-input") for contents that a model cannot read. */
+export async function collectInputs(
+  document: ScenarioDocument,
+  workers: ReadonlyMap<string, ModelWorker>,
+  contents: ContentsByPipeline,
+): Promise<CollectedInputs> {
+  const inputs = new Map<string, JobInput[]>();
+  const ran: Record<string, ReadonlySet<string>[]> = {};
+  for (const [name, pipeline] of Object.entries(document.pipelines)) {
+    ran[name] = [];
+    for (const one of contents[name]) ran[name].push(await walk(pipeline, workers, one, inputs));
+  }
+  return { inputs, ran };
+}
+
+/** One request through one pipeline; returns the tasks that ran. */
+async function walk(
+  { tasks }: PipelineDocument,
+  workers: ReadonlyMap<string, ModelWorker>,
+  contents: RequestContents,
+  inputs: Map<string, JobInput[]>,
+): Promise<ReadonlySet<string>> {
+  const { payload, tensors } = partsOf(contents);
+  const names = Object.keys(tasks);
+  const numbered = names.map((name) => ({
+    predecessors: tasks[name].after.map((one) => names.indexOf(one)),
+  }));
+  const outputs: Record<string, WorkerOutput> = {};
+  for (const task of inTopologicalOrder(tasks)) {
+    const { after, when, model } = tasks[task];
+    const ready = after.filter((name) => outputs[name] !== undefined);
+    if (after.length > 0 && ready.length === 0) continue;
+    const wanted = when?.contains;
+    if (wanted !== undefined && !ready.some((name) => hasLabel(outputs[name].told, wanted)))
+      continue;
+    const worker = workers.get(model);
+    if (worker === undefined) continue;
+    const before = tasksBefore(numbered, names.indexOf(task))
+      .map((one) => names[one])
+      .filter((name) => outputs[name] !== undefined);
+    const input: JobInput = {
+      payload,
+      upstream: JSON.stringify(
+        Object.fromEntries(before.map((name) => [name, outputs[name].told])),
+      ),
+      tensors: {
+        ...asOwn(tensors),
+        ...Object.fromEntries(before.map((name) => [name, outputs[name].tensors])),
+      },
+    };
+    const [output] = (await worker.call([input])).outputs;
+    if ("error" in output.told) {
+      throw new Fault(
+        "invalid-input",
+        `model ${model} cannot read an input: ${output.told.error}`,
+        {
+          hint: "take the file that is no image out of the folder, or give tensors of its shapes with --inputs",
+        },
+      );
+    }
+    outputs[task] = output;
+    const collected = inputs.get(task) ?? [];
+    collected.push(input);
+    inputs.set(task, collected);
+  }
+  return new Set(Object.keys(outputs));
+}
+
+/** As the gateway takes a request apart: its payload, and the tensors that it came with. */
+function partsOf({ inputs, rawInputContents = [] }: RequestContents): {
+  readonly payload: Uint8Array;
+  readonly tensors: readonly Tensor[];
+} {
+  const tensors: Tensor[] = [];
+  inputs.forEach((input, i) => {
+    if (!isPayload(input)) tensors.push(rawTensor(input, rawInputContents[i]));
+  });
+  const payloads = inputs.some(isPayload) ? elementsOf(inputs, rawInputContents, "payload") : null;
+  return { payload: payloads?.[0] ?? NO_PAYLOAD, tensors };
+}
+
+function inTopologicalOrder(tasks: PipelineDocument["tasks"]): readonly string[] {
+  const order: string[] = [];
+  const left = new Set(Object.keys(tasks));
+  while (left.size > 0) {
+    for (const task of left) {
+      if (tasks[task].after.some((name) => left.has(name))) continue;
+      order.push(task);
+      left.delete(task);
+    }
+  }
+  return order;
+}
+
+function hasLabel(output: JobOutput, label: string): boolean {
+  return "labels" in output && output.labels.includes(label);
 }

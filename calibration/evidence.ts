@@ -1,6 +1,6 @@
 /**
- * What a validation keeps so that its gaps can be explained: besides the run logs, what the client
- * saw, what the ways cost, and all that a prediction is made of.
+ * The evidence that a validation keeps for `tandem explain`, besides run logs: the client's latencies, the
+ * costs of messages, and the inputs of the prediction.
  */
 
 import { givenWarmupS } from "../core/arrivals/extent.ts";
@@ -22,7 +22,7 @@ export function logFile(configuration: number, run: number): string {
 /** Times in ms are the scenario's; those in µs are the wall clock's. */
 export interface RunEvidence extends MessageCosts {
   readonly replication: number;
-  /** What the client saw, from the intended arrival. */
+  /** From the intended arrival to the answer at the client. */
   readonly latencyMeanMs: number;
   /** How late its requests were sent, on average. */
   readonly latenessMeanMs: number;

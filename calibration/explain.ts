@@ -24,10 +24,10 @@ import { LEAST_RUNS } from "./judge.ts";
 import { predict } from "./predict.ts";
 
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
-export type Part = (typeof PARTS)[number];
+type Part = (typeof PARTS)[number];
 
-/** One figure that the real runs and the prediction both have. */
-export interface Figure {
+/** A figure that the real runs and the prediction both have. */
+interface Figure {
   readonly what: string;
   readonly unit: "ms" | "µs";
   readonly predicted: RunEstimate;

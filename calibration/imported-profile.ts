@@ -2,7 +2,7 @@
 import type { Profile } from "../core/profile.ts";
 import { studentT } from "../core/statistics/estimate.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
+import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 
 export interface ImportedFrom {
   readonly model: string;

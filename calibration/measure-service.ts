@@ -5,11 +5,12 @@
  */
 import { Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
+import type { Estimate } from "../core/results.ts";
+import { estimate, studentT975 } from "../core/statistics/estimate.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
-import { StratifiedSamples } from "./stratified-samples.ts";
 
 export interface ServiceTarget {
-  readonly worker: ModelWorker;
+  readonly worker: Pick<ModelWorker, "model" | "call">;
   readonly batch: number;
   readonly inputs: readonly JobInput[];
 }
@@ -23,7 +24,7 @@ export interface ServiceSamples {
   readonly inputMeansUs: readonly number[] | null;
 }
 
-export interface MeasureOptions {
+interface MeasureOptions {
   /** Wanted half width of the mean's 95% interval, as a share of the mean. */
   readonly precision: number;
   /** Bound on the whole measurement, seconds. */
@@ -96,4 +97,117 @@ export async function callOnce(
   }
   const jobs = Array.from({ length: batch }, (_, i) => inputs[(round * batch + i) % inputs.length]);
   return (await worker.call(jobs)).serviceUs;
+}
+
+export class StratifiedSamples {
+  /** In the order they were taken. */
+  readonly all: number[] = [];
+  readonly #byInput = new Map<number, number[]>();
+
+  add(input: number, value: number): void {
+    this.all.push(value);
+    const own = this.#byInput.get(input);
+    if (own === undefined) this.#byInput.set(input, [value]);
+    else own.push(value);
+  }
+
+  /** The fewest samples of any input so far. */
+  leastPerInput(): number {
+    return Math.min(...[...this.#byInput.values()].map((stratum) => stratum.length));
+  }
+
+  /** Means of inputs 0 to `count` − 1; null where one has no sample. */
+  inputMeans(count: number): readonly number[] | null {
+    const means = Array.from({ length: count }, (_, input) => {
+      const own = this.#byInput.get(input) ?? [];
+      return own.reduce((total, value) => total + value, 0) / own.length;
+    });
+    return means.some(Number.isNaN) ? null : means;
+  }
+
+  /** Mean over the inputs with equal weight; of all samples alike until each input has two. */
+  estimate(): Estimate {
+    const strata = [...this.#byInput.values()];
+    if (strata.length < 2 || strata.some((stratum) => stratum.length < 2)) {
+      return estimate(this.all);
+    }
+    let sum = 0;
+    let variance = 0;
+    let freedom = 0;
+    for (const stratum of strata) {
+      const n = stratum.length;
+      const mean = stratum.reduce((total, value) => total + value, 0) / n;
+      const squares = stratum.reduce((total, value) => total + (value - mean) ** 2, 0);
+      sum += mean;
+      variance += squares / (n - 1) / n;
+      freedom += n - 1;
+    }
+    const count = strata.length;
+    return {
+      mean: sum / count,
+      halfWidth95: (studentT975(freedom) * Math.sqrt(variance)) / count,
+    };
+  }
+}
+
+export interface BusyWorker {
+  readonly worker: ModelWorker;
+  readonly inputs: readonly JobInput[];
+}
+
+interface Spent {
+  us: number;
+  calls: number;
+}
+
+/**
+ * Slow-down with 1, 2, ... `workers.length` busy, each >= 1 and none below the one before. Every
+ * level, and every worker alone, runs `seconds` in each of `rounds` rounds. Workers are taken in
+ * order: the first two make the level of two.
+ */
+export async function measureContention(
+  workers: readonly BusyWorker[],
+  rounds: number,
+  seconds: number,
+): Promise<number[]> {
+  const fresh = (): Spent[] => workers.map(() => ({ us: 0, calls: 0 }));
+  const alone = fresh();
+  const together = workers.map(fresh);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, worker] of workers.entries()) await keepBusy([worker], [alone[i]], seconds);
+    for (let busy = 2; busy <= workers.length; busy++) {
+      await keepBusy(workers.slice(0, busy), together[busy - 1], seconds);
+    }
+  }
+  const curve = [1];
+  for (let busy = 2; busy <= workers.length; busy++) {
+    const ratios = workers
+      .slice(0, busy)
+      .map((_, i) => meanUs(together[busy - 1][i]) / meanUs(alone[i]));
+    const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / busy;
+    curve.push(Math.max(curve[curve.length - 1], mean));
+  }
+  return curve;
+}
+
+function meanUs({ us, calls }: Spent): number {
+  return us / calls;
+}
+
+/** All workers run for `seconds`, each at least once; what they spent is added up. */
+async function keepBusy(
+  workers: readonly BusyWorker[],
+  spent: readonly Spent[],
+  seconds: number,
+): Promise<void> {
+  const until = performance.now() + seconds * 1000;
+  await Promise.all(
+    workers.map(async ({ worker, inputs }, i) => {
+      do {
+        const { serviceUs } = await worker.call([inputs[spent[i].calls % inputs.length]]);
+        spent[i].us += serviceUs;
+        spent[i].calls++;
+      } while (performance.now() < until);
+    }),
+  );
 }

@@ -1,12 +1,10 @@
 /**
- * What messages cost in one run: their round trips, and the gateway's work on them. Round trips as they
- * are measured hold the gateway's work on the message up to where its handler takes over; that work is
- * a cost of its own in the simulator, so it is taken out here. What is taken out and what is told as
- * the gateway's cost must be of the same run, or a part of a message's way is lost.
+ * Costs of messages in one run: their round trips, and the gateway's work on them. A measured round trip
+ * includes the gateway's work up to its handler; the simulator has that work as a cost of its own, so it is
+ * subtracted here. Both must be of the same run.
  */
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./quantiles.ts";
 
 export type MessageCosts = Pick<
   OverheadProfile,
@@ -28,4 +26,27 @@ export function messageCosts({
 function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
   return equalShareMeans(rest, MAX_QUANTILES);
+}
+
+/** Most quantiles that a profile keeps for one batch size. */
+export const MAX_QUANTILES = 200;
+
+/**
+ * At most `count` ascending values, each the mean of an equal share of the sorted samples: their
+ * mean is the samples' mean, whatever the count. All samples are kept when they are few.
+ */
+export function equalShareMeans(samples: readonly number[], count: number): number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  if (sorted.length <= count) return sorted.map(Math.round);
+  const cumulative = [0];
+  for (const value of sorted) cumulative.push(cumulative[cumulative.length - 1] + value);
+  const share = sorted.length / count;
+  // The last share may end a little beyond the last sample, by rounding.
+  const upTo = (shares: number): number => {
+    const at = Math.min(shares * share, sorted.length);
+    const whole = Math.floor(at);
+    const rest = at - whole;
+    return cumulative[whole] + (rest > 0 ? rest * sorted[whole] : 0);
+  };
+  return Array.from({ length: count }, (_, i) => Math.round((upTo(i + 1) - upTo(i)) / share));
 }

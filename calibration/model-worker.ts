@@ -1,4 +1,4 @@
-/** One real model in a worker process of its own, called the way the gateway calls it. */
+/** A real model in a worker process of its own, called as the gateway calls it. */
 
 import { type Child, startChild } from "../cluster/processes/child.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
@@ -17,20 +17,20 @@ import { Fault } from "../core/fault.ts";
 import { type ModelDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { Tensor } from "../models/tensor.ts";
 
-/** One job's inputs: the request's payload, JSON of the outputs of the tasks before, and tensors. */
+/** The inputs of a job: the request's payload, JSON of the outputs of the tasks before, and tensors. */
 export interface JobInput {
   readonly payload: Uint8Array;
   readonly upstream: string;
   readonly tensors: TensorsByTask;
 }
 
-/** What the worker tells of one job, and the tensors that it gives. */
+/** The worker's answer to one job, and its tensors. */
 export interface WorkerOutput {
   readonly told: JobOutput;
   readonly tensors: readonly Tensor[];
 }
 
-export interface ModelCall {
+interface ModelCall {
   readonly outputs: readonly WorkerOutput[];
   /** As the worker measured it, µs. */
   readonly serviceUs: number;
@@ -49,7 +49,7 @@ export class ModelWorker {
     this.#client = new InferenceClient(`127.0.0.1:${child.ready.port}`);
   }
 
-  /** What it runs, and what its load took. */
+  /** The loaded model, with the time and memory of its load. */
   get loaded(): HostedModelInfo {
     return this.#child.ready.models[0];
   }
@@ -84,7 +84,7 @@ export class ModelWorker {
     return new ModelWorker(model, child);
   }
 
-  /** What the model takes and gives. */
+  /** The model's inputs and outputs. */
   describe(): Promise<ModelMetadata> {
     return this.#client.modelMetadata({ name: REPLICA });
   }

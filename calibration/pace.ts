@@ -8,24 +8,22 @@ import type { Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
-import { callOnce, pauseAfter } from "./measure-service.ts";
+import { callOnce, pauseAfter, type ServiceTarget } from "./measure-service.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 
-/** One moment between runs: a model's times over its calibrated ones, with the 95% half width. */
+/** By model, in one burst between runs: its times over its calibrated ones, with the 95% half width. */
 export type PaceBurst = Readonly<
   Record<string, { readonly mean: number; readonly halfWidth95: number }>
 >;
 
-export interface PaceTarget {
+export interface PaceTarget extends Pick<ServiceTarget, "worker" | "inputs"> {
   readonly model: string;
-  readonly worker: ModelWorker;
-  readonly inputs: readonly JobInput[];
   readonly profile: Profile;
 }
 
-/** How long a burst takes: 1 to 2% of a run of a minute or two. */
+/** Length of a burst: 1 to 2% of a run of a minute or two. */
 export const PACE_SECONDS = 1.5;
-/** Fewer calls of a model tell nothing; a slow model may take longer than its share of the burst. */
+/** Least calls of each model; a slow model may take longer than its share of the burst. */
 const LEAST_CALLS = 4;
 
 /** The calibrated models' workers, with the inputs to call each on, by model name. */
@@ -51,7 +49,7 @@ export function profilePath({ profile }: ModelDocument): string | undefined {
 export class PaceMeter {
   readonly #targets: readonly PaceTarget[];
   readonly #pauses = new RandomStream("validation", "pauses");
-  /** Goes on from burst to burst, so that all inputs have their turn. */
+  /** Continues from burst to burst, so that all inputs have their turn. */
   #round = 0;
 
   constructor(targets: readonly PaceTarget[]) {

@@ -1,24 +1,26 @@
 /**
- * A pilot run: the real pipeline under moderate load, once through what is sent and again. It tells
- * what models measured alone and a no-op cannot: how long messages take while models keep the
- * processors busy, and how much serving itself slows the models. Predictions of other loads,
- * shapes and schedulers start from there.
+ * Costs of serving. A no-op task gives the costs of messages without models. A pilot run of the real pipeline
+ * under moderate load, with all contents in whole rounds, then measures messages while models keep the
+ * processors busy, and how much serving slows the models. Predictions of other loads, shapes and schedulers
+ * start from there.
  *
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
-
 import { startDeployment } from "../cluster/deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { Fault } from "../core/fault.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
-import { messageCosts } from "./message-costs.ts";
+import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
-import { scaledProfile } from "./scaled-profile.ts";
+import { scaledProfile } from "./predict.ts";
 
-export interface PilotInput {
+interface PilotInput {
   readonly document: ScenarioDocument;
   /** By model name. */
   readonly profiles: Readonly<Record<string, Profile>>;
@@ -46,11 +48,14 @@ const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 /** A host that drifts during both is likely to drift on. */
 const MOST_PILOTS = 2;
-/** Drift of the models' own times, beyond which serving cannot be told from the host. */
+/**
+ * Drift of the models' own times, beyond which the effects of serving and of the host are not
+ * separable.
+ */
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
-export interface PilotResult {
+interface PilotResult {
   /** By model name: times as they are in a serving pipeline. */
   readonly profiles: Readonly<Record<string, Profile>>;
   /** As messages are under load. */
@@ -151,7 +156,10 @@ function pilotDocument({
   };
 }
 
-/** Whole rounds through so many contents, within `most` requests if that is one; a part of one where they are many. */
+/**
+ * Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of
+ * many contents.
+ */
 export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): number {
   if (contents >= REQUESTS) return REQUESTS;
   const rounds = Math.min(Math.ceil(REQUESTS / contents), Math.floor(most / contents));
@@ -174,7 +182,7 @@ function loadsUs(
  * Measured over simulated service time of each model's jobs in the pilot, at the pace that the host
  * had then, and at least 1: serving cannot speed a model up, so the rest is chance.
  */
-function servingFactors(
+export function servingFactors(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   measured: Readonly<Record<string, Readonly<Record<string, number>>>>,
@@ -199,4 +207,52 @@ function servingFactors(
 
 function servingProfile(profile: Profile, servingFactor: number): Profile {
   return { ...scaledProfile(profile, servingFactor), servingFactor };
+}
+
+const RATE_PER_S = 40;
+const WARMUP_S = 1;
+
+/** Runs for `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered. */
+export async function measureOverheads(
+  contents: readonly RequestContents[],
+  seconds: number,
+): Promise<MessageCosts> {
+  const document = scenarioSchema.parse({
+    name: "overheads",
+    pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
+    models: {
+      "no-op": {
+        service: { distribution: "deterministic", meanMs: 0.001 },
+        implementation: { name: "no-op" },
+      },
+    },
+    cluster: { replicas: { "no-op": 1 } },
+    workload: {
+      arrivals: "poisson",
+      ratePerS: RATE_PER_S,
+      durationS: WARMUP_S + seconds,
+      warmupS: WARMUP_S,
+    },
+  });
+  const payloads = contents.map(({ rawInputContents = [] }) =>
+    payloadRequest(Buffer.concat(rawInputContents)),
+  );
+  const inputs = { profiles: {}, traces: {} };
+  const seed = "calibration/overheads";
+  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed });
+  try {
+    const { overheads } = await measuredRun(deployment, {
+      document,
+      inputs,
+      seed,
+      contents: () => payloads,
+      timeScale: 1,
+    });
+    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+      throw new Fault("unhealthy", "no request of the overhead measurement was answered");
+    }
+    return messageCosts(overheads);
+  } finally {
+    await deployment.stop();
+  }
 }

@@ -4,15 +4,13 @@
  * takes for a request is not known beforehand, so the prediction is a mean over simulations that
  * differ in the work drawn.
  */
-
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument, ServiceDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
-import { scaledProfile, scaledService } from "./scaled-profile.ts";
 
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
@@ -51,8 +49,8 @@ export function predict(
 }
 
 /**
- * What the prediction knows of the serving overheads. They pass in real time, so in a run at a
- * tenth of the time they weigh ten times as much; and replicas that only wait do not contend.
+ * The inputs with serving overheads as the prediction needs them. Overheads pass in real time, so a run at a
+ * tenth of the time stretches them tenfold; and replicas that only wait do not contend.
  */
 function predictionInputs(plan: PredictionPlan): SimulationInputs {
   const { document, inputs, backend, timeScale } = plan;
@@ -147,4 +145,21 @@ function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+export function scaledProfile(profile: Profile, factor: number): Profile {
+  const batches = profile.batches.map((entry) => ({
+    ...entry,
+    meanUs: entry.meanUs * factor,
+    halfWidth95Us: entry.halfWidth95Us * factor,
+    quantilesUs: entry.quantilesUs.map((us) => us * factor),
+  }));
+  return { ...profile, batches };
+}
+
+function scaledService(service: ServiceDocument, factor: number): ServiceDocument {
+  if (service.distribution === "empirical") {
+    return { ...service, samplesMs: service.samplesMs.map((ms) => ms * factor) };
+  }
+  return { ...service, meanMs: service.meanMs * factor };
 }

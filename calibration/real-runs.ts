@@ -20,7 +20,7 @@ export interface RealRunPlan {
   readonly backend: BackendName;
   readonly repeats: number;
   readonly timeScale: number;
-  /** What a run's requests carry: request i entry i mod length, whichever pipeline it is of. */
+  /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Measures the host's pace before the first run and after each. */
   readonly pace?: PaceMeter;
@@ -39,7 +39,7 @@ export interface RealRun extends MeasuredRun {
   readonly replication: number;
 }
 
-export interface RealRuns {
+interface RealRuns {
   readonly healthy: readonly RealRun[];
   readonly unhealthy: readonly RealRun[];
   /** Why there are fewer runs than asked for, though not for their health. */

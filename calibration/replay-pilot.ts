@@ -16,7 +16,7 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
 
-export interface ReplayPilotInput {
+interface ReplayPilotInput {
   /** To be predicted; the first one's pipeline and shape are run. */
   readonly documents: readonly ScenarioDocument[];
   readonly inputs: SimulationInputs;
@@ -34,7 +34,10 @@ const WARMUP_SECONDS = 1;
 const MEASURED_SECONDS = 4;
 /** All in all, with the start of the deployment and its end. */
 export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
-/** Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside other work. */
+/**
+ * Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside
+ * other work.
+ */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
 /** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
@@ -114,7 +117,10 @@ async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   }
 }
 
-/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
+/**
+ * The first document's pipelines and cluster under a load that they bear, and how fast times are
+ * replayed.
+ */
 export function pilotOf({
   documents: [first],
   inputs,
@@ -143,7 +149,10 @@ export function pilotOf({
   };
 }
 
-/** Requests a second that every pool and chain can serve, whatever the branches: each task runs at most once. */
+/**
+ * Requests a second that every pool and chain can serve, whatever the branches: each task runs at most
+ * once.
+ */
 function leastPerS({ pools, replicas, pipelines }: System): number {
   const perS = pools.map(({ first, count }) =>
     replicas

@@ -1,7 +1,15 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { NO_STALLS, type Stalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { type HostDuringRun, runHealth, watchHost, worstStalls } from "./run-health.ts";
+import {
+  cutNote,
+  type HostDuringRun,
+  overallHealth,
+  runHealth,
+  unfitness,
+  watchHost,
+  worstStalls,
+} from "./run-health.ts";
 
 const fit: HealthSummary = {
   healthy: true,
@@ -64,6 +72,45 @@ test("several runs have the worst of all", () => {
     stalls: { longestMs: 9, ratio: 0.002 },
   });
   expect(worstStalls([fit])).toEqual({});
+});
+
+describe("runs that were set aside", () => {
+  const unfit = (reason: string) => ({ health: { ...fit, healthy: false, reasons: [reason] } });
+  const runs = (healthy: number, ...reasons: readonly string[]) => ({
+    healthy: Array.from({ length: healthy }, () => ({ health: fit })),
+    unhealthy: reasons.map(unfit),
+  });
+
+  test("are summed up in one reason, and each keeps its own", () => {
+    const { healthy, reasons, setAside } = overallHealth(runs(5, "late", "stalls"), 5);
+    expect(healthy).toBe(true);
+    expect(reasons).toEqual(["2 runs were set aside; of the last, stalls"]);
+    expect(setAside).toEqual(["late", "stalls"]);
+    expect(overallHealth(runs(5, "late"), 5).reasons[0]).toMatch(/^1 run was set aside/);
+    expect(overallHealth(runs(5), 5)).toEqual(fit);
+  });
+
+  test("give the same reason as the verdict if too few runs are left", () => {
+    const few = runs(2, "late", "stalls", "stolen");
+    const reason = "2 of 5 runs were fit to be judged by; of the last, stolen";
+    expect(unfitness(few, 3)).toBe(reason);
+    expect(overallHealth(few, 3)).toMatchObject({ healthy: false, reasons: [reason] });
+    expect(unfitness(runs(3, "late"), 3)).toBeNull();
+  });
+
+  test("do not count as runs when a budget or Ctrl-C ends the validation", () => {
+    const spent = { ...runs(5, "a", "b", "c", "d"), cutShort: "the budget was spent" };
+    expect(cutNote(spent, 6)).toEqual([
+      "the budget was spent after 5 of 6 runs (4 more were set aside)",
+    ]);
+    expect(unfitness({ ...runs(1, "late"), cutShort: "interrupted" }, 3)).toBe(
+      "interrupted after 1 of 3 runs (1 more was set aside)",
+    );
+    expect(cutNote({ ...runs(1), cutShort: "interrupted" }, 3)).toEqual([
+      "interrupted after 1 of 3 runs",
+    ]);
+    expect(cutNote(runs(5), 5)).toEqual([]);
+  });
 });
 
 test("a watch covers the time between its start and its end", async () => {

@@ -5,8 +5,8 @@
  */
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { othersShare, sampleHost, stealShare } from "./host-load.ts";
-import { loadReasons, percent } from "./host-probe.ts";
+import { loadReasons, othersShare, percent, sampleHost, stealShare } from "./host.ts";
+import { LEAST_RUNS } from "./judge.ts";
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
 const MAX_STALL_SHARE_OF_LATENCY = 0.01;
@@ -17,10 +17,10 @@ export interface HostDuringRun {
   readonly stalls: Stalls;
 }
 
-export interface RunWatch {
+interface RunWatch {
   /** `extraOwnUs`: processor time of the run's processes that are gone by now. */
   stop(extraOwnUs?: number): Promise<HostDuringRun>;
-  /** Ends a watch that nobody asks for its findings any more. */
+  /** Ends the watch without findings. */
   close(): void;
 }
 
@@ -62,6 +62,61 @@ export function runHealth(
   };
 }
 
+/** Runs of one configuration: those to judge by, those set aside, and why there are too few. */
+interface EndedRuns {
+  readonly healthy: readonly { readonly health: HealthSummary }[];
+  readonly unhealthy: readonly { readonly health: HealthSummary }[];
+  readonly cutShort?: string;
+}
+
+/** Why the runs cannot be judged by; null where they can. */
+export function unfitness(runs: EndedRuns, wanted: number): string | null {
+  const { healthy, unhealthy } = runs;
+  if (healthy.length >= LEAST_RUNS) return null;
+  const [cut] = cutNote(runs, wanted);
+  const ended = healthy.length + unhealthy.length;
+  return cut ?? `${healthy.length} of ${ended} runs were fit to be judged by; ${ofTheLast(runs)}`;
+}
+
+/** One sentence if there are fewer runs than `wanted`, though not for their health. */
+export function cutNote({ healthy, unhealthy, cutShort }: EndedRuns, wanted: number): string[] {
+  if (cutShort === undefined) return [];
+  const more = unhealthy.length === 1 ? "1 more was" : `${unhealthy.length} more were`;
+  const setAside = unhealthy.length === 0 ? "" : ` (${more} set aside)`;
+  return [`${cutShort} after ${healthy.length} of ${wanted} runs${setAside}`];
+}
+
+function ofTheLast({ unhealthy }: EndedRuns): string {
+  return `of the last, ${unhealthy.at(-1)?.health.reasons.join("; ")}`;
+}
+
+/** The worst of the runs to judge by; of all runs where too few were fit. */
+export function overallHealth(runs: EndedRuns, wanted: number): HealthSummary {
+  const { healthy, unhealthy } = runs;
+  const isFit = healthy.length >= LEAST_RUNS;
+  const kept = (isFit ? healthy : [...healthy, ...unhealthy]).map(({ health }) => health);
+  const worst = (value: (health: HealthSummary) => number): number => Math.max(...kept.map(value));
+  return {
+    healthy: isFit || unhealthy.length === 0,
+    lateArrivalRatio: worst((health) => health.lateArrivalRatio),
+    latenessP99Ms: worst((health) => health.latenessP99Ms),
+    eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    ...worstStalls(kept),
+    ...setAside(runs, wanted),
+  };
+}
+
+function setAside(runs: EndedRuns, wanted: number): Pick<HealthSummary, "reasons" | "setAside"> {
+  const { unhealthy, cutShort } = runs;
+  if (unhealthy.length === 0) return { reasons: [] };
+  const count = unhealthy.length === 1 ? "1 run was" : `${unhealthy.length} runs were`;
+  const unfit = cutShort === undefined ? unfitness(runs, wanted) : null;
+  return {
+    reasons: [unfit ?? `${count} set aside; ${ofTheLast(runs)}`],
+    setAside: unhealthy.map(({ health }) => health.reasons.join("; ")),
+  };
+}
+
 /** The worst of several runs. */
 export function worstStalls(
   healths: readonly HealthSummary[],
@@ -81,7 +136,7 @@ export function worstStalls(
   };
 }
 
-/** Where waits for a processor cannot be told from stalls, the run's own load would be blamed. */
+/** None on systems that count waits for a processor as stalls: these come from the run's own load. */
 function stallReasons(stalls: Stalls, latencyMs: number): string[] {
   if (!stalls.knowsWaits) return [];
   const added = addedLatencyShare(stalls, latencyMs);

@@ -8,8 +8,7 @@ import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import { withDeployment } from "../cluster/deployment.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { floatsOf } from "../models/tensor.ts";
-import { collectInputs } from "./collect-inputs.ts";
-import { contentsFor } from "./contents.ts";
+import { collectInputs, contentsFor } from "./contents.ts";
 import { ModelWorker } from "./model-worker.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));

@@ -24,13 +24,13 @@ import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
-import { type JudgedRun, judge, LEAST_RUNS } from "./judge.ts";
+import { type JudgedRun, judge } from "./judge.ts";
 import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
-import { type RealRun, type RealRunPlan, type RealRuns, realRuns } from "./real-runs.ts";
-import { worstStalls } from "./run-health.ts";
+import { type RealRun, type RealRunPlan, realRuns } from "./real-runs.ts";
+import { cutNote, overallHealth, unfitness } from "./run-health.ts";
 
-export interface ValidationPlan extends Omit<RealRunPlan, "document"> {
+interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
   /** Tolerated relative error by metric. */
   readonly tolerance: Readonly<Record<string, number>>;
@@ -40,7 +40,7 @@ export interface ValidatedConfiguration {
   readonly result: ValidationResult;
   /** Decision logs of the real runs that count. */
   readonly logs: readonly string[];
-  /** What `tandem explain` needs besides them. */
+  /** The other inputs of `tandem explain`. */
   readonly evidence: ConfigurationEvidence;
 }
 
@@ -54,7 +54,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const { notes: predictionNotes, ...predicted } = aggregated(predictions);
   const least = Math.min(...Object.values(plan.tolerance));
   const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
-  const health = withReason(overallHealth(all), pace?.reason ?? null);
+  const health = withReason(overallHealth(all, repeats), pace?.reason ?? null);
   const measured = {
     ...measuredSide(runs, backend, health),
     ...(pace === null ? {} : { pace: pace.pace }),
@@ -63,7 +63,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
   const notes = [
     ...predictionNotes,
-    ...(all.cutShort === undefined || unfit !== null ? [] : [cutNote(all, repeats)]),
+    ...(unfit === null ? cutNote(all, repeats) : []),
     ...runs.flatMap((run) => replayNotes(plan, run)),
     ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
@@ -90,21 +90,6 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   };
 }
 
-const count = ({ healthy, unhealthy }: RealRuns): number => healthy.length + unhealthy.length;
-
-function cutNote(all: RealRuns, repeats: number): string {
-  return `${all.cutShort} after ${count(all)} of ${repeats} runs`;
-}
-
-/** Why the runs cannot be judged by; null where they can. */
-function unfitness(all: RealRuns, repeats: number): string | null {
-  const { healthy, unhealthy, cutShort } = all;
-  if (healthy.length >= LEAST_RUNS) return null;
-  if (cutShort !== undefined) return cutNote(all, repeats);
-  const [last] = unhealthy.slice(-1);
-  return `${healthy.length} of ${count(all)} runs were fit to be judged by; of the last, ${last.health.reasons[0]}`;
-}
-
 function judgedBy({ tolerance, configuration }: ValidationPlan) {
   const { workload } = configuration.document;
   const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
@@ -118,7 +103,7 @@ function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]
   }));
 }
 
-/** One run alone has no interval, nor has one replication that was run again and again. */
+/** Without half widths for a single run, and for repeats of one replication. */
 function overRuns<T extends Readonly<Record<string, Estimate>>>(
   figures: T,
   runs: number,
@@ -147,8 +132,8 @@ function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): strin
 }
 
 /**
- * What the service times have to do with the error: how long models took in these runs against
- * the prediction, and the errors that remain when it is made with the times they really took.
+ * The part of service times in the error: the models' times in these runs over the predicted ones, and the
+ * errors of a prediction that uses the real times.
  */
 function serviceNote(
   plan: ValidationPlan,
@@ -173,21 +158,6 @@ function serviceNote(
     `models took ${times.join(", ")} × their predicted service time in these runs; ` +
     `predicted with the times they took, the errors are ${errors.join(", ")}`
   );
-}
-
-/** Of the runs that are judged by, or of all where too few were fit. */
-function overallHealth({ healthy, unhealthy }: RealRuns): HealthSummary {
-  const kept = healthy.length >= LEAST_RUNS ? healthy : [...healthy, ...unhealthy];
-  const worst = (value: (health: HealthSummary) => number): number =>
-    Math.max(...kept.map(({ health }) => value(health)));
-  return {
-    healthy: healthy.length >= LEAST_RUNS || unhealthy.length === 0,
-    lateArrivalRatio: worst((health) => health.lateArrivalRatio),
-    latenessP99Ms: worst((health) => health.latenessP99Ms),
-    eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
-    ...worstStalls(kept.map(({ health }) => health)),
-    reasons: unhealthy.map(({ health }) => `a run was set aside: ${health.reasons.join("; ")}`),
-  };
 }
 
 /** A host that drifted makes no run unfit, but all of them together. */

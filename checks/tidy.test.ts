@@ -17,7 +17,7 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };
 
-/** What each folder may import, besides itself and packages. */
+/** Folders that each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   build: [],
   checks: ["core", "schedulers", "sim", "cluster", "models"],
@@ -79,14 +79,13 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
+  reports: ["tables", "charts", "html", "."],
+  theory: ["formulas", "cases", "."],
+  bench: ["measure", "peers", "parts", "."],
 };
 
 /** Circles of imports that are still to be cut, by their first file in the alphabet. */
-const CIRCLES_LEFT: readonly string[] = [
-  "cli/load-command.ts",
-  "cli/validate-results.ts",
-  "sweep/configuration-result.ts",
-];
+const CIRCLES_LEFT: readonly string[] = [];
 
 /** Tests of a layer may use tools of the checks. */
 const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = { cluster: ["checks"] };
@@ -120,7 +119,7 @@ const ENTRY_POINTS = [
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
-  "models/evaluate-main.ts",
+  "checks/evaluate/main.ts",
 ];
 
 interface Source {

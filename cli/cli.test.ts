@@ -14,7 +14,7 @@ import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import type { PlanDocument } from "./plan-results.ts";
+import type { PlanDocument } from "./plan.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

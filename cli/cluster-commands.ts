@@ -1,6 +1,14 @@
 /** `tandem cluster …`; each action's work is loaded only when it is called. */
-import { type Command, flag, number, repeated, text } from "./command-line.ts";
-import { JSON_OPTION, SCENARIO, SET } from "./shared-options.ts";
+import {
+  type Command,
+  flag,
+  JSON_OPTION,
+  number,
+  repeated,
+  SCENARIO,
+  SET,
+  text,
+} from "./command-line.ts";
 
 /** As in the scenario's `validation.backend`. */
 export const BACKENDS = ["real", "onnx", "external", "process", "replay"];
@@ -74,7 +82,7 @@ const certs: Command = {
     ["cluster certs certs --host gpu1.example.org,10.0.0.5", "for two names"],
     ["cluster certs certs --force", "new keys, same authority: rotation"],
   ],
-  run: async (args) => (await import("./cluster-access.ts")).certs(args),
+  run: async (args) => (await import("./cluster.ts")).certs(args),
 };
 
 const token: Command = {
@@ -90,7 +98,7 @@ const token: Command = {
     file: text("tokens file to add its hash to"),
   },
   examples: [["cluster token --role infer --name batch --file tokens.txt", "prints it, once"]],
-  run: async (args) => (await import("./cluster-access.ts")).token(args),
+  run: async (args) => (await import("./cluster.ts")).token(args),
 };
 
 export const CLUSTER: Command = {

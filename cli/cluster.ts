@@ -1,5 +1,6 @@
-/** `tandem cluster up|status|down`: the real deployment of this working directory. */
+/** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
 
+import { appendFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   type ClusterState,
@@ -8,15 +9,14 @@ import {
   clusterUp,
 } from "../cluster/deploy/state.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { checkPort, checkSpare, checkTraceFile } from "./cluster-options.ts";
+import { statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
-import { statusText } from "./status-table.ts";
-import { watchStatus } from "./watch-status.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -63,7 +63,7 @@ export interface ClusterStatusArguments extends ClusterArguments {
   readonly watch?: boolean;
 }
 
-/** Throws Fault("cluster-failure") where a cluster should be up whose gateway does not answer. */
+/** Throws Fault("cluster-failure") when the gateway of a cluster that is up does not answer. */
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
   const { json, tokenFile = null, watch = process.stdout.isTTY === true && !json } = args;
   const status = watch ? await watchStatus(tokenFile) : await clusterStatus(undefined, tokenFile);
@@ -95,4 +95,87 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
 
 function print(json: boolean, document: unknown, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
+}
+
+const LAST_PORT = 65_535;
+const MOST_SPARE = 1000;
+
+/**
+ * REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage").
+ */
+export function checkPort(port: number, workers: number): void {
+  const most = LAST_PORT - 1 - workers;
+  if (Number.isInteger(port) && port >= 1 && port <= most) return;
+  throw new Fault("usage", `--port is a whole number from 1 to ${most}, got ${port}`, {
+    hint: `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`,
+  });
+}
+
+/** Throws Fault("usage"). */
+export function checkSpare(spare: number): void {
+  if (Number.isInteger(spare) && spare >= 0 && spare <= MOST_SPARE) return;
+  throw new Fault("usage", `--spare is a whole number from 0 to ${MOST_SPARE}, got ${spare}`);
+}
+
+/** Whether a file that traces go to can be written. Throws Fault("usage"). */
+export function checkTraceFile(path: string): void {
+  try {
+    appendFileSync(path, "");
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new Fault("usage", `traces cannot be written to ${path}: ${why}`, { cause });
+  }
+}
+
+export interface CertsArguments {
+  readonly directory: string;
+  readonly host: readonly string[];
+  readonly days: number;
+  readonly force: boolean;
+  readonly newCa: boolean;
+  readonly json: boolean;
+}
+
+export async function certs(args: CertsArguments): Promise<void> {
+  const { directory, days, force, newCa, json } = args;
+  const hosts = args.host.flatMap((list) => list.split(",")).map((host) => host.trim());
+  const { writeCertificates } = await import("../cluster/security/certificate-files.ts");
+  const written = await writeCertificates(directory, { hosts, days, force, newAuthority: newCa });
+  if (json) {
+    process.stdout.write(`${JSON.stringify(written)}\n`);
+    return;
+  }
+  const authority =
+    written.authority === "new" ? "a new authority" : "the authority that was there";
+  process.stdout.write(
+    `${[
+      `wrote ${written.files.join(", ")} to ${written.directory}`,
+      `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
+      "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
+      `next: npx tandem cluster up SCENARIO --certs ${directory}`,
+    ].join("\n")}\n`,
+  );
+}
+
+export interface TokenArguments {
+  readonly role: Role;
+  readonly name: string;
+  readonly file?: string;
+  readonly json: boolean;
+}
+
+export function token(args: TokenArguments): void {
+  const made = createToken(args.role, args.name);
+  if (args.file !== undefined) appendToken(args.file, made.line);
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify({ ...made, file: args.file ?? null })}\n`);
+    return;
+  }
+  // The token alone on stdout, so that a script can take it.
+  process.stdout.write(`${made.token}\n`);
+  process.stderr.write(
+    args.file === undefined
+      ? `its line for the tokens file: ${made.line}\n`
+      : `its hash was added to ${args.file}; the token itself is shown only now\n`,
+  );
 }

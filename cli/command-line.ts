@@ -1,5 +1,7 @@
 /** The command line, read by yargs: commands as data, numbers that are numbers, faults with a hint. */
-import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
+
+import type { Argv, Options, PositionalOptions } from "yargs";
+import yargs from "yargs";
 import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/issues.ts";
 
@@ -16,7 +18,7 @@ export interface Command {
   readonly about: string;
   readonly positionals?: Readonly<Record<string, PositionalOptions>>;
   readonly options?: Readonly<Record<string, Options>>;
-  /** What to type after the program's name, and what that does. */
+  /** Words after the program's name, and their effect. */
   readonly examples?: readonly (readonly [string, string])[];
   /** Gets positionals and options by name, in camel case. */
   readonly run?: (args: never) => unknown;
@@ -40,7 +42,7 @@ export async function runProgram(program: Program, words: readonly string[]): Pr
 }
 
 interface Group {
-  /** What is typed to get here. */
+  /** The words that lead here. */
   readonly words: string;
   readonly usage: string;
   readonly commands: readonly Command[];
@@ -75,7 +77,7 @@ function refuseUnknown(given: readonly string[], words: string, known: readonly 
   throw usageFault(`there is no command \`${words} ${name}\``, words, nearest(name, known));
 }
 
-/** What there is: for help, or to ask for a command. */
+/** The commands of a group, for help or a missing word. */
 function menu(parser: Argv, { words, usage, commands }: Group): Argv {
   for (const command of commands) parser.command(command.usage, command.about);
   return common(parser, words, () => undefined)
@@ -83,7 +85,6 @@ function menu(parser: Argv, { words, usage, commands }: Group): Argv {
     .demandCommand(1, "name a command");
 }
 
-/** One command. */
 function only(given: readonly string[], command: Command, words: string): Argv {
   const parser = yargs(given);
   const { usage, about, positionals = {}, options = {}, examples, run } = command;
@@ -110,7 +111,7 @@ function only(given: readonly string[], command: Command, words: string): Argv {
   });
 }
 
-/** `inOurWords`: what yargs says as a fault that says more, where there is one. */
+/** `inOurWords` turns a message of yargs into a Fault with a hint, where it knows one. */
 function common(
   parser: Argv,
   words: string,
@@ -125,7 +126,7 @@ function common(
     .alias("help", "h")
     .wrap(Math.min(MOST_COLUMNS, columns()))
     .fail((message, error) => {
-      // Something that a command threw stays as it is.
+      // Keep errors that a command threw.
       if (error !== undefined && error.name !== "YError") throw error;
       const said = error?.message ?? message ?? "";
       throw inOurWords(said) ?? usageFault(said, words);
@@ -197,7 +198,7 @@ function one(name: string, type: "string" | "number", given: unknown): unknown {
   return given;
 }
 
-/** What to type, and what that does; after an empty line, if there is any. */
+/** Examples as lines, after an empty line. */
 function exampleLines(pairs: Command["examples"] = []): string {
   if (pairs.length === 0) return "";
   const width = Math.max(...pairs.map(([words]) => words.length));
@@ -208,3 +209,19 @@ function exampleLines(pairs: Command["examples"] = []): string {
   );
   return `\n\nExamples:\n${lines.join("\n")}`;
 }
+
+export const SCENARIO = {
+  scenario: { type: "string", demandOption: true, describe: "scenario file (YAML)" },
+} as const;
+
+export const SET = { set: repeated("override a value of the scenario: path=value") };
+
+export const JSON_OPTION = { json: flag("print one JSON document on stdout and nothing else") };
+
+export const SEED = { seed: number("seed of the first stream of chance") };
+
+export const INPUTS = {
+  inputs: text("tensors to send, in the protocol's JSON; default: at random"),
+};
+
+export const IMAGES = { images: text("folder of photographs to measure with, or to send") };

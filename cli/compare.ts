@@ -2,13 +2,17 @@
 import { compareResults } from "../core/compare-results.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
-import { formatError, formatNumber, plural } from "../reports/format.ts";
-import type { Cell, Table } from "../reports/html/table.ts";
-import { metricLabel, metricTitle } from "../reports/metric-labels.ts";
 import { readDocuments } from "../reports/read-documents.ts";
-import { tableText } from "../reports/text-table.ts";
+import {
+  formatError,
+  formatNumber,
+  metricLabel,
+  metricTitle,
+  plural,
+} from "../reports/tables/format.ts";
+import { type Cell, type Table, tableText } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
-import { marginOf } from "./precision-options.ts";
+import { marginOf } from "./scenario-file.ts";
 
 interface CompareArguments {
   readonly directories: readonly string[];

@@ -9,8 +9,7 @@ import { profileSchema } from "../core/profile.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
-import { demo } from "./demo.ts";
-import { calibratedChanges, changedText, lengthChanges, roundedUp } from "./demo-scenario.ts";
+import { calibratedChanges, changedText, demo, lengthChanges, roundedUp } from "./demo.ts";
 
 const SHIPPED = readFileSync(join(import.meta.dirname, "../scenarios/image-analysis.yaml"), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "tandem-demo-"));

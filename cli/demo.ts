@@ -4,35 +4,43 @@
  *   check pictures and host → prepare models → calibrate → fit the scenario to the machine
  *     → simulate the sweep → validate → report
  *
- * What depends on the machine follows from its calibration: loads are shares of capacity, the goal
+ * Everything that depends on the machine follows from its calibration: loads are shares of capacity, the goal
  * a multiple of the times, and the real runs as long as a verdict takes, within a bound.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { effortOf, forecastRun } from "../calibration/validation-effort.ts";
-import { Fault } from "../core/fault.ts";
+import { type Document, isNode, parseDocument, type Range } from "yaml";
+import type { Calibration } from "../calibration/calibrate.ts";
+import {
+  AIM,
+  aroundRunSeconds,
+  deviationIn1S,
+  effortOf,
+  forecastRun,
+  runLength,
+} from "../calibration/validation-effort.ts";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { assert, Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
-import { loadOnnxRuntime } from "../models/onnx-runtime.ts";
 import { loadImages } from "../models/scenes.ts";
+import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels } from "../models/store.ts";
-import { headlines } from "../reports/headlines.ts";
 import { readDocuments } from "../reports/read-documents.ts";
+import { headlines } from "../reports/tables/headlines.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { writeAtomically } from "./atomic-file.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
-import { calibratedChanges, changedText, lengthChanges } from "./demo-scenario.ts";
-import { printFailure } from "./failure.ts";
+import { interruptSignal, printFailure } from "./failure.ts";
 import { writeSchema } from "./init.ts";
-import { interruptSignal } from "./interrupt.ts";
 import { duration } from "./progress.ts";
 import { report } from "./report.ts";
 import { inputsOf, loadScenario } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
-import { secondsBefore, validate } from "./validate.ts";
-import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
+import { checkHost, HOST_CHECK_S, secondsBefore, validate } from "./validate.ts";
 
 export interface DemoArguments {
   readonly images?: string;
@@ -160,4 +168,90 @@ function stepLines(steps: readonly Step[]): string {
   return [...steps, { name: "all", seconds: total }]
     .map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`)
     .join("\n");
+}
+
+/** A goal is so many times the time that a request takes alone, all of its tasks included. */
+const SLO_FACTOR = 3;
+
+/** A value that is written in the scenario; undefined takes an entry, not the first, out of its list. */
+export type Change = readonly [path: readonly (string | number)[], value: unknown];
+
+/** The text with values changed in place and lines of comment below its first; the rest is as it was. */
+export function changedText(
+  text: string,
+  comment: readonly string[],
+  changes: readonly Change[],
+): string {
+  const document = parseDocument(text);
+  const edits = changes.map(([path, value]) => {
+    const [start, end] = rangeAt(document, path);
+    if (value !== undefined) return { start, end, text: JSON.stringify(value) };
+    const before = [...path.slice(0, -1), Number(path.at(-1)) - 1];
+    return { start: rangeAt(document, before)[1], end, text: "" };
+  });
+  const changed = edits
+    .toSorted((a, b) => b.start - a.start)
+    .reduce((now, { start, end, text: put }) => now.slice(0, start) + put + now.slice(end), text);
+  const [schema, ...rest] = changed.split("\n");
+  return [schema, ...comment.map((line) => `# ${line}`.trimEnd()), ...rest].join("\n");
+}
+
+function rangeAt(document: Document, path: readonly (string | number)[]): Range {
+  const node = document.getIn(path, true);
+  assert(isNode(node) && node.range != null, `the demo's scenario has ${path.join(".")}`);
+  return node.range;
+}
+
+/** Measured shares of branches, and a goal that the measured times allow. */
+export function calibratedChanges(
+  document: ScenarioDocument,
+  { profiles, branchShares }: Pick<Calibration, "profiles" | "branchShares">,
+): readonly Change[] {
+  const shares = Object.entries(branchShares).map(([branch, share]): Change => {
+    const [pipeline, task] = branch.split("/");
+    return [["pipelines", pipeline, "tasks", task, "when", "probability"], share];
+  });
+  const goals = Object.entries(document.pipelines).map(([name, { tasks }]): Change => {
+    const meansMs = Object.values(tasks).map(
+      ({ model }) => (profiles[model]?.batches[0]?.meanUs ?? 0) / 1000,
+    );
+    const sumMs = meansMs.reduce((sum, ms) => sum + ms, 0);
+    return [["pipelines", name, "slo", "latencyMs"], roundedUp(SLO_FACTOR * sumMs)];
+  });
+  return [...shares, ...goals];
+}
+
+/**
+ * Real runs that are as long as a verdict takes, of as many of the validation's points as `mostS`
+ * seconds have room for, and of the first in any case.
+ */
+export function lengthChanges(loaded: LoadedScenario, mostS: number): readonly Change[] {
+  const { backend, timeScale, metrics } = validationSchema.parse(loaded.document.validation ?? {});
+  const points = expandValidation(loaded, { checkScheduler }).map(({ document }) => {
+    const plan = { document, inputs: inputsOf(loaded), backend, timeScale };
+    return { warmupS: givenWarmupS(document.workload), deviation: deviationIn1S(plan, metrics) };
+  });
+  const lengthOf = (kept: number) => {
+    const some = points.slice(0, kept);
+    return runLength(Math.max(...some.map(({ deviation }) => deviation)), {
+      aroundS: aroundRunSeconds(backend) + Math.max(...some.map(({ warmupS }) => warmupS)),
+      mostS: mostS / kept,
+    });
+  };
+  let kept = points.length;
+  while (kept > 1 && lengthOf(kept).share > AIM) kept--;
+  const { repeats, windowS } = lengthOf(kept);
+  return [
+    [["validation", "repeats"], repeats],
+    ...points.map(({ warmupS }, i): Change => {
+      const point = ["validation", "points", i];
+      return i < kept ? [[...point, "workload.durationS"], warmupS + windowS] : [point, undefined];
+    }),
+  ];
+}
+
+/** To one digit and a half: 231 is 250, 84.2 is 85, 1120 is 1500. */
+export function roundedUp(value: number): number {
+  const step = 10 ** Math.floor(Math.log10(value)) / 2;
+  return Number((Math.ceil(value / step) * step).toPrecision(12));
 }

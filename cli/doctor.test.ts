@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { doctorText, requireEssential } from "./doctor.ts";
-import { examine, nodeFinding } from "./doctor-checks.ts";
+import { doctorText, examine, nodeFinding, requireEssential } from "./doctor.ts";
 
 test.each([
   ["v18.20.8", "missing"],

@@ -5,12 +5,12 @@ import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/ev
 import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunEstimate } from "../core/results.ts";
-import { plural } from "../reports/format.ts";
-import { tableText, wrapped } from "../reports/text-table.ts";
+import { plural } from "../reports/tables/format.ts";
+import { tableText, wrapped } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
 
 export interface ExplainArguments {
-  /** Of `validate --out`. */
+  /** The folder of `validate --out`. */
   readonly directory: string;
   readonly json: boolean;
 }
@@ -102,7 +102,7 @@ function row(text: string, estimate: RunEstimate) {
   return [{ text }, { text: signed, numeric: true }, { text: widthText(estimate), numeric: true }];
 }
 
-/** One run alone has none, and predictions on the same draws do not differ. */
+/** Empty for a single run, and for predictions on the same draws. */
 function widthText({ halfWidth95 }: RunEstimate): string {
   return halfWidth95 === null || halfWidth95 === 0 ? "" : halfWidth95.toFixed(3);
 }

@@ -1,4 +1,4 @@
-/** How a failure ends the command: what is printed on stderr, and the exit code. */
+/** How a command ends early: failures with their text on stderr and exit code, warnings, and Ctrl-C. */
 import { styleText } from "node:util";
 import { withSourcePlaces } from "../build/source-places.ts";
 import { FAULTS, Fault, type Issue } from "../core/fault.ts";
@@ -6,7 +6,7 @@ import { FAULTS, Fault, type Issue } from "../core/fault.ts";
 const REFUSALS =
   /^(EACCES|EDQUOT|EEXIST|EFBIG|EIO|EISDIR|EMFILE|ENAMETOOLONG|ENOENT|ENOSPC|ENOTDIR|EPERM|EROFS)$/;
 
-/** What the system refuses, such as room on a full disk, is no bug. */
+/** A refusal of the system, such as a full disk, is no bug. */
 function known(error: unknown): unknown {
   const code = error instanceof Error && "syscall" in error && "code" in error ? error.code : "";
   if (!REFUSALS.test(String(code))) return error;
@@ -33,7 +33,6 @@ export function printFailure(thrown: unknown): void {
   if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
 }
 
-/** Something to know that ends nothing. */
 export function printWarning(message: string): void {
   process.stderr.write(`${styleText("yellow", `tandem: ${message}`, TO_STDERR)}\n`);
 }
@@ -46,4 +45,28 @@ function issueLine({ file, line, path, message, hint }: Issue): string {
   const place = [file, line].filter((part) => part !== undefined).join(":");
   const where = [place, path].filter((part) => part !== "").join(" ");
   return `${where}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
+}
+
+/** Ctrl-C and SIGTERM as an abort signal: the first asks to stop, the second stops at once. */
+interface Interrupt {
+  readonly signal: AbortSignal;
+  dispose(): void;
+}
+
+export function interruptSignal(): Interrupt {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    process.stderr.write("\ntandem: stopping; once more to stop at once\n");
+    controller.abort();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
 }

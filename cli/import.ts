@@ -9,7 +9,7 @@ import {
 } from "../calibration/foreign-times.ts";
 import { importedProfile } from "../calibration/imported-profile.ts";
 import { Fault } from "../core/fault.ts";
-import { AtomicFile } from "./atomic-file.ts";
+import { AtomicFile } from "../sweep/atomic-file.ts";
 
 interface ImportArguments {
   readonly file: string;

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { scenarioTemplate } from "../core/scenario/template.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
-import { shellWord } from "./repeat-command.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
+import { shellWord } from "./provenance.ts";
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
 export function init({ directory, json }: { directory: string; json: boolean }): void {
@@ -20,7 +20,10 @@ export function init({ directory, json }: { directory: string; json: boolean }):
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${path}\nnext: ${next}\n`);
 }
 
-/** Writes the schema that the first line of a scenario in this folder names for editors; gives its path. */
+/**
+ * Writes the schema that the first line of a scenario in this folder names for editors; gives its
+ * path.
+ */
 export function writeSchema(directory: string): string {
   const path = join(directory, "scenario.schema.json");
   writeJson(path, publishedSchema());

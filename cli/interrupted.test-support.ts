@@ -22,7 +22,7 @@ sweep: { scheduler: [fifo, random] }
 `;
 }
 
-export interface Interrupted {
+interface Interrupted {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Fault } from "../core/fault.ts";
-import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
+import { loadWorkload, type WorkloadArguments } from "./load.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-load-workload-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -8,16 +8,19 @@ import { gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, type Issue } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { MOST_S } from "../core/scenario/schema/common.ts";
+import { clientSchema, workloadSchema } from "../core/scenario/schema/workload.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
-import { capacityText } from "../reports/load-capacity.ts";
+import { capacityText } from "../reports/tables/parameters.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { LOAD } from "./load-command.ts";
-import { loadWorkload, type WorkloadArguments } from "./load-workload.ts";
+import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
 import { type Course, progress } from "./progress.ts";
-import { repeatCommand } from "./repeat-command.ts";
+import { repeatCommand } from "./provenance.ts";
+import { refuseOverload, refuseRate } from "./refuse-overload.ts";
+import { loadScenario, loadScenarioText, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface LoadArguments extends WorkloadArguments {
   readonly json: boolean;
@@ -48,7 +51,7 @@ export async function load(args: LoadArguments): Promise<void> {
     models: pipelines.map(({ name }) => name),
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
-      (await import("../calibration/pictures.ts")).picturesFor(document, args.images),
+      (await import("../calibration/contents.ts")).picturesFor(document, args.images),
     connections: args.connections,
     access: accessOf(args),
     seed,
@@ -91,7 +94,7 @@ export async function load(args: LoadArguments): Promise<void> {
   }
 }
 
-/** By requests, or by seconds where nobody knows how many requests it will be. */
+/** By requests, or by seconds when the number of requests is unknown. */
 function loadProgress(workload: WorkloadDocument, requests: number) {
   const seconds = "durationS" in workload ? workload.durationS : undefined;
   if (workload.arrivals !== "closed" || seconds === undefined || workload.requests !== undefined) {
@@ -104,7 +107,7 @@ function loadProgress(workload: WorkloadDocument, requests: number) {
   return { ...shown, update: () => shown.update(elapsed()) };
 }
 
-/** Where the rate changes, nobody can tell by the pace so far how long the rest takes. */
+/** Where the rate changes, the pace so far does not tell how long the rest takes. */
 function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
   if (workload.arrivals !== "ramp" && workload.arrivals !== "diurnal") return {};
   const { durationS = Number.POSITIVE_INFINITY } = workload;
@@ -118,17 +121,17 @@ function pipelinesOf(args: LoadArguments, loaded: LoadedScenario) {
   return pipelines.map(({ name, share }) => ({ name, share }));
 }
 
-/** What was said besides the scenario, as it was said. */
+/** The given options besides the scenario's, as they were typed. */
 function flagsOf(args: LoadArguments): string[] {
   const said: Readonly<Record<string, unknown>> = { ...args };
-  return Object.keys(LOAD.options ?? {}).flatMap((name) => {
+  return Object.keys(LOAD_OPTIONS).flatMap((name) => {
     const value = said[name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase())];
     if (["set", "seed", "json"].includes(name) || value === undefined || value === false) return [];
     return value === true ? [`--${name}`] : [`--${name}`, String(value)];
   });
 }
 
-/** Without what was not given. */
+/** Without undefined values. */
 function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
@@ -149,4 +152,156 @@ function readCertificates(file: string): string {
   } catch (cause) {
     throw new Fault("not-found", `cannot read ${file}: ${(cause as Error).message}`, { cause });
   }
+}
+
+export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
+  readonly scenario?: string;
+}
+
+/**
+ * `endpoint` names what is driven, where no scenario does. Rejects with a Fault, also where no load
+ * generator can send that much.
+ */
+export async function loadWorkload(
+  args: WorkloadArguments,
+  endpoint: string,
+): Promise<LoadedScenario> {
+  const { scenario: file = NO_FILE, rate } = args;
+  try {
+    if (rate !== undefined) refuseRate(file, RATE_PATH, rate);
+    const loaded = patient(await read(args, endpoint));
+    refuseOverload(loaded);
+    return loaded;
+  } catch (error) {
+    throw error instanceof Fault ? namingOptions(error, args, args.set) : error;
+  }
+}
+
+/** With a timeout for clients, so that a target that stands still ends the load. */
+function patient(loaded: LoadedScenario): LoadedScenario {
+  const { document } = loaded;
+  const client = document.workload.client ?? clientSchema.parse({ timeoutMs: PATIENCE_MS });
+  return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
+}
+
+async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedScenario> {
+  const overrides = overridesOf(args);
+  if (args.scenario !== undefined) {
+    const { scenario, set, ...rest } = args;
+    const options = Object.entries(overrides).map(([path, value]) => `${path}=${value}`);
+    return loadScenario({ ...rest, scenario, set: [...options, ...set] }, { requireTimes: true });
+  }
+  const { arrivals, rate, clients } = args;
+  const kind = arrivals ?? (clients !== undefined ? "closed" : "poisson");
+  if (arrivals === undefined && rate === undefined && clients === undefined) {
+    throw new Fault("usage", "nothing says how much load: give a scenario, --rate or --clients", {
+      hint: "as `tandem load --url http://127.0.0.1:8080/x --rate 50 --duration 10`",
+    });
+  }
+  const scenario = {
+    name: endpoint,
+    pipelines: { [endpoint]: { tasks: { remote: { model: "remote" } } } },
+    models: { remote: { service: { distribution: "deterministic", meanMs: 1 } } },
+    cluster: { replicas: { remote: 1 } },
+    workload: { arrivals: kind, ...extentOf(args, kind), client: { timeoutMs: PATIENCE_MS } },
+  };
+  const text = JSON.stringify(scenario);
+  const named = { ...args, scenario: NO_FILE };
+  // The capacity of an endpoint is unknown.
+  return loadScenarioText(text, named, { requireTimes: true, overrides, capacityOf: () => null });
+}
+
+/** Ten seconds by default, if the workload has a length. */
+function extentOf({ duration, count }: WorkloadArguments, arrivals: string): object {
+  if (duration !== undefined || count !== undefined) return {};
+  return arrivals.startsWith("mlperf") || arrivals === "burst" ? {} : { durationS: 10 };
+}
+
+export interface WorkloadOptions {
+  readonly arrivals?: string;
+  readonly rate?: number;
+  readonly clients?: number;
+  readonly duration?: number;
+  readonly count?: number;
+  readonly timeout?: number;
+  readonly retries?: number;
+}
+
+type Option = keyof WorkloadOptions;
+
+/** Paths that the options stand for. */
+const PATHS: Readonly<Record<Option, string>> = {
+  arrivals: "workload.arrivals",
+  rate: "workload.ratePerS",
+  clients: "workload.clients",
+  duration: "workload.durationS",
+  count: "workload.requests",
+  timeout: "workload.client.timeoutMs",
+  retries: "workload.client.retries",
+};
+
+export const RATE_PATH = PATHS.rate;
+
+const OPTIONS = Object.keys(PATHS) as readonly Option[];
+
+/** Stands for the file of a scenario that only the options describe. */
+export const NO_FILE = "(options)";
+
+/** Time after which clients give up by default. */
+export const PATIENCE_MS = 60_000;
+
+/** The given options' values by path. A `--timeout` of 0 is the longest that there is. */
+export function overridesOf(given: WorkloadOptions): Record<string, unknown> {
+  const said = OPTIONS.filter((name) => given[name] !== undefined);
+  const value = (name: Option): unknown =>
+    name === "timeout" && given.timeout === 0 ? MOST_S * 1000 : given[name];
+  return Object.fromEntries(said.map((name) => [PATHS[name], value(name)]));
+}
+
+/** The fault's issues under the options that were typed, not under the paths that these stand for. */
+export function namingOptions(fault: Fault, given: WorkloadOptions, set: readonly string[]): Fault {
+  const { code, message, hint, cause } = fault;
+  const isSet = (path: string): boolean =>
+    set.some((option) => option.slice(0, option.indexOf("=")).trim() === path);
+  const issues = fault.issues.map((issue) => {
+    const name = OPTIONS.find((option) => PATHS[option] === issue.path);
+    if (name === undefined || isSet(issue.path)) return issue;
+    if (given[name] === undefined && issue.file !== NO_FILE) return issue;
+    const { line: _, ...rest } = issue;
+    const own = { ...rest, file: `--${name}`, path: "" };
+    return issue.message.startsWith("unknown key") ? { ...own, ...misplaced(name, given) } : own;
+  });
+  return new Fault(code, message, { ...(hint === undefined ? {} : { hint }), cause, issues });
+}
+
+/** An option that the kind of arrivals does not have. */
+function misplaced(name: Option, given: WorkloadOptions): Pick<Issue, "message" | "hint"> {
+  return { message: `does not go with ${kindOf(given)}`, hint: wayOut(name, given.arrivals) };
+}
+
+function kindOf({ arrivals, clients }: WorkloadOptions): string {
+  if (arrivals !== undefined) return `--arrivals ${arrivals}`;
+  return clients === undefined ? "the workload's arrivals" : "--clients, which is a closed loop";
+}
+
+function wayOut(name: Option, arrivals = ""): string {
+  if ((name === "duration" || name === "count") && ARRIVALS.includes(arrivals)) {
+    if (keysOf(arrivals).includes("minQueries")) {
+      return "its length is told by --set workload.minQueries=… and --set workload.minDurationS=…";
+    }
+  }
+  const others = ARRIVALS.filter((kind) => keysOf(kind).includes(keyOf(name)));
+  const own = OPTIONS.filter((option) => keysOf(arrivals).includes(keyOf(option)));
+  const takes = own.filter((option) => option !== "arrivals").map((option) => `--${option}`);
+  const instead = takes.length === 0 ? "" : `; ${arrivals} takes ${takes.join(", ")}`;
+  return `leave it out, or give --arrivals ${others.join(", ")}${instead}`;
+}
+
+/** The first key of an option's path within the workload. */
+const keyOf = (name: Option): string => PATHS[name].split(".")[1];
+
+/** The keys of a workload of some kind; none where there is no such kind. */
+function keysOf(arrivals: string): readonly string[] {
+  const kind = workloadSchema.options.find(({ shape }) => shape.arrivals.value === arrivals);
+  return kind === undefined ? [] : Object.keys(kind.shape);
 }

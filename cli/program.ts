@@ -1,11 +1,23 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
-import { type Command, flag, number, type Program, runProgram, text } from "./command-line.ts";
+import {
+  type Command,
+  flag,
+  IMAGES,
+  INPUTS,
+  JSON_OPTION,
+  number,
+  type Program,
+  runProgram,
+  SCENARIO,
+  SEED,
+  SET,
+  text,
+} from "./command-line.ts";
 import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
-import { LOAD } from "./load-command.ts";
-import { IMAGES, INPUTS, JSON_OPTION, SCENARIO, SEED, SET } from "./shared-options.ts";
+import { LOAD_OPTIONS } from "./load-options.ts";
 import { VERSION } from "./version.ts";
 
 const directory = (describe: string) =>
@@ -217,6 +229,25 @@ const explain: Command = {
   run: async (args) => (await import("./explain.ts")).explain(args),
 };
 
+const load: Command = {
+  usage: "load [scenario]",
+  about: "drive any endpoint with a workload",
+  positionals: {
+    scenario: { type: "string", describe: "scenario file (YAML): its workload and pipelines" },
+  },
+  options: LOAD_OPTIONS,
+  examples: [
+    ["load scenarios/image-analysis.yaml --url 127.0.0.1:8001", "a cluster that is up"],
+    ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
+    ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
+    [
+      "load --url 127.0.0.1:8001 --model m --arrivals mlperf-server --rate 50 --set workload.latencyBoundMs=100",
+      "MLPerf's Server scenario",
+    ],
+  ],
+  run: async (args) => (await import("./load.ts")).load(args),
+};
+
 const report: Command = {
   usage: "report <directory>",
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
@@ -268,7 +299,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[CLUSTER, LOAD, explain, report, demo, schedulers, completion, doctor],
+    ...[CLUSTER, load, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

@@ -24,7 +24,7 @@ export function progress(label: string, course: Course): Progress {
 
 type Left = (done: number) => string;
 
-/** Time left as text; empty while nobody knows. */
+/** Time left as text; empty while it is unknown. */
 function estimate(course: Course): Left {
   const startMs = performance.now();
   return (done) => {

@@ -1,7 +1,7 @@
 /** `tandem query`: SQL over a folder's results, as an aligned table, JSON or CSV. */
 import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
-import { tableText } from "../reports/text-table.ts";
+import { tableText } from "../reports/tables/table.ts";
 import { type Cell, type QueryResult, queryResults, SCHEMA_SQL } from "../sweep/query.ts";
 import { columns } from "./command-line.ts";
 import { printWarning } from "./failure.ts";

@@ -1,4 +1,4 @@
-/** Refuses loads that no load generator can send, before anything is started for them. */
+/** Refuses loads that no load generator can send, before anything starts. */
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { knownRequests } from "../core/arrivals/extent.ts";
 import { Fault, type Issue } from "../core/fault.ts";

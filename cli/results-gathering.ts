@@ -1,19 +1,21 @@
-/** What a sweep comes to, gathered configuration by configuration while it goes on. */
+/** The results document of a sweep, written configuration by configuration while it goes on. */
+
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
-import type { Comparison } from "../core/results.ts";
+import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { AtomicFile } from "../sweep/atomic-file.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
-import { type RecordStore, recordAt } from "../sweep/record-store.ts";
-import { AtomicFile } from "./atomic-file.ts";
+import { type RecordStore, recordAt, recordsOf } from "../sweep/record.ts";
 import { printWarning } from "./failure.ts";
-import { type ResultsHeader, ResultsText } from "./results-text.ts";
 
 export const RESULTS_FILE = "results.json";
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
 const MOST_COMPARED = 10_000;
-/** So many at a time, then others have their turn. */
+/** Configurations taken before other work of the event loop has its turn. */
 const AT_A_TIME = 16;
 
 /** Where results.json and the Parquet files go. */
@@ -56,7 +58,7 @@ export class ResultsGathering {
     this.#place = place;
   }
 
-  /** Takes what can be taken, while others go on; what fails is told by `finish`. */
+  /** Takes finished configurations while others run; `finish` throws its failures. */
   advance(): void {
     if (this.#turn !== null || this.#failure !== null) return;
     this.#turn = this.#takeAll()
@@ -68,7 +70,7 @@ export class ResultsGathering {
       });
   }
 
-  /** When all are finished: writes what there is to write, and ranks them over some paths. */
+  /** Call it when all are finished: writes the rest, and ranks configurations over some paths. */
   async finish(over: readonly string[] | undefined, margin: number | undefined): Promise<Ranked> {
     await this.#turn;
     this.advance();
@@ -83,7 +85,7 @@ export class ResultsGathering {
     return ranked;
   }
 
-  /** Away with files that are not whole. */
+  /** Removes files that are not whole. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#turn;
@@ -143,4 +145,48 @@ function comparedPart({ id, parameters, metrics, samples, stability }: Compared)
     ...(samples === undefined ? {} : { samples }),
     ...(stability === undefined ? {} : { stability }),
   };
+}
+
+export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
+
+/** `tandem/results@1` as text, a configuration a line. */
+class ResultsText {
+  #count = 0;
+
+  start(header: ResultsHeader): string {
+    return `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
+  }
+
+  configuration(result: ConfigurationResult): string {
+    const separator = this.#count++ === 0 ? "" : ",";
+    return `${separator}\n${JSON.stringify(result)}`;
+  }
+
+  end(comparisons: readonly Comparison[]): string {
+    const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
+    return `\n]${last}}\n`;
+  }
+}
+
+/** The document of a sweep's `count` configurations, one at a time in memory. */
+export async function printResults(
+  header: ResultsHeader,
+  comparisons: readonly Comparison[],
+  store: RecordStore,
+  count: number,
+): Promise<void> {
+  const text = new ResultsText();
+  await print(text.start(header));
+  for (const { result } of recordsOf(store, count)) await print(text.configuration(result));
+  await print(text.end(comparisons));
+}
+
+/** Prints a file's contents. */
+export async function printFile(path: string): Promise<void> {
+  for await (const piece of createReadStream(path)) await print(piece as Buffer);
+}
+
+/** Waits for a reader that is slower, so that no more than a piece is held. */
+async function print(piece: string | Buffer): Promise<void> {
+  if (!process.stdout.write(piece)) await once(process.stdout, "drain");
 }

@@ -1,7 +1,7 @@
 /** Runs this process's command line. */
 import { tandem } from "./program.ts";
 
-// Whoever reads the output has enough of it (`| head`): no reason to go on, nor an error.
+// The reader of the output has closed it (`| head`): no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

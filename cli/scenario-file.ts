@@ -1,6 +1,7 @@
-/** Reads a scenario file with the command line's overrides. */
+/** Reads a scenario file with the command line's overrides, and the Parquet traces that it names. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import { checkBackend } from "../core/scenario/check-run.ts";
 import type { CapacityOf } from "../core/scenario/checks.ts";
@@ -11,8 +12,7 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { isParquet, parquetText } from "./parquet-text.ts";
-import { type PrecisionArguments, precisionOverrides } from "./precision-options.ts";
+import { openDatabase } from "../sweep/parquet.ts";
 
 export interface ScenarioArguments extends PrecisionArguments {
   readonly scenario: string;
@@ -109,4 +109,110 @@ function readScenario(path: string): string {
       cause,
     });
   }
+}
+
+interface PrecisionArguments {
+  readonly until?: string;
+  readonly untilMetrics?: string;
+  readonly maxReplications?: number;
+  readonly compare?: string;
+  readonly margin?: string;
+}
+
+/** A share, as 2% or 0.02. */
+const SHARE = /^\s*(\d+\.?\d*|\.\d+)\s*%?\s*$/;
+const SHARE_HINT = (option: string): string => `for example \`${option} 2%\` or \`${option} 0.02\``;
+
+/** The share that `--margin` gives; the default without it. Throws Fault("usage") for any other text. */
+export function marginOf({ margin }: PrecisionArguments): number {
+  if (margin === undefined) return DEFAULT_MARGIN;
+  const share = Number.parseFloat(margin) / (margin.includes("%") ? 100 : 1);
+  if (SHARE.test(margin) && share < 1) return share;
+  throw new Fault(
+    "usage",
+    `--margin ${margin}: expected a share of the best mean, from 0 to below 100%`,
+    {
+      hint: SHARE_HINT("--margin"),
+    },
+  );
+}
+
+/** Scenario values by path, as from `--set`. Throws Fault("usage") for a bound on nothing. */
+function precisionOverrides(args: PrecisionArguments): Record<string, unknown> {
+  const { until, untilMetrics, maxReplications, compare } = args;
+  const overrides: Record<string, unknown> = {};
+  if (until !== undefined) {
+    if (!SHARE.test(until)) {
+      const hint = SHARE_HINT("--until");
+      throw new Fault("usage", `--until ${until}: expected a share of the mean`, { hint });
+    }
+    overrides["run.until"] = {
+      relativeHalfWidth: until.trim().endsWith("%") ? until.trim() : Number(until),
+      ...(untilMetrics === undefined ? {} : { metrics: listed(untilMetrics) }),
+      ...(maxReplications === undefined ? {} : { maxReplications }),
+    };
+  } else if (untilMetrics !== undefined || maxReplications !== undefined) {
+    const option = untilMetrics === undefined ? "--max-replications" : "--until-metrics";
+    throw new Fault("usage", `${option} needs --until`, { hint: "for example `--until 2%`" });
+  }
+  if (compare !== undefined) overrides["run.compare.over"] = listed(compare);
+  return overrides;
+}
+
+/** The same options again, for the command that repeats a run. */
+export function precisionWords(args: PrecisionArguments): readonly string[] {
+  const { until, untilMetrics, maxReplications, compare, margin } = args;
+  const given: readonly [string, string | number | undefined][] = [
+    ["--until", until],
+    ["--until-metrics", untilMetrics],
+    ["--max-replications", maxReplications],
+    ["--compare", compare],
+    ["--margin", margin],
+  ];
+  return given.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+}
+
+function listed(text: string): readonly string[] {
+  return text.split(",").map((word) => word.trim());
+}
+
+/** One more than a trace may have, so that the reader of the text refuses a longer one. */
+const MAX_ROWS = 5_000_000;
+
+function isParquet(path: string): boolean {
+  return path.toLowerCase().endsWith(".parquet");
+}
+
+/**
+ * The columns asked for, under a header line; where one is missing, the header line of all columns alone.
+ * Times have microseconds and no zone. Rejects when the file cannot be read.
+ */
+export async function parquetText(path: string, columns: readonly string[]): Promise<string> {
+  const connection = await openDatabase();
+  try {
+    const table = `read_parquet('${path.replaceAll("'", "''")}')`;
+    const described = await connection.runAndReadAll(`describe select * from ${table}`);
+    const types = new Map(
+      described.getRowsJson().map(([name, type]): [string, string] => [String(name), String(type)]),
+    );
+    if (!columns.every((column) => types.has(column))) return [...types.keys()].map(cell).join(",");
+    const selected = columns.map((column) => asText(column, types.get(column) ?? "")).join(", ");
+    const query = `select ${selected} from ${table} limit ${MAX_ROWS}`;
+    const rows = (await connection.runAndReadAll(query)).getRowsJson();
+    return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n");
+  } finally {
+    connection.closeSync();
+  }
+}
+
+function asText(column: string, type: string): string {
+  const name = `"${column.replaceAll('"', '""')}"`;
+  return type.startsWith("TIMESTAMP")
+    ? `strftime(cast(${name} as timestamp), '%Y-%m-%d %H:%M:%S.%f')`
+    : `cast(${name} as varchar)`;
+}
+
+function cell(value: unknown): string {
+  const text = String(value).replaceAll(/[\r\n]/g, " ");
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

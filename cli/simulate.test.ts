@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
-import { goalHeadlines } from "../reports/goal-headlines.ts";
+import { goalHeadlines } from "../reports/tables/headlines.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { type SimulateArguments, simulate } from "./simulate.ts";
 

@@ -6,43 +6,41 @@ import { Fault } from "../core/fault.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterColumns } from "../core/scenario/parameter-columns.ts";
+import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
-import { plural } from "../reports/format.ts";
-import { placementLines } from "../reports/placement.ts";
+import { plural } from "../reports/tables/format.ts";
+import { placementLines } from "../reports/tables/result-tables.ts";
 import {
   documentNotesText,
   goalLines,
   notesText,
   rankingText,
   resultsTable,
-} from "../reports/text-table.ts";
+} from "../reports/tables/terminal-text.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record-store.ts";
+import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
-import { buildKey } from "./build-key.ts";
 import { columns } from "./command-line.ts";
-import { asNotes, simulationNotes } from "./document-notes.ts";
-import { printWarning } from "./failure.ts";
-import { interruptSignal } from "./interrupt.ts";
-import { marginOf, precisionWords } from "./precision-options.ts";
-import { printFile, printResults } from "./print-results.ts";
+import { interruptSignal, printWarning } from "./failure.ts";
 import { progress } from "./progress.ts";
-import { repeatCommand, shellWord } from "./repeat-command.ts";
+import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
 import {
+  printFile,
+  printResults,
   type Ranked,
   RESULTS_FILE,
   ResultsGathering,
+  type ResultsHeader,
   type ResultsPlace,
 } from "./results-gathering.ts";
-import type { ResultsHeader } from "./results-text.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
+import { buildKey } from "./version.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -62,7 +60,7 @@ const MOST_ROWS = 200;
 /** For the cheapest of more, there is the report. */
 const MOST_JUDGED = 2000;
 
-/** How many configurations there are results of. */
+/** Returns the number of configurations. */
 export async function simulate(args: SimulateArguments): Promise<number> {
   checkOptions(args);
   const loaded = await loadScenario(args, { requireTimes: true });
@@ -127,12 +125,12 @@ function sampleOptions({ sample }: SimulateArguments): readonly string[] {
   return sample === undefined ? [] : ["--sample", ...sample];
 }
 
-/** What takes one thread about a second. */
+/** Events that take one thread about a second. */
 const MANY_EVENTS = 4_000_000;
-/** Threads are up after about so long. */
+/** Time that threads need to start. */
 const START_UP_MS = 200;
 
-/** Whether threads pay, where that is left to us: for much at once, else as the first runs tell. */
+/** Threads by `--workers`; else started at once for long sweeps, and after the first runs for others. */
 function threading(
   { workers }: SimulateArguments,
   { document }: LoadedScenario,
@@ -185,7 +183,7 @@ async function sweepWithProgress(
   }
 }
 
-/** What is finished without its requests is run again when they are asked for. */
+/** Configurations that finished without their requests run again when these are wanted. */
 async function openRequests(plan: SweepPlan, store: RecordStore): Promise<RequestWriter | null> {
   const { requestsIn, loaded } = plan;
   if (requestsIn === undefined || !(store instanceof ResultStore)) return null;
@@ -232,6 +230,7 @@ function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): Results
     ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
     margin: marginOf(args),
     simplestFirst: Object.keys(PRESETS),
+    parameterKinds: parameterKinds(loaded.document),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(simulationNotes(loaded)),
   };
@@ -257,7 +256,7 @@ function printTables(
   const lines = [
     resultsTable({ ...header, configurations }, width),
     ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
-    ...placementLines(configurations, width),
+    ...placementLines({ ...header, configurations }, width),
     ...documentNotesText(header, width),
     ...notesText(configurations, width),
     ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),

@@ -1,2 +1,2 @@
-/** Commands that draw charts: what they draw with is waited for while it loads, as no bundle can. */
+/** Commands that draw charts: their packages have a top-level await, which no bundle can hold. */
 export const UNBUNDLED_COMMANDS: readonly string[] = ["demo", "report"];

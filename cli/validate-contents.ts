@@ -1,8 +1,12 @@
-/** Bodies of a validation's requests: real contents for real models, bytes for replayed ones. */
+/** Contents of a validation's requests: inputs for real models, bytes for replayed ones. */
 import { inputsByModel } from "../calibration/calibrate.ts";
-import { collectInputs } from "../calibration/collect-inputs.ts";
-import { type ContentsSource, contentsFor } from "../calibration/contents.ts";
-import { type KnownContents, matchContents } from "../calibration/match-contents.ts";
+import {
+  type ContentsSource,
+  collectInputs,
+  contentsFor,
+  type KnownContents,
+  matchContents,
+} from "../calibration/contents.ts";
 import { ModelWorker } from "../calibration/model-worker.ts";
 import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
@@ -17,10 +21,12 @@ import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { inputsOf } from "./scenario-file.ts";
 
-/** What a run's requests carry, in order. */
-export type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
+/** The contents of a run's requests, in order. */
+type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
 
-/** What real models carry, what the host's pace is measured by, and what they are. */
+/**
+ * The served side of a validation: contents of requests, the meter of the host's pace, and the models.
+ */
 export interface ServedSide {
   readonly contents: Contents;
   readonly pace: PaceMeter | null;
@@ -68,7 +74,7 @@ export async function realSide(
   };
 }
 
-/** As many as a run sends; where its answers set the pace, more than it may be. */
+/** The number of requests that a run sends; an upper bound for closed loops. */
 function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed: string): number {
   const traceUs = workload.arrivals === "trace" ? traces[workload.file] : null;
   const count = countArrivals(workload, seed, traceUs ?? null);

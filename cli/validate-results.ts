@@ -1,6 +1,7 @@
-/** A validation's results: written, printed, and told by the exit code. */
+/** Writes and prints a validation's results, and decides its exit code. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ContentsSource } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
   EVIDENCE_FILE,
@@ -11,17 +12,28 @@ import { needsPilot } from "../calibration/replay-pilot.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parameterKinds } from "../core/scenario/parameter-columns.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
 import { goalsShown } from "../core/slo.ts";
-import { plural } from "../reports/format.ts";
-import { placementLines } from "../reports/placement.ts";
-import { documentNotesText, validationTable, wrapped } from "../reports/text-table.ts";
-import { doubts } from "../reports/validation-rows.ts";
+import { plural } from "../reports/tables/format.ts";
+import { placementLines } from "../reports/tables/result-tables.ts";
+import { wrapped } from "../reports/tables/table.ts";
+import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
+import { doubts } from "../reports/tables/validation-tables.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { writeAtomically, writeJson } from "./atomic-file.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
-import { asNotes } from "./document-notes.ts";
-import { repeatCommand, shellWord } from "./repeat-command.ts";
-import type { ValidateArguments } from "./validate.ts";
+import { asNotes, repeatCommand, shellWord } from "./provenance.ts";
+import type { ScenarioArguments } from "./scenario-file.ts";
+
+export interface ValidateArguments extends ScenarioArguments, ContentsSource {
+  readonly json: boolean;
+  readonly strict?: boolean;
+  readonly out?: string;
+  readonly repeats?: number;
+  readonly backend?: BackendName;
+  readonly budget?: string;
+}
 
 export interface Validated {
   readonly results: readonly ValidationResult[];
@@ -43,7 +55,7 @@ export function writeLogs(out: string, configuration: number, logs: readonly str
   }
 }
 
-/** Writes and prints whatever has finished, then throws the fault whose exit code tells the rest. */
+/** Writes and prints all finished results, then throws a Fault unless the exit code is 0. */
 export function finish(args: ValidateArguments, loaded: LoadedScenario, validated: Validated) {
   const { results, evidences, inputs } = validated;
   if (results.length > 0) {
@@ -84,7 +96,7 @@ function print({ json, out }: ValidateArguments, document: ValidationDocument): 
     ? [JSON.stringify(document)]
     : [
         validationTable(document, width),
-        ...placementLines(document.configurations, width),
+        ...placementLines(document, width),
         ...documentNotesText(document, width),
         ...notesByLetter(document.configurations).map((line) => wrapped(line, width)),
         ...(out === undefined ? [] : [nextSteps(out)]),
@@ -103,6 +115,7 @@ function documentsOf(
     seed: run.seed,
     command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
     ...goalsShown(loaded.document),
+    parameterKinds: parameterKinds(loaded.document),
     ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
     ...asNotes(notes),
     configurations,
@@ -138,7 +151,7 @@ export function notesByLetter(results: readonly Pick<ValidationResult, "notes">[
   return [...letters].map(([note, whose]) => `${whose.join(", ")}: ${note}`);
 }
 
-/** What the verdicts make of the command: a fault, lines of a warning, or nothing to say. */
+/** The outcome of the command by its verdicts: a Fault, or lines of a warning, none if all agree. */
 export function outcomeOf(
   document: ValidationDocument,
   { wanted, strict, json }: { wanted: number; strict: boolean; json: boolean },

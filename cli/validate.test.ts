@@ -1,11 +1,13 @@
-/** What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of Ctrl-C. */
+/**
+ * What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of
+ * Ctrl-C.
+ */
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { secondsOf } from "./seconds.ts";
-import { hostLines } from "./validate-host.ts";
+import { hostLines, secondsOf } from "./validate.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {

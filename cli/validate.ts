@@ -1,7 +1,6 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
-
-import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
+import { type HostProbe, probeHost } from "../calibration/host.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -28,30 +27,18 @@ import type {
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { formatNumber, plural } from "../reports/format.ts";
-import { metricLabel } from "../reports/metric-labels.ts";
+import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { validationNotes } from "./document-notes.ts";
-import { interruptSignal } from "./interrupt.ts";
+import { interruptSignal } from "./failure.ts";
 import { duration, type Progress, progress } from "./progress.ts";
+import { validationNotes } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
-import { secondsOf } from "./seconds.ts";
+import { inputsOf, loadScenario, requireBackend } from "./scenario-file.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
-import { checkHost, HOST_CHECK_S } from "./validate-host.ts";
-import { finish, type Validated, writeLogs } from "./validate-results.ts";
+import { finish, type ValidateArguments, type Validated, writeLogs } from "./validate-results.ts";
 
-export interface ValidateArguments extends ScenarioArguments, ContentsSource {
-  readonly json: boolean;
-  readonly strict?: boolean;
-  readonly out?: string;
-  readonly repeats?: number;
-  readonly backend?: BackendName;
-  readonly budget?: string;
-}
-
-/** Everything that is known before anything runs. */
+/** The plan of a validation, known before anything runs. */
 interface Course {
   readonly loaded: LoadedScenario;
   readonly settings: ValidationSettings;
@@ -142,7 +129,7 @@ async function run(
       if (signal.aborted) break;
     }
   } catch (error) {
-    // Whatever fails after Ctrl-C fails because of it.
+    // A failure after Ctrl-C is a consequence of it.
     if (!signal.aborted) throw error;
   } finally {
     shown.stop();
@@ -233,7 +220,7 @@ function realised(
   return { ...document, cluster: { ...document.cluster, overheadProfile: "measured" } };
 }
 
-/** Says which terms of the prediction the real runs did without, and what a budget cut. */
+/** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */
 function withNotes(
   result: ValidationResult,
   document: ScenarioDocument,
@@ -262,4 +249,34 @@ function settingsOf(args: ValidateArguments, loaded: LoadedScenario): Validation
   };
   requireBackend(loaded, settings.backend);
   return settings;
+}
+
+/** Long enough to see a steal of 1%. */
+export const HOST_CHECK_S = 3;
+
+const WAY_OUT =
+  "stop other programs or take another machine; until then runs may be set aside, and verdicts be `cannot tell`";
+
+/** Throws Fault("unhealthy") if it is not fit and `strict`; else lines to print, none if it is fit. */
+export async function checkHost(strict: boolean, signal: AbortSignal): Promise<readonly string[]> {
+  return hostLines(await unlessAborted(signal, probeHost({ seconds: HOST_CHECK_S })), strict);
+}
+
+export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): readonly string[] {
+  if (reasons.length === 0) return unknown;
+  const message = `this host is not fit to be measured on: ${reasons.join("; ")}`;
+  if (strict) throw new Fault("unhealthy", message, { hint: `${WAY_OUT}; or leave out --strict` });
+  return [`tandem: warning: ${message}`, `  ${WAY_OUT}`, ...unknown];
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** Seconds of a span of time such as 90s, 5m or 1.5h. Throws Fault("usage") that names the option. */
+export function secondsOf(option: string, text: string): number {
+  const [, value, unit] = /^(\d+(?:\.\d+)?)\s*([smh])$/.exec(text.trim()) ?? [];
+  const seconds = Number(value) * (UNITS[unit] ?? Number.NaN);
+  if (seconds > 0) return seconds;
+  throw new Fault("usage", `${option} ${text}: expected a span of time above 0`, {
+    hint: `for example \`${option} 90s\`, \`${option} 5m\` or \`${option} 1h\``,
+  });
 }

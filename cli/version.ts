@@ -1,4 +1,6 @@
-/** The version of this build, from package.json. */
+/** The version of this build, and the key of its results. */
+
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
@@ -9,3 +11,22 @@ const manifest = require(
 );
 
 export const VERSION = (manifest as { version: string }).version;
+
+/**
+ * Decides, besides the scenario, the last bit of results. `program` is the version and, in a build, a digest of
+ * the code that results depend on.
+ */
+export function buildKey(): { readonly program: string; readonly runtime: string } {
+  // V8 brings its own Math functions, whose last bits may change between versions.
+  const runtime = `V8 ${process.versions.v8} ${process.arch}`;
+  return { program: `${VERSION} ${codeDigest()}`, runtime };
+}
+
+/** Written by build/build.mjs beside the compiled code; there is none when running from source. */
+function codeDigest(): string {
+  try {
+    return readFileSync(new URL("../code-digest.txt", import.meta.url), "utf8").trim();
+  } catch {
+    return "source";
+  }
+}

@@ -258,6 +258,8 @@ export interface HealthSummary {
   /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; absent: not watched. */
   readonly stalls?: { readonly longestMs: number; readonly ratio: number };
   readonly reasons: readonly string[];
+  /** Why each run was set aside; absent where none was. */
+  readonly setAside?: readonly string[];
 }
 
 /**

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { implementationSchema } from "../core/scenario/schema/implementation.ts";
 import { QUARTERS, yoloGraph } from "./graphs.test-support.ts";
 import { writeOnnx } from "./onnx-writer.ts";
-import { openImplementation } from "./open-implementation.ts";
+import { openImplementation } from "./registry.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
 

@@ -7,11 +7,11 @@
  */
 import { Fault } from "../core/fault.ts";
 import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
-import { settle } from "./batch.ts";
 import { batchRows, checkRows, type Engine, type Feeds, runJobs } from "./engine.ts";
-import { imageSteps, type Placement } from "./image-steps.ts";
+import type { Placement } from "./image.ts";
+import { imageSteps } from "./image-steps.ts";
 import { outputSteps } from "./output-steps.ts";
-import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
+import { settle, type TaskInput, type TaskModel, type TaskOutput } from "./task-model.ts";
 import { checkedTensor, type Tensor, type TensorSpec } from "./tensor.ts";
 
 export type Declaration = Pick<
@@ -142,7 +142,10 @@ function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tenso
   return { name: spec.name, datatype: "BYTES", shape: spec.shape.map(() => 1), raw };
 }
 
-/** A file's shape without dimensions is a single number's, or one that it does not say: the engine judges. */
+/**
+ * A file's shape without dimensions is a single number's, or one that it does not say: the engine
+ * judges.
+ */
 function fitting(tensor: Tensor, { name, datatype, shape }: TensorSpec): Tensor {
   const fits =
     tensor.datatype === datatype &&

@@ -1,6 +1,6 @@
 /**
- * What runs a graph of tensors: ONNX Runtime here, or a server elsewhere. Steps before and after
- * it (`declared-model.ts`) do not know which.
+ * An engine runs a graph of tensors: ONNX Runtime here, or a server elsewhere. The steps around it
+ * (`declared-model.ts`) are the same for both.
  */
 import { Fault } from "../core/fault.ts";
 import type { ModelProvenance } from "./task-model.ts";
@@ -20,7 +20,7 @@ export interface Engine {
  * Rows of one inference: "any" where the first dimension of every input and output is open, a
  * number where all have that size, null where the first dimension is no batch.
  */
-export type BatchRows = number | "any" | null;
+type BatchRows = number | "any" | null;
 
 export function batchRows({ inputs, outputs }: Pick<Engine, "inputs" | "outputs">): BatchRows {
   const sizes = new Set([...inputs, ...outputs].map(({ shape }) => shape[0]));

@@ -14,7 +14,7 @@ export interface TurnedRectangle {
 }
 
 /** Corners of the convex hull in order around it. Source: Andrew's monotone chain (1979). */
-export function convexHull(points: readonly Point[]): readonly Point[] {
+function convexHull(points: readonly Point[]): readonly Point[] {
   const sorted = points.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
   const half = (ordered: readonly Point[]) => {
     const chain: Point[] = [];

@@ -2,7 +2,7 @@
 import { type OnnxGraph, writeOnnx } from "./onnx-writer.ts";
 
 /** Where `yoloGraph` puts its boxes: class, score, and centre and size in pixels of its input. */
-export interface PlacedBox {
+interface PlacedBox {
   readonly classId: number;
   readonly score: number;
   readonly xywh: readonly [number, number, number, number];

@@ -1,30 +1,16 @@
 /**
  * Declared steps from an encoded picture to a model's input: decode, cut out, resize, normalise,
- * lay out. The geometry is kept, so that what a model finds can be told in pixels of the picture.
+ * lay out. The geometry is kept, so that found objects are given in pixels of the picture.
  */
 import type { Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";
 import type { PreprocessStep } from "../core/scenario/schema/implementation.ts";
-import { numberToHalf } from "./half.ts";
-import { type Box, openImage, readPixels } from "./image.ts";
+import { type Box, openImage, type Placement, readPixels } from "./image.ts";
+import { bestObject } from "./objects.ts";
 import type { TaskInput } from "./task-model.ts";
-import { floatTensor, type Tensor, type TensorSpec } from "./tensor.ts";
-import { bestObject } from "./upstream-objects.ts";
+import { floatTensor, numberToHalf, type Tensor, type TensorSpec } from "./tensor.ts";
 
-/** From a point of the model's input to the picture's: (x − offset) / scale + origin. */
-export interface Placement {
-  /** Size of the whole picture, in pixels. */
-  readonly width: number;
-  readonly height: number;
-  /** Size of the model's input, in pixels. */
-  readonly inputWidth: number;
-  readonly inputHeight: number;
-  readonly scale: readonly [x: number, y: number];
-  readonly offset: readonly [x: number, y: number];
-  readonly origin: readonly [x: number, y: number];
-}
-
-export interface PreparedImage {
+interface PreparedImage {
   readonly tensor: Tensor;
   readonly placement: Placement;
 }
@@ -34,7 +20,7 @@ type Normalise = NonNullable<PreprocessStep["normalise"]>;
 type Layout = NonNullable<PreprocessStep["layout"]>;
 
 /** A model's way from a payload to one row of its input. */
-export interface ImageSteps {
+interface ImageSteps {
   prepare(input: TaskInput): Promise<PreparedImage>;
 }
 

@@ -12,6 +12,19 @@ export interface RgbImage {
 /** Axis-parallel, in pixels: left, top, right, bottom; right and bottom exclusive. */
 export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
+/** From a point of the model's input to the picture's: (x − offset) / scale + origin. */
+export interface Placement {
+  /** Size of the whole picture, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Size of the model's input, in pixels. */
+  readonly inputWidth: number;
+  readonly inputHeight: number;
+  readonly scale: readonly [x: number, y: number];
+  readonly offset: readonly [x: number, y: number];
+  readonly origin: readonly [x: number, y: number];
+}
+
 /** An image of more pixels is refused: it would need more than 150 MB when decoded. */
 export const MAX_PIXELS = 50_000_000;
 
@@ -22,7 +35,7 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 /** An encoded image, not decoded yet: upright as its EXIF says; the size is the upright one. */
-export interface OpenImage {
+interface OpenImage {
   readonly image: Sharp;
   readonly width: number;
   readonly height: number;

@@ -1,24 +1,17 @@
-/** PP-OCRv4's two networks: where text is, and what it says. */
+/** PP-OCRv4's two networks: the first finds lines of text, the second reads them. */
 import { readFile } from "node:fs/promises";
-import type { CtcText } from "./ctc.ts";
-import { decodeCtc } from "./ctc.ts";
 import type { Engine } from "./engine.ts";
-import type { TurnedRectangle } from "./geometry.ts";
-import { corners, smallestRectangle } from "./geometry.ts";
-import type { RgbImage } from "./image.ts";
-import { resizeImage } from "./image.ts";
+import { corners, grow, type Point, smallestRectangle, type TurnedRectangle } from "./geometry.ts";
+import { type RgbImage, resizeImage } from "./image.ts";
 import { valueTables } from "./image-steps.ts";
-import type { SessionOptions } from "./session.ts";
-import { openEngine } from "./session.ts";
+import { type CtcText, decodeCtc } from "./output-steps.ts";
+import { openEngine, type SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
-import { cutLine } from "./text-line.ts";
-import type { TextRegion, TextRegionOptions } from "./text-regions.ts";
-import { textRegions } from "./text-regions.ts";
 
 export interface Ocr {
-  /** Of the first of its two graphs. */
+  /** Provenance of the first of its two graphs. */
   readonly provenance: ModelProvenance;
   /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
   locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;
@@ -112,4 +105,131 @@ function bluePlanes(image: RgbImage, width: number, tables: readonly Float32Arra
     }
   }
   return planes;
+}
+
+interface TextRegion {
+  /** In pixels of the probability map. */
+  readonly rectangle: TurnedRectangle;
+  /** Mean probability over the region's pixels, from 0 to 1. */
+  readonly score: number;
+}
+
+interface TextRegionOptions {
+  /** Pixels above it belong to text. */
+  readonly minProbability: number;
+  /** Regions below this mean probability are dropped. */
+  readonly minScore: number;
+  /** Regions grow by this ratio times area over perimeter: the network draws text shrunk. */
+  readonly growth: number;
+}
+
+/** Regions of fewer pixels are noise. */
+const MIN_PIXELS = 8;
+
+/** The text regions of a map [height,width], in the order of their first pixel. */
+export function textRegions(
+  map: Float32Array,
+  width: number,
+  options: TextRegionOptions,
+): readonly TextRegion[] {
+  const seen = new Uint8Array(map.length);
+  const regions: TextRegion[] = [];
+  for (let start = 0; start < map.length; start++) {
+    if (seen[start] === 1 || map[start]! <= options.minProbability) continue;
+    const pixels = connected(map, width, start, options.minProbability, seen);
+    const score = pixels.reduce((sum, pixel) => sum + map[pixel]!, 0) / pixels.length;
+    if (pixels.length < MIN_PIXELS || score < options.minScore) continue;
+    regions.push({ rectangle: around(pixels, width, options.growth), score });
+  }
+  return regions;
+}
+
+/** All pixels above the threshold that touch `start`, also by corners; marks them in `seen`. */
+function connected(
+  map: Float32Array,
+  width: number,
+  start: number,
+  minProbability: number,
+  seen: Uint8Array,
+): readonly number[] {
+  const pixels = [start];
+  seen[start] = 1;
+  for (const pixel of pixels) {
+    const x = pixel % width;
+    for (let dy = -width; dy <= width; dy += width) {
+      for (let dx = x === 0 ? 0 : -1; dx <= (x === width - 1 ? 0 : 1); dx++) {
+        const next = pixel + dy + dx;
+        if (next < 0 || next >= map.length || seen[next] === 1) continue;
+        if (map[next]! <= minProbability) continue;
+        seen[next] = 1;
+        pixels.push(next);
+      }
+    }
+  }
+  return pixels;
+}
+
+function around(pixels: readonly number[], width: number, growth: number): TurnedRectangle {
+  // Only a row's first and last pixel can be corners of the hull.
+  const rows = new Map<number, [number, number]>();
+  for (const pixel of pixels) {
+    const x = pixel % width;
+    const y = (pixel - x) / width;
+    const span = rows.get(y);
+    if (span === undefined) rows.set(y, [x, x]);
+    else rows.set(y, [Math.min(span[0], x), Math.max(span[1], x)]);
+  }
+  const points = [...rows].flatMap(([y, [first, last]]): Point[] => [
+    [first, y],
+    [last + 1, y],
+    [first, y + 1],
+    [last + 1, y + 1],
+  ]);
+  const tight = smallestRectangle(points);
+  const distance = (tight.width * tight.height * growth) / (2 * (tight.width + tight.height));
+  return grow(tight, distance);
+}
+
+/**
+ * Samples the rectangle into an image `height` pixels high, keeping its aspect. Each pixel is the
+ * mean of a grid of bilinear samples, fine enough not to skip pixels when the line is shrunk;
+ * beyond the image's edge its border repeats.
+ */
+export function cutLine(image: RgbImage, line: TurnedRectangle, height: number): RgbImage {
+  const scale = line.height / height;
+  const width = Math.max(Math.round(line.width / scale), 1);
+  const samples = Math.max(Math.ceil(scale), 1);
+  const rgb = new Uint8Array(width * height * 3);
+  const step = { x: Math.cos(line.angle) * scale, y: Math.sin(line.angle) * scale };
+  const sum: [number, number, number] = [0, 0, 0];
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      sum.fill(0);
+      for (let i = 0; i < samples * samples; i++) {
+        const down = row - height / 2 + (Math.floor(i / samples) + 0.5) / samples;
+        const along = column - width / 2 + ((i % samples) + 0.5) / samples;
+        const x = line.centre[0] + along * step.x - down * step.y;
+        const y = line.centre[1] + along * step.y + down * step.x;
+        addSample(image, x - 0.5, y - 0.5, sum);
+      }
+      const to = (row * width + column) * 3;
+      for (let c = 0; c < 3; c++) rgb[to + c] = Math.round(sum[c]! / (samples * samples));
+    }
+  }
+  return { width, height, rgb };
+}
+
+/** Adds the bilinear sample at (x, y), counted from the centre of the first pixel. */
+function addSample(image: RgbImage, x: number, y: number, sum: [number, number, number]): void {
+  const x0 = Math.floor(x);
+  const y0 = Math.floor(y);
+  for (let corner = 0; corner < 4; corner++) {
+    const dx = corner & 1;
+    const dy = corner >> 1;
+    const weight = (dx === 1 ? x - x0 : 1 - x + x0) * (dy === 1 ? y - y0 : 1 - y + y0);
+    const column = Math.min(Math.max(x0 + dx, 0), image.width - 1);
+    const row = Math.min(Math.max(y0 + dy, 0), image.height - 1);
+    const from = (row * image.width + column) * 3;
+    for (let c = 0; c < 3; c++) sum[c]! += weight * image.rgb[from + c]!;
+  }
 }

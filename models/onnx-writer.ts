@@ -5,7 +5,7 @@
  */
 
 /** A number alone is a float attribute; integers are given as a bigint or as an array. */
-export type OnnxAttribute = number | bigint | string | readonly number[];
+type OnnxAttribute = number | bigint | string | readonly number[];
 
 export interface OnnxNode {
   readonly op: string;
@@ -22,7 +22,7 @@ export interface OnnxTensor {
 }
 
 /** An input or output of the graph; a string in `shape` is a symbolic dimension. */
-export interface OnnxValue {
+interface OnnxValue {
   readonly name: string;
   /** Default: FP32. */
   readonly datatype?: "FP32" | "INT64";

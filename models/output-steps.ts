@@ -1,22 +1,23 @@
-/** Declared steps from a model's outputs to a task's answer. */
+/** Declared steps from a model's outputs to a task's answer: objects, text, classes, or tensors. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { isKnownLabels } from "../core/scenario/check-models.ts";
 import type { PostprocessStep } from "../core/scenario/schema/implementation.ts";
-import { COCO_80_LABELS, COCO_LABELS } from "./coco-labels.ts";
-import { decodeCtc } from "./ctc.ts";
-import type { Placement } from "./image-steps.ts";
-import { objectsOutput } from "./objects.ts";
-import type { Detection } from "./ssd.ts";
-import { decodeSsd, suppress } from "./ssd.ts";
+import type { Placement } from "./image.ts";
+import { type Detection, decodeSsd, decodeYolo, objectsOutput, suppress } from "./objects.ts";
 import type { TaskOutput } from "./task-model.ts";
-import { checkedTensor, floatsOf, floatTensor, type Tensor, type TensorSpec } from "./tensor.ts";
-import { tensorsOutput } from "./tensors-output.ts";
-import { topClasses } from "./top-classes.ts";
-import { decodeYolo } from "./yolo.ts";
+import {
+  checkedTensor,
+  decodeStrings,
+  elementCount,
+  floatsOf,
+  floatTensor,
+  type Tensor,
+  type TensorSpec,
+} from "./tensor.ts";
 
-/** What the steps have made of one job's outputs so far. */
+/** One job's outputs after some of the steps. */
 interface State {
   readonly tensors: readonly Tensor[];
   /** Null for a job without a picture. */
@@ -30,7 +31,7 @@ interface State {
 type Apply = (state: State) => State;
 
 /** Makes a job's answer of its outputs. Throws a Fault for outputs that the steps cannot read. */
-export type OutputSteps = (tensors: readonly Tensor[], placement: Placement | null) => TaskOutput;
+type OutputSteps = (tensors: readonly Tensor[], placement: Placement | null) => TaskOutput;
 
 /** The files that the steps name start at `folder`. Rejects with a Fault when one is missing. */
 export async function outputSteps(
@@ -230,3 +231,146 @@ async function read(path: string): Promise<Buffer> {
     });
   });
 }
+
+export interface CtcText {
+  readonly text: string;
+  /** The probability of each character of `text`, from 0 to 1. */
+  readonly probabilities: readonly number[];
+}
+
+/**
+ * The most probable class at each step, repeats merged, blanks dropped. `data`
+ * [steps,classes]; the blank is the first class or the last, the others are `characters` in order.
+ * Source: Graves et al. (2006), best path decoding.
+ */
+export function decodeCtc(
+  data: Float32Array,
+  characters: readonly string[],
+  blankAt: "first" | "last" = "first",
+): CtcText {
+  const classes = characters.length + 1;
+  const blank = blankAt === "first" ? 0 : classes - 1;
+  const first = blankAt === "first" ? 1 : 0;
+  let text = "";
+  const probabilities: number[] = [];
+  let previous = blank;
+  for (let offset = 0; offset + classes <= data.length; offset += classes) {
+    let best = 0;
+    for (let k = 1; k < classes; k++) {
+      if (data[offset + k]! > data[offset + best]!) best = k;
+    }
+    if (best !== blank && best !== previous) {
+      text += characters[best - first];
+      probabilities.push(data[offset + best]!);
+    } else if (best !== blank && data[offset + best]! > probabilities.at(-1)!) {
+      probabilities[probabilities.length - 1] = data[offset + best]!;
+    }
+    previous = best;
+  }
+  return { text, probabilities };
+}
+
+interface ScoredClass {
+  readonly label: string;
+  readonly score: number;
+}
+
+/** At most `k` classes of at least `minScore`, best first; a class without a name is its number. */
+function topClasses(
+  scores: Float32Array,
+  labels: readonly string[] | undefined,
+  k: number,
+  minScore: number,
+): readonly ScoredClass[] {
+  return Array.from(scores, (score, i) => ({ label: labels?.[i] ?? String(i), score }))
+    .filter(({ score }) => score >= minScore)
+    .sort((a, b) => b.score - a.score)
+    .slice(0, k);
+}
+
+/** JSON has only name, datatype and shape of tensors with more elements. */
+const MAX_TOLD = 1000;
+
+/** A tensor in JSON. */
+interface ToldTensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly data?: readonly (number | string)[];
+}
+
+function tensorsOutput(tensors: readonly Tensor[]): TaskOutput {
+  return { labels: [], value: { tensors: tensors.map(told) }, tensors };
+}
+
+function told(tensor: Tensor): ToldTensor {
+  const { name, datatype, shape } = tensor;
+  if (elementCount(shape) > MAX_TOLD) return { name, datatype, shape };
+  return { name, datatype, shape, data: elementsOf(tensor) };
+}
+
+function elementsOf(tensor: Tensor): readonly (number | string)[] {
+  const { datatype, raw, shape } = tensor;
+  switch (datatype) {
+    case "BYTES":
+      return decodeStrings(raw, elementCount(shape));
+    case "INT64":
+    case "UINT64":
+      return bigElements(raw, datatype === "INT64");
+    case "FP64":
+      return [...new Float64Array(new Uint8Array(raw).buffer)];
+    case "BOOL":
+    case "UINT8":
+      return [...raw];
+    case "INT8":
+      return [...new Int8Array(raw)];
+    case "UINT16":
+    case "INT16":
+    case "UINT32":
+      return smallElements(raw, datatype);
+    default:
+      return [...floatsOf(tensor)];
+  }
+}
+
+/** As numbers where they are exact, else as text. */
+function bigElements(raw: Uint8Array, signed: boolean): readonly (number | string)[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  return Array.from({ length: raw.length / 8 }, (_, i) => {
+    const value = signed ? view.getBigInt64(8 * i, true) : view.getBigUint64(8 * i, true);
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : String(value);
+  });
+}
+
+function smallElements(
+  raw: Uint8Array,
+  datatype: "UINT16" | "INT16" | "UINT32",
+): readonly number[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  if (datatype === "UINT32") {
+    return Array.from({ length: raw.length / 4 }, (_, i) => view.getUint32(4 * i, true));
+  }
+  const isSigned = datatype === "INT16";
+  return Array.from({ length: raw.length / 2 }, (_, i) =>
+    isSigned ? view.getInt16(2 * i, true) : view.getUint16(2 * i, true),
+  );
+}
+
+/**
+ * Class names of COCO by the 91 ids of its annotation files, 0 being the background; ten ids
+ * were never used and are "". Source: mscoco_label_map.pbtxt of TensorFlow's object detection
+ * models.
+ */
+const COCO_LABELS: readonly string[] = `\
+background|person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|\
+fire hydrant||stop sign|parking meter|bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|\
+giraffe||backpack|umbrella|||handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|kite|\
+baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle||wine glass|cup|fork|\
+knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|\
+couch|potted plant|bed||dining table|||toilet||tv|laptop|mouse|remote|keyboard|cell phone|\
+microwave|oven|toaster|sink|refrigerator||book|clock|vase|scissors|teddy bear|hair drier|\
+toothbrush`.split("|");
+
+/** The 80 names in use, as most models number them. */
+const COCO_80_LABELS: readonly string[] = COCO_LABELS.slice(1).filter((name) => name !== "");

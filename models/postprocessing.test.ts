@@ -1,14 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { CtcText } from "./ctc.ts";
-import { decodeCtc } from "./ctc.ts";
-import type { Point } from "./geometry.ts";
-import { corners, smallestRectangle } from "./geometry.ts";
-import { choosePlate, plateLikeness, plateLine, withLikelyEnds } from "./plate-choice.ts";
-import type { Detection } from "./ssd.ts";
-import { decodeSsd, overlap, suppress } from "./ssd.ts";
-import { cutLine } from "./text-line.ts";
-import { textRegions } from "./text-regions.ts";
+import { corners, type Point, smallestRectangle } from "./geometry.ts";
+import { type Detection, decodeSsd, overlap, suppress } from "./objects.ts";
+import { cutLine, textRegions } from "./ocr.ts";
+import { type CtcText, decodeCtc } from "./output-steps.ts";
+import { choosePlate, plateLikeness, plateLine, withLikelyEnds } from "./plate-reader.ts";
 
 test("CTC merges repeats, keeps doubles with a blank between, and drops blanks", () => {
   const steps = [1, 1, 0, 1, 2, 2, 0, 0, 2];

@@ -1,23 +1,28 @@
-/** The models that a scenario can name, with their parameters. Start here to use or to add one. */
+/**
+ * Opens a model's implementation as a scenario declares it: a built-in model with its parameters, or an
+ * ONNX file. Start here to use or to add one.
+ */
+
+import { createHash } from "node:crypto";
+import { basename, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/issues.ts";
-import { openFingerprint } from "./fingerprint.ts";
-import { openNoOp } from "./no-op.ts";
+import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
 import type { SessionOptions } from "./session.ts";
-import type { TaskModel } from "./task-model.ts";
+import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 
 /** Values as a scenario file gives them. */
-export type ModelParameters = Readonly<Record<string, number | string>>;
+type ModelParameters = Readonly<Record<string, number | string>>;
 
-export interface OpenOptions {
+interface OpenOptions {
   /** Folder of the model store; see `prepareModels`. */
   readonly cacheDir?: string;
-  /** What runs the graphs; default one thread of the CPU. */
+  /** Provider and threads of the graphs; default: one thread of the CPU. */
   readonly session?: SessionOptions;
 }
 
 interface Entry {
-  /** One line for people. */
   readonly description: string;
   /** Accepted parameters, each with its range in words. */
   readonly parameters: Readonly<Record<string, Parameter>>;
@@ -29,8 +34,11 @@ interface Parameter {
   readonly accepts: (value: number) => boolean;
 }
 
-/** All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its time. */
-export const TASK_MODELS = {
+/**
+ * All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its
+ * time.
+ */
+const TASK_MODELS = {
   "ssd-mobilenet-v2": {
     description: "finds objects of the 80 COCO classes; one batch is one inference",
     parameters: {
@@ -81,10 +89,10 @@ async function prepared(options: OpenOptions) {
   return prepareModels(options);
 }
 
-export type TaskModelName = keyof typeof TASK_MODELS;
+type TaskModelName = keyof typeof TASK_MODELS;
 
 /** The known names, in the order of the table. */
-export const TASK_MODEL_NAMES = Object.keys(TASK_MODELS) as readonly TaskModelName[];
+const TASK_MODEL_NAMES = Object.keys(TASK_MODELS) as readonly TaskModelName[];
 
 /**
  * Opens a model by name; the first time, its weights are fetched.
@@ -107,7 +115,7 @@ export async function openTaskModel(
   return entry.open(checked(name, parameters, entry.parameters), options);
 }
 
-/** The parameters as numbers ("320" counts as 320); all that is wrong with them is told at once. */
+/** The parameters as numbers ("320" counts as 320); throws all their issues at once. */
 function checked(
   name: string,
   parameters: ModelParameters,
@@ -133,4 +141,95 @@ function checked(
   if (issues.length === 0) return values;
   const text = issues.map(({ path, message }) => `${path} ${message}`).join("; ");
   throw new Fault("invalid-input", `model ${name}: ${text}`, { issues });
+}
+
+/** Answers every input with no labels and a null value, at once. */
+function openNoOp(): TaskModel {
+  return {
+    provenance: {
+      name: "no-op",
+      files: [],
+      source: "this project",
+      license: "MIT",
+      runtime: "none",
+      provider: "none",
+    },
+    inputs: null,
+    outputs: null,
+    run: async (batch) => batch.map(() => ({ labels: [], value: null })),
+    close: async () => {},
+  };
+}
+
+/** Answers each input with `fingerprintOf` it; a batch takes `holdMs`. */
+function openFingerprint({ holdMs = 0 }: { holdMs?: number }): TaskModel {
+  return {
+    provenance: {
+      name: "fingerprint",
+      files: [],
+      source: "this project",
+      license: "MIT",
+      runtime: "none",
+      provider: "none",
+    },
+    inputs: null,
+    outputs: null,
+    run: async (batch) => {
+      if (holdMs > 0) await sleep(holdMs);
+      return batch.map((input) => ({ labels: [], value: fingerprintOf(input) }));
+    },
+    close: async () => {},
+  };
+}
+
+/** SHA-256 over the payload and the values of the tasks before, by name. */
+export function fingerprintOf({
+  payload,
+  upstream,
+}: Pick<TaskInput, "payload" | "upstream">): string {
+  const hash = createHash("sha256").update(payload);
+  for (const task of Object.keys(upstream).sort()) {
+    hash.update(`\n${task}=${JSON.stringify((upstream[task] as TaskOutput).value)}`);
+  }
+  return hash.digest("base64url");
+}
+
+export interface ImplementationOptions extends OpenOptions {
+  /** Where the paths in it start. */
+  readonly folder: string;
+}
+
+/**
+ * Opens what runs in this process.
+ * Throws Fault("invalid-input") for other kinds, and what the model's opening throws.
+ */
+export async function openImplementation(
+  implementation: ImplementationDocument,
+  options: ImplementationOptions,
+): Promise<TaskModel> {
+  const { name, parameters, onnx, provider, threads } = implementation;
+  const { folder, cacheDir } = options;
+  if (name !== undefined) {
+    const session = { provider, threads };
+    return openTaskModel(name, parameters, {
+      session,
+      ...(cacheDir === undefined ? {} : { cacheDir }),
+    });
+  }
+  if (onnx === undefined) {
+    throw new Fault("invalid-input", "the implementation is neither a built-in model nor a file");
+  }
+  const { openDeclaredModel } = await import("./declared-model.ts");
+  const { openEngine } = await import("./session.ts");
+  const path = resolve(folder, onnx);
+  const about = {
+    name: basename(onnx, ".onnx"),
+    source: `file ${onnx}`,
+    license: "the user's own",
+  };
+  return openDeclaredModel(
+    await openEngine(path, about, { provider, threads }),
+    implementation,
+    folder,
+  );
 }

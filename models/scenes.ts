@@ -17,7 +17,7 @@ export interface Scene {
   };
 }
 
-export interface SceneOptions {
+interface SceneOptions {
   readonly count: number;
   /** Share of scenes with a car, from 0 to 1; met as exactly as `count` allows. */
   readonly carShare: number;

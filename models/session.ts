@@ -1,16 +1,21 @@
 /** ONNX Runtime as an engine: any ONNX file, on the CPU, CUDA or WebGPU. */
+
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type * as Ort from "onnxruntime-node";
 import { Fault } from "../core/fault.ts";
-import { decodeStrings, encodeStrings } from "./byte-strings.ts";
 import type { Engine } from "./engine.ts";
-import { loadOnnxRuntime, type OnnxRuntime } from "./onnx-runtime.ts";
 import type { ModelProvenance } from "./task-model.ts";
-import type { Datatype, Tensor, TensorSpec } from "./tensor.ts";
-import { elementCount } from "./tensor.ts";
+import {
+  type Datatype,
+  decodeStrings,
+  elementCount,
+  encodeStrings,
+  type Tensor,
+  type TensorSpec,
+} from "./tensor.ts";
 
 export type Provider = "cpu" | "cuda" | "webgpu";
 
@@ -37,7 +42,7 @@ const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
   string: "BYTES",
 };
 
-/** What each datatype's contents are to ONNX Runtime. */
+/** ONNX Runtime's name of each datatype. */
 const ARRAY_OF = {
   BOOL: Uint8Array,
   UINT8: Uint8Array,
@@ -57,7 +62,7 @@ const TYPE_OF = Object.fromEntries(
   Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
 ) as Readonly<Record<Datatype, Ort.Tensor.Type>>;
 
-/** Of the widest elements. */
+/** Bytes of the widest elements. */
 const ALIGNMENT = 8;
 
 /**
@@ -190,4 +195,25 @@ async function sha256Of(path: string): Promise<string> {
   return createHash("sha256")
     .update(await readFile(path))
     .digest("hex");
+}
+
+export type OnnxRuntime = typeof Ort;
+
+/**
+ * Loads it, in about 50 ms. Throws Fault("not-found") with the way out where the package is missing, as after an
+ * install that skipped it, or has nothing for this platform.
+ */
+export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    const { message, code } = cause as NodeJS.ErrnoException;
+    const [reason] = message.split("\n", 1);
+    const missing = /MODULE_NOT_FOUND$/.test(code ?? "") && reason.includes("'onnxruntime-node'");
+    const why = missing ? "is not installed" : `does not load here: ${reason}`;
+    throw new Fault("not-found", `real models need the package onnxruntime-node, which ${why}`, {
+      hint: "`ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node` brings it; `--backend replay` needs none",
+      cause,
+    });
+  }
 }

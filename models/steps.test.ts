@@ -7,10 +7,9 @@ import {
   preprocessStep,
 } from "../core/scenario/schema/implementation.ts";
 import { imageSteps } from "./image-steps.ts";
-import { objectsOutput } from "./objects.ts";
+import { decodeYolo, objectsOutput } from "./objects.ts";
 import { outputSteps } from "./output-steps.ts";
 import { floatsOf, floatTensor, type Tensor } from "./tensor.ts";
-import { decodeYolo } from "./yolo.ts";
 
 /** Two pixels: an orange one, then a blue one. */
 const twoPixels = () =>

@@ -2,7 +2,6 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { npmOptions } from "./npm-options.ts";
 import { prepareModels } from "./store.ts";
 
 let dir: string;
@@ -54,11 +53,24 @@ test("a store that cannot be written says so and how to move it", async () => {
   });
 });
 
-test("the registry comes from the user's npmrc, and the environment overrides it", async () => {
+test("the registry comes from the user's npmrc", async () => {
   const userconfig = join(dir, "npmrc");
-  await writeFile(userconfig, "registry=https://registry.example/npm/\n");
-  const env = { HOME: dir, PATH: "", npm_config_userconfig: userconfig };
-  expect(await npmOptions(env)).toMatchObject({ registry: "https://registry.example/npm/" });
-  const overridden = await npmOptions({ ...env, npm_config_registry: "http://localhost:4873/" });
-  expect(overridden).toMatchObject({ registry: "http://localhost:4873/" });
+  await writeFile(userconfig, "registry=http://127.0.0.1:9/from-npmrc/\n");
+  const { npm_config_registry: _, ...rest } = process.env;
+  const env = {
+    ...rest,
+    npm_config_userconfig: userconfig,
+    npm_config_cache: join(dir, "another-npm-cache"),
+    TANDEM_CACHE: join(dir, "unreachable"),
+  };
+  await expect(prepareModels({ env })).rejects.toMatchObject({
+    message: expect.stringContaining("127.0.0.1:9/from-npmrc"),
+  });
+});
+
+test("a machine without npm is told so", async () => {
+  const env = { ...process.env, PATH: dir, TANDEM_CACHE: join(dir, "unreachable") };
+  await expect(prepareModels({ env })).rejects.toMatchObject({
+    message: expect.stringContaining("there is no npm on the path"),
+  });
 });

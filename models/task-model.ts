@@ -14,7 +14,7 @@ export interface TaskInput {
 }
 
 export interface TaskOutput {
-  /** What a pipeline's `when: { contains }` is asked about, e.g. detected class names. */
+  /** Labels that a pipeline's `when: { contains }` tests, e.g. detected class names. */
   readonly labels: readonly string[];
   /** JSON-serialisable result for the caller. */
   readonly value: unknown;
@@ -38,7 +38,24 @@ export interface TaskModel {
   readonly inputs: readonly TensorSpec[] | null;
   /** The tensors that an answer carries; null where it carries labels and a value alone. */
   readonly outputs: readonly TensorSpec[] | null;
-  /** Runs one batch; outputs are in the order of the inputs. A bad input fails alone (its slot holds an Error). */
+  /**
+   * Runs one batch; outputs are in the order of the inputs. A bad input fails alone (its slot holds an
+   * Error).
+   */
   run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
   close(): Promise<void>;
+}
+
+/** Applies `work` to each item; where it throws, the slot holds the Error. */
+export function settle<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Promise<Result>,
+): Promise<readonly (Result | Error)[]> {
+  return Promise.all(
+    items.map((item, index) =>
+      work(item, index).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      ),
+    ),
+  );
 }

@@ -1,10 +1,11 @@
 /**
  * Tensors as the Open Inference Protocol carries them: raw row-major contents, little-endian, an
  * element of BYTES preceded by its length in four bytes. So a tensor passes from a message to a
- * model and back without being taken apart.
+ * model and back unchanged.
  */
+
+import { isUtf8 } from "node:buffer";
 import { Fault } from "../core/fault.ts";
-import { halfToNumber } from "./half.ts";
 
 /** Bytes of one element; BYTES has no fixed size. */
 export const DATATYPES = {
@@ -47,7 +48,7 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** What the other sizes of a tensor without elements may multiply to: models make room by them. */
+/** Bound on the product of the other sizes of a tensor without elements: models allocate by them. */
 const MAX_AROUND_NOTHING = 1024 * 1024;
 
 /**
@@ -158,4 +159,70 @@ export function isStackable(a: Tensor, b: Tensor): boolean {
     a.shape.length === b.shape.length &&
     a.shape.every((size, i) => i === 0 || size === b.shape[i])
   );
+}
+
+const LENGTH_BYTES = 4;
+
+/** UTF-8 strings, each preceded by its length in four little-endian bytes. */
+export function encodeStrings(strings: readonly string[]): Uint8Array {
+  const encoded = strings.map((text) => Buffer.from(text, "utf8"));
+  const raw = Buffer.alloc(encoded.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+  let at = 0;
+  for (const bytes of encoded) {
+    at = raw.writeUInt32LE(bytes.length, at);
+    at += bytes.copy(raw, at);
+  }
+  return raw;
+}
+
+/** Throws Fault("invalid-input") when `raw` is not just `count` strings. */
+export function decodeStrings(raw: Uint8Array, count: number): string[] {
+  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  const strings: string[] = [];
+  let at = 0;
+  while (at + LENGTH_BYTES <= bytes.length) {
+    const start = at + LENGTH_BYTES;
+    at = start + bytes.readUInt32LE(at);
+    if (at > bytes.length) break;
+    const element = bytes.subarray(start, at);
+    if (!isUtf8(element)) {
+      throw new Fault(
+        "invalid-input",
+        `element ${strings.length} is no UTF-8, as strings are here`,
+      );
+    }
+    strings.push(element.toString());
+  }
+  if (at === bytes.length && strings.length === count) return strings;
+  throw new Fault("invalid-input", `${raw.length} bytes are not the ${count} strings of the shape`);
+}
+
+export function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * 2 ** -14 * (fraction / 1024);
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
+}
+
+/** From here on the nearest is infinite. */
+const INFINITE = 65_520;
+const SMALLEST_EXPONENT = -14;
+
+/** The nearest; of two that are as near, the even one. */
+export function numberToHalf(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00;
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (size >= INFINITE) return sign | 0x7c00;
+  const exponent = Math.max(SMALLEST_EXPONENT, Math.floor(Math.log2(size)));
+  const units = roundToEven(size / 2 ** (exponent - 10));
+  return sign | (units + (exponent - SMALLEST_EXPONENT) * 1024);
+}
+
+function roundToEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
 }

@@ -1,8 +1,6 @@
 import * as ort from "onnxruntime-node";
 import { expect, test } from "vitest";
-import type { TfConstant, TfNode } from "./tfjs-graph.ts";
-import { readTfGraph } from "./tfjs-graph.ts";
-import { convertDetector } from "./tfjs-to-onnx.ts";
+import { convertDetector, readTfGraph, type TfConstant, type TfNode } from "./tfjs-to-onnx.ts";
 
 const list = (i: readonly number[]) => ({ list: { i: i.map(String) } });
 const SAME = { s: [..."SAME"].map((c) => c.charCodeAt(0)) };

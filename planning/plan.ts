@@ -8,24 +8,21 @@
  *   pipelines.…, faults.… the same: what requests are, what is promised, what befalls the cluster
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
-
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { placementByNode, tasksToPlace } from "../core/placement.ts";
+import { isShared, placementByNode, tasksToPlace } from "../core/placement.ts";
 import type { Estimate, Parameter, Placement } from "../core/results.ts";
 import { scalingChoices } from "../core/scenario/check-changes.ts";
 import { checkMemory } from "../core/scenario/check-cluster.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import type { Bounds } from "./allocations.ts";
-import { type CostUnit, type Machines, marketOf } from "./machines.ts";
-import { type NotSearched, notSearched } from "./not-searched.ts";
-import { roomOn, withoutLimits } from "./room.ts";
+import { type Bounds, sum } from "./allocations.ts";
+import { type CostUnit, type Machines, marketOf, roomOn, withoutLimits } from "./machines.ts";
 import { cheapest, type Problem, type Search } from "./search.ts";
 import { type Trial, tryOut } from "./trial.ts";
 
@@ -40,7 +37,7 @@ export type Parameters = Readonly<Record<string, Parameter>>;
 
 export interface Candidate {
   readonly scheduler: ScenarioDocument["scheduler"];
-  /** Of the swept alternatives. */
+  /** The swept values of the alternative. */
   readonly parameters: Parameters;
   readonly unit: CostUnit;
   readonly tasks: readonly string[];
@@ -59,7 +56,7 @@ export interface Plan {
   readonly candidates: readonly Candidate[];
 }
 
-export interface Step {
+interface Step {
   readonly done: number;
   readonly of: number;
 }
@@ -156,7 +153,7 @@ function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
   return order.map((i) => candidates[i]);
 }
 
-/** Of the pipeline that keeps its goal the least. */
+/** The attainment of the pipeline that keeps its goal the least. */
 function attainment({ kept }: Trial): Estimate {
   return kept.map((goal) => goal.attainment).reduce((a, b) => (b.mean < a.mean ? b : a));
 }
@@ -278,4 +275,58 @@ function boundsOf(
     return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
   });
   return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
+}
+
+/**
+ * - `trials`: shapes beyond the bound on trials
+ * - `placement`: other choices of which task runs on which kind of node
+ * - `colocation`: other choices of which replicas share a machine, where they slow each other down or fail together
+ * - `sharing`: more than one replica on a shared slot
+ * - `scaling`: more machines, of which scaling switches more off
+ */
+export type NotSearched = "trials" | "placement" | "colocation" | "sharing" | "scaling";
+
+type Node = NonNullable<ClusterDocument["nodes"]>[number];
+
+/** Empty: all that is cheaper was tried or ruled out. */
+function notSearched(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  { bounds, choices }: Pick<Problem<unknown>, "bounds" | "choices">,
+  { found, proven }: Search<unknown>,
+): readonly NotSearched[] {
+  const { nodes = [], network } = document.cluster;
+  const { random = [], scheduled = [] } = document.faults ?? {};
+  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
+  const curves = [inputs.overheadProfile?.contention, ...nodes.map((node) => node.contention)];
+  const cheaper = choices.filter(({ cost }) => found === null || cost < found.machines.cost);
+  const isMixed = (some: readonly Node[] = []): boolean => kindsOf(document, some, nodesFail) > 1;
+  // A single task takes all slots, if it may have as many replicas.
+  const isChosen = ({ slots }: Machines): boolean =>
+    bounds.high.length > 1 || slots > sum(bounds.high);
+  const isLeftOut: Readonly<Record<NotSearched, boolean>> = {
+    trials: !proven,
+    placement: isMixed(nodes) && cheaper.some((one) => isChosen(one) && isMixed(one.nodes)),
+    colocation:
+      cheaper.length > 0 &&
+      (curves.some((curve) => curve?.some((factor) => factor !== 1)) ||
+        (nodes.length > 0 && (nodesFail || network?.links === "fair"))),
+    sharing:
+      cheaper.length > 0 && nodes.some(({ devices }) => Object.values(devices).some(isShared)),
+    scaling: scalingChoices(document.scheduler).length > 0,
+  };
+  return (Object.keys(isLeftOut) as NotSearched[]).filter((name) => isLeftOut[name]);
+}
+
+/** Kinds of devices that differ in what they make of a task. */
+function kindsOf({ models }: ScenarioDocument, nodes: readonly Node[], nodesFail: boolean): number {
+  const byDevice = Object.values(models).some(({ profile }) => typeof profile === "object");
+  const kinds = nodes.flatMap(({ name, devices, contention, zone, gbps }) =>
+    Object.entries(devices).map(([kind, device]) => {
+      const { speed, sharing } = typeof device === "number" ? { speed: 1 } : device;
+      const own = [byDevice ? kind : "", nodesFail ? name : ""];
+      return JSON.stringify([...own, speed, sharing, contention, zone, gbps]);
+    }),
+  );
+  return new Set(kinds).size;
 }

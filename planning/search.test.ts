@@ -1,14 +1,13 @@
+/** A task does its part with so many replicas; a goal wants the parts to come to something. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { placeReplicas } from "../core/placement.ts";
 import { clusterSchema, nodeSchema } from "../core/scenario/schema/cluster.ts";
 import { allocations, sum } from "./allocations.ts";
-import type { Machines } from "./machines.ts";
-import { roomOn } from "./room.ts";
+import { type Machines, roomOn } from "./machines.ts";
 import { cheapest, type Problem } from "./search.ts";
 
-/** A task does its part with so many replicas; a goal wants the parts to come to something. */
 type World = Problem<{ readonly meets: boolean }>;
 
 /** Of the kinds of machines: the last is of no use. */

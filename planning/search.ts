@@ -14,8 +14,7 @@
  * provisioning and scaling for prediction serving pipelines", SoCC 2020; the search after it is exact.
  */
 import { allocations, type Bounds, sum } from "./allocations.ts";
-import type { Machines } from "./machines.ts";
-import type { Room } from "./room.ts";
+import type { Machines, Room } from "./machines.ts";
 
 export interface Problem<T> {
   /** Fewest and most replicas of each task that may be taken. */
@@ -33,7 +32,7 @@ export interface Problem<T> {
   readonly trial: (machines: Machines, replicas: readonly number[]) => T | null;
 }
 
-export interface Found<T> {
+interface Found<T> {
   readonly machines: Machines;
   readonly replicas: readonly number[];
   readonly trial: T;
@@ -55,7 +54,7 @@ interface Judged {
   readonly meets: boolean;
 }
 
-/** Yields after each trial, so that whoever drives it may do something else. */
+/** Yields after each trial, so that the caller may do other work. */
 export function* cheapest<T extends Judged>(problem: Problem<T>): Generator<undefined, Search<T>> {
   const { bounds, choices, kinds, mostTrials } = problem;
   let trials = 0;
@@ -95,7 +94,7 @@ export function* cheapest<T extends Judged>(problem: Problem<T>): Generator<unde
   return told(null, true);
 }
 
-/** Of each task while all others have their most; null where even that misses. */
+/** The least replicas of each task while all others have their most; null if the most of all misses. */
 function* leastNeeds(
   { low, high }: Bounds,
   meets: (replicas: readonly number[]) => boolean,

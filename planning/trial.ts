@@ -12,7 +12,7 @@ import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 
-export interface Kept {
+interface Kept {
   readonly pipeline: string;
   /** Share of requests that ended within the goal. */
   readonly attainment: Estimate;
@@ -22,7 +22,7 @@ export interface Kept {
 export interface Trial {
   readonly meets: boolean;
   readonly replications: number;
-  /** One a goal. */
+  /** An entry for each goal. */
   readonly kept: readonly Kept[];
   /** Mean cost of the machines that hosted replicas; null without prices. */
   readonly costPerHour: number | null;

@@ -94,6 +94,12 @@ const head = {
   command: z.string(),
   slo: goal.optional(),
   notes: z.array(z.string()).optional(),
+  parameterKinds: z
+    .record(
+      z.string(),
+      z.enum(["load", "replicas", "shape", "scheduler", "scheduler parameter", "other"]),
+    )
+    .optional(),
 };
 const results = z.looseObject({
   ...head,

@@ -5,7 +5,7 @@ import { Resvg } from "@resvg/resvg-js";
 import type { LoggerInterface } from "vega";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { textWidth } from "./text-width.ts";
+import { textWidth } from "./charts/theme.ts";
 
 const PNG_ZOOM = 2;
 const require = createRequire(import.meta.url);

@@ -2,12 +2,12 @@
 
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { chartsOf } from "./chart-list.ts";
+import { chartsOf } from "./charts/chart-list.ts";
 import { type DrawnChart, pageHtml } from "./html/page.ts";
 import { readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
 
-export interface ReportOptions {
+interface ReportOptions {
   /** The page's title; the scenario's name when absent. */
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
@@ -15,7 +15,7 @@ export interface ReportOptions {
 }
 
 /** Where everything was written, and what the chart library found strange (nothing, normally). */
-export interface ReportFiles {
+interface ReportFiles {
   readonly html: string;
   readonly charts: readonly {
     readonly name: string;

@@ -1,8 +1,8 @@
 /**
- * What long runs ask of V8. Its optimising compiler inlines what is called, if that is short, until
- * the bytecode of a function and all that it calls reaches a limit, which keeps compiling short in
- * programs with much code. A simulation spends its time in a few functions. Those that it calls should
- * not be compiled long before it: what they have inlined by then counts again for the caller.
+ * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a function
+ * with its callees reaches a limit, which bounds compile time in programs with much code. A simulation spends
+ * its time in a few functions. Their callees must not be compiled long before them: the code inlined by then
+ * counts again for the caller.
  */
 import { setFlagsFromString } from "node:v8";
 import { knownRequests } from "../core/arrivals/extent.ts";
@@ -32,11 +32,11 @@ const SETTINGS: readonly Settings[] = [
   },
 ];
 
-/** Of all runs so far. */
+/** Requests of all runs so far. */
 let requests = 0;
 let reached = 0;
 
-/** Before each run: what pays from then on, in the whole process. */
+/** Call it before each run: it sets the flags that pay from then on, in the whole process. */
 export function prepareCompiler(workload: WorkloadDocument): void {
   if (reached === SETTINGS.length) return;
   requests += knownRequests(workload) ?? 0;

@@ -1,22 +1,32 @@
-/** What one configuration's finished replications say together. */
+/** The result of one configuration from its finished replications, and whether it needs more of them. */
 import { isSpanned } from "../core/arrivals/extent.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { aggregate } from "../core/metrics/summary.ts";
+import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
-import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
+import type { ConfigurationResult, GanttBar, MetricName, Precision } from "../core/results.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { goalsOf, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
+import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
 import type { WarmUp } from "../sim/detect-warm-up.ts";
-import type { Part } from "./configuration-work.ts";
+
+/** Some replications of one configuration, in order. */
+export interface Part {
+  readonly summaries: readonly RunSummary[];
+  /** Only of replication 0. */
+  readonly gantt: readonly GanttBar[];
+  /** From the traffic equations; of the part with replication 0 only. */
+  readonly load: OfferedLoad | null;
+  /** Where the scenario leaves the warm-up to be found. */
+  readonly warmUp?: WarmUp;
+}
 
 export interface Kept {
   /** Metrics whose values by replication are kept for comparisons. */
   readonly metrics: readonly MetricName[];
-  /** Of the first so many replications. */
+  /** Values are kept of the first so many replications. */
   readonly replications: number;
 }
 
@@ -57,13 +67,13 @@ export function configurationResult(
   };
 }
 
-/** How many replications there are to be after `parts`: more only while the rule asks for them. */
+/** The number of replications to run after `parts`: more only while the stopping rule asks for them. */
 export function wantedReplications(document: ScenarioDocument, parts: readonly Part[]): number {
   const summaries = parts.flatMap((part) => part.summaries);
   const rule = stoppingRule(document.run);
   if (rule === null) return summaries.length;
   const { stability } = judgeStability(document.workload, parts[0].load, summaries);
-  // No number of replications makes an estimate of what grows on.
+  // A queue that grows on has no steady state to estimate.
   if (stability === "unstable") return summaries.length;
   return nextReplications(summaries.length, valuesOf(summaries), rule);
 }
@@ -112,7 +122,7 @@ function missedNotes(
   return [`not within ${target} after ${summaries.length} replications: ${texts.join(", ")}`];
 }
 
-/** One replication alone is paired with nothing. */
+/** None for a single replication: it is paired with nothing. */
 function samplesOf(
   summaries: readonly RunSummary[],
   { metrics, replications }: Kept,

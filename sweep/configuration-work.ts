@@ -8,40 +8,28 @@ import type { Sample } from "../core/scenario/axes.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import type { OfferedLoad } from "../core/stability/offered-load.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
-import { type WarmUp, withWarmUp } from "../sim/detect-warm-up.ts";
+import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication } from "../sim/replication.ts";
 import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
   type Kept,
   keptReplications,
+  type Part,
   wantedReplications,
 } from "./configuration-result.ts";
 import { runColumns, type SweepRecord } from "./record.ts";
-import { spoolFile } from "./request-files.ts";
-import { RequestSpool } from "./request-spool.ts";
+import { RequestSpool, spoolFile } from "./request-files.ts";
 
-/** What tells a thread all that it will run. Plain data: may be cloned. */
+/** Everything a thread needs to run its share of a sweep. Plain data: may be cloned. */
 export interface SweepPlan {
   readonly loaded: LoadedScenario;
   /** Without it, the whole sweep. */
   readonly sample?: Sample | undefined;
   /** The sweep's folder, where each request leaves a row; without it, none does. */
   readonly requestsIn?: string | undefined;
-}
-
-/** Some replications of one configuration, in order. */
-export interface Part {
-  readonly summaries: readonly RunSummary[];
-  /** Of replication 0 only. */
-  readonly gantt: readonly GanttBar[];
-  /** From the traffic equations; of the part with replication 0 only. */
-  readonly load: OfferedLoad | null;
-  /** Where the scenario leaves the warm-up to be found. */
-  readonly warmUp?: WarmUp;
 }
 
 /** Latency curves are kept for sweeps of at most so many configurations. */
@@ -77,7 +65,7 @@ export class ConfigurationWork {
     return Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
   }
 
-  /** How many replications there are to be once `parts` have run: as many as have, when done. */
+  /** The number of replications to run after `parts`; their own number when that is enough. */
   wanted(index: number, parts: readonly Part[]): number {
     return wantedReplications(this.#at(index).document, parts);
   }
@@ -129,7 +117,7 @@ export class ConfigurationWork {
     return this.#readied;
   }
 
-  /** Kept until another is asked for: a configuration's replications share one document. */
+  /** Keeps the last configuration: its replications share one document. */
   #at(index: number): Configuration {
     if (this.#configuration === undefined || this.#current !== index) {
       this.#configuration = this.#sweep.at(index);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
+import { SUMMARY_TABLES } from "./parquet.ts";
 import { queryResults } from "./query.ts";
-import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 const SCENARIO = {
   name: "killed",

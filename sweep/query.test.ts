@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { Workplace } from "./command-line.test-support.ts";
+import { SUMMARY_TABLES } from "./parquet.ts";
 import { type Cell, queryResults, SCHEMA_SQL } from "./query.ts";
-import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 const SCENARIO = {
   name: "asked",

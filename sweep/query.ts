@@ -3,15 +3,20 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
-import { FilledTables, literal, openDatabase } from "./database.ts";
-import { parquetFile } from "./parquet.ts";
+import {
+  FilledTables,
+  literal,
+  openDatabase,
+  parquetFile,
+  SUMMARY_TABLES,
+  summaryTables,
+} from "./parquet.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
 import { readStore, STORE_FILE } from "./result-store.ts";
-import { SUMMARY_TABLES, summaryTables } from "./summary-tables.ts";
 
 export type Cell = string | number | boolean | null;
 
-export interface Column {
+interface Column {
   readonly name: string;
   readonly numeric: boolean;
 }

@@ -1,11 +1,93 @@
-/** Requests as Parquet, one file a configuration, written as configurations finish. */
-import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+/**
+ * Requests as Parquet. A simulation, which cannot wait, appends blocks of columns to a spool, one file for
+ * each part of a configuration; once the configuration has finished, its spools become Parquet files.
+ */
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
-import { literal, openDatabase } from "./database.ts";
-import { makeFolder } from "./make-folder.ts";
-import { type RequestBlock, readSpool } from "./request-spool.ts";
+import { RequestRows } from "../core/metrics/recorder.ts";
+import { makeFolder } from "./atomic-file.ts";
+import { literal, openDatabase } from "./parquet.ts";
+
+/** Rows of one replication; columns as in `RequestRows`. */
+interface RequestBlock {
+  readonly replication: number;
+  readonly count: number;
+  readonly serial: Uint32Array;
+  readonly pipeline: Uint16Array;
+  readonly arrivedUs: Float64Array;
+  readonly latencyUs: Float64Array;
+  readonly outcome: Uint8Array;
+}
+
+/** In the order of a block's columns in the file. */
+const COLUMNS = ["arrivedUs", "latencyUs", "serial", "pipeline", "outcome"] as const;
+
+export class RequestSpool {
+  readonly #descriptor: number;
+
+  constructor(path: string) {
+    this.#descriptor = openSync(path, "w");
+  }
+
+  rowsOf(replication: number): RequestRows {
+    return new RequestRows((rows) => {
+      this.#write(Int32Array.of(replication, rows.count));
+      for (const column of COLUMNS) this.#write(rows[column].subarray(0, rows.count));
+    });
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+
+  #write({ buffer, byteOffset, byteLength }: ArrayBufferView): void {
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+  }
+}
+
+/** The blocks of a whole file, one at a time in memory. */
+function* readSpool(path: string): Generator<RequestBlock> {
+  const descriptor = openSync(path, "r");
+  const read = (bytes: number): ArrayBuffer => {
+    const view = new Uint8Array(bytes);
+    for (let at = 0; at < bytes; ) {
+      const size = readSync(descriptor, view, at, bytes - at, null);
+      if (size === 0) return view.buffer.slice(0, at);
+      at += size;
+    }
+    return view.buffer;
+  };
+  try {
+    for (;;) {
+      const head = read(8);
+      if (head.byteLength < 8) return;
+      const [replication, count] = new Int32Array(head);
+      yield {
+        replication,
+        count,
+        arrivedUs: new Float64Array(read(8 * count)),
+        latencyUs: new Float64Array(read(8 * count)),
+        serial: new Uint32Array(read(4 * count)),
+        pipeline: new Uint16Array(read(2 * count)),
+        outcome: new Uint8Array(read(count)),
+      };
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
 
 /** The folder below a sweep's, and within it that of files not yet converted. */
 export const REQUESTS_FOLDER = "requests";
@@ -52,7 +134,7 @@ export class RequestWriter {
     return new RequestWriter(directory, connection, pipelines);
   }
 
-  /** Converts the spools of a configuration; one after another, whoever asks. */
+  /** Converts the spools of a configuration, after those of earlier calls. */
   convert(index: number): Promise<void> {
     this.#turn = this.#turn.then(() => this.#convert(index));
     return this.#turn;

@@ -1,6 +1,6 @@
 /**
- * Finished configurations on disk, one JSON line each, appended as they finish: whatever kills a
- * sweep, what is finished is kept, and the same command goes on where it stopped.
+ * Finished configurations on disk, one JSON line each, appended as they finish. After a kill the same
+ * command goes on with the configurations that have no line.
  *
  *   configurations.jsonl    first the key as a line, then a record a line, in order of finishing
  */
@@ -18,15 +18,13 @@ import {
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
-import { makeFolder } from "./make-folder.ts";
-import { parquetFile } from "./parquet.ts";
-import { parseRecord, type SweepRecord } from "./record.ts";
-import type { RecordStore } from "./record-store.ts";
+import { makeFolder } from "./atomic-file.ts";
+import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
+import { parseRecord, type RecordStore, type SweepRecord } from "./record.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
-import { SUMMARY_TABLES } from "./summary-tables.ts";
 
 /**
- * What must be equal for results to be reused; each field's name ends a sentence for the user.
+ * Results are reused only under an equal key; each field's name ends a sentence for the user.
  * Plain data: may be written as JSON.
  */
 export interface StoreKey {
@@ -37,7 +35,7 @@ export interface StoreKey {
 /** Changes with the layout of the store's lines. */
 export const STORE_FORMAT = "tandem/store@2";
 export const STORE_FILE = "configurations.jsonl";
-/** What a sweep leaves in its folder. Whatever else lies there is not its own. */
+/** The files that a sweep writes into its folder. */
 const OWN_FILES = [STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile), REQUESTS_FOLDER];
 
 interface Found {
@@ -95,7 +93,7 @@ export class ResultStore implements RecordStore {
     this.#end += bytes.length;
   }
 
-  /** What is not kept is run again: its new record takes the place of the old one. */
+  /** Configurations that are not kept run again; their new records replace the old ones. */
   forgetUnless(kept: (index: number) => boolean): void {
     for (let index = 0; index < this.#starts.length; index++) {
       if (!this.has(index) || kept(index)) continue;
@@ -195,7 +193,7 @@ function* recordsIn(path: string): Generator<SweepRecord> {
   try {
     for (const { text } of linesOf(descriptor)) {
       const record = parseRecord(text);
-      // What is run again for its requests has two equal records.
+      // A configuration that ran again for its requests has two equal records.
       if (record === undefined || seen.has(record.index)) continue;
       seen.add(record.index);
       yield record;

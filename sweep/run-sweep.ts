@@ -1,8 +1,15 @@
-/** All configurations × replications of a scenario, in parallel, with progress and resumption. */
-import type { Part, SweepPlan } from "./configuration-work.ts";
-import { recordLine } from "./record.ts";
-import type { RecordStore } from "./record-store.ts";
-import { type SweepRunner, sweepRunner } from "./sweep-runner.ts";
+/**
+ * All configurations × replications of a scenario, on the calling thread or on a pool of threads, with
+ * progress and resumption.
+ */
+
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Piscina } from "piscina";
+import type { Part } from "./configuration-result.ts";
+import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
+import { type RecordStore, recordLine } from "./record.ts";
+import type { Done } from "./simulation-thread.ts";
 
 export interface SweepRun {
   /** A scenario whose sweep is checked. */
@@ -13,9 +20,9 @@ export interface SweepRun {
    * it they are started at once.
    */
   readonly aloneMs?: number;
-  /** What it has already is not run again. */
+  /** Configurations that it has already are not run again. */
   readonly store: RecordStore;
-  /** Called before a configuration is stored, to finish what else is kept of it. */
+  /** Called before a configuration is stored, to finish its other files. */
   readonly beforeStored?: (index: number) => Promise<void>;
   /** Called whenever a configuration is stored, with how many are. */
   readonly onProgress?: (finished: number) => void;
@@ -79,7 +86,7 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
   run.onProgress?.(store.finished);
 }
 
-/** Ends with what is begun once `ms` are over and, at the pace so far, as much is left. */
+/** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
 async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   const { work, part } = await sweepRunner(run.plan, 1);
   const open = openIn(run.store, work.count);
@@ -121,4 +128,112 @@ async function inParts(runner: SweepRunner, begun: Begun, threads: number): Prom
     have = wanted;
   }
   return recordLine(runner.work.record(index, parts));
+}
+
+/** Keeps the record of one configuration, a line. */
+type Keep = (index: number, line: string) => Promise<void>;
+
+interface SweepRunner {
+  readonly work: ConfigurationWork;
+  /** Runs whole configurations, and has each kept, one after the other; until all are, or the abort. */
+  whole(open: readonly number[], keep: Keep, signal?: AbortSignal): Promise<void>;
+  /** Replications first .. end − 1 of one configuration. */
+  part(index: number, first: number, end: number): Promise<Part>;
+  close(): Promise<void>;
+}
+
+/** Results do not depend on `threads`. One thread means the caller's own. */
+async function sweepRunner(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+  return threads <= 1 ? onThisThread(plan) : onThreads(plan, threads);
+}
+
+function onThisThread(plan: SweepPlan): SweepRunner {
+  const work = new ConfigurationWork(plan);
+  const part = async (index: number, first: number, end: number): Promise<Part> => {
+    // Lets signals and the progress bar have their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    return work.part(index, first, end);
+  };
+  return {
+    work,
+    part,
+    whole: async (open, keep, signal) => {
+      for (const index of open) {
+        if (signal?.aborted === true) return;
+        const parts: Part[] = [];
+        let wanted = work.replications(index);
+        for (let r = 0; r < wanted; wanted = work.wanted(index, parts)) {
+          for (; r < wanted; r++) parts.push(await part(index, r, r + 1));
+        }
+        await keep(index, recordLine(work.record(index, parts)));
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+  const { Piscina } = await import("piscina");
+  const pool: Piscina = new Piscina({
+    filename: workerFile(),
+    minThreads: threads,
+    maxThreads: threads,
+    concurrentTasksPerWorker: GROUPS_PER_THREAD,
+    workerData: plan,
+  });
+  return {
+    work: new ConfigurationWork(plan),
+    whole: (open, keep, signal) => handOut(pool, threads, open, keep, signal),
+    part: (...range) => pool.run(range, { name: "part" }),
+    close: () => pool.destroy(),
+  };
+}
+
+/** Small configurations go to threads in groups that take about so long. */
+const GROUP_MS = 40;
+const LARGEST_GROUP = 64;
+/** Groups queued for each thread, so that none waits for this one. */
+const GROUPS_PER_THREAD = 4;
+
+/** Lanes hand out groups; each waits until its results are kept, so that few wait in memory. */
+async function handOut(
+  pool: Piscina,
+  threads: number,
+  configurations: readonly number[],
+  keep: Keep,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const lanes = GROUPS_PER_THREAD * threads;
+  const open = [...configurations];
+  let size = 1;
+  let ended = false;
+  let turn = Promise.resolve();
+  const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
+    for (const [i, index] of group.entries()) await keep(index, lines[i]);
+  };
+  const lane = async (): Promise<void> => {
+    while (open.length > 0 && !ended && signal?.aborted !== true) {
+      // Fewer towards the end, so that all threads end together.
+      const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
+      const { lines, ms }: Done = await pool.run(group, { name: "group" });
+      size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
+      turn = turn.then(() => keepAll(group, lines));
+      await turn;
+    }
+  };
+  const started = Array.from({ length: lanes }, lane);
+  try {
+    await Promise.all(started);
+  } finally {
+    ended = true;
+    await Promise.allSettled(started);
+  }
+}
+
+/** Threads need compiled code: beside this file, or in dist/ when this runs from source. */
+function workerFile(): string {
+  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL("../dist/sweep/worker.js", import.meta.url));
 }

@@ -1,41 +1,22 @@
-/** The work of a simulation thread. The sweep comes once, as worker data; what is asked for are numbers. */
-import { type MessagePort, workerData } from "node:worker_threads";
-import { ConfigurationWork, type Part, type SweepPlan } from "./configuration-work.ts";
+/** The work of a simulation thread. The sweep comes once, as worker data; requests are numbers. */
+import { workerData } from "node:worker_threads";
+import type { Part } from "./configuration-result.ts";
+import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./record.ts";
-import { SharedQueue, type SharedState } from "./shared-queue.ts";
 
-/** Configurations that are done, and their records as lines. */
+/** Records as lines, in the order of a group, and the time that all took. */
 export interface Done {
-  readonly indices: Int32Array;
   readonly lines: readonly string[];
-}
-
-export interface Share {
-  readonly state: SharedState;
-  readonly takers: number;
-  /** Hears what is done, and `null` at the end. */
-  readonly port: MessagePort;
+  readonly ms: number;
 }
 
 const work = new ConfigurationWork(workerData as SweepPlan);
 
-/** Small configurations are taken in groups that take about so long. */
-const GROUP_MS = 40;
-const LARGEST_GROUP = 64;
-
-/** Runs configurations of a queue until it has no more. */
-export function share({ state, takers, port }: Share): void {
-  const queue = new SharedQueue(state, takers);
-  let size = 1;
-  for (let indices = queue.take(size); indices.length > 0; indices = queue.take(size)) {
-    const start = performance.now();
-    const lines = Array.from(indices, whole);
-    port.postMessage({ indices, lines } satisfies Done);
-    const msEach = (performance.now() - start) / indices.length;
-    size = Math.min(LARGEST_GROUP, Math.max(1, Math.round(GROUP_MS / msEach)));
-  }
-  port.postMessage(null);
-  port.close();
+/** Whole configurations. */
+export function group(indices: readonly number[]): Done {
+  const start = performance.now();
+  const lines = indices.map(whole);
+  return { lines, ms: performance.now() - start };
 }
 
 /** The record of a whole configuration, as a line. */

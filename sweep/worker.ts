@@ -3,6 +3,6 @@ import { loadBundle } from "../build/load-bundle.ts";
 
 type Thread = typeof import("./simulation-thread.ts");
 
-export const { share, part } =
+export const { group, part } =
   (loadBundle("simulation-thread")?.exports as Thread | undefined) ??
   (await import("./simulation-thread.ts"));

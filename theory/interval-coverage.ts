@@ -8,17 +8,17 @@ import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
-import { exponential, queue } from "./case.ts";
+import { exponential, queue } from "./cases/case.ts";
 import { latencyQuantileMM1 } from "./formulas/single-server.ts";
 import { documentOf } from "./run-case.ts";
 
 export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;
-export type Figure = (typeof FIGURES)[number];
+type Figure = (typeof FIGURES)[number];
 
 /** Shares of the trials whose interval held the exact value. */
-export type Coverage = Readonly<Record<Figure, number>>;
+type Coverage = Readonly<Record<Figure, number>>;
 
-export interface Experiment {
+interface Experiment {
   readonly name: string;
   readonly requests: number;
   /** Interval of each figure in one trial, and its exact value. */
@@ -47,7 +47,7 @@ function exactOf(figure: Figure, meanMs: number): number {
   return share === null ? meanMs / (1 - rate * meanMs) : latencyQuantileMM1(rate, meanMs, share);
 }
 
-/** One replication of the queue, of so many requests behind a warm-up of a second. */
+/** A replication of the queue with so many requests after a warm-up of a second. */
 function run(meanMs: number, requests: number, seed: number, replication: number, alone = false) {
   const durationS = requests / RATE + 1;
   const workload = { arrivals: "poisson", ratePerS: RATE, durationS, warmupS: 1 };
@@ -97,7 +97,7 @@ export function differences(requests: number): Experiment {
   };
 }
 
-/** One run: batch means, and order statistics widened by them. */
+/** A single run: batch means, and order statistics widened by them. */
 export function oneRun(requests: number): Experiment {
   return {
     name: "one run, batch means",

@@ -7,7 +7,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
-import type { TheoryCase } from "./case.ts";
+import type { TheoryCase } from "./cases/case.ts";
 
 export interface Finding {
   readonly figure: string;
@@ -28,7 +28,7 @@ export function runCase(theory: TheoryCase, seed: number, replications: number):
 }
 
 /**
- * What is left of the empty start: the mean over the stretch of the window that follows the
+ * The remaining bias of the empty start: the mean over the stretch of the window that follows the
  * warm-up and is as long, minus the exact value, times the stretch's share of the window. Later
  * stretches are nearer to the steady state. Null where a run has no warm-up. Quantiles are left out:
  * over a stretch this short they have a bias of their own, and the mean speaks for them.

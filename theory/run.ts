@@ -7,9 +7,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TheoryCase } from "./case.ts";
-import { FAMILIES, seedOf } from "./families.ts";
-import { type CaseFindings, type FamilyFindings, theoryPage } from "./page.ts";
+import type { TheoryCase } from "./cases/case.ts";
+import { type CaseFindings, FAMILIES, type FamilyFindings, seedOf, theoryPage } from "./page.ts";
 import { runCase, startUpBias } from "./run-case.ts";
 
 const PAGE = join("docs", "theory.md");

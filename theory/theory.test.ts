@@ -6,8 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { IS_LONG } from "../core/test-form.test-support.ts";
-import { FAMILIES, seedOf } from "./families.ts";
-import { pageRows, rootMeanSquare, rowsOf } from "./page.ts";
+import { FAMILIES, pageRows, rootMeanSquare, rowsOf, seedOf } from "./page.ts";
 import { normalScore, runCase } from "./run-case.ts";
 
 const REPLICATIONS = IS_LONG ? 20 : 8;

@@ -1,11 +1,23 @@
-/** Events per second on the reference workloads, beside programs that simulate the same. */
-import { disagreement } from "../agreement.ts";
-import { measureEngine } from "../fresh-process.ts";
-import { eventsPerCpuS, type Measurement } from "../measurement.ts";
-import { type BenchOptions, type Part, type PartResult, requestsAt, type Target } from "../part.ts";
-import { PEERS, type Preparation } from "../peer-programs.ts";
-import { WORKLOADS, type WorkloadName } from "../reference-workloads.ts";
-import { inTurn, type Spread, shown, spreadOf } from "../spread.ts";
+/** Events per second on the reference workloads beside other programs, and in pools of many replicas. */
+import { measureEngine } from "../measure/fresh-process.ts";
+import {
+  disagreement,
+  eventsPerCpuS,
+  inTurn,
+  type Measurement,
+  type Spread,
+  shown,
+  spreadOf,
+} from "../measure/measurement.ts";
+import {
+  type BenchOptions,
+  type Part,
+  type PartResult,
+  requestsAt,
+  type Target,
+} from "../measure/part.ts";
+import { PEERS, type Preparation } from "../measure/peer-programs.ts";
+import { WORKLOADS, type WorkloadName } from "../measure/reference-workloads.ts";
 
 const REQUESTS = 2_000_000;
 const HEAD = ["workload", "program", "M events/s", "tandem / it", "mean, p50, p99 in ms"];
@@ -19,7 +31,7 @@ interface Competitor {
   readonly preparation: Ready;
 }
 
-export interface Comparison {
+interface Comparison {
   readonly eventsPerS: Spread;
   /** Ours by theirs, pair by pair; a string says why there is none. */
   readonly ratio: Spread | string;
@@ -133,7 +145,7 @@ function figures(runs: readonly Measurement[]): string {
   return each.join(", ");
 }
 
-/** What is asked on workload C. */
+/** The bounds on workload C. */
 function targets(own: Spread, comparisons: ReadonlyMap<string, Comparison>): Target[] {
   const asked: [peer: string, least: number][] = [
     ["c++", 0.6],
@@ -158,3 +170,46 @@ function targets(own: Spread, comparisons: ReadonlyMap<string, Comparison>): Tar
     }),
   ];
 }
+
+const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"];
+const MOST = 1.5;
+
+const nanoseconds = ({ events, cpuSeconds }: Measurement): number => (cpuSeconds / events) * 1e9;
+
+export const replicas: Part = {
+  name: "replicas",
+  about:
+    "processor time per event at 4096 replicas and at 16, in turn; exponential service, load 0.9",
+  run(options) {
+    const requests = requestsAt(options, REQUESTS);
+    const results = SCHEDULERS.map((scheduler) => {
+      const pairs = inTurn(
+        options.rounds,
+        (seed) => nanoseconds(measureEngine("tandem", `${scheduler}@16`, requests, seed)),
+        (seed) => nanoseconds(measureEngine("tandem", `${scheduler}@4096`, requests, seed)),
+      );
+      return {
+        scheduler,
+        few: spreadOf(pairs.map(([few]) => few)),
+        many: spreadOf(pairs.map(([, many]) => many)),
+        ratio: spreadOf(pairs.map(([few, many]) => many / few)),
+      };
+    });
+    return {
+      head: ["scheduler", "ns per event, 16 replicas", "4096 replicas", "ratio"],
+      rows: results.map(({ scheduler, few, many, ratio }) => [
+        scheduler,
+        shown(few, 0),
+        shown(many, 0),
+        shown(ratio),
+      ]),
+      targets: results.map(({ scheduler, ratio }) => ({
+        what: `${scheduler}, cost per event at 4096 replicas by that at 16`,
+        asked: `at most ${MOST}`,
+        found: ratio.median.toFixed(2),
+        met: ratio.median <= MOST,
+      })),
+      skipped: [],
+    };
+  },
+};

@@ -2,9 +2,9 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { runToEnd, tandemCommand, tandemSimulate } from "../fresh-process.ts";
-import { type Part, requestsAt } from "../part.ts";
-import { type Spread, shown, spreadOf } from "../spread.ts";
+import { runToEnd, tandemCommand, tandemSimulate } from "../measure/fresh-process.ts";
+import { type Spread, shown, spreadOf } from "../measure/measurement.ts";
+import { type Part, requestsAt } from "../measure/part.ts";
 
 /** At full scale, 10,000 configurations of 2 × 3000 requests. */
 const REQUESTS = 3000;

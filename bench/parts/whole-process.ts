@@ -1,11 +1,13 @@
-/** The whole of `tandem simulate` beside the whole of a SimPy program, start-up included. */
+/**
+ * Whole processes of `tandem simulate`, start-up included: beside SimPy, of a short run, and by peak
+ * memory.
+ */
 import type { ResultsDocument } from "../../core/results.ts";
-import { disagreement, type Latencies } from "../agreement.ts";
-import { tandemSimulate } from "../fresh-process.ts";
-import { type Part, type PartResult, requestsAt } from "../part.ts";
-import { PEERS } from "../peer-programs.ts";
-import { BRANCH_SCENARIO, branchRequests } from "../reference-workloads.ts";
-import { inTurn, shown, spreadOf } from "../spread.ts";
+import { runToEnd, tandemSimulate } from "../measure/fresh-process.ts";
+import { disagreement, inTurn, type Latencies, shown, spreadOf } from "../measure/measurement.ts";
+import { type Part, type PartResult, requestsAt } from "../measure/part.ts";
+import { PEERS } from "../measure/peer-programs.ts";
+import { BRANCH_SCENARIO, branchRequests } from "../measure/reference-workloads.ts";
 
 const REQUESTS = 300_000;
 const LEAST = 10;
@@ -70,3 +72,76 @@ function compareWhole(requests: number, pairs: readonly (readonly [Whole, Whole]
   };
   return { head: HEAD, rows: [row], targets: differ === null ? [target] : [], skipped: [] };
 }
+
+const SHORT_REQUESTS = 10_000;
+const MOST_MS = 250;
+
+export const start: Part = {
+  name: "start",
+  about: "whole process of `tandem simulate --json` on workload C, one replication, and node alone",
+  run(options) {
+    const requests = requestsAt(options, SHORT_REQUESTS);
+    const given = [BRANCH_SCENARIO, "--replications", "1", "--json"];
+    const command = [...given, "--set", branchRequests(requests)];
+    const pairs = inTurn(
+      2 * options.rounds,
+      () => tandemSimulate(command, options.scratch).seconds * 1000,
+      () => runToEnd({ program: process.execPath, arguments: ["-e", "0"] }).seconds * 1000,
+    );
+    const spread = spreadOf(pairs.map(([ms]) => ms));
+    const alone = spreadOf(pairs.map(([, ms]) => ms));
+    const ratio = spreadOf(pairs.map(([ms, bare]) => ms / bare));
+    return {
+      head: ["requests", "milliseconds by the clock", "node alone", "ratio"],
+      rows: [[requests.toLocaleString("en"), shown(spread, 0), shown(alone, 0), shown(ratio, 1)]],
+      targets: [
+        {
+          what: `whole process at ${requests.toLocaleString("en")} requests`,
+          asked: `at most ${MOST_MS} ms`,
+          found: `${spread.median.toFixed(0)} ms`,
+          met: spread.median <= MOST_MS,
+        },
+      ],
+      skipped: [],
+    };
+  },
+};
+
+const MEMORY_REQUESTS = [100_000, 1_000_000, 10_000_000];
+const MOST_MIB = 200;
+
+export const memory: Part = {
+  name: "memory",
+  about: "peak resident set of `tandem simulate` on workload C, one replication, a process each",
+  run(options) {
+    const reporter = new URL("../usage-report.js", import.meta.url).href;
+    const results = MEMORY_REQUESTS.map((full) => {
+      const requests = requestsAt(options, full);
+      const given = [BRANCH_SCENARIO, "--replications", "1", "--json"];
+      const { side, seconds } = tandemSimulate(
+        [...given, "--set", branchRequests(requests)],
+        options.scratch,
+        ["--import", reporter],
+      );
+      return { requests, mib: Number(side), seconds };
+    });
+    const last = results[results.length - 1];
+    return {
+      head: ["requests", "peak memory, MiB", "seconds"],
+      rows: results.map(({ requests, mib, seconds }) => [
+        requests.toLocaleString("en"),
+        mib.toFixed(0),
+        seconds.toFixed(2),
+      ]),
+      targets: [
+        {
+          what: `peak memory at ${last.requests.toLocaleString("en")} requests`,
+          asked: `at most ${MOST_MIB} MiB`,
+          found: `${last.mib.toFixed(0)} MiB`,
+          met: last.mib <= MOST_MIB,
+        },
+      ],
+      skipped: [],
+    };
+  },
+};

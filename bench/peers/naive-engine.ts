@@ -3,9 +3,9 @@
  * binary heap of closures, an object per request, an array as queue, Math.random for chance.
  * It serves the reference workloads, and nothing else.
  */
-import type { WorkloadName } from "../reference-workloads.ts";
+import type { WorkloadName } from "../measure/reference-workloads.ts";
 
-export interface NaiveResult {
+interface NaiveResult {
   /** Arrivals plus completions, as the simulator counts them. */
   readonly events: number;
   readonly meanMs: number;

@@ -1,6 +1,6 @@
 /** A pipeline of two tasks whose answer tells what was sent: see `models/fingerprint.ts`. */
 import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
-import { fingerprintOf } from "../../models/fingerprint.ts";
+import { fingerprintOf } from "../../models/registry.ts";
 
 export const PIPELINE = "twice";
 

@@ -3,12 +3,12 @@
  * row-major and little-endian, as are the typed arrays of every platform that Node runs models on.
  */
 import { Fault } from "../../core/fault.ts";
-import { numberToHalf } from "../../models/half.ts";
 import {
   checkedTensor,
   isDatatype,
   DATATYPES as MODEL_DATATYPES,
   type Tensor as ModelTensor,
+  numberToHalf,
 } from "../../models/tensor.ts";
 import { LIMITS } from "../security/limits.ts";
 import type { Tensor } from "./messages.ts";

@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Fault } from "../../core/fault.ts";
 import { kindOf } from "../../core/scenario/check-models.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { openImplementation } from "../../models/open-implementation.ts";
+import { openImplementation } from "../../models/registry.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import { monotonicUs } from "../time/monotonic.ts";

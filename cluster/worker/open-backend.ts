@@ -11,7 +11,7 @@ import type { ImplementationDocument } from "../../core/scenario/schema/implemen
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { ReplicaSystem, System } from "../../core/system.ts";
-import { openImplementation } from "../../models/open-implementation.ts";
+import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { entryPoint } from "../processes/child.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";

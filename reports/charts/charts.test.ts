@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import type { ConfigurationResult, Parameter, ResultsDocument } from "../../core/results.ts";
-import { chartsOf } from "../chart-list.ts";
 import {
   gantt as bars,
   curve,
@@ -9,6 +8,7 @@ import {
   validationDocument,
 } from "../documents.test-support.ts";
 import { renderPng, renderSvg } from "../render-chart.ts";
+import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost-front.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";

@@ -1,22 +1,23 @@
-/** What latency costs: price or replicas against p99, with the Pareto front drawn per load. */
-
+/** Cost against latency: price or replicas against p99, with the Pareto front of each load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { type Choice, choiceName, choicesOf } from "../cheapest.ts";
-import { type CostAxis, costAxis } from "../cost.ts";
-import { formatNumber, plural } from "../format.ts";
-import { metricLabel } from "../metric-labels.ts";
+import { figureText, formatNumber, isEstimate, metricLabel, plural } from "../tables/format.ts";
+import {
+  type Choice,
+  type CostAxis,
+  choiceName,
+  choicesOf,
+  costAxis,
+  sloMetric,
+  sloNote,
+} from "../tables/goals.ts";
 import {
   configurationLabel,
-  isLoad,
-  isReplicas,
   parameterText,
   pickColour,
   type SweepAxis,
   sweepAxes,
-} from "../parameters.ts";
-import { sloMetric, sloNote } from "../slo.ts";
-import { figureText, isEstimate } from "../steady-estimates.ts";
+} from "../tables/parameters.ts";
 import {
   colourEncoding,
   type Encoding,
@@ -25,10 +26,10 @@ import {
   points,
   shapeEncoding,
   sloRule,
+  spread,
   unstableCrosses,
   unstableNote,
 } from "./encodings.ts";
-import { paretoFront, spread } from "./pareto.ts";
 import { CONFIG, INK, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
 
 const MOST_PANELS = 9;
@@ -46,6 +47,24 @@ interface Row {
   readonly front: boolean;
   readonly cheapest: boolean;
   readonly tip: string;
+}
+
+interface CostPoint {
+  readonly cost: number;
+  readonly latencyMs: number;
+}
+
+/** The non-dominated points, cheapest first; of equal points the first one is kept. */
+export function paretoFront<T extends CostPoint>(points: readonly T[]): readonly T[] {
+  const byCost = points.toSorted((a, b) => a.cost - b.cost || a.latencyMs - b.latencyMs);
+  const front: T[] = [];
+  let best = Number.POSITIVE_INFINITY;
+  for (const point of byCost) {
+    if (point.latencyMs >= best) continue;
+    front.push(point);
+    best = point.latencyMs;
+  }
+  return front;
 }
 
 /** The goal's own quantile, else p99, else whatever high quantile is reported. */
@@ -70,7 +89,7 @@ function headingOf(choice: Choice, document: ResultsDocument): string {
   const best =
     choice.best.length === 0
       ? "none is shown to meet the SLO"
-      : `cheapest: ${choiceName(choice, sweepAxes(document.configurations))}`;
+      : `cheapest: ${choiceName(choice, sweepAxes(document))}`;
   return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
 
@@ -80,7 +99,7 @@ function rowsOf(
   name: MetricName,
   colour: SweepAxis | undefined,
 ): readonly Row[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const panels = choicesOf(document).map((choice) => {
     const panel = headingOf(choice, document);
     const best = new Set(choice.best);
@@ -157,8 +176,10 @@ function layers(
 export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
   const cost = costAxis(document);
   const name = latencyMetric(document);
-  const axes = sweepAxes(document.configurations);
-  const colour = pickColour(axes.filter((axis) => !isLoad(axis.path) && !isReplicas(axis.path)));
+  const axes = sweepAxes(document);
+  const colour = pickColour(
+    axes.filter((axis) => axis.kind !== "load" && axis.kind !== "replicas"),
+  );
   const rows = rowsOf(document, cost, name, colour);
   if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];

@@ -3,7 +3,7 @@
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
 import type { ConfigurationResult } from "../../core/results.ts";
-import { levelKey, parameterText, type SweepAxis } from "../parameters.ts";
+import { levelKey, parameterText, type SweepAxis } from "../tables/parameters.ts";
 import { cycle, INK, PALETTE, type PositiveAxis, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
@@ -127,4 +127,11 @@ export function unstableNote(rows: readonly { readonly steady: boolean }[]): str
 /** A decoration: drawn, but silent to assistive technology because a point says the same. */
 export function errorBars(encoding: Encoding): Layer {
   return { mark: { type: "rule", strokeWidth: 1.5, aria: false }, encoding };
+}
+
+/** At most `count` of the values, evenly spaced, ends included. */
+export function spread<T>(values: readonly T[], count: number): readonly T[] {
+  if (values.length <= count) return values;
+  const step = (values.length - 1) / Math.max(count - 1, 1);
+  return Array.from({ length: count }, (_, i) => values[Math.round(i * step)] as T);
 }

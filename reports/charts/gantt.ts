@@ -1,4 +1,4 @@
-/** Who worked on what, when: one bar per batch and replica, predicted above measured. */
+/** A Gantt chart of replicas: a bar for each batch, predicted above measured. */
 
 import type { TopLevelSpec } from "vega-lite";
 import type {
@@ -7,8 +7,8 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { formatNumber, plural } from "../format.ts";
-import { configurationLabel, sweepAxes } from "../parameters.ts";
+import { formatNumber, plural } from "../tables/format.ts";
+import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
 import type { Layer } from "./encodings.ts";
 import { CONFIG, cycle, PALETTE, PAPER, SCHEMA } from "./theme.ts";
 
@@ -39,13 +39,13 @@ function choose(
       { name: "predicted", bars: measured.gantt ?? [] },
       { name: "measured", bars: measured.measured.gantt ?? [] },
     ];
-    const label = configurationLabel(measured, sweepAxes(validation?.configurations ?? []));
+    const label = configurationLabel(measured, sweepAxes(validation ?? document));
     return { label, sides: sides.filter((side) => side.bars.length > 0) };
   }
   const has = (one: ConfigurationResult) => one.gantt?.length;
   const simulated = document.configurations.find(has) ?? validation?.configurations.find(has);
   if (simulated?.gantt === undefined) return undefined;
-  const label = configurationLabel(simulated, sweepAxes(document.configurations));
+  const label = configurationLabel(simulated, sweepAxes(document));
   return { label, sides: [{ name: "predicted", bars: simulated.gantt }] };
 }
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { paretoFront, spread } from "./pareto.ts";
-import { placeLetters } from "./place-letters.ts";
+import { paretoFront } from "./cost-front.ts";
+import { spread } from "./encodings.ts";
+import { placeLetters } from "./predicted-measured.ts";
 import { positiveAxis, scaleType } from "./theme.ts";
 
 const point = fc.record({

@@ -7,9 +7,9 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { configurationLabel, type SweepAxis, sweepAxes } from "../parameters.ts";
-import { isUnstable } from "../steady-estimates.ts";
-import { spread } from "./pareto.ts";
+import { isUnstable } from "../tables/format.ts";
+import { configurationLabel, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
+import { spread } from "./encodings.ts";
 import {
   CONFIG,
   cycle,
@@ -41,7 +41,7 @@ function curveRows(curve: LatencyCurve | undefined, line: string, panel: string)
   });
 }
 
-/** One panel gets round ticks; several have an x of their own each, log if any of them needs it. */
+/** A single panel has round ticks; several have their own x each, log if any of them needs it. */
 function panelAxis(rows: readonly Row[], panels: readonly string[]) {
   const all = rows.map((row) => row.latencyMs);
   if (panels.length === 1) return positiveAxis(all, "latency", "ms");
@@ -122,7 +122,7 @@ export function latencyCdf(
   const title = "Latency distribution";
   const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];
   if (both.length > 0) {
-    const axes = sweepAxes(validation?.configurations ?? []);
+    const axes = sweepAxes(validation ?? document);
     const rows = both.slice(0, MOST_PANELS).flatMap((one) => {
       const panel = configurationLabel(one, axes);
       const predicted = curveRows(one.latencyCurve, "predicted", panel);
@@ -135,7 +135,7 @@ export function latencyCdf(
       `share of requests answered within a time, predicted and measured${cut}`,
     );
   }
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   const drawn = document.configurations.filter((one) => one.latencyCurve);
   const kept = spread(
     drawn.toSorted((a, b) => level(a) - level(b)),

@@ -1,19 +1,16 @@
-/** What the system does with more load: throughput, utilization and queue over the swept load. */
-
+/** Throughput and utilization over the swept load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { formatEstimate, plural } from "../format.ts";
-import { metricLabel, metricTitle } from "../metric-labels.ts";
+import { formatEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
 import {
   axisText,
   byAxes,
   chooseRoles,
   configurationLabel,
-  isLoad,
   parameterText,
   type Roles,
   sweepAxes,
-} from "../parameters.ts";
+} from "../tables/parameters.ts";
 import {
   colourEncoding,
   type Encoding,
@@ -21,8 +18,8 @@ import {
   type Layer,
   points,
   shapeEncoding,
+  spread,
 } from "./encodings.ts";
-import { spread } from "./pareto.ts";
 import { CONFIG, INK, panelHeader, panelWidth, SCHEMA } from "./theme.ts";
 
 const SHOWN: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
@@ -43,7 +40,7 @@ interface Row {
 }
 
 function rowsOf(document: ResultsDocument, roles: Roles, xPath: string): readonly Row[] {
-  const axes = sweepAxes(document.configurations);
+  const axes = sweepAxes(document);
   return document.configurations.toSorted(byAxes(roles.facets)).flatMap((one) =>
     SHOWN.flatMap((metric) => {
       const estimate = one.metrics[metric];
@@ -104,10 +101,10 @@ function capital(text: string): string {
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument): TopLevelSpec | undefined {
-  const loads = sweepAxes(document.configurations).filter((axis) => isLoad(axis.path));
-  const load = loads.find((axis) => axis.kind === "numeric");
+  const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
+  const load = loads.find((axis) => axis.isNumeric);
   if (load === undefined) return undefined;
-  const roles = chooseRoles(document.configurations, load.path);
+  const roles = chooseRoles(document, load.path);
   const rows = rowsOf(document, roles, load.path);
   const metrics = SHOWN.filter((metric) => rows.some((row) => row.metric === metric));
   if (metrics.length === 0) return undefined;

@@ -1,10 +1,14 @@
 /** How far off each prediction was, in percent, beside the tolerance it was judged by. */
-
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ValidationDocument } from "../../core/results.ts";
-import { formatError, formatInterval, formatNumber, plural } from "../format.ts";
-import { metricLabel } from "../metric-labels.ts";
-import { judgedMetrics, lettered } from "../validation-rows.ts";
+import {
+  formatError,
+  formatInterval,
+  formatNumber,
+  metricLabel,
+  plural,
+} from "../tables/format.ts";
+import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
 import { type Encoding, type Layer, points } from "./encodings.ts";
 import { CONFIG, cycle, INK, MUTED, PALETTE, panelWidth, SCHEMA, SHAPES } from "./theme.ts";
 

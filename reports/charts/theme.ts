@@ -1,16 +1,49 @@
 /**
- * One look for all charts. Marks use the Okabe–Ito palette, told apart by people with any colour
+ * One look for all charts. Marks use the Okabe–Ito palette, distinguishable with any colour
  * vision; INK, MUTED, GRID and PAPER are exact values that a page may restyle for a dark screen.
  */
-
 import type { Config } from "vega-lite";
-import { wrapText } from "../text-width.ts";
+
+/** Advance widths of ASCII 32 to 126 in hundredths of the font size. Source: DejaVu Sans. */
+const ADVANCES = [
+  32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
+  64, 64, 34, 34, 84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79,
+  60, 79, 69, 63, 61, 73, 68, 99, 69, 61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63,
+  63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
+] as const;
+
+const OTHER_ADVANCE = 70;
+/** Bold letters are this much wider on average. */
+const BOLD = 1.11;
+
+/** The width of one line of text in pixels at `size` pixels. */
+export function textWidth(text: string, size: number, bold = false): number {
+  let total = 0;
+  for (const character of text) {
+    total += ADVANCES[(character.codePointAt(0) ?? 0) - 32] ?? OTHER_ADVANCE;
+  }
+  return ((total * size) / 100) * (bold ? BOLD : 1);
+}
+
+/** Breaks after "·", "," and ":" so that lines stay within `most` pixels where these allow. */
+function wrapText(text: string, size: number, most: number, bold = false): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const part of text.split(/(?<=[·,:]) /)) {
+    const longer = line === "" ? part : `${line} ${part}`;
+    if (line !== "" && textWidth(longer, size, bold) > most) {
+      lines.push(line);
+      line = part;
+    } else line = longer;
+  }
+  return [...lines, line];
+}
 
 export const INK = "#1b1f24";
 export const MUTED = "#5b6470";
 export const GRID = "#e3e6ea";
 export const PAPER = "#ffffff";
-export const FONT = "DejaVu Sans, Verdana, sans-serif";
+const FONT = "DejaVu Sans, Verdana, sans-serif";
 export const SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json";
 
 /** Source: Okabe and Ito, Color Universal Design; black and yellow left out for both papers. */

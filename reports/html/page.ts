@@ -1,28 +1,22 @@
 /** The report as one HTML file: headlines, charts, the tables behind them, and provenance. */
-
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
-import type { Chart } from "../chart-list.ts";
-import { choicesOf, choiceTable } from "../cheapest.ts";
-import { rankingTable } from "../comparison-tables.ts";
-import { plural } from "../format.ts";
-import { MOST_LOADS } from "../goal-headlines.ts";
-import { headlines } from "../headlines.ts";
-import { capacityText } from "../load-capacity.ts";
-import { placementTable } from "../placement.ts";
-import { rankingSummary, winnersTable } from "../ranking-summary.ts";
-import { configurationTable, taskTable } from "../result-tables.ts";
-import { comparisonTable, healthTable } from "../validation-tables.ts";
-import { escapeHtml } from "./escape.ts";
-import { SCRIPT } from "./script.ts";
-import { STYLE } from "./style.ts";
-import { type Table, tableHtml } from "./table.ts";
+import type { Chart } from "../charts/chart-list.ts";
+import { rankingSummary, rankingTable, winnersTable } from "../tables/comparison-tables.ts";
+import { plural } from "../tables/format.ts";
+import { choicesOf, choiceTable } from "../tables/goals.ts";
+import { headlines, MOST_LOADS } from "../tables/headlines.ts";
+import { capacityText } from "../tables/parameters.ts";
+import { configurationTable, placementTable, taskTable } from "../tables/result-tables.ts";
+import type { Cell, Table } from "../tables/table.ts";
+import { comparisonTable, healthTable } from "../tables/validation-tables.ts";
+import { SCRIPT, STYLE } from "./page-assets.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
 }
 
-export interface PageContent {
+interface PageContent {
   readonly title: string;
   readonly results: ResultsDocument;
   readonly validation: ValidationDocument | undefined;
@@ -30,13 +24,13 @@ export interface PageContent {
 }
 
 /** The chart's own title and alternative text, from its specification. */
-export function chartTexts(spec: TopLevelSpec): { title: string; description: string } {
+function chartTexts(spec: TopLevelSpec): { title: string; description: string } {
   const title = typeof spec.title === "object" && "text" in spec.title ? spec.title.text : "";
   return { title: String(title), description: spec.description ?? "" };
 }
 
 /** Makes a stand-alone SVG fit to stand inside HTML: named, described, without namespaces. */
-export function inlineSvg(svg: string, name: string, title: string, description: string): string {
+function inlineSvg(svg: string, name: string, title: string, description: string): string {
   const [titleId, descId] = [`${name}-title`, `${name}-desc`];
   const start = svg.indexOf(">") + 1;
   const opening = svg
@@ -138,7 +132,7 @@ function summaryTables(results: ResultsDocument): readonly Table[] {
   ].filter((table) => table !== undefined);
 }
 
-/** The browser is told to load nothing, whatever a document smuggled in. */
+/** Forbids the browser to load anything, also by text from a document. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /** The whole page. It loads nothing: styles, script and charts are inside. */
@@ -146,7 +140,7 @@ export function pageHtml(content: PageContent): string {
   const { results, validation } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
-  const placed = placementTable(results.configurations);
+  const placed = placementTable(results);
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
       `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
@@ -183,4 +177,49 @@ ${section("provenance", "Where this came from", provenance(content))}
 <script>${SCRIPT}</script>
 </body></html>
 `;
+}
+
+/** Longer texts may break into lines. */
+const LONG = 38;
+
+function cellHtml(cell: Cell, first: boolean): string {
+  const long = cell.text.length > LONG ? "long" : "";
+  const names = [cell.numeric ? "number" : "", cell.state ?? "", long];
+  const classes = names.filter((name) => name !== "").join(" ");
+  const style = classes === "" ? "" : ` class="${classes}"`;
+  const sort =
+    cell.value === undefined || !Number.isFinite(cell.value) ? "" : ` data-value="${cell.value}"`;
+  const tag = first ? "th" : "td";
+  return `<${tag}${first ? ' scope="row"' : ""}${style}${sort}>${escapeHtml(cell.text)}</${tag}>`;
+}
+
+/** A table in a frame that scrolls sideways on narrow screens. */
+function tableHtml(table: Table): string {
+  const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric));
+  const headings = table.headings.map(
+    (heading, i) =>
+      `<th scope="col"${numeric[i] ? ' class="number"' : ""}>${escapeHtml(heading)}</th>`,
+  );
+  const rows = table.rows.map(
+    (row) => `<tr>${row.map((cell, i) => cellHtml(cell, i === 0)).join("")}</tr>`,
+  );
+  return [
+    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(table.caption)}">`,
+    `<table class="sortable"><caption>${escapeHtml(table.caption)}</caption>`,
+    `<thead><tr>${headings.join("")}</tr></thead>`,
+    `<tbody>${rows.join("\n")}</tbody></table></div>`,
+  ].join("\n");
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Safe inside elements and inside quoted attributes. */
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

@@ -1,9 +1,9 @@
-import { type Family, open, queue, type TheoryCase } from "../case.ts";
 import {
   latencyFixedBatches,
   waitExponentialBatches,
   waitToFill,
 } from "../formulas/batch-service.ts";
+import { type Family, open, queue, type TheoryCase } from "./case.ts";
 
 /** Past this many requests left behind by a batch, none of the chains here has any weight. */
 const ROOM = 400;

@@ -1,5 +1,5 @@
-import { deterministic, type Family, open, queue, type TheoryCase } from "../case.ts";
 import { erlangB, lossMMcK, waitMDc, waitMMc } from "../formulas/many-servers.ts";
+import { deterministic, type Family, open, queue, type TheoryCase } from "./case.ts";
 
 const MEAN = 10;
 

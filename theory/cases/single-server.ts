@@ -1,4 +1,16 @@
 import {
+  busyAtArrivalGM1,
+  constantGap,
+  type GapTransform,
+  gammaGap,
+  latencyGM1,
+  latencyMMPP,
+  latencyQuantileMM1,
+  waitMG1,
+  weibullCv,
+  weibullGap,
+} from "../formulas/single-server.ts";
+import {
   deterministic,
   exponential,
   type Family,
@@ -6,19 +18,7 @@ import {
   queue,
   span,
   type TheoryCase,
-} from "../case.ts";
-import { latencyMMPP } from "../formulas/modulated.ts";
-import {
-  busyAtArrivalGM1,
-  constantGap,
-  type GapTransform,
-  gammaGap,
-  latencyGM1,
-  latencyQuantileMM1,
-  waitMG1,
-  weibullCv,
-  weibullGap,
-} from "../formulas/single-server.ts";
+} from "./case.ts";
 
 const MEAN = 10;
 

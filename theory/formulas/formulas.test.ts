@@ -7,18 +7,20 @@ import {
   waitExponentialBatches,
   waitToFill,
 } from "./batch-service.ts";
-import { convolution, meanValueAnalysis } from "./closed-networks.ts";
-import { latencyForkJoin2, orderStatistic } from "./fork-join.ts";
+import {
+  impatientMM1,
+  latencyProcessorSharing,
+  latencyShared,
+  waitsByPriority,
+} from "./disciplines.ts";
 import { birthDeath, erlangB, erlangC, lossMMcK, waitMDc, waitMMc } from "./many-servers.ts";
-import { latencyMMPP } from "./modulated.ts";
-import { impatientMM1 } from "./patience.ts";
-import { waitsByPriority } from "./priorities.ts";
-import { latencyProcessorSharing, latencyShared } from "./sharing.ts";
+import { convolution, latencyForkJoin2, meanValueAnalysis, orderStatistic } from "./networks.ts";
 import {
   busyAtArrivalGM1,
   constantGap,
   gammaGap,
   latencyGM1,
+  latencyMMPP,
   latencyQuantileMM1,
   waitMG1,
   weibullCv,

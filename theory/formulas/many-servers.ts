@@ -50,7 +50,7 @@ export function birthDeath(births: readonly number[], deaths: readonly number[])
   return weights.map((weight) => weight / total);
 }
 
-export interface Loss {
+interface Loss {
   /** Share of the arrivals that are refused. */
   readonly refused: number;
   /** Mean number of requests that wait. */

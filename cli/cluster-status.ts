@@ -1,0 +1,170 @@
+/** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
+
+import { type ClusterState, type ClusterStatus, clusterStatus } from "../cluster/deploy/state.ts";
+import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../cluster/observe/status.ts";
+import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
+
+/** A narrow terminal loses the last columns first. */
+const REPLICA_COLUMNS = [
+  ...["replica", "state", "busy", "p50 ms", "p99 ms", "queue", "running"],
+  ...["batch", "losses", "pid", "node"],
+] as const;
+
+const PIPELINE_COLUMNS = [
+  ...["pipeline", "done/s", "p50 ms", "p99 ms", "failed/s", "in flight", "done", "failed"],
+] as const;
+
+export function statusText(status: ClusterStatus | null, width: number): string {
+  if (status === null) return "no cluster is up in this folder";
+  const { state, alive, now } = status;
+  const head = headText(state, width);
+  if (!alive) return `${head}\n\nthe gateway does not answer`;
+  if (now === null) return `${head}\n\nthe gateway tells its state to admins only: --token-file`;
+  return [
+    head,
+    `scheduler ${now.scheduler}; rates and quantiles of the last ${now.windowS} s`,
+    "",
+    tableOfWidth(PIPELINE_COLUMNS, now.pipelines.map(pipelineCells), width),
+    "",
+    tableOfWidth(REPLICA_COLUMNS, now.replicas.map(replicaCells(state)), width),
+    ...sharedQueues(now),
+  ].join("\n");
+}
+
+function headText({ scenario, backend, gateway, startedAt }: ClusterState, width: number): string {
+  const parts = [
+    `${scenario} on the ${backend} backend`,
+    `gRPC ${gateway.grpc}`,
+    `REST ${gateway.http}`,
+    `gateway pid ${gateway.pid}`,
+    `up since ${startedAt.slice(0, 19).replace("T", " ")}`,
+  ];
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 3 + part.length > width) lines.push(part);
+    else lines[lines.length - 1] = `${last} · ${part}`;
+  }
+  return lines.join("\n");
+}
+
+function pipelineCells(pipeline: PipelineStatus): readonly Cell[] {
+  const { name, completedPerS, failedPerS, inFlight, completed, failures } = pipeline;
+  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+  return [
+    { text: name },
+    { text: completedPerS.toFixed(1), numeric: true },
+    ms(pipeline.latencyP50Ms),
+    ms(pipeline.latencyP99Ms),
+    { text: failedPerS.toFixed(1), numeric: true },
+    { text: String(inFlight), numeric: true },
+    { text: String(completed), numeric: true },
+    { text: String(failed), numeric: true },
+  ];
+}
+
+function replicaCells({ workers }: ClusterState): (replica: ReplicaStatus) => readonly Cell[] {
+  const pids = new Map(workers.map(({ replica, pid }) => [replica, pid]));
+  return (replica) => [
+    { text: replica.name },
+    { text: replica.state },
+    { text: `${(100 * replica.utilizationRatio).toFixed(0)}%`, numeric: true },
+    ms(replica.serviceP50Ms),
+    ms(replica.serviceP99Ms),
+    { text: replica.queue === null ? "shared" : String(replica.queue), numeric: true },
+    { text: String(replica.inFlight), numeric: true },
+    { text: replica.batchSizeMean?.toFixed(1) ?? "—", numeric: true },
+    { text: String(replica.losses), numeric: true },
+    { text: String(pids.get(replica.name) ?? "—"), numeric: true },
+    { text: replica.node },
+  ];
+}
+
+function sharedQueues({ tasks, replicas }: GatewayStatus): readonly string[] {
+  const shared = tasks.filter(({ name }) =>
+    replicas.some(({ task, queue }) => task === name && queue === null),
+  );
+  if (shared.length === 0) return [];
+  return [
+    "",
+    `waiting in shared queues: ${shared.map(({ name, queue }) => `${name} ${queue}`).join(", ")}`,
+  ];
+}
+
+function ms(value: number | null): Cell {
+  return { text: value === null ? "—" : value.toFixed(value < 100 ? 1 : 0), numeric: true };
+}
+
+const EVERY_MS = 1000;
+const DEFAULT_COLUMNS = 100;
+const OTHER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const FIRST_SCREEN = "\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+/**
+ * Shows a live table on the terminal's alternate screen. Resolves with the last status on Ctrl-C, or when no
+ * cluster is up any more; the last table stays on the screen.
+ */
+export async function watchStatus(
+  tokenFile: string | null,
+  stdout: NodeJS.WriteStream = process.stdout,
+): Promise<ClusterStatus | null> {
+  let stopped = false;
+  let wake: () => void = () => undefined;
+  const stop = (): void => {
+    stopped = true;
+    wake();
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  stdout.on("resize", () => wake());
+  stdout.write(OTHER_SCREEN);
+  let text = "";
+  let status: ClusterStatus | null = null;
+  try {
+    while (!stopped) {
+      status = await clusterStatus(process.cwd(), tokenFile);
+      text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
+      stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
+      if (status === null) break;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, EVERY_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  } finally {
+    stdout.write(`${FIRST_SCREEN}${text}\n`);
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+  return status;
+}
+
+/** Overwrites the last table, so that nothing flickers, and cuts lines that do not fit. */
+function screen(text: string, rows: number): string {
+  const lines = text.split("\n");
+  const shown = lines.length > rows ? [...lines.slice(0, rows - 1), "…"] : lines;
+  return `${HOME}${shown.map((line) => `${line}${CLEAR_LINE}`).join("\n")}${CLEAR_BELOW}`;
+}
+
+/** A table that fits: the last columns go first, then the first column is cut. */
+export /** A table without its last columns where these do not fit. */
+function tableOfWidth(
+  headings: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  width: number,
+): string {
+  const first = (count: number): Table => ({
+    caption: "",
+    headings: headings.slice(0, count),
+    rows: rows.map((row) => row.slice(0, count)),
+  });
+  let count = headings.length;
+  while (count > 1 && total(columnWidths(first(count))) > width) count--;
+  return tableText(first(count), width);
+}

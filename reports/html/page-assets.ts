@@ -1,0 +1,137 @@
+/** The page's style sheet: light and dark, narrow and wide, screen and paper; system fonts only. */
+import { GRID, INK, MUTED, PALETTE, PAPER } from "../charts/theme.ts";
+
+/** Chart colours that follow the page: attribute values of the SVG, overridden by style. */
+const DARK_SVG = [
+  [INK, "#e8eaed"],
+  [MUTED, "#a8b0ba"],
+  [GRID, "#353b43"],
+  [PAPER, "#181b20"],
+  [PALETTE[0], "#3b96dc"],
+]
+  .flatMap(([light, dark]) => [
+    `.chart svg [fill="${light}"]{fill:${dark}}`,
+    `.chart svg [stroke="${light}"]{stroke:${dark}}`,
+  ])
+  .join("\n");
+
+const SCREEN = `
+:root{color-scheme:light dark;--ink:${INK};--muted:${MUTED};--line:${GRID};--paper:${PAPER};
+--soft:#f5f6f8;--good:#00694b;--bad:#a83f00;--warn:#7a5200;--link:#00568a}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);
+font:15px/1.5 system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-serif}
+main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
+h1{font-size:28px;line-height:1.2;margin:0 0 4px}
+h2{font-size:20px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--line)}
+p{margin:6px 0;max-width:80ch}
+.muted{color:var(--muted)}
+.facts{padding:0;margin:18px 0 0;list-style:none;display:grid;gap:6px}
+.facts li{padding:8px 12px;background:var(--soft);border-left:4px solid var(--line)}
+.facts .good{border-color:var(--good)}.facts .bad{border-color:var(--bad)}
+.facts .warn{border-color:var(--warn)}.facts li{color:var(--ink);font-weight:normal}
+.chart{margin:26px 0;break-inside:avoid}
+.chart svg{display:block;max-width:100%;height:auto}
+.chart svg text{font-family:system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-serif}
+.chart svg [aria-roledescription=point]:hover{stroke-width:5}
+figcaption{color:var(--muted);font-size:13px}
+figcaption a{color:var(--link)}
+.scroll{overflow-x:auto;margin:14px 0 26px}
+.tall{max-height:640px;overflow-y:auto}
+table{border-collapse:separate;border-spacing:0;font-size:13px;font-variant-numeric:tabular-nums}
+caption{text-align:left;color:var(--muted);padding:0 0 6px}
+th,td{padding:5px 10px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top;
+white-space:nowrap}
+thead th{background:var(--soft);border-bottom:2px solid var(--line);vertical-align:bottom;
+white-space:normal;min-width:78px}
+tbody th{font-weight:normal;background:var(--paper);position:sticky;left:0}
+.long{white-space:normal;min-width:220px}
+.number{text-align:right}
+.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
+.warn{color:var(--warn);font-weight:600}
+thead button{all:unset;cursor:pointer;font-weight:600}
+thead button:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+thead button::after{content:" \\2195";color:var(--muted)}
+[aria-sort=ascending] button::after{content:" \\2191"}
+[aria-sort=descending] button::after{content:" \\2193"}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 18px;margin:10px 0}
+dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
+code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+dd code{background:var(--soft);padding:2px 6px}
+.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+#tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--paper);
+padding:6px 10px;border-radius:4px;font-size:12.5px;max-width:420px;white-space:pre-line}
+#tip:empty{display:none}`;
+
+const DARK = `
+@media screen and (prefers-color-scheme:dark){
+:root{--ink:#e8eaed;--muted:#a8b0ba;--line:#353b43;--paper:#181b20;--soft:#20242a;--good:#4fd1a5;
+--bad:#ff9a5c;--warn:#f0c04c;--link:#7cc4f5}
+${DARK_SVG}
+}`;
+
+const SMALL_AND_PRINT = `
+@media screen and (max-width:760px){.chart .scroll svg{max-width:none;width:max(100%,700px)}}
+@media print{
+@page{size:A4 landscape;margin:12mm}
+body{font-size:11px}main{max-width:none;padding:0}
+.scroll,.tall{overflow:visible;max-height:none}
+table{font-size:8px}th,td{padding:2px 4px}thead th{min-width:0}
+tbody th{position:static}tr{break-inside:avoid}
+thead button::after{content:""!important}thead button{display:inline}
+h2{break-after:avoid}.chart svg{max-height:158mm;width:auto}
+figcaption a,#tip{display:none}
+}`;
+
+export const STYLE = `${SCREEN}${DARK}${SMALL_AND_PRINT}`;
+
+/** The page's only script: tables sort on a click, points explain themselves. Optional. */
+export const SCRIPT = `
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const key = (row, i) => {
+    const cell = row.cells[i];
+    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
+  };
+  [...table.tHead.rows[0].cells].forEach((heading, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    heading.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const up = heading.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [key(a, i), key(b, i)];
+        if (typeof x !== typeof y) return typeof x === "number" ? -1 : 1;
+        const order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
+        return up ? order : -order;
+      });
+      body.append(...rows);
+    });
+  });
+}
+const tip = document.createElement("div");
+tip.id = "tip";
+document.body.append(tip);
+for (const svg of document.querySelectorAll(".chart svg")) {
+  const title = svg.querySelector(":scope > title");
+  if (title) {
+    svg.removeAttribute("aria-labelledby");
+    svg.setAttribute("aria-label", title.textContent);
+    title.remove();
+  }
+  svg.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
+    tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    tip.style.left = Math.max(8, left) + "px";
+    const below = event.clientY + 16;
+    const fits = below + tip.offsetHeight < innerHeight;
+    tip.style.top = (fits ? below : event.clientY - tip.offsetHeight - 12) + "px";
+  });
+  svg.addEventListener("pointerleave", () => { tip.textContent = ""; });
+}
+`;

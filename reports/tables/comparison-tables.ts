@@ -1,0 +1,285 @@
+/**
+ * Rankings of configurations that differ only in the compared parameters, each comparison and their
+ * sums.
+ */
+import type {
+  Comparison,
+  ConfigurationResult,
+  Difference,
+  MetricName,
+  ParameterKinds,
+} from "../../core/results.ts";
+import { formatError, formatEstimate, formatNumber, metricLabel, metricTitle } from "./format.ts";
+import { either } from "./goals.ts";
+import {
+  axisText,
+  bySimplicity,
+  grouped,
+  parameterText,
+  type SweepAxis,
+  sweepAxes,
+} from "./parameters.ts";
+import type { Cell, Table } from "./table.ts";
+
+/** The part of a results document that rankings read. */
+export interface RankedDocument {
+  readonly configurations: readonly Pick<ConfigurationResult, "id" | "parameters">[];
+  readonly comparisons?: readonly Comparison[];
+  readonly margin?: number;
+  readonly simplestFirst?: readonly string[];
+  readonly parameterKinds?: ParameterKinds;
+}
+
+/** Metrics that get faster and slower; others get less and more. */
+const TIMES = /^(latency|queueWait|makespan)/;
+
+/** The comparisons of one group of configurations, one per metric. */
+interface Group {
+  readonly where: string;
+  /** Not empty; all have the same members. */
+  readonly comparisons: readonly Comparison[];
+}
+
+/** Names of a group's members: the compared parameters' values. */
+function memberNames(document: RankedDocument): (comparison: Comparison, id: string) => string {
+  const byId = new Map(document.configurations.map((one) => [one.id, one.parameters]));
+  return ({ over }, id) =>
+    over.map((path) => parameterText(byId.get(id)?.[path])).join(" · ") || id;
+}
+
+function groupsOf(document: RankedDocument, axes: readonly SweepAxis[]): readonly Group[] {
+  const groups = grouped(document.comparisons ?? [], ({ fixed }) => JSON.stringify(fixed));
+  return [...groups.values()].map((comparisons) => {
+    const [{ fixed }] = comparisons;
+    const shown = axes.filter((axis) => axis.path in fixed);
+    return { where: shown.map((axis) => axisText(axis, fixed)).join(" · "), comparisons };
+  });
+}
+
+const VERDICTS = {
+  best: { text: "best", state: "good" },
+  "not distinguishable": { text: "tied", state: "warn" },
+  worse: { text: "", state: undefined },
+} as const;
+
+/** "best", "+0.1 ± 0.3 tied" or "+3.1 ± 0.4": the distance to the one in the lead. */
+function standingCell(comparison: Comparison, id: string, lead: string): Cell {
+  const member = comparison.members.find((one) => one.id === id);
+  if (member === undefined) return { text: "—" };
+  const { text, state } = VERDICTS[member.verdict];
+  const difference = comparison.differences.find(({ a, b }) => a === lead && b === id);
+  const { scale } = metricLabel(comparison.metric);
+  const mean = -(difference?.mean ?? 0);
+  const distance =
+    difference === undefined
+      ? ""
+      : `${mean > 0 ? "+" : ""}${formatEstimate({ ...difference, mean }, scale)}`;
+  if (difference?.mean === 0 && difference.halfWidth95 === 0) {
+    return { text: `the same, ${text}`, value: member.mean };
+  }
+  const words = [distance, text].filter((word) => word !== "").join(" ");
+  return { text: words, value: member.mean, ...(state && { state }) };
+}
+
+/** The member with the best mean: the first of every difference with it. */
+function leaderOf({ differences, members }: Comparison): string {
+  return differences[0]?.a ?? members[0].id;
+}
+
+/** "“tied”: not shown to be more than 1% worse than the best …" */
+export function tieLegend({ margin = 0 }: RankedDocument): string {
+  const more = margin === 0 ? "" : `more than ${formatNumber(margin * 100)}% `;
+  return `“tied”: not shown to be ${more}worse than the best (multiple comparisons with the best, 95%)`;
+}
+
+export function rankingLegend(document: RankedDocument): string {
+  const distance =
+    "distance to the best mean ± half width of the paired difference’s 95% confidence interval";
+  return `${distance}; ${tieLegend(document)}`;
+}
+
+/** One row per compared configuration; undefined when nothing is compared. */
+export function rankingTable(document: RankedDocument): Table | undefined {
+  const axes = sweepAxes(document);
+  const groups = groupsOf(document, axes);
+  const first = groups[0]?.comparisons;
+  if (first === undefined) return undefined;
+  const nameOf = memberNames(document);
+  const metrics = [...new Set((document.comparisons ?? []).map(({ metric }) => metric))];
+  const over = axes.filter((axis) => first[0].over.includes(axis.path));
+  const heading = over.map((axis) => axis.title).join(" · ");
+  const single = groups.every(({ where }) => where === "");
+  const rows = groups.flatMap(({ where, comparisons }) =>
+    comparisons[0].members.map(({ id }): Cell[] => [
+      ...(single ? [] : [{ text: where }]),
+      { text: nameOf(comparisons[0], id) },
+      ...metrics.map((metric) => {
+        const comparison = comparisons.find((one) => one.metric === metric);
+        if (comparison === undefined) return { text: "—" };
+        return standingCell(comparison, id, leaderOf(comparison));
+      }),
+    ]),
+  );
+  return {
+    caption: `Which is best; ${rankingLegend(document)}`,
+    headings: [...(single ? [] : ["where"]), heading, ...metrics.map(metricTitle)],
+    rows,
+  };
+}
+
+/** How the one in the lead and another stand to each other, in the words of the ranking. */
+function sentence(
+  { metric, members }: Comparison,
+  difference: Difference,
+  [lead, other]: readonly [string, string],
+): string {
+  const { text, unit, scale } = metricLabel(metric);
+  const size = formatEstimate({ ...difference, mean: Math.abs(difference.mean) }, scale);
+  const amount = unit === "%" ? `${size} points` : unit === "" ? size : `${size} ${unit}`;
+  if (members.find(({ id }) => id === difference.b)?.verdict !== "worse") {
+    return `${text}: ${lead} and ${other} are not distinguishable (${amount})`;
+  }
+  const less = difference.mean < 0;
+  if (TIMES.test(metric)) {
+    return `${text}: ${lead} is ${amount} ${less ? "faster" : "slower"} than ${other}`;
+  }
+  return `${text}: ${lead} has ${amount} ${less ? "less" : "more"} than ${other}`;
+}
+
+/**
+ * "p99 latency: power-of-two is 3.1 ± 0.4 ms faster than fifo": what is in the lead against each other,
+ * where that takes at most `most` sentences.
+ */
+export function comparisonSentences(document: RankedDocument, most: number): readonly string[] {
+  const axes = sweepAxes(document);
+  const nameOf = memberNames(document);
+  const sentences = groupsOf(document, axes).flatMap(({ where, comparisons }) =>
+    comparisons.flatMap((comparison) => {
+      const lead = leaderOf(comparison);
+      const name = (id: string) => nameOf(comparison, id);
+      return comparison.differences
+        .filter(({ a }) => a === lead)
+        .map((one) => sentence(comparison, one, [name(one.a), name(one.b)]))
+        .map((text) => (where === "" ? text : `${where}: ${text}`));
+    }),
+  );
+  return sentences.length > most ? [] : sentences;
+}
+
+/** An alternative over all comparisons of a metric that it is in. */
+interface Tally {
+  readonly name: string;
+  readonly best: number;
+  readonly tied: number;
+  readonly worse: number;
+  /** Median distance to the best mean, relative to it. */
+  readonly distance: number;
+}
+
+/** Comparisons of one metric, one a group. */
+function comparisonsOf(groups: readonly Group[], metric: MetricName): readonly Comparison[] {
+  return groups.flatMap(({ comparisons }) => comparisons.filter((one) => one.metric === metric));
+}
+
+/** The simplest first. */
+function talliesOf(comparisons: readonly Comparison[], document: RankedDocument): readonly Tally[] {
+  const nameOf = memberNames(document);
+  const byId = new Map(document.configurations.map((one) => [one.id, one.parameters]));
+  const all = comparisons.flatMap((comparison) => {
+    const lead = leaderOf(comparison);
+    const best = comparison.members.find(({ id }) => id === lead)?.mean ?? Number.NaN;
+    return comparison.members.map(({ id, mean, verdict }) => ({
+      name: nameOf(comparison, id),
+      parameters: byId.get(id) ?? {},
+      verdict,
+      distance: mean === best ? 0 : (mean - best) / Math.abs(best),
+    }));
+  });
+  const simplest = all.toSorted(bySimplicity(document));
+  return [...grouped(simplest, ({ name }) => name)].map(([name, own]): Tally => {
+    const count = (wanted: string) => own.filter(({ verdict }) => verdict === wanted).length;
+    const distance = median(own.map((one) => one.distance));
+    const [best, tied] = [count("best"), count("not distinguishable")];
+    return { name, best, tied, worse: count("worse"), distance };
+  });
+}
+
+/** The most often best or tied first; of equals the nearer to the best, counted in margins. */
+function byMerit({ margin = 0 }: RankedDocument): (a: Tally, b: Tally) => number {
+  const margins = ({ distance }: Tally) => Math.floor(Math.abs(distance) / Math.max(margin, 1e-3));
+  return (a, b) => good(b) - good(a) || b.best - a.best || margins(a) - margins(b);
+}
+
+function good({ best, tied }: Tally): number {
+  return best + tied;
+}
+
+/** Without the sign of what rounds to nothing. */
+function distanceText(distance: number): string {
+  return formatError(Math.round(distance * 1000) / 1000);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1];
+  return (sorted[low] + sorted[high]) / 2;
+}
+
+function metricsOf({ comparisons = [] }: RankedDocument): readonly MetricName[] {
+  return [...new Set(comparisons.map(({ metric }) => metric))];
+}
+
+/** One row a metric and alternative; undefined for one group, whose ranking says it all. */
+export function rankingSummary(document: RankedDocument): Table | undefined {
+  const axes = sweepAxes(document);
+  const groups = groupsOf(document, axes);
+  if (groups.length < 2) return undefined;
+  const { over } = groups[0].comparisons[0];
+  const heading = axes.flatMap(({ path, title }) => (over.includes(path) ? title : []));
+  const count = (value: number): Cell => ({ text: String(value), value, numeric: true });
+  return {
+    caption: `How often each is best, tied or worse; ${tieLegend(document)}`,
+    headings: ["metric", heading.join(" · "), "best", "tied", "worse", "median difference"],
+    rows: metricsOf(document).flatMap((metric) =>
+      talliesOf(comparisonsOf(groups, metric), document)
+        .toSorted(byMerit(document))
+        .map(({ name, best, tied, worse, distance }): Cell[] => [
+          { text: metricLabel(metric).text },
+          { text: name },
+          ...[best, tied, worse].map(count),
+          { text: distanceText(distance), value: distance, numeric: true },
+        ]),
+    ),
+  };
+}
+
+/** Per load the alternatives that are most often best or tied; undefined unless a load is swept. */
+export function winnersTable(document: RankedDocument): Table | undefined {
+  const axes = sweepAxes(document);
+  const groups = groupsOf(document, axes);
+  const fixed = ({ comparisons: [first] }: Group) => first.fixed;
+  const loads = axes.filter(
+    ({ path, kind }) => kind === "load" && groups.every((g) => path in fixed(g)),
+  );
+  if (loads.length === 0 || groups.length < 2) return undefined;
+  const metrics = metricsOf(document);
+  const byLoad = grouped(groups, (group) =>
+    loads.map((axis) => axisText(axis, fixed(group))).join(", "),
+  );
+  return {
+    caption: `Which are best or tied at each load; ${tieLegend(document)}`,
+    headings: ["best or tied at", ...metrics.map((metric) => metricLabel(metric).text)],
+    rows: [...byLoad].map(([load, own]) => [
+      { text: load },
+      ...metrics.map((metric) => ({ text: winnersText(comparisonsOf(own, metric), document) })),
+    ]),
+  };
+}
+
+function winnersText(comparisons: readonly Comparison[], document: RankedDocument): string {
+  const tallies = talliesOf(comparisons, document);
+  const most = Math.max(0, ...tallies.map(good));
+  const names = tallies.filter((one) => good(one) === most).map(({ name }) => name);
+  const of = most === comparisons.length ? "" : ` in ${most} of ${comparisons.length}`;
+  return names.length === 0 ? "—" : `${either(names)}${of}`;
+}

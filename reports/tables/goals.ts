@@ -1,0 +1,236 @@
+/** Latency goals: how far configurations attain them, their costs, and the cheapest that meet them. */
+import { compareGroup, DEFAULT_MARGIN } from "../../core/compare.ts";
+import type {
+  ConfigurationResult,
+  Estimate,
+  MetricName,
+  ResultsDocument,
+  SloGoal,
+} from "../../core/results.ts";
+import { formatEstimate, formatNumber, metricLabel } from "./format.ts";
+import {
+  axisText,
+  byAxes,
+  bySimplicity,
+  grouped,
+  type SweepAxis,
+  sweepAxes,
+} from "./parameters.ts";
+import type { Table } from "./table.ts";
+
+const QUANTILES: Readonly<Record<number, MetricName>> = {
+  50: "latencyP50Ms",
+  90: "latencyP90Ms",
+  95: "latencyP95Ms",
+  99: "latencyP99Ms",
+};
+
+/** The latency metric that the goal bounds, when it is one of the reported quantiles. */
+export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
+  return slo === undefined ? undefined : QUANTILES[slo.percentile];
+}
+
+/** "p99 ≤ 500 ms". */
+export function goalText({ percentile, latencyMs }: SloGoal): string {
+  return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms`;
+}
+
+/** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without a goal. */
+export function sloNote(slo: SloGoal | undefined): string {
+  if (slo === undefined) return "";
+  return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile, 4)}`;
+}
+
+/** How far a configuration attains one goal. */
+export interface Attained {
+  /** Where there are several. */
+  readonly pipeline?: string;
+  readonly goal: SloGoal;
+  /** Share of requests within the goal. */
+  readonly share: Estimate;
+  /** The quantile that the goal bounds, where it is reported. */
+  readonly quantile: Estimate | undefined;
+}
+
+/** The attainment of the goal that is missed most, or met least; undefined in documents without it. */
+export function worstAttained(
+  { metrics, pipelines }: ConfigurationResult,
+  { slo, slos }: Pick<ResultsDocument, "slo" | "slos">,
+): Attained | undefined {
+  const parts = Object.entries(pipelines ?? {}).map(([pipeline, own]) => ({
+    pipeline,
+    goal: slo ?? slos?.[pipeline],
+    figures: own as ConfigurationResult["metrics"],
+  }));
+  const all = parts.length > 0 ? parts : [{ goal: slo, figures: metrics }];
+  const attained = all.flatMap(({ goal, figures, ...of }): Attained[] => {
+    const share = figures.sloAttainmentRatio;
+    if (goal === undefined || share === undefined) return [];
+    const name = sloMetric(goal);
+    return [{ ...of, goal, share, quantile: name === undefined ? undefined : figures[name] }];
+  });
+  return attained.toSorted((a, b) => marginOf(a) - marginOf(b))[0];
+}
+
+/** By how much the goal is met: below 0 where it is missed. */
+export function marginOf({ goal, share }: Attained): number {
+  return share.mean - goal.percentile / 100;
+}
+
+type Figure = (one: ConfigurationResult) => Estimate | undefined;
+
+/** Costs whose relative difference is at most this are equal. */
+const ROUNDING = 1e-9;
+
+const price: Figure = ({ metrics }) => metrics.costPerHour;
+
+/** Replicas of all tasks; a mean under scaling. Undefined if a task has no count. */
+const replicas: Figure = ({ tasks }) => {
+  let [mean, halfWidth95] = [0, 0];
+  for (const { replicasMean } of Object.values(tasks)) {
+    if (replicasMean === undefined) return undefined;
+    mean += replicasMean.mean;
+    halfWidth95 += replicasMean.halfWidth95;
+  }
+  return mean === 0 ? undefined : { mean, halfWidth95 };
+};
+
+/** "6 replicas, 13/h": all replicas, and the price where there is one. */
+export function costText(one: ConfigurationResult): string {
+  const [count, charged] = [replicas(one)?.mean, price(one)?.mean];
+  return [
+    ...(count === undefined
+      ? []
+      : [`${formatNumber(count, 6)} ${count === 1 ? "replica" : "replicas"}`]),
+    ...(charged === undefined ? [] : [`${formatNumber(charged, 5)}/h`]),
+  ].join(", ");
+}
+
+/** Those at the least price with the fewest replicas; costs whose intervals overlap are equal. */
+function leastCostly(ones: readonly ConfigurationResult[]): readonly ConfigurationResult[] {
+  return leastBy(leastBy(ones, price), replicas);
+}
+
+function leastBy(ones: readonly ConfigurationResult[], figure: Figure) {
+  const all = ones.map((one) => figure(one) ?? { mean: 0, halfWidth95: 0 });
+  const least = all.toSorted((a, b) => a.mean - b.mean)[0];
+  return ones.filter((_, i) => {
+    const widths = all[i].halfWidth95 + least.halfWidth95;
+    return all[i].mean - least.mean <= Math.max(widths, ROUNDING * least.mean);
+  });
+}
+
+export interface CostAxis {
+  readonly title: "cost per hour" | "replicas";
+  readonly of: (one: ConfigurationResult) => number | undefined;
+}
+
+/** The price where it tells configurations apart, or replicas do not. */
+export function costAxis({ configurations }: ResultsDocument): CostAxis {
+  const distinct = (figure: Figure) =>
+    new Set(configurations.flatMap((one) => figure(one)?.mean ?? [])).size;
+  const prices = distinct(price);
+  return prices > 1 || (prices === 1 && distinct(replicas) < 2)
+    ? { title: "cost per hour", of: (one) => price(one)?.mean }
+    : { title: "replicas", of: (one) => replicas(one)?.mean };
+}
+
+export interface Choice {
+  /** "arrival rate 20/s"; empty where no load is swept. */
+  readonly load: string;
+  /** All configurations of this load. */
+  readonly members: readonly ConfigurationResult[];
+  /**
+   * The configurations that meet the goal at the least cost, without those shown to be worse than another of
+   * them; the simplest first. Empty where none meets it.
+   */
+  readonly best: readonly ConfigurationResult[];
+}
+
+/** More are not compared with one another: every pair counts. */
+const MOST_COMPARED = 500;
+/** Ties that are named; of more, so many. */
+const MOST_NAMED = 4;
+
+/** A choice for each load, the lowest first. */
+export function choicesOf(document: ResultsDocument): readonly Choice[] {
+  const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
+  const groups = grouped(document.configurations.toSorted(byAxes(loads)), ({ parameters }) =>
+    loads.map((axis) => axisText(axis, parameters)).join(", "),
+  );
+  return [...groups].map(([load, members]) => ({ load, members, best: bestOf(members, document) }));
+}
+
+function bestOf(members: readonly ConfigurationResult[], document: ResultsDocument) {
+  const meeting = members.filter((one) => one.slo === "meets");
+  return unbeaten(leastCostly(meeting), document).toSorted(bySimplicity(document));
+}
+
+/** The metric that tells ties apart: the goal's own quantile, or the next best that was kept. */
+function rankedBy(ones: readonly ConfigurationResult[], { slo }: ResultsDocument) {
+  const kept = Object.keys(ones[0].samples ?? {}) as MetricName[];
+  const wanted = [sloMetric(slo), "latencyP99Ms" as const, "latencyMeanMs" as const];
+  return wanted.find((name) => name !== undefined && kept.includes(name)) ?? kept[0];
+}
+
+function unbeaten(ones: readonly ConfigurationResult[], document: ResultsDocument) {
+  if (ones.length < 2 || ones.length > MOST_COMPARED) return ones;
+  const metric = rankedBy(ones, document);
+  if (metric === undefined) return ones;
+  const compared = compareGroup(ones, [], metric, document.margin ?? DEFAULT_MARGIN);
+  return ones.filter((_, i) => compared?.members[i].verdict !== "worse");
+}
+
+/** "a", "a or b", "a, b or c", "a, b, c, d or 5 more". */
+export function either(names: readonly string[]): string {
+  const shown = names.slice(0, MOST_NAMED);
+  if (names.length > shown.length)
+    return `${shown.join(", ")} or ${names.length - shown.length} more`;
+  return [shown.slice(0, -1).join(", "), ...shown.slice(-1)]
+    .filter((text) => text !== "")
+    .join(" or ");
+}
+
+/** "fifo or edf (not distinguishable), detect replicas 2": the load apart, equals once. */
+export function choiceName({ best }: Choice, axes: readonly SweepAxis[]): string {
+  const shown = axes.filter((axis) => axis.kind !== "load");
+  const text = (axis: SweepAxis, one: ConfigurationResult) => axisText(axis, one.parameters);
+  const equal = shown.filter((axis) =>
+    best.every((one) => text(axis, one) === text(axis, best[0])),
+  );
+  const apart = shown.filter((axis) => !equal.includes(axis));
+  const names = best.map((one) => apart.map((axis) => text(axis, one)).join(" · ") || one.id);
+  const common = equal.map((axis) => text(axis, best[0]));
+  if (best.length > 1) return [`${either(names)} (not distinguishable)`, ...common].join(", ");
+  return common.join(", ") || best[0].id;
+}
+
+/** "p99 latency 248 ± 9 ms", or "p99 latency 248 to 251 ms" of several. */
+export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): string {
+  const name = sloMetric(slo) ?? "latencyP99Ms";
+  const all = best.flatMap((one) => one.metrics[name] ?? []);
+  if (all.length === 0) return "";
+  const means = all.map(({ mean }) => mean);
+  const [low, high] = [Math.min(...means), Math.max(...means)].map((mean) => formatNumber(mean));
+  const figure = low === high ? formatEstimate(all[0]) : `${low} to ${high}`;
+  return `${metricLabel(name).text} ${figure} ms`;
+}
+
+/** A row for each load, for more loads than sentences can list. */
+export function choiceTable(document: ResultsDocument): Table {
+  const axes = sweepAxes(document);
+  return {
+    caption: "For each load the cheapest that meets the SLO",
+    headings: ["load", "cheapest that meets the SLO", "cost", "latency"],
+    rows: choicesOf(document).map((choice) => [
+      { text: choice.load },
+      ...(choice.best.length === 0
+        ? [{ text: "none", state: "bad" as const }, { text: "—" }, { text: "—" }]
+        : [
+            { text: choiceName(choice, axes), state: "good" as const },
+            { text: costText(choice.best[0]) },
+            { text: choiceLatency(choice, document) },
+          ]),
+    ]),
+  };
+}

@@ -1,0 +1,210 @@
+/**
+ * The tables for a terminal: aligned columns, units in the heading, never wider than asked. Headings are bold and
+ * states coloured where Node's `styleText` finds a terminal that wants it (NO_COLOR, FORCE_COLOR).
+ */
+import { styleText } from "node:util";
+import type {
+  ConfigurationResult,
+  ResultsDocument,
+  ValidationDocument,
+} from "../../core/results.ts";
+import {
+  type RankedDocument,
+  rankingLegend,
+  rankingSummary,
+  rankingTable,
+  tieLegend,
+  winnersTable,
+} from "./comparison-tables.ts";
+import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK } from "./format.ts";
+import { choicesOf, choiceTable } from "./goals.ts";
+import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
+import { capacityText } from "./parameters.ts";
+import { configurationTable } from "./result-tables.ts";
+import {
+  aligned,
+  columnWidths,
+  DEFAULT_WIDTH,
+  LEAST_WIDTH,
+  type Table,
+  tableText,
+  total,
+  wrapped,
+} from "./table.ts";
+import {
+  BACKENDS,
+  comparisonTable,
+  doubts,
+  healthTable,
+  lettered,
+  verdictSummary,
+} from "./validation-tables.ts";
+
+/** Columns that are given up first when the terminal is narrow. */
+const EXPENDABLE = [
+  ...["unfinishedRatio", "recoveryMeanMs", "availabilityRatio"],
+  ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
+  ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
+  ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],
+  ...["sloAttainmentRatio", "costPerHour", "latencyMeanMs"],
+].map(metricTitle);
+const ALWAYS_LEFT_OUT = ["requests", "replications"];
+
+function without(table: Table, column: number): Table {
+  return {
+    caption: table.caption,
+    headings: table.headings.filter((_, i) => i !== column),
+    rows: table.rows.map((row) => row.filter((_, i) => i !== column)),
+  };
+}
+
+/** Drops expendable columns, the least wanted first, until the table fits. */
+function narrowed(table: Table, width: number): { table: Table; dropped: readonly string[] } {
+  const dropped: string[] = [];
+  let kept = aligned(table);
+  for (const heading of ALWAYS_LEFT_OUT) {
+    const column = kept.headings.indexOf(heading);
+    if (column >= 0) kept = without(kept, column);
+  }
+  for (const heading of EXPENDABLE) {
+    if (total(columnWidths(kept)) <= width) break;
+    const column = kept.headings.indexOf(heading);
+    if (column < 0) continue;
+    kept = without(kept, column);
+    dropped.push(heading);
+  }
+  return { table: kept, dropped };
+}
+
+/** A text in the first column that repeats the row above is left blank. */
+function withoutRepeats(table: Table): Table {
+  const rows = table.rows.map((row, i) => {
+    const repeats = row[0]?.text === table.rows[i - 1]?.[0]?.text;
+    return repeats ? [{ text: "" }, ...row.slice(1)] : row;
+  });
+  return { ...table, rows };
+}
+
+/** Comparisons of more configurations are summed up on a terminal. */
+const MOST_DETAILS = 12;
+/** At most so many rows of a ranking. */
+const MOST_ROWS = 24;
+
+/** Notes on the terminal, at most. */
+const MOST_NOTES = 6;
+
+/** Notes about all configurations of a document. */
+export function documentNotesText(
+  { notes = [] }: Pick<ResultsDocument, "notes">,
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
+}
+
+/** Notes on some of the configurations, each once. */
+export function notesText(
+  configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
+  width = DEFAULT_WIDTH,
+): readonly string[] {
+  const all = new Map<string, string[]>();
+  for (const { id, notes = [] } of configurations) {
+    for (const note of notes) all.set(note, [...(all.get(note) ?? []), id]);
+  }
+  const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
+    const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
+    const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;
+    const text = wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    return text.replace(/^note:/, styleText("yellow", "note:"));
+  });
+  return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
+}
+
+/** How many meet the goal, and the cheapest of them at each load. */
+export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, limit));
+  const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;
+  const table = many ? ["", ...cutTable(choiceTable(document), limit)] : [];
+  return lines.length === 0 ? [] : ["", ...lines, ...table];
+}
+
+/** Which compared setting is best, with what is noise; no lines when nothing is compared. */
+export function rankingText(document: RankedDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const details = rankingTable(document);
+  if (details === undefined) return [];
+  const summary = rankingSummary(document);
+  if (summary === undefined || details.rows.length <= MOST_DETAILS) {
+    return [
+      "",
+      ...cutTable(withoutRepeats(details), limit),
+      wrapped(rankingLegend(document), limit),
+      "",
+    ];
+  }
+  const winners = winnersTable(document);
+  return [
+    "",
+    ...cutTable(withoutRepeats(summary), limit),
+    wrapped(`difference from the best mean, relative to it; ${tieLegend(document)}`, limit),
+    ...(winners === undefined ? [] : ["", ...cutTable(winners, limit)]),
+    "",
+  ];
+}
+
+function cutTable(table: Table, width: number): readonly string[] {
+  const rows = table.rows.slice(0, MOST_ROWS);
+  const more = `the first ${rows.length} of ${plural(table.rows.length, "row")}`;
+  return [tableText({ ...table, rows }, width), ...(rows.length < table.rows.length ? [more] : [])];
+}
+
+/** All simulated configurations; what does not fit is named below the table. */
+export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): string {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const { table, dropped } = narrowed(configurationTable(document), limit);
+  const known = table.rows.some((row) => row.some((cell) => cell.text.includes("±")));
+  const legend = [
+    known ? "± half width of the 95% confidence interval" : "",
+    table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)))
+      ? UNSTABLE_LEGEND
+      : "",
+    dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
+    capacityText(document.capacity),
+  ].filter((text) => text !== "");
+  return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
+}
+
+/** All comparisons, then verdicts with backend and health, then one line over all. */
+export function validationTable(document: ValidationDocument, width = DEFAULT_WIDTH): string {
+  const limit = Math.max(width, LEAST_WIDTH);
+  const shown = ["configuration", "verdict", "backend", "health"];
+  let health = healthTable(document);
+  for (const heading of health.headings.filter((name) => !shown.includes(name))) {
+    health = without(health, health.headings.indexOf(heading));
+  }
+  let comparison = comparisonTable(document);
+  for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
+    if (total(columnWidths(comparison)) <= limit) break;
+    comparison = without(comparison, comparison.headings.indexOf(heading));
+  }
+  const doubtful = doubts(document);
+  // A reason that leaves a metric without a verdict is among the doubts already.
+  const reasons = lettered(document).flatMap(({ letter, result: { measured } }) =>
+    measured.health.reasons
+      .filter((reason) => !doubtful.some((doubt) => doubt.includes(reason)))
+      .map((reason) => `${letter}: ${reason}`),
+  );
+  const replayed = lettered(document).filter((one) => one.result.measured.backend === "replay");
+  const letters = replayed.map((one) => one.letter).join(", ");
+  return [
+    tableText(withoutRepeats(comparison), limit),
+    "",
+    tableText(health, limit),
+    "",
+    ...[...doubtful, ...reasons].map((text) => wrapped(text, limit)),
+    ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
+    ...[capacityText(document.capacity), verdictSummary(document)]
+      .filter((text) => text !== "")
+      .map((text) => wrapped(text, limit)),
+  ].join("\n");
+}

@@ -1,0 +1,78 @@
+/** Files that are either whole or not there: written beside their place, then renamed. */
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
+import { Fault } from "../core/fault.ts";
+
+/** A file that is written in pieces, and in its place once it is kept. */
+export class AtomicFile {
+  readonly #path: string;
+  readonly #descriptor: number;
+  #open = true;
+
+  constructor(path: string) {
+    makeFolder(dirname(path));
+    this.#path = path;
+    this.#descriptor = openSync(`${path}.part`, "w");
+  }
+
+  write(piece: string): void {
+    const bytes = Buffer.from(piece);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+  }
+
+  keep(): void {
+    this.#open = false;
+    closeSync(this.#descriptor);
+    renameSync(`${this.#path}.part`, this.#path);
+  }
+
+  /** Removes the file unless it was kept. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#descriptor);
+    rmSync(`${this.#path}.part`);
+  }
+}
+
+export function writeAtomically(path: string, content: string): void {
+  const file = new AtomicFile(path);
+  file.write(content);
+  file.keep();
+}
+
+export function writeJson(path: string, document: unknown): void {
+  writeAtomically(path, `${JSON.stringify(document, null, 1)}\n`);
+}
+
+/**
+ * Makes a folder and those above it. Node's own `recursive` does not end in folders such as /proc. Throws Fault("usage").
+ */
+export function makeFolder(path: string): void {
+  const folder = resolve(path);
+  if (isFolder(folder)) return;
+  if (!existsSync(folder)) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (cause) {
+    // Another process may have been quicker.
+    if (isFolder(folder)) return;
+    throw new Fault("usage", `cannot make the folder ${path}: ${(cause as Error).message}`, {
+      hint: "name another folder, or free the place",
+      cause,
+    });
+  }
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
