@@ -1,12 +1,10 @@
 /**
- * Inference over HTTP: the protocol's JSON, with its binary extension (tensors behind the JSON,
- * whose length a header says), or a picture as it is.
+ * Inference over HTTP: the protocol's JSON with its binary extension (tensors behind the JSON, whose
+ * length is in a header).
  */
-import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
+import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import { OUTPUT } from "../gateway/pipeline-outputs.ts";
-import { bytesTensor } from "../protocol/bytes-tensor.ts";
+import { DATATYPES } from "../protocol/datatypes.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -14,67 +12,83 @@ import type {
   Parameters,
   Tensor,
 } from "../protocol/messages.ts";
-import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
 import { LIMITS } from "../security/limits.ts";
-import { parsed, parseJson } from "./body.ts";
-import { exactText } from "./exact-json.ts";
-import { inferRequestSchema } from "./infer-schemas.ts";
-import type { Reply, RestCall } from "./route.ts";
+import { exactText, parsed, parseJson } from "./bodies.ts";
+import type { ModelName } from "./route.ts";
 import { dataOf, rawOf } from "./tensor-json.ts";
 
 /** Length of the JSON before the tensors; in requests and in answers. */
 export const JSON_LENGTH_HEADER = "inference-header-content-length";
 
-const unpack = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-} as const;
+const name = z.string().max(LIMITS.nameLength);
 
-/** What a body asks for, and how its answer is to be written. */
+const parameters = z
+  .record(name, z.union([name, z.number(), z.boolean()]))
+  .refine((given) => Object.keys(given).length <= LIMITS.parameters, {
+    message: `more than ${LIMITS.parameters} parameters`,
+  })
+  .meta({ maxProperties: LIMITS.parameters })
+  .describe("any; the gateway ignores unknown ones");
+
+const inputTensor = z.looseObject({
+  name: name.describe("payload, or an input of the first task's model"),
+  datatype: z.enum(DATATYPES as [string, ...string[]]),
+  shape: z.array(z.int().nonnegative()).max(LIMITS.rank),
+  parameters: parameters
+    .optional()
+    .describe("binary_data_size: its bytes behind the JSON; content_type: base64"),
+  data: z
+    .array(z.unknown())
+    .optional()
+    .describe("row-major, nested or flat; BYTES are text, pictures base64"),
+});
+
+/** Body of an inference. */
+export const inferRequestSchema = z.looseObject({
+  id: name.optional().describe("comes back with the answer"),
+  parameters: parameters
+    .optional()
+    .describe("deadline_ms, timeout, priority, scheduler, idempotency_key; binary_data_output"),
+  inputs: z.array(inputTensor).min(1).max(LIMITS.tensors),
+  outputs: z
+    .array(z.looseObject({ name, parameters: parameters.optional() }))
+    .max(LIMITS.tensors)
+    .optional()
+    .describe("default: all, as JSON"),
+});
+
+export const inferResponseSchema = z.strictObject({
+  model_name: z.string(),
+  model_version: z.string(),
+  id: z.string().optional(),
+  files: z.array(z.string()).optional().describe("names of the files, one for each element"),
+  outputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      datatype: z.string(),
+      shape: z.array(z.int()),
+      parameters: parameters.optional(),
+      data: z.array(z.unknown()).optional(),
+    }),
+  ),
+});
+
+/** A request, and the form of its answer. */
 export interface InferBody {
   readonly message: ModelInferRequest;
-  /** Whether an output is wanted behind the JSON. */
+  /** Whether the caller wants an output behind the JSON. */
   isBinary(name: string): boolean;
 }
 
-/** The body unpacked. Rejects with Fault("invalid-input"), Fault("limit-exceeded"). */
-export async function unpackedBody(call: RestCall): Promise<Buffer> {
-  const body = await call.body();
-  const encoding = String(call.headers["content-encoding"] ?? "identity");
-  if (encoding === "identity") return body;
-  if (encoding !== "gzip" && encoding !== "deflate") {
-    throw new Fault("invalid-input", `content-encoding is ${encoding}, not gzip or deflate`);
-  }
-  try {
-    return await unpack[encoding](body, { maxOutputLength: MAX_MESSAGE_BYTES });
-  } catch (error) {
-    const tooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
-    throw new Fault(
-      tooLarge ? "limit-exceeded" : "invalid-input",
-      tooLarge
-        ? `the body has more than ${MAX_MESSAGE_BYTES} bytes when unpacked`
-        : `the body is not ${encoding}: ${(error as Error).message}`,
-    );
-  }
-}
-
-/** A picture, or whatever else the pipeline takes, as the payload. */
-export function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
-  const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { modelName, inputs: [tensor], rawInputContents: [raw] };
-}
-
-/** The same for one who needs the JSON of the tasks, also where the last of them give tensors. */
-export function payloadRequestForJson(modelName: string, payload: Uint8Array): ModelInferRequest {
-  return { ...payloadRequest(modelName, payload), outputs: [{ name: OUTPUT }] };
-}
-
 /** Throws Fault("invalid-input") when the body is not the protocol's. */
-export function parseInfer(call: RestCall, body: Buffer): InferBody {
-  const given = call.headers[JSON_LENGTH_HEADER];
-  const jsonLength = given === undefined ? body.length : Number(given);
-  if (!Number.isInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length) {
-    throw new Fault("invalid-input", `${JSON_LENGTH_HEADER} is ${given}, the body ${body.length}`);
+export function parseInfer(
+  { model, version = "" }: ModelName,
+  body: Buffer,
+  jsonLength = body.length,
+): InferBody {
+  if (jsonLength > body.length) {
+    const message = `${JSON_LENGTH_HEADER} is ${jsonLength}, the body ${body.length}`;
+    throw new Fault("invalid-input", message);
   }
   const json = parseJson(body.subarray(0, jsonLength));
   checkCounts(json);
@@ -105,8 +119,8 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   const own = new Map(outputs.map((output) => [output.name, output.parameters?.binary_data]));
   return {
     message: {
-      modelName: call.params.model,
-      modelVersion: call.params.version ?? "",
+      modelName: model,
+      modelVersion: version,
       id: document.id ?? "",
       parameters: parametersOf(parameters),
       inputs,
@@ -120,7 +134,7 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   };
 }
 
-/** Before each part is looked at. Throws Fault("limit-exceeded"). */
+/** Runs before the schema looks at each tensor. Throws Fault("limit-exceeded"). */
 function checkCounts(json: unknown): void {
   const { inputs, outputs } = Object(json) as { inputs?: unknown; outputs?: unknown };
   for (const list of [inputs, outputs]) {
@@ -129,13 +143,24 @@ function checkCounts(json: unknown): void {
   }
 }
 
-/** The answer as it was asked for. Throws Fault("limit-exceeded") for one that is too large for JSON. */
-export function inferReply(response: ModelInferResponse, isBinary: InferBody["isBinary"]): Reply {
+/**
+ * The answer's JSON and the tensors behind it. Throws Fault("limit-exceeded") for outputs that are
+ * too large for JSON: nobody else is served while they become text.
+ */
+export function encodeAnswer(
+  response: ModelInferResponse,
+  isBinary: InferBody["isBinary"],
+): { readonly json: string; readonly behind: readonly Uint8Array[] } {
   const { rawOutputContents = [] } = response;
-  checkSize(
-    response.outputs.filter(({ name }) => !isBinary(name)),
-    response,
-  );
+  const ownBytes = ({ name }: Tensor, i: number): number =>
+    isBinary(name) ? 0 : rawOutputContents[i].length;
+  const bytes = response.outputs.map(ownBytes).reduce((sum, length) => sum + length, 0);
+  if (bytes > LIMITS.jsonBytes) {
+    const message = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
+    const hint =
+      "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs";
+    throw new Fault("limit-exceeded", message, { hint });
+  }
   const behind: Uint8Array[] = [];
   let hasWide = false;
   const outputs = response.outputs.map((tensor, i) => {
@@ -149,34 +174,11 @@ export function inferReply(response: ModelInferResponse, isBinary: InferBody["is
     behind.push(raw);
     return { name, datatype, shape, parameters: { binary_data_size: raw.length } };
   });
-  const body = { ...headOf(response), outputs };
-  if (behind.length === 0) return { status: 200, body: hasWide ? exactText(body) : body };
-  const json = Buffer.from(hasWide ? exactText(body) : JSON.stringify(body));
-  return {
-    status: 200,
-    contentType: "application/octet-stream",
-    headers: { [JSON_LENGTH_HEADER]: String(json.length) },
-    body: Buffer.concat([json, ...behind]),
-  };
+  const answer = { ...headOf(response), outputs };
+  return { json: hasWide ? exactText(answer) : JSON.stringify(answer), behind };
 }
 
-/** Numbers become text one by one, and nobody else is served meanwhile. */
-function checkSize(
-  asJson: readonly Tensor[],
-  { outputs, rawOutputContents = [] }: ModelInferResponse,
-): void {
-  const bytes = asJson.reduce(
-    (sum, tensor) => sum + rawOutputContents[outputs.indexOf(tensor)].length,
-    0,
-  );
-  if (bytes <= LIMITS.jsonBytes) return;
-  const what = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
-  throw new Fault("limit-exceeded", what, {
-    hint: "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs",
-  });
-}
-
-/** What an answer says besides its outputs. */
+/** The fields of an answer besides its outputs. */
 export function headOf({ modelName, modelVersion, id = "" }: ModelInferResponse): object {
   return {
     model_name: modelName,

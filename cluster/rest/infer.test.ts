@@ -60,7 +60,7 @@ describe("inference over HTTP", () => {
     const answer = await post(form);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({
-      error: "the form is malformed: more than 128 parts",
+      error: "the form is malformed: reach parts limit",
     });
   });
 

@@ -1,77 +1,105 @@
-/** What a route of the REST side is: where it is, who may use it, what it says it does, what it does. */
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type { z } from "zod";
+/** The form of a route: zod schemas check its requests, type its handler and describe it in OpenAPI. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifySchemaCompiler,
+  FastifyTypeProvider,
+} from "fastify";
+import { z } from "zod";
 import type { RequiredRole } from "../security/access.ts";
+import type { Share } from "../security/incoming-bytes.ts";
+import { parsed } from "./bodies.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-/** One request to a route. */
-export interface RestCall {
-  /** The path's parameters, decoded. */
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingHttpHeaders;
-  /** The caller's name for it, or one that it was given; the answer carries it. */
-  readonly requestId: string;
-  /** What its body calls it, where that is fit for headers and logs. */
-  rename(id: string | undefined): void;
-  readonly message: IncomingMessage;
-  /** The whole body. Throws Fault("limit-exceeded") when it is too large. */
-  body(): Promise<Buffer>;
-  /** Called when the caller goes away before its answer. */
-  onGone(listener: () => void): void;
+declare module "fastify" {
+  interface FastifyContextConfig {
+    role?: RequiredRole;
+    /** Whether the request may come without the body of its schema. */
+    bodyOptional?: boolean;
+  }
+  interface FastifySchema {
+    operationId?: string;
+    tags?: readonly string[];
+    summary?: string;
+    description?: string;
+  }
+  interface FastifyRequest {
+    /** Counts what is received of the body. */
+    share: Share;
+  }
 }
 
-export interface Reply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** What `contentType` says; an object is sent as JSON. */
-  readonly body: object | string | Uint8Array;
-  /** Default: application/json. */
-  readonly contentType?: string;
+interface ZodTypes extends FastifyTypeProvider {
+  readonly validator: this["schema"] extends z.ZodType ? z.output<this["schema"]> : unknown;
 }
 
-/** A body's schema: the zod schema that it is parsed by, or JSON Schema where nothing parses it. */
-export type BodySchema = z.ZodType | { readonly [keyword: string]: unknown };
+export type App = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypes
+>;
 
-export interface ParameterDocument {
-  readonly name: string;
-  readonly in: "query" | "header";
-  readonly description: string;
-  readonly schema: { readonly [keyword: string]: unknown };
+/** Path parameters of a model's routes. */
+export interface ModelName {
+  readonly model: string;
+  readonly version?: string;
 }
 
-export interface ResponseDocument {
-  readonly description: string;
-  /** By content type; none: the answer has no body. */
-  readonly content?: Readonly<Record<string, BodySchema>>;
+/** Schemas of several content types. */
+export interface ContentSchema {
+  readonly content: Readonly<Record<string, { readonly schema: z.ZodType }>>;
 }
 
-/** What OpenAPI says of a route; the path's parameters and the answers to errors are added. */
-export interface Operation {
-  readonly id: string;
-  readonly tag: string;
-  readonly summary: string;
+interface RouteSchemas {
   readonly description?: string;
-  readonly parameters?: readonly ParameterDocument[];
-  readonly request?: Readonly<Record<string, BodySchema>>;
-  /** Whether it goes without a body. Default: where it has none. */
-  readonly bodyOptional?: true;
-  /** A valid body, by content type, to show and to try. */
-  readonly examples?: Readonly<Record<string, unknown>>;
-  readonly responses: Readonly<Record<number, ResponseDocument>>;
+  readonly params?: z.ZodType;
+  readonly querystring?: z.ZodType;
+  readonly headers?: z.ZodType;
+  readonly body?: z.ZodType | ContentSchema;
+  readonly response: Readonly<Record<number, z.ZodType | ContentSchema>>;
 }
 
-export interface Route {
-  readonly method: Method;
-  /** Segments in braces are parameters: /v2/models/{model}/ready. */
-  readonly path: string;
-  readonly role: RequiredRole;
-  readonly operation: Operation;
-  /** Throws a Fault, which is answered as an error. */
-  handle(call: RestCall): Reply | Promise<Reply>;
+/** Options of a route that requires `role`; OpenAPI has it as the operation `id`. */
+export function described<Schemas extends RouteSchemas>(
+  role: RequiredRole,
+  tag: string,
+  id: string,
+  summary: string,
+  schemas: Schemas,
+): {
+  readonly config: { readonly role: RequiredRole };
+  readonly schema: Schemas & { readonly operationId: string };
+} {
+  return { config: { role }, schema: { operationId: id, tags: [tag], summary, ...schemas } };
 }
 
-export function json(body: object, status = 200): Reply {
-  return { status, body };
+export function contentOf(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  description?: string,
+): ContentSchema & { readonly description?: string } {
+  const content = Object.fromEntries(Object.entries(schemas).map(([k, schema]) => [k, { schema }]));
+  return { ...(description === undefined ? {} : { description }), content };
 }
+
+/**
+ * Checks bodies, queries and headers. Path parameters only describe: an unknown name is "not found".
+ * Bodies of several content types are for the handler to parse.
+ */
+export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
+  schema,
+  httpPart,
+  ...rest
+}) => {
+  if (!(schema instanceof z.ZodType) || httpPart === "params" || "contentType" in rest) {
+    return () => true;
+  }
+  return (value: unknown) => {
+    try {
+      return { value: parsed(schema, value, httpPart) };
+    } catch (error) {
+      return { error: error as Error };
+    }
+  };
+};

@@ -1,6 +1,6 @@
 /**
  * Elements of tensors as JSON and as raw contents. Whole numbers beyond 2^53 are bigints. NaN and
- * infinities become null in JSON: the binary extension carries them.
+ * infinities become null in JSON; the binary extension carries them.
  */
 import { Fault } from "../../core/fault.ts";
 import { decodeBytes, encodeBytes } from "../protocol/bytes-tensor.ts";
@@ -8,93 +8,84 @@ import { DATATYPE_BYTES, elementCount } from "../protocol/datatypes.ts";
 import type { Tensor } from "../protocol/messages.ts";
 
 interface Codec {
-  readonly read: (view: DataView, at: number) => number | boolean;
-  readonly write: (view: DataView, at: number, value: number) => void;
-  /** Least and greatest value, for whole numbers. */
-  readonly range: readonly [number, number] | null;
+  readonly read: (view: DataView, at: number) => unknown;
+  /** Returns false, and writes nothing, for a value that the datatype does not hold. */
+  readonly write: (view: DataView, at: number, value: unknown) => boolean;
 }
 
-/** Of 64 bits: elements may be numbers, where those are exact, or bigints. */
-interface WideCodec {
-  readonly read: (view: DataView, at: number) => bigint;
-  readonly write: (view: DataView, at: number, value: bigint) => void;
-  readonly range: readonly [bigint, bigint];
+type NumberKind = "Int8" | "Uint8" | "Int16" | "Uint16" | "Int32" | "Uint32";
+
+function whole(kind: NumberKind, least: number, greatest: number): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => view[get](at, true),
+    write: (view, at, value) => {
+      if (!Number.isInteger(value)) return false;
+      const number = value as number;
+      if (number < least || number > greatest) return false;
+      view[set](at, number, true);
+      return true;
+    },
+  };
 }
 
-const whole = (bits: number, signed: boolean): readonly [number, number] =>
-  signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+function float(kind: "Float32" | "Float64"): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => view[get](at, true),
+    write: (view, at, value) => {
+      if (typeof value !== "number") return false;
+      view[set](at, value, true);
+      return true;
+    },
+  };
+}
 
-/** 16-bit floats have no JSON form in the protocol. */
+/** 64 bits: elements are numbers where those are exact, else bigints. */
+function wide(kind: "BigInt64" | "BigUint64", least: bigint, greatest: bigint): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => {
+      const value = view[get](at, true);
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value;
+    },
+    write: (view, at, value) => {
+      const exact = Number.isSafeInteger(value) ? BigInt(value as number) : value;
+      if (typeof exact !== "bigint" || exact < least || exact > greatest) return false;
+      view[set](at, exact, true);
+      return true;
+    },
+  };
+}
+
+const BIT = whole("Uint8", 0, 1);
+
+/** BYTES apart. The protocol has no JSON form of 16-bit floats. */
 const CODECS: Readonly<Record<string, Codec>> = {
   BOOL: {
     read: (view, at) => view.getUint8(at) !== 0,
-    write: (view, at, value) => view.setUint8(at, value),
-    range: [0, 1],
+    write: (view, at, value) => BIT.write(view, at, typeof value === "boolean" ? +value : value),
   },
-  INT8: {
-    read: (view, at) => view.getInt8(at),
-    write: (view, at, value) => view.setInt8(at, value),
-    range: whole(8, true),
-  },
-  UINT8: {
-    read: (view, at) => view.getUint8(at),
-    write: (view, at, value) => view.setUint8(at, value),
-    range: whole(8, false),
-  },
-  INT16: {
-    read: (view, at) => view.getInt16(at, true),
-    write: (view, at, value) => view.setInt16(at, value, true),
-    range: whole(16, true),
-  },
-  UINT16: {
-    read: (view, at) => view.getUint16(at, true),
-    write: (view, at, value) => view.setUint16(at, value, true),
-    range: whole(16, false),
-  },
-  INT32: {
-    read: (view, at) => view.getInt32(at, true),
-    write: (view, at, value) => view.setInt32(at, value, true),
-    range: whole(32, true),
-  },
-  UINT32: {
-    read: (view, at) => view.getUint32(at, true),
-    write: (view, at, value) => view.setUint32(at, value, true),
-    range: whole(32, false),
-  },
-  FP32: {
-    read: (view, at) => view.getFloat32(at, true),
-    write: (view, at, value) => view.setFloat32(at, value, true),
-    range: null,
-  },
-  FP64: {
-    read: (view, at) => view.getFloat64(at, true),
-    write: (view, at, value) => view.setFloat64(at, value, true),
-    range: null,
-  },
+  INT8: whole("Int8", -(2 ** 7), 2 ** 7 - 1),
+  UINT8: whole("Uint8", 0, 2 ** 8 - 1),
+  INT16: whole("Int16", -(2 ** 15), 2 ** 15 - 1),
+  UINT16: whole("Uint16", 0, 2 ** 16 - 1),
+  INT32: whole("Int32", -(2 ** 31), 2 ** 31 - 1),
+  UINT32: whole("Uint32", 0, 2 ** 32 - 1),
+  FP32: float("Float32"),
+  FP64: float("Float64"),
+  INT64: wide("BigInt64", -(2n ** 63n), 2n ** 63n - 1n),
+  UINT64: wide("BigUint64", 0n, 2n ** 64n - 1n),
 };
-
-const WIDE: Readonly<Record<string, WideCodec>> = {
-  INT64: {
-    read: (view, at) => view.getBigInt64(at, true),
-    write: (view, at, value) => view.setBigInt64(at, value, true),
-    range: [-(2n ** 63n), 2n ** 63n - 1n],
-  },
-  UINT64: {
-    read: (view, at) => view.getBigUint64(at, true),
-    write: (view, at, value) => view.setBigUint64(at, value, true),
-    range: [0n, 2n ** 64n - 1n],
-  },
-};
-
-const IN_JSON = ["BYTES", ...Object.keys(CODECS), ...Object.keys(WIDE)];
 
 /** First bytes of the pictures that models take: PNG, JPEG, RIFF (WebP). */
 const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
 
 /**
- * Raw contents of a tensor's JSON data, nested or flat. An element of BYTES is its text; where the
- * tensor's parameter content_type is base64, or the text is base64 of a picture, what that stands
- * for. Throws Fault("invalid-input") when the data are not what datatype and shape say.
+ * Raw contents of a tensor's JSON data, nested or flat. Texts of a BYTES tensor are decoded where
+ * the tensor's parameter content_type is base64 or the text is a picture in base64.
+ * Throws Fault("invalid-input") when the data do not fit datatype and shape.
  */
 export function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
   const values = data.some(Array.isArray) ? data.flat(Number.POSITIVE_INFINITY) : data;
@@ -107,70 +98,41 @@ export function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
     );
   }
   if (datatype === "BYTES") return encodeBytes(values.map((value) => bytesOf(tensor, value)));
-  if (!IN_JSON.includes(datatype)) {
+  const codec = CODECS[datatype];
+  if (codec === undefined) {
     throw new Fault("invalid-input", `tensor ${name} cannot have datatype "${datatype}" in JSON`, {
-      hint: `JSON takes ${IN_JSON.join(", ")}; the binary extension any`,
+      hint: `JSON takes BYTES, ${Object.keys(CODECS).join(", ")}; the binary extension any`,
     });
   }
-  const wide = WIDE[datatype];
   const width = DATATYPE_BYTES[datatype];
   const raw = Buffer.alloc(count * width);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   values.forEach((value, i) => {
-    if (wide !== undefined) wide.write(view, i * width, wideOf(tensor, wide, value));
-    else CODECS[datatype].write(view, i * width, numberOf(tensor, CODECS[datatype], value));
+    if (codec.write(view, i * width, value)) return;
+    const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
+    throw new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
   });
   return raw;
 }
 
-/** JSON data of raw contents, flat. Throws Fault("invalid-input") for datatypes without. */
+/** JSON data of raw contents, flat. Throws Fault("invalid-input") for datatypes without a JSON form. */
 export function dataOf(tensor: Tensor, raw: Uint8Array): readonly unknown[] {
   const { name, datatype } = tensor;
   const count = elementCount(tensor);
   if (datatype === "BYTES") return decodeBytes(raw, count).map(textOf);
-  if (!IN_JSON.includes(datatype)) {
+  const codec = CODECS[datatype];
+  if (codec === undefined) {
     throw new Fault("invalid-input", `output ${name} has datatype ${datatype}, not for JSON`, {
       hint: "ask for it with the parameter binary_data",
     });
   }
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const width = DATATYPE_BYTES[datatype];
-  const wide = WIDE[datatype];
-  return Array.from({ length: count }, (_, i) =>
-    wide === undefined
-      ? CODECS[datatype].read(view, i * width)
-      : shortest(wide.read(view, i * width)),
-  );
-}
-
-/** A number where that is exact. */
-function shortest(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+  return Array.from({ length: count }, (_, i) => codec.read(view, i * width));
 }
 
 export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
-}
-
-function numberOf({ name, datatype }: Tensor, { range }: Codec, value: unknown): number {
-  const number = typeof value === "boolean" && datatype === "BOOL" ? Number(value) : value;
-  const fits =
-    typeof number === "number" &&
-    (range === null || (Number.isInteger(number) && number >= range[0] && number <= range[1]));
-  if (fits) return number;
-  throw wrongElement(name, datatype, value);
-}
-
-function wideOf({ name, datatype }: Tensor, { range }: WideCodec, value: unknown): bigint {
-  const whole = Number.isSafeInteger(value) ? BigInt(value as number) : value;
-  if (typeof whole === "bigint" && whole >= range[0] && whole <= range[1]) return whole;
-  throw wrongElement(name, datatype, value);
-}
-
-function wrongElement(name: string, datatype: string, value: unknown): Fault {
-  const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
-  return new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
 }
 
 function bytesOf({ name, parameters }: Tensor, value: unknown): Buffer {

@@ -1,0 +1,292 @@
+/** Control and observation of a deployment: runs, scheduler, replicas, metrics. */
+import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
+import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
+import type { Gateway, RunRequest } from "../gateway/gateway.ts";
+import type { NewReplica, ReplicaBatching, ReplicaControl } from "../gateway/replica-control.ts";
+import { checkSchedulerOf, runRequestSchema } from "../gateway/run-request.ts";
+import { parseJson, readBody } from "./bodies.ts";
+import { type App, contentOf, described } from "./route.ts";
+
+/** Without `control` the deployment's replicas are what they are. */
+export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaControl | null): void {
+  app.addContentTypeParser("application/json", async (request: Parameters<typeof readBody>[0]) =>
+    parseJson(await readBody(request)),
+  );
+  // A web page of another origin cannot send application/json without asking first.
+  app.addContentTypeParser("*", async () => {
+    throw new Fault("invalid-input", "the body is to be sent with content-type: application/json");
+  });
+  addRunRoutes(app, gateway);
+  addSchedulerRoutes(app, gateway);
+  addObserveRoutes(app, gateway);
+  if (control === null) return;
+  addReplicaRoutes(app, control);
+  addReplicaRoutesByName(app, control);
+}
+
+function addRunRoutes(app: App, gateway: Gateway): void {
+  const tag = "runs";
+  app.get(
+    "/run",
+    described(
+      "admin",
+      tag,
+      "getRun",
+      "How the present run goes: metrics, replicas, the gateway's own costs",
+      { response: { 200: runReportSchema.describe("so far") } },
+    ),
+    () => gateway.report(),
+  );
+  app.post(
+    "/run",
+    described("admin", tag, "startRun", "Start a new run, with its own seed, scheduler and log", {
+      description: "Only while no request is under way: 429 otherwise.",
+      body: runRequestSchema.meta({ examples: [{ seed: "1", scheduler: "fifo", log: true }] }),
+      response: { 200: z.strictObject({ started: z.literal(true) }).describe("it has started") },
+    }),
+    ({ body }) => {
+      const request = body as RunRequest;
+      if (request.scheduler !== undefined) checkSchedulerOf(request.scheduler, gateway.system);
+      gateway.reset(request);
+      return { started: true };
+    },
+  );
+  const lines = contentOf({ "application/jsonl": z.string() }, "events and commands in order");
+  app.get(
+    "/run/log",
+    described("admin", tag, "getRunLog", "The run's log, one JSON array a line, if it keeps one", {
+      response: { 200: lines },
+    }),
+    (_, reply) => {
+      const { log } = gateway;
+      if (log === null) {
+        const hint = 'start it with {"log": true}';
+        throw new Fault("not-found", "this run keeps no log", { hint });
+      }
+      return reply.type("application/jsonl").send(Buffer.from(log.toJsonLines()));
+    },
+  );
+}
+
+const runReportSchema = z.looseObject({
+  idle: z.boolean(),
+  inSystem: z.int(),
+  summary: z.looseObject({ requests: z.int() }),
+  eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+  costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
+  gantt: z.array(z.looseObject({})),
+  workerRoundTripUs: z.array(z.number()),
+  otherSchedulers: z.array(z.unknown()),
+  replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
+});
+
+function addSchedulerRoutes(app: App, gateway: Gateway): void {
+  const tag = "scheduler";
+  const body = z.strictObject({ scheduler: schedulerSchema });
+  app.get(
+    "/v1/scheduler",
+    described("admin", tag, "getScheduler", "The deployment's present scheduler", {
+      response: { 200: body.describe("a preset or a composition") },
+    }),
+    () => ({ scheduler: gateway.scheduler }),
+  );
+  app.put(
+    "/v1/scheduler",
+    described("admin", tag, "putScheduler", "Another scheduler from now on", {
+      description:
+        "A preset or a composition, as in a scenario. What waits is routed, ordered and batched " +
+        "anew, what runs goes on, and no request is lost. The next run starts with its own.",
+      body: body.meta({ examples: [{ scheduler: "join-shortest-queue" }] }),
+      response: { 200: body.describe("it decides from now on") },
+    }),
+    ({ body: { scheduler } }) => {
+      checkSchedulerOf(scheduler, gateway.system);
+      gateway.reschedule(scheduler);
+      return { scheduler: gateway.scheduler };
+    },
+  );
+}
+
+const maxBatch = z.int().min(1).max(4096).describe("jobs that run together at most");
+const waitMs = z
+  .number()
+  .min(0)
+  .max(60_000)
+  .describe("how long a batch that is not full waits for more, from its first job");
+const batching = z.strictObject({ maxBatch, waitMs });
+
+const newReplicaSchema = z
+  .strictObject({
+    task: z.string().min(1).describe("the pipeline's task that it runs"),
+    node: z.string().min(1).optional().describe("a node of the scenario; default: one with room"),
+    batch: batching.optional().describe("default: as the scheduler says"),
+    address: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/)
+      .optional()
+      .describe("host:port of a server that serves it already; default: a worker is started"),
+  })
+  .meta({ examples: [{ task: "detect", batch: { maxBatch: 4, waitMs: 5 } }] });
+
+const changeSchema = z
+  .strictObject({ maxBatch: maxBatch.optional(), waitMs: waitMs.optional() })
+  .refine((given) => given.maxBatch !== undefined || given.waitMs !== undefined, {
+    message: "give maxBatch, waitMs, or both",
+  })
+  .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
+
+const replicaSchema = z
+  .strictObject({
+    name: z.string(),
+    task: z.string(),
+    node: z.string().nullable(),
+    address: z.string(),
+    state: z.enum(["starting", "up", "draining", "down"]),
+    batch: batching.nullable().describe("null: as the scheduler says"),
+    load: z.int().describe("jobs that wait at it or run on it"),
+    losses: z.int().describe("how often it was lost"),
+  })
+  .describe("done");
+
+function addReplicaRoutes(app: App, control: ReplicaControl): void {
+  const list = z.strictObject({ replicas: z.array(replicaSchema) }).describe("done");
+  app.get(
+    "/v1/replicas",
+    described("admin", "replicas", "listReplicas", "Every replica and its state", {
+      response: { 200: list },
+    }),
+    async () => ({ replicas: await control.list() }),
+  );
+  app.post(
+    "/v1/replicas",
+    described("admin", "replicas", "addReplica", "Add a replica to a task", {
+      description: "Answered when the replica takes jobs.",
+      body: newReplicaSchema,
+      response: { 201: replicaSchema },
+    }),
+    async ({ body }, reply) => {
+      const added = await control.add(body as NewReplica);
+      const location = `/v1/replicas/${encodeURIComponent(added.name)}`;
+      return reply.code(201).header("location", location).send(added);
+    },
+  );
+}
+
+function addReplicaRoutesByName(app: App, control: ReplicaControl): void {
+  const path = "/v1/replicas/:name";
+  const params = z.object({ name: z.string().min(1) });
+  const response = { 200: replicaSchema };
+  app.get(
+    path,
+    described("admin", "replicas", "getReplica", "One replica and its state", { params, response }),
+    async ({ params: { name } }) => {
+      const found = (await control.list()).find((replica) => replica.name === name);
+      if (found !== undefined) return found;
+      throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
+    },
+  );
+  app.patch(
+    path,
+    described("admin", "replicas", "changeReplica", "Change how a replica batches", {
+      description: "What is left out stays as it is. Its present batch is not touched.",
+      ...{ params, body: changeSchema, response },
+    }),
+    ({ params: { name }, body }) => control.change(name, body as Partial<ReplicaBatching>),
+  );
+  const drain = z
+    .stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" })
+    .default(true)
+    .describe("whether its batch runs to its end (default); else it is tried again elsewhere")
+    .meta({ type: "boolean" });
+  app.delete(
+    path,
+    described(
+      "admin",
+      "replicas",
+      "removeReplica",
+      "Remove a replica; what waits for it goes to the others",
+      {
+        params,
+        querystring: z.object({ drain }),
+        response: { 204: z.undefined().describe("it is gone") },
+      },
+    ),
+    async ({ params: { name }, query }, reply) => {
+      await control.remove(name, { drain: query.drain });
+      return reply.code(204).send();
+    },
+  );
+  app.post(
+    `${path}/reset`,
+    described("admin", "replicas", "resetReplica", "Start a replica anew", {
+      description: "A fresh process and model, with the scheduler's own batching.",
+      ...{ params, response },
+    }),
+    ({ params: { name } }) => control.reset(name),
+  );
+}
+
+function addObserveRoutes(app: App, gateway: Gateway): void {
+  const tag = "observability";
+  const text = contentOf({ "text/plain": z.string() }, "since the start");
+  app.get(
+    "/metrics",
+    described("infer", tag, "getMetrics", "Counts and durations in Prometheus' text format", {
+      response: { 200: text },
+    }),
+    async (_, reply) => {
+      const metrics = await gateway.metrics();
+      return reply.type(metrics.contentType).send(await metrics.text());
+    },
+  );
+  app.get(
+    "/status",
+    described("admin", tag, "getStatus", "Replicas, pipelines and scheduler at this moment", {
+      response: { 200: statusSchema },
+    }),
+    () => gateway.status(),
+  );
+}
+
+const ms = z.number().nullable();
+const count = z.int();
+
+const statusSchema = z
+  .strictObject({
+    atMs: z.number().describe("by the gateway's monotonic clock"),
+    scheduler: z.string(),
+    windowS: z.number().describe("quantiles are of the last so many seconds"),
+    replicas: z.array(
+      z.strictObject({
+        name: z.string(),
+        task: z.string(),
+        node: z.string(),
+        state: z.enum(["up", "draining", "down"]),
+        inFlight: count,
+        queue: count.nullable(),
+        batches: count,
+        jobs: count,
+        busyS: z.number(),
+        losses: count,
+        utilizationRatio: z.number(),
+        batchSizeMean: z.number().nullable(),
+        serviceP50Ms: ms,
+        serviceP99Ms: ms,
+      }),
+    ),
+    tasks: z.array(z.strictObject({ name: z.string(), queue: count })),
+    pipelines: z.array(
+      z.strictObject({
+        name: z.string(),
+        inFlight: count,
+        completed: count,
+        failures: z.record(z.string(), count),
+        completedPerS: z.number(),
+        failedPerS: z.number(),
+        latencyP50Ms: ms,
+        latencyP99Ms: ms,
+      }),
+    ),
+  })
+  .describe("now");

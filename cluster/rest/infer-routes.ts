@@ -1,0 +1,260 @@
+/** The routes that infer: JSON, tensors behind JSON, a picture or a form in; JSON or a drawn picture out. */
+import multipart from "@fastify/multipart";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
+import { callPipeline } from "../gateway/pipeline-call.ts";
+import type { PipelineModels } from "../gateway/pipeline-models.ts";
+import { OUTPUT } from "../gateway/pipeline-outputs.ts";
+import { REQUEST_ID_HEADER, requestIdOf, TRACEPARENT } from "../observe/call-context.ts";
+import { bytesTensor, elementsOf } from "../protocol/bytes-tensor.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import { deadlineOf } from "../protocol/streamed-requests.ts";
+import type { PictureFormat } from "./annotate.ts";
+import { FORM_LIMITS, formFiles, readBody, unpacked } from "./bodies.ts";
+import { errorBody } from "./errors.ts";
+import {
+  encodeAnswer,
+  headOf,
+  type InferBody,
+  inferRequestSchema,
+  inferResponseSchema,
+  JSON_LENGTH_HEADER,
+  parseInfer,
+} from "./infer-body.ts";
+import { type App, contentOf, described, type ModelName } from "./route.ts";
+import { textOf } from "./tensor-json.ts";
+
+/** Content types of bodies that are the payload itself. */
+const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
+const PICTURE_TYPE = /image\/(png|jpeg|webp)/;
+
+const headers = z.looseObject({
+  [JSON_LENGTH_HEADER]: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe("bytes of the JSON, when tensors follow it"),
+  "idempotency-key": z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe("requests with one key run once and get one answer"),
+  "request-timeout": z.coerce
+    .number()
+    .positive()
+    .optional()
+    .describe("seconds that the caller waits"),
+});
+
+const body = contentOf({
+  "application/json": inferRequestSchema.meta({
+    examples: [
+      {
+        id: "1",
+        inputs: [{ name: "payload", datatype: "BYTES", shape: [2], data: ["text", "more text"] }],
+      },
+    ],
+  }),
+  "multipart/form-data": z
+    .record(z.string(), z.array(z.file()))
+    .describe("one or more files, each an inference of its own"),
+  "image/*": z.file(),
+  "application/octet-stream": z.file(),
+});
+
+const pictures = Object.fromEntries(["png", "jpeg", "webp"].map((f) => [`image/${f}`, z.file()]));
+const response = {
+  200: contentOf({
+    "application/json": inferResponseSchema,
+    "application/octet-stream": z.file(),
+    ...pictures,
+  }),
+};
+
+const description =
+  "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, webp) " +
+  "asks for the picture with what was found drawn on it. With several files in a form, one " +
+  "that fails has its error in place of its answer.";
+
+/** `paths`: of the models, each with the suffix of its operation and the schema of its parameters. */
+export function addInferRoutes(
+  app: App,
+  models: PipelineModels,
+  paths: readonly (readonly [string, string, z.ZodType<ModelName>])[],
+): void {
+  app.register(multipart, { limits: FORM_LIMITS });
+  app.addContentTypeParser("*", readBody);
+  for (const [path, suffix, params] of paths) {
+    const schemas = { description, params, headers, body, response };
+    app.post(
+      `${path}/infer`,
+      {
+        ...described("infer", "inference", `infer${suffix}`, "Run a pipeline", schemas),
+        // An unknown model is refused before its body is received.
+        preParsing: ({ params: { model, version } }, _reply, payload, done) => {
+          models.named(model, version);
+          done(null, payload);
+        },
+      },
+      (request, reply) => infer(models, request as InferRequest, reply),
+    );
+  }
+}
+
+interface InferRequest extends FastifyRequest {
+  readonly params: ModelName;
+  readonly headers: FastifyRequest["headers"] & z.output<typeof headers>;
+}
+
+async function infer(
+  models: PipelineModels,
+  request: InferRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { params, headers } = request;
+  const picture = pictureFormat(headers.accept);
+  if (request.isMultipart()) return inferForm(models, request, reply, picture);
+  const received = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const bytes = await unpacked(received, headers["content-encoding"]);
+  const jsonLength = headers[JSON_LENGTH_HEADER];
+  if (PAYLOAD_TYPE.test(headers["content-type"] ?? "") && !jsonLength) {
+    return inferPayload(models, request, reply, bytes, picture);
+  }
+  const { message, isBinary } = parseInfer(params, bytes, jsonLength);
+  if (headers[REQUEST_ID_HEADER] === undefined) request.id = requestIdOf(message.id, request.id);
+  return send(reply, await answerOf(models, request, reply, message), isBinary);
+}
+
+/** The picture format that the caller asks for; null: JSON. */
+function pictureFormat(accept = ""): PictureFormat | null {
+  if (accept.includes("json")) return null;
+  return (PICTURE_TYPE.exec(accept)?.[1] as PictureFormat | undefined) ?? null;
+}
+
+async function inferPayload(
+  models: PipelineModels,
+  request: InferRequest,
+  reply: FastifyReply,
+  payload: Buffer,
+  picture: PictureFormat | null,
+): Promise<FastifyReply> {
+  const message = payloadRequest(request.params.model, payload);
+  if (picture === null)
+    return send(reply, await answerOf(models, request, reply, message), () => false);
+  const response = await answerOf(models, request, reply, {
+    ...message,
+    outputs: [{ name: OUTPUT }],
+  });
+  const [text] = textsOf(response);
+  const { outputs } = JSON.parse(text) as { readonly outputs: Record<string, unknown> };
+  // Few callers ask for pictures, and the drawing library takes a while to load.
+  const { annotated } = await import("./annotate.ts");
+  const drawn = await annotated(payload, outputs, picture);
+  return traced(reply, response).type(`image/${picture}`).send(drawn);
+}
+
+/** Each file is a request of its own; one that fails does not fail the others. */
+async function inferForm(
+  models: PipelineModels,
+  request: InferRequest,
+  reply: FastifyReply,
+  picture: PictureFormat | null,
+): Promise<FastifyReply> {
+  const files = await formFiles(request);
+  if (files.length === 1) return inferPayload(models, request, reply, files[0].bytes, picture);
+  if (picture !== null) {
+    throw new Fault("invalid-input", `one picture is drawn on, the form has ${files.length}`);
+  }
+  const answers = await Promise.allSettled(
+    files.map(({ bytes }) => {
+      const message = payloadRequest(request.params.model, bytes);
+      return answerOf(models, request, reply, { ...message, outputs: [{ name: OUTPUT }] });
+    }),
+  );
+  const done = answers.find((answer) => answer.status === "fulfilled");
+  if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;
+  const data = answers.map((answer) =>
+    answer.status === "fulfilled"
+      ? textsOf(answer.value)[0]
+      : JSON.stringify(errorBody(answer.reason)),
+  );
+  return reply.send({
+    ...headOf(done.value),
+    files: files.map(({ name }) => name),
+    outputs: [{ name: "output", datatype: "BYTES", shape: [files.length], data }],
+  });
+}
+
+/** A picture, or whatever else the pipeline takes, as the payload. */
+function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  return { modelName, inputs: [tensor], rawInputContents: [raw] };
+}
+
+function answerOf(
+  models: PipelineModels,
+  request: InferRequest,
+  reply: FastifyReply,
+  given: ModelInferRequest,
+): Promise<ModelInferResponse> {
+  const { headers } = request;
+  const message = withKey(given, headers["idempotency-key"]);
+  const seconds = headers["request-timeout"];
+  const deadlineMs = seconds === undefined ? deadlineOf(message) : seconds * 1000;
+  const header = (name: string): string | undefined => {
+    if (name === REQUEST_ID_HEADER) return request.id;
+    const value = headers[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  return new Promise((resolve, reject) => {
+    const call = { request: message, deadlineMs, header };
+    const cancel = callPipeline(models, call, (error, response) => {
+      if (response === null) reject(error);
+      else resolve(response);
+    });
+    onGone(reply, cancel);
+  });
+}
+
+/** Calls `listener` when the caller goes away before its answer, or has gone already. */
+export function onGone({ raw }: FastifyReply, listener: () => void): void {
+  // The files of a form each add one.
+  raw.setMaxListeners(0);
+  if (raw.closed) listener();
+  else raw.once("close", () => raw.writableEnded || listener());
+}
+
+function textsOf({ outputs, rawOutputContents = [] }: ModelInferResponse): readonly string[] {
+  return (elementsOf(outputs, rawOutputContents, "output") ?? []).map(textOf);
+}
+
+/** The header's idempotency key counts as the parameter. */
+function withKey(message: ModelInferRequest, key: string | undefined): ModelInferRequest {
+  if (key === undefined) return message;
+  const parameters = { ...message.parameters, idempotency_key: { stringParam: key } };
+  return { ...message, parameters };
+}
+
+function send(
+  reply: FastifyReply,
+  response: ModelInferResponse,
+  isBinary: InferBody["isBinary"],
+): FastifyReply {
+  const { json, behind } = encodeAnswer(response, isBinary);
+  traced(reply, response);
+  if (behind.length === 0) return reply.type("application/json").send(json);
+  const head = Buffer.from(json);
+  return reply
+    .type("application/octet-stream")
+    .header(JSON_LENGTH_HEADER, head.length)
+    .send(Buffer.concat([head, ...behind]));
+}
+
+/** Names the span of the call, where there is one. */
+function traced(reply: FastifyReply, { parameters }: ModelInferResponse): FastifyReply {
+  const traceparent = parameters?.[TRACEPARENT]?.stringParam;
+  return traceparent === undefined ? reply : reply.header(TRACEPARENT, traceparent);
+}
