@@ -8,9 +8,12 @@ import { Fault } from "../../core/fault.ts";
 import { LIMITS } from "../security/limits.ts";
 
 const MAX_ISSUES = 20;
+
+/** Fields are ignored. `formFiles` bounds the bytes of all files together. */
 export const FORM_LIMITS = {
   ...{ files: 64, fields: 128, parts: 128 },
-  fileSize: LIMITS.messageBytes,
+  fieldSize: 64 * 1024,
+  fileSize: Number.POSITIVE_INFINITY,
 } as const;
 
 /**

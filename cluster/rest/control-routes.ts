@@ -1,4 +1,5 @@
 /** Control and observation of a deployment: runs, scheduler, replicas, metrics. */
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
@@ -6,11 +7,11 @@ import type { Gateway, RunRequest } from "../gateway/gateway.ts";
 import type { NewReplica, ReplicaBatching, ReplicaControl } from "../gateway/replica-control.ts";
 import { checkSchedulerOf, runRequestSchema } from "../gateway/run-request.ts";
 import { parseJson, readBody } from "./bodies.ts";
-import { type App, contentOf, described } from "./route.ts";
+import { type App, contentOf, describer } from "./route.ts";
 
 /** Without `control` the deployment's replicas are what they are. */
 export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaControl | null): void {
-  app.addContentTypeParser("application/json", async (request: Parameters<typeof readBody>[0]) =>
+  app.addContentTypeParser("application/json", async (request: FastifyRequest) =>
     parseJson(await readBody(request)),
   );
   // A web page of another origin cannot send application/json without asking first.
@@ -20,30 +21,19 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
   addRunRoutes(app, gateway);
   addSchedulerRoutes(app, gateway);
   addObserveRoutes(app, gateway);
-  if (control === null) return;
-  addReplicaRoutes(app, control);
-  addReplicaRoutesByName(app, control);
+  if (control !== null) addReplicaRoutes(app, control);
 }
 
 function addRunRoutes(app: App, gateway: Gateway): void {
-  const tag = "runs";
-  app.get(
-    "/run",
-    described(
-      "admin",
-      tag,
-      "getRun",
-      "How the present run goes: metrics, replicas, the gateway's own costs",
-      { response: { 200: runReportSchema.describe("so far") } },
-    ),
-    () => gateway.report(),
-  );
+  const describe = describer("admin", "runs");
+  const summary = "How the present run goes: metrics, replicas, the gateway's own costs";
+  app.get("/run", describe("getRun", summary, runReportSchema), () => gateway.report());
+  const started = z.strictObject({ started: z.literal(true) }).describe("it has started");
   app.post(
     "/run",
-    described("admin", tag, "startRun", "Start a new run, with its own seed, scheduler and log", {
+    describe("startRun", "Start a new run, with its own seed, scheduler and log", started, {
       description: "Only while no request is under way: 429 otherwise.",
       body: runRequestSchema.meta({ examples: [{ seed: "1", scheduler: "fifo", log: true }] }),
-      response: { 200: z.strictObject({ started: z.literal(true) }).describe("it has started") },
     }),
     ({ body }) => {
       const request = body as RunRequest;
@@ -55,9 +45,7 @@ function addRunRoutes(app: App, gateway: Gateway): void {
   const lines = contentOf({ "application/jsonl": z.string() }, "events and commands in order");
   app.get(
     "/run/log",
-    described("admin", tag, "getRunLog", "The run's log, one JSON array a line, if it keeps one", {
-      response: { 200: lines },
-    }),
+    describe("getRunLog", "The run's log, one JSON array a line, if it keeps one", lines),
     (_, reply) => {
       const { log } = gateway;
       if (log === null) {
@@ -69,41 +57,40 @@ function addRunRoutes(app: App, gateway: Gateway): void {
   );
 }
 
-const runReportSchema = z.looseObject({
-  idle: z.boolean(),
-  inSystem: z.int(),
-  summary: z.looseObject({ requests: z.int() }),
-  eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
-  costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
-  gantt: z.array(z.looseObject({})),
-  workerRoundTripUs: z.array(z.number()),
-  otherSchedulers: z.array(z.unknown()),
-  replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
-});
+const runReportSchema = z
+  .looseObject({
+    idle: z.boolean(),
+    inSystem: z.int(),
+    summary: z.looseObject({ requests: z.int() }),
+    eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+    costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
+    gantt: z.array(z.looseObject({})),
+    workerRoundTripUs: z.array(z.number()),
+    otherSchedulers: z.array(z.unknown()),
+    replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
+  })
+  .describe("so far");
 
 function addSchedulerRoutes(app: App, gateway: Gateway): void {
-  const tag = "scheduler";
+  const describe = describer("admin", "scheduler");
   const body = z.strictObject({ scheduler: schedulerSchema });
-  app.get(
-    "/v1/scheduler",
-    described("admin", tag, "getScheduler", "The deployment's present scheduler", {
-      response: { 200: body.describe("a preset or a composition") },
-    }),
-    () => ({ scheduler: gateway.scheduler }),
-  );
+  const present = body.describe("a preset or a composition");
+  const summary = "The deployment's present scheduler";
+  const current = () => ({ scheduler: gateway.scheduler });
+  app.get("/v1/scheduler", describe("getScheduler", summary, present), current);
+  const next = body.describe("it decides from now on");
   app.put(
     "/v1/scheduler",
-    described("admin", tag, "putScheduler", "Another scheduler from now on", {
+    describe("putScheduler", "Another scheduler from now on", next, {
       description:
         "A preset or a composition, as in a scenario. What waits is routed, ordered and batched " +
         "anew, what runs goes on, and no request is lost. The next run starts with its own.",
       body: body.meta({ examples: [{ scheduler: "join-shortest-queue" }] }),
-      response: { 200: body.describe("it decides from now on") },
     }),
     ({ body: { scheduler } }) => {
       checkSchedulerOf(scheduler, gateway.system);
       gateway.reschedule(scheduler);
-      return { scheduler: gateway.scheduler };
+      return current();
     },
   );
 }
@@ -150,36 +137,35 @@ const replicaSchema = z
   .describe("done");
 
 function addReplicaRoutes(app: App, control: ReplicaControl): void {
+  const describe = describer("admin", "replicas");
   const list = z.strictObject({ replicas: z.array(replicaSchema) }).describe("done");
   app.get(
     "/v1/replicas",
-    described("admin", "replicas", "listReplicas", "Every replica and its state", {
-      response: { 200: list },
-    }),
+    describe("listReplicas", "Every replica and its state", list),
     async () => ({ replicas: await control.list() }),
   );
   app.post(
     "/v1/replicas",
-    described("admin", "replicas", "addReplica", "Add a replica to a task", {
-      description: "Answered when the replica takes jobs.",
-      body: newReplicaSchema,
-      response: { 201: replicaSchema },
-    }),
+    describe(
+      "addReplica",
+      "Add a replica to a task",
+      { 201: replicaSchema },
+      {
+        description: "Answered when the replica takes jobs.",
+        body: newReplicaSchema,
+      },
+    ),
     async ({ body }, reply) => {
       const added = await control.add(body as NewReplica);
       const location = `/v1/replicas/${encodeURIComponent(added.name)}`;
       return reply.code(201).header("location", location).send(added);
     },
   );
-}
-
-function addReplicaRoutesByName(app: App, control: ReplicaControl): void {
   const path = "/v1/replicas/:name";
   const params = z.object({ name: z.string().min(1) });
-  const response = { 200: replicaSchema };
   app.get(
     path,
-    described("admin", "replicas", "getReplica", "One replica and its state", { params, response }),
+    describe("getReplica", "One replica and its state", replicaSchema, { params }),
     async ({ params: { name } }) => {
       const found = (await control.list()).find((replica) => replica.name === name);
       if (found !== undefined) return found;
@@ -188,30 +174,17 @@ function addReplicaRoutesByName(app: App, control: ReplicaControl): void {
   );
   app.patch(
     path,
-    described("admin", "replicas", "changeReplica", "Change how a replica batches", {
+    describe("changeReplica", "Change how a replica batches", replicaSchema, {
       description: "What is left out stays as it is. Its present batch is not touched.",
-      ...{ params, body: changeSchema, response },
+      ...{ params, body: changeSchema },
     }),
     ({ params: { name }, body }) => control.change(name, body as Partial<ReplicaBatching>),
   );
-  const drain = z
-    .stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" })
-    .default(true)
-    .describe("whether its batch runs to its end (default); else it is tried again elsewhere")
-    .meta({ type: "boolean" });
+  const gone = { 204: z.undefined().describe("it is gone") };
+  const summary = "Remove a replica; what waits for it goes to the others";
   app.delete(
     path,
-    described(
-      "admin",
-      "replicas",
-      "removeReplica",
-      "Remove a replica; what waits for it goes to the others",
-      {
-        params,
-        querystring: z.object({ drain }),
-        response: { 204: z.undefined().describe("it is gone") },
-      },
-    ),
+    describe("removeReplica", summary, gone, { params, querystring: z.object({ drain }) }),
     async ({ params: { name }, query }, reply) => {
       await control.remove(name, { drain: query.drain });
       return reply.code(204).send();
@@ -219,34 +192,34 @@ function addReplicaRoutesByName(app: App, control: ReplicaControl): void {
   );
   app.post(
     `${path}/reset`,
-    described("admin", "replicas", "resetReplica", "Start a replica anew", {
+    describe("resetReplica", "Start a replica anew", replicaSchema, {
       description: "A fresh process and model, with the scheduler's own batching.",
-      ...{ params, response },
+      params,
     }),
     ({ params: { name } }) => control.reset(name),
   );
 }
+
+const drain = z
+  .stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" })
+  .default(true)
+  .describe("whether its batch runs to its end (default); else it is tried again elsewhere")
+  .meta({ type: "boolean" });
 
 function addObserveRoutes(app: App, gateway: Gateway): void {
   const tag = "observability";
   const text = contentOf({ "text/plain": z.string() }, "since the start");
   app.get(
     "/metrics",
-    described("infer", tag, "getMetrics", "Counts and durations in Prometheus' text format", {
-      response: { 200: text },
-    }),
+    describer("infer", tag)("getMetrics", "Counts and durations in Prometheus' text format", text),
     async (_, reply) => {
       const metrics = await gateway.metrics();
       return reply.type(metrics.contentType).send(await metrics.text());
     },
   );
-  app.get(
-    "/status",
-    described("admin", tag, "getStatus", "Replicas, pipelines and scheduler at this moment", {
-      response: { 200: statusSchema },
-    }),
-    () => gateway.status(),
-  );
+  const summary = "Replicas, pipelines and scheduler at this moment";
+  const status = describer("admin", tag)("getStatus", summary, statusSchema);
+  app.get("/status", status, () => gateway.status());
 }
 
 const ms = z.number().nullable();

@@ -32,3 +32,19 @@ export function sendError(error: unknown, _request: FastifyRequest, reply: Fasti
   if (status === 401) reply.header("www-authenticate", 'Bearer realm="tandem"');
   reply.code(status).send(errorBody(error));
 }
+
+/** 405 where the path has other methods, else 404. */
+export function notFound(
+  methods: ReadonlyMap<string, readonly string[]>,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const [path] = url.split("?");
+  const allowed = [...methods]
+    .filter(([route]) => new RegExp(`^${route.replace(/:\w+/g, "[^/]+")}/?$`).test(path))
+    .flatMap(([, of]) => of);
+  if (allowed.length === 0) throw new Fault("not-found", `there is no ${method} ${path}`);
+  const allow = [...new Set(allowed)].join(", ");
+  const error = `${path} does not take ${method}, but ${allow}`;
+  reply.code(405).header("allow", allow).send({ error, code: "method-not-allowed" });
+}

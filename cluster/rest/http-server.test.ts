@@ -10,8 +10,7 @@ import { CLIENT_TIMES } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { createApp } from "./http-server.ts";
 import { onGone } from "./infer-routes.ts";
-import { securityOf, securitySchemes } from "./openapi.ts";
-import { type App, described } from "./route.ts";
+import { type App, describer, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
 const held = { incoming: new IncomingBytes(1e6), times: CLIENT_TIMES };
@@ -23,7 +22,7 @@ async function serve(
   handle: (request: FastifyRequest, reply: FastifyReply) => unknown,
 ): Promise<string> {
   app = createApp({ host: "127.0.0.1", security, held });
-  const options = described("public", "t", "it", "s", { response: { 200: z.unknown() } });
+  const options = describer("public", "t")("it", "s", z.unknown());
   app.get("/it", options, handle);
   await app.listen({ host: "127.0.0.1", port: 0 });
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/it`;

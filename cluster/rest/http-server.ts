@@ -7,7 +7,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import fastify from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
 import type { ReplicaControl } from "../gateway/replica-control.ts";
@@ -20,10 +20,9 @@ import type { SecurityFiles } from "../security/security-files.ts";
 import { rotateWith, serverTls } from "../security/tls.ts";
 import { checkAccess } from "./access.ts";
 import { addControlRoutes } from "./control-routes.ts";
-import { sendError } from "./errors.ts";
+import { notFound, sendError } from "./errors.ts";
 import { addModelRoutes } from "./model-routes.ts";
-import { addOpenApi } from "./openapi.ts";
-import { type App, validatorCompiler } from "./route.ts";
+import { type App, addOpenApi, validatorCompiler } from "./route.ts";
 
 /** Answers under way may still take so long when the server ends. */
 const LAST_ANSWERS_MS = 2000;
@@ -160,20 +159,4 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
     reply.raw.once("close", () => clearTimeout(cutOff));
     done(null, payload);
   });
-}
-
-/** 405 where the path has other methods, else 404. */
-function notFound(
-  methods: ReadonlyMap<string, readonly string[]>,
-  { method, url }: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  const [path] = url.split("?");
-  const allowed = [...methods]
-    .filter(([route]) => new RegExp(`^${route.replace(/:\w+/g, "[^/]+")}/?$`).test(path))
-    .flatMap(([, of]) => of);
-  if (allowed.length === 0) throw new Fault("not-found", `there is no ${method} ${path}`);
-  const allow = [...new Set(allowed)].join(", ");
-  const error = `${path} does not take ${method}, but ${allow}`;
-  reply.code(405).header("allow", allow).send({ error, code: "method-not-allowed" });
 }

@@ -22,11 +22,12 @@ import {
   JSON_LENGTH_HEADER,
   parseInfer,
 } from "./infer-body.ts";
-import { type App, contentOf, described, type ModelName } from "./route.ts";
-import { textOf } from "./tensor-json.ts";
+import { type App, contentOf, describer, type ModelName } from "./route.ts";
 
 /** Content types of bodies that are the payload itself. */
 const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
+/** Asks for the JSON of the tasks, also where the last of them give tensors. */
+const AS_JSON = [{ name: OUTPUT }];
 const PICTURE_TYPE = /image\/(png|jpeg|webp)/;
 
 const headers = z.looseObject({
@@ -66,13 +67,11 @@ const body = contentOf({
 });
 
 const pictures = Object.fromEntries(["png", "jpeg", "webp"].map((f) => [`image/${f}`, z.file()]));
-const response = {
-  200: contentOf({
-    "application/json": inferResponseSchema,
-    "application/octet-stream": z.file(),
-    ...pictures,
-  }),
-};
+const answer = contentOf({
+  "application/json": inferResponseSchema,
+  "application/octet-stream": z.file(),
+  ...pictures,
+});
 
 const description =
   "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, webp) " +
@@ -87,19 +86,21 @@ export function addInferRoutes(
 ): void {
   app.register(multipart, { limits: FORM_LIMITS });
   app.addContentTypeParser("*", readBody);
+  const describe = describer("infer", "inference");
   for (const [path, suffix, params] of paths) {
-    const schemas = { description, params, headers, body, response };
     app.post(
       `${path}/infer`,
       {
-        ...described("infer", "inference", `infer${suffix}`, "Run a pipeline", schemas),
+        ...describe(`infer${suffix}`, "Run a pipeline", answer, {
+          ...{ description, params, headers, body },
+        }),
         // An unknown model is refused before its body is received.
         preParsing: ({ params: { model, version } }, _reply, payload, done) => {
           models.named(model, version);
           done(null, payload);
         },
       },
-      (request, reply) => infer(models, request as InferRequest, reply),
+      (request, reply) => infer({ models, request: request as InferRequest, reply }),
     );
   }
 }
@@ -109,47 +110,39 @@ interface InferRequest extends FastifyRequest {
   readonly headers: FastifyRequest["headers"] & z.output<typeof headers>;
 }
 
-async function infer(
-  models: PipelineModels,
-  request: InferRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
+interface Exchange {
+  readonly models: PipelineModels;
+  readonly request: InferRequest;
+  readonly reply: FastifyReply;
+}
+
+async function infer(exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange;
   const { params, headers } = request;
-  const picture = pictureFormat(headers.accept);
-  if (request.isMultipart()) return inferForm(models, request, reply, picture);
+  if (request.isMultipart()) return inferForm(exchange);
   const received = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
   const bytes = await unpacked(received, headers["content-encoding"]);
   const jsonLength = headers[JSON_LENGTH_HEADER];
-  if (PAYLOAD_TYPE.test(headers["content-type"] ?? "") && !jsonLength) {
-    return inferPayload(models, request, reply, bytes, picture);
-  }
+  const isPayload = PAYLOAD_TYPE.test(headers["content-type"] ?? "") && !jsonLength;
+  if (isPayload) return inferPayload(exchange, bytes);
   const { message, isBinary } = parseInfer(params, bytes, jsonLength);
   if (headers[REQUEST_ID_HEADER] === undefined) request.id = requestIdOf(message.id, request.id);
-  return send(reply, await answerOf(models, request, reply, message), isBinary);
+  return send(reply, await answerOf(exchange, message), isBinary);
 }
 
 /** The picture format that the caller asks for; null: JSON. */
-function pictureFormat(accept = ""): PictureFormat | null {
+function pictureFormat({ headers: { accept = "" } }: InferRequest): PictureFormat | null {
   if (accept.includes("json")) return null;
   return (PICTURE_TYPE.exec(accept)?.[1] as PictureFormat | undefined) ?? null;
 }
 
-async function inferPayload(
-  models: PipelineModels,
-  request: InferRequest,
-  reply: FastifyReply,
-  payload: Buffer,
-  picture: PictureFormat | null,
-): Promise<FastifyReply> {
-  const message = payloadRequest(request.params.model, payload);
-  if (picture === null)
-    return send(reply, await answerOf(models, request, reply, message), () => false);
-  const response = await answerOf(models, request, reply, {
-    ...message,
-    outputs: [{ name: OUTPUT }],
-  });
-  const [text] = textsOf(response);
-  const { outputs } = JSON.parse(text) as { readonly outputs: Record<string, unknown> };
+async function inferPayload(exchange: Exchange, payload: Buffer): Promise<FastifyReply> {
+  const { request, reply } = exchange;
+  const message = payloadRequest(request, payload);
+  const picture = pictureFormat(request);
+  if (picture === null) return send(reply, await answerOf(exchange, message), () => false);
+  const response = await answerOf(exchange, { ...message, outputs: AS_JSON });
+  const { outputs } = JSON.parse(textOf(response)) as { readonly outputs: Record<string, unknown> };
   // Few callers ask for pictures, and the drawing library takes a while to load.
   const { annotated } = await import("./annotate.ts");
   const drawn = await annotated(payload, outputs, picture);
@@ -157,47 +150,38 @@ async function inferPayload(
 }
 
 /** Each file is a request of its own; one that fails does not fail the others. */
-async function inferForm(
-  models: PipelineModels,
-  request: InferRequest,
-  reply: FastifyReply,
-  picture: PictureFormat | null,
-): Promise<FastifyReply> {
+async function inferForm(exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange;
   const files = await formFiles(request);
-  if (files.length === 1) return inferPayload(models, request, reply, files[0].bytes, picture);
-  if (picture !== null) {
+  if (files.length === 1) return inferPayload(exchange, files[0].bytes);
+  if (pictureFormat(request) !== null) {
     throw new Fault("invalid-input", `one picture is drawn on, the form has ${files.length}`);
   }
   const answers = await Promise.allSettled(
-    files.map(({ bytes }) => {
-      const message = payloadRequest(request.params.model, bytes);
-      return answerOf(models, request, reply, { ...message, outputs: [{ name: OUTPUT }] });
-    }),
+    files.map(({ bytes }) =>
+      answerOf(exchange, { ...payloadRequest(request, bytes), outputs: AS_JSON }),
+    ),
   );
   const done = answers.find((answer) => answer.status === "fulfilled");
   if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;
   const data = answers.map((answer) =>
-    answer.status === "fulfilled"
-      ? textsOf(answer.value)[0]
-      : JSON.stringify(errorBody(answer.reason)),
+    answer.status === "fulfilled" ? textOf(answer.value) : JSON.stringify(errorBody(answer.reason)),
   );
   return reply.send({
     ...headOf(done.value),
     files: files.map(({ name }) => name),
-    outputs: [{ name: "output", datatype: "BYTES", shape: [files.length], data }],
+    outputs: [{ name: OUTPUT, datatype: "BYTES", shape: [files.length], data }],
   });
 }
 
 /** A picture, or whatever else the pipeline takes, as the payload. */
-function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
+function payloadRequest({ params }: InferRequest, payload: Uint8Array): ModelInferRequest {
   const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { modelName, inputs: [tensor], rawInputContents: [raw] };
+  return { modelName: params.model, inputs: [tensor], rawInputContents: [raw] };
 }
 
 function answerOf(
-  models: PipelineModels,
-  request: InferRequest,
-  reply: FastifyReply,
+  { models, request, reply }: Exchange,
   given: ModelInferRequest,
 ): Promise<ModelInferResponse> {
   const { headers } = request;
@@ -205,8 +189,7 @@ function answerOf(
   const seconds = headers["request-timeout"];
   const deadlineMs = seconds === undefined ? deadlineOf(message) : seconds * 1000;
   const header = (name: string): string | undefined => {
-    if (name === REQUEST_ID_HEADER) return request.id;
-    const value = headers[name];
+    const value = name === REQUEST_ID_HEADER ? request.id : headers[name];
     return typeof value === "string" ? value : undefined;
   };
   return new Promise((resolve, reject) => {
@@ -227,8 +210,10 @@ export function onGone({ raw }: FastifyReply, listener: () => void): void {
   else raw.once("close", () => raw.writableEnded || listener());
 }
 
-function textsOf({ outputs, rawOutputContents = [] }: ModelInferResponse): readonly string[] {
-  return (elementsOf(outputs, rawOutputContents, "output") ?? []).map(textOf);
+/** The answer's output in JSON. */
+function textOf({ outputs, rawOutputContents = [] }: ModelInferResponse): string {
+  const [bytes] = elementsOf(outputs, rawOutputContents, OUTPUT) ?? [];
+  return Buffer.from(bytes).toString();
 }
 
 /** The header's idempotency key counts as the parameter. */

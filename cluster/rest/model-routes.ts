@@ -1,4 +1,5 @@
 /** The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. */
+import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { GATEWAY_METADATA, type PipelineModels } from "../gateway/pipeline-models.ts";
 import {
@@ -10,9 +11,10 @@ import {
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
 import { addInferRoutes } from "./infer-routes.ts";
-import { type App, described, type ModelName } from "./route.ts";
+import { type App, describer, type ModelName } from "./route.ts";
 
-const tag = "inference";
+const describePublic = describer("public", "inference");
+const describe = describer("infer", "inference");
 
 export function addModelRoutes(app: App, models: PipelineModels): void {
   const model = z.enum([...models.byName.keys()] as [string, ...string[]]);
@@ -29,29 +31,20 @@ export function addModelRoutes(app: App, models: PipelineModels): void {
 }
 
 function addServerRoutes(app: App, { gateway, byName }: PipelineModels): void {
-  const describe = (id: string, summary: string, schema: z.ZodType) =>
-    described("public", tag, id, summary, { response: { 200: schema } });
-  app.get("/v2", describe("getServer", "What this server is", serverSchema), () => ({
-    ...GATEWAY_METADATA,
-    deployment: gateway.specification.id,
-  }));
-  const live = z.strictObject({ live: z.boolean() });
-  app.get("/v2/health/live", describe("getLive", "Whether it runs", live), () => ({ live: true }));
-  const ready = z.strictObject({ ready: z.boolean() });
+  const server = describePublic("getServer", "What this server is", serverSchema);
+  const deployment = gateway.specification.id;
+  app.get("/v2", server, () => ({ ...GATEWAY_METADATA, deployment }));
+  const live = describePublic("getLive", "Whether it runs", z.strictObject({ live: z.boolean() }));
+  app.get("/v2/health/live", live, () => ({ live: true }));
   const summary = "Whether it takes requests and every replica is up";
-  const response = { 200: ready.describe("yes"), 503: ready.describe("no") };
-  app.get(
-    "/v2/health/ready",
-    described("public", tag, "getReady", summary, { response }),
-    (_, reply) => reply.code(gateway.ready ? 200 : 503).send({ ready: gateway.ready }),
+  const ready = describePublic("getReady", summary, yesOrNo(z.object({ ready: z.boolean() })));
+  app.get("/v2/health/ready", ready, (_, reply) =>
+    reply.code(gateway.ready ? 200 : 503).send({ ready: gateway.ready }),
   );
-  app.get(
-    "/v2/models/stats",
-    described("infer", tag, "getAllStatistics", "Counts and times of every pipeline", {
-      response: { 200: statisticsSchema },
-    }),
-    () => ({ model_stats: snakeCase(modelStatistics(byName, {})) }),
-  );
+  const statistics = "Counts and times of every pipeline";
+  app.get("/v2/models/stats", describe("getAllStatistics", statistics, statisticsSchema), () => ({
+    model_stats: snakeCase(modelStatistics(byName, {})),
+  }));
 }
 
 /** The routes of a model that have no body, with or without its version. */
@@ -63,33 +56,30 @@ function addRoutesOf(
   params: z.ZodType<ModelName>,
 ): void {
   const { byName } = models;
-  const describe = (id: string, summary: string, schema: z.ZodType) =>
-    described("infer", tag, id + suffix, summary, { params, response: { 200: schema } });
   const learned = ({ model, version }: ModelName) => learnedModel(byName, model, version);
   app.get(
     path,
-    describe("getModel", "A pipeline's inputs and outputs", modelSchema),
+    describe(`getModel${suffix}`, "A pipeline's inputs and outputs", modelSchema, { params }),
     async (request) => (await learned(request.params)).metadata,
   );
+  const config = "A pipeline as Triton describes models";
   app.get(
     `${path}/config`,
-    describe("getModelConfig", "A pipeline as Triton describes models", configSchema),
+    describe(`getModelConfig${suffix}`, config, configSchema, { params }),
     async (request) => snakeCase(modelConfig(await learned(request.params))),
   );
+  const statistics = "Counts and times of a pipeline";
   app.get(
     `${path}/stats`,
-    describe("getModelStatistics", "Counts and times of a pipeline", statisticsSchema),
+    describe(`getModelStatistics${suffix}`, statistics, statisticsSchema, { params }),
     ({ params: { model: name, ...version } }) => ({
       model_stats: snakeCase(modelStatistics(byName, { name, ...version })),
     }),
   );
-  const ready = z.strictObject({ name: z.string(), ready: z.boolean() });
+  const ready = yesOrNo(z.object({ name: z.string(), ready: z.boolean() }));
   app.get(
     `${path}/ready`,
-    described("public", tag, `getModelReady${suffix}`, "Whether a pipeline can infer", {
-      params,
-      response: { 200: ready.describe("yes"), 503: ready.describe("no") },
-    }),
+    describePublic(`getModelReady${suffix}`, "Whether a pipeline can infer", ready, { params }),
     ({ params: { model, version } }, reply) => {
       const isReady = models.named(model, version).ready();
       return reply.code(isReady ? 200 : 503).send({ name: model, ready: isReady });
@@ -97,9 +87,13 @@ function addRoutesOf(
   );
 }
 
-/** Triton's routes that list models, load and unload them. Each goes without a body, too. */
+function yesOrNo(schema: z.ZodObject): Record<number, z.ZodType> {
+  return { 200: schema.strict().describe("yes"), 503: schema.strict().describe("no") };
+}
+
+/** Triton's routes that list models, load and unload them. Each may come without a body. */
 function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType<ModelName>): void {
-  app.addContentTypeParser("*", async (request: Parameters<typeof readBody>[0]) => {
+  app.addContentTypeParser("*", async (request: FastifyRequest) => {
     const body = await readBody(request);
     return body.length === 0 ? {} : parseJson(body);
   });
@@ -107,25 +101,24 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
     request.body ??= {};
     done();
   });
-  const index = described("infer", tag, "getIndex", "Every pipeline and its state", {
-    body: indexRequestSchema,
-    response: { 200: indexSchema },
-  });
   app.post(
     "/v2/repository/index",
-    { ...index, config: { ...index.config, bodyOptional: true } },
+    describe("getIndex", "Every pipeline and its state", indexSchema, {
+      ...{ body: indexRequestSchema, "x-body-optional": true },
+    }),
     ({ body }) => modelIndex(models.byName, body.ready ?? false),
   );
+  const describeControl = describer("admin", "control");
   const actions = [
     ["unload", "Answer what was taken, take no more, give the models' memory back"],
     ["load", "Load a pipeline's models, on every replica"],
   ] as const;
   for (const [action, summary] of actions) {
-    const schemas = { params, body: controlRequestSchema, response: { 200: controlSchema } };
-    const options = described("admin", "control", `${action}Model`, summary, schemas);
     app.post(
       `/v2/repository/models/:model/${action}`,
-      { ...options, config: { ...options.config, bodyOptional: true } },
+      describeControl(`${action}Model`, summary, controlSchema, {
+        ...{ params, body: controlRequestSchema, "x-body-optional": true },
+      }),
       async ({ params: { model }, body }) => {
         const pipeline = models.named(model);
         const loads = await models[action](model, body.parameters?.task);
@@ -236,14 +229,16 @@ const controlRequestSchema = z
   })
   .meta({ examples: [{}] });
 
-const controlSchema = z.strictObject({
-  name: z.string(),
-  state: z.string(),
-  reason: z.string(),
-  loads: z
-    .array(z.strictObject({ replica: z.string(), load_ms: z.number().nullable() }))
-    .describe("what each replica's load took"),
-});
+const controlSchema = z
+  .strictObject({
+    name: z.string(),
+    state: z.string(),
+    reason: z.string(),
+    loads: z
+      .array(z.strictObject({ replica: z.string(), load_ms: z.number().nullable() }))
+      .describe("what each replica's load took"),
+  })
+  .describe("done");
 
 const indexSchema = z.array(
   z.strictObject({

@@ -1,5 +1,9 @@
-/** The form of a route: zod schemas check its requests, type its handler and describe it in OpenAPI. */
+/**
+ * The form of a route: zod schemas check its requests, type its handler and describe it in the
+ * OpenAPI 3.1 document, which @fastify/swagger puts together.
+ */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import swagger, { type SwaggerTransform } from "@fastify/swagger";
 import type {
   FastifyBaseLogger,
   FastifyInstance,
@@ -7,24 +11,17 @@ import type {
   FastifyTypeProvider,
 } from "fastify";
 import { z } from "zod";
-import type { RequiredRole } from "../security/access.ts";
+import { FAULTS } from "../../core/fault.ts";
+import { type AccessRules, isOpen, type RequiredRole } from "../security/access.ts";
 import type { Share } from "../security/incoming-bytes.ts";
 import { parsed } from "./bodies.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
     role?: RequiredRole;
-    /** Whether the request may come without the body of its schema. */
-    bodyOptional?: boolean;
-  }
-  interface FastifySchema {
-    operationId?: string;
-    tags?: readonly string[];
-    summary?: string;
-    description?: string;
   }
   interface FastifyRequest {
-    /** Counts what is received of the body. */
+    /** Counts the bytes that are received of the body. */
     share: Share;
   }
 }
@@ -47,45 +44,55 @@ export interface ModelName {
   readonly version?: string;
 }
 
-/** Schemas of several content types. */
-export interface ContentSchema {
+/** Schemas by content type. */
+interface ContentSchema {
+  readonly description: string;
   readonly content: Readonly<Record<string, { readonly schema: z.ZodType }>>;
 }
 
-interface RouteSchemas {
+type Schema = z.ZodType | ContentSchema;
+
+interface Details {
   readonly description?: string;
   readonly params?: z.ZodType;
   readonly querystring?: z.ZodType;
   readonly headers?: z.ZodType;
-  readonly body?: z.ZodType | ContentSchema;
-  readonly response: Readonly<Record<number, z.ZodType | ContentSchema>>;
+  readonly body?: Schema;
+  /** Whether the request may come without its body. */
+  readonly "x-body-optional"?: true;
 }
 
-/** Options of a route that requires `role`; OpenAPI has it as the operation `id`. */
-export function described<Schemas extends RouteSchemas>(
-  role: RequiredRole,
-  tag: string,
-  id: string,
-  summary: string,
-  schemas: Schemas,
-): {
-  readonly config: { readonly role: RequiredRole };
-  readonly schema: Schemas & { readonly operationId: string };
-} {
-  return { config: { role }, schema: { operationId: id, tags: [tag], summary, ...schemas } };
+/**
+ * Gives options to routes that require `role`. OpenAPI has a route as the operation `id`; `answer`
+ * is the schema of its answer with status 200, or of several by status.
+ */
+export function describer(role: RequiredRole, tag: string) {
+  return <More extends Details = Record<never, never>>(
+    id: string,
+    summary: string,
+    answer: Schema | Readonly<Record<number, Schema>>,
+    more?: More,
+  ) => ({
+    config: { role },
+    schema: {
+      ...{ operationId: id, tags: [tag], summary, "x-role": role },
+      ...(more as More),
+      response: "description" in answer ? { 200: answer } : answer,
+    },
+  });
 }
 
 export function contentOf(
   schemas: Readonly<Record<string, z.ZodType>>,
-  description?: string,
-): ContentSchema & { readonly description?: string } {
-  const content = Object.fromEntries(Object.entries(schemas).map(([k, schema]) => [k, { schema }]));
-  return { ...(description === undefined ? {} : { description }), content };
+  description = "the answer",
+): ContentSchema {
+  const content = Object.entries(schemas).map(([type, schema]) => [type, { schema }]);
+  return { description, content: Object.fromEntries(content) };
 }
 
 /**
  * Checks bodies, queries and headers. Path parameters only describe: an unknown name is "not found".
- * Bodies of several content types are for the handler to parse.
+ * Handlers parse bodies of several content types themselves.
  */
 export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
   schema,
@@ -103,3 +110,132 @@ export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
     }
   };
 };
+
+const errorSchema = z
+  .strictObject({
+    error: z.string().describe("what went wrong"),
+    code: z.enum([...Object.keys(FAULTS), "method-not-allowed", "internal"]),
+    hint: z.string().optional().describe("what to do about it"),
+    issues: z
+      .array(z.looseObject({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe("all that is wrong with a body, one by one"),
+  })
+  .describe("an error");
+
+/** Describes all routes that plugins add after it, and serves the document. */
+export function addOpenApi(app: App, rules: AccessRules): void {
+  const info = {
+    title: "Tandem gateway",
+    version: "1",
+    description: "The Open Inference Protocol v2 over HTTP, and the control of a deployment.",
+    license: { name: "MIT", identifier: "MIT" },
+  };
+  app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info,
+      components: {
+        schemas: { Error: jsonSchema(errorSchema, "output") },
+        securitySchemes: securitySchemes(rules) as Record<string, never>,
+      },
+    },
+    convertConstToEnum: false,
+    transform: transformWith(rules),
+    transformObject: (document) => {
+      const { openapiObject } = document as { openapiObject: { paths: Paths } };
+      for (const operation of Object.values(openapiObject.paths).flatMap(Object.values)) {
+        // The plugin says that every body is required.
+        if (operation["x-body-optional"]) operation.requestBody.required = false;
+        delete operation["x-body-optional"];
+      }
+      return openapiObject;
+    },
+  });
+  app.register(async (scope: App) => {
+    const document = z.looseObject({ openapi: z.string() }).describe("OpenAPI 3.1");
+    const options = describer("public", "about")("getOpenApi", "This document", document);
+    scope.get("/openapi.json", options, () => app.swagger());
+  });
+}
+
+type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+interface Operation {
+  "x-body-optional"?: true;
+  readonly requestBody: { required: boolean };
+}
+
+function transformWith(rules: AccessRules): SwaggerTransform {
+  return ({ schema, url, route }) => {
+    const { params, querystring, headers, body, response, ...rest } = schema;
+    const parts = Object.entries({ params, querystring, headers, body })
+      .filter(([, part]) => part !== undefined)
+      .map(([name, part]) => [name, documented(part as Schema, "input")]);
+    const answers = Object.entries(response as Record<string, Schema>);
+    const security = securityOf(route.config?.role ?? "admin", rules);
+    return {
+      url,
+      schema: {
+        ...rest,
+        ...Object.fromEntries(parts),
+        response: {
+          ...Object.fromEntries(answers.map(([status, answer]) => [status, responseOf(answer)])),
+          default: {
+            description: "an error",
+            content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+          },
+        },
+        security,
+      },
+    };
+  };
+}
+
+function responseOf(answer: Schema): object {
+  const { description = "the answer" } = answer;
+  if (answer instanceof z.ZodUndefined) return { description, type: "null" };
+  const isPlain = answer instanceof z.ZodType;
+  return documented(
+    isPlain ? contentOf({ "application/json": answer }, description) : answer,
+    "output",
+  );
+}
+
+function documented(part: Schema, io: "input" | "output"): object {
+  if (part instanceof z.ZodType) return jsonSchema(part, io);
+  const content = Object.entries(part.content).map(([type, { schema }]) => [
+    type,
+    { schema: jsonSchema(schema, io) },
+  ]);
+  return { ...part, content: Object.fromEntries(content) };
+}
+
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): object {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io });
+  return rest;
+}
+
+/** By name, those that are in use. */
+export function securitySchemes(rules: AccessRules): Readonly<Record<string, object>> {
+  const token = {
+    ...{ type: "http", scheme: "bearer" },
+    description: "of `tandem cluster token`; an operation's `x-role` says of which role",
+  };
+  const certificate = {
+    type: "mutualTLS",
+    description: "of `tandem cluster certs`: client.crt may infer, admin.crt may do all",
+  };
+  return {
+    ...(rules.tokens === null ? {} : { token }),
+    ...(rules.certificates ? { certificate } : {}),
+  };
+}
+
+/** Any one of these will do; an empty list asks for no credentials. */
+export function securityOf(
+  role: RequiredRole,
+  rules: AccessRules,
+): readonly Readonly<Record<string, string[]>>[] {
+  if (role === "public" || isOpen(rules)) return [];
+  return Object.keys(securitySchemes(rules)).map((name) => ({ [name]: [] }));
+}
