@@ -11,11 +11,12 @@ import { type App, contentOf, describer } from "./route.ts";
 
 /** Without `control` the deployment's replicas are what they are. */
 export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaControl | null): void {
-  app.addContentTypeParser("application/json", async (request: FastifyRequest) =>
-    parseJson(await readBody(request)),
-  );
-  // A web page of another origin cannot send application/json without asking first.
-  app.addContentTypeParser("*", async () => {
+  app.addContentTypeParser("*", async (request: FastifyRequest) => {
+    if (request.routeOptions.schema?.body === undefined) return undefined;
+    // A web page of another origin cannot send this content type without asking first.
+    if (/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+      return parseJson(await readBody(request));
+    }
     throw new Fault("invalid-input", "the body is to be sent with content-type: application/json");
   });
   addRunRoutes(app, gateway);

@@ -100,7 +100,7 @@ export function createApp({ host, security, held }: AppOptions): App {
       checkAccess(security, host, role, raw);
       done();
     };
-    route.onRequest = [checkRole];
+    route.onRequest = [checkRole, ...[route.onRequest ?? []].flat()];
     methods.set(route.url, [...(methods.get(route.url) ?? []), String(route.method)]);
   });
   app.setNotFoundHandler((request, reply) => notFound(methods, request, reply));

@@ -75,7 +75,7 @@ export function describer(role: RequiredRole, tag: string) {
   ) => ({
     config: { role },
     schema: {
-      ...{ operationId: id, tags: [tag], summary, "x-role": role },
+      ...{ operationId: id, tags: [tag], summary },
       ...(more as More),
       response: "description" in answer ? { 200: answer } : answer,
     },
@@ -172,7 +172,7 @@ function transformWith(rules: AccessRules): SwaggerTransform {
       .filter(([, part]) => part !== undefined)
       .map(([name, part]) => [name, documented(part as Schema, "input")]);
     const answers = Object.entries(response as Record<string, Schema>);
-    const security = securityOf(route.config?.role ?? "admin", rules);
+    const { role = "admin" } = route.config ?? {};
     return {
       url,
       schema: {
@@ -185,7 +185,7 @@ function transformWith(rules: AccessRules): SwaggerTransform {
             content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
           },
         },
-        security,
+        ...{ "x-role": role, security: securityOf(role, rules) },
       },
     };
   };
