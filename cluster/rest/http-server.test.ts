@@ -1,4 +1,4 @@
-/** Replies and callers that go wrong, on a real socket; and how OpenAPI shows who is asked for what. */
+/** Replies, callers and bodies that go wrong, on a real socket; and credentials in OpenAPI. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -8,6 +8,7 @@ import { OPEN } from "../security/access.ts";
 import { IncomingBytes } from "../security/incoming-bytes.ts";
 import { CLIENT_TIMES } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
+import { addControlRoutes } from "./control-routes.ts";
 import { createApp } from "./http-server.ts";
 import { onGone } from "./infer-routes.ts";
 import { type App, describer, securityOf, securitySchemes } from "./route.ts";
@@ -67,6 +68,21 @@ it("onGone calls every listener, however many, without a warning", async () => {
   await all;
   process.off("warning", warned);
   expect(warnings).toEqual([]);
+});
+
+it.each([
+  ["application/json", ""],
+  ["application/x-www-form-urlencoded", ""],
+  ["application/x-www-form-urlencoded", "a=b"],
+])("a control route without a schema for its body ignores the body: %s, %j", async (type, body) => {
+  const control = { reset: async (name: string) => ({ name }) };
+  app = createApp({ host: "127.0.0.1", security, held });
+  app.register(async (scope: App) => addControlRoutes(scope, {} as never, control as never));
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const init = { method: "POST", headers: { "content-type": type }, body };
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/replicas/a/reset`, init);
+  expect([answer.status, await answer.json()]).toEqual([200, { name: "a" }]);
 });
 
 it("a route without a role is refused", () => {

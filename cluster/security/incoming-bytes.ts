@@ -1,12 +1,12 @@
 /**
- * What is being received of requests that are not whole yet, over REST and gRPC together. Each is
- * bounded by itself, but a thousand callers that send a large one at once are not.
+ * Bounds the bytes of unfinished requests over REST and gRPC together: the bound of one request does
+ * not stop a thousand callers that each send a large one.
  */
 import { Fault } from "../../core/fault.ts";
 
 const RETRY_AFTER_MS = 1000;
 
-/** One request's share; it gives back what it took when it is whole, or over. */
+/** One request's share. The request gives it back when it is complete or over. */
 export interface Share {
   /** Throws Fault("overloaded") when all together would be too much. */
   take(bytes: number): void;
