@@ -1,4 +1,4 @@
-/** A pipeline's answer drawn over the picture that was asked about: boxes, labels and plates. */
+/** Draws a pipeline's answer over its picture: boxes, labels and plates. */
 import { createRequire } from "node:module";
 import { renderAsync } from "@resvg/resvg-js";
 import sharp from "sharp";
@@ -7,9 +7,9 @@ import { MAX_PIXELS } from "../../models/image.ts";
 
 const require = createRequire(import.meta.url);
 const FONT = require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf");
-/** One for each task that finds something, in turn. */
+/** Tasks take these in turn. */
 const COLOURS = ["#ffd400", "#00c2ff", "#ff5fa2", "#7dff5f"];
-/** The largest picture's text is still readable when it is scaled to a screen. */
+/** Height of text over the picture's shorter side: readable when a large picture is scaled to a screen. */
 const TEXT_SHARE = 1 / 36;
 const LEAST_TEXT = 11;
 
@@ -48,7 +48,7 @@ export async function annotated(
   }
 }
 
-/** What the outputs of tasks, by name, say is where: `objects` with a box, or a box of the task's own. */
+/** Marks of the tasks' outputs, by task: each of `objects` that has a box, or the output's own box. */
 export function marksOf(outputs: Readonly<Record<string, unknown>>): readonly Mark[] {
   return Object.values(outputs).flatMap((output, task) => {
     const { value } = (output ?? {}) as { readonly value?: unknown };

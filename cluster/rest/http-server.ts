@@ -1,16 +1,30 @@
-/** The gateway's REST side as a server; what it serves is in `routes.ts`. */
-
+/**
+ * The gateway's REST side as a server:
+ *
+ *   connection, headers ─> route ─> role ─> body ─> schemas ─> handler ─> answer
+ *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (errors.ts)
+ */
+import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import fastify from "fastify";
+import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
+import { requestIdOf } from "../protocol/call-context.ts";
+import { REQUEST_ID_HEADER } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
-import type { CallerBounds } from "../security/limits.ts";
-import { restAccess } from "../security/rest-access.ts";
-import { createRestServer, listenRest } from "../security/rest-server.ts";
-import type { SecurityFiles } from "../security/security-files.ts";
+import { requireSafeBinding } from "../security/bind-address.ts";
+import { type CallerBounds, type ClientTimes, LIMITS } from "../security/limits.ts";
+import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
+import { serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
-import { createRouter } from "./router.ts";
-import { gatewayRoutes } from "./routes.ts";
+import { checkAccess } from "./access.ts";
+import { addControlRoutes } from "./control-routes.ts";
+import { notFound, sendError } from "./errors.ts";
+import { addModelRoutes } from "./model-routes.ts";
+import { type App, addOpenApi, validatorCompiler } from "./route.ts";
 
-/** How long answers that are being sent may still take when the server ends. */
+/** Answers under way may still take so long when the server ends. */
 const LAST_ANSWERS_MS = 2000;
 
 export interface HttpServer {
@@ -18,35 +32,131 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export interface HttpOptions {
+export interface AppOptions {
   readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** Null: replicas cannot be controlled. */
-  readonly control: ReplicaControl | null;
   readonly security: SecurityFiles;
   readonly held: CallerBounds;
 }
 
+export interface HttpOptions extends AppOptions {
+  /** 0: any free port. */
+  readonly port: number;
+  /** Null: replicas cannot be controlled. */
+  readonly control: ReplicaControl | null;
+}
+
+/** Rejects with Fault("usage") for an unsafe address, Fault("cluster-failure") for one in use. */
 export async function serveHttp(models: PipelineModels, options: HttpOptions): Promise<HttpServer> {
-  const { host, port, control, security, held } = options;
-  const server = createRestServer(security, held.times);
-  const routes = gatewayRoutes(models, control, security.rules);
-  server.on("request", createRouter(routes, restAccess(security, host), held));
+  const { host, port, control, security } = options;
+  const app = createApp(options);
+  addOpenApi(app, security.rules);
+  // Static files of a web app at "/" go here, beside the API.
+  app.register(async (scope: App) => addModelRoutes(scope, models));
+  app.register(async (scope: App) => addControlRoutes(scope, models.gateway, control));
   let answering = 0;
-  server.on("request", (_, response) => {
+  app.server.on("request", (_, response) => {
     answering++;
     response.once("close", () => answering--);
   });
+  await requireSafeBinding(host, security.identity !== null);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${reason}`);
+  }
   return {
-    port: await listenRest(server, security, host, port),
+    port: (app.server.address() as AddressInfo).port,
     close: async () => {
-      // A server that closes cuts off what it has written and nobody has read yet.
+      // Closing cuts off answers that are written but not yet read.
       await until(() => answering === 0, LAST_ANSWERS_MS);
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await app.close();
     },
   };
+}
+
+/** A server without routes, which does not listen yet. Every route that it gets names its role. */
+export function createApp({ host, security, held }: AppOptions): App {
+  const app: App = fastify({
+    serverFactory: (listener) => createBoundedServer(listener, security, held.times),
+    forceCloseConnections: true,
+    genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID_HEADER]?.toString()),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: LIMITS.headerBytes },
+    frameworkErrors: (error, request, reply) => {
+      reply.header(REQUEST_ID_HEADER, request.id);
+      sendError(error, request, reply);
+    },
+  });
+  app.removeAllContentTypeParsers();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.setErrorHandler(sendError);
+  addBounds(app, held);
+  const methods = new Map<string, string[]>();
+  app.addHook("onRoute", (route) => {
+    const role = route.config?.role;
+    if (role === undefined) throw new Error(`the route ${route.url} names no role`);
+    const checkRole: typeof route.onRequest = ({ raw }, _reply, done) => {
+      checkAccess(security, host, role, raw);
+      done();
+    };
+    route.onRequest = [checkRole, ...[route.onRequest ?? []].flat()];
+    methods.set(route.url, [...(methods.get(route.url) ?? []), String(route.method)]);
+  });
+  app.setNotFoundHandler((request, reply) => notFound(methods, request, reply));
+  return app;
+}
+
+/** A client without a certificate may connect: the routes decide. */
+function createBoundedServer(
+  listener: RequestListener,
+  security: SecurityFiles,
+  times: ClientTimes,
+): Server {
+  const { identity } = security;
+  const options = {
+    headersTimeout: times.headersMs,
+    requestTimeout: times.requestMs,
+    connectionsCheckingInterval: times.checkMs,
+    maxHeaderSize: LIMITS.headerBytes,
+  };
+  let server: Server;
+  if (identity === null) server = createServer(options, listener);
+  else {
+    const secure = { ...options, ...serverTls(identity, false, times) };
+    const https = createHttpsServer(secure, listener);
+    rotateWith(security, https);
+    server = https;
+  }
+  // Node drops headers beyond this number silently: one more shows that there are too many.
+  server.maxHeadersCount = LIMITS.headers + 1;
+  server.maxConnections = LIMITS.connections;
+  return server;
+}
+
+/** Bounds on what one request receives and how long its answer takes to leave. */
+function addBounds(app: App, { incoming, times }: CallerBounds): void {
+  app.decorateRequest("share");
+  app.addHook("onRequest", (request, reply, done) => {
+    request.share = incoming.share();
+    reply.raw.once("close", request.share.giveBack);
+    if (request.raw.rawHeaders.length > 2 * LIMITS.headers) {
+      throw new Fault("limit-exceeded", `more than ${LIMITS.headers} headers`);
+    }
+    done();
+  });
+  app.addHook("onSend", ({ id, raw }, reply, payload, done) => {
+    reply.header(REQUEST_ID_HEADER, id);
+    if (reply.getHeader("content-type") === "application/json; charset=utf-8") {
+      reply.header("content-type", "application/json");
+    }
+    const { "content-length": length = "0", "transfer-encoding": encoding } = raw.headers;
+    const hasBody = length !== "0" || encoding !== undefined;
+    // The rest of a refused body is not read, so no request can follow it on the connection.
+    if (hasBody && !raw.readableEnded && !raw.complete) reply.header("connection", "close");
+    // A client that does not read its answer keeps it in memory no longer than this.
+    const cutOff = setTimeout(() => reply.raw.destroy(), times.writeMs);
+    reply.raw.once("close", () => clearTimeout(cutOff));
+    done(null, payload);
+  });
 }

@@ -1,11 +1,10 @@
 /**
- * Inference over HTTP: the protocol's JSON, with its binary extension (tensors behind the JSON,
- * whose length a header says), or a picture as it is.
+ * Inference over HTTP: the protocol's JSON with its binary extension (tensors behind the JSON, whose
+ * length is in a header). Whole numbers beyond 2^53 are bigints. NaN and infinities become null in
+ * JSON; the binary extension carries them.
  */
-import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
+import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import { OUTPUT } from "../front/pipeline-tensors.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -13,68 +12,89 @@ import type {
   Parameters,
   Tensor,
 } from "../protocol/messages.ts";
-import { MAX_MESSAGE_BYTES } from "../protocol/service.ts";
-import { bytesTensor } from "../protocol/tensors.ts";
+import {
+  DATATYPE_BYTES,
+  DATATYPES,
+  decodeBytes,
+  elementCount,
+  encodeBytes,
+} from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
-import { parsed, parseJson } from "./body.ts";
-import { exactText } from "./exact-json.ts";
-import { inferRequestSchema } from "./infer-schemas.ts";
-import type { Reply, RestCall } from "./route.ts";
-import { dataOf, rawOf } from "./tensor-json.ts";
+import { exactText, parsed, parseJson } from "./bodies.ts";
+import type { ModelName } from "./route.ts";
 
 /** Length of the JSON before the tensors; in requests and in answers. */
 export const JSON_LENGTH_HEADER = "inference-header-content-length";
 
-const unpack = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-} as const;
+const name = z.string().max(LIMITS.nameLength);
 
-/** What a body asks for, and how its answer is to be written. */
+const parameters = z
+  .record(name, z.union([name, z.number(), z.boolean()]))
+  .refine((given) => Object.keys(given).length <= LIMITS.parameters, {
+    message: `more than ${LIMITS.parameters} parameters`,
+  })
+  .meta({ maxProperties: LIMITS.parameters })
+  .describe("any; the gateway ignores unknown ones");
+
+const inputTensor = z.looseObject({
+  name: name.describe("payload, or an input of the first task's model"),
+  datatype: z.enum(DATATYPES as [string, ...string[]]),
+  shape: z.array(z.int().nonnegative()).max(LIMITS.rank),
+  parameters: parameters
+    .optional()
+    .describe("binary_data_size: its bytes behind the JSON; content_type: base64"),
+  data: z
+    .array(z.unknown())
+    .optional()
+    .describe("row-major, nested or flat; BYTES are text, pictures base64"),
+});
+
+/** Body of an inference. */
+export const inferRequestSchema = z.looseObject({
+  id: name.optional().describe("comes back with the answer"),
+  parameters: parameters
+    .optional()
+    .describe("deadline_ms, timeout, priority, scheduler, idempotency_key; binary_data_output"),
+  inputs: z.array(inputTensor).min(1).max(LIMITS.tensors),
+  outputs: z
+    .array(z.looseObject({ name, parameters: parameters.optional() }))
+    .max(LIMITS.tensors)
+    .optional()
+    .describe("default: all, as JSON"),
+});
+
+export const inferResponseSchema = z.strictObject({
+  model_name: z.string(),
+  model_version: z.string(),
+  id: z.string().optional(),
+  files: z.array(z.string()).optional().describe("names of the files, one for each element"),
+  outputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      datatype: z.string(),
+      shape: z.array(z.int()),
+      parameters: parameters.optional(),
+      data: z.array(z.unknown()).optional(),
+    }),
+  ),
+});
+
+/** A request, and the form of its answer. */
 export interface InferBody {
   readonly message: ModelInferRequest;
-  /** Whether an output is wanted behind the JSON. */
+  /** Whether the caller wants an output behind the JSON. */
   isBinary(name: string): boolean;
 }
 
-/** The body unpacked. Rejects with Fault("invalid-input"), Fault("limit-exceeded"). */
-export async function unpackedBody(call: RestCall): Promise<Buffer> {
-  const body = await call.body();
-  const encoding = String(call.headers["content-encoding"] ?? "identity");
-  if (encoding === "identity") return body;
-  if (encoding !== "gzip" && encoding !== "deflate") {
-    throw new Fault("invalid-input", `content-encoding is ${encoding}, not gzip or deflate`);
-  }
-  try {
-    return await unpack[encoding](body, { maxOutputLength: MAX_MESSAGE_BYTES });
-  } catch (error) {
-    const tooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
-    throw new Fault(
-      tooLarge ? "limit-exceeded" : "invalid-input",
-      tooLarge
-        ? `the body has more than ${MAX_MESSAGE_BYTES} bytes when unpacked`
-        : `the body is not ${encoding}: ${(error as Error).message}`,
-    );
-  }
-}
-
-/** A picture, or whatever else the pipeline takes, as the payload. */
-export function payloadRequest(modelName: string, payload: Uint8Array): ModelInferRequest {
-  const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { modelName, inputs: [tensor], rawInputContents: [raw] };
-}
-
-/** The same for one who needs the JSON of the tasks, also where the last of them give tensors. */
-export function payloadRequestForJson(modelName: string, payload: Uint8Array): ModelInferRequest {
-  return { ...payloadRequest(modelName, payload), outputs: [{ name: OUTPUT }] };
-}
-
 /** Throws Fault("invalid-input") when the body is not the protocol's. */
-export function parseInfer(call: RestCall, body: Buffer): InferBody {
-  const given = call.headers[JSON_LENGTH_HEADER];
-  const jsonLength = given === undefined ? body.length : Number(given);
-  if (!Number.isInteger(jsonLength) || jsonLength < 0 || jsonLength > body.length) {
-    throw new Fault("invalid-input", `${JSON_LENGTH_HEADER} is ${given}, the body ${body.length}`);
+export function parseInfer(
+  { model, version = "" }: ModelName,
+  body: Buffer,
+  jsonLength = body.length,
+): InferBody {
+  if (jsonLength > body.length) {
+    const message = `${JSON_LENGTH_HEADER} is ${jsonLength}, the body ${body.length}`;
+    throw new Fault("invalid-input", message);
   }
   const json = parseJson(body.subarray(0, jsonLength));
   checkCounts(json);
@@ -105,8 +125,8 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   const own = new Map(outputs.map((output) => [output.name, output.parameters?.binary_data]));
   return {
     message: {
-      modelName: call.params.model,
-      modelVersion: call.params.version ?? "",
+      modelName: model,
+      modelVersion: version,
       id: document.id ?? "",
       parameters: parametersOf(parameters),
       inputs,
@@ -120,7 +140,7 @@ export function parseInfer(call: RestCall, body: Buffer): InferBody {
   };
 }
 
-/** Before each part is looked at. Throws Fault("limit-exceeded"). */
+/** Runs before the schema looks at each tensor. Throws Fault("limit-exceeded"). */
 function checkCounts(json: unknown): void {
   const { inputs, outputs } = Object(json) as { inputs?: unknown; outputs?: unknown };
   for (const list of [inputs, outputs]) {
@@ -129,13 +149,24 @@ function checkCounts(json: unknown): void {
   }
 }
 
-/** The answer as it was asked for. Throws Fault("limit-exceeded") for one that is too large for JSON. */
-export function inferReply(response: ModelInferResponse, isBinary: InferBody["isBinary"]): Reply {
+/**
+ * The answer's JSON and the tensors behind it. Throws Fault("limit-exceeded") for outputs that are
+ * too large for JSON: nobody else is served while they become text.
+ */
+export function encodeAnswer(
+  response: ModelInferResponse,
+  isBinary: InferBody["isBinary"],
+): { readonly json: string; readonly behind: readonly Uint8Array[] } {
   const { rawOutputContents = [] } = response;
-  checkSize(
-    response.outputs.filter(({ name }) => !isBinary(name)),
-    response,
-  );
+  const ownBytes = ({ name }: Tensor, i: number): number =>
+    isBinary(name) ? 0 : rawOutputContents[i].length;
+  const bytes = response.outputs.map(ownBytes).reduce((sum, length) => sum + length, 0);
+  if (bytes > LIMITS.jsonBytes) {
+    const message = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
+    const hint =
+      "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs";
+    throw new Fault("limit-exceeded", message, { hint });
+  }
   const behind: Uint8Array[] = [];
   let hasWide = false;
   const outputs = response.outputs.map((tensor, i) => {
@@ -149,34 +180,11 @@ export function inferReply(response: ModelInferResponse, isBinary: InferBody["is
     behind.push(raw);
     return { name, datatype, shape, parameters: { binary_data_size: raw.length } };
   });
-  const body = { ...headOf(response), outputs };
-  if (behind.length === 0) return { status: 200, body: hasWide ? exactText(body) : body };
-  const json = Buffer.from(hasWide ? exactText(body) : JSON.stringify(body));
-  return {
-    status: 200,
-    contentType: "application/octet-stream",
-    headers: { [JSON_LENGTH_HEADER]: String(json.length) },
-    body: Buffer.concat([json, ...behind]),
-  };
+  const answer = { ...headOf(response), outputs };
+  return { json: hasWide ? exactText(answer) : JSON.stringify(answer), behind };
 }
 
-/** Numbers become text one by one, and nobody else is served meanwhile. */
-function checkSize(
-  asJson: readonly Tensor[],
-  { outputs, rawOutputContents = [] }: ModelInferResponse,
-): void {
-  const bytes = asJson.reduce(
-    (sum, tensor) => sum + rawOutputContents[outputs.indexOf(tensor)].length,
-    0,
-  );
-  if (bytes <= LIMITS.jsonBytes) return;
-  const what = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
-  throw new Fault("limit-exceeded", what, {
-    hint: "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs",
-  });
-}
-
-/** What an answer says besides its outputs. */
+/** The fields of an answer besides its outputs. */
 export function headOf({ modelName, modelVersion, id = "" }: ModelInferResponse): object {
   return {
     model_name: modelName,
@@ -193,4 +201,148 @@ function parametersOf(given: Readonly<Record<string, string | number | boolean>>
     return [key, Number.isSafeInteger(value) ? { int64Param: value } : { doubleParam: value }];
   });
   return Object.fromEntries(entries);
+}
+
+interface Codec {
+  readonly read: (view: DataView, at: number) => unknown;
+  /** Returns false, and writes nothing, for a value that the datatype does not hold. */
+  readonly write: (view: DataView, at: number, value: unknown) => boolean;
+}
+
+type NumberKind = "Int8" | "Uint8" | "Int16" | "Uint16" | "Int32" | "Uint32";
+
+function whole(kind: NumberKind, least: number, greatest: number): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => view[get](at, true),
+    write: (view, at, value) => {
+      if (!Number.isInteger(value)) return false;
+      const number = value as number;
+      if (number < least || number > greatest) return false;
+      view[set](at, number, true);
+      return true;
+    },
+  };
+}
+
+function float(kind: "Float32" | "Float64"): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => view[get](at, true),
+    write: (view, at, value) => {
+      if (typeof value !== "number") return false;
+      view[set](at, value, true);
+      return true;
+    },
+  };
+}
+
+/** 64 bits: elements are numbers where those are exact, else bigints. */
+function wide(kind: "BigInt64" | "BigUint64", least: bigint, greatest: bigint): Codec {
+  const [get, set] = [`get${kind}`, `set${kind}`] as const;
+  return {
+    read: (view, at) => {
+      const value = view[get](at, true);
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value;
+    },
+    write: (view, at, value) => {
+      const exact = Number.isSafeInteger(value) ? BigInt(value as number) : value;
+      if (typeof exact !== "bigint" || exact < least || exact > greatest) return false;
+      view[set](at, exact, true);
+      return true;
+    },
+  };
+}
+
+const BIT = whole("Uint8", 0, 1);
+
+/** BYTES apart. The protocol has no JSON form of 16-bit floats. */
+const CODECS: Readonly<Record<string, Codec>> = {
+  BOOL: {
+    read: (view, at) => view.getUint8(at) !== 0,
+    write: (view, at, value) => BIT.write(view, at, typeof value === "boolean" ? +value : value),
+  },
+  INT8: whole("Int8", -(2 ** 7), 2 ** 7 - 1),
+  UINT8: whole("Uint8", 0, 2 ** 8 - 1),
+  INT16: whole("Int16", -(2 ** 15), 2 ** 15 - 1),
+  UINT16: whole("Uint16", 0, 2 ** 16 - 1),
+  INT32: whole("Int32", -(2 ** 31), 2 ** 31 - 1),
+  UINT32: whole("Uint32", 0, 2 ** 32 - 1),
+  FP32: float("Float32"),
+  FP64: float("Float64"),
+  INT64: wide("BigInt64", -(2n ** 63n), 2n ** 63n - 1n),
+  UINT64: wide("BigUint64", 0n, 2n ** 64n - 1n),
+};
+
+/** First bytes of the pictures that models take: PNG, JPEG, RIFF (WebP). */
+const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
+
+/**
+ * Raw contents of a tensor's JSON data, nested or flat. Texts of a BYTES tensor are decoded where
+ * the tensor's parameter content_type is base64 or the text is a picture in base64.
+ * Throws Fault("invalid-input") when the data do not fit datatype and shape.
+ */
+function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
+  const values = data.some(Array.isArray) ? data.flat(Number.POSITIVE_INFINITY) : data;
+  const count = elementCount(tensor);
+  const { name, datatype } = tensor;
+  if (values.length !== count) {
+    throw new Fault(
+      "invalid-input",
+      `tensor ${name} has ${values.length} elements where its shape says ${count}`,
+    );
+  }
+  if (datatype === "BYTES") return encodeBytes(values.map((value) => bytesOf(tensor, value)));
+  const codec = CODECS[datatype];
+  if (codec === undefined) {
+    throw new Fault("invalid-input", `tensor ${name} cannot have datatype "${datatype}" in JSON`, {
+      hint: `JSON takes BYTES, ${Object.keys(CODECS).join(", ")}; the binary extension any`,
+    });
+  }
+  const width = DATATYPE_BYTES[datatype];
+  const raw = Buffer.alloc(count * width);
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  values.forEach((value, i) => {
+    if (codec.write(view, i * width, value)) return;
+    const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
+    throw new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
+  });
+  return raw;
+}
+
+/** JSON data of raw contents, flat. Throws Fault("invalid-input") for datatypes without a JSON form. */
+function dataOf(tensor: Tensor, raw: Uint8Array): readonly unknown[] {
+  const { name, datatype } = tensor;
+  const count = elementCount(tensor);
+  if (datatype === "BYTES")
+    return decodeBytes(raw, count).map((bytes) => Buffer.from(bytes).toString());
+  const codec = CODECS[datatype];
+  if (codec === undefined) {
+    throw new Fault("invalid-input", `output ${name} has datatype ${datatype}, not for JSON`, {
+      hint: "ask for it with the parameter binary_data",
+    });
+  }
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const width = DATATYPE_BYTES[datatype];
+  return Array.from({ length: count }, (_, i) => codec.read(view, i * width));
+}
+
+function bytesOf({ name, parameters }: Tensor, value: unknown): Buffer {
+  if (typeof value !== "string") {
+    throw new Fault("invalid-input", `tensor ${name} has an element that is no text`, {
+      hint: "a picture is sent in base64",
+    });
+  }
+  // Trimmed first: two places for the same spaces would take quadratic time.
+  const isBase64 = /^[A-Za-z0-9+/\s]+={0,2}$/.test(value.trimEnd());
+  if (parameters?.content_type?.stringParam === "base64") {
+    if (isBase64 || value === "") return Buffer.from(value, "base64");
+    throw new Fault("invalid-input", `tensor ${name} has an element that is not base64`);
+  }
+  if (isBase64) {
+    const start = Buffer.from(value.slice(0, 12), "base64").toString("latin1");
+    if (PICTURES.some((picture) => picture.test(start))) return Buffer.from(value, "base64");
+  }
+  return Buffer.from(value);
 }

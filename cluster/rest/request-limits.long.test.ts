@@ -150,7 +150,7 @@ describe("whole numbers of 64 bits in JSON", () => {
     `1${"0".repeat(100_000)}`,
     "1e30",
     "1.5",
-  ])("are refused when they are none: %#", async (data) => {
+  ])("are refused when they are no whole numbers of 64 bits: %#", async (data) => {
     const [status, text] = await infer(data);
     expect(status).toBe(400);
     expect(text).toMatch(/no INT64/);

@@ -83,7 +83,7 @@ describe("the REST side", () => {
     expect(new Set(all.map(({ operation }) => operation.operationId)).size).toBe(all.length);
     for (const { operation } of all) {
       expect(["public", "infer", "admin"]).toContain(operation["x-role"]);
-      // Nothing is asked for here.
+      // This deployment asks for no credentials.
       expect(operation.security).toEqual([]);
     }
   });
@@ -99,7 +99,7 @@ describe("the REST side", () => {
     }
   });
 
-  it("goes without a body where the document says so, and nowhere else", async () => {
+  it("takes a request without a body where the document says so, and nowhere else", async () => {
     const optional: string[] = [];
     for (const { path, method, operation } of operations()) {
       if (operation.requestBody === undefined) continue;

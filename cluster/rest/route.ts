@@ -1,77 +1,241 @@
-/** What a route of the REST side is: where it is, who may use it, what it says it does, what it does. */
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type { z } from "zod";
-import type { RequiredRole } from "../security/access.ts";
+/**
+ * The form of a route: zod schemas check its requests, type its handler and describe it in the
+ * OpenAPI 3.1 document, which @fastify/swagger puts together.
+ */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import swagger, { type SwaggerTransform } from "@fastify/swagger";
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifySchemaCompiler,
+  FastifyTypeProvider,
+} from "fastify";
+import { z } from "zod";
+import { FAULTS } from "../../core/fault.ts";
+import { type AccessRules, isOpen, type RequiredRole } from "../security/access.ts";
+import type { Share } from "../security/limits.ts";
+import { parsed } from "./bodies.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-/** One request to a route. */
-export interface RestCall {
-  /** The path's parameters, decoded. */
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingHttpHeaders;
-  /** The caller's name for it, or one that it was given; the answer carries it. */
-  readonly requestId: string;
-  /** What its body calls it, where that is fit for headers and logs. */
-  rename(id: string | undefined): void;
-  readonly message: IncomingMessage;
-  /** The whole body. Throws Fault("limit-exceeded") when it is too large. */
-  body(): Promise<Buffer>;
-  /** Called when the caller goes away before its answer. */
-  onGone(listener: () => void): void;
+declare module "fastify" {
+  interface FastifyContextConfig {
+    role?: RequiredRole;
+  }
+  interface FastifyRequest {
+    /** Counts the bytes that are received of the body. */
+    share: Share;
+  }
 }
 
-export interface Reply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** What `contentType` says; an object is sent as JSON. */
-  readonly body: object | string | Uint8Array;
-  /** Default: application/json. */
-  readonly contentType?: string;
+interface ZodTypes extends FastifyTypeProvider {
+  readonly validator: this["schema"] extends z.ZodType ? z.output<this["schema"]> : unknown;
 }
 
-/** A body's schema: the zod schema that it is parsed by, or JSON Schema where nothing parses it. */
-export type BodySchema = z.ZodType | { readonly [keyword: string]: unknown };
+export type App = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypes
+>;
 
-export interface ParameterDocument {
-  readonly name: string;
-  readonly in: "query" | "header";
+/** Path parameters of a model's routes. */
+export interface ModelName {
+  readonly model: string;
+  readonly version?: string;
+}
+
+/** Schemas by content type. */
+interface ContentSchema {
   readonly description: string;
-  readonly schema: { readonly [keyword: string]: unknown };
+  readonly content: Readonly<Record<string, { readonly schema: z.ZodType }>>;
 }
 
-export interface ResponseDocument {
-  readonly description: string;
-  /** By content type; none: the answer has no body. */
-  readonly content?: Readonly<Record<string, BodySchema>>;
-}
+type Schema = z.ZodType | ContentSchema;
 
-/** What OpenAPI says of a route; the path's parameters and the answers to errors are added. */
-export interface Operation {
-  readonly id: string;
-  readonly tag: string;
-  readonly summary: string;
+interface Details {
   readonly description?: string;
-  readonly parameters?: readonly ParameterDocument[];
-  readonly request?: Readonly<Record<string, BodySchema>>;
-  /** Whether it goes without a body. Default: where it has none. */
-  readonly bodyOptional?: true;
-  /** A valid body, by content type, to show and to try. */
-  readonly examples?: Readonly<Record<string, unknown>>;
-  readonly responses: Readonly<Record<number, ResponseDocument>>;
+  readonly params?: z.ZodType;
+  readonly querystring?: z.ZodType;
+  readonly headers?: z.ZodType;
+  readonly body?: Schema;
+  /** Whether the request may come without its body. */
+  readonly "x-body-optional"?: true;
 }
 
-export interface Route {
-  readonly method: Method;
-  /** Segments in braces are parameters: /v2/models/{model}/ready. */
-  readonly path: string;
-  readonly role: RequiredRole;
-  readonly operation: Operation;
-  /** Throws a Fault, which is answered as an error. */
-  handle(call: RestCall): Reply | Promise<Reply>;
+/**
+ * Gives options to routes that require `role`. OpenAPI has a route as the operation `id`; `answer`
+ * is the schema of its answer with status 200, or of several by status.
+ */
+export function describer(role: RequiredRole, tag: string) {
+  return <More extends Details = Record<never, never>>(
+    id: string,
+    summary: string,
+    answer: Schema | Readonly<Record<number, Schema>>,
+    more?: More,
+  ) => ({
+    config: { role },
+    schema: {
+      ...{ operationId: id, tags: [tag], summary },
+      ...(more as More),
+      response: "description" in answer ? { 200: answer } : answer,
+    },
+  });
 }
 
-export function json(body: object, status = 200): Reply {
-  return { status, body };
+export function contentOf(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  description = "the answer",
+): ContentSchema {
+  const content = Object.entries(schemas).map(([type, schema]) => [type, { schema }]);
+  return { description, content: Object.fromEntries(content) };
+}
+
+/**
+ * Checks bodies, queries and headers. Path parameters only describe: an unknown name is "not found".
+ * Handlers parse bodies of several content types themselves.
+ */
+export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
+  schema,
+  httpPart,
+  ...rest
+}) => {
+  if (!(schema instanceof z.ZodType) || httpPart === "params" || "contentType" in rest) {
+    return () => true;
+  }
+  return (value: unknown) => {
+    try {
+      return { value: parsed(schema, value, httpPart) };
+    } catch (error) {
+      return { error: error as Error };
+    }
+  };
+};
+
+const errorSchema = z
+  .strictObject({
+    error: z.string().describe("what went wrong"),
+    code: z.enum([...Object.keys(FAULTS), "method-not-allowed", "internal"]),
+    hint: z.string().optional().describe("what to do about it"),
+    issues: z
+      .array(z.looseObject({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe("all that is wrong with a body, one by one"),
+  })
+  .describe("an error");
+
+/** Describes all routes that plugins add after it, and serves the document. */
+export function addOpenApi(app: App, rules: AccessRules): void {
+  const info = {
+    title: "Tandem gateway",
+    version: "1",
+    description: "The Open Inference Protocol v2 over HTTP, and the control of a deployment.",
+    license: { name: "MIT", identifier: "MIT" },
+  };
+  app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info,
+      components: {
+        schemas: { Error: jsonSchema(errorSchema, "output") },
+        securitySchemes: securitySchemes(rules) as Record<string, never>,
+      },
+    },
+    convertConstToEnum: false,
+    transform: transformWith(rules),
+    transformObject: (document) => {
+      const { openapiObject } = document as { openapiObject: { paths: Paths } };
+      for (const operation of Object.values(openapiObject.paths).flatMap(Object.values)) {
+        // The plugin says that every body is required.
+        if (operation["x-body-optional"]) operation.requestBody.required = false;
+        delete operation["x-body-optional"];
+      }
+      return openapiObject;
+    },
+  });
+  app.register(async (scope: App) => {
+    const document = z.looseObject({ openapi: z.string() }).describe("OpenAPI 3.1");
+    const options = describer("public", "about")("getOpenApi", "This document", document);
+    scope.get("/openapi.json", options, () => app.swagger());
+  });
+}
+
+type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+interface Operation {
+  "x-body-optional"?: true;
+  readonly requestBody: { required: boolean };
+}
+
+function transformWith(rules: AccessRules): SwaggerTransform {
+  return ({ schema, url, route }) => {
+    const { params, querystring, headers, body, response, ...rest } = schema;
+    const parts = Object.entries({ params, querystring, headers, body })
+      .filter(([, part]) => part !== undefined)
+      .map(([name, part]) => [name, documented(part as Schema, "input")]);
+    const answers = Object.entries(response as Record<string, Schema>);
+    const { role = "admin" } = route.config ?? {};
+    return {
+      url,
+      schema: {
+        ...rest,
+        ...Object.fromEntries(parts),
+        response: {
+          ...Object.fromEntries(answers.map(([status, answer]) => [status, responseOf(answer)])),
+          default: {
+            description: "an error",
+            content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+          },
+        },
+        ...{ "x-role": role, security: securityOf(role, rules) },
+      },
+    };
+  };
+}
+
+function responseOf(answer: Schema): object {
+  const { description = "the answer" } = answer;
+  if (answer instanceof z.ZodUndefined) return { description, type: "null" };
+  const isPlain = answer instanceof z.ZodType;
+  return documented(
+    isPlain ? contentOf({ "application/json": answer }, description) : answer,
+    "output",
+  );
+}
+
+function documented(part: Schema, io: "input" | "output"): object {
+  if (part instanceof z.ZodType) return jsonSchema(part, io);
+  const content = Object.entries(part.content).map(([type, { schema }]) => [
+    type,
+    { schema: jsonSchema(schema, io) },
+  ]);
+  return { ...part, content: Object.fromEntries(content) };
+}
+
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): object {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io });
+  return rest;
+}
+
+/** By name, those that are in use. */
+export function securitySchemes(rules: AccessRules): Readonly<Record<string, object>> {
+  const token = {
+    ...{ type: "http", scheme: "bearer" },
+    description: "of `tandem cluster token`; an operation's `x-role` says of which role",
+  };
+  const certificate = {
+    type: "mutualTLS",
+    description: "of `tandem cluster certs`: client.crt may infer, admin.crt may do all",
+  };
+  return {
+    ...(rules.tokens === null ? {} : { token }),
+    ...(rules.certificates ? { certificate } : {}),
+  };
+}
+
+/** Any one of these will do; an empty list asks for no credentials. */
+export function securityOf(
+  role: RequiredRole,
+  rules: AccessRules,
+): readonly Readonly<Record<string, string[]>>[] {
+  if (role === "public" || isOpen(rules)) return [];
+  return Object.keys(securitySchemes(rules)).map((name) => ({ [name]: [] }));
 }

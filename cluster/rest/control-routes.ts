@@ -1,0 +1,268 @@
+/** Control and observation of a deployment: runs, scheduler, replicas, metrics. */
+import type { FastifyRequest } from "fastify";
+import { z } from "zod";
+import { Fault } from "../../core/fault.ts";
+import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
+import type { ReplicaBatching } from "../run/control-record.ts";
+import type { Gateway } from "../run/gateway.ts";
+import type { NewReplica, ReplicaControl } from "../run/replica-control.ts";
+import { type RunRequest, runRequestSchema } from "../run/run-request.ts";
+import { checkSchedulerOf } from "../run/run-schedulers.ts";
+import { parseJson, readBody } from "./bodies.ts";
+import { type App, contentOf, describer } from "./route.ts";
+
+/** Without `control` the deployment's replicas are what they are. */
+export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaControl | null): void {
+  app.addContentTypeParser("*", async (request: FastifyRequest) => {
+    if (request.routeOptions.schema?.body === undefined) return undefined;
+    // A web page of another origin cannot send this content type without asking first.
+    if (/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+      return parseJson(await readBody(request));
+    }
+    throw new Fault("invalid-input", "the body is to be sent with content-type: application/json");
+  });
+  addRunRoutes(app, gateway);
+  addSchedulerRoutes(app, gateway);
+  addObserveRoutes(app, gateway);
+  if (control !== null) addReplicaRoutes(app, control);
+}
+
+function addRunRoutes(app: App, gateway: Gateway): void {
+  const describe = describer("admin", "runs");
+  const summary = "How the present run goes: metrics, replicas, the gateway's own costs";
+  app.get("/run", describe("getRun", summary, runReportSchema), () => gateway.report());
+  const started = z.strictObject({ started: z.literal(true) }).describe("it has started");
+  app.post(
+    "/run",
+    describe("startRun", "Start a new run, with its own seed, scheduler and log", started, {
+      description: "Only while no request is under way: 429 otherwise.",
+      body: runRequestSchema.meta({ examples: [{ seed: "1", scheduler: "fifo", log: true }] }),
+    }),
+    ({ body }) => {
+      const request = body as RunRequest;
+      if (request.scheduler !== undefined) checkSchedulerOf(request.scheduler, gateway.system);
+      gateway.reset(request);
+      return { started: true };
+    },
+  );
+  const lines = contentOf({ "application/jsonl": z.string() }, "events and commands in order");
+  app.get(
+    "/run/log",
+    describe("getRunLog", "The run's log, one JSON array a line, if it keeps one", lines),
+    (_, reply) => {
+      const { log } = gateway;
+      if (log === null) {
+        const hint = 'start it with {"log": true}';
+        throw new Fault("not-found", "this run keeps no log", { hint });
+      }
+      return reply.type("application/jsonl").send(Buffer.from(log.toJsonLines()));
+    },
+  );
+}
+
+const runReportSchema = z
+  .looseObject({
+    idle: z.boolean(),
+    inSystem: z.int(),
+    summary: z.looseObject({ requests: z.int() }),
+    eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+    costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
+    gantt: z.array(z.looseObject({})),
+    workerRoundTripUs: z.array(z.number()),
+    otherSchedulers: z.array(z.unknown()),
+    replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
+  })
+  .describe("so far");
+
+function addSchedulerRoutes(app: App, gateway: Gateway): void {
+  const describe = describer("admin", "scheduler");
+  const body = z.strictObject({ scheduler: schedulerSchema });
+  const present = body.describe("a preset or a composition");
+  const summary = "The deployment's present scheduler";
+  const current = () => ({ scheduler: gateway.scheduler });
+  app.get("/v1/scheduler", describe("getScheduler", summary, present), current);
+  const next = body.describe("it decides from now on");
+  app.put(
+    "/v1/scheduler",
+    describe("putScheduler", "Another scheduler from now on", next, {
+      description:
+        "A preset or a composition, as in a scenario. What waits is routed, ordered and batched " +
+        "anew, what runs goes on, and no request is lost. The next run starts with its own.",
+      body: body.meta({ examples: [{ scheduler: "join-shortest-queue" }] }),
+    }),
+    ({ body: { scheduler } }) => {
+      checkSchedulerOf(scheduler, gateway.system);
+      gateway.reschedule(scheduler);
+      return current();
+    },
+  );
+}
+
+const maxBatch = z.int().min(1).max(4096).describe("jobs that run together at most");
+const waitMs = z
+  .number()
+  .min(0)
+  .max(60_000)
+  .describe("how long a batch that is not full waits for more, from its first job");
+const batching = z.strictObject({ maxBatch, waitMs });
+
+const newReplicaSchema = z
+  .strictObject({
+    task: z.string().min(1).describe("the pipeline's task that it runs"),
+    node: z.string().min(1).optional().describe("a node of the scenario; default: one with room"),
+    batch: batching.optional().describe("default: as the scheduler says"),
+    address: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/)
+      .optional()
+      .describe("host:port of a server that serves it already; default: a worker is started"),
+  })
+  .meta({ examples: [{ task: "detect", batch: { maxBatch: 4, waitMs: 5 } }] });
+
+const changeSchema = z
+  .strictObject({ maxBatch: maxBatch.optional(), waitMs: waitMs.optional() })
+  .refine((given) => given.maxBatch !== undefined || given.waitMs !== undefined, {
+    message: "give maxBatch, waitMs, or both",
+  })
+  .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
+
+const replicaSchema = z
+  .strictObject({
+    name: z.string(),
+    task: z.string(),
+    node: z.string().nullable(),
+    address: z.string(),
+    state: z.enum(["starting", "up", "draining", "down"]),
+    batch: batching.nullable().describe("null: as the scheduler says"),
+    load: z.int().describe("jobs that wait at it or run on it"),
+    losses: z.int().describe("how often it was lost"),
+  })
+  .describe("done");
+
+function addReplicaRoutes(app: App, control: ReplicaControl): void {
+  const describe = describer("admin", "replicas");
+  const list = z.strictObject({ replicas: z.array(replicaSchema) }).describe("done");
+  app.get(
+    "/v1/replicas",
+    describe("listReplicas", "Every replica and its state", list),
+    async () => ({ replicas: await control.list() }),
+  );
+  app.post(
+    "/v1/replicas",
+    describe(
+      "addReplica",
+      "Add a replica to a task",
+      { 201: replicaSchema },
+      {
+        description: "Answered when the replica takes jobs.",
+        body: newReplicaSchema,
+      },
+    ),
+    async ({ body }, reply) => {
+      const added = await control.add(body as NewReplica);
+      const location = `/v1/replicas/${encodeURIComponent(added.name)}`;
+      return reply.code(201).header("location", location).send(added);
+    },
+  );
+  const path = "/v1/replicas/:name";
+  const params = z.object({ name: z.string().min(1) });
+  app.get(
+    path,
+    describe("getReplica", "One replica and its state", replicaSchema, { params }),
+    async ({ params: { name } }) => {
+      const found = (await control.list()).find((replica) => replica.name === name);
+      if (found !== undefined) return found;
+      throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
+    },
+  );
+  app.patch(
+    path,
+    describe("changeReplica", "Change how a replica batches", replicaSchema, {
+      description: "What is left out stays as it is. Its present batch is not touched.",
+      ...{ params, body: changeSchema },
+    }),
+    ({ params: { name }, body }) => control.change(name, body as Partial<ReplicaBatching>),
+  );
+  const gone = { 204: z.undefined().describe("it is gone") };
+  const summary = "Remove a replica; what waits for it goes to the others";
+  app.delete(
+    path,
+    describe("removeReplica", summary, gone, { params, querystring: z.object({ drain }) }),
+    async ({ params: { name }, query }, reply) => {
+      await control.remove(name, { drain: query.drain });
+      return reply.code(204).send();
+    },
+  );
+  app.post(
+    `${path}/reset`,
+    describe("resetReplica", "Start a replica anew", replicaSchema, {
+      description: "A fresh process and model, with the scheduler's own batching.",
+      params,
+    }),
+    ({ params: { name } }) => control.reset(name),
+  );
+}
+
+const drain = z
+  .stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" })
+  .default(true)
+  .describe("whether its batch runs to its end (default); else it is tried again elsewhere")
+  .meta({ type: "boolean" });
+
+function addObserveRoutes(app: App, gateway: Gateway): void {
+  const tag = "observability";
+  const text = contentOf({ "text/plain": z.string() }, "since the start");
+  app.get(
+    "/metrics",
+    describer("infer", tag)("getMetrics", "Counts and durations in Prometheus' text format", text),
+    async (_, reply) => {
+      const metrics = await gateway.metrics();
+      return reply.type(metrics.contentType).send(await metrics.text());
+    },
+  );
+  const summary = "Replicas, pipelines and scheduler at this moment";
+  const status = describer("admin", tag)("getStatus", summary, statusSchema);
+  app.get("/status", status, () => gateway.status());
+}
+
+const ms = z.number().nullable();
+const count = z.int();
+
+const statusSchema = z
+  .strictObject({
+    atMs: z.number().describe("by the gateway's monotonic clock"),
+    scheduler: z.string(),
+    windowS: z.number().describe("quantiles are of the last so many seconds"),
+    replicas: z.array(
+      z.strictObject({
+        name: z.string(),
+        task: z.string(),
+        node: z.string(),
+        state: z.enum(["up", "draining", "down"]),
+        inFlight: count,
+        queue: count.nullable(),
+        batches: count,
+        jobs: count,
+        busyS: z.number(),
+        losses: count,
+        utilizationRatio: z.number(),
+        batchSizeMean: z.number().nullable(),
+        serviceP50Ms: ms,
+        serviceP99Ms: ms,
+      }),
+    ),
+    tasks: z.array(z.strictObject({ name: z.string(), queue: count })),
+    pipelines: z.array(
+      z.strictObject({
+        name: z.string(),
+        inFlight: count,
+        completed: count,
+        failures: z.record(z.string(), count),
+        completedPerS: z.number(),
+        failedPerS: z.number(),
+        latencyP50Ms: ms,
+        latencyP99Ms: ms,
+      }),
+    ),
+  })
+  .describe("now");

@@ -1,0 +1,104 @@
+/** Replies, callers and bodies that go wrong, on a real socket; and credentials in OpenAPI. */
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { afterEach, expect, it, test } from "vitest";
+import { z } from "zod";
+import { OPEN } from "../security/access.ts";
+import { CLIENT_TIMES, IncomingBytes } from "../security/limits.ts";
+import { SecurityFiles } from "../security/security-files.ts";
+import { addControlRoutes } from "./control-routes.ts";
+import { createApp } from "./http-server.ts";
+import { onGone } from "./infer-routes.ts";
+import { type App, describer, securityOf, securitySchemes } from "./route.ts";
+
+const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
+const held = { incoming: new IncomingBytes(1e6), times: CLIENT_TIMES };
+let app: App;
+afterEach(() => app?.close());
+
+/** Serves one route, at /it, and gives its address. */
+async function serve(
+  handle: (request: FastifyRequest, reply: FastifyReply) => unknown,
+): Promise<string> {
+  app = createApp({ host: "127.0.0.1", security, held });
+  const options = describer("public", "t")("it", "s", z.unknown());
+  app.get("/it", options, handle);
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/it`;
+}
+
+it("a reply that cannot be written is an error of its own, and the next is answered", async () => {
+  let calls = 0;
+  const url = await serve(() => ({ calls: ++calls, number: calls === 1 ? 1n : 1 }));
+  const failed = await fetch(url);
+  expect(failed.status).toBe(500);
+  expect(await failed.json()).toMatchObject({ code: "internal" });
+  expect(await (await fetch(url)).json()).toEqual({ calls: 2, number: 1 });
+});
+
+it("onGone calls a listener that comes after the caller went away", async () => {
+  const abort = new AbortController();
+  const called = new Promise<string>((resolve) => {
+    void serve(async (_, reply) => {
+      const gone = once(reply.raw, "close");
+      abort.abort();
+      await gone;
+      onGone(reply, () => resolve("gone"));
+      return {};
+    }).then((url) => fetch(url, { signal: abort.signal }).catch(() => undefined));
+  });
+  expect(await called).toBe("gone");
+});
+
+it("onGone calls every listener, however many, without a warning", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  const abort = new AbortController();
+  let called = 0;
+  const all = new Promise<void>((resolve) => {
+    void serve((_, reply) => {
+      for (let i = 0; i < 64; i++) onGone(reply, () => void (++called === 64 && resolve()));
+      abort.abort();
+      return new Promise(() => undefined);
+    }).then((url) => fetch(url, { signal: abort.signal }).catch(() => undefined));
+  });
+  await all;
+  process.off("warning", warned);
+  expect(warnings).toEqual([]);
+});
+
+it.each([
+  ["application/json", ""],
+  ["application/x-www-form-urlencoded", ""],
+  ["application/x-www-form-urlencoded", "a=b"],
+])("a control route without a schema for its body ignores the body: %s, %j", async (type, body) => {
+  const control = { reset: async (name: string) => ({ name }) };
+  app = createApp({ host: "127.0.0.1", security, held });
+  app.register(async (scope: App) => addControlRoutes(scope, {} as never, control as never));
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const init = { method: "POST", headers: { "content-type": type }, body };
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/replicas/a/reset`, init);
+  expect([answer.status, await answer.json()]).toEqual([200, { name: "a" }]);
+});
+
+it("a route without a role is refused", () => {
+  app = createApp({ host: "127.0.0.1", security, held });
+  expect(() => app.get("/open", () => ({}))).toThrow("the route /open names no role");
+});
+
+test.each([
+  [OPEN, []],
+  [{ tokens: [], certificates: false }, ["token"]],
+  [{ tokens: null, certificates: true }, ["certificate"]],
+  [{ tokens: [], certificates: true }, ["token", "certificate"]],
+])(
+  "under %j, an operation asks for one of what is in use, and a public one for none",
+  (rules, names) => {
+    expect(Object.keys(securitySchemes(rules))).toEqual(names);
+    expect(securityOf("public", rules)).toEqual([]);
+    expect(securityOf("infer", rules)).toEqual(names.map((name) => ({ [name]: [] })));
+  },
+);
