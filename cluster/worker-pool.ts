@@ -6,8 +6,7 @@ import { ownReplicas, withSpareReplicas } from "../core/spare-replicas.ts";
 import type { System } from "../core/system.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import type { ReplicaAddress } from "./gateway/specification.ts";
-import type { ChildExit } from "./processes/child.ts";
-import { KeptChild } from "./processes/child.ts";
+import { type ChildExit, KeptChild } from "./processes/child.ts";
 import { authority } from "./security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "./worker/main.ts";
 

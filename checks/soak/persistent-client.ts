@@ -7,12 +7,13 @@
 
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelStreamInferResponse,
+import {
+  cancelMessage,
+  DEADLINE_PARAMETER,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type ModelStreamInferResponse,
 } from "../../cluster/protocol/messages.ts";
-import { cancelMessage, DEADLINE_PARAMETER } from "../../cluster/protocol/messages.ts";
 import { errorOfAnswer, PUSHBACK_TRAILER, trailerOf } from "../../cluster/protocol/status.ts";
 import { bytesTensor, elementsOf } from "../../cluster/protocol/tensors.ts";
 

@@ -5,8 +5,11 @@ import type { System } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { StreamRequest } from "../protocol/client.ts";
-import type { InferParameter, ModelInferResponse } from "../protocol/messages.ts";
-import { DEADLINE_PARAMETER } from "../protocol/messages.ts";
+import {
+  DEADLINE_PARAMETER,
+  type InferParameter,
+  type ModelInferResponse,
+} from "../protocol/messages.ts";
 import {
   asOwn,
   bytesTensor,

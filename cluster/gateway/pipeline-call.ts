@@ -8,17 +8,15 @@ import type { Tensor } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { callContext } from "../observe/call-context.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
-import type {
-  InferParameter,
-  ModelInferRequest,
-  ModelInferResponse,
-  Tensor as WireTensor,
-} from "../protocol/messages.ts";
 import {
   DEADLINE_PARAMETER,
   type Header,
+  type InferParameter,
+  type ModelInferRequest,
+  type ModelInferResponse,
   TIMEOUT_PARAMETER,
   TRACEPARENT,
+  type Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";

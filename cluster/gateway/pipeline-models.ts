@@ -1,13 +1,13 @@
 /** The gateway's pipelines as models: what it says of them and of itself. */
 
 import { Fault } from "../../core/fault.ts";
-import type { ModelState } from "../protocol/hosted-models.ts";
 import {
   bytesMetadata,
   GATEWAY_NAME,
   type HostedModel,
   type HostedModels,
   ModelCounts,
+  type ModelState,
   modelNamed,
 } from "../protocol/hosted-models.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";

@@ -4,8 +4,7 @@
  * and the health watches fail, and the channel connects anew. grpc-js waits without a limit for the
  * answer to a new connection, so a channel that is connecting for too long is replaced by another.
  */
-import type { InferenceClient } from "../protocol/client.ts";
-import { InferStream } from "../protocol/client.ts";
+import { type InferenceClient, InferStream } from "../protocol/client.ts";
 
 const TICK_MS = 1000;
 /** Ticks are counted, not time, so a gateway that was held up itself does not blame its workers. */

@@ -1,4 +1,4 @@
-/** Clients that take a connection and never finish: each is ended, and nobody else notices. */
+/** Clients that hold a connection and never finish: the server ends each, and serves the others. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as http2 } from "node:http2";
 import { connect, type Socket } from "node:net";
@@ -113,7 +113,7 @@ async function served(): Promise<number> {
 }
 
 describe("over HTTP/1", () => {
-  it("who says nothing, or its headers a letter at a time, is told so and closed", async () => {
+  it("a client that sends no headers in time gets 408 and is closed", async () => {
     const [silent, dribbling] = [await plain(ports().rest), await plain(ports().rest)];
     const letters = [..."GET /v2 HTTP/1.1\r\nhost: x\r\n", ...`x-slow: ${"y".repeat(400)}`];
     const timer = setInterval(() => dribbling.socket.write(letters.shift() ?? "y"), 20);
@@ -128,7 +128,7 @@ describe("over HTTP/1", () => {
     }
   });
 
-  it("whose body stops coming is told so and closed", async () => {
+  it("a client whose body stops gets 408 and is closed", async () => {
     const { socket, heard } = await plain(ports().rest);
     socket.write(
       "POST /v2/models/p/infer HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 99\r\n\r\n{",
@@ -138,7 +138,7 @@ describe("over HTTP/1", () => {
     expect(heard()).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it("who does not read an answer is cut off from the rest of it", async () => {
+  it("a client that does not read its answer is cut off", async () => {
     const { socket, heard } = await plain(ports().rest);
     const tensor = { name: "x", datatype: "FP32", shape: [1_500_000, 3] };
     const binary = { binary_data_size: 18_000_000 };
@@ -165,7 +165,7 @@ describe("over HTTP/1", () => {
 });
 
 describe("over gRPC", () => {
-  it("a connection without a call is closed, be it silent or HTTP/2", async () => {
+  it("a connection without a call is closed, silent or HTTP/2", async () => {
     const { socket } = await plain(ports().grpc);
     const polite = session();
     await new Promise((resolve) => polite.once("remoteSettings", resolve).once("close", resolve));
@@ -174,7 +174,7 @@ describe("over gRPC", () => {
     expect(await eventually(() => polite.destroyed)).toBe(true);
   });
 
-  it("a call without its message, or with half of one, is ended with DEADLINE_EXCEEDED", async () => {
+  it("a call without a whole message ends with DEADLINE_EXCEEDED", async () => {
     const [empty, half] = [call(INFER), call(INFER)];
     half.stream.write(message(30_000).subarray(0, 60_000));
     expect(await isServed()).toBe(true);
@@ -184,7 +184,7 @@ describe("over gRPC", () => {
     }
   });
 
-  it("who does not read its stream gets no more requests taken, and is cut off", async () => {
+  it("a client that does not read its stream is paused, then cut off", async () => {
     const { stream } = call(STREAM);
     stream.pause();
     const before = await served();
@@ -198,7 +198,7 @@ describe("over gRPC", () => {
     expect(await isServed()).toBe(true);
   });
 
-  it("who reads its stream slowly, but reads, gets every answer", async () => {
+  it("a client that reads its stream slowly gets every answer", async () => {
     const { stream, code } = call(STREAM);
     let bytes = 0;
     stream.on("data", (chunk: Buffer) => {
@@ -215,7 +215,7 @@ describe("over gRPC", () => {
   });
 });
 
-describe("what all send together", () => {
+describe("the bytes of all requests together", () => {
   let own: Deployment;
   beforeAll(async () => {
     own = await startDeployment({
@@ -237,7 +237,7 @@ describe("what all send together", () => {
   };
   const REFUSED = /^HTTP\/1.1 429 [\s\S]*retry-after: 1[\s\S]*"overloaded"/;
 
-  it("is bounded over REST: of two that are too much together, one is refused", async () => {
+  it("are bounded over REST: one of two requests is refused", async () => {
     const both = [await half(), await half()];
     expect(await eventually(() => both.some(({ heard }) => REFUSED.test(heard())))).toBe(true);
     expect(both.filter(({ heard }) => heard() !== "")).toHaveLength(1);
@@ -245,7 +245,7 @@ describe("what all send together", () => {
     expect(await isServed(own)).toBe(true);
   });
 
-  it("is bounded over gRPC, and what is refused counts no longer", async () => {
+  it("are bounded over gRPC, without those of refused requests", async () => {
     const on = session(own.gateway.grpc);
     const { stream, code } = call(INFER, on);
     stream.write(message(12 * MIB).subarray(0, 42 * MIB));
@@ -255,7 +255,7 @@ describe("what all send together", () => {
     expect(await isServed(own)).toBe(true);
   });
 
-  it("is bounded over both", async () => {
+  it("are bounded over both", async () => {
     const rest = await half();
     const on = session(own.gateway.grpc);
     const grpc = call(INFER, on);
@@ -270,7 +270,7 @@ describe("what all send together", () => {
 });
 
 describe("connections", () => {
-  it("beyond the bound are closed at once, and those within it go on", async () => {
+  it("beyond the bound are closed at once, and the others stay open", async () => {
     const options = { document: noOp(), backend: "onnx" } as const;
     await withDeployment(options, async ({ gateway }) => {
       for (const side of ["rest", "grpc"] as const) {

@@ -3,8 +3,13 @@
 import { Fault } from "../../core/fault.ts";
 import { callPipeline } from "../gateway/pipeline-call.ts";
 import type { PipelineModels } from "../gateway/pipeline-models.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { deadlineOf, REQUEST_ID_HEADER, TRACEPARENT } from "../protocol/messages.ts";
+import {
+  deadlineOf,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  REQUEST_ID_HEADER,
+  TRACEPARENT,
+} from "../protocol/messages.ts";
 import { elementsOf } from "../protocol/tensors.ts";
 import type { PictureFormat } from "./annotate.ts";
 import {

@@ -6,8 +6,7 @@ import type { AddressInfo } from "node:net";
 import { Fault } from "../../core/fault.ts";
 import { requireSafeBinding } from "./bind-address.ts";
 import { type ClientTimes, LIMITS } from "./limits.ts";
-import type { SecurityFiles } from "./security-files.ts";
-import { rotateWith } from "./security-files.ts";
+import { rotateWith, type SecurityFiles } from "./security-files.ts";
 import { serverTls } from "./tls.ts";
 
 /** Not listening yet. A client without a certificate is let in: the routes decide. */

@@ -92,7 +92,7 @@ describe("a deployment with certificates and tokens", () => {
     }
   });
 
-  it("shows strangers what it is and whether it runs, and nothing of what it does", () => {
+  it("shows callers without credentials only its metadata and health", () => {
     const routes = gatewayRoutes({ byName: new Map() } as never, null, OPEN);
     const shown = routes.filter(({ role }) => role === "public").map(({ path }) => path);
     expect([...new Set(shown)].sort()).toEqual([
@@ -105,7 +105,7 @@ describe("a deployment with certificates and tokens", () => {
     ]);
   });
 
-  it("tells in its OpenAPI document which routes ask for credentials, and how to show them", async () => {
+  it("lists the credentials of each route in its OpenAPI document", async () => {
     const { http } = deployment.gateway;
     const { value } = await getJson(`${http}/openapi.json`, access.nobody);
     const { paths, components } = value as unknown as OpenApiDocument;
@@ -143,7 +143,7 @@ describe("a deployment with certificates and tokens", () => {
     }
   });
 
-  it("answers inference over both sides, and is driven by its load generator", async () => {
+  it("answers inference over both sides, and the load generator", async () => {
     const token = access["infer token"].token ?? "";
     const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
     const client = new InferenceClient(deployment.gateway.grpc, access["client certificate"]);
@@ -172,7 +172,7 @@ describe("a deployment with certificates and tokens", () => {
     expect(run.status).toBe(200);
   });
 
-  it("is refused by whoever does not know its authority, and speaks no plain text", async () => {
+  it("speaks no plain text, and is refused by clients that do not trust its authority", async () => {
     const [, port] = deployment.gateway.http.split(/:(?=\d+$)/);
     await expect(getJson(`http://127.0.0.1:${port}/v2`)).rejects.toThrow("does not answer");
     await expect(getJson(deployment.gateway.http)).rejects.toThrow("does not answer");
@@ -182,7 +182,7 @@ describe("a deployment with certificates and tokens", () => {
   });
 
   it.each(["client", "admin", "worker", null] as const)(
-    "has workers that no one but the gateway reaches: not with the certificate of %s",
+    "has workers that refuse the certificate of %s",
     async (role) => {
       const [{ address }] = deployment.workers;
       const client = new InferenceClient(address, { tls: tlsOf(role, "worker"), token: null });
@@ -203,7 +203,7 @@ describe("a deployment with certificates and tokens", () => {
   });
 
   if (IS_LONG) {
-    it("knows new tokens and shows new certificates without a restart", async () => {
+    it("takes new tokens and certificates without a restart", async () => {
       const { pid } = deployment.gateway;
       const { token, line } = createToken("infer", "new");
       const shown = { tls: access.nobody.tls, token };
@@ -229,7 +229,7 @@ describe("a deployment with certificates and tokens", () => {
     });
   }
 
-  it("says what is wrong with its files before it starts anything", async () => {
+  it("reports errors in its files before it starts a process", async () => {
     const missing = startDeployment({ ...OPTIONS, certificates: join(folder, "none") });
     await expect(missing).rejects.toThrow("gateway.crt");
     writeFileSync(join(folder, "bad.txt"), "admin 123\n");
@@ -252,7 +252,7 @@ describe("a deployment without credentials", () => {
     ["a link on a foreign page", { "sec-fetch-site": "cross-site" }],
     ["a name made to stand for loopback", { host: "rebound.example:8000" }],
     ["a name that only looks like loopback", { host: "127.0.0.1.rebound.example" }],
-  ])("does not do what a web page asks for: from %s", async (_, headers) => {
+  ])("refuses requests of web pages: from %s", async (_, headers) => {
     expect(await plain("/run", headers)).toBe(403);
     expect(await plain("/v2/models/echo", headers)).toBe(403);
     expect(await plain("/v2/health/live", headers)).toBe(200);

@@ -8,8 +8,13 @@ import type { TensorSpec } from "../../models/tensor.ts";
 import { monotonicUs } from "../monotonic.ts";
 import { TRACEPARENTS_PARAMETER } from "../observe/call-context.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { HostedModel, LoadCost, ModelState } from "../protocol/hosted-models.ts";
-import { bytesMetadata, ModelCounts } from "../protocol/hosted-models.ts";
+import {
+  bytesMetadata,
+  type HostedModel,
+  type LoadCost,
+  ModelCounts,
+  type ModelState,
+} from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
