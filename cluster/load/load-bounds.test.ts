@@ -1,11 +1,18 @@
-/** The generator itself, against a target that answers only when it is told to. */
+/** The generator alone, against a target that holds its answers back. */
 import { afterEach, expect, test } from "vitest";
 import type { Fault } from "../../core/fault.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { parsed } from "./http-endpoint.test-support.ts";
-import { LoadGenerator } from "./load-generator.ts";
-import { LOAD_BOUNDS, type LoadAnswer, type LoadBounds, type LoadTarget } from "./specification.ts";
+import { parsed, withEndpoint } from "./http-endpoint.test-support.ts";
+import { HttpTarget } from "./http-target.ts";
+import { LoadGenerator, warmUp } from "./load-generator.ts";
+import {
+  LOAD_BOUNDS,
+  type LoadAnswer,
+  type LoadBounds,
+  type LoadSpecification,
+  type LoadTarget,
+} from "./specification.ts";
 
 const OK: LoadAnswer = { outcome: "completed", status: "OK", error: null, residenceUs: 0 };
 
@@ -54,7 +61,7 @@ const faultOf = (running: Promise<unknown>): Promise<Fault> =>
     (error: Fault) => error,
   );
 
-test("a run fails, and says what to do, once more requests wait than can be remembered", async () => {
+test("a run fails with a hint when more requests wait than its bound", async () => {
   const target = new Held();
   const fault = await faultOf(run(target, { arrivals: "burst", requests: 50 }, { waiting: 20 }));
   expect(fault).toMatchObject({ code: "limit-exceeded", hint: expect.stringMatching(/rate/) });
@@ -62,7 +69,7 @@ test("a run fails, and says what to do, once more requests wait than can be reme
   expect(target.sent).toBe(20);
 });
 
-test("a run fails once it has had as many requests as can be remembered", async () => {
+test("a run fails when it reaches its bound of requests", async () => {
   const target = new Held();
   ticker = setInterval(() => target.answerAll(), 1);
   const workload = { arrivals: "closed", clients: 5, durationS: 1000 };
@@ -72,7 +79,7 @@ test("a run fails once it has had as many requests as can be remembered", async 
   expect(target.sent).toBe(30);
 });
 
-test("within its bounds it runs to its end", async () => {
+test("a run within its bounds ends normally", async () => {
   const target = new Held();
   ticker = setInterval(() => target.answerAll(), 1);
   const bounds = { waiting: 50, requests: 50 };
@@ -80,11 +87,35 @@ test("within its bounds it runs to its end", async () => {
   expect(requests).toBe(50);
 });
 
-test("a generator that is behind hears answers before it has sent all that is due", async () => {
+test("a generator that is behind handles answers before it has sent all due requests", async () => {
   const target = new Held();
   const running = run(target, { arrivals: "burst", requests: 5000 });
   await new Promise((resolve) => setImmediate(resolve));
   expect(target.sent).toBeLessThan(5000);
   ticker = setInterval(() => target.answerAll(), 1);
   expect((await running).requests).toBe(5000);
+});
+
+test("the warm-up gives a target up that does not answer, and closes its connections", async () => {
+  let [come, gone] = [0, 0];
+  await withEndpoint(
+    (_request, response) => {
+      come++;
+      response.on("close", () => gone++);
+    },
+    async (url) => {
+      const endpoints = [{ url, headers: {}, bodies: [] }];
+      const access = { tls: false };
+      const target = new HttpTarget({
+        ...({ kind: "http", endpoints, method: "GET" } as const),
+        ...{ connections: 4, access },
+      });
+      const pipelines = [{ name: "endpoint", share: 1 }];
+      const ended = warmUp(target, { pipelines } as unknown as LoadSpecification, 300);
+      await expect(ended).rejects.toThrow("has not answered a request of the warm-up within 0.3 s");
+      await target.close();
+    },
+  );
+  expect(come).toBeGreaterThan(0);
+  expect(gone).toBe(come);
 });

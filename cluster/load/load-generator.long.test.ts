@@ -23,7 +23,7 @@ const slowerThan = (latencyUs: Float64Array, ms: number): number =>
 describe("a server that stalls for a second", () => {
   const workload = { arrivals: "deterministic", ratePerS: 100, durationS: 1.5 };
 
-  it("is seen by every request that was due meanwhile", async () => {
+  it("delays every request that was due meanwhile", async () => {
     const { latencyUs, requests } = await withEndpoint(stalling(200, 1200), (url) =>
       drive(url, workload),
     );
@@ -33,7 +33,7 @@ describe("a server that stalls for a second", () => {
     expect(slowerThan(latencyUs, 500)).toBeGreaterThanOrEqual(45);
   });
 
-  it("is seen so with one connection too, where requests wait for the stalled one", async () => {
+  it("delays them on a single connection too", async () => {
     const { latencyUs } = await withEndpoint(stalling(200, 1200), (url) => {
       const one = {
         ...({
@@ -48,7 +48,7 @@ describe("a server that stalls for a second", () => {
     expect(slowerThan(latencyUs, 500)).toBeGreaterThanOrEqual(45);
   });
 
-  it("is hidden by a client that waits for its answers: that is what closed loops do", async () => {
+  it("is hidden in a closed loop, whose clients wait for answers", async () => {
     const closed = { arrivals: "closed", clients: 2, thinkMs: 10, durationS: 1.5 };
     const { latencyUs } = await withEndpoint(stalling(200, 1200), (url) => drive(url, closed));
     // The two that were under way; a busy machine may add some, but not a stall's worth.
@@ -63,7 +63,7 @@ describe("clients", () => {
     client: { ...client, ...more },
   });
 
-  it("wait for longer than timers count, if they are told to", async () => {
+  it("may wait longer than the maximum of timers", async () => {
     const result = await withEndpoint(
       (_request, response) => void setTimeout(() => response.end(OK), 20),
       (url) => drive(url, workload({ timeoutMs: 3e9, retries: 0 }, 5)),

@@ -8,8 +8,8 @@ import { loadReport } from "./load-report.ts";
 
 const OK = "fine";
 
-describe("what is answered", () => {
-  it("is counted by status, and by what became of the request", async () => {
+describe("an answer", () => {
+  it("is counted by status, and by the outcome of its request", async () => {
     let count = 0;
     const codes = [200, 503, 429, 500, 404, 504];
     const workload = { arrivals: "burst", requests: 60 };
@@ -30,7 +30,7 @@ describe("what is answered", () => {
     expect(result.errors[0]).toMatch(/^request \d+: HTTP \d{3}: a reason$/);
   });
 
-  it("is sent what was to be sent", async () => {
+  it("follows a request with the specified method, headers and body", async () => {
     const bodies: string[] = [];
     const workload = { arrivals: "closed", clients: 1, requests: 4 };
     await withEndpoint(
@@ -62,7 +62,7 @@ describe("clients", () => {
     client: { ...client, ...more },
   });
 
-  it("try again after an error, as often as they may", async () => {
+  it("retry after an error, up to their limit", async () => {
     // One after another, so that which attempt succeeds is no matter of time.
     const patient = { arrivals: "closed", clients: 1, requests: 5 };
     const seen = new Map<string, number>();
@@ -83,7 +83,7 @@ describe("clients", () => {
     expect(seen.get("503")).toBe(10);
   });
 
-  it("give up an attempt after their time, and the server sees that they have gone", async () => {
+  it("give up an attempt after their timeout, and close its connection", async () => {
     let [come, gone] = [0, 0];
     const result = await withEndpoint(
       (_request, response) => {
@@ -112,7 +112,7 @@ describe("arrivals", () => {
     ["trace", { file: "t.csv", column: "t", scale: 2, repeat: 2 }],
   ];
 
-  it.each(kinds)("of a %s are the simulator's, to the microsecond", async (arrivals, more) => {
+  it.each(kinds)("of a %s equal the simulator's, to the microsecond", async (arrivals, more) => {
     const workload = { arrivals, ...more };
     const result = await withEndpoint(
       (_request, response) => void response.end(OK),

@@ -29,11 +29,11 @@ function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): Load
 const onTime = new Array<number>(100).fill(50);
 
 describe("loadHealth", () => {
-  it("finds nothing wrong with a generator that was on time", () => {
+  it("accepts a generator that was on time", () => {
     expect(loadHealth(result(onTime, 20_000))).toMatchObject({ healthy: true, reasons: [] });
   });
 
-  it("counts arrivals sent late, by what the latency makes of it", () => {
+  it("counts late arrivals, by a limit that grows with latency", () => {
     const late = onTime.map((us, i) => (i < 10 ? 3000 : us));
     const short = loadHealth(result(late, 20_000));
     expect(short.lateArrivalRatio).toBe(0.1);
@@ -42,33 +42,33 @@ describe("loadHealth", () => {
     expect(loadHealth(result(late, 200_000)).healthy).toBe(true);
   });
 
-  it("objects to lateness that adds to every latency", () => {
+  it("rejects lateness that adds to every latency", () => {
     const health = loadHealth(result(new Array<number>(100).fill(900), 5000));
     expect(health.lateArrivalRatio).toBe(0);
     expect(health.reasons).toHaveLength(1);
     expect(health.reasons[0]).toMatch(/0.90 ms late on average, of 5.00 ms/);
   });
 
-  it("objects to an event loop that lagged, its own or the gateway's", () => {
+  it("rejects a lagging event loop, its own or the gateway's", () => {
     expect(loadHealth(result(onTime, 20_000, 30)).healthy).toBe(false);
     expect(loadHealth(result(onTime, 20_000), 30).healthy).toBe(false);
     expect(loadHealth(result(onTime, 20_000), 5).healthy).toBe(true);
   });
 
-  it("objects to clients that wait for answers while the generator has no time to read them", () => {
+  it("rejects a closed loop whose generator was busy", () => {
     const busy = { ...result(onTime, 20_000), loopBusyRatio: 0.97 };
     expect(loadHealth(busy).healthy).toBe(true);
     const health = loadHealth({ ...busy, closed: true });
     expect(health.reasons[0]).toMatch(/busy 97% of the time: it, not the server, may be the limit/);
   });
 
-  it("has no opinion of a run without requests", () => {
+  it("accepts a run without requests", () => {
     expect(loadHealth(result([], 0))).toMatchObject({ healthy: true, lateArrivalRatio: 0 });
   });
 });
 
 describe("outcomeCounts", () => {
-  it("counts each way to end", () => {
+  it("counts each outcome", () => {
     const given = result([0, 0, 0], 1);
     given.outcome[2] = OUTCOMES.indexOf("refused");
     expect(outcomeCounts(given)).toMatchObject({ completed: 2, refused: 1, failed: 0 });

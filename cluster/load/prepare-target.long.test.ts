@@ -55,14 +55,14 @@ describe("a load", () => {
   it.each([
     ["by host and port", ""],
     ["by a URL", "grpc://"],
-  ])("drives our gateway %s, by its streams", async (_what, scheme) => {
+  ])("uses our gateway %s, by its streams", async (_what, scheme) => {
     const driving = await driven(`${scheme}${deployment.gateway.grpc}`, "echo");
     expect(driving).toMatchObject({ kind: "grpc", streamed: true, errors: [] });
     expect(driving.report.outcomes.completed).toBe(30);
     expect(driving.report.statuses).toEqual({ OK: 30 });
   });
 
-  it("sends each pipeline of our gateway what it takes, tensors or pictures", async () => {
+  it("sends tensors or pictures, as each pipeline of our gateway takes them", async () => {
     writeScaling(directory, "double.onnx", "x", "y", 2);
     const { models, ...document } = chain({ a: { onnx: "double.onnx" }, b: { name: "no-op" } });
     const pipelines = {
@@ -81,7 +81,7 @@ describe("a load", () => {
     });
   });
 
-  it("drives any server of the protocol over gRPC, with tensors at random or from a file", async () => {
+  it("uses any server of the protocol over gRPC, with random tensors or those of a file", async () => {
     const [worker] = deployment.workers;
     const random = await driven(`grpc://${worker.address}`, worker.replica);
     expect(random.kind).toBe("grpc");
@@ -94,7 +94,7 @@ describe("a load", () => {
     expect(by.report.statuses).toEqual({ OK: 30 });
   });
 
-  it("drives the protocol over HTTP, and any address with a body", async () => {
+  it("uses the protocol over HTTP, and any address with a body", async () => {
     const { http } = deployment.gateway;
     expect((await driven(http, "echo")).report.statuses).toEqual({ OK: 30 });
     const body = join(directory, "body.bin");

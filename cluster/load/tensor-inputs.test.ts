@@ -28,7 +28,7 @@ describe("tensors from a file", () => {
     ]);
   });
 
-  it("may be several requests", () => {
+  it("can be several requests", () => {
     const text = `[${one({ data: [1, 2] })}, ${one({ data: [3, 4] })}]`;
     expect(requestsOfJson(text, "t.json").map(([{ data }]) => data)).toEqual([
       [1, 2],
@@ -47,12 +47,12 @@ describe("tensors from a file", () => {
     [one({ data: [1, 2], datatype: "INT8" }).replace("[1,2]", "[1,1.5]"), /1\.5 is no element/],
     [one({ data: [1, 2], shape: [-1] }), /shape \[-1\]/],
     [file([{ datatype: "FP32" }]), /needs a name/],
-  ])("are refused, with what is wrong: %s", (text, message) => {
+  ])("are refused with the reason: %s", (text, message) => {
     expect(() => requestsOfJson(text, "t.json")).toThrow(message);
   });
 });
 
-it("random tensors have the shapes that a model asks for, and are the same for the same seed", () => {
+it("random tensors have the model's shapes, and depend on the seed alone", () => {
   const inputs = ["FP32", "INT8", "UINT8", "INT64", "BOOL", "BYTES", "FP16"].map((datatype, i) => ({
     ...{ name: `x${i}`, datatype },
     shape: [-1, 3],

@@ -1,4 +1,4 @@
-/** Processes that stand still in the middle of a run, as SIGSTOP makes them. */
+/** Processes that SIGSTOP stops in the middle of a run. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../../core/fault.ts";
@@ -57,7 +57,7 @@ async function stoppedRun(deployment: Deployment, pidOf: () => number) {
 
 describe("a measured run", () => {
   it.skipIf(!needs("Linux", process.platform === "linux"))(
-    "ends when its load generator stands still, and so does the generator",
+    "ends when its load generator is stopped, and ends the generator",
     async () => {
       const document = twoTasks();
       await withDeployment({ document, backend: "replay" }, async (deployment) => {
@@ -79,7 +79,7 @@ describe("a measured run", () => {
     },
   );
 
-  it("ends when the gateway stands still, and says so", async () => {
+  it("ends with an error when the gateway is stopped", async () => {
     await withDeployment({ document: twoTasks(), backend: "replay" }, async (deployment) => {
       const { fault, pid } = await stoppedRun(deployment, () => deployment.gateway.pid);
       process.kill(pid, "SIGCONT");
@@ -89,7 +89,7 @@ describe("a measured run", () => {
     });
   });
 
-  it("goes on while nothing happens but that its processes live", async () => {
+  it("goes on while its processes are only alive", async () => {
     const taking = (meanMs: number) => ({ service: { distribution: "deterministic", meanMs } });
     const document = twoTasks({
       models: { detector: taking(SILENCE_MS + 2000), reader: taking(1) },

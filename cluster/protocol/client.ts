@@ -71,15 +71,12 @@ export class InferenceClient {
     options: CallOptions,
     answer: Answer<ModelInferResponse>,
   ): ClientUnaryCall {
-    return this.#unary(INFERENCE_SERVICE, "ModelInfer", request, options, answer);
+    return this.#unary("ModelInfer", request, options, answer);
   }
 
   /** A bare stream; `InferStream` matches its answers. */
   inferStream(): InferStreamCall {
-    const method = methodOf<ModelInferRequest, ModelStreamInferResponse>(
-      INFERENCE_SERVICE,
-      "ModelStreamInfer",
-    );
+    const method = methodOf<ModelInferRequest, ModelStreamInferResponse>("ModelStreamInfer");
     return this.#client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,
@@ -96,7 +93,7 @@ export class InferenceClient {
 
   /** Emits each change of a status until the stream fails or is cancelled. */
   watchHealth(service: string): ClientReadableStream<HealthStatus> {
-    const method = methodOf<{ service: string }, HealthStatus>(HEALTH, "Watch");
+    const method = methodOf<{ service: string }, HealthStatus>("Watch", HEALTH);
     return this.#client.makeServerStreamRequest(
       method.path,
       method.requestSerialize,
@@ -108,46 +105,46 @@ export class InferenceClient {
   }
 
   serverLive(): Promise<{ readonly live?: boolean }> {
-    return this.#ask(INFERENCE_SERVICE, "ServerLive", {});
+    return this.#ask("ServerLive", {});
   }
 
   serverReady(): Promise<{ readonly ready?: boolean }> {
-    return this.#ask(INFERENCE_SERVICE, "ServerReady", {});
+    return this.#ask("ServerReady", {});
   }
 
   modelReady(model: ModelName): Promise<{ readonly ready?: boolean }> {
-    return this.#ask(INFERENCE_SERVICE, "ModelReady", model);
+    return this.#ask("ModelReady", model);
   }
 
   serverMetadata(): Promise<ServerMetadata> {
-    return this.#ask(INFERENCE_SERVICE, "ServerMetadata", {});
+    return this.#ask("ServerMetadata", {});
   }
 
   modelMetadata(model: ModelName): Promise<ModelMetadata> {
-    return this.#ask(INFERENCE_SERVICE, "ModelMetadata", model);
+    return this.#ask("ModelMetadata", model);
   }
 
   modelConfig(model: ModelName): Promise<{ readonly config?: ModelConfig }> {
-    return this.#ask(INFERENCE_SERVICE, "ModelConfig", model);
+    return this.#ask("ModelConfig", model);
   }
 
   repositoryIndex(): Promise<{ readonly models?: readonly ModelIndex[] }> {
-    return this.#ask(INFERENCE_SERVICE, "RepositoryIndex", {});
+    return this.#ask("RepositoryIndex", {});
   }
 
   /** Resolves when the model is ready; `task` is a task of a pipeline. */
-  async loadModel(modelName: string, task?: string): Promise<void> {
-    await this.#control("RepositoryModelLoad", modelName, task);
+  loadModel(modelName: string, task?: string): Promise<unknown> {
+    return this.#control("RepositoryModelLoad", modelName, task);
   }
 
   /** Resolves when the model's memory is free. */
-  async unloadModel(modelName: string, task?: string): Promise<void> {
-    await this.#control("RepositoryModelUnload", modelName, task);
+  unloadModel(modelName: string, task?: string): Promise<unknown> {
+    return this.#control("RepositoryModelUnload", modelName, task);
   }
 
   /** Like `infer`. Rejects with a Fault. */
   inferAsync(request: ModelInferRequest, options: CallOptions = {}): Promise<ModelInferResponse> {
-    return this.#ask(INFERENCE_SERVICE, "ModelInfer", request, options);
+    return this.#ask("ModelInfer", request, options);
   }
 
   close(): void {
@@ -157,17 +154,16 @@ export class InferenceClient {
   #control(name: string, modelName: string, task: string | undefined): Promise<object> {
     const parameters = task === undefined ? {} : { task: { stringParam: task } };
     const request: RepositoryModel = { modelName, parameters };
-    return this.#ask(INFERENCE_SERVICE, name, request, { deadline: Date.now() + LOAD_MS });
+    return this.#ask(name, request, { deadline: Date.now() + LOAD_MS });
   }
 
   #ask<Request extends object, Response>(
-    service: ServiceDefinition,
     name: string,
     request: Request,
     options: CallOptions = { deadline: Date.now() + 30_000 },
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      this.#unary<Request, Response>(service, name, request, options, (error, value) => {
+      this.#unary<Request, Response>(name, request, options, (error, value) => {
         if (error !== null) reject(faultOf(error, `${name} at ${this.address}`));
         else resolve(value as Response);
       });
@@ -175,13 +171,12 @@ export class InferenceClient {
   }
 
   #unary<Request, Response>(
-    service: ServiceDefinition,
     name: string,
     request: Request,
     options: CallOptions,
     answer: Answer<Response>,
   ): ClientUnaryCall {
-    const method = methodOf<Request, Response>(service, name);
+    const method = methodOf<Request, Response>(name);
     return this.#client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
@@ -197,8 +192,8 @@ export class InferenceClient {
 const HEALTH = healthService as unknown as ServiceDefinition;
 
 function methodOf<Request, Response>(
-  service: ServiceDefinition,
   name: string,
+  service: ServiceDefinition = INFERENCE_SERVICE,
 ): MethodDefinition<Request, Response> {
   return service[name] as unknown as MethodDefinition<Request, Response>;
 }

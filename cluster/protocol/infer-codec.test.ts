@@ -92,7 +92,7 @@ const messages: [string, fc.Arbitrary<unknown>, own: Codec, reflecting: Codec][]
 describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => {
   const { encode: reflectingEncode, decode: reflectingDecode } = reflecting;
 
-  it("comes back as it went", () => {
+  it("is unchanged after encoding and decoding", () => {
     fc.assert(
       fc.property(given, (message) => {
         expect(decode(encode(message))).toEqual(message);
@@ -101,7 +101,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
     );
   });
 
-  it("comes back from any other implementation of the protocol that read and wrote it", () => {
+  it("is unchanged after another implementation has read and written it", () => {
     fc.assert(
       fc.property(given, (message) => {
         const read = reflectingDecode(encode(message));
@@ -111,7 +111,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
     );
   });
 
-  it("is read from what any other implementation writes", () => {
+  it("is read as another implementation writes it", () => {
     fc.assert(
       fc.property(given, (message) => {
         expect(decode(reflectingEncode(message))).toEqual(message);
@@ -120,7 +120,7 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
     );
   });
 
-  it("is refused with an Error, or read, whatever becomes of its bytes", () => {
+  it("is read, or refused with an Error, after any change of its bytes", () => {
     const change = fc.record({ at: fc.nat(), byte: fc.nat({ max: 255 }), cut: fc.boolean() });
     fc.assert(
       fc.property(given, change, (message, { at, byte, cut }) => {
@@ -139,18 +139,18 @@ describe.each(messages)("%s", (_name, given, { encode, decode }, reflecting) => 
   });
 });
 
-describe("a message from elsewhere", () => {
+describe("a message of another implementation", () => {
   const read = (...given: readonly number[]): unknown =>
     ModelInfer.requestDeserialize(Buffer.from(given));
 
-  it("may have a shape that is not packed, and fields that are not known", () => {
+  it("can have an unpacked shape and unknown fields", () => {
     const inner = [0x0a, 1, 0x61, 0x18, 2, 0x18, 3, 0x4d, 0, 0, 0, 0];
     expect(
       read(0x2a, inner.length, ...inner, 0x7a, 2, 9, 9, 0x51, 0, 0, 0, 0, 0, 0, 0, 0),
     ).toMatchObject({ inputs: [{ name: "a", shape: [2, 3] }] });
   });
 
-  it("is refused when a length or a number runs over its end, or a wire type is none", () => {
+  it("is refused for a length or number beyond its end, and for an unknown wire type", () => {
     expect(() => read(0x0a, 5, 0x61)).toThrow("beyond its message");
     expect(() => read(0x0a, 0xff)).toThrow("malformed message");
     expect(() => read(0x2a, 2, 0x0a, 1, 0x61)).toThrow("beyond its message");
@@ -160,7 +160,7 @@ describe("a message from elsewhere", () => {
   });
 });
 
-describe("a message of more parts than its bytes are worth", () => {
+describe("a message of too many parts", () => {
   const { requestDeserialize } = ModelInfer;
   const repeated = (field: number, count: number): Buffer =>
     Buffer.alloc(2 * count, Buffer.of((field << 3) | 2, 0));
@@ -178,7 +178,7 @@ describe("a message of more parts than its bytes are worth", () => {
     ["typed elements of BYTES", inner(5, inner(5, repeated(8, 1_100_000)))],
     ["typed whole numbers", inner(5, inner(5, inner(3, Buffer.alloc(5_000_000))))],
     ["parameters", repeated(4, 1_100_000)],
-  ])("is refused before it becomes objects: %s", (_, bytes) => {
+  ])("is refused before decoding: %s", (_, bytes) => {
     expect(() => requestDeserialize(bytes)).toThrow(/more than \d+ (parts|integers)/);
   });
 });
@@ -204,7 +204,7 @@ describe("typed contents", () => {
     ["UINT64", { uint64Contents: [2 ** 52, 3] }, BigUint64Array.of(2n ** 52n, 3n)],
     ["FP32", { fp32Contents: [0.5, -1e30] }, Float32Array.of(0.5, -1e30)],
     ["FP64", { fp64Contents: [0.1, -1e300] }, Float64Array.of(0.1, -1e300)],
-  ])("of %s are read as raw ones", (datatype, contents, expected) => {
+  ])("of %s are read as raw contents", (datatype, contents, expected) => {
     const tensor = { name: "a", datatype, shape: [2], contents };
     const other = { name: "b", datatype: "FP16", shape: [0] };
     const read = rawOf([other, tensor]) as { rawInputContents: Uint8Array[] };
@@ -214,7 +214,7 @@ describe("typed contents", () => {
     ]);
   });
 
-  it("of BYTES get their lengths", () => {
+  it("of BYTES are read with their lengths", () => {
     const contents = { bytesContents: [Buffer.from("ab"), Buffer.alloc(0)] };
     const read = rawOf([{ name: "a", datatype: "BYTES", shape: [2], contents }]);
     const raw = [Buffer.from([2, 0, 0, 0, 97, 98, 0, 0, 0, 0])];
@@ -226,12 +226,12 @@ describe("typed contents", () => {
     ["INT16", { intContents: [-32_769, 0] }],
     ["UINT8", { uintContents: [256, 0] }],
     ["UINT16", { uintContents: [65_536, 1] }],
-  ])("that are too large for %s are not made smaller", (datatype, contents) => {
+  ])("out of the range of %s are dropped", (datatype, contents) => {
     const read = rawOf([{ name: "a", datatype, shape: [2], contents }]);
     expect(read).toMatchObject({ rawInputContents: [Buffer.alloc(0)] });
   });
 
-  it("in another datatype's field, or beside raw ones, are not taken for the elements", () => {
+  it("in another datatype's field are dropped, and beside raw contents are one too many", () => {
     const wrong = { name: "a", datatype: "FP32", shape: [1], contents: { intContents: [1] } };
     expect(rawOf([wrong])).toMatchObject({ rawInputContents: [Buffer.alloc(0)] });
     const both = { name: "a", datatype: "FP32", shape: [1], contents: { fp32Contents: [1] } };

@@ -25,7 +25,7 @@ async function tritonClient(...options: readonly string[]): Promise<Checks> {
   return Object.fromEntries(checks.map(({ check, value, error }) => [check, value ?? error]));
 }
 
-describe("clients that are not ours", () => {
+describe("foreign clients", () => {
   let deployment: Deployment;
   let http: string;
 
@@ -76,7 +76,7 @@ describe("clients that are not ours", () => {
     });
   });
 
-  it.skipIf(python === null)("tritonclient uses a worker: its replica is a model", async () => {
+  it.skipIf(python === null)("tritonclient uses a replica of a worker as a model", async () => {
     const [{ address, replica }] = deployment.workers;
     const found = await tritonClient(address, "-", replica, "output", "payload", "upstream");
     expect(found).toMatchObject({

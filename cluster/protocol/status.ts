@@ -9,7 +9,7 @@ import { LIMITS } from "../security/limits.ts";
 import type { InferParameter, ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
 
 /** Trailer with the fault's code, which a gRPC status only approximates. */
-export const FAULT_TRAILER = "tandem-fault";
+const FAULT_TRAILER = "tandem-fault";
 /** Trailer with a request's outcome (`core/dispatch/driver.ts`). */
 export const OUTCOME_TRAILER = "tandem-outcome";
 /** gRPC's pushback for clients that retry by themselves (gRFC A6), ms. */

@@ -6,7 +6,7 @@ import { bytesTensor, decodeBytes, elementsOf, encodeBytes } from "./tensors.ts"
 const elements = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
 
 describe("BYTES tensors", () => {
-  it("come back as they went, whatever the elements", () => {
+  it("are unchanged after encoding and decoding", () => {
     fc.assert(
       fc.property(elements, (given) => {
         const decoded = decodeBytes(encodeBytes(given), given.length);
@@ -20,7 +20,7 @@ describe("BYTES tensors", () => {
     expect([...raw]).toEqual([3, 0, 0, 0, 7, 8, 9, 0, 0, 0, 0]);
   });
 
-  it("lend a large element's bytes where its length is before it in memory, and else copy them", () => {
+  it("copy a large element unless its length precedes it in memory", () => {
     const large = new Uint8Array(20_000).fill(7);
     const raw = encodeBytes([large]);
     const [element] = decodeBytes(raw, 1);
@@ -45,7 +45,7 @@ describe("BYTES tensors", () => {
     );
   });
 
-  it("never read beyond arbitrary bytes", () => {
+  it("never read beyond their bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat({ max: 4 }), (raw, count) => {
         try {
@@ -59,7 +59,7 @@ describe("BYTES tensors", () => {
     );
   });
 
-  it("are found by name, whatever their shape", () => {
+  it("are found by name, in any shape", () => {
     const { tensor, raw } = bytesTensor("b", [Uint8Array.of(1)]);
     const other = bytesTensor("a", []);
     expect(elementsOf([other.tensor, tensor], [other.raw, raw], "b")).toEqual([Buffer.of(1)]);
@@ -68,7 +68,7 @@ describe("BYTES tensors", () => {
     expect(elementsOf([tensor], [raw], "c")).toBeNull();
   });
 
-  it("are refused when the shape, the datatype or the number of contents is wrong", () => {
+  it("are refused for a wrong shape, datatype or number of contents", () => {
     const { tensor, raw } = bytesTensor("b", [Uint8Array.of(1)]);
     expect(() => elementsOf([{ ...tensor, shape: [2] }], [raw], "b")).toThrow(/shape says 2/);
     expect(() => elementsOf([{ ...tensor, datatype: "FP32" }], [raw], "b")).toThrow(/FP32/);

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { appendToken, createToken, findToken, parseTokens, readTokens } from "./access.ts";
 
 describe("bearer tokens", () => {
-  it("are known by their hashes alone, each with its role", () => {
+  it("are stored as hashes, each with its role", () => {
     const folder = mkdtempSync(join(tmpdir(), "tandem-tokens-"));
     try {
       const file = join(folder, "tokens.txt");
@@ -35,7 +35,7 @@ describe("bearer tokens", () => {
     }
   });
 
-  it("are told all that is wrong with their file, with lines", () => {
+  it("have a file whose errors are reported all at once, with their lines", () => {
     const hash = "a".repeat(64);
     const text = `infer ${hash} fine\nroot ${hash}\n\nadmin secret-in-clear\n`;
     let issues: readonly { line?: number }[] = [];

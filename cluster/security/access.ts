@@ -76,7 +76,7 @@ function certificateRole(rules: AccessRules, role: CertificateRole | null): Role
 }
 
 /** The token of an Authorization header of the Bearer scheme; null for any other. */
-export function bearerOf(header: string): string | null {
+function bearerOf(header: string): string | null {
   return /^Bearer +([\w.~+/-]+=*) *$/i.exec(header)?.[1] ?? null;
 }
 

@@ -13,7 +13,7 @@ describe("a server without TLS", () => {
   });
 
   it.each(["0.0.0.0", "::", "10.1.2.3", "::ffff:10.1.2.3", ...outside])(
-    "may not listen on %s, and is told what to do; with TLS it may",
+    "may not listen on %s, and gets a hint; with TLS it may",
     async (host) => {
       await expect(requireSafeBinding(host, false)).rejects.toMatchObject({
         code: "usage",
@@ -23,7 +23,7 @@ describe("a server without TLS", () => {
     },
   );
 
-  it("may not listen on a name that stands for no address", async () => {
+  it("may not listen on a name without an address", async () => {
     // Longer than a part of a name may be: no name server is asked.
     await expect(requireSafeBinding(`${"a".repeat(64)}.invalid`, true)).rejects.toMatchObject({
       code: "usage",
@@ -32,7 +32,7 @@ describe("a server without TLS", () => {
 });
 
 describe("an address", () => {
-  it("of every interface is reached by loopback, and IPv6 gets its brackets", () => {
+  it("of all interfaces becomes loopback for clients, and IPv6 gets brackets", () => {
     expect(reachableHost("0.0.0.0")).toBe("127.0.0.1");
     expect(reachableHost("::")).toBe("::1");
     expect(reachableHost("10.0.0.5")).toBe("10.0.0.5");

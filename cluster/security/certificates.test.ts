@@ -63,7 +63,7 @@ async function handshake(
 }
 
 describe("the certificates of a deployment", () => {
-  it("are signed by their authority, and say the role and names they are for", () => {
+  it("are signed by their authority, and hold their role and names", () => {
     const ca = certificate("ca");
     expect(ca.ca).toBe(true);
     for (const role of CERTIFICATE_ROLES) {
@@ -92,7 +92,7 @@ describe("the certificates of a deployment", () => {
     }
   });
 
-  it("let TLS ends know each other by role", async () => {
+  it("prove the roles of both TLS ends", async () => {
     expect(await handshake("worker", "gateway")).toEqual({
       seenByServer: "gateway",
       seenByClient: "worker",
@@ -102,7 +102,7 @@ describe("the certificates of a deployment", () => {
     });
   });
 
-  it("serve nobody under another name, nobody without one, and no client as a server", async () => {
+  it("are refused under another name, and as a server's with a client's role", async () => {
     expect(await handshake("gateway", "client", "other.example.org")).toBeNull();
     expect(await handshake("worker", null)).toBeNull();
     expect(await handshake("client", "gateway")).toBeNull();
@@ -126,7 +126,7 @@ describe("the certificates of a deployment", () => {
     expect(verify("sslclient", "admin.crt")).toContain("OK");
   });
 
-  it("are never overwritten unasked; a rotation keeps the authority, unless told otherwise", async () => {
+  it("are overwritten only with --force, and the authority only with --new-ca", async () => {
     const other = mkdtempSync(join(tmpdir(), "tandem-certs-"));
     const write = (force: boolean, newAuthority = false) =>
       writeCertificates(other, { ...OPTIONS, force, newAuthority });

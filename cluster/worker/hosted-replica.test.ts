@@ -58,7 +58,7 @@ function infer(replica: HostedReplica): Promise<Parameters<InferAnswer>> {
   return new Promise((resolve) => replica.infer(call, (...given) => resolve(given)));
 }
 
-test("a model is loaded, served, drained and unloaded, each a state that all can see", async () => {
+test("a model shows its state while it loads, serves, drains and unloads", async () => {
   const { backend, release, closed } = gatedBackend();
   const { replica, states, models } = hosted(async () => backend);
   expect(modelIndex(models, false)).toMatchObject([{ state: "UNAVAILABLE" }]);
@@ -84,7 +84,7 @@ test("a model is loaded, served, drained and unloaded, each a state that all can
   expect(states).toEqual(["LOADING", "READY", "UNLOADING", "UNAVAILABLE: unloaded"]);
 });
 
-test("a load that fails is the state's reason; a backend that loses its model tells why", async () => {
+test("the state's reason is the error of a failed load, or of a backend that lost its model", async () => {
   const failing = hosted(() => Promise.reject(new Error("no weights")));
   await expect(failing.replica.load()).rejects.toThrow("no weights");
   expect(failing.states).toEqual(["LOADING", "UNAVAILABLE: no weights"]);

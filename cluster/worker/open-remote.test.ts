@@ -7,7 +7,7 @@ import { externalAccess } from "./open-remote.ts";
 const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it("access to a model on another server is told by name what cannot be read, and never with what was read", () => {
+it("errors in another server's credentials name the file or variable, never its contents", () => {
   const external = { address: "a:1", model: "m", timeoutS: 1 };
   const opened = (more: object) => () => externalAccess({ ...external, ...more }, folder);
   expect(opened({ tls: { ca: "none.crt" } })).toThrow(/the authority .*none\.crt: ENOENT/);
