@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
-/** How a replica batches, in place of what the scheduler says for its task. */
+/** The batching of one replica, in place of its task's. */
 export interface ReplicaBatching {
   readonly maxBatch: number;
   /** How long a batch that is not full waits for more, from its first job. */
