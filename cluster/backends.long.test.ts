@@ -73,7 +73,7 @@ describe("an ONNX file of tensors", () => {
 const fingerprints = chain({ only: { name: "fingerprint" } });
 
 describe("a model on another server", () => {
-  it("is another Tandem's worker, or its gateway, and its end is seen", async () => {
+  it("is another Tandem's worker or gateway, whose end is noticed", async () => {
     let other: Deployment | undefined;
     await withDeployment({ document: fingerprints, backend: "onnx" }, async (there) => {
       other = there;
@@ -100,7 +100,7 @@ describe("a model on another server", () => {
     expect(other).toBeDefined();
   });
 
-  it("that is not there is told with its address", async () => {
+  it("that does not answer is reported with its address", async () => {
     const document = chain({ only: { external: { address: "127.0.0.1:9", model: "m" } } });
     const started = withDeployment({ document, backend: "external" }, async () => undefined);
     await expect(started).rejects.toMatchObject({
@@ -167,7 +167,7 @@ describe("a command that serves a model", () => {
     },
   );
 
-  it("that fails is told with its last words", async () => {
+  it("that fails is reported with its last output", async () => {
     const failing = ["node", "-e", "console.error('no weights here'); process.exit(3)"];
     const bad = chain({ only: { command: { run: failing, model: "m" } } });
     const started = withDeployment({ document: bad, backend: "process" }, async () => undefined);

@@ -68,7 +68,7 @@ describe("a command that serves a model", () => {
     return pid;
   }
 
-  it("answers for what it cannot do, and its replica stays up", async () => {
+  it("answers wrong requests with an error, and its replica stays up", async () => {
     await expect(upper(deployment, "trouble")).rejects.toMatchObject({
       code: "cluster-failure",
       message: expect.stringMatching(/inner trouble$/),

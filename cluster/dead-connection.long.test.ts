@@ -88,7 +88,7 @@ async function underLoad(name: string, use: () => Promise<void>): Promise<void> 
   await callers;
 }
 
-it("its batches are done elsewhere, it gets no other until it answers, and it is opened again", async () => {
+it("other workers do its batches, it gets none until it answers, and the gateway connects again", async () => {
   const { connections } = proxy;
   await underLoad("dead", async () => {
     expect(await farIs(({ inFlight }) => inFlight > 0)).toBe(true);
@@ -106,7 +106,7 @@ it("its batches are done elsewhere, it gets no other until it answers, and it is
   expect([...here.crashes, ...there.crashes]).toEqual([]);
 });
 
-it("where nobody else does the task, requests are refused after the outage's time, and served again", async () => {
+it("without another worker, requests are refused after the outage time, and served again", async () => {
   expect(await control("DELETE", "/first-1")).toBe(204);
   expect(await ask("before")).toBe(true);
   proxy.swallow();

@@ -55,7 +55,7 @@ describe("a deployment", () => {
     }
   });
 
-  it("ends whole when its supervisor is killed", async () => {
+  it("ends completely when its supervisor is killed", async () => {
     const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
     const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
     try {
@@ -71,7 +71,7 @@ describe("a deployment", () => {
     }
   });
 
-  it("survives the command that started it, and is found and stopped by another", async () => {
+  it("survives the command that started it; another command finds and stops it", async () => {
     const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
     const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
     try {
@@ -92,7 +92,7 @@ describe("a deployment", () => {
     }
   });
 
-  it("says what went wrong when a process does not come up, and leaves none behind", async () => {
+  it("reports why a process does not come up, and leaves no process behind", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const basePort = (taken.address() as AddressInfo).port;

@@ -34,7 +34,7 @@ describe("a deployment", () => {
     expect(await eventually(() => !children.some(isRunning))).toBe(true);
   });
 
-  it("lets a worker that is told to end finish the batch it runs", async () => {
+  it("lets a worker finish its batch on SIGTERM", async () => {
     const models = { nothing: { service: { distribution: "deterministic", meanMs: 400 } } };
     const options = { document: noOp({ models }), inputs: NO_INPUTS, seed: "test" };
     const deployment = await startDeployment({ ...options, backend: "replay", restart: false });
@@ -58,7 +58,7 @@ describe("a deployment", () => {
     }
   });
 
-  it("listens on this machine only, unless it speaks TLS", async () => {
+  it("listens on loopback only, unless it has certificates", async () => {
     const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
     for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
       await expect(startDeployment({ ...options, host })).rejects.toMatchObject({ code: "usage" });

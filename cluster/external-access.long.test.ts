@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("a model on another server with TLS", () => {
-  it("is reached with a token of the environment, or with a certificate, and not without", async () => {
+  it("is reached with a token from the environment or a certificate, and not without", async () => {
     const certs = join(folder, "certs");
     const logs = join(folder, "logs");
     await writeCertificates(certs, { hosts: [], days: 1, force: false, newAuthority: false });

@@ -50,7 +50,7 @@ describe("a worker", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it("that stands still is noticed by its silence; its work is done elsewhere", async () => {
+  it("that stops is noticed by its silence; other workers do its work", async () => {
     const { deployment } = own;
     const [, { replica, pid }] = deployment.workers;
     const { length: crashes } = deployment.crashes;
@@ -91,7 +91,7 @@ describe("a worker", () => {
     },
   );
 
-  it("that is late is set aside until it has answered, and its late answer is nobody's", async () => {
+  it("that is late gets no batches until it has answered, and its late answer is dropped", async () => {
     const bounds = { batchTimeoutMs: 100, batchTimeoutFactor: 1 };
     await running({ holdMs: 10, bounds }, async ({ deployment, client }) => {
       const [{ replica, pid }] = deployment.workers;
@@ -107,7 +107,7 @@ describe("a worker", () => {
     });
   });
 
-  it("that fails again and again ends its requests with an error, not never", async () => {
+  it("that fails every batch ends its requests with an error", async () => {
     // Longer than the test: the batch is still running when its workers are killed.
     const holdMs = 60_000;
     await running({ holdMs, bounds: { retryTokens: 0 } }, async ({ deployment, client }) => {
@@ -128,7 +128,7 @@ describe("with a replica of each task,", () => {
 
   afterAll(() => own.stop());
 
-  it("work that nobody waits for is not started: its deadline has passed, or its client has gone", async () => {
+  it("the gateway starts no work after its deadline has passed or its client has gone", async () => {
     const { deployment, client } = own;
     const holds = (count: number): Promise<boolean> =>
       eventually(async () => (await statusOf(deployment)).pipelines[0].inFlight === count);
@@ -153,7 +153,7 @@ describe("with a replica of each task,", () => {
     expect(pipelines[0]).toMatchObject({ inFlight: 0, completed: 1 });
   });
 
-  it("nor is it by a worker, where it waits for its turn", async () => {
+  it("a worker starts no such work either, after a wait for its turn", async () => {
     const [worker] = own.deployment.workers;
     const client = new InferenceClient(worker.address);
     const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
@@ -182,7 +182,7 @@ describe("with a replica of each task,", () => {
     client.close();
   });
 
-  it("a gateway that is told to end answers what it has, and says to the others when to come", async () => {
+  it("an ending gateway answers its requests and refuses others with a retry hint", async () => {
     const { deployment, client } = own;
     const asked = await withWorkersStopped(deployment, async () => {
       const both = [ask(client, "a"), ask(client, "b")];
@@ -204,7 +204,7 @@ describe("with a replica of each task,", () => {
     expect(await deployment.gatewayLost).toMatchObject({ code: 0, signal: null });
   });
 
-  it("tells those that it has no time to answer that they may come back", async () => {
+  it("an ending gateway without time answers its requests with a retry hint", async () => {
     await running(
       { holdMs: 0, replicas: 1, restart: false, bounds: { drainMs: 300 } },
       async (other) => {

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => own.stop());
 
-it("a worker that is killed in the middle of a batch costs no answer, and is started again", async () => {
+it("a worker killed in the middle of a batch costs no answer, and starts again", async () => {
   const [{ replica, pid }] = own.deployment.workers;
   await strike(own, replica, () => kill(pid));
   const isAnother = () => own.deployment.workers[0].pid !== pid;
@@ -35,7 +35,7 @@ it("a worker that is killed in the middle of a batch costs no answer, and is sta
   await servesAgain(own, replica);
 });
 
-it("a gateway that is killed is started again on its ports; clients with keys lose nothing", async () => {
+it("a killed gateway starts again on its ports; clients with keys lose nothing", async () => {
   const { deployment, client: plain } = own;
   const first = await ask(plain, "same", "a key");
   expect(await ask(plain, "same", "a key")).toBe(first);
@@ -64,7 +64,7 @@ it("a gateway that is killed is started again on its ports; clients with keys lo
   expect(await ask(plain, "same", "a key")).toBe(again);
 });
 
-it("a gateway runs a key's request once, however many ask at the same time", async () => {
+it("a gateway runs a key's request once for many concurrent callers", async () => {
   const { deployment, client } = own;
   const jobs = async () =>
     (await statusOf(deployment)).replicas.reduce((sum, replica) => sum + replica.jobs, 0);

@@ -15,9 +15,9 @@ import { IncomingBytes } from "./security/limits.ts";
 import { SecurityFiles } from "./security/security-files.ts";
 
 /**
- * The heap of the alarms' thread, MiB of young generation: it takes its sizes from the process's flags,
- * whatever limits its Worker is given, and with the gateway's it would take ten minutes to fill it for
- * the first time. The gateway's own heap is made by now.
+ * Young generation of the timer's thread, MiB. A thread takes its sizes from the process's flags, whatever
+ * its Worker's limits are, and would need ten minutes to fill the gateway's size for the first time. The
+ * gateway's own heap exists by now.
  */
 const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
 for (const flag of THREAD_HEAP) setFlagsFromString(flag);
@@ -27,7 +27,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const logger = createLogger("gateway");
   const tracing = await gatewayTracing(specification.trace, logger);
   const security = new SecurityFiles(specification.security, "gateway");
-  // Read anew for each new connection, so that it is what it is now.
+  // Reads the certificates again for each connection, as they may change.
   const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
   const gateway = new Gateway(specification, workerAccess, { tracing, logger });
   const models = new PipelineModels(gateway);

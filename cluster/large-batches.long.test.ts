@@ -18,7 +18,7 @@ async function losses(http: string): Promise<number[]> {
   return status.replicas.map((replica) => replica.losses);
 }
 
-it("as many tensors as their jobs have", async () => {
+it("batches carry all tensors of their jobs", async () => {
   writeScaling(folder, "double.onnx", "x", "y", 2);
   writeScaling(folder, "tenfold.onnx", "y", "z", 10);
   const jobs = LIMITS.tensors + 36;
@@ -42,7 +42,7 @@ it("as many tensors as their jobs have", async () => {
   });
 });
 
-it("as many bytes as their requests have", async () => {
+it("batches carry all bytes of their requests", async () => {
   const scheduler = {
     preset: "fifo",
     batching: { policy: "size-or-timeout", maxBatch: 2, waitMs: 2000 },
@@ -63,7 +63,7 @@ it("as many bytes as their requests have", async () => {
   });
 });
 
-it("over a link that takes seconds for one, either way", async () => {
+it("batches pass a link that needs seconds for one, in both directions", async () => {
   writeScaling(folder, "double.onnx", "x", "y", 2);
   const options = (double: number) =>
     ({

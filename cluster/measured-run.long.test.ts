@@ -49,7 +49,7 @@ it("a measured run answers every request once, at the simulator's instants, unde
 });
 
 describe("a measured run on replay workers", () => {
-  it("serves a time ten times shorter as if it were not, batching waits included", async () => {
+  it("gives the same results at time scale 0.1, batching waits included", async () => {
     const document = twoTasks({
       models: {
         detector: { service: { distribution: "deterministic", meanMs: 400 } },
@@ -68,7 +68,7 @@ describe("a measured run on replay workers", () => {
     });
   });
 
-  it("has clients that give up and try again, and a request that does is the same request", async () => {
+  it("has clients that give up and try again with the same request", async () => {
     // One replica of 500 ms, a burst of three: the last would be served at 1500 ms. How many attempts it
     // and the others need beyond that is a matter of how busy the machine is.
     const workload = {
@@ -120,7 +120,7 @@ describe("a deployment of two tasks", () => {
     }
   });
 
-  it("loses no request when a worker is killed, and has it back", async () => {
+  it("loses no request when a worker is killed, and starts it again", async () => {
     const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
     const victim = deployment.workers[0].pid;
     let killed = false;

@@ -57,7 +57,7 @@ async function control(what: string, parameters: object = {}) {
 
 const double = async () => floats(await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3]), "y");
 
-it("an unloaded model takes no more requests, gives its memory back, and is loaded again with its cost", async () => {
+it("an unloaded model refuses requests and frees its memory; a load reports its cost", async () => {
   expect(await double()).toEqual([2, 4, 6]);
   await client.unloadModel("p", "double");
   expect(await index()).toEqual({
@@ -88,7 +88,7 @@ it("an unloaded model takes no more requests, gives its memory back, and is load
   expect(Object.values(await index())).toEqual(["READY", "READY", "READY", "READY"]);
 });
 
-it("what was taken is answered first, and that is seen", async () => {
+it("an unload first answers the requests in the system, and the state shows it", async () => {
   const taken = sendPayload(deployment.gateway.grpc, "alone", "in time");
   const isTaken = async (): Promise<boolean> => {
     const answer = await fetch(`${deployment.gateway.http}/status`);
@@ -108,7 +108,7 @@ it("what was taken is answered first, and that is seen", async () => {
   expect(await unloaded).toMatchObject({ status: 200, body: { state: "UNAVAILABLE" } });
 });
 
-it("a gateway that is started again knows what is unloaded", async () => {
+it("a restarted gateway knows the unloaded models", async () => {
   const { pid } = deployment.gateway;
   process.kill(pid, "SIGKILL");
   const isBack = () =>
@@ -122,7 +122,7 @@ it("a gateway that is started again knows what is unloaded", async () => {
   expect(await sendPayload(deployment.gateway.grpc, "alone", "again")).toContain("spare");
 });
 
-it("a pipeline whose models others use keeps them, unless a task is named", async () => {
+it("an unload of a pipeline keeps models of other pipelines, unless it names a task", async () => {
   expect(await control("both/unload")).toMatchObject({ status: 400 });
   expect(await control("none/load")).toMatchObject({ status: 404 });
   expect(await control("both/load", { task: "none" })).toMatchObject({ status: 404 });

@@ -62,7 +62,7 @@ describe("a deployment of real models", () => {
     });
   }
 
-  it("reads the plate of a car, skips the reader without one, refuses what is no image", async () => {
+  it("reads the plate of a car, skips the reader without one, refuses other data", async () => {
     const scenes = await drawScenes({ count: 4, carShare: 0.5, seed: "cluster" });
     const car = scenes.find(({ truth }) => truth.car);
     const empty = scenes.find(({ truth }) => !truth.car);

@@ -98,7 +98,7 @@ it("a replica is added with a process of its own, batches by itself, and is remo
 });
 
 if (IS_LONG) {
-  it("a replica's batching is changed, and the scheduler's own is back after a reset", async () => {
+  it("a change sets a replica's batching, and a reset restores the scheduler's", async () => {
     const pid = deployment.workers[0].pid;
     const changed = await underLoad(() => control("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
     expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
@@ -112,7 +112,7 @@ if (IS_LONG) {
   });
 }
 
-it("an address where nobody serves the replica is given up, and nothing is left of it", async () => {
+it("an address that does not serve the replica is given up without a trace", async () => {
   const started = await control("POST", "", {
     task: "first",
     address: deployment.workers[0].address,
@@ -148,14 +148,14 @@ async function restartGateway(): Promise<void> {
 }
 
 if (IS_LONG) {
-  it("a replica that is removed at once has its work done by another", async () => {
+  it("another replica does the work of one that is removed at once", async () => {
     await control("POST", "", { task: "second" });
     const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
     expect(gone.status).toBe(204);
     expect(await names()).toEqual(["first-1", "second-1"]);
   });
 
-  it("a replica that somebody else serves is added by its address; a gateway that is started again knows it, and all batches", async () => {
+  it("a replica of another server is added by its address; a restarted gateway knows it, and all batching", async () => {
     const options = { document: fingerprintScenario({ replicas: [2, 1], holdMs: 5 }) };
     await withDeployment({ ...options, backend: "real" }, async (there) => {
       const found = there.workers.find(({ replica }) => replica === "first-2");
@@ -185,7 +185,7 @@ if (IS_LONG) {
     });
   });
 
-  it("a task whose replicas are all gone is not served, and its requests do not wait for ever", async () => {
+  it("requests of a task without replicas get an error, and its pipeline is not ready", async () => {
     const options = {
       document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
       backend: "real",

@@ -64,7 +64,7 @@ describe("the gateway", () => {
     await expect(client.modelReady({ name: "boats" })).rejects.toMatchObject({ code: "not-found" });
   });
 
-  it("so does each worker: a replica is a model", async () => {
+  it("each worker speaks it too: a replica is a model", async () => {
     const worker = new InferenceClient(deployment.workers[0].address);
     expect(await worker.modelReady({ name: "detect-1" })).toEqual({ ready: true });
     const answer = await worker.inferAsync({ ...REQUEST, modelName: "detect-1" });
@@ -122,7 +122,7 @@ describe("the gateway", () => {
     await expect(none).rejects.toMatchObject({ code: "invalid-input" });
   });
 
-  it("refuses what the scheduler's admission refuses, and says when to come back", async () => {
+  it("answers an admission refusal with the time to try again", async () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
     expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
     const codes: string[] = [];
@@ -140,7 +140,7 @@ describe("the gateway", () => {
     expect((await Promise.all(asked)).filter((end) => end === "answered")).toHaveLength(2);
   });
 
-  it("answers each request of a stream by itself, and names what went wrong", async () => {
+  it("answers each request of a stream separately, errors with their reason", async () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
     expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
     const stream = new InferStream(client, { ended: () => undefined });
@@ -171,7 +171,7 @@ describe("the gateway", () => {
     expect((await report()).summary.metrics.timeoutRatio).toBeGreaterThan(0);
   });
 
-  it("marks each request's last answer for a caller that is not ours, an error's too", async () => {
+  it("marks the last answer of each request for other clients, also of an error", async () => {
     const foreign = new Client(deployment.gateway.grpc, credentials.createInsecure());
     const { path, requestSerialize, responseDeserialize } = REFLECTED_SERVICE.ModelStreamInfer;
     const stream = foreign.makeBidiStreamRequest<ModelInferRequest, ModelStreamInferResponse>(
@@ -198,7 +198,7 @@ describe("the gateway", () => {
     });
   });
 
-  it("gives up on a request whose caller has gone or whose deadline has passed", async () => {
+  it("gives up a request when its caller leaves or its deadline passes", async () => {
     expect((await startRun({ seed: "b" })).status).toBe(200);
     const kept = await withWorkersStopped(deployment, async () => {
       const many = Array.from({ length: 30 }, () => client.inferAsync(REQUEST));
@@ -222,7 +222,7 @@ describe("the gateway", () => {
     expect(metrics.timeoutRatio).toBeCloseTo((requests - 30) / requests, 10);
   });
 
-  it("starts no run while requests are under way, nor from a body that is wrong", async () => {
+  it("starts no run while requests are in the system, nor from a wrong body", async () => {
     let running: Promise<unknown> | undefined;
     await withWorkersStopped(deployment, async () => {
       running = client.inferAsync(REQUEST);

@@ -105,24 +105,24 @@ describe("a task", () => {
   const inputsOf = async (name: string): Promise<string[]> =>
     (await client.modelMetadata({ name })).inputs.map((input) => input.name);
 
-  it("gets of the request what no task before it gives, and the pipeline says that it takes it", async () => {
+  it("gets a tensor of the request that no earlier task gives, and the pipeline lists it as an input", async () => {
     expect(await inputsOf("late")).toEqual(["x", "bias"]);
     expect(await given("late", { x: 3, bias: 0.5 })).toEqual({ z: 6.5 });
     await expect(given("late", { x: 3 })).rejects.toThrow("the input bias is missing");
     await expect(given("late", { x: 3, y: 1 })).rejects.toThrow('no input "y"');
   });
 
-  it("gets what the nearest task before it gives rather than what the request has", async () => {
+  it("gets the tensor of the nearest earlier task rather than the request's", async () => {
     expect(await inputsOf("near")).toEqual(["x"]);
     expect(await given("near", { x: 3 })).toEqual({ y: 24 });
   });
 
-  it("gets nothing of a task beside it, but the one tensor before it whatever its name", async () => {
+  it("gets no tensor of a parallel task, and the only earlier tensor under any name", async () => {
     expect(await inputsOf("beside")).toEqual(["x"]);
     expect(await given("beside", { x: 3 })).toEqual({ "c1.y": 9, "c3.q": 12 });
   });
 
-  it("gets tensors beside a payload, of one element", async () => {
+  it("gets tensors beside a payload of one element", async () => {
     expect(await inputsOf("pictured")).toEqual(["payload", "x"]);
     expect(await given("pictured", { x: 3 }, "a picture")).toEqual({ y: 6 });
     await expect(given("pictured", { z: 3 }, "a picture")).rejects.toThrow('no input "z"');

@@ -69,7 +69,7 @@ describe("a pipeline whose model takes tensors", () => {
   const values = [1, 2, 3, 4, 5.5, -6];
   const doubled = [2, 4, 6, 8, 11, -12];
 
-  it("says so, over gRPC and HTTP", async () => {
+  it("lists its tensors over gRPC and HTTP", async () => {
     const metadata = {
       inputs: [{ name: "x", datatype: "FP32", shape: [-1, 3] }],
       outputs: [{ name: "y", datatype: "FP32", shape: [-1, 3] }],
@@ -80,7 +80,7 @@ describe("a pipeline whose model takes tensors", () => {
     expect(config).toMatchObject({ input: [{ data_type: "TYPE_FP32", dims: [-1, 3] }] });
   });
 
-  it("takes them as they are and answers with the model's own", async () => {
+  it("takes raw tensors and answers with the model's tensors", async () => {
     const rawInputContents = [bytesOf(values)];
     const answer = await client.inferAsync({ modelName: "double", inputs: [x], rawInputContents });
     expect(answer.outputs).toMatchObject([{ name: "y", datatype: "FP32", shape: [2, 3] }]);
@@ -100,7 +100,7 @@ describe("a pipeline whose model takes tensors", () => {
     expect(both).toMatchObject({ outputs: [{ name: "output", shape: [1] }, y] });
   });
 
-  it("refuses tensors that are not the model's, and outputs that it has not", async () => {
+  it("refuses unknown tensors and unknown outputs", async () => {
     const raw = bytesOf(values);
     const wrong = (changes: object, rest = {}, rawInputContents = [raw]) =>
       client.inferAsync({
@@ -129,7 +129,7 @@ describe("a pipeline whose model takes tensors", () => {
     await expect(wrong({}, { outputs: classes })).rejects.toThrow("y asks for classification");
   });
 
-  it("gives the JSON of its tasks to who draws on a picture, and to each file of a form", async () => {
+  it("gives the JSON of its tasks for a drawn picture, and for each file of a form", async () => {
     const create = { width: 64, height: 64, channels: 3, background: "white" } as const;
     const png = new Uint8Array(await sharp({ create }).png().toBuffer());
     const at = `${deployment.gateway.http}/v2/models/picture/infer`;
@@ -147,7 +147,7 @@ describe("a pipeline whose model takes tensors", () => {
     for (const text of outputs[0].data) expect(JSON.parse(text).outputs.seen).toBeDefined();
   });
 
-  it("may call its tensors what payloads and answers in JSON are called", async () => {
+  it("may name its tensors like payloads and JSON outputs", async () => {
     const ask = (changes: object, rest: object = {}) =>
       client.inferAsync({
         modelName: "our-names",

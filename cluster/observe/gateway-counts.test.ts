@@ -8,7 +8,7 @@ test("a value counts in the first bucket whose limit is not below it", () => {
   expect(histogram.sum).toBeCloseTo(114.51, 10);
 });
 
-test("recent quantiles are of what was added since, and of the last values only", () => {
+test("recent quantiles cover the values since an instant, the last 1,024 at most", () => {
   const recent = new Recent();
   expect(recent.quantilesSince(0, [0.5])).toBeNull();
   for (let i = 1; i <= 3000; i++) recent.add(i, i);

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Seldom } from "./logger.ts";
 
-it("what happens often is said at once, then with a count once in an interval", async () => {
+it("a frequent event is reported at once, then once in an interval with its count", async () => {
   const counts: number[] = [];
   const seldom = new Seldom((count) => counts.push(count), 50);
   for (let i = 0; i < 10; i++) seldom.note({ i });

@@ -24,7 +24,7 @@ async function scrape(http: string): Promise<{ text: string; samples: Samples }>
   return { text, samples };
 }
 
-it("counts what happened, under the field's names, over all runs", async () => {
+it("counts all runs, under the field's metric names", async () => {
   const document = twoTasks();
   const sinceS = Date.now() / 1000;
   await withDeployment({ document, backend: "replay" }, async ({ gateway, ...rest }) => {
@@ -74,7 +74,7 @@ it("counts what happened, under the field's names, over all runs", async () => {
   });
 });
 
-it("counts those that are refused at the door", async () => {
+it("counts requests that the gateway refuses", async () => {
   const document = twoTasks();
   const options = { document, backend: "replay", bounds: { maxInSystem: 0 } } as const;
   await withDeployment(options, async ({ gateway }) => {
@@ -91,7 +91,7 @@ it("counts those that are refused at the door", async () => {
   });
 });
 
-it("says that a replica is down, and how often it was lost", async () => {
+it("shows that a replica is down, and how often it was lost", async () => {
   const options = { document: twoTasks(), backend: "replay", restart: false } as const;
   await withDeployment({ ...options, replicasPerWorker: 1 }, async ({ gateway, workers }) => {
     process.kill(workers[0].pid, "SIGKILL");

@@ -42,7 +42,7 @@ function logged(msg: string): readonly LogLine[] {
   return lines.map((line) => JSON.parse(line) as LogLine).filter((line) => line.msg === msg);
 }
 
-it("requests are counted, and go on from the caller's span, which is given back", async () => {
+it("metrics count requests, whose traces continue the caller's span", async () => {
   const caller = (i: number) => `00-${String(i).repeat(32)}-${String(i).repeat(16)}-01`;
   for (let i = 1; i <= REQUESTS; i++) {
     const response = await fetch(`${deployment.gateway.http}/v2/models/vehicles/infer`, {
@@ -78,7 +78,7 @@ it("a killed worker's replica is lost, and back, in status, metrics and log", as
   expect(lost).toMatchObject({ level: "warn", replica, task: "plate" });
 });
 
-it("the end is logged, and the traces are those of the callers, by all processes", async () => {
+it("the log has the end, and all processes continue the callers' traces", async () => {
   await deployment.stop();
   expect(logged("gateway ready")).toHaveLength(1);
   expect(logged("gateway stopped")).toHaveLength(1);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { traceTarget } from "./open-tracing.ts";
 
 describe("where traces go", () => {
-  it("is nowhere unless asked for", () => {
+  it("is nowhere by default", () => {
     expect(traceTarget(undefined, {})).toBeNull();
     const endpoint = "http://collector:4318";
     expect(traceTarget(undefined, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })).toBe(

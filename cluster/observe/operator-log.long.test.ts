@@ -49,7 +49,7 @@ function infer(http: string, requestId: string): Promise<Response> {
 }
 
 describe("the log", () => {
-  it("tells of replicas, runs and the end, each as one line of JSON", async () => {
+  it("has one line of JSON for each replica, run and end", async () => {
     const options = { document: twoTasks(), backend: "replay", directory } as const;
     await withDeployment({ ...options, replicasPerWorker: 1 }, async ({ workers }) => {
       const { pid, replica } = workers[0];
@@ -69,7 +69,7 @@ describe("the log", () => {
     expect(said("worker-1.log", "model state").length).toBeGreaterThan(0);
   });
 
-  it("says nothing of requests that go well, and all of them at LOG_LEVEL=debug", async () => {
+  it("leaves out completed requests, except at LOG_LEVEL=debug", async () => {
     const options = { document: noOp(), backend: "onnx", directory } as const;
     await withDeployment(options, async ({ gateway }) => {
       expect((await infer(gateway.http, "quiet-1")).status).toBe(200);
@@ -84,7 +84,7 @@ describe("the log", () => {
     expect(ended.level).toBe("debug");
   });
 
-  it("counts requests that are refused, and names the latest", async () => {
+  it("counts refused requests and names the latest", async () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 1 } };
     const models = { nothing: { service: { distribution: "deterministic", meanMs: 300 } } };
     const document = noOp({ scheduler, models });
@@ -107,7 +107,7 @@ describe("the log", () => {
     expect(told[0].requestId).toMatch(/^many-\d+$/);
   });
 
-  it("falls back where LOG_LEVEL is no level, and says so", async () => {
+  it("uses the default level for an unknown LOG_LEVEL, with a warning", async () => {
     process.env.LOG_LEVEL = "loud";
     await withDeployment({ document: noOp(), backend: "onnx", directory }, async () => undefined);
     expect(lines("gateway.log")[0]).toMatchObject({ level: "warn", given: "loud" });

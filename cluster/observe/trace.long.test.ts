@@ -72,7 +72,7 @@ function batching(requests: number, waitMs = 30): ScenarioDocument {
 }
 
 describe("traces", () => {
-  it("are one for each request, its tasks' queue, wait, call and computation nested in it", async () => {
+  it("have one root per request, with each task's queue, wait, call and computation nested in it", async () => {
     const { server, url, spans } = await collector();
     const document = batching(8);
     let log = "";
@@ -144,7 +144,7 @@ describe("traces", () => {
     expect(detects.some(({ links }) => links?.length === 3)).toBe(true);
   });
 
-  it("go on from the caller's span, by HTTP and by gRPC, and are given back", async () => {
+  it("continue the caller's span by HTTP and gRPC, and the answer names the new span", async () => {
     const { server, url, spans } = await collector();
     const options = { document: twoTasks(), backend: "replay", trace: `${url}/v1/traces` } as const;
     const callers = ["1", "2", "3"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
@@ -184,7 +184,7 @@ describe("traces", () => {
     expect(spans.filter(({ traceId }) => traceId === "3".repeat(32))).toEqual([]);
   });
 
-  it("are of the sampled requests of a batch alone, each with its own computation", async () => {
+  it("have only the sampled requests of a batch, each with a computation of its own", async () => {
     const { server, url, spans } = await collector();
     const trace = traceTarget(url) ?? "";
     const options = { document: batching(4, 2000), backend: "replay", trace } as const;
@@ -221,7 +221,7 @@ describe("traces", () => {
     expect(sizes).toContain(4);
   });
 
-  it("go on from the metadata of a stranger's gRPC call, and come back in the answer's", async () => {
+  it("continue the span in the metadata of any gRPC call, and the answer's metadata names the new span", async () => {
     const { server, url, spans } = await collector();
     const options = { document: twoTasks(), backend: "replay", trace: `${url}/v1/traces` } as const;
     await withDeployment(options, async ({ gateway }) => {
@@ -252,7 +252,7 @@ describe("traces", () => {
     expect(attribute(root as ReceivedSpan, "tandem.request.id")).toBe("strange-1");
   });
 
-  it("are written to a file as lines of OTLP JSON, of all processes", async () => {
+  it("go to a file as lines of OTLP JSON from all processes", async () => {
     const directory = mkdtempSync(join(tmpdir(), "tandem-trace-"));
     const file = join(directory, "traces.jsonl");
     const options = { document: twoTasks(), backend: "replay", trace: file } as const;
@@ -304,14 +304,14 @@ describe("a collector", () => {
     return [log, stoppingMs];
   };
 
-  it("that takes no spans is told of in the log", async () => {
+  it("that refuses spans causes a log line", async () => {
     const [log] = await traced((response) => response.writeHead(400).end());
     const line = log.split("\n").find((text) => text.includes("traces not sent")) ?? "{}";
     expect(JSON.parse(line)).toMatchObject({ level: "warn", lots: 1, spans: expect.any(Number) });
     expect(log).toContain("gateway stopped");
   });
 
-  it("that never answers does not keep a deployment from ending", async () => {
+  it("that never answers does not delay the end of a deployment", async () => {
     const [log, stoppingMs] = await traced(() => undefined);
     expect(log).toContain("gateway stopped");
     expect(stoppingMs).toBeLessThan(9000);

@@ -56,7 +56,7 @@ class Echo {
 }
 
 describe("answers by idempotency key", () => {
-  test("a key that comes again gets the same answer, and nothing runs again", async () => {
+  test("a repeated key gets the same answer and runs nothing", async () => {
     const echo = new Echo();
     const first = await echo.ask("k", "a", [floats(1, 2)]);
     expect(await echo.ask("k", "a", [floats(1, 2)])).toEqual(first);
@@ -96,7 +96,7 @@ describe("answers by idempotency key", () => {
     },
   );
 
-  test("an answer is given again for as long as it is kept, and no longer", async () => {
+  test("the book gives an answer again until it drops it", async () => {
     const echo = new Echo({ keepMs: 30 });
     await echo.ask("k", "a");
     await sleep(40);
@@ -139,7 +139,7 @@ describe("answers by idempotency key", () => {
     expect(await echo.ask("k", "a")).toMatchObject({ text: '"a"' });
   });
 
-  test("a kept tensor does not change with the message that it came in", async () => {
+  test("a kept tensor does not change with its message", async () => {
     const echo = new Echo();
     const tensor = floats(1, 2);
     await echo.ask("k", "a", [tensor]);

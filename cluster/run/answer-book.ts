@@ -96,7 +96,7 @@ export class AnswerBook {
 
   /**
    * Runs the request of a new key. `start` starts it with a function for its answer, and returns a
-   * function that gives it up; this throws what `start` throws.
+   * function that gives it up. Rethrows errors of `start`.
    */
   run(
     { key, fingerprint }: NewKey,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { tasksBefore } from "./batch.ts";
 
-test("tasks before are those on a way to it, the nearest first", () => {
+test("tasks before a task are its ancestors, the nearest first", () => {
   const tasks = [[], [0], [0], [1, 2], [3], []].map((predecessors) => ({ predecessors }));
   expect(tasks.map((_, task) => tasksBefore(tasks, task))).toEqual([
     [],

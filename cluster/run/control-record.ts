@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
-/** How a replica batches, in place of what the scheduler says for its task. */
+/** The batching of one replica, in place of its task's. */
 export interface ReplicaBatching {
   readonly maxBatch: number;
   /** How long a batch that is not full waits for more, from its first job. */
@@ -30,7 +30,7 @@ export class ControlRecord {
     try {
       this.#controls = JSON.parse(readFileSync(file, "utf8")) as Controls;
     } catch (error) {
-      process.stderr.write(`what was set before is not known: ${(error as Error).message}\n`);
+      process.stderr.write(`settings from before are lost: ${(error as Error).message}\n`);
     }
   }
 
@@ -70,7 +70,7 @@ export class ControlRecord {
       });
       renameSync(`${this.#file}.new`, this.#file);
     } catch (error) {
-      process.stderr.write(`what was set is not kept: ${(error as Error).message}\n`);
+      process.stderr.write(`settings are not kept: ${(error as Error).message}\n`);
     }
   }
 }

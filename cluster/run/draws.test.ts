@@ -38,7 +38,7 @@ function taken(book: DrawBook, index: number | null): Drawn {
 }
 
 describe("DrawBook", () => {
-  it("gives request n the simulator's draws, in whatever order requests come", () => {
+  it("gives request n the simulator's draws, in any order of requests", () => {
     const expected = drawnInOrder(12);
     const orders = fc.shuffledSubarray(
       expected.map((_, i) => i),
@@ -52,7 +52,7 @@ describe("DrawBook", () => {
     );
   });
 
-  it("is not moved by requests without a number, nor by a number used twice", () => {
+  it("draws the same after requests without a number, and after a number used twice", () => {
     const expected = drawnInOrder(3);
     const book = new DrawBook(system, "seed");
     taken(book, null);
@@ -69,7 +69,7 @@ describe("DrawBook", () => {
     for (const index of [2, 0, 2, 1, 0, 2]) expect(taken(book, index)).toEqual(expected[index]);
   });
 
-  it("refuses numbers that no run can have reached", () => {
+  it("refuses numbers out of range", () => {
     const book = new DrawBook(system, "seed");
     expect(() => book.check(-1)).toThrow(/out of range/);
     expect(() => book.check(1e9)).toThrow(/out of range/);

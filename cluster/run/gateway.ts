@@ -42,7 +42,6 @@ const RETRY_AFTER_DRAIN_MS = 1000;
 /** Gives the last answers time to leave before connections end. */
 const LAST_ANSWERS_MS = 50;
 
-/** Further records of what the gateway does. */
 interface Observers {
   readonly tracing?: GatewayTracing | null;
   readonly logger?: Logger | null;

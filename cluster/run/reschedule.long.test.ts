@@ -63,7 +63,7 @@ describe("the scheduler of a running deployment", () => {
     return JSON.parse(Buffer.from(text).toString()).timing.tasks.detect;
   }
 
-  it("is exchanged while requests wait and run, none is lost, and the log replays", async () => {
+  it("changes while requests wait and run, loses none, and the log replays", async () => {
     const first = "fifo";
     expect((await send("/run", "POST", { seed: "r", scheduler: first, log: true })).status).toBe(
       200,
@@ -106,7 +106,7 @@ describe("the scheduler of a running deployment", () => {
     expect(replayLog(system, scheduler(first), log, others).divergence).not.toBeNull();
   });
 
-  it("is refused when there is none such, and stays what it was", async () => {
+  it("stays the same when the new one does not exist", async () => {
     await send("/v1/scheduler", "PUT", { scheduler: "fifo" });
     const wrong = await send("/v1/scheduler", "PUT", { scheduler: "fastest" });
     expect(wrong.status).toBe(400);
@@ -116,7 +116,7 @@ describe("the scheduler of a running deployment", () => {
     expect(await (await fetch(`${http}/v1/scheduler`)).json()).toEqual({ scheduler: "fifo" });
   });
 
-  it("takes what a request chooses: its priority", async () => {
+  it("follows the priority that a request chooses", async () => {
     await send("/v1/scheduler", "PUT", { scheduler: "priority" });
     const [first, ...rest] = await withWorkersStopped(deployment, async () => {
       const many = Array.from({ length: 40 }, () => infer());
@@ -134,7 +134,7 @@ describe("the scheduler of a running deployment", () => {
     });
   });
 
-  it("takes what a request chooses: its routing, where jobs are routed on arrival", async () => {
+  it("follows the routing that a request chooses, where jobs are routed on arrival", async () => {
     const choice = { scheduler: { stringParam: "round-robin" } };
     await send("/v1/scheduler", "PUT", { scheduler: "fifo" });
     await expect(infer(choice)).rejects.toMatchObject({ code: "invalid-input" });

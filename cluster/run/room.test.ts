@@ -52,7 +52,7 @@ function submit(gateway: GatewayRun): LiveRequest {
   return gateway.take(submission, null, submission.answer);
 }
 
-test("what is held is bounded, and a request that is over makes room", () => {
+test("the gateway bounds the requests that it holds, and an ended request makes room", () => {
   const gateway = run(() => undefined);
   const [first] = [submit(gateway), submit(gateway)];
   expect(() => submit(gateway)).toThrow("already holds 2 requests");
@@ -60,7 +60,7 @@ test("what is held is bounded, and a request that is over makes room", () => {
   expect(submit(gateway)).toBeDefined();
 });
 
-test("a request that could not be taken holds nothing", () => {
+test("a request that the run could not take holds nothing", () => {
   let broken = true;
   const gateway = run(() => {
     if (broken) throw new Error("a record of it could not be kept");
@@ -70,7 +70,7 @@ test("a request that could not be taken holds nothing", () => {
   expect(submit(gateway)).toBeDefined();
 });
 
-test("another scheduler's batches count for how long a queue may be", () => {
+test("another scheduler's batches change the longest queue", () => {
   // 100 ms for a batch of any size: 10 requests a second one by one, 80 by eights.
   const batched = { distribution: "deterministic", meanMs: 100, batch: { marginal: 0, max: 8 } };
   const document = noOp({ models: { nothing: { service: batched } } });
@@ -108,28 +108,28 @@ function bound(maxQueueMs: number, meanMs = 10, timeScale = 1): QueueBound {
 
 const FOREVER = Number.POSITIVE_INFINITY;
 
-test("a request is taken while the queue before it takes no longer than the bound", () => {
+test("the queue has room while its wait is within the bound", () => {
   const queue = bound(500);
   expect(queue.refusal(100, FOREVER, 0)).toBeNull();
   expect(queue.refusal(101, FOREVER, 0)).not.toBeNull();
   expect(bound(500, 10, 0.1).refusal(1000, FOREVER, 0)).toBeNull();
 });
 
-test("or than its client waits", () => {
+test("the queue has room while its wait is within the client's deadline", () => {
   expect(bound(500).refusal(50, 200, 0)).not.toBeNull();
   expect(bound(500).refusal(50, 300, 0)).toBeNull();
 });
 
-test("a client is told to come back when about half of the queue is gone", () => {
+test("the retry hint is the time in which about half of the queue drains", () => {
   expect(bound(500).refusal(200, FOREVER, 0)).toBeCloseTo(1000 - 250);
 });
 
-test("so many batches of each replica are always taken", () => {
+test("a few batches of each replica always have room", () => {
   expect(bound(0).refusal(5, FOREVER, 0)).toBeNull();
   expect(bound(0).refusal(6, FOREVER, 0)).not.toBeNull();
 });
 
-test("what the cluster does when it is busy counts more than what was expected of it", () => {
+test("the measured rate of a busy cluster replaces the expected rate", () => {
   // Said to do 2,000 a second, it does 100.
   const queue = bound(500, 1);
   expect(queue.refusal(400, FOREVER, 0)).toBeNull();
@@ -138,13 +138,13 @@ test("what the cluster does when it is busy counts more than what was expected o
   expect(queue.refusal(40, FOREVER, 6000)).toBeNull();
 });
 
-test("an idle time shows nothing of what it can do", () => {
+test("idle time does not change the rate", () => {
   const queue = bound(500);
   for (let ms = 1000; ms <= 60_000; ms += 1000) queue.completed(1, ms);
   expect(queue.refusal(100, FOREVER, 60_000)).toBeNull();
 });
 
-test("waiting past the tightest goal is of no use", () => {
+test("the tightest latency goal bounds the useful wait", () => {
   const pipelines = { echo: { slo: { latencyMs: 100 }, tasks: { only: { model: "nothing" } } } };
   const system = compileSystem(noOp({ pipelines }), NO_INPUTS);
   expect(longestUsefulMs(system, 1, 5000)).toBeCloseTo(50);

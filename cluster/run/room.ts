@@ -34,7 +34,7 @@ export class Room {
     this.#queue = this.#boundOf(scheduler);
   }
 
-  /** Starts anew with what another scheduler can do. */
+  /** Restarts the estimate of the rate for another scheduler. */
   reschedule(scheduler: Scheduler): void {
     this.#queue = this.#boundOf(scheduler);
   }

@@ -1,4 +1,4 @@
-/** What the gateway spent on its messages during a run: its own station in the simulator. */
+/** The gateway's processor time per message during a run, which its station in the simulator uses. */
 import { performance } from "node:perf_hooks";
 
 export type MessageKind = "arrival" | "dispatch" | "completion";

@@ -1,7 +1,7 @@
 /**
  * The gateway's connection to one worker, shared by the links to its replicas: one gRPC channel, and
  * on it one stream of batches. HTTP/2 keepalive finds a dead worker or a cut network: then the stream
- * and the health watches fail, and the channel connects anew. grpc-js waits without a limit for the
+ * and the health watches fail, and the channel connects again. grpc-js waits without a limit for the
  * answer to a new connection, so a channel that is connecting for too long is replaced by another.
  */
 import { type InferenceClient, InferStream } from "../protocol/client.ts";

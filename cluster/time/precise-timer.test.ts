@@ -29,7 +29,7 @@ describe("PreciseTimer", () => {
     expect(order).toEqual([0, 10, 20, 30]);
   });
 
-  it("stays silent once cancelled", async () => {
+  it("does not ring after a cancel", async () => {
     const rung: string[] = [];
     const id = timer.set(monotonicUs() + 5000, () => rung.push("cancelled"));
     timer.cancel(id);

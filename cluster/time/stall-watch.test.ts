@@ -15,7 +15,7 @@ const WATCH = `
 `;
 
 test.each(["sleep", "spin"])(
-  "a machine that stands still is a stall (%s)",
+  "a stopped process counts as a stall (%s)",
   { timeout: 20_000 },
   async (mode) => {
     const child = spawn(process.execPath, ["--input-type=module", "-e", WATCH, mode], {
@@ -36,7 +36,7 @@ test.each(["sleep", "spin"])(
   },
 );
 
-test("several watches together have the longest stall of all, and shares per watch", () => {
+test("several watches sum their stalls and keep the longest", () => {
   const one: Stalls = { ...NO_STALLS, seconds: 2, count: 1, longestMs: 5, totalMs: 5 };
   const two: Stalls = { ...NO_STALLS, seconds: 2, count: 2, longestMs: 9, totalMs: 12 };
   expect(stallsTogether([one, two])).toMatchObject({

@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 describe("a time limit", () => {
-  it("passes once, when its time has come", () => {
+  it("passes once", () => {
     const passed = vi.fn();
     new TimeLimit(passed).set(100);
     vi.advanceTimersByTime(99);
@@ -18,7 +18,7 @@ describe("a time limit", () => {
     expect(passed).toHaveBeenCalledOnce();
   });
 
-  it("that is set anew counts from then, longer or shorter than before", () => {
+  it("counts from its last set, longer or shorter", () => {
     const passed = vi.fn();
     const limit = new TimeLimit(passed);
     limit.set(100);
@@ -33,7 +33,7 @@ describe("a time limit", () => {
     expect(passed).toHaveBeenCalledOnce();
   });
 
-  it("that is cleared does not pass, and holds again when it is set again", () => {
+  it("does not pass after a clear, and passes after another set", () => {
     const passed = vi.fn();
     const limit = new TimeLimit(passed);
     limit.set(100);
@@ -46,7 +46,7 @@ describe("a time limit", () => {
     expect(passed).toHaveBeenCalledOnce();
   });
 
-  it("can be set anew when it passes, and leaves no timer when it is closed", () => {
+  it("can be set again when it passes, and leaves no timer after a close", () => {
     let times = 0;
     const limit = new TimeLimit(() => {
       if (++times < 3) limit.set(50);

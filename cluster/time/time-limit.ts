@@ -1,6 +1,6 @@
 /**
- * A time limit that is set anew often and hardly ever passes. Its timer is left to run, and looks when
- * it rings what the limit is by then: to set and clear one for each batch took some 10 µs of its way.
+ * A time limit that is set often and hardly ever passes. Its timer keeps running and compares with the
+ * present limit when it rings: setting and clearing a timer for each batch took about 10 µs a batch.
  */
 export class TimeLimit {
   readonly #passed: () => void;
@@ -9,19 +9,18 @@ export class TimeLimit {
   #ringsAtMs = Number.POSITIVE_INFINITY;
   #passesAtMs = Number.POSITIVE_INFINITY;
 
-  /** `passed` is called once for each limit that passes, never from within a call. */
+  /** Calls `passed` once for each limit that passes, never from within `set`. */
   constructor(passed: () => void) {
     this.#passed = passed;
   }
 
-  /** From now on, in place of the one before. */
+  /** Replaces the limit, from now on. */
   set(ms: number): void {
     const nowMs = performance.now();
     this.#passesAtMs = nowMs + ms;
     if (this.#passesAtMs < this.#ringsAtMs) this.#arm(nowMs);
   }
 
-  /** No limit any more. */
   clear(): void {
     this.#passesAtMs = Number.POSITIVE_INFINITY;
   }
