@@ -141,7 +141,7 @@ export interface Controller {
   waits?(request: number, pipeline: number, nowUs: number): boolean;
   arrived?(request: number, pipeline: number, nowUs: number): void;
   /** A job of one of its `pools` waits for a replica, for the first time or again. */
-  queued?(job: JobView, pool: number, nowUs: number): void;
+  queued?(job: JobView, pool: number): void;
   finished?(end: BatchEnd): void;
   ended?(request: number, outcome: Outcome, nowUs: number): void;
   /** A replica is up, is down, or has left after its release. */
