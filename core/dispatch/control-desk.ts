@@ -242,8 +242,9 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   setBatch(replica: number, maxBatch: number, waitUs: number): void {
-    this.#log?.add("setBatch", replica, maxBatch, waitUs);
-    this.#board.setBatching(replica, maxBatch, waitUs);
+    const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
+    this.#log?.add("setBatch", replica, size, waitUs);
+    this.#board.setBatching(replica, size, waitUs);
   }
 
   #checkPlacement(replica: number): void {

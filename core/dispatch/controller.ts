@@ -112,7 +112,7 @@ export interface Controls {
   enter(request: number): void;
   /** Takes the batch off a replica; its jobs wait again, in their old places. False: it runs on. */
   preempt(replica: number): boolean;
-  /** A replica batches by these limits from now on; `maxBatch` 0: as its pool does. */
+  /** A replica batches by these limits from now on, and its model's own; `maxBatch` 0: as its pool does. */
   setBatch(replica: number, maxBatch: number, waitUs: number): void;
   /** Orders replicas that are off, the first first, or releases the surplus: those not up, then the last. */
   setReplicas(pool: number, count: number): void;
