@@ -5,9 +5,9 @@
  */
 import { equal, fail, ok } from "node:assert/strict";
 import { compileSystem } from "../core/compile.ts";
-import type { JobView } from "../core/dispatch/controller.ts";
+import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -63,6 +63,11 @@ export class CheckingDriver implements Driver {
   /** Take no new work, but still have a batch. */
   readonly draining = new Set<number>();
   readonly busy = new Map<number, readonly number[]>();
+  /** Released by a controller, and those of them that it has ordered again. */
+  readonly off = new Set<number>();
+  readonly ordered = new Set<number>();
+  /** Loads and evictions that the dispatcher has not heard of. */
+  readonly residencies: { slot: number; model: number; state: Residency }[] = [];
   readonly timers = new Map<number, number>();
   readonly open = new Map<number, Open>();
   readonly outcomes: Record<Outcome, number> = {
@@ -74,12 +79,31 @@ export class CheckingDriver implements Driver {
   };
   arrivals = 0;
   nowUs = 0;
+  #begun = false;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
     this.system = system;
     this.scheduler = scheduler;
     this.dispatcher = new Dispatcher(system, scheduler, this, log);
   }
+
+  readonly cluster: ClusterDriver = {
+    order: (replica) => {
+      ok(this.off.has(replica), "only a replica that is off is ordered");
+      this.ordered.add(replica);
+    },
+    release: (replica) => {
+      ok(!this.off.has(replica) || this.ordered.delete(replica), "a replica is released once");
+      this.up.delete(replica);
+      this.off.add(replica);
+    },
+    abort: (replica) => {
+      ok(this.busy.delete(replica), "only a replica with a batch is pre-empted");
+      return true;
+    },
+    load: (slot, model) => this.residencies.push({ slot, model, state: "resident" }),
+    evict: (slot, model) => this.residencies.push({ slot, model, state: "absent" }),
+  };
 
   start(replica: number, nowUs: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
@@ -90,7 +114,8 @@ export class CheckingDriver implements Driver {
     const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
     const pool = system.replicas[replica].pool;
     const { batching } = this.#policies(pool);
-    const limit = Math.min(system.pools[pool].maxBatch, batching.maxBatch);
+    const most = this.#isSteered(pool) ? Number.POSITIVE_INFINITY : batching.maxBatch;
+    const limit = Math.min(system.pools[pool].maxBatch, most);
     ok(jobs.length > 0);
     ok(jobs.length <= limit, "no batch is over its maximum");
     const running = new Set([...this.busy.values()].flat());
@@ -107,7 +132,7 @@ export class CheckingDriver implements Driver {
       }
       running.add(job);
     }
-    this.#checkOrder(pool, replica, jobs);
+    if (!this.#isSteered(pool)) this.#checkOrder(pool, replica, jobs);
     this.busy.set(replica, jobs);
   }
 
@@ -181,7 +206,23 @@ export class CheckingDriver implements Driver {
   }
 
   joinAll(): void {
-    for (let replica = 0; replica < this.system.replicas.length; replica++) this.join(replica);
+    for (let replica = 0; replica < this.system.replicas.length; replica++) {
+      if (!this.off.has(replica)) this.join(replica);
+    }
+    if (!this.#begun) this.dispatcher.begin(this.nowUs);
+    this.#begun = true;
+  }
+
+  /** Replicas that were ordered come up, and what was loaded or evicted is told. */
+  #obeyed(): void {
+    for (const replica of this.ordered) {
+      this.ordered.delete(replica);
+      this.off.delete(replica);
+      this.join(replica);
+    }
+    for (const { slot, model, state } of this.residencies.splice(0)) {
+      this.dispatcher.residency(slot, model, state, this.nowUs);
+    }
   }
 
   lose(replica: number): void {
@@ -198,6 +239,7 @@ export class CheckingDriver implements Driver {
   /** Moves time on; timers due by then wake, those of one instant together. */
   tick(byUs: number): void {
     const until = this.nowUs + byUs;
+    this.#obeyed();
     for (;;) {
       const atUs = Math.min(...this.timers.values());
       if (atUs > until) break;
@@ -223,7 +265,9 @@ export class CheckingDriver implements Driver {
     const { pick } = step;
     const { replicas, pipelines } = this.system;
     const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
-    const idleOrDown = replicas.map((_, id) => id).filter((id) => !this.up.has(id));
+    const idleOrDown = replicas
+      .map((_, id) => id)
+      .filter((id) => !this.up.has(id) && !this.off.has(id));
     if (step.afterUs > 0) this.tick(step.afterUs);
     if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
     const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
@@ -250,6 +294,7 @@ export class CheckingDriver implements Driver {
       const next = Math.min(...this.timers.values());
       if (this.busy.size === 0) this.tick(next - this.nowUs);
       for (const replica of [...this.busy.keys()]) this.finish(replica);
+      this.#obeyed();
       this.decide();
     }
   }
@@ -272,6 +317,12 @@ export class CheckingDriver implements Driver {
     const request = this.open.get(slot);
     if (request === undefined) return fail(`request ${slot} is not open`);
     return request;
+  }
+
+  /** Whether a controller beyond scaling decides on the pool's batches. */
+  #isSteered(pool: number): boolean {
+    const { controllers = [] } = this.scheduler;
+    return controllers.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
   }
 
   #isHeld(pool: number): boolean {
@@ -375,6 +426,8 @@ export class CheckingDriver implements Driver {
     }
     for (const [queue, jobs] of queued) {
       const pools = this.system.pools.length;
+      if (this.#isSteered(queue < pools ? queue : this.system.replicas[queue - pools].pool))
+        continue;
       if (queue < pools && this.#isHeld(queue)) {
         for (const job of jobs) equal(this.dispatcher.chainOf(requests.requestOf(job)), -1);
         continue;

@@ -107,6 +107,27 @@ test("so does every composition of the registry's policies", () => {
   );
 });
 
+const SCALINGS = [
+  ...["target-utilization", "concurrency", "queue-length"].map((policy) => ({ policy })),
+  { policy: "scheduled", steps: [1, 3, 0, 2].map((replicas, i) => ({ atS: i * 2e-5, replicas })) },
+].map((scaling) => ({ ...scaling, min: 1, intervalS: 0.001, downWindowS: 0 }));
+
+test("replicas may come and leave by every scaling rule meanwhile", () => {
+  const free = documents.filter(({ pipelines }) =>
+    Object.values(pipelines).every(({ discipline }) => discipline === "per-task"),
+  );
+  const compositions = fc
+    .tuple(fc.constantFrom("fifo", "join-shortest-queue", "batching"), fc.constantFrom(...SCALINGS))
+    .map(([preset, scaling]) => ({ preset, scaling }));
+  const longer = steps.map((run) => run.map((step) => ({ ...step, afterUs: step.afterUs * 50 })));
+  fc.assert(
+    fc.property(compositions, free, longer, (scheduler, document, run) =>
+      runContract(document, scheduler, run),
+    ),
+    { numRuns: cases(200) },
+  );
+});
+
 test("and each pool may have policies of its own", () => {
   const document = documentOf({
     pipelines: { p: { tasks: { a: { model: "model" }, b: { model: "model", after: ["a"] } } } },

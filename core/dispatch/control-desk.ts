@@ -216,7 +216,7 @@ export class ControlDesk implements ClusterView, Controls {
     assert(this.isWaiting(job), "only a job that waits moves");
     this.#log?.add("move", job, pool);
     this.#board.withdraw(job, this.nowUs);
-    this.#board.enqueue(job, pool, this.nowUs);
+    this.#board.enqueue(job, pool);
   }
 
   proceed(request: number, task: number): boolean {
@@ -237,13 +237,14 @@ export class ControlDesk implements ClusterView, Controls {
     if (!gone) return false;
     this.#board.freed(replica, this.nowUs);
     this.#notices.finished(replica, jobs.length, "preempted", this.nowUs);
-    for (const job of jobs) this.#flow.waitAgain(job, this.#board.poolOf[replica], this.nowUs);
+    for (const job of jobs) this.#flow.waitAgain(job, this.#board.poolOf[replica]);
     return true;
   }
 
   setBatch(replica: number, maxBatch: number, waitUs: number): void {
-    this.#log?.add("setBatch", replica, maxBatch, waitUs);
-    this.#board.setBatching(replica, maxBatch, waitUs);
+    const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
+    this.#log?.add("setBatch", replica, size, waitUs);
+    this.#board.setBatching(replica, size, waitUs);
   }
 
   #checkPlacement(replica: number): void {

@@ -112,7 +112,7 @@ export interface Controls {
   enter(request: number): void;
   /** Takes the batch off a replica; its jobs wait again, in their old places. False: it runs on. */
   preempt(replica: number): boolean;
-  /** A replica batches by these limits from now on; `maxBatch` 0: as its pool does. */
+  /** A replica batches by these limits from now on, and its model's own; `maxBatch` 0: as its pool does. */
   setBatch(replica: number, maxBatch: number, waitUs: number): void;
   /** Orders replicas that are off, the first first, or releases the surplus: those not up, then the last. */
   setReplicas(pool: number, count: number): void;
@@ -141,7 +141,7 @@ export interface Controller {
   waits?(request: number, pipeline: number, nowUs: number): boolean;
   arrived?(request: number, pipeline: number, nowUs: number): void;
   /** A job of one of its `pools` waits for a replica, for the first time or again. */
-  queued?(job: JobView, pool: number, nowUs: number): void;
+  queued?(job: JobView, pool: number): void;
   finished?(end: BatchEnd): void;
   ended?(request: number, outcome: Outcome, nowUs: number): void;
   /** A replica is up, is down, or has left after its release. */

@@ -192,7 +192,8 @@ export class Dispatcher {
   /** A request, whose slot was taken with `requests.reserve()`, arrives at the gateway. */
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.log?.add("arrive", request, pipeline, arrivedUs, nowUs);
-    this.flow.arrive(request, pipeline, arrivedUs, nowUs);
+    this.requests.arrivedUs[request] = arrivedUs;
+    this.flow.arrive(request, pipeline, nowUs);
   }
 
   /** The batch on a replica has finished. */

@@ -53,11 +53,11 @@ export class Notices {
     return waits;
   }
 
-  queued(job: JobView, pool: number, nowUs: number): void {
+  queued(job: JobView, pool: number): void {
     const placer = this.placers[pool];
     if (placer === undefined) return;
     this.news = true;
-    placer.queued?.(job, pool, nowUs);
+    placer.queued?.(job, pool);
   }
 
   started(replica: number, nowUs: number): void {

@@ -126,7 +126,7 @@ export class PoolBoard {
     }
     for (let queue = 0; queue < this.firstOwnTimer; queue++) {
       const pool = queue < this.pools.length ? queue : this.poolOf[queue - this.pools.length];
-      while (before.queues.lengthOf(queue) > 0) this.enqueue(before.queues.pop(queue), pool, nowUs);
+      while (before.queues.lengthOf(queue) > 0) this.enqueue(before.queues.pop(queue), pool);
     }
     for (const [timer, atUs] of before.timerUs.entries()) {
       if (atUs !== NEVER) this.driver.wakeAt(timer, NEVER);
@@ -169,9 +169,9 @@ export class PoolBoard {
   // --- what changes -------------------------------------------------------------------------
 
   /** A job waits for its pool. */
-  enqueue(job: number, pool: number, nowUs: number): void {
+  enqueue(job: number, pool: number): void {
     this.queues.push(pool, job, this.keyOf(job, pool));
-    if (this.notices !== null) this.notices.queued(this.job.at(job), pool, nowUs);
+    if (this.notices !== null) this.notices.queued(this.job.at(job), pool);
     if (this.kinds[pool] !== CENTRAL_SINGLE || this.idle.countOf(pool) > 0) this.mark(pool);
   }
 
@@ -251,7 +251,7 @@ export class PoolBoard {
     if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
     this.up[replica] = 0;
     pool.replicaLost(replica);
-    for (const job of waiting) this.enqueue(job, id, nowUs);
+    for (const job of waiting) this.enqueue(job, id);
   }
 
   /** Takes a replica's batch away: its jobs, in no queue now. */

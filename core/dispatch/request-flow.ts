@@ -64,13 +64,13 @@ export class RequestFlow {
     this.hasLost = before.hasLost;
   }
 
-  /** Takes a request in, or refuses it. */
-  arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
+  /** Takes a request in, whose arrival is in the table, or refuses it. */
+  arrive(request: number, pipeline: number, nowUs: number): void {
     const table = this.requests;
     const course = this.steps.pipelines[pipeline];
+    const arrivedUs = table.arrivedUs[request];
     this.nowUs = nowUs;
     table.pipeline[request] = pipeline;
-    table.arrivedUs[request] = arrivedUs;
     const { goalUs } = course;
     table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.goalUs(request) : goalUs);
     if (this.choices.any) this.tighten(request, arrivedUs);
@@ -209,7 +209,7 @@ export class RequestFlow {
     const { pool } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
-    this.board.enqueue(job, pool, this.nowUs);
+    this.board.enqueue(job, pool);
   }
 
   /** A job's replica was lost: it is tried again, unless it has been too often. */
@@ -226,15 +226,15 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
-      this.board.enqueue(job, pool, nowUs);
+      this.board.enqueue(job, pool);
     }
   }
 
   /** A job whose batch was pre-empted waits again, unless its request is over. */
-  waitAgain(job: number, pool: number, nowUs: number): void {
+  waitAgain(job: number, pool: number): void {
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
-      this.board.enqueue(job, pool, nowUs);
+      this.board.enqueue(job, pool);
       return;
     }
     this.close(job);

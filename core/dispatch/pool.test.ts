@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LengthIndex } from "./length-index.ts";
+import { LengthIndex } from "./pool.ts";
 
 const FIRST = 10;
 
