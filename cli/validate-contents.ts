@@ -1,6 +1,12 @@
 /** Contents of a validation's requests: inputs for real models, bytes for replayed ones. */
 import { inputsByModel } from "../calibration/calibrate.ts";
-import { type ContentsSource, type KnownContents, collectInputs, contentsFor, matchContents } from "../calibration/contents.ts";
+import {
+  type ContentsSource,
+  collectInputs,
+  contentsFor,
+  type KnownContents,
+  matchContents,
+} from "../calibration/contents.ts";
 import { ModelWorker } from "../calibration/model-worker.ts";
 import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
