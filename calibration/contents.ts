@@ -1,8 +1,8 @@
 /**
- * Contents of requests by pipeline: pictures where it takes a payload; tensors where its models take them,
- * given in a file or drawn at random in the models' shapes. Walked once through the pipeline, they give real
- * inputs for every task, as in production, and the share of each branch. A run sends each content where the
- * draws say that a request takes its branches.
+ * Contents of requests by pipeline: pictures where it takes a payload; tensors where its models
+ * take them, given in a file or drawn at random in the models' shapes. Walked once through the
+ * pipeline, they give real inputs for every task, as in production, and the share of each branch. A
+ * run sends each content where the draws say that a request takes its branches.
  */
 import { readFileSync } from "node:fs";
 import { isPayload, pipelineInputs } from "../cluster/front/pipeline-tensors.ts";
@@ -147,7 +147,11 @@ export interface KnownContents {
   readonly ran: ReadonlySet<string>;
 }
 
-/** The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. */
+/**
+ * The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. The draws
+ * give the branches of request n; its contents have taken the same branches, so that prediction and
+ * reality serve the same mix.
+ */
 export function matchContents(
   system: System,
   seed: string,
@@ -202,7 +206,11 @@ export interface CollectedInputs {
 
 const NO_PAYLOAD = new Uint8Array(0);
 
-/** `workers` by model name. Throws Fault("invalid-input") for contents that a model cannot read. */
+/**
+ * Sends each content through its pipeline once: each task's real outputs become the inputs of the
+ * tasks after it, and real labels decide the branches. `workers` by model name.
+ * Throws Fault("invalid-input") for contents that a model cannot read.
+ */
 export async function collectInputs(
   document: ScenarioDocument,
   workers: ReadonlyMap<string, ModelWorker>,

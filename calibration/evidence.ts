@@ -1,6 +1,6 @@
 /**
- * The evidence that a validation keeps for `tandem explain`, besides run logs: the client's latencies, the
- * costs of messages, and the inputs of the prediction.
+ * The evidence that a validation keeps for `tandem explain`, besides run logs: the client's
+ * latencies, the costs of messages, and the inputs of the prediction.
  */
 
 import { givenWarmupS } from "../core/arrivals/extent.ts";

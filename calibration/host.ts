@@ -112,6 +112,7 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
 }
 
+/** Processor time, which Linux counts for all processors and for each process. */
 export interface HostSample {
   /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;

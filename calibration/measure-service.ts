@@ -99,6 +99,11 @@ export async function callOnce(
   return (await worker.call(jobs)).serviceUs;
 }
 
+/**
+ * Samples by input. A measurement goes through a fixed set of inputs in turn, so the difference between
+ * inputs is known and no noise: the mean's uncertainty is that of each input's own mean.
+ * Source: stratified sampling, Cochran, Sampling Techniques, 1977, section 5.3.
+ */
 export class StratifiedSamples {
   /** In the order they were taken. */
   readonly all: number[] = [];
@@ -161,9 +166,11 @@ interface Spent {
 }
 
 /**
- * Slow-down with 1, 2, ... `workers.length` busy, each >= 1 and none below the one before. Every
- * level, and every worker alone, runs `seconds` in each of `rounds` rounds. Workers are taken in
- * order: the first two make the level of two.
+ * Slow-down of busy replicas on this host, with 1, 2, ... `workers.length` busy, each >= 1 and none
+ * below the one before: each worker's mean time over its mean when it runs alone. The levels take
+ * turns, so that a host that drifts slows them all alike. Every level, and every worker alone, runs
+ * `seconds` in each of `rounds` rounds. Workers are taken in order: the first two make the level of
+ * two.
  */
 export async function measureContention(
   workers: readonly BusyWorker[],

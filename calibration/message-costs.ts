@@ -1,7 +1,7 @@
 /**
- * Costs of messages in one run: their round trips, and the gateway's work on them. A measured round trip
- * includes the gateway's work up to its handler; the simulator has that work as a cost of its own, so it is
- * subtracted here. Both must be of the same run.
+ * Costs of messages in one run: their round trips, and the gateway's work on them. A measured round
+ * trip includes the gateway's work up to its handler; the simulator has that work as a cost of its
+ * own, so it is subtracted here. Both must be of the same run.
  */
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import type { OverheadProfile } from "../core/profile.ts";

@@ -212,7 +212,11 @@ function servingProfile(profile: Profile, servingFactor: number): Profile {
 const RATE_PER_S = 40;
 const WARMUP_S = 1;
 
-/** Runs for `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered. */
+/**
+ * Costs of serving without models: a pipeline of one no-op task through a real gateway and a real
+ * worker, with as many bytes as the real pipeline gets, under light open-loop load. Runs for
+ * `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered.
+ */
 export async function measureOverheads(
   contents: readonly RequestContents[],
   seconds: number,

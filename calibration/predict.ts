@@ -49,8 +49,8 @@ export function predict(
 }
 
 /**
- * The inputs with serving overheads as the prediction needs them. Overheads pass in real time, so a run at a
- * tenth of the time stretches them tenfold; and replicas that only wait do not contend.
+ * The inputs with serving overheads as the prediction needs them. Overheads pass in real time, so a
+ * run at a tenth of the time stretches them tenfold; and replicas that only wait do not contend.
  */
 function predictionInputs(plan: PredictionPlan): SimulationInputs {
   const { document, inputs, backend, timeScale } = plan;

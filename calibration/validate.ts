@@ -132,8 +132,8 @@ function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): strin
 }
 
 /**
- * The part of service times in the error: the models' times in these runs over the predicted ones, and the
- * errors of a prediction that uses the real times.
+ * The part of service times in the error: the models' times in these runs over the predicted ones,
+ * and the errors of a prediction that uses the real times.
  */
 function serviceNote(
   plan: ValidationPlan,

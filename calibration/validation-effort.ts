@@ -87,7 +87,8 @@ export function runSeconds({ seconds, windowS }: RunForecast, share: number): nu
 }
 
 /**
- * `beforeS` passes before the first configuration. As many runs as fit, up to those asked for; where the fewest do not, shorter ones.
+ * `beforeS` passes before the first configuration. As many runs as fit, up to those asked for;
+ * where the fewest do not, shorter ones.
  * Throws Fault("usage") with the least that would do.
  */
 export function fitBudget(
@@ -161,6 +162,11 @@ const PAIRS = 24;
 const REQUESTS = 100;
 
 /**
+ * The length of real runs is chosen so that the interval of their errors fits into the tolerance; the host's
+ * own noise is not in it, so `AIM` leaves room:
+ *
+ *   half width of n runs of w seconds = t(n − 1) × deviation of a pair × √(1 / w) / √n
+ *
  * Deviation of a pair's error over the tolerance, for the metric where it is largest, in a window of
  * one second: variances fall as windows grow.
  */

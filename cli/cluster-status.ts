@@ -104,8 +104,8 @@ const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
 
 /**
- * Shows a live table on the terminal's alternate screen. Resolves with the last status on Ctrl-C, or when no
- * cluster is up any more; the last table stays on the screen.
+ * Shows a live table on the terminal's alternate screen. Resolves with the last status on Ctrl-C,
+ * or when no cluster is up any more; the last table stays on the screen.
  */
 export async function watchStatus(
   tokenFile: string | null,

@@ -13,8 +13,8 @@ const manifest = require(
 export const VERSION = (manifest as { version: string }).version;
 
 /**
- * Decides, besides the scenario, the last bit of results. `program` is the version and, in a build, a digest of
- * the code that results depend on.
+ * Decides, besides the scenario, the last bit of results. `program` is the version and, in a build,
+ * a digest of the code that results depend on.
  */
 export function buildKey(): { readonly program: string; readonly runtime: string } {
   // V8 brings its own Math functions, whose last bits may change between versions.

@@ -126,7 +126,12 @@ interface TextRegionOptions {
 /** Regions of fewer pixels are noise. */
 const MIN_PIXELS = 8;
 
-/** The text regions of a map [height,width], in the order of their first pixel. */
+/**
+ * Turned rectangles around lines of text in a probability map [height,width], in the order of their
+ * first pixel.
+ * Source: Liao et al., Real-time Scene Text Detection with Differentiable Binarization (2020),
+ * section 3.6, with the smallest rectangle in place of the polygon.
+ */
 export function textRegions(
   map: Float32Array,
   width: number,

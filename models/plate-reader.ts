@@ -1,4 +1,8 @@
-/** Reading number plates: PP-OCRv4 on the best vehicle of an image, as a task of a pipeline. */
+/**
+ * Reads number plates with PP-OCRv4, as a task of a pipeline: looks at the best vehicle of an
+ * image, closer, and elsewhere when it finds no plate, and chooses among the texts by signs that
+ * hold in any country.
+ */
 
 import { boundingBox, boundsAt, corners, grow, shifted, type TurnedRectangle } from "./geometry.ts";
 import { type Box, clamp, cropImage, decodeImage, type RgbImage } from "./image.ts";

@@ -143,7 +143,7 @@ function checked(
   throw new Fault("invalid-input", `model ${name}: ${text}`, { issues });
 }
 
-/** Answers every input with no labels and a null value, at once. */
+/** Answers every input at once, so that a request costs its serving alone. */
 function openNoOp(): TaskModel {
   return {
     provenance: {
@@ -161,7 +161,7 @@ function openNoOp(): TaskModel {
   };
 }
 
-/** Answers each input with `fingerprintOf` it; a batch takes `holdMs`. */
+/** Answers each input with its hash, by which the sender sees that no answer is mixed up; a batch takes `holdMs`. */
 function openFingerprint({ holdMs = 0 }: { holdMs?: number }): TaskModel {
   return {
     provenance: {

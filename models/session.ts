@@ -200,8 +200,9 @@ async function sha256Of(path: string): Promise<string> {
 export type OnnxRuntime = typeof Ort;
 
 /**
- * Loads it, in about 50 ms. Throws Fault("not-found") with the way out where the package is missing, as after an
- * install that skipped it, or has nothing for this platform.
+ * Loads ONNX Runtime, an optional package, in about 50 ms. Throws Fault("not-found") with the way
+ * out where the package is missing, as after an install that skipped it, or has nothing for this
+ * platform.
  */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
   try {

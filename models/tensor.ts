@@ -197,6 +197,7 @@ export function decodeStrings(raw: Uint8Array, count: number): string[] {
   throw new Fault("invalid-input", `${raw.length} bytes are not the ${count} strings of the shape`);
 }
 
+/** A number of 16 bits. Source: IEEE 754-2019, binary16. */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;

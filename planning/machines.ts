@@ -88,7 +88,11 @@ export interface Room {
   readonly total: number;
 }
 
-/** `sizesMb` are those of the tasks' models; `high` is how many replicas each may have. */
+/**
+ * The replicas that machines have memory for, one a slot. A slot that is large enough for one model
+ * is so for all smaller ones. So replicas fit if, above each size, there are at least as many slots
+ * as replicas. `sizesMb` are those of the tasks' models; `high` is the most replicas of each.
+ */
 export function roomOn(
   { nodes, slots }: Machines,
   sizesMb: readonly number[],

@@ -69,7 +69,8 @@ interface Alternative {
 
 /**
  * Yields before each candidate and after each trial. Throws Fault("invalid-input") for a scenario
- * without goals, with a placement of its own or with faults of single machines, and as `checkedSweep` and `marketOf` do.
+ * without goals, with a placement of its own or with faults of single machines, and as
+ * `checkedSweep` and `marketOf` do.
  */
 export function* makePlans(
   loaded: LoadedScenario,
@@ -288,7 +289,11 @@ export type NotSearched = "trials" | "placement" | "colocation" | "sharing" | "s
 
 type Node = NonNullable<ClusterDocument["nodes"]>[number];
 
-/** Empty: all that is cheaper was tried or ruled out. */
+/**
+ * Clusters that the search leaves out and that may be cheaper than the found one; empty if all
+ * cheaper ones were tried or ruled out. The search places replicas by the default rule, one a slot,
+ * on all slots of its machines, and pays for all of those.
+ */
 function notSearched(
   document: ScenarioDocument,
   inputs: SimulationInputs,

@@ -55,7 +55,8 @@ export function writeJson(path: string, document: unknown): void {
 }
 
 /**
- * Makes a folder and those above it. Node's own `recursive` does not end in folders such as /proc. Throws Fault("usage").
+ * Makes a folder and those above it. Node's own `recursive` does not end in folders such as /proc.
+ * Throws Fault("usage").
  */
 export function makeFolder(path: string): void {
   const folder = resolve(path);

@@ -1,8 +1,8 @@
 /**
- * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a function
- * with its callees reaches a limit, which bounds compile time in programs with much code. A simulation spends
- * its time in a few functions. Their callees must not be compiled long before them: the code inlined by then
- * counts again for the caller.
+ * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a
+ * function with its callees reaches a limit, which bounds compile time in programs with much code.
+ * A simulation spends its time in a few functions. Their callees must not be compiled long before
+ * them: the code inlined by then counts again for the caller.
  */
 import { setFlagsFromString } from "node:v8";
 import { knownRequests } from "../core/arrivals/extent.ts";

@@ -1,6 +1,6 @@
 /**
- * A sweep's summaries as tables, and their Parquet files, which `query.ts` reads back. DuckDB is loaded only
- * when it is needed: it takes 70 MB that a plain simulation never uses.
+ * A sweep's summaries as tables, and their Parquet files, which `query.ts` reads back. DuckDB is
+ * loaded only when it is needed: it takes 70 MB that a plain simulation never uses.
  */
 import { readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -35,8 +35,8 @@ export const SCHEMA_SQL = `select table_name as "table", column_name as "column"
   from duckdb_columns() where not internal order by table_name, column_index`;
 
 /**
- * Throws Fault("not-found") for a folder without results, Fault("invalid-input") for results that cannot be read,
- * Fault("usage") for SQL that fails.
+ * Throws Fault("not-found") for a folder without results, Fault("invalid-input") for results that
+ * cannot be read, Fault("usage") for SQL that fails.
  */
 export async function queryResults(directory: string, sql: string): Promise<QueryResult> {
   if (/^[\s;]*$/.test(sql)) {

@@ -1,6 +1,7 @@
 /**
- * Requests as Parquet. A simulation, which cannot wait, appends blocks of columns to a spool, one file for
- * each part of a configuration; once the configuration has finished, its spools become Parquet files.
+ * Requests as Parquet. A simulation, which cannot wait, appends blocks of columns to a spool, one
+ * file for each part of a configuration; once the configuration has finished, its spools become
+ * Parquet files.
  */
 import {
   closeSync,

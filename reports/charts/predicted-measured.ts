@@ -28,6 +28,7 @@ function overlap(a: Place, b: Place, x: number, y: number): number {
 }
 
 /**
+ * Places a letter beside each point, so that letters cover neither each other nor other points.
  * Greedy in the order given: the nearest of 48 places around a point with the least overlap, inside
  * a square of `size` pixels. Pixels, y downwards; the answer is in the order of `points`.
  */

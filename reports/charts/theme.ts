@@ -16,7 +16,7 @@ const OTHER_ADVANCE = 70;
 /** Bold letters are this much wider on average. */
 const BOLD = 1.11;
 
-/** The width of one line of text in pixels at `size` pixels. */
+/** The width of one line of text in pixels, without a canvas, at `size` pixels. */
 export function textWidth(text: string, size: number, bold = false): number {
   let total = 0;
   for (const character of text) {

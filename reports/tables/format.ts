@@ -164,7 +164,10 @@ export function isUnstable(one: Pick<ConfigurationResult, "stability">): boolean
   return one.stability === "unstable";
 }
 
-/** Whether a metric of this configuration estimates a steady state, as far as is known. */
+/**
+ * Whether a metric of this configuration estimates a steady state, as far as is known. An unstable
+ * configuration's queue grows on, so its latencies depend on the length of the run.
+ */
 export function isEstimate(one: Pick<ConfigurationResult, "stability">, name: string): boolean {
   return !isUnstable(one) || SATURATES.test(name);
 }

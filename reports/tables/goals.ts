@@ -141,8 +141,8 @@ export interface Choice {
   /** All configurations of this load. */
   readonly members: readonly ConfigurationResult[];
   /**
-   * The configurations that meet the goal at the least cost, without those shown to be worse than another of
-   * them; the simplest first. Empty where none meets it.
+   * The configurations that meet the goal at the least cost, without those shown to be worse than
+   * another of them; the simplest first. Empty where none meets it.
    */
   readonly best: readonly ConfigurationResult[];
 }

@@ -1,6 +1,7 @@
 /**
- * The tables for a terminal: aligned columns, units in the heading, never wider than asked. Headings are bold and
- * states coloured where Node's `styleText` finds a terminal that wants it (NO_COLOR, FORCE_COLOR).
+ * The tables for a terminal: aligned columns, units in the heading, never wider than asked.
+ * Headings are bold and states coloured where Node's `styleText` finds a terminal that wants it
+ * (NO_COLOR, FORCE_COLOR).
  */
 import { styleText } from "node:util";
 import type {
