@@ -220,3 +220,16 @@ test("a replica with a batching of its own waits while others start at once", ()
   for (let i = 0; i < 3; i++) cluster.step({ kind: "arrive", pick: 0 });
   expect([...cluster.dispatcher.batchSize]).toEqual([4, 1, 1, 0, 0]);
 });
+
+test("a scheduler that scales releases what it does not need when it takes over", () => {
+  const cluster = new Cluster(system, "fifo");
+  const scaling = SCHEDULERS.findIndex((one) => JSON.stringify(one).startsWith('{"scaling"'));
+  cluster.step({ kind: "scheduler", pick: scaling });
+  expect(system.replicas.map((_, replica) => cluster.dispatcher.isUp(replica))).toEqual([
+    ...[true, false, false],
+    ...[true, false],
+  ]);
+  cluster.step({ kind: "scheduler", pick: 0 });
+  cluster.step({ kind: "time", pick: 1 });
+  expect(system.replicas.every((_, replica) => cluster.dispatcher.isUp(replica))).toBe(true);
+});

@@ -116,7 +116,7 @@ export class Dispatcher {
     assert(this.chains === null, "requests that hold chains stay with their dispatcher");
     this.log?.add("reschedule", scheduler, nowUs);
     this.flow.takeOver(before.flow);
-    this.notices?.takeOver(before.notices);
+    this.notices?.takeOver(before.notices, (replica) => before.isUp(replica), nowUs);
     if (this.choices.any) this.board.letChoose();
     this.board.takeOver(before.board, nowUs);
     this.desk?.takeOver(nowUs);

@@ -31,9 +31,18 @@ export class Notices {
     );
   }
 
-  /** Goes on with another scheduler's controllers. */
-  takeOver(before: Notices | null): void {
-    if (before === null) return;
+  /**
+   * Goes on after another scheduler; `before` is null where that had no controllers. Nobody knows
+   * then when running batches started: they count from now.
+   */
+  takeOver(before: Notices | null, isUp: (replica: number) => boolean, nowUs: number): void {
+    if (before === null) {
+      this.startedUs.fill(nowUs);
+      this.standings.forEach((_, replica) => {
+        if (isUp(replica)) this.standings[replica] = "ordered";
+      });
+      return;
+    }
     before.standings.forEach((standing, replica) => {
       this.standings[replica] = standing;
     });
