@@ -22,10 +22,10 @@ export function createScheduler(
 ): Scheduler {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
-  const pools = system.pools.map((pool): PoolPolicies => {
+  const pools = system.pools.map((pool, id): PoolPolicies => {
     const composition = compose(perTask[pool.name] ?? {}, base);
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
-    const context: PolicyContext = { rng, maxBatch: pool.maxBatch };
+    const context: PolicyContext = { rng, maxBatch: pool.maxBatch, system, pool: id };
     return {
       routing: create(POLICIES.routing, composition.routing, context),
       ordering: create(POLICIES.ordering, composition.ordering, context),
@@ -37,10 +37,13 @@ export function createScheduler(
   const context: PolicyContext = {
     rng: () => new RandomStream(seed, "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
+    system,
+    pool: -1,
   };
   const scales = pools.some(({ scaling }) => scaling !== undefined);
   const controller = create(POLICIES.controller, base.controller, {
     system,
+    pools,
     rng: () => new RandomStream(seed, "controller"),
   });
   return {
@@ -73,6 +76,8 @@ export function maxBatchOf(document: SchedulerDocument, task: string): number {
   const context: PolicyContext = {
     rng: () => new RandomStream("0", "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
+    system: null,
+    pool: -1,
   };
   return create(POLICIES.batching, batching, context).maxBatch;
 }

@@ -13,7 +13,7 @@ import {
   roundRobin,
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
-import { never } from "./rules/shedding.ts";
+import { expectedLate, never } from "./rules/shedding.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
@@ -33,7 +33,7 @@ export const POLICIES: Policies = {
   ]),
   ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
   batching: withSystems("batching", [none, sizeOrTimeout]),
-  shedding: withSystems("shedding", [never]),
+  shedding: withSystems("shedding", [never, expectedLate]),
   scaling: withSystems("scaling", [
     ...[fixed, targetUtilization, concurrency, queueLength, scheduled],
   ]),

@@ -5,6 +5,7 @@
 
 import type { z } from "zod";
 import type { Controller } from "../../core/dispatch/controller.ts";
+import type { PoolPolicies } from "../../core/dispatch/policies.ts";
 import type { RandomStream } from "../../core/random/stream.ts";
 import type { System } from "../../core/system.ts";
 
@@ -13,10 +14,16 @@ export interface PolicyContext {
   readonly rng: () => RandomStream;
   /** The largest batch that the pool's model takes. */
   readonly maxBatch: number;
+  /** Null where a policy is made only to be asked for its largest batch. */
+  readonly system: System | null;
+  /** The pool's number in the system; −1 for decisions about whole requests. */
+  readonly pool: number;
 }
 
 export interface ControllerContext {
   readonly system: System;
+  /** Rules of each pool, in the order of the system's pools. */
+  readonly pools: readonly PoolPolicies[];
   /** The stream of chance `controller`. */
   readonly rng: () => RandomStream;
 }

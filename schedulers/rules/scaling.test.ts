@@ -7,7 +7,7 @@ import { POLICIES } from "../registry.ts";
 function policy(name: string, parameters: Readonly<Record<string, unknown>> = {}): Scaling {
   const definition = POLICIES.scaling.find((one) => one.name === name);
   const rng = () => new RandomStream("1", "policy");
-  return definition?.create(parameters, { rng, maxBatch: 1 }) as Scaling;
+  return definition?.create(parameters, { rng, maxBatch: 1, system: null, pool: 0 }) as Scaling;
 }
 
 const view = (given: Partial<ScalingView>): ScalingView => ({

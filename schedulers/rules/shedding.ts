@@ -13,3 +13,19 @@ export const never = definePolicy({
   parameters: z.strictObject({}),
   create: (): Shedding | undefined => undefined,
 });
+
+export const expectedLate = definePolicy({
+  name: "expected-late",
+  summary: "drop a job that would end after its deadline",
+  idea: "Drop a job that is about to start if its batch is expected to end after the job's deadline.",
+  reads: "Deadlines, and expected service times.",
+  failsWhen: "Expectations are wrong, or a late answer is still worth something.",
+  source: "Shen et al., Nexus, SOSP 2019, section 6.3 (early drop).",
+  parameters: z.strictObject({}),
+  create: (_, { system }): Shedding | undefined => {
+    if (system === null) return undefined;
+    const { replicas } = system;
+    return ({ deadlineUs }, replica, size, nowUs) =>
+      nowUs + replicas[replica].service.meanUs[size] > deadlineUs;
+  },
+});
