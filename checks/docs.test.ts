@@ -18,14 +18,17 @@ test("README.md names every page of docs/", () => {
   expect(pages.filter((name) => !readme.includes(`docs/${name}`))).toEqual([]);
 });
 
-test.each(["ARCHITECTURE.md", "README.md"])("%s names only files that exist", (name) => {
-  const named = [...page(name).matchAll(/`([\w.-]+(?:\/[\w*.-]+)*\/[\w.-]+\.[a-z]+)`/g)].map(
-    ([, path]) => path,
-  );
-  expect(named).not.toEqual([]);
-  // The demo writes out/.
-  const kept = named.filter((path) => !path.startsWith("out/"));
-  expect(kept.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+const PAGES = [
+  ...["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"],
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+test.each(PAGES)("%s names only source files that exist", (name) => {
+  const named = [...page(name).matchAll(/`([\w.-]+(?:\/[\w.-]+)+\.(?:ts|mjs|sh))`/g)];
+  const paths = named.map(([, path]) => path);
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
 test("pages of docs/ link to pages and headings that exist", () => {

@@ -104,7 +104,7 @@ describe("the gateway", () => {
   it.each([
     ["GET", "/v3", "", 404, /there is no GET/],
     ["GET", "/v2/models/boats", "", 404, /no model "boats"/],
-    ["GET", "/v2/models/%E0%A4%A", "", 400, /malformed/],
+    ["GET", "/v2/models/%E0%A4%A", "", 400, /not a valid url component/],
     ["POST", "/v2/models/vehicles/infer", "{", 400, /no JSON/],
     ["POST", "/v2/models/vehicles/infer", '{"inputs":[]}', 400, /inputs/],
     ["POST", "/run", "{}", 400, /application\/json/],
