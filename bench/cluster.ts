@@ -1,5 +1,5 @@
 /**
- * What the real cluster costs: latency that the gateway adds to a no-op task, requests per second
+ * The costs of the real cluster: latency that the gateway adds to a no-op task, requests per second
  * through two tasks, small, batched and with pictures, and processor time per request, next to a
  * bare grpc-js echo pair and, where it is installed, Ray Serve in the same run.
  *

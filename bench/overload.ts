@@ -167,7 +167,7 @@ function text({ cores, load, points, kept, hint }: Result): string {
     head.map((name) => name.padStart(12)).join(""),
     ...rows,
     `at ${OVERLOAD} x the capacity ${(100 * kept).toFixed(1)} % of the peak's goodput are left (asked: 90 %), refusals within 50 ms asked`,
-    `a refused client is told: ${hint}`,
+    `hint to a refused client: ${hint}`,
     "",
   ].join("\n");
 }

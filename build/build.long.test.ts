@@ -1,4 +1,4 @@
-/** What `prepare` and `npm run build` do: nothing for a dist of these very sources, else everything. */
+/** `prepare` and `npm run build` do nothing for a dist of these sources, else everything. */
 import { spawnSync } from "node:child_process";
 import {
   cpSync,

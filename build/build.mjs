@@ -29,7 +29,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   ["tsconfig.types.json", "node_modules/.package-lock.json"],
   filesBelow("build", /\.mjs$/),
 );
-/** What `exports` of package.json names. */
+/** The entry that `exports` of package.json names. */
 const LIBRARY = "sweep/library";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 

@@ -43,7 +43,7 @@ export interface ForeignTimes {
   readonly device: string | null;
   /** By ascending batch size. */
   readonly batches: readonly ForeignBatch[];
-  /** What the reader should know of how the times were obtained. */
+  /** Facts about the measurement that the user should know. */
   readonly notes: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export interface ForeignReading {
   readonly text: string;
   /** Default: detected. */
   readonly format?: ForeignFormat | undefined;
-  /** Of files that do not say it; default 1. */
+  /** Batch size of a file that does not tell it; default 1. */
   readonly batch?: number | undefined;
   readonly csv?: CsvColumns | undefined;
 }
@@ -282,7 +282,7 @@ function parsedExport(file: string, text: string): Export {
 const THROUGHPUT = "Throughput (infer/sec)";
 const AVERAGE = "Avg Latency (ms)";
 
-/** Of each batch size the row with concurrency 1; its mean is the average latency, else from the throughput. */
+/** Reads the row with concurrency 1 of each batch size; the mean is the average latency, else follows from the throughput. */
 function modelAnalyzerCsv(reading: ForeignReading, lines: readonly string[]): ForeignTimes {
   const at = lines.findIndex((line) => line.startsWith("Model,") && line.includes(THROUGHPUT));
   const table = new TableReader(reading.file, lines, Math.max(at, 0));

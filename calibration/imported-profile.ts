@@ -43,7 +43,7 @@ export function importedProfile(times: ForeignTimes, from: ImportedFrom): Profil
   };
 }
 
-/** Of the mean of so many independent times; 0 where their number or spread is not known. */
+/** For the mean of independent times; 0 where their number or spread is not known. */
 function halfWidth95Us(samples: number | null, spread: Spread): number {
   if (spread.kind !== "samples" || samples === null || samples < 2) return 0;
   const { us } = spread;

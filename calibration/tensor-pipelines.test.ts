@@ -80,7 +80,7 @@ describe("a pipeline of tensors", () => {
     });
   }
 
-  it("that cannot be sent what a file has is told of, with the model", async () => {
+  it("that cannot take a file's tensors is refused, with the model's name", async () => {
     const wrong = join(folder, "wrong.json");
     const inputs = [{ name: "x", datatype: "FP32", shape: [1, 2], data: [1, 2] }];
     writeFileSync(wrong, JSON.stringify({ inputs }));

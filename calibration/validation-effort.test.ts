@@ -189,7 +189,7 @@ describe("the deviation of a pair", () => {
     expect(both).toBe(Math.max(mean, p95));
   });
 
-  // Of n latencies of an M/M/1 queue that is nearly empty: cv 1, against a mean over 20 draws.
+  // Latencies of a nearly empty M/M/1 queue have cv 1; compared with a mean over 20 draws.
   test("is that of a mean of independent latencies at a low load", () => {
     const plan = planOf(exponential, 0.02);
     const expected = Math.sqrt(1 + 1 / 20) / Math.sqrt(0.4) / 0.05;

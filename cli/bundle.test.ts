@@ -1,4 +1,4 @@
-/** What the build makes; `npm run build` comes before these tests. */
+/** The bundles of the build; `npm run build` comes before these tests. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -229,7 +229,7 @@ test("every command has --help with an example", async () => {
     const { code, stdout } = await here(...command.split(" "), "--help");
     expect([command, code]).toEqual([command, 0]);
     expect(stdout, command).toMatch(/Examples:\n *tandem /);
-    // Of the demo's answer each part is in a file.
+    // Each part of the demo's answer is in a file.
     if (!["cluster", "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
   }
 });

@@ -97,7 +97,7 @@ if (IS_LONG) {
       code: 2,
       stderr: expect.stringContaining("is starting a cluster"),
     });
-    // Whoever left it there is gone.
+    // The process that left it there is gone.
     writeFileSync(lock, "999999999");
     expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
     expect(cluster("down").code).toBe(0);

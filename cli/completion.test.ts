@@ -38,7 +38,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
 };
 const PRESET = "tandem simulate s.yaml --set scheduler=power";
 
-/** What a program prints of each line, between two empty ones. */
+/** The output of a program for each line, between two empty lines. */
 function byLine(lines: readonly string[], stdout: string): Record<string, string[]> {
   const blocks = stdout
     .split("===\n")

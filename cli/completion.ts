@@ -65,7 +65,7 @@ function takesScenario({ command }: Entry): boolean {
   return command.usage.includes("scenario");
 }
 
-/** What follows `scheduler=` of --set. */
+/** The values after `scheduler=` of --set. */
 const PRESET_NAMES = Object.keys(PRESETS);
 
 /**

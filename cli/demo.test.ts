@@ -1,4 +1,4 @@
-/** What the demo makes of the machine that it finds, without running anything. */
+/** The demo's choices for the machine at hand, without a run. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -287,7 +287,7 @@ function kindOf({ arrivals, clients }: WorkloadOptions): string {
 function wayOut(name: Option, arrivals = ""): string {
   if ((name === "duration" || name === "count") && ARRIVALS.includes(arrivals)) {
     if (keysOf(arrivals).includes("minQueries")) {
-      return "its length is told by --set workload.minQueries=… and --set workload.minDurationS=…";
+      return "its length is set by --set workload.minQueries=… and --set workload.minDurationS=…";
     }
   }
   const others = ARRIVALS.filter((kind) => keysOf(kind).includes(keyOf(name)));

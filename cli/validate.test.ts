@@ -1,5 +1,5 @@
 /**
- * What `tandem validate` makes of verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of
+ * How `tandem validate` handles verdicts, hosts and budgets; `validate-interrupt.long.test.ts`: of
  * Ctrl-C.
  */
 import { describe, expect, test } from "vitest";

@@ -86,7 +86,7 @@ export async function sendPayload(address: string, model: string, text: string):
   }
 }
 
-/** What the answer says of the one task `only`. */
+/** The answer's record of the one task `only`. */
 export interface Told {
   readonly only: {
     readonly labels: readonly string[];

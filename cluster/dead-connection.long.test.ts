@@ -78,7 +78,7 @@ async function underLoad(name: string, use: () => Promise<void>): Promise<void> 
     while (!over) expect(await ask(`${name} ${asked++}`)).toBe(true);
   };
   const callers = Promise.all([1, 2, 3, 4].map(caller));
-  // One that fails is told of once the rest is over.
+  // A failed call is reported once the rest is over.
   callers.catch(() => undefined);
   try {
     await use();

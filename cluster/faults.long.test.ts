@@ -1,6 +1,6 @@
 /**
  * Faults beside those of `faults.test.ts`: processes that stand still, get no memory, are cut off, are
- * late, fail again and again, or are told to end.
+ * late, fail again and again, or get the signal to end.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -17,7 +17,7 @@ export interface Running {
 
 export interface Shape extends Partial<DeploymentOptions> {
   readonly holdMs: number;
-  /** Of each task, a process each. Default 2. */
+  /** Replicas of each task, one process each. Default 2. */
   readonly replicas?: number;
 }
 
@@ -84,7 +84,7 @@ export async function underLoad(
     }
   };
   const callers = Promise.all(Array.from({ length: 4 }, (_, number) => caller(number)));
-  // One that fails is told of once the fault is over.
+  // A failed call is reported once the fault is over.
   callers.catch(() => undefined);
   try {
     await use();
@@ -139,7 +139,7 @@ export async function strike(
   });
 }
 
-/** Whatever happened to it, it gets work again, and does it. */
+/** The replica gets work again and does it, after any fault. */
 export async function servesAgain({ deployment, client }: Running, replica: string): Promise<void> {
   expect(await seen(deployment, replica, ({ state }) => state === "up")).toBe(true);
   const { jobs } = await replicaOf(deployment, replica);

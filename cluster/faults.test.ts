@@ -1,5 +1,5 @@
 /**
- * A killed worker and a killed gateway, on real processes. Answers are told apart by their content:
+ * A killed worker and a killed gateway, on real processes. Answers differ by their content:
  * each is a hash of what was sent. No latency is asserted, only that everything is answered, rightly
  * and once, while the fault lasts. `faults.long.test.ts` has the other faults.
  */

@@ -69,7 +69,7 @@ export class WorkerProxy {
     this.#pass(passage, far, near);
   }
 
-  /** What comes from one end goes to the other. */
+  /** Forwards bytes from each end to the other. */
   #pass(passage: Passage, from: Socket, to: Socket): void {
     from.on("data", (piece: Buffer) => {
       if (!passage.dead) to.write(piece);

@@ -6,7 +6,7 @@ import { halfWidth95, holmAdjusted, MORE_IS_BETTER, pairedDifference, pValue } f
 import type { ConfigurationResult, MetricName, ResultsDocument } from "./results.ts";
 
 export interface Change {
-  /** Of the configuration. */
+  /** Id of the configuration. */
   readonly id: string;
   readonly metric: MetricName;
   readonly before: number;

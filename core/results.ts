@@ -138,7 +138,7 @@ export interface ConfigurationResult {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
-  /** Of all goals together; absent without goals. */
+  /** State of all goals together; absent without goals. */
   readonly slo?: SloState;
   readonly stability?: Stability;
   /** Load of the busiest station, by the traffic equations; at 1 and more it cannot keep up. */
@@ -270,7 +270,7 @@ export type Verdict = "agrees" | "disagrees" | "cannot tell";
 
 export interface MetricJudgement {
   readonly verdict: Verdict;
-  /** Of the error; null for a single run. */
+  /** Interval of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
   /** Set where the verdict is "cannot tell". */
   readonly reason?: string;

@@ -49,7 +49,7 @@ export const EVENTS = [
   "residency",
   "feed",
 ] as const;
-/** What became of something, told for the record: served(replica, nowUs, serviceUs, hopUs) of a batch. */
+/** A result, logged for the record only: served(replica, nowUs, serviceUs, hopUs) of a batch. */
 export const NOTES = ["served"] as const;
 export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number] | (typeof NOTES)[number];
 

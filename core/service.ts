@@ -146,9 +146,9 @@ export class VariableService implements ServiceModel {
   readonly meanUs: Float64Array;
   readonly quantilesUs: ServiceModel["quantilesUs"];
   readonly scaleUs = Number.NaN;
-  /** Of the next batch's inputs. */
+  /** Factor of the next batch's inputs. */
   factor = 1;
-  /** Of a batch that starts now on a slow node. */
+  /** Factor of a batch that starts now on a slow node. */
   slowdown = 1;
   readonly #reference: ServiceModel;
 

@@ -77,7 +77,7 @@ describe("a user's own YOLO file", () => {
     expect(tall).toMatchObject({ value: { objects: [{ box: [8, 28, 24, 36] }, {}] } });
   });
 
-  test("finds nothing in the dark, and a crop's objects are told in the whole picture", async () => {
+  test("finds nothing in the dark, and places a crop's objects in the whole picture", async () => {
     const found = {
       labels: ["car"],
       value: { objects: [{ label: "car", score: 1, box: [100, 50, 164, 114] }] },
@@ -94,7 +94,7 @@ describe("a user's own YOLO file", () => {
     expect(within).toMatchObject({ value: { objects: [{ box: [124, 78, 140, 86] }, {}] } });
   });
 
-  test("without its own labels is told which outputs would fit", async () => {
+  test("without its own labels names the outputs that would fit", async () => {
     const own = { ...yolo, postprocess: [{ yolo: { labels: ["plate", "face"] } }] };
     const [output] = await answers(own, [input(await picture(64, 64, 255))]);
     expect(output).toMatchObject({
@@ -306,7 +306,7 @@ test("CTC text comes from a user's file of characters", async () => {
   });
 });
 
-describe("what cannot be opened is told with the next step", () => {
+describe("a model that cannot be opened is refused with the next step", () => {
   const cases: readonly (readonly [string, object, object])[] = [
     ["a missing file", { onnx: "none.onnx" }, { code: "not-found", message: /none\.onnx/ }],
     [

@@ -92,7 +92,7 @@ test("jobs of another shape run apart", async () => {
   ]);
 });
 
-test("an output whose first dimension is no batch is told, with the way out", async () => {
+test("an output whose first dimension is no batch is refused, with the way out", async () => {
   const engine = doubling(-1);
   const summing: Engine = {
     ...engine,

@@ -89,7 +89,7 @@ describe("of a model's outputs", () => {
     expect(decodeYolo(data, [5, 1], options)).toEqual([]);
   });
 
-  test("whole numbers beyond 2^53 are told as text, exactly", async () => {
+  test("whole numbers beyond 2^53 are exact as text", async () => {
     const big = BigInt64Array.of(9_007_199_254_740_993n, 5n);
     const raw = new Uint8Array(big.buffer);
     const steps = await outputSteps([], [], ".");

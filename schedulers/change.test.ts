@@ -213,7 +213,7 @@ test("every request ends once, no replica does two things, and the log replays",
 
 test("a replica with a batching of its own waits while others start at once", () => {
   const cluster = new Cluster(system, "fifo");
-  // Of replica 0: up to 4 jobs, for 20 µs.
+  // Replica 0 batches up to 4 jobs, for 20 µs.
   cluster.step({ kind: "batching", pick: 20 });
   for (let i = 0; i < 3; i++) cluster.step({ kind: "arrive", pick: 0 });
   expect([...cluster.dispatcher.batchSize]).toEqual([0, 1, 1, 0, 0]);

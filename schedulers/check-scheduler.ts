@@ -1,4 +1,4 @@
-/** What is wrong with a scenario's `scheduler` section: unknown names and bad parameters. */
+/** Checks a scenario's `scheduler` section for unknown names and bad parameters. */
 import type { Issue } from "../core/fault.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";

@@ -57,7 +57,7 @@ export function createScheduler(
   };
 }
 
-/** What tables and charts call it: the preset's name, or the composition's parts. */
+/** The name in tables and charts: the preset's, or the composition's parts. */
 export function schedulerName(document: SchedulerDocument): string {
   if (typeof document === "string") return document;
   const parts = DECISIONS.flatMap((decision) => {

@@ -41,7 +41,7 @@ cluster:
 workload: { arrivals: poisson, ratePerS: 20, requests: 100 }
 `;
 
-/** What the parser has against the same text. */
+/** The parser's issues with the same text. */
 function issuesOf(text: string): unknown {
   try {
     const none = () => {

@@ -1,4 +1,4 @@
-/** What a configuration's stations are asked to do, before anything runs. */
+/** The load on a configuration's stations, before anything runs. */
 import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
 import type { ServingCapacity } from "../core/scenario/checks.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

@@ -1,4 +1,4 @@
-/** What replicas share on a device: its time, its memory and its power. Each by hand. */
+/** Replicas share a device's time, memory and power. Each case by hand. */
 import { describe, expect, test } from "vitest";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";

@@ -1,4 +1,4 @@
-/** What must hold in every run, over random scenarios: each is audited from its log. */
+/** Invariants of every run, over random scenarios, audited from the log. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { requestsOf } from "../core/arrivals/extent.ts";

@@ -17,7 +17,7 @@ interface Given {
 
 const times = (meanMs: number) => ({ service: { distribution: "deterministic", meanMs } });
 
-/** Of one replica, `a` serves 10 per second; half of all requests need 40 ms of `b`. */
+/** One replica of `a` serves 10 per second; half of all requests need 40 ms of `b`. */
 const BASE = {
   name: "s",
   pipelines: {

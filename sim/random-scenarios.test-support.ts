@@ -152,7 +152,7 @@ const workloads: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   fc.record({ arrivals: fc.constant("mlperf-offline"), requests }),
 );
 
-/** What messages cost, what devices and links are shared, and how. */
+/** Costs of messages, and shared devices and links. */
 const deployments: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   fc.constant({}),
   fc.constant({ network: { rttMs: 0.3, clientRttMs: 0.8 } }),

@@ -1,4 +1,4 @@
-/** What must hold of clients that give up, and of deadlines, over random scenarios. */
+/** Invariants of clients that give up, and of deadlines, over random scenarios. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";

@@ -76,7 +76,7 @@ describe("a client with a time-out", () => {
     const times = gantt.map(({ startMs, endMs }) => Math.round((endMs - startMs) * 1000));
     const late = times.filter((us) => us > 5000);
     expect(late.length).toBeGreaterThan(0);
-    // What takes longer than 5 ms is tried again, and takes as long again.
+    // A request that takes longer than 5 ms is tried again, and takes as long again.
     for (const us of late) expect(late.filter((other) => other === us)).toHaveLength(2);
   });
 

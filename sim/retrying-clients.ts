@@ -20,7 +20,7 @@ import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import { EventHeap } from "./calendar/event-heap.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 
-/** What was drawn for a request: its input's size, and what its jobs need. */
+/** The draws of a request: its input's size, and its jobs' needs. */
 export interface DrawnRequest {
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
@@ -213,7 +213,7 @@ export class RetryingClients implements Entrance {
     arrivals.requestEnded(knownUs);
   }
 
-  /** What a request has left when an attempt is sent: its own deadline counts from the first. */
+  /** The rest of a request's time when an attempt is sent: its deadline counts from the first attempt. */
   goalUs(slot: number): number {
     const { goalUs, sentUs, arrivedUs } = this.#calls[slot] as Call;
     return goalUs - (sentUs - arrivedUs);

@@ -35,7 +35,7 @@ export interface Visit {
   readonly outcome: string;
 }
 
-/** What a log says of a run that kept the rules. */
+/** The findings from the log of a run that kept the rules. */
 export interface Account {
   readonly visits: readonly Visit[];
   readonly waits: readonly Wait[];
@@ -284,7 +284,7 @@ class LogAudit {
     for (const { queued } of this.#open.values()) {
       for (const other of queued.values()) {
         if (other.pool !== pool) continue;
-        // What comes back from a lost replica goes behind others of the same instant.
+        // Jobs that come back from a lost replica go behind others of the same instant.
         const later = this.#replicasWereLost
           ? other.fromUs >= last.fromUs
           : other.order > last.order;

@@ -1,4 +1,4 @@
-/** What each arrival process does to a queue, through the public scenario. */
+/** The effect of each arrival process on a queue, through the public scenario. */
 import { describe, expect, test } from "vitest";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { MetricName } from "../core/results.ts";

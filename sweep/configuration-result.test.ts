@@ -1,4 +1,4 @@
-/** What results say of runs with few or no requests that count. */
+/** Results of runs with few or no requests that count. */
 import { expect, test } from "vitest";
 import { replicate, scenarioOf } from "../sim/scenario.test-support.ts";
 import { configurationResult } from "./configuration-result.ts";

@@ -90,7 +90,7 @@ describe("a sweep that is killed", () => {
       });
       if (!wasKilled) continue;
       kills++;
-      // What a write leaves that the kill cut short: any length of its last line.
+      // A write that the kill cut short leaves any length of its last line.
       const size = sizeOf(store(out));
       if (kills % 2 === 0) truncateSync(store(out), cutShort(size));
     }

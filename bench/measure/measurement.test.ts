@@ -14,7 +14,7 @@ test("runs of one law agree, though no two are equal", () => {
   expect(disagreement(runs(99, 101, 100, 98, 102), runs(101, 100, 99, 103, 97))).toBe(null);
 });
 
-test("a mean that is 20% off is told from chance, with both values", () => {
+test("a mean that is 20% off differs from chance, with both values", () => {
   const found = disagreement(runs(99, 101, 100, 98, 102), runs(119, 121, 120, 118, 122));
   expect(found).toContain("meanMs 100.00 against 120.00");
 });

@@ -13,7 +13,7 @@ export interface EvaluatedImage {
   readonly truth: string;
   /** Whether the detector found a vehicle. */
   readonly vehicle: boolean;
-  /** What was read, by side; "" where nothing was. */
+  /** The text that was read, by side; "" where none was. */
   readonly read: Readonly<Record<number, string>>;
 }
 

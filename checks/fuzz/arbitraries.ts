@@ -1,4 +1,4 @@
-/** What hostile input is made of. */
+/** The parts of hostile input. */
 import fc from "fast-check";
 import { encodeInferRequest } from "../../cluster/protocol/infer-codec.ts";
 import type { ModelInferRequest } from "../../cluster/protocol/messages.ts";

@@ -1,4 +1,4 @@
-/** What is sent, block by block: each a kind of case, how it is sent, and what may be answered. */
+/** Blocks of cases: each has a kind of case, a way to send it, and the allowed answers. */
 import fc from "fast-check";
 import sharp from "sharp";
 import {
@@ -24,7 +24,7 @@ import { ECHO, type FuzzTarget, PICTURE } from "./target.ts";
 
 export interface Block {
   readonly name: string;
-  /** Of all cases. */
+  /** Share of all cases. */
   readonly share: number;
   /** Anew for each run, for senders have state. */
   open(target: FuzzTarget): {

@@ -26,7 +26,7 @@ export interface BlockResult {
   readonly cases: number;
   /** How often each answer was given. */
   readonly answers: Readonly<Record<string, number>>;
-  /** What was wrong, with the smallest case found; null: nothing. */
+  /** The failure with the smallest case found; null: none. */
   readonly failure: string | null;
 }
 
@@ -35,7 +35,7 @@ export interface FuzzResult {
   readonly seed: number;
   readonly seconds: number;
   readonly blocks: readonly BlockResult[];
-  /** Of the whole: processes that ended, leaks; empty: none. */
+  /** Failures of the whole run: ended processes, leaks; empty: none. */
   readonly failures: readonly string[];
   readonly rssMib: { readonly before: number; readonly after: number } | null;
   readonly files: { readonly before: number; readonly after: number } | null;

@@ -18,7 +18,7 @@ if (values.help || !(cases >= 100) || !Number.isInteger(seed)) {
   );
   process.exit(values.help ? 0 : 2);
 }
-// What was started ends with this process, however it ends.
+// All started processes end with this process.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
 const onEvent = (line: string): void => void process.stderr.write(`${line}\n`);
 const result = await fuzz({ cases, seed, onEvent });

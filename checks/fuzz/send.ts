@@ -66,7 +66,7 @@ export function sendHttp(to: FuzzTarget["rest"], { method, path, headers, body }
 export interface GrpcCase {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** What follows the headers: messages with their five bytes before, or whatever. */
+  /** The bytes after the headers: messages with their five-byte prefix, or any bytes. */
   readonly data: Uint8Array;
 }
 

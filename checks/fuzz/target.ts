@@ -5,7 +5,7 @@ import { type Deployment, startDeployment } from "../../cluster/deploy/deploymen
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 
-/** What everything is sent to. */
+/** The deployment that gets all cases. */
 export interface FuzzTarget {
   readonly deployment: Deployment;
   readonly rest: { readonly host: string; readonly port: number };
@@ -76,7 +76,7 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
   };
 }
 
-/** What leaks would show in: resident memory, and open files and sockets. Linux only; else null. */
+/** Figures that show a leak: resident memory, open files and sockets. Linux only; else null. */
 export function footprint(pid: number): { rssMib: number; files: number } | null {
   try {
     const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];

@@ -1,4 +1,4 @@
-/** What is done to processes of a deployment, each with how it is undone. */
+/** Faults of a deployment's processes, each with its repair. */
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NetworkCells } from "./network-cells.ts";
@@ -7,7 +7,7 @@ export const FAULTS = ["kill", "stop", "slow", "memory", "cut", "restart"] as co
 
 export type FaultKind = (typeof FAULTS)[number];
 
-/** Of each turn, how long a slowed process runs and stands still. */
+/** How long a slowed process runs and stands still in each turn. */
 const SLOW_RUNS_MS = 20;
 const SLOW_STANDS_MS = 280;
 /** A process that is short of memory has this long to need some. */

@@ -1,7 +1,7 @@
 /** A process's resident memory over its life, as Linux tells it. */
 import { readFileSync } from "node:fs";
 
-/** Of the longest life, so much is warm-up, and at least so long. */
+/** Share of the longest life that is warm-up, and its least duration. */
 const WARM_UP_SHARE = 0.3;
 const LEAST_WARM_UP_S = 30;
 /** Shorter lives, without their warm-up, say nothing about growth. */

@@ -58,7 +58,7 @@ const options: SoakOptions = {
   kinds: given.faults,
   ...(given.verbose ? { onEvent: (line: string) => void process.stderr.write(`${line}\n`) } : {}),
 };
-// What was started ends with this process, however it ends.
+// All started processes end with this process.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
 process.stderr.write(
   `${options.seconds} s, ${options.ratePerS} calls/s, ${options.workers} workers, seed ${options.seed}\n`,

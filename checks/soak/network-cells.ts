@@ -7,7 +7,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import type { WorkerPlace } from "../../cluster/deploy/options.ts";
 
-/** Of 198.18.0.0/15, set aside for tests of networks. */
+/** Addresses from 198.18.0.0/15, which is reserved for network tests. */
 const PREFIX = "198.18";
 const MAX_CELLS = 60;
 

@@ -21,7 +21,7 @@ const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;
 const LONGEST_PAUSE_MS = 5000;
 /**
- * What all open calls together try again at most: what waits must not become a load of its own. Of
+ * Bound on the retries of all open calls together: waiting calls must not become a load of their own. Of
  * 40,000 calls, each every five seconds, a machine that had been busy for minutes never recovered.
  */
 const RETRIES_PER_S = 400;
@@ -64,7 +64,7 @@ interface Attempt {
   /** The stream that carries it; -1: none. */
   readonly lane: number;
   open: boolean;
-  /** What came for it. */
+  /** The answer that came. */
   answers: number;
   /** Tells the other side that nobody waits for it any more. */
   cancel: () => void;

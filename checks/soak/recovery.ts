@@ -1,5 +1,5 @@
 /**
- * What each fault did: when the gateway had noticed that the replica was gone, when it had it back,
+ * The effect of each fault: when the gateway had noticed that the replica was gone, when it had it back,
  * and for how long clients felt it. Calls felt a fault when they were answered late and were sent
  * shortly before it or in the second after it.
  */

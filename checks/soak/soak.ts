@@ -58,7 +58,7 @@ export interface SoakResult {
   readonly latencyP99Ms: number;
   readonly latencyMaxMs: number;
   readonly faults: readonly FaultRecord[];
-  /** What was not up again at the end. */
+  /** Replicas that were not up again at the end. */
   readonly notBack: readonly string[];
   /** Kinds that cannot be had here, and why. */
   readonly skipped: readonly string[];
@@ -236,7 +236,7 @@ class SoakRun {
     while (this.#down.length > 0 && this.#now() < giveUpMs);
   }
 
-  /** What the gateway says of its replicas, and how much memory it has. */
+  /** The gateway's report of its replicas, and its memory. */
   async #lookOn(): Promise<void> {
     for (let i = 0; !this.#over; i++) {
       const { http, pid } = this.#deployment.gateway;

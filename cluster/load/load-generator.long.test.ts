@@ -28,7 +28,7 @@ describe("a server that stalls for a second", () => {
       drive(url, workload),
     );
     expect(requests).toBe(149);
-    // Of the 100 that are due in the second, 90 wait for more than a tenth of it, 50 for half.
+    // 100 are due in the second: 90 wait for more than a tenth of it, 50 for half.
     expect(slowerThan(latencyUs, 100)).toBeGreaterThanOrEqual(85);
     expect(slowerThan(latencyUs, 500)).toBeGreaterThanOrEqual(45);
   });

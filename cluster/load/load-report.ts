@@ -10,7 +10,7 @@ import type { LoadResult } from "./specification.ts";
 
 /** The report of a load run from the client's side, with the health of the generator. */
 
-/** Of latencies. */
+/** Percentiles of latencies. */
 const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
 
 export interface LoadReport {
@@ -38,7 +38,7 @@ export interface LoadReport {
   /** Whether the run obeys MLPerf's rules; null for other workloads. */
   readonly mlperfRules: MlperfRules | null;
   readonly eventLoopDelayP99Ms: number;
-  /** Of the generator: processor time over wall-clock time, and the busy share of its event loop. */
+  /** The generator's processor time over wall-clock time, and the busy share of its event loop. */
   readonly cpuRatio: number;
   readonly loopBusyRatio: number;
   readonly health: HealthSummary;

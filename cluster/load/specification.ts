@@ -103,7 +103,7 @@ export interface LoadResult {
   readonly eventLoopDelayP99Ms: number;
   /** Processor time of the load process since its start, µs. */
   readonly cpuUs: number;
-  /** Of the run alone: processor time over wall-clock time, and the busy share of the event loop. */
+  /** The run's processor time over wall-clock time, and the busy share of the event loop. */
   readonly cpuRatio: number;
   readonly loopBusyRatio: number;
   /** Whether requests wait for answers, so that a busy generator slows the load down. */

@@ -24,7 +24,7 @@ const directory = mkdtempSync(join(tmpdir(), "tandem-logs-"));
 const lines = (file: string): readonly Line[] =>
   readFileSync(join(directory, file), "utf8")
     .split("\n")
-    // What is after the last end of a line may be a part of one.
+    // Text after the last end of a line may be part of a line.
     .slice(0, -1)
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as Line);

@@ -37,7 +37,7 @@ export interface ReplicaStatus {
   /** Share of the window in which it computed, and jobs in a batch; null without any. */
   readonly utilizationRatio: number;
   readonly batchSizeMean: number | null;
-  /** Of its service times in the window; null without any. */
+  /** Mean of its service times in the window; null without any. */
   readonly serviceP50Ms: number | null;
   readonly serviceP99Ms: number | null;
 }

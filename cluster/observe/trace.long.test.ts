@@ -60,7 +60,7 @@ const attribute = ({ attributes }: ReceivedSpan, key: string): unknown => {
 const startUs = (span: ReceivedSpan): number => Number(BigInt(span.startTimeUnixNano) / 1000n);
 const endUs = (span: ReceivedSpan): number => Number(BigInt(span.endTimeUnixNano) / 1000n);
 
-/** Clocks of two processes are told apart to less than this. */
+/** Clocks of two processes differ by less than this. */
 const CLOCKS_US = 3000;
 
 function batching(requests: number, waitMs = 30): ScenarioDocument {
@@ -180,7 +180,7 @@ describe("traces", () => {
     expect(attribute(rootOf("1") as ReceivedSpan, "tandem.request.id")).toBe("mine-1");
     expect(rootOf("2")?.traceId).toBe("2".repeat(32));
     expect(attribute(rootOf("2") as ReceivedSpan, "tandem.request.id")).toBe("mine-2");
-    // What the caller does not sample is not traced.
+    // Requests that the caller does not sample are not traced.
     expect(spans.filter(({ traceId }) => traceId === "3".repeat(32))).toEqual([]);
   });
 

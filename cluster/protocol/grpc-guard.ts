@@ -19,7 +19,7 @@ import type { SecurityFiles } from "../security/security-files.ts";
 import { type CertificateRole, peerRole } from "../security/tls.ts";
 import { statusOf } from "./status.ts";
 
-/** Who may call which method. */
+/** The roles that may call each method. */
 export interface GrpcAccess {
   readonly files: SecurityFiles;
   /** With TLS, connections of other roles are closed before their first call. */

@@ -104,7 +104,7 @@ export function modelConfig(model: HostedModel): ModelConfig {
   };
 }
 
-/** Of one model, or of all. Throws Fault("not-found"). */
+/** Statistics of one model, or of all. Throws Fault("not-found"). */
 export function modelStatistics(
   models: HostedModels,
   { name, version }: Partial<ModelName>,

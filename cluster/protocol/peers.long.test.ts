@@ -16,7 +16,7 @@ const perfAnalyzer = peer("perf_analyzer", ["--version"], "perf_analyzer");
 
 type Checks = Readonly<Record<string, unknown>>;
 
-/** What the Python script found, by check. */
+/** Findings of the Python script, by check. */
 async function tritonClient(...options: readonly string[]): Promise<Checks> {
   const { stdout, stderr } = await ran(python as string, [SCRIPT, ...options]);
   const lines = stdout.split("\n").filter((line) => line !== "");
@@ -129,7 +129,7 @@ describe("foreign clients", () => {
         ...["run", `http://${http}/openapi.json`, "--no-color", "--seed", "1"],
         ...["--phases", "examples,fuzzing", "--max-examples", "4"],
         ...["--exclude-checks", "positive_data_acceptance"],
-        // What is unloaded answers with 503.
+        // An unloaded model answers with 503.
         ...["--exclude-path-regex", "/unload$"],
       ]);
       expect(code, stdout.slice(-4000)).toBe(0);

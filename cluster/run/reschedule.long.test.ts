@@ -45,7 +45,7 @@ describe("the scheduler of a running deployment", () => {
   const holds = (count: number): Promise<boolean> =>
     eventually(async () => (await report()).inSystem === count);
 
-  /** Of all there are, if there are fewer. */
+  /** All entries, if there are fewer. */
   async function finishes(count: number): Promise<boolean> {
     const left = Math.max(0, (await report()).inSystem - count);
     return eventually(async () => (await report()).inSystem <= left);
@@ -127,7 +127,7 @@ describe("the scheduler of a running deployment", () => {
     });
     const { endUs } = await first;
     const ends = (await Promise.all(rest)).map((timing) => timing.endUs);
-    // Whatever was running when it came was before it; what waited was not.
+    // Running batches belong to the scheduler before; waiting jobs do not.
     expect(ends.filter((end) => end > endUs).length).toBeGreaterThan(ends.length / 3);
     await expect(infer({ priority: { int64Param: 2e9 } })).rejects.toMatchObject({
       code: "invalid-input",

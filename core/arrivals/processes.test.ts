@@ -76,7 +76,7 @@ describe("a Markov-modulated Poisson process", () => {
     expect(Math.abs(times.length / 200_000 - expected)).toBeLessThan(bound);
   });
 
-  /** Of counts over an infinite window. Source: Fischer & Meier-Hellstern 1993, section 2. */
+  /** Index of dispersion of counts over an infinite window. Source: Fischer & Meier-Hellstern 1993, section 2. */
   function longRun(): number {
     const [a, b] = [1 / busy.meanS, 1 / calm.meanS];
     const [x, y] = [busy.ratePerS, calm.ratePerS];

@@ -245,7 +245,7 @@ const WRONG: readonly Spoilt[] = [
   ],
 ];
 
-describe("bad input is told with path, line and what was expected", () => {
+describe("bad input is refused with path, line and expectation", () => {
   test.each(WRONG)("%s", (_sentence, from, to, path, message, part) => {
     const text = replaced(SMALL, from, to);
     const issues = issuesOf(() => load(text));

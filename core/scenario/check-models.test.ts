@@ -49,7 +49,7 @@ test("steps come in an order that makes sense, one key each, each with its place
   expect(after([{ topK: {} }, { softmax: {} }])[0]).toContain("`softmax` after `topK`");
 });
 
-test("files that are named and not there are told with their whole path", () => {
+test("missing files are named with their whole path", () => {
   const postprocess = [{ topK: { labels: "names.txt" } }];
   expect(issuesOf({ onnx: "m.onnx", postprocess }, (path) => path !== "dir/names.txt")).toEqual([
     ".postprocess.0.topK.labels there is no file dir/names.txt",

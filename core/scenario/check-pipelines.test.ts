@@ -5,7 +5,7 @@ const B = "b: { model: m, after: [a], when: { probability: 0.5 } }";
 
 const WRONG: readonly Spoilt[] = [
   [
-    "a cycle is told as a way round",
+    "a cycle is shown as a way round",
     "a: { model: m }",
     "a: { model: m, after: [b] }",
     "pipelines.p.tasks.b.after.0",

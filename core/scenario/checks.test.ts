@@ -139,7 +139,7 @@ describe("what a schema cannot say is checked", () => {
     expect(richIssues(text).map((issue) => issue.path)).toEqual(["cluster.replicas.c"]);
   });
 
-  test("a value that is missing in a list is told at its entry", () => {
+  test("a missing value in a list is reported at its entry", () => {
     const text = replaced(RICH, "name: cpu, devices: { core: 2 }", "name: cpu");
     const issue = richIssues(text).find(({ path }) => path === "cluster.nodes.1.devices");
     expect(issue).toMatchObject({ line: lineWith(text, "name: cpu") });

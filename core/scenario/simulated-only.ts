@@ -41,7 +41,7 @@ const TERMS: readonly Term[] = [
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
 
-/** What a real cluster does not realise of a scenario, in words; empty when it realises all. */
+/** Terms of a scenario that a real cluster leaves out, in words; empty when there are none. */
 export function simulatedOnlyTerms(document: ScenarioDocument): readonly string[] {
   return TERMS.filter(([, isIn]) => isIn(document)).map(([name]) => name);
 }

@@ -163,7 +163,7 @@ describe("ids", () => {
 });
 
 describe("what a sweep gets wrong", () => {
-  test("is told once, with the line of the swept value and the configuration", () => {
+  test("is reported once, with the line of the swept value and the configuration", () => {
     const rest =
       "sweep:\n  run.seed: [1, 2]\n  cluster.replicas.detect:\n    - 3\n    - -1\n    - 999";
     const loaded = load(rest);

@@ -121,7 +121,7 @@ describe("traces of arrivals", () => {
     expect(issues[0]?.message).toMatch(/expected an input size from 0 up, got /);
   });
 
-  test("each wrong row of a file is told, up to ten", () => {
+  test("each wrong row of a file is reported, up to ten", () => {
     const rows = Array.from({ length: 30 }, (_, i) => `${30 - i}`).join("\n");
     const { issues } = readTrace(`at\n${rows}\n`, "t.csv", { column: "at" });
     expect(issues.map(({ line }) => line)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);

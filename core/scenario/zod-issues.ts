@@ -24,7 +24,7 @@ export function describeZodIssues(
   return strictest(issues).flatMap((issue) => describe(issue, context));
 }
 
-/** Of several lower bounds of one value, only the strictest. */
+/** Keeps only the strictest of several lower bounds of one value. */
 function strictest(issues: readonly ZodIssue[]): ZodIssue[] {
   const least = new Map<string, ZodIssue>();
   const others: ZodIssue[] = [];

@@ -116,7 +116,7 @@ describe.each(Object.entries(DOCUMENTS))("%s", (_, [results, validation]) => {
   });
 });
 
-/** What a chart is, without the rows and the shared look. */
+/** A chart's specification without its rows and the shared look. */
 function structure(spec: unknown): unknown {
   return JSON.parse(
     JSON.stringify(spec, (key, value) => {

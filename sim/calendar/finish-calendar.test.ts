@@ -4,7 +4,7 @@ import { describe, test } from "vitest";
 import { RandomStream } from "../../core/random/stream.ts";
 import { CalendarQueue, type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
 
-/** What a calendar must do, in the plainest way. */
+/** The plainest calendar, to compare with. */
 class PlainCalendar implements FinishCalendar {
   readonly #entries: { replica: number; atUs: number }[] = [];
 

@@ -35,7 +35,7 @@ export class Gateways implements Entrance {
   readonly #clientTrips: RandomStream;
   readonly #slots: WinnerTree;
   readonly #firstSlot: number;
-  /** What hashes start from: of its own in each replication, else all would share one assignment. */
+  /** The start value of hashes; each replication has its own, else all would share one assignment. */
   readonly #salt: number;
   #next = 0;
 

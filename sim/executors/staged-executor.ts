@@ -43,7 +43,7 @@ export class StagedExecutor implements SteadyExecutor {
   /** One slot per replica, one per device, then those of the gateways. */
   readonly #slots: WinnerTree;
 
-  /** Of the batch on each replica, µs: when it leaves the gateway, and what each step takes. */
+  /** When the batch on each replica leaves the gateway, and the time of each step, µs. */
   readonly #leavesUs: Float64Array;
   readonly #halfTripUs: Float64Array;
   readonly #inputUs: Float64Array;

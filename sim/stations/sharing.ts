@@ -5,7 +5,7 @@ import { IntRing } from "../calendar/int-ring.ts";
 
 const NONE = -1;
 
-/** What runs batches: one shared device slot, or all exclusive slots of a node together. */
+/** A resource that runs batches: one shared device slot, or all exclusive slots of a node together. */
 export interface Processor {
   /** Batches that run at this instant. */
   readonly running: number;

@@ -1,4 +1,4 @@
-/** What must hold whatever breaks and scales, whenever, under any scheduler, in random runs. */
+/** Invariants under faults and scaling, for any scheduler, in random runs. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";

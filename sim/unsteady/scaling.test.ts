@@ -115,14 +115,14 @@ test("orders take times of their distribution, each its own", () => {
   expect(delaysS).toHaveLength(ordered);
   const mean = delaysS.reduce((sum, s) => sum + s, 0) / ordered;
   expect(Math.abs(mean - 2)).toBeLessThan((3 * 2) / Math.sqrt(ordered));
-  // Of an exponential law the mean is exceeded with probability 1 / e.
+  // An exponential time exceeds its mean with probability 1 / e.
   const over = delaysS.filter((s) => s > 2).length / ordered;
   const e = Math.exp(-1);
   expect(Math.abs(over - e)).toBeLessThan(3 * Math.sqrt((e * (1 - e)) / ordered));
 });
 
 test("what was wanted within the window is not given up", () => {
-  // Of a burst of twelve 11, 10, 9, 8 and 7 wait in the first second, and nobody after that.
+  // In a burst of twelve, 11, 10, 9, 8 and 7 wait in the first second, and none after that.
   const arrivals = [...Array.from({ length: 12 }, () => 0), 20_000];
   const meanWith = (downWindowS: number): number => {
     const scaling = { policy: "queue-length", target: 1, intervalS: 1, downWindowS };

@@ -1,4 +1,4 @@
-/** What a crash leaves to those that shared a device, a link or a memory with it. By hand. */
+/** A crash frees a shared device, link or memory for the others. By hand. */
 import { describe, expect, test } from "vitest";
 import { fixedService, runAt } from "../scenario.test-support.ts";
 
