@@ -1,16 +1,19 @@
-/** `tandem/plan@1`: what a plan found, as a document and as text. */
+/** `tandem/plan@2`: what a plan found, as a document, as text, and as a scenario. */
 import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/not-searched.ts";
-import type { Candidate, Parameters, Plan } from "../planning/plan.ts";
-import type { Trial } from "../planning/trial.ts";
+import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
 import { formatEstimate, formatNumber, plural } from "../reports/format.ts";
 import type { Cell } from "../reports/html/table.ts";
 import { capacityText } from "../reports/load-capacity.ts";
 import { placementText } from "../reports/placement.ts";
 import { tableText, wrapped } from "../reports/text-table.ts";
+import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {
-  readonly schema: "tandem/plan@1";
+  readonly schema: "tandem/plan@2";
+  readonly planner: PlannerName;
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
@@ -27,30 +30,19 @@ interface KeptGoal {
   readonly latencyP99Ms: Estimate | null;
 }
 
-interface CandidateDocument {
+interface AnswerDocument {
   readonly scheduler: unknown;
   readonly parameters: Parameters;
-  readonly meets: boolean;
-  /** Of what was found; null where nothing was. */
-  readonly cost: number | null;
-  readonly unit: string;
-  readonly replicas: Readonly<Record<string, number>> | null;
+  readonly cost: number;
+  readonly replicas: Readonly<Record<string, number>>;
   readonly machines: Readonly<Record<string, number>> | null;
-  /** Of its trial. */
-  readonly replications: number;
-  /** By pipeline: of what was found, else of the last that was tried. */
-  readonly kept: Readonly<Record<string, KeptGoal>>;
-  readonly trials: number;
-  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
-  readonly proven: boolean;
-  /** Clusters left out of the search that may be cheaper. */
-  readonly notSearched: readonly NotSearched[];
-  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
+  /** Where the replicas run, among all machines that there are; null without nodes. */
   readonly placement: Placement | null;
-  /** Cheaper choices of machines of which no device has the memory for some model. */
-  readonly withoutRoom: number;
-  /** What was found as a point of a sweep, with its load; null where nothing was. */
-  readonly point: Point | null;
+  readonly replications: number;
+  /** By pipeline. */
+  readonly kept: Readonly<Record<string, KeptGoal>>;
+  /** As a point of a sweep, with its load. */
+  readonly point: Point;
 }
 
 interface PlanEntry {
@@ -60,74 +52,95 @@ interface PlanEntry {
     readonly latencyMs: number;
     readonly percentile: number;
   }[];
-  /** The cheapest first. */
-  readonly candidates: readonly CandidateDocument[];
+  readonly unit: string;
+  /** Confirmed on fresh requests; null without a solution. */
+  readonly best: AnswerDocument | null;
+  readonly runnersUp: readonly AnswerDocument[];
+  /** Without a solution, the one that came nearest. */
+  readonly nearest: AnswerDocument | null;
+  /** Schedulers that serve request for request as that of the best does. */
+  readonly alike: readonly unknown[];
+  readonly explored: Explored;
+  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
+  readonly proven: boolean;
+  /** Clusters left out of the search that may be cheaper. */
+  readonly notSearched: readonly NotSearched[];
 }
 
 export interface PlanDocument extends Header {
   readonly plans: readonly PlanEntry[];
+  /** The answer in sentences, for a report. */
+  readonly headlines: readonly string[];
 }
 
 export function planDocument(header: Header, plans: readonly Plan[]): PlanDocument {
-  return {
-    ...header,
-    plans: plans.map(({ parameters, goals, candidates }) => ({
-      parameters,
-      goals: goals.map(({ pipeline, latencyMs, share }) => ({
-        pipeline,
-        latencyMs,
-        percentile: Number((share * 100).toPrecision(12)),
-      })),
-      candidates: candidates.map((candidate) => candidateDocument(candidate, parameters)),
-    })),
-  };
+  const entries = plans.map((plan) => entryOf(plan, header.planner));
+  return { ...header, plans: entries, headlines: entries.map(headline) };
 }
 
-function candidateDocument(candidate: Candidate, load: Parameters): CandidateDocument {
-  const { scheduler, parameters, unit, tasks, search, cost, placement } = candidate;
-  const { found, missed, trials, withoutRoom } = search;
-  const replicas =
-    found === null ? null : Object.fromEntries(tasks.map((task, i) => [task, found.replicas[i]]));
+function entryOf(plan: Plan, planner: PlannerName): PlanEntry {
+  const { parameters, goals, unit, best, runnersUp, nearest, alike, explored, notSearched } = plan;
+  const documentOf = (answer: Answer): AnswerDocument => answerDocument(answer, parameters);
   return {
-    scheduler,
-    parameters,
-    meets: found !== null,
-    cost,
-    unit,
-    replicas,
-    machines: found?.machines.counts ?? null,
-    replications: (found?.trial ?? missed)?.replications ?? 0,
-    kept: keptOf(found?.trial ?? missed),
-    trials,
-    proven: candidate.notSearched.length === 0,
-    notSearched: candidate.notSearched,
-    placement,
-    withoutRoom,
-    point: found === null ? null : pointOf(candidate, found, load),
-  };
-}
-
-function keptOf(trial: Trial | null): CandidateDocument["kept"] {
-  return Object.fromEntries(
-    (trial?.kept ?? []).map(({ pipeline, attainment, latencyP99Ms }) => [
+    ...{ parameters, unit, alike, explored, notSearched },
+    goals: goals.map(({ pipeline, latencyMs, share }) => ({
       pipeline,
-      { sloAttainmentRatio: attainment, latencyP99Ms },
-    ]),
-  );
+      latencyMs,
+      percentile: Number((share * 100).toPrecision(12)),
+    })),
+    best: best === null ? null : documentOf(best),
+    runnersUp: runnersUp.map(documentOf),
+    nearest: nearest === null ? null : documentOf(nearest),
+    proven: planner !== "inferline" && notSearched.length === 0,
+  };
 }
 
-function pointOf(
-  { scheduler, parameters, tasks }: Candidate,
-  { machines, replicas }: NonNullable<Candidate["search"]["found"]>,
-  load: Parameters,
-): CandidateDocument["point"] {
+function answerDocument(answer: Answer, load: Parameters): AnswerDocument {
+  const { document, kept, ...facts } = answer;
+  return {
+    ...facts,
+    kept: Object.fromEntries(
+      kept.map(({ pipeline, attainment, latencyP99Ms }) => [
+        pipeline,
+        { sloAttainmentRatio: attainment, latencyP99Ms },
+      ]),
+    ),
+    point: pointOf(answer, load),
+  };
+}
+
+function pointOf({ parameters, replicas, document }: Answer, load: Parameters): Point {
+  const { nodes, placement } = document.cluster;
+  const ofCluster = Object.entries(replicas).map(([task, n]) => [`cluster.replicas.${task}`, n]);
   return {
     ...load,
     ...parameters,
-    scheduler,
-    ...Object.fromEntries(tasks.map((task, i) => [`cluster.replicas.${task}`, replicas[i]])),
-    ...(machines.nodes === undefined ? {} : { "cluster.nodes": machines.nodes }),
+    scheduler: document.scheduler,
+    ...Object.fromEntries(ofCluster),
+    ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
+    ...(placement === undefined ? {} : { "cluster.placement": placement }),
   };
+}
+
+/**
+ * A scenario that runs what was planned, on requests that the search had not: of several loads, a sweep
+ * of their plans. Null where there is none for any.
+ */
+export function plannedScenario(plans: readonly Plan[]): ScenarioDocument | null {
+  const found = plans.flatMap(({ parameters, best }) =>
+    best === null ? [] : [{ document: best.document, point: pointOf(best, parameters) }],
+  );
+  if (found.length === 0) return null;
+  const [{ document }] = found;
+  const { validation, run } = document;
+  const { points: _, ...kept } = validation ?? {};
+  const points = found.map(({ point }) => point);
+  return {
+    ...document,
+    run: { ...run, seed: run.seed + 1 },
+    ...(validation === undefined ? {} : { validation: kept as typeof validation }),
+    ...(found.length === 1 ? {} : { sweep: { points } }),
+  } as ScenarioDocument;
 }
 
 /** `simulateCommand`: the command that simulates a sweep's points. */
@@ -140,13 +153,11 @@ export function planText(
   const lines = document.plans.flatMap((plan) => [
     ...(several ? [parametersText(plan.parameters)] : []),
     wrapped(plan.goals.map(goalText).join("; "), width),
-    tableText({ caption: "", headings: headings(plan), rows: plan.candidates.map(row) }, width),
-    ...sentences(plan).map((line) => wrapped(line, width)),
+    tableText({ caption: "", headings: headings(plan), rows: rows(plan) }, width),
+    ...sentences(plan, document.planner).map((line) => wrapped(line, width)),
     "",
   ]);
-  const points = document.plans.flatMap(({ candidates: [{ point }] }) =>
-    point === null ? [] : [point],
-  );
+  const points = document.plans.flatMap(({ best }) => (best === null ? [] : [best.point]));
   if (points.length > 0) {
     const what = several ? "the cheapest of each load" : "the cheapest";
     lines.push(`to simulate ${what}: ${simulateCommand(points)}`);
@@ -164,34 +175,45 @@ function goalText({ pipeline, latencyMs, percentile }: PlanEntry["goals"][number
 
 function parametersText(parameters: Parameters): string {
   return Object.entries(parameters)
-    .map(([path, value]) => `${path} ${textOf(value)}`)
+    .map(([path, value]) => `${path} ${String(value)}`)
     .join(", ");
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+/** A preset's name; of a composition, its parts and the batch sizes of tasks. */
+function schedulerText(scheduler: unknown): string {
+  const name = schedulerName(scheduler as ScenarioDocument["scheduler"]);
+  if (typeof scheduler !== "object" || scheduler === null || !("perTask" in scheduler)) return name;
+  const batches = Object.entries(scheduler.perTask as Record<string, { batching?: unknown }>)
+    .map(([task, { batching }]) => [task, (batching as { maxBatch?: number })?.maxBatch] as const)
+    .filter(([, size]) => size !== undefined);
+  return `${name}, batches of ${countsText(Object.fromEntries(batches as [string, number][]))}`;
 }
 
-function headings({ candidates }: PlanEntry): readonly string[] {
-  const priced = candidates[0].unit;
-  return ["scheduler", `cost, ${priced}`, "replicas", "machines", "within the goal, %", "p99, ms"];
+function headings({ unit }: PlanEntry): readonly string[] {
+  const shown = ["scheduler", `cost, ${unit}`, "replicas", "machines"];
+  return ["", ...shown, "within the goal, %", "p99, ms"];
 }
 
-function row(candidate: CandidateDocument): readonly Cell[] {
-  const { scheduler, parameters, cost, replicas, machines, kept, notSearched } = candidate;
+const MOST_RUNNERS_UP = 4;
+
+function rows({ best, runnersUp, nearest }: PlanEntry): readonly (readonly Cell[])[] {
+  return [
+    ...(best === null ? [] : [row("plan", best)]),
+    ...runnersUp.slice(0, MOST_RUNNERS_UP).map((one) => row("runner-up", one)),
+    ...(nearest === null ? [] : [row("nearest", nearest)]),
+  ];
+}
+
+function row(what: string, answer: AnswerDocument): readonly Cell[] {
+  const { scheduler, parameters, cost, replicas, machines, kept } = answer;
   const { scheduler: _, ...others } = parameters;
-  const name = [textOf(scheduler), parametersText(others)].filter((text) => text !== "").join(", ");
+  const name = [schedulerText(scheduler), parametersText(others)];
   const goals = Object.values(kept);
   const each = (of: (goal: KeptGoal) => string): string => goals.map(of).join("; ");
   return [
-    { text: name },
-    {
-      text:
-        cost === null
-          ? "none"
-          : `${formatNumber(cost)}${notSearched.includes("trials") ? " ?" : ""}`,
-      numeric: true,
-    },
+    { text: what },
+    { text: name.filter((text) => text !== "").join(", ") },
+    { text: formatNumber(cost, 4), numeric: true },
     { text: countsText(replicas) },
     { text: countsText(machines) },
     { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
@@ -206,53 +228,79 @@ function countsText(counts: Readonly<Record<string, number>> | null): string {
     .join(", ");
 }
 
-function sentences({ candidates }: PlanEntry): readonly string[] {
-  const [best] = candidates;
-  const trials = candidates.reduce((total, candidate) => total + candidate.trials, 0);
-  if (!best.meets) {
+/** The answer in one sentence. */
+function headline({ parameters, best, nearest, unit, runnersUp }: PlanEntry): string {
+  const load = Object.keys(parameters).length === 0 ? "" : `${parametersText(parameters)}: `;
+  const costs = ({ cost }: AnswerDocument): string => `${formatNumber(cost, 4)} ${unit}`;
+  if (best === null) {
+    const near = nearest === null ? "" : `; nearest: ${schedulerText(nearest.scheduler)}`;
+    return `${load}no plan keeps the goal${near}`;
+  }
+  const [second] = runnersUp;
+  const next =
+    second === undefined ? "" : `; runner-up: ${schedulerText(second.scheduler)}, ${costs(second)}`;
+  const where = best.placement === null ? countsText(best.replicas) : placementText(best.placement);
+  const p99s = Object.values(best.kept).map(({ latencyP99Ms }) =>
+    formatEstimate(latencyP99Ms ?? undefined),
+  );
+  return `${load}cheapest plan: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; p99 ${p99s.join(", ")} ms${next}`;
+}
+
+function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
+  const { best, alike, notSearched } = entry;
+  const explored = `${planner}: ${exploredText(entry.explored)}`;
+  const leftOut = notSearched.map((name) => LEFT_OUT[name]);
+  if (best === null) {
+    const tried = notSearched.includes("trials") ? "tried" : "allowed";
     return [
-      `nothing that was ${isBounded(candidates) ? "tried" : "allowed"} keeps the goal (${plural(trials, "trial")}${leftOut(candidates)}): the shares above are of the most that was tried.`,
-      `allow more by --max-replicas, or more machines; or a request takes longer without any wait${passedOver(best)}`,
+      `nothing that was ${tried} keeps the goal: the shares above are of the nearest miss`,
+      [explored, ...leftOut].join("; "),
+      "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
     ];
   }
-  const equal = candidates.filter(({ cost }) => cost === best.cost).length - 1;
-  const equals = equal === 0 ? "" : `; ${plural(equal, "other costs", "others cost")} as much`;
-  const under = best.notSearched.includes("placement") ? " under the default placement" : "";
+  const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
+  const claim =
+    planner === "inferline"
+      ? ["a local optimum: no single action saves more"]
+      : leftOut.length === 0
+        ? ["all that is cheaper was tried or ruled out"]
+        : [];
   return [
-    `cheapest${under}: ${textOf(best.scheduler)}${equals} (${plural(trials, "trial")}${searched(candidates)}${passedOver(best)})`,
+    `cheapest: ${schedulerText(best.scheduler)}${equals}, confirmed on ${plural(best.replications, "fresh replication")}`,
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
+    [explored, ...claim, ...leftOut].join("; "),
   ];
 }
 
+function namesOf(schedulers: readonly unknown[]): string {
+  return [...new Set(schedulers.map(schedulerText))].join(", ");
+}
+
+const RULED_OUT: Readonly<Record<RuledOut, string>> = {
+  utilisation: "ask too much of a task's replicas",
+  serviceTime: "serve too slowly even without a wait",
+  spareSlot: "leave a slot free that a task could use",
+  task: "give a task too few replicas whatever the others have",
+  same: "treat every request as a simpler scheduler does",
+};
+
+function exploredText({ combinations, ruledOut, simulated, requests, confirmations }: Explored) {
+  const reasons = (Object.keys(ruledOut) as RuledOut[])
+    .filter((name) => ruledOut[name] > 0)
+    .map((name) => `${ruledOut[name].toLocaleString("en-US")} ${RULED_OUT[name]}`);
+  const thousands = (count: number): string => count.toLocaleString("en-US");
+  return [
+    `${thousands(combinations)} combinations up to this cost`,
+    ...reasons,
+    `${thousands(simulated)} simulated with ${thousands(requests)} requests`,
+    plural(confirmations, "confirmation"),
+  ].join("; ");
+}
+
 const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
-  trials: "?: something was left untried, --max-trials allows more",
-  placement: "without choosing which task runs on which kind of node",
+  trials: "something was left untried, --max-trials allows more",
+  batches: "without different batch sizes of the tasks",
   colocation: "without choosing which replicas share a machine",
   sharing: "without more than one replica a slot",
   scaling: "without more machines that scaling switches off for longer",
 };
-
-/** Whether the bound on trials left something untried. */
-function isBounded(candidates: readonly CandidateDocument[]): boolean {
-  return candidates.some(({ notSearched }) => notSearched.includes("trials"));
-}
-
-/** Everything left out of any of the searches, in words, each after "; ". */
-function leftOut(candidates: readonly CandidateDocument[]): string {
-  const names = new Set(candidates.flatMap(({ notSearched }) => notSearched));
-  return [...names].map((name) => `; ${LEFT_OUT[name]}`).join("");
-}
-
-/** The claim of the search, and its limits. */
-function searched(candidates: readonly CandidateDocument[]): string {
-  if (candidates.every(({ proven }) => proven))
-    return "; all that is cheaper was tried or ruled out";
-  const claim = "; all cheaper numbers of machines and replicas were tried or ruled out";
-  return `${isBounded(candidates) ? "" : claim}${leftOut(candidates)}`;
-}
-
-function passedOver({ withoutRoom }: CandidateDocument): string {
-  if (withoutRoom === 0) return "";
-  const choices = plural(withoutRoom, "choice of machines has", "choices of machines have");
-  return `; ${choices} no device with the memory for some model`;
-}

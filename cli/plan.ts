@@ -1,19 +1,40 @@
-/** `tandem plan`: the cheapest cluster, and the scheduler for it, that keep the latency goals. */
+/** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
+import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
 import { isWithin } from "../core/scenario/positions.ts";
-import { makePlans, type Plan, type PlanOptions } from "../planning/plan.ts";
+import {
+  makePlans,
+  PLANNERS,
+  type Plan,
+  type PlannerName,
+  type PlanOptions,
+} from "../planning/plan.ts";
 import { PRESETS } from "../schedulers/registry.ts";
+import { writeJson } from "./atomic-file.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { type Point, planDocument, planText } from "./plan-results.ts";
+import { writePlannedScenario } from "./plan-files.ts";
+import {
+  type PlanDocument,
+  type Point,
+  planDocument,
+  plannedScenario,
+  planText,
+} from "./plan-results.ts";
 import { progress } from "./progress.ts";
-import { repeatCommand } from "./repeat-command.ts";
+import { repeatCommand, shellWord } from "./repeat-command.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { simulate } from "./simulate.ts";
+
+/** In the folder of --out, beside results.json. */
+export const PLAN_FILE = "plan.json";
 
 export interface PlanArguments extends ScenarioArguments {
   readonly json: boolean;
+  readonly out?: string;
+  readonly planner: string;
   readonly schedulers?: string;
   readonly maxReplicas: number;
   readonly maxTrials: number;
@@ -26,7 +47,8 @@ export async function plan(args: PlanArguments): Promise<void> {
   const { digest, document, capacity } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
   const header = {
-    schema: "tandem/plan@1" as const,
+    schema: "tandem/plan@2" as const,
+    planner: options.planner,
     scenario: { name: document.name, digest },
     seed: document.run.seed,
     ...(capacity === undefined ? {} : { capacity }),
@@ -35,6 +57,7 @@ export async function plan(args: PlanArguments): Promise<void> {
       set: args.set,
       seed: seed ?? document.run.seed,
       extra: [
+        ...["--planner", options.planner],
         ...(replications === undefined ? [] : ["--replications", String(replications)]),
         ...(schedulers === undefined ? [] : ["--schedulers", schedulers]),
         ...["--max-replicas", String(maxReplicas), "--max-trials", String(maxTrials)],
@@ -46,10 +69,29 @@ export async function plan(args: PlanArguments): Promise<void> {
   const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
   const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
   process.stdout.write(`${text}\n`);
-  const without = result.plans.filter(({ candidates }) => !candidates[0].meets).length;
+  if (args.out !== undefined) await writeFolder(args, args.out, plans, result);
+  const without = result.plans.filter(({ best }) => best === null).length;
   if (without === 0) return;
   const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;
   throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
+}
+
+/** The plan, a scenario that runs it, and the results of simulating that. */
+async function writeFolder(
+  { scenario, json }: PlanArguments,
+  out: string,
+  plans: readonly Plan[],
+  result: PlanDocument,
+): Promise<void> {
+  writeJson(join(out, PLAN_FILE), result);
+  const planned = plannedScenario(plans);
+  if (planned === null) return;
+  const path = writePlannedScenario(planned, scenario, out, result.command);
+  await simulate({ scenario: path, set: [], out, json: false, yes: true, quiet: true });
+  if (json) return;
+  process.stdout.write(
+    `next: npx tandem validate ${shellWord(path)} --out ${shellWord(out)}; npx tandem report ${shellWord(out)}\n`,
+  );
 }
 
 /** The command that simulates the points, with all of the plan's options that these do not replace. */
@@ -86,7 +128,18 @@ async function worked(steps: ReturnType<typeof makePlans>): Promise<readonly Pla
   }
 }
 
-function optionsOf({ schedulers, maxReplicas, maxTrials }: PlanArguments): PlanOptions {
+function optionsOf({
+  schedulers,
+  maxReplicas,
+  maxTrials,
+  planner,
+  out,
+}: PlanArguments): PlanOptions {
+  if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
+  if (!Object.hasOwn(PLANNERS, planner)) {
+    const hint = `the planners are ${Object.keys(PLANNERS).join(", ")}`;
+    throw new Fault("usage", `--planner: there is no planner "${planner}"`, { hint });
+  }
   for (const [name, value] of Object.entries({ maxReplicas, maxTrials })) {
     if (Number.isInteger(value) && value >= 1) continue;
     const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -99,7 +152,12 @@ function optionsOf({ schedulers, maxReplicas, maxTrials }: PlanArguments): PlanO
     const hint = `the presets are ${known.join(", ")}; sweep \`scheduler\` for others`;
     throw new Fault("usage", `--schedulers: there is no preset "${name}"`, { hint });
   }
-  return { mostReplicas: maxReplicas, mostTrials: maxTrials, schedulers: named };
+  return {
+    planner: planner as PlannerName,
+    mostReplicas: maxReplicas,
+    mostTrials: maxTrials,
+    schedulers: named,
+  };
 }
 
 function listed(text: string): readonly string[] {

@@ -1,0 +1,363 @@
+/**
+ * The planner of this house. Machines by ascending cost; on each price, all contenders race:
+ *
+ *   1. Bounds rule out, before anything is simulated, shapes of which a task is offered more than it can
+ *      do or serves too slowly, and shapes that leave a free slot to a task that could use it.
+ *   2. A pilot of each: the start of the first replication. Those that are far from the goals are
+ *      out, and so are schedulers that treat every request as a simpler one does. A task whose replicas
+ *      miss even where all other tasks have as many as there may be is out with all its contenders.
+ *   3. Successive halving: the better half gets twice as many replications. All get the same requests
+ *      (common random numbers), so few replications tell them apart.
+ *   4. The first that fresh requests confirm is the answer. Nothing that costs more was simulated.
+ *
+ * Steps 1 (free slots) and 2 (tasks) take it that more replicas of a kind do no harm.
+ * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
+ * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
+ */
+import type { RunSummary } from "../core/metrics/summary.ts";
+import {
+  type Alternative,
+  type Choice,
+  Confirmations,
+  type Contender,
+  contenderOf,
+  type Level,
+  levelsOf,
+  nothingExplored,
+  type Problem,
+  ranked,
+  type Search,
+  scoreOfTried,
+  type Tried,
+} from "./contenders.ts";
+import { type Machines, type Row, type Shape, sum } from "./space.ts";
+import { isHopeless, scoreOf } from "./trial.ts";
+
+/** Contenders that race together; of one price there may be many more. */
+const HEAT = 32;
+/** Finalists of a heat that get to the last round. */
+const FINALISTS = 2;
+/** Confirmations that may fail on one price. */
+const MOST_FAILED = 4;
+/** Scores this close are ties: then the simpler scheduler goes on. */
+const TIE = 0.1;
+/** Further contenders that a runner-up is looked for among. */
+const MOST_FOR_RUNNER_UP = 16;
+/** Pilots of an alternative that failed before its tasks are probed. */
+const PATIENCE = 2;
+
+/** Yields after each pilot and each replication. */
+export function* race(problem: Problem): Generator<undefined, Search> {
+  return yield* new Race(problem).run();
+}
+
+interface Runner {
+  readonly contender: Contender;
+  /** Utilisation of the busiest task. */
+  readonly load: number;
+}
+
+interface Pilot extends Runner {
+  readonly score: number;
+}
+
+class Race {
+  readonly #problem: Problem;
+  readonly #explored = nothingExplored();
+  readonly #confirmations: Confirmations;
+  readonly #probes = new Map<Alternative, Probes>();
+  /** Schedulers that treated every request as a simpler one did, by that one. */
+  readonly #alike = new Map<Alternative, readonly Alternative[]>();
+  /** The best score of any pilot. */
+  #nearest: Pilot | null = null;
+  /** The least loaded contender that a bound ruled out. */
+  #ruledOut: Runner | null = null;
+  #isComplete = true;
+
+  constructor(problem: Problem) {
+    this.#problem = problem;
+    this.#confirmations = new Confirmations(problem, this.#explored);
+  }
+
+  *run(): Generator<undefined, Search> {
+    const levels = levelsOf(this.#problem.alternatives);
+    let dearest: Runner | null = null;
+    for (const level of levels) {
+      const runners = this.#runnersOn(level);
+      dearest = runners[0] ?? dearest;
+      const inReserve: Tried[] = [];
+      let failed = 0;
+      for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
+        const finalists = yield* this.#heat(runners.slice(start, start + HEAT));
+        const order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
+        for (const [i, { contender }] of order.entries()) {
+          const confirmed = yield* this.#confirmations.of(contender);
+          if (confirmed.meets) {
+            const others = [...order.toSpliced(i, 1), ...inReserve];
+            return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
+          }
+          if (++failed === MOST_FAILED) break;
+        }
+        inReserve.push(...order);
+      }
+      if (!this.#isComplete) break;
+    }
+    return yield* this.#lost(dearest);
+  }
+
+  /** Others of the same price, or else the next price at which the same scheduler keeps the goals. */
+  *#runnersUp(
+    { contender: { alternative } }: Tried,
+    others: readonly Tried[],
+    levels: ReturnType<typeof levelsOf>,
+  ): Generator<undefined, readonly Tried[]> {
+    if (others.length > 0) return others;
+    let left = MOST_FOR_RUNNER_UP;
+    for (const level of levels) {
+      const runners = this.#runnersOn(level).filter(
+        (one) => one.contender.alternative === alternative,
+      );
+      const [pilot] = yield* this.#pilots(runners.slice(0, left));
+      const tried = pilot === undefined ? null : yield* this.#inFull(pilot.contender);
+      if (tried !== null && scoreOfTried(tried) >= 0) return [tried];
+      left -= runners.length;
+      if (left <= 0) break;
+    }
+    return [];
+  }
+
+  *#lost(dearest: Runner | null): Generator<undefined, Search> {
+    const nearest = this.#nearest ?? dearest ?? this.#ruledOut;
+    if (nearest === null) return this.#told(null, [], null);
+    return this.#told(null, [], yield* this.#inFull(nearest.contender));
+  }
+
+  #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
+    const explored = this.#explored;
+    explored.requests = this.#problem.laboratory.requests;
+    const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
+    return {
+      best,
+      runnersUp,
+      nearest,
+      alike: [...new Set(alike)],
+      isComplete: this.#isComplete,
+      explored,
+    };
+  }
+
+  *#inFull(contender: Contender): Generator<undefined, Tried> {
+    const { laboratory, goals } = this.#problem;
+    const trial = laboratory.start(contender.document, goals);
+    for (let n = 1; n <= Math.max(2, trial.document.run.replications); n++) {
+      laboratory.extend(trial, n);
+      yield;
+    }
+    return { contender, trial };
+  }
+
+  /** What the bounds leave of all contenders of one price, the least loaded first. */
+  #runnersOn(level: Level): readonly Runner[] {
+    return level
+      .flatMap(({ choice, machines }) => this.#runnersOnMachines(choice, machines))
+      .sort((a, b) => a.load - b.load || rankOf(a) - rankOf(b));
+  }
+
+  #runnersOnMachines(choice: Choice, machines: Machines): readonly Runner[] {
+    const { space, bounds } = choice;
+    const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
+    const { ruledOut } = this.#explored;
+    const runners: Runner[] = [];
+    space.shapesOn(machines, (rows) => {
+      if (space.isRepeated(rows)) return true;
+      this.#explored.combinations += alternatives.length;
+      if (leavesSlot(choice, machines, rows)) {
+        ruledOut.spareSlot += alternatives.length;
+        return true;
+      }
+      const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
+      if (bounds.servesTooSlowly(rows)) {
+        ruledOut.serviceTime += alternatives.length;
+        this.#noteRuledOut(alternatives[0], shape);
+        return true;
+      }
+      for (const alternative of alternatives) {
+        const load = loadOf(alternative, rows);
+        if (alternative.isOpen && load >= 1) {
+          ruledOut.utilisation++;
+          this.#noteRuledOut(alternative, shape);
+        } else runners.push({ contender: contenderOf(alternative, shape), load });
+      }
+      return true;
+    });
+    return runners;
+  }
+
+  #noteRuledOut(alternative: Alternative, shape: Shape): void {
+    const load = loadOf(alternative, shape.rows);
+    if (this.#ruledOut !== null && load >= this.#ruledOut.load) return;
+    this.#ruledOut = { contender: contenderOf(alternative, shape), load };
+  }
+
+  /** Pilots, then rounds of twice as many replications for half as many; the finalists. */
+  *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
+    const { laboratory, goals } = this.#problem;
+    let field: Tried[] = (yield* this.#pilots(runners)).map(({ contender }) => {
+      return { contender, trial: laboratory.start(contender.document, goals) };
+    });
+    if (field.length === 0) return [];
+    const all = Math.max(2, field[0].trial.document.run.replications);
+    for (let count = 1; ; count = Math.min(2 * count, all)) {
+      for (const { trial } of field) {
+        for (let n = trial.runs.length + 1; n <= count; n++) {
+          laboratory.extend(trial, n);
+          yield;
+        }
+      }
+      field = field.filter(({ trial }) => !isHopeless(goals, trial.runs)).sort(byTiedScore);
+      if (count === all || field.length === 0) return field;
+      field = field.slice(0, Math.max(FINALISTS, Math.ceil(field.length / 2)));
+    }
+  }
+
+  /** Those whose pilots may yet keep the goals, the best first. */
+  *#pilots(runners: readonly Runner[]): Generator<undefined, readonly Pilot[]> {
+    const { laboratory, goals, mostTrials } = this.#problem;
+    const { ruledOut } = this.#explored;
+    const seen = new Map<string, Alternative>();
+    const pilots: Pilot[] = [];
+    for (const runner of runners) {
+      const { contender } = runner;
+      const { rows } = contender.shape;
+      const probes = this.#probesOf(contender.alternative);
+      if (probes.ruleOut(rows)) {
+        ruledOut.task++;
+        continue;
+      }
+      if (this.#explored.simulated >= mostTrials) {
+        this.#isComplete = false;
+        break;
+      }
+      this.#explored.simulated++;
+      const run = laboratory.pilot(contender.document);
+      yield;
+      const pilot = { ...runner, score: scoreOf(goals, [run]) };
+      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
+      if (isHopeless(goals, [run])) {
+        yield* probes.failed(rows);
+        continue;
+      }
+      const key = `${contender.shape.machines}/${rows.join(";")}/${run.digest}`;
+      const simpler = seen.get(key);
+      if (simpler === undefined) {
+        seen.set(key, contender.alternative);
+        pilots.push(pilot);
+        continue;
+      }
+      ruledOut.same++;
+      this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), contender.alternative]);
+    }
+    pilots.sort((a, b) => b.score - a.score);
+    return pilots;
+  }
+
+  #probesOf(alternative: Alternative): Probes {
+    const known = this.#probes.get(alternative) ?? new Probes(this.#problem, alternative);
+    this.#probes.set(alternative, known);
+    return known;
+  }
+}
+
+/** Under one alternative, the replicas with which a task misses whatever the others have. */
+class Probes {
+  readonly #problem: Problem;
+  readonly #alternative: Alternative;
+  /** By task and replicas: whether it may keep the goals. */
+  readonly #known = new Map<string, boolean>();
+  /** By task and kind: most replicas of that kind alone with which the task misses. */
+  readonly #tooFew = new Map<string, number>();
+  #failures = 0;
+
+  constructor(problem: Problem, alternative: Alternative) {
+    this.#problem = problem;
+    this.#alternative = alternative;
+  }
+
+  ruleOut(rows: readonly Row[]): boolean {
+    return rows.some((row, task) => {
+      if (this.#known.get(keyOf(task, row)) === false) return true;
+      const kind = onlyKindOf(row);
+      return kind !== null && row[kind] <= (this.#tooFew.get(`${task}/${kind}`) ?? 0);
+    });
+  }
+
+  /** After a pilot that failed: probes its busiest task that is not known yet. */
+  *failed(rows: readonly Row[]): Generator<undefined, void> {
+    if (rows.length === 1 || ++this.#failures <= PATIENCE) return;
+    const { goals, laboratory } = this.#problem;
+    const { document, choice, batches } = this.#alternative;
+    const task = [...rows.keys()]
+      .filter((one) => !this.#known.has(keyOf(one, rows[one])))
+      .map((one) => ({ one, load: choice.bounds.utilisation(one, rows[one], batches[one]) }))
+      .sort((a, b) => b.load - a.load)[0]?.one;
+    if (task === undefined) return;
+    const relaxed = rows.map((row, other) => (other === task ? row : this.#most(other)));
+    const cluster = choice.space.relaxedClusterOf(relaxed);
+    const run: RunSummary = laboratory.pilot({ ...document, cluster });
+    yield;
+    const mayDo = !isHopeless(goals, [run]);
+    this.#known.set(keyOf(task, rows[task]), mayDo);
+    const kind = onlyKindOf(rows[task]);
+    if (mayDo || kind === null) return;
+    const key = `${task}/${kind}`;
+    this.#tooFew.set(key, Math.max(rows[task][kind], this.#tooFew.get(key) ?? 0));
+  }
+
+  /** As many as there may be, of the kind that is fastest for the task. */
+  #most(task: number): Row {
+    const { space, bounds } = this.#alternative.choice;
+    const times = space.runsOn[task].map((_, kind) => bounds.meanMs(task, kind));
+    const fastest = times.indexOf(Math.min(...times));
+    return times.map((_, kind) => (kind === fastest ? space.bounds.high[task] : 0));
+  }
+}
+
+function keyOf(task: number, row: Row): string {
+  return `${task}/${row.join()}`;
+}
+
+/** Null where replicas are of several kinds. */
+function onlyKindOf(row: Row): number | null {
+  const kinds = [...row.keys()].filter((kind) => row[kind] > 0);
+  return kinds.length === 1 ? kinds[0] : null;
+}
+
+function rankOf({ contender }: Runner): number {
+  return contender.alternative.rank;
+}
+
+function byTiedScore(a: Tried, b: Tried): number {
+  const [first, second] = [a, b].map((one) => Math.round(scoreOfTried(one) / TIE));
+  return second - first || a.contender.alternative.rank - b.contender.alternative.rank;
+}
+
+function loadOf({ choice, batches }: Alternative, rows: readonly Row[]): number {
+  return Math.max(...rows.map((row, task) => choice.bounds.utilisation(task, row, batches[task])));
+}
+
+/** Whether a free slot is of the only kind that some task has, and the task may have one more. */
+function leavesSlot(
+  { space, slowsDown }: Choice,
+  machines: Machines,
+  rows: readonly Row[],
+): boolean {
+  if (slowsDown) return false;
+  const { high } = space.bounds;
+  const spare = space.spare(machines, rows);
+  return rows.some((row, task) => {
+    const kind = onlyKindOf(row);
+    if (kind === null || spare[kind] === 0 || sum(row) === high[task]) return false;
+    const more = rows.with(task, row.with(kind, row[kind] + 1));
+    return space.fits(machines.counts, more);
+  });
+}
