@@ -11,6 +11,7 @@ import {
   type PlannerName,
   type PlanOptions,
 } from "../planning/plan.ts";
+import { formatNumber } from "../reports/format.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { writeJson } from "./atomic-file.ts";
 import { columns } from "./command-line.ts";
@@ -83,10 +84,14 @@ async function writeFolder(
   plans: readonly Plan[],
   result: PlanDocument,
 ): Promise<void> {
-  writeJson(join(out, PLAN_FILE), result);
   const planned = plannedScenario(plans);
-  if (planned === null) return;
+  if (planned === null) {
+    writeJson(join(out, PLAN_FILE), result);
+    return;
+  }
   const path = writePlannedScenario(planned, scenario, out, result.command);
+  const { digest } = await loadScenario({ scenario: path, set: [] }, { requireTimes: true });
+  writeJson(join(out, PLAN_FILE), { ...result, planned: digest });
   await simulate({ scenario: path, set: [], out, json: false, yes: true, quiet: true });
   if (json) return;
   process.stdout.write(
@@ -109,16 +114,26 @@ function simulateCommand(
   return repeatCommand("simulate", { scenario, seed, set: [...kept, sweep] });
 }
 
-/** Trial by trial, so that Ctrl-C is heard and progress is shown. */
+/** Nobody knows how much a plan has to simulate, so its progress is what it has; each pause is twice the last. */
+const FIRST_PAUSE_MS = 5000;
+
+/** Replication by replication, so that Ctrl-C is heard and progress is shown. */
 async function worked(steps: ReturnType<typeof makePlans>): Promise<readonly Plan[]> {
   const interrupt = interruptSignal();
   let shown: ReturnType<typeof progress> | undefined;
+  let pauseMs = FIRST_PAUSE_MS;
+  let sayAtMs = performance.now() + pauseMs;
   try {
     for (;;) {
       const { done, value } = steps.next();
       if (done === true) return value;
       shown ??= progress("plan", { total: value.of });
       shown.update(value.done);
+      if (performance.now() >= sayAtMs) {
+        sayAtMs += pauseMs;
+        pauseMs *= 2;
+        shown.say(`plan: ${formatNumber(value.requests / 1e6)} million requests simulated`);
+      }
       await turn();
       if (interrupt.signal.aborted) throw new Fault("interrupted", "interrupted: nothing is kept");
     }

@@ -56,7 +56,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
       }
       const tried = { contender, trial };
       if (nearest === null || scoreOfTried(tried) > scoreOfTried(nearest)) nearest = tried;
-      if (laboratory.stateOf(trial) === "meets") meeting.push(tried);
+      if (scoreOfTried(tried) >= 0) meeting.push(tried);
     }
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {

@@ -88,10 +88,12 @@ export interface Plan {
   readonly notSearched: readonly NotSearched[];
 }
 
-/** Far into a plan: plans done of all, and trials of the one at hand. */
 export interface Step {
+  /** Plans. */
   readonly done: number;
   readonly of: number;
+  /** Simulated for the plan at hand. */
+  readonly requests: number;
 }
 
 /** One of the swept combinations. */
@@ -119,11 +121,13 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield step;
+    yield { ...step, requests: 0 };
     const { problem, isBatchSpaceCut } = problemOf(loaded, combinations, inputs, options);
     const steps = PLANNERS[options.planner](problem);
     let next = steps.next();
-    for (; next.done !== true; next = steps.next()) yield step;
+    for (; next.done !== true; next = steps.next()) {
+      yield { ...step, requests: problem.laboratory.requests };
+    }
     plans.push(planOf(combinations[0], problem, next.value, inputs, isBatchSpaceCut));
   }
   return plans;

@@ -31,7 +31,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { type Machines, type Row, type Shape, sum } from "./space.ts";
-import { isHopeless, scoreOf } from "./trial.ts";
+import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
 
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;
@@ -41,8 +41,12 @@ const FINALISTS = 2;
 const MOST_FAILED = 4;
 /** Scores this close are ties: then the simpler scheduler goes on. */
 const TIE = 0.1;
+/** A score at which fresh requests are asked at once: more of the old ones would tell little. */
+const COMFORTABLE = 0.3;
 /** Further contenders that a runner-up is looked for among. */
 const MOST_FOR_RUNNER_UP = 16;
+/** Least loaded contenders that a nearest miss is looked for among. */
+const MOST_NEAREST = 4;
 /** Pilots of an alternative that failed before its tasks are probed. */
 const PATIENCE = 2;
 
@@ -68,8 +72,9 @@ class Race {
   readonly #probes = new Map<Alternative, Probes>();
   /** Schedulers that treated every request as a simpler one did, by that one. */
   readonly #alike = new Map<Alternative, readonly Alternative[]>();
-  /** The best score of any pilot. */
   #nearest: Pilot | null = null;
+  /** The least loaded of all runners, in case that none keeps the goals. */
+  #leastLoaded: readonly Runner[] = [];
   /** The least loaded contender that a bound ruled out. */
   #ruledOut: Runner | null = null;
   #isComplete = true;
@@ -81,10 +86,11 @@ class Race {
 
   *run(): Generator<undefined, Search> {
     const levels = levelsOf(this.#problem.alternatives);
-    let dearest: Runner | null = null;
     for (const level of levels) {
       const runners = this.#runnersOn(level);
-      dearest = runners[0] ?? dearest;
+      this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
+        .sort(byLoad)
+        .slice(0, MOST_NEAREST);
       const inReserve: Tried[] = [];
       let failed = 0;
       for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
@@ -102,7 +108,7 @@ class Race {
       }
       if (!this.#isComplete) break;
     }
-    return yield* this.#lost(dearest);
+    return yield* this.#lost();
   }
 
   /** Others of the same price, or else the next price at which the same scheduler keeps the goals. */
@@ -118,7 +124,7 @@ class Race {
         (one) => one.contender.alternative === alternative,
       );
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
-      const tried = pilot === undefined ? null : yield* this.#inFull(pilot.contender);
+      const tried = pilot === undefined ? null : yield* this.#inShort(pilot.contender);
       if (tried !== null && scoreOfTried(tried) >= 0) return [tried];
       left -= runners.length;
       if (left <= 0) break;
@@ -126,10 +132,20 @@ class Race {
     return [];
   }
 
-  *#lost(dearest: Runner | null): Generator<undefined, Search> {
-    const nearest = this.#nearest ?? dearest ?? this.#ruledOut;
-    if (nearest === null) return this.#told(null, [], null);
-    return this.#told(null, [], yield* this.#inFull(nearest.contender));
+  /** The best of the least loaded and of the best pilot, which a short pilot alone tells badly. */
+  *#lost(): Generator<undefined, Search> {
+    const hopeful = [...(this.#nearest === null ? [] : [this.#nearest]), ...this.#leastLoaded];
+    const tried: Tried[] = [];
+    for (const { contender } of hopeful) tried.push(yield* this.#inShort(contender));
+    if (tried.length === 0 && this.#ruledOut !== null) {
+      tried.push(yield* this.#inShort(this.#ruledOut.contender));
+    }
+    const [nearest = null] = tried.sort((a, b) => scoreOfTried(b) - scoreOfTried(a));
+    return this.#told(null, [], nearest);
+  }
+
+  #noteNearest(pilot: Pilot): void {
+    if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
   }
 
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
@@ -146,10 +162,10 @@ class Race {
     };
   }
 
-  *#inFull(contender: Contender): Generator<undefined, Tried> {
+  *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
     const trial = laboratory.start(contender.document, goals);
-    for (let n = 1; n <= Math.max(2, trial.document.run.replications); n++) {
+    for (let n = 1; n <= FIRST_REPLICATIONS; n++) {
       laboratory.extend(trial, n);
       yield;
     }
@@ -160,7 +176,7 @@ class Race {
   #runnersOn(level: Level): readonly Runner[] {
     return level
       .flatMap(({ choice, machines }) => this.#runnersOnMachines(choice, machines))
-      .sort((a, b) => a.load - b.load || rankOf(a) - rankOf(b));
+      .sort(byLoad);
   }
 
   #runnersOnMachines(choice: Choice, machines: Machines): readonly Runner[] {
@@ -215,7 +231,8 @@ class Race {
         }
       }
       field = field.filter(({ trial }) => !isHopeless(goals, trial.runs)).sort(byTiedScore);
-      if (count === all || field.length === 0) return field;
+      if (count === all || field.length === 0 || scoreOfTried(field[0]) >= COMFORTABLE)
+        return field;
       field = field.slice(0, Math.max(FINALISTS, Math.ceil(field.length / 2)));
     }
   }
@@ -242,7 +259,7 @@ class Race {
       const run = laboratory.pilot(contender.document);
       yield;
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
-      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
+      this.#noteNearest(pilot);
       if (isHopeless(goals, [run])) {
         yield* probes.failed(rows);
         continue;
@@ -334,6 +351,10 @@ function onlyKindOf(row: Row): number | null {
 
 function rankOf({ contender }: Runner): number {
   return contender.alternative.rank;
+}
+
+function byLoad(a: Runner, b: Runner): number {
+  return a.load - b.load || rankOf(a) - rankOf(b);
 }
 
 function byTiedScore(a: Tried, b: Tried): number {

@@ -5,7 +5,7 @@
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, sloState } from "../core/slo.ts";
+import { attainmentOf, type Goal, type SloRun, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { studentT } from "../core/statistics/student-t.ts";
@@ -130,13 +130,14 @@ interface Outlook {
   readonly mean: number;
   /** The true share lies above, but for the error asked for. */
   readonly low: number;
-  /** The true share lies below, but for one case in a hundred. */
+  /** The true share lies below, but for one case in twenty. */
   readonly high: number;
 }
 
-const HOPELESS = 0.01;
+const HOPELESS = 0.05;
 /** Requests come late together: a share varies as one of so many times fewer independent ones. */
 const CLUSTERED = 9;
+const FEW_SIGMAS = 3;
 
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
@@ -144,7 +145,7 @@ const CLUSTERED = 9;
  * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). Few runs say little of their spread,
  * so the upper limit takes late requests to come in clusters.
  */
-export function outlook(goal: Goal, runs: readonly RunSummary[], error: number): Outlook {
+export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
   const { estimate: found } = attainmentOf(goal, runs);
   const { mean } = found;
   const requests = requestsOf(goal, runs);
@@ -152,7 +153,7 @@ export function outlook(goal: Goal, runs: readonly RunSummary[], error: number):
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const freedom = runs.length - 1;
   if (freedom < 2) {
-    return { mean, low: 0, high: mean + 3 * Math.sqrt(CLUSTERED) * independent };
+    return { mean, low: 0, high: mean + FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent };
   }
   const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
   const width = Math.max(ofRuns, independent);
@@ -160,7 +161,7 @@ export function outlook(goal: Goal, runs: readonly RunSummary[], error: number):
   return { mean, low, high: mean + studentT(freedom, HOPELESS) * width };
 }
 
-function requestsOf({ pipeline }: Goal, runs: readonly RunSummary[]): number {
+function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
   return runs.reduce(
     (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
     0,
