@@ -113,13 +113,18 @@ function pointOf({ parameters, replicas, document }: Answer, load: Parameters): 
   const { nodes, placement } = document.cluster;
   const ofCluster = Object.entries(replicas).map(([task, n]) => [`cluster.replicas.${task}`, n]);
   return {
-    ...load,
-    ...parameters,
+    ...Object.fromEntries(Object.entries({ ...load, ...parameters }).map(sweptValue)),
     scheduler: document.scheduler,
     ...Object.fromEntries(ofCluster),
     ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
     ...(placement === undefined ? {} : { "cluster.placement": placement }),
   };
+}
+
+/** Parameters show objects and lists as JSON. */
+function sweptValue([path, value]: readonly [string, unknown]): readonly [string, unknown] {
+  const isJson = typeof value === "string" && /^[[{]/.test(value);
+  return [path, isJson ? JSON.parse(value) : value];
 }
 
 /**
@@ -253,7 +258,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
   if (best === null) {
     const tried = notSearched.includes("trials") ? "tried" : "allowed";
     return [
-      `nothing that was ${tried} keeps the goal: the shares above are of the nearest miss`,
+      `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
       [explored, ...leftOut].join("; "),
       "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
     ];

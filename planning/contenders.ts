@@ -11,7 +11,7 @@ import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { type Machines, type Shape, type Space, sum } from "./space.ts";
-import { costOf, keptOf, type Laboratory, scoreOf, type Trial } from "./trial.ts";
+import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
 
@@ -241,24 +241,28 @@ export function costOfTried({ contender, trial }: Tried): number {
   return averaged ?? shape.cost;
 }
 
+/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
+const FAMILY_ERROR = 0.025;
+
 /**
  * Tried contenders, the cheapest first; of equal ones, those first that keep not clearly less than
  * the best, and of these the simplest.
  */
 export function ranked(tried: readonly Tried[]): readonly Tried[] {
-  const worst = tried.map(({ trial }) =>
-    keptOf(trial)
-      .map(({ attainment }) => attainment)
-      .reduce((a, b) => (b.mean < a.mean ? b : a)),
-  );
+  const least = tried.map(({ trial: { goals, runs } }) => {
+    const outlooks = goals.map((goal) => outlook(goal, runs, FAMILY_ERROR));
+    const { mean, high } = outlooks.reduce((a, b) => (b.mean < a.mean ? b : a));
+    return { mean, width: high - mean };
+  });
   const keys = tried.map((one, i) => {
     const cost = costOfTried(one);
-    const least = tried.map((other, j) =>
-      costOfTried(other) === cost ? worst[j].mean - (worst[j].halfWidth95 || 0) : 0,
+    const surely = least.map(({ mean, width }, j) =>
+      costOfTried(tried[j]) === cost ? mean - width : 0,
     );
-    const isWorse = worst[i].mean + (worst[i].halfWidth95 || 0) < Math.max(...least);
+    const { mean, width } = least[i];
+    const isWorse = mean + width < Math.max(...surely);
     const { rank } = one.contender.alternative;
-    return [cost, Number(isWorse), isWorse ? -worst[i].mean : rank, -scoreOfTried(one)];
+    return [cost, Number(isWorse), isWorse ? -mean : rank, -scoreOfTried(one)];
   });
   const order = [...tried.keys()].sort((a, b) => {
     const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
@@ -270,9 +274,6 @@ export function ranked(tried: readonly Tried[]): readonly Tried[] {
 export function scoreOfTried({ trial }: Tried): number {
   return scoreOf(trial.goals, trial.runs);
 }
-
-/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
-const FAMILY_ERROR = 0.025;
 
 /**
  * Confirmations on fresh requests. The i-th may err with 1 / i (i + 1) of the family's error, which

@@ -130,35 +130,43 @@ function isRefuted({ best, goals }: Plan): boolean {
   });
 }
 
+interface Row {
+  readonly name: string;
+  readonly all: ReturnType<typeof oracle>;
+  /** Of race, inferline and exhaustive. */
+  readonly costs: readonly (number | null)[];
+  readonly requests: readonly number[];
+}
+
+const PLANNERS = ["race", "inferline", "exhaustive"] as const;
+
 if (IS_LONG) {
-  test("race finds the optimum with a tenth of the requests, and is never dearer than InferLine", () => {
-    const rows = planningProblems(PROBLEMS).map((problem) => {
+  const rows: Row[] = [];
+
+  test.each(planningProblems(PROBLEMS))(
+    "race finds the optimum of $name",
+    (problem) => {
       const all = oracle(problem);
-      const [race, inferline, exhaustive] = (["race", "inferline", "exhaustive"] as const).map(
-        (planner) => planOf(problem, planner),
-      );
-      const costs = [race, inferline, exhaustive].map(({ best }) => best?.cost ?? null);
-      const requests = [race, inferline, exhaustive].map(({ explored }) => explored.requests);
-      return { name: problem.name, all, race, costs, requests, isRefuted: isRefuted(race) };
-    });
-    for (const { name, all, costs, requests } of rows) {
+      const plans = PLANNERS.map((planner) => planOf(problem, planner));
+      const costs = plans.map(({ best }) => best?.cost ?? null);
+      const requests = plans.map(({ explored }) => explored.requests);
+      rows.push({ name: problem.name, all, costs, requests });
       const shown = [all.cost, ...costs].map((cost) => cost?.toFixed(2) ?? "none");
       const thousands = [all.requests, ...requests].map((count) => `${Math.round(count / 1000)}k`);
-      console.log(
-        `${name}: ${all.count} combinations; ${shown.join(", ")}; ${thousands.join(", ")}`,
-      );
-    }
-    const total = (of: (row: (typeof rows)[number]) => number): number =>
-      rows.reduce((sum, row) => sum + of(row), 0);
-    for (const { name, all, costs } of rows) {
+      console.log(`${problem.name} | ${all.count} | ${[...shown, ...thousands].join(" | ")}`);
       const [race, inferline] = costs.map((cost) => cost ?? Number.POSITIVE_INFINITY);
-      expect(race, name).toBeLessThanOrEqual(1.02 * (all.cost ?? Number.POSITIVE_INFINITY));
-      expect(race, name).toBeLessThanOrEqual(1.02 * inferline);
-    }
-    expect(rows.filter((row) => row.isRefuted).map(({ name }) => name)).toEqual([]);
+      expect(race).toBeLessThanOrEqual(1.02 * (all.cost ?? Number.POSITIVE_INFINITY));
+      expect(race).toBeLessThanOrEqual(1.02 * inferline);
+      expect(isRefuted(plans[0])).toBe(false);
+    },
+    600_000,
+  );
+
+  test("race simulates a tenth of what the exhaustive planner does, and less of what the oracle does", () => {
+    const total = (of: (row: Row) => number): number => rows.reduce((sum, row) => sum + of(row), 0);
     expect(rows.filter(({ all }) => all.cost !== null).length).toBeGreaterThanOrEqual(20);
     const raced = total(({ requests }) => requests[0]);
-    expect(raced).toBeLessThan(0.1 * total(({ all }) => all.requests));
     expect(raced).toBeLessThan(0.1 * total(({ requests }) => requests[2]));
-  }, 1_200_000);
+    expect(raced).toBeLessThan(0.05 * total(({ all }) => all.requests));
+  });
 }

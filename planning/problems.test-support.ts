@@ -24,8 +24,8 @@ cluster:
     - { name: gpu, count: 4, devices: { gpu: 1 }, costPerHour: 2.5 }
     - { name: cpu, count: 4, devices: { cpu: { slots: 1, speed: 0.25 } }, costPerHour: 0.1 }
   replicas: { pre: 1, big: 1 }
-workload: { arrivals: poisson, ratePerS: 5, requests: 2000, warmupS: 5 }
-run: { seed: 1, replications: 6 }
+workload: { arrivals: poisson, ratePerS: 5, requests: 1200, warmupS: 5 }
+run: { seed: 1, replications: 5 }
 `;
 
 /** The first problem is that of two tasks, the others are drawn. */
@@ -83,7 +83,7 @@ cluster:
     - { name: fast, count: ${fastSlots === 2 ? 2 : 3}, devices: { gpu: { slots: ${fastSlots}${memory(8000)} } }, costPerHour: ${between(1, 3).toFixed(2)} }
     - { name: slow, count: 3, devices: { cpu: { slots: 1, speed: ${speed}${memory(4000)} } }, costPerHour: ${between(0.1, 0.8).toFixed(2)} }
   replicas: { ${tasks.map((task) => `${task}: 1`).join(", ")} }
-${faults}workload: { arrivals: poisson, ratePerS: ${ratePerS.toFixed(2)}, requests: 2000, warmupS: 5 }
-run: { seed: ${i + 1}, replications: 6 }
+${faults}workload: { arrivals: poisson, ratePerS: ${ratePerS.toFixed(2)}, requests: 1200, warmupS: 5 }
+run: { seed: ${i + 1}, replications: 5 }
 `;
 }

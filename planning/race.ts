@@ -31,18 +31,19 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { type Machines, type Row, type Shape, sum } from "./space.ts";
-import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
+import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
 
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;
 /** Finalists of a heat that get to the last round. */
 const FINALISTS = 2;
 /** Confirmations that may fail on one price. */
-const MOST_FAILED = 4;
+const MOST_FAILED = 3;
 /** Scores this close are ties: then the simpler scheduler goes on. */
 const TIE = 0.1;
 /** A score at which fresh requests are asked at once: more of the old ones would tell little. */
 const COMFORTABLE = 0.3;
+const MOST_RUNNERS_UP = 2;
 /** Further contenders that a runner-up is looked for among. */
 const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
@@ -117,7 +118,11 @@ class Race {
     others: readonly Tried[],
     levels: ReturnType<typeof levelsOf>,
   ): Generator<undefined, readonly Tried[]> {
-    if (others.length > 0) return others;
+    if (others.length > 0) {
+      const shown = others.slice(0, MOST_RUNNERS_UP);
+      for (const { trial } of shown) yield* this.#extend(trial, FIRST_REPLICATIONS);
+      return shown;
+    }
     let left = MOST_FOR_RUNNER_UP;
     for (const level of levels) {
       const runners = this.#runnersOn(level).filter(
@@ -165,11 +170,15 @@ class Race {
   *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
     const trial = laboratory.start(contender.document, goals);
-    for (let n = 1; n <= FIRST_REPLICATIONS; n++) {
-      laboratory.extend(trial, n);
+    yield* this.#extend(trial, FIRST_REPLICATIONS);
+    return { contender, trial };
+  }
+
+  *#extend(trial: Trial, count: number): Generator<undefined, void> {
+    for (let n = trial.runs.length + 1; n <= count; n++) {
+      this.#problem.laboratory.extend(trial, n);
       yield;
     }
-    return { contender, trial };
   }
 
   /** What the bounds leave of all contenders of one price, the least loaded first. */
@@ -218,22 +227,18 @@ class Race {
   /** Pilots, then rounds of twice as many replications for half as many; the finalists. */
   *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
     const { laboratory, goals } = this.#problem;
-    let field: Tried[] = (yield* this.#pilots(runners)).map(({ contender }) => {
+    const pilots = yield* this.#pilots(runners);
+    let field: Tried[] = half(pilots, 2 * FINALISTS).map(({ contender }) => {
       return { contender, trial: laboratory.start(contender.document, goals) };
     });
     if (field.length === 0) return [];
     const all = Math.max(2, field[0].trial.document.run.replications);
     for (let count = 1; ; count = Math.min(2 * count, all)) {
-      for (const { trial } of field) {
-        for (let n = trial.runs.length + 1; n <= count; n++) {
-          laboratory.extend(trial, n);
-          yield;
-        }
-      }
+      for (const { trial } of field) yield* this.#extend(trial, count);
       field = field.filter(({ trial }) => !isHopeless(goals, trial.runs)).sort(byTiedScore);
       if (count === all || field.length === 0 || scoreOfTried(field[0]) >= COMFORTABLE)
         return field;
-      field = field.slice(0, Math.max(FINALISTS, Math.ceil(field.length / 2)));
+      field = half(field, FINALISTS);
     }
   }
 
@@ -337,6 +342,11 @@ class Probes {
     const fastest = times.indexOf(Math.min(...times));
     return times.map((_, kind) => (kind === fastest ? space.bounds.high[task] : 0));
   }
+}
+
+/** The first half, but no fewer than `least`. */
+function half<T>(all: readonly T[], least: number): T[] {
+  return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
 }
 
 function keyOf(task: number, row: Row): string {

@@ -84,8 +84,8 @@ export class Laboratory {
   }
 
   /**
-   * Whether fresh requests show that the goals are met. Looks three times, at one, two and four times
-   * `run.replications`; a wrong yes has the probability `error` at most, over all looks.
+   * Whether fresh requests show that the goals are met. Looks three times; a wrong yes has the
+   * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
    */
   *confirm(
     scenario: ScenarioDocument,
@@ -94,15 +94,17 @@ export class Laboratory {
   ): Generator<undefined, Trial & { readonly meets: boolean }> {
     const trial = this.start(scenario, goals);
     const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
-    for (const count of [first, 2 * first, 4 * first]) {
-      for (let n = trial.runs.length + 1; n <= count; n++) {
+    for (const look of LOOKS) {
+      for (let n = trial.runs.length + 1; n <= look * first; n++) {
         this.extend(trial, n, true);
         yield;
       }
-      const outlooks = goals.map((goal) => outlook(goal, trial.runs, error / LOOKS));
+      const outlooks = goals.map((goal) => outlook(goal, trial.runs, error / LOOKS.length));
+      const isAbove = (limit: "low" | "mean" | "high"): boolean =>
+        outlooks.every((one, i) => one[limit] >= goals[i].share);
       if (this.#stability(trial.document, trial.runs) === "unstable") break;
-      if (outlooks.every(({ low }, i) => low >= goals[i].share)) return { ...trial, meets: true };
-      if (outlooks.some(({ high }, i) => high < goals[i].share)) break;
+      if (isAbove("low")) return { ...trial, meets: true };
+      if (!isAbove("high") || (look > 1 && !isAbove("mean"))) break;
     }
     return { ...trial, meets: false };
   }
@@ -124,17 +126,18 @@ export class Laboratory {
   }
 }
 
-const LOOKS = 3;
+/** Looks at a confirmation, in times `run.replications`. */
+const LOOKS = [1, 2, 4];
 
 interface Outlook {
   readonly mean: number;
   /** The true share lies above, but for the error asked for. */
   readonly low: number;
-  /** The true share lies below, but for one case in twenty. */
+  /** The true share lies below, but for one case in ten. */
   readonly high: number;
 }
 
-const HOPELESS = 0.05;
+const HOPELESS = 0.1;
 /** Requests come late together: a share varies as one of so many times fewer independent ones. */
 const CLUSTERED = 9;
 const FEW_SIGMAS = 3;
@@ -142,8 +145,8 @@ const FEW_SIGMAS = 3;
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
  * independent requests would have it; without any late request the lower limit is error^(1/requests),
- * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). Few runs say little of their spread,
- * so the upper limit takes late requests to come in clusters.
+ * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread
+ * of runs, so its upper limit takes late requests to come in clusters.
  */
 export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
   const { estimate: found } = attainmentOf(goal, runs);
@@ -152,7 +155,7 @@ export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Out
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const freedom = runs.length - 1;
-  if (freedom < 2) {
+  if (freedom === 0) {
     return { mean, low: 0, high: mean + FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent };
   }
   const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
