@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -382,4 +382,43 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);
   expect((await here("plan", path, "--max-trials", "0")).stderr).toMatch(/--max-trials must be/);
+});
+
+const UNLIKE = `
+name: unlike
+pipelines:
+  p: { slo: { latencyMs: 300, percentile: 95 }, tasks: { pre: { model: pre }, big: { model: big, after: [pre] } } }
+models:
+  pre: { service: { distribution: deterministic, meanMs: 5 } }
+  big: { service: { distribution: lognormal, meanMs: 60, cv: 0.5 } }
+cluster:
+  nodes:
+    - { name: gpu, count: 4, devices: { gpu: 1 }, costPerHour: 2.5 }
+    - { name: cpu, count: 4, devices: { cpu: { slots: 1, speed: 0.25 } }, costPerHour: 0.1 }
+  replicas: { pre: 1, big: 1 }
+workload: { arrivals: trace, file: data/times.csv, column: t, repeat: 20, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+
+test("plan --out writes a scenario that passes check as it is, from its own folder, and a report with the plan first", async () => {
+  const path = scenario("unlike.yaml", UNLIKE);
+  mkdirSync(join(scratch, "data"), { recursive: true });
+  const times = Array.from({ length: 100 }, (_, i) => (i * 0.2 + (i % 3) * 0.05).toFixed(2));
+  writeFileSync(join(scratch, "data/times.csv"), `t\n${times.join("\n")}\n`);
+  const out = join(scratch, "planned");
+  const { code, stderr } = await here("plan", path, "--schedulers", "fifo,edf", "--out", out);
+  expect(code, stderr).toBe(0);
+  const planned = join(out, "plan.yaml");
+  expect(readFileSync(planned, "utf8")).toMatch(/file: \.\.\/data\/times\.csv/);
+  expect((await here("check", planned)).stdout).toMatch(/sound; one configuration/);
+  const { configurations } = JSON.parse(
+    readFileSync(join(out, "results.json"), "utf8"),
+  ) as ResultsDocument;
+  expect(configurations.map(({ metrics }) => metrics.costPerHour?.mean)).toEqual([2.6]);
+  expect((await here("report", out)).code).toBe(0);
+  const page = readFileSync(join(out, "report.html"), "utf8");
+  expect(page).toMatch(/<ul class="facts"><li>cheapest plan: 2\.6 per hour, fifo/);
+  const wrong = await here("plan", path, "--planner", "oracle");
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toMatch(/no planner "oracle"[\s\S]*race, inferline, exhaustive/);
 });
