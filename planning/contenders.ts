@@ -10,6 +10,7 @@ import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
+import { slowEachOther } from "./not-searched.ts";
 import { type Machines, type Shape, type Space, sum } from "./space.ts";
 import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
 
@@ -106,10 +107,8 @@ export function choiceOf(
   space: Space,
   goals: readonly Goal[],
 ): Choice {
-  const { nodes = [] } = document.cluster;
-  const curves = [inputs.overheadProfile?.contention, ...nodes.map((node) => node.contention)];
-  const slowsDown = curves.some((curve) => curve?.some((factor) => factor !== 1));
-  return { space, bounds: new ServiceBounds(document, inputs, space, goals), slowsDown };
+  const bounds = new ServiceBounds(document, inputs, space, goals);
+  return { space, bounds, slowsDown: slowEachOther(document.cluster, inputs) };
 }
 
 export function alternativeOf(
@@ -179,10 +178,18 @@ function uniform(sizes: readonly (readonly number[])[]): readonly (readonly numb
   return all.map((size) => sizes.map((own) => Math.max(...own.filter((one) => one <= size))));
 }
 
+/** Most contenders are never simulated, so the document is made when it is asked for. */
 export function contenderOf(alternative: Alternative, shape: Shape): Contender {
   const { document, choice } = alternative;
-  const cluster = choice.space.clusterOf(shape);
-  return { alternative, shape, document: withoutAbsent({ ...document, cluster }) };
+  let known: ScenarioDocument | undefined;
+  return {
+    alternative,
+    shape,
+    get document() {
+      known ??= withoutAbsent({ ...document, cluster: choice.space.clusterOf(shape) });
+      return known;
+    },
+  };
 }
 
 /** Faults of nodes and distances of zones that the cluster does without. */

@@ -1,7 +1,7 @@
 /** Clusters that a plan leaves out of its search and that may be cheaper than the one it found. */
 import { isShared } from "../core/placement.ts";
 import { scalingChoices } from "../core/scenario/check-scaling.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 /**
@@ -22,14 +22,22 @@ export function notSearched(
   const { nodes = [], network } = cluster;
   const { random = [], scheduled = [] } = faults ?? {};
   const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
-  const curves = [inputs.overheadProfile?.contention, ...nodes.map((node) => node.contention)];
-  const slowsDown = curves.some((curve) => curve?.some((factor) => factor !== 1));
   const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
   const dependsOnNeighbours =
-    slowsDown || (nodes.length > 0 && (nodesFail || network?.links === "fair"));
+    slowEachOther(cluster, inputs) ||
+    (nodes.length > 0 && (nodesFail || network?.links === "fair"));
   return [
     ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
     ...(hasCheaper && shares ? ["sharing" as const] : []),
     ...(scalingChoices(scheduler).length > 0 ? ["scaling" as const] : []),
   ];
+}
+
+/** Whether replicas of one machine slow each other down. */
+export function slowEachOther(
+  { nodes = [] }: ClusterDocument,
+  { overheadProfile }: SimulationInputs,
+): boolean {
+  const curves = [overheadProfile?.contention, ...nodes.map(({ contention }) => contention)];
+  return curves.some((curve) => curve?.some((factor) => factor !== 1));
 }

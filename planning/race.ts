@@ -14,7 +14,6 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
-import type { RunSummary } from "../core/metrics/summary.ts";
 import {
   type Alternative,
   type Choice,
@@ -30,9 +29,14 @@ import {
   scoreOfTried,
   type Tried,
 } from "./contenders.ts";
+import { onlyKindOf, Probes } from "./probes.ts";
 import { type Machines, type Row, type Shape, sum } from "./space.ts";
 import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
 
+/** Of more combinations, those with an overloaded task are left out without being counted. */
+const MOST_COUNTED = 1_000_000;
+/** Combinations to look at: about a minute. */
+const MOST_COMBINATIONS = 30_000_000;
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;
 /** Finalists of a heat that get to the last round. */
@@ -48,8 +52,6 @@ const MOST_RUNNERS_UP = 2;
 const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
 const MOST_NEAREST = 4;
-/** Pilots of an alternative that failed before its tasks are probed. */
-const PATIENCE = 2;
 
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
@@ -193,8 +195,13 @@ class Race {
     const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
     const { ruledOut } = this.#explored;
     const runners: Runner[] = [];
-    space.shapesOn(machines, (rows) => {
+    const isLarge = this.#explored.combinations > MOST_COUNTED;
+    const isUseful = (task: number, row: Row): boolean =>
+      !isLarge || alternatives.some((one) => !one.isOpen || utilisationOf(one, task, row) < 1);
+    const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
+      if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
+      if (!this.#isComplete) return false;
       this.#explored.combinations += alternatives.length;
       if (leavesSlot(choice, machines, rows)) {
         ruledOut.spareSlot += alternatives.length;
@@ -214,7 +221,8 @@ class Race {
         } else runners.push({ contender: contenderOf(alternative, shape), load });
       }
       return true;
-    });
+    };
+    space.shapesOn(machines, visit, isUseful);
     return runners;
   }
 
@@ -290,73 +298,9 @@ class Race {
   }
 }
 
-/** Under one alternative, the replicas with which a task misses whatever the others have. */
-class Probes {
-  readonly #problem: Problem;
-  readonly #alternative: Alternative;
-  /** By task and replicas: whether it may keep the goals. */
-  readonly #known = new Map<string, boolean>();
-  /** By task and kind: most replicas of that kind alone with which the task misses. */
-  readonly #tooFew = new Map<string, number>();
-  #failures = 0;
-
-  constructor(problem: Problem, alternative: Alternative) {
-    this.#problem = problem;
-    this.#alternative = alternative;
-  }
-
-  ruleOut(rows: readonly Row[]): boolean {
-    return rows.some((row, task) => {
-      if (this.#known.get(keyOf(task, row)) === false) return true;
-      const kind = onlyKindOf(row);
-      return kind !== null && row[kind] <= (this.#tooFew.get(`${task}/${kind}`) ?? 0);
-    });
-  }
-
-  /** After a pilot that failed: probes its busiest task that is not known yet. */
-  *failed(rows: readonly Row[]): Generator<undefined, void> {
-    if (rows.length === 1 || ++this.#failures <= PATIENCE) return;
-    const { goals, laboratory } = this.#problem;
-    const { document, choice, batches } = this.#alternative;
-    const task = [...rows.keys()]
-      .filter((one) => !this.#known.has(keyOf(one, rows[one])))
-      .map((one) => ({ one, load: choice.bounds.utilisation(one, rows[one], batches[one]) }))
-      .sort((a, b) => b.load - a.load)[0]?.one;
-    if (task === undefined) return;
-    const relaxed = rows.map((row, other) => (other === task ? row : this.#most(other)));
-    const cluster = choice.space.relaxedClusterOf(relaxed);
-    const run: RunSummary = laboratory.pilot({ ...document, cluster });
-    yield;
-    const mayDo = !isHopeless(goals, [run]);
-    this.#known.set(keyOf(task, rows[task]), mayDo);
-    const kind = onlyKindOf(rows[task]);
-    if (mayDo || kind === null) return;
-    const key = `${task}/${kind}`;
-    this.#tooFew.set(key, Math.max(rows[task][kind], this.#tooFew.get(key) ?? 0));
-  }
-
-  /** As many as there may be, of the kind that is fastest for the task. */
-  #most(task: number): Row {
-    const { space, bounds } = this.#alternative.choice;
-    const times = space.runsOn[task].map((_, kind) => bounds.meanMs(task, kind));
-    const fastest = times.indexOf(Math.min(...times));
-    return times.map((_, kind) => (kind === fastest ? space.bounds.high[task] : 0));
-  }
-}
-
 /** The first half, but no fewer than `least`. */
 function half<T>(all: readonly T[], least: number): T[] {
   return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
-}
-
-function keyOf(task: number, row: Row): string {
-  return `${task}/${row.join()}`;
-}
-
-/** Null where replicas are of several kinds. */
-function onlyKindOf(row: Row): number | null {
-  const kinds = [...row.keys()].filter((kind) => row[kind] > 0);
-  return kinds.length === 1 ? kinds[0] : null;
 }
 
 function rankOf({ contender }: Runner): number {
@@ -372,8 +316,12 @@ function byTiedScore(a: Tried, b: Tried): number {
   return second - first || a.contender.alternative.rank - b.contender.alternative.rank;
 }
 
-function loadOf({ choice, batches }: Alternative, rows: readonly Row[]): number {
-  return Math.max(...rows.map((row, task) => choice.bounds.utilisation(task, row, batches[task])));
+function utilisationOf({ choice, batches }: Alternative, task: number, row: Row): number {
+  return choice.bounds.utilisation(task, row, batches[task]);
+}
+
+function loadOf(alternative: Alternative, rows: readonly Row[]): number {
+  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row)));
 }
 
 /** Whether a free slot is of the only kind that some task has, and the task may have one more. */

@@ -106,9 +106,13 @@ export class Space {
 
   /**
    * All shapes on these machines that need every one of them, each way to use slots once. `visit` gets
-   * a list that changes; it returns false to stop.
+   * a list that changes; it returns false to stop. Rows that are not `isUseful` are left out.
    */
-  shapesOn(machines: Machines, visit: (rows: readonly Row[]) => boolean): void {
+  shapesOn(
+    machines: Machines,
+    visit: (rows: readonly Row[]) => boolean,
+    isUseful: (task: number, row: Row) => boolean = () => true,
+  ): void {
     const slots = this.#slotsOf(machines.counts);
     const { low, high } = this.bounds;
     const rows: Row[] = [];
@@ -117,6 +121,7 @@ export class Space {
         return !this.#isMinimal(machines.counts, rows) || visit(rows);
       }
       for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
+        if (!isUseful(task, row)) continue;
         rows.push(row);
         const goesOn = place(
           task + 1,
