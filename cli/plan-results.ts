@@ -278,7 +278,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
 }
 
 function namesOf(schedulers: readonly unknown[]): string {
-  return [...new Set(schedulers.map(schedulerText))].join(", ");
+  return [...new Set(schedulers.map(schedulerText))].join("; ");
 }
 
 const RULED_OUT: Readonly<Record<RuledOut, string>> = {

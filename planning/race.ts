@@ -14,6 +14,7 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
+import { scalingChoices } from "../core/scenario/check-scaling.ts";
 import {
   type Alternative,
   type Choice,
@@ -236,16 +237,25 @@ class Race {
   *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
     const { laboratory, goals } = this.#problem;
     const pilots = yield* this.#pilots(runners);
-    let field: Tried[] = half(pilots, 2 * FINALISTS).map(({ contender }) => {
+    const fit = pilots.some(({ contender }) => isScaled(contender))
+      ? pilots
+      : half(pilots, 2 * FINALISTS);
+    let field: Tried[] = fit.map(({ contender }) => {
       return { contender, trial: laboratory.start(contender.document, goals) };
     });
     if (field.length === 0) return [];
     const all = Math.max(2, field[0].trial.document.run.replications);
     for (let count = 1; ; count = Math.min(2 * count, all)) {
       for (const { trial } of field) yield* this.#extend(trial, count);
-      field = field.filter(({ trial }) => !isHopeless(goals, trial.runs)).sort(byTiedScore);
-      if (count === all || field.length === 0 || scoreOfTried(field[0]) >= COMFORTABLE)
-        return field;
+      field = field
+        .filter(({ trial }) => !isHopeless(goals, trial.runs))
+        .sort((a, b) =>
+          byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
+        );
+      if (count === all || field.length === 0) return field;
+      // Scaling makes costs differ, so none may go before costs are known.
+      if (field.some(({ contender }) => isScaled(contender))) continue;
+      if (scoreOfTried(field[0]) >= COMFORTABLE) return field;
       field = half(field, FINALISTS);
     }
   }
@@ -287,7 +297,7 @@ class Race {
       ruledOut.same++;
       this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), contender.alternative]);
     }
-    pilots.sort((a, b) => b.score - a.score);
+    pilots.sort((a, b) => byTiedScore([a.score, a.contender], [b.score, b.contender]));
     return pilots;
   }
 
@@ -303,6 +313,10 @@ function half<T>(all: readonly T[], least: number): T[] {
   return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
 }
 
+function isScaled({ document }: Contender): boolean {
+  return scalingChoices(document.scheduler).length > 0;
+}
+
 function rankOf({ contender }: Runner): number {
   return contender.alternative.rank;
 }
@@ -311,9 +325,13 @@ function byLoad(a: Runner, b: Runner): number {
   return a.load - b.load || rankOf(a) - rankOf(b);
 }
 
-function byTiedScore(a: Tried, b: Tried): number {
-  const [first, second] = [a, b].map((one) => Math.round(scoreOfTried(one) / TIE));
-  return second - first || a.contender.alternative.rank - b.contender.alternative.rank;
+/** The simpler scheduler first, of those that are comfortable or close. */
+function byTiedScore(
+  [first, a]: readonly [score: number, Runner["contender"]],
+  [second, b]: readonly [score: number, Runner["contender"]],
+): number {
+  const [x, y] = [first, second].map((score) => Math.round(Math.min(score, COMFORTABLE) / TIE));
+  return y - x || a.alternative.rank - b.alternative.rank;
 }
 
 function utilisationOf({ choice, batches }: Alternative, task: number, row: Row): number {
