@@ -23,7 +23,7 @@ interface Header {
 /** Values by path. */
 export type Point = Readonly<Record<string, unknown>>;
 
-/** Of one pipeline with a goal. */
+/** Figures of one pipeline with a goal. */
 interface KeptGoal {
   readonly sloAttainmentRatio: Estimate;
   /** Null where no request came through. */

@@ -92,7 +92,7 @@ export class ServiceBounds {
     return this.#system.replicas[replica].service.meanUs[1] / 1000;
   }
 
-  /** Of a task with these replicas; 0 where the arrival rate is not known beforehand. */
+  /** Load of a task with these replicas; 0 where the arrival rate is not known beforehand. */
   utilisation(task: number, row: Row, maxBatch: number): number {
     if (this.#jobsPerS === null) return 0;
     let capacity = 0;

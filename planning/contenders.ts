@@ -19,7 +19,7 @@ export type Parameters = Readonly<Record<string, Parameter>>;
 /** One scheduler, on one of the swept choices. */
 export interface Alternative {
   readonly document: ScenarioDocument;
-  /** Of the swept choices. */
+  /** Values of the swept choices. */
   readonly parameters: Parameters;
   readonly choice: Choice;
   /** Largest batch of each task. */

@@ -56,7 +56,7 @@ export interface PlanOptions {
 /** One combination of scheduler and cluster. */
 export interface Answer {
   readonly scheduler: ScenarioDocument["scheduler"];
-  /** Of the swept alternatives. */
+  /** Values of the swept choices. */
   readonly parameters: Parameters;
   readonly cost: number;
   /** By task. */

@@ -19,7 +19,7 @@ import { Space } from "./space.ts";
 import { Laboratory, outlook, scoreOf } from "./trial.ts";
 
 const PROBLEMS = 24;
-/** Of one confirmation by the oracle. */
+/** Probability that one confirmation by the oracle errs. */
 const ORACLE_ERROR = 0.001;
 const FAMILY_ERROR = 0.05;
 const LONG_REPLICATIONS = 40;
@@ -133,7 +133,7 @@ function isRefuted({ best, goals }: Plan): boolean {
 interface Row {
   readonly name: string;
   readonly all: ReturnType<typeof oracle>;
-  /** Of race, inferline and exhaustive. */
+  /** By planner: race, inferline, exhaustive. */
   readonly costs: readonly (number | null)[];
   readonly requests: readonly number[];
 }

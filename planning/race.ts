@@ -34,7 +34,7 @@ import { onlyKindOf, Probes } from "./probes.ts";
 import { type Machines, type Row, type Shape, sum } from "./space.ts";
 import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
 
-/** Of more combinations, those with an overloaded task are left out without being counted. */
+/** Beyond so many combinations, those with an overloaded task are left out uncounted. */
 const MOST_COUNTED = 1_000_000;
 /** Combinations to look at: about a minute. */
 const MOST_COMBINATIONS = 30_000_000;
@@ -184,7 +184,7 @@ class Race {
     }
   }
 
-  /** What the bounds leave of all contenders of one price, the least loaded first. */
+  /** The contenders of one price that no bound rules out, the least loaded first. */
   #runnersOn(level: Level): readonly Runner[] {
     return level
       .flatMap(({ choice, machines }) => this.#runnersOnMachines(choice, machines))

@@ -1,6 +1,6 @@
 /**
- * What simulation tells of one cluster: replications on the requests that all others get too, and on
- * fresh ones for the answer that a plan gives.
+ * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
+ * requests for the answer of a plan.
  */
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
