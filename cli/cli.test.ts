@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import type { PlanDocument } from "./plan.ts";
+import type { PlanDocument } from "./plan-results.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -332,21 +332,17 @@ test("plan --json has the cheapest first, as a point that simulate takes and tha
   const { code, stdout } = await here("plan", path, "--schedulers", "fifo,random", "--json");
   expect(code).toBe(0);
   const { schema, plans } = JSON.parse(stdout) as PlanDocument;
-  expect(schema).toBe("tandem/plan@1");
-  const [{ candidates, goals }] = plans;
+  expect(schema).toBe("tandem/plan@2");
+  const [{ best, goals, proven }] = plans;
   expect(goals).toEqual([{ pipeline: "p", latencyMs: 60, percentile: 95 }]);
-  expect(candidates.map(({ scheduler }) => scheduler)).toEqual(["fifo", "random"]);
   // M/M/2 has 93.7 % within 60 ms; one big machine has room for four at the price of three small ones.
-  expect(candidates[0]).toMatchObject({ cost: 3, machines: { big: 1, small: 0 }, proven: true });
-  const [central, blind] = candidates.map(
-    ({ kept }) => Object.values(kept)[0].sloAttainmentRatio.mean,
-  );
-  expect(central).toBeGreaterThan(blind);
-  const sweep = `sweep=${JSON.stringify({ points: [candidates[0].point] })}`;
+  expect(best).toMatchObject({ scheduler: "fifo", cost: 3, machines: { big: 1, small: 0 } });
+  expect(proven).toBe(true);
+  const sweep = `sweep=${JSON.stringify({ points: [best?.point] })}`;
   const simulated = await here("simulate", path, "--set", sweep, "--json");
-  const [best] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;
-  expect(best.metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.95);
-  expect(best.metrics.costPerHour?.mean).toBe(3);
+  const [result] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;
+  expect(result.metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.95);
+  expect(result.metrics.costPerHour?.mean).toBe(3);
 });
 
 test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", async () => {
@@ -373,13 +369,11 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(some.code).toBe(3);
   expect(some.stderr).toMatch(/found no cluster that keeps the goal for 1 of 2 loads/);
   const { plans } = JSON.parse(some.stdout) as PlanDocument;
-  expect(plans.map(({ candidates }) => candidates[0].meets)).toEqual([false, true]);
+  expect(plans.map(({ best }) => best !== null)).toEqual([false, true]);
   const little = "cluster.nodes.1.devices.gpu={slots: 1, memoryMb: 2000}";
   const large = "models.m.memoryMb=4000";
   const room = await here("plan", path, "--set", little, "--set", large, "--schedulers", "none");
-  expect(room.stdout).toMatch(
-    /; 2 choices of machines have no\sdevice with the memory for some model\)/,
-  );
+  expect(room.stdout).toMatch(/big 1 of 2 machines \(serve [34]\)/);
   const [, again = ""] = /^to simulate the cheapest: npx tandem (.*)$/m.exec(room.stdout) ?? [];
   expect(again).toMatch(/^simulate .* --set models\.m\.memoryMb=4000 --set 'sweep=/);
   const words = again.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
@@ -388,4 +382,43 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);
   expect((await here("plan", path, "--max-trials", "0")).stderr).toMatch(/--max-trials must be/);
+});
+
+const UNLIKE = `
+name: unlike
+pipelines:
+  p: { slo: { latencyMs: 300, percentile: 95 }, tasks: { pre: { model: pre }, big: { model: big, after: [pre] } } }
+models:
+  pre: { service: { distribution: deterministic, meanMs: 5 } }
+  big: { service: { distribution: lognormal, meanMs: 60, cv: 0.5 } }
+cluster:
+  nodes:
+    - { name: gpu, count: 4, devices: { gpu: 1 }, costPerHour: 2.5 }
+    - { name: cpu, count: 4, devices: { cpu: { slots: 1, speed: 0.25 } }, costPerHour: 0.1 }
+  replicas: { pre: 1, big: 1 }
+workload: { arrivals: trace, file: data/times.csv, column: t, repeat: 20, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+
+test("plan --out writes a scenario that passes check as it is, from its own folder, and a report with the plan first", async () => {
+  const path = scenario("unlike.yaml", UNLIKE);
+  mkdirSync(join(scratch, "data"), { recursive: true });
+  const times = Array.from({ length: 100 }, (_, i) => (i * 0.2 + (i % 3) * 0.05).toFixed(2));
+  writeFileSync(join(scratch, "data/times.csv"), `t\n${times.join("\n")}\n`);
+  const out = join(scratch, "planned");
+  const { code, stderr } = await here("plan", path, "--schedulers", "fifo,edf", "--out", out);
+  expect(code, stderr).toBe(0);
+  const planned = join(out, "plan.yaml");
+  expect(readFileSync(planned, "utf8")).toMatch(/file: \.\.\/data\/times\.csv/);
+  expect((await here("check", planned)).stdout).toMatch(/sound; one configuration/);
+  const { configurations } = JSON.parse(
+    readFileSync(join(out, "results.json"), "utf8"),
+  ) as ResultsDocument;
+  expect(configurations.map(({ metrics }) => metrics.costPerHour?.mean)).toEqual([2.6]);
+  expect((await here("report", out)).code).toBe(0);
+  const page = readFileSync(join(out, "report.html"), "utf8");
+  expect(page).toMatch(/<ul class="facts"><li>cheapest plan: 2\.6 per hour, fifo/);
+  const wrong = await here("plan", path, "--planner", "oracle");
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toMatch(/no planner "oracle"[\s\S]*race, inferline, exhaustive/);
 });

@@ -1,84 +1,95 @@
 import { describe, expect, test } from "vitest";
-import type { Candidate, NotSearched } from "../planning/plan.ts";
-import type { Trial } from "../planning/trial.ts";
-import { planDocument, planText } from "./plan.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { nothingExplored } from "../planning/contenders.ts";
+import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
+import { planDocument, plannedScenario, planText } from "./plan-results.ts";
 
 const HEADER = {
-  schema: "tandem/plan@1",
+  schema: "tandem/plan@2",
+  planner: "race",
   scenario: { name: "s", digest: "d" },
   seed: 1,
   command: "npx tandem plan s.yaml",
 } as const;
 
-const trial = (meets: boolean): Trial => ({
-  meets,
-  replications: 3,
-  kept: [{ pipeline: "p", attainment: { mean: 1, halfWidth95: 0 }, latencyP99Ms: null }],
-  costPerHour: 5,
-});
+const BATCHES = {
+  preset: "fifo",
+  perTask: { big: { batching: { policy: "size-or-timeout", maxBatch: 4, waitMs: 0 } } },
+};
 
-function candidate(
-  scheduler: string,
-  meets: boolean,
-  notSearched: readonly NotSearched[],
-): Candidate {
-  const machines = { cost: 5, slots: 2, counts: { gpu: 2, cpu: 0 }, nodes: [], kinds: [0] };
-  const found = meets ? { machines, replicas: [1, 1], trial: trial(true) } : null;
-  const gpu = { machinesUsed: 2, machines: 4, idleCostPerHour: 5, replicas: { pre: 1, big: 1 } };
-  const cpu = { machinesUsed: 0, machines: 4, idleCostPerHour: 0.4, replicas: {} };
+function answer(scheduler: Answer["scheduler"], cost: number): Answer {
+  const gpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 7.5, replicas: { big: 1 } };
+  const cpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 0.3, replicas: { pre: 1 } };
+  const document = scenarioSchema.parse({
+    name: "s",
+    pipelines: { p: { tasks: { pre: { model: "m" }, big: { model: "m", after: ["pre"] } } } },
+    models: { m: { service: { distribution: "exponential", meanMs: 10 } } },
+    cluster: { replicas: { pre: 1, big: 1 } },
+    scheduler,
+    workload: { arrivals: "poisson", ratePerS: 5, requests: 100 },
+    validation: { points: [{ scheduler: "edf" }] },
+  });
   return {
-    ...{ scheduler, parameters: {}, unit: "per hour", tasks: ["pre", "big"], notSearched },
-    search: {
-      ...{ found, missed: trial(false), trials: 9, withoutRoom: 0 },
-      proven: !notSearched.includes("trials"),
-    },
-    cost: meets ? 5 : null,
-    placement: meets ? { gpu, cpu } : null,
+    ...{ scheduler, cost, parameters: {}, replicas: { pre: 1, big: 1 } },
+    ...{ machines: { gpu: 1, cpu: 1 }, placement: { gpu, cpu }, replications: 8, document },
+    kept: [{ pipeline: "p", attainment: { mean: 0.995, halfWidth95: 0.001 }, latencyP99Ms: null }],
   };
 }
 
-function planOf(...candidates: readonly Candidate[]) {
-  const goals = [{ pipeline: "p", latencyMs: 300, share: 0.99 }];
-  const document = planDocument(HEADER, [{ parameters: {}, goals, candidates }]);
+const PLAN: Plan = {
+  ...{ parameters: {}, unit: "per hour", nearest: null, alike: ["edf"], notSearched: [] },
+  goals: [{ pipeline: "p", latencyMs: 300, share: 0.99 }],
+  best: answer("fifo", 2.6),
+  runnersUp: [answer(BATCHES, 2.7)],
+  explored: { ...nothingExplored(), combinations: 88, simulated: 3, requests: 79_000 },
+};
+
+function shown(plan: Plan, planner: PlannerName = "race") {
+  const document = planDocument({ ...HEADER, planner }, [plan]);
   return { document, text: planText(document, 300, (points) => `simulate ${points.length}`) };
 }
 
 describe("a plan", () => {
-  test("calls proven what was searched in full, and says where its replicas run", () => {
-    const { document, text } = planOf(candidate("fifo", true, []));
-    expect(document.plans[0].candidates[0]).toMatchObject({ proven: true, notSearched: [] });
-    expect(text).toContain("cheapest: fifo (9 trials; all that is cheaper was tried or ruled out)");
-    expect(text).toContain("gpu 2 of 4 machines (pre 1, big 1); cpu 0 of 4 machines");
+  test("says where its replicas run, what came next, and what was explored", () => {
+    const { document, text } = shown(PLAN);
+    expect(document.plans[0]).toMatchObject({ proven: true, notSearched: [] });
+    expect(text).toMatch(/plan +fifo +2\.6 +pre 1, big 1 +gpu 1, cpu 1/);
+    expect(text).toMatch(/runner-up +fifo, batches of big 4 +2\.7/);
+    expect(text).toContain("cheapest: fifo (request for request as edf), confirmed on 8 fresh");
+    expect(text).toContain("gpu 1 of 4 machines (big 1); cpu 1 of 4 machines (pre 1)");
+    expect(text).toMatch(/88 combinations up to this cost; 3 simulated with 79,000 requests/);
+    expect(text).toContain("all that is cheaper was tried or ruled out");
+    expect(document.headlines[0]).toMatch(/^cheapest plan: 2\.6 per hour, fifo, gpu 1 of 4/);
   });
 
   test("claims no more than it searched", () => {
-    const { document, text } = planOf(candidate("fifo", true, ["placement"]));
-    expect(document.plans[0].candidates[0]).toMatchObject({
-      proven: false,
-      notSearched: ["placement"],
-    });
+    const { document, text } = shown({ ...PLAN, notSearched: ["trials", "colocation"] });
+    expect(document.plans[0].proven).toBe(false);
     expect(text).not.toContain("all that is cheaper");
-    expect(text).toMatch(
-      /cheapest under the default placement: fifo \(9 trials; all cheaper numbers/,
-    );
-    expect(text).toContain("without choosing which task runs on which kind of node");
-  });
-
-  test("says so of any of its candidates, and marks a cost only for a bound on trials", () => {
-    const { text } = planOf(candidate("fifo", true, []), candidate("edf", true, ["trials"]));
-    expect(text).toMatch(/fifo +5 +pre/);
-    expect(text).toMatch(/edf +5 \? +pre/);
     expect(text).toContain("--max-trials allows more");
-    expect(text).not.toContain("tried or ruled out");
+    expect(text).toContain("without choosing which replicas share a machine");
+    const greedy = shown(PLAN, "inferline");
+    expect(greedy.document.plans[0].proven).toBe(false);
+    expect(greedy.text).toContain("a local optimum");
   });
 
-  test("without a solution says whether that is of all that was allowed", () => {
-    const all = planOf(candidate("fifo", false, ["placement"]));
-    expect(all.text).toContain(
-      "nothing that was allowed keeps the goal (9 trials; without choosing which task runs on which",
-    );
-    expect(all.document.plans[0].candidates[0]).toMatchObject({ meets: false, placement: null });
-    const some = planOf(candidate("fifo", false, ["trials"]));
-    expect(some.text).toContain("nothing that was tried keeps the goal");
+  test("without a solution shows the nearest miss, and whether that is of all that was allowed", () => {
+    const lost = { ...PLAN, best: null, runnersUp: [], nearest: answer("fifo", 9) };
+    expect(shown(lost).text).toMatch(/nearest +fifo +9 /);
+    expect(shown(lost).text).toContain("nothing that was allowed keeps the goal");
+    const cut = shown({ ...lost, notSearched: ["trials"] });
+    expect(cut.text).toContain("nothing that was tried keeps the goal");
+    expect(plannedScenario([lost])).toBeNull();
+  });
+
+  test("is a scenario with requests that the search had not; of several loads, a sweep", () => {
+    const one = plannedScenario([PLAN]);
+    expect(one).toMatchObject({ scheduler: "fifo", run: { seed: 2 }, validation: { repeats: 3 } });
+    expect(one?.sweep).toBeUndefined();
+    expect(one?.validation?.points).toBeUndefined();
+    const more = { ...PLAN, parameters: { "workload.ratePerS": 9 }, best: answer(BATCHES, 3) };
+    expect(plannedScenario([PLAN, more])?.sweep).toMatchObject({
+      points: [{ scheduler: "fifo" }, { "workload.ratePerS": 9, scheduler: BATCHES }],
+    });
   });
 });

@@ -130,23 +130,26 @@ const schedulers: Command = {
 
 const plan: Command = {
   usage: "plan <scenario>",
-  about: "find the cheapest cluster and scheduler that keep the latency goals",
+  about: "find the cheapest cluster, placement and scheduler that keep the latency goals",
   positionals: SCENARIO,
   options: {
     ...SET,
     ...JSON_OPTION,
     ...SEED,
-    replications: number("replications of each trial, at most; it ends once all is clear"),
+    out: text("folder for the plan, a scenario that runs it, and its results"),
+    planner: text("race, inferline or exhaustive", { default: "race" }),
+    replications: number("replications of each trial, at most"),
     schedulers: text(
       "presets to try beside the scenario's, as a,b,c; default: all; none: no other",
     ),
     "max-replicas": number("of each task, at most", { default: 64 }),
-    "max-trials": number("of machines and replicas for each scheduler", { default: 300 }),
+    "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
   },
   examples: [
     ["plan scenarios/image-analysis.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
     ["plan s.yaml --schedulers fifo,edf --max-replicas 16", "a smaller search"],
+    ["plan s.yaml --out out/plan", "then validate out/plan/plan.yaml, and report out/plan"],
   ],
   run: async (args) => (await import("./plan.ts")).plan(args),
 };

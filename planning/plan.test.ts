@@ -1,15 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { goalsOf } from "../core/slo.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
-import { allocations } from "./allocations.ts";
-import { marketOf } from "./machines.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
-import { tryOut } from "./trial.ts";
 
-const FIFO_ALONE: PlanOptions = { mostReplicas: 32, mostTrials: 300, schedulers: [] };
+const FIFO_ALONE: PlanOptions = {
+  ...{ planner: "race", mostReplicas: 32, mostTrials: 10_000, schedulers: [] },
+};
 
 function load(text: string) {
   return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
@@ -49,54 +46,54 @@ describe("a plan for one queue", () => {
     let least = Math.floor(ratePerS / 10) + 1;
     while (share(least) < 0.95) least++;
     expect(share(least)).toBeGreaterThan(0.955);
-    const [{ candidates }] = plansOf(queue(ratePerS));
-    expect(candidates[0].search.found?.replicas).toEqual([least]);
-    const within = candidates[0].search.found?.trial.kept[0].attainment.mean;
-    expect(within).toBeCloseTo(share(least), 1);
+    const [{ best }] = plansOf(queue(ratePerS));
+    expect(best?.replicas).toEqual({ serve: least });
+    expect(best?.kept[0].attainment.mean).toBeCloseTo(share(least), 1);
   });
 
-  test("is none where a service alone takes too long", () => {
-    const [{ candidates }] = plansOf(queue(12).replace("400, percentile: 95", "100"));
-    expect(candidates[0].search).toMatchObject({ found: null, proven: true, trials: 1 });
+  test("is none where a service alone takes too long, which is known without a search", () => {
+    const [{ best, nearest, explored }] = plansOf(queue(12).replace("400, percentile: 95", "100"));
+    expect(best).toBeNull();
+    expect(explored).toMatchObject({ simulated: 0, confirmations: 0 });
+    expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
     // 1 − 1/e of exponential services are within their mean.
-    expect(candidates[0].search.missed?.kept[0].attainment.mean).toBeCloseTo(0.632, 2);
+    expect(nearest?.kept[0].attainment.mean).toBeCloseTo(0.632, 2);
+  });
+
+  test("is none where too few replicas are allowed, and names the nearest miss", () => {
+    const [{ best, nearest }] = plansOf(queue(42), { mostReplicas: 5 });
+    expect(best).toBeNull();
+    expect(nearest?.replicas).toEqual({ serve: 5 });
+    expect(nearest?.kept[0].attainment.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);
   });
 
   test("is made for each load that is swept, within the replicas that are swept", () => {
     const sweep = "sweep: { workload.ratePerS: [12, 93], cluster.replicas.serve: [2, 6, 9] }";
     const plans = plansOf(queue(12, sweep));
     expect(plans.map(({ parameters }) => parameters["workload.ratePerS"])).toEqual([12, 93]);
-    const [few, many] = plans.map(({ candidates }) => candidates[0].search.found);
-    expect(few?.replicas[0]).toBeLessThan(9);
+    const [few, many] = plans.map(({ best }) => best);
+    expect(few?.replicas.serve).toBeLessThan(9);
     expect(many).toBeNull();
   });
 
-  test("compares schedulers, the cheapest first", () => {
-    const [{ candidates }] = plansOf(queue(42), { schedulers: ["random", "fifo"] });
-    expect(candidates.map(({ scheduler }) => scheduler)).toEqual(["fifo", "random"]);
-    const [central, blind] = candidates.map(({ search }) => search.found?.machines.cost ?? 0);
-    expect(central).toBeLessThan(blind);
+  test("takes the scheduler that needs the fewest", () => {
+    const [both] = plansOf(queue(42), { schedulers: ["random", "fifo"] });
+    expect(both.best?.scheduler).toBe("fifo");
+    const [blind] = plansOf(queue(42).replace("workload:", "scheduler: random\nworkload:"));
+    expect(both.best?.cost).toBeLessThan(blind.best?.cost ?? 0);
   });
 
-  test("names the simplest first of those that cost and keep as much, and clearly worse ones last", () => {
+  test("names the simplest of those that keep as much, and those that serve alike", () => {
     const sweep = "sweep: { scheduler: [random, edf, fifo], cluster.replicas.serve: [8] }";
-    const [{ candidates }] = plansOf(queue(42, sweep).replace("percentile: 95", "percentile: 80"));
-    expect(new Set(candidates.map(({ cost }) => cost))).toEqual(new Set([8]));
+    const text = queue(42, sweep).replace("percentile: 95", "percentile: 80");
+    const [{ best, alike, runnersUp }] = plansOf(text, { planner: "race" });
+    expect(best).toMatchObject({ scheduler: "fifo", cost: 8 });
     // Without deadlines of their own requests are as urgent as they are old.
-    expect(candidates.map(({ scheduler }) => scheduler)).toEqual(["fifo", "edf", "random"]);
+    expect(alike).toEqual(["edf"]);
+    expect(runnersUp.map(({ scheduler }) => scheduler)).toEqual(["random"]);
+    const [all] = plansOf(text, { planner: "exhaustive" });
+    expect(all.runnersUp.map(({ scheduler }) => scheduler)).toEqual(["edf", "random"]);
   });
-});
-
-test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {
-  const text = queue(1)
-    .replace("percentile: 95", "percentile: 99")
-    .replace("20000, warmupS: 10", "50");
-  const { document } = load(text.replace("exponential", "deterministic"));
-  const { meets, replications, kept } = tryOut(document, NO_INPUTS, goalsOf(document));
-  expect({ meets, replications }).toEqual({ meets: true, replications: 8 });
-  expect(kept[0].attainment).toEqual({ mean: 1, halfWidth95: 0 });
-  const few = { ...document, run: { ...document.run, replications: 7 } };
-  expect(tryOut(few, NO_INPUTS, goalsOf(few))).toMatchObject({ meets: false, replications: 7 });
 });
 
 const TWO = `
@@ -119,58 +116,6 @@ workload: { arrivals: poisson, ratePerS: 50, requests: 6000, warmupS: 5 }
 run: { seed: 4, replications: 10 }
 `;
 
-if (IS_LONG) {
-  test("a plan on machines is the cheapest of all of them", () => {
-    const [{ candidates }] = plansOf(TWO);
-    const { found, proven } = candidates[0].search;
-    const { document } = load(TWO);
-    const goals = goalsOf(document);
-    const all = marketOf(document.cluster, 10).choices.flatMap(({ cost, slots, nodes }) => {
-      const high = [slots, slots];
-      return [...allocations(slots, { low: [1, 1], high })].map(([a, b]) => {
-        const cluster = { ...document.cluster, nodes, replicas: { a, b } };
-        return { cost, ...tryOut({ ...document, cluster }, NO_INPUTS, goals) };
-      });
-    });
-    expect(all.length).toBeGreaterThan(40);
-    expect(proven).toBe(true);
-    expect(found?.machines.cost).toBe(all.find(({ meets }) => meets)?.cost);
-    expect(found?.trial.kept[0].attainment.mean).toBeGreaterThan(0.99);
-  });
-}
-
-test("so it is where some have little memory: a large model takes the room that it needs", () => {
-  const text = TWO.replace(
-    "count: 2, devices: { gpu: 3 }",
-    "devices: { gpu: { slots: 3, memoryMb: 9000 } }",
-  )
-    .replace("devices: { gpu: 1 }", "devices: { gpu: { slots: 1, memoryMb: 4000 } }")
-    // Replicas of the task that takes its slots last.
-    .replace("meanMs: 25 } }", "meanMs: 25 }, memoryMb: 8000 }");
-  const [{ candidates }] = plansOf(text);
-  const { found, proven, withoutRoom } = candidates[0].search;
-  const { document } = load(text);
-  const goals = goalsOf(document);
-  const kept = marketOf(document.cluster, 10).choices.filter(({ slots, nodes }) =>
-    [...allocations(slots, { low: [1, 1], high: [slots, slots] })].some(([a, b]) => {
-      // On the large machine as many of b as there are, then those of a that the small ones leave.
-      const small = nodes?.find(({ name }) => name === "small")?.count ?? 0;
-      if (b + Math.max(0, a - small) > slots - small) return false;
-      const placement = [
-        { task: "b", node: "big", replicas: b },
-        ...(a > small ? [{ task: "a", node: "big", replicas: a - small }] : []),
-        ...(small > 0 ? [{ task: "a", node: "small", replicas: Math.min(a, small) }] : []),
-      ];
-      const cluster = { ...document.cluster, nodes, replicas: { a, b }, placement };
-      return tryOut({ ...document, cluster }, NO_INPUTS, goals).meets;
-    }),
-  );
-  expect(proven).toBe(true);
-  expect(found?.machines.cost).toBe(kept[0].cost);
-  // One to four small ones alone.
-  expect(withoutRoom).toBeGreaterThan(0);
-});
-
 /** As two kinds of machines, of which a cheap one would do for the first task. */
 const UNLIKE = `
 name: unlike
@@ -190,57 +135,71 @@ workload: { arrivals: poisson, ratePerS: 5, requests: 4000, warmupS: 10 }
 run: { seed: 1, replications: 8 }
 `;
 
-test("a plan that places replicas by default does not claim what another placement disproves", () => {
-  const [{ candidates }] = plansOf(UNLIKE);
-  const [{ cost, notSearched, placement }] = candidates;
-  expect(cost).toBe(5);
-  expect(notSearched).toEqual(["placement"]);
-  expect(placement).toMatchObject({
-    gpu: { machinesUsed: 2, machines: 4, replicas: { pre: 1, big: 1 } },
-    cpu: { machinesUsed: 0, machines: 4, replicas: {} },
+describe("a plan chooses which task runs on which kind of node", () => {
+  const PRESETS = ["fifo", "round-robin", "edf"];
+
+  test.each(["race", "inferline", "exhaustive"] as const)("by %s", (planner) => {
+    const [{ best, unit, notSearched, nearest }] = plansOf(UNLIKE, {
+      planner,
+      schedulers: PRESETS,
+    });
+    expect(best).toMatchObject({ cost: 2.6, scheduler: "fifo", machines: { gpu: 1, cpu: 1 } });
+    expect(best?.document.cluster.placement).toEqual([
+      { task: "pre", node: "cpu", device: "cpu", replicas: 1 },
+      { task: "big", node: "gpu", device: "gpu", replicas: 1 },
+    ]);
+    expect(best?.placement).toMatchObject({
+      gpu: { machinesUsed: 1, machines: 4, replicas: { big: 1 } },
+      cpu: { machinesUsed: 1, machines: 4, replicas: { pre: 1 } },
+    });
+    expect({ unit, notSearched, nearest }).toEqual({
+      unit: "per hour",
+      notSearched: [],
+      nearest: null,
+    });
   });
-  const { document } = load(UNLIKE);
-  const by = (task: string, node: string) => ({ task, node, replicas: 1 });
-  const cluster = { ...document.cluster, placement: [by("pre", "cpu"), by("big", "gpu")] };
-  const other = tryOut({ ...document, cluster }, NO_INPUTS, goalsOf(document));
-  expect(other).toMatchObject({ meets: true });
-  expect(other.costPerHour).toBeCloseTo(2.6, 9);
+
+  test("by race with a tenth of the requests, and tells why the others were not simulated", () => {
+    const requestsOf = (planner: "race" | "exhaustive") =>
+      plansOf(UNLIKE, { planner, schedulers: PRESETS })[0].explored;
+    const [raced, all] = [requestsOf("race"), requestsOf("exhaustive")];
+    expect(raced.requests).toBeLessThan(0.15 * all.requests);
+    // No service of `big` on a cpu is quick enough; all schedulers are one on one replica each.
+    expect(raced.ruledOut.same).toBe(2);
+    expect(raced.ruledOut.serviceTime).toBeGreaterThanOrEqual(7 * 3);
+    expect(all.simulated).toBe(all.combinations);
+  });
+
+  test("with batches, where they let fewer replicas do", () => {
+    const text = queue(42)
+      .replace("meanMs: 100 }", "meanMs: 100, batch: { marginal: 0.1, max: 8 } }")
+      .replace("latencyMs: 400", "latencyMs: 800");
+    const [{ best }] = plansOf(text, { schedulers: ["fifo"] });
+    const [single] = plansOf(text);
+    expect(best?.scheduler).toMatchObject({ perTask: { serve: { batching: { waitMs: 0 } } } });
+    expect(best?.cost).toBeLessThan(single.best?.cost ?? 0);
+    const [greedy] = plansOf(text, { schedulers: ["fifo"], planner: "inferline" });
+    expect(greedy.best?.cost).toBe(best?.cost);
+  });
 });
 
 describe("a plan leaves out of its search", () => {
   const leftOut = (text: string, options: Partial<PlanOptions> = {}) =>
-    plansOf(text, options)[0].candidates[0].notSearched;
-  const quick = TWO.replace("requests: 6000", "requests: 600");
+    plansOf(text, options)[0].notSearched;
+  const quick = TWO.replace("requests: 6000", "requests: 1500");
 
   test.each([
     ["nothing where all kinds are alike", quick, []],
-    [
-      "nothing where one task alone has two kinds",
-      UNLIKE.replace(", big: { model: big, after: [pre] }", "").replace("pre: 1, big: 1", "pre: 1"),
-      [],
-    ],
-    [
-      "nothing where all that is cheaper is of one kind",
-      UNLIKE.replace("devices: { gpu: 1 }", "devices: { gpu: 2 }"),
-      [],
-    ],
-    [
-      "placements where devices differ in speed",
-      quick.replace(
-        "small, count: 4, devices: { gpu",
-        "small, count: 4, devices: { tpu: { slots: 1, speed: 2 }, gpu",
-      ),
-      ["placement"],
-    ],
+    ["nothing where they differ", UNLIKE, []],
     [
       "which replicas share a machine where they slow each other down",
       quick.replace("gpu: 3 }", "gpu: 3 }, contention: [1, 1, 1.1]"),
-      ["placement", "colocation"],
+      ["colocation"],
     ],
     [
       "which replicas share a machine where machines crash",
       `${quick}faults: { random: [{ kind: crash, node: big, mtbfS: 1000, mttrS: 1 }] }\n`,
-      ["placement", "colocation"],
+      ["colocation"],
     ],
     [
       "several replicas on a slot where it may be shared",
@@ -252,11 +211,11 @@ describe("a plan leaves out of its search", () => {
   });
 
   test("what the bound on trials cuts off", () => {
-    expect(leftOut(UNLIKE, { mostTrials: 1 })).toEqual(["trials", "placement"]);
+    expect(leftOut(quick, { mostTrials: 1 })).toEqual(["trials"]);
   });
 
   test("more machines that scaling would switch off for longer, and bills those that run", () => {
-    const [{ candidates }] = plansOf(`
+    const [{ best, notSearched }] = plansOf(`
 name: scaled
 pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: exponential, meanMs: 100 } } }
@@ -267,10 +226,8 @@ scheduler: { scaling: { policy: target-utilization, target: 0.5, intervalS: 1, d
 workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: 5 }, { atS: 60, ratePerS: 50 }], durationS: 60 }
 run: { seed: 1, replications: 5 }
 `);
-    const [{ cost, notSearched, search }] = candidates;
     expect(notSearched).toEqual(["scaling"]);
-    expect(cost).toBe(search.found?.trial.costPerHour);
-    expect(cost).toBeLessThan(0.9 * (search.found?.machines.cost ?? 0));
+    expect(best?.cost).toBeLessThan(0.9 * 2 * (best?.machines?.n ?? 0));
   });
 });
 
@@ -282,10 +239,9 @@ test("a plan puts no model where it does not fit", () => {
     )
     .replace("costPerHour: 0.8", "costPerHour: 0.1")
     .replace("cv: 0.4 } }", "cv: 0.4 }, memoryMb: 8000 }");
-  const [{ candidates }] = plansOf(text);
+  const [{ best }] = plansOf(text);
   // Small ones alone would do at a tenth of the price.
-  const { big } = candidates[0].search.found?.machines.counts ?? {};
-  expect(big).toBeGreaterThan(0);
+  expect(best?.machines?.big).toBeGreaterThan(0);
 });
 
 describe("what no plan can be made of is refused", () => {

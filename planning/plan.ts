@@ -1,6 +1,6 @@
 /**
- * A scenario to its plans: for each load that it sweeps, and each of the alternatives that it sweeps
- * or that are tried without being asked for, the cheapest cluster that keeps the latency goals.
+ * A scenario to its plans: for each load that it sweeps, the cheapest cluster, placement and scheduler
+ * that keep the latency goals.
  *
  *   swept path            is
  *   cluster.replicas.T    the numbers of replicas that a task may have
@@ -8,167 +8,192 @@
  *   pipelines.…, faults.… the same: what requests are, what is promised, what befalls the cluster
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
+
 import { taskNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { isShared, placementByNode, tasksToPlace } from "../core/placement.ts";
-import type { Estimate, Parameter, Placement } from "../core/results.ts";
-import { scalingChoices } from "../core/scenario/check-changes.ts";
-import { checkMemory } from "../core/scenario/check-cluster.ts";
+import { placementByNode } from "../core/placement.ts";
+import type { Placement } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { type Bounds, sum } from "./allocations.ts";
-import { type CostUnit, type Machines, marketOf, roomOn, withoutLimits } from "./machines.ts";
-import { cheapest, type Problem, type Search } from "./search.ts";
-import { type Trial, tryOut } from "./trial.ts";
+import {
+  type Alternative,
+  alternativeOf,
+  type Choice,
+  choiceOf,
+  costOfTried,
+  type Explored,
+  type Parameters,
+  type Problem,
+  type Search,
+  type Tried,
+  withBatches,
+} from "./contenders.ts";
+import { exhaustive } from "./exhaustive.ts";
+import { inferline } from "./inferline.ts";
+import { type NotSearched, notSearched } from "./not-searched.ts";
+import { race } from "./race.ts";
+import { type Bounds, type CostUnit, Space, sum } from "./space.ts";
+import { type Kept, keptOf, Laboratory } from "./trial.ts";
+
+export type PlannerName = "race" | "inferline" | "exhaustive";
+
+export const PLANNERS: Readonly<
+  Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>
+> = { race, inferline, exhaustive };
 
 export interface PlanOptions {
+  readonly planner: PlannerName;
   readonly mostReplicas: number;
   readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
 }
 
-export type Parameters = Readonly<Record<string, Parameter>>;
-
-export interface Candidate {
+/** One combination of scheduler and cluster. */
+export interface Answer {
   readonly scheduler: ScenarioDocument["scheduler"];
-  /** The swept values of the alternative. */
+  /** Values of the swept choices. */
   readonly parameters: Parameters;
-  readonly unit: CostUnit;
-  readonly tasks: readonly string[];
-  readonly search: Search<Trial>;
-  /** Null without a solution. */
-  readonly cost: number | null;
-  readonly notSearched: readonly NotSearched[];
-  /** Where the replicas run, among all machines that there are; null without a solution or nodes. */
+  readonly cost: number;
+  /** By task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** Machines by node; null without nodes. */
+  readonly machines: Readonly<Record<string, number>> | null;
+  /** Where the replicas run, among all machines that there are; null without nodes. */
   readonly placement: Placement | null;
+  readonly kept: readonly Kept[];
+  readonly replications: number;
+  /** With this cluster and scheduler. */
+  readonly document: ScenarioDocument;
 }
 
 export interface Plan {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;
   readonly goals: readonly Goal[];
-  readonly candidates: readonly Candidate[];
+  readonly unit: CostUnit;
+  /** Keeps the goals, on requests that the search had not seen; null without a solution. */
+  readonly best: Answer | null;
+  /** Others that keep the goals, on the requests of the search. */
+  readonly runnersUp: readonly Answer[];
+  /** Without a solution, the one that came nearest. */
+  readonly nearest: Answer | null;
+  /** Schedulers that serve request for request as that of the best does. */
+  readonly alike: readonly ScenarioDocument["scheduler"][];
+  readonly explored: Explored;
+  readonly notSearched: readonly NotSearched[];
 }
 
-interface Step {
+export interface Step {
+  /** Plans. */
   readonly done: number;
   readonly of: number;
+  /** Simulated for the plan at hand. */
+  readonly requests: number;
 }
 
-interface Alternative {
+/** One of the swept combinations. */
+interface Swept {
   readonly load: Parameters;
   readonly choice: Parameters;
   readonly document: ScenarioDocument;
 }
 
 /**
- * Yields before each candidate and after each trial. Throws Fault("invalid-input") for a scenario
- * without goals, with a placement of its own or with faults of single machines, and as
- * `checkedSweep` and `marketOf` do.
+ * Yields after each replication. Throws Fault("invalid-input") for a scenario without goals, with a
+ * placement of its own or with faults of single machines, and as `checkedSweep` and `Space` do.
  */
 export function* makePlans(
   loaded: LoadedScenario,
   inputs: SimulationInputs,
   options: PlanOptions,
 ): Generator<Step, readonly Plan[]> {
-  const alternatives = alternativesOf(loaded, options.schedulers);
-  const plans = new Map<string, { plan: Plan; candidates: Candidate[] }>();
-  for (const [done, { load, choice, document }] of alternatives.entries()) {
-    refuse(document, loaded.file);
-    const key = JSON.stringify(load);
-    let entry = plans.get(key);
-    if (entry === undefined) {
-      const candidates: Candidate[] = [];
-      entry = { candidates, plan: { parameters: load, goals: goalsOf(document), candidates } };
-      plans.set(key, entry);
-    }
-    const step = { done, of: alternatives.length };
-    yield step;
-    const { problem, unit, tasks, on } = problemOf(loaded, document, inputs, options);
-    const steps = cheapest(problem);
-    let next = steps.next();
-    for (; next.done !== true; next = steps.next()) yield step;
-    const search = next.value;
-    entry.candidates.push({
-      ...{ scheduler: document.scheduler, parameters: choice, unit, tasks, search },
-      cost: costOf(document, search),
-      notSearched: notSearched(document, inputs, problem, search),
-      placement: placementOf(document, on, search),
-    });
+  const loads = new Map<string, Swept[]>();
+  for (const swept of sweptOf(loaded)) {
+    refuse(swept.document, loaded.file);
+    const key = JSON.stringify(swept.load);
+    loads.set(key, [...(loads.get(key) ?? []), swept]);
   }
-  return [...plans.values()].map(({ plan, candidates }) => ({
-    ...plan,
-    candidates: ranked(candidates),
-  }));
+  const plans: Plan[] = [];
+  for (const combinations of loads.values()) {
+    const step = { done: plans.length, of: loads.size };
+    yield { ...step, requests: 0 };
+    const { problem, isBatchSpaceCut } = problemOf(loaded, combinations, inputs, options);
+    const steps = PLANNERS[options.planner](problem);
+    let next = steps.next();
+    for (; next.done !== true; next = steps.next()) {
+      yield { ...step, requests: problem.laboratory.requests };
+    }
+    plans.push(planOf(combinations[0], problem, next.value, inputs, isBatchSpaceCut));
+  }
+  return plans;
 }
 
-/** Machines that scaling switches off are not billed meanwhile. */
-function costOf({ scheduler }: ScenarioDocument, { found }: Search<Trial>): number | null {
-  if (found === null) return null;
-  const { machines, trial } = found;
-  const averaged = scalingChoices(scheduler).length > 0 ? trial.costPerHour : null;
-  return averaged ?? machines.cost;
+function planOf(
+  { load, document }: Swept,
+  { goals, alternatives }: Problem,
+  search: Search,
+  inputs: SimulationInputs,
+  isBatchSpaceCut: boolean,
+): Plan {
+  const { best, runnersUp, nearest, alike, explored, isComplete } = search;
+  const [{ choice }] = alternatives;
+  const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
+  const cheaper = alternatives.some((one) => one.choice.space.choices[0].cost < cost);
+  const { scheduler } = best?.contender.document ?? document;
+  const left = notSearched({ ...document, scheduler }, inputs, cheaper);
+  return {
+    ...{ parameters: load, goals, unit: choice.space.unit, explored },
+    best: best === null ? null : answerOf(best),
+    runnersUp: runnersUp.map(answerOf),
+    nearest: nearest === null ? null : answerOf(nearest),
+    alike: alike.map(({ document: one }) => one.scheduler),
+    notSearched: [
+      ...(isComplete ? [] : ["trials" as const]),
+      ...(isBatchSpaceCut ? ["batches" as const] : []),
+      ...left,
+    ],
+  };
+}
+
+function answerOf(tried: Tried): Answer {
+  const { contender, trial } = tried;
+  const { alternative, shape, document } = contender;
+  const { tasks } = alternative.choice.space;
+  const { nodes } = alternative.document.cluster;
+  return {
+    scheduler: document.scheduler,
+    parameters: alternative.parameters,
+    cost: costOfTried(tried),
+    replicas: Object.fromEntries(tasks.map((task, i) => [task, sum(shape.rows[i])])),
+    machines:
+      nodes === undefined
+        ? null
+        : Object.fromEntries(nodes.map(({ name }, i) => [name, shape.machines[i]])),
+    placement: placementOf(alternative.document, document),
+    kept: keptOf(trial),
+    replications: trial.runs.length,
+    document,
+  };
 }
 
 /** Machines that the plan leaves alone count as idle. */
 function placementOf(
   { cluster: { nodes } }: ScenarioDocument,
-  on: ClusterOf,
-  { found }: Search<Trial>,
+  planned: ScenarioDocument,
 ): Placement | null {
-  if (found === null || nodes === undefined) return null;
-  const { placement = {} } = placementByNode(on(found.machines.nodes, found.replicas));
+  if (nodes === undefined) return null;
+  const { placement = {} } = placementByNode(planned);
   const kinds = nodes.map(({ name, count, costPerHour }) => {
     const { machinesUsed, replicas } = placement[name] ?? { machinesUsed: 0, replicas: {} };
     const idleCostPerHour = (count - machinesUsed) * costPerHour;
     return [name, { machinesUsed, machines: count, idleCostPerHour, replicas }];
   });
   return Object.fromEntries(kinds);
-}
-
-/**
- * The cheapest first; of those that cost the same, the simplest. Last come those that clearly have
- * fewer requests within their goals: the interval lies below that of another.
- */
-function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
-  const keys = candidates.map((candidate) => {
-    const { cost, search, scheduler } = candidate;
-    if (search.found === null) return [Number.POSITIVE_INFINITY, 0, 0];
-    const { mean, halfWidth95 } = attainment(search.found.trial);
-    const least = candidates.map((other) =>
-      other.search.found === null || other.cost !== cost ? 0 : lowest(other.search.found.trial),
-    );
-    const isWorse = mean + halfWidth95 < Math.max(...least);
-    return [cost ?? 0, Number(isWorse), isWorse ? -mean : simplicity(scheduler)];
-  });
-  const order = [...candidates.keys()].sort((a, b) => {
-    const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
-    return differs < 0 ? a - b : keys[a][differs] - keys[b][differs];
-  });
-  return order.map((i) => candidates[i]);
-}
-
-/** The attainment of the pipeline that keeps its goal the least. */
-function attainment({ kept }: Trial): Estimate {
-  return kept.map((goal) => goal.attainment).reduce((a, b) => (b.mean < a.mean ? b : a));
-}
-
-function lowest(trial: Trial): number {
-  const { mean, halfWidth95 } = attainment(trial);
-  return mean - halfWidth95;
-}
-
-/** The place among the presets; all else comes after them. */
-function simplicity(scheduler: unknown): number {
-  const names = Object.keys(PRESETS);
-  const place = names.indexOf(String(scheduler));
-  return place < 0 ? names.length : place;
 }
 
 function refuse(document: ScenarioDocument, file: string): void {
@@ -196,68 +221,67 @@ function refuse(document: ScenarioDocument, file: string): void {
 
 const REPLICAS = "cluster.replicas.";
 
-function alternativesOf(loaded: LoadedScenario, presets: readonly string[]): Alternative[] {
+function sweptOf(loaded: LoadedScenario): readonly Swept[] {
   const { sweep } = loaded.document;
   if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
     throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
       hint: "sweep `path: [values]`",
     });
   }
-  const axes = Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
+  const axes = axesOf(loaded);
   const { sweep: _, ...fixed } = loaded.document;
   const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
   const grid = checkedSweep({ ...loaded, document } as LoadedScenario, { checkScheduler });
-  const isScheduler = axes.some(([path]) => path.split(".", 1)[0] === "scheduler");
-  return Array.from({ length: grid.count }, (_unused, index) => grid.at(index)).flatMap(
-    ({ parameters, document: one }) => {
-      const entries = Object.entries(parameters);
-      const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
-      const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
-      const others = isScheduler ? [] : presets.filter((preset) => preset !== one.scheduler);
-      return [one.scheduler, ...others].map((scheduler) => ({
-        load,
-        choice,
-        document: { ...one, scheduler },
-      }));
-    },
-  );
+  return Array.from({ length: grid.count }, (_unused, index) => {
+    const { parameters, document: one } = grid.at(index);
+    const entries = Object.entries(parameters);
+    const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
+    const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
+    return { load, choice, document: one };
+  });
+}
+
+/** Everything swept but replicas. */
+function axesOf({ document: { sweep } }: LoadedScenario): readonly [string, unknown][] {
+  return Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
 }
 
 function isLoad(path: string): boolean {
   return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
 }
 
-/** The scenario with these machines and replicas. */
-type ClusterOf = (nodes: Machines["nodes"], replicas: readonly number[]) => ScenarioDocument;
-
 function problemOf(
   loaded: LoadedScenario,
-  document: ScenarioDocument,
+  combinations: readonly Swept[],
   inputs: SimulationInputs,
-  { mostReplicas, mostTrials }: PlanOptions,
-) {
-  const tasks = taskNames(document);
-  const bounds = boundsOf(loaded, tasks, mostReplicas);
-  const { nodes: _, ...cluster } = document.cluster;
-  const most = bounds.high.reduce((total, replicas) => total + replicas, 0);
-  const { unit, choices, alone } = marketOf(document.cluster, most);
-  const goals = goalsOf(document);
-  const on: ClusterOf = (nodes, replicas) => {
-    const of = Object.fromEntries(tasks.map((task, i) => [task, replicas[i]]));
-    const chosen = { ...cluster, replicas: of, ...(nodes === undefined ? {} : { nodes }) };
-    return { ...document, cluster: chosen };
+  { planner, mostReplicas, mostTrials, schedulers }: PlanOptions,
+): { readonly problem: Problem; readonly isBatchSpaceCut: boolean } {
+  const goals = goalsOf(combinations[0].document);
+  const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
+  const choices = new Map<string, Choice>();
+  const plain = combinations.flatMap(({ choice: parameters, document }) => {
+    const key = JSON.stringify({ ...document, scheduler: null });
+    const known = choices.get(key);
+    const bounds = boundsOf(loaded, taskNames(document), mostReplicas);
+    const choice = known ?? choiceOf(document, inputs, new Space(document, bounds), goals);
+    choices.set(key, choice);
+    const own = document.scheduler;
+    const others = isSchedulerSwept ? [] : schedulers.filter((preset) => preset !== own);
+    return [own, ...others].map((scheduler) =>
+      alternativeOf({ ...document, scheduler }, parameters, choice),
+    );
+  });
+  const mayBatch = ({ document }: Alternative): boolean =>
+    document.scheduler === "fifo" && !isSchedulerSwept && schedulers.length > 0;
+  const batched = plain.filter(mayBatch).map(withBatches);
+  const more = planner === "inferline" ? [] : batched.flatMap(({ alternatives }) => alternatives);
+  const problem: Problem = {
+    ...{ goals, mayBatch, mostTrials },
+    alternatives: [...plain, ...more],
+    laboratory: new Laboratory(inputs),
   };
-  const sizesMb = tasksToPlace(document).map(({ model }) => model.memoryMb);
-  const problem: Problem<Trial> = {
-    ...{ bounds, choices, mostTrials, kinds: alone.length },
-    roomOn: (machines) => roomOn(machines, sizesMb, bounds.high),
-    trial: ({ nodes }, replicas) => {
-      const candidate = on(nodes, replicas);
-      return checkMemory(candidate).length > 0 ? null : tryOut(candidate, inputs, goals);
-    },
-    trialAlone: (kind, replicas) => tryOut(on(withoutLimits(alone[kind]), replicas), inputs, goals),
-  };
-  return { problem, unit, tasks, on };
+  const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
+  return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };
 }
 
 /** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */
@@ -276,62 +300,4 @@ function boundsOf(
     return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
   });
   return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
-}
-
-/**
- * - `trials`: shapes beyond the bound on trials
- * - `placement`: other choices of which task runs on which kind of node
- * - `colocation`: other choices of which replicas share a machine, where they slow each other down or fail together
- * - `sharing`: more than one replica on a shared slot
- * - `scaling`: more machines, of which scaling switches more off
- */
-export type NotSearched = "trials" | "placement" | "colocation" | "sharing" | "scaling";
-
-type Node = NonNullable<ClusterDocument["nodes"]>[number];
-
-/**
- * Clusters that the search leaves out and that may be cheaper than the found one; empty if all
- * cheaper ones were tried or ruled out. The search places replicas by the default rule, one a slot,
- * on all slots of its machines, and pays for all of those.
- */
-function notSearched(
-  document: ScenarioDocument,
-  inputs: SimulationInputs,
-  { bounds, choices }: Pick<Problem<unknown>, "bounds" | "choices">,
-  { found, proven }: Search<unknown>,
-): readonly NotSearched[] {
-  const { nodes = [], network } = document.cluster;
-  const { random = [], scheduled = [] } = document.faults ?? {};
-  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
-  const curves = [inputs.overheadProfile?.contention, ...nodes.map((node) => node.contention)];
-  const cheaper = choices.filter(({ cost }) => found === null || cost < found.machines.cost);
-  const isMixed = (some: readonly Node[] = []): boolean => kindsOf(document, some, nodesFail) > 1;
-  // A single task takes all slots, if it may have as many replicas.
-  const isChosen = ({ slots }: Machines): boolean =>
-    bounds.high.length > 1 || slots > sum(bounds.high);
-  const isLeftOut: Readonly<Record<NotSearched, boolean>> = {
-    trials: !proven,
-    placement: isMixed(nodes) && cheaper.some((one) => isChosen(one) && isMixed(one.nodes)),
-    colocation:
-      cheaper.length > 0 &&
-      (curves.some((curve) => curve?.some((factor) => factor !== 1)) ||
-        (nodes.length > 0 && (nodesFail || network?.links === "fair"))),
-    sharing:
-      cheaper.length > 0 && nodes.some(({ devices }) => Object.values(devices).some(isShared)),
-    scaling: scalingChoices(document.scheduler).length > 0,
-  };
-  return (Object.keys(isLeftOut) as NotSearched[]).filter((name) => isLeftOut[name]);
-}
-
-/** Kinds of devices that differ in what they make of a task. */
-function kindsOf({ models }: ScenarioDocument, nodes: readonly Node[], nodesFail: boolean): number {
-  const byDevice = Object.values(models).some(({ profile }) => typeof profile === "object");
-  const kinds = nodes.flatMap(({ name, devices, contention, zone, gbps }) =>
-    Object.entries(devices).map(([kind, device]) => {
-      const { speed, sharing } = typeof device === "number" ? { speed: 1 } : device;
-      const own = [byDevice ? kind : "", nodesFail ? name : ""];
-      return JSON.stringify([...own, speed, sharing, contention, zone, gbps]);
-    }),
-  );
-  return new Set(kinds).size;
 }

@@ -1,75 +1,232 @@
 /**
- * Whether a configuration keeps its goals: replications, until it is clear that it meets or misses
- * them. An unclear one counts as missed in the end, for nothing shows that it meets.
+ * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
+ * requests for the answer of a plan.
  */
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, sloState } from "../core/slo.ts";
+import { attainmentOf, type Goal, type SloRun, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+import { estimate, studentT } from "../core/statistics/estimate.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 
-interface Kept {
+export interface Kept {
   readonly pipeline: string;
   /** Share of requests that ended within the goal. */
   readonly attainment: Estimate;
   readonly latencyP99Ms: Estimate | null;
 }
 
+/** Replications of one cluster, added to as they are asked for. */
 export interface Trial {
-  readonly meets: boolean;
-  readonly replications: number;
-  /** An entry for each goal. */
-  readonly kept: readonly Kept[];
-  /** Mean cost of the machines that hosted replicas; null without prices. */
-  readonly costPerHour: number | null;
+  readonly document: ScenarioDocument;
+  readonly goals: readonly Goal[];
+  readonly runs: RunSummary[];
 }
 
 /** Fewer tell little of their own spread. */
-const FIRST_REPLICATIONS = 3;
+export const FIRST_REPLICATIONS = 3;
+/** Replications from here on are kept for confirmation: no search has seen their requests. */
+const FRESH = 1_000_000;
+/** Part of a replication that a pilot takes. */
+const PILOT_SHARE = 1 / 4;
+const FEWEST_PILOT_REQUESTS = 200;
 
-/** At most `run.replications`, and 3 at the least. */
-export function tryOut(
-  scenario: ScenarioDocument,
-  inputs: SimulationInputs,
-  goals: readonly Goal[],
-): Trial {
-  const { document } = withWarmUp(scenario, inputs);
-  const load = configurationLoad(document, inputs);
-  const most = Math.max(FIRST_REPLICATIONS, document.run.replications);
-  const summaries: RunSummary[] = [];
-  let state: SloState = "unclear";
-  while (summaries.length < most && state === "unclear") {
-    summaries.push(runReplication(document, inputs, summaries.length).summary);
-    if (summaries.length < FIRST_REPLICATIONS) continue;
-    const { stability } = judgeStability(document.workload, load, summaries);
-    state = sloState(goals, summaries, stability);
+/** Arrivals of which a part is like the whole. */
+const STATIONARY: ReadonlySet<string> = new Set([
+  ...["poisson", "deterministic", "gamma", "weibull", "mmpp"],
+]);
+
+/** Runs trials, and counts what it simulates. */
+export class Laboratory {
+  /** Simulated so far, warm-up included. */
+  requests = 0;
+  readonly #inputs: SimulationInputs;
+
+  constructor(inputs: SimulationInputs) {
+    this.#inputs = inputs;
   }
-  return {
-    meets: state === "meets",
-    replications: summaries.length,
-    costPerHour: costOf(summaries),
-    kept: goals.map((goal) => ({
-      pipeline: goal.pipeline,
-      attainment: attainmentOf(goal, summaries).estimate,
-      latencyP99Ms: latencyOf(summaries, goal.pipeline),
-    })),
-  };
+
+  /** The start of the first replication, on an empty system: a cluster that fails here fails. */
+  pilot(document: ScenarioDocument): RunSummary {
+    return this.#run(shortened(withoutDetection(document)), 0);
+  }
+
+  /** Brings a trial to `count` replications; `fresh` ones are of other requests. */
+  extend({ document, runs }: Trial, count: number, fresh = false): void {
+    for (let i = runs.length; i < count; i++)
+      runs.push(this.#run(document, i + (fresh ? FRESH : 0)));
+  }
+
+  /** Replications until it is clear whether the goals are met, at most `run.replications`, or 3. */
+  tryOut(document: ScenarioDocument, goals: readonly Goal[]): Trial & { readonly meets: boolean } {
+    const trial = this.start(document, goals);
+    const most = Math.max(FIRST_REPLICATIONS, document.run.replications);
+    let state: SloState = "unclear";
+    for (let n = FIRST_REPLICATIONS; n <= most && state === "unclear"; n++) {
+      this.extend(trial, n);
+      state = this.stateOf(trial);
+    }
+    return { ...trial, meets: state === "meets" };
+  }
+
+  /** Without replications yet; the end of a warm-up that is to be found is. */
+  start(scenario: ScenarioDocument, goals: readonly Goal[]): Trial {
+    const { document } = withWarmUp(scenario, this.#inputs);
+    return { document, goals, runs: [] };
+  }
+
+  stateOf({ document, goals, runs }: Trial): SloState {
+    return sloState(goals, runs, this.#stability(document, runs));
+  }
+
+  /**
+   * Whether fresh requests show that the goals are met. Looks three times; a wrong yes has the
+   * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
+   */
+  *confirm(
+    scenario: ScenarioDocument,
+    goals: readonly Goal[],
+    error: number,
+  ): Generator<undefined, Trial & { readonly meets: boolean }> {
+    const trial = this.start(scenario, goals);
+    const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
+    for (const look of LOOKS) {
+      for (let n = trial.runs.length + 1; n <= look * first; n++) {
+        this.extend(trial, n, true);
+        yield;
+      }
+      const outlooks = goals.map((goal) => outlook(goal, trial.runs, error / LOOKS.length));
+      const isAbove = (limit: "low" | "mean" | "high"): boolean =>
+        outlooks.every((one, i) => one[limit] >= goals[i].share);
+      if (this.#stability(trial.document, trial.runs) === "unstable") break;
+      if (isAbove("low")) return { ...trial, meets: true };
+      if (!isAbove("high") || (look > 1 && !isAbove("mean"))) break;
+    }
+    return { ...trial, meets: false };
+  }
+
+  /** The load of the busiest station, as the traffic equations have it; null where they do not reach. */
+  loadOf(document: ScenarioDocument): number | null {
+    return configurationLoad(document, this.#inputs)?.ratio ?? null;
+  }
+
+  #stability(document: ScenarioDocument, runs: readonly RunSummary[]) {
+    const load = configurationLoad(document, this.#inputs);
+    return judgeStability(document.workload, load, runs).stability;
+  }
+
+  #run(document: ScenarioDocument, replication: number): RunSummary {
+    const { summary } = runReplication(document, this.#inputs, replication);
+    this.requests += summary.requests;
+    return summary;
+  }
 }
 
-function costOf(summaries: readonly RunSummary[]): number | null {
-  const costs = summaries.map(({ metrics }) => metrics.costPerHour ?? 0);
-  const { mean } = estimate(costs);
+/** Looks at a confirmation, in times `run.replications`. */
+const LOOKS = [1, 2, 4];
+
+interface Outlook {
+  readonly mean: number;
+  /** The true share lies above, but for the error asked for. */
+  readonly low: number;
+  /** The true share lies below, but for one case in ten. */
+  readonly high: number;
+}
+
+const HOPELESS = 0.1;
+/** Requests come late together: a share varies as one of so many times fewer independent ones. */
+const CLUSTERED = 9;
+const FEW_SIGMAS = 3;
+
+/**
+ * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
+ * independent requests would have it; without any late request the lower limit is error^(1/requests),
+ * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread
+ * of runs, so its upper limit takes late requests to come in clusters.
+ */
+export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
+  const { estimate: found } = attainmentOf(goal, runs);
+  const { mean } = found;
+  const requests = requestsOf(goal, runs);
+  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
+  const independent = Math.sqrt((mean * (1 - mean)) / requests);
+  const freedom = runs.length - 1;
+  if (freedom === 0) {
+    return { mean, low: 0, high: mean + FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent };
+  }
+  const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
+  const width = Math.max(ofRuns, independent);
+  const low = mean === 1 ? error ** (1 / requests) : mean - studentT(freedom, error) * width;
+  return { mean, low, high: mean + studentT(freedom, HOPELESS) * width };
+}
+
+function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
+  return runs.reduce(
+    (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
+    0,
+  );
+}
+
+/** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
+export function scoreOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
+  const scores = goals.map((goal) => {
+    const { mean } = attainmentOf(goal, runs).estimate;
+    return Number.isNaN(mean) ? -1 / (1 - goal.share) : (mean - goal.share) / (1 - goal.share);
+  });
+  return Math.min(...scores);
+}
+
+/** Whether more replications would hardly show that all goals are met. */
+export function isHopeless(goals: readonly Goal[], runs: readonly RunSummary[]): boolean {
+  return goals.some((goal) => outlook(goal, runs, 0.5).high < goal.share);
+}
+
+export function keptOf({ goals, runs }: Pick<Trial, "goals" | "runs">): readonly Kept[] {
+  return goals.map((goal) => ({
+    pipeline: goal.pipeline,
+    attainment: attainmentOf(goal, runs).estimate,
+    latencyP99Ms: latencyOf(runs, goal.pipeline),
+  }));
+}
+
+/** Mean cost of the machines that hosted replicas; null without prices. */
+export function costOf(runs: readonly RunSummary[]): number | null {
+  const { mean } = estimate(runs.map(({ metrics }) => metrics.costPerHour ?? 0));
   return mean > 0 ? mean : null;
 }
 
 /** Null where a replication has none: a pipeline has figures of its own where there are several. */
-function latencyOf(summaries: readonly RunSummary[], pipeline: string): Estimate | null {
-  const values = summaries.map(
+function latencyOf(runs: readonly RunSummary[], pipeline: string): Estimate | null {
+  const values = runs.map(
     ({ pipelines, metrics }) => (pipelines[pipeline] ?? metrics).latencyP99Ms ?? Number.NaN,
   );
   return values.some(Number.isNaN) ? null : estimate(values);
+}
+
+/** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */
+function withoutDetection(document: ScenarioDocument): ScenarioDocument {
+  if (document.workload.warmupS !== "auto") return document;
+  return { ...document, workload: { ...document.workload, warmupS: 0 } } as ScenarioDocument;
+}
+
+function shortened(document: ScenarioDocument): ScenarioDocument {
+  const { workload } = document;
+  if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
+    return document;
+  }
+  const { durationS, requests, warmupS } = workload as {
+    durationS?: number;
+    requests?: number;
+    warmupS: number;
+  };
+  const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * PILOT_SHARE));
+  const span = {
+    warmupS: warmupS * PILOT_SHARE,
+    ...(durationS === undefined ? {} : { durationS: durationS * PILOT_SHARE }),
+    ...(requests === undefined ? {} : { requests: Math.min(requests, part) }),
+  };
+  return { ...document, workload: { ...workload, ...span } } as ScenarioDocument;
 }

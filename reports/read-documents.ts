@@ -139,6 +139,13 @@ const validation = z.looseObject({
   configurations: z.array(validated),
 });
 
+const plan = z.looseObject({
+  schema: z.literal("tandem/plan@2"),
+  /** Digest of the scenario that the results are of. */
+  planned: z.string(),
+  headlines: z.array(z.string()),
+});
+
 async function readJson(file: string): Promise<unknown> {
   let text: string;
   try {
@@ -188,9 +195,12 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
 }
 
 /** Throws Fault("not-found") without results.json, Fault("invalid-input") for unreadable files. */
-export async function readDocuments(
-  directory: string,
-): Promise<{ results: ResultsDocument; validation: ValidationDocument | undefined }> {
+export async function readDocuments(directory: string): Promise<{
+  results: ResultsDocument;
+  validation: ValidationDocument | undefined;
+  /** Of a plan, if the results are of what it planned. */
+  planHeadlines: readonly string[];
+}> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
   if (json === undefined) {
@@ -201,8 +211,11 @@ export async function readDocuments(
   const validationFile = join(directory, "validation.json");
   const second = await readJson(validationFile);
   refuseOldVerdicts(second, validationFile);
+  const parsed = checked(results, RESULTS, json, file) as ResultsDocument;
+  const { data } = plan.safeParse(await readJson(join(directory, "plan.json")));
   return {
-    results: checked(results, RESULTS, json, file) as ResultsDocument,
+    results: parsed,
+    planHeadlines: data?.planned === parsed.scenario.digest ? data.headlines : [],
     validation:
       second === undefined
         ? undefined

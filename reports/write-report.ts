@@ -47,7 +47,7 @@ export async function writeReport(
   directory: string,
   options: ReportOptions = {},
 ): Promise<ReportFiles> {
-  const { results, validation } = await readDocuments(directory);
+  const { results, validation, planHeadlines } = await readDocuments(directory);
   const folder = join(directory, "charts");
   await mkdir(folder, { recursive: true });
   const drawn: DrawnChart[] = [];
@@ -67,6 +67,9 @@ export async function writeReport(
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;
-  await writeAtomically(html, pageHtml({ title, results, validation, charts: drawn }));
+  await writeAtomically(
+    html,
+    pageHtml({ title, results, validation, planHeadlines, charts: drawn }),
+  );
   return { html, charts, warnings };
 }

@@ -20,6 +20,8 @@ interface PageContent {
   readonly title: string;
   readonly results: ResultsDocument;
   readonly validation: ValidationDocument | undefined;
+  /** A plan's answer; empty where the results are of no plan. */
+  readonly planHeadlines?: readonly string[];
   readonly charts: readonly DrawnChart[];
 }
 
@@ -137,14 +139,17 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsaf
 
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
-  const { results, validation } = content;
+  const { results, validation, planHeadlines = [] } = content;
   const tasks = taskTable(results);
   const ranked = rankingTable(results);
   const placed = placementTable(results);
-  const facts = headlines(results, validation).map(
-    ({ text, state }) =>
-      `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
-  );
+  const facts = [
+    ...planHeadlines.map((text) => `<li>${escapeHtml(text)}</li>`),
+    ...headlines(results, validation).map(
+      ({ text, state }) =>
+        `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
+    ),
+  ];
   const simulated = [
     figures(content, "simulation"),
     ...summaryTables(results).map(tableHtml),

@@ -1,0 +1,310 @@
+/** `tandem/plan@2`: what a plan found, as a document, as text, and as a scenario. */
+import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { NotSearched } from "../planning/not-searched.ts";
+import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
+import { formatEstimate, formatNumber, plural } from "../reports/tables/format.ts";
+import { capacityText } from "../reports/tables/parameters.ts";
+import { placementText } from "../reports/tables/result-tables.ts";
+import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
+import { schedulerName } from "../schedulers/create-scheduler.ts";
+
+interface Header {
+  readonly schema: "tandem/plan@2";
+  readonly planner: PlannerName;
+  readonly scenario: { readonly name: string; readonly digest: string };
+  readonly seed: number;
+  readonly command: string;
+  readonly capacity?: LoadCapacity;
+}
+
+/** Values by path. */
+export type Point = Readonly<Record<string, unknown>>;
+
+/** Figures of one pipeline with a goal. */
+interface KeptGoal {
+  readonly sloAttainmentRatio: Estimate;
+  /** Null where no request came through. */
+  readonly latencyP99Ms: Estimate | null;
+}
+
+interface AnswerDocument {
+  readonly scheduler: unknown;
+  readonly parameters: Parameters;
+  readonly cost: number;
+  readonly replicas: Readonly<Record<string, number>>;
+  readonly machines: Readonly<Record<string, number>> | null;
+  /** Where the replicas run, among all machines that there are; null without nodes. */
+  readonly placement: Placement | null;
+  readonly replications: number;
+  /** By pipeline. */
+  readonly kept: Readonly<Record<string, KeptGoal>>;
+  /** As a point of a sweep, with its load. */
+  readonly point: Point;
+}
+
+interface PlanEntry {
+  readonly parameters: Parameters;
+  readonly goals: readonly {
+    readonly pipeline: string;
+    readonly latencyMs: number;
+    readonly percentile: number;
+  }[];
+  readonly unit: string;
+  /** Confirmed on fresh requests; null without a solution. */
+  readonly best: AnswerDocument | null;
+  readonly runnersUp: readonly AnswerDocument[];
+  /** Without a solution, the one that came nearest. */
+  readonly nearest: AnswerDocument | null;
+  /** Schedulers that serve request for request as that of the best does. */
+  readonly alike: readonly unknown[];
+  readonly explored: Explored;
+  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
+  readonly proven: boolean;
+  /** Clusters left out of the search that may be cheaper. */
+  readonly notSearched: readonly NotSearched[];
+}
+
+export interface PlanDocument extends Header {
+  readonly plans: readonly PlanEntry[];
+  /** The answer in sentences, for a report. */
+  readonly headlines: readonly string[];
+}
+
+export function planDocument(header: Header, plans: readonly Plan[]): PlanDocument {
+  const entries = plans.map((plan) => entryOf(plan, header.planner));
+  return { ...header, plans: entries, headlines: entries.map(headline) };
+}
+
+function entryOf(plan: Plan, planner: PlannerName): PlanEntry {
+  const { parameters, goals, unit, best, runnersUp, nearest, alike, explored, notSearched } = plan;
+  const documentOf = (answer: Answer): AnswerDocument => answerDocument(answer, parameters);
+  return {
+    ...{ parameters, unit, alike, explored, notSearched },
+    goals: goals.map(({ pipeline, latencyMs, share }) => ({
+      pipeline,
+      latencyMs,
+      percentile: Number((share * 100).toPrecision(12)),
+    })),
+    best: best === null ? null : documentOf(best),
+    runnersUp: runnersUp.map(documentOf),
+    nearest: nearest === null ? null : documentOf(nearest),
+    proven: planner !== "inferline" && notSearched.length === 0,
+  };
+}
+
+function answerDocument(answer: Answer, load: Parameters): AnswerDocument {
+  const { document, kept, ...facts } = answer;
+  return {
+    ...facts,
+    kept: Object.fromEntries(
+      kept.map(({ pipeline, attainment, latencyP99Ms }) => [
+        pipeline,
+        { sloAttainmentRatio: attainment, latencyP99Ms },
+      ]),
+    ),
+    point: pointOf(answer, load),
+  };
+}
+
+function pointOf({ parameters, replicas, document }: Answer, load: Parameters): Point {
+  const { nodes, placement } = document.cluster;
+  const ofCluster = Object.entries(replicas).map(([task, n]) => [`cluster.replicas.${task}`, n]);
+  return {
+    ...Object.fromEntries(Object.entries({ ...load, ...parameters }).map(sweptValue)),
+    scheduler: document.scheduler,
+    ...Object.fromEntries(ofCluster),
+    ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
+    ...(placement === undefined ? {} : { "cluster.placement": placement }),
+  };
+}
+
+/** Parameters show objects and lists as JSON. */
+function sweptValue([path, value]: readonly [string, unknown]): readonly [string, unknown] {
+  const isJson = typeof value === "string" && /^[[{]/.test(value);
+  return [path, isJson ? JSON.parse(value) : value];
+}
+
+/**
+ * A scenario that runs what was planned, on requests that the search had not: of several loads, a sweep
+ * of their plans. Null where there is none for any.
+ */
+export function plannedScenario(plans: readonly Plan[]): ScenarioDocument | null {
+  const found = plans.flatMap(({ parameters, best }) =>
+    best === null ? [] : [{ document: best.document, point: pointOf(best, parameters) }],
+  );
+  if (found.length === 0) return null;
+  const [{ document }] = found;
+  const { validation, run } = document;
+  const { points: _, ...kept } = validation ?? {};
+  const points = found.map(({ point }) => point);
+  return {
+    ...document,
+    run: { ...run, seed: run.seed + 1 },
+    ...(validation === undefined ? {} : { validation: kept as typeof validation }),
+    ...(found.length === 1 ? {} : { sweep: { points } }),
+  } as ScenarioDocument;
+}
+
+/** `simulateCommand`: the command that simulates a sweep's points. */
+export function planText(
+  document: PlanDocument,
+  width: number,
+  simulateCommand: (points: readonly Point[]) => string,
+): string {
+  const several = document.plans.length > 1;
+  const lines = document.plans.flatMap((plan) => [
+    ...(several ? [parametersText(plan.parameters)] : []),
+    wrapped(plan.goals.map(goalText).join("; "), width),
+    tableText({ caption: "", headings: headings(plan), rows: rows(plan) }, width),
+    ...sentences(plan, document.planner).map((line) => wrapped(line, width)),
+    "",
+  ]);
+  const points = document.plans.flatMap(({ best }) => (best === null ? [] : [best.point]));
+  if (points.length > 0) {
+    const what = several ? "the cheapest of each load" : "the cheapest";
+    lines.push(`to simulate ${what}: ${simulateCommand(points)}`);
+  }
+  const load = capacityText(document.capacity);
+  if (load !== "") lines.push(wrapped(load, width));
+  const repeat = `repeat: ${document.command}`;
+  lines.push(`seed ${document.seed} · scenario ${document.scenario.digest} · ${repeat}`);
+  return lines.join("\n");
+}
+
+function goalText({ pipeline, latencyMs, percentile }: PlanEntry["goals"][number]): string {
+  return `${pipeline}: ${percentile} % of requests within ${formatNumber(latencyMs)} ms`;
+}
+
+function parametersText(parameters: Parameters): string {
+  return Object.entries(parameters)
+    .map(([path, value]) => `${path} ${String(value)}`)
+    .join(", ");
+}
+
+/** A preset's name; of a composition, its parts and the batch sizes of tasks. */
+function schedulerText(scheduler: unknown): string {
+  const name = schedulerName(scheduler as ScenarioDocument["scheduler"]);
+  if (typeof scheduler !== "object" || scheduler === null || !("perTask" in scheduler)) return name;
+  const batches = Object.entries(scheduler.perTask as Record<string, { batching?: unknown }>)
+    .map(([task, { batching }]) => [task, (batching as { maxBatch?: number })?.maxBatch] as const)
+    .filter(([, size]) => size !== undefined);
+  return `${name}, batches of ${countsText(Object.fromEntries(batches as [string, number][]))}`;
+}
+
+function headings({ unit }: PlanEntry): readonly string[] {
+  const shown = ["scheduler", `cost, ${unit}`, "replicas", "machines"];
+  return ["", ...shown, "within the goal, %", "p99, ms"];
+}
+
+const MOST_RUNNERS_UP = 4;
+
+function rows({ best, runnersUp, nearest }: PlanEntry): readonly (readonly Cell[])[] {
+  return [
+    ...(best === null ? [] : [row("plan", best)]),
+    ...runnersUp.slice(0, MOST_RUNNERS_UP).map((one) => row("runner-up", one)),
+    ...(nearest === null ? [] : [row("nearest", nearest)]),
+  ];
+}
+
+function row(what: string, answer: AnswerDocument): readonly Cell[] {
+  const { scheduler, parameters, cost, replicas, machines, kept } = answer;
+  const { scheduler: _, ...others } = parameters;
+  const name = [schedulerText(scheduler), parametersText(others)];
+  const goals = Object.values(kept);
+  const each = (of: (goal: KeptGoal) => string): string => goals.map(of).join("; ");
+  return [
+    { text: what },
+    { text: name.filter((text) => text !== "").join(", ") },
+    { text: formatNumber(cost, 4), numeric: true },
+    { text: countsText(replicas) },
+    { text: countsText(machines) },
+    { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
+    { text: each((goal) => formatEstimate(goal.latencyP99Ms ?? undefined)), numeric: true },
+  ];
+}
+
+function countsText(counts: Readonly<Record<string, number>> | null): string {
+  return Object.entries(counts ?? {})
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+}
+
+/** The answer in one sentence. */
+function headline({ parameters, best, nearest, unit, runnersUp }: PlanEntry): string {
+  const load = Object.keys(parameters).length === 0 ? "" : `${parametersText(parameters)}: `;
+  const costs = ({ cost }: AnswerDocument): string => `${formatNumber(cost, 4)} ${unit}`;
+  if (best === null) {
+    const near = nearest === null ? "" : `; nearest: ${schedulerText(nearest.scheduler)}`;
+    return `${load}no plan keeps the goal${near}`;
+  }
+  const [second] = runnersUp;
+  const next =
+    second === undefined ? "" : `; runner-up: ${schedulerText(second.scheduler)}, ${costs(second)}`;
+  const where = best.placement === null ? countsText(best.replicas) : placementText(best.placement);
+  const p99s = Object.values(best.kept).map(({ latencyP99Ms }) =>
+    formatEstimate(latencyP99Ms ?? undefined),
+  );
+  return `${load}cheapest plan: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; p99 ${p99s.join(", ")} ms${next}`;
+}
+
+function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
+  const { best, alike, notSearched } = entry;
+  const explored = `${planner}: ${exploredText(entry.explored)}`;
+  const leftOut = notSearched.map((name) => LEFT_OUT[name]);
+  if (best === null) {
+    const tried = notSearched.includes("trials") ? "tried" : "allowed";
+    return [
+      `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
+      [explored, ...leftOut].join("; "),
+      "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
+    ];
+  }
+  const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
+  const claim =
+    planner === "inferline"
+      ? ["a local optimum: no single action saves more"]
+      : leftOut.length === 0
+        ? ["all that is cheaper was tried or ruled out"]
+        : [];
+  return [
+    `cheapest: ${schedulerText(best.scheduler)}${equals}, confirmed on ${plural(best.replications, "fresh replication")}`,
+    ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
+    [explored, ...claim, ...leftOut].join("; "),
+  ];
+}
+
+function namesOf(schedulers: readonly unknown[]): string {
+  return [...new Set(schedulers.map(schedulerText))].join("; ");
+}
+
+const RULED_OUT: Readonly<Record<RuledOut, string>> = {
+  utilisation: "ask too much of a task's replicas",
+  serviceTime: "serve too slowly even without a wait",
+  spareSlot: "leave a slot free that a task could use",
+  task: "give a task too few replicas whatever the others have",
+  same: "treat every request as a simpler scheduler does",
+};
+
+function exploredText({ combinations, ruledOut, simulated, requests, confirmations }: Explored) {
+  const reasons = (Object.keys(ruledOut) as RuledOut[])
+    .filter((name) => ruledOut[name] > 0)
+    .map((name) => `${ruledOut[name].toLocaleString("en-US")} ${RULED_OUT[name]}`);
+  const thousands = (count: number): string => count.toLocaleString("en-US");
+  return [
+    `${thousands(combinations)} combinations up to this cost`,
+    ...reasons,
+    `${thousands(simulated)} simulated with ${thousands(requests)} requests`,
+    plural(confirmations, "confirmation"),
+  ].join("; ");
+}
+
+const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
+  trials: "something was left untried, --max-trials allows more",
+  batches: "without different batch sizes of the tasks",
+  colocation: "without choosing which replicas share a machine",
+  sharing: "without more than one replica a slot",
+  scaling: "without more machines that scaling switches off for longer",
+};

@@ -1,0 +1,221 @@
+/**
+ * Bounds that rule shapes out before anything is simulated. Both are optimistic, so a shape that fails
+ * one fails in truth:
+ *
+ *   utilisation    jobs per second of a task >= Σ replicas × (largest batch / its mean service)
+ *   service time   without any wait, on the fastest device that a task has a replica on, too many
+ *                  requests take longer than the goal
+ */
+import { compileSystem } from "../core/compile.ts";
+import { Sampler } from "../core/random/sampler.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Goal } from "../core/slo.ts";
+import { offeredRatePerS } from "../core/stability/judge-stability.ts";
+import { visitRatios } from "../core/stability/offered-load.ts";
+import type { PipelineSystem, System } from "../core/system.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { Row, Space } from "./space.ts";
+
+/** Draws of each service time: a share of 1% is known to 0.1 percentage points. */
+const DRAWS = 10_000;
+/** Standard errors that a share may be off. */
+const SIGMAS = 4;
+
+export class ServiceBounds {
+  readonly #space: Space;
+  /** By task and kind: a system's replica; -1 where the task cannot run. */
+  readonly #replicas: readonly (readonly number[])[];
+  readonly #system: System;
+  /** Jobs per second by task; null where the traffic equations do not reach. */
+  readonly #jobsPerS: readonly number[] | null;
+  readonly #goals: readonly Goal[];
+  readonly #variates: readonly Float64Array[] | null;
+  readonly #known = new Map<string, boolean>();
+
+  constructor(
+    document: ScenarioDocument,
+    inputs: SimulationInputs,
+    space: Space,
+    goals: readonly Goal[],
+  ) {
+    const { kinds, tasks, runsOn } = space;
+    this.#space = space;
+    this.#goals = goals;
+    const one = tasks.map((_, t) => runsOn[t].map(Number));
+    this.#system = compileSystem({ ...document, cluster: space.relaxedClusterOf(one) }, inputs);
+    const { pools, replicas, nodes } = this.#system;
+    const names = document.cluster.nodes?.map(({ name }) => name) ?? [];
+    const isOn = (replica: number, kind: number): boolean => {
+      const { node, device } = space.examples[kind];
+      const at = replicas[replica];
+      return kinds === 1 || (at.device === device && isMachineOf(nodes[at.node].name, names[node]));
+    };
+    this.#replicas = pools.map(({ first, count }, t) =>
+      runsOn[t].map((runs, kind) => {
+        const own = Array.from({ length: count }, (_, i) => first + i);
+        return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
+      }),
+    );
+    this.#jobsPerS = jobsPerS(document, inputs, this.#system);
+    const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
+    const isPlain = this.#system.pipelines.every(waitsForAll);
+    this.#variates = isSized || !isPlain ? null : variatesOf(this.#system, document.run.seed);
+  }
+
+  /** Jobs per second that one replica does at most, in batches up to `maxBatch`. */
+  capacityPerS(task: number, kind: number, maxBatch: number): number {
+    const replica = this.#replicas[task][kind];
+    if (replica < 0) return 0;
+    const { meanUs, maxBatch: most } = this.#system.replicas[replica].service;
+    let best = 0;
+    for (let batch = 1; batch <= Math.min(most, maxBatch); batch++) {
+      best = Math.max(best, (batch * 1e6) / meanUs[batch]);
+    }
+    return best;
+  }
+
+  /** Sizes, as powers of 2 up to `most`, by which a replica does more jobs per second. */
+  usefulBatches(task: number, most: number): readonly number[] {
+    const useful = [1];
+    const capacity = (batch: number): number =>
+      Math.max(...this.#space.runsOn[task].map((_, kind) => this.capacityPerS(task, kind, batch)));
+    for (let batch = 2; batch <= most; batch *= 2) {
+      if (capacity(batch) > 1.001 * capacity(batch / 2)) useful.push(batch);
+    }
+    return useful;
+  }
+
+  /** Mean service of one job, ms; Infinity where the task cannot run. */
+  meanMs(task: number, kind: number): number {
+    const replica = this.#replicas[task][kind];
+    if (replica < 0) return Number.POSITIVE_INFINITY;
+    return this.#system.replicas[replica].service.meanUs[1] / 1000;
+  }
+
+  /** Load of a task with these replicas; 0 where the arrival rate is not known beforehand. */
+  utilisation(task: number, row: Row, maxBatch: number): number {
+    if (this.#jobsPerS === null) return 0;
+    let capacity = 0;
+    for (const [kind, replicas] of row.entries()) {
+      if (replicas > 0) capacity += replicas * this.capacityPerS(task, kind, maxBatch);
+    }
+    return this.#jobsPerS[task] / capacity;
+  }
+
+  /** Whether services alone leave too few requests within some goal. */
+  servesTooSlowly(rows: readonly Row[]): boolean {
+    const variates = this.#variates;
+    if (variates === null) return false;
+    const fastest = rows.map((row, task) => this.#fastestOf(task, row));
+    const key = fastest.join();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const times = fastest.map((replica, task) => {
+      const { service } = this.#system.replicas[replica];
+      return variates[task].map((variate) => service.sampleUs(variate, 1));
+    });
+    const isSlow = this.#goals.some(({ pipeline, share }) => {
+      const system = this.#system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
+      const late = lateShare(system, times);
+      return 1 - late + SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS) < share;
+    });
+    this.#known.set(key, isSlow);
+    return isSlow;
+  }
+
+  #fastestOf(task: number, row: Row): number {
+    let best = -1;
+    for (const [kind, replicas] of row.entries()) {
+      if (replicas === 0) continue;
+      if (best < 0 || this.meanMs(task, kind) < this.meanMs(task, best)) best = kind;
+    }
+    return this.#replicas[task][best];
+  }
+}
+
+function isMachineOf(machine: string, node: string): boolean {
+  return machine === node || /^-\d+$/.test(machine.slice(node.length));
+}
+
+function waitsForAll({ tasks }: PipelineSystem): boolean {
+  return tasks.every(
+    ({ needed, predecessors }) => needed === Number.POSITIVE_INFINITY || predecessors.length < 2,
+  );
+}
+
+function jobsPerS(
+  { workload }: ScenarioDocument,
+  { traces }: SimulationInputs,
+  { pipelines, pools }: System,
+): readonly number[] | null {
+  const traceUs = workload.arrivals === "trace" ? (traces[workload.file] ?? null) : null;
+  const ratePerS = offeredRatePerS(workload, traceUs);
+  const ratios = pipelines.map(visitRatios);
+  const reaches = pipelines.every(waitsForAll) && !ratios.includes(null);
+  if (ratePerS === undefined || !reaches) return null;
+  const jobs = pools.map(() => 0);
+  for (const [p, { tasks, share }] of pipelines.entries()) {
+    for (const [t, { pool }] of tasks.entries()) {
+      jobs[pool] += ratePerS * share * (ratios[p] as Float64Array)[t];
+    }
+  }
+  return jobs;
+}
+
+function variatesOf({ pools }: System, seed: number): readonly Float64Array[] {
+  return pools.map(({ name, shape }) => {
+    const sampler = new Sampler(shape, `${seed}/bounds`, `service/${name}`);
+    return Float64Array.from({ length: DRAWS }, () => sampler.next());
+  });
+}
+
+/**
+ * The longest path through the tasks that every request runs, and at the worst one task more that
+ * some run: other tasks and dependence between them only add to it.
+ */
+function lateShare(pipeline: PipelineSystem, times: readonly Float64Array[]): number {
+  const ratios = visitRatios(pipeline);
+  if (ratios === null) return 0;
+  const always = ratios.map((ratio) => Number(ratio > 1 - 1e-9));
+  const base = lateWith(pipeline, times, always);
+  const withOne = pipeline.tasks.map((_, task) => {
+    if (always[task] === 1) return base;
+    const late = lateWith(pipeline, times, always.with(task, 1));
+    return ratios[task] * late + (1 - ratios[task]) * base;
+  });
+  return Math.max(...withOne);
+}
+
+function lateWith(
+  { tasks, sloUs }: PipelineSystem,
+  times: readonly Float64Array[],
+  runs: Float64Array,
+): number {
+  const order = inOrder(tasks);
+  const ends = new Float64Array(tasks.length);
+  let late = 0;
+  for (let draw = 0; draw < DRAWS; draw++) {
+    let last = 0;
+    for (const task of order) {
+      const { predecessors, pool } = tasks[task];
+      let start = 0;
+      for (const before of predecessors) start = Math.max(start, ends[before]);
+      ends[task] = start + (runs[task] === 1 ? times[pool][draw] : 0);
+      last = Math.max(last, ends[task]);
+    }
+    if (last > sloUs) late++;
+  }
+  return late / DRAWS;
+}
+
+/** Tasks after all that come before them. */
+function inOrder(tasks: PipelineSystem["tasks"]): readonly number[] {
+  const order: number[] = [];
+  const visit = (task: number): void => {
+    if (order.includes(task)) return;
+    tasks[task].predecessors.forEach(visit);
+    order.push(task);
+  };
+  for (const task of tasks.keys()) visit(task);
+  return order;
+}

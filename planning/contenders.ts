@@ -1,0 +1,306 @@
+/**
+ * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster. The
+ * planners differ in which of these they simulate, and how much.
+ */
+import type { Parameter } from "../core/results.ts";
+import { scalingChoices } from "../core/scenario/check-changes.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Goal } from "../core/slo.ts";
+import { maxBatchOf } from "../schedulers/create-scheduler.ts";
+import { PRESETS } from "../schedulers/registry.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import { ServiceBounds } from "./bounds.ts";
+import { slowEachOther } from "./not-searched.ts";
+import { type Machines, type Shape, type Space, sum } from "./space.ts";
+import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
+
+export type Parameters = Readonly<Record<string, Parameter>>;
+
+/** One scheduler, on one of the swept choices. */
+export interface Alternative {
+  readonly document: ScenarioDocument;
+  /** Values of the swept choices. */
+  readonly parameters: Parameters;
+  readonly choice: Choice;
+  /** Largest batch of each task. */
+  readonly batches: readonly number[];
+  /** Lower is simpler: the place among the presets, then larger batches. */
+  readonly rank: number;
+  /** Whether a station that is offered more than it can do misses for certain. */
+  readonly isOpen: boolean;
+}
+
+/** One of the swept choices besides the scheduler: the same space and bounds for all schedulers. */
+export interface Choice {
+  readonly space: Space;
+  readonly bounds: ServiceBounds;
+  /** Whether replicas of one machine slow each other down. */
+  readonly slowsDown: boolean;
+}
+
+export interface Contender {
+  readonly alternative: Alternative;
+  readonly shape: Shape;
+  readonly document: ScenarioDocument;
+}
+
+/** Everything that the planners get. */
+export interface Problem {
+  readonly goals: readonly Goal[];
+  readonly alternatives: readonly Alternative[];
+  /** Whether batch sizes of this one may be chosen. */
+  readonly mayBatch: (alternative: Alternative) => boolean;
+  readonly laboratory: Laboratory;
+  /** Most contenders to simulate. */
+  readonly mostTrials: number;
+}
+
+/** A contender with its replications. */
+export interface Tried {
+  readonly contender: Contender;
+  readonly trial: Trial;
+}
+
+export interface Explored {
+  /** Combinations of scheduler, machines and placement that were looked at. */
+  combinations: number;
+  /** How many of them nothing was simulated for, by the reason. */
+  readonly ruledOut: Record<RuledOut, number>;
+  /** Contenders that were simulated. */
+  simulated: number;
+  confirmations: number;
+  /** Simulated, of all trials. */
+  requests: number;
+}
+
+/**
+ * - `utilisation`: a task is offered as much as its replicas can do, or more
+ * - `serviceTime`: services alone take longer than the goal
+ * - `spareSlot`: the same machines have a free slot for one replica more of a kind that a task has
+ * - `task`: a task with these replicas misses even where all others have as many as there may be
+ * - `same`: request for request the same as under a simpler scheduler
+ */
+export type RuledOut = "utilisation" | "serviceTime" | "spareSlot" | "task" | "same";
+
+export interface Search {
+  /** Confirmed on fresh requests; null without a solution. */
+  readonly best: Tried | null;
+  /** Others that came next, on the requests of the search. */
+  readonly runnersUp: readonly Tried[];
+  /** Without a solution, the one that came nearest. */
+  readonly nearest: Tried | null;
+  /** Schedulers that serve request for request as the best one does. */
+  readonly alike: readonly Alternative[];
+  /** False once the bound on trials left something cheaper untried. */
+  readonly isComplete: boolean;
+  readonly explored: Explored;
+}
+
+export function nothingExplored(): Explored {
+  const ruledOut = { utilisation: 0, serviceTime: 0, spareSlot: 0, task: 0, same: 0 };
+  return { combinations: 0, ruledOut, simulated: 0, confirmations: 0, requests: 0 };
+}
+
+export function choiceOf(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  space: Space,
+  goals: readonly Goal[],
+): Choice {
+  const bounds = new ServiceBounds(document, inputs, space, goals);
+  return { space, bounds, slowsDown: slowEachOther(document.cluster, inputs) };
+}
+
+export function alternativeOf(
+  document: ScenarioDocument,
+  parameters: Parameters,
+  choice: Choice,
+): Alternative {
+  const { scheduler, workload } = document;
+  const batches = choice.space.tasks.map((task) => maxBatchOf(scheduler, task));
+  const names = Object.keys(PRESETS);
+  const place = names.indexOf(String(typeof scheduler === "string" ? scheduler : scheduler.preset));
+  const plain = place < 0 ? names.length : place;
+  const rank = typeof scheduler === "string" ? plain : names.length + sum(batches) / 1e4;
+  const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
+  const isOpen = (admission ?? "all") === "all" && workload.client === undefined;
+  return { document, parameters, choice, batches, rank, isOpen };
+}
+
+/** Most combinations of batch sizes to try; of more, one size for all tasks. */
+const MOST_BATCHES = 27;
+export const LARGEST_BATCH = 16;
+
+/**
+ * A scheduler that takes one job at a time, with each combination of batch sizes that makes some
+ * replica do more. A batch starts as soon as a replica is idle, with the jobs that wait.
+ */
+export function withBatches({ document, parameters, choice }: Alternative): {
+  readonly alternatives: readonly Alternative[];
+  /** Whether some combinations are left out. */
+  readonly isCut: boolean;
+} {
+  const { space, bounds } = choice;
+  const sizes = space.tasks.map((_, task) => bounds.usefulBatches(task, LARGEST_BATCH));
+  const isCut = sizes.reduce((count, { length }) => count * length, 1) > MOST_BATCHES;
+  const [, ...vectors] = isCut ? uniform(sizes) : product(sizes);
+  const alternatives = vectors.map((batches) => {
+    const scheduler = batchingScheduler(document.scheduler, space.tasks, batches);
+    return alternativeOf({ ...document, scheduler }, parameters, choice);
+  });
+  return { alternatives, isCut };
+}
+
+export function batchingScheduler(
+  preset: ScenarioDocument["scheduler"],
+  tasks: readonly string[],
+  batches: readonly number[],
+): ScenarioDocument["scheduler"] {
+  const perTask = Object.fromEntries(
+    tasks.flatMap((task, i) => {
+      const batching = { policy: "size-or-timeout", maxBatch: batches[i], waitMs: 0 };
+      return batches[i] === 1 ? [] : [[task, { batching }]];
+    }),
+  );
+  if (Object.keys(perTask).length === 0) return preset;
+  return { ...(typeof preset === "string" ? { preset } : preset), perTask };
+}
+
+function product(sizes: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  return sizes.reduce<readonly (readonly number[])[]>(
+    (vectors, own) => vectors.flatMap((vector) => own.map((size) => [...vector, size])),
+    [[]],
+  );
+}
+
+function uniform(sizes: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  const all = [...new Set(sizes.flat())].sort((a, b) => a - b);
+  return all.map((size) => sizes.map((own) => Math.max(...own.filter((one) => one <= size))));
+}
+
+/** Most contenders are never simulated, so the document is made when it is asked for. */
+export function contenderOf(alternative: Alternative, shape: Shape): Contender {
+  const { document, choice } = alternative;
+  let known: ScenarioDocument | undefined;
+  return {
+    alternative,
+    shape,
+    get document() {
+      known ??= withoutAbsent({ ...document, cluster: choice.space.clusterOf(shape) });
+      return known;
+    },
+  };
+}
+
+/** Faults of nodes and distances of zones that the cluster does without. */
+function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
+  const { nodes, network, gateway } = document.cluster;
+  const { faults } = document;
+  if (nodes === undefined) return document;
+  const names = new Set(nodes.map(({ name }) => name));
+  const zones = new Set([gateway?.zone, ...nodes.map(({ zone }) => zone)]);
+  const isHere = ({ node }: { readonly node?: string | undefined }): boolean =>
+    node === undefined || names.has(node);
+  const between = network?.zones?.filter((one) => one.between.every((zone) => zones.has(zone)));
+  const { zones: _, ...links } = network ?? {};
+  const near = {
+    ...links,
+    ...(between === undefined || between.length === 0 ? {} : { zones: between }),
+  };
+  return {
+    ...document,
+    ...(network === undefined
+      ? {}
+      : { cluster: { ...document.cluster, network: near as typeof network } }),
+    ...(faults === undefined
+      ? {}
+      : {
+          faults: {
+            ...faults,
+            random: faults.random.filter(isHere),
+            scheduled: faults.scheduled.filter(isHere),
+          },
+        }),
+  };
+}
+
+/** Machines of one price, of all choices. */
+export type Level = readonly { readonly choice: Choice; readonly machines: Machines }[];
+
+/** The cheapest first. */
+export function* levelsOf(alternatives: readonly Alternative[]): Generator<Level, undefined> {
+  const choices = [...new Set(alternatives.map(({ choice }) => choice))];
+  const all = choices
+    .flatMap((choice) => choice.space.choices.map((machines) => ({ choice, machines })))
+    .sort((a, b) => a.machines.cost - b.machines.cost);
+  for (let start = 0; start < all.length; ) {
+    let end = start;
+    while (end < all.length && all[end].machines.cost === all[start].machines.cost) end++;
+    yield all.slice(start, end);
+    start = end;
+  }
+}
+
+/** Machines that scaling switches off are not billed meanwhile. */
+export function costOfTried({ contender, trial }: Tried): number {
+  const { shape, document } = contender;
+  const averaged = scalingChoices(document.scheduler).length > 0 ? costOf(trial.runs) : null;
+  return averaged ?? shape.cost;
+}
+
+/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
+const FAMILY_ERROR = 0.025;
+
+/**
+ * Tried contenders, the cheapest first; of equal ones, those first that keep not clearly less than
+ * the best, and of these the simplest.
+ */
+export function ranked(tried: readonly Tried[]): readonly Tried[] {
+  const least = tried.map(({ trial: { goals, runs } }) => {
+    const outlooks = goals.map((goal) => outlook(goal, runs, FAMILY_ERROR));
+    const { mean, high } = outlooks.reduce((a, b) => (b.mean < a.mean ? b : a));
+    return { mean, width: high - mean };
+  });
+  const keys = tried.map((one, i) => {
+    const cost = costOfTried(one);
+    const surely = least.map(({ mean, width }, j) =>
+      costOfTried(tried[j]) === cost ? mean - width : 0,
+    );
+    const { mean, width } = least[i];
+    const isWorse = mean + width < Math.max(...surely);
+    const { rank } = one.contender.alternative;
+    return [cost, Number(isWorse), isWorse ? -mean : rank, -scoreOfTried(one)];
+  });
+  const order = [...tried.keys()].sort((a, b) => {
+    const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
+    return differs < 0 ? a - b : keys[a][differs] - keys[b][differs];
+  });
+  return order.map((i) => tried[i]);
+}
+
+export function scoreOfTried({ trial }: Tried): number {
+  return scoreOf(trial.goals, trial.runs);
+}
+
+/**
+ * Confirmations on fresh requests. The i-th may err with 1 / i (i + 1) of the family's error, which
+ * sums up to it however many there are (Bonferroni, with unequal shares).
+ */
+export class Confirmations {
+  readonly #problem: Problem;
+  readonly #explored: Explored;
+
+  constructor(problem: Problem, explored: Explored) {
+    this.#problem = problem;
+    this.#explored = explored;
+  }
+
+  /** Its fresh replications, and whether they show that it keeps the goals. */
+  *of(contender: Contender): Generator<undefined, Tried & { readonly meets: boolean }> {
+    const { laboratory, goals } = this.#problem;
+    const i = ++this.#explored.confirmations;
+    const error = FAMILY_ERROR / (i * (i + 1));
+    const { meets, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+    return { contender, trial, meets };
+  }
+}

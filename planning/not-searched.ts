@@ -1,0 +1,43 @@
+/** Clusters that a plan leaves out of its search and that may be cheaper than the one it found. */
+import { isShared } from "../core/placement.ts";
+import { scalingChoices } from "../core/scenario/check-changes.ts";
+import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+
+/**
+ * - `trials`: shapes beyond the bound on trials
+ * - `batches`: different batch sizes of the tasks
+ * - `colocation`: other choices of which replicas share a machine, where they slow each other down or fail together
+ * - `sharing`: more than one replica on a shared slot
+ * - `scaling`: more machines, of which scaling switches more off
+ */
+export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling";
+
+/** Besides `trials` and `batches`. `hasCheaper`: whether some machines cost less than those found. */
+export function notSearched(
+  { cluster, faults, scheduler }: ScenarioDocument,
+  inputs: SimulationInputs,
+  hasCheaper: boolean,
+): readonly NotSearched[] {
+  const { nodes = [], network } = cluster;
+  const { random = [], scheduled = [] } = faults ?? {};
+  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
+  const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
+  const dependsOnNeighbours =
+    slowEachOther(cluster, inputs) ||
+    (nodes.length > 0 && (nodesFail || network?.links === "fair"));
+  return [
+    ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
+    ...(hasCheaper && shares ? ["sharing" as const] : []),
+    ...(scalingChoices(scheduler).length > 0 ? ["scaling" as const] : []),
+  ];
+}
+
+/** Whether replicas of one machine slow each other down. */
+export function slowEachOther(
+  { nodes = [] }: ClusterDocument,
+  { overheadProfile }: SimulationInputs,
+): boolean {
+  const curves = [overheadProfile?.contention, ...nodes.map(({ contention }) => contention)];
+  return curves.some((curve) => curve?.some((factor) => factor !== 1));
+}

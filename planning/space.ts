@@ -1,0 +1,345 @@
+/**
+ * The clusters that a plan may choose from: machines of each node, and replicas of each task on each
+ * kind of device. Devices that serve every task alike are one kind, so shapes differ only in numbers.
+ */
+import { Fault } from "../core/fault.ts";
+import { tasksToPlace } from "../core/placement.ts";
+import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+
+type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
+
+export type CostUnit = "replicas" | "machines" | "per hour";
+
+/** Fewest and most replicas of each task. */
+export interface Bounds {
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+}
+
+/** Replicas of one task by kind of device. */
+export type Row = readonly number[];
+
+export interface Shape {
+  readonly cost: number;
+  /** By node of the scenario; without nodes, one number: the replicas. */
+  readonly machines: readonly number[];
+  /** By task. */
+  readonly rows: readonly Row[];
+}
+
+export interface Machines {
+  readonly cost: number;
+  readonly counts: readonly number[];
+}
+
+/** Slots of one kind of device on one kind of machine. */
+interface Bank {
+  readonly node: number;
+  readonly device: string;
+  readonly kind: number;
+  readonly slots: number;
+  readonly memoryMb: number;
+  /** A slot's part of its machine's cost. */
+  readonly price: number;
+}
+
+const MOST_CHOICES = 100_000;
+
+export class Space {
+  readonly unit: CostUnit;
+  readonly tasks: readonly string[];
+  readonly bounds: Bounds;
+  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
+  readonly choices: readonly Machines[];
+  readonly kinds: number;
+  /** A node and a device of each kind. */
+  readonly examples: readonly { readonly node: number; readonly device: string }[];
+  /** By task and kind: whether its model has times for such a device, and some has the memory. */
+  readonly runsOn: readonly (readonly boolean[])[];
+  readonly #document: ScenarioDocument;
+  readonly #banks: readonly Bank[];
+  readonly #sizesMb: readonly number[];
+  readonly #thresholdsMb: readonly number[];
+  readonly #seen = new Set<string>();
+
+  /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
+  constructor(document: ScenarioDocument, bounds: Bounds) {
+    const { models, pipelines, cluster } = document;
+    const { nodes } = cluster;
+    const tasks = tasksToPlace(document);
+    const priced = (nodes ?? []).some(({ costPerHour }) => costPerHour > 0);
+    const most = sum(bounds.high);
+    const groups = nodes ?? [{ name: "", count: most, devices: { "": 1 }, costPerHour: 1 }];
+    const kindOf = kindsOf(document, groups);
+    this.#document = document;
+    this.bounds = bounds;
+    this.tasks = tasks.map(({ name }) => name);
+    this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
+    const sizes = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
+    this.#sizesMb = sizes;
+    this.#thresholdsMb = [...new Set(sizes)];
+    this.#banks = groups.flatMap(({ devices, costPerHour }, node) => {
+      const cost = priced || nodes === undefined ? costPerHour : 1;
+      const price = cost / sum(Object.values(devices).map(slotsOf));
+      return Object.entries(devices).map(([device, one]) => {
+        const { slots, memoryMb = Number.POSITIVE_INFINITY } =
+          typeof one === "number" ? { slots: one } : one;
+        return { node, device, kind: kindOf(node, device), slots, memoryMb, price };
+      });
+    });
+    this.kinds = 1 + Math.max(...this.#banks.map(({ kind }) => kind));
+    this.examples = Array.from({ length: this.kinds }, (_, kind) => {
+      return this.#banks.find((bank) => bank.kind === kind) as Bank;
+    });
+    this.runsOn = this.tasks.map((name, i) => {
+      const task = Object.values(pipelines).find(({ tasks: all }) => name in all)?.tasks[name];
+      const profile = models[task?.model ?? ""]?.profile;
+      return this.examples.map(({ device }, kind) => {
+        const hasTimes = typeof profile !== "object" || device in profile;
+        return (
+          hasTimes && this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
+        );
+      });
+    });
+    this.choices = choicesOf(groups, priced || nodes === undefined);
+  }
+
+  /**
+   * All shapes on these machines that need every one of them, each way to use slots once. `visit` gets
+   * a list that changes; it returns false to stop. Rows that are not `isUseful` are left out.
+   */
+  shapesOn(
+    machines: Machines,
+    visit: (rows: readonly Row[]) => boolean,
+    isUseful: (task: number, row: Row) => boolean = () => true,
+  ): void {
+    const slots = this.#slotsOf(machines.counts);
+    const { low, high } = this.bounds;
+    const rows: Row[] = [];
+    const place = (task: number, left: readonly number[]): boolean => {
+      if (task === this.tasks.length) {
+        return !this.#isMinimal(machines.counts, rows) || visit(rows);
+      }
+      for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
+        if (!isUseful(task, row)) continue;
+        rows.push(row);
+        const goesOn = place(
+          task + 1,
+          left.map((free, kind) => free - row[kind]),
+        );
+        rows.pop();
+        if (!goesOn) return false;
+      }
+      return true;
+    };
+    place(0, slots);
+  }
+
+  /** Whether these rows came before, on machines that cost no more. Asking makes it so. */
+  isRepeated(rows: readonly Row[]): boolean {
+    if (this.kinds === this.#banks.length) return false;
+    const key = rows.join(";");
+    if (this.#seen.has(key)) return true;
+    this.#seen.add(key);
+    return false;
+  }
+
+  /** Price of a slot by kind, on the cheapest machine that has such. */
+  get slotPrices(): readonly number[] {
+    return this.examples.map((_, kind) =>
+      Math.min(...this.#banks.filter((bank) => bank.kind === kind).map(({ price }) => price)),
+    );
+  }
+
+  /** Slots by kind that these machines have left. */
+  spare({ counts }: Machines, rows: readonly Row[]): readonly number[] {
+    return this.#slotsOf(counts).map((slots, kind) => slots - columnSum(rows, kind));
+  }
+
+  /** The cheapest machines with room for the replicas; null where there are none. */
+  cheapestFor(rows: readonly Row[]): Shape | null {
+    const found = this.choices.find(({ counts }) => this.fits(counts, rows));
+    return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
+  }
+
+  /**
+   * A slot large enough for one model is so for all smaller ones. So replicas fit if, above each size,
+   * there are as many slots as replicas.
+   */
+  fits(counts: readonly number[], rows: readonly Row[]): boolean {
+    for (let kind = 0; kind < this.kinds; kind++) {
+      for (const least of this.#thresholdsMb) {
+        let slots = 0;
+        for (const bank of this.#banks) {
+          if (bank.kind === kind && bank.memoryMb >= least) slots += bank.slots * counts[bank.node];
+        }
+        let replicas = 0;
+        for (const [task, row] of rows.entries()) {
+          if (this.#sizesMb[task] >= least) replicas += row[kind];
+        }
+        if (replicas > slots) return false;
+      }
+    }
+    return true;
+  }
+
+  /** The scenario's cluster with this shape; a placement where devices differ. */
+  clusterOf({ machines, rows }: Shape): ClusterDocument {
+    const { nodes, ...cluster } = this.#document.cluster;
+    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sum(rows[i])]));
+    if (nodes === undefined) return { ...cluster, replicas };
+    const taken = nodes.flatMap((node, i) =>
+      machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
+    );
+    const sizesMb = this.#sizesMb;
+    const placement =
+      this.kinds === 1 ? {} : { placement: this.#placementOf(machines, rows, sizesMb) };
+    return { ...cluster, replicas, nodes: taken, ...placement };
+  }
+
+  /**
+   * The replicas on machines and with memory that never run short, each on a machine of its own: more
+   * than any shape of these rows can do.
+   */
+  relaxedClusterOf(rows: readonly Row[]): ClusterDocument {
+    const { nodes, ...cluster } = this.#document.cluster;
+    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sum(rows[i])]));
+    if (nodes === undefined) return { ...cluster, replicas };
+    const count = sum(rows.map(sum));
+    const machines = nodes.map(() => count);
+    const large = nodes.map((node) => ({ ...node, count, devices: withoutLimits(node.devices) }));
+    const none = rows.map(() => 0);
+    const placement =
+      this.kinds === 1 ? {} : { placement: this.#placementOf(machines, rows, none) };
+    return { ...cluster, replicas, nodes: large, ...placement };
+  }
+
+  #slotsOf(counts: readonly number[]): number[] {
+    const slots = Array<number>(this.kinds).fill(0);
+    for (const bank of this.#banks) slots[bank.kind] += bank.slots * counts[bank.node];
+    return slots;
+  }
+
+  #isMinimal(counts: readonly number[], rows: readonly Row[]): boolean {
+    if (!this.fits(counts, rows)) return false;
+    return counts.every(
+      (count, node) => count === 0 || !this.fits(counts.with(node, count - 1), rows),
+    );
+  }
+
+  /** Large models first, each replica where most slots of a machine are free. */
+  #placementOf(
+    counts: readonly number[],
+    rows: readonly Row[],
+    sizesMb: readonly number[],
+  ): ClusterDocument["placement"] {
+    const nodes = this.#document.cluster.nodes as readonly NodeDocument[];
+    const free = this.#banks.map(({ slots, node }) => slots * counts[node]);
+    const most = (bank: number): number => free[bank] / counts[this.#banks[bank].node];
+    const entries = new Map<
+      string,
+      { task: string; node: string; device: string; replicas: number }
+    >();
+    const largestFirst = [...rows.keys()].sort((a, b) => sizesMb[b] - sizesMb[a]);
+    for (const i of largestFirst) {
+      for (const [kind, replicas] of rows[i].entries()) {
+        for (let left = replicas; left > 0; left--) {
+          const bank = this.#banks
+            .map((_, id) => id)
+            .filter((id) => this.#banks[id].kind === kind && free[id] > 0)
+            .filter((id) => this.#banks[id].memoryMb >= sizesMb[i])
+            .reduce((best, id) => (most(id) > most(best) ? id : best));
+          free[bank]--;
+          const { node, device } = this.#banks[bank];
+          const entry = { task: this.tasks[i], node: nodes[node].name, device, replicas: 0 };
+          const key = `${i}/${bank}`;
+          const known = entries.get(key) ?? entry;
+          known.replicas++;
+          entries.set(key, known);
+        }
+      }
+    }
+    return [...entries.values()];
+  }
+}
+
+/** Numbers of replicas by kind, as many as are free, with a sum within bounds. */
+function* rowsWithin(
+  free: readonly number[],
+  low: number,
+  high: number,
+  runsOn: readonly boolean[],
+): Generator<Row> {
+  const row = free.map(() => 0);
+  const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
+  for (;;) {
+    const total = sum(row);
+    if (total >= low && total <= high) yield [...row];
+    let kind = 0;
+    while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
+    if (kind === row.length) return;
+    row[kind]++;
+  }
+}
+
+function choicesOf(
+  groups: readonly Pick<NodeDocument, "count" | "costPerHour">[],
+  priced: boolean,
+): readonly Machines[] {
+  const size = groups.reduce((product, { count }) => product * (count + 1), 1);
+  if (size > MOST_CHOICES) {
+    const message = `${size.toLocaleString("en-US")} choices of machines are too many to plan with`;
+    throw new Fault("limit-exceeded", message, { hint: "lower the `count` of some nodes" });
+  }
+  const choices: Machines[] = [];
+  const counts = groups.map(() => 0);
+  for (let i = 1; i < size; i++) {
+    for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
+    const cost = sum(counts.map((count, g) => count * (priced ? groups[g].costPerHour : 1)));
+    // Sums of prices differ in their last digits by the order of their terms.
+    choices.push({ cost: Number(cost.toFixed(9)), counts: [...counts] });
+  }
+  return choices.sort((a, b) => a.cost - b.cost || sum(a.counts) - sum(b.counts));
+}
+
+/** The kind of a node's device: equal where the two serve every task alike. */
+function kindsOf(
+  { models, faults }: ScenarioDocument,
+  groups: readonly Pick<NodeDocument, "name" | "devices" | "contention" | "zone" | "gbps">[],
+): (node: number, device: string) => number {
+  const { random = [], scheduled = [] } = faults ?? {};
+  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
+  const byDevice = Object.values(models).some(({ profile }) => typeof profile === "object");
+  const kinds = new Map<string, number>();
+  return (node, device) => {
+    const { name, devices, contention, zone, gbps } = groups[node];
+    const one = devices[device];
+    const { speed, sharing } = typeof one === "number" ? { speed: 1, sharing: undefined } : one;
+    const own = [byDevice ? device : "", nodesFail ? name : ""];
+    const key = JSON.stringify([...own, speed, sharing, contention, zone, gbps]);
+    const kind = kinds.get(key) ?? kinds.size;
+    kinds.set(key, kind);
+    return kind;
+  };
+}
+
+function slotsOf(device: NodeDocument["devices"][string]): number {
+  return typeof device === "number" ? device : device.slots;
+}
+
+function withoutLimits(devices: NodeDocument["devices"]): NodeDocument["devices"] {
+  const entries = Object.entries(devices).map(([kind, device]) => {
+    if (typeof device === "number") return [kind, device];
+    const { memoryMb: _, ...rest } = device;
+    return [kind, rest];
+  });
+  return Object.fromEntries(entries);
+}
+
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function columnSum(rows: readonly Row[], kind: number): number {
+  return rows.reduce((total, row) => total + row[kind], 0);
+}

@@ -1,0 +1,1 @@
+import "./trial.test.ts";

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { goalsOf, type SloRun } from "../core/slo.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
+import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
+import { Laboratory, outlook } from "./trial.ts";
+
+/** M/M/1 at 70%: 1 − e^(−0.03 t) of requests are within t ms. */
+function mm1(latencyMs: number, percentile: number, seed = 3) {
+  return scenarioOf({
+    pipelines: { p: { slo: { latencyMs, percentile }, tasks: { serve: { model: "server" } } } },
+    workload: { arrivals: "poisson", ratePerS: 70, requests: 4000, warmupS: 2 },
+    run: { seed, replications: 8 },
+  });
+}
+
+function confirmed(latencyMs: number, percentile: number, error = 0.025, seed?: number) {
+  const document = mm1(latencyMs, percentile, seed);
+  const laboratory = new Laboratory(NO_INPUTS);
+  const steps = laboratory.confirm(document, goalsOf(document), error);
+  let next = steps.next();
+  while (next.done !== true) next = steps.next();
+  return { ...next.value, requests: laboratory.requests };
+}
+
+const ERROR = 0.05;
+const SEEDS = IS_LONG ? 200 : 12;
+
+describe("a confirmation", () => {
+  test("says yes where the goal is kept, at the first look where that is clear", () => {
+    // 1 − e^(−4.5) is 98.9%.
+    expect(confirmed(150, 95)).toMatchObject({ meets: true, requests: 8 * 4000 });
+  });
+
+  test("says no where it is missed, at the first look where that is clear", () => {
+    expect(confirmed(80, 95)).toMatchObject({ meets: false, requests: 8 * 4000 });
+  });
+
+  test("errs no more often than asked for, although it looks three times", () => {
+    // 1 − e^(−2.994) is 94.99%.
+    const answers = Array.from({ length: SEEDS }, (_, seed) => confirmed(99.8, 95, ERROR, seed));
+    const wrong = answers.filter(({ meets }) => meets).length;
+    expect(wrong).toBeLessThanOrEqual(ERROR * SEEDS + 3 * Math.sqrt(ERROR * SEEDS));
+    expect(answers.some(({ requests }) => requests === 4 * 8 * 4000)).toBe(true);
+  });
+
+  test("takes requests that no trial has seen", () => {
+    const document = mm1(150, 95);
+    const laboratory = new Laboratory(NO_INPUTS);
+    const trial = laboratory.start(document, goalsOf(document));
+    laboratory.extend(trial, 8);
+    const digests = new Set(trial.runs.map(({ digest }) => digest));
+    expect(confirmed(150, 95).runs.filter(({ digest }) => digests.has(digest))).toEqual([]);
+  });
+});
+
+describe("limits of a share", () => {
+  const goal = { pipeline: "p", latencyMs: 1, share: 0.99 };
+  const runs = (shares: readonly number[], counted: number): SloRun[] =>
+    shares.map((sloAttainmentRatio) => ({
+      counted,
+      metrics: { sloAttainmentRatio },
+      pipelines: {},
+    }));
+
+  test("without a late request are those of so many requests", () => {
+    const { low, high } = outlook(goal, runs([1, 1, 1], 100), 0.05);
+    // The rule of three: 300 requests show 99%.
+    expect(low).toBeCloseTo(0.05 ** (1 / 300), 9);
+    expect(high).toBe(1);
+  });
+
+  test("are no narrower than those of independent requests, however alike the runs are", () => {
+    const { low } = outlook(goal, runs([0.99, 0.99, 0.99, 0.99], 100), 0.025);
+    expect(low).toBeLessThan(0.99 - 1.9 * Math.sqrt((0.99 * 0.01) / 400));
+  });
+
+  test("widen with the spread of runs and with less error", () => {
+    const spread = runs([0.97, 0.99, 0.98, 1], 1000);
+    const [wide, narrow] = [0.001, 0.1].map((error) => outlook(goal, spread, error).low);
+    expect(wide).toBeLessThan(narrow);
+  });
+
+  test("say nothing below of one run, and leave room above it", () => {
+    const { low, high } = outlook(goal, runs([0.98], 500), 0.025);
+    expect(low).toBe(0);
+    expect(high).toBeGreaterThan(0.99);
+  });
+});
+
+test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {
+  const document = scenarioOf({
+    pipelines: { p: { slo: { latencyMs: 400, percentile: 99 }, tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 100 } } },
+    workload: { arrivals: "poisson", ratePerS: 1, requests: 50 },
+    run: { seed: 1, replications: 10 },
+  });
+  const laboratory = new Laboratory(NO_INPUTS);
+  const { meets, runs } = laboratory.tryOut(document, goalsOf(document));
+  // Wilson's interval takes 381 requests.
+  expect({ meets, count: runs.length }).toEqual({ meets: true, count: 8 });
+  const few = { ...document, run: { ...document.run, replications: 7 } };
+  expect(laboratory.tryOut(few, goalsOf(few)).meets).toBe(false);
+});
