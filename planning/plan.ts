@@ -8,7 +8,7 @@
  *   pipelines.…, faults.… the same: what requests are, what is promised, what befalls the cluster
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
-import { taskNames } from "../core/compile.ts";
+import { poolNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { isShared, placementByNode, tasksToPlace } from "../core/placement.ts";
 import type { Estimate, Parameter, Placement } from "../core/results.ts";
@@ -236,7 +236,7 @@ function problemOf(
   inputs: SimulationInputs,
   { mostReplicas, mostTrials }: PlanOptions,
 ) {
-  const tasks = taskNames(document);
+  const tasks = poolNames(document);
   const bounds = boundsOf(loaded, tasks, mostReplicas);
   const { nodes: _, ...cluster } = document.cluster;
   const most = bounds.high.reduce((total, replicas) => total + replicas, 0);

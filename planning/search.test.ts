@@ -31,7 +31,11 @@ function haveRoom(
 ): boolean {
   if (nodes === undefined) return true;
   const tasks = sizesMb.map((memoryMb, i) => {
-    return { name: `t${i}`, model: { name: `m${i}`, memoryMb, residency: "on-demand" } } as const;
+    return {
+      name: `t${i}`,
+      task: `t${i}`,
+      model: { name: `m${i}`, memoryMb, residency: "on-demand" },
+    } as const;
   });
   const of = Object.fromEntries(tasks.map(({ name }, i) => [name, replicas[i]]));
   const { replicas: placed } = placeReplicas(clusterSchema.parse({ nodes, replicas: of }), tasks);

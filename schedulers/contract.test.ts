@@ -128,6 +128,38 @@ test("replicas may come and leave by every scaling rule meanwhile", () => {
   );
 });
 
+/** The same documents, with a choice for each task of a pipeline that is not held. */
+const withVariants = documents.map((document): ScenarioDocument => {
+  const pipelines = Object.fromEntries(
+    Object.entries(document.pipelines).map(([name, pipeline]) => {
+      if (pipeline.discipline === "pipeline-held") return [name, pipeline];
+      const tasks = Object.entries(pipeline.tasks).map(([task, { model: _, ...rest }]) => [
+        task,
+        { ...rest, variants: ["model", "other"] },
+      ]);
+      return [name, { ...pipeline, tasks: Object.fromEntries(tasks) }];
+    }),
+  );
+  const chosen = new Set(
+    Object.values(pipelines).flatMap(({ discipline, tasks }) =>
+      discipline === "pipeline-held" ? [] : Object.keys(tasks),
+    ),
+  );
+  const replicas = Object.entries(document.cluster.replicas).flatMap(([task, count]) =>
+    chosen.has(task) ? ["model", "other"].map((one) => [`${task}@${one}`, count]) : [[task, count]],
+  );
+  return { ...document, pipelines, cluster: { replicas: Object.fromEntries(replicas) } };
+});
+
+describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
+  test("keeps the contract where tasks have variants", () => {
+    fc.assert(
+      fc.property(withVariants, steps, (document, run) => runContract(document, preset, run)),
+      { numRuns: cases(20) },
+    );
+  });
+});
+
 test("and each pool may have policies of its own", () => {
   const document = documentOf({
     pipelines: { p: { tasks: { a: { model: "model" }, b: { model: "model", after: ["a"] } } } },

@@ -13,6 +13,7 @@ import {
   roundRobin,
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
+import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never } from "./rules/shedding.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
@@ -31,6 +32,7 @@ export const POLICIES: Policies = {
   routing: withSystems("routing", [
     ...[central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
   ]),
+  selection: withSystems("selection", [mostAccurate]),
   ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
   batching: withSystems("batching", [none, sizeOrTimeout]),
   shedding: withSystems("shedding", [never, expectedLate]),
