@@ -98,3 +98,58 @@ test("no slot ever has two replicas on, and the log of the run replays", () => {
   const scheduler = createScheduler(document.scheduler, system, replicationSeed(1, 0));
   expect(replayLog(system, scheduler, log).divergence).toBeNull();
 });
+
+describe("INFaaS", () => {
+  const orders = (document: ReturnType<typeof scenario>) => {
+    const log = new RunLog();
+    const { summary } = runReplication(document, NO_INPUTS, 0, { log });
+    const system = compileSystem(document, NO_INPUTS);
+    const ordered = log.entries
+      .filter(([kind]) => kind === "order")
+      .map(([, replica]) => system.pools[system.replicas[replica].pool].model);
+    return { ordered, metrics: summary.metrics };
+  };
+  const rising = { arrivals: "poisson", ratePerS: 250, durationS: 30, warmupS: 10 };
+
+  test("adds replicas of a variant that is short of throughput", () => {
+    const { ordered, metrics } = orders(scenario("infaas", 250, { workload: rising }));
+    expect(ordered).toContain("large");
+    expect(metrics.accuracyMean).toBeGreaterThan(0.85);
+    expect(metrics.sloAttainmentRatio).toBeGreaterThan(0.9);
+  });
+
+  test("upgrades to the fastest variant where the other takes much longer to load", () => {
+    const models = {
+      small: { service: { distribution: "deterministic", meanMs: 10, batch }, accuracy: 0.8 },
+      large: {
+        service: { distribution: "deterministic", meanMs: 50, batch },
+        ...{ accuracy: 0.95, loadMs: 5000 },
+      },
+    };
+    const { ordered } = orders(scenario("infaas", 250, { workload: rising, models }));
+    expect(ordered).toContain("small");
+    expect(ordered).not.toContain("large");
+  });
+
+  test("releases a replica only after ten calm checks", () => {
+    const workload = { arrivals: "trace", file: "times.csv", column: "t" };
+    const document = scenario("infaas", 1, { workload });
+    const busy = Array.from({ length: 1250 }, (_, i) => i * 4000);
+    const calm = Array.from({ length: 30 }, (_, i) => 5_000_000 + i * 1e6);
+    const log = new RunLog();
+    runReplication(document, { ...NO_INPUTS, traces: { "times.csv": [...busy, ...calm] } }, 0, {
+      log,
+    });
+    const ordered = log.entries.filter(([kind]) => kind === "order");
+    const released = log.entries.filter(([kind, , nowUs]) => kind === "release" && nowUs > 0);
+    expect(ordered.length).toBeGreaterThan(0);
+    expect(released.length).toBeGreaterThan(0);
+    const { replicas } = compileSystem(document, NO_INPUTS);
+    for (const [, replica, atUs] of released) {
+      const last = ordered
+        .filter(([, other, us]) => replicas[other].pool === replicas[replica].pool && us <= atUs)
+        .at(-1);
+      expect(atUs - (last?.[2] ?? 0)).toBeGreaterThanOrEqual(9e6);
+    }
+  });
+});
