@@ -5,7 +5,7 @@
  *   → contention between busy workers → gateway and RPC cost (no-op) → both under load (pilot)
  *   → profiles with provenance
  */
-import { taskNames } from "../core/compile.ts";
+import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
@@ -130,7 +130,7 @@ export function inputsByModel(
 ): Map<string, readonly JobInput[]> {
   const inputs = new Map<string, readonly JobInput[]>();
   for (const pipeline of Object.values(document.pipelines)) {
-    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+    for (const { task, model } of poolsOf(pipeline.tasks)) {
       const more = collected.inputs.get(task) ?? [];
       inputs.set(model, [...(inputs.get(model) ?? []), ...more]);
     }
@@ -161,11 +161,9 @@ async function measureModels(
 /** The largest batch that the scenario's scheduler may send to a model. */
 function largestBatch(document: ScenarioDocument, model: string): number {
   const tasks = Object.values(document.pipelines).flatMap((pipeline) =>
-    Object.entries(pipeline.tasks).flatMap(([task, entry]) =>
-      entry.model === model ? [task] : [],
-    ),
+    poolsOf(pipeline.tasks).flatMap((one) => (one.model === model ? [one] : [])),
   );
-  return Math.max(...tasks.map((task) => maxBatchOf(document.scheduler, task)), 1);
+  return Math.max(...tasks.map(({ pool, task }) => maxBatchOf(document.scheduler, pool, task)), 1);
 }
 
 /** 1, 2, 4, ... and the largest itself. */
@@ -182,8 +180,8 @@ async function contentionOf(
   inputs: ReadonlyMap<string, readonly JobInput[]>,
   { contentionLevels: levels, folder }: CalibrationOptions,
 ): Promise<number[]> {
-  const models = taskNames(document)
-    .map((task) => modelOf(document, task))
+  const models = tasksToPlace(document)
+    .map(({ model }) => model.name)
     .filter((model) => (inputs.get(model) ?? []).length > 0);
   const wanted = Array.from({ length: models.length === 0 ? 0 : levels }, (_, i) => {
     const model = models[i % models.length];
@@ -201,11 +199,6 @@ async function contentionOf(
     return { worker: running.get(key) as ModelWorker, inputs: inputs.get(model) ?? [] };
   });
   return levels <= 1 ? [1] : measureContention(busy, CONTENTION_ROUNDS, CONTENTION_SECONDS);
-}
-
-function modelOf(document: ScenarioDocument, task: string): string {
-  const pipeline = Object.values(document.pipelines).find((p) => p.tasks[task] !== undefined);
-  return pipeline?.tasks[task].model ?? "";
 }
 
 function profileOf(

@@ -22,6 +22,7 @@ import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
+import { variantsOf } from "../core/placement.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
@@ -84,7 +85,7 @@ function inputsOf(
   const names = Object.keys(tasks);
   return pipelineInputs(
     names.map((name) => ({ predecessors: tasks[name].after.map((one) => names.indexOf(one)) })),
-    names.map((name) => metadata.get(tasks[name].model)),
+    names.map((name) => metadata.get(variantsOf(name, tasks[name])[0].model)),
   );
 }
 
@@ -239,7 +240,9 @@ async function walk(
   }));
   const outputs: Record<string, WorkerOutput> = {};
   for (const task of inTopologicalOrder(tasks)) {
-    const { after, when, model } = tasks[task];
+    const { after, when } = tasks[task];
+    // The first variant stands for all: they take the same inputs.
+    const [{ model }] = variantsOf(task, tasks[task]);
     const ready = after.filter((name) => outputs[name] !== undefined);
     if (after.length > 0 && ready.length === 0) continue;
     const wanted = when?.contains;

@@ -4,6 +4,7 @@
  * they are; a host that has become slower or faster is noticed and named, as then the error is not
  * the simulator's.
  */
+import { poolsOf } from "../core/placement.ts";
 import type { Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
@@ -124,11 +125,12 @@ function weightedTasks(
   profiles: Readonly<Record<string, Profile>>,
 ): WeightedTask[] {
   return Object.values(pipelines).flatMap(({ tasks }) =>
-    Object.entries(tasks).flatMap(([task, { model, when }]) => {
+    poolsOf(tasks).flatMap(({ pool, task, model }) => {
+      const { when } = tasks[task];
       const meanUs = profiles[profilePath(models[model]) ?? ""]?.batches[0].meanUs;
       return meanUs === undefined
         ? []
-        : [{ task, model, weight: meanUs * (when?.probability ?? 1) }];
+        : [{ task: pool, model, weight: meanUs * (when?.probability ?? 1) }];
     }),
   );
 }

@@ -11,6 +11,7 @@ import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { Fault } from "../core/fault.ts";
+import { poolsOf } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
@@ -172,8 +173,8 @@ function loadsUs(
   profiles: Readonly<Record<string, Profile>>,
 ): number[] {
   return Object.values(pipelines).flatMap(({ tasks }) =>
-    Object.values(tasks).map(
-      ({ model, when }) => profiles[model].batches[0].meanUs * (when?.probability ?? 1),
+    poolsOf(tasks).map(
+      ({ task, model }) => profiles[model].batches[0].meanUs * (tasks[task].when?.probability ?? 1),
     ),
   );
 }
@@ -197,7 +198,7 @@ export function servingFactors(
   }
   const factors: Record<string, number> = {};
   for (const { tasks } of Object.values(document.pipelines)) {
-    for (const [task, { model }] of Object.entries(tasks)) {
+    for (const { pool: task, model } of poolsOf(tasks)) {
       const factor = measured[task].serviceMeanMs / simulatedMs[task] / (pace[task] ?? 1);
       factors[model] = Math.max(factors[model] ?? 1, Number.isFinite(factor) ? factor : 1);
     }

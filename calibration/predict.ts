@@ -6,6 +6,7 @@
  */
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { poolsOf } from "../core/placement.ts";
 import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -85,7 +86,7 @@ function scaledProfiles(
 ): SimulationInputs {
   const profiles: Record<string, Profile> = { ...inputs.profiles };
   for (const pipeline of Object.values(document.pipelines)) {
-    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+    for (const { pool: task, model } of poolsOf(pipeline.tasks)) {
       const { profile } = document.models[model];
       const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
       for (const path of paths)
@@ -103,7 +104,7 @@ function scaledServices(
   const models = { ...document.models };
   const done = new Set<string>();
   for (const pipeline of Object.values(document.pipelines)) {
-    for (const [task, { model }] of Object.entries(pipeline.tasks)) {
+    for (const { pool: task, model } of poolsOf(pipeline.tasks)) {
       const { service } = models[model];
       if (service === undefined || done.has(model)) continue;
       done.add(model);

@@ -22,6 +22,7 @@ import {
 } from "../calibration/validation-effort.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { assert, Fault } from "../core/fault.ts";
+import { poolsOf } from "../core/placement.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -212,7 +213,7 @@ export function calibratedChanges(
     return [["pipelines", pipeline, "tasks", task, "when", "probability"], share];
   });
   const goals = Object.entries(document.pipelines).map(([name, { tasks }]): Change => {
-    const meansMs = Object.values(tasks).map(
+    const meansMs = poolsOf(tasks).map(
       ({ model }) => (profiles[model]?.batches[0]?.meanUs ?? 0) / 1000,
     );
     const sumMs = meansMs.reduce((sum, ms) => sum + ms, 0);

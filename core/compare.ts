@@ -39,6 +39,7 @@ const SIGNIFICANT = 0.05;
 export const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
   "throughputPerS",
   "goodputPerS",
+  "accuracyMean",
   "sloAttainmentRatio",
 ]);
 

@@ -7,7 +7,13 @@
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
-import { type PlacedNode, type Placement, placeReplicas, tasksToPlace } from "./placement.ts";
+import {
+  type PlacedNode,
+  type Placement,
+  placeReplicas,
+  tasksToPlace,
+  variantsOf,
+} from "./placement.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
@@ -51,11 +57,11 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   const placement = placeReplicas(document.cluster, tasks);
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
-  for (const { name: task, model: loaded } of tasks) {
+  for (const { name: pool, task, model: loaded } of tasks) {
     const model = loaded.name;
-    const placed = placement.replicas.filter((replica) => replica.task === task);
+    const placed = placement.replicas.filter((replica) => replica.task === pool);
     const members = listOf(placed, (replica, i) => ({
-      name: `${task}-${i + 1}`,
+      name: `${pool}-${i + 1}`,
       pool: pools.length,
       node: replica.node,
       device: replica.device,
@@ -69,13 +75,15 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     }));
     const services = listOf(members, (member) => member.service);
     pools.push({
-      name: task,
+      name: pool,
+      task,
       model,
       first: replicas.length,
       count: members.length,
       maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
       shape: services[0]?.shape ?? { kind: "constant" },
       inputScaling: document.models[model].inputScaling ?? null,
+      accuracy: document.models[model].accuracy ?? null,
     });
     replicas.push(...members);
   }
@@ -124,9 +132,9 @@ function compileProvisioning({ cluster }: ScenarioDocument): System["provisionin
   return { meanUs: delayS * 1e6, shape: shapeOf(spread) };
 }
 
-/** All task names in order of first mention: the order of the pools. */
-export function taskNames(document: ScenarioDocument): readonly string[] {
-  return [...new Set(Object.values(document.pipelines).flatMap((p) => Object.keys(p.tasks)))];
+/** The pools' names in their order: tasks by first mention, and `task@model` for variants. */
+export function poolNames(document: ScenarioDocument): readonly string[] {
+  return tasksToPlace(document).map(({ name }) => name);
 }
 
 function serviceOf(
@@ -175,10 +183,16 @@ function compilePipeline(
   const tasks = listOf(names, (task) => {
     const entry = pipeline.tasks[task];
     const { join } = entry;
+    const all = variantsOf(task, entry).map((one) =>
+      pools.findIndex((pool) => pool.name === one.pool),
+    );
+    const staffed = all.filter((pool) => pools[pool].count > 0);
+    const variants = staffed.length > 0 ? staffed : all.slice(0, 1);
     const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
     return {
       name: task,
-      pool: pools.findIndex((pool) => pool.name === task),
+      pool: variants[0],
+      variants,
       predecessors: listOf(entry.after, id),
       successors: listOf(
         names.filter((other) => pipeline.tasks[other].after.includes(task)),

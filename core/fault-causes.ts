@@ -130,7 +130,7 @@ function targets(
     });
   }
   return replicas.flatMap((other, id) =>
-    other.name === replica || pools[other.pool].name === task
+    other.name === replica || pools[other.pool].name === task || pools[other.pool].task === task
       ? [{ name: `replica/${other.name}`, replicas: [id] }]
       : [],
   );

@@ -9,6 +9,7 @@ import { scenarioSchema } from "./scenario/schema.ts";
 function tasks(sizes: Readonly<Record<string, number>>): readonly TaskToPlace[] {
   return Object.entries(sizes).map(([name, memoryMb]) => ({
     name,
+    task: name,
     model: { name: `${name}'s`, memoryMb, residency: "on-demand" },
   }));
 }

@@ -5,7 +5,7 @@
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
 import type { ConfigurationResult } from "./results.ts";
-import type { ClusterDocument, ModelDocument, Parts } from "./scenario/schema.ts";
+import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "./scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -33,8 +33,11 @@ interface PlacedSlot {
   readonly number: number;
 }
 
+/** A pool of replicas: a task, or one variant of a task. */
 export interface TaskToPlace {
+  /** The task's own, or `task@model` of a variant. */
   readonly name: string;
+  readonly task: string;
   readonly model: LoadedModel;
 }
 
@@ -60,16 +63,35 @@ interface Bank {
   readonly models: LoadedModel[][];
 }
 
-/** All tasks in order of first mention, which is the order of the pools. */
+/** The models that can do a task, in their order, each with the name of its pool. */
+export function variantsOf(
+  name: string,
+  { model = "", variants }: Pick<TaskDocument, "model" | "variants">,
+): readonly { readonly pool: string; readonly model: string }[] {
+  if (variants === undefined) return [{ pool: name, model }];
+  return variants.map((variant) => ({ pool: `${name}@${variant}`, model: variant }));
+}
+
+/** The pools of a pipeline's tasks. */
+export function poolsOf(
+  tasks: Readonly<Record<string, TaskDocument>>,
+): readonly { readonly pool: string; readonly task: string; readonly model: string }[] {
+  return Object.entries(tasks).flatMap(([task, entry]) =>
+    variantsOf(task, entry).map((variant) => ({ ...variant, task })),
+  );
+}
+
+/** All pools in order of first mention. */
 export function tasksToPlace({
   pipelines,
   models,
 }: Parts<"pipelines" | "models">): readonly TaskToPlace[] {
   const found = new Map<string, TaskToPlace>();
   for (const { tasks } of Object.values(pipelines)) {
-    for (const [name, { model }] of Object.entries(tasks)) {
+    for (const { pool: name, task, model } of poolsOf(tasks)) {
       const { memoryMb = 0, residency = "on-demand" } = models[model] ?? {};
-      if (!found.has(name)) found.set(name, { name, model: { name: model, memoryMb, residency } });
+      if (found.has(name)) continue;
+      found.set(name, { name, task, model: { name: model, memoryMb, residency } });
     }
   }
   return [...found.values()];

@@ -24,6 +24,8 @@ interface TaskDraws {
   readonly cacheHitRatio: number;
   readonly cache: Sampler | null;
   readonly work: Sampler;
+  /** Of variants whose times have other distributions. */
+  readonly more: readonly Sampler[];
   /** Bits that every request has. */
   readonly bits: number;
 }
@@ -59,6 +61,10 @@ export class RequestDraws {
   declare private readonly choice: PipelineChoice;
   declare private readonly deadlinesMs: readonly (ValueSampler | null)[];
   declare private readonly tasks: readonly (readonly TaskDraws[])[];
+  /** Variates of a job, side by side: one, or one for each distribution among its task's variants. */
+  readonly width: number = 1;
+  /** By pool: which of them is its jobs'. */
+  declare private readonly columns: Uint8Array;
 
   /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
   constructor(system: System, seed: string, workSeed = seed) {
@@ -69,6 +75,11 @@ export class RequestDraws {
     );
     this.deadlinesMs = listOf(pipelines, ({ name, deadlineMs }) =>
       deadlineMs === null ? null : new ValueSampler(deadlineMs, seed, `deadline/${name}`),
+    );
+    const tasks = pipelines.flatMap((pipeline) => pipeline.tasks);
+    this.columns = columnsOf(system);
+    this.width = Math.max(
+      ...tasks.flatMap(({ variants }) => variants.map((pool) => this.columns[pool] + 1)),
     );
     this.tasks = listOf(pipelines, (pipeline) =>
       listOf(pipeline.tasks, (task) =>
@@ -88,7 +99,15 @@ export class RequestDraws {
     return deadline === null ? Number.POSITIVE_INFINITY : Math.round(deadline.next() * 1000);
   }
 
-  /** Draws one request's flags and variates into the jobs base .. base + tasks − 1. */
+  /** The variate of a job that runs in a pool, of those drawn. */
+  variateAt(job: number, pool: number): number {
+    return this.width === 1 ? job : job * this.width + this.columns[pool];
+  }
+
+  /**
+   * Draws one request's flags and variates into the jobs base .. base + tasks − 1, of which each has
+   * `width` variates.
+   */
   draw(pipeline: number, base: number, flags: Uint8Array, variates: Float64Array): void {
     const tasks = this.tasks[pipeline];
     for (let i = 0; i < tasks.length; i++) {
@@ -99,9 +118,42 @@ export class RequestDraws {
       if (task.cache !== null && task.cache.next() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
       // The outcome of the condition is the request's own, so a skipped draw moves nothing else.
-      variates[base + i] = task.work.nextIf(bits & WHEN_HOLDS);
+      const variate = task.work.nextIf(bits & WHEN_HOLDS);
+      if (this.width === 1) variates[base + i] = variate;
+      else this.drawMore(task, variate, bits & WHEN_HOLDS, (base + i) * this.width, variates);
     }
   }
+
+  private drawMore(
+    { more }: TaskDraws,
+    first: number,
+    taken: number,
+    at: number,
+    variates: Float64Array,
+  ): void {
+    variates[at] = first;
+    for (let i = 0; i < more.length; i++) variates[at + 1 + i] = more[i].nextIf(taken);
+  }
+}
+
+/** Variants of one distribution share their variates, the others have columns of their own. */
+function columnsOf({ pipelines, pools }: System): Uint8Array {
+  const columns = new Uint8Array(pools.length);
+  for (const { variants } of pipelines.flatMap(({ tasks }) => tasks)) {
+    const shapes = shapesOf(pools, variants).map(({ shape }) => JSON.stringify(shape));
+    for (const pool of variants) columns[pool] = shapes.indexOf(JSON.stringify(pools[pool].shape));
+  }
+  return columns;
+}
+
+/** The first pool of each distribution. */
+function shapesOf(pools: System["pools"], variants: readonly number[]): System["pools"] {
+  const found = new Map<string, System["pools"][number]>();
+  for (const pool of variants) {
+    const key = JSON.stringify(pools[pool].shape);
+    if (!found.has(key)) found.set(key, pools[pool]);
+  }
+  return [...found.values()];
 }
 
 function taskDraws(
@@ -118,5 +170,8 @@ function taskDraws(
     cacheHitRatio: task.cacheHitRatio,
     cache: task.cacheHitRatio > 0 ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
     work: new Sampler(system.pools[task.pool].shape, workSeed, `work/${name}`),
+    more: shapesOf(system.pools, task.variants)
+      .slice(1)
+      .map(({ shape, model }) => new Sampler(shape, workSeed, `work/${name}@${model}`)),
   };
 }

@@ -29,6 +29,7 @@ export const METRICS = [
   "costPerHour",
   "costPer1000Requests",
   "energyJoulesPerRequest",
+  "accuracyMean",
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];

@@ -12,7 +12,7 @@ import { Fault } from "./fault.ts";
  * finish(replica, nowUs) · fail(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
  * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
- * start(replica, nowUs, job …) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
+ * start(replica, nowUs, job …) · select(job, pool) of its task's variants · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) ·
  * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
  * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs).
@@ -26,7 +26,7 @@ import { Fault } from "./fault.ts";
 export type LogEntry = readonly [LogKind, ...number[]];
 
 export const COMMANDS = [
-  ...(["start", "wakeAt", "end"] as const),
+  ...(["start", "select", "wakeAt", "end"] as const),
   ...(["assign", "drop", "move", "proceed", "enter", "abort", "setBatch"] as const),
   ...(["order", "release", "load", "evict"] as const),
 ] as const;
@@ -85,6 +85,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   evict: 3,
   served: 4,
   start: 3,
+  select: 2,
   wakeAt: 2,
   end: 3,
 };

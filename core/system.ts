@@ -8,7 +8,9 @@ import type { InputScaling, ServiceModel, VariableService } from "./service.ts";
 
 export interface System {
   readonly pipelines: readonly PipelineSystem[];
-  /** One pool of replicas per task name; pipelines with a task of the same name share it. */
+  /**
+   * One pool of replicas per task name, or per variant of it; pipelines with a task of the same name share it.
+   */
   readonly pools: readonly PoolSystem[];
   readonly replicas: readonly ReplicaSystem[];
   readonly nodes: readonly NodeSystem[];
@@ -49,7 +51,10 @@ export interface PipelineSystem {
 
 export interface TaskSystem {
   readonly name: string;
+  /** The first of its `variants`. */
   readonly pool: number;
+  /** The pools that can serve it, in the scenario's order: those with replicas, if any has. */
+  readonly variants: readonly number[];
   readonly predecessors: readonly number[];
   readonly successors: readonly number[];
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
@@ -66,7 +71,9 @@ export interface TaskSystem {
 }
 
 export interface PoolSystem {
+  /** The task's, or `task@model` of a variant. */
   readonly name: string;
+  readonly task: string;
   readonly model: string;
   /** Replicas are numbered first .. first + count − 1. */
   readonly first: number;
@@ -76,6 +83,8 @@ export interface PoolSystem {
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
   readonly inputScaling: InputScaling | null;
+  /** Share of its model's answers that are right; null: not given. */
+  readonly accuracy: number | null;
 }
 
 export interface ReplicaSystem {

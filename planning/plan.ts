@@ -9,7 +9,7 @@
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
 
-import { taskNames } from "../core/compile.ts";
+import { poolNames } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { placementByNode } from "../core/placement.ts";
 import type { Placement } from "../core/results.ts";
@@ -262,7 +262,7 @@ function problemOf(
   const plain = combinations.flatMap(({ choice: parameters, document }) => {
     const key = JSON.stringify({ ...document, scheduler: null });
     const known = choices.get(key);
-    const bounds = boundsOf(loaded, taskNames(document), mostReplicas);
+    const bounds = boundsOf(loaded, poolNames(document), mostReplicas);
     const choice = known ?? choiceOf(document, inputs, new Space(document, bounds), goals);
     choices.set(key, choice);
     const own = document.scheduler;

@@ -22,8 +22,11 @@ export function createScheduler(
 ): Scheduler {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
-  const pools = system.pools.map((pool, id): PoolPolicies => {
-    const composition = compose(perTask[pool.name] ?? {}, base);
+  const chosen = system.pools.map(({ name, task }) =>
+    compose(perTask[name] ?? perTask[task] ?? {}, base),
+  );
+  const rules = system.pools.map((pool, id): PoolPolicies => {
+    const composition = chosen[id];
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
     const context: PolicyContext = { rng, maxBatch: pool.maxBatch, system, pool: id };
     return {
@@ -33,6 +36,16 @@ export function createScheduler(
       shedding: create(POLICIES.shedding, composition.shedding, context),
       scaling: create(POLICIES.scaling, composition.scaling, context),
     };
+  });
+  const firsts = system.pipelines.flatMap(({ tasks }) =>
+    tasks.flatMap(({ pool, variants }) => (variants.length > 1 ? [pool] : [])),
+  );
+  const pools = rules.map((own, id): PoolPolicies => {
+    if (!firsts.includes(id)) return own;
+    const { task } = system.pools[id];
+    const rng = (): RandomStream => new RandomStream(seed, `selection/${task}`);
+    const context = { system, pools: rules, rng };
+    return { ...own, selection: create(POLICIES.selection, chosen[id].selection, context) };
   });
   const context: PolicyContext = {
     rng: () => new RandomStream(seed, "policy"),
@@ -68,10 +81,13 @@ export function schedulerName(document: SchedulerDocument): string {
   return [document.preset, ...parts].filter((part) => part !== undefined).join(" + ") || "fifo";
 }
 
-/** The largest batch that the scheduler may form for a task. */
-export function maxBatchOf(document: SchedulerDocument, task: string): number {
+/** The largest batch that the scheduler may form in a pool of a task. */
+export function maxBatchOf(document: SchedulerDocument, pool: string, task = pool): number {
   const base = compose(typeof document === "string" ? { preset: document } : document, null);
-  const own = typeof document === "string" ? undefined : document.perTask?.[task];
+  const own =
+    typeof document === "string"
+      ? undefined
+      : (document.perTask?.[pool] ?? document.perTask?.[task]);
   const { batching } = compose(own ?? {}, base);
   const context: PolicyContext = {
     rng: () => new RandomStream("0", "policy"),

@@ -13,12 +13,15 @@ import {
   roundRobin,
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
+import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never } from "./rules/shedding.ts";
+import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
+import { infaas } from "./systems/infaas.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject];
+const SYSTEMS: readonly SystemPack[] = [seedProject, infaas, proteus, loki];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
@@ -31,6 +34,7 @@ export const POLICIES: Policies = {
   routing: withSystems("routing", [
     ...[central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
   ]),
+  selection: withSystems("selection", [mostAccurate]),
   ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
   batching: withSystems("batching", [none, sizeOrTimeout]),
   shedding: withSystems("shedding", [never, expectedLate]),

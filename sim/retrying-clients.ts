@@ -187,8 +187,11 @@ export class RetryingClients implements Entrance {
     // An answer that comes too late is none: the time-out will ring.
     if (knownUs > call.sentUs + this.#timeoutUs) return;
     this.#overBeforeTimeout(call);
-    if (outcome === "completed") this.#end(call, outcome, nowUs, knownUs);
-    else this.#goOn(call, outcome, nowUs, knownUs);
+    if (outcome === "completed") {
+      const { accuracy } = this.#dispatcher.requests;
+      this.#host.recorder.accuracy?.completed(call.pipeline, call.arrivedUs, accuracy[slot]);
+      this.#end(call, outcome, nowUs, knownUs);
+    } else this.#goOn(call, outcome, nowUs, knownUs);
   }
 
   /** An attempt came to nothing, and its client knows. */

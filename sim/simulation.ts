@@ -280,7 +280,7 @@ class Simulation implements Driver, ClientHost {
     const end = at + batchSize[replica];
     for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
     if (this.sizes !== null) this.sizes.scale(replica);
-    this.executor.start(replica, nowUs, this.variates[first]);
+    this.executor.start(replica, nowUs, this.variates[this.draws.variateAt(first, pool)]);
   }
 
   private jobStarted(job: number, pool: number, nowUs: number): void {
@@ -306,7 +306,10 @@ class Simulation implements Driver, ClientHost {
     const serial = requests.serial[request];
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const { pipelines, rows } = this.recorder;
+    const { pipelines, rows, accuracy } = this.recorder;
+    if (accuracy !== null && outcome === "completed") {
+      accuracy.completed(requests.pipeline[request], arrivedUs, requests.accuracy[request]);
+    }
     if (pipelines !== null) {
       pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);
     }
@@ -343,9 +346,10 @@ class Simulation implements Driver, ClientHost {
   drawnFor(request: number): DrawnRequest {
     const { stride } = this.dispatcher.requests;
     const [from, to] = [request * stride, (request + 1) * stride];
+    const { width } = this.draws;
     return {
       flags: this.flags.slice(from, to),
-      variates: this.variates.slice(from, to),
+      variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
     };
   }
@@ -353,7 +357,7 @@ class Simulation implements Driver, ClientHost {
   reserveFor({ flags, variates, size }: DrawnRequest): number {
     const request = this.reserve();
     this.flags.set(flags, request * flags.length);
-    this.variates.set(variates, request * flags.length);
+    this.variates.set(variates, request * variates.length);
     this.sizes?.place(request, size);
     return request;
   }
@@ -372,7 +376,8 @@ class Simulation implements Driver, ClientHost {
       this.stop();
     }
     this.flags = grown(this.flags, new Uint8Array(capacity * stride));
-    this.variates = grown(this.variates, new Float64Array(capacity * stride));
+    const variates = capacity * stride * this.draws.width;
+    this.variates = grown(this.variates, new Float64Array(variates));
   }
 
   private arrive(nowUs: number): void {

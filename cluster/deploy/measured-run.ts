@@ -66,6 +66,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "queueWaitMeanMs",
   "utilizationRatio",
   "batchSizeMean",
+  "accuracyMean",
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;
@@ -247,7 +248,21 @@ function merge(gateway: RunSummary, client: RunSummary): RunSummary {
   return {
     ...client,
     metrics: { ...client.metrics, ...(own as RunSummary["metrics"]) },
+    pipelines: withAccuracy(client.pipelines, gateway.pipelines),
     tasks: gateway.tasks,
     digest: gateway.digest,
   };
+}
+
+/** Only the gateway knows which variants ran. */
+function withAccuracy(
+  client: RunSummary["pipelines"],
+  gateway: RunSummary["pipelines"],
+): RunSummary["pipelines"] {
+  return Object.fromEntries(
+    Object.entries(client).map(([name, metrics]) => {
+      const accuracyMean = gateway[name]?.accuracyMean;
+      return [name, accuracyMean === undefined ? metrics : { ...metrics, accuracyMean }];
+    }),
+  );
 }

@@ -23,6 +23,8 @@ export interface RunningRequest {
   traceparent: string | null;
   /** The dispatcher's number for it, in order of arrival; known once it has ended. */
   readonly serial: number;
+  /** Product of the accuracies of the models that ran; known once it has ended. */
+  readonly accuracy: number;
   readonly error: { readonly message: string } | null;
 }
 
@@ -100,6 +102,8 @@ export class RecorderSink implements RunSink {
     const latencyUs = nowUs - arrivedUs;
     this.#recorder.ended(index ?? serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    if (outcome !== "completed") return;
+    this.#recorder.accuracy?.completed(pipeline, arrivedUs, request.accuracy);
   }
 }
 

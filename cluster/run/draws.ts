@@ -24,6 +24,8 @@ export class DrawBook {
   readonly #numbered: RequestDraws;
   readonly #others: RequestDraws;
   readonly #stride: number;
+  /** Variates of a job. */
+  readonly width: number;
   /** Drawn and not yet used; with `triedAgain`, also the latest used. */
   readonly #rows = new Map<number, Row>();
   readonly #triedAgain: boolean;
@@ -35,6 +37,11 @@ export class DrawBook {
     this.#numbered = new RequestDraws(system, seed);
     this.#others = new RequestDraws(system, `${seed}/unnumbered`);
     this.#stride = system.stride;
+    this.width = this.#numbered.width;
+  }
+
+  variateAt(job: number, pool: number): number {
+    return this.#numbered.variateAt(job, pool);
   }
 
   /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
@@ -65,7 +72,7 @@ export class DrawBook {
       return this.#others.goalUs(pipeline);
     }
     flags.set(row.flags, base);
-    variates.set(row.variates, base);
+    variates.set(row.variates, base * this.width);
     return row.goalUs;
   }
 
@@ -73,7 +80,7 @@ export class DrawBook {
     while (this.#drawn <= index) {
       const pipeline = this.#numbered.pipeline();
       const flags = new Uint8Array(this.#stride);
-      const variates = new Float64Array(this.#stride);
+      const variates = new Float64Array(this.#stride * this.width);
       this.#numbered.draw(pipeline, 0, flags, variates);
       const goalUs = this.#numbered.goalUs(pipeline);
       this.#rows.set(this.#drawn++, { pipeline, flags, variates, goalUs });
@@ -115,13 +122,14 @@ export class RunDraws {
     const jobs = capacity * stride;
     if (this.#flags.length < jobs) {
       this.#flags = grown(this.#flags, new Uint8Array(jobs));
-      this.#variates = grown(this.#variates, new Float64Array(jobs));
+      this.#variates = grown(this.#variates, new Float64Array(jobs * this.#book.width));
     }
     return this.#book.take(index, pipeline, slot * stride, this.#flags, this.#variates);
   }
 
-  variate(job: number): number {
-    return this.#variates[job];
+  /** Of a job that runs in a pool. */
+  variate(job: number, pool: number): number {
+    return this.#variates[this.#book.variateAt(job, pool)];
   }
 
   /** Real outputs decide a condition on labels; the draws decide all others. */

@@ -305,8 +305,9 @@ export class GatewayRun implements Driver {
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
     this.room.left(request, outcome === "completed", this.inSystem);
-    const { serial, deadlineUs } = this.#dispatcher.requests;
+    const { serial, deadlineUs, accuracy } = this.#dispatcher.requests;
     request.serial = serial[slot];
+    request.accuracy = accuracy[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
     if (outcome !== "completed" && outcome !== "refused") this.#giveUpBatches(request);
@@ -345,8 +346,8 @@ export class GatewayRun implements Driver {
   #send(batch: StartedBatch): void {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
-    const { name, service } = this.options.system.replicas[replica];
-    const variate = this.draws.variate(batch.jobs[0]);
+    const { name, pool, service } = this.options.system.replicas[replica];
+    const variate = this.draws.variate(batch.jobs[0], pool);
     const message = this.messages.request(name, requests, batch.tasks, variate, {
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: this.options.trace?.traceparents(batch) ?? null,

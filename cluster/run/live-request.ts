@@ -89,6 +89,7 @@ export interface LiveRequest extends RunningRequest {
   /** Tensors of the caller, in place of a payload. */
   readonly tensors: readonly Tensor[];
   serial: number;
+  accuracy: number;
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
@@ -117,6 +118,7 @@ export function liveRequest(submission: Submission, { tasks, ...taking }: Taking
     expiresAtUs: taking.takenAtUs + deadlineMs * 1000,
     traceparent: null,
     serial: -1,
+    accuracy: 1,
     results: new Array<null>(tasks).fill(null),
     error: null,
   };

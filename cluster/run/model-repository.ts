@@ -51,8 +51,8 @@ export class ModelRepository {
 
   /** Null: all models are loaded. */
   stateOf(pipeline: number): ModelState | null {
-    for (const { name, pool } of this.#parts.system.pipelines[pipeline].tasks) {
-      const state = this.#states.get(pool);
+    for (const { name, variants } of this.#parts.system.pipelines[pipeline].tasks) {
+      const state = this.#states.get(variants.find((pool) => this.#states.has(pool)) ?? -1);
       if (state !== undefined) return { ...state, reason: `${name}: ${state.reason}` };
     }
     return null;
@@ -108,7 +108,9 @@ export class ModelRepository {
     const before = pools.map((pool) => this.#states.get(pool));
     this.#become(pools, "UNLOADING", "what it has is answered first");
     const users = counts.pipelines.filter((_, pipeline) =>
-      system.pipelines[pipeline].tasks.some(({ pool }) => pools.includes(pool)),
+      system.pipelines[pipeline].tasks.some(({ variants }) =>
+        variants.some((pool) => pools.includes(pool)),
+      ),
     );
     await until(() => users.every(({ inFlight }) => inFlight === 0), drainMs);
     const links = this.#linksOf(pools);
@@ -138,7 +140,7 @@ export class ModelRepository {
   #poolsOf(pipeline: number, task: string | undefined): readonly number[] {
     const { name, tasks } = this.#parts.system.pipelines[pipeline];
     const found = tasks.filter((one) => task === undefined || one.name === task);
-    if (found.length > 0) return [...new Set(found.map(({ pool }) => pool))];
+    if (found.length > 0) return [...new Set(found.flatMap(({ variants }) => variants))];
     throw new Fault("not-found", `${name} has no task ${JSON.stringify(task)}`, {
       hint: `it has ${tasks.map((one) => one.name).join(", ")}`,
     });
@@ -146,7 +148,9 @@ export class ModelRepository {
 
   #usersOf(pools: readonly number[]): number {
     const { pipelines } = this.#parts.system;
-    return pipelines.filter(({ tasks }) => tasks.some(({ pool }) => pools.includes(pool))).length;
+    return pipelines.filter(({ tasks }) =>
+      tasks.some(({ variants }) => variants.some((pool) => pools.includes(pool))),
+    ).length;
   }
 
   #linksOf(pools: readonly number[]) {

@@ -35,25 +35,32 @@ export class TaskOutages {
 
   /** Whether each task of a pipeline has a replica that is up. */
   isServed(pipeline: number): boolean {
-    return this.#poolsOf(pipeline).every((pool) => this.#isUp(pool));
+    return this.#tasksOf(pipeline).every((pools) => pools.some((pool) => this.#isUp(pool)));
   }
 
   /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
   check(pipeline: number): void {
-    const pool = this.#poolsOf(pipeline).find((one) => this.#isLasting(one) && !this.#isUp(one));
-    if (pool === undefined) return;
-    const { message, retryAfterMs } = this.errorOf(pool);
+    const out = this.#tasksOf(pipeline).find((pools) =>
+      pools.every((pool) => this.#isLasting(pool) && !this.#isUp(pool)),
+    );
+    if (out === undefined) return;
+    const { message, retryAfterMs } = this.errorOf(out[0]);
     const hint = "try again once one is up";
     throw new Fault("unavailable", message, { hint, retryAfterMs });
   }
 
-  /** Whether a request still needs a pool. */
+  /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
   needs({ pipeline, results }: LiveRequest, pool: number): boolean {
-    return this.#poolsOf(pipeline).some((one, task) => one === pool && results[task] === null);
+    return this.#tasksOf(pipeline).some(
+      (pools, task) =>
+        pools.includes(pool) &&
+        results[task] === null &&
+        pools.every((one) => this.#isLasting(one)),
+    );
   }
 
   errorOf(pool: number): RequestError & { readonly retryAfterMs: number } {
-    const { name } = this.#system.pools[pool];
+    const { task: name } = this.#system.pools[pool];
     const message = `no replica of ${name} has been up for ${this.#outageMs / 1000} s`;
     return { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS };
   }
@@ -71,8 +78,8 @@ export class TaskOutages {
     return false;
   }
 
-  /** By task. */
-  #poolsOf(pipeline: number): readonly number[] {
-    return this.#system.pipelines[pipeline].tasks.map(({ pool }) => pool);
+  /** By task: the pools that can serve it. */
+  #tasksOf(pipeline: number): readonly (readonly number[])[] {
+    return this.#system.pipelines[pipeline].tasks.map(({ variants }) => variants);
   }
 }

@@ -17,6 +17,7 @@ import type { PoolBoard } from "./pool-board.ts";
 import type { PoolDecisions } from "./pool-decisions.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { RequestTable } from "./request-table.ts";
+import type { Variants } from "./variants.ts";
 import { type JobCursor, QueueCursor } from "./views.ts";
 
 export class ControlDesk implements ClusterView, Controls {
@@ -25,6 +26,7 @@ export class ControlDesk implements ClusterView, Controls {
   readonly #requests: RequestTable;
   readonly #board: PoolBoard;
   readonly #flow: RequestFlow;
+  readonly #variants: Variants;
   readonly #decisions: PoolDecisions;
   readonly #notices: Notices;
   readonly #driver: Driver;
@@ -38,6 +40,7 @@ export class ControlDesk implements ClusterView, Controls {
     system: System,
     board: PoolBoard,
     flow: RequestFlow,
+    variants: Variants,
     decisions: PoolDecisions,
     notices: Notices,
     driver: Driver,
@@ -47,6 +50,7 @@ export class ControlDesk implements ClusterView, Controls {
     this.#requests = board.requests;
     this.#board = board;
     this.#flow = flow;
+    this.#variants = variants;
     this.#decisions = decisions;
     this.#notices = notices;
     this.#driver = driver;
@@ -292,6 +296,7 @@ export class ControlDesk implements ClusterView, Controls {
     if (this.isUp(replica)) {
       this.#board.leave(replica, isIdle, this.nowUs);
       this.#notices.down(replica, this.nowUs);
+      this.#variants.changed(this.#board.poolOf[replica], this.nowUs);
     }
     this.#cluster().release(replica, this.nowUs);
     if (isIdle) this.#notices.left(replica, this.nowUs);

@@ -28,6 +28,7 @@ import { PoolDecisions } from "./pool-decisions.ts";
 import { RequestFlow } from "./request-flow.ts";
 import { RequestChoices, RequestTable } from "./request-table.ts";
 import { Steps } from "./steps.ts";
+import { Variants } from "./variants.ts";
 
 /** By number in the log. */
 export const RESIDENCIES: readonly Residency[] = ["absent", "loading", "resident"];
@@ -50,6 +51,9 @@ export class Dispatcher {
   declare private readonly notices: Notices | null;
   declare private readonly desk: ControlDesk | null;
   declare private readonly flow: RequestFlow;
+  declare private readonly variants: Variants;
+  /** By pool; null where no model has an accuracy. */
+  declare private readonly accuracies: Float64Array | null;
   declare private readonly decisions: PoolDecisions;
   declare private readonly log: RunLog | null;
 
@@ -88,7 +92,10 @@ export class Dispatcher {
       notices,
       earlier,
     );
-    const flow = new RequestFlow(requests, choices, steps, board, notices, admission, driver, log);
+    const variants = new Variants(system, steps, board, log);
+    const flow = new RequestFlow(
+      ...([requests, choices, steps, board, variants, notices, admission, driver, log] as const),
+    );
     const decisions = new PoolDecisions(board, flow, notices, driver, log);
     this.system = system;
     this.requests = requests;
@@ -101,8 +108,12 @@ export class Dispatcher {
     this.desk =
       notices === null
         ? null
-        : new ControlDesk(system, board, flow, decisions, notices, driver, log);
+        : new ControlDesk(system, board, flow, variants, decisions, notices, driver, log);
     this.flow = flow;
+    this.variants = variants;
+    this.accuracies = system.pools.some(({ accuracy }) => accuracy !== null)
+      ? Float64Array.from(system.pools, ({ accuracy }) => accuracy ?? 1)
+      : null;
     this.decisions = decisions;
     this.log = log;
   }
@@ -193,6 +204,7 @@ export class Dispatcher {
   arrive(request: number, pipeline: number, arrivedUs: number, nowUs: number): void {
     this.log?.add("arrive", request, pipeline, arrivedUs, nowUs);
     this.requests.arrivedUs[request] = arrivedUs;
+    if (this.accuracies !== null) this.requests.accuracy[request] = 1;
     this.flow.arrive(request, pipeline, nowUs);
   }
 
@@ -205,7 +217,17 @@ export class Dispatcher {
     assert(end > at, "only a replica with a batch finishes one");
     board.freed(replica, nowUs);
     if (this.notices !== null) this.batchEnded(replica, end - at, "ran", nowUs);
+    if (this.accuracies !== null) this.score(this.accuracies[this.poolOf[replica]], at, end);
     for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
+  }
+
+  /** The answers of a batch's jobs are right so often. */
+  private score(accuracy: number, at: number, end: number): void {
+    const { requests, batchJobs } = this;
+    for (let i = at; i < end; i++) {
+      const request = requests.requestOf(batchJobs[i]);
+      requests.accuracy[request] *= accuracy;
+    }
   }
 
   private batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
@@ -249,6 +271,7 @@ export class Dispatcher {
     if (this.isUp(replica)) return;
     this.board.join(replica, nowUs);
     this.notices?.joined(replica, nowUs);
+    this.variants.changed(this.poolOf[replica], nowUs);
   }
 
   /** A replica is gone: its batch is tried elsewhere (boundedly), its queue is routed again. */
@@ -277,6 +300,7 @@ export class Dispatcher {
   private leave(replica: number, isIdle: boolean, nowUs: number): void {
     this.board.leave(replica, isIdle, nowUs);
     this.notices?.down(replica, nowUs);
+    this.variants.changed(this.poolOf[replica], nowUs);
   }
 
   /** The client no longer waits, or the driver cannot go on with the request. */
@@ -300,7 +324,9 @@ export class Dispatcher {
   /** Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. */
   feed(request: number, pool: number, loss: number, nowUs: number): void {
     this.log?.add("feed", request, pool, Math.round(loss * LOSS_UNITS), nowUs);
-    this.notices?.fed(request, pool, Math.round(loss * LOSS_UNITS) / LOSS_UNITS, nowUs);
+    const rounded = Math.round(loss * LOSS_UNITS) / LOSS_UNITS;
+    this.notices?.fed(request, pool, rounded, nowUs);
+    this.variants.fed(request, pool, rounded, nowUs);
   }
 
   /** Routes, batches and starts whatever the events of this instant have made possible. */

@@ -3,7 +3,7 @@
  * rules cannot say. Both see only what a gateway can know: queues, loads, which replicas are up,
  * expected (never sampled) service times.
  */
-import type { Controller, JobView, QueueView } from "./controller.ts";
+import type { ClusterView, Controller, JobView, QueueView } from "./controller.ts";
 
 /** The questions that a routing rule may ask of its pool. Replica ids are the system's. */
 export interface PoolView {
@@ -57,9 +57,18 @@ export interface GroupBatching {
 /** Whether a job that is about to start is dropped instead, with its request: it would be too late. */
 export type Shedding = (job: JobView, replica: number, size: number, nowUs: number) => boolean;
 
-/** Which pool serves a job, of those of its task's variants. Not in use yet: see `Controls.move`. */
+/** The pools of a task's variants, as a selection sees them. Ids are the system's. */
+export type VariantsView = Pick<ClusterView, "nowUs" | "readyOf" | "loadOf">;
+
+/**
+ * Which variant of its task serves a job: asked when it becomes ready, when its replica was lost, and
+ * when no replica of its variant is up. A controller may `move` it later.
+ */
 export interface Selection {
-  choose(job: JobView, among: readonly number[]): number;
+  /** One pool of `among`, which are in the scenario's order. */
+  choose(job: JobView, among: readonly number[], view: VariantsView): number;
+  /** Somebody says how wrong a variant's answer was: 0 right, 1 wrong. */
+  fed?(request: number, pool: number, loss: number, nowUs: number): void;
 }
 
 export interface Admission {
@@ -104,6 +113,8 @@ export interface PoolPolicies {
   readonly ordering: Ordering;
   readonly batching: Batching;
   readonly shedding?: Shedding | undefined;
+  /** Asked of the first of a task's variants; absent: the first that has a replica that is up. */
+  readonly selection?: Selection | undefined;
   /** Absent: the pool has all its replicas all the time. */
   readonly scaling?: Scaling | undefined;
 }

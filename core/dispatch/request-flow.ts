@@ -11,6 +11,7 @@ import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
 import type { Steps } from "./steps.ts";
+import type { Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
 const RAN: typeof JOB.ran = -3;
@@ -27,6 +28,7 @@ export class RequestFlow {
   declare private readonly choices: RequestChoices;
   declare private readonly steps: Steps;
   declare private readonly board: PoolBoard;
+  declare private readonly variants: Variants;
   declare private readonly notices: Notices | null;
   declare private readonly admission: Admission;
   declare private readonly driver: Driver;
@@ -41,6 +43,7 @@ export class RequestFlow {
     choices: RequestChoices,
     steps: Steps,
     board: PoolBoard,
+    variants: Variants,
     notices: Notices | null,
     admission: Admission,
     driver: Driver,
@@ -50,6 +53,7 @@ export class RequestFlow {
     this.choices = choices;
     this.steps = steps;
     this.board = board;
+    this.variants = variants;
     this.notices = notices;
     this.admission = admission;
     this.driver = driver;
@@ -206,10 +210,11 @@ export class RequestFlow {
     }
     const table = this.requests;
     const job = (request << table.shift) + task;
-    const { pool } = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    const { pool, variants } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
-    this.board.enqueue(job, pool);
+    if (variants === null) this.board.enqueue(job, pool);
+    else this.board.enqueue(job, this.variants.choose(job, variants, this.nowUs));
   }
 
   /** A job's replica was lost: it is tried again, unless it has been too often. */
@@ -226,7 +231,7 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
-      this.board.enqueue(job, pool);
+      this.board.enqueue(job, this.variants.again(job, pool, nowUs));
     }
   }
 

@@ -32,6 +32,8 @@ export class RequestTable {
   /** Infinity when there is no deadline. */
   deadlineUs = new Float64Array(0);
   pipeline = new Int32Array(0);
+  /** Product of the accuracies of what has run; only where the system's models have some. */
+  accuracy = new Float64Array(0);
   /** Tasks without successors that have not ended yet; 0 once the request has ended. */
   openSinks = new Int32Array(0);
   /** Jobs queued or running. */
@@ -104,6 +106,7 @@ export class RequestTable {
     this.serial = grown(this.serial, new Float64Array(capacity));
     this.arrivedUs = grown(this.arrivedUs, new Float64Array(capacity));
     this.deadlineUs = grown(this.deadlineUs, new Float64Array(capacity));
+    this.accuracy = grown(this.accuracy, new Float64Array(capacity));
     this.pipeline = grown(this.pipeline, new Int32Array(capacity));
     this.openSinks = grown(this.openSinks, new Int32Array(capacity));
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));

@@ -34,14 +34,17 @@ class Course {
 /** One task of one pipeline. */
 class Step {
   readonly pool: number = 0;
+  /** Null where there is no choice. */
+  declare readonly variants: readonly number[] | null;
   readonly predecessors: number = 0;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
   readonly needed: number = DOUBLE_ZERO;
   /** Tasks that follow. */
   declare readonly successors: readonly number[];
 
-  constructor({ pool, predecessors, needed, successors }: TaskSystem) {
+  constructor({ pool, variants, predecessors, needed, successors }: TaskSystem) {
     this.pool = pool;
+    this.variants = variants.length > 1 ? variants : null;
     this.predecessors = predecessors.length;
     this.needed = needed;
     this.successors = successors;

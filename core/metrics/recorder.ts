@@ -11,7 +11,7 @@ import type { System } from "../system.ts";
 import { InSystemSeries } from "./in-system.ts";
 import { LatencyStore } from "./latency-store.ts";
 import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
-import { PipelineTally, PoolTally } from "./tallies.ts";
+import { AccuracyTally, PipelineTally, PoolTally } from "./tallies.ts";
 
 /** Gets every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
@@ -52,6 +52,8 @@ export class RunRecorder {
   declare readonly pools: PoolTally;
   /** Null where there is one pipeline, whose metrics are the run's own. */
   declare readonly pipelines: PipelineTally | null;
+  /** Null where no model has an accuracy. */
+  declare readonly accuracy: AccuracyTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */
@@ -79,6 +81,8 @@ export class RunRecorder {
     this.inSystemSeries = new InSystemSeries(warmupUs);
     const several = system.pipelines.length > 1;
     this.pipelines = several ? new PipelineTally(system, warmupUs, mostExact) : null;
+    const rated = system.pools.some(({ accuracy }) => accuracy !== null);
+    this.accuracy = rated ? new AccuracyTally(system, warmupUs) : null;
     this.pools = new PoolTally(system.pools.length);
   }
 

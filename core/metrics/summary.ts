@@ -48,7 +48,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     tasks: Object.fromEntries(
       system.pools.map((pool, id) => [pool.name, taskMetrics(recorder, id)]),
     ),
-    pipelines: recorder.pipelines?.metrics() ?? {},
+    pipelines: pipelineMetrics(recorder),
     digest: recorder.digest(),
     curveMs: options.curve ? curveOf(latencies) : [],
     notes: latencies.exact ? [] : [histogramNote(latencies)],
@@ -79,6 +79,17 @@ function histogramNote({ count }: LatencyStore): string {
   return `latency quantiles of ${requests} requests are from a histogram, within 0.025 %`;
 }
 
+function pipelineMetrics({ system, pipelines, accuracy }: RunRecorder): RunSummary["pipelines"] {
+  const metrics = pipelines?.metrics() ?? {};
+  if (accuracy === null) return metrics;
+  return Object.fromEntries(
+    Object.entries(metrics).map(([name, own]) => {
+      const mean = accuracy.mean(system.pipelines.findIndex((pipeline) => pipeline.name === name));
+      return [name, mean === null ? own : { ...own, accuracyMean: mean }];
+    }),
+  );
+}
+
 function flowMetrics(recorder: RunRecorder): ByMetric<number> {
   const { system } = recorder;
   const changed = recorder.replicas?.scaled ? recorder.replicas : null;
@@ -86,6 +97,7 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
   const { busyUs, batches, batchedJobs } = recorder.pools.total();
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
   const replicas = replicasOf(recorder);
+  const accuracyMean = recorder.accuracy?.mean() ?? null;
   const costPerHour = changed?.costPerHour() ?? system.costPerHour;
   return {
     ...(recorder.lastEndUs < recorder.firstArrivalUs
@@ -99,6 +111,7 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
     ...shareMetrics(recorder, countedIn(recorder)),
     ...changeMetrics(recorder),
     ...energyMetrics(recorder, windowUs),
+    ...(accuracyMean === null ? {} : { accuracyMean }),
     ...(costPerHour > 0 ? { costPerHour } : {}),
     // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0

@@ -141,6 +141,38 @@ export class PipelineTally {
   }
 }
 
+/** The accuracy of completed requests: each is right as often as all that ran for it are. */
+export class AccuracyTally {
+  readonly #sums: Float64Array;
+  readonly #counts: Float64Array;
+  readonly #warmupUs: number;
+  /** By pipeline: whether one of its models has an accuracy. */
+  readonly #rated: readonly boolean[];
+
+  constructor({ pipelines, pools }: System, warmupUs: number) {
+    this.#sums = new Float64Array(pipelines.length);
+    this.#counts = new Float64Array(pipelines.length);
+    this.#warmupUs = warmupUs;
+    this.#rated = pipelines.map(({ tasks }) =>
+      tasks.some(({ variants }) => variants.some((pool) => pools[pool].accuracy !== null)),
+    );
+  }
+
+  /** A request has completed; `accuracy` is the product of those of the models that ran. */
+  completed(pipeline: number, arrivedUs: number, accuracy: number): void {
+    if (arrivedUs < this.#warmupUs || !this.#rated[pipeline]) return;
+    this.#sums[pipeline] += accuracy;
+    this.#counts[pipeline]++;
+  }
+
+  /** Over all pipelines with an accuracy, or of one; null without requests. */
+  mean(pipeline?: number): number | null {
+    const of = pipeline === undefined ? [...this.#sums.keys()] : [pipeline];
+    const count = of.reduce((sum, id) => sum + this.#counts[id], 0);
+    return count === 0 ? null : of.reduce((sum, id) => sum + this.#sums[id], 0) / count;
+  }
+}
+
 function latencyMetrics(latencies: LatencyStore): Record<string, number> {
   if (latencies.count === 0) return {};
   const [p50, p95, p99] = latencies.quantilesUs([0.5, 0.95, 0.99]);

@@ -274,7 +274,6 @@ describe("bad input is refused with path, line and expectation", () => {
       .concat("sweep: { scheduler: [fifo, 5], workload.ratePerS: [20, -1] }\n");
     const issues = issuesOf(() => load(text));
     expect(issues.map(({ line, path, message }) => [line, path, message.slice(0, 30)])).toEqual([
-      [5, "pipelines.p.tasks.detect.model", "missing: expected text"],
       [5, "pipelines.p.tasks.detect.modle", 'unknown key "modle" in pipelin'],
       [5, "pipelines.p.tasks.detect.modle", 'no model is called "detektor"'],
       [6, "pipelines.p.tasks.plate.when.probability", "expected a number up to 1, got"],

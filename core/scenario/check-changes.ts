@@ -1,6 +1,7 @@
 /** Checks of what changes the cluster during a run: faults, and the bounds of scaling policies. */
 import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
+import { sumOf } from "../statistics/estimate.ts";
 import { issueAt, noSuch } from "./issues.ts";
 import type { FaultsDocument, Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 
@@ -46,8 +47,16 @@ function targetsOf(
   { node, task }: Entry,
   { nodes, replicas }: ScenarioDocument["cluster"],
 ): number {
-  if (task !== undefined) return Object.hasOwn(replicas, task) ? replicas[task] : 0;
+  if (task !== undefined) return sumOf(replicasOf(task, replicas).map(([, count]) => count));
   return nodes?.find(({ name }) => name === node)?.count ?? 1;
+}
+
+/** The pools of a task or of one of its variants, with their replicas. */
+function replicasOf(
+  task: string,
+  replicas: ScenarioDocument["cluster"]["replicas"],
+): readonly (readonly [string, number])[] {
+  return Object.entries(replicas).filter(([pool]) => pool === task || pool.startsWith(`${task}@`));
 }
 
 function checkFactor({ kind, factor }: Entry, at: string): Issue[] {
@@ -70,7 +79,8 @@ function checkTarget(
   }
   const tasks = Object.keys(cluster.replicas);
   if (task !== undefined) {
-    return tasks.includes(task) ? [] : [noSuch("task", `${at}.task`, task, tasks)];
+    const known = replicasOf(task, cluster.replicas).length > 0;
+    return known ? [] : [noSuch("task", `${at}.task`, task, tasks)];
   }
   if (node !== undefined) return checkNode(node, cluster.nodes, `${at}.node`);
   return checkReplica(replica as string, cluster.replicas, `${at}.replica`);
@@ -144,7 +154,9 @@ export function checkScaling({
   const own = new Set(typeof scheduler === "string" ? [] : ownTasks(scheduler));
   for (const { task, path, parameters } of scalingChoices(scheduler)) {
     const tasks = Object.entries(cluster.replicas).filter(([name]) =>
-      task === null ? !own.has(name) : name === task,
+      task === null
+        ? !own.has(name) && !own.has(name.split("@")[0])
+        : name === task || (name.startsWith(`${task}@`) && !own.has(name)),
     );
     const room = Math.max(0, ...tasks.map(([, replicas]) => replicas));
     issues.push(...checkBounds(parameters, room, task, path));

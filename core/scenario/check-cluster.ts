@@ -1,7 +1,7 @@
 /** Checks of the cluster: replicas, device slots, placement, memory, power, links and zones. */
 
 import type { Issue } from "../fault.ts";
-import { isShared, memoryNeed, placeReplicas, tasksToPlace } from "../placement.ts";
+import { isShared, memoryNeed, placeReplicas, tasksToPlace, variantsOf } from "../placement.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { reachable } from "./check-pipelines.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
@@ -12,10 +12,26 @@ type Placement = NonNullable<ClusterDocument["placement"]>;
 
 /** Every task that a request can reach has a replica, and no replica serves an unknown task. */
 export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "cluster">): Issue[] {
-  const names = new Set(Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks)));
-  const issues = Object.keys(cluster.replicas)
+  const { replicas } = cluster;
+  const pools = new Map<string, readonly string[]>();
+  for (const { tasks } of Object.values(pipelines)) {
+    for (const [name, task] of Object.entries(tasks)) {
+      pools.set(
+        name,
+        variantsOf(name, task).map(({ pool }) => pool),
+      );
+    }
+  }
+  const names = new Set([...pools.values()].flat());
+  const issues = Object.keys(replicas)
     .filter((name) => !names.has(name))
-    .map((name) => noSuch("task", `cluster.replicas.${name}`, name, names));
+    .map((name) => {
+      const at = `cluster.replicas.${name}`;
+      const variants = pools.get(name);
+      if (variants === undefined) return noSuch("task", at, name, names);
+      const hint = `give replicas to ${variants.join(", ")}`;
+      return issueAt(at, `task "${name}" has variants, each with replicas of its own`, hint);
+    });
   const needed = new Map<string, string>();
   for (const { discipline, tasks } of Object.values(pipelines)) {
     const reached = reachable(tasks);
@@ -25,11 +41,13 @@ export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "clust
     }
   }
   for (const [name, why] of needed) {
-    const replicas = Object.hasOwn(cluster.replicas, name) ? cluster.replicas[name] : undefined;
-    if (replicas !== undefined && replicas > 0) continue;
-    const got = replicas === undefined ? "no entry" : "0";
-    const message = `task "${name}" needs at least 1 replica (${why}), got ${got}`;
-    issues.push(issueAt(`cluster.replicas.${name}`, message));
+    const all = pools.get(name) as readonly string[];
+    const counts = all.flatMap((pool) => (Object.hasOwn(replicas, pool) ? [replicas[pool]] : []));
+    if (counts.some((count) => count > 0)) continue;
+    const got = counts.length === 0 ? "no entry" : "0";
+    const of = all[0] === name ? "" : ` of ${all.join(" or ")}`;
+    const message = `task "${name}" needs at least 1 replica${of} (${why}), got ${got}`;
+    issues.push(issueAt(`cluster.replicas.${all[0]}`, message));
   }
   return issues;
 }

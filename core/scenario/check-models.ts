@@ -1,5 +1,6 @@
 /** Checks of models: their service times, batch sizes and implementations. */
 import type { Issue } from "../fault.ts";
+import { tasksToPlace } from "../placement.ts";
 import type { Profile } from "../profile.ts";
 import { resolvePath } from "./files.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
@@ -17,11 +18,36 @@ type Profiles = Readonly<Record<string, Profile>>;
 export function checkTaskModels({ pipelines, models }: Parts<"pipelines" | "models">): Issue[] {
   return Object.entries(pipelines).flatMap(([pipeline, { tasks }]) =>
     Object.entries(tasks).flatMap(([name, task]) => {
-      if (Object.hasOwn(models, task.model)) return [];
-      const at = `pipelines.${pipeline}.tasks.${name}.model`;
-      return [noSuch("model", at, task.model, Object.keys(models))];
+      const at = `pipelines.${pipeline}.tasks.${name}`;
+      const { model, variants } = task;
+      if ((model === undefined) === (variants === undefined)) {
+        const message = `${model === undefined ? "neither" : "both"} \`model\` and \`variants\`: expected exactly one`;
+        const hint = "`variants: [small, large]` lists models that can each do the task";
+        return [issueAt(at, message, hint)];
+      }
+      if (variants !== undefined) return checkVariants(`${at}.variants`, variants, models);
+      if (Object.hasOwn(models, model as string)) return [];
+      return [noSuch("model", `${at}.model`, model as string, Object.keys(models))];
     }),
   );
+}
+
+/** Variants are different models, and each has an accuracy to choose by. */
+function checkVariants(
+  at: string,
+  variants: readonly string[],
+  models: Parts<"models">["models"],
+): Issue[] {
+  return variants.flatMap((model, i) => {
+    const path = `${at}.${i}`;
+    if (variants.indexOf(model) < i) {
+      return [issueAt(path, `variant "${model}" is named twice in this list`)];
+    }
+    if (!Object.hasOwn(models, model)) return [noSuch("model", path, model, Object.keys(models))];
+    if (models[model].accuracy !== undefined) return [];
+    const message = `model "${model}" has no accuracy, so it cannot be chosen among variants`;
+    return [issueAt(path, message, `for example \`models: { ${model}: { accuracy: 0.9 } }\``)];
+  });
 }
 
 /** Each model has exactly one of profile and service, or is still to be calibrated. */
@@ -135,16 +161,15 @@ export function checkBatches(
   profiles: Profiles,
 ): Issue[] {
   if (typeof scheduler === "string") return [];
-  const tasks = new Map<string, string>();
-  for (const pipeline of Object.values(pipelines)) {
-    for (const [name, task] of Object.entries(pipeline.tasks)) tasks.set(name, task.model);
-  }
+  const pools = tasksToPlace({ pipelines, models });
+  const tasks = new Set(pools.flatMap(({ name, task }) => [task, name]));
   const perTask = scheduler.perTask ?? {};
   const strangers = Object.keys(perTask)
     .filter((name) => !tasks.has(name))
-    .map((name) => noSuch("task", `scheduler.perTask.${name}`, name, tasks.keys()));
+    .map((name) => noSuch("task", `scheduler.perTask.${name}`, name, tasks));
   const seen = new Set<string>();
-  const tooLarge = [...tasks].flatMap(([name, modelName]) => {
+  const tooLarge = pools.flatMap(({ name: pool, task, model: { name: modelName } }) => {
+    const name = Object.hasOwn(perTask, pool) ? pool : task;
     const own = maxBatchOf(perTask[name]?.batching);
     const asked = own ?? maxBatchOf(scheduler.batching);
     const model = models[modelName];

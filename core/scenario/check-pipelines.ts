@@ -28,7 +28,12 @@ function checkGraph(at: string, pipeline: PipelineDocument): Issue[] {
   const perTask = Object.entries(tasks).flatMap(([name, task]) =>
     checkTask(`${at}.tasks.${name}`, name, task, tasks),
   );
-  return [...loops, ...perTask];
+  const chosen = Object.entries(tasks).flatMap(([name, { variants }]) => {
+    if (variants === undefined || pipeline.discipline !== "pipeline-held") return [];
+    const message = "a pipeline-held request holds one chain of replicas, without a choice";
+    return [issueAt(`${at}.tasks.${name}.variants`, message, "`discipline: per-task` has one")];
+  });
+  return [...loops, ...perTask, ...chosen];
 }
 
 function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): Issue[] {
@@ -103,9 +108,10 @@ function checkShared(
   const shares = `"${name}" shares replicas with pipeline ${firstPipeline}`;
   const hint = "give one of the two tasks another name";
   const issues: Issue[] = [];
-  for (const field of ["model", "payloadBytes"] as const) {
-    if (task[field] === first[field]) continue;
-    const message = `${shares}: expected the same ${field}, ${first[field]}, got ${task[field]}`;
+  for (const field of ["model", "variants", "payloadBytes"] as const) {
+    const [wanted, got] = [first[field], task[field]].map((one) => String(one ?? "none"));
+    if (wanted === got) continue;
+    const message = `${shares}: expected the same ${field}, ${wanted}, got ${got}`;
     issues.push(issueAt(`${at}.${field}`, message, hint));
   }
   const held = [firstPipeline, pipeline].find(

@@ -7,6 +7,8 @@
  *                    + its load, if per call
  *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
  *
+ * A task with variants spreads its jobs by their capacities, so that all of them are full at once.
+ *
  * Source: Jackson, "Networks of waiting lines", Operations Research 5(4), 1957. Batches are taken
  * to be as large as policy and model allow, as in a long queue.
  */
@@ -29,34 +31,47 @@ export function offeredLoad(
 ): OfferedLoad | null {
   const ratios = system.pipelines.map(visitRatios);
   if (ratios.some((found) => found === null) || !system.pipelines.every(isPlain)) return null;
+  const batches = system.pools.map((pool, id) =>
+    Math.min(pool.maxBatch, scheduler.pools[id].batching.maxBatch),
+  );
+  const capacities = system.pools.map((_, id) => capacityOf(system, scheduler, id, batches[id]));
   const jobsPerUs = new Float64Array(system.pools.length);
   for (const [p, pipeline] of system.pipelines.entries()) {
     const perUs = (ratePerS * pipeline.share) / 1e6;
     for (const [t, task] of pipeline.tasks.entries()) {
-      jobsPerUs[task.pool] += perUs * (ratios[p] as Float64Array)[t];
+      const jobs = perUs * (ratios[p] as Float64Array)[t];
+      const { variants } = task;
+      if (variants.length === 1) jobsPerUs[task.pool] += jobs;
+      else {
+        const total = variants.reduce((sum, pool) => sum + capacities[pool], 0);
+        for (const pool of variants) jobsPerUs[pool] += jobs * (capacities[pool] / total);
+      }
     }
   }
-  const batches = system.pools.map((pool, id) =>
-    Math.min(pool.maxBatch, scheduler.pools[id].batching.maxBatch),
-  );
   const stations = [
     gatewayLoad(system, jobsPerUs, batches, ratePerS),
     ...sharedLoads(system, jobsPerUs, batches),
   ];
   for (const [id, pool] of system.pools.entries()) {
-    const most = Math.min(pool.count, scheduler.pools[id].scaling?.max ?? pool.count);
-    let capacity = 0;
-    for (let replica = pool.first; replica < pool.first + most; replica++) {
-      const jobs = jobsPerUsOf(system, system.replicas[replica], batches[id]);
-      capacity += jobs * speedShare(system.faults, replica);
-    }
-    const ratio = jobsPerUs[id] === 0 ? 0 : jobsPerUs[id] / capacity;
+    const ratio = jobsPerUs[id] === 0 ? 0 : jobsPerUs[id] / capacities[id];
     stations.push({ ratio, station: pool.name });
   }
   for (const [p, pipeline] of system.pipelines.entries()) {
     if (pipeline.held) stations.push(chainLoad(system, p, ratios[p] as Float64Array, ratePerS));
   }
   return stations.reduce((most, station) => (station.ratio > most.ratio ? station : most));
+}
+
+/** The most jobs that a pool can do. */
+function capacityOf(system: System, scheduler: Scheduler, id: number, maxBatch: number): number {
+  const { first, count } = system.pools[id];
+  const most = Math.min(count, scheduler.pools[id].scaling?.max ?? count);
+  let capacity = 0;
+  for (let replica = first; replica < first + most; replica++) {
+    const jobs = jobsPerUsOf(system, system.replicas[replica], maxBatch);
+    capacity += jobs * speedShare(system.faults, replica);
+  }
+  return capacity;
 }
 
 /** A request's end may cancel work of early joins; a held chain's time is a sum only in a row. */
@@ -83,7 +98,9 @@ function cycleUs(system: System, replica: ReplicaSystem, batch: number): number 
   const { usPerByte, zoneRoundTripUs } = nodes[replica.node];
   const tripsUs = workerRoundTripUs.reduce((sum, us) => sum + us, 0);
   const tripUs = tripsUs / Math.max(1, workerRoundTripUs.length);
-  const task = pipelines.flatMap(({ tasks }) => tasks).find(({ pool }) => pool === replica.pool);
+  const task = pipelines
+    .flatMap(({ tasks }) => tasks)
+    .find(({ variants }) => variants.includes(replica.pool));
   const bytes = (task?.payloadBytes ?? 0) + (task?.outputBytes ?? 0);
   const wayUs = tripUs + zoneRoundTripUs + usPerByte * bytes * batch;
   const model = models.find(({ name }) => name === pools[replica.pool].model);
@@ -170,7 +187,9 @@ function links(
 ): OfferedLoad[] {
   if (!system.overheads.sharedLinks) return [];
   const tasks = system.pools.map((_, id) =>
-    system.pipelines.flatMap((pipeline) => pipeline.tasks).find(({ pool }) => pool === id),
+    system.pipelines
+      .flatMap((pipeline) => pipeline.tasks)
+      .find(({ variants }) => variants.includes(id)),
   );
   return [...onNode].flatMap(([node, replicas]) => {
     const { name, usPerByte } = system.nodes[node];

@@ -119,6 +119,7 @@ const LABELS: Readonly<Record<MetricName, MetricLabel>> = {
   costPerHour: label("cost", "per hour"),
   costPer1000Requests: label("cost per 1000", ""),
   energyJoulesPerRequest: label("energy", "J/request"),
+  accuracyMean: label("accuracy", "%", 100),
 };
 
 const ENDINGS: readonly (readonly [RegExp, string, number])[] = [

@@ -47,7 +47,7 @@ const EXPENDABLE = [
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
   ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],
-  ...["sloAttainmentRatio", "costPerHour", "latencyMeanMs"],
+  ...["sloAttainmentRatio", "costPerHour", "accuracyMean", "latencyMeanMs"],
 ].map(metricTitle);
 const ALWAYS_LEFT_OUT = ["requests", "replications"];
 

@@ -20,6 +20,15 @@ export interface PolicyContext {
   readonly pool: number;
 }
 
+/** A selection decides for one task, whose variants are pools of the system. */
+export interface SelectionContext {
+  readonly system: System;
+  /** Rules of each pool but selections, in the order of the system's pools. */
+  readonly pools: readonly PoolPolicies[];
+  /** The task's own stream of chance, `selection/<task>`. */
+  readonly rng: () => RandomStream;
+}
+
 export interface ControllerContext {
   readonly system: System;
   /** Rules of each pool, in the order of the system's pools. */

@@ -6,14 +6,20 @@ import type {
   Ordering,
   Routing,
   Scaling,
+  Selection,
   Shedding,
 } from "../../core/dispatch/policies.ts";
 import type { Decision } from "../../core/scenario/schema/scheduler.ts";
-import type { ControllerContext, PolicyDefinition } from "../rules/policy-definition.ts";
+import type {
+  ControllerContext,
+  PolicyDefinition,
+  SelectionContext,
+} from "../rules/policy-definition.ts";
 
 export interface Policies {
   readonly admission: readonly PolicyDefinition<Admission>[];
   readonly routing: readonly PolicyDefinition<Routing>[];
+  readonly selection: readonly PolicyDefinition<Selection, SelectionContext>[];
   readonly ordering: readonly PolicyDefinition<Ordering>[];
   readonly batching: readonly PolicyDefinition<Batching>[];
   readonly shedding: readonly PolicyDefinition<Shedding | undefined>[];
@@ -41,6 +47,7 @@ export interface SystemPack {
 const PLAIN: Composition = {
   admission: "all",
   routing: "central",
+  selection: "most-accurate",
   ordering: "fifo",
   batching: "none",
   shedding: "never",

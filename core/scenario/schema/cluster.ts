@@ -10,6 +10,7 @@ import {
   nonNegativeMs,
   nonNegativeS,
   nonNegativeUs,
+  poolName,
   positiveS,
   spread,
   weight,
@@ -118,11 +119,13 @@ export const clusterSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("default: one node with a slot per replica"),
-  replicas: z.record(name, z.int().nonnegative().max(100_000)).describe("replicas of each task"),
+  replicas: z
+    .record(poolName, z.int().nonnegative().max(100_000))
+    .describe("replicas of each task; of a task with variants, of each `task@model`"),
   placement: z
     .array(
       z.strictObject({
-        task: name,
+        task: poolName.describe("a task, or `task@model` where it has variants"),
         node: name,
         device: name.optional().describe("kind of device; default: any of the node"),
         replicas: count.describe("over all machines of the node"),
@@ -149,8 +152,8 @@ const fault = {
       "crash: work is lost and none is done; slow: service times x factor; partition: no messages",
     ),
   node: name.optional().describe("a node of the cluster, or one machine of it, e.g. gpu-2"),
-  task: name.optional().describe("the replicas of a task"),
-  replica: name.optional().describe("one replica, e.g. detect-2"),
+  task: poolName.optional().describe("the replicas of a task, or of one variant: `task@model`"),
+  replica: poolName.optional().describe("one replica, e.g. detect-2"),
   factor: z
     .number()
     .gt(1)

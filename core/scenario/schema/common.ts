@@ -5,6 +5,13 @@ import { z } from "zod";
 export const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '-', '_' or '.'");
+/** A pool of replicas: a task's name, or `task@model` for one of its variants. */
+export const poolName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]*(@[A-Za-z0-9][A-Za-z0-9_.-]*)?$/,
+    "letters, digits, '-', '_' or '.', and `@` between a task and its variant",
+  );
 export const positive = z.number().positive();
 export const nonNegative = z.number().nonnegative();
 /** The simulator's step is a microsecond, and its clock holds some centuries. */

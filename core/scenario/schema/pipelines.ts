@@ -79,6 +79,9 @@ export const modelSchema = z
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
     inputScaling: inputScaling.optional(),
     implementation: implementationSchema.optional(),
+    accuracy: probability
+      .optional()
+      .describe("share of its answers that are right; gives the metric accuracyMean"),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
     loadMs: z
       .union([nonNegative.max(1e9), z.literal("measured")])
@@ -94,7 +97,15 @@ export const modelSchema = z
   .describe("one model: a measured profile or an assumed service time, and what runs it for real");
 
 export const taskSchema = z.strictObject({
-  model: name.describe("an entry of `models`"),
+  model: name.optional().describe("an entry of `models`"),
+  variants: z
+    .array(name)
+    .min(1)
+    .max(64)
+    .optional()
+    .describe(
+      "in place of `model`: entries of `models` that can each do the task, each with its accuracy and, as `task@model`, replicas of its own; a job goes to one of them",
+    ),
   after: z.array(name).default([]).describe("tasks that must have ended before this one"),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])

@@ -1,11 +1,12 @@
 /** The scheduler: a preset, or one policy per decision. */
 import { z } from "zod";
-import { name } from "./common.ts";
+import { poolName } from "./common.ts";
 
 const policy = z.union([z.string(), z.looseObject({ policy: z.string() })]);
 const decisions = {
   admission: policy.optional().describe("take, refuse or drop a request"),
   routing: policy.optional().describe("which replica a job goes to, or hold it centrally"),
+  selection: policy.optional().describe("which variant of its task serves a job"),
   ordering: policy.optional().describe("which waiting job is next"),
   batching: policy.optional().describe("how many jobs run together, and how long to wait for them"),
   shedding: policy.optional().describe("which jobs are dropped instead of started; default: none"),
@@ -27,8 +28,8 @@ export const schedulerSchema = z.union([
   z.string().describe("a preset, e.g. fifo"),
   compositionSchema.extend({
     perTask: z
-      .record(name, compositionSchema)
+      .record(poolName, compositionSchema)
       .optional()
-      .describe("other policies for single tasks"),
+      .describe("other policies for single tasks, or variants: `task@model`"),
   }),
 ]);

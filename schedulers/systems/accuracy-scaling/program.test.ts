@@ -1,0 +1,140 @@
+/** The program's plan against exhaustive search, and against values by hand. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { cases } from "../../../core/test-form.test-support.ts";
+import { type Counts, type Program, type ProgramTask, planValue, solve } from "./program.ts";
+
+const NODES = 1_000_000;
+
+/** All counts of a task's options up to the devices. */
+function* rows({ options }: ProgramTask, devices: number, at = 0): Generator<number[]> {
+  if (at === options.length) {
+    yield [];
+    return;
+  }
+  for (let count = 0; count <= Math.min(options[at].most, devices); count++) {
+    for (const rest of rows({ options, demandPerS: 0 }, devices - count, at + 1)) {
+      yield [count, ...rest];
+    }
+  }
+}
+
+function* allCounts(program: Program, task = 0): Generator<Counts> {
+  if (task === program.tasks.length) {
+    yield [];
+    return;
+  }
+  for (const row of rows(program.tasks[task], program.devices)) {
+    for (const rest of allCounts(program, task + 1)) yield [row, ...rest];
+  }
+}
+
+function exhaustive(program: Program): number | null {
+  let best: number | null = null;
+  for (const counts of allCounts(program)) {
+    const value = planValue(program, counts);
+    if (value !== null && (best === null || value > best)) best = value;
+  }
+  return best;
+}
+
+const tasks = fc.record({
+  demandPerS: fc.integer({ min: 1, max: 80 }),
+  options: fc
+    .array(
+      fc.record({
+        pool: fc.constant(0),
+        accuracy: fc.integer({ min: 50, max: 99 }).map((percent) => percent / 100),
+        perS: fc.integer({ min: 5, max: 50 }),
+        most: fc.integer({ min: 1, max: 4 }),
+      }),
+      { minLength: 1, maxLength: 3 },
+    )
+    .map((options) => options.sort((a, b) => b.accuracy - a.accuracy)),
+});
+
+const programs = fc
+  .record({
+    tasks: fc.array(tasks, { minLength: 1, maxLength: 2 }),
+    devices: fc.integer({ min: 1, max: 4 }),
+    ratio: fc.constantFrom(1, 0.5),
+    apart: fc.boolean(),
+  })
+  .map(({ tasks, devices, ratio, apart }): Program => {
+    const visits = tasks.map((_, task) => ({ task, ratio: task === 0 ? 1 : ratio }));
+    const pipelines = apart
+      ? visits.map((one) => ({ weight: one.task + 1, visits: [one] }))
+      : [{ weight: 1, visits }];
+    return { tasks, devices, pipelines };
+  });
+
+test("the optimum is that of exhaustive search, and infeasible is infeasible", () => {
+  fc.assert(
+    fc.property(programs, (program) => {
+      const best = exhaustive(program);
+      const found = solve(program, NODES);
+      if (best === null) expect(found).toBeNull();
+      else {
+        expect(found?.isExact).toBe(true);
+        expect(found?.value).toBeCloseTo(best, 9);
+        expect(planValue(program, found?.counts ?? [])).toBeCloseTo(best, 9);
+      }
+    }),
+    { numRuns: cases(300) },
+  );
+});
+
+const option = (accuracy: number, perS: number, most = 16) => ({ pool: 0, accuracy, perS, most });
+const alone = (demandPerS: number, devices: number): Program => ({
+  tasks: [{ demandPerS, options: [option(0.9, 10), option(0.6, 40)] }],
+  pipelines: [{ weight: 1, visits: [{ task: 0, ratio: 1 }] }],
+  devices,
+});
+
+describe("by hand", () => {
+  test.each([
+    [20, [[2, 0]], 0.9],
+    // Three large serve 30 of 50, and a small the rest.
+    [50, [[3, 1]], (30 * 0.9 + 20 * 0.6) / 50],
+    [100, [[2, 2]], (20 * 0.9 + 80 * 0.6) / 100],
+    [160, [[0, 4]], 0.6],
+  ])("a demand of %d on four devices", (demandPerS, counts, value) => {
+    const found = solve(alone(demandPerS, 4), NODES);
+    expect(found?.counts).toEqual(counts);
+    expect(found?.value).toBeCloseTo(value, 12);
+  });
+
+  test("more than the devices can do has no plan", () => {
+    expect(solve(alone(161, 4), NODES)).toBeNull();
+  });
+
+  test("in a chain the best answers of both tasks are the same requests'", () => {
+    const task = { demandPerS: 20, options: [option(0.9, 10), option(0.5, 20)] };
+    const visits = [0, 1].map((one) => ({ task: one, ratio: 1 }));
+    const program = { tasks: [task, task], pipelines: [{ weight: 1, visits }], devices: 4 };
+    // Half of the requests get 0.9 twice; in any other coupling fewer do.
+    expect(
+      planValue(program, [
+        [1, 1],
+        [1, 1],
+      ]),
+    ).toBeCloseTo((0.81 + 0.25) / 2, 12);
+    expect(solve(program, NODES)?.counts).toEqual([
+      [2, 0],
+      [2, 0],
+    ]);
+  });
+
+  test("sixteen devices and twelve variants need few nodes, the same each time", () => {
+    const tasks = [40, 60, 30].map((demandPerS) => ({
+      demandPerS,
+      options: [option(0.95, 4), option(0.9, 9), option(0.8, 16), option(0.6, 30)],
+    }));
+    const visits = tasks.map((_, task) => ({ task, ratio: 1 }));
+    const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 16 };
+    const first = solve(program, NODES);
+    expect(first?.isExact).toBe(true);
+    expect(solve(program, NODES)).toEqual(first);
+    expect(solve(program, 500)?.isExact).toBe(false);
+  });
+});

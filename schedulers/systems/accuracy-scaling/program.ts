@@ -1,0 +1,170 @@
+/**
+ * The integer program of accuracy scaling: how many replicas of each variant serve the demand on so
+ * many devices with the most accurate answers.
+ *
+ *   maximise   Σ pipelines w_p · E[ Π tasks i of p (1 − r_i + r_i · A_i) ]
+ *   subject to Σ x ≤ devices,  x_k ≤ replicas of k,  each task has a replica
+ *              Σ variants k of task i  x_k · capacity_k ≥ demand_i
+ *
+ * x is whole. The jobs of a task fill its variants from the most accurate down, and the best served
+ * requests of all tasks are the same ones: for a product, no other split and coupling is better. So
+ * A_i is a step function of a request's rank u, and the expectation an integral over u. r_i is the
+ * share of the pipeline's requests that visit the task.
+ *
+ * Solved exactly by branch and bound, depth first. A bound on nodes, never on time, ends it: the same
+ * input gives the same plan on every machine.
+ */
+export interface Option {
+  readonly pool: number;
+  readonly accuracy: number;
+  /** Jobs that one replica serves. */
+  readonly perS: number;
+  /** Replicas that there are. */
+  readonly most: number;
+}
+
+export interface ProgramTask {
+  readonly demandPerS: number;
+  /** The most accurate first. */
+  readonly options: readonly Option[];
+}
+
+export interface Program {
+  readonly tasks: readonly ProgramTask[];
+  readonly pipelines: readonly {
+    readonly weight: number;
+    readonly visits: readonly { readonly task: number; readonly ratio: number }[];
+  }[];
+  readonly devices: number;
+}
+
+/** Replicas by task and option. */
+export type Counts = readonly (readonly number[])[];
+
+interface Solution {
+  readonly counts: Counts;
+  readonly value: number;
+  /** Whether the search was complete. */
+  readonly isExact: boolean;
+}
+
+const TINY = 1e-9;
+
+/** A step function on the ranks 0..1: accuracies, the highest first, each for a share. */
+type Steps = readonly { readonly share: number; readonly accuracy: number }[];
+
+/** Null where the demand cannot be served, or no plan was found within the bound on nodes. */
+export function solve(program: Program, mostNodes: number): Solution | null {
+  const { tasks, devices } = program;
+  const counts = tasks.map(({ options }) => options.map(() => 0));
+  const whole: Steps[] = tasks.map(({ options }) => [{ share: 1, accuracy: options[0].accuracy }]);
+  /** Devices that the tasks from here on need at least. */
+  const needed = tasks.map(({ demandPerS, options }) => leastDevices(demandPerS, options));
+  for (let task = tasks.length - 2; task >= 0; task--) needed[task] += needed[task + 1];
+  needed.push(0);
+  let best: Counts | null = null;
+  let value = Number.NEGATIVE_INFINITY;
+  let nodes = 0;
+
+  const visit = (task: number, option: number, left: number, rest: number): void => {
+    if (nodes++ >= mostNodes) return;
+    if (task === tasks.length) {
+      const found = expected(program, whole);
+      if (found <= value + TINY) return;
+      value = found;
+      best = counts.map((row) => [...row]);
+      return;
+    }
+    const { demandPerS, options } = tasks[task];
+    const served = counts[task].some((count) => count > 0);
+    const isDone = rest <= TINY * demandPerS && served;
+    if (isDone || option === options.length) {
+      if (!isDone || left < needed[task + 1]) return;
+      visit(task + 1, 0, left, tasks[task + 1]?.demandPerS ?? 0);
+      return;
+    }
+    if (left < leastDevices(rest, options.slice(option)) + needed[task + 1]) return;
+    const { perS, most } = options[option];
+    const useful = Math.max(1, Math.ceil(rest / perS - TINY));
+    const before = whole[task];
+    for (let count = Math.min(most, left, useful); count >= 0; count--) {
+      counts[task][option] = count;
+      whole[task] = stepsOf(tasks[task], counts[task], option + 1);
+      if (whole[task].length > 0 && expected(program, whole) > value + TINY) {
+        visit(task, option + 1, left - count, Math.max(0, rest - count * perS));
+      }
+    }
+    counts[task][option] = 0;
+    whole[task] = before;
+  };
+
+  visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
+  return best === null ? null : { counts: best, value, isExact: nodes < mostNodes };
+}
+
+/** Null where these counts do not serve the demand. */
+export function planValue(program: Program, counts: Counts): number | null {
+  const { tasks, devices } = program;
+  const used = counts.flat().reduce((sum, count) => sum + count, 0);
+  if (used > devices) return null;
+  for (const [task, { demandPerS, options }] of tasks.entries()) {
+    const perS = options.reduce((sum, one, k) => sum + one.perS * counts[task][k], 0);
+    if (perS < demandPerS * (1 - TINY) || counts[task].every((count) => count === 0)) return null;
+  }
+  return expected(
+    program,
+    tasks.map((task, i) => stepsOf(task, counts[i], task.options.length)),
+  );
+}
+
+/** A bound: whatever its other limits, no variant serves more than the fastest. */
+function leastDevices(demandPerS: number, options: readonly Option[]): number {
+  const fastest = Math.max(...options.map(({ perS }) => perS));
+  return demandPerS <= 0 ? 0 : Math.ceil(demandPerS / fastest - TINY);
+}
+
+/** Options before `decided` have their counts; the next takes what is left, which no plan exceeds. */
+function stepsOf(
+  { demandPerS, options }: ProgramTask,
+  counts: readonly number[],
+  decided: number,
+): Steps {
+  const steps: { share: number; accuracy: number }[] = [];
+  let rest = 1;
+  for (const [i, { perS, accuracy }] of options.entries()) {
+    if (rest <= 0) break;
+    const isOpen = i >= decided;
+    const capacity = demandPerS <= 0 ? Math.min(1, counts[i]) : (counts[i] * perS) / demandPerS;
+    const share = isOpen ? rest : Math.min(rest, capacity);
+    if (share > 0) steps.push({ share, accuracy });
+    rest -= share;
+  }
+  return steps;
+}
+
+function expected({ pipelines }: Program, steps: readonly Steps[]): number {
+  let sum = 0;
+  for (const { weight, visits } of pipelines) {
+    const at = visits.map(() => ({ step: 0, used: 0 }));
+    for (let rank = 0; rank < 1 - TINY; ) {
+      let width = 1 - rank;
+      let product = 1;
+      for (const [i, { task, ratio }] of visits.entries()) {
+        const own = steps[task];
+        const here = own[Math.min(at[i].step, own.length - 1)];
+        if (at[i].step < own.length - 1) width = Math.min(width, here.share - at[i].used);
+        product *= 1 - ratio + ratio * here.accuracy;
+      }
+      sum += weight * product * width;
+      rank += width;
+      for (const [i, { task }] of visits.entries()) {
+        const own = steps[task];
+        at[i].used += width;
+        if (at[i].step >= own.length - 1 || at[i].used < own[at[i].step].share - TINY) continue;
+        at[i].step++;
+        at[i].used = 0;
+      }
+    }
+  }
+  return sum;
+}

@@ -1,0 +1,250 @@
+/**
+ * The controller of accuracy scaling: estimates the demand at each epoch, solves the program, and
+ * after the time that a solver takes orders and releases replicas as the plan says.
+ */
+import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import { visitRatios } from "../../../core/stability/offered-load.ts";
+import type { System } from "../../../core/system.ts";
+import { budgetsUs, perUsWithin } from "./budgets.ts";
+import { type Counts, type Option, type Program, type ProgramTask, solve } from "./program.ts";
+
+export interface ScalerOptions {
+  readonly epochUs: number;
+  /** From an epoch to its plan. */
+  readonly solveUs: number;
+  /** Weight of the newest epoch in the estimate of the demand. */
+  readonly newest: number;
+  /** The plan serves so many times the estimate. */
+  readonly headroom: number;
+  /** Requests per second of each pipeline, before the first epoch. */
+  readonly startPerS: number;
+  readonly shareOfGoal: number;
+  /** Replicas that may be on at once; null: as many as there are device slots. */
+  readonly devices: number | null;
+  /** Whether devices that the most accurate variants do not need stay off. */
+  readonly saves: boolean;
+  readonly mostNodes: number;
+}
+
+const EPOCH = 0;
+const PLAN = 1;
+/** Beyond, the bound on nodes is too low for any plan. */
+const MOST_FACTOR = 1e6;
+
+export class AccuracyScaler implements Controller {
+  readonly pools = [];
+  readonly scales: readonly number[];
+  readonly timers = 2;
+  readonly #system: System;
+  readonly #options: ScalerOptions;
+  /** By task of the program. */
+  readonly #groups: readonly (readonly Option[])[];
+  readonly #pipelines: Program["pipelines"];
+  readonly #devices: number;
+  readonly #arrivals: Float64Array;
+  readonly #perS: Float64Array;
+  #isFirst = true;
+  #plan: Counts = [];
+  readonly #wanted = new Set<number>();
+
+  constructor(system: System, options: ScalerOptions) {
+    this.#system = system;
+    this.#options = options;
+    const budgets = budgetsUs(system, options.shareOfGoal);
+    const free = system.pipelines.filter(({ held }) => !held);
+    const groups = [
+      ...new Map(
+        free.flatMap(({ tasks }) => tasks.map((task) => [task.pool, task.variants])),
+      ).values(),
+    ].filter((variants) => variants.some((pool) => system.pools[pool].count > 0));
+    this.#groups = groups.map((variants) => optionsOf(system, variants, budgets));
+    this.#pipelines = system.pipelines.map((pipeline) => {
+      const ratios = visitRatios(pipeline);
+      const visits = pipeline.tasks.map(({ pool }, task) => ({
+        task: groups.findIndex((variants) => variants.includes(pool)),
+        ratio: Math.min(1, ratios?.[task] ?? 1),
+      }));
+      return { weight: 0, visits: pipeline.held ? [] : visits.filter(({ task }) => task >= 0) };
+    });
+    this.scales = groups.flat();
+    const slots = new Set(this.#members().map((replica) => system.replicas[replica].slot));
+    this.#devices = Math.max(groups.length, Math.min(slots.size, options.devices ?? slots.size));
+    this.#arrivals = new Float64Array(system.pipelines.length);
+    this.#perS = new Float64Array(system.pipelines.length).fill(options.startPerS);
+  }
+
+  begin(view: ClusterView, act: Controls): void {
+    this.#plan = this.#solved();
+    this.#choose();
+    this.#reconcile(view, act);
+    act.wakeAt(EPOCH, view.nowUs + this.#options.epochUs);
+  }
+
+  arrived(_request: number, pipeline: number): void {
+    this.#arrivals[pipeline]++;
+  }
+
+  woken(timer: number, view: ClusterView, act: Controls): void {
+    const { epochUs, solveUs } = this.#options;
+    if (timer === PLAN) {
+      this.#choose();
+      this.#reconcile(view, act);
+      return;
+    }
+    this.#estimate();
+    this.#plan = this.#solved();
+    act.wakeAt(PLAN, view.nowUs + solveUs);
+    act.wakeAt(EPOCH, view.nowUs + epochUs);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    this.#reconcile(view, act);
+  }
+
+  #estimate(): void {
+    const { epochUs, newest } = this.#options;
+    for (let pipeline = 0; pipeline < this.#perS.length; pipeline++) {
+      const perS = (this.#arrivals[pipeline] / epochUs) * 1e6;
+      const weight = this.#isFirst ? 1 : newest;
+      this.#perS[pipeline] = weight * perS + (1 - weight) * this.#perS[pipeline];
+    }
+    this.#arrivals.fill(0);
+    this.#isFirst = false;
+  }
+
+  /** The plan for the demand, or for the largest share of it that can be served. */
+  #solved(): Counts {
+    const { saves, mostNodes } = this.#options;
+    for (let factor = 1; factor < MOST_FACTOR; factor += factor > 1.5 ? 0.1 * factor : 0.05) {
+      const program = this.#program(factor);
+      const frugal = saves ? mostAccurateOnly(program) : null;
+      const counts = frugal ?? solve(program, mostNodes)?.counts ?? null;
+      if (counts === null) continue;
+      return frugal ?? withSurplus(program, counts);
+    }
+    return this.#groups.map(fastestAlone);
+  }
+
+  #program(factor: number): Program {
+    const { headroom } = this.#options;
+    const demand = new Float64Array(this.#groups.length);
+    const pipelines = this.#pipelines.map(({ visits }, pipeline) => {
+      const weight = this.#perS[pipeline];
+      for (const { task, ratio } of visits) demand[task] += (weight * ratio * headroom) / factor;
+      return { weight, visits };
+    });
+    const tasks = this.#groups.map((options, i) => ({ demandPerS: demand[i], options }));
+    return { tasks, pipelines, devices: this.#devices };
+  }
+
+  /** Which replicas the plan wants on: those that are, then the first, one on each slot. */
+  #choose(): void {
+    const { pools, replicas } = this.#system;
+    const taken = new Set<number>();
+    const chosen = new Set<number>();
+    const left = new Map(
+      this.#groups.flatMap((options, task) =>
+        options.map(({ pool }, k): [number, number] => [pool, this.#plan[task][k]]),
+      ),
+    );
+    for (const isKept of [true, false]) {
+      for (const [pool, count] of left) {
+        const { first, count: most } = pools[pool];
+        let open = count;
+        for (let replica = first; replica < first + most && open > 0; replica++) {
+          const { slot } = replicas[replica];
+          if (chosen.has(replica) || this.#wanted.has(replica) !== isKept || taken.has(slot))
+            continue;
+          taken.add(slot);
+          chosen.add(replica);
+          open--;
+        }
+        left.set(pool, open);
+      }
+    }
+    this.#wanted.clear();
+    for (const replica of chosen) this.#wanted.add(replica);
+  }
+
+  /** A replica comes on once its slot is free of others. */
+  #reconcile(view: ClusterView, act: Controls): void {
+    const { replicas } = this.#system;
+    const members = this.#members();
+    for (const replica of members) {
+      const isOn = view.standing(replica) === "ordered";
+      if (isOn && !this.#wanted.has(replica)) act.release(replica);
+    }
+    const isUsed = (slot: number): boolean =>
+      members.some(
+        (other) =>
+          replicas[other].slot === slot && ["ordered", "leaving"].includes(view.standing(other)),
+      );
+    for (const replica of this.#wanted) {
+      if (view.standing(replica) !== "off" || isUsed(replicas[replica].slot)) continue;
+      act.order(replica);
+    }
+  }
+
+  #members(): readonly number[] {
+    return this.scales.flatMap((pool) => {
+      const { first, count } = this.#system.pools[pool];
+      return Array.from({ length: count }, (_, i) => first + i);
+    });
+  }
+}
+
+/** The most accurate first; without those that cannot meet their share of the goal, unless none can. */
+function optionsOf(
+  system: System,
+  variants: readonly number[],
+  budgets: Float64Array,
+): readonly Option[] {
+  const all = variants.map((pool) => {
+    const { accuracy, count, first } = system.pools[pool];
+    const aloneUs = system.replicas[first].service.meanUs[1];
+    const perUs = perUsWithin(system, pool, budgets[pool]);
+    return { pool, accuracy: accuracy ?? 1, perUs, aloneUs, most: count };
+  });
+  const fitting = all.filter(({ perUs }) => perUs > 0);
+  const fastest = all.toSorted((a, b) => a.aloneUs - b.aloneUs).slice(0, 1);
+  return (fitting.length > 0 ? fitting : fastest)
+    .toSorted((a, b) => b.accuracy - a.accuracy)
+    .map(({ pool, accuracy, perUs, aloneUs, most }) => {
+      const perS = (perUs > 0 ? perUs : 1 / Math.max(1, aloneUs)) * 1e6;
+      return { pool, accuracy, perS, most };
+    });
+}
+
+/** One replica of the fastest. */
+function fastestAlone(options: readonly Option[]): readonly number[] {
+  const best = Math.max(...options.map(({ perS }) => perS));
+  const at = options.findIndex(({ perS }) => perS === best);
+  return options.map((_, k) => (k === at ? 1 : 0));
+}
+
+/** Loki's first step: as few devices as serve all with the best accuracy; null where they are too few. */
+function mostAccurateOnly({ tasks, devices }: Program): Counts | null {
+  const counts = tasks.map(({ demandPerS, options }) =>
+    options.map(({ perS }, k) => (k > 0 ? 0 : Math.max(1, Math.ceil(demandPerS / perS - 1e-9)))),
+  );
+  const used = counts.flat().reduce((sum, count) => sum + count, 0);
+  const fits = tasks.every(({ options }, task) => counts[task][0] <= options[0].most);
+  return fits && used <= devices ? counts : null;
+}
+
+/** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
+function withSurplus({ tasks, devices }: Program, counts: Counts): Counts {
+  const rows = counts.map((row) => [...row]);
+  const spare = ({ demandPerS, options }: ProgramTask, task: number): number =>
+    options.reduce((sum, { perS }, k) => sum + perS * rows[task][k], 0) / demandPerS;
+  for (let used = rows.flat().reduce((sum, count) => sum + count, 0); used < devices; used++) {
+    const open = tasks.flatMap((task, i) => {
+      const k = task.options.findIndex(({ most }, option) => rows[i][option] < most);
+      return k < 0 ? [] : [{ i, k, spare: spare(task, i) }];
+    });
+    if (open.length === 0) break;
+    const { i, k } = open.reduce((least, one) => (one.spare < least.spare ? one : least));
+    rows[i][k]++;
+  }
+  return rows;
+}

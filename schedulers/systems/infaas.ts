@@ -1,0 +1,251 @@
+/** INFaaS: requests choose variants by latency; variants are scaled or upgraded by a loop. */
+import { z } from "zod";
+import type {
+  BatchEnd,
+  ClusterView,
+  Controller,
+  Controls,
+} from "../../core/dispatch/controller.ts";
+import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
+import type { System } from "../../core/system.ts";
+import {
+  defineController,
+  definePolicy,
+  type SelectionContext,
+} from "../rules/policy-definition.ts";
+import { budgetsUs } from "./accuracy-scaling/budgets.ts";
+import { preset, type SystemPack } from "./system-pack.ts";
+
+/** Jobs per second of one replica, in the best batches that its policy and model allow. */
+function throughputPerS({ pools, replicas }: System, policies: PoolPolicies, pool: number): number {
+  const { first, maxBatch } = pools[pool];
+  const { meanUs } = replicas[first].service;
+  let most = 0;
+  for (let batch = 1; batch <= Math.min(maxBatch, policies.batching.maxBatch); batch++) {
+    most = Math.max(most, (batch * 1e6) / Math.max(1, meanUs[batch]));
+  }
+  return most;
+}
+
+const selection = definePolicy({
+  name: "infaas",
+  summary: "the most accurate of the fastest variants that are expected within 15 % of the goal",
+  idea: "Of the ten fastest variants with a replica, take the most accurate one whose expected wait and service exceed the time that is left by no more than 15 %; where there is none, the one that is expected to be done first. In a pipeline a task has its share of the goal.",
+  reads: "Accuracies, deadlines, expected service times, and jobs that wait and run.",
+  failsWhen: "Jobs have no deadline: all go to the most accurate variant.",
+  source:
+    "Romero et al., INFaaS, ATC 2021, section 4.2, with the tolerance and the ten candidates of its code; the choice by accuracy among them is reconstructed.",
+  parameters: z.strictObject({
+    tolerance: z
+      .number()
+      .nonnegative()
+      .max(10)
+      .default(0.15)
+      .describe("share of the time left by which the expected time may exceed it"),
+    fastest: z
+      .int()
+      .positive()
+      .max(64)
+      .default(10)
+      .describe("variants looked at, the fastest first"),
+  }),
+  create: ({ tolerance, fastest }, { system, pools }: SelectionContext): Selection => {
+    const budgets = budgetsUs(system, 1);
+    const aloneUs = system.pools.map(({ first, count }) =>
+      count === 0 ? Number.POSITIVE_INFINITY : system.replicas[first].service.meanUs[1],
+    );
+    const perUs = system.pools.map(({ count }, pool) =>
+      count === 0 ? 0 : throughputPerS(system, pools[pool], pool) / 1e6,
+    );
+    return {
+      choose: ({ deadlineUs }, among, view) => {
+        const candidates = among
+          .filter((pool) => view.readyOf(pool) > 0)
+          .sort((a, b) => aloneUs[a] - aloneUs[b])
+          .slice(0, fastest);
+        let best = -1;
+        let soonest = among[0];
+        let leastUs = Number.POSITIVE_INFINITY;
+        for (const pool of candidates) {
+          const { waiting, running } = view.loadOf(pool);
+          const waitUs = (waiting + running) / (view.readyOf(pool) * perUs[pool]);
+          const expectedUs = waitUs + aloneUs[pool];
+          if (expectedUs < leastUs) {
+            leastUs = expectedUs;
+            soonest = pool;
+          }
+          const leftUs = Math.min(deadlineUs - view.nowUs, budgets[pool]);
+          if (expectedUs > (1 + tolerance) * leftUs) continue;
+          const accuracy = system.pools[pool].accuracy ?? 0;
+          if (best < 0 || accuracy > (system.pools[best].accuracy ?? 0)) best = pool;
+        }
+        return best < 0 ? soonest : best;
+      },
+    };
+  },
+});
+
+/** Replicas that a variant lacks: ceil(delta / throughput), delta = qps − n × throughput × headroom. */
+export function replicasToAdd(
+  qps: number,
+  replicas: number,
+  perS: number,
+  headroom: number,
+): number {
+  const delta = qps - replicas * perS * headroom;
+  return delta <= 0 ? 0 : Math.ceil(delta / perS);
+}
+
+interface Watched {
+  readonly pool: number;
+  readonly perS: number;
+  /** Time until a new replica serves, µs. */
+  readonly startUs: number;
+  /** The fastest variant of its task: itself, where it has none. */
+  fastest: Watched | null;
+  finished: number;
+  /** Jobs that waited and ran at the last check. */
+  jobs: number;
+  /** Checks in a row at which one replica less would have been enough. */
+  calm: number;
+}
+
+interface Settings {
+  readonly intervalUs: number;
+  readonly headroom: number;
+  readonly downChecks: number;
+  readonly upgradeAbove: number;
+  readonly start: number;
+}
+
+class InfaasScaler implements Controller {
+  readonly pools = [];
+  readonly scales: readonly number[];
+  readonly timers = 1;
+  readonly #settings: Settings;
+  readonly #watched: readonly Watched[];
+  readonly #byPool = new Map<number, Watched>();
+
+  constructor(system: System, policies: readonly PoolPolicies[], settings: Settings) {
+    this.#settings = settings;
+    const groups = system.pipelines.flatMap(({ held, tasks }) =>
+      held ? [] : tasks.map(({ variants }) => variants),
+    );
+    for (const group of groups) {
+      for (const pool of group) {
+        const { count, model } = system.pools[pool];
+        if (this.#byPool.has(pool) || count === 0) continue;
+        const loadUs = system.models.find(({ name }) => name === model)?.loadUs ?? 0;
+        this.#byPool.set(pool, {
+          ...{ pool, perS: throughputPerS(system, policies[pool], pool) },
+          startUs: Math.max(1, loadUs + system.provisioning.meanUs),
+          ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
+        });
+      }
+      const members = group.flatMap((pool) => this.#byPool.get(pool) ?? []);
+      for (const one of members) {
+        one.fastest = members.reduce((a, b) => (b.perS > a.perS ? b : a));
+      }
+    }
+    this.#watched = [...this.#byPool.values()];
+    this.scales = this.#watched.map(({ pool }) => pool);
+  }
+
+  begin(view: ClusterView, act: Controls): void {
+    const { start, intervalUs } = this.#settings;
+    for (const { pool } of this.#watched) act.setReplicas(pool, start);
+    act.wakeAt(0, view.nowUs + intervalUs);
+  }
+
+  finished({ pool, size, fate }: BatchEnd): void {
+    const watched = this.#byPool.get(pool);
+    if (watched !== undefined && fate === "ran") watched.finished += size;
+  }
+
+  woken(_timer: number, view: ClusterView, act: Controls): void {
+    const { intervalUs } = this.#settings;
+    for (const watched of this.#watched) this.#check(watched, view, act);
+    act.wakeAt(0, view.nowUs + intervalUs);
+  }
+
+  #check(watched: Watched, view: ClusterView, act: Controls): void {
+    const { intervalUs, headroom, downChecks } = this.#settings;
+    const { pool, perS } = watched;
+    const { waiting, running } = view.loadOf(pool);
+    const came = watched.finished + waiting + running - watched.jobs;
+    const qps = (Math.max(0, came) / intervalUs) * 1e6;
+    watched.finished = 0;
+    watched.jobs = waiting + running;
+    const replicas = view.orderedOf(pool);
+    const more = replicasToAdd(qps, replicas, perS, headroom);
+    watched.calm = more === 0 && qps <= (replicas - 1) * perS ? watched.calm + 1 : 0;
+    if (more > 0) this.#grow(watched, more, qps, view, act);
+    else if (watched.calm >= downChecks && replicas > 1) {
+      watched.calm = 0;
+      act.setReplicas(pool, replicas - 1);
+    }
+  }
+
+  /** More replicas of the variant, or of the fastest where those start much sooner. */
+  #grow(watched: Watched, more: number, qps: number, view: ClusterView, act: Controls): void {
+    const { headroom, upgradeAbove } = this.#settings;
+    const { pool, perS, startUs } = watched;
+    const replicas = view.orderedOf(pool);
+    const room = view.system.pools[pool].count - replicas;
+    const fastest = watched.fastest as Watched;
+    const lacking = qps - replicas * perS * headroom;
+    const faster = Math.ceil(lacking / fastest.perS);
+    const isCheaper = more * startUs > upgradeAbove * faster * fastest.startUs;
+    if (fastest !== watched && (isCheaper || room === 0)) {
+      fastest.calm = 0;
+      act.setReplicas(fastest.pool, view.orderedOf(fastest.pool) + faster);
+    } else act.setReplicas(pool, replicas + Math.min(room, more));
+  }
+}
+
+const controller = defineController({
+  name: "infaas",
+  summary: "adds replicas of a variant, or of a faster one, when it is short of throughput",
+  idea: "At each check a variant that gets qps jobs per second and has n replicas of some throughput lacks delta = qps − n × throughput × headroom; it gets ceil(delta / throughput) replicas. Where these take more than 1.5 times as long to start, count × load time, as enough replicas of its task's fastest variant, that is upgraded to instead. A variant loses a replica when n − 1 have been enough for ten checks in a row; one stays.",
+  reads: "Jobs of each variant that came, expected service times, load times of models.",
+  failsWhen: "Load changes faster than replicas start, or falls within ten checks of a rise.",
+  source:
+    "Romero et al., INFaaS, ATC 2021, section 4.3; the formula and constants are those of its code for CPU workers (autoscaler.cc), without its slack of idle workers (reconstructed).",
+  parameters: z.strictObject({
+    intervalS: z.number().min(0.001).max(1e6).default(1).describe("time between checks, in s"),
+    headroom: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(0.95)
+      .describe("share of its throughput that a replica is planned for"),
+    downChecks: z
+      .int()
+      .positive()
+      .max(10_000)
+      .default(10)
+      .describe("checks in a row before a replica is released"),
+    upgradeAbove: z
+      .number()
+      .positive()
+      .max(1000)
+      .default(1.5)
+      .describe("a faster variant is taken where this many times its cost is exceeded"),
+    start: z.int().positive().max(100_000).default(1).describe("replicas of each variant at first"),
+  }),
+  create: ({ intervalS, ...rest }, { system, pools }) => {
+    if (system.pipelines.every(({ held }) => held)) return undefined;
+    return new InfaasScaler(system, pools, { intervalUs: Math.round(intervalS * 1e6), ...rest });
+  },
+});
+
+export const infaas: SystemPack = {
+  policies: { selection: [selection], controller: [controller] },
+  presets: {
+    infaas: preset("variants by latency, each scaled or upgraded by a loop of one second", {
+      selection: "infaas",
+      batching: "within-budget",
+      controller: "infaas",
+    }),
+  },
+};
