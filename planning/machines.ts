@@ -124,6 +124,6 @@ export function withoutLimits(nodes: Machines["nodes"]): Machines["nodes"] {
       const { memoryMb: _, ...rest } = device;
       return [kind, rest];
     });
-    return { ...group, devices: Object.fromEntries(devices) };
+    return { ...group, devices: Object.fromEntries(devices), resources: undefined };
   });
 }

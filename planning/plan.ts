@@ -13,7 +13,7 @@ import { Fault } from "../core/fault.ts";
 import { isShared, placementByNode, tasksToPlace } from "../core/placement.ts";
 import type { Estimate, Parameter, Placement } from "../core/results.ts";
 import { scalingChoices } from "../core/scenario/check-changes.ts";
-import { checkMemory } from "../core/scenario/check-cluster.ts";
+import { checkMemory, checkResources } from "../core/scenario/check-cluster.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
@@ -253,7 +253,8 @@ function problemOf(
     roomOn: (machines) => roomOn(machines, sizesMb, bounds.high),
     trial: ({ nodes }, replicas) => {
       const candidate = on(nodes, replicas);
-      return checkMemory(candidate).length > 0 ? null : tryOut(candidate, inputs, goals);
+      const issues = [...checkMemory(candidate), ...checkResources(candidate)];
+      return issues.length > 0 ? null : tryOut(candidate, inputs, goals);
     },
     trialAlone: (kind, replicas) => tryOut(on(withoutLimits(alone[kind]), replicas), inputs, goals),
   };

@@ -10,6 +10,7 @@ import {
   positive,
   positiveMs,
   probability,
+  resources,
   valueSchema,
   weight,
 } from "./common.ts";
@@ -80,6 +81,9 @@ export const modelSchema = z
     inputScaling: inputScaling.optional(),
     implementation: implementationSchema.optional(),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
+    demand: resources
+      .optional()
+      .describe("of its node's `resources`, which a batch takes while it runs; default: none"),
     loadMs: z
       .union([nonNegative.max(1e9), z.literal("measured")])
       .default(0)
