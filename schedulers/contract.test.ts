@@ -164,6 +164,19 @@ describe("on nodes whose resources are less than the replicas need at once", () 
     );
   });
 
+  test.each([
+    { whenFull: "wait", weights: { p: 3 } },
+    { allocation: "offers", atEvents: false, allocationIntervalS: 0.01 },
+    { allocation: "offers", answerMs: 0.01, offerTimeoutS: 0.000015 },
+    { allocation: "offers", refuseS: 0, revives: false },
+  ])("so does drf with %j", (parameters) => {
+    const scheduler = { preset: "drf", controller: { policy: "drf", ...parameters } };
+    fc.assert(
+      fc.property(scarce, steps, (document, run) => runContract(document, scheduler, run)),
+      { numRuns: cases(60) },
+    );
+  });
+
   test("so does every composition", () => {
     fc.assert(
       fc.property(fc.constantFrom(...COMPOSITIONS), scarce, steps, (scheduler, document, run) =>

@@ -297,10 +297,10 @@ describe("mesos", () => {
 
   test("keeps offers of what a pipeline declined from it for refuseS, unless more is free", () => {
     const arrivals = [one("A", 2100), one("B", 2100)];
-    const late = new Play(WHOLE, offers({ suppress: false }), arrivals);
+    const late = new Play(WHOLE, offers({ revives: false }), arrivals);
     // Both declined the whole cluster at the first round, at 1 s: their filters end at 6 s.
     expect(late.starts).toEqual(["6000 b-1", "6000 a-1"]);
-    const sooner = new Play(WHOLE, offers({ suppress: false, refuseS: 2 }), arrivals);
+    const sooner = new Play(WHOLE, offers({ revives: false, refuseS: 2 }), arrivals);
     expect(sooner.starts).toEqual(["3000 b-1", "3000 a-1"]);
     const revived = new Play(WHOLE, "mesos", arrivals);
     expect(revived.starts).toEqual(["2100 b-1", "2100 a-1"]);
@@ -339,7 +339,7 @@ describe("mesos", () => {
   });
 
   test("ends where nothing is refused for any time", () => {
-    const play = new Play(WHOLE, offers({ suppress: false, refuseS: 0 }), both(4));
+    const play = new Play(WHOLE, offers({ revives: false, refuseS: 0 }), both(4));
     expect(play.ends.A.length + play.ends.B.length).toBe(8);
   });
 });

@@ -111,19 +111,19 @@ const controller = defineController({
     answerMs: seconds
       .default(0)
       .describe("mean time of a pipeline's answer, evenly between 0 and twice it"),
-    suppress: z
+    revives: z
       .boolean()
       .default(true)
-      .describe("a pipeline without jobs gets no offers, and its filters end when it has jobs"),
+      .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
   }),
   create: ({ weights, whenFull, allocation, ...times }, { system, pools, rng }) => {
     checkWeights(weights, system);
     const frameworks = new Frameworks(system, pools, weights);
     if (allocation === "direct") return new DirectAllocation(frameworks, whenFull);
-    const { atEvents, suppress, offerTimeoutS = Number.POSITIVE_INFINITY } = times;
+    const { atEvents, revives, offerTimeoutS = Number.POSITIVE_INFINITY } = times;
     const us = (s: number): number => Math.round(s * 1e6);
     const offerTimes = {
-      ...{ atEvents, suppress },
+      ...{ atEvents, revives },
       intervalUs: us(times.allocationIntervalS),
       refuseUs: us(times.refuseS),
       timeoutUs: us(offerTimeoutS),

@@ -29,8 +29,8 @@ export interface OfferTimes {
   readonly timeoutUs: number;
   /** Mean time of an answer, drawn evenly between 0 and twice it; 0: at once. */
   readonly answerUs: number;
-  /** Whether pipelines without jobs ask for no offers, and end their filters when they have jobs. */
-  readonly suppress: boolean;
+  /** Whether pipelines without jobs ask for no offers, and a new job ends its pipeline's filters. */
+  readonly revives: boolean;
 }
 
 interface Offer {
@@ -63,8 +63,6 @@ export class Offers implements Controller {
   #open: Offer[] = [];
   /** By pipeline, then by node. */
   readonly #filters = new Map<number, Map<number, Filter>>();
-  /** Pipelines that had no job when last seen. */
-  readonly #dormant = new Set<number>();
 
   constructor(frameworks: Frameworks, nodes: number, times: OfferTimes, rng: RandomStream) {
     this.#frameworks = frameworks;
@@ -76,6 +74,7 @@ export class Offers implements Controller {
 
   queued(job: JobView, pool: number): void {
     this.#frameworks.queued(job, pool);
+    if (this.#times.revives) this.#filters.delete(job.pipeline);
   }
 
   finished(end: BatchEnd): void {
@@ -94,7 +93,6 @@ export class Offers implements Controller {
   woken(timer: number, view: ClusterView, act: Controls): void {
     if (timer === ALLOCATE) {
       act.wakeAt(ALLOCATE, view.nowUs + this.#times.intervalUs);
-      this.#revive(view);
       this.#allocate(view, act);
     } else {
       this.#settle(view, act);
@@ -104,18 +102,8 @@ export class Offers implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    this.#revive(view);
     if (this.#times.atEvents) this.#allocate(view, act);
     this.#setAnswerTimer(act);
-  }
-
-  /** Pipelines that have jobs again end their filters. */
-  #revive(view: ClusterView): void {
-    if (!this.#times.suppress) return;
-    for (const pipeline of this.#frameworks.shares.order()) {
-      if (!this.#frameworks.hasJobs(pipeline, view)) this.#dormant.add(pipeline);
-      else if (this.#dormant.delete(pipeline)) this.#filters.delete(pipeline);
-    }
   }
 
   /** Rounds of offers: at events, declined resources go to the next pipeline at once. */
@@ -149,7 +137,7 @@ export class Offers implements Controller {
   }
 
   #wants(pipeline: number, node: number, amounts: Amounts, view: ClusterView): boolean {
-    if (this.#times.suppress && !this.#frameworks.hasJobs(pipeline, view)) return false;
+    if (this.#times.revives && !this.#frameworks.hasJobs(pipeline, view)) return false;
     const filter = this.#filters.get(pipeline)?.get(node);
     if (filter === undefined || view.nowUs >= filter.untilUs) return true;
     return amounts.some((amount, r) => amount > filter.amounts[r]);
