@@ -36,6 +36,10 @@ class DirectAllocation implements Controller {
     this.#frameworks.queued(job, pool);
   }
 
+  ended(request: number): void {
+    this.#frameworks.ended(request);
+  }
+
   finished(end: BatchEnd): void {
     this.#frameworks.finished(end);
   }

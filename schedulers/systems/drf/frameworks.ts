@@ -17,7 +17,7 @@ import type { PoolPolicies } from "../../../core/dispatch/policies.ts";
 import { assert } from "../../../core/fault.ts";
 import type { System } from "../../../core/system.ts";
 import { type Amounts, DominantShares } from "./dominant-shares.ts";
-import { WaitingJobs } from "./waiting-jobs.ts";
+import { type Entries, WaitingJobs } from "./waiting-jobs.ts";
 
 const NOBODY = -1;
 
@@ -37,6 +37,9 @@ export class Frameworks {
   readonly #kinds: readonly string[];
   /** By replica. */
   readonly #demands: readonly Amounts[];
+  readonly #entries: Entries = new Map();
+  /** By open request: those of its jobs that were queued. */
+  readonly #jobsOf = new Map<number, number[]>();
   /** By pipeline, then by pool. */
   readonly #waiting: readonly Map<number, WaitingJobs>[];
   /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
@@ -86,7 +89,9 @@ export class Frameworks {
     });
     this.#waiting = system.pipelines.map(({ tasks }) => {
       const pools = new Set(tasks.map(({ pool }) => pool).filter((id) => this.pools.includes(id)));
-      return new Map([...pools].map((id) => [id, new WaitingJobs(rules[id].ordering)]));
+      return new Map(
+        [...pools].map((id) => [id, new WaitingJobs(rules[id].ordering, this.#entries)]),
+      );
     });
     this.#idle = system.pools.map(() => new Set());
     this.#owners = new Int32Array(system.replicas.length).fill(NOBODY);
@@ -96,6 +101,14 @@ export class Frameworks {
 
   queued(view: JobView, pool: number): void {
     this.#waiting[view.pipeline].get(pool)?.push(view);
+    const jobs = this.#jobsOf.get(view.request);
+    if (jobs === undefined) this.#jobsOf.set(view.request, [view.job]);
+    else jobs.push(view.job);
+  }
+
+  ended(request: number): void {
+    for (const job of this.#jobsOf.get(request) ?? []) this.#entries.delete(job);
+    this.#jobsOf.delete(request);
   }
 
   finished({ replica, pool }: BatchEnd): void {

@@ -77,6 +77,10 @@ export class Offers implements Controller {
     if (this.#times.revives) this.#filters.delete(job.pipeline);
   }
 
+  ended(request: number): void {
+    this.#frameworks.ended(request);
+  }
+
   finished(end: BatchEnd): void {
     this.#frameworks.finished(end);
   }

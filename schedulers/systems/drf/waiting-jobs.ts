@@ -2,7 +2,7 @@
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
 
-interface Entry {
+export interface Entry {
   readonly job: number;
   /** Orders the entries, then `number`. */
   readonly key: number;
@@ -12,16 +12,22 @@ interface Entry {
 
 export type IsWaiting = (job: number) => boolean;
 
+/**
+ * The entry of each job that is queued, over all queues: a job that comes back gets a new one, and a
+ * request that ends takes its entries with it, as others will have its numbers.
+ */
+export type Entries = Map<number, Entry>;
+
 export class WaitingJobs {
   readonly #ordering: Ordering;
   /** A binary heap: the next one first. */
   readonly #heap: Entry[] = [];
-  /** A job that comes back gets a new entry; the old one does not count then. */
-  readonly #latest = new Map<number, Entry>();
+  readonly #latest: Entries;
   #entries = 0;
 
-  constructor(ordering: Ordering) {
+  constructor(ordering: Ordering, latest: Entries) {
     this.#ordering = ordering;
+    this.#latest = latest;
   }
 
   push(view: JobView): void {
