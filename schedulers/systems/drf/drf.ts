@@ -90,7 +90,7 @@ const controller = defineController({
   parameters: z.strictObject({
     weights: z
       .record(z.string(), z.number().positive().min(1e-6).max(1e6))
-      .default({})
+      .optional()
       .describe("of pipelines, by name: shares are divided by them; default: 1 each"),
     whenFull: z
       .enum(["skip", "wait"])
@@ -100,27 +100,25 @@ const controller = defineController({
       .enum(["direct", "offers"])
       .default("direct")
       .describe("jobs are started at once, or nodes offered to pipelines"),
-    allocationIntervalS: seconds.min(0.001).default(1).describe("between rounds of offers"),
+    allocationIntervalS: seconds.min(0.001).default(1).describe("s between rounds of offers"),
     atEvents: z
       .boolean()
       .default(true)
       .describe("offers also when jobs arrive, batches end or offers are declined"),
-    refuseS: seconds
-      .default(5)
-      .describe("a pipeline gets no offer of what it declined for so long"),
+    refuseS: seconds.default(5).describe("s in which a pipeline gets no offer of what it declined"),
     offerTimeoutS: seconds
       .positive()
       .optional()
-      .describe("an offer without an answer is rescinded after this; default: never"),
+      .describe("s after which an offer without an answer is rescinded; default: never"),
     answerMs: seconds
       .default(0)
-      .describe("mean time of a pipeline's answer, evenly between 0 and twice it"),
+      .describe("mean ms of a pipeline's answer, drawn evenly between 0 and twice that"),
     revives: z
       .boolean()
       .default(true)
       .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
   }),
-  create: ({ weights, whenFull, allocation, ...times }, { system, pools, rng }) => {
+  create: ({ weights = {}, whenFull, allocation, ...times }, { system, pools, rng }) => {
     checkWeights(weights, system);
     const frameworks = new Frameworks(system, pools, weights);
     if (allocation === "direct") return new DirectAllocation(frameworks, whenFull);
