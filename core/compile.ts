@@ -31,15 +31,16 @@ import {
   VariableService,
 } from "./service.ts";
 import { sumOf } from "./statistics/estimate.ts";
-import type {
-  DeviceSystem,
-  NodeSystem,
-  Overheads,
-  PipelineSystem,
-  PoolSystem,
-  ReplicaSystem,
-  Sharing,
-  System,
+import {
+  type DeviceSystem,
+  type NodeSystem,
+  type Overheads,
+  type PipelineSystem,
+  type PoolSystem,
+  RESOURCE_UNITS,
+  type ReplicaSystem,
+  type Sharing,
+  type System,
 } from "./system.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
@@ -55,6 +56,7 @@ export interface MeasuredInputs {
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
   const tasks = tasksToPlace(document);
   const placement = placeReplicas(document.cluster, tasks);
+  const resources = resourceNames(document);
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
   for (const { name: pool, task, model: loaded } of tasks) {
@@ -81,6 +83,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       first: replicas.length,
       count: members.length,
       maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
+      demand: amountsOf(resources, document.models[model].demand ?? {}),
       shape: services[0]?.shape ?? { kind: "constant" },
       inputScaling: document.models[model].inputScaling ?? null,
       accuracy: document.models[model].accuracy ?? null,
@@ -96,7 +99,8 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     pools,
     provisioning: compileProvisioning(document),
     ...breakable(document.faults, replicas, pools, placement.nodes),
-    nodes: compileNodes(document.cluster, placement, inputs.overheadProfile),
+    resources,
+    nodes: compileNodes(document.cluster, placement, resources, inputs.overheadProfile),
     devices: compileDevices(placement),
     models: listOf(Object.entries(document.models), ([name, model]) => ({
       name,
@@ -109,6 +113,19 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: costOf(placement),
   };
+}
+
+/** Those of the nodes first. */
+function resourceNames({ cluster, models }: ScenarioDocument): string[] {
+  const had = (cluster.nodes ?? []).flatMap((node) => Object.keys(node.resources ?? {}));
+  const demanded = Object.values(models).flatMap(({ demand = {} }) => Object.keys(demand));
+  return [...new Set([...had, ...demanded])];
+}
+
+function amountsOf(names: readonly string[], amounts: Readonly<Record<string, number>>): number[] {
+  return listOf(names, (name) => {
+    return Object.hasOwn(amounts, name) ? Math.round(amounts[name] * RESOURCE_UNITS) : 0;
+  });
 }
 
 /** Cost of the machines that host a replica: the others need not run. */
@@ -232,11 +249,12 @@ type SharingDocument = NonNullable<PlacedNode["devices"][string]["sharing"]>;
 function compileNodes(
   { network, gateway }: ClusterDocument,
   placement: Placement,
+  resourceNames: readonly string[],
   profile: OverheadProfile | undefined,
 ): NodeSystem[] {
   return listOf(
     placement.nodes,
-    ({ costPerHour, name, contention, zone, gbps = network?.gbps }) => {
+    ({ costPerHour, name, contention, zone, resources, gbps = network?.gbps }) => {
       const apart = network?.zones?.find(
         ({ between: [a, b] }) =>
           (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
@@ -246,6 +264,10 @@ function compileNodes(
         contention: contention ?? profile?.contention ?? null,
         zoneRoundTripUs: (apart?.rttMs ?? 0) * 1000,
         usPerByte: gbps === undefined ? 0 : 8 / (gbps * 1000),
+        resources:
+          resources === undefined
+            ? resourceNames.map(() => Number.POSITIVE_INFINITY)
+            : amountsOf(resourceNames, resources),
         costPerHour,
       };
     },

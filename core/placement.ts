@@ -1,7 +1,7 @@
 /**
  * Replicas onto devices. Without nodes in the scenario, one node has a slot for each replica.
  * With nodes, replicas spread: each goes to the node with the most free slots, the earlier on
- * equal terms, of those with memory for its model. An explicit placement is taken as written, before
+ * equal terms, of those with memory and resources for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
 import type { ConfigurationResult } from "./results.ts";
@@ -89,9 +89,9 @@ export function tasksToPlace({
   const found = new Map<string, TaskToPlace>();
   for (const { tasks } of Object.values(pipelines)) {
     for (const { pool: name, task, model } of poolsOf(tasks)) {
-      const { memoryMb = 0, residency = "on-demand" } = models[model] ?? {};
+      const { memoryMb = 0, residency = "on-demand", demand } = models[model] ?? {};
       if (found.has(name)) continue;
-      found.set(name, { name, task, model: { name: model, memoryMb, residency } });
+      found.set(name, { name, task, model: { name: model, memoryMb, residency, demand } });
     }
   }
   return [...found.values()];
@@ -137,7 +137,10 @@ function placed(
   const unplaced: Record<string, number> = {};
   let misfits = 0;
   const put = ({ name: task, model }: TaskToPlace, among: readonly Bank[]): void => {
-    const fitting = freest(among, (bank) => hasRoom(bank, model));
+    const fitting = freest(
+      among,
+      (bank) => hasRoom(bank, model) && canHold(nodes[bank.node].resources, model.demand),
+    );
     if (fitting === undefined) misfits++;
     const found = fitting ?? freest(among, () => true);
     if (found === undefined) {
@@ -184,6 +187,17 @@ function hasRoom({ device, free, models }: Bank, model: LoadedModel): boolean {
   return memoryNeed([...there, model]).totalMb <= memoryMb;
 }
 
+/** Whether a machine could run a batch of that demand if it ran nothing else. */
+export function canHold(
+  resources: NodeDocument["resources"],
+  demand: ModelDocument["demand"] = {},
+): boolean {
+  if (resources === undefined) return true;
+  return Object.entries(demand).every(
+    ([name, amount]) => Object.hasOwn(resources, name) && amount <= resources[name],
+  );
+}
+
 /** Whether a device may host more replicas than it has slots. */
 export function isShared(device: NodeDocument["devices"][string]): boolean {
   return typeof device !== "number" && (device.shared || device.sharing !== undefined);
@@ -228,7 +242,9 @@ function freest(among: readonly Bank[], isFit: (bank: Bank) => boolean): Bank | 
   return best;
 }
 
-export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency"> & { readonly name: string };
+export type LoadedModel = Pick<ModelDocument, "memoryMb" | "residency" | "demand"> & {
+  readonly name: string;
+};
 
 /** Memory that the models of one device slot need. */
 interface MemoryNeed {

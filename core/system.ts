@@ -6,6 +6,9 @@ import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/common.ts";
 import type { InputScaling, ServiceModel, VariableService } from "./service.ts";
 
+/** Amounts of resources are whole millionths, so that sums and differences are exact. */
+export const RESOURCE_UNITS = 1e6;
+
 export interface System {
   readonly pipelines: readonly PipelineSystem[];
   /**
@@ -14,6 +17,8 @@ export interface System {
   readonly pools: readonly PoolSystem[];
   readonly replicas: readonly ReplicaSystem[];
   readonly nodes: readonly NodeSystem[];
+  /** Names of the resources that nodes have, or models demand, beyond device slots. */
+  readonly resources: readonly string[];
   /** Device slots that host a replica. */
   readonly devices: readonly DeviceSystem[];
   readonly models: readonly ModelSystem[];
@@ -79,6 +84,8 @@ export interface PoolSystem {
   readonly first: number;
   readonly count: number;
   readonly maxBatch: number;
+  /** Of each resource, taken on a batch's node while it runs; in `RESOURCE_UNITS`. */
+  readonly demand: readonly number[];
   /** The distribution of its jobs' variates. */
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
@@ -106,6 +113,8 @@ export interface NodeSystem {
   readonly zoneRoundTripUs: number;
   /** Microseconds that a byte takes on the node's link, in each direction. */
   readonly usPerByte: number;
+  /** Of each resource, in `RESOURCE_UNITS`; Infinity: no limit. */
+  readonly resources: readonly number[];
   /** Billed whole while the machine hosts a replica. */
   readonly costPerHour: number;
 }

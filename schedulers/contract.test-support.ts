@@ -33,16 +33,25 @@ export function documentOf(sections: {
   readonly pipelines: unknown;
   readonly replicas: unknown;
   readonly maxBatch?: number;
+  readonly nodes?: unknown;
+  /** Resources that a batch takes, and one of tasks of the model `heavy`. */
+  readonly demands?: readonly [unknown, unknown];
 }): ScenarioDocument {
+  const [light, heavy] = sections.demands ?? [];
   const batch = { marginal: 0.5, max: sections.maxBatch ?? 64 };
   return scenarioSchema.parse({
     name: "contract",
     pipelines: sections.pipelines,
     models: {
-      model: { service: { distribution: "exponential", meanMs: 10, batch }, accuracy: 0.9 },
+      model: {
+        service: { distribution: "exponential", meanMs: 10, batch },
+        accuracy: 0.9,
+        demand: light,
+      },
       other: { service: { distribution: "exponential", meanMs: 5, batch }, accuracy: 0.8 },
+      heavy: { service: { distribution: "exponential", meanMs: 10, batch }, demand: heavy },
     },
-    cluster: { replicas: sections.replicas },
+    cluster: { replicas: sections.replicas, nodes: sections.nodes },
     workload: { arrivals: "burst", requests: 1 },
   });
 }
@@ -136,6 +145,7 @@ export class CheckingDriver implements Driver {
       running.add(job);
     }
     if (!this.#isSteered(pool)) this.#checkOrder(pool, replica, jobs);
+    ok(this.#hasRoom(replica), "no batch takes more than its node has");
     this.busy.set(replica, jobs);
   }
 
@@ -332,6 +342,17 @@ export class CheckingDriver implements Driver {
     return this.system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool));
   }
 
+  /** Whether a replica's node has what one more batch there takes. */
+  #hasRoom(replica: number): boolean {
+    const { replicas, pools, nodes } = this.system;
+    const { node, pool } = replicas[replica];
+    const here = [...this.busy.keys()].filter((other) => replicas[other].node === node);
+    return nodes[node].resources.every((total, r) => {
+      const used = here.reduce((sum, other) => sum + pools[replicas[other].pool].demand[r], 0);
+      return used + pools[pool].demand[r] <= total;
+    });
+  }
+
   /** As the dispatcher documents it: held chains are first in, first out, without batches. */
   #policies(pool: number): Scheduler["pools"][number] {
     const own = this.scheduler.pools[pool];
@@ -438,7 +459,9 @@ export class CheckingDriver implements Driver {
       const takers = this.system.replicas.flatMap(({ pool }, id) =>
         (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
       );
-      if (!takers.some((id) => this.up.has(id) && !this.busy.has(id))) continue;
+      const takes = (id: number): boolean =>
+        this.up.has(id) && !this.busy.has(id) && this.#hasRoom(id);
+      if (!takers.some(takes)) continue;
       const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
       if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Fault } from "../core/fault.ts";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
@@ -156,6 +157,64 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
     fc.assert(
       fc.property(withVariants, steps, (document, run) => runContract(document, preset, run)),
       { numRuns: cases(20) },
+    );
+  });
+});
+
+describe("on nodes whose resources are less than the replicas need at once", () => {
+  /** Each node can run one batch of any model, and has more slots than it can run batches. */
+  const nodes = fc
+    .tuple(fc.constantFrom(2, 3, 5), fc.constantFrom(3, 4), fc.constantFrom(1, 2))
+    .map(([cpu, gb, count]) => [
+      { name: "n", count, devices: { slot: { slots: 1, shared: true } }, resources: { cpu, gb } },
+    ]);
+  const demands: [unknown, unknown] = [{ cpu: 0.5, gb: 1 }, { cpu: 2 }];
+  const tasks = { a: { model: "model" }, b: { model: "heavy", after: ["a"] } };
+  const scarce = fc
+    .record({ nodes, held: fc.constantFrom("per-task", "pipeline-held") })
+    .map(({ nodes, held }) => {
+      const second = { c: { model: "heavy" }, ...(held === "per-task" ? { a: tasks.a } : {}) };
+      const pipelines = { p: { discipline: held, tasks }, q: { tasks: second } };
+      return documentOf({ pipelines, nodes, demands, replicas: { a: 3, b: 2, c: 2 } });
+    });
+
+  /** Some controllers do not know resources: their schedulers refuse such a system. */
+  const heeding = Object.keys(PRESETS).filter((preset) => {
+    const [document] = fc.sample(scarce, 1);
+    try {
+      return createScheduler(preset, systemOf(document), "1").name !== "";
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      return false;
+    }
+  });
+
+  test.each(heeding)("%s starts no batch that does not fit, and none waits in vain", (preset) => {
+    fc.assert(
+      fc.property(scarce, steps, (document, run) => runContract(document, preset, run)),
+      { numRuns: cases(40) },
+    );
+  });
+
+  test.each([
+    { whenFull: "wait", weights: { p: 3 } },
+    { allocation: "offers", atEvents: false, allocationIntervalS: 0.01 },
+    { allocation: "offers", answerMs: 0.01, offerTimeoutS: 0.000015 },
+    { allocation: "offers", refuseS: 0, revives: false },
+  ])("so does drf with %j", (parameters) => {
+    const scheduler = { preset: "drf", controller: { policy: "drf", ...parameters } };
+    fc.assert(
+      fc.property(scarce, steps, (document, run) => runContract(document, scheduler, run)),
+      { numRuns: cases(60) },
+    );
+  });
+
+  test("so does every composition", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...COMPOSITIONS), scarce, steps, (scheduler, document, run) =>
+        runContract(document, scheduler, run),
+      ),
+      { numRuns: cases(300) },
     );
   });
 });

@@ -1,6 +1,8 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
 
+import { demandsAny } from "../core/dispatch/node-resources.ts";
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
+import { Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
@@ -59,6 +61,14 @@ export function createScheduler(
     pools,
     rng: () => new RandomStream(seed, "controller"),
   });
+  const blind = controller?.heedsResources === true ? [] : (controller?.pools ?? []);
+  const demanding = blind.find((pool) => demandsAny(system.pools[pool]));
+  if (demanding !== undefined) {
+    const { model } = system.pools[demanding];
+    const message = `${schedulerName(document)} places jobs without regard to resources`;
+    const hint = `drop \`models.${model}.demand\`, or choose another scheduler, e.g. drf`;
+    throw new Fault("invalid-input", `${message}, which model "${model}" demands`, { hint });
+  }
   return {
     name: schedulerName(document),
     admission: create(POLICIES.admission, base.admission, context),

@@ -141,6 +141,15 @@ export class ControlDesk implements ClusterView, Controls {
     return this.#notices.standings[replica];
   }
 
+  freeOf(node: number, resource: number): number {
+    const { resources } = this.#board;
+    return resources?.freeOf(node, resource) ?? this.system.nodes[node].resources[resource];
+  }
+
+  fits(replica: number): boolean {
+    return this.#board.resources?.fits(replica) ?? true;
+  }
+
   running(replica: number): number {
     return this.#board.batches.size[replica];
   }

@@ -57,6 +57,10 @@ export interface ClusterView {
   isWaiting(job: number): boolean;
   isUp(replica: number): boolean;
   standing(replica: number): Standing;
+  /** Of a resource on a node that no batch has taken, in `RESOURCE_UNITS`; Infinity: no limit. */
+  freeOf(node: number, resource: number): number;
+  /** Whether a replica's node has what a batch on it demands. O(resources). */
+  fits(replica: number): boolean;
   /** Jobs in the replica's batch; 0: it is idle. */
   running(replica: number): number;
   /** Those jobs. O(batch). */
@@ -96,7 +100,7 @@ export interface BatchEnd {
 
 /** Commands. Each takes effect at once and is logged; a command that cannot be is a bug, and throws. */
 export interface Controls {
-  /** Starts waiting jobs of the replica's pool on it; it is up and idle, and they fit its batch. */
+  /** Starts waiting jobs of the replica's pool on it; it is up and idle, they fit its batch, and it `fits`. */
   start(replica: number, jobs: readonly number[]): void;
   /** Starts the next `size` jobs of its pool's shared queue, by the ordering. */
   startNext(replica: number, size: number): void;
@@ -132,6 +136,8 @@ export interface Controller {
   readonly scales: readonly number[];
   /** Timers are numbered 0 .. timers − 1. */
   readonly timers: number;
+  /** Whether it asks `fits` before a start; without it no model of its pools may have a `demand`. */
+  readonly heedsResources?: boolean;
   /** Whether it may take batches off replicas, or load and evict models. */
   readonly preempts?: boolean;
   readonly loads?: boolean;

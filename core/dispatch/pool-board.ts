@@ -8,9 +8,11 @@ import { assert } from "../fault.ts";
 import { listOf } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
+import { Batches } from "./batches.ts";
 import type { Driver } from "./driver.ts";
 import { IdleReplicas } from "./idle-replicas.ts";
 import { JobQueues } from "./job-queues.ts";
+import { NodeResources } from "./node-resources.ts";
 import type { Notices } from "./notices.ts";
 import type { GroupBatching, PoolPolicies, Scheduler } from "./policies.ts";
 import { createPools, kindOf, type POOL_KIND, type Pool, queueOrders } from "./pool.ts";
@@ -38,6 +40,9 @@ export class PoolBoard {
   declare readonly kinds: Uint8Array;
   /** By replica. */
   declare readonly poolOf: Int32Array;
+
+  /** Null unless some pool demands resources of its nodes. */
+  declare readonly resources: NodeResources | null;
 
   declare private readonly system: System;
   declare private readonly choices: RequestChoices;
@@ -73,6 +78,7 @@ export class PoolBoard {
   ) {
     const { replicas } = system;
     this.system = system;
+    this.resources = NodeResources.of(system);
     this.requests = requests;
     this.choices = choices;
     this.steps = steps;
@@ -121,7 +127,10 @@ export class PoolBoard {
       if (own !== undefined) this.keepOwn(replica, own);
       const running = before.batches.jobsOn(replica);
       this.batches.put(replica, running);
-      if (running.length > 0) this.pools[id].loadChanged(replica, running.length, nowUs);
+      if (running.length > 0) {
+        this.pools[id].loadChanged(replica, running.length, nowUs);
+        this.resources?.take(replica);
+      }
       if (before.isUp(replica)) this.join(replica, nowUs);
     }
     for (let queue = 0; queue < this.firstOwnTimer; queue++) {
@@ -204,6 +213,7 @@ export class PoolBoard {
     const kind = this.kinds[id];
     const size = this.batchSize[replica];
     this.batchSize[replica] = 0;
+    if (this.resources !== null) this.giveBack(replica, this.resources);
     if (kind <= CENTRAL_GROUP) {
       if (this.up[replica] === 1) this.idle.add(id, replica);
       if (kind === CENTRAL_GROUP || this.queues.lengthOf(id) > 0) this.mark(id);
@@ -211,6 +221,15 @@ export class PoolBoard {
     }
     this.pools[id].loadChanged(replica, -size, nowUs);
     this.touch(replica);
+  }
+
+  /**
+   * The resources of a batch that is over are free. Marks are looked at from the last, so they are
+   * set from the last.
+   */
+  private giveBack(replica: number, resources: NodeResources): void {
+    resources.give(replica);
+    for (const other of resources.waitingFor(replica).toReversed()) this.touch(other);
   }
 
   /** A timer is due. */
@@ -261,6 +280,7 @@ export class PoolBoard {
     if (jobs.length === 0) return jobs;
     this.batchSize[replica] = 0;
     this.pools[id].loadChanged(replica, -jobs.length, nowUs);
+    if (this.resources !== null) this.giveBack(replica, this.resources);
     return jobs;
   }
 
@@ -346,52 +366,5 @@ export class PoolBoard {
     const pool = this.pools[id];
     this.isTouched[replica] = 1;
     pool.touched[pool.touchedCount++] = replica;
-  }
-}
-
-/** The batch on each replica: its jobs lie side by side in one array. */
-export class Batches {
-  /** Jobs of the batch on replica r: jobs[at[r] .. at[r] + size[r]). */
-  declare jobs: Int32Array;
-  declare readonly at: Int32Array;
-  /** 0 where none runs. */
-  declare readonly size: Int32Array;
-
-  /** Room for so many jobs on each replica. */
-  constructor(room: readonly number[]) {
-    let jobs = 0;
-    this.size = new Int32Array(room.length);
-    this.at = Int32Array.from(room, (most) => {
-      jobs += most;
-      return jobs - most;
-    });
-    this.jobs = new Int32Array(jobs);
-  }
-
-  jobsOn(replica: number): Int32Array {
-    const at = this.at[replica];
-    return this.jobs.subarray(at, at + this.size[replica]);
-  }
-
-  /** What runs on a replica; only where there is room. */
-  put(replica: number, jobs: Int32Array): void {
-    this.jobs.set(jobs, this.at[replica]);
-    this.size[replica] = jobs.length;
-  }
-
-  /** Makes room for a batch that may be larger than all before; what runs moves with it. */
-  makeRoom(replica: number, most: number): void {
-    const at = this.at[replica];
-    const next = this.at.reduce(
-      (least, other) => (other > at ? Math.min(least, other) : least),
-      this.jobs.length,
-    );
-    if (most <= next - at) return;
-    const end = this.jobs.length;
-    const larger = new Int32Array(end + most);
-    larger.set(this.jobs);
-    larger.copyWithin(end, at, at + this.size[replica]);
-    this.jobs = larger;
-    this.at[replica] = end;
   }
 }

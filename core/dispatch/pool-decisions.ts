@@ -5,12 +5,14 @@
 // Hot path: see docs/hot-path.md
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
+import type { Batches } from "./batches.ts";
 import type { Driver } from "./driver.ts";
 import type { IdleReplicas } from "./idle-replicas.ts";
 import type { JobQueues } from "./job-queues.ts";
+import type { NodeResources } from "./node-resources.ts";
 import type { Notices } from "./notices.ts";
 import type { POOL_KIND, Pool } from "./pool.ts";
-import type { Batches, PoolBoard } from "./pool-board.ts";
+import type { PoolBoard } from "./pool-board.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
 import { type JobCursor, QueueCursor } from "./views.ts";
@@ -31,6 +33,7 @@ export class PoolDecisions {
   declare private readonly batches: Batches;
   declare private readonly batchAt: Int32Array;
   declare private readonly batchSize: Int32Array;
+  declare private readonly resources: NodeResources | null;
   declare private readonly requests: RequestTable;
   declare private readonly flow: RequestFlow;
   declare private readonly notices: Notices | null;
@@ -54,6 +57,7 @@ export class PoolDecisions {
     this.batches = board.batches;
     this.batchAt = board.batches.at;
     this.batchSize = board.batches.size;
+    this.resources = board.resources;
     this.requests = board.requests;
     this.flow = flow;
     this.notices = notices;
@@ -113,6 +117,10 @@ export class PoolDecisions {
     while (this.idle.countOf(id) > 0) {
       const replica = this.idle.take(id);
       const queue = this.queue.at(id);
+      if (queue.length > 0 && !this.fits(replica)) {
+        waiting.push(replica);
+        continue;
+      }
       const wanted = queue.length === 0 ? 0 : batching.size(queue, replica, nowUs);
       if (wanted > 0) {
         this.fill(id, replica, id, Math.min(wanted, pool.maxBatchOf(replica)), nowUs);
@@ -150,6 +158,7 @@ export class PoolDecisions {
       let dueUs = Number.POSITIVE_INFINITY;
       while (this.batchSize[replica] === 0 && queues.lengthOf(queue) > 0) {
         let size = 1;
+        if (!this.fits(replica)) break;
         if (batching !== null) {
           const view = this.queue.at(queue);
           size = batching.size(view, replica, nowUs);
@@ -162,6 +171,11 @@ export class PoolDecisions {
       }
       if (batching !== null) this.board.setTimer(queue, dueUs);
     }
+  }
+
+  /** Whether the replica's node has what a batch on it demands. */
+  private fits(replica: number): boolean {
+    return this.resources === null || this.resources.fits(replica);
   }
 
   /** A job out of its queue starts on a replica taken out of the idle ones. */
@@ -208,6 +222,7 @@ export class PoolDecisions {
   private send(replica: number, size: number, nowUs: number): void {
     const at = this.batchAt[replica];
     this.batchSize[replica] = size;
+    if (this.resources !== null) this.resources.take(replica);
     this.log?.add("start", replica, nowUs, ...this.batches.jobs.subarray(at, at + size));
     if (this.notices !== null) this.notices.started(replica, nowUs);
     this.driver.start(replica, nowUs);

@@ -9,6 +9,7 @@ import type { PoolSystem, System } from "../system.ts";
 import { WinnerTree } from "../winner-tree.ts";
 import { isHeld } from "./held-chains.ts";
 import type { QueueOrder } from "./job-queues.ts";
+import { demandsAny } from "./node-resources.ts";
 import type {
   GroupBatching,
   PoolPolicies,
@@ -39,6 +40,8 @@ export class Pool implements PoolView {
   /** The most jobs that a batch here may have, be it formed by a controller. */
   declare readonly room: number;
   declare readonly central: boolean;
+  /** Whether its batches take resources of their nodes: each idle replica is asked then. */
+  declare readonly demands: boolean;
   /** Order of the queue before routing; jobs that a controller places keep the ordering there. */
   declare readonly inbox: QueueOrder;
   routing: Routing;
@@ -77,7 +80,8 @@ export class Pool implements PoolView {
     this.shedding = shedding;
     this.central = routing.kind === "central";
     this.inbox = this.central || routing === PLACED ? policies.ordering.kind : "fifo";
-    this.batching = policies.batching.kind === "group" ? policies.batching : null;
+    this.demands = demandsAny(system);
+    this.batching = this.usualBatching();
     this.touched = new Int32Array(system.count);
     this.up = new Int32Array(system.count);
     this.upPlace = new Int32Array(system.count).fill(NONE);
@@ -95,9 +99,15 @@ export class Pool implements PoolView {
     return batching instanceof ReplicaBatching ? batching.maxBatchOf(replica) : this.maxBatch;
   }
 
+  private usualBatching(): GroupBatching | null {
+    const { batching } = this.policies;
+    if (batching.kind === "group") return batching;
+    return this.demands ? ALONE : null;
+  }
+
   /** Gives a replica limits of its own, or (null) takes them away. */
   setOwn(replica: number, own: GroupBatching | null): void {
-    const usual = this.policies.batching.kind === "group" ? this.policies.batching : null;
+    const usual = this.usualBatching();
     if (!(this.batching instanceof ReplicaBatching)) {
       if (own === null) return;
       this.batching = new ReplicaBatching(usual ?? ALONE);
@@ -220,10 +230,10 @@ export function createPools(
 }
 
 /** The kind of a pool whose jobs no controller places. */
-export function kindOf({ central, batching }: Pool): number {
+export function kindOf({ central, batching, demands }: Pool): number {
   if (!central) return POOL_KIND.immediate;
   if (batching === null) return POOL_KIND.centralSingle;
-  return batching.perReplica === true ? POOL_KIND.centralEach : POOL_KIND.centralGroup;
+  return batching.perReplica === true || demands ? POOL_KIND.centralEach : POOL_KIND.centralGroup;
 }
 
 /** Orders of all queues, by number: the pools' own (or the inbox of routing), then the replicas'. */

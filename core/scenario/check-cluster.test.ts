@@ -38,6 +38,14 @@ const WRONG: readonly Spoilt[] = [
     "replicas",
   ],
   [
+    "a demand for a resource that nobody has",
+    "meanMs: 80 } }",
+    "meanMs: 80 }, demand: { tpu: 1 } }",
+    "models.m.demand.tpu",
+    /no node has "tpu"/,
+    "tpu",
+  ],
+  [
     "two nodes of one name",
     "name: cpu",
     "name: gpu",
@@ -260,5 +268,36 @@ describe("the cluster is checked", () => {
       );
     expect(sharing(", sharing: { kind: processor-sharing }")).toEqual([]);
     expect(sharing("")).toEqual(["9 replicas, but the nodes have 1 device slot"]);
+  });
+});
+
+describe("a model's demand", () => {
+  const issues = (demand: string, gpu: string, cpu = "") =>
+    richIssues(
+      RICH.replace("meanMs: 80 } }", `meanMs: 80 }, demand: ${demand} }`)
+        .replace("card: 4 } }", `card: 4 }${gpu} }`)
+        .replace("core: 2 } }", `core: 2 }${cpu} }`),
+    ).map(({ path, message, hint }) => [path, message, hint]);
+  const at = "models.m.demand.cpu";
+
+  test("is near the name of a resource", () => {
+    const found = issues("{ cpus: 1 }", ", resources: { cpu: 9 }");
+    expect(found).toEqual([["models.m.demand.cpus", 'no node has "cpus"', 'did you mean "cpu"?']]);
+  });
+
+  test("fits every node that hosts a replica", () => {
+    const small = issues("{ cpu: 4 }", ", resources: { cpu: 3 }", ", resources: { cpu: 3 }");
+    const message = /^a batch takes 4, but node (gpu-1|gpu-2|cpu), which hosts task "[ab]", has 3$/;
+    expect(small).toEqual([[at, expect.stringMatching(message), expect.any(String)]]);
+  });
+
+  test("keeps replicas off nodes that cannot hold it, where others can", () => {
+    expect(issues("{ cpu: 4 }", ", resources: { cpu: 4 }", ", resources: { ram: 3 }")).toEqual([]);
+    expect(issues("{ cpu: 4 }", ", resources: { cpu: 4 }")).toEqual([]);
+  });
+
+  test("is above zero", () => {
+    const [[path, message]] = issues("{ cpu: 0 }", ", resources: { cpu: 4 }");
+    expect([path, message]).toEqual([at, expect.stringContaining("0.000001")]);
   });
 });

@@ -1,7 +1,14 @@
 /** Checks of the cluster: replicas, device slots, placement, memory, power, links and zones. */
 
 import type { Issue } from "../fault.ts";
-import { isShared, memoryNeed, placeReplicas, tasksToPlace, variantsOf } from "../placement.ts";
+import {
+  canHold,
+  isShared,
+  memoryNeed,
+  placeReplicas,
+  tasksToPlace,
+  variantsOf,
+} from "../placement.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { reachable } from "./check-pipelines.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
@@ -217,6 +224,44 @@ export function checkMemory({
     const hint = "a larger device, another `placement`, or fewer models of `residency: always`";
     found.set(at, issueAt(`${at}.memoryMb`, message, hint));
   });
+  return [...found.values()];
+}
+
+/** Every demand names resources of some node, and fits the node of each replica by itself. */
+export function checkResources({
+  pipelines,
+  models,
+  cluster,
+}: Parts<"pipelines" | "models" | "cluster">): Issue[] {
+  const { nodes } = cluster;
+  const known = new Set((nodes ?? []).flatMap((node) => Object.keys(node.resources ?? {})));
+  const unknown = Object.entries(models).flatMap(([model, { demand = {} }]) =>
+    Object.keys(demand).flatMap((resource) => {
+      if (known.has(resource)) return [];
+      const at = `models.${model}.demand.${resource}`;
+      const none = `give it to \`cluster.nodes\`: \`resources: { ${resource}: 8 }\``;
+      return [issueAt(at, `no node has "${resource}"`, didYouMean(resource, known) ?? none)];
+    }),
+  );
+  if (nodes === undefined || unknown.length > 0) return unknown;
+  const tasks = tasksToPlace({ pipelines, models });
+  const placement = placeReplicas(cluster, tasks);
+  const found = new Map<string, Issue>();
+  for (const { task, node } of placement.replicas) {
+    const model = tasks.find(({ name }) => name === task)?.model;
+    const { name, resources } = placement.nodes[node];
+    if (model === undefined || canHold(resources, model.demand)) continue;
+    for (const [resource, amount] of Object.entries(model.demand ?? {})) {
+      const has = resources?.[resource] ?? 0;
+      if (amount <= has) continue;
+      const at = `models.${model.name}.demand.${resource}`;
+      const message = `a batch takes ${amount}, but node ${name}, which hosts task "${task}", has ${has}`;
+      found.set(
+        at,
+        issueAt(at, message, "a larger node, another `placement`, or a smaller demand"),
+      );
+    }
+  }
   return [...found.values()];
 }
 

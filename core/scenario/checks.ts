@@ -15,6 +15,7 @@ import {
   checkNetwork,
   checkPower,
   checkReplicas,
+  checkResources,
   checkSlots,
 } from "./check-cluster.ts";
 import {
@@ -87,6 +88,7 @@ export const CHECKS: readonly Check[] = [
   check(["cluster"], checkPower),
   check(["cluster"], checkNetwork),
   check(["pipelines", "models", "cluster"], checkMemory),
+  check(["pipelines", "models", "cluster"], checkResources),
   check(["scheduler"], (parts, { checkScheduler }) => {
     return checkScheduler?.(parts.scheduler, "scheduler") ?? [];
   }),

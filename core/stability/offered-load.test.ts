@@ -211,6 +211,17 @@ describe("the load of what is shared", () => {
     expect(loads(nodes, { a: 3 }, { model: { loadMs: 20 } })).toEqual({});
   });
 
+  test("of a resource is what batches take of it, on each node and on all", () => {
+    const host = { name: "host", devices: { cpu: 4 }, resources: { cpu: 2, gb: 5 } };
+    const model = { demand: { cpu: 0.5 } };
+    expect(loads([host], { a: 2, b: 2 }, { model })).toEqual({ "cpu of node host": 0.2 });
+    const both = loads([{ ...host, count: 2 }], { a: 8 }, { model });
+    expect(both).toEqual({ "cpu of all nodes": 0.05 });
+    expect(loads([host], { a: 2, b: 2 }, { model, batch: 5 })).toEqual({
+      "cpu of node host": 0.056,
+    });
+  });
+
   test("of a link is the bytes of each direction; a private link has none", () => {
     const nodes = [{ name: "host", devices: { cpu: 9 } }];
     const task = { payloadBytes: 1_000_000, outputBytes: 500_000 };

@@ -174,9 +174,42 @@ export function sharedLoads(
   }));
   return [
     ...serving,
+    ...resourceLoads(system, onNode, jobsPerUs, batches),
     ...loaders(system, onSlot, jobsPerUs, batches),
     ...links(system, onNode, jobsPerUs),
   ];
+}
+
+/** Each resource of a node, and of all nodes: demand × time over what there is. */
+function resourceLoads(
+  system: System,
+  onNode: ReadonlyMap<number, ReadonlySet<number>>,
+  jobsPerUs: Float64Array,
+  batches: readonly number[],
+): OfferedLoad[] {
+  const { nodes, pools, replicas } = system;
+  const everywhere = new Set(replicas.keys());
+  return system.resources.flatMap((resource, r) => {
+    const each = (pool: number): number =>
+      pools[pool].demand[r] === 0
+        ? 0
+        : pools[pool].demand[r] * leastUs(system, pool, batches[pool]);
+    const load = (name: string, speed: number, where: ReadonlySet<number>): OfferedLoad[] => {
+      if (!pools.some(({ demand }) => demand[r] > 0) || !Number.isFinite(speed)) return [];
+      const station = `${resource} of ${name}`;
+      const ratio = work(system, { name: station, speed, replicas: where }, jobsPerUs, each);
+      return [{ ratio, station }];
+    };
+    const total = nodes.reduce((sum, { resources }) => sum + resources[r], 0);
+    return [
+      ...[...onNode].flatMap(([node, here]) =>
+        nodes[node].resources[r] > 0
+          ? load(`node ${nodes[node].name}`, nodes[node].resources[r], here)
+          : [],
+      ),
+      ...(nodes.length > 1 && total > 0 ? load("all nodes", total, everywhere) : []),
+    ];
+  });
 }
 
 /** Each direction of a link that transfers share; bytes of edges depend on what ran. */

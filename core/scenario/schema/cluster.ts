@@ -12,6 +12,7 @@ import {
   nonNegativeUs,
   poolName,
   positiveS,
+  resources,
   spread,
   weight,
 } from "./common.ts";
@@ -66,6 +67,9 @@ export const nodeSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("slow-down of each busy replica when 1, 2, 3 ... replicas of this node are busy"),
+  resources: resources
+    .optional()
+    .describe("of one machine, beyond its slots, e.g. { cpu: 9, memoryGb: 18 }; default: no limit"),
   power: power
     .optional()
     .describe("of one machine; between the two watts by its share of busy slots"),

@@ -41,6 +41,8 @@ export const weight = positive.max(1e9);
 export const amount = nonNegative.max(1e15);
 /** At a larger one, no run is long enough to see the mean. */
 export const MOST_CV = 50;
+/** By name, in any unit, which demands and nodes have in common. */
+export const resources = z.record(name, positive.min(1e-6).max(1e9));
 export const probability = z.number().min(0).max(1);
 export const count = z.int().positive().max(1_000_000);
 export const requests = z.int().positive().max(1_000_000_000);

@@ -10,6 +10,7 @@ import {
   positive,
   positiveMs,
   probability,
+  resources,
   valueSchema,
   weight,
 } from "./common.ts";
@@ -83,6 +84,9 @@ export const modelSchema = z
       .optional()
       .describe("share of its answers that are right; gives the metric accuracyMean"),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
+    demand: resources
+      .optional()
+      .describe("of its node's `resources`, which a batch takes while it runs; default: none"),
     loadMs: z
       .union([nonNegative.max(1e9), z.literal("measured")])
       .default(0)

@@ -1,0 +1,237 @@
+/**
+ * Pipelines as frameworks, that compete for the resources of nodes: their dominant shares, the jobs
+ * that they have waiting, and the start of the next one. A batch holds jobs of one pipeline, and
+ * what it takes counts for that pipeline until it ends.
+ *
+ * Resources are those that models demand and every node has a limited amount of. Where there is
+ * none, replicas are the resource, by kind of device: a batch takes one.
+ */
+import type {
+  BatchEnd,
+  ClusterView,
+  Controls,
+  JobView,
+} from "../../../core/dispatch/controller.ts";
+import { isHeld } from "../../../core/dispatch/held-chains.ts";
+import type { PoolPolicies } from "../../../core/dispatch/policies.ts";
+import { assert } from "../../../core/fault.ts";
+import type { System } from "../../../core/system.ts";
+import { type Amounts, DominantShares } from "./dominant-shares.ts";
+import { type Entries, WaitingJobs } from "./waiting-jobs.ts";
+
+const NOBODY = -1;
+
+/** Which replicas a start may use. */
+export type Allows = (replica: number) => boolean;
+
+export class Frameworks {
+  /** Pools whose jobs wait here: all but those of held chains. */
+  readonly pools: readonly number[];
+  readonly shares: DominantShares<number>;
+  /** Of all nodes. */
+  readonly totals: Amounts;
+  readonly #system: System;
+  readonly #rules: readonly PoolPolicies[];
+  /** Numbers of the system's resources that count; empty: kinds of devices do. */
+  readonly #resources: readonly number[];
+  readonly #kinds: readonly string[];
+  /** By replica. */
+  readonly #demands: readonly Amounts[];
+  readonly #entries: Entries = new Map();
+  /** By open request: those of its jobs that were queued. */
+  readonly #jobsOf = new Map<number, number[]>();
+  /** By pipeline, then by pool. */
+  readonly #waiting: readonly Map<number, WaitingJobs>[];
+  /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
+  readonly #idle: readonly Set<number>[];
+  /** By replica: the pipeline that its batch counts for. */
+  readonly #owners: Int32Array;
+  /** By node: replicas of these pools. */
+  readonly #members: readonly (readonly number[])[];
+
+  /** Weights are by name; pipelines without one have 1. */
+  constructor(
+    system: System,
+    rules: readonly PoolPolicies[],
+    weights: Readonly<Record<string, number>>,
+  ) {
+    this.#system = system;
+    this.#rules = rules;
+    this.pools = [...system.pools.keys()].filter((pool) => !isHeld(system, pool));
+    const own = system.replicas.map(({ pool }) => this.pools.includes(pool));
+    this.#members = system.nodes.map((_, node) =>
+      [...system.replicas.keys()].filter((r) => own[r] && system.replicas[r].node === node),
+    );
+    this.#resources = [...system.resources.keys()].filter(
+      (r) =>
+        this.pools.some((pool) => system.pools[pool].demand[r] > 0) &&
+        system.nodes.every(({ resources }) => Number.isFinite(resources[r])),
+    );
+    const kinds = new Set(system.replicas.filter((_, r) => own[r]).map(({ device }) => device));
+    this.#kinds = this.#resources.length > 0 ? [] : [...kinds];
+    this.#demands = system.replicas.map(({ pool, device }) =>
+      this.#resources.length > 0
+        ? this.#resources.map((r) => system.pools[pool].demand[r])
+        : this.#kinds.map((kind) => (kind === device ? 1 : 0)),
+    );
+    this.totals =
+      this.#resources.length > 0
+        ? this.#resources.map((r) =>
+            system.nodes.reduce((sum, { resources }) => sum + resources[r], 0),
+          )
+        : this.#kinds.map(
+            (kind) => system.replicas.filter(({ device }, r) => own[r] && device === kind).length,
+          );
+    this.shares = new DominantShares<number>(this.totals);
+    system.pipelines.forEach(({ name, held }, pipeline) => {
+      const weight = Object.hasOwn(weights, name) ? weights[name] : 1;
+      if (!held) this.shares.add(pipeline, weight);
+    });
+    this.#waiting = system.pipelines.map(({ tasks }) => {
+      const pools = new Set(tasks.map(({ pool }) => pool).filter((id) => this.pools.includes(id)));
+      return new Map(
+        [...pools].map((id) => [id, new WaitingJobs(rules[id].ordering, this.#entries)]),
+      );
+    });
+    this.#idle = system.pools.map(() => new Set());
+    this.#owners = new Int32Array(system.replicas.length).fill(NOBODY);
+  }
+
+  // --- events ---------------------------------------------------------------------------------
+
+  queued(view: JobView, pool: number): void {
+    this.#waiting[view.pipeline].get(pool)?.push(view);
+    const jobs = this.#jobsOf.get(view.request);
+    if (jobs === undefined) this.#jobsOf.set(view.request, [view.job]);
+    else jobs.push(view.job);
+  }
+
+  ended(request: number): void {
+    for (const job of this.#jobsOf.get(request) ?? []) this.#entries.delete(job);
+    this.#jobsOf.delete(request);
+  }
+
+  finished({ replica, pool }: BatchEnd): void {
+    const owner = this.#owners[replica];
+    if (owner !== NOBODY) this.shares.release(owner, this.#demands[replica]);
+    this.#owners[replica] = NOBODY;
+    this.#idle[pool].add(replica);
+  }
+
+  changed(replica: number, state: "up" | "down" | "left"): void {
+    if (state === "up") this.#idle[this.#system.replicas[replica].pool].add(replica);
+  }
+
+  /** What runs already counts: this scheduler may take over from another. */
+  begin(view: ClusterView): void {
+    for (const replica of this.#members.flat()) {
+      if (view.running(replica) === 0) {
+        if (view.isUp(replica)) this.changed(replica, "up");
+        continue;
+      }
+      const { pipeline } = view.job(view.jobsOn(replica)[0]);
+      this.#owners[replica] = pipeline;
+      this.shares.allocate(pipeline, this.#demands[replica]);
+    }
+  }
+
+  // --- questions ------------------------------------------------------------------------------
+
+  demandOf(replica: number): Amounts {
+    return this.#demands[replica];
+  }
+
+  /** What no batch has taken on a node. O(replicas of the node) where replicas are the resource. */
+  freeOn(node: number, view: ClusterView): number[] {
+    if (this.#resources.length > 0) return this.#resources.map((r) => view.freeOf(node, r));
+    const free = this.#kinds.map(() => 0);
+    for (const replica of this.#members[node]) {
+      const kind = this.#kinds.indexOf(this.#system.replicas[replica].device);
+      if (isIdle(replica, view)) free[kind]++;
+    }
+    return free;
+  }
+
+  hasJobs(pipeline: number, view: ClusterView): boolean {
+    for (const jobs of this.#waiting[pipeline].values()) {
+      if (jobs.peek((job) => view.isWaiting(job)) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** Whether a job of the pipeline can start once others have ended: some replica for it is up. */
+  waitsForRoom(pipeline: number, view: ClusterView): boolean {
+    for (const [pool, jobs] of this.#waiting[pipeline]) {
+      const waits = jobs.peek((job) => view.isWaiting(job)) !== undefined;
+      if (waits && view.readyOf(pool) > 0) return true;
+    }
+    return false;
+  }
+
+  // --- starts ---------------------------------------------------------------------------------
+
+  /**
+   * Starts the pipeline's next batch: of its pools with an idle replica that is allowed and has
+   * room, the one whose next job is of the earliest request. The replica, or −1: none can start.
+   */
+  startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows): number {
+    const isWaiting = (job: number): boolean => view.isWaiting(job);
+    for (;;) {
+      let earliestUs = Number.POSITIVE_INFINITY;
+      let chosen: WaitingJobs | null = null;
+      let replica = NOBODY;
+      for (const [pool, jobs] of this.#waiting[pipeline]) {
+        const next = jobs.peek(isWaiting);
+        if (next === undefined || next.arrivedUs >= earliestUs) continue;
+        const found = this.#idleReplica(pool, view, allows);
+        if (found === NOBODY) continue;
+        earliestUs = next.arrivedUs;
+        chosen = jobs;
+        replica = found;
+      }
+      if (chosen === null) return NOBODY;
+      const batch = this.#takeBatch(chosen, replica, view, act);
+      if (batch.length === 0) continue;
+      this.#start(pipeline, replica, batch, act);
+      return replica;
+    }
+  }
+
+  /** As many as the pool's batching allows, none kept waiting for more; late ones may be dropped. */
+  #takeBatch(
+    jobs: WaitingJobs,
+    replica: number,
+    view: ClusterView,
+    act: Controls,
+  ): readonly number[] {
+    const { pool } = this.#system.replicas[replica];
+    const { batching, shedding } = this.#rules[pool];
+    const most = Math.min(batching.maxBatch, this.#system.pools[pool].maxBatch);
+    const batch = jobs.take(most, (job) => view.isWaiting(job));
+    if (shedding === undefined) return batch;
+    const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
+    for (const job of late) if (view.isWaiting(job)) act.drop(job);
+    return batch.filter((job) => !late.includes(job) && view.isWaiting(job));
+  }
+
+  #start(pipeline: number, replica: number, batch: readonly number[], act: Controls): void {
+    assert(this.#owners[replica] === NOBODY, "a replica runs one batch");
+    act.start(replica, batch);
+    this.#idle[this.#system.replicas[replica].pool].delete(replica);
+    this.#owners[replica] = pipeline;
+    this.shares.allocate(pipeline, this.#demands[replica]);
+  }
+
+  #idleReplica(pool: number, view: ClusterView, allows: Allows): number {
+    const idle = this.#idle[pool];
+    for (const replica of idle) {
+      if (!isIdle(replica, view)) idle.delete(replica);
+      else if (allows(replica) && view.fits(replica)) return replica;
+    }
+    return NOBODY;
+  }
+}
+
+function isIdle(replica: number, view: ClusterView): boolean {
+  return view.isUp(replica) && view.running(replica) === 0;
+}
