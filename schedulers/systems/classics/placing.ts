@@ -1,0 +1,192 @@
+/** Controllers that place each job at once: one repairs a rule's choice later, one keeps to a node. */
+import { z } from "zod";
+import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import { isHeld } from "../../../core/dispatch/held-chains.ts";
+import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
+import type { System } from "../../../core/system.ts";
+import { defineController } from "../../rules/policy-definition.ts";
+
+/** A pool as its routing rule sees it, asked of the cluster's view: every question is O(replicas). */
+class PlacedPool implements PoolView {
+  readonly id: number;
+  readonly replicas: readonly number[];
+  up: readonly number[] = [];
+  #view: ClusterView | null = null;
+
+  constructor({ pools }: System, id: number) {
+    const { first, count } = pools[id];
+    this.id = id;
+    this.replicas = Array.from({ length: count }, (_, i) => first + i);
+  }
+
+  /** Looks at the cluster as it is now. */
+  see(view: ClusterView): void {
+    this.#view = view;
+    this.up = this.replicas.filter((replica) => view.isUp(replica));
+  }
+
+  get upCount(): number {
+    return this.up.length;
+  }
+
+  upAt(i: number): number {
+    return this.up[i];
+  }
+
+  waiting(replica: number): number {
+    return this.#view?.queueAt(replica).length ?? 0;
+  }
+
+  load(replica: number): number {
+    return this.waiting(replica) + (this.#view?.running(replica) ?? 0);
+  }
+
+  leastLoaded(): number {
+    return least(this.up, (replica) => this.load(replica));
+  }
+
+  soonestFree(): number {
+    return least(this.up, (replica) => {
+      const freeUs = this.#view?.freeUs(replica) ?? 0;
+      return freeUs + this.waiting(replica) * (this.#view?.expectedUs(replica, 1) ?? 0);
+    });
+  }
+}
+
+/** The first of those with the least cost. */
+function least(replicas: readonly number[], costOf: (replica: number) => number): number {
+  let best = replicas[0];
+  let cost = Number.POSITIVE_INFINITY;
+  for (const replica of replicas) {
+    const own = costOf(replica);
+    if (own >= cost) continue;
+    best = replica;
+    cost = own;
+  }
+  return best;
+}
+
+/** All pools but those whose requests hold chains. */
+function placedPools(system: System): PlacedPool[] {
+  return system.pools.flatMap((_, id) => (isHeld(system, id) ? [] : [new PlacedPool(system, id)]));
+}
+
+class WorkStealing implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 0;
+  readonly #placed: readonly PlacedPool[];
+  readonly #policies: readonly PoolPolicies[];
+  /** By pool: the place of the next replica in turn. */
+  readonly #turns: Int32Array;
+
+  constructor(system: System, policies: readonly PoolPolicies[]) {
+    this.#placed = placedPools(system);
+    this.pools = this.#placed.map(({ id }) => id);
+    this.#policies = policies;
+    this.#turns = new Int32Array(system.pools.length);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const pool of this.#placed) {
+      pool.see(view);
+      if (pool.upCount === 0) continue;
+      for (const job of view.jobsIn(pool.id)) act.assign(job, this.#route(pool, job, view));
+      for (const thief of pool.up) if (pool.load(thief) === 0) steal(pool, thief, view, act);
+    }
+  }
+
+  #route(pool: PlacedPool, job: number, view: ClusterView): number {
+    const { routing } = this.#policies[pool.id];
+    if (routing.kind === "immediate") return routing.route(pool, view.job(job));
+    const turn = this.#turns[pool.id]++ % pool.upCount;
+    return pool.upAt(turn);
+  }
+}
+
+/** Jobs that wait beside an idle replica wait for their batch to fill: nobody steals those. */
+function steal(pool: PlacedPool, thief: number, view: ClusterView, act: Controls): void {
+  const busy = pool.up.filter((replica) => view.running(replica) > 0 && pool.waiting(replica) > 0);
+  if (busy.length === 0) return;
+  const victim = least(busy, (replica) => -pool.waiting(replica));
+  act.assign(view.queueAt(victim).next.job, thief);
+}
+
+export const workStealing = defineController({
+  name: "work-stealing",
+  summary: "an idle replica takes a waiting job of the longest queue",
+  idea:
+    "The pool's routing rule (replicas in turn, where it is `central`) gives each job to a replica at once. A " +
+    "replica that becomes idle with an empty queue takes the next job of the longest queue.",
+  reads: "Queues of all replicas of a pool. O(replicas) at each instant with news.",
+  failsWhen: "Moving a job costs more than its wait: the model moves it for nothing.",
+  source:
+    "Blumofe & Leiserson, J. ACM 46(5), 1999; Eager, Lazowska & Zahorjan, Performance Evaluation 6, 1986 (receiver-initiated).",
+  parameters: z.strictObject({}),
+  create: (_, { system, pools }) => new WorkStealing(system, pools),
+});
+
+class Locality implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 0;
+  readonly #system: System;
+  readonly #placed: readonly PlacedPool[];
+  readonly #extraJobs: number;
+  /** By request: the node that got its last job. */
+  readonly #nodes = new Map<number, number>();
+
+  constructor(system: System, extraJobs: number) {
+    this.#system = system;
+    this.#placed = placedPools(system);
+    this.pools = this.#placed.map(({ id }) => id);
+    this.#extraJobs = extraJobs;
+  }
+
+  ended(request: number): void {
+    this.#nodes.delete(request);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const pool of this.#placed) {
+      pool.see(view);
+      if (pool.upCount === 0) continue;
+      for (const job of view.jobsIn(pool.id)) {
+        const { request } = view.job(job);
+        const replica = this.#choose(pool, this.#nodes.get(request));
+        act.assign(job, replica);
+        this.#nodes.set(request, this.#system.replicas[replica].node);
+      }
+    }
+  }
+
+  #choose(pool: PlacedPool, node: number | undefined): number {
+    const any = pool.leastLoaded();
+    const near = pool.up.filter((replica) => this.#system.replicas[replica].node === node);
+    if (near.length === 0) return any;
+    const own = least(near, (replica) => pool.load(replica));
+    return pool.load(own) <= pool.load(any) + this.#extraJobs ? own : any;
+  }
+}
+
+export const locality = defineController({
+  name: "locality",
+  summary: "a replica on the node of the request's last job, unless it is too busy",
+  idea:
+    "Each job goes at once to the least loaded replica on the node that got the last job of its request, if that " +
+    "replica has few more jobs than the least loaded of all; else to the latter.",
+  reads: "Loads of all replicas of a pool, and nodes. O(replicas) for each job.",
+  failsWhen:
+    "Data passes through the gateway, as it does here: locality saves no transfer and unbalances loads.",
+  source:
+    "Zaharia et al., Delay Scheduling, EuroSys 2010, section 3, with a bound on load in place of a delay.",
+  parameters: z.strictObject({
+    extraJobs: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(1)
+      .describe("jobs that the near replica may have more than the least loaded one"),
+  }),
+  create: ({ extraJobs }, { system }) => new Locality(system, extraJobs),
+});
