@@ -41,6 +41,8 @@ export interface KeyedOrdering {
   key(job: JobView): number;
   /** Hears the key of each job that this order takes from a queue. With it, `key` may keep state. */
   taken?(key: number): void;
+  /** Hears a job that leaves the pool unserved, or is about to get a new key. */
+  left?(job: JobView): void;
 }
 
 /** How many jobs start together, and how long an incomplete batch waits for more. */

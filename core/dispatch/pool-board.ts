@@ -190,6 +190,12 @@ export class PoolBoard {
     return pool;
   }
 
+  /** A job that was taken out of its queue will not run, or not by its key. */
+  leftUnserved(job: number, pool: number): void {
+    const { ordering } = this.pools[pool].policies;
+    if (ordering.kind === "keyed") ordering.left?.(this.job.at(job));
+  }
+
   /** A job that has waited for its pool waits at a replica. */
   place(job: number, replica: number, nowUs: number): void {
     const id = this.poolOf[replica];
@@ -251,6 +257,7 @@ export class PoolBoard {
     while (this.queues.lengthOf(queue) > 0) {
       const job = this.queues.peek(queue);
       this.queues.remove(queue, job);
+      this.leftUnserved(job, id);
       waiting.push(job);
     }
     if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);

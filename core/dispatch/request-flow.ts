@@ -284,7 +284,7 @@ export class RequestFlow {
       const job = base + task;
       const state = table.state[job];
       if (state < 0) continue;
-      this.board.withdraw(job, nowUs);
+      this.board.leftUnserved(job, this.board.withdraw(job, nowUs));
       this.close(job);
     }
   }

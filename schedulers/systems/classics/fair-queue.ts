@@ -1,5 +1,6 @@
 /** Weighted fair queueing among pipelines. */
 import { z } from "zod";
+import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
 import { Fault } from "../../../core/fault.ts";
 import { ExpectedWork } from "../../rules/expected-work.ts";
@@ -12,10 +13,11 @@ export const weightedFair = definePolicy({
     "Each pipeline gets its weight's share of the pool's time while it has jobs waiting. A job's " +
     "virtual finish is its pipeline's last, or the virtual time if that is later, plus its expected " +
     "service over the weight; the earliest goes first. The virtual time is the finish of the job " +
-    "that was taken last.",
+    "that was taken last. A job that leaves unserved gives its part back.",
   reads: "Weights, the pipelines of jobs, and mean service times.",
   failsWhen:
-    "Times vary much from their means: shares are by expected time. A cancelled job has used its share too.",
+    "Times vary much from their means: shares are by expected time. Jobs of a pipeline whose clients " +
+    "give up are not served in their order of entry.",
   source:
     "Demers, Keshav & Shenker, SIGCOMM 1989; the virtual time of self-clocked fair queueing: " +
     "Golestani, INFOCOM 1994, section 3.",
@@ -36,15 +38,20 @@ export const weightedFair = definePolicy({
       });
     }
     const work = new ExpectedWork(system);
+    const shareOf = ({ pipeline, inputSize }: JobView): number =>
+      work.timeUs(pool, inputSize) / (weights[names[pipeline]] ?? 1);
     /** By pipeline: the virtual finish of its last job. */
     const last = new Float64Array(names.length);
     let virtual = 0;
     return {
       kind: "keyed",
-      key: ({ pipeline, inputSize }) => {
-        const share = work.timeUs(pool, inputSize) / (weights[names[pipeline]] ?? 1);
-        last[pipeline] = Math.max(virtual, last[pipeline]) + share;
+      key: (job) => {
+        const { pipeline } = job;
+        last[pipeline] = Math.max(virtual, last[pipeline]) + shareOf(job);
         return last[pipeline];
+      },
+      left: (job) => {
+        last[job.pipeline] -= shareOf(job);
       },
       taken: (finish) => {
         virtual = Math.max(virtual, finish);
