@@ -16,8 +16,8 @@ export const weightedFair = definePolicy({
     "that was taken last. A job that leaves unserved gives its part back.",
   reads: "Weights, the pipelines of jobs, and mean service times.",
   failsWhen:
-    "Times vary much from their means: shares are by expected time. Jobs of a pipeline whose clients " +
-    "give up are not served in their order of entry.",
+    "Times vary much from their means: shares are by expected time. Clients give up: jobs behind one " +
+    "that left keep their places, and shares are off by some percent.",
   source:
     "Demers, Keshav & Shenker, SIGCOMM 1989; the virtual time of self-clocked fair queueing: " +
     "Golestani, INFOCOM 1994, section 3.",

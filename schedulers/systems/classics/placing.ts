@@ -161,11 +161,11 @@ class Locality implements Controller {
   }
 
   #choose(pool: PlacedPool, node: number | undefined): number {
-    const any = pool.leastLoaded();
+    const idlest = pool.leastLoaded();
     const near = pool.up.filter((replica) => this.#system.replicas[replica].node === node);
-    if (near.length === 0) return any;
+    if (near.length === 0) return idlest;
     const own = least(near, (replica) => pool.load(replica));
-    return pool.load(own) <= pool.load(any) + this.#extraJobs ? own : any;
+    return pool.load(own) <= pool.load(idlest) + this.#extraJobs ? own : idlest;
   }
 }
 
