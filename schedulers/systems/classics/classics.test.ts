@@ -171,8 +171,10 @@ describe("weighted fair queueing", () => {
     expect(served).toEqual([false, true, false, true]);
   });
 
-  test("names a weight whose pipeline does not exist", () => {
-    expect(() => driverOf(document, scheduler({ z: 2 }))).toThrow(/no pipeline .* "z"/);
+  test("names a weight whose pipeline does not exist, or that is no weight", () => {
+    const [unknown] = checkScheduler(scheduler({ z: 2 }), "scheduler", ["x", "y"]);
+    expect(unknown.path).toBe("scheduler.ordering.weights.z");
+    expect(unknown.message).toBe('weighted-fair: no pipeline has the name "z"');
     const [issue] = checkScheduler(scheduler({ x: 0 }), "scheduler");
     expect(issue.path).toBe("scheduler.ordering.weights.x");
   });

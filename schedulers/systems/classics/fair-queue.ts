@@ -2,7 +2,6 @@
 import { z } from "zod";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
-import { Fault } from "../../../core/fault.ts";
 import { ExpectedWork } from "../../rules/expected-work.ts";
 import { definePolicy } from "../../rules/policy-definition.ts";
 
@@ -28,15 +27,11 @@ export const weightedFair = definePolicy({
       .describe("weight by pipeline; 1 for a pipeline that is not named")
       .meta({ examples: [{ urgent: 3 }] }),
   }),
+  pipelinesIn: ({ weights }) =>
+    Object.fromEntries(Object.keys(weights).map((name) => [`weights.${name}`, name])),
   create: ({ weights }, { system, pool }): Ordering => {
     if (system === null) return { kind: "fifo" };
     const names = system.pipelines.map(({ name }) => name);
-    const unknown = Object.keys(weights).find((name) => !names.includes(name));
-    if (unknown !== undefined) {
-      throw new Fault("invalid-input", `weighted-fair: no pipeline has the name "${unknown}"`, {
-        hint: `pipelines: ${names.join(", ")}`,
-      });
-    }
     const work = new ExpectedWork(system);
     const shareOf = ({ pipeline, inputSize }: JobView): number =>
       work.timeUs(pool, inputSize) / (weights[names[pipeline]] ?? 1);
