@@ -1,28 +1,26 @@
 /** Controllers that place each job at once: one repairs a rule's choice later, one keeps to a node. */
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import type {
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../core/dispatch/controller.ts";
 import { isHeld } from "../../../core/dispatch/held-chains.ts";
 import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
 import type { System } from "../../../core/system.ts";
 import { defineController } from "../../rules/policy-definition.ts";
 
-/** A pool as its routing rule sees it, asked of the cluster's view: every question is O(replicas). */
+/** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
 class PlacedPool implements PoolView {
-  readonly id: number;
-  readonly replicas: readonly number[];
-  up: readonly number[] = [];
-  #view: ClusterView | null = null;
+  readonly up: readonly number[];
+  readonly #view: ClusterView;
 
-  constructor({ pools }: System, id: number) {
-    const { first, count } = pools[id];
-    this.id = id;
-    this.replicas = Array.from({ length: count }, (_, i) => first + i);
-  }
-
-  /** Looks at the cluster as it is now. */
-  see(view: ClusterView): void {
+  constructor(view: ClusterView, pool: number) {
+    const { first, count } = view.system.pools[pool];
+    const replicas = Array.from({ length: count }, (_, i) => first + i);
+    this.up = replicas.filter((replica) => view.isUp(replica));
     this.#view = view;
-    this.up = this.replicas.filter((replica) => view.isUp(replica));
   }
 
   get upCount(): number {
@@ -34,11 +32,11 @@ class PlacedPool implements PoolView {
   }
 
   waiting(replica: number): number {
-    return this.#view?.queueAt(replica).length ?? 0;
+    return this.#view.queueAt(replica).length;
   }
 
   load(replica: number): number {
-    return this.waiting(replica) + (this.#view?.running(replica) ?? 0);
+    return this.waiting(replica) + this.#view.running(replica);
   }
 
   leastLoaded(): number {
@@ -46,10 +44,11 @@ class PlacedPool implements PoolView {
   }
 
   soonestFree(): number {
-    return least(this.up, (replica) => {
-      const freeUs = this.#view?.freeUs(replica) ?? 0;
-      return freeUs + this.waiting(replica) * (this.#view?.expectedUs(replica, 1) ?? 0);
-    });
+    const view = this.#view;
+    return least(
+      this.up,
+      (replica) => view.freeUs(replica) + this.waiting(replica) * view.expectedUs(replica, 1),
+    );
   }
 }
 
@@ -67,40 +66,37 @@ function least(replicas: readonly number[], costOf: (replica: number) => number)
 }
 
 /** All pools but those whose requests hold chains. */
-function placedPools(system: System): PlacedPool[] {
-  return system.pools.flatMap((_, id) => (isHeld(system, id) ? [] : [new PlacedPool(system, id)]));
+function placedPools(system: System): number[] {
+  return [...system.pools.keys()].filter((pool) => !isHeld(system, pool));
 }
 
 class WorkStealing implements Controller {
   readonly pools: readonly number[];
   readonly scales = [];
   readonly timers = 0;
-  readonly #placed: readonly PlacedPool[];
   readonly #policies: readonly PoolPolicies[];
   /** By pool: the place of the next replica in turn. */
   readonly #turns: Int32Array;
 
   constructor(system: System, policies: readonly PoolPolicies[]) {
-    this.#placed = placedPools(system);
-    this.pools = this.#placed.map(({ id }) => id);
+    this.pools = placedPools(system);
     this.#policies = policies;
     this.#turns = new Int32Array(system.pools.length);
   }
 
   decide(view: ClusterView, act: Controls): void {
-    for (const pool of this.#placed) {
-      pool.see(view);
+    for (const id of this.pools) {
+      const pool = new PlacedPool(view, id);
       if (pool.upCount === 0) continue;
-      for (const job of view.jobsIn(pool.id)) act.assign(job, this.#route(pool, job, view));
+      for (const job of view.jobsIn(id)) act.assign(job, this.#route(id, pool, view.job(job)));
       for (const thief of pool.up) if (pool.load(thief) === 0) steal(pool, thief, view, act);
     }
   }
 
-  #route(pool: PlacedPool, job: number, view: ClusterView): number {
-    const { routing } = this.#policies[pool.id];
-    if (routing.kind === "immediate") return routing.route(pool, view.job(job));
-    const turn = this.#turns[pool.id]++ % pool.upCount;
-    return pool.upAt(turn);
+  #route(id: number, pool: PlacedPool, job: JobView): number {
+    const { routing } = this.#policies[id];
+    if (routing.kind === "immediate") return routing.route(pool, job);
+    return pool.upAt(this.#turns[id]++ % pool.upCount);
   }
 }
 
@@ -131,15 +127,13 @@ class Locality implements Controller {
   readonly scales = [];
   readonly timers = 0;
   readonly #system: System;
-  readonly #placed: readonly PlacedPool[];
   readonly #extraJobs: number;
   /** By request: the node that got its last job. */
   readonly #nodes = new Map<number, number>();
 
   constructor(system: System, extraJobs: number) {
     this.#system = system;
-    this.#placed = placedPools(system);
-    this.pools = this.#placed.map(({ id }) => id);
+    this.pools = placedPools(system);
     this.#extraJobs = extraJobs;
   }
 
@@ -148,10 +142,10 @@ class Locality implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    for (const pool of this.#placed) {
-      pool.see(view);
+    for (const id of this.pools) {
+      const pool = new PlacedPool(view, id);
       if (pool.upCount === 0) continue;
-      for (const job of view.jobsIn(pool.id)) {
+      for (const job of view.jobsIn(id)) {
         const { request } = view.job(job);
         const replica = this.#choose(pool, this.#nodes.get(request));
         act.assign(job, replica);
