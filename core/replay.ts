@@ -2,6 +2,7 @@
 import { Dispatcher, LOSS_UNITS, RESIDENCIES } from "./dispatch/dispatcher.ts";
 import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
+import { SIZE_UNITS } from "./dispatch/request-flow.ts";
 import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";
 
@@ -31,6 +32,7 @@ export function replayLog(
   for (const [kind, request, a, b] of logged.entries) {
     if (kind === "holds") learn(`${request}/${a}`, b);
     else if (kind === "goal") learn(`${request}`, a);
+    else if (kind === "size") learn(`size ${request}`, a / SIZE_UNITS);
     else if (kind === "abort") learn(`abort ${request}`, a);
   }
   const replayed = new RunLog();
@@ -39,6 +41,7 @@ export function replayLog(
     wakeAt: () => undefined,
     end: () => undefined,
     goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
+    inputSize: (request) => answers.get(`size ${request}`)?.shift() ?? Number.NaN,
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
     cluster: {
       order: () => undefined,

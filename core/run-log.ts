@@ -8,7 +8,7 @@ import { Fault } from "./fault.ts";
 
 /**
  * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
- * goal(request, goalUs) ·
+ * goal(request, goalUs) · size(request, input size in thousandths) ·
  * finish(replica, nowUs) · fail(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
  * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
@@ -44,6 +44,7 @@ export const EVENTS = [
   "decide",
   "holds",
   "goal",
+  "size",
   "reschedule",
   "choose",
   "residency",
@@ -67,6 +68,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   decide: 1,
   holds: 3,
   goal: 2,
+  size: 2,
   reschedule: 2,
   choose: 5,
   begin: 1,

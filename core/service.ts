@@ -144,6 +144,8 @@ export class VariableService implements ServiceModel {
   readonly maxBatch: number;
   /** Means over the workload's sizes; a slow node does not change them, as no policy knows of it. */
   readonly meanUs: Float64Array;
+  /** Means at the reference size. */
+  readonly referenceUs: Float64Array;
   readonly quantilesUs: ServiceModel["quantilesUs"];
   readonly scaleUs = Number.NaN;
   /** Factor of the next batch's inputs. */
@@ -157,6 +159,7 @@ export class VariableService implements ServiceModel {
     this.shape = reference.shape;
     this.maxBatch = reference.maxBatch;
     this.quantilesUs = reference.quantilesUs;
+    this.referenceUs = reference.meanUs;
     this.meanUs = reference.meanUs.map((us, batch) => us * (meanFactors[batch] ?? 1));
     this.#reference = reference;
   }

@@ -15,7 +15,7 @@ export interface PresetEntry {
   readonly composition: Composition;
 }
 
-export interface PolicyEntry extends Omit<AnyDefinition, "parameters" | "create"> {
+export interface PolicyEntry extends Omit<AnyDefinition, "parameters" | "create" | "pipelinesIn"> {
   readonly decision: Decision;
   readonly parameters: JsonSchema;
 }
@@ -33,7 +33,7 @@ export function catalogue(): Catalogue {
     presets: Object.entries(PRESETS).map(([name, preset]) => ({ name, ...preset })),
     policies: DECISIONS.flatMap((decision) => {
       const policies: readonly AnyDefinition[] = POLICIES[decision];
-      return policies.map(({ create: _, ...policy }): PolicyEntry => {
+      return policies.map(({ create: _, pipelinesIn: __, ...policy }): PolicyEntry => {
         return { decision, ...policy, parameters: parametersSchema(policy) };
       });
     }),

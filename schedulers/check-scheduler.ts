@@ -10,12 +10,16 @@ import type { AnyDefinition } from "./rules/policy-definition.ts";
 import type { PolicyChoice } from "./systems/system-pack.ts";
 
 /** Every issue with a scheduler section: unknown presets and policies, bad parameters. */
-export function checkScheduler(document: SchedulerDocument, path: string): Issue[] {
+export function checkScheduler(
+  document: SchedulerDocument,
+  path: string,
+  pipelines?: readonly string[],
+): Issue[] {
   if (typeof document === "string") return checkPreset(document, path);
-  const issues = checkComposition(document, path);
+  const issues = checkComposition(document, path, pipelines);
   for (const [task, composition] of Object.entries(document.perTask ?? {})) {
     const at = `${path}.perTask.${task}`;
-    issues.push(...checkComposition(composition, at));
+    issues.push(...checkComposition(composition, at, pipelines));
     if (composition.admission !== undefined) {
       issues.push({ path: `${at}.admission`, message: "admission is decided for whole requests" });
     }
@@ -32,19 +36,29 @@ function checkPreset(name: string, path: string): Issue[] {
   return [{ path, message: `unknown scheduler "${name}"`, hint: suggestion(name, known) }];
 }
 
-function checkComposition(document: CompositionDocument, path: string): Issue[] {
+function checkComposition(
+  document: CompositionDocument,
+  path: string,
+  pipelines: readonly string[] | undefined,
+): Issue[] {
   const issues: Issue[] = [];
   if (document.preset !== undefined) {
     issues.push(...checkPreset(document.preset as string, `${path}.preset`));
   }
   for (const decision of DECISIONS) {
     const choice = document[decision];
-    if (choice !== undefined) issues.push(...checkChoice(decision, choice, `${path}.${decision}`));
+    if (choice === undefined) continue;
+    issues.push(...checkChoice(decision, choice, `${path}.${decision}`, pipelines));
   }
   return issues;
 }
 
-function checkChoice(decision: Decision, choice: PolicyChoice, path: string): Issue[] {
+function checkChoice(
+  decision: Decision,
+  choice: PolicyChoice,
+  path: string,
+  pipelines: readonly string[] | undefined,
+): Issue[] {
   const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
   const definitions: readonly AnyDefinition[] = POLICIES[decision];
   const found = definitions.find((definition) => definition.name === policy);
@@ -54,7 +68,13 @@ function checkChoice(decision: Decision, choice: PolicyChoice, path: string): Is
     return [{ path, message, hint: suggestion(policy, known) }];
   }
   const parsed = found.parameters.safeParse(parameters);
-  if (parsed.success) return [];
+  if (parsed.success) {
+    return Object.entries(found.pipelinesIn?.(parsed.data) ?? {}).flatMap(([at, name]) => {
+      if (pipelines === undefined || pipelines.includes(name)) return [];
+      const message = `${policy}: no pipeline has the name "${name}"`;
+      return [{ path: `${path}.${at}`, message, hint: suggestion(name, pipelines) }];
+    });
+  }
   const issues = describeZodIssues(parsed.error.issues, parameters, found.parameters, []);
   return issues.map((issue) => ({
     ...issue,

@@ -410,6 +410,8 @@ export class CheckingDriver implements Driver {
       const request = requests.requestOf(job);
       if (ordering.kind === "fifo") return requests.enqueuedUs[job];
       if (ordering.kind === "lifo") return -requests.enqueuedUs[job];
+      // An ordering with state must not be asked again.
+      if (ordering.taken !== undefined) return requests.key[job];
       return ordering.key(this.#viewOf(job, request));
     };
     const last = Math.max(...jobs.map(rank));
@@ -428,6 +430,7 @@ export class CheckingDriver implements Driver {
       enteredUs: requests.enqueuedUs[job],
       deadlineUs: requests.deadlineUs[request],
       priority: this.system.pipelines[pipeline].priority,
+      inputSize: requests.inputSize[request],
     };
   }
 

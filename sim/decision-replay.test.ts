@@ -67,6 +67,32 @@ describe.each(Object.keys(PRESETS))("the log of a run under %s", (preset) => {
   });
 });
 
+test("a log keeps the sizes of inputs: the shortest first is the same in its replay", () => {
+  const scenario = scenarioOf({
+    models: {
+      server: {
+        service: { distribution: "deterministic", meanMs: 10 },
+        inputScaling: { reference: 100 },
+      },
+    },
+    workload: {
+      ...{ arrivals: "poisson", ratePerS: 90, requests: 300 },
+      inputSize: { distribution: "exponential", mean: 100 },
+    },
+    scheduler: "sjf",
+  });
+  const log = logOf(scenario);
+  const parsed = RunLog.parse(log.toJsonLines());
+  expect(replay(scenario, parsed).divergence).toBeNull();
+  const sizes = parsed.entries.filter(([kind]) => kind === "size");
+  expect(sizes).toHaveLength(300);
+  // Other sizes, another order.
+  const other = parsed.entries.map(
+    (entry): LogEntry => (entry[0] === "size" ? ["size", entry[1], 1e9 - entry[2]] : entry),
+  );
+  expect(replay(scenario, withEntries(other)).divergence).not.toBeNull();
+});
+
 describe("a log that was changed", () => {
   const scenario = document("power-of-two");
   const { entries } = logOf(scenario);

@@ -325,6 +325,10 @@ class Simulation implements Driver, ClientHost {
     return this.drawGoalUs(this.dispatcher.requests.pipeline[request]);
   }
 
+  inputSize(request: number): number {
+    return this.sizes?.of(request) ?? Number.NaN;
+  }
+
   drawGoalUs(pipeline: number): number {
     return this.draws.goalUs(pipeline);
   }

@@ -107,7 +107,11 @@ export class RunSchedulers {
 
 /** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */
 export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): void {
-  const issues: Issue[] = checkScheduler(scheduler, "scheduler");
+  const issues: Issue[] = checkScheduler(
+    scheduler,
+    "scheduler",
+    system.pipelines.map(({ name }) => name),
+  );
   const tasks = new Set(system.pools.flatMap(({ task, name }) => [task, name]));
   const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
   for (const task of Object.keys(perTask)) {

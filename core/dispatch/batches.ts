@@ -1,5 +1,6 @@
-/** The batch on each replica: its jobs lie side by side in one array. */
 // Hot path: see docs/hot-path.md
+
+/** The batch on each replica: its jobs lie side by side in one array. */
 export class Batches {
   /** Jobs of the batch on replica r: jobs[at[r] .. at[r] + size[r]). */
   declare jobs: Int32Array;

@@ -221,14 +221,14 @@ export class ControlDesk implements ClusterView, Controls {
   drop(job: number): void {
     assert(this.isWaiting(job), "only a job that waits is dropped");
     this.#log?.add("drop", job);
-    this.#board.withdraw(job, this.nowUs);
+    this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
     this.#flow.drop(job, this.nowUs);
   }
 
   move(job: number, pool: number): void {
     assert(this.isWaiting(job), "only a job that waits moves");
     this.#log?.add("move", job, pool);
-    this.#board.withdraw(job, this.nowUs);
+    this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
     this.#board.enqueue(job, pool);
   }
 

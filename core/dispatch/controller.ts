@@ -26,6 +26,8 @@ export interface JobView {
   /** Infinity without a deadline. */
   readonly deadlineUs: number;
   readonly priority: number;
+  /** Size of the request's input, in the unit of the models' scaling; NaN where nobody knows it. */
+  readonly inputSize: number;
 }
 
 /** A queue, as batching rules and controllers see it. A cursor like `JobView`. */

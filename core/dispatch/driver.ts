@@ -17,6 +17,8 @@ export interface Driver {
   end(request: number, outcome: Outcome, nowUs: number): void;
   /** Time from a request's arrival to its deadline, µs; asked once, where a pipeline draws it. */
   goalUs(request: number): number;
+  /** Size of a request's input, NaN if unknown; asked once, where service times depend on it. */
+  inputSize?(request: number): number;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
   /** Carries out what controllers command beyond starts; null where no controller does. */

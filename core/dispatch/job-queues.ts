@@ -11,7 +11,12 @@ import { listOf } from "../hot-path.ts";
 import type { RequestTable } from "./request-table.ts";
 
 /** First in, first out; last in, first out; smallest key first, equal keys in order of entry. */
-export type QueueOrder = "fifo" | "lifo" | "keyed";
+export type QueueOrder = "fifo" | "lifo" | "keyed" | KeyedOrder;
+
+/** By key, for an ordering that hears what is taken. */
+export interface KeyedOrder {
+  taken(key: number): void;
+}
 
 const FIFO = 0;
 const LIFO = 1;
@@ -26,9 +31,12 @@ class Queue {
   length = 0;
   /** Of a queue by key. */
   readonly heap: number[] = [];
+  /** Null: nobody hears what is taken. */
+  readonly keyed: KeyedOrder | null;
 
   constructor(order: QueueOrder) {
     this.order = order === "fifo" ? FIFO : order === "lifo" ? LIFO : KEYED;
+    this.keyed = typeof order === "string" ? null : order;
   }
 }
 
@@ -151,8 +159,10 @@ export class JobQueues {
   }
 
   private popKey(id: number): number {
-    const job = this.queues[id].heap[0];
+    const { heap, keyed } = this.queues[id];
+    const job = heap[0];
     this.remove(id, job);
+    if (keyed !== null) keyed.taken(this.table.key[job]);
     return job;
   }
 

@@ -32,11 +32,18 @@ export interface ImmediateRouting {
 }
 
 /** The job that is served next. */
-export type Ordering =
-  | { readonly kind: "fifo" }
-  | { readonly kind: "lifo" }
-  /** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
-  | { readonly kind: "keyed"; key(job: JobView): number };
+export type Ordering = { readonly kind: "fifo" } | { readonly kind: "lifo" } | KeyedOrdering;
+
+/** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
+export interface KeyedOrdering {
+  readonly kind: "keyed";
+  /** Asked once each time that a job comes to wait in the pool. */
+  key(job: JobView): number;
+  /** Hears the key of each job that this order takes from a queue. With it, `key` may keep state. */
+  taken?(key: number): void;
+  /** Hears a job that leaves the pool unserved, or is about to get a new key. */
+  left?(job: JobView): void;
+}
 
 /** How many jobs start together, and how long an incomplete batch waits for more. */
 export type Batching =

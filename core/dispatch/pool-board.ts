@@ -199,10 +199,17 @@ export class PoolBoard {
     return pool;
   }
 
-  /** A job that is in no queue waits at a replica. */
+  /** A job that was taken out of its queue will not run, or not by its key. */
+  leftUnserved(job: number, pool: number): void {
+    const { ordering } = this.pools[pool].policies;
+    if (ordering.kind === "keyed") ordering.left?.(this.job.at(job));
+  }
+
+  /** A job that has waited for its pool waits at a replica. */
   place(job: number, replica: number, nowUs: number): void {
     const id = this.poolOf[replica];
-    this.queues.push(this.queueOf(replica), job, this.keyOf(job, id));
+    const key = this.isKeyed[id] === 1 ? this.requests.key[job] : 0;
+    this.queues.push(this.queueOf(replica), job, key);
     this.pools[id].loadChanged(replica, 1, nowUs);
     this.touch(replica);
   }
@@ -266,7 +273,12 @@ export class PoolBoard {
     const queue = this.queueOf(replica);
     if (isIdle && pool.central) this.idle.remove(id, replica);
     const waiting: number[] = [];
-    while (this.queues.lengthOf(queue) > 0) waiting.push(this.queues.pop(queue));
+    while (this.queues.lengthOf(queue) > 0) {
+      const job = this.queues.peek(queue);
+      this.queues.remove(queue, job);
+      this.leftUnserved(job, id);
+      waiting.push(job);
+    }
     if (waiting.length > 0) pool.loadChanged(replica, -waiting.length, nowUs);
     this.up[replica] = 0;
     pool.replicaLost(replica);
@@ -325,9 +337,12 @@ export class PoolBoard {
     return this.pools.length + replica;
   }
 
-  /** By which a queue by key orders a job; 0 elsewhere. */
-  keyOf(job: number, pool: number): number {
-    return this.isKeyed[pool] === 1 ? this.keyedBy(job, this.pools[pool].policies) : 0;
+  /** Orders a job in the pool's queue, and later in a replica's, where the pool orders by key; else 0. */
+  private keyOf(job: number, pool: number): number {
+    if (this.isKeyed[pool] === 0) return 0;
+    const key = this.keyedBy(job, this.pools[pool].policies);
+    this.requests.key[job] = key;
+    return key;
   }
 
   private keyedBy(job: number, { ordering }: PoolPolicies): number {

@@ -79,7 +79,7 @@ export class Pool implements PoolView {
     this.routing = routing;
     this.shedding = shedding;
     this.central = routing.kind === "central";
-    this.inbox = this.central || routing === PLACED ? policies.ordering.kind : "fifo";
+    this.inbox = this.central || routing === PLACED ? orderOf(policies) : "fifo";
     this.demands = demandsAny(system);
     this.batching = this.usualBatching();
     this.touched = new Int32Array(system.count);
@@ -240,8 +240,14 @@ export function kindOf({ central, batching, demands }: Pool): number {
 export function queueOrders({ replicas }: System, pools: readonly Pool[]): QueueOrder[] {
   return [
     ...pools.map(({ inbox }) => inbox),
-    ...replicas.map(({ pool }) => pools[pool].policies.ordering.kind),
+    ...replicas.map(({ pool }) => orderOf(pools[pool].policies)),
   ];
+}
+
+function orderOf({ ordering }: PoolPolicies): QueueOrder {
+  if (ordering.kind !== "keyed") return ordering.kind;
+  const { taken } = ordering;
+  return taken === undefined ? "keyed" : { taken };
 }
 
 /**

@@ -19,6 +19,8 @@ const SKIPPED: typeof JOB.skipped = -4;
 const CANCELLED: typeof JOB.cancelled = -5;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
+/** Input sizes are known to a thousandth. */
+export const SIZE_UNITS = 1000;
 
 export class RequestFlow {
   inSystem = 0;
@@ -78,6 +80,7 @@ export class RequestFlow {
     const { goalUs } = course;
     table.deadlineUs[request] = arrivedUs + (Number.isNaN(goalUs) ? this.goalUs(request) : goalUs);
     if (this.choices.any) this.tighten(request, arrivedUs);
+    if (this.steps.isSized) this.measure(request);
     table.openSinks[request] = course.sinks;
     table.openJobs[request] = 0;
     const base = request << table.shift;
@@ -121,6 +124,13 @@ export class RequestFlow {
     const goalUs = this.driver.goalUs(request);
     this.log?.add("goal", request, goalUs);
     return goalUs;
+  }
+
+  /** Sizes are logged as whole numbers. */
+  private measure(request: number): void {
+    const units = Math.round((this.driver.inputSize?.(request) ?? Number.NaN) * SIZE_UNITS);
+    if (!Number.isNaN(units)) this.log?.add("size", request, units);
+    this.requests.inputSize[request] = units / SIZE_UNITS;
   }
 
   /** A request's own goal counts where it is the nearer one. */
@@ -279,7 +289,7 @@ export class RequestFlow {
       const job = base + task;
       const state = table.state[job];
       if (state < 0) continue;
-      this.board.withdraw(job, nowUs);
+      this.board.leftUnserved(job, this.board.withdraw(job, nowUs));
       this.close(job);
     }
   }

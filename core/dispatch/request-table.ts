@@ -34,6 +34,8 @@ export class RequestTable {
   pipeline = new Int32Array(0);
   /** Product of the accuracies of what has run; only where the system's models have some. */
   accuracy = new Float64Array(0);
+  /** NaN where nobody knows it. */
+  inputSize = new Float64Array(0);
   /** Tasks without successors that have not ended yet; 0 once the request has ended. */
   openSinks = new Int32Array(0);
   /** Jobs queued or running. */
@@ -108,6 +110,7 @@ export class RequestTable {
     this.deadlineUs = grown(this.deadlineUs, new Float64Array(capacity));
     this.accuracy = grown(this.accuracy, new Float64Array(capacity));
     this.pipeline = grown(this.pipeline, new Int32Array(capacity));
+    this.inputSize = grown(this.inputSize, new Float64Array(capacity).fill(Number.NaN));
     this.openSinks = grown(this.openSinks, new Int32Array(capacity));
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));
     this.state = grown(this.state, new Int32Array(jobs));

@@ -55,8 +55,11 @@ export class Steps {
   /** By pipeline << shift | task. */
   readonly at: readonly Step[];
   readonly pipelines: readonly Course[];
+  /** Whether some model's times depend on the inputs. */
+  readonly isSized: boolean;
 
-  constructor({ pipelines }: System, shift: number) {
+  constructor({ pipelines, pools }: System, shift: number) {
+    this.isSized = pools.some(({ inputScaling }) => inputScaling !== null);
     this.at = pipelines.flatMap(({ tasks }) =>
       // The places behind a pipeline's tasks are nobody's.
       Array.from({ length: 1 << shift }, (_, task) => new Step(tasks[task] ?? tasks[0])),

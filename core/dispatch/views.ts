@@ -46,6 +46,10 @@ export class JobCursor implements JobView {
     return this.table.deadlineUs[this.request];
   }
 
+  get inputSize(): number {
+    return this.table.inputSize[this.request];
+  }
+
   get priority(): number {
     const own = this.choices.any ? this.choices.priority(this.request) : null;
     return own ?? this.steps.pipelines[this.pipeline].priority;

@@ -32,8 +32,15 @@ import type { DataFiles } from "./files.ts";
 import type { Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 import type { SectionName, Sections } from "./sections.ts";
 
-/** Checks names and parameters of a scheduler found at `path`; issues name paths under it. */
-type CheckScheduler = (value: SchedulerDocument, path: string) => readonly Issue[];
+/**
+ * Checks names and parameters of a scheduler found at `path`; issues name paths under it. Without
+ * `pipelines`, any name of a pipeline passes.
+ */
+type CheckScheduler = (
+  value: SchedulerDocument,
+  path: string,
+  pipelines?: readonly string[],
+) => readonly Issue[];
 
 /** The most that a configuration can serve, and the station that bounds it. */
 export interface ServingCapacity {
@@ -89,9 +96,7 @@ export const CHECKS: readonly Check[] = [
   check(["cluster"], checkNetwork),
   check(["pipelines", "models", "cluster"], checkMemory),
   check(["pipelines", "models", "cluster"], checkResources),
-  check(["scheduler"], (parts, { checkScheduler }) => {
-    return checkScheduler?.(parts.scheduler, "scheduler") ?? [];
-  }),
+  check(["scheduler"], checkSchedulerHere),
   check(["pipelines", "models", "scheduler"], (parts, { files }) => {
     return checkBatches(parts, files.profiles);
   }),
@@ -107,6 +112,15 @@ export const CHECKS: readonly Check[] = [
   check(["run", "sweep"], checkCompared),
   check(["sweep"], checkSweep),
 ];
+
+/** `pipelines` may have failed to parse: their names are not checked then. */
+function checkSchedulerHere(
+  { scheduler, pipelines }: Parts<"scheduler"> & Partial<Parts<"pipelines">>,
+  { checkScheduler }: CheckContext,
+): readonly Issue[] {
+  const names = pipelines === undefined ? undefined : Object.keys(pipelines);
+  return checkScheduler?.(scheduler, "scheduler", names) ?? [];
+}
 
 /** All issues of the checks whose sections parsed; `failed` names the sections that did not. */
 export function runChecks(

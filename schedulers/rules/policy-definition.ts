@@ -49,6 +49,8 @@ interface PolicyDescription<Schema extends z.ZodType> {
   readonly source: string;
   /** Strict, with defaults; each parameter's description gives its meaning and unit. */
   readonly parameters: Schema;
+  /** Names of pipelines in parameters, which have parsed: by path, each must be one of the scenario's. */
+  pipelinesIn?(parameters: z.infer<Schema>): Readonly<Record<string, string>>;
 }
 
 export interface PolicyDefinition<Policy, Context = PolicyContext>

@@ -1,0 +1,42 @@
+/**
+ * The textbook's schedulers beyond the simplest. Each file holds one idea: expected work, fair
+ * shares, routing by idleness and speed, placing at once by a controller, balking.
+ */
+import { preset, type SystemPack } from "../system-pack.ts";
+import { balking } from "./balking.ts";
+import { leastRemaining, leastSlack, shortestExpected } from "./by-work.ts";
+import { weightedFair } from "./fair-queue.ts";
+import { locality, workStealing } from "./placing.ts";
+import { joinIdleQueue, weightedRoundRobin } from "./routing.ts";
+
+export const classics: SystemPack = {
+  policies: {
+    admission: [balking],
+    routing: [joinIdleQueue, weightedRoundRobin],
+    ordering: [shortestExpected, leastRemaining, leastSlack, weightedFair],
+    controller: [workStealing, locality],
+  },
+  presets: {
+    sjf: preset("one central queue, shortest expected service first", {
+      ordering: "shortest-expected",
+    }),
+    srpt: preset("one central queue, least expected remaining work first", {
+      ordering: "least-remaining",
+    }),
+    "least-slack": preset("one central queue, least slack first", { ordering: "least-slack" }),
+    "join-idle-queue": preset("an idle replica, else one at random", {
+      routing: "join-idle-queue",
+    }),
+    "weighted-round-robin": preset("replicas in turn, the faster ones more often", {
+      routing: "weighted-round-robin",
+    }),
+    "weighted-fair": preset("one central queue, pipelines share it by weight", {
+      ordering: "weighted-fair",
+    }),
+    "work-stealing": preset("replicas in turn; an idle one takes from the longest queue", {
+      routing: "round-robin",
+      controller: "work-stealing",
+    }),
+    locality: preset("a replica on the node of the request's last job", { controller: "locality" }),
+  },
+};

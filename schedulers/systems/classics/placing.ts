@@ -1,0 +1,186 @@
+/** Controllers that place each job at once: one repairs a rule's choice later, one keeps to a node. */
+import { z } from "zod";
+import type {
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../core/dispatch/controller.ts";
+import { isHeld } from "../../../core/dispatch/held-chains.ts";
+import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
+import type { System } from "../../../core/system.ts";
+import { defineController } from "../../rules/policy-definition.ts";
+
+/** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
+class PlacedPool implements PoolView {
+  readonly up: readonly number[];
+  readonly #view: ClusterView;
+
+  constructor(view: ClusterView, pool: number) {
+    const { first, count } = view.system.pools[pool];
+    const replicas = Array.from({ length: count }, (_, i) => first + i);
+    this.up = replicas.filter((replica) => view.isUp(replica));
+    this.#view = view;
+  }
+
+  get upCount(): number {
+    return this.up.length;
+  }
+
+  upAt(i: number): number {
+    return this.up[i];
+  }
+
+  waiting(replica: number): number {
+    return this.#view.queueAt(replica).length;
+  }
+
+  load(replica: number): number {
+    return this.waiting(replica) + this.#view.running(replica);
+  }
+
+  leastLoaded(): number {
+    return least(this.up, (replica) => this.load(replica));
+  }
+
+  soonestFree(): number {
+    const view = this.#view;
+    return least(
+      this.up,
+      (replica) => view.freeUs(replica) + this.waiting(replica) * view.expectedUs(replica, 1),
+    );
+  }
+}
+
+/** The first of those with the least cost. */
+function least(replicas: readonly number[], costOf: (replica: number) => number): number {
+  let best = replicas[0];
+  let cost = Number.POSITIVE_INFINITY;
+  for (const replica of replicas) {
+    const own = costOf(replica);
+    if (own >= cost) continue;
+    best = replica;
+    cost = own;
+  }
+  return best;
+}
+
+/** All pools but those whose requests hold chains. */
+function placedPools(system: System): number[] {
+  return [...system.pools.keys()].filter((pool) => !isHeld(system, pool));
+}
+
+class WorkStealing implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 0;
+  readonly #policies: readonly PoolPolicies[];
+  /** By pool: the place of the next replica in turn. */
+  readonly #turns: Int32Array;
+
+  constructor(system: System, policies: readonly PoolPolicies[]) {
+    this.pools = placedPools(system);
+    this.#policies = policies;
+    this.#turns = new Int32Array(system.pools.length);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const id of this.pools) {
+      const pool = new PlacedPool(view, id);
+      if (pool.upCount === 0) continue;
+      for (const job of view.jobsIn(id)) act.assign(job, this.#route(id, pool, view.job(job)));
+      for (const thief of pool.up) if (pool.load(thief) === 0) steal(pool, thief, view, act);
+    }
+  }
+
+  #route(id: number, pool: PlacedPool, job: JobView): number {
+    const { routing } = this.#policies[id];
+    if (routing.kind === "immediate") return routing.route(pool, job);
+    return pool.upAt(this.#turns[id]++ % pool.upCount);
+  }
+}
+
+/** Jobs that wait beside an idle replica wait for their batch to fill: nobody steals those. */
+function steal(pool: PlacedPool, thief: number, view: ClusterView, act: Controls): void {
+  const busy = pool.up.filter((replica) => view.running(replica) > 0 && pool.waiting(replica) > 0);
+  if (busy.length === 0) return;
+  const victim = least(busy, (replica) => -pool.waiting(replica));
+  act.assign(view.queueAt(victim).next.job, thief);
+}
+
+export const workStealing = defineController({
+  name: "work-stealing",
+  summary: "an idle replica takes a waiting job of the longest queue",
+  idea:
+    "The pool's routing rule (replicas in turn, where it is `central`) gives each job to a replica at once. A " +
+    "replica that becomes idle with an empty queue takes the next job of the longest queue.",
+  reads: "Queues of all replicas of a pool. O(replicas) at each instant with news.",
+  failsWhen: "Moving a job costs more than its wait: the model moves it for nothing.",
+  source:
+    "Blumofe & Leiserson, J. ACM 46(5), 1999; Eager, Lazowska & Zahorjan, Performance Evaluation 6, 1986 (receiver-initiated).",
+  parameters: z.strictObject({}),
+  create: (_, { system, pools }) => new WorkStealing(system, pools),
+});
+
+class Locality implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 0;
+  readonly #system: System;
+  readonly #extraJobs: number;
+  /** By request: the node that got its last job. */
+  readonly #nodes = new Map<number, number>();
+
+  constructor(system: System, extraJobs: number) {
+    this.#system = system;
+    this.pools = placedPools(system);
+    this.#extraJobs = extraJobs;
+  }
+
+  ended(request: number): void {
+    this.#nodes.delete(request);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const id of this.pools) {
+      const pool = new PlacedPool(view, id);
+      if (pool.upCount === 0) continue;
+      for (const job of view.jobsIn(id)) {
+        const { request } = view.job(job);
+        const replica = this.#choose(pool, this.#nodes.get(request));
+        act.assign(job, replica);
+        this.#nodes.set(request, this.#system.replicas[replica].node);
+      }
+    }
+  }
+
+  #choose(pool: PlacedPool, node: number | undefined): number {
+    const idlest = pool.leastLoaded();
+    const near = pool.up.filter((replica) => this.#system.replicas[replica].node === node);
+    if (near.length === 0) return idlest;
+    const own = least(near, (replica) => pool.load(replica));
+    return pool.load(own) <= pool.load(idlest) + this.#extraJobs ? own : idlest;
+  }
+}
+
+export const locality = defineController({
+  name: "locality",
+  summary: "a replica on the node of the request's last job, unless it is too busy",
+  idea:
+    "Each job goes at once to the least loaded replica on the node that got the last job of its request, if that " +
+    "replica has few more jobs than the least loaded of all; else to the latter.",
+  reads: "Loads of all replicas of a pool, and nodes. O(replicas) for each job.",
+  failsWhen:
+    "Data passes through the gateway, as it does here: locality saves no transfer and unbalances loads.",
+  source:
+    "Zaharia et al., Delay Scheduling, EuroSys 2010, section 3, with a bound on load in place of a delay.",
+  parameters: z.strictObject({
+    extraJobs: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(1)
+      .describe("jobs that the near replica may have more than the least loaded one"),
+  }),
+  create: ({ extraJobs }, { system }) => new Locality(system, extraJobs),
+});

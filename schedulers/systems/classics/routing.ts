@@ -1,0 +1,58 @@
+/** Routing by idleness and by speed. */
+import { z } from "zod";
+import type { Routing } from "../../../core/dispatch/policies.ts";
+import { definePolicy } from "../../rules/policy-definition.ts";
+
+export const joinIdleQueue = definePolicy({
+  name: "join-idle-queue",
+  summary: "an idle replica, else one at random",
+  idea: "The replica that has been idle longest; a replica at random where none is idle.",
+  reads: "Which replicas are idle.",
+  failsWhen: "Load is so high that replicas are seldom idle: it is `random` then.",
+  source: "Lu et al., Join-Idle-Queue, Performance Evaluation 68(11), 2011, with one dispatcher.",
+  parameters: z.strictObject({}),
+  create: (_, context): Routing => {
+    const rng = context.rng();
+    return {
+      kind: "immediate",
+      needs: "length",
+      route: (pool) => {
+        const least = pool.leastLoaded();
+        return pool.load(least) === 0 ? least : pool.upAt(rng.integer(pool.upCount));
+      },
+    };
+  },
+});
+
+export const weightedRoundRobin = definePolicy({
+  name: "weighted-round-robin",
+  summary: "replicas in turn, the faster ones more often",
+  idea:
+    "Replicas in turn, each as often as its speed asks for, and spread evenly: each gains its speed " +
+    "at every job, and the one with the most credit takes the job and pays the sum.",
+  reads: "Mean service times of the replicas that are up. O(replicas) for each job.",
+  failsWhen: "Service times vary: a job queues behind a long one while other replicas idle.",
+  source: "Smooth weighted round robin of nginx 1.3.1 (ngx_http_upstream_round_robin), 2012.",
+  parameters: z.strictObject({}),
+  create: (_, { system }): Routing => {
+    const speeds = system?.replicas.map(({ service }) => 1 / Math.max(service.meanUs[1], 1e-3));
+    const credits = new Float64Array(speeds?.length ?? 0);
+    const speedOf = (replica: number): number => speeds?.[replica] ?? 1;
+    return {
+      kind: "immediate",
+      needs: "nothing",
+      route: (pool) => {
+        let best = pool.upAt(0);
+        let sum = 0;
+        for (let i = 0; i < pool.upCount; i++) {
+          const replica = pool.upAt(i);
+          sum += speedOf(replica);
+          credits[replica] += speedOf(replica);
+          if (credits[replica] > credits[best]) best = replica;
+        }
+        credits[best] -= sum;
+        return best;
+      },
+    };
+  },
+});

@@ -1,0 +1,123 @@
+/**
+ * GrandSLAm, reconstructed from its abstract and descriptions by others: no code is public. A
+ * request's latency goal is split over the stages of its pipeline, and slack that a stage has not
+ * used passes to the next.
+ */
+import { z } from "zod";
+import type { JobView } from "../../core/dispatch/controller.ts";
+import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
+import type { System, TaskSystem } from "../../core/system.ts";
+import { ExpectedWork } from "../rules/expected-work.ts";
+import { definePolicy } from "../rules/policy-definition.ts";
+import { preset, type SystemPack } from "./system-pack.ts";
+
+/**
+ * By pipeline and task: the share of the goal that is spent when the task ends, 0..1. A stage's share
+ * is in proportion to E(1), its mean time for a batch of one; where stages run beside one another, the longest way
+ * through the task counts (the paper has chains only).
+ */
+export function sharesSpent(system: System): number[][] {
+  const work = new ExpectedWork(system);
+  const timeUs = ({ pool }: TaskSystem): number => work.timeUs(pool, Number.NaN);
+  return system.pipelines.map(({ tasks }) => {
+    const longest = (ways: (task: TaskSystem) => readonly number[]): ((id: number) => number) => {
+      const known = new Map<number, number>();
+      const of = (id: number): number => {
+        const found = known.get(id);
+        if (found !== undefined) return found;
+        const length = timeUs(tasks[id]) + Math.max(0, ...ways(tasks[id]).map(of));
+        known.set(id, length);
+        return length;
+      };
+      return of;
+    };
+    const upTo = longest(({ predecessors }) => predecessors);
+    const from = longest(({ successors }) => successors);
+    return tasks.map((task, id) => {
+      const whole = upTo(id) + from(id) - timeUs(task);
+      return whole > 0 ? upTo(id) / whole : 1;
+    });
+  });
+}
+
+/**
+ * When the job's stage should end, µs: its own slack, and all that earlier stages have left of
+ * theirs or overdrawn. Infinity without a deadline.
+ */
+function dueUs(spent: readonly (readonly number[])[], job: JobView): number {
+  const { arrivedUs, deadlineUs, pipeline, task } = job;
+  if (deadlineUs === Number.POSITIVE_INFINITY) return deadlineUs;
+  return arrivedUs + (deadlineUs - arrivedUs) * spent[pipeline][task];
+}
+
+const slackOrder = definePolicy({
+  name: "stage-slack",
+  summary: "least slack of the stage first",
+  idea:
+    "The latency goal is split over a pipeline's stages in proportion to their mean times. The job " +
+    "with the least slack goes first: its stage's part, what earlier stages left of theirs, less its wait.",
+  reads: "Deadlines, arrivals, and mean service times.",
+  failsWhen:
+    "The pool is overloaded: it serves jobs that are about to be late anyway. Requests without a deadline come last.",
+  source: "Kannan et al., GrandSLAm, EuroSys 2019, sections 4 and 5 (reconstructed).",
+  parameters: z.strictObject({}),
+  create: (_, { system }): Ordering => {
+    if (system === null) return { kind: "fifo" };
+    const spent = sharesSpent(system);
+    return { kind: "keyed", key: (job) => dueUs(spent, job) };
+  },
+});
+
+const slackBatching = definePolicy({
+  name: "slack-bounded",
+  summary: "the largest batch that the least slack allows",
+  idea:
+    "An idle replica takes the largest batch, of what waits, that is expected to end within the slack of its " +
+    "first job. A job that cannot end in time any more bounds nothing.",
+  reads: "Slack as `stage-slack`, which must be the ordering, and mean times of batches.",
+  failsWhen:
+    "Load is light: it never waits for a larger batch. Batches gain nothing on the device.",
+  source: "Kannan et al., GrandSLAm, EuroSys 2019, section 5 (reconstructed).",
+  parameters: z.strictObject({
+    maxBatch: z
+      .int()
+      .min(1)
+      .max(1024)
+      .default(64)
+      .describe("jobs in a batch at most; the model's own maximum holds too"),
+  }),
+  create: ({ maxBatch }, context): Batching => {
+    const { system } = context;
+    const most = Math.min(maxBatch, context.maxBatch);
+    const spent = system === null ? [] : sharesSpent(system);
+    const { first = 0, count = 0 } = system?.pools[context.pool] ?? {};
+    const devices = system?.replicas.slice(first, first + count).map(({ device }) => device);
+    return {
+      kind: "group",
+      maxBatch: most,
+      perReplica: new Set(devices).size > 1,
+      size: ({ length, next }, replica, nowUs) => {
+        const meanUs = system?.replicas[replica].service.meanUs ?? [];
+        const slackUs = dueUs(spent, next) - nowUs;
+        let size = Math.min(length, most);
+        if (meanUs[1] > slackUs) return size;
+        while (size > 1 && meanUs[size] > slackUs) size--;
+        return size;
+      },
+      dueUs: ({ oldestUs }) => oldestUs,
+    };
+  },
+});
+
+export const grandslam: SystemPack = {
+  policies: { ordering: [slackOrder], batching: [slackBatching] },
+  presets: {
+    grandslam: preset(
+      "GrandSLAm-style (reconstructed): slack of stages, order and batches by slack",
+      {
+        ordering: "stage-slack",
+        batching: "slack-bounded",
+      },
+    ),
+  },
+};
