@@ -7,6 +7,7 @@ import type { PolicyChoice } from "./systems/system-pack.ts";
 
 /** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
 const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
+  "power-of-two": { policy: "power-of-two", cap: 2 },
   bounded: { policy: "bounded", maxInSystem: 3 },
   "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
 };

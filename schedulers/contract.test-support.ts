@@ -435,8 +435,17 @@ export class CheckingDriver implements Driver {
       const takers = this.system.replicas.flatMap(({ pool }, id) =>
         (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
       );
-      if (!takers.some((id) => this.up.has(id) && !this.busy.has(id))) continue;
-      const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
+      const idle = takers.filter((id) => this.up.has(id) && !this.busy.has(id));
+      if (idle.length === 0) continue;
+      const { batching, routing } = this.#policies(this.system.replicas[takers[0]].pool);
+      if (queue < pools && routing.kind === "immediate") {
+        ok(routing.holds, "a job is routed at once");
+        ok(
+          idle.every((id) => queued.has(pools + id)),
+          "a job waits beside a replica without any",
+        );
+        continue;
+      }
       if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
       const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));

@@ -15,11 +15,12 @@ import {
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
 import { expectedLate, never } from "./rules/shedding.ts";
 import { kubernetesHpa } from "./systems/kubernetes-hpa.ts";
+import { rayServe } from "./systems/ray-serve.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa];
+const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa, rayServe];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {

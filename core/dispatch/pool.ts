@@ -39,7 +39,7 @@ export class Pool implements PoolView {
   /** The most jobs that a batch here may have, be it formed by a controller. */
   declare readonly room: number;
   declare readonly central: boolean;
-  /** Order of the queue before routing; jobs that a controller places keep the ordering there. */
+  /** Order of the queue before routing, which jobs stay in where a rule or a controller keeps them. */
   declare readonly inbox: QueueOrder;
   routing: Routing;
   /** Null when every job starts alone. */
@@ -76,7 +76,8 @@ export class Pool implements PoolView {
     this.routing = routing;
     this.shedding = shedding;
     this.central = routing.kind === "central";
-    this.inbox = this.central || routing === PLACED ? policies.ordering.kind : "fifo";
+    const keeps = routing.kind === "central" || routing === PLACED || routing.holds === true;
+    this.inbox = keeps ? policies.ordering.kind : "fifo";
     this.batching = policies.batching.kind === "group" ? policies.batching : null;
     this.touched = new Int32Array(system.count);
     this.up = new Int32Array(system.count);

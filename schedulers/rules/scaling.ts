@@ -7,7 +7,7 @@ const replicas = z.int().nonnegative().max(100_000);
 const seconds = z.number().nonnegative().max(1e6);
 
 /** Defaults of interval and window differ by policy, as those of their models do. */
-function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
+export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
   return {
     min: replicas.default(1).describe("fewest replicas"),
     max: replicas
@@ -33,7 +33,7 @@ interface Bounds {
   readonly downWindowS: number;
 }
 
-function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
+export function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
   const { min, max = Number.POSITIVE_INFINITY, start = min, intervalS, downWindowS } = bounds;
   return {
     min,
