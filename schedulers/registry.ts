@@ -2,7 +2,7 @@
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import { none as noController } from "./controllers/none.ts";
 import { all, bounded, dropLate } from "./rules/admission.ts";
-import { none, sizeOrTimeout } from "./rules/batching.ts";
+import { none, preferredSizes, sizeOrTimeout } from "./rules/batching.ts";
 import { edf, fifo, lifo, priority } from "./rules/ordering.ts";
 import {
   central,
@@ -13,14 +13,15 @@ import {
   roundRobin,
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
-import { expectedLate, never } from "./rules/shedding.ts";
+import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
 import { kubernetesHpa } from "./systems/kubernetes-hpa.ts";
 import { rayServe } from "./systems/ray-serve.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
+import { triton } from "./systems/triton.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa, rayServe];
+const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa, rayServe, triton];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
@@ -34,8 +35,8 @@ export const POLICIES: Policies = {
     ...[central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
   ]),
   ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
-  batching: withSystems("batching", [none, sizeOrTimeout]),
-  shedding: withSystems("shedding", [never, expectedLate]),
+  batching: withSystems("batching", [none, sizeOrTimeout, preferredSizes]),
+  shedding: withSystems("shedding", [never, expectedLate, queueTimeout]),
   scaling: withSystems("scaling", [
     ...[fixed, targetUtilization, concurrency, queueLength, scheduled],
   ]),
