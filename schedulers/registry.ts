@@ -14,6 +14,7 @@ import {
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
 import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
+import { inferline } from "./systems/inferline.ts";
 import { kubernetesHpa } from "./systems/kubernetes-hpa.ts";
 import { rayServe } from "./systems/ray-serve.ts";
 import { seedProject } from "./systems/seed-project.ts";
@@ -21,7 +22,7 @@ import { type Policies, type Preset, preset, type SystemPack } from "./systems/s
 import { triton } from "./systems/triton.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa, rayServe, triton];
+const SYSTEMS: readonly SystemPack[] = [seedProject, kubernetesHpa, rayServe, triton, inferline];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
