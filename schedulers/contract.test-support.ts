@@ -265,10 +265,10 @@ export class CheckingDriver implements Driver {
     const { pick } = step;
     const { replicas, pipelines } = this.system;
     const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
+    if (step.afterUs > 0) this.tick(step.afterUs);
     const idleOrDown = replicas
       .map((_, id) => id)
       .filter((id) => !this.up.has(id) && !this.off.has(id));
-    if (step.afterUs > 0) this.tick(step.afterUs);
     if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
     const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
     if (finishing !== undefined) this.finish(finishing);

@@ -144,6 +144,17 @@ test("replicas go 15 s after the last change, by the least ratio and the busiest
   expect(upOf(driver)).toEqual([1, 1]);
 });
 
+test("another replica comes for one that retires", () => {
+  const driver = driverOf({ ratePerS: 100, envelope });
+  driver.startDraining(0);
+  driver.lose(0);
+  driver.decide();
+  expect(upOf(driver)).toEqual([1, 1]);
+  driver.tick(5e6);
+  driver.tick(1);
+  expect(upOf(driver)).toEqual([2, 1]);
+});
+
 test("pools with a scaling rule of their own, or in held chains, are left alone", () => {
   const driver = driverOf({}, { perTask: { b: { scaling: "concurrency" } } });
   const controllers = driver.scheduler.controllers ?? [];

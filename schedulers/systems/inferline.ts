@@ -142,7 +142,10 @@ class Tuner implements Controller {
   /** Arrivals in the running down window, and in those before it. */
   #arrivals = 0;
   readonly #recent: number[] = [];
+  /** Replicas of each tuned pool, by the last change. */
+  readonly #wanted: number[];
   #hasArrived = false;
+  #hasChanged = false;
   #changedUs = 0;
   /** The rate that the last order was for, requests per µs; 0 after a release. */
   #orderedFor = 0;
@@ -152,6 +155,7 @@ class Tuner implements Controller {
     this.#tuned = tuned;
     this.#windows = windows;
     this.scales = tuned.map(({ id }) => id);
+    this.#wanted = tuned.map(({ planned }) => planned);
     this.#counts = new SlidingCounts(windows.map(({ lengthUs }) => lengthUs));
   }
 
@@ -161,54 +165,72 @@ class Tuner implements Controller {
     this.#hasArrived = true;
   }
 
+  changed(): void {
+    this.#hasChanged = true;
+  }
+
   begin({ nowUs }: ClusterView, act: Controls): void {
     this.#changedUs = nowUs;
-    for (const { id, planned } of this.#tuned) act.setReplicas(id, planned);
+    this.#order(act);
     this.#countOn(nowUs, act);
   }
 
-  decide(view: ClusterView, act: Controls): void {
+  decide({ nowUs }: ClusterView, act: Controls): void {
+    // Others replace replicas that have gone; `woken` sees those whose retirement nobody tells.
+    if (this.#hasChanged) this.#order(act);
+    this.#hasChanged = false;
     if (!this.#hasArrived) return;
     this.#hasArrived = false;
-    const rate = this.#exceeding(view.nowUs);
+    const rate = this.#exceeding(nowUs);
     if (rate <= this.#orderedFor) return;
     this.#orderedFor = rate;
-    for (const { id, most, upPerUs } of this.#tuned) {
-      const replicas = Math.min(most, whole(rate * upPerUs));
-      if (replicas > view.orderedOf(id)) this.#change(id, replicas, view, act);
-    }
+    const needed = this.#tuned.map(({ most, upPerUs }) => Math.min(most, whole(rate * upPerUs)));
+    this.#change(
+      needed.map((replicas, i) => Math.max(replicas, this.#wanted[i])),
+      nowUs,
+      act,
+    );
   }
 
-  woken(_timer: number, view: ClusterView, act: Controls): void {
+  woken(_timer: number, { nowUs }: ClusterView, act: Controls): void {
     const { downAfterS, downWindowS, downLookBackS } = this.#parameters;
-    const { nowUs } = view;
     this.#recent.push(this.#arrivals);
     this.#arrivals = 0;
     if (this.#recent.length > Math.max(1, Math.round(downLookBackS / downWindowS))) {
       this.#recent.shift();
     }
     this.#countOn(nowUs, act);
+    this.#order(act);
     if (nowUs - this.#changedUs < downAfterS * 1e6) return;
     const rate = Math.max(...this.#recent) / (downWindowS * 1e6);
     const exceeding = this.#exceeding(nowUs);
-    for (const { id, most, upPerUs, downPerUs } of this.#tuned) {
-      // Else the next arrival would order them again.
-      const needed = Math.max(rate * downPerUs, exceeding * upPerUs);
-      const replicas = Math.min(most, whole(needed));
-      if (replicas < view.orderedOf(id)) {
-        this.#change(id, replicas, view, act);
-        this.#orderedFor = 0;
-      }
-    }
+    const needed = this.#tuned.map(({ most, upPerUs, downPerUs }) =>
+      // Without the second the next arrival would order them again.
+      Math.min(most, whole(Math.max(rate * downPerUs, exceeding * upPerUs))),
+    );
+    const isLess = this.#change(
+      needed.map((replicas, i) => Math.min(replicas, this.#wanted[i])),
+      nowUs,
+      act,
+    );
+    if (isLess) this.#orderedFor = 0;
   }
 
   #countOn(nowUs: number, act: Controls): void {
     act.wakeAt(0, nowUs + this.#parameters.downWindowS * 1e6);
   }
 
-  #change(pool: number, replicas: number, { nowUs }: ClusterView, act: Controls): void {
+  /** Whether these are other numbers than before. */
+  #change(replicas: readonly number[], nowUs: number, act: Controls): boolean {
+    if (replicas.every((count, i) => count === this.#wanted[i])) return false;
+    for (const [i, count] of replicas.entries()) this.#wanted[i] = count;
     this.#changedUs = nowUs;
-    act.setReplicas(pool, replicas);
+    this.#order(act);
+    return true;
+  }
+
+  #order(act: Controls): void {
+    for (const [i, { id }] of this.#tuned.entries()) act.setReplicas(id, this.#wanted[i]);
   }
 
   /** The largest rate of those that exceed the plan, requests per µs; 0: none does. */
