@@ -7,8 +7,13 @@ import type { PolicyChoice } from "./systems/system-pack.ts";
 
 /** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
 const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
+  "power-of-two": { policy: "power-of-two", cap: 2 },
   bounded: { policy: "bounded", maxInSystem: 3 },
   "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
+  "preferred-sizes": {
+    policy: "preferred-sizes",
+    ...{ maxBatch: 5, preferred: [2, 4], delayMs: 0.02 },
+  },
 };
 
 const choices = (decision: Decision): readonly PolicyChoice[] =>

@@ -278,10 +278,10 @@ export class CheckingDriver implements Driver {
     const { pick } = step;
     const { replicas, pipelines } = this.system;
     const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
+    if (step.afterUs > 0) this.tick(step.afterUs);
     const idleOrDown = replicas
       .map((_, id) => id)
       .filter((id) => !this.up.has(id) && !this.off.has(id));
-    if (step.afterUs > 0) this.tick(step.afterUs);
     if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
     const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
     if (finishing !== undefined) this.finish(finishing);
@@ -464,8 +464,17 @@ export class CheckingDriver implements Driver {
       );
       const takes = (id: number): boolean =>
         this.up.has(id) && !this.busy.has(id) && this.#hasRoom(id);
-      if (!takers.some(takes)) continue;
-      const { batching } = this.#policies(this.system.replicas[takers[0]].pool);
+      const idle = takers.filter(takes);
+      if (idle.length === 0) continue;
+      const { batching, routing } = this.#policies(this.system.replicas[takers[0]].pool);
+      if (queue < pools && routing.kind === "immediate") {
+        ok(routing.holds, "a job is routed at once");
+        ok(
+          idle.every((id) => queued.has(pools + id)),
+          "a job waits beside a replica without any",
+        );
+        continue;
+      }
       if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
       const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));

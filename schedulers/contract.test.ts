@@ -115,13 +115,31 @@ const SCALINGS = [
   { policy: "scheduled", steps: [1, 3, 0, 2].map((replicas, i) => ({ atS: i * 2e-5, replicas })) },
 ].map((scaling) => ({ ...scaling, min: 1, intervalS: 0.001, downWindowS: 0 }));
 
+const SYSTEMS_SCALINGS = [
+  { policy: "target-utilization", upReplicas: 1, upPeriodS: 0.002, intervalS: 0.001 },
+  { policy: "ongoing-requests", target: 1, upDelayS: 0.001, downDelayS: 0, intervalS: 0.001 },
+];
+
+/** Orders at 6 arrivals in a millisecond, releases 2 ms later. */
+const TUNED = {
+  preset: "inferline",
+  controller: {
+    ...{ policy: "inferline", envelope: [{ windowS: 0.001, ratePerS: 5000 }] },
+    ...{ downAfterS: 0.002, downWindowS: 0.001, downLookBackS: 0.002 },
+  },
+};
+
 test("replicas may come and leave by every scaling rule meanwhile", () => {
   const free = documents.filter(({ pipelines }) =>
     Object.values(pipelines).every(({ discipline }) => discipline === "per-task"),
   );
-  const compositions = fc
-    .tuple(fc.constantFrom("fifo", "join-shortest-queue", "batching"), fc.constantFrom(...SCALINGS))
+  const ruled = fc
+    .tuple(
+      fc.constantFrom("fifo", "join-shortest-queue", "batching", "ray-serve"),
+      fc.constantFrom(...SCALINGS, ...SYSTEMS_SCALINGS),
+    )
     .map(([preset, scaling]) => ({ preset, scaling }));
+  const compositions = fc.oneof({ weight: 4, arbitrary: ruled }, fc.constant(TUNED));
   const longer = steps.map((run) => run.map((step) => ({ ...step, afterUs: step.afterUs * 50 })));
   fc.assert(
     fc.property(compositions, free, longer, (scheduler, document, run) =>

@@ -2,7 +2,7 @@
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import { none as noController } from "./controllers/none.ts";
 import { all, bounded, dropLate } from "./rules/admission.ts";
-import { none, sizeOrTimeout } from "./rules/batching.ts";
+import { none, preferredSizes, sizeOrTimeout } from "./rules/batching.ts";
 import { edf, fifo, lifo, priority } from "./rules/ordering.ts";
 import {
   central,
@@ -14,14 +14,18 @@ import {
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
 import { mostAccurate } from "./rules/selection.ts";
-import { expectedLate, never } from "./rules/shedding.ts";
+import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
 import { classics } from "./systems/classics/classics.ts";
 import { drf } from "./systems/drf/drf.ts";
 import { grandslam } from "./systems/grandslam.ts";
 import { infaas } from "./systems/infaas.ts";
+import { inferline } from "./systems/inferline.ts";
+import { kubernetesHpa } from "./systems/kubernetes-hpa.ts";
+import { rayServe } from "./systems/ray-serve.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
+import { triton } from "./systems/triton.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
 const SYSTEMS: readonly SystemPack[] = [
@@ -32,6 +36,10 @@ const SYSTEMS: readonly SystemPack[] = [
   drf,
   classics,
   grandslam,
+  kubernetesHpa,
+  rayServe,
+  triton,
+  inferline,
 ];
 
 /** A decision's own policies, then those of the systems. */
@@ -47,8 +55,8 @@ export const POLICIES: Policies = {
   ]),
   selection: withSystems("selection", [mostAccurate]),
   ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
-  batching: withSystems("batching", [none, sizeOrTimeout]),
-  shedding: withSystems("shedding", [never, expectedLate]),
+  batching: withSystems("batching", [none, sizeOrTimeout, preferredSizes]),
+  shedding: withSystems("shedding", [never, expectedLate, queueTimeout]),
   scaling: withSystems("scaling", [
     ...[fixed, targetUtilization, concurrency, queueLength, scheduled],
   ]),

@@ -28,6 +28,9 @@ export interface ImmediateRouting {
   readonly kind: "immediate";
   /** The index that the pool must keep for this policy. */
   readonly needs: "nothing" | "length" | "work";
+  /** Whether `route` may keep a job back, by −1: it waits in the pool's queue, by the ordering. */
+  readonly holds?: boolean;
+  /** Asked again for a job that it keeps back when anything about the pool changes. */
   route(pool: PoolView, job: JobView): number;
 }
 

@@ -136,14 +136,26 @@ export class PoolDecisions {
   }
 
   private decideImmediate(pool: Pool, nowUs: number): void {
+    this.route(pool, nowUs);
+    this.startTouched(pool, nowUs);
+    // Jobs that were kept back may find room where others were dropped.
+    while (this.queues.lengthOf(pool.id) > 0 && this.route(pool, nowUs) > 0) {
+      this.startTouched(pool, nowUs);
+    }
+  }
+
+  /** Gives jobs to replicas until the rule keeps one back; how many. */
+  private route(pool: Pool, nowUs: number): number {
     const { id, routing } = pool;
     assert(routing.kind === "immediate", "central pools are not routed");
     const queues = this.queues;
-    while (queues.lengthOf(id) > 0 && pool.upCount > 0) {
-      const job = queues.pop(id);
-      this.board.place(job, routing.route(pool, this.job.at(job)), nowUs);
+    let routed = 0;
+    for (; queues.lengthOf(id) > 0 && pool.upCount > 0; routed++) {
+      const replica = routing.route(pool, this.job.at(queues.peek(id)));
+      if (replica < 0) break;
+      this.board.place(queues.pop(id), replica, nowUs);
     }
-    this.startTouched(pool, nowUs);
+    return routed;
   }
 
   /** Starts what can start on replicas that have new work or are free. */

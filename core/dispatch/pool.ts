@@ -42,7 +42,7 @@ export class Pool implements PoolView {
   declare readonly central: boolean;
   /** Whether its batches take resources of their nodes: each idle replica is asked then. */
   declare readonly demands: boolean;
-  /** Order of the queue before routing; jobs that a controller places keep the ordering there. */
+  /** Order of the queue before routing, which jobs stay in where a rule or a controller keeps them. */
   declare readonly inbox: QueueOrder;
   routing: Routing;
   /** Null when every job starts alone. */
@@ -79,7 +79,8 @@ export class Pool implements PoolView {
     this.routing = routing;
     this.shedding = shedding;
     this.central = routing.kind === "central";
-    this.inbox = this.central || routing === PLACED ? orderOf(policies) : "fifo";
+    const keeps = routing.kind === "central" || routing === PLACED || routing.holds === true;
+    this.inbox = keeps ? orderOf(policies) : "fifo";
     this.demands = demandsAny(system);
     this.batching = this.usualBatching();
     this.touched = new Int32Array(system.count);

@@ -1,5 +1,9 @@
-/** Asks the scaling rule of each pool at its interval how many replicas it should have. */
+/**
+ * Asks the scaling rule of each pool at its interval how many replicas it should have. Pools whose
+ * replicas are held in chains keep all of them.
+ */
 import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
+import { isHeld } from "../../core/dispatch/held-chains.ts";
 import type { PoolPolicies, Scaling } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
 
@@ -26,10 +30,10 @@ export class Autoscaler implements Controller {
   readonly timers: number;
   readonly #scaled: readonly ScaledPool[];
 
-  constructor({ pools }: System, policies: readonly PoolPolicies[]) {
-    this.#scaled = pools.flatMap((pool, id) => {
+  constructor(system: System, policies: readonly PoolPolicies[]) {
+    this.#scaled = system.pools.flatMap((pool, id) => {
       const { scaling } = policies[id];
-      if (scaling === undefined) return [];
+      if (scaling === undefined || isHeld(system, id)) return [];
       const max = Math.min(scaling.max, pool.count);
       const none = { busyUs: 0, waitingUs: 0, jobsUs: 0, sinceUs: 0, observedUs: 0 };
       return [{ id, scaling, max, ...none, load: { busy: 0, waiting: 0, running: 0 }, wishes: [] }];
@@ -41,9 +45,11 @@ export class Autoscaler implements Controller {
   begin({ nowUs }: ClusterView, act: Controls): void {
     this.#scaled.forEach((scaled, timer) => {
       const { min, start, intervalUs } = scaled.scaling;
+      const replicas = Math.min(scaled.max, Math.max(min, start));
       scaled.sinceUs = nowUs;
       scaled.observedUs = nowUs;
-      act.setReplicas(scaled.id, Math.min(scaled.max, Math.max(min, start)));
+      scaled.wishes.push({ atUs: nowUs, replicas });
+      act.setReplicas(scaled.id, replicas);
       act.wakeAt(timer, nowUs + intervalUs);
     });
   }

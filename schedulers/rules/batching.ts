@@ -50,3 +50,55 @@ export const sizeOrTimeout = definePolicy({
       Math.round(tickMs * 1000),
     ),
 });
+
+export const preferredSizes = definePolicy({
+  name: "preferred-sizes",
+  summary: "the largest preferred size there are jobs for, as Triton does",
+  idea: "Start the largest preferred batch that the waiting jobs can fill, at once. Where they fill none, start all of them, or, with a delay, wait for more until the oldest job has waited so long; then start all, whatever is preferred.",
+  reads: "The length of the queue, and the wait of its oldest job.",
+  failsWhen:
+    "Jobs are about to be dropped: they count for the size. With a delay, light load pays for it.",
+  source:
+    'NVIDIA Triton Inference Server, user guide, "Batchers": preferred_batch_size and max_queue_delay_microseconds; dynamic_batch_scheduler.cc. Defaults are its own, but for maxBatch.',
+  parameters: z
+    .strictObject({
+      maxBatch: z
+        .int()
+        .min(1)
+        .max(1024)
+        .default(8)
+        .describe("jobs in the largest batch; the model's own maximum holds too"),
+      preferred: z
+        .array(z.int().min(1).max(1024))
+        .max(64)
+        .default([])
+        .meta({ description: "list of preferred batch sizes", examples: [[4, 8]] }),
+      delayMs: z
+        .number()
+        .nonnegative()
+        .max(1e12)
+        .default(0)
+        .describe("longest wait of the oldest job for a preferred or full batch, in ms"),
+    })
+    .refine(({ maxBatch, preferred }) => preferred.every((size) => size <= maxBatch), {
+      path: ["preferred"],
+      message: "sizes up to maxBatch",
+    }),
+  create: ({ maxBatch, preferred, delayMs }, context): Batching => {
+    const most = Math.min(maxBatch, context.maxBatch);
+    const descending = [...preferred].sort((a, b) => b - a);
+    const delayUs = Math.round(delayMs * 1000);
+    return {
+      kind: "group",
+      maxBatch: most,
+      size: ({ length, oldestUs }, _, nowUs) => {
+        const count = Math.min(length, most);
+        if (delayUs > 0 && nowUs >= oldestUs + delayUs) return count;
+        const best = descending.find((size) => size <= count);
+        if (best !== undefined) return best;
+        return delayUs === 0 || count === most ? count : 0;
+      },
+      dueUs: ({ oldestUs }) => oldestUs + delayUs,
+    };
+  },
+});

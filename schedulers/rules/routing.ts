@@ -77,25 +77,32 @@ export const joinShortestQueue = definePolicy({
 export const powerOfTwo = definePolicy({
   name: "power-of-two",
   summary: "the less loaded of two distinct replicas at random",
-  idea: "Look at a few replicas at random (two by default) and take the least loaded of them.",
+  idea: "Look at a few replicas at random (two by default) and take the least loaded of them. With a cap, a replica that has so many jobs takes no more: where all that were looked at are full, any other with room is taken, and where none has room, jobs wait in the pool's queue.",
   reads: "The number of jobs at the replicas looked at.",
   failsWhen: "Replicas are few and exact knowledge is cheap: join-shortest-queue is better then.",
   source:
     "Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer " +
-    "(gRFC A48, grpc-java); distinct as in Ray Serve's router.",
+    "(gRFC A48, grpc-java); distinct, and with a cap, as in Ray Serve's router (max_ongoing_requests).",
   parameters: z.strictObject({
     choices: z.int().min(2).max(64).default(2).describe("replicas looked at for each job"),
     distinct: z
       .boolean()
       .default(true)
       .describe("no replica is looked at twice; false: drawn with replacement, as in theory"),
+    cap: z
+      .int()
+      .positive()
+      .max(1e6)
+      .optional()
+      .describe("most jobs of a replica, queued there and running; default: any number"),
   }),
-  create: ({ choices, distinct }, context): Routing => {
+  create: ({ choices, distinct, cap }, context): Routing => {
     const rng = context.rng();
     const looked = new Int32Array(choices);
     return {
       kind: "immediate",
       needs: "nothing",
+      holds: cap !== undefined,
       route: (pool) => {
         const up = pool.upCount;
         const count = distinct ? Math.min(choices, up) : choices;
@@ -105,7 +112,13 @@ export const powerOfTwo = definePolicy({
           const replica = pool.upAt(place);
           if (best < 0 || pool.load(replica) < pool.load(best)) best = replica;
         }
-        return best;
+        if (cap === undefined || pool.load(best) < cap) return best;
+        const start = rng.integer(up);
+        for (let i = 0; i < up; i++) {
+          const replica = pool.upAt((start + i) % up);
+          if (pool.load(replica) < cap) return replica;
+        }
+        return -1;
       },
     };
   },

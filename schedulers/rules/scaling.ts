@@ -7,7 +7,7 @@ const replicas = z.int().nonnegative().max(100_000);
 const seconds = z.number().nonnegative().max(1e6);
 
 /** Defaults of interval and window differ by policy, as those of their models do. */
-function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
+export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
   return {
     min: replicas.default(1).describe("fewest replicas"),
     max: replicas
@@ -33,7 +33,7 @@ interface Bounds {
   readonly downWindowS: number;
 }
 
-function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
+export function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
   const { min, max = Number.POSITIVE_INFINITY, start = min, intervalS, downWindowS } = bounds;
   return {
     min,
@@ -58,13 +58,13 @@ export const fixed = definePolicy({
 export const targetUtilization = definePolicy({
   name: "target-utilization",
   summary: "keep replicas busy for a share of their time, as Kubernetes does",
-  idea: "⌈replicas × utilisation / target⌉, unless the ratio is within the tolerance of 1.",
+  idea: "⌈replicas × utilisation / target⌉, unless the ratio is within the tolerance of 1. With limits on steps, a period adds no more than the larger of upReplicas and upPercent allows.",
   reads:
     "Busy replicas, as a mean since the last decision; replicas that are still starting count as idle.",
   failsWhen:
     "Load jumps: utilisation says 100% however long the queue, so each decision grows the pool by 1 / target at most.",
   source:
-    'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details"; defaults are its own. Its limits on steps (4 pods or 100% in 15 s) are left out.',
+    'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details" and "Configurable scaling behavior"; defaults are its own, but for the limits on steps, which the preset kubernetes-hpa has.',
   parameters: z.strictObject({
     target: z
       .number()
@@ -78,6 +78,19 @@ export const targetUtilization = definePolicy({
       .max(1)
       .default(0.1)
       .describe("relative distance from the target that is left alone"),
+    upReplicas: replicas
+      .min(1)
+      .optional()
+      .describe("replicas that a period may add; default: any number"),
+    upPercent: z
+      .number()
+      .positive()
+      .max(1e6)
+      .optional()
+      .describe(
+        "share of the replicas at its start that a period may add, in percent; default: any number",
+      ),
+    upPeriodS: seconds.min(0.001).default(15).describe("period of the limits on steps, in s"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
     min: z
       .int()
@@ -86,15 +99,41 @@ export const targetUtilization = definePolicy({
       .default(1)
       .describe("fewest replicas; 1 or more, as none are never busy"),
   }),
-  create: ({ target, tolerance, ...bounds }): Scaling => ({
-    ...boundsOf(bounds),
-    replicas: ({ busyMean, ordered }) => {
-      const ratio = busyMean / (Math.max(1, ordered) * target);
-      if (ordered > 0 && Math.abs(ratio - 1) <= tolerance) return ordered;
-      return Math.ceil(busyMean / target);
-    },
-  }),
+  create: ({ target, tolerance, upReplicas, upPercent, upPeriodS, ...bounds }): Scaling => {
+    const most = stepLimit(upReplicas, upPercent, upPeriodS * 1e6);
+    return {
+      ...boundsOf(bounds),
+      replicas: ({ nowUs, busyMean, ordered }) => {
+        const limit = Math.max(ordered, most(nowUs, ordered));
+        const ratio = busyMean / (Math.max(1, ordered) * target);
+        if (ordered > 0 && Math.abs(ratio - 1) <= tolerance) return ordered;
+        return Math.min(limit, Math.ceil(busyMean / target));
+      },
+    };
+  },
 });
+
+/** The most replicas after an asking, which hears the number before it; askings come in order. */
+function stepLimit(
+  replicasAdded: number | undefined,
+  percentAdded: number | undefined,
+  periodUs: number,
+): (nowUs: number, ordered: number) => number {
+  if (replicasAdded === undefined && percentAdded === undefined) {
+    return () => Number.POSITIVE_INFINITY;
+  }
+  const askings: { readonly atUs: number; readonly ordered: number }[] = [];
+  return (nowUs, ordered) => {
+    askings.push({ atUs: nowUs, ordered });
+    while (askings[0].atUs <= nowUs - periodUs) askings.shift();
+    // A change takes place right after an asking, so the first asking in the period saw its start.
+    const atStart = askings[0].ordered;
+    return Math.max(
+      atStart + (replicasAdded ?? 0),
+      Math.ceil(atStart * (1 + (percentAdded ?? 0) / 100)),
+    );
+  };
+}
 
 export const concurrency = definePolicy({
   name: "concurrency",

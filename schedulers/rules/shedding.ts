@@ -29,3 +29,26 @@ export const expectedLate = definePolicy({
       nowUs + replicas[replica].service.meanUs[size] > deadlineUs;
   },
 });
+
+export const queueTimeout = definePolicy({
+  name: "queue-timeout",
+  summary: "drop a job that has waited too long for a replica",
+  idea: "Drop a job that is about to start if it has waited longer than the timeout, however near its deadline is.",
+  reads: "When the job's inputs were ready.",
+  failsWhen: "Time was lost before the job's own queue: it counts from there only.",
+  source:
+    'NVIDIA Triton Inference Server, user guide, "Queue Policy": default_timeout_microseconds with the action REJECT, the default.',
+  parameters: z.strictObject({
+    timeoutMs: z
+      .number()
+      .nonnegative()
+      .max(1e12)
+      .default(0)
+      .describe("longest wait in the queue, in ms; 0: any"),
+  }),
+  create: ({ timeoutMs }): Shedding | undefined => {
+    const timeoutUs = Math.round(timeoutMs * 1000);
+    if (timeoutUs === 0) return undefined;
+    return ({ enteredUs }, _replica, _size, nowUs) => nowUs - enteredUs > timeoutUs;
+  },
+});

@@ -36,7 +36,7 @@ describe("the choice of a variant", () => {
   const system = compileSystem(document, { profiles: {} });
   const { selection } = createScheduler(document.scheduler, system, "1").pools[0];
   const job: JobView = {
-    ...{ job: 0, request: 0, pipeline: 0, task: 0, priority: 0 },
+    ...{ job: 0, request: 0, pipeline: 0, task: 0, priority: 0, inputSize: Number.NaN },
     ...{ arrivedUs: 0, enteredUs: 0, deadlineUs: 100_000 },
   };
   /** Jobs that wait at each variant, at an instant. */

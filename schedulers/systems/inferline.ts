@@ -1,0 +1,399 @@
+/**
+ * InferLine's tuner: it compares the arrivals at several time scales with those that the plan was
+ * made for, and orders replicas at once where they exceed them.
+ *
+ *   envelope   windows ΔT = T_s, 2 T_s, 4 T_s, … up to 60 s; the most arrivals q in each, r = q / ΔT
+ *   up         any observed r above the planned one: r_max = the largest of these,
+ *              k_m = ⌈r_max s_m / (μ_m ρ_m)⌉
+ *   down       15 s after the last change: λ = the most in a window of 5 s of the last 30 s,
+ *              k_m = ⌈λ s_m / (μ_m min ρ)⌉
+ *
+ * T_s is the service time of the longest path, s_m the visits of task m per request, μ_m the
+ * throughput of a replica, and ρ_m = λ s_m / (k_m μ_m) the utilisation that the plan found to be
+ * sound for task m. All pipelines together are one stream of arrivals here.
+ */
+import { z } from "zod";
+import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
+import { isHeld } from "../../core/dispatch/held-chains.ts";
+import type { PoolPolicies } from "../../core/dispatch/policies.ts";
+import { Fault } from "../../core/fault.ts";
+import { visitRatios } from "../../core/stability/offered-load.ts";
+import type { PipelineSystem, System } from "../../core/system.ts";
+import { defineController } from "../rules/policy-definition.ts";
+import { preset, type SystemPack } from "./system-pack.ts";
+
+/** Without a sample trace: the plan foresees all but one in so many windows. */
+const WINDOWS = 1e6;
+
+const positive = z.number().positive().max(1e9);
+const seconds = z.number().min(0.001).max(1e6);
+
+const parameters = z.strictObject({
+  ratePerS: positive
+    .optional()
+    .describe(
+      "planned mean arrival rate, per s; default: that at which the planned replicas have the planned utilisation",
+    ),
+  cv: z
+    .number()
+    .nonnegative()
+    .max(100)
+    .default(1)
+    .describe("planned coefficient of variation of interarrival times; for the default envelope"),
+  envelope: z
+    .array(
+      z.strictObject({
+        windowS: seconds.describe("length of the window, in s"),
+        ratePerS: positive.describe("the most arrivals in such a window, per s of it"),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({
+      description: "planned traffic envelope; default: of a renewal process of that rate and cv",
+      examples: [
+        [
+          { windowS: 0.5, ratePerS: 80 },
+          { windowS: 60, ratePerS: 45 },
+        ],
+      ],
+    }),
+  replicas: z
+    .record(z.string(), z.int().positive().max(100_000))
+    .optional()
+    .meta({
+      description:
+        "planned replicas, those at the start, by task; default: as ratePerS needs, else 1",
+      examples: [{ detect: 2 }],
+    }),
+  utilization: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.7)
+    .describe("planned utilisation of replicas, where replicas or rate do not say it"),
+  maxWindowS: seconds.default(60).describe("longest window of the default envelope, in s"),
+  downAfterS: seconds.default(15).describe("time without a change before replicas go, in s"),
+  downWindowS: seconds.default(5).describe("window that the rate is counted in to go down, in s"),
+  downLookBackS: seconds.default(30).describe("the busiest window within this time counts, in s"),
+});
+
+type Parameters = z.infer<typeof parameters>;
+
+interface Window {
+  readonly lengthUs: number;
+  /** The most arrivals that the plan foresees. */
+  readonly planned: number;
+}
+
+/** Replicas for a rate of requests of 1 per µs, going up and going down. */
+interface TunedPool {
+  readonly id: number;
+  readonly planned: number;
+  readonly most: number;
+  readonly upPerUs: number;
+  readonly downPerUs: number;
+}
+
+/** Arrivals within each of several windows that end now. */
+export class SlidingCounts {
+  readonly #lengthsUs: readonly number[];
+  /** For each window, its first arrival in `#timesUs`. */
+  readonly #first: number[];
+  #timesUs: number[] = [];
+
+  constructor(lengthsUs: readonly number[]) {
+    this.#lengthsUs = lengthsUs;
+    this.#first = lengthsUs.map(() => 0);
+  }
+
+  add(nowUs: number): void {
+    this.#timesUs.push(nowUs);
+  }
+
+  /** By window: arrivals after `nowUs` minus its length; `nowUs` never falls. */
+  at(nowUs: number): readonly number[] {
+    const times = this.#timesUs;
+    const counts = this.#lengthsUs.map((lengthUs, i) => {
+      while (this.#first[i] < times.length && times[this.#first[i]] <= nowUs - lengthUs) {
+        this.#first[i]++;
+      }
+      return times.length - this.#first[i];
+    });
+    const unused = Math.min(...this.#first);
+    if (unused > 1000 && unused > times.length / 2) {
+      this.#timesUs = times.slice(unused);
+      for (let i = 0; i < this.#first.length; i++) this.#first[i] -= unused;
+    }
+    return counts;
+  }
+}
+
+class Tuner implements Controller {
+  readonly pools = [];
+  readonly scales: readonly number[];
+  /** Ends of the windows that count for going down. */
+  readonly timers = 1;
+  readonly #parameters: Parameters;
+  readonly #tuned: readonly TunedPool[];
+  readonly #windows: readonly Window[];
+  readonly #counts: SlidingCounts;
+  /** Arrivals in the running down window, and in those before it. */
+  #arrivals = 0;
+  readonly #recent: number[] = [];
+  /** Replicas of each tuned pool, by the last change. */
+  readonly #wanted: number[];
+  #hasArrived = false;
+  #hasChanged = false;
+  #changedUs = 0;
+  /** The rate that the last order was for, requests per µs; 0 after a release. */
+  #orderedFor = 0;
+
+  constructor(own: Parameters, tuned: readonly TunedPool[], windows: readonly Window[]) {
+    this.#parameters = own;
+    this.#tuned = tuned;
+    this.#windows = windows;
+    this.scales = tuned.map(({ id }) => id);
+    this.#wanted = tuned.map(({ planned }) => planned);
+    this.#counts = new SlidingCounts(windows.map(({ lengthUs }) => lengthUs));
+  }
+
+  arrived(_request: number, _pipeline: number, nowUs: number): void {
+    this.#counts.add(nowUs);
+    this.#arrivals++;
+    this.#hasArrived = true;
+  }
+
+  changed(): void {
+    this.#hasChanged = true;
+  }
+
+  begin({ nowUs }: ClusterView, act: Controls): void {
+    this.#changedUs = nowUs;
+    this.#order(act);
+    this.#countOn(nowUs, act);
+  }
+
+  decide({ nowUs }: ClusterView, act: Controls): void {
+    // Others replace replicas that have gone; `woken` sees those whose retirement nobody tells.
+    if (this.#hasChanged) this.#order(act);
+    this.#hasChanged = false;
+    if (!this.#hasArrived) return;
+    this.#hasArrived = false;
+    const rate = this.#exceeding(nowUs);
+    if (rate <= this.#orderedFor) return;
+    this.#orderedFor = rate;
+    const needed = this.#tuned.map(({ most, upPerUs }) => Math.min(most, whole(rate * upPerUs)));
+    this.#change(
+      needed.map((replicas, i) => Math.max(replicas, this.#wanted[i])),
+      nowUs,
+      act,
+    );
+  }
+
+  woken(_timer: number, { nowUs }: ClusterView, act: Controls): void {
+    const { downAfterS, downWindowS, downLookBackS } = this.#parameters;
+    this.#recent.push(this.#arrivals);
+    this.#arrivals = 0;
+    if (this.#recent.length > Math.max(1, Math.round(downLookBackS / downWindowS))) {
+      this.#recent.shift();
+    }
+    this.#countOn(nowUs, act);
+    this.#order(act);
+    if (nowUs - this.#changedUs < downAfterS * 1e6) return;
+    const rate = Math.max(...this.#recent) / (downWindowS * 1e6);
+    const exceeding = this.#exceeding(nowUs);
+    const needed = this.#tuned.map(({ most, upPerUs, downPerUs }) =>
+      // Without the second the next arrival would order them again.
+      Math.min(most, whole(Math.max(rate * downPerUs, exceeding * upPerUs))),
+    );
+    const isLess = this.#change(
+      needed.map((replicas, i) => Math.min(replicas, this.#wanted[i])),
+      nowUs,
+      act,
+    );
+    if (isLess) this.#orderedFor = 0;
+  }
+
+  #countOn(nowUs: number, act: Controls): void {
+    act.wakeAt(0, nowUs + this.#parameters.downWindowS * 1e6);
+  }
+
+  /** Whether these are other numbers than before. */
+  #change(replicas: readonly number[], nowUs: number, act: Controls): boolean {
+    if (replicas.every((count, i) => count === this.#wanted[i])) return false;
+    for (const [i, count] of replicas.entries()) this.#wanted[i] = count;
+    this.#changedUs = nowUs;
+    this.#order(act);
+    return true;
+  }
+
+  #order(act: Controls): void {
+    for (const [i, { id }] of this.#tuned.entries()) act.setReplicas(id, this.#wanted[i]);
+  }
+
+  /** The largest rate of those that exceed the plan, requests per µs; 0: none does. */
+  #exceeding(nowUs: number): number {
+    const counts = this.#counts.at(nowUs);
+    return this.#windows.reduce(
+      (most, { lengthUs, planned }, i) =>
+        counts[i] > planned ? Math.max(most, counts[i] / lengthUs) : most,
+      0,
+    );
+  }
+}
+
+const tuner = defineController({
+  name: "inferline",
+  summary: "order replicas when arrivals exceed the planned envelope, as InferLine's tuner does",
+  idea: "The arrivals in windows from the service time to a minute are compared with the most that the plan foresees in each. Where any is exceeded, each task gets the replicas for that rate at once; they go after 15 s without a change, to those for the busiest 5 s of the last 30 s.",
+  reads:
+    "Arrivals of requests, expected service times, the plan (rate, envelope, replicas at the start).",
+  failsWhen:
+    "Requests change and not their number: it counts arrivals only, never queues. A burst in a short window orders for its rate as if it lasted.",
+  source:
+    "Crankshaw et al., InferLine, SoCC 2020, section 5 (high-frequency tuner). Reconstructed: the check at each arrival, and that replicas which the envelope still asks for stay; the default envelope (Bernstein's bound) stands for a sample trace.",
+  parameters,
+  create: (own, { system, pools }) => {
+    const visits = visitsPerRequest(system);
+    const strangers = Object.keys(own.replicas ?? {}).filter(
+      (task) => !system.pools.some(({ name }) => name === task),
+    );
+    if (strangers.length > 0) throw unknownTasks(strangers, system);
+    const throughput = system.pools.map((_, id) => perUs(system, id, pools[id]));
+    const { ratePerUs, pools: planned } = planOf(own, system, visits, throughput);
+    const least = Math.min(...planned.map(({ ratio }) => ratio));
+    const tuned = system.pools.flatMap((pool, id): TunedPool[] => {
+      if (isHeld(system, id) || pools[id].scaling !== undefined) return [];
+      const { replicas, ratio } = planned[id];
+      const each = visits[id] / throughput[id];
+      return [
+        {
+          ...{ id, most: pool.count, planned: Math.min(pool.count, replicas) },
+          ...{ upPerUs: each / ratio, downPerUs: each / least },
+        },
+      ];
+    });
+    return new Tuner(own, tuned, windowsOf(own, ratePerUs, serviceUs(system, pools)));
+  },
+});
+
+/** Rounded up, but not for a rounding error; at least 1. */
+function whole(replicas: number): number {
+  return Math.max(1, Math.ceil(replicas - 1e-9));
+}
+
+interface PlannedPool {
+  readonly replicas: number;
+  /** Its provisioning ratio: utilisation at the planned rate. */
+  readonly ratio: number;
+}
+
+function planOf(
+  own: Parameters,
+  { pools }: System,
+  visits: readonly number[],
+  throughput: readonly number[],
+): { readonly ratePerUs: number; readonly pools: readonly PlannedPool[] } {
+  const { ratePerS, utilization } = own;
+  const replicas = pools.map(({ name }, id) => {
+    const given = own.replicas?.[name];
+    if (given !== undefined) return given;
+    if (ratePerS === undefined) return 1;
+    return Math.max(1, Math.ceil((ratePerS * visits[id]) / (throughput[id] * 1e6 * utilization)));
+  });
+  const busyUs = replicas.map((count, id) => visits[id] / (count * throughput[id]));
+  const ratePerUs = ratePerS === undefined ? utilization / Math.max(...busyUs) : ratePerS / 1e6;
+  const ratioOf = (id: number): number => Math.min(1, ratePerUs * busyUs[id]);
+  return {
+    ratePerUs,
+    // A task that no request visits limits nothing.
+    pools: replicas.map((count, id) => ({ replicas: count, ratio: ratioOf(id) || 1 })),
+  };
+}
+
+function windowsOf(own: Parameters, ratePerUs: number, shortestUs: number): readonly Window[] {
+  if (own.envelope !== undefined) {
+    return own.envelope.map(({ windowS, ratePerS }) => ({
+      lengthUs: windowS * 1e6,
+      planned: windowS * ratePerS,
+    }));
+  }
+  const windows: Window[] = [];
+  for (let lengthUs = shortestUs; lengthUs <= own.maxWindowS * 1e6; lengthUs *= 2) {
+    windows.push({ lengthUs, planned: mostIn(ratePerUs * lengthUs, own.cv) });
+  }
+  return windows;
+}
+
+/** The arrivals that a window with a mean of `mean` exceeds once in `WINDOWS`: Bernstein's bound. */
+function mostIn(mean: number, cv: number): number {
+  const variance = cv ** 2;
+  const log = Math.log(WINDOWS);
+  return mean + Math.sqrt(2 * variance * mean * log) + (variance * log) / 3;
+}
+
+/** By pool; where the traffic equations do not reach, each task is visited by every request. */
+function visitsPerRequest({ pools, pipelines }: System): readonly number[] {
+  const visits = pools.map(() => 0);
+  for (const pipeline of pipelines) {
+    const ratios = visitRatios(pipeline);
+    for (const [task, { pool }] of pipeline.tasks.entries()) {
+      visits[pool] += pipeline.share * (ratios?.[task] ?? 1);
+    }
+  }
+  return visits;
+}
+
+/** Throughput of the pool's mean replica with full batches, jobs per µs. */
+function perUs({ pools, replicas }: System, id: number, policies: PoolPolicies): number {
+  const { first, count, maxBatch } = pools[id];
+  const batch = Math.min(maxBatch, policies.batching.maxBatch);
+  const members = replicas.slice(first, first + count);
+  return members.reduce((sum, { service }) => sum + batch / service.meanUs[batch], 0) / count;
+}
+
+/** T_s: the longest path of any pipeline, with full batches, µs. */
+function serviceUs({ pools, replicas, pipelines }: System, policies: readonly PoolPolicies[]) {
+  const timeUs = pools.map(({ first, maxBatch }, id) => {
+    const batch = Math.min(maxBatch, policies[id].batching.maxBatch);
+    return replicas[first].service.meanUs[batch];
+  });
+  return Math.max(1, ...pipelines.map((pipeline) => longestPathUs(pipeline, timeUs)));
+}
+
+function longestPathUs({ tasks }: PipelineSystem, timeUs: readonly number[]): number {
+  const ends = new Map<number, number>();
+  const endOf = (task: number): number => {
+    const known = ends.get(task);
+    if (known !== undefined) return known;
+    const { predecessors, pool } = tasks[task];
+    const end = Math.max(0, ...predecessors.map(endOf)) + timeUs[pool];
+    ends.set(task, end);
+    return end;
+  };
+  return Math.max(...tasks.map((_, task) => endOf(task)));
+}
+
+function unknownTasks(strangers: readonly string[], { pools }: System): Fault {
+  const issues = strangers.map((task) => ({
+    path: `scheduler.controller.replicas.${task}`,
+    message: `there is no task ${task}`,
+    hint: `known: ${pools.map(({ name }) => name).join(", ")}`,
+  }));
+  return new Fault("invalid-input", issues[0].message, { issues, hint: issues[0].hint });
+}
+
+export const inferline: SystemPack = {
+  policies: { controller: [tuner] },
+  presets: {
+    inferline: preset(
+      "one central queue, batches of what is there, replicas by the envelope of the arrivals",
+      {
+        batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 },
+        controller: "inferline",
+      },
+    ),
+  },
+};

@@ -1,0 +1,99 @@
+/**
+ * Ray Serve: requests go to the less loaded of two replicas, each of which takes no more than
+ * max_ongoing_requests, and replicas follow the ongoing requests. In Ray a replica serves its
+ * requests side by side; here it serves them one batch at a time, and the others wait at it.
+ */
+import { z } from "zod";
+import type { Scaling } from "../../core/dispatch/policies.ts";
+import { definePolicy } from "../rules/policy-definition.ts";
+import { boundsOf, scalingBounds } from "../rules/scaling.ts";
+import { preset, type SystemPack } from "./system-pack.ts";
+
+const { downWindowS: _, ...bounds } = scalingBounds({ intervalS: 10, downWindowS: 0 });
+const delayS = z.number().nonnegative().max(1e6);
+const factor = z.number().positive().max(1e6).default(1);
+
+const ongoingRequests = definePolicy({
+  name: "ongoing-requests",
+  summary: "keep so many jobs per replica, after a delay, as Ray Serve does",
+  idea: "⌈jobs / target⌉, with jobs averaged over the look-back period; only when the answer has been more (or less) than the replicas ordered for the whole of a delay, and then the latest answer.",
+  reads: "Jobs that wait or run, and the replicas that serve.",
+  failsWhen:
+    "Load jumps: it waits for the delay first, and the average lags by the look-back period. A load that swings faster than downDelayS keeps the replicas of its peak.",
+  source:
+    'Ray Serve, "Advanced Ray Serve Autoscaling"; ray/serve/autoscaling_policy.py. All defaults are its own (2.32 and later).',
+  parameters: z.strictObject({
+    target: z
+      .number()
+      .positive()
+      .max(10_000)
+      .default(2)
+      .describe("jobs per replica, waiting or running (target_ongoing_requests)"),
+    lookBackS: z
+      .number()
+      .positive()
+      .max(1e6)
+      .default(30)
+      .describe("period of the average, in s (look_back_period_s)"),
+    upDelayS: delayS
+      .default(30)
+      .describe("more replicas must be wanted for so long, in s (upscale_delay_s)"),
+    downDelayS: delayS
+      .default(600)
+      .describe("fewer replicas must be wanted for so long, in s (downscale_delay_s)"),
+    upFactor: factor.describe("share of the wanted growth that is ordered (upscaling_factor)"),
+    downFactor: factor.describe(
+      "share of the wanted shrinkage that is released (downscaling_factor)",
+    ),
+    ...bounds,
+  }),
+  create: ({ target, lookBackS, upDelayS, downDelayS, upFactor, downFactor, ...own }): Scaling => {
+    const count = Math.max(1, Math.round(lookBackS / own.intervalS));
+    const recent: number[] = [];
+    /** Since when more (1) or fewer (−1) replicas are wanted. */
+    let direction = 0;
+    let sinceUs = 0;
+    return {
+      ...boundsOf({ ...own, downWindowS: 0 }),
+      replicas: ({ nowUs, jobsMean, ready, ordered }) => {
+        recent.push(jobsMean);
+        if (recent.length > count) recent.shift();
+        const jobs = recent.reduce((sum, mean) => sum + mean, 0) / recent.length;
+        if (ready === 0) return jobs > 0 ? Math.max(ordered, Math.ceil(upFactor)) : ordered;
+        const wanted = wantedReplicas(jobs, target, ready, upFactor, downFactor);
+        const now = Math.sign(wanted - ordered);
+        if (now !== direction) {
+          direction = now;
+          sinceUs = nowUs;
+        }
+        const delayUs = (direction > 0 ? upDelayS : downDelayS) * 1e6;
+        if (direction === 0 || nowUs - sinceUs < delayUs) return ordered;
+        direction = 0;
+        return wanted;
+      },
+    };
+  },
+});
+
+function wantedReplicas(
+  jobs: number,
+  target: number,
+  ready: number,
+  upFactor: number,
+  downFactor: number,
+): number {
+  const missing = jobs / target - ready;
+  const wanted = Math.ceil(ready + missing * (missing > 0 ? upFactor : downFactor));
+  // A small factor would leave the last idle replicas for ever.
+  return jobs === 0 && wanted === ready ? ready - 1 : Math.max(0, wanted);
+}
+
+export const rayServe: SystemPack = {
+  policies: { scaling: [ongoingRequests] },
+  presets: {
+    "ray-serve": preset(
+      "the less loaded of two replicas, at most 5 requests at each, replicas by ongoing requests",
+      { routing: { policy: "power-of-two", cap: 5 }, scaling: "ongoing-requests" },
+    ),
+  },
+};
