@@ -98,7 +98,8 @@ export class AccuracyScaler implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    this.#reconcile(view, act);
+    // A gateway's replicas may join before the run begins.
+    if (this.#plan.length > 0) this.#reconcile(view, act);
   }
 
   #estimate(): void {
