@@ -42,7 +42,7 @@ const parametersOf = (usual: {
       .gt(0)
       .max(1e9)
       .default(1)
-      .describe("requests per second of each pipeline that are expected before the first epoch"),
+      .describe("requests per s of each pipeline that are expected before the first epoch"),
     shareOfGoal: z
       .number()
       .min(0.01)
