@@ -18,7 +18,7 @@ const parametersOf = (usual: {
       .min(0.001)
       .max(1e6)
       .default(usual.epochS)
-      .describe("time from a plan to the next, in s"),
+      .describe("time from a plan to the next, in s; the first comes after 1 s at the latest"),
     solveMs: z
       .number()
       .nonnegative()
