@@ -52,8 +52,8 @@ export function checkReplicas({ pipelines, cluster }: Parts<"pipelines" | "clust
     const counts = all.flatMap((pool) => (Object.hasOwn(replicas, pool) ? [replicas[pool]] : []));
     if (counts.some((count) => count > 0)) continue;
     const got = counts.length === 0 ? "no entry" : "0";
-    const of = all[0] === name ? "" : ` of ${all.join(" or ")}`;
-    const message = `task "${name}" needs at least 1 replica${of} (${why}), got ${got}`;
+    const of = all[0] === name ? "" : `of ${all.join(" or ")} `;
+    const message = `task "${name}" needs at least 1 replica ${of}(${why}), got ${got}`;
     issues.push(issueAt(`cluster.replicas.${all[0]}`, message));
   }
   return issues;

@@ -18,7 +18,7 @@ const parametersOf = (usual: {
       .min(0.001)
       .max(1e6)
       .default(usual.epochS)
-      .describe("time from a plan to the next, in s"),
+      .describe("time from a plan to the next, in s; the first comes after 1 s at the latest"),
     solveMs: z
       .number()
       .nonnegative()
@@ -42,7 +42,7 @@ const parametersOf = (usual: {
       .gt(0)
       .max(1e9)
       .default(1)
-      .describe("requests per second of each pipeline that are expected before the first epoch"),
+      .describe("requests per s of each pipeline that are expected before the first epoch"),
     shareOfGoal: z
       .number()
       .min(0.01)

@@ -28,6 +28,8 @@ export interface ScalerOptions {
 
 const EPOCH = 0;
 const PLAN = 1;
+/** The first epoch is short: nothing is known of the demand before it ends. */
+const FIRST_EPOCH_US = 1_000_000;
 /** Beyond, the bound on nodes is too low for any plan. */
 const MOST_FACTOR = 1e6;
 
@@ -44,6 +46,8 @@ export class AccuracyScaler implements Controller {
   readonly #arrivals: Float64Array;
   readonly #perS: Float64Array;
   #isFirst = true;
+  /** Start of the epoch. */
+  #sinceUs = 0;
   #plan: Counts = [];
   readonly #wanted = new Set<number>();
 
@@ -77,7 +81,8 @@ export class AccuracyScaler implements Controller {
     this.#plan = this.#solved();
     this.#choose();
     this.#reconcile(view, act);
-    act.wakeAt(EPOCH, view.nowUs + this.#options.epochUs);
+    this.#sinceUs = view.nowUs;
+    act.wakeAt(EPOCH, view.nowUs + Math.min(FIRST_EPOCH_US, this.#options.epochUs));
   }
 
   arrived(_request: number, pipeline: number): void {
@@ -91,20 +96,23 @@ export class AccuracyScaler implements Controller {
       this.#reconcile(view, act);
       return;
     }
-    this.#estimate();
+    this.#estimate(view.nowUs);
     this.#plan = this.#solved();
     act.wakeAt(PLAN, view.nowUs + solveUs);
     act.wakeAt(EPOCH, view.nowUs + epochUs);
   }
 
   decide(view: ClusterView, act: Controls): void {
-    this.#reconcile(view, act);
+    // A gateway's replicas may join before the run begins.
+    if (this.#plan.length > 0) this.#reconcile(view, act);
   }
 
-  #estimate(): void {
-    const { epochUs, newest } = this.#options;
+  #estimate(nowUs: number): void {
+    const { newest } = this.#options;
+    const spanUs = nowUs - this.#sinceUs;
+    this.#sinceUs = nowUs;
     for (let pipeline = 0; pipeline < this.#perS.length; pipeline++) {
-      const perS = (this.#arrivals[pipeline] / epochUs) * 1e6;
+      const perS = (this.#arrivals[pipeline] / spanUs) * 1e6;
       const weight = this.#isFirst ? 1 : newest;
       this.#perS[pipeline] = weight * perS + (1 - weight) * this.#perS[pipeline];
     }
