@@ -16,12 +16,23 @@ import { concurrency, fixed, queueLength, scheduled, targetUtilization } from ".
 import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never } from "./rules/shedding.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
+import { clockwork } from "./systems/devices/clockwork.ts";
+import { nexus } from "./systems/devices/nexus.ts";
+import { shepherd } from "./systems/devices/shepherd.ts";
 import { infaas } from "./systems/infaas.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject, infaas, proteus, loki];
+const SYSTEMS: readonly SystemPack[] = [
+  seedProject,
+  infaas,
+  proteus,
+  loki,
+  clockwork,
+  shepherd,
+  nexus,
+];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
