@@ -49,6 +49,7 @@ export function replayLog(
       abort: (replica) => answers.get(`abort ${replica}`)?.shift() === 1,
       load: () => undefined,
       evict: () => undefined,
+      ...(logged.entries.some(([kind]) => kind === "window") ? { window: () => undefined } : {}),
     },
   };
   let dispatcher = new Dispatcher(system, scheduler, driver, replayed);
@@ -86,6 +87,7 @@ function isPossible(
       return a >= 0 && a < bound && system.pipelines[b] !== undefined && requests.claim(a);
     case "finish":
     case "fail":
+    case "miss":
       return batchSize[a] > 0;
     case "join":
     case "lose":
@@ -128,6 +130,9 @@ function feed(
       return;
     case "fail":
       dispatcher.fail(a, b);
+      return;
+    case "miss":
+      dispatcher.miss(a, b);
       return;
     case "wake":
       dispatcher.wake(a, b);

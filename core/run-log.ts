@@ -15,8 +15,9 @@ import { Fault } from "./fault.ts";
  * start(replica, nowUs, job …) · select(job, pool) of its task's variants · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) ·
  * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
- * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs).
- * Events that only controllers hear: begin(nowUs) · residency(slot, model, state, nowUs) ·
+ * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs) ·
+ * window(replica, earliestUs, latestUs), of the start that follows.
+ * Events that only controllers hear: begin(nowUs) · miss(replica, nowUs), of its batch's window · residency(slot, model, state, nowUs) ·
  * feed(request, pool, loss in millionths, nowUs).
  * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
  * reschedule(scheduler, nowUs) and choose(request, has a priority, priority, goalUs, scheduler): the
@@ -28,13 +29,14 @@ export type LogEntry = readonly [LogKind, ...number[]];
 export const COMMANDS = [
   ...(["start", "select", "wakeAt", "end"] as const),
   ...(["assign", "drop", "move", "proceed", "enter", "abort", "setBatch"] as const),
-  ...(["order", "release", "load", "evict"] as const),
+  ...(["order", "release", "load", "evict", "window"] as const),
 ] as const;
 export const EVENTS = [
   "begin",
   "arrive",
   "finish",
   "fail",
+  "miss",
   "wake",
   "join",
   "lose",
@@ -59,6 +61,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   arrive: 4,
   finish: 2,
   fail: 2,
+  miss: 2,
   wake: 2,
   join: 2,
   lose: 2,
@@ -85,6 +88,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   release: 2,
   load: 3,
   evict: 3,
+  window: 3,
   served: 4,
   start: 3,
   select: 2,

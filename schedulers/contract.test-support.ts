@@ -16,7 +16,9 @@ import type { System } from "../core/system.ts";
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
-  readonly kind: "arrive" | "finish" | "fail" | "tick" | "lose" | "join" | "drain" | "cancel";
+  readonly kind:
+    | ("arrive" | "finish" | "fail" | "miss" | "tick")
+    | ("lose" | "join" | "drain" | "cancel");
   readonly pick: number;
   readonly afterUs: number;
   /** Whether the dispatcher decides after this step, or only after the next. */
@@ -115,7 +117,10 @@ export class CheckingDriver implements Driver {
     },
     load: (slot, model) => this.residencies.push({ slot, model, state: "resident" }),
     evict: (slot, model) => this.residencies.push({ slot, model, state: "absent" }),
+    window: (replica) => this.#windowed.add(replica),
   };
+  /** Replicas whose batch has a start window. */
+  readonly #windowed = new Set<number>();
 
   start(replica: number, nowUs: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
@@ -190,6 +195,7 @@ export class CheckingDriver implements Driver {
 
   finish(replica: number): void {
     const { requests } = this.dispatcher;
+    this.#windowed.delete(replica);
     for (const job of this.busy.get(replica) ?? []) {
       const request = this.open.get(requests.requestOf(job));
       request?.ran.add(requests.taskOf(job));
@@ -203,6 +209,13 @@ export class CheckingDriver implements Driver {
   fail(replica: number): void {
     this.busy.delete(replica);
     this.dispatcher.fail(replica, this.nowUs);
+    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+  }
+
+  /** The start window of its batch has passed. */
+  miss(replica: number): void {
+    this.busy.delete(replica);
+    this.dispatcher.miss(replica, this.nowUs);
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
   }
 
@@ -287,6 +300,9 @@ export class CheckingDriver implements Driver {
     if (finishing !== undefined) this.finish(finishing);
     const failing = step.kind === "fail" ? chosen([...this.busy.keys()]) : undefined;
     if (failing !== undefined) this.fail(failing);
+    const windowed = [...this.busy.keys()].filter((replica) => this.#windowed.has(replica));
+    const missing = step.kind === "miss" ? chosen(windowed) : undefined;
+    if (missing !== undefined) this.miss(missing);
     const losing = step.kind === "lose" ? chosen([...this.up, ...this.draining]) : undefined;
     if (losing !== undefined) this.lose(losing);
     const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
@@ -305,7 +321,10 @@ export class CheckingDriver implements Driver {
     for (let turn = 0; this.open.size > 0 || this.busy.size > 0; turn++) {
       ok(turn < 10_000, "all that is left comes to an end");
       const next = Math.min(...this.timers.values());
-      if (this.busy.size === 0) this.tick(next - this.nowUs);
+      const isDue = next < Number.POSITIVE_INFINITY;
+      const isUnderWay = this.ordered.size + this.residencies.length > 0;
+      ok(this.busy.size > 0 || isDue || isUnderWay, "no job that waits is forgotten");
+      if (this.busy.size === 0 && isDue) this.tick(next - this.nowUs);
       for (const replica of [...this.busy.keys()]) this.finish(replica);
       this.#obeyed();
       this.decide();

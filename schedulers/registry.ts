@@ -17,6 +17,9 @@ import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
 import { classics } from "./systems/classics/classics.ts";
+import { clockwork } from "./systems/devices/clockwork.ts";
+import { nexus } from "./systems/devices/nexus.ts";
+import { shepherd } from "./systems/devices/shepherd.ts";
 import { drf } from "./systems/drf/drf.ts";
 import { grandslam } from "./systems/grandslam.ts";
 import { infaas } from "./systems/infaas.ts";
@@ -40,6 +43,9 @@ const SYSTEMS: readonly SystemPack[] = [
   rayServe,
   triton,
   inferline,
+  clockwork,
+  shepherd,
+  nexus,
 ];
 
 /** A decision's own policies, then those of the systems. */

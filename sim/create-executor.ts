@@ -19,12 +19,14 @@ export function createExecutor(run: ExecutedRun): ChainEnds {
   const { dispatcher, scheduler, recorder, seed } = run;
   const { system } = dispatcher;
   const changes = isUnsteady(system, scheduler);
+  const hasWindows = scheduler.controllers?.some(({ windows }) => windows === true) ?? false;
   if (hasMessageTerms(system)) {
-    const staged = new StagedExecutor(dispatcher, recorder, seed);
+    const staged = new StagedExecutor(dispatcher, recorder, seed, hasWindows);
     return endsOf(staged.gateways, changes ? new UnsteadyExecutor(run, staged) : staged);
   }
   const entrance = new DirectEntrance(dispatcher);
-  const devices = hasDeviceTerms(system) ? new DeviceExecutor(dispatcher, recorder) : null;
+  const hasDevices = hasDeviceTerms(system) || hasWindows;
+  const devices = hasDevices ? new DeviceExecutor(dispatcher, recorder, hasWindows) : null;
   if (!changes) return endsOf(entrance, devices ?? new DirectExecutor(dispatcher, recorder));
   const inner = devices ?? new AbortableExecutor(dispatcher, recorder);
   return endsOf(entrance, new UnsteadyExecutor(run, inner));

@@ -10,6 +10,7 @@
  * no command calls back into the dispatcher.
  */
 import { status } from "@grpc/grpc-js";
+import type { Residency } from "../../core/dispatch/controller.ts";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { ClusterDriver, Driver, Outcome } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
@@ -153,13 +154,20 @@ export class GatewayRun implements Driver {
       release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
       // A model's run cannot be interrupted, and workers keep their models.
       abort: () => false,
-      load: () => undefined,
-      evict: () => undefined,
+      load: (slot, model) => this.#tellResidency(slot, model, "resident"),
+      evict: (slot, model) => this.#tellResidency(slot, model, "absent"),
     };
     links.all.forEach((link, replica) => {
       if (link?.up === true) this.join(replica);
     });
     this.#turn(null, (nowUs) => this.#dispatcher.begin(nowUs));
+  }
+
+  /** A command was carried out as far as workers can, which the dispatcher hears after its turn. */
+  #tellResidency(slot: number, model: number, state: Residency): void {
+    queueMicrotask(() => {
+      this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+    });
   }
 
   /** Since the end of warm-up. */

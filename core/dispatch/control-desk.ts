@@ -11,7 +11,7 @@ import type {
   Residency,
   Standing,
 } from "./controller.ts";
-import type { ClusterDriver, Driver } from "./driver.ts";
+import type { ClusterDriver, Driver, StartWindow } from "./driver.ts";
 import type { Notices } from "./notices.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { PoolDecisions } from "./pool-decisions.ts";
@@ -188,18 +188,23 @@ export class ControlDesk implements ClusterView, Controls {
     return this.#notices.residencyOf(slot, model);
   }
 
+  get hasWindows(): boolean {
+    return this.#driver.cluster?.window !== undefined;
+  }
+
   // --- jobs and batches -----------------------------------------------------------------------
 
-  start(replica: number, jobs: readonly number[]): void {
+  start(replica: number, jobs: readonly number[], window?: StartWindow): void {
     this.#checkPlacement(replica);
     assert(jobs.length > 0, "a batch has jobs");
     assert(this.isUp(replica) && this.running(replica) === 0, "a batch goes to an idle replica");
     assert(jobs.length <= this.#board.roomOf(replica), "a batch fits the replica's model");
     for (const job of jobs) this.#take(job, replica);
+    this.#limit(replica, window);
     this.#decisions.startJobs(replica, jobs, this.nowUs);
   }
 
-  startNext(replica: number, size: number): void {
+  startNext(replica: number, size: number, window?: StartWindow): void {
     const pool = this.#board.poolOf[replica];
     const { queues } = this.#board;
     const count = Math.min(size, queues.lengthOf(pool));
@@ -207,6 +212,7 @@ export class ControlDesk implements ClusterView, Controls {
     assert(count > 0 && count <= this.#board.roomOf(replica), "a batch fits the replica's model");
     this.#checkPlacement(replica);
     const jobs = Array.from({ length: count }, () => queues.pop(pool));
+    this.#limit(replica, window);
     this.#decisions.startJobs(replica, jobs, this.nowUs);
   }
 
@@ -258,6 +264,12 @@ export class ControlDesk implements ClusterView, Controls {
     const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
     this.#log?.add("setBatch", replica, size, waitUs);
     this.#board.setBatching(replica, size, waitUs);
+  }
+
+  #limit(replica: number, window: StartWindow | undefined): void {
+    if (window === undefined) return;
+    this.#log?.add("window", replica, window.earliestUs, window.latestUs);
+    this.#driver.cluster?.window?.(replica, window);
   }
 
   #checkPlacement(replica: number): void {

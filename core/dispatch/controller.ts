@@ -11,7 +11,7 @@
  * its definition was given. Every command is in the run log, and a replay gives the same ones.
  */
 import type { System } from "../system.ts";
-import type { Outcome } from "./driver.ts";
+import type { Outcome, StartWindow } from "./driver.ts";
 
 /** One job, as rules and controllers see it. A cursor: the next call of `job()` moves it. */
 export interface JobView {
@@ -97,15 +97,18 @@ export interface BatchEnd {
   readonly nowUs: number;
   /** By the profile, for its size. */
   readonly expectedUs: number;
-  readonly fate: "ran" | "failed" | "lost" | "preempted";
+  /** `cancelled`: its window passed before it could start; its jobs wait again. */
+  readonly fate: "ran" | "failed" | "lost" | "preempted" | "cancelled";
 }
 
 /** Commands. Each takes effect at once and is logged; a command that cannot be is a bug, and throws. */
 export interface Controls {
+  /** Whether workers keep start windows; elsewhere a batch starts on receipt, and none is given. */
+  readonly hasWindows: boolean;
   /** Starts waiting jobs of the replica's pool on it; it is up and idle, they fit its batch, and it `fits`. */
-  start(replica: number, jobs: readonly number[]): void;
+  start(replica: number, jobs: readonly number[], window?: StartWindow): void;
   /** Starts the next `size` jobs of its pool's shared queue, by the ordering. */
-  startNext(replica: number, size: number): void;
+  startNext(replica: number, size: number, window?: StartWindow): void;
   /** Puts a waiting job into the queue of a replica of its pool, whose batching rule starts it. */
   assign(job: number, replica: number): void;
   /** Ends the request of a waiting job as dropped. */
@@ -143,6 +146,8 @@ export interface Controller {
   /** Whether it may take batches off replicas, or load and evict models. */
   readonly preempts?: boolean;
   readonly loads?: boolean;
+  /** Whether it may give batches start windows. */
+  readonly windows?: boolean;
 
   // Heard, as it happens. No commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */

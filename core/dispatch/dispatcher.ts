@@ -252,6 +252,17 @@ export class Dispatcher {
     for (const job of jobs) flow.lost(job, this.poolOf[replica], nowUs);
   }
 
+  /** The start window of the batch on a replica passed before it could start: its jobs wait again. */
+  miss(replica: number, nowUs: number): void {
+    this.log?.add("miss", replica, nowUs);
+    const { board, flow } = this;
+    const jobs = board.batches.jobsOn(replica).slice();
+    assert(jobs.length > 0, "only a replica with a batch misses its window");
+    board.freed(replica, nowUs);
+    this.batchEnded(replica, jobs.length, "cancelled", nowUs);
+    for (const job of jobs) flow.waitAgain(job, this.poolOf[replica]);
+  }
+
   /** A timer that the driver was asked for is due. */
   wake(timer: number, nowUs: number): void {
     this.log?.add("wake", timer, nowUs);

@@ -25,6 +25,15 @@ export interface Driver {
   readonly cluster?: ClusterDriver | null;
 }
 
+/**
+ * When a worker may start a batch, µs from its receipt, so that no clocks need to agree. It waits
+ * there while its device slot is busy, and is cancelled when it cannot start in time.
+ */
+export interface StartWindow {
+  readonly earliestUs: number;
+  readonly latestUs: number;
+}
+
 /** Commands about the cluster itself. The driver reports what comes of them as events. */
 export interface ClusterDriver {
   /** Bring a replica up, which takes its time; then it joins. */
@@ -36,4 +45,6 @@ export interface ClusterDriver {
   /** Load a model onto a device slot, or take it off; the driver reports `residency`. */
   load(slot: number, model: number, nowUs: number): void;
   evict(slot: number, model: number, nowUs: number): void;
+  /** The next `start` on a replica has this start window; absent: workers start at once. */
+  window?(replica: number, window: StartWindow): void;
 }

@@ -4,6 +4,7 @@ import { WinnerTree } from "../../core/winner-tree.ts";
 import { deviceStations } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
 import type { Batches } from "../stations/running-batches.ts";
+import type { StartWindows } from "../stations/start-windows.ts";
 import { Route } from "../stations/station.ts";
 import type { SteadyExecutor } from "./executor.ts";
 
@@ -11,18 +12,20 @@ const NONE = -1;
 
 export class DeviceExecutor implements SteadyExecutor {
   readonly memory: ModelMemory | null;
+  readonly windows: StartWindows | null;
   readonly #batches: Batches;
   readonly #route: Route;
   readonly #slots: WinnerTree;
   readonly #aloneUs: Float64Array;
 
-  constructor(batches: Batches, recorder: RunRecorder) {
+  constructor(batches: Batches, recorder: RunRecorder, hasWindows: boolean) {
     const { length: replicas } = batches.system.replicas;
     this.#batches = batches;
     this.#slots = new WinnerTree(replicas + batches.system.devices.length);
     this.#aloneUs = new Float64Array(replicas);
-    const device = deviceStations(batches, recorder, this.#aloneUs, this.#slots);
+    const device = deviceStations(batches, recorder, this.#aloneUs, this.#slots, hasWindows);
     this.memory = device.memory;
+    this.windows = device.windows;
     this.#route = new Route(device.stations, replicas);
   }
 

@@ -73,6 +73,7 @@ export class DirectExecutor implements Executor {
 /** The same for a cluster that changes: a batch can be taken off its replica. */
 export class AbortableExecutor implements SteadyExecutor {
   readonly memory = null;
+  readonly windows = null;
   readonly #batches: Batches;
   readonly #recorder: RunRecorder;
   readonly #startedUs: Float64Array;

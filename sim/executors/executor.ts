@@ -8,6 +8,7 @@
  */
 
 import type { ModelMemory } from "../stations/model-memory.ts";
+import type { StartWindows } from "../stations/start-windows.ts";
 
 /** Events in order of time. */
 export interface EventSource {
@@ -30,6 +31,8 @@ export interface SteadyExecutor extends Executor {
   abort(replica: number, nowUs: number): boolean;
   /** Null where no model is loaded. */
   readonly memory: ModelMemory | null;
+  /** Start windows at workers; null where no batch has one. */
+  readonly windows: StartWindows | null;
 }
 
 /** Where requests enter the deployment. */

@@ -13,6 +13,7 @@ import { deviceStations } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
 import { Delay, FairLinks } from "../stations/network-stations.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
+import type { StartWindows } from "../stations/start-windows.ts";
 import { Route, type Station } from "../stations/station.ts";
 import type { SteadyExecutor } from "./executor.ts";
 import { Gateways, pick } from "./gateways.ts";
@@ -35,6 +36,7 @@ export class StagedExecutor implements SteadyExecutor {
   /** The entrance of requests; both chains pass it. */
   readonly gateways: Gateways;
   readonly memory: ModelMemory | null;
+  readonly windows: StartWindows | null;
   readonly #batches: Batches;
   /** The gateways' first slot. */
   readonly #gatewaySlots: number;
@@ -50,7 +52,7 @@ export class StagedExecutor implements SteadyExecutor {
   readonly #outputUs: Float64Array;
   readonly #serviceUs: Float64Array;
 
-  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string) {
+  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string, hasWindows: boolean) {
     const { system } = dispatcher;
     const replicas = system.replicas.length;
     this.#batches = dispatcher;
@@ -63,8 +65,10 @@ export class StagedExecutor implements SteadyExecutor {
     this.#inputUs = new Float64Array(replicas);
     this.#outputUs = new Float64Array(replicas);
     this.#serviceUs = new Float64Array(replicas);
-    const device = deviceStations(dispatcher, recorder, this.#serviceUs, this.#slots);
+    const aloneUs = this.#serviceUs;
+    const device = deviceStations(dispatcher, recorder, aloneUs, this.#slots, hasWindows);
     this.memory = device.memory;
+    this.windows = device.windows;
     const stations = [...this.#outward(), ...device.stations, ...this.#homeward()];
     this.#route = new Route(stations, replicas);
   }

@@ -6,6 +6,7 @@ import type { WinnerTree } from "../../core/winner-tree.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
 import { type Batches, recordBatch } from "./running-batches.ts";
 import { EqualShares, groupReplicas, type Processor, TimeSlices } from "./sharing.ts";
+import { StartWindows } from "./start-windows.ts";
 import type { Station } from "./station.ts";
 
 /** Whether devices and nodes need more than service times. */
@@ -22,6 +23,8 @@ export interface DeviceStations {
   readonly stations: readonly Station[];
   /** Null where no model is loaded. Loads by command are due at slots after the replicas', one a device. */
   readonly memory: ModelMemory | null;
+  /** Null where no batch has a start window. */
+  readonly windows: StartWindows | null;
 }
 
 /** `aloneUs` holds the time that each replica's batch takes alone. */
@@ -30,13 +33,18 @@ export function deviceStations(
   recorder: RunRecorder,
   aloneUs: Float64Array,
   slots: WinnerTree,
+  hasWindows: boolean,
 ): DeviceStations {
   const { system } = batches;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
   const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
   const service = new Service(batches, recorder, meter, memory, aloneUs, slots);
-  return { memory, stations: memory === null ? [service] : [memory, service] };
+  const stations = memory === null ? [service] : [memory, service];
+  if (!hasWindows) return { stations, memory, windows: null };
+  const windows = new StartWindows(system, slots);
+  const guarded = stations.map((station) => windows.guard(station, station === service));
+  return { stations: [windows, ...guarded], memory, windows };
 }
 
 /**

@@ -210,7 +210,8 @@ export class ReplicaFleet implements Disturbance {
 
   #answered(replica: number, nowUs: number): void {
     this.#batch[replica] = BATCH.none;
-    this.#dispatcher.finish(replica, nowUs);
+    if (this.#executor.windows?.missed(replica)) this.#dispatcher.miss(replica, nowUs);
+    else this.#dispatcher.finish(replica, nowUs);
     if (this.#enlisted[replica] === 0) this.#leave(replica, nowUs);
   }
 

@@ -1,7 +1,7 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { ClusterDriver } from "../../core/dispatch/driver.ts";
+import type { ClusterDriver, StartWindow } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -25,7 +25,8 @@ export interface ExecutedRun {
 /** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
 export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
   const acts = controllers.some(
-    ({ scales, preempts, loads }) => scales.length > 0 || preempts === true || loads === true,
+    ({ scales, preempts, loads, windows }) =>
+      scales.length > 0 || preempts === true || loads === true || windows === true,
   );
   return faults !== null || acts;
 }
@@ -111,6 +112,10 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
 
   evict(slot: number, model: number, nowUs: number): void {
     this.#inner.memory?.evict(slot, model, nowUs);
+  }
+
+  window(replica: number, window: StartWindow): void {
+    this.#inner.windows?.set(replica, window);
   }
 }
 

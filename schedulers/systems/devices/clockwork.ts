@@ -1,0 +1,370 @@
+/**
+ * Clockwork: everything that could make a latency unpredictable is decided here, in one place, and
+ * a device runs one thing at a time.
+ *
+ *   queues by model ─> per device: earliest start-by first, largest batch that makes the earliest
+ *   deadline ─> action with a start window, sent up to `aheadMs` before the device is free
+ *
+ * Estimates are the maximum of the last measured times, so that an action that starts in its window
+ * ends in time; one that cannot start in it is cancelled, and its requests wait again or are dropped.
+ */
+import { z } from "zod";
+import type {
+  BatchEnd,
+  ClusterView,
+  Controller,
+  Controls,
+  Residency,
+} from "../../../core/dispatch/controller.ts";
+import type { StartWindow } from "../../../core/dispatch/driver.ts";
+import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { preset, type SystemPack } from "../system-pack.ts";
+import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
+import { ModelResidency } from "./model-residency.ts";
+
+const parameters = z.strictObject({
+  aheadMs: z
+    .number()
+    .nonnegative()
+    .max(1e6)
+    .default(10)
+    .describe("an action is sent so long before its device is expected to be free, in ms"),
+  slackMs: z
+    .number()
+    .nonnegative()
+    .max(1e6)
+    .default(10)
+    .describe("an action that would start so long after its expected start is cancelled, in ms"),
+  bufferMs: z
+    .number()
+    .nonnegative()
+    .max(1e6)
+    .default(5)
+    .describe("deadlines are planned to be met by this margin, in ms"),
+  sizes: z
+    .array(z.int().min(1).max(1024))
+    .min(1)
+    .default([1, 2, 4, 8, 16])
+    .describe("batch sizes, of those that model and batching rule take"),
+  maxBatchMs: z
+    .number()
+    .positive()
+    .max(1e6)
+    .default(25)
+    .describe("batches of more than one are expected to take no longer, in ms"),
+  measurements: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(10)
+    .describe("an estimate is the maximum of so many last measured times"),
+  forgetS: z
+    .number()
+    .positive()
+    .max(1e6)
+    .default(1)
+    .describe("older measurements do not count, in s: a model that was slow once is tried again"),
+});
+
+type Parameters = z.infer<typeof parameters>;
+
+/** The published default goal, which holds for requests that have none when demand is counted. */
+const USUAL_GOAL_US = 100_000;
+/** An action is on its way for so long at most. */
+const LEAST_WINDOW_US = 1000;
+
+/** An action that a device has not answered yet. */
+interface Action {
+  readonly replica: number;
+  readonly sentUs: number;
+  readonly estimateUs: number;
+}
+
+interface Device extends SlotReplicas {
+  /** In order of sending. */
+  inFlight: Action[];
+  /** When its last action ended. */
+  lastEndUs: number;
+}
+
+/** The next batch of a pool on a device. */
+interface Strategy {
+  readonly pool: number;
+  readonly replica: number;
+  readonly size: number;
+  readonly estimateUs: number;
+  /** When it has to start at the latest. */
+  readonly startByUs: number;
+}
+
+export class Clockwork implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 1;
+  readonly loads: boolean;
+  readonly windows = true;
+  readonly #aheadUs: number;
+  readonly #slackUs: number;
+  readonly #bufferUs: number;
+  readonly #maxBatchUs: number;
+  readonly #measurements: number;
+  readonly #forgetUs: number;
+  /** By pool: batch sizes, ascending; 1 is one of them. */
+  readonly #sizes: readonly (readonly number[])[];
+  readonly #devices: readonly Device[];
+  readonly #deviceOf = new Map<number, Device>();
+  /** By replica: half a round trip to its worker. */
+  readonly #halfTripUs: readonly number[];
+  /** By slot, pool and size: the last measured times. */
+  readonly #measured = new Map<string, { readonly atUs: number; readonly tookUs: number }[]>();
+  readonly #memory: ModelResidency;
+
+  constructor({ system, pools }: ControllerContext, given: Parameters) {
+    this.pools = placeablePools(system);
+    this.#aheadUs = given.aheadMs * 1000;
+    this.#slackUs = given.slackMs * 1000;
+    this.#bufferUs = given.bufferMs * 1000;
+    this.#maxBatchUs = given.maxBatchMs * 1000;
+    this.#measurements = given.measurements;
+    this.#forgetUs = given.forgetS * 1e6;
+    this.#sizes = batchLimits(system, pools).map((limit) =>
+      [...new Set([1, ...given.sizes])].filter((size) => size <= limit).sort((a, b) => a - b),
+    );
+    this.#devices = slotsOf(system, this.pools).map((slot) => ({
+      ...slot,
+      inFlight: [],
+      lastEndUs: Number.NEGATIVE_INFINITY,
+    }));
+    for (const device of this.#devices) {
+      for (const replica of [...device.members.values()].flat())
+        this.#deviceOf.set(replica, device);
+    }
+    const { workerRoundTripUs } = system.overheads;
+    const tripUs =
+      workerRoundTripUs.reduce((sum, us) => sum + us, 0) / Math.max(1, workerRoundTripUs.length);
+    this.#halfTripUs = system.replicas.map(
+      ({ node }) => (tripUs + system.nodes[node].zoneRoundTripUs) / 2,
+    );
+    this.#memory = new ModelResidency(system, this.#devices);
+    this.loads = this.#memory.manages;
+  }
+
+  /** Batches that another scheduler has started count as actions. */
+  begin(view: ClusterView): void {
+    this.#memory.begin(view);
+    for (const [replica, device] of this.#deviceOf) {
+      const size = view.running(replica);
+      if (size === 0) continue;
+      const estimateUs = view.expectedUs(replica, size);
+      device.inFlight.push({ replica, sentUs: view.startedUs(replica), estimateUs });
+    }
+  }
+
+  finished({ replica, pool, size, startedUs, nowUs, fate }: BatchEnd): void {
+    const device = this.#deviceOf.get(replica);
+    if (device === undefined) return;
+    device.inFlight = device.inFlight.filter((action) => action.replica !== replica);
+    if (fate !== "ran") return;
+    this.#memory.used(device.slot, pool, nowUs);
+    const key = `${device.slot}/${pool}/${size}`;
+    const times = this.#measured.get(key) ?? [];
+    // An action that was sent ahead ran from the end of the one before it.
+    times.push({ atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) });
+    if (times.length > this.#measurements) times.shift();
+    this.#measured.set(key, times);
+    device.lastEndUs = nowUs;
+  }
+
+  residency(slot: number, model: number, state: Residency, nowUs: number): void {
+    this.#memory.heard(slot, model, state, nowUs);
+  }
+
+  woken(_timer: number, view: ClusterView, act: Controls): void {
+    this.decide(view, act);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    this.#memory.decide(view, act, {
+      demandOf: (pool) => this.#demandOf(view, pool),
+      isBusy: (slot, pool) => this.#isBusy(view, slot, pool),
+    });
+    for (const pool of this.pools) this.#dropHopeless(view, act, pool);
+    let wakeUs = this.#memory.wakeUs;
+    for (const device of this.#devices) {
+      wakeUs = Math.min(wakeUs, this.#schedule(view, act, device));
+    }
+    for (const pool of this.pools) wakeUs = Math.min(wakeUs, this.#hopelessUs(view, pool));
+    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(wakeUs)));
+  }
+
+  /** Sends actions to a device as far ahead as it may; when to look again. */
+  #schedule(view: ClusterView, act: Controls, device: Device): number {
+    for (;;) {
+      const freeUs = this.#freeUs(view, device);
+      const best = this.#bestStrategy(view, device, freeUs);
+      if (best === null) return Number.POSITIVE_INFINITY;
+      if (device.inFlight.length > 0 && freeUs > view.nowUs + this.#aheadUs) {
+        const [{ sentUs, estimateUs }] = device.inFlight;
+        // Where the first action is overdue, only its end tells when the device is free.
+        const isOverdue = Math.max(sentUs, device.lastEndUs) + estimateUs <= view.nowUs;
+        return isOverdue ? Number.POSITIVE_INFINITY : freeUs - this.#aheadUs;
+      }
+      // A worker without windows would start it beside the one that runs.
+      if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
+      const { replica, size, estimateUs } = best;
+      device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
+      this.#memory.sent(device.slot, best.pool, view.nowUs);
+      if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
+      else act.startNext(replica, size);
+    }
+  }
+
+  /**
+   * Work goes on early where the device is free early. The latest start is the published one, or
+   * that which still meets the deadline if that comes first.
+   */
+  #windowOf({ nowUs }: ClusterView, strategy: Strategy, freeUs: number): StartWindow {
+    const { replica, startByUs } = strategy;
+    const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#slackUs;
+    const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#halfTripUs[replica];
+    return { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
+  }
+
+  #bestStrategy(view: ClusterView, device: Device, freeUs: number): Strategy | null {
+    let best: Strategy | null = null;
+    for (const [pool, replicas] of device.members) {
+      if (view.queue(pool).length === 0 || !this.#memory.isResident(device.slot, pool)) continue;
+      const replica = idleOf(view, replicas);
+      if (replica === undefined) continue;
+      const strategy = this.#strategy(view, device, pool, replica, freeUs);
+      if (strategy === null) continue;
+      // Without deadlines, the first pool of the system's order.
+      if (best === null || strategy.startByUs < best.startByUs) best = strategy;
+    }
+    return best;
+  }
+
+  /** The largest batch that makes the earliest deadline; null when none does on this device. */
+  #strategy(
+    view: ClusterView,
+    device: Device,
+    pool: number,
+    replica: number,
+    freeUs: number,
+  ): Strategy | null {
+    const { length, next } = view.queue(pool);
+    const deadlineUs = next.deadlineUs - this.#bufferUs;
+    const sizes = this.#sizes[pool];
+    for (let i = sizes.length - 1; i >= 0; i--) {
+      const size = sizes[i];
+      if (size > length) continue;
+      const estimateUs = this.#estimateUs(view, device, pool, replica, size);
+      if (size > 1 && estimateUs > this.#maxBatchUs) continue;
+      const startByUs = deadlineUs - estimateUs;
+      if (freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
+    }
+    return null;
+  }
+
+  #estimateUs(
+    view: ClusterView,
+    { slot }: Device,
+    pool: number,
+    replica: number,
+    size: number,
+  ): number {
+    const sinceUs = view.nowUs - this.#forgetUs;
+    let most = 0;
+    for (const { atUs, tookUs } of this.#measured.get(`${slot}/${pool}/${size}`) ?? []) {
+      if (atUs >= sinceUs) most = Math.max(most, tookUs);
+    }
+    return most > 0 ? most : view.expectedUs(replica, size);
+  }
+
+  /** When all that was sent to a device is expected to be done; now where that is overdue. */
+  #freeUs({ nowUs }: ClusterView, { inFlight, lastEndUs }: Device): number {
+    let freeUs = lastEndUs;
+    for (const { sentUs, estimateUs } of inFlight) {
+      freeUs = Math.max(nowUs, Math.max(freeUs, sentUs) + estimateUs);
+    }
+    return Math.max(nowUs, freeUs);
+  }
+
+  /**
+   * The earliest end of the next job of a pool alone: on a device that has its model, or after a
+   * load where none has. Infinity where none is up.
+   */
+  #soonestUs(view: ClusterView, pool: number): number {
+    let soonest = Number.POSITIVE_INFINITY;
+    const isUp = (device: Device): boolean =>
+      device.members.get(pool)?.some((id) => view.isUp(id)) ?? false;
+    const up = this.#devices.filter(isUp);
+    const holders = up.filter(({ slot }) => this.#memory.holds(slot, pool));
+    for (const device of holders.length > 0 ? holders : up) {
+      const [replica] = device.members.get(pool) as readonly number[];
+      const readyUs = this.#memory.readyUs(device.slot, pool, view.nowUs);
+      const startUs = Math.max(this.#freeUs(view, device), readyUs);
+      soonest = Math.min(soonest, startUs + this.#estimateUs(view, device, pool, replica, 1));
+    }
+    return soonest;
+  }
+
+  #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
+    const queue = view.queue(pool);
+    if (queue.length === 0) return;
+    const soonestUs = this.#soonestUs(view, pool);
+    // Where no device is up, one may come back at once.
+    const endUs = soonestUs === Number.POSITIVE_INFINITY ? view.nowUs : soonestUs;
+    while (view.queue(pool).length > 0) {
+      const { job, deadlineUs } = view.queue(pool).next;
+      if (deadlineUs - this.#bufferUs >= endUs) return;
+      act.drop(job);
+    }
+  }
+
+  /** When the next job of a pool is hopeless, whatever devices do until then. */
+  #hopelessUs(view: ClusterView, pool: number): number {
+    const queue = view.queue(pool);
+    if (queue.length === 0) return Number.POSITIVE_INFINITY;
+    return queue.next.deadlineUs - this.#bufferUs + 1;
+  }
+
+  #demandOf(view: ClusterView, pool: number): number {
+    const { length } = view.queue(pool);
+    if (length === 0) return 0;
+    const replica = view.system.pools[pool].first;
+    const { deadlineUs, arrivedUs } = view.queue(pool).next;
+    const goalUs = Math.min(deadlineUs - arrivedUs, USUAL_GOAL_US);
+    return (length * view.expectedUs(replica, 1)) / Math.max(1, goalUs);
+  }
+
+  #isBusy(view: ClusterView, slot: number, pool: number): boolean {
+    const device = this.#devices.find((each) => each.slot === slot);
+    return device?.members.get(pool)?.some((replica) => view.running(replica) > 0) ?? false;
+  }
+}
+
+const controller = defineController({
+  name: "clockwork",
+  summary: "one action at a time on a device, with a start window; models loaded by demand",
+  idea: "Predictability from the bottom up: a device runs one batch at a time, of the model whose next deadline leaves least time, as large as that deadline allows; requests that cannot make theirs are dropped, batches that cannot start in their window are cancelled; models are loaded by demand that is not served, and the one unused for longest makes room.",
+  reads:
+    "Deadlines, the maximum of the last measured times of each model and batch size, models in memory.",
+  failsWhen:
+    "Service times vary: estimates by the maximum leave devices idle, and requests are dropped that an optimist would have served. Requests without a deadline wait behind all that have one.",
+  source:
+    "Gujarati et al., Clockwork, OSDI 2020, sections 4 and 5, with the constants of its published controller. Ours: start windows end no later than the deadline allows, old measurements are forgotten, and demand is split evenly over the devices that hold a model.",
+  parameters,
+  create: (given, context) => new Clockwork(context, given),
+});
+
+export const clockwork: SystemPack = {
+  policies: { controller: [controller] },
+  presets: {
+    clockwork: preset("one action at a time on a device, within windows; models loaded by demand", {
+      ordering: "edf",
+      batching: { policy: "size-or-timeout", maxBatch: 16, waitMs: 0 },
+      controller: "clockwork",
+    }),
+  },
+};

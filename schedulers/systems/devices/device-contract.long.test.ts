@@ -1,0 +1,1 @@
+import "./device-contract.test.ts";

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "vitest";
+import { replayLog } from "../../../core/replay.ts";
+import { RunLog } from "../../../core/run-log.ts";
+import { scenarioSchema } from "../../../core/scenario/schema.ts";
+import { checkScheduler } from "../../check-scheduler.ts";
+import { CheckingDriver, systemOf } from "../../contract.test-support.ts";
+import { createScheduler } from "../../create-scheduler.ts";
+
+const [LONG, SHORT] = [0, 1];
+/** One device; `long` takes 96 ms, a batch of b `short` ones 4 + (b − 1) ms. */
+const SYSTEM = systemOf(
+  scenarioSchema.parse({
+    name: "window",
+    pipelines: {
+      long: { slo: { latencyMs: 400 }, tasks: { long: { model: "long" } } },
+      short: { slo: { latencyMs: 40 }, tasks: { short: { model: "short" } } },
+    },
+    models: {
+      long: { service: { distribution: "deterministic", meanMs: 96, batch: { max: 4 } } },
+      short: {
+        service: { distribution: "deterministic", meanMs: 4, batch: { marginal: 0.25, max: 64 } },
+      },
+    },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 1, shared: true } } }],
+      replicas: { long: 1, short: 1 },
+    },
+    workload: { arrivals: "burst", requests: 1 },
+  }),
+);
+
+function bench() {
+  const log = new RunLog();
+  const driver = new CheckingDriver(SYSTEM, createScheduler("nexus", SYSTEM, "1"), log);
+  driver.joinAll();
+  const arrive = (pipeline: number, count: number): void => {
+    for (let i = 0; i < count; i++) driver.arrive(pipeline, 1);
+    driver.decide();
+  };
+  const running = (): number[] => [0, 1].map((replica) => driver.busy.get(replica)?.length ?? 0);
+  const end = (): void => {
+    driver.drain();
+    driver.checkConservation();
+    expect(replayLog(SYSTEM, createScheduler("nexus", SYSTEM, "1"), log).divergence).toBeNull();
+  };
+  return { driver, arrive, running, end };
+}
+
+describe("early drop", () => {
+  test("the window slides past a job that would be late in it, and the batch stays large", () => {
+    const { driver, arrive, running, end } = bench();
+    arrive(LONG, 1);
+    driver.tick(60_000);
+    arrive(SHORT, 1);
+    driver.tick(30_000);
+    arrive(SHORT, 7);
+    driver.tick(6000);
+    driver.finish(0);
+    driver.decide();
+    // At 96 ms the first alone would end at its deadline of 100 ms; all eight would take 11 ms.
+    expect(running()).toEqual([0, 7]);
+    expect(driver.outcomes.dropped).toBe(1);
+    end();
+  });
+
+  test("no job is dropped where all are in time", () => {
+    const { driver, arrive, running, end } = bench();
+    arrive(LONG, 1);
+    arrive(SHORT, 8);
+    driver.tick(29_000);
+    driver.finish(0);
+    driver.decide();
+    expect(running()).toEqual([0, 8]);
+    expect(driver.outcomes.dropped).toBe(0);
+    end();
+  });
+
+  test("the window is as long as the planned batch: 17 take 20 ms, half of the goal", () => {
+    const { driver, arrive, running, end } = bench();
+    arrive(SHORT, 40);
+    expect(running()).toEqual([0, 17]);
+    driver.tick(20_000);
+    driver.finish(1);
+    driver.decide();
+    expect(running()).toEqual([0, 17]);
+    end();
+  });
+});
+
+test("a device serves its models in turn", () => {
+  const { driver, arrive, running, end } = bench();
+  arrive(LONG, 8);
+  arrive(SHORT, 1);
+  expect(running()[0]).toBeGreaterThan(0);
+  driver.tick(1000);
+  driver.finish(0);
+  driver.decide();
+  expect(running()).toEqual([0, 1]);
+  driver.finish(1);
+  driver.decide();
+  expect(running()[0]).toBeGreaterThan(0);
+  end();
+});
+
+describe.each([
+  ["clockwork", "aheadMs", -1],
+  ["clockwork", "sizes", []],
+  ["shepherd", "lambda", 1],
+  ["nexus", "ratePerS", 0],
+])("%s with %s: %j", (policy, parameter, value) => {
+  test("is an issue at that parameter, and so is one that it does not have", () => {
+    const controller = { policy, [parameter]: value };
+    const [issue, ...more] = checkScheduler({ preset: policy, controller }, "scheduler");
+    expect(more).toEqual([]);
+    expect(issue.path).toBe(`scheduler.controller.${parameter}`);
+    expect(issue.message).toContain(policy);
+    const unknown = checkScheduler({ controller: { policy, spedMs: 1 } }, "scheduler");
+    expect(unknown.map(({ path }) => path)).toEqual(["scheduler.controller.spedMs"]);
+  });
+});

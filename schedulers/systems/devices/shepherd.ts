@@ -1,0 +1,204 @@
+/**
+ * SHEPHERD's online algorithm, Flex: always the largest batch that is still in time, and a running
+ * batch gives way to one that is larger by more than a factor.
+ *
+ *   a device is free ─> the largest feasible batch of all models
+ *   a request comes  ─> on each device: the largest feasible batch of its model and of the model that
+ *                       runs there; where that is λ times the running batch, it takes its place
+ *
+ * A batch is feasible when it ends by the earliest deadline in it. The jobs of a pre-empted batch wait
+ * again as new arrivals. No deterministic policy without pre-emption is within any bound of the
+ * optimum: one small batch that has started may cost any number of requests (theorem 5.1).
+ */
+import { z } from "zod";
+import type {
+  BatchEnd,
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../core/dispatch/controller.ts";
+import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { preset, type SystemPack } from "../system-pack.ts";
+import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
+
+const NONE = -1;
+
+/** The batch that could start on a device. */
+interface Candidate {
+  readonly pool: number;
+  readonly replica: number;
+  readonly size: number;
+}
+
+interface Device extends SlotReplicas {
+  /** A batch that the driver could not take off: it runs to its end. */
+  fixed: number;
+}
+
+export class Flex implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers = 1;
+  readonly preempts = true;
+  readonly #factor: number;
+  readonly #limits: readonly number[];
+  readonly #devices: readonly Device[];
+  /** Pools with arrivals since the last decision, in order. */
+  readonly #fresh = new Set<number>();
+
+  constructor({ system, pools }: ControllerContext, factor: number) {
+    this.pools = placeablePools(system);
+    this.#factor = factor;
+    this.#limits = batchLimits(system, pools);
+    this.#devices = slotsOf(system, this.pools).map((slot) => ({ ...slot, fixed: NONE }));
+  }
+
+  queued(_job: JobView, pool: number): void {
+    this.#fresh.add(pool);
+  }
+
+  finished({ replica }: BatchEnd): void {
+    for (const device of this.#devices) if (device.fixed === replica) device.fixed = NONE;
+  }
+
+  woken(_timer: number, view: ClusterView, act: Controls): void {
+    this.decide(view, act);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const pool of this.pools) dropLate(view, act, pool);
+    for (const device of this.#devices) {
+      if (runningOn(view, device) !== NONE) continue;
+      const best = this.#largest(view, device, [...device.members.keys()]);
+      if (best !== null) act.startNext(best.replica, best.size);
+    }
+    for (const pool of this.#fresh) {
+      this.#fresh.delete(pool);
+      this.#preemptFor(pool, view, act);
+    }
+    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(this.#lateUs(view))));
+  }
+
+  /** Puts the best batch of a pool in the place of the running one that it exceeds most. */
+  #preemptFor(pool: number, view: ClusterView, act: Controls): void {
+    let best: { device: Device; current: number; next: Candidate; ratio: number } | null = null;
+    for (const device of this.#devices) {
+      const current = runningOn(view, device);
+      if (current === NONE || device.fixed !== NONE || !device.members.has(pool)) continue;
+      const { pool: currentPool } = view.system.replicas[current];
+      const next = this.#largest(view, device, [...new Set([pool, currentPool])]);
+      if (next === null) continue;
+      const ratio = next.size / view.running(current);
+      if (ratio >= this.#factor && ratio > (best?.ratio ?? 0)) {
+        best = { device, current, next, ratio };
+      }
+    }
+    if (best === null) return;
+    const { device, current, next } = best;
+    if (act.preempt(current)) {
+      act.startNext(next.replica, next.size);
+      // What is left of the pool may exceed another device's batch.
+      this.#fresh.add(pool);
+    } else {
+      device.fixed = current;
+      this.#fresh.add(pool);
+    }
+  }
+
+  /** The largest feasible batch of these pools on a device, that of the first pool among equals. */
+  #largest(view: ClusterView, device: Device, pools: readonly number[]): Candidate | null {
+    const current = runningOn(view, device);
+    let best: Candidate | null = null;
+    for (const pool of pools) {
+      const isCurrent = current !== NONE && view.system.replicas[current].pool === pool;
+      const replica = isCurrent ? current : idleOf(view, device.members.get(pool) ?? []);
+      if (replica === undefined || !view.isUp(replica)) continue;
+      const size = this.#feasible(view, pool, replica, isCurrent ? view.jobsOn(current) : []);
+      if (size > (best?.size ?? 0)) best = { pool, replica, size };
+    }
+    return best;
+  }
+
+  /** The most jobs, earliest deadlines first, that end by the earliest; `more` count besides the queue. */
+  #feasible(view: ClusterView, pool: number, replica: number, more: readonly number[]): number {
+    const { nowUs } = view;
+    const { length } = view.queue(pool);
+    let deadlineUs = length > 0 ? view.queue(pool).next.deadlineUs : Number.POSITIVE_INFINITY;
+    for (const job of more) deadlineUs = Math.min(deadlineUs, view.job(job).deadlineUs);
+    let size = Math.min(this.#limits[pool], length + more.length);
+    while (size > 0 && nowUs + view.expectedUs(replica, size) > deadlineUs) size--;
+    return size;
+  }
+
+  /** When the next waiting job is late. */
+  #lateUs(view: ClusterView): number {
+    let lateUs = Number.POSITIVE_INFINITY;
+    for (const pool of this.pools) {
+      if (view.queue(pool).length === 0) continue;
+      const { deadlineUs } = view.queue(pool).next;
+      lateUs = Math.min(lateUs, deadlineUs - soonestUs(view, pool) + 1);
+    }
+    return lateUs;
+  }
+}
+
+/** The replica of a slot that runs a batch, or −1. */
+function runningOn(view: ClusterView, { members }: SlotReplicas): number {
+  for (const replicas of members.values()) {
+    for (const replica of replicas) if (view.running(replica) > 0) return replica;
+  }
+  return NONE;
+}
+
+/** The least time that a job of a pool takes alone. */
+function soonestUs({ system }: ClusterView, pool: number): number {
+  const { first, count } = system.pools[pool];
+  let least = Number.POSITIVE_INFINITY;
+  for (let replica = first; replica < first + count; replica++) {
+    least = Math.min(least, system.replicas[replica].service.meanUs[1]);
+  }
+  return count === 0 ? 0 : least;
+}
+
+/** Drops the jobs that would be late if they started at once. */
+function dropLate(view: ClusterView, act: Controls, pool: number): void {
+  const aloneUs = soonestUs(view, pool);
+  while (view.queue(pool).length > 0) {
+    const { job, deadlineUs } = view.queue(pool).next;
+    if (view.nowUs + aloneUs <= deadlineUs) return;
+    act.drop(job);
+  }
+}
+
+const controller = defineController({
+  name: "shepherd",
+  summary: "the largest batch in time; it pre-empts a batch that it exceeds by a factor",
+  idea: "Flex: a free device runs the largest batch, of all models, that ends by the earliest deadline in it; a batch that has grown to λ times the one that runs takes its place, and the requests of that one wait again.",
+  reads:
+    "Deadlines, expected service times by batch size, the number of requests in each running batch.",
+  failsWhen:
+    "Batches cannot be stopped (real models end theirs first), or work begun is dear: a pre-empted batch starts anew, and models with small batches starve beside those with large ones.",
+  source:
+    "Zhang et al., SHEPHERD, NSDI 2023, algorithm 2, with the corrections of its re-implementation (abcdabcd987/nexuslb, after its authors): a request is tested at |B| + 1, against the earliest deadline in the batch, and a free device needs no second look at the others. A batch stops at once, not at the next exit point.",
+  parameters: z.strictObject({
+    lambda: z
+      .number()
+      .min(1.001)
+      .max(1000)
+      .default(3.03)
+      .describe("a batch of so many times as many requests pre-empts; 2.38 for a single model"),
+  }),
+  create: ({ lambda }, context) => new Flex(context, lambda),
+});
+
+export const shepherd: SystemPack = {
+  policies: { controller: [controller] },
+  presets: {
+    shepherd: preset("the largest batch in time, which pre-empts one that it exceeds by a factor", {
+      ordering: "edf",
+      batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 },
+      controller: "shepherd",
+    }),
+  },
+};

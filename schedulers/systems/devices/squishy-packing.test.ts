@@ -1,0 +1,234 @@
+import { existsSync, readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type QueryNode, splitLatency } from "./latency-split.ts";
+import {
+  merged,
+  type PackedDevice,
+  packSessions,
+  residualShare,
+  type Session,
+  type Share,
+  saturatingBatch,
+  saturatingRatePerS,
+} from "./squishy-packing.ts";
+
+/** Times of batches of 4, 8 and 16 in ms; others on straight lines between and beyond them. */
+function timesUs(at4: number, at8: number, at16: number): number[] {
+  const ms = (b: number): number =>
+    b <= 8 ? at4 + ((at8 - at4) / 4) * (b - 4) : at8 + ((at16 - at8) / 8) * (b - 8);
+  return Array.from({ length: 17 }, (_, b) => ms(b) * 1000);
+}
+
+describe("the paper's example (table 2)", () => {
+  const a: Session = { ratePerS: 64, goalUs: 200_000, batchUs: timesUs(50, 75, 100) };
+  const b: Session = { ratePerS: 32, goalUs: 250_000, batchUs: timesUs(50, 90, 125) };
+  const c: Session = { ratePerS: 32, goalUs: 250_000, batchUs: timesUs(60, 95, 125) };
+  const sessions = [a, b, c];
+  const share = (id: number): Share => residualShare(sessions[id], id, sessions[id].ratePerS)!;
+  const ofA = merged(sessions, null, share(0)) as PackedDevice;
+
+  test("A takes batches of 8 in a duty cycle of 125 ms", () => {
+    expect(share(0)).toMatchObject({ batch: 8, batchUs: 75_000, dutyUs: 125_000 });
+    expect(ofA).toMatchObject({ dutyUs: 125_000, occupancy: 0.6 });
+  });
+
+  test("B fits beside it with batches of 4: 75 + 50 = 125 ms, at worst 175 ms", () => {
+    const both = merged(sessions, ofA, share(1)) as PackedDevice;
+    expect(both.dutyUs).toBe(125_000);
+    expect(both.occupancy).toBe(1);
+    expect(both.shares.map(({ batch, batchUs }) => [batch, batchUs])).toEqual([
+      [8, 75_000],
+      [4, 50_000],
+    ]);
+    expect(both.dutyUs + both.shares[1].batchUs).toBe(175_000);
+  });
+
+  test("C does not fit: its batch of 4 takes 60 ms", () => {
+    expect(merged(sessions, ofA, share(2))).toBeNull();
+  });
+
+  test("the packing takes two devices, A with B on one of them", () => {
+    const { devices, infeasible } = packSessions(sessions);
+    expect(infeasible).toEqual([]);
+    expect(devices.map(({ shares }) => shares.map(({ session }) => session).sort())).toEqual([
+      [0, 1],
+      [2],
+    ]);
+  });
+});
+
+describe("the paper's split of a query X then Y (figure 4)", () => {
+  const tables = [
+    new Map([
+      [40, 200],
+      [50, 250],
+      [60, 300],
+    ]),
+    new Map([
+      [40, 300],
+      [50, 400],
+      [60, 500],
+    ]),
+  ];
+  const nodes = (gamma: number): QueryNode[] =>
+    tables.map((table, node) => ({
+      ratePerS: node === 0 ? 1 : gamma,
+      children: node === 0 ? [1] : [],
+      throughputPerS: (budgetUs) => table.get(Math.round(budgetUs / 1000)) ?? 0,
+    }));
+
+  test.each([
+    [0.1, [192.3, 235.3, 272.7], [60, 40]],
+    [1, [142.9, 153.8, 150.0], [50, 50]],
+    [10, [40.0, 34.5, 27.3], [40, 60]],
+  ])("gamma %d: average throughputs %j, best %j", (gamma, averages, best) => {
+    const found = [40, 50, 60].map((x) => {
+      const [ofX, ofY] = [tables[0].get(x)!, tables[1].get(100 - x)!];
+      return 1 / (1 / ofX + gamma / ofY);
+    });
+    found.forEach((average, i) => {
+      expect(average).toBeCloseTo(averages[i], 1);
+    });
+    const split = splitLatency(nodes(gamma), 100_000, 10);
+    expect(split?.budgetsUs.map((us) => us / 1000)).toEqual(best);
+    expect(1 / (split?.devices ?? 0)).toBeCloseTo(Math.max(...averages), 1);
+  });
+});
+
+test("the split is the best of all splits of a tree", () => {
+  const node = fc.record({
+    ratePerS: fc.integer({ min: 1, max: 9 }),
+    throughputs: fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 6, maxLength: 6 }),
+  });
+  fc.assert(
+    fc.property(fc.array(node, { minLength: 4, maxLength: 4 }), (drawn) => {
+      // 0 leads to 1 and 2, 2 leads to 3; throughput grows with the budget.
+      const children = [[1, 2], [], [3], []];
+      const nodes = drawn.map(({ ratePerS, throughputs }, i): QueryNode => {
+        const sorted = [...throughputs].sort((x, y) => x - y);
+        return { ratePerS, children: children[i], throughputPerS: (us) => sorted[us - 1] };
+      });
+      let least = Number.POSITIVE_INFINITY;
+      const need = (i: number, us: number) => nodes[i].ratePerS / nodes[i].throughputPerS(us);
+      for (let x = 1; x <= 5; x++) {
+        for (let y = 1; x + y <= 5; y++) {
+          const sum = need(0, x) + need(1, 6 - x) + need(2, y) + need(3, 6 - x - y);
+          least = Math.min(least, sum);
+        }
+      }
+      const split = splitLatency(nodes, 6, 6);
+      if (least === Number.POSITIVE_INFINITY) expect(split).toBeNull();
+      else expect(split?.devices).toBeCloseTo(least, 9);
+    }),
+  );
+});
+
+const sessions: fc.Arbitrary<Session[]> = fc.array(
+  fc
+    .record({
+      ratePerS: fc.integer({ min: 0, max: 400 }),
+      goalMs: fc.integer({ min: 5, max: 500 }),
+      firstMs: fc.integer({ min: 1, max: 40 }),
+      marginal: fc.constantFrom(0, 0.1, 0.5, 1),
+    })
+    .map(({ ratePerS, goalMs, firstMs, marginal }) => ({
+      ratePerS,
+      goalUs: goalMs * 1000,
+      batchUs: Array.from({ length: 33 }, (_, b) => firstMs * 1000 * (1 + marginal * (b - 1))),
+    })),
+  { maxLength: 8 },
+);
+
+test("every packing carries every feasible rate, keeps every goal and overfills no device", () => {
+  fc.assert(
+    fc.property(sessions, (drawn) => {
+      const { devices, infeasible } = packSessions(drawn);
+      for (const { dutyUs, shares, occupancy } of devices) {
+        expect(occupancy).toBeLessThanOrEqual(1 + 1e-6);
+        for (const { session, batchUs, batch } of shares) {
+          expect(batch).toBeGreaterThan(0);
+          if (shares.length > 1) {
+            expect(dutyUs + batchUs).toBeLessThanOrEqual(drawn[session].goalUs + 1);
+          }
+        }
+      }
+      drawn.forEach(({ ratePerS }, id) => {
+        const shares = devices.flatMap((device) => device.shares.filter((s) => s.session === id));
+        const carried = shares.reduce((sum, share) => sum + share.ratePerS, 0);
+        if (!infeasible.includes(id)) expect(carried).toBeCloseTo(ratePerS, 3);
+      });
+    }),
+  );
+});
+
+/** A profile of TITAN X: mean and standard deviation together, as the published scheduler takes it. */
+function profileOf(model: string): Pick<Session, "batchUs" | "besidesUs" | "networkUs"> | null {
+  const path = new URL(
+    `../../../../shared/data/profiles/nexus-titanx-${model}.txt`,
+    import.meta.url,
+  );
+  if (!existsSync(path)) return null;
+  const lines = readFileSync(path, "utf8")
+    .split("\n")
+    .map((line) => line.split(",").map(Number));
+  const sumUs = (line: readonly number[], from: number): number => line[from] + line[from + 1];
+  const batchUs = [
+    0,
+    ...lines
+      .filter(({ length }) => length === 4)
+      .slice(1)
+      .map((line) => sumUs(line, 1)),
+  ];
+  const beside = lines.filter(
+    ({ length }, i) => length === 2 && i > 3 && !Number.isNaN(lines[i][0]),
+  );
+  return {
+    batchUs,
+    besidesUs: beside.reduce((sum, line) => sum + sumUs(line, 0), 0),
+    networkUs: 2000,
+  };
+}
+
+describe("the published test with profiles of TITAN X", () => {
+  const [vgg16, vggFace] = ["vgg16", "vgg_face"].map(profileOf);
+  if (vgg16 === null || vggFace === null) {
+    console.log(
+      "skipped: ../shared/data/profiles is not there, and its tables are not ours to keep",
+    );
+  }
+
+  test.skipIf(vgg16 === null || vggFace === null)(
+    "vgg16 at 500 ms fills a device above 298 per s",
+    () => {
+      const session: Session = { ratePerS: 0, goalUs: 500_000, ...vgg16! };
+      expect(saturatingRatePerS(session)).toBeGreaterThan(298);
+      expect(saturatingRatePerS(session)).toBeLessThan(300);
+      for (const ratePerS of [50, 100, 150, 200, 250]) {
+        const share = residualShare(session, 0, ratePerS)!;
+        expect(merged([session], null, share)?.occupancy).toBeLessThanOrEqual(1);
+        expect((share.batch / share.dutyUs) * 1e6).toBeGreaterThanOrEqual(ratePerS - 1e-6);
+      }
+      expect(saturatingBatch(session)).toBe(54);
+      expect(session.besidesUs).toBeCloseTo(4844.82, 2);
+    },
+  );
+
+  test.skipIf(vgg16 === null || vggFace === null).each([
+    [50, true],
+    [100, true],
+    [125, true],
+    [150, false],
+    [200, false],
+    [250, false],
+  ])("beside 150 per s of it, vgg_face at 300 ms and %d per s fits: %s", (ratePerS, fits) => {
+    const both: Session[] = [
+      { ratePerS: 150, goalUs: 500_000, ...vgg16! },
+      { ratePerS, goalUs: 300_000, ...vggFace! },
+    ];
+    const first = merged(both, null, residualShare(both[0], 0, 150)!);
+    const device = merged(both, first, residualShare(both[1], 1, ratePerS)!);
+    expect(device !== null).toBe(fits);
+    expect(packSessions(both).devices).toHaveLength(fits ? 1 : 2);
+  });
+});

@@ -1,0 +1,1 @@
+import "./device-controllers.test.ts";
