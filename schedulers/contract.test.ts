@@ -98,7 +98,7 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
 });
 
 test("so does every composition of the registry's policies", () => {
-  expect(COMPOSITIONS).toHaveLength(3 * 6 * 4 * 2);
+  expect(COMPOSITIONS).toHaveLength(3 * 6 * 4 * 3);
   fc.assert(
     fc.property(fc.constantFrom(...COMPOSITIONS), documents, steps, (scheduler, document, run) =>
       runContract(document, scheduler, run),

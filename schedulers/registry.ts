@@ -14,11 +14,12 @@ import {
 } from "./rules/routing.ts";
 import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
 import { expectedLate, never } from "./rules/shedding.ts";
+import { clipper } from "./systems/clipper/clipper.ts";
 import { seedProject } from "./systems/seed-project.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
 /** Each in a file of its own; a new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [seedProject];
+const SYSTEMS: readonly SystemPack[] = [seedProject, clipper];
 
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {

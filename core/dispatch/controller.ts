@@ -53,6 +53,8 @@ export interface ClusterView {
   /** The queue of one replica. */
   queueAt(replica: number): QueueView;
   job(job: number): JobView;
+  /** The job of a task of a request that has not ended. */
+  jobOf(request: number, task: number): number;
   /** Whether a job waits in some queue: it can be placed, moved or dropped. */
   isWaiting(job: number): boolean;
   isUp(replica: number): boolean;
@@ -106,7 +108,10 @@ export interface Controls {
   drop(job: number): void;
   /** Moves a waiting job to another pool: another variant of its model. */
   move(job: number, pool: number): void;
-  /** A join starts with the predecessors that have run; true when it was waiting and one has. */
+  /**
+   * A join starts with the predecessors that have run, and true; or, as none has, with the first that
+   * will. Does nothing where the join has started.
+   */
   proceed(request: number, task: number): boolean;
   /** Lets a request in that `waits` kept at the gate. */
   enter(request: number): void;
@@ -135,6 +140,8 @@ export interface Controller {
   /** Whether it may take batches off replicas, or load and evict models. */
   readonly preempts?: boolean;
   readonly loads?: boolean;
+  /** Whether it may let joins proceed before all that they need has run. */
+  readonly proceeds?: boolean;
 
   // Heard, as it happens. No commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */
