@@ -3,6 +3,8 @@ import { preset, type SystemPack } from "../system-pack.ts";
 import { adaptive } from "./adaptive-batching.ts";
 import { joinDeadline } from "./join-deadline.ts";
 
+export { EpsilonGreedy, Exp3, Exp4, type Selector, vote } from "./selection.ts";
+
 export const clipper: SystemPack = {
   policies: { batching: [adaptive], controller: [joinDeadline] },
   presets: {
