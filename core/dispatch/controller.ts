@@ -154,7 +154,10 @@ export interface Controller {
   /** A replica is up, is down, or has left after its release. */
   changed?(replica: number, state: "up" | "down" | "left", nowUs: number): void;
   residency?(slot: number, model: number, state: Residency, nowUs: number): void;
-  /** Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. */
+  /**
+   * Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. The request has ended, and
+   * its number may be another's by now.
+   */
   fed?(request: number, pool: number, loss: number, nowUs: number): void;
 
   // Decides.
