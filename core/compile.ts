@@ -8,6 +8,7 @@ import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
 import { type PlacedNode, type Placement, placeReplicas, tasksToPlace } from "./placement.ts";
+import { expectedHitRatio } from "./prediction-cache.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
@@ -175,6 +176,7 @@ function compilePipeline(
   const tasks = listOf(names, (task) => {
     const entry = pipeline.tasks[task];
     const { join } = entry;
+    const content = entry.cache?.content ?? null;
     const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
     return {
       name: task,
@@ -187,7 +189,8 @@ function compilePipeline(
       needed,
       whenProbability: entry.when?.probability ?? 1,
       whenContains: entry.when?.contains ?? null,
-      cacheHitRatio: entry.cache?.hitRatio ?? 0,
+      cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
+      cacheContent: content,
       skippedBy: listOf(
         names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)),
         id,

@@ -23,6 +23,7 @@ import type { Entrance, EventSource } from "./executors/executor.ts";
 /** What was drawn for a request: its input's size, and what its jobs need. */
 export interface DrawnRequest {
   readonly flags: Uint8Array;
+  readonly keys: Int32Array;
   readonly variates: Float64Array;
   /** 0 where inputs have no size. */
   readonly size: number;

@@ -53,6 +53,15 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
     const hint = "name the task that gives the output in `after`, or drop `contains`";
     issues.push(issueAt(`${at}.when.contains`, message, hint));
   }
+  if (task.cache !== undefined) {
+    const { hitRatio, content } = task.cache;
+    if ((hitRatio === undefined) === (content === undefined)) {
+      const given = content === undefined ? "neither" : "both";
+      const message = `expected one of hitRatio and content, got ${given}`;
+      const hint = "`hitRatio` draws hits; `content` keeps answers by content";
+      issues.push(issueAt(`${at}.cache`, message, hint));
+    }
+  }
   const later = task.cache === undefined ? new Set<string>() : descendants(tasks, name);
   task.cache?.skips.forEach((skipped, index) => {
     const path = `${at}.cache.skips.${index}`;
@@ -107,6 +116,11 @@ function checkShared(
     if (task[field] === first[field]) continue;
     const message = `${shares}: expected the same ${field}, ${first[field]}, got ${task[field]}`;
     issues.push(issueAt(`${at}.${field}`, message, hint));
+  }
+  const [own, other] = [task, first].map(({ cache }) => cache?.content?.entries);
+  if (own !== undefined && other !== undefined && own !== other) {
+    const message = `${shares}, and so its cache: expected the same entries, ${other}, got ${own}`;
+    issues.push(issueAt(`${at}.cache.content.entries`, message, hint));
   }
   const held = [firstPipeline, pipeline].find(
     (owner) => pipelines[owner]!.discipline === "pipeline-held",
