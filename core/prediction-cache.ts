@@ -3,8 +3,9 @@
  * request's content from a popularity distribution, the gateway hashes what it gets.
  * Source: Crankshaw et al., Clipper, NSDI 2017, section 4.2 (prediction cache, CLOCK replacement).
  */
+import { JOB } from "./dispatch/request-table.ts";
 import { RandomStream } from "./random/stream.ts";
-import type { ContentTerms, System } from "./system.ts";
+import type { ContentTerms, System, TaskSystem } from "./system.ts";
 
 /**
  * CLOCK: a use marks an entry; the hand takes marks away as it passes, and replaces the first entry
@@ -55,15 +56,43 @@ export class ClockCache<Key, Value> {
   }
 }
 
-/** The caches by content of one run, by the pool of their task. */
-export function contentCaches<Key, Value>(
-  system: System,
-): ReadonlyMap<number, ClockCache<Key, Value>> {
-  const caches = new Map<number, ClockCache<Key, Value>>();
-  for (const { pool, cacheContent } of system.pipelines.flatMap(({ tasks }) => tasks)) {
-    if (cacheContent !== null) caches.set(pool, new ClockCache(cacheContent.entries));
+export interface ContentCache<Key, Value> {
+  readonly answers: ClockCache<Key, Value>;
+  /** The tasks that a hit skips, and those that come only after these. */
+  readonly skipped: readonly number[];
+}
+
+/** The caches of one run, by pipeline and task; null where a task is no cache by content. */
+export function contentCaches<Key, Value>({
+  pipelines,
+}: System): readonly (readonly (ContentCache<Key, Value> | null)[])[] {
+  return pipelines.map(({ tasks }) =>
+    tasks.map(({ cacheContent }, cache) => {
+      if (cacheContent === null) return null;
+      const answers = new ClockCache<Key, Value>(cacheContent.entries);
+      return { answers, skipped: skippedAfter(tasks, cache) };
+    }),
+  );
+}
+
+function skippedAfter(tasks: readonly TaskSystem[], cache: number): readonly number[] {
+  const skipped = new Set(
+    tasks.flatMap(({ skippedBy }, task) => (skippedBy.includes(cache) ? [task] : [])),
+  );
+  let found = -1;
+  while (found < skipped.size) {
+    found = skipped.size;
+    tasks.forEach(({ predecessors }, task) => {
+      const isAfter = predecessors.length > 0 && predecessors.every((each) => skipped.has(each));
+      if (isAfter) skipped.add(task);
+    });
   }
-  return caches;
+  return [...skipped];
+}
+
+/** Whether a request, whose first job is `base`, ended with the results of these tasks, no straggler left out. */
+export function isWhole(state: Int32Array, base: number, tasks: readonly number[]): boolean {
+  return tasks.every((task) => [JOB.ran, JOB.skipped].some((end) => state[base + task] === end));
 }
 
 /** Draws contents, numbered from 0, the most popular first. */

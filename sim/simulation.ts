@@ -18,7 +18,7 @@ import { Fault } from "../core/fault.ts";
 import { DOUBLE_ZERO } from "../core/hot-path.ts";
 import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
-import { type ClockCache, contentCaches } from "../core/prediction-cache.ts";
+import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
 import {
   CACHE_HIT,
   KEYED,
@@ -115,7 +115,7 @@ class Simulation implements Driver, ClientHost {
   private variates = new Float64Array(0);
   /** Contents of the requests by which caches are looked up; empty without such caches. */
   private keys = new Int32Array(0);
-  declare private readonly caches: ReadonlyMap<number, ClockCache<number, true>>;
+  declare private readonly caches: readonly (readonly (ContentCache<number, true> | null)[])[];
   private events = 0;
   private lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
@@ -307,7 +307,7 @@ class Simulation implements Driver, ClientHost {
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
-    if (this.caches.size > 0 && outcome === "completed") this.keepAnswer(request);
+    if (this.draws.hasKeys && outcome === "completed") this.keepAnswer(request);
     if (this.clients !== null) {
       this.clients.ended(request, outcome, nowUs);
       return;
@@ -345,21 +345,21 @@ class Simulation implements Driver, ClientHost {
     const flags = this.flags[base + task];
     if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
     if ((flags & WHEN_HOLDS) === 0) return false;
-    const { tasks } = this.system.pipelines[requests.pipeline[request]];
-    const { skippedBy } = tasks[task];
+    const pipeline = requests.pipeline[request];
+    const { skippedBy } = this.system.pipelines[pipeline].tasks[task];
     for (let i = 0; i < skippedBy.length; i++) {
       const cache = base + skippedBy[i];
       if (requests.state[cache] !== JOB.ran) continue;
-      if (this.flags[cache] & KEYED) this.lookUp(cache, tasks[skippedBy[i]].pool);
+      if (this.flags[cache] & KEYED) this.lookUp(cache, pipeline, skippedBy[i]);
       if (this.flags[cache] & CACHE_HIT) return false;
     }
     return true;
   }
 
   /** Looks for the answer to a request's content, once. */
-  private lookUp(job: number, pool: number): void {
+  private lookUp(job: number, pipeline: number, task: number): void {
     if (this.flags[job] & LOOKED_UP) return;
-    const isHit = this.caches.get(pool)?.get(this.keys[job]) !== undefined;
+    const isHit = this.caches[pipeline][task]?.answers.get(this.keys[job]) !== undefined;
     this.flags[job] |= isHit ? LOOKED_UP | CACHE_HIT : LOOKED_UP;
   }
 
@@ -367,9 +367,10 @@ class Simulation implements Driver, ClientHost {
   private keepAnswer(request: number): void {
     const { requests } = this.dispatcher;
     const base = request << requests.shift;
-    this.system.pipelines[requests.pipeline[request]].tasks.forEach(({ pool }, task) => {
+    this.caches[requests.pipeline[request]].forEach((cache, task) => {
       const isMiss = (this.flags[base + task] & (LOOKED_UP | CACHE_HIT)) === LOOKED_UP;
-      if (isMiss) this.caches.get(pool)?.set(this.keys[base + task], true);
+      if (cache === null || !isMiss || !isWhole(requests.state, base, cache.skipped)) return;
+      cache.answers.set(this.keys[base + task], true);
     });
   }
 

@@ -324,9 +324,14 @@ export class GatewayRun implements Driver {
     request.serial = serial[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
-    if (outcome === "completed") this.#feedback.keep(request);
+    if (outcome === "completed") this.#completed(request);
     else if (outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  #completed(request: LiveRequest): void {
+    this.draws.keepAnswer(request, this.#dispatcher.requests);
+    this.#feedback.keep(request);
   }
 
   goalUs(slot: number): number {

@@ -117,11 +117,6 @@ function checkShared(
     const message = `${shares}: expected the same ${field}, ${first[field]}, got ${task[field]}`;
     issues.push(issueAt(`${at}.${field}`, message, hint));
   }
-  const [own, other] = [task, first].map(({ cache }) => cache?.content?.entries);
-  if (own !== undefined && other !== undefined && own !== other) {
-    const message = `${shares}, and so its cache: expected the same entries, ${other}, got ${own}`;
-    issues.push(issueAt(`${at}.cache.content.entries`, message, hint));
-  }
   const held = [firstPipeline, pipeline].find(
     (owner) => pipelines[owner]!.discipline === "pipeline-held",
   );
