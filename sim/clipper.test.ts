@@ -65,6 +65,23 @@ test("quantile regression finds the same limit without a late batch", () => {
   expect(sizes[0].slice(-30, -1)).toEqual(Array(29).fill(30));
 });
 
+test("where latency varies, AIMD runs into a late batch on every tooth, the regression into few", () => {
+  const service = { ...linear.service, distribution: "lognormal", cv: 0.2 };
+  const lateShare = (estimator: string): number => {
+    const document = scenarioOf({
+      pipelines: { p: { slo: { latencyMs: 20 }, tasks: { serve: { model: "server" } } } },
+      models: { server: { service } },
+      workload: { arrivals: "burst", requests: 20_000 },
+      scheduler: { preset: "clipper", batching: { policy: "adaptive", estimator } },
+    });
+    const { gantt } = runReplication(document, NO_INPUTS, 0, { ganttBars: 20_000 });
+    return gantt.filter(({ startMs, endMs }) => endMs - startMs > 20).length / gantt.length;
+  };
+  expect(lateShare("aimd")).toBeGreaterThan(0.15);
+  // The quantile of 99% is estimated from 100 batches.
+  expect(lateShare("quantile-regression")).toBeLessThan(0.05);
+});
+
 test("a smaller batch waits up to 2 ms for more jobs, and no longer", () => {
   const document = scenarioOf({
     pipelines: { p: { slo: { latencyMs: 20 }, tasks: { serve: { model: "server" } } } },

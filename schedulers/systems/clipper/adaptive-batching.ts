@@ -39,8 +39,8 @@ export class Aimd implements BatchLimit {
 /** Recent batches that the regression reads, and batches between two fits. */
 const WINDOW = 100;
 const FIT_EVERY = 5;
-/** Golden-section steps narrow the slope to 10⁻⁹ of its range. */
-const SEARCH_STEPS = 44;
+/** Golden-section steps narrow the slope to 2 × 10⁻⁷ of its range. */
+const SEARCH_STEPS = 32;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 interface Line {
@@ -115,13 +115,15 @@ export function fitQuantile(
   latenciesUs: readonly number[],
   quantile: number,
 ): Line {
+  const residuals = new Float64Array(sizes.length);
   const at = (slopeUs: number): Line & { readonly loss: number } => {
-    const residuals = Float64Array.from(sizes, (size, i) => latenciesUs[i] - slopeUs * size);
+    for (let i = 0; i < sizes.length; i++) residuals[i] = latenciesUs[i] - slopeUs * sizes[i];
     const interceptUs = quantileOf(residuals, quantile);
-    const loss = residuals.reduce((sum, residual) => {
-      const off = residual - interceptUs;
-      return sum + (off >= 0 ? quantile * off : (quantile - 1) * off);
-    }, 0);
+    let loss = 0;
+    for (let i = 0; i < residuals.length; i++) {
+      const off = residuals[i] - interceptUs;
+      loss += off >= 0 ? quantile * off : (quantile - 1) * off;
+    }
     return { slopeUs, interceptUs, loss };
   };
   let low = 0;
@@ -213,7 +215,9 @@ export const adaptive = definePolicy({
       .positive()
       .max(1e12)
       .optional()
-      .describe("latency objective of a batch, in ms; default: the task's share of its SLO"),
+      .describe(
+        "latency objective of a batch, in ms; default: the task's share of its SLO, without which batches grow to the maximum",
+      ),
     additive: z.int().min(1).max(1024).default(1).describe("AIMD: jobs added to the limit"),
     backOff: z
       .number()
