@@ -14,6 +14,7 @@ import {
   tasksToPlace,
   variantsOf,
 } from "./placement.ts";
+import { expectedHitRatio } from "./prediction-cache.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
@@ -205,6 +206,7 @@ function compilePipeline(
     );
     const staffed = all.filter((pool) => pools[pool].count > 0);
     const variants = staffed.length > 0 ? staffed : all.slice(0, 1);
+    const content = entry.cache?.content ?? null;
     const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
     return {
       name: task,
@@ -218,7 +220,8 @@ function compilePipeline(
       needed,
       whenProbability: entry.when?.probability ?? 1,
       whenContains: entry.when?.contains ?? null,
-      cacheHitRatio: entry.cache?.hitRatio ?? 0,
+      cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
+      cacheContent: content,
       skippedBy: listOf(
         names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)),
         id,

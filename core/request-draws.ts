@@ -6,6 +6,7 @@
  */
 // Hot path: see docs/hot-path.md
 import { listOf } from "./hot-path.ts";
+import { ContentSource } from "./prediction-cache.ts";
 import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
 import type { System, TaskSystem } from "./system.ts";
@@ -16,6 +17,10 @@ export const CACHE_HIT = 2;
 /** Some cache may skip the task. */
 export const MAY_BE_SKIPPED = 4;
 
+/** The task is a cache by content; and it was looked into for the request. */
+export const KEYED = 8;
+export const LOOKED_UP = 16;
+
 const UNIFORM = { kind: "uniform" } as const;
 
 interface TaskDraws {
@@ -23,6 +28,7 @@ interface TaskDraws {
   readonly when: Sampler | null;
   readonly cacheHitRatio: number;
   readonly cache: Sampler | null;
+  readonly content: ContentSource | null;
   readonly work: Sampler;
   /** Of variants whose times have other distributions. */
   readonly more: readonly Sampler[];
@@ -65,6 +71,8 @@ export class RequestDraws {
   readonly width: number = 1;
   /** By pool: which of them is its jobs'. */
   declare private readonly columns: Uint8Array;
+  /** Whether some cache is by content: then `drawKeys` follows each `draw`. */
+  declare readonly hasKeys: boolean;
 
   /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
   constructor(system: System, seed: string, workSeed = seed) {
@@ -86,6 +94,14 @@ export class RequestDraws {
         taskDraws(system, task, `${pipeline.name}/${task.name}`, seed, workSeed),
       ),
     );
+    this.hasKeys = this.tasks.some((tasks) => tasks.some(({ content }) => content !== null));
+  }
+
+  /** Draws the contents by which one request is looked up, for the jobs of its caches. */
+  drawKeys(pipeline: number, base: number, keys: Int32Array): void {
+    this.tasks[pipeline].forEach(({ content }, i) => {
+      if (content !== null) keys[base + i] = content.next();
+    });
   }
 
   /** Which pipeline the next arrival is of. */
@@ -163,12 +179,17 @@ function taskDraws(
   seed: string,
   workSeed: string,
 ): TaskDraws {
+  const { cacheContent } = task;
+  const maySkip = task.skippedBy.length > 0 ? MAY_BE_SKIPPED : 0;
+  const isDrawn = cacheContent === null && task.cacheHitRatio > 0;
   return {
-    bits: task.skippedBy.length > 0 ? WHEN_HOLDS | MAY_BE_SKIPPED : WHEN_HOLDS,
+    bits: WHEN_HOLDS | maySkip | (cacheContent === null ? 0 : KEYED),
     whenProbability: task.whenProbability,
     when: task.whenProbability < 1 ? new Sampler(UNIFORM, seed, `when/${name}`) : null,
     cacheHitRatio: task.cacheHitRatio,
-    cache: task.cacheHitRatio > 0 ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
+    cache: isDrawn ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
+    content:
+      cacheContent === null ? null : new ContentSource(cacheContent, seed, `content/${name}`),
     work: new Sampler(system.pools[task.pool].shape, workSeed, `work/${name}`),
     more: shapesOf(system.pools, task.variants)
       .slice(1)

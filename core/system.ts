@@ -66,13 +66,25 @@ export interface TaskSystem {
   readonly needed: number;
   readonly whenProbability: number;
   readonly whenContains: string | null;
+  /** Expected, where answers are kept by content. */
   readonly cacheHitRatio: number;
+  /** Null: hits are drawn. */
+  readonly cacheContent: ContentTerms | null;
   /** Cache tasks whose hit skips this task. */
   readonly skippedBy: readonly number[];
   readonly payloadBytes: number;
   /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
   readonly edgeBytes: readonly number[];
   readonly outputBytes: number;
+}
+
+/** Contents of a task that is a cache by content. */
+export interface ContentTerms {
+  /** Answers that the cache holds. */
+  readonly entries: number;
+  /** Distinct contents, and how unequally popular they are: the i-th in proportion to i^−zipf. */
+  readonly keys: number;
+  readonly zipf: number;
 }
 
 export interface PoolSystem {

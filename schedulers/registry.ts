@@ -17,6 +17,7 @@ import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
 import { classics } from "./systems/classics/classics.ts";
+import { clipper } from "./systems/clipper/clipper.ts";
 import { clockwork } from "./systems/devices/clockwork.ts";
 import { nexus } from "./systems/devices/nexus.ts";
 import { shepherd } from "./systems/devices/shepherd.ts";
@@ -46,6 +47,7 @@ const SYSTEMS: readonly SystemPack[] = [
   clockwork,
   shepherd,
   nexus,
+  clipper,
 ];
 
 /** A decision's own policies, then those of the systems. */

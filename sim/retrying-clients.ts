@@ -23,6 +23,7 @@ import type { Entrance, EventSource } from "./executors/executor.ts";
 /** The draws of a request: its input's size, and its jobs' needs. */
 export interface DrawnRequest {
   readonly flags: Uint8Array;
+  readonly keys: Int32Array;
   readonly variates: Float64Array;
   /** 0 where inputs have no size. */
   readonly size: number;

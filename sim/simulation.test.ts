@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
+import { expectedHitRatio } from "../core/prediction-cache.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
@@ -130,6 +131,42 @@ describe("a cache", () => {
     expect(Math.abs(misses - 0.7)).toBeLessThan(3 * Math.sqrt((0.3 * 0.7) / 20_000));
     expect(metrics.latencyMeanMs).toBeCloseTo(1 + 100 * misses, 9);
     expect(metrics.latencyP50Ms).toBe(101);
+  });
+});
+
+describe("a cache by content", () => {
+  const cached = (content: unknown, requests: number, sections: object = {}) =>
+    scenarioOf({
+      pipelines: {
+        p: {
+          tasks: {
+            cache: { model: "quick", cache: { content, skips: ["slow"] } },
+            slow: { model: "slow", after: ["cache"] },
+          },
+        },
+      },
+      models: { quick: fixedService(1), slow: fixedService(50) },
+      cluster: { replicas: { cache: 1, slow: 1 } },
+      workload: { arrivals: "deterministic", ratePerS: 10, requests },
+      ...sections,
+    });
+
+  test("skips what it has the answer to, and hits as often as expected", () => {
+    const content = { entries: 100, keys: 1000, zipf: 0.9 };
+    const document = cached(content, 40_000);
+    const { tasks } = runReplication(document, NO_INPUTS, 0).summary;
+    const hits = 1 - tasks.slow.jobs / 40_000;
+    expect(Math.abs(hits - expectedHitRatio(content))).toBeLessThan(0.025);
+  });
+
+  test("knows no answer before its request has ended", () => {
+    const burst = { workload: { arrivals: "burst", requests: 3 } };
+    const same = { entries: 1, keys: 1 };
+    const together = runReplication(cached(same, 3, burst), NO_INPUTS, 0).summary;
+    // Lookups at 1, 2 and 3 ms; the first answer comes at 51 ms.
+    expect(together.tasks.slow.jobs).toBe(3);
+    const apart = runReplication(cached(same, 3), NO_INPUTS, 0).summary;
+    expect(apart.tasks.slow.jobs).toBe(1);
   });
 });
 

@@ -18,7 +18,15 @@ import { Fault } from "../core/fault.ts";
 import { DOUBLE_ZERO } from "../core/hot-path.ts";
 import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
-import { CACHE_HIT, MAY_BE_SKIPPED, RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
+import {
+  CACHE_HIT,
+  KEYED,
+  LOOKED_UP,
+  MAY_BE_SKIPPED,
+  RequestDraws,
+  WHEN_HOLDS,
+} from "../core/request-draws.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { SizeSource } from "../core/service.ts";
@@ -105,6 +113,9 @@ class Simulation implements Driver, ClientHost {
   declare private readonly sizes: SizedInputs | null;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
+  /** Contents of the requests by which caches are looked up; empty without such caches. */
+  private keys = new Int32Array(0);
+  declare private readonly caches: readonly (readonly (ContentCache<number, true> | null)[])[];
   private events = 0;
   private lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
@@ -127,6 +138,7 @@ class Simulation implements Driver, ClientHost {
     this.dispatcher = dispatcher;
     this.arrivals = arrivals;
     this.draws = new RequestDraws(system, seed, input.workSeed);
+    this.caches = contentCaches(system);
     this.recorder = new RunRecorder(system, input.warmupUs, input.ganttBars ?? 0);
     this.recorder.latencySink = input.latencySink ?? null;
     this.lastEvent = input.maxEvents ?? MAX_EVENTS;
@@ -295,6 +307,7 @@ class Simulation implements Driver, ClientHost {
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
+    if (this.draws.hasKeys && outcome === "completed") this.keepAnswer(request);
     if (this.clients !== null) {
       this.clients.ended(request, outcome, nowUs);
       return;
@@ -339,27 +352,53 @@ class Simulation implements Driver, ClientHost {
     const flags = this.flags[base + task];
     if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
     if ((flags & WHEN_HOLDS) === 0) return false;
-    const { skippedBy } = this.system.pipelines[requests.pipeline[request]].tasks[task];
+    const pipeline = requests.pipeline[request];
+    const { skippedBy } = this.system.pipelines[pipeline].tasks[task];
     for (let i = 0; i < skippedBy.length; i++) {
       const cache = base + skippedBy[i];
-      if (requests.state[cache] === JOB.ran && this.flags[cache] & CACHE_HIT) return false;
+      if (requests.state[cache] !== JOB.ran) continue;
+      if (this.flags[cache] & KEYED) this.lookUp(cache, pipeline, skippedBy[i]);
+      if (this.flags[cache] & CACHE_HIT) return false;
     }
     return true;
+  }
+
+  /** Looks for the answer to a request's content, once. */
+  private lookUp(job: number, pipeline: number, task: number): void {
+    if (this.flags[job] & LOOKED_UP) return;
+    const isHit = this.caches[pipeline][task]?.answers.get(this.keys[job]) !== undefined;
+    this.flags[job] |= isHit ? LOOKED_UP | CACHE_HIT : LOOKED_UP;
+  }
+
+  /** The answer to a content that was not there is from now on. */
+  private keepAnswer(request: number): void {
+    const { requests } = this.dispatcher;
+    const base = request << requests.shift;
+    this.caches[requests.pipeline[request]].forEach((cache, task) => {
+      const isMiss = (this.flags[base + task] & (LOOKED_UP | CACHE_HIT)) === LOOKED_UP;
+      if (cache === null || !isMiss || !isWhole(requests.state, base, cache.skipped)) return;
+      cache.answers.set(this.keys[base + task], true);
+    });
   }
 
   drawnFor(request: number): DrawnRequest {
     const { stride } = this.dispatcher.requests;
     const [from, to] = [request * stride, (request + 1) * stride];
     const { width } = this.draws;
+    const flags = this.flags.slice(from, to);
+    // Another attempt looks again.
+    const fresh = (flag: number): number => (flag & KEYED ? flag & ~(LOOKED_UP | CACHE_HIT) : flag);
     return {
-      flags: this.flags.slice(from, to),
+      flags: this.draws.hasKeys ? flags.map(fresh) : flags,
+      keys: this.keys.slice(from, to),
       variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
     };
   }
 
-  reserveFor({ flags, variates, size }: DrawnRequest): number {
+  reserveFor({ flags, keys, variates, size }: DrawnRequest): number {
     const request = this.reserve();
+    if (this.draws.hasKeys) this.keys.set(keys, request * flags.length);
     this.flags.set(flags, request * flags.length);
     this.variates.set(variates, request * variates.length);
     this.sizes?.place(request, size);
@@ -382,6 +421,7 @@ class Simulation implements Driver, ClientHost {
     this.flags = grown(this.flags, new Uint8Array(capacity * stride));
     const variates = capacity * stride * this.draws.width;
     this.variates = grown(this.variates, new Float64Array(variates));
+    if (this.draws.hasKeys) this.keys = grown(this.keys, new Int32Array(capacity * stride));
   }
 
   private arrive(nowUs: number): void {
@@ -391,6 +431,7 @@ class Simulation implements Driver, ClientHost {
     this.arrivals.advance();
     const pipeline = this.draws.pipeline();
     this.draws.draw(pipeline, request << requests.shift, this.flags, this.variates);
+    if (this.draws.hasKeys) this.draws.drawKeys(pipeline, request << requests.shift, this.keys);
     this.recorder.arrived(nowUs);
     if (this.sizes !== null) this.sizes.draw(request);
     this.entrance.arrive(request, pipeline, nowUs);

@@ -1,4 +1,4 @@
-/** Control and observation of a deployment: runs, scheduler, replicas, metrics. */
+/** Control and observation of a deployment: runs, scheduler, feedback, replicas, metrics. */
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
@@ -23,6 +23,7 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
   });
   addRunRoutes(app, gateway);
   addSchedulerRoutes(app, gateway);
+  addFeedbackRoute(app, gateway);
   addObserveRoutes(app, gateway);
   if (control !== null) addReplicaRoutes(app, control);
 }
@@ -94,6 +95,33 @@ function addSchedulerRoutes(app: App, gateway: Gateway): void {
       checkSchedulerOf(scheduler, gateway.system);
       gateway.reschedule(scheduler);
       return current();
+    },
+  );
+}
+
+const feedbackSchema = z
+  .strictObject({
+    id: z.string().min(1).max(128).describe("the answer's `x-request-id`"),
+    loss: z.number().min(0).max(1).describe("how wrong the answer was: 0 right, 1 wrong"),
+    task: z.string().min(1).optional().describe("one task of the pipeline; default: all that ran"),
+  })
+  .meta({ examples: [{ id: "4f6c", loss: 1, task: "detect" }] });
+
+function addFeedbackRoute(app: App, gateway: Gateway): void {
+  const heard = z
+    .strictObject({ tasks: z.array(z.string()).describe("tasks whose part was judged") })
+    .describe("the scheduler has heard it");
+  app.post(
+    "/v1/feedback",
+    describer("infer", "inference")("giveFeedback", "Say how wrong an answer was", heard, {
+      description:
+        "Schedulers that select among variants of a model learn from it. The newest 10,000 answers " +
+        "of the present run are known.",
+      body: feedbackSchema,
+    }),
+    ({ body }) => {
+      const { id, loss, task } = body as z.output<typeof feedbackSchema>;
+      return { tasks: gateway.run.feed(id, task, loss) };
     },
   );
 }

@@ -154,6 +154,38 @@ describe("the REST side", () => {
     expect((await fetch(`${http}/v2/health/live`)).status).toBe(200);
   });
 
+  it("takes feedback on an answer by its id, logs it, and refuses what it cannot judge", async () => {
+    const post = (path: string, body: object, headers = {}): Promise<Response> =>
+      fetch(http + path, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      });
+    expect((await post("/run", { seed: "f", log: true })).status).toBe(200);
+    const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
+    const headers = { "x-request-id": "judged" };
+    const answer = await post("/v2/models/vehicles/infer", { inputs }, headers);
+    expect(answer.headers.get("x-request-id")).toBe("judged");
+    const feed = async (body: object): Promise<unknown> => {
+      const fed = await post("/v1/feedback", body);
+      return { status: fed.status, ...((await fed.json()) as object) };
+    };
+    const judged = { id: "judged", loss: 0.25, task: "detect" };
+    expect(await feed(judged)).toEqual({ status: 200, tasks: ["detect"] });
+    const log = await (await fetch(`${http}/run/log`)).text();
+    const fed = log.split("\n").filter((line) => line.startsWith('["feed"'));
+    expect(fed).toEqual([expect.stringMatching(/^\["feed",\d+,0,250000,\d+\]$/)]);
+    expect(await feed({ ...judged, id: "other" })).toMatchObject({
+      status: 404,
+      code: "not-found",
+    });
+    expect(await feed({ ...judged, task: "drive" })).toMatchObject({ status: 400 });
+    expect(await feed({ ...judged, loss: 1.5 })).toMatchObject({
+      status: 400,
+      issues: [{ path: "loss" }],
+    });
+  });
+
   it("names everything that is wrong with a body", async () => {
     const init = {
       method: "POST",

@@ -33,7 +33,7 @@ function drawnInOrder(count: number): Drawn[] {
 function taken(book: DrawBook, index: number | null): Drawn {
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
-  const goalUs = book.take(index, 0, 0, flags, variates);
+  const goalUs = book.take(index, 0, 0, flags, variates, new Int32Array(system.stride));
   return { flags: [...flags], variates: [...variates], goalUs };
 }
 

@@ -1,9 +1,10 @@
 /** A run's draws: by request number, and by job while a request is in the system. */
 import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
-import { CACHE_HIT, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
+import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
+import { AnswerCache } from "./answer-cache.ts";
 import type { LiveRequest, Submission } from "./live-request.ts";
 
 /** How far ahead of the highest number so far a request's number may be. */
@@ -13,6 +14,8 @@ interface Row {
   readonly pipeline: number;
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
+  /** Contents, by the tasks that are caches. */
+  readonly keys: Int32Array;
   readonly goalUs: number;
 }
 
@@ -55,7 +58,7 @@ export class DrawBook {
   }
 
   /**
-   * Writes the draws of request `index` to the jobs from `base` of both arrays; returns the time from its
+   * Writes the draws of request `index` to the jobs from `base` of the arrays; returns the time from its
    * arrival to its deadline, µs. A request without a number, or with the number of an earlier request or
    * of another pipeline's, gets draws of a separate stream.
    */
@@ -65,14 +68,17 @@ export class DrawBook {
     base: number,
     flags: Uint8Array,
     variates: Float64Array,
+    keys: Int32Array,
   ): number {
     const row = index === null ? undefined : this.#row(index);
     if (row === undefined || row.pipeline !== pipeline) {
       this.#others.draw(pipeline, base, flags, variates);
+      if (this.#others.hasKeys) this.#others.drawKeys(pipeline, base, keys);
       return this.#others.goalUs(pipeline);
     }
     flags.set(row.flags, base);
     variates.set(row.variates, base * this.width);
+    keys.set(row.keys, base);
     return row.goalUs;
   }
 
@@ -81,9 +87,11 @@ export class DrawBook {
       const pipeline = this.#numbered.pipeline();
       const flags = new Uint8Array(this.#stride);
       const variates = new Float64Array(this.#stride * this.width);
+      const keys = new Int32Array(this.#stride);
       this.#numbered.draw(pipeline, 0, flags, variates);
+      if (this.#numbered.hasKeys) this.#numbered.drawKeys(pipeline, 0, keys);
       const goalUs = this.#numbered.goalUs(pipeline);
-      this.#rows.set(this.#drawn++, { pipeline, flags, variates, goalUs });
+      this.#rows.set(this.#drawn++, { pipeline, flags, variates, keys, goalUs });
     }
     const row = this.#rows.get(index);
     if (!this.#triedAgain) this.#rows.delete(index);
@@ -106,9 +114,12 @@ export class RunDraws {
   readonly #book: DrawBook;
   #flags = new Uint8Array(0);
   #variates = new Float64Array(0);
+  #keys = new Int32Array(0);
+  readonly #cache: AnswerCache;
 
   constructor(options: DrawOptions) {
     this.#options = options;
+    this.#cache = new AnswerCache(options.system, options.backend === "replay");
     this.#book = new DrawBook(options.system, options.seed, options.triedAgain);
   }
 
@@ -123,8 +134,10 @@ export class RunDraws {
     if (this.#flags.length < jobs) {
       this.#flags = grown(this.#flags, new Uint8Array(jobs));
       this.#variates = grown(this.#variates, new Float64Array(jobs * this.#book.width));
+      this.#keys = grown(this.#keys, new Int32Array(jobs));
     }
-    return this.#book.take(index, pipeline, slot * stride, this.#flags, this.#variates);
+    const base = slot * stride;
+    return this.#book.take(index, pipeline, base, this.#flags, this.#variates, this.#keys);
   }
 
   /** Of a job that runs in a pool. */
@@ -139,12 +152,29 @@ export class RunDraws {
     const { predecessors, skippedBy, whenContains } =
       system.pipelines[request.pipeline].tasks[task];
     const skipped = skippedBy.some(
-      (cache) => state[base + cache] === JOB.ran && (this.#flags[base + cache] & CACHE_HIT) !== 0,
+      (cache) => state[base + cache] === JOB.ran && this.#isHit(request, cache, base + cache),
     );
     if (skipped) return false;
     if (backend !== "replay" && whenContains !== null) {
       return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
     }
     return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
+  }
+  /** Looks into a cache by content once for each request. */
+  #isHit(request: LiveRequest, cache: number, job: number): boolean {
+    if ((this.#flags[job] & (KEYED | LOOKED_UP)) === KEYED) {
+      const isHit = this.#cache.lookUp(request, cache, this.#keys[job]);
+      this.#flags[job] |= isHit ? LOOKED_UP | CACHE_HIT : LOOKED_UP;
+    }
+    return (this.#flags[job] & CACHE_HIT) !== 0;
+  }
+
+  /** A request was completed: caches by content have its answer from now on. */
+  keepAnswer(request: LiveRequest, { state, stride }: RequestTable): void {
+    const base = request.slot * stride;
+    this.#options.system.pipelines[request.pipeline].tasks.forEach((_, task) => {
+      const isMiss = (this.#flags[base + task] & (LOOKED_UP | CACHE_HIT)) === LOOKED_UP;
+      if (isMiss) this.#cache.keep(request, task, this.#keys[base + task], state, base);
+    });
   }
 }

@@ -34,6 +34,7 @@ import {
 } from "./batch.ts";
 import type { ReplicaBatching } from "./control-record.ts";
 import { RunDraws } from "./draws.ts";
+import { FeedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
   type LiveRequest,
@@ -111,6 +112,7 @@ export class GatewayRun implements Driver {
   readonly #freeUs: Float64Array;
   readonly #starts: StartedBatch[] = [];
   readonly #ends: Answer[] = [];
+  readonly #feedback: FeedbackBook;
   readonly #meter: ReplicaMeter | null;
   readonly #scaled: ScaledReplicas;
   readonly #readiness: WakeTimers;
@@ -136,6 +138,7 @@ export class GatewayRun implements Driver {
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
+    this.#feedback = new FeedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
@@ -236,6 +239,18 @@ export class GatewayRun implements Driver {
     this.#turn(null, (nowUs) => this.#dispatcher.cancel(request.slot, "cancelled", nowUs));
   }
 
+  /**
+   * Tells the scheduler how wrong an answer was, 0..1, for one task or for all that ran; their names.
+   * Throws Fault("not-found") or Fault("invalid-input").
+   */
+  feed(requestId: string, task: string | undefined, loss: number): readonly string[] {
+    const tasks = this.#feedback.find(requestId, task);
+    this.#turn(null, (nowUs) => {
+      for (const { slot, pool } of tasks) this.#dispatcher.feed(slot, pool, loss, nowUs);
+    });
+    return [...new Set(tasks.map((each) => each.task))];
+  }
+
   /** Ends all requests for which `which` holds with an error. */
   fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
     this.#turn(null, (nowUs) => {
@@ -318,8 +333,14 @@ export class GatewayRun implements Driver {
     request.accuracy = accuracy[slot];
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
-    if (outcome !== "completed" && outcome !== "refused") this.#giveUpBatches(request);
+    if (outcome === "completed") this.#completed(request);
+    else if (outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  #completed(request: LiveRequest): void {
+    this.draws.keepAnswer(request, this.#dispatcher.requests);
+    this.#feedback.keep(request);
   }
 
   goalUs(slot: number): number {

@@ -129,6 +129,10 @@ export class ControlDesk implements ClusterView, Controls {
     return this.#job.at(job);
   }
 
+  jobOf(request: number, task: number): number {
+    return (request << this.#requests.shift) + task;
+  }
+
   isWaiting(job: number): boolean {
     return this.#requests.state[job] >= 0;
   }

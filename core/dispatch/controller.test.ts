@@ -8,7 +8,7 @@ import type { System } from "../system.ts";
 import type { Controller } from "./controller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
-import type { Scheduler } from "./policies.ts";
+import type { Batching, Scheduler } from "./policies.ts";
 
 const m = { model: "m" };
 
@@ -17,6 +17,8 @@ interface Setup {
   readonly replicas?: Readonly<Record<string, number>>;
   /** Whether a batch can be stopped. */
   readonly stops?: boolean;
+  /** In place of single jobs and a controller. */
+  readonly batching?: () => Batching;
 }
 
 /** Writes down the commands, in words: `start 0: 1.a`, and replays the log at the end. */
@@ -28,9 +30,11 @@ class Bench implements Driver {
   readonly cluster: NonNullable<Driver["cluster"]>;
   nowUs = 0;
   readonly #make: () => Controller;
+  readonly #batching: (() => Batching) | undefined;
 
-  constructor(make: () => Controller, { tasks, replicas, stops }: Setup = {}) {
+  constructor(make: () => Controller, { tasks, replicas, stops, batching }: Setup = {}) {
     this.#make = make;
+    this.#batching = batching;
     this.system = compileSystem(
       scenarioSchema.parse({
         name: "bench",
@@ -60,10 +64,11 @@ class Bench implements Driver {
     const pools = this.system.pools.map(() => ({
       routing: { kind: "central", idle: "longest-idle" } as const,
       ordering: { kind: "fifo" } as const,
-      batching: { kind: "single", maxBatch: 1 } as const,
+      batching: this.#batching?.() ?? ({ kind: "single", maxBatch: 1 } as const),
     }));
     const admission = { admit: () => true, dropsLate: false };
-    return { name: "bench", admission, pools, controllers: [this.#make()] };
+    const controllers = this.#batching === undefined ? [this.#make()] : [];
+    return { name: "bench", admission, pools, controllers };
   }
 
   start(replica: number): void {
@@ -214,22 +219,39 @@ describe("a controller beside the rules", () => {
     expect(bench.finish(0).said()).toEqual(["end 0 completed", "start 1: 1.a"]);
   });
 
-  test("lets a join proceed with what has run", () => {
+  test.each([
+    ["with what has run", 1, [true]],
+    ["with the first that runs", 0, [false]],
+  ])("lets a join proceed %s, once", (_, ends, expected) => {
     const tasks = { a: m, b: m, c: { model: "m", after: ["a", "b"] } };
-    const replicas = { a: 1, b: 1, c: 1 };
-    let proceeds = 0;
-    const make = (): Controller => ({
-      ...IDLE,
-      decide: (_, act) => {
-        if (act.proceed(0, 2)) proceeds++;
-      },
-    });
-    const bench = new Bench(make, { tasks, replicas }).arrive(1);
+    const setup = { tasks, replicas: { a: 1, b: 1, c: 1 } };
+    const starts: boolean[] = [];
+    const make = (): Controller => {
+      let asked = false;
+      let heard = 0;
+      return {
+        ...IDLE,
+        finished: () => {
+          heard++;
+        },
+        decide: (view, act) => {
+          if (asked || view.inSystem === 0 || heard < ends) return;
+          asked = true;
+          starts.push(act.proceed(0, 2));
+        },
+      };
+    };
+    const bench = new Bench(make, setup).arrive(1);
     bench.lines.length = 0;
     expect(bench.finish(0).lines).toEqual(["start 2: 0.c"]);
-    expect(proceeds).toBe(1);
-    bench.finish(2);
+    expect(starts).toEqual(expected);
+    bench.finish(2).finish(1);
     expect(bench.said()).toEqual(["start 2: 0.c", "end 0 completed"]);
+    // The slot is used again, and its join waits for both.
+    bench.arrive(1).finish(0);
+    expect(bench.lines).not.toContain("start 2: 1.c");
+    bench.finish(1);
+    expect(bench.said()).toContain("start 2: 1.c");
   });
 
   test("hears ends of batches, and sets what a replica takes", () => {
@@ -253,6 +275,24 @@ describe("a controller beside the rules", () => {
     expect(heard[0]).toEqual({ ...end, fate: "ran" });
     const starts = bench.said().filter((line) => line.startsWith("start"));
     expect(starts).toEqual(["start 0: 0.a", "start 0: 1.a 2.a", "start 0: 3.a"]);
+  });
+
+  test("is not needed by a batching rule that hears of its pool's batches", () => {
+    const adaptive = (): Batching => {
+      let most = 1;
+      return {
+        ...{ kind: "group", maxBatch: 4, dueUs: () => Number.POSITIVE_INFINITY },
+        size: ({ length }) => Math.min(length, most),
+        ended: ({ pool, nowUs, startedUs, fate }) => {
+          expect([pool, nowUs - startedUs, fate]).toEqual([0, 10, "ran"]);
+          most++;
+        },
+      };
+    };
+    const bench = new Bench(() => IDLE, { replicas: { a: 1 }, batching: adaptive }).arrive(6);
+    bench.finish(0).finish(0);
+    const starts = bench.said().filter((line) => line.startsWith("start"));
+    expect(starts).toEqual(["start 0: 0.a", "start 0: 1.a 2.a", "start 0: 3.a 4.a 5.a"]);
   });
 
   test("is woken by timers of its own, and orders, releases, loads and evicts", () => {

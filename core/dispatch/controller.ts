@@ -55,6 +55,8 @@ export interface ClusterView {
   /** The queue of one replica. */
   queueAt(replica: number): QueueView;
   job(job: number): JobView;
+  /** The job of a task of a request that has not ended. */
+  jobOf(request: number, task: number): number;
   /** Whether a job waits in some queue: it can be placed, moved or dropped. */
   isWaiting(job: number): boolean;
   isUp(replica: number): boolean;
@@ -115,7 +117,10 @@ export interface Controls {
   drop(job: number): void;
   /** Moves a waiting job to another pool: another variant of its model. */
   move(job: number, pool: number): void;
-  /** A join starts with the predecessors that have run; true when it was waiting and one has. */
+  /**
+   * A join starts with the predecessors that have run, and true; or, as none has, with the first that
+   * will. Does nothing where the join has started.
+   */
   proceed(request: number, task: number): boolean;
   /** Lets a request in that `waits` kept at the gate. */
   enter(request: number): void;
@@ -148,6 +153,8 @@ export interface Controller {
   readonly loads?: boolean;
   /** Whether it may give batches start windows. */
   readonly windows?: boolean;
+  /** Whether it may let joins proceed before all that they need has run. */
+  readonly proceeds?: boolean;
 
   // Heard, as it happens. No commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */
@@ -160,7 +167,10 @@ export interface Controller {
   /** A replica is up, is down, or has left after its release. */
   changed?(replica: number, state: "up" | "down" | "left", nowUs: number): void;
   residency?(slot: number, model: number, state: Residency, nowUs: number): void;
-  /** Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. */
+  /**
+   * Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. The request has ended, and
+   * its number may be another's by now.
+   */
   fed?(request: number, pool: number, loss: number, nowUs: number): void;
 
   // Decides.

@@ -47,7 +47,7 @@ export class Dispatcher {
   declare private readonly board: PoolBoard;
   /** Null unless requests of some pipeline hold chains. */
   declare private readonly chains: HeldChains | null;
-  /** Null without controllers. */
+  /** Null without controllers, and rules that hear of batches. */
   declare private readonly notices: Notices | null;
   declare private readonly desk: ControlDesk | null;
   declare private readonly flow: RequestFlow;
@@ -78,8 +78,11 @@ export class Dispatcher {
     const controllers: Controller[] = [...(scheduler.controllers ?? [])];
     if (chains !== null) controllers.unshift(chains);
     this.chains = chains;
-    const isPlain = controllers.length === 0 && (before?.notices ?? null) === null;
-    const notices = isPlain ? null : new Notices(system, controllers);
+    const hears = scheduler.pools.some(
+      ({ batching }) => batching.kind === "group" && batching.ended !== undefined,
+    );
+    const isPlain = controllers.length === 0 && !hears && (before?.notices ?? null) === null;
+    const notices = isPlain ? null : new Notices(system, controllers, scheduler);
     const earlier = before?.board ?? null;
     const board = new PoolBoard(
       system,

@@ -1,7 +1,8 @@
-/** Tells the controllers what happens, and keeps what only they need: standings, starts, memory. */
+/** Tells controllers and batching rules what happens, and keeps what only they need: standings, starts, memory. */
 import type { System } from "../system.ts";
 import type { BatchEnd, Controller, JobView, Residency, Standing } from "./controller.ts";
 import type { Outcome } from "./driver.ts";
+import type { Batching, Scheduler } from "./policies.ts";
 
 type Ending = { -readonly [field in keyof BatchEnd]: BatchEnd[field] };
 
@@ -15,14 +16,17 @@ export class Notices {
   readonly placers: readonly (Controller | undefined)[];
   readonly controllers: readonly Controller[];
   readonly #system: System;
+  /** By pool: hears of its batches, where the rule has state. */
+  readonly #batchings: readonly Batching[];
   readonly #retiring = new Set<number>();
   readonly #residencies = new Map<string, Residency>();
   readonly #end: Ending = {
     ...{ replica: 0, pool: 0, size: 0, startedUs: 0, nowUs: 0, expectedUs: 0, fate: "ran" },
   };
 
-  constructor(system: System, controllers: readonly Controller[]) {
+  constructor(system: System, controllers: readonly Controller[], { pools }: Scheduler) {
     this.#system = system;
+    this.#batchings = pools.map(({ batching }) => batching);
     this.controllers = controllers;
     this.standings = system.replicas.map(() => "absent");
     this.startedUs = new Float64Array(system.replicas.length);
@@ -84,6 +88,8 @@ export class Notices {
     end.expectedUs = service.meanUs[size];
     end.fate = fate;
     this.news = true;
+    const batching = this.#batchings[pool];
+    if (batching.kind === "group") batching.ended?.(end);
     for (const one of this.controllers) one.finished?.(end);
   }
 

@@ -3,7 +3,7 @@
  * rules cannot say. Both see only what a gateway can know: queues, loads, which replicas are up,
  * expected (never sampled) service times.
  */
-import type { ClusterView, Controller, JobView, QueueView } from "./controller.ts";
+import type { BatchEnd, ClusterView, Controller, JobView, QueueView } from "./controller.ts";
 
 /** The questions that a routing rule may ask of its pool. Replica ids are the system's. */
 export interface PoolView {
@@ -62,6 +62,8 @@ export interface GroupBatching {
   size(queue: QueueView, replica: number, nowUs: number): number;
   /** When to ask again. */
   dueUs(queue: QueueView, replica: number): number;
+  /** Heard when a batch of its pool ends, before the decisions of that instant. */
+  ended?(end: BatchEnd): void;
 }
 
 /** Whether a job that is about to start is dropped instead, with its request: it would be too late. */

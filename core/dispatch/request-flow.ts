@@ -37,6 +37,8 @@ export class RequestFlow {
   declare private readonly log: RunLog | null;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
+  /** Joins that start with the first predecessor that runs. */
+  private readonly hurried = new Set<number>();
   /** The instant of the event under way. */
   private nowUs: number = DOUBLE_ZERO;
 
@@ -68,6 +70,7 @@ export class RequestFlow {
     this.inSystem = before.inSystem;
     this.retries.set(before.retries);
     this.hasLost = before.hasLost;
+    for (const job of before.hurried) this.hurried.add(job);
   }
 
   /** Takes a request in, whose arrival is in the table, or refuses it. */
@@ -189,7 +192,8 @@ export class RequestFlow {
     const pending = --table.pending[job];
     if (ran) table.ran[job]++;
     if (table.state[job] !== WAITING) return false;
-    return pending === 0 || table.ran[job] >= this.steps.at[step].needed;
+    if (pending === 0 || table.ran[job] >= this.steps.at[step].needed) return true;
+    return ran && this.hurried.size > 0 && this.hurried.has(job);
   }
 
   private skip(request: number, task: number): void {
@@ -198,13 +202,20 @@ export class RequestFlow {
     this.progress(request, task, false);
   }
 
-  /** A join starts with the predecessors that have run; false unless it waits and one has. */
+  /**
+   * A join starts with the predecessors that have run, or later with the first that runs. True when
+   * it starts now.
+   */
   proceed(request: number, task: number, nowUs: number): boolean {
     const table = this.requests;
     const job = (request << table.shift) + task;
     const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
-    const canStart = table.isOpen(request) && table.state[job] === WAITING;
-    if (!canStart || step.predecessors < 2 || table.ran[job] === 0) return false;
+    const isJoin = step.predecessors > 1;
+    if (!isJoin || !table.isOpen(request) || table.state[job] !== WAITING) return false;
+    if (table.ran[job] === 0) {
+      this.hurried.add(job);
+      return false;
+    }
     this.nowUs = nowUs;
     this.begin(request, task);
     return true;
@@ -272,12 +283,20 @@ export class RequestFlow {
     const { nowUs } = this;
     const table = this.requests;
     table.openSinks[request] = 0;
+    if (this.hurried.size > 0) this.calm(request);
     this.inSystem--;
     if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
     this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.driver.end(request, outcome, nowUs);
     if (this.notices !== null) this.notices.ended(request, outcome, nowUs);
     this.releaseIfDone(request);
+  }
+
+  private calm(request: number): void {
+    const { shift, pipeline } = this.requests;
+    for (const task of this.steps.pipelines[pipeline[request]].joins) {
+      this.hurried.delete((request << shift) + task);
+    }
   }
 
   /** What waits of a request need not run; what runs goes on, for nobody. */

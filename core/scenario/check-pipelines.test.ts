@@ -69,6 +69,22 @@ const WRONG: readonly Spoilt[] = [
     "cc",
   ],
   [
+    "a cache of neither kind",
+    B,
+    "b: { model: m, after: [a], cache: { skips: [c] } }",
+    "pipelines.p.tasks.b.cache",
+    /expected one of hitRatio and content, got neither/,
+    "cache",
+  ],
+  [
+    "a cache of both kinds",
+    B,
+    "b: { model: m, after: [a], cache: { hitRatio: 0.1, content: { entries: 1, keys: 2 }, skips: [c] } }",
+    "pipelines.p.tasks.b.cache",
+    /expected one of hitRatio and content, got both/,
+    "cache",
+  ],
+  [
     "a cache that skips what comes before it",
     B,
     "b: { model: m, after: [a], cache: { hitRatio: 0.1, skips: [c, a] } }",

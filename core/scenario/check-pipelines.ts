@@ -58,6 +58,15 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
     const hint = "name the task that gives the output in `after`, or drop `contains`";
     issues.push(issueAt(`${at}.when.contains`, message, hint));
   }
+  if (task.cache !== undefined) {
+    const { hitRatio, content } = task.cache;
+    if ((hitRatio === undefined) === (content === undefined)) {
+      const given = content === undefined ? "neither" : "both";
+      const message = `expected one of hitRatio and content, got ${given}`;
+      const hint = "`hitRatio` draws hits; `content` keeps answers by content";
+      issues.push(issueAt(`${at}.cache`, message, hint));
+    }
+  }
   const later = task.cache === undefined ? new Set<string>() : descendants(tasks, name);
   task.cache?.skips.forEach((skipped, index) => {
     const path = `${at}.cache.skips.${index}`;

@@ -124,7 +124,30 @@ export const taskSchema = z.strictObject({
     .describe("the task runs only when this holds; else it is skipped"),
   cache: z
     .strictObject({
-      hitRatio: probability.describe("share of requests that hit"),
+      hitRatio: probability
+        .optional()
+        .describe("share of requests that hit, whatever they contain; or give `content`"),
+      content: z
+        .strictObject({
+          entries: z
+            .int()
+            .min(1)
+            .max(1_000_000)
+            .describe("answers that the cache holds; CLOCK replaces them"),
+          keys: z
+            .int()
+            .min(1)
+            .max(100_000)
+            .describe("distinct contents of requests, for simulation"),
+          zipf: z
+            .number()
+            .min(0)
+            .max(10)
+            .default(1)
+            .describe("popularity of the i-th content: in proportion to 1 / i^zipf"),
+        })
+        .optional()
+        .describe("answers are kept by content: a hit is a content whose answer is there"),
       skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
     })
     .optional()

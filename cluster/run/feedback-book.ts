@@ -1,0 +1,75 @@
+/**
+ * Requests that were answered lately, by the caller's name for them (`x-request-id`), so that feedback
+ * finds the pools whose models gave the answer.
+ */
+import { Fault } from "../../core/fault.ts";
+import type { System } from "../../core/system.ts";
+import type { LiveRequest } from "./live-request.ts";
+
+/** The oldest answers are forgotten first. */
+const MAX_ANSWERS = 10_000;
+
+/** A task of an answered request. */
+export interface AnsweredTask {
+  /** The request's slot in the dispatcher, which may serve another request by now. */
+  readonly slot: number;
+  readonly task: string;
+  /** Of the replica that ran it. */
+  readonly pool: number;
+}
+
+export class FeedbackBook {
+  readonly #system: System;
+  readonly #poolOf: ReadonlyMap<string, number>;
+  /** Several where elements of one body, or callers, share a name; the oldest name first. */
+  readonly #answers = new Map<string, (readonly AnsweredTask[])[]>();
+  #size = 0;
+  readonly #most: number;
+
+  constructor(system: System, most = MAX_ANSWERS) {
+    this.#system = system;
+    this.#poolOf = new Map(system.replicas.map(({ name, pool }) => [name, pool]));
+    this.#most = most;
+  }
+
+  /** A request was completed. */
+  keep({ context: { requestId }, pipeline, slot, results }: Answered): void {
+    if (requestId === undefined) return;
+    const { tasks } = this.#system.pipelines[pipeline];
+    const ran = results.flatMap((result, task): AnsweredTask[] => {
+      const pool = result === null ? undefined : this.#poolOf.get(result.timing.replica);
+      return pool === undefined ? [] : [{ slot, task: tasks[task].name, pool }];
+    });
+    const known = this.#answers.get(requestId);
+    if (known === undefined) this.#answers.set(requestId, [ran]);
+    else known.push(ran);
+    this.#size++;
+    while (this.#size > this.#most) this.#forgetOne();
+  }
+
+  /** The tasks that ran, or the one of that name. Throws Fault("not-found") or Fault("invalid-input"). */
+  find(requestId: string, task: string | undefined): readonly AnsweredTask[] {
+    const ran = this.#answers.get(requestId)?.flat();
+    if (ran === undefined) {
+      const message = `no answered request has the id ${JSON.stringify(requestId)}`;
+      const hint = `give the answer's x-request-id; the newest ${this.#most} answers of the present run are known`;
+      throw new Fault("not-found", message, { hint });
+    }
+    const found = ran.filter((each) => task === undefined || each.task === task);
+    if (found.length > 0) return found;
+    const message = `the request did not run ${task === undefined ? "any task" : `the task ${JSON.stringify(task)}`}`;
+    const names = [...new Set(ran.map((each) => each.task))].join(", ");
+    throw new Fault("invalid-input", message, names === "" ? {} : { hint: `it ran ${names}` });
+  }
+
+  #forgetOne(): void {
+    const [[requestId, answers]] = this.#answers;
+    answers.shift();
+    this.#size--;
+    if (answers.length === 0) this.#answers.delete(requestId);
+  }
+}
+
+type Answered = Pick<LiveRequest, "context" | "pipeline" | "slot"> & {
+  readonly results: readonly ({ readonly timing: { readonly replica: string } } | null)[];
+};

@@ -1,0 +1,134 @@
+/** Joins of a request that has waited long enough go on without their stragglers. */
+import { z } from "zod";
+import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import type { System } from "../../../core/system.ts";
+import { defineController } from "../../rules/policy-definition.ts";
+
+interface Due {
+  readonly atUs: number;
+  readonly request: number;
+  readonly pipeline: number;
+}
+
+class JoinDeadline implements Controller {
+  readonly pools = [];
+  readonly scales = [];
+  readonly timers = 1;
+  readonly proceeds = true;
+  readonly #share: number;
+  /** By pipeline: the tasks that join several. */
+  readonly #joins: readonly (readonly number[])[];
+  /** Requests with joins that have arrived since the last decision, and their pipelines. */
+  readonly #fresh = new Map<number, number>();
+  /** By request. A slot is used again, so an entry of the queue counts only if it is here. */
+  readonly #open = new Map<number, Due>();
+  readonly #queue = new DueQueue();
+
+  constructor({ pipelines }: System, share: number) {
+    this.#share = share;
+    this.#joins = pipelines.map(({ tasks }) =>
+      tasks.flatMap(({ predecessors }, task) => (predecessors.length > 1 ? [task] : [])),
+    );
+  }
+
+  arrived(request: number, pipeline: number): void {
+    if (this.#joins[pipeline].length > 0) this.#fresh.set(request, pipeline);
+  }
+
+  ended(request: number): void {
+    this.#fresh.delete(request);
+    this.#open.delete(request);
+  }
+
+  woken(_timer: number, view: ClusterView, act: Controls): void {
+    this.decide(view, act);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    for (const [request, pipeline] of this.#fresh) this.#enqueue(request, pipeline, view);
+    this.#fresh.clear();
+    for (;;) {
+      const due = this.#queue.first;
+      const isOpen = due !== undefined && this.#open.get(due.request) === due;
+      if (due === undefined || (isOpen && due.atUs > view.nowUs)) break;
+      this.#queue.shift();
+      if (!isOpen) continue;
+      this.#open.delete(due.request);
+      for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task);
+    }
+    act.wakeAt(0, this.#queue.first?.atUs ?? Number.POSITIVE_INFINITY);
+  }
+
+  #enqueue(request: number, pipeline: number, view: ClusterView): void {
+    const { arrivedUs, deadlineUs } = view.job(view.jobOf(request, 0));
+    if (!Number.isFinite(deadlineUs)) return;
+    const atUs = Math.ceil(arrivedUs + this.#share * (deadlineUs - arrivedUs));
+    const due = { atUs, request, pipeline };
+    this.#open.set(request, due);
+    this.#queue.push(due);
+  }
+}
+
+/** A binary heap, the earliest first, those of one instant in the order of their slots. */
+class DueQueue {
+  readonly #heap: Due[] = [];
+
+  get first(): Due | undefined {
+    return this.#heap[0];
+  }
+
+  push(due: Due): void {
+    const heap = this.#heap;
+    let at = heap.push(due) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(due, heap[parent])) break;
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = due;
+  }
+
+  shift(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
+      if (!isBefore(heap[child], last)) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+function isBefore(a: Due, b: Due): boolean {
+  return a.atUs < b.atUs || (a.atUs === b.atUs && a.request < b.request);
+}
+
+export const joinDeadline = defineController({
+  name: "join-deadline",
+  summary: "joins go on without stragglers when the request's time is up",
+  idea:
+    "At a request's deadline, or a share of the time until it, each of its joins starts with the predecessors that " +
+    "have run, or with the first that will.",
+  reads: "Deadlines; which predecessors of a join have run.",
+  failsWhen:
+    "An answer without all of its parts is worth nothing, or requests have no deadline: then nothing happens.",
+  source:
+    "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). A model gets the inputs that are " +
+    "there; the paper puts the mean of past predictions in place of the missing ones.",
+  parameters: z.strictObject({
+    share: z
+      .number()
+      .positive()
+      .max(1)
+      .default(1)
+      .describe("share of the time from arrival to deadline after which joins go on"),
+  }),
+  create: ({ share }, { system }) => new JoinDeadline(system, share),
+});

@@ -1,0 +1,161 @@
+/**
+ * Choice among the variants of a model (arms) from feedback. Pure: a rule that selects variants keeps
+ * one selector for each model, gives it the arms that serve now and a stream of chance, and passes on
+ * the losses that it hears (`Controller.fed`).
+ *
+ * Source: Crankshaw et al., Clipper, NSDI 2017, section 5.1 (Exp3) and 5.2 (Exp4, confidence, stragglers);
+ * Auer, Cesa-Bianchi, Freund and Schapire, "The nonstochastic multiarmed bandit problem", SIAM J. Comput.
+ * 32(1), 2002. The learning rate and ε are those of Clipper's code.
+ */
+import { exponentiate } from "../../../core/random/elementary-functions.ts";
+import type { RandomStream } from "../../../core/random/stream.ts";
+
+/** Arms are small whole numbers. */
+export interface Selector {
+  /** One of the arms. */
+  choose(arms: readonly number[], rng: RandomStream): number;
+  /** The probability with which `choose` takes the arm now. */
+  chanceOf(arm: number, arms: readonly number[]): number;
+  /**
+   * The answer of an arm was wrong by so much, 0..1. `chance` is the one that it was chosen with: note
+   * it where feedback comes after further choices.
+   */
+  learn(arm: number, loss: number, chance: number): void;
+}
+
+const LEARNING_RATE = 0.01;
+const EXPLORED_SHARE = 0.1;
+
+/** One arm a time; a loss counts the more the less probable its arm was, so that no arm is favoured. */
+export class Exp3 implements Selector {
+  readonly #weights: Weights;
+
+  constructor(eta = LEARNING_RATE) {
+    this.#weights = new Weights(eta);
+  }
+
+  choose(arms: readonly number[], rng: RandomStream): number {
+    return drawn(arms, this.#weights.shares(arms), rng);
+  }
+
+  chanceOf(arm: number, arms: readonly number[]): number {
+    return this.#weights.shares(arms)[arms.indexOf(arm)];
+  }
+
+  learn(arm: number, loss: number, chance: number): void {
+    this.#weights.punish(arm, loss / chance);
+  }
+}
+
+/** Every arm answers and learns; the weighted vote counts (`vote`). `choose` draws one by its weight. */
+export class Exp4 implements Selector {
+  readonly #weights: Weights;
+
+  constructor(eta = LEARNING_RATE) {
+    this.#weights = new Weights(eta);
+  }
+
+  choose(arms: readonly number[], rng: RandomStream): number {
+    return drawn(arms, this.shares(arms), rng);
+  }
+
+  chanceOf(arm: number, arms: readonly number[]): number {
+    return this.shares(arms)[arms.indexOf(arm)];
+  }
+
+  learn(arm: number, loss: number): void {
+    this.#weights.punish(arm, loss);
+  }
+
+  /** The weight of each arm's vote; their sum is 1. */
+  shares(arms: readonly number[]): readonly number[] {
+    return this.#weights.shares(arms);
+  }
+}
+
+/** The arm of the least mean loss so far, and now and then any; an arm without losses has 0. */
+export class EpsilonGreedy implements Selector {
+  readonly #epsilon: number;
+  readonly #losses: number[] = [];
+  readonly #counts: number[] = [];
+
+  constructor(epsilon = EXPLORED_SHARE) {
+    this.#epsilon = epsilon;
+  }
+
+  choose(arms: readonly number[], rng: RandomStream): number {
+    return rng.uniform() < this.#epsilon ? arms[rng.integer(arms.length)] : this.#best(arms);
+  }
+
+  chanceOf(arm: number, arms: readonly number[]): number {
+    const explored = this.#epsilon / arms.length;
+    return arm === this.#best(arms) ? 1 - this.#epsilon + explored : explored;
+  }
+
+  learn(arm: number, loss: number): void {
+    this.#losses[arm] = (this.#losses[arm] ?? 0) + loss;
+    this.#counts[arm] = (this.#counts[arm] ?? 0) + 1;
+  }
+
+  #best(arms: readonly number[]): number {
+    const mean = (arm: number): number =>
+      (this.#losses[arm] ?? 0) / Math.max(1, this.#counts[arm] ?? 0);
+    return arms.reduce((best, arm) => (mean(arm) < mean(best) ? arm : best));
+  }
+}
+
+/** Smaller differences of logarithms make no chance in any run. */
+const LEAST_EXPONENT = -600;
+
+/** Weights e^(−η × losses), kept as logarithms, so that none becomes 0. */
+class Weights {
+  readonly #eta: number;
+  readonly #logs: number[] = [];
+
+  constructor(eta: number) {
+    this.#eta = eta;
+  }
+
+  punish(arm: number, loss: number): void {
+    this.#logs[arm] = (this.#logs[arm] ?? 0) - this.#eta * loss;
+  }
+
+  shares(arms: readonly number[]): readonly number[] {
+    const logs = arms.map((arm) => this.#logs[arm] ?? 0);
+    const most = Math.max(...logs);
+    const weights = Float64Array.from(logs, (log) => Math.max(LEAST_EXPONENT, log - most));
+    exponentiate(weights, 1, 0);
+    const sum = weights.reduce((all, weight) => all + weight, 0);
+    return Array.from(weights, (weight) => weight / sum);
+  }
+}
+
+function drawn(arms: readonly number[], shares: readonly number[], rng: RandomStream): number {
+  let left = rng.uniform();
+  for (let i = 0; i < arms.length - 1; i++) {
+    left -= shares[i];
+    if (left < 0) return arms[i];
+  }
+  return arms[arms.length - 1];
+}
+
+export interface Vote {
+  readonly label: string;
+  /** Share of all arms that agree with the label; those that have not answered do not. */
+  readonly confidence: number;
+}
+
+/**
+ * The label with the most weight among the answers that have come (null: has not), equal ones the
+ * first; null where none has. The caller answers with a default below its threshold of confidence.
+ */
+export function vote(answers: readonly (string | null)[], shares: readonly number[]): Vote | null {
+  const weights = new Map<string, number>();
+  answers.forEach((label, i) => {
+    if (label !== null) weights.set(label, (weights.get(label) ?? 0) + shares[i]);
+  });
+  if (weights.size === 0) return null;
+  const [label] = [...weights].reduce((best, each) => (each[1] > best[1] ? each : best));
+  const agreeing = answers.filter((answer) => answer === label).length;
+  return { label, confidence: agreeing / answers.length };
+}
