@@ -9,6 +9,7 @@ import { taskNames } from "../core/compile.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
+import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import {
   type CollectedInputs,
   type ContentsSource,
@@ -32,6 +33,8 @@ interface CalibrationOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
   readonly precision: number;
+  /** The scheduler files of the document, loaded. */
+  readonly own?: OwnSchedulers | undefined;
   /** Bound on the measurement of service times, seconds in all. */
   readonly maxSeconds: number;
   /** Bound on the pilot, seconds, but for one round through the contents; default: none. */
@@ -146,7 +149,7 @@ async function measureModels(
 ): Promise<Map<string, ServiceSamples[]>> {
   const targets: ServiceTarget[] = [];
   for (const [model, worker] of workers) {
-    for (const batch of batchSizes(largestBatch(document, model))) {
+    for (const batch of batchSizes(largestBatch(document, model, options.own))) {
       targets.push({ worker, batch, inputs: inputs.get(model) ?? [] });
     }
   }
@@ -159,13 +162,17 @@ async function measureModels(
 }
 
 /** The largest batch that the scenario's scheduler may send to a model. */
-function largestBatch(document: ScenarioDocument, model: string): number {
+function largestBatch(
+  document: ScenarioDocument,
+  model: string,
+  own: OwnSchedulers | undefined,
+): number {
   const tasks = Object.values(document.pipelines).flatMap((pipeline) =>
     Object.entries(pipeline.tasks).flatMap(([task, entry]) =>
       entry.model === model ? [task] : [],
     ),
   );
-  return Math.max(...tasks.map((task) => maxBatchOf(document.scheduler, task)), 1);
+  return Math.max(...tasks.map((task) => maxBatchOf(document.scheduler, task, own)), 1);
 }
 
 /** 1, 2, 4, ... and the largest itself. */

@@ -20,6 +20,7 @@ import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./failure.ts";
+import { tryOutOwn } from "./own-scheduler.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand } from "./provenance.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -34,6 +35,7 @@ export interface PlanArguments extends ScenarioArguments {
 export async function plan(args: PlanArguments): Promise<void> {
   const options = optionsOf(args);
   const loaded = await loadScenario(args, { requireTimes: true });
+  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
   const { digest, document, capacity } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;

@@ -77,7 +77,7 @@ export function* makePlans(
   inputs: SimulationInputs,
   options: PlanOptions,
 ): Generator<Step, readonly Plan[]> {
-  const alternatives = alternativesOf(loaded, options.schedulers);
+  const alternatives = alternativesOf(loaded, inputs, options.schedulers);
   const plans = new Map<string, { plan: Plan; candidates: Candidate[] }>();
   for (const [done, { load, choice, document }] of alternatives.entries()) {
     refuse(document, loaded.file);
@@ -196,7 +196,11 @@ function refuse(document: ScenarioDocument, file: string): void {
 
 const REPLICAS = "cluster.replicas.";
 
-function alternativesOf(loaded: LoadedScenario, presets: readonly string[]): Alternative[] {
+function alternativesOf(
+  loaded: LoadedScenario,
+  { own }: SimulationInputs,
+  presets: readonly string[],
+): Alternative[] {
   const { sweep } = loaded.document;
   if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
     throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
@@ -206,7 +210,9 @@ function alternativesOf(loaded: LoadedScenario, presets: readonly string[]): Alt
   const axes = Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
   const { sweep: _, ...fixed } = loaded.document;
   const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
-  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, { checkScheduler });
+  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
+    checkScheduler: (scheduler, path) => checkScheduler(scheduler, path, own),
+  });
   const isScheduler = axes.some(([path]) => path.split(".", 1)[0] === "scheduler");
   return Array.from({ length: grid.count }, (_unused, index) => grid.at(index)).flatMap(
     ({ parameters, document: one }) => {

@@ -20,6 +20,12 @@ import { type Policies, type Preset, preset, type SystemPack } from "./systems/s
 /** Each in a file of its own; a new one is one more line here. */
 const SYSTEMS: readonly SystemPack[] = [seedProject];
 
+/** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
+export interface Registry {
+  readonly policies: Policies;
+  readonly presets: Readonly<Record<string, Preset>>;
+}
+
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
   const more = SYSTEMS.flatMap(({ policies }) => [...(policies?.[decision] ?? [])]);
@@ -64,3 +70,5 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
   ...Object.assign({}, ...SYSTEMS.map(({ presets }) => presets)),
 };
+
+export const BUILT_IN: Registry = { policies: POLICIES, presets: PRESETS };

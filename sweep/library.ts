@@ -15,6 +15,7 @@ import { ConfigurationWork } from "./configuration-work.ts";
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type { ConfigurationResult } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
+export type { OwnSchedulerFile } from "../schedulers/own-scheduler.ts";
 
 /**
  * Reads and checks a scenario file with its data files; `overrides` are values by path, as from `--set`.

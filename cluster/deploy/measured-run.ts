@@ -90,7 +90,7 @@ export async function measuredRun(
   await resetGateway(http, {
     seed,
     warmupUs: 0,
-    scheduler: document.scheduler,
+    ...schedulerOf(document),
     log: true,
     warmUp: true,
   });
@@ -117,7 +117,7 @@ export async function measuredRun(
         seed,
         warmupUs: givenWarmupS(workload) * 1e6,
         startAtMonotonicNs,
-        scheduler: document.scheduler,
+        ...schedulerOf(document),
         log: true,
         triedAgain: workload.client !== undefined,
         ...window,
@@ -148,6 +148,11 @@ export async function measuredRun(
     outcomes: outcomeCounts(load),
     load,
   };
+}
+
+/** A scheduler of the user is code, which no request carries: the deployment has it from its start. */
+function schedulerOf({ scheduler }: ScenarioDocument): Pick<RunRequest, "scheduler"> {
+  return typeof scheduler === "string" || scheduler.file === undefined ? { scheduler } : {};
 }
 
 type Window = Pick<RunRequest, "closeUs" | "closeAfterRequests">;

@@ -1,9 +1,8 @@
 /**
- * What every scheduler must keep, whatever happens: `playRandomly` drives a dispatcher with a
- * random order of events and checks each command as it comes.
- * Assertions of Node's own: a run has thousands, and an `expect` takes a hundred times as long.
+ * The rules that every scheduler keeps, whatever happens: `CheckingDriver` drives a dispatcher through
+ * any order of events and checks each command as it comes. Tests play the registry on random systems;
+ * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import { equal, fail, ok } from "node:assert/strict";
 import { compileSystem } from "../core/compile.ts";
 import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
@@ -13,6 +12,21 @@ import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
+
+/** A rule that the scheduler has broken; the message is the rule. */
+export class BrokenRule extends Error {}
+
+function fail(rule: string): never {
+  throw new BrokenRule(rule);
+}
+
+function ok(condition: boolean, rule: string): asserts condition {
+  if (!condition) fail(rule);
+}
+
+function equal(found: unknown, expected: unknown, rule: string): void {
+  if (!Object.is(found, expected)) fail(`${rule}: ${found}, not ${expected}`);
+}
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
@@ -79,6 +93,8 @@ export class CheckingDriver implements Driver {
   };
   arrivals = 0;
   nowUs = 0;
+  /** Tells each step in a line; null: nobody asks. */
+  story: string[] | null = null;
   #begun = false;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
@@ -107,7 +123,7 @@ export class CheckingDriver implements Driver {
 
   start(replica: number, nowUs: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
-    equal(nowUs, this.nowUs);
+    equal(nowUs, this.nowUs, "time does not run back");
     ok(this.up.has(replica), "a batch goes to a replica that is up");
     ok(!this.busy.has(replica), "a replica runs one batch");
     const at = batchAt[replica];
@@ -116,15 +132,19 @@ export class CheckingDriver implements Driver {
     const { batching } = this.#policies(pool);
     const most = this.#isSteered(pool) ? Number.POSITIVE_INFINITY : batching.maxBatch;
     const limit = Math.min(system.pools[pool].maxBatch, most);
-    ok(jobs.length > 0);
+    ok(jobs.length > 0, "a batch has jobs");
     ok(jobs.length <= limit, "no batch is over its maximum");
     const running = new Set([...this.busy.values()].flat());
     for (const job of jobs) {
       const request = this.#openAt(requests.requestOf(job));
       const task = requests.taskOf(job);
       ok(!running.has(job), "a job runs once at a time");
-      equal(requests.state[job], JOB.running);
-      equal(system.pipelines[request.pipeline].tasks[task].pool, pool);
+      equal(requests.state[job], JOB.running, "a job that starts runs");
+      equal(
+        system.pipelines[request.pipeline].tasks[task].pool,
+        pool,
+        "a job runs in its own pool",
+      );
       ok(request.asked.has(task), "a task's condition is asked before it runs");
       this.#checkInputs(request, task);
       if (this.scheduler.admission.dropsLate) {
@@ -132,6 +152,7 @@ export class CheckingDriver implements Driver {
       }
       running.add(job);
     }
+    this.#tell(`the scheduler starts ${jobs.length} on ${this.#nameOf(replica)}`);
     if (!this.#isSteered(pool)) this.#checkOrder(pool, replica, jobs);
     this.busy.set(replica, jobs);
   }
@@ -144,7 +165,7 @@ export class CheckingDriver implements Driver {
   }
 
   end(slot: number, outcome: Outcome, nowUs: number): void {
-    equal(nowUs, this.nowUs);
+    equal(nowUs, this.nowUs, "time does not run back");
     const request = this.#openAt(slot);
     this.open.delete(slot);
     this.outcomes[outcome]++;
@@ -168,6 +189,7 @@ export class CheckingDriver implements Driver {
   // --- what the test lets happen ----------------------------------------------------------------
 
   arrive(pipeline: number, answers: number): void {
+    this.#tell(`a request of ${this.system.pipelines[pipeline].name} arrives`);
     const slot = this.dispatcher.requests.reserve();
     ok(!this.open.has(slot), "a slot holds one request");
     const fresh = { asked: new Set<number>(), ran: new Set<number>(), ended: new Set<number>() };
@@ -176,6 +198,7 @@ export class CheckingDriver implements Driver {
   }
 
   finish(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} finishes its batch`);
     const { requests } = this.dispatcher;
     for (const job of this.busy.get(replica) ?? []) {
       const request = this.open.get(requests.requestOf(job));
@@ -188,12 +211,14 @@ export class CheckingDriver implements Driver {
   }
 
   fail(replica: number): void {
+    this.#tell(`the batch of ${this.#nameOf(replica)} fails`);
     this.busy.delete(replica);
     this.dispatcher.fail(replica, this.nowUs);
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
   }
 
   startDraining(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} takes no new work`);
     this.up.delete(replica);
     if (this.busy.has(replica)) this.draining.add(replica);
     this.dispatcher.drain(replica, this.nowUs);
@@ -226,6 +251,7 @@ export class CheckingDriver implements Driver {
   }
 
   lose(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} is lost`);
     this.up.delete(replica);
     this.draining.delete(replica);
     this.busy.delete(replica);
@@ -233,6 +259,7 @@ export class CheckingDriver implements Driver {
   }
 
   cancel(slot: number): void {
+    this.#tell(`request ${this.open.get(slot)?.serial} is cancelled`);
     this.dispatcher.cancel(slot, "cancelled", this.nowUs);
   }
 
@@ -256,7 +283,7 @@ export class CheckingDriver implements Driver {
 
   decide(): void {
     this.dispatcher.decide(this.nowUs);
-    equal(this.dispatcher.inSystem, this.open.size);
+    equal(this.dispatcher.inSystem, this.open.size, "every open request is in the system");
     this.#checkNobodyIdles();
     this.#checkChains();
   }
@@ -279,7 +306,10 @@ export class CheckingDriver implements Driver {
     const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
     if (leaving !== undefined) this.startDraining(leaving);
     const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
-    if (joining !== undefined) this.join(joining);
+    if (joining !== undefined) {
+      this.#tell(`${this.#nameOf(joining)} is up again`);
+      this.join(joining);
+    }
     const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
     if (cancelled !== undefined) this.cancel(cancelled);
     if (step.decides) this.decide();
@@ -292,7 +322,10 @@ export class CheckingDriver implements Driver {
     for (let turn = 0; this.open.size > 0 || this.busy.size > 0; turn++) {
       ok(turn < 10_000, "all that is left comes to an end");
       const next = Math.min(...this.timers.values());
-      if (this.busy.size === 0) this.tick(next - this.nowUs);
+      if (this.busy.size === 0 && this.ordered.size === 0) {
+        ok(Number.isFinite(next), `the queues drain: ${this.open.size} wait beside idle replicas`);
+        this.tick(next - this.nowUs);
+      }
       for (const replica of [...this.busy.keys()]) this.finish(replica);
       this.#obeyed();
       this.decide();
@@ -301,14 +334,22 @@ export class CheckingDriver implements Driver {
 
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
-    equal(this.dispatcher.inSystem, 0);
+    equal(this.dispatcher.inSystem, 0, "no request is left in the system");
     const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
-    equal(ended, this.arrivals);
+    equal(ended, this.arrivals, "every request ends once");
     const { requests } = this.dispatcher;
     const { capacity } = requests;
     const slots = new Set(Array.from({ length: capacity }, () => requests.reserve()));
     equal(slots.size, capacity, "all slots are free and different");
-    equal(requests.capacity, capacity);
+    equal(requests.capacity, capacity, "no slot is lost");
+  }
+
+  #tell(line: string): void {
+    this.story?.push(`${(this.nowUs / 1000).toFixed(3)} ms: ${line}`);
+  }
+
+  #nameOf(replica: number): string {
+    return this.system.replicas[replica].name;
   }
 
   // --- checks -----------------------------------------------------------------------------------
@@ -366,7 +407,8 @@ export class CheckingDriver implements Driver {
   #checkCompletion(request: Open): void {
     const { tasks } = this.system.pipelines[request.pipeline];
     tasks.forEach((task, id) => {
-      if (task.successors.length === 0) ok(this.#hasEnded(request, id));
+      if (task.successors.length === 0)
+        ok(this.#hasEnded(request, id), "all last tasks have ended");
     });
     if (tasks.some((task) => Number.isFinite(task.needed))) return;
     tasks.forEach(({ predecessors }, id) => {
@@ -429,7 +471,12 @@ export class CheckingDriver implements Driver {
       if (this.#isSteered(queue < pools ? queue : this.system.replicas[queue - pools].pool))
         continue;
       if (queue < pools && this.#isHeld(queue)) {
-        for (const job of jobs) equal(this.dispatcher.chainOf(requests.requestOf(job)), -1);
+        for (const job of jobs)
+          equal(
+            this.dispatcher.chainOf(requests.requestOf(job)),
+            -1,
+            "a job of a held chain does not wait",
+          );
         continue;
       }
       const takers = this.system.replicas.flatMap(({ pool }, id) =>
@@ -442,7 +489,11 @@ export class CheckingDriver implements Driver {
       const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));
       const view = { length: jobs.length, oldestUs, next };
       equal(batching.size(view, takers[0], this.nowUs), 0, "a batch waits in vain");
-      equal(this.timers.get(queue), batching.dueUs(view, takers[0]));
+      equal(
+        this.timers.get(queue),
+        batching.dueUs(view, takers[0]),
+        "a batch that waits has a timer",
+      );
     }
   }
 
@@ -457,7 +508,7 @@ export class CheckingDriver implements Driver {
       const holding = own
         .map(({ slot }) => this.dispatcher.chainOf(slot))
         .filter((chain) => chain >= 0);
-      equal(new Set(holding).size, holding.length);
+      equal(new Set(holding).size, holding.length, "a chain is held once");
       for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
       equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");
     });
