@@ -10,6 +10,7 @@ import type { ReadyScenario } from "../sweep/configuration-work.ts";
 /** At most so many configurations are looked at for schedulers that differ. */
 const MOST_LOOKED_AT = 200;
 const MOST_PLAYS = 300;
+const MOST_TOLD = 30;
 const CHECK_MS = 2500;
 const TRY_OUT_MS = 250;
 
@@ -90,7 +91,7 @@ function refusal(
   { rule, steps }: Verdict,
 ): Fault {
   const at = configuration.id === "base" ? "" : ` in ${configuration.id}`;
-  const told = steps.map((line, i) => `    ${i + 1}. ${line}`);
+  const told = steps.map((line, i) => `    ${i + 1}. ${line}`).slice(-MOST_TOLD);
   const story = told.length === 0 ? "" : `\n  steps that lead there:\n${told.join("\n")}`;
   return new Fault("invalid-input", `${file} breaks a rule${at}: ${rule}${story}`, {
     hint: `change it, then \`tandem check ${scenario}\`; docs/your-own-scheduler.md lists the rules`,

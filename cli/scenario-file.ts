@@ -1,21 +1,21 @@
 /** Reads a scenario file with the command line's overrides, and the Parquet traces that it names. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { importTexts } from "../build/import-text.ts";
 import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import { checkBackend } from "../core/scenario/check-run.ts";
 import type { CapacityOf } from "../core/scenario/checks.ts";
-import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
+import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { NO_OWN, type OwnSchedulers, ownScheduler } from "../schedulers/own-scheduler.ts";
+import { NO_OWN, type OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { SchedulerTexts } from "../sweep/own-schedulers.ts";
 import { openDatabase } from "../sweep/parquet.ts";
 
 export interface ScenarioArguments extends PrecisionArguments {
@@ -84,19 +84,15 @@ async function readingTwice<T>(
 ): Promise<T> {
   const texts = new Map<string, string | Error>();
   const wanted = new Map<string, readonly string[]>();
-  const schedulers: Record<string, string> = {};
+  const schedulers = new SchedulerTexts(readFile);
   const read: ReadFile = (path, columns = []) => {
-    if (!isParquet(path)) {
-      const text = readFile(path);
-      if (/\.m?js$/.test(path)) schedulers[path] = text;
-      return text;
-    }
+    if (!isParquet(path)) return schedulers.read(path);
     const known = texts.get(path);
     if (typeof known === "string") return known;
     wanted.set(path, columns);
     throw known ?? new Error("not read yet");
   };
-  const isWhole = (): boolean => wanted.size === 0 && Object.keys(schedulers).length === 0;
+  const isWhole = (): boolean => wanted.size === 0 && !schedulers.some;
   try {
     const parsed = parse(read, NO_OWN);
     if (isWhole()) return parsed;
@@ -106,13 +102,7 @@ async function readingTwice<T>(
   for (const [path, columns] of wanted) {
     texts.set(path, await parquetText(path, columns).catch(firstLine));
   }
-  const own = await importTexts(schedulers, ownScheduler);
-  return parse(read, own.size === 0 ? NO_OWN : asWritten(scenario, own));
-}
-
-/** Looked up by path as written in the scenario. */
-function asWritten(scenario: string, byPath: OwnSchedulers): OwnSchedulers {
-  return { get: (written) => byPath.get(resolvePath(scenario, written)) };
+  return parse(read, await schedulers.load(scenario));
 }
 
 /** Below it DuckDB repeats the query. */
