@@ -45,11 +45,20 @@ function called<T>(own: Guarded, method: string, run: () => T): T {
     return run();
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault("invalid-input", `${own.label}, in ${method}: ${thrown(error)}`, {
+    const fault = new Fault("invalid-input", `${own.label}, in ${method}: ${thrown(error)}`, {
       hint: "`tandem check SCENARIO` plays it and prints the steps that lead there",
       cause: error,
     });
+    FAILURES.add(fault);
+    throw fault;
   }
+}
+
+const FAILURES = new WeakSet<object>();
+
+/** Whether code of the user failed, and not ours. */
+export function isOwnFailure(error: unknown): boolean {
+  return typeof error === "object" && error !== null && FAILURES.has(error);
 }
 
 /** The message, and the line of the file. Its frames have a `data:` address, for it was imported as text. */
@@ -207,7 +216,7 @@ function guardScaling(own: Guarded, rule: Scaling): Scaling {
 const HEARS = ["waits", "arrived", "queued", "finished", "ended", "changed", "residency", "fed"];
 const DECIDES = ["begin", "woken", "decide", "settled"];
 
-/** Methods that it lacks stay absent: nobody calls them. */
+/** Methods that it lacks stay absent, for nobody calls them; only `decide` is there always. */
 function guardController(own: Guarded, controller: Controller): Controller {
   const { pools = [], scales = [], timers = 0, preempts, loads } = controller;
   called(own, "create", () => {
@@ -220,14 +229,25 @@ function guardController(own: Guarded, controller: Controller): Controller {
   const methods = controller as unknown as Record<string, (...args: unknown[]) => unknown>;
   const present = (names: readonly string[]): string[] =>
     names.filter((name) => typeof methods[name] === "function");
+  // An event is told to all before anything fails, so that another scheduler can take over.
+  let failure: unknown = null;
   const hears = present(HEARS).map((name) => [
     name,
-    (...args: unknown[]) => called(own, name, () => methods[name].apply(controller, args)),
+    (...args: unknown[]) => {
+      try {
+        return called(own, name, () => methods[name].apply(controller, args));
+      } catch (error) {
+        failure ??= error;
+        return undefined;
+      }
+    },
   ]);
   let checked: { readonly act: Controls; readonly by: Controls } | null = null;
-  const decides = present(DECIDES).map((name) => [
+  const decides = [...new Set([...present(DECIDES), "decide"])].map((name) => [
     name,
     (...args: unknown[]) => {
+      if (failure !== null) throw failure;
+      if (typeof methods[name] !== "function") return undefined;
       const act = args.at(-1) as Controls;
       // `settled` gives no commands, and its last argument is the view.
       if (name === "settled") return called(own, name, () => methods[name].apply(controller, args));

@@ -366,6 +366,10 @@ export class Gateway {
       {
         system: this.system,
         scheduler: createScheduler(scheduler, this.system, request.seed, this.#own),
+        onFailedScheduler: (message) => {
+          this.#scheduler = "fifo";
+          this.#operatorLog?.schedulerFailed(message);
+        },
         seed: request.seed,
         backend,
         timeScale,
