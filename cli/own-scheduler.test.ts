@@ -147,7 +147,7 @@ describe("a file that is no scheduler", () => {
   test.each([
     ["throws", 'throw new Error("boo");', "bad.mjs cannot be loaded: boo (line 1)"],
     ["is no JavaScript", "export default (", "bad.mjs is no JavaScript: SyntaxError"],
-    ["imports another file", 'import "./fair-queue.mjs";', "packages of Node (`node:…`) alone"],
+    ["imports another file", "import './fair-queue.mjs';", "packages of Node (`node:…`) alone"],
     ["exports no function", "export default 3;", "bad.mjs exports no function by default"],
     ["throws when called", "\nexport default ({ z }) => z.nothing();", "(line 2)"],
     [
