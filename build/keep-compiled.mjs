@@ -14,9 +14,7 @@ function run(bundle) {
   const keep = () => writeFileSync(compiledFile(file), script.createCachedData());
   if (isMainThread) process.on("exit", keep);
   else {
-    exports.whole(0);
-    exports.part([0, 0, 1]);
-    keep();
+    Promise.all([exports.group([0]), exports.part([0, 0, 1])]).then(keep);
   }
 }
 

@@ -13,7 +13,12 @@ export interface Bundle {
   readonly exports: unknown;
 }
 
-type Run = (require: NodeJS.Require, module: { exports: unknown }, here: URL) => void;
+type Run = (
+  require: NodeJS.Require,
+  module: { exports: unknown },
+  here: URL,
+  load: (url: string) => Promise<unknown>,
+) => void;
 
 /** Runs a bundle; null where it is not made, as when running from source. */
 export function loadBundle(name: string): Bundle | null {
@@ -29,7 +34,12 @@ export function loadBundle(name: string): Bundle | null {
     ...(compiled === undefined ? {} : { cachedData: compiled }),
   });
   const module = { exports: {} };
-  (script.runInThisContext() as Run)(createRequire(file), module, url);
+  (script.runInThisContext() as Run)(
+    createRequire(file),
+    module,
+    url,
+    (address) => import(address),
+  );
   return { file, script, exports: module.exports };
 }
 

@@ -10,6 +10,8 @@ import { build } from "esbuild";
 const BUNDLES = { main: "cli/run.ts", "simulation-thread": "sweep/simulation-thread.ts" };
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
 const INSIDE = ["@noble/hashes", "cli-progress", "seedrandom", "yaml", "yargs", "zod"];
+/** The one module that imports what no bundle can hold, by address. */
+const IMPORTING = join("build", "import-text.ts");
 
 /** After the compiler: what is in the bundles is read from the sources, and dist/ must have the modules. */
 export async function makeBundles(root) {
@@ -38,7 +40,7 @@ async function makeBundle(root, name, entry) {
     sourcemap: "external",
     sourcesContent: false,
     external: packages.filter((name) => !INSIDE.includes(name)),
-    banner: { js: "(function(require,module,$here){" },
+    banner: { js: "(function(require,module,$here,$import){" },
     footer: { js: "})" },
     plugins: [ownPlace(root), await commandsElsewhere(root)],
     logLevel: "warning",
@@ -50,9 +52,12 @@ function ownPlace(root) {
   const setup = ({ onLoad }) => {
     onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
       const text = readFileSync(path, "utf8");
-      if (!text.includes("import.meta.url")) return undefined;
       const source = path.endsWith(".ts");
       const place = relative(root, path);
+      if (place === IMPORTING) {
+        return { contents: text.replace("import(url)", "$import(url)"), loader: "ts" };
+      }
+      if (!text.includes("import.meta.url")) return undefined;
       const own = source ? `../${place.replace(/ts$/, "js")}` : `../../${place}`;
       const contents = text.replaceAll("import.meta.url", `new URL("${own}", $here).href`);
       return { contents, loader: source ? "ts" : "js", resolveDir: dirname(path) };

@@ -9,6 +9,7 @@ import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
+import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import {
   type CollectedInputs,
   type ContentsSource,
@@ -32,6 +33,8 @@ interface CalibrationOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
   readonly precision: number;
+  /** The scheduler files of the document, loaded. */
+  readonly own?: OwnSchedulers | undefined;
   /** Bound on the measurement of service times, seconds in all. */
   readonly maxSeconds: number;
   /** Bound on the pilot, seconds, but for one round through the contents; default: none. */
@@ -146,7 +149,7 @@ async function measureModels(
 ): Promise<Map<string, ServiceSamples[]>> {
   const targets: ServiceTarget[] = [];
   for (const [model, worker] of workers) {
-    for (const batch of batchSizes(largestBatch(document, model))) {
+    for (const batch of batchSizes(largestBatch(document, model, options.own))) {
       targets.push({ worker, batch, inputs: inputs.get(model) ?? [] });
     }
   }
@@ -159,11 +162,18 @@ async function measureModels(
 }
 
 /** The largest batch that the scenario's scheduler may send to a model. */
-function largestBatch(document: ScenarioDocument, model: string): number {
+function largestBatch(
+  document: ScenarioDocument,
+  model: string,
+  own: OwnSchedulers | undefined,
+): number {
   const tasks = Object.values(document.pipelines).flatMap((pipeline) =>
     poolsOf(pipeline.tasks).flatMap((one) => (one.model === model ? [one] : [])),
   );
-  return Math.max(...tasks.map(({ pool, task }) => maxBatchOf(document.scheduler, pool, task)), 1);
+  return Math.max(
+    ...tasks.map(({ pool, task }) => maxBatchOf(document.scheduler, pool, task, own)),
+    1,
+  );
 }
 
 /** 1, 2, 4, ... and the largest itself. */

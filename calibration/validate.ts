@@ -124,7 +124,7 @@ function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): strin
   const { document } = plan.configuration;
   const system = compileSystem(document, plan.inputs);
   const seed = replicationSeed(document.run.seed, replication);
-  const scheduler = createScheduler(document.scheduler, system, seed);
+  const scheduler = createScheduler(document.scheduler, system, seed, plan.inputs.own);
   const { divergence } = replayLog(system, scheduler, RunLog.parse(log));
   if (divergence === null) return [];
   const { at, logged, replayed } = divergence;

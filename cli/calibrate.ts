@@ -30,6 +30,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   const calibration = await measure(loaded.document, {
     source: args,
     folder: inputsOf(loaded).folder,
+    own: loaded.own,
     precision: args.precision,
     maxSeconds: args.maxSeconds,
     maxPilotSeconds: args.maxPilotSeconds,

@@ -3,8 +3,8 @@ import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { checkOwn, configurationsOf } from "./own-scheduler.ts";
+import { loadScenario, type ScenarioArguments, schedulerCheck } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
 
@@ -25,19 +25,25 @@ async function checkScenario(args: CheckArguments): Promise<void> {
   const { name, sweep } = loaded.document;
   // A range without a step has no number of values: some of its points are looked at.
   const sample = continuousPaths(sweep).length > 0 ? LOOKED_AT : undefined;
-  const { count: configurations } = checkedSweep(loaded, {
+  const sweeping = checkedSweep(loaded, {
     allowLarge: true,
-    checkScheduler,
+    checkScheduler: schedulerCheck(loaded.own),
     sample,
   });
+  const { count: configurations } = sweeping;
+  const plays = checkOwn(loaded, configurationsOf(sweeping));
   if (args.json) {
-    print({ valid: true, issues: [], name, digest: loaded.digest, configurations });
+    const played = plays.size === 0 ? {} : { plays: Object.fromEntries(plays) };
+    print({ valid: true, issues: [], name, digest: loaded.digest, configurations, ...played });
     return;
   }
   const some = sample === undefined ? `${configurations}` : `looked at ${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
   const sound = styleText("green", "sound");
   process.stdout.write(`${args.scenario}: ${sound}; ${count}; digest ${loaded.digest}\n`);
+  for (const [file, runs] of plays) {
+    process.stdout.write(`${file}: keeps the contract in ${runs} random runs\n`);
+  }
 }
 
 /** A file that is missing or too large has no lines to point at: its fault is the one issue. */

@@ -2,6 +2,7 @@
 
 import { appendFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { plainInputs } from "../cluster/deploy/options.ts";
 import {
   type ClusterState,
   clusterDown,
@@ -16,6 +17,7 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
+import { tryOutOwn } from "./own-scheduler.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments {
@@ -37,6 +39,7 @@ export interface ClusterArguments {
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
   requireBackend(loaded, args.backend);
+  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const { replicas } = compileSystem(loaded.document, loaded);
   const trace = traceTarget(args.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
@@ -44,7 +47,7 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
   checkSpare(args.spare);
   const state = await clusterUp({
     document: loaded.document,
-    inputs: inputsOf(loaded),
+    inputs: plainInputs(inputsOf(loaded)),
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
     spareReplicas: args.spare,

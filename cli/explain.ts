@@ -1,12 +1,14 @@
 /** `tandem explain`: where the gaps of a validation come from. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { importTexts } from "../build/import-text.ts";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
 import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunEstimate } from "../core/results.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { columns } from "./command-line.ts";
 
 export interface ExplainArguments {
@@ -15,8 +17,10 @@ export interface ExplainArguments {
   readonly json: boolean;
 }
 
-export function explain({ directory, json }: ExplainArguments): void {
-  const { inputs, configurations } = readEvidence(directory);
+export async function explain({ directory, json }: ExplainArguments): Promise<void> {
+  const { inputs: read, configurations } = readEvidence(directory);
+  const own = await importTexts(read.schedulerFiles ?? {}, ownScheduler);
+  const inputs = { ...read, own };
   const explanations = configurations.map((evidence, i) => {
     const logs = evidence.runs.map((_, run) => readLog(directory, logFile(i, run)));
     return explainConfiguration(evidence, inputs, logs);

@@ -16,6 +16,7 @@ import { PRESETS } from "../schedulers/registry.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./failure.ts";
+import { tryOutOwn } from "./own-scheduler.ts";
 import { writePlannedScenario } from "./plan-files.ts";
 import {
   type PlanDocument,
@@ -44,6 +45,7 @@ export interface PlanArguments extends ScenarioArguments {
 export async function plan(args: PlanArguments): Promise<void> {
   const options = optionsOf(args);
   const loaded = await loadScenario(args, { requireTimes: true });
+  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
   const { digest, document, capacity } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;

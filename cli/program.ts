@@ -25,10 +25,16 @@ const directory = (describe: string) =>
 
 const init: Command = {
   usage: "init <directory>",
-  about: "write a commented scenario to start from",
+  about: "write a commented scenario to start from, or a scheduler of your own",
   positionals: directory("where to write it"),
-  examples: [["init my-pipeline", "writes my-pipeline/scenario.yaml"]],
-  options: JSON_OPTION,
+  examples: [
+    ["init my-pipeline", "writes my-pipeline/scenario.yaml"],
+    ["init --policy my-scheduler", "writes my-scheduler/fair-queue.mjs and its test"],
+  ],
+  options: {
+    ...JSON_OPTION,
+    policy: flag("a scheduler of your own in one file, with its test and a scenario"),
+  },
   run: async (args) => (await import("./init.ts")).init(args),
 };
 

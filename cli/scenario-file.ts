@@ -9,9 +9,13 @@ import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { NO_OWN, type OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { SchedulerTexts } from "../sweep/own-schedulers.ts";
 import { openDatabase } from "../sweep/parquet.ts";
 
 export interface ScenarioArguments extends PrecisionArguments {
@@ -27,7 +31,7 @@ const readFile = (path: string): string => readFileSync(path, "utf8");
 export async function loadScenario(
   args: ScenarioArguments,
   options: { requireTimes: boolean },
-): Promise<LoadedScenario> {
+): Promise<ReadyScenario> {
   return loadScenarioText(readScenario(args.scenario), args, options);
 }
 
@@ -38,9 +42,9 @@ export async function loadScenarioText(
   {
     requireTimes,
     overrides: given = {},
-    capacityOf = servingCapacity,
+    capacityOf,
   }: { requireTimes: boolean; overrides?: object; capacityOf?: CapacityOf },
-): Promise<LoadedScenario> {
+): Promise<ReadyScenario> {
   const overrides: Record<string, unknown> = {
     ...given,
     ...Object.fromEntries(args.set.map(parseSetOption)),
@@ -48,40 +52,57 @@ export async function loadScenarioText(
   if (args.seed !== undefined) overrides["run.seed"] = args.seed;
   if (args.replications !== undefined) overrides["run.replications"] = args.replications;
   Object.assign(overrides, precisionOverrides(args));
-  return readingParquet((read) =>
-    parseScenario(text, args.scenario, read, overrides, {
-      checkScheduler,
-      capacityOf,
+  return readingTwice(args.scenario, (read, own) => {
+    const loaded = parseScenario(text, args.scenario, read, overrides, {
+      checkScheduler: schedulerCheck(own),
+      capacityOf: capacityOf ?? ((document, files) => servingCapacity(document, { ...files, own })),
       requireTimes,
       exists: existsSync,
-    }),
-  );
+    });
+    return own === NO_OWN ? loaded : { ...loaded, own };
+  });
+}
+
+/** `checkScheduler` for a scenario whose scheduler files are loaded. */
+export function schedulerCheck(own: OwnSchedulers | undefined) {
+  return (document: SchedulerDocument, path: string, pipelines?: readonly string[]) => {
+    const { file } = typeof document === "string" ? {} : document;
+    // A file that cannot be read is an issue of the reader.
+    if (file !== undefined && own?.get(file) === undefined) return [];
+    return checkScheduler(document, path, pipelines, own);
+  };
 }
 
 /**
- * Parses with Parquet files as text. They can only be read asynchronously, and only parsing tells which
- * there are: so the first parse asks for them, and a second has them. Without any, the first is all.
+ * Parses with Parquet files as text, and with schedulers of the user loaded. Both take asynchronous
+ * calls, and only parsing tells which there are: so the first parse asks for them, and a second has
+ * them. Without any, the first is all.
  */
-async function readingParquet<T>(parse: (read: ReadFile) => T): Promise<T> {
+async function readingTwice<T>(
+  scenario: string,
+  parse: (read: ReadFile, own: OwnSchedulers) => T,
+): Promise<T> {
   const texts = new Map<string, string | Error>();
   const wanted = new Map<string, readonly string[]>();
+  const schedulers = new SchedulerTexts(readFile);
   const read: ReadFile = (path, columns = []) => {
-    if (!isParquet(path)) return readFile(path);
+    if (!isParquet(path)) return schedulers.read(path);
     const known = texts.get(path);
     if (typeof known === "string") return known;
     wanted.set(path, columns);
     throw known ?? new Error("not read yet");
   };
+  const isWhole = (): boolean => wanted.size === 0 && !schedulers.some;
   try {
-    const parsed = parse(read);
-    if (wanted.size === 0) return parsed;
+    const parsed = parse(read, NO_OWN);
+    if (isWhole()) return parsed;
   } catch (error) {
-    if (wanted.size === 0) throw error;
+    if (isWhole()) throw error;
   }
   for (const [path, columns] of wanted) {
     texts.set(path, await parquetText(path, columns).catch(firstLine));
   }
-  return parse(read);
+  return parse(read, await schedulers.load(scenario));
 }
 
 /** Below it DuckDB repeats the query. */
@@ -89,9 +110,10 @@ function firstLine(error: Error): Error {
   return new Error(error.message.split("\n", 1)[0], { cause: error });
 }
 
-export function inputsOf(loaded: LoadedScenario): SimulationInputs {
-  const { profiles, overheadProfile, traces, traceSizes, file } = loaded;
-  return { profiles, traces, overheadProfile, traceSizes, folder: dirname(resolve(file)) };
+export function inputsOf(loaded: ReadyScenario): SimulationInputs {
+  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, own, file } = loaded;
+  const folder = dirname(resolve(file));
+  return { profiles, traces, overheadProfile, traceSizes, schedulerFiles, own, folder };
 }
 
 /** Throws Fault("invalid-input") with each model that the backend cannot run. */

@@ -19,7 +19,6 @@ import {
   rankingText,
   resultsTable,
 } from "../reports/tables/terminal-text.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
@@ -28,6 +27,7 @@ import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
+import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
 import { progress } from "./progress.ts";
 import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
 import {
@@ -39,7 +39,13 @@ import {
   type ResultsHeader,
   type ResultsPlace,
 } from "./results-gathering.ts";
-import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
+import {
+  loadScenario,
+  marginOf,
+  precisionWords,
+  type ScenarioArguments,
+  schedulerCheck,
+} from "./scenario-file.ts";
 import { buildKey } from "./version.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
@@ -65,8 +71,14 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   checkOptions(args);
   const loaded = await loadScenario(args, { requireTimes: true });
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
-  const options = { allowLarge: args.yes, checkScheduler, sample: plan.sample };
-  const { count } = checkedSweep(loaded, options);
+  const options = {
+    allowLarge: args.yes,
+    checkScheduler: schedulerCheck(loaded.own),
+    sample: plan.sample,
+  };
+  const sweep = checkedSweep(loaded, options);
+  tryOutOwn(loaded, configurationsOf(sweep));
+  const { count } = sweep;
   const header = resultsHeader(args, loaded);
   const store = openStore(args, plan, count);
   const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));

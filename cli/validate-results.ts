@@ -67,7 +67,8 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       if (!existsSync(file)) writeJson(file, predicted);
       const evidence: EvidenceDocument = {
         schema: "tandem/evidence@1",
-        ...{ inputs, configurations: evidences },
+        // Their texts stay, from which `explain` loads them.
+        ...{ inputs: { ...inputs, own: undefined }, configurations: evidences },
       };
       writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
       const { overheadProfile } = inputs;

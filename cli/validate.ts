@@ -28,19 +28,20 @@ import type {
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { interruptSignal } from "./failure.ts";
+import { tryOutOwn } from "./own-scheduler.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 import { validationNotes } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { inputsOf, loadScenario, requireBackend } from "./scenario-file.ts";
+import { inputsOf, loadScenario, requireBackend, schedulerCheck } from "./scenario-file.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 import { finish, type ValidateArguments, type Validated, writeLogs } from "./validate-results.ts";
 
 /** The plan of a validation, known before anything runs. */
 interface Course {
-  readonly loaded: LoadedScenario;
+  readonly loaded: ReadyScenario;
   readonly settings: ValidationSettings;
   readonly configurations: readonly Configuration[];
   readonly forecasts: readonly RunForecast[];
@@ -68,7 +69,11 @@ async function planned(args: ValidateArguments): Promise<Course> {
   const budgetS = args.budget === undefined ? undefined : secondsOf("--budget", args.budget);
   const loaded = await loadScenario(args, { requireTimes: true });
   const settings = settingsOf(args, loaded);
-  const configurations = expandValidation(loaded, { checkScheduler, requireTimes: true });
+  const configurations = expandValidation(loaded, {
+    checkScheduler: schedulerCheck(loaded.own),
+    requireTimes: true,
+  });
+  tryOutOwn(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);

@@ -1,5 +1,7 @@
 /** The gateway process. */
 import { setFlagsFromString } from "node:v8";
+import { importTexts } from "../build/import-text.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { serveGrpc } from "./front/grpc-frontend.ts";
 import { PipelineModels } from "./front/pipeline-models.ts";
 import { createLogger } from "./observe/logger.ts";
@@ -25,11 +27,12 @@ for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, grpcPort, httpPort } = specification;
   const logger = createLogger("gateway");
+  const own = await importTexts(specification.inputs.schedulerFiles ?? {}, ownScheduler);
   const tracing = await gatewayTracing(specification.trace, logger);
   const security = new SecurityFiles(specification.security, "gateway");
   // Reads the certificates again for each connection, as they may change.
   const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
-  const gateway = new Gateway(specification, workerAccess, { tracing, logger });
+  const gateway = new Gateway(specification, workerAccess, { tracing, logger, own });
   const models = new PipelineModels(gateway);
   const control =
     specification.spareReplicas === 0 ? null : new ReplicaControl(gateway, new WorkerHost());

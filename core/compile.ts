@@ -50,6 +50,8 @@ export interface MeasuredInputs {
   readonly overheadProfile?: OverheadProfile | undefined;
   /** Input sizes of traces that have them. */
   readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** Texts of the schedulers of the user, by path as written. */
+  readonly schedulerFiles?: Readonly<Record<string, string>> | undefined;
   /** The folder that paths of models start at; default: the current one. */
   readonly folder?: string | undefined;
 }

@@ -36,6 +36,8 @@ export interface Choice {
   readonly bounds: ServiceBounds;
   /** Whether replicas of one machine slow each other down. */
   readonly slowsDown: boolean;
+  /** Schedulers of the user. */
+  readonly own: SimulationInputs["own"];
 }
 
 export interface Contender {
@@ -108,7 +110,7 @@ export function choiceOf(
   goals: readonly Goal[],
 ): Choice {
   const bounds = new ServiceBounds(document, inputs, space, goals);
-  return { space, bounds, slowsDown: slowEachOther(document.cluster, inputs) };
+  return { space, bounds, slowsDown: slowEachOther(document.cluster, inputs), own: inputs.own };
 }
 
 export function alternativeOf(
@@ -117,7 +119,7 @@ export function alternativeOf(
   choice: Choice,
 ): Alternative {
   const { scheduler, workload } = document;
-  const batches = choice.space.tasks.map((task) => maxBatchOf(scheduler, task));
+  const batches = choice.space.tasks.map((task) => maxBatchOf(scheduler, task, task, choice.own));
   const names = Object.keys(PRESETS);
   const place = names.indexOf(String(typeof scheduler === "string" ? scheduler : scheduler.preset));
   const plain = place < 0 ? names.length : place;

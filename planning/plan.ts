@@ -113,7 +113,7 @@ export function* makePlans(
   options: PlanOptions,
 ): Generator<Step, readonly Plan[]> {
   const loads = new Map<string, Swept[]>();
-  for (const swept of sweptOf(loaded)) {
+  for (const swept of sweptOf(loaded, inputs)) {
     refuse(swept.document, loaded.file);
     const key = JSON.stringify(swept.load);
     loads.set(key, [...(loads.get(key) ?? []), swept]);
@@ -221,7 +221,7 @@ function refuse(document: ScenarioDocument, file: string): void {
 
 const REPLICAS = "cluster.replicas.";
 
-function sweptOf(loaded: LoadedScenario): readonly Swept[] {
+function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Swept[] {
   const { sweep } = loaded.document;
   if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
     throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
@@ -231,7 +231,9 @@ function sweptOf(loaded: LoadedScenario): readonly Swept[] {
   const axes = axesOf(loaded);
   const { sweep: _, ...fixed } = loaded.document;
   const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
-  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, { checkScheduler });
+  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
+    checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
+  });
   return Array.from({ length: grid.count }, (_unused, index) => {
     const { parameters, document: one } = grid.at(index);
     const entries = Object.entries(parameters);

@@ -4,22 +4,31 @@ import { nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";
-import type { CompositionDocument } from "./create-scheduler.ts";
-import { POLICIES, PRESETS } from "./registry.ts";
+import { type CompositionDocument, resolve } from "./create-scheduler.ts";
+import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
+import { BUILT_IN, type Registry } from "./registry.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
 import type { PolicyChoice } from "./systems/system-pack.ts";
 
-/** Every issue with a scheduler section: unknown presets and policies, bad parameters. */
+/**
+ * Every issue with a scheduler section: unknown presets and policies, bad parameters, a bad file. A file
+ * that `own` lacks is an issue too.
+ */
 export function checkScheduler(
   document: SchedulerDocument,
   path: string,
   pipelines?: readonly string[],
+  own: OwnSchedulers = NO_OWN,
 ): Issue[] {
-  if (typeof document === "string") return checkPreset(document, path);
-  const issues = checkComposition(document, path, pipelines);
-  for (const [task, composition] of Object.entries(document.perTask ?? {})) {
+  if (typeof document === "string") return checkPreset(document, path, BUILT_IN);
+  const { file, perTask = {}, parameters } = document;
+  const found = file === undefined ? undefined : own.get(file);
+  if (file !== undefined && found?.kind !== "sound") return [fileIssue(file, path, found)];
+  const registry = found === undefined || found.kind === "broken" ? BUILT_IN : found.registry;
+  const issues = checkComposition(document, path, registry, pipelines);
+  for (const [task, composition] of Object.entries(perTask)) {
     const at = `${path}.perTask.${task}`;
-    issues.push(...checkComposition(composition, at, pipelines));
+    issues.push(...checkComposition(composition, at, registry, pipelines));
     if (composition.admission !== undefined) {
       issues.push({ path: `${at}.admission`, message: "admission is decided for whole requests" });
     }
@@ -27,28 +36,90 @@ export function checkScheduler(
       issues.push({ path: `${at}.controller`, message: "a controller decides for all tasks" });
     }
   }
+  if (file === undefined && parameters !== undefined) {
+    const hint =
+      "`batching: { policy: size-or-timeout, maxBatch: 8 }` gives those of a built-in one";
+    const message = "parameters are those of a `file`";
+    issues.push({ path: `${path}.parameters`, message, hint });
+  }
+  if (issues.length > 0 || file === undefined) return issues;
+  return checkOwn(document, path, own);
+}
+
+/** A file that is not sound, or not at hand. */
+function fileIssue(
+  file: string,
+  path: string,
+  found: ReturnType<OwnSchedulers["get"]>,
+): Issue & { path: string } {
+  const at = `${path}.file`;
+  if (found?.kind === "broken") return { path: at, message: found.message, hint: found.hint };
+  return {
+    path: at,
+    message: `${file} is code, and is not loaded here`,
+    hint: "the commands load it: simulate, plan, validate, check and cluster up",
+  };
+}
+
+/** The file's own policies with the scenario's parameters; its names have been checked. */
+function checkOwn(
+  document: Exclude<SchedulerDocument, string>,
+  path: string,
+  own: OwnSchedulers,
+): Issue[] {
+  const { file = "", parameters = {} } = document;
+  const { registry, base } = resolve(document, own);
+  const found = own.get(file);
+  const definitions: readonly AnyDefinition[] = found?.kind === "sound" ? found.definitions : [];
+  const used = DECISIONS.flatMap((decision) => {
+    const choice = base[decision];
+    const policy = typeof choice === "string" ? choice : choice.policy;
+    const all: readonly AnyDefinition[] = registry.policies[decision];
+    const one = all.find(({ name }) => name === policy);
+    return [{ decision, choice, one }];
+  });
+  const inFile = used.flatMap(({ one }) =>
+    one !== undefined && definitions.includes(one) ? [one] : [],
+  );
+  const names = inFile.map((one) => parameterNames(one.parameters));
+  const known = names.flatMap((list) => list ?? []);
+  const issues: Issue[] = names.includes(null)
+    ? []
+    : Object.keys(parameters)
+        .filter((name) => !known.includes(name))
+        .map((name) => ({
+          path: `${path}.parameters.${name}`,
+          message: `${nameOf(file)} has no parameter "${name}"`,
+          hint: known.length === 0 ? "it has none" : suggestion(name, known),
+        }));
+  for (const { decision, choice, one } of used) {
+    const isOwn = one !== undefined && definitions.includes(one);
+    if (document[decision] !== undefined && !isOwn) continue;
+    issues.push(...checkChoice(decision, choice, `${path}.parameters`, registry, undefined));
+  }
   return issues;
 }
 
-function checkPreset(name: string, path: string): Issue[] {
-  if (Object.hasOwn(PRESETS, name)) return [];
-  const known = Object.keys(PRESETS);
+function checkPreset(name: string, path: string, { presets }: Registry): Issue[] {
+  if (Object.hasOwn(presets, name)) return [];
+  const known = Object.keys(presets);
   return [{ path, message: `unknown scheduler "${name}"`, hint: suggestion(name, known) }];
 }
 
 function checkComposition(
   document: CompositionDocument,
   path: string,
+  registry: Registry,
   pipelines: readonly string[] | undefined,
 ): Issue[] {
   const issues: Issue[] = [];
   if (document.preset !== undefined) {
-    issues.push(...checkPreset(document.preset as string, `${path}.preset`));
+    issues.push(...checkPreset(document.preset as string, `${path}.preset`, registry));
   }
   for (const decision of DECISIONS) {
     const choice = document[decision];
     if (choice === undefined) continue;
-    issues.push(...checkChoice(decision, choice, `${path}.${decision}`, pipelines));
+    issues.push(...checkChoice(decision, choice, `${path}.${decision}`, registry, pipelines));
   }
   return issues;
 }
@@ -57,10 +128,11 @@ function checkChoice(
   decision: Decision,
   choice: PolicyChoice,
   path: string,
+  { policies }: Registry,
   pipelines: readonly string[] | undefined,
 ): Issue[] {
   const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
-  const definitions: readonly AnyDefinition[] = POLICIES[decision];
+  const definitions: readonly AnyDefinition[] = policies[decision];
   const found = definitions.find((definition) => definition.name === policy);
   if (found === undefined) {
     const known = definitions.map((definition) => definition.name);

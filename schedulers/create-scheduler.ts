@@ -2,13 +2,14 @@
 
 import { demandsAny } from "../core/dispatch/node-resources.ts";
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
-import { Fault } from "../core/fault.ts";
+import { assert, Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { Autoscaler } from "./controllers/autoscaler.ts";
-import { POLICIES, PRESETS } from "./registry.ts";
+import { NO_OWN, nameOf, type OwnSchedulers, parametersFor } from "./own-scheduler.ts";
+import { BUILT_IN, type Registry } from "./registry.ts";
 import type { PolicyContext, PolicyDefinition } from "./rules/policy-definition.ts";
 import type { Composition, PolicyChoice } from "./systems/system-pack.ts";
 
@@ -16,38 +17,43 @@ export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
 };
 
-/** The document has passed `checkScheduler`. `seed` feeds the policies' own chance. */
+/**
+ * The document has passed `checkScheduler`. `seed` feeds the policies' own chance; `own` has the file
+ * that the document names.
+ */
 export function createScheduler(
   document: SchedulerDocument,
   system: System,
   seed: string,
+  own: OwnSchedulers = NO_OWN,
 ): Scheduler {
-  const base = compose(typeof document === "string" ? { preset: document } : document, null);
+  const { registry, base } = resolve(document, own);
+  const { policies } = registry;
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
   const chosen = system.pools.map(({ name, task }) =>
-    compose(perTask[name] ?? perTask[task] ?? {}, base),
+    compose(perTask[name] ?? perTask[task] ?? {}, base, registry),
   );
   const rules = system.pools.map((pool, id): PoolPolicies => {
     const composition = chosen[id];
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
     const context: PolicyContext = { rng, maxBatch: pool.maxBatch, system, pool: id };
     return {
-      routing: create(POLICIES.routing, composition.routing, context),
-      ordering: create(POLICIES.ordering, composition.ordering, context),
-      batching: create(POLICIES.batching, composition.batching, context),
-      shedding: create(POLICIES.shedding, composition.shedding, context),
-      scaling: create(POLICIES.scaling, composition.scaling, context),
+      routing: create(policies.routing, composition.routing, context),
+      ordering: create(policies.ordering, composition.ordering, context),
+      batching: create(policies.batching, composition.batching, context),
+      shedding: create(policies.shedding, composition.shedding, context),
+      scaling: create(policies.scaling, composition.scaling, context),
     };
   });
   const firsts = system.pipelines.flatMap(({ tasks }) =>
     tasks.flatMap(({ pool, variants }) => (variants.length > 1 ? [pool] : [])),
   );
-  const pools = rules.map((own, id): PoolPolicies => {
-    if (!firsts.includes(id)) return own;
+  const pools = rules.map((rule, id): PoolPolicies => {
+    if (!firsts.includes(id)) return rule;
     const { task } = system.pools[id];
     const rng = (): RandomStream => new RandomStream(seed, `selection/${task}`);
     const context = { system, pools: rules, rng };
-    return { ...own, selection: create(POLICIES.selection, chosen[id].selection, context) };
+    return { ...rule, selection: create(policies.selection, chosen[id].selection, context) };
   });
   const context: PolicyContext = {
     rng: () => new RandomStream(seed, "policy"),
@@ -56,7 +62,7 @@ export function createScheduler(
     pool: -1,
   };
   const scales = pools.some(({ scaling }) => scaling !== undefined);
-  const controller = create(POLICIES.controller, base.controller, {
+  const controller = create(policies.controller, base.controller, {
     system,
     pools,
     rng: () => new RandomStream(seed, "controller"),
@@ -71,7 +77,7 @@ export function createScheduler(
   }
   return {
     name: schedulerName(document),
-    admission: create(POLICIES.admission, base.admission, context),
+    admission: create(policies.admission, base.admission, context),
     pools,
     controllers: [
       ...(scales ? [new Autoscaler(system, pools)] : []),
@@ -88,29 +94,71 @@ export function schedulerName(document: SchedulerDocument): string {
     if (choice === undefined) return [];
     return [typeof choice === "string" ? choice : choice.policy];
   });
-  return [document.preset, ...parts].filter((part) => part !== undefined).join(" + ") || "fifo";
+  const { file } = document;
+  const own = file === undefined ? [] : [nameOf(file)];
+  return (
+    [...own, document.preset, ...parts].filter((part) => part !== undefined).join(" + ") || "fifo"
+  );
 }
 
 /** The largest batch that the scheduler may form in a pool of a task. */
-export function maxBatchOf(document: SchedulerDocument, pool: string, task = pool): number {
-  const base = compose(typeof document === "string" ? { preset: document } : document, null);
-  const own =
+export function maxBatchOf(
+  document: SchedulerDocument,
+  pool: string,
+  task = pool,
+  own: OwnSchedulers = NO_OWN,
+): number {
+  const { registry, base } = resolve(document, own);
+  const perTask =
     typeof document === "string"
       ? undefined
       : (document.perTask?.[pool] ?? document.perTask?.[task]);
-  const { batching } = compose(own ?? {}, base);
+  const { batching } = compose(perTask ?? {}, base, registry);
   const context: PolicyContext = {
     rng: () => new RandomStream("0", "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
     system: null,
     pool: -1,
   };
-  return create(POLICIES.batching, batching, context).maxBatch;
+  return create(registry.policies.batching, batching, context).maxBatch;
 }
 
-function compose(document: CompositionDocument, base: Composition | null): Composition {
+/** A document's composition, and the registry of its names. */
+export function resolve(
+  document: SchedulerDocument,
+  own: OwnSchedulers,
+): { readonly registry: Registry; readonly base: Composition } {
+  if (typeof document === "string") {
+    return { registry: BUILT_IN, base: compose({ preset: document }, null, BUILT_IN) };
+  }
+  const { file, parameters = {} } = document;
+  if (file === undefined) return { registry: BUILT_IN, base: compose(document, null, BUILT_IN) };
+  const found = own.get(file);
+  assert(found?.kind === "sound", `the scheduler file ${file} is loaded and sound`);
+  const { registry, preset, definitions } = found;
+  const base = compose({ ...document, preset: document.preset ?? preset }, null, registry);
+  const entries = DECISIONS.map((decision): [Decision, PolicyChoice] => {
+    const choice = base[decision];
+    const { policy, ...given } = typeof choice === "string" ? { policy: choice } : choice;
+    const inFile = definitions.find(
+      (one) => one.name === policy && registry.policies[decision].includes(one as never),
+    );
+    if (inFile === undefined) return [decision, choice];
+    return [decision, { policy, ...parametersFor(inFile, parameters), ...given }];
+  });
+  return { registry, base: Object.fromEntries(entries) as Composition };
+}
+
+function compose(
+  document: CompositionDocument,
+  base: Composition | null,
+  { presets }: Registry,
+): Composition {
   const { preset, ...own } = document;
-  const start = preset === undefined ? (base ?? PRESETS.fifo.composition) : presetNamed(preset);
+  const start =
+    preset === undefined
+      ? (base ?? presets.fifo.composition)
+      : presets[preset as string].composition;
   const given = Object.fromEntries(
     DECISIONS.flatMap((decision) => {
       const choice = own[decision];
@@ -118,10 +166,6 @@ function compose(document: CompositionDocument, base: Composition | null): Compo
     }),
   );
   return { ...start, ...given };
-}
-
-function presetNamed(name: PolicyChoice): Composition {
-  return PRESETS[name as string].composition;
 }
 
 function create<Policy, Context>(

@@ -4,7 +4,7 @@ import type { JobView } from "../core/dispatch/controller.ts";
 import type { PoolView, Routing } from "../core/dispatch/policies.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "./check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "./contract.test-support.ts";
+import { CheckingDriver, documentOf, systemOf } from "./contract.ts";
 import { createScheduler, maxBatchOf, schedulerName } from "./create-scheduler.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 import type { PolicyChoice } from "./systems/system-pack.ts";

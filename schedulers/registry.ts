@@ -50,6 +50,12 @@ const SYSTEMS: readonly SystemPack[] = [
   clipper,
 ];
 
+/** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
+export interface Registry {
+  readonly policies: Policies;
+  readonly presets: Readonly<Record<string, Preset>>;
+}
+
 /** A decision's own policies, then those of the systems. */
 function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
   const more = SYSTEMS.flatMap(({ policies }) => [...(policies?.[decision] ?? [])]);
@@ -95,3 +101,5 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
   ...Object.assign({}, ...SYSTEMS.map(({ presets }) => presets)),
 };
+
+export const BUILT_IN: Registry = { policies: POLICIES, presets: PRESETS };

@@ -22,7 +22,7 @@ export function configurationLoad(
 /** Null where the traffic equations do not reach. */
 export function servingCapacity(
   document: ScenarioDocument,
-  inputs: MeasuredInputs,
+  inputs: MeasuredInputs & Pick<SimulationInputs, "own">,
 ): ServingCapacity | null {
   // Every station's load is proportional to the rate.
   const load = loadAt(document, inputs, 1);
@@ -31,10 +31,11 @@ export function servingCapacity(
 
 function loadAt(
   document: ScenarioDocument,
-  inputs: MeasuredInputs,
+  inputs: MeasuredInputs & Pick<SimulationInputs, "own">,
   ratePerS: number,
 ): OfferedLoad | null {
   const system = compileSystem(document, inputs);
   const seed = replicationSeed(document.run.seed, 0);
-  return offeredLoad(system, createScheduler(document.scheduler, system, seed), ratePerS);
+  const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
+  return offeredLoad(system, scheduler, ratePerS);
 }

@@ -11,11 +11,14 @@ import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { sizeSource } from "../core/service.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { type SimulationOutput, simulate } from "./simulation.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
 export interface SimulationInputs extends MeasuredInputs {
   readonly traces: Readonly<Record<string, readonly number[]>>;
+  /** The scheduler files, loaded. Not plain data: processes and threads load them anew. */
+  readonly own?: OwnSchedulers | undefined;
 }
 
 export interface ReplicationOptions {
@@ -55,7 +58,7 @@ export function runReplication(
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
-  const scheduler = createScheduler(document.scheduler, system, seed);
+  const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
   const { recorder, events, stopped } = simulate({
     system,
     scheduler,

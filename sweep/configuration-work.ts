@@ -11,7 +11,7 @@ import { type Configuration, openSweep, type Sweep } from "../core/scenario/swee
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication } from "../sim/replication.ts";
+import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
@@ -23,9 +23,12 @@ import {
 import { runColumns, type SweepRecord } from "./record.ts";
 import { RequestSpool, spoolFile } from "./request-files.ts";
 
-/** Everything a thread needs to run its share of a sweep. Plain data: may be cloned. */
+/** A scenario with the schedulers of the user that it names. */
+export interface ReadyScenario extends LoadedScenario, Pick<SimulationInputs, "own"> {}
+
+/** Everything a thread needs to run its share of a sweep. Plain data without `loaded.own`: may be cloned. */
 export interface SweepPlan {
-  readonly loaded: LoadedScenario;
+  readonly loaded: ReadyScenario;
   /** Without it, the whole sweep. */
   readonly sample?: Sample | undefined;
   /** The sweep's folder, where each request leaves a row; without it, none does. */
@@ -37,7 +40,7 @@ const DETAILED_CONFIGURATIONS = 100;
 const GANTT_BARS = 240;
 
 export class ConfigurationWork {
-  readonly #loaded: LoadedScenario;
+  readonly #loaded: ReadyScenario;
   readonly #sweep: Sweep;
   readonly #requestsIn: string | undefined;
   readonly #kept: Kept;

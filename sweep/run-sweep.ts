@@ -6,10 +6,11 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
+import { Fault } from "../core/fault.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { type RecordStore, recordLine } from "./record.ts";
-import type { Done } from "./simulation-thread.ts";
+import type { Answer, Done } from "./simulation-thread.ts";
 
 export interface SweepRun {
   /** A scenario whose sweep is checked. */
@@ -179,14 +180,26 @@ async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner>
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
-    workerData: plan,
+    workerData: plainPlan(plan),
   });
   return {
     work: new ConfigurationWork(plan),
     whole: (open, keep, signal) => handOut(pool, threads, open, keep, signal),
-    part: (...range) => pool.run(range, { name: "part" }),
+    part: async (...range) => answerOf<Part>(await pool.run(range, { name: "part" })),
     close: () => pool.destroy(),
   };
+}
+
+/** Threads load the schedulers of the user by themselves, from their texts. */
+function plainPlan({ loaded: { own: _, ...loaded }, ...plan }: SweepPlan): SweepPlan {
+  return { ...plan, loaded };
+}
+
+/** A Fault loses its class between threads. */
+function answerOf<T>(answer: Answer<T>): T {
+  if ("value" in answer) return answer.value;
+  const { code, message, hint } = answer.fault;
+  throw new Fault(code, message, hint === undefined ? {} : { hint });
 }
 
 /** Small configurations go to threads in groups that take about so long. */
@@ -215,7 +228,7 @@ async function handOut(
     while (open.length > 0 && !ended && signal?.aborted !== true) {
       // Fewer towards the end, so that all threads end together.
       const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
-      const { lines, ms }: Done = await pool.run(group, { name: "group" });
+      const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));
       size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
       turn = turn.then(() => keepAll(group, lines));
       await turn;

@@ -1,5 +1,8 @@
 /** The work of a simulation thread. The sweep comes once, as worker data; requests are numbers. */
 import { workerData } from "node:worker_threads";
+import { importTexts } from "../build/import-text.ts";
+import { Fault } from "../core/fault.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./record.ts";
@@ -10,21 +13,43 @@ export interface Done {
   readonly ms: number;
 }
 
-const work = new ConfigurationWork(workerData as SweepPlan);
+/** A Fault in parts, for it loses its class between threads. */
+export type Answer<T> =
+  | { readonly value: T }
+  | { readonly fault: Pick<Fault, "code" | "message" | "hint"> };
 
-/** Whole configurations. */
-export function group(indices: readonly number[]): Done {
-  const start = performance.now();
-  const lines = indices.map(whole);
-  return { lines, ms: performance.now() - start };
+const plan = workerData as SweepPlan;
+const opened = openWork();
+
+async function openWork(): Promise<ConfigurationWork> {
+  const { schedulerFiles } = plan.loaded;
+  if (schedulerFiles === undefined) return new ConfigurationWork(plan);
+  const own = await importTexts(schedulerFiles, ownScheduler);
+  return new ConfigurationWork({ ...plan, loaded: { ...plan.loaded, own } });
 }
 
-/** The record of a whole configuration, as a line. */
-export function whole(index: number): string {
-  return recordLine(work.whole(index));
+async function answer<T>(run: (work: ConfigurationWork) => T): Promise<Answer<T>> {
+  try {
+    return { value: run(await opened) };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const { code, message, hint } = error;
+    return { fault: { code, message, hint } };
+  }
+}
+
+/** Whole configurations. */
+export function group(indices: readonly number[]): Promise<Answer<Done>> {
+  return answer((work) => {
+    const start = performance.now();
+    const lines = indices.map((index) => recordLine(work.whole(index)));
+    return { lines, ms: performance.now() - start };
+  });
 }
 
 /** Replications first .. end − 1 of one configuration. */
-export function part([index, first, end]: readonly [number, number, number]): Part {
-  return work.part(index, first, end);
+export function part([index, first, end]: readonly [number, number, number]): Promise<
+  Answer<Part>
+> {
+  return answer((work) => work.part(index, first, end));
 }

@@ -10,7 +10,7 @@ import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
 import { securityPaths } from "../security/security-files.ts";
-import type { DeploymentOptions } from "./options.ts";
+import { type DeploymentOptions, plainInputs } from "./options.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 const READY_TIMEOUT_MS = 30_000;
@@ -140,7 +140,7 @@ export class GatewayProcess implements Speaking {
     return {
       id: this.id,
       document,
-      inputs,
+      inputs: plainInputs(inputs),
       backend,
       seed,
       timeScale,

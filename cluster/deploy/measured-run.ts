@@ -91,7 +91,7 @@ export async function measuredRun(
   await resetGateway(http, {
     seed,
     warmupUs: 0,
-    scheduler: document.scheduler,
+    ...schedulerOf(document),
     log: true,
     warmUp: true,
   });
@@ -118,7 +118,7 @@ export async function measuredRun(
         seed,
         warmupUs: givenWarmupS(workload) * 1e6,
         startAtMonotonicNs,
-        scheduler: document.scheduler,
+        ...schedulerOf(document),
         log: true,
         triedAgain: workload.client !== undefined,
         ...window,
@@ -149,6 +149,11 @@ export async function measuredRun(
     outcomes: outcomeCounts(load),
     load,
   };
+}
+
+/** A scheduler of the user is code, which no request carries: the deployment has it from its start. */
+function schedulerOf({ scheduler }: ScenarioDocument): Pick<RunRequest, "scheduler"> {
+  return typeof scheduler === "string" || scheduler.file === undefined ? { scheduler } : {};
 }
 
 type Window = Pick<RunRequest, "closeUs" | "closeAfterRequests">;

@@ -58,3 +58,9 @@ export interface DeploymentOptions {
 export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
   return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
 }
+
+/** Inputs that can be sent to a process: a gateway loads scheduler files by itself, from their texts. */
+export function plainInputs(inputs: MeasuredInputs): MeasuredInputs {
+  const { profiles, overheadProfile, traceSizes, schedulerFiles, folder } = inputs;
+  return { profiles, overheadProfile, traceSizes, schedulerFiles, folder };
+}

@@ -7,7 +7,12 @@ import { type ChildExit, KeptChild } from "../processes/child.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
-import { type DeploymentOptions, deployedSystem, type WorkerPlace } from "./options.ts";
+import {
+  type DeploymentOptions,
+  deployedSystem,
+  plainInputs,
+  type WorkerPlace,
+} from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
@@ -179,7 +184,7 @@ class Worker {
     const { cacheDir, trace, certificates, workerCertificates = certificates } = this.#options;
     return {
       document,
-      inputs,
+      inputs: plainInputs(inputs),
       backend,
       seed,
       timeScale,

@@ -41,6 +41,10 @@ export class OperatorLog implements RunSink {
     this.#refused.note({ reason });
   }
 
+  schedulerFailed(reason: string): void {
+    this.#logger.warn({ reason }, "the scheduler failed: fifo takes over");
+  }
+
   draining(inSystem: number): void {
     this.#logger.info({ inSystem }, "draining: taking no more requests");
   }

@@ -20,6 +20,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
+import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
@@ -66,6 +67,8 @@ interface RunOptions {
   /** The system without room for replicas that can be added. */
   readonly ownSystem: System;
   readonly scheduler: Scheduler;
+  /** Called when a scheduler of the user fails, and fifo goes on in its place. */
+  readonly onFailedScheduler?: (message: string) => void;
   readonly seed: string;
   readonly backend: BackendName;
   readonly timeScale: number;
@@ -224,14 +227,7 @@ export class GatewayRun implements Driver {
 
   /** Routes, orders and batches all waiting jobs anew; none is lost. Throws Fault("invalid-input"). */
   reschedule(document: SchedulerDocument): void {
-    const { number, scheduler } = this.schedulers.replace(document);
-    this.room.reschedule(scheduler);
-    this.#turn(null, (nowUs) => {
-      const { system, log } = this.options;
-      const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
-      next.takeOver(this.#dispatcher, number, nowUs);
-      this.#dispatcher = next;
-    });
+    this.#turn(null, (nowUs) => this.#replace(document, nowUs));
   }
 
   cancel(request: LiveRequest): void {
@@ -363,13 +359,34 @@ export class GatewayRun implements Driver {
       this.#costs = new RunCosts();
     }
     if (nowUs >= this.options.closeUs) this.#closeWindow(this.options.closeUs);
-    event(nowUs, sinceUs);
-    this.#dispatcher.decide(nowUs);
+    try {
+      event(nowUs, sinceUs);
+      this.#dispatcher.decide(nowUs);
+    } catch (error) {
+      this.#fallBack(error, nowUs);
+    }
     const decidedUs = monotonicUs();
     if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
     if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
     if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+  }
+
+  /** A scheduler of the user that fails leaves its place to fifo, with all that waits and runs. */
+  #fallBack(error: unknown, nowUs: number): void {
+    if (!isOwnFailure(error)) throw error;
+    this.options.onFailedScheduler?.((error as Error).message);
+    this.#replace("fifo", nowUs);
+    this.#dispatcher.decide(nowUs);
+  }
+
+  #replace(document: SchedulerDocument, nowUs: number): void {
+    const { number, scheduler } = this.schedulers.replace(document);
+    this.room.reschedule(scheduler);
+    const { system, log } = this.options;
+    const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
+    next.takeOver(this.#dispatcher, number, nowUs);
+    this.#dispatcher = next;
   }
 
   #send(batch: StartedBatch): void {

@@ -8,6 +8,7 @@ import { RunLog } from "../../core/run-log.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
+import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
 import { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
@@ -42,9 +43,11 @@ const RETRY_AFTER_DRAIN_MS = 1000;
 /** Gives the last answers time to leave before connections end. */
 const LAST_ANSWERS_MS = 50;
 
-interface Observers {
+interface Surroundings {
   readonly tracing?: GatewayTracing | null;
   readonly logger?: Logger | null;
+  /** The scheduler files of the specification's document. */
+  readonly own?: OwnSchedulers;
 }
 
 export class Gateway {
@@ -66,6 +69,7 @@ export class Gateway {
   readonly #looks: NodeJS.Timeout;
   /** Without room for replicas that are added. */
   readonly #ownSystem: System;
+  readonly #own: OwnSchedulers;
   #run: GatewayRun;
   #draining = false;
   #scheduler: SchedulerDocument = "fifo";
@@ -75,9 +79,10 @@ export class Gateway {
   constructor(
     specification: GatewaySpecification,
     workerAccess: () => ClientAccess,
-    { tracing = null, logger = null }: Observers = {},
+    { tracing = null, logger = null, own = NO_OWN }: Surroundings = {},
   ) {
     this.#tracing = tracing;
+    this.#own = own;
     const { document, inputs, seed, replicas } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
@@ -360,7 +365,11 @@ export class Gateway {
     return new GatewayRun(
       {
         system: this.system,
-        scheduler: createScheduler(scheduler, this.system, request.seed),
+        scheduler: createScheduler(scheduler, this.system, request.seed, this.#own),
+        onFailedScheduler: (message) => {
+          this.#scheduler = "fifo";
+          this.#operatorLog?.schedulerFailed(message);
+        },
         seed: request.seed,
         backend,
         timeScale,

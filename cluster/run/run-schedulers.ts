@@ -107,6 +107,15 @@ export class RunSchedulers {
 
 /** Throws Fault("invalid-input") with all that is wrong with a scheduler for this system. */
 export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): void {
+  if (typeof scheduler !== "string" && scheduler.file !== undefined) {
+    throw new Fault(
+      "invalid-input",
+      "a scheduler of your own is code, which no request can bring",
+      {
+        hint: "name it in the scenario of `tandem cluster up`: its gateway then starts with it",
+      },
+    );
+  }
   const issues: Issue[] = checkScheduler(
     scheduler,
     "scheduler",

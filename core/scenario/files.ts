@@ -29,6 +29,8 @@ export interface DataFiles {
   readonly traces: Readonly<Record<string, number[]>>;
   /** Input sizes, row by row, of the traces that have them; absent where none has. */
   readonly traceSizes?: Readonly<Record<string, number[]>>;
+  /** Texts of the schedulers of the user; absent where there are none. */
+  readonly schedulerFiles?: Readonly<Record<string, string>>;
 }
 
 /** A scenario without issues, with all the data that it names. Plain data: may be cloned. */
@@ -100,13 +102,25 @@ export function readDataFiles(
   }
   const { traces, traceSizes } = readTraces(documents, scenarioFile, open, issues);
   const overheadProfile = overheads[0]?.[1];
+  const schedulerFiles = Object.fromEntries(
+    unique(documents.flatMap(schedulerReferences)).flatMap((reference) => {
+      const text = open(reference);
+      return text === undefined ? [] : [[reference.written, text]];
+    }),
+  );
   const files = {
     profiles,
     ...(overheadProfile === undefined ? {} : { overheadProfile }),
     traces,
     ...(Object.keys(traceSizes).length === 0 ? {} : { traceSizes }),
+    ...(Object.keys(schedulerFiles).length === 0 ? {} : { schedulerFiles }),
   };
   return { files, issues };
+}
+
+function schedulerReferences({ scheduler }: Sections): Reference[] {
+  if (typeof scheduler !== "object" || scheduler.file === undefined) return [];
+  return [{ written: scheduler.file, at: "scheduler.file", calibrated: false }];
 }
 
 function profileReferences(document: Sections): Reference[] {

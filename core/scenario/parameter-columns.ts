@@ -129,6 +129,7 @@ export function parameterKind(path: string): ParameterKind {
 
 /** `batching.maxBatch`, and below `perTask` with a task's name in front, which may have dots. */
 function isPolicyParameter(words: readonly string[]): boolean {
+  if (words[0] === "parameters") return words.length > 1;
   const decision = words.findLastIndex((word) => POLICIES.has(word));
   return decision >= 0 && words.length > decision + 1 && words.at(-1) !== "policy";
 }

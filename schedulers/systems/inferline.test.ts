@@ -5,7 +5,7 @@ import { Fault } from "../../core/fault.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { cases } from "../../core/test-form.test-support.ts";
 import { checkScheduler } from "../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../contract.test-support.ts";
+import { CheckingDriver, documentOf, systemOf } from "../contract.ts";
 import { createScheduler } from "../create-scheduler.ts";
 import { SlidingCounts } from "./inferline.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { checkScheduler } from "../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../contract.test-support.ts";
+import { CheckingDriver, documentOf, systemOf } from "../contract.ts";
 import { createScheduler } from "../create-scheduler.ts";
 
 const system = systemOf(

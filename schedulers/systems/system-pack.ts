@@ -44,7 +44,7 @@ export interface SystemPack {
   readonly presets: Readonly<Record<string, Preset>>;
 }
 
-const PLAIN: Composition = {
+export const PLAIN: Composition = {
   admission: "all",
   routing: "central",
   selection: "most-accurate",

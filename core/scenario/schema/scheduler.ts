@@ -24,12 +24,24 @@ export const compositionSchema = z.strictObject({
   ...decisions,
 });
 
+/** A composition, whose presets and policies may be those of the user's own file. */
+export const fileSchedulerSchema = compositionSchema.extend({
+  file: z
+    .string()
+    .regex(/\.m?js$/, "expected a file of JavaScript, `.mjs` or `.js`")
+    .optional()
+    .describe("your own scheduler: a file that exports it (docs/your-own-scheduler.md)"),
+  parameters: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("parameters of the policies of `file`, by name"),
+  perTask: z
+    .record(poolName, compositionSchema)
+    .optional()
+    .describe("other policies for single tasks, or variants: `task@model`"),
+});
+
 export const schedulerSchema = z.union([
   z.string().describe("a preset, e.g. fifo"),
-  compositionSchema.extend({
-    perTask: z
-      .record(poolName, compositionSchema)
-      .optional()
-      .describe("other policies for single tasks, or variants: `task@model`"),
-  }),
+  fileSchedulerSchema,
 ]);

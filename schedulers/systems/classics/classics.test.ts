@@ -7,7 +7,7 @@ import { RandomStream } from "../../../core/random/stream.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../../../core/scenario/schema.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../../contract.test-support.ts";
+import { CheckingDriver, documentOf, systemOf } from "../../contract.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 import { balking } from "./balking.ts";
 

@@ -1,9 +1,8 @@
 /**
- * What every scheduler must keep, whatever happens: `playRandomly` drives a dispatcher with a
- * random order of events and checks each command as it comes.
- * Assertions of Node's own: a run has thousands, and an `expect` takes a hundred times as long.
+ * The rules that every scheduler keeps, whatever happens: `CheckingDriver` drives a dispatcher through
+ * any order of events and checks each command as it comes. Tests play the registry on random systems;
+ * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import { equal, fail, ok } from "node:assert/strict";
 import { compileSystem } from "../core/compile.ts";
 import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
@@ -13,6 +12,21 @@ import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
+
+/** A rule that the scheduler has broken; the message is the rule. */
+export class BrokenRule extends Error {}
+
+function fail(rule: string): never {
+  throw new BrokenRule(rule);
+}
+
+function ok(condition: boolean, rule: string): asserts condition {
+  if (!condition) fail(rule);
+}
+
+function equal(found: unknown, expected: unknown, rule: string): void {
+  if (!Object.is(found, expected)) fail(`${rule}: ${found}, not ${expected}`);
+}
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
@@ -93,6 +107,8 @@ export class CheckingDriver implements Driver {
   };
   arrivals = 0;
   nowUs = 0;
+  /** Tells each step in a line; null: nobody asks. */
+  story: string[] | null = null;
   #begun = false;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
@@ -124,7 +140,7 @@ export class CheckingDriver implements Driver {
 
   start(replica: number, nowUs: number): void {
     const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
-    equal(nowUs, this.nowUs);
+    equal(nowUs, this.nowUs, "time does not run back");
     ok(this.up.has(replica), "a batch goes to a replica that is up");
     ok(!this.busy.has(replica), "a replica runs one batch");
     const at = batchAt[replica];
@@ -133,15 +149,18 @@ export class CheckingDriver implements Driver {
     const { batching } = this.#policies(pool);
     const most = this.#isSteered(pool) ? Number.POSITIVE_INFINITY : batching.maxBatch;
     const limit = Math.min(system.pools[pool].maxBatch, most);
-    ok(jobs.length > 0);
+    ok(jobs.length > 0, "a batch has jobs");
     ok(jobs.length <= limit, "no batch is over its maximum");
     const running = new Set([...this.busy.values()].flat());
     for (const job of jobs) {
       const request = this.#openAt(requests.requestOf(job));
       const task = requests.taskOf(job);
       ok(!running.has(job), "a job runs once at a time");
-      equal(requests.state[job], JOB.running);
-      ok(system.pipelines[request.pipeline].tasks[task].variants.includes(pool));
+      equal(requests.state[job], JOB.running, "a job that starts runs");
+      ok(
+        system.pipelines[request.pipeline].tasks[task].variants.includes(pool),
+        "a job runs in a pool of its task",
+      );
       ok(request.asked.has(task), "a task's condition is asked before it runs");
       this.#checkInputs(request, task);
       if (this.scheduler.admission.dropsLate) {
@@ -149,6 +168,7 @@ export class CheckingDriver implements Driver {
       }
       running.add(job);
     }
+    this.#tell(`the scheduler starts ${jobs.length} on ${this.#nameOf(replica)}`);
     if (!this.#isSteered(pool)) this.#checkOrder(pool, replica, jobs);
     ok(this.#hasRoom(replica), "no batch takes more than its node has");
     this.busy.set(replica, jobs);
@@ -162,7 +182,7 @@ export class CheckingDriver implements Driver {
   }
 
   end(slot: number, outcome: Outcome, nowUs: number): void {
-    equal(nowUs, this.nowUs);
+    equal(nowUs, this.nowUs, "time does not run back");
     const request = this.#openAt(slot);
     this.open.delete(slot);
     this.outcomes[outcome]++;
@@ -186,6 +206,7 @@ export class CheckingDriver implements Driver {
   // --- what the test lets happen ----------------------------------------------------------------
 
   arrive(pipeline: number, answers: number): void {
+    this.#tell(`a request of ${this.system.pipelines[pipeline].name} arrives`);
     const slot = this.dispatcher.requests.reserve();
     ok(!this.open.has(slot), "a slot holds one request");
     const fresh = { asked: new Set<number>(), ran: new Set<number>(), ended: new Set<number>() };
@@ -194,6 +215,7 @@ export class CheckingDriver implements Driver {
   }
 
   finish(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} finishes its batch`);
     const { requests } = this.dispatcher;
     this.#windowed.delete(replica);
     for (const job of this.busy.get(replica) ?? []) {
@@ -207,6 +229,7 @@ export class CheckingDriver implements Driver {
   }
 
   fail(replica: number): void {
+    this.#tell(`the batch of ${this.#nameOf(replica)} fails`);
     this.busy.delete(replica);
     this.dispatcher.fail(replica, this.nowUs);
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
@@ -220,6 +243,7 @@ export class CheckingDriver implements Driver {
   }
 
   startDraining(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} takes no new work`);
     this.up.delete(replica);
     if (this.busy.has(replica)) this.draining.add(replica);
     this.dispatcher.drain(replica, this.nowUs);
@@ -252,6 +276,7 @@ export class CheckingDriver implements Driver {
   }
 
   lose(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} is lost`);
     this.up.delete(replica);
     this.draining.delete(replica);
     this.busy.delete(replica);
@@ -259,6 +284,7 @@ export class CheckingDriver implements Driver {
   }
 
   cancel(slot: number): void {
+    this.#tell(`request ${this.open.get(slot)?.serial} is cancelled`);
     this.dispatcher.cancel(slot, "cancelled", this.nowUs);
   }
 
@@ -282,7 +308,7 @@ export class CheckingDriver implements Driver {
 
   decide(): void {
     this.dispatcher.decide(this.nowUs);
-    equal(this.dispatcher.inSystem, this.open.size);
+    equal(this.dispatcher.inSystem, this.open.size, "every open request is in the system");
     this.#checkNobodyIdles();
     this.#checkChains();
   }
@@ -308,7 +334,10 @@ export class CheckingDriver implements Driver {
     const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
     if (leaving !== undefined) this.startDraining(leaving);
     const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
-    if (joining !== undefined) this.join(joining);
+    if (joining !== undefined) {
+      this.#tell(`${this.#nameOf(joining)} is up again`);
+      this.join(joining);
+    }
     const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
     if (cancelled !== undefined) this.cancel(cancelled);
     if (step.decides) this.decide();
@@ -333,14 +362,22 @@ export class CheckingDriver implements Driver {
 
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
-    equal(this.dispatcher.inSystem, 0);
+    equal(this.dispatcher.inSystem, 0, "no request is left in the system");
     const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
-    equal(ended, this.arrivals);
+    equal(ended, this.arrivals, "every request ends once");
     const { requests } = this.dispatcher;
     const { capacity } = requests;
     const slots = new Set(Array.from({ length: capacity }, () => requests.reserve()));
     equal(slots.size, capacity, "all slots are free and different");
-    equal(requests.capacity, capacity);
+    equal(requests.capacity, capacity, "no slot is lost");
+  }
+
+  #tell(line: string): void {
+    this.story?.push(`${(this.nowUs / 1000).toFixed(3)} ms: ${line}`);
+  }
+
+  #nameOf(replica: number): string {
+    return this.system.replicas[replica].name;
   }
 
   // --- checks -----------------------------------------------------------------------------------
@@ -414,7 +451,8 @@ export class CheckingDriver implements Driver {
   #checkCompletion(request: Open): void {
     const { tasks } = this.system.pipelines[request.pipeline];
     tasks.forEach((task, id) => {
-      if (task.successors.length === 0) ok(this.#hasEnded(request, id));
+      if (task.successors.length === 0)
+        ok(this.#hasEnded(request, id), "all last tasks have ended");
     });
     if (this.#hurries || tasks.some((task) => Number.isFinite(task.needed))) return;
     tasks.forEach(({ predecessors }, id) => {
@@ -480,7 +518,12 @@ export class CheckingDriver implements Driver {
       if (this.#isSteered(queue < pools ? queue : this.system.replicas[queue - pools].pool))
         continue;
       if (queue < pools && this.#isHeld(queue)) {
-        for (const job of jobs) equal(this.dispatcher.chainOf(requests.requestOf(job)), -1);
+        for (const job of jobs)
+          equal(
+            this.dispatcher.chainOf(requests.requestOf(job)),
+            -1,
+            "a job of a held chain does not wait",
+          );
         continue;
       }
       const takers = this.system.replicas.flatMap(({ pool }, id) =>
@@ -492,7 +535,7 @@ export class CheckingDriver implements Driver {
       if (idle.length === 0) continue;
       const { batching, routing } = this.#policies(this.system.replicas[takers[0]].pool);
       if (queue < pools && routing.kind === "immediate") {
-        ok(routing.holds, "a job is routed at once");
+        ok(routing.holds === true, "a job is routed at once");
         ok(
           idle.every((id) => queued.has(pools + id)),
           "a job waits beside a replica without any",
@@ -506,7 +549,7 @@ export class CheckingDriver implements Driver {
       for (const id of idle)
         equal(batching.size(view, id, this.nowUs), 0, "no batch waits in vain");
       const dueUs = Math.min(...idle.map((id) => batching.dueUs(view, id)));
-      equal(this.timers.get(queue), dueUs);
+      equal(this.timers.get(queue), dueUs, "a batch that waits has a timer");
     }
   }
 
@@ -521,7 +564,7 @@ export class CheckingDriver implements Driver {
       const holding = own
         .map(({ slot }) => this.dispatcher.chainOf(slot))
         .filter((chain) => chain >= 0);
-      equal(new Set(holding).size, holding.length);
+      equal(new Set(holding).size, holding.length, "a chain is held once");
       for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
       equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");
     });

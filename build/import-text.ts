@@ -1,0 +1,27 @@
+/**
+ * Loads code that arrives as text: the default export of a module of JavaScript. A module from text has
+ * no folder, so it imports packages of Node alone, and its text is all that it is.
+ */
+
+/** Rejects with what the module throws, or what V8 finds wrong with it. */
+export async function importText(text: string): Promise<unknown> {
+  const url = `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
+  // In a bundle `make-bundles.mjs` makes this the import() of `load-bundle.ts`.
+  const module = (await import(url)) as { readonly default?: unknown };
+  return module.default;
+}
+
+/** The values of several texts, by the same names; an error in place of a value that cannot be loaded. */
+export async function importTexts<T>(
+  texts: Readonly<Record<string, string>>,
+  make: (name: string, exported: unknown) => T,
+): Promise<ReadonlyMap<string, T>> {
+  const made = new Map<string, T>();
+  for (const [name, text] of Object.entries(texts)) {
+    const exported = await importText(text).catch((error: unknown) =>
+      error instanceof Error ? error : new Error(String(error)),
+    );
+    made.set(name, make(name, exported));
+  }
+  return made;
+}

@@ -1,0 +1,89 @@
+/** A scheduler of the user's own on real workers: the gateway loads it from its text at its start. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { importTexts } from "../build/import-text.ts";
+import { compileSystem } from "../core/compile.ts";
+import { replayLog } from "../core/replay.ts";
+import { RunLog } from "../core/run-log.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import { startDeployment } from "./deploy/deployment.ts";
+import { measuredRun } from "./deploy/measured-run.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
+import { getJson } from "./protocol/http-client.ts";
+
+const FILE = "./fair-queue.mjs";
+const TEXT = readFileSync(join(import.meta.dirname, "../scenarios/own-scheduler", FILE), "utf8");
+
+/** Two pipelines share two replicas at eight fifths of what these can serve. */
+const document = scenarioSchema.parse({
+  name: "own",
+  pipelines: {
+    gold: { tasks: { answer: { model: "m" } }, share: 0.5 },
+    free: { tasks: { answer: { model: "m" } }, share: 0.5 },
+  },
+  models: { m: { service: { distribution: "exponential", meanMs: 20 } } },
+  cluster: { replicas: { answer: 2 } },
+  scheduler: { file: FILE, parameters: { weights: { gold: 3 } } },
+  workload: { arrivals: "poisson", ratePerS: 160, requests: 320 },
+  run: { seed: 7 },
+});
+
+const inputsWith = (text: string) => ({
+  ...{ profiles: {}, traces: {} },
+  schedulerFiles: { [FILE]: text },
+});
+const contents = () => [payloadRequest(new Uint8Array(100))];
+
+test("a real deployment decides by it, its log replays, and no request brings another", async () => {
+  const own = await importTexts({ [FILE]: TEXT }, ownScheduler);
+  const inputs = inputsWith(TEXT);
+  const options = { document, inputs, backend: "replay", seed: "7/0" } as const;
+  const deployment = await startDeployment(options);
+  try {
+    const run = await measuredRun(deployment, { document, inputs, seed: "7/0", contents });
+    expect(run.outcomes).toMatchObject({ completed: 320, failed: 0 });
+    const system = compileSystem(document, inputs);
+    const scheduler = createScheduler(document.scheduler, system, "7/0", own);
+    expect(replayLog(system, scheduler, RunLog.parse(run.log)).divergence).toBeNull();
+    const [gold, free] = ["gold", "free"].map((name) => run.summary.pipelines[name].latencyMeanMs);
+    expect(free).toBeGreaterThan(1.1 * gold);
+
+    const url = `${deployment.gateway.http}/v1/scheduler`;
+    const put = async (scheduler: unknown): Promise<{ status: number; text: string }> => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ scheduler });
+      const answer = await fetch(url, { method: "PUT", headers, body });
+      return { status: answer.status, text: await answer.text() };
+    };
+    const brought = await put({ file: FILE });
+    expect(brought.status).toBe(400);
+    expect(brought.text).toContain("is code, which no request can bring");
+    expect((await getJson(url)).value).toEqual({ scheduler: document.scheduler });
+    expect((await put("fifo")).status).toBe(200);
+  } finally {
+    await deployment.stop();
+  }
+});
+
+test("where it fails, fifo takes over, and every request is answered", async () => {
+  const failing = 'if (view.nowUs > 5e5) throw new Error("late"); const next';
+  const inputs = inputsWith(TEXT.replace("const next", failing));
+  const workload = { ...document.workload, requests: 160 } as typeof document.workload;
+  const shorter = { ...document, workload };
+  const lines: string[] = [];
+  const onEvent = (line: string): number => lines.push(line);
+  const options = { document: shorter, inputs, backend: "replay", seed: "7/0", onEvent } as const;
+  const deployment = await startDeployment(options);
+  try {
+    const run = await measuredRun(deployment, { document: shorter, inputs, seed: "7/0", contents });
+    expect(run.outcomes).toMatchObject({ completed: 160, failed: 0 });
+    const { value } = await getJson(`${deployment.gateway.http}/v1/scheduler`);
+    expect(value).toEqual({ scheduler: "fifo" });
+    expect(deployment.crashes).toEqual([]);
+  } finally {
+    await deployment.stop();
+  }
+});
