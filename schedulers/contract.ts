@@ -352,7 +352,10 @@ export class CheckingDriver implements Driver {
       const next = Math.min(...this.timers.values());
       const isDue = next < Number.POSITIVE_INFINITY;
       const isUnderWay = this.ordered.size + this.residencies.length > 0;
-      ok(this.busy.size > 0 || isDue || isUnderWay, "no job that waits is forgotten");
+      ok(
+        this.busy.size > 0 || isDue || isUnderWay,
+        `the queues drain: ${this.open.size} wait beside idle replicas`,
+      );
       if (this.busy.size === 0 && isDue) this.tick(next - this.nowUs);
       for (const replica of [...this.busy.keys()]) this.finish(replica);
       this.#obeyed();

@@ -1,6 +1,6 @@
 /**
  * A scheduler of the user: the export of one file, as policies and presets beside the built-in ones.
- * Who reads the file imports it (`build/import-text.ts`), for this folder knows no promise.
+ * The reader of the file imports it (`build/import-text.ts`), because this folder knows no promise.
  *
  *   text ── import ──> exported function ── ownScheduler ──> OwnScheduler: a registry, checked
  */
