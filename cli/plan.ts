@@ -12,7 +12,7 @@ import {
   type PlanOptions,
 } from "../planning/plan.ts";
 import { formatNumber } from "../reports/tables/format.ts";
-import { PRESETS } from "../schedulers/registry.ts";
+import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./failure.ts";
@@ -163,7 +163,7 @@ function optionsOf({
     throw new Fault("usage", `--${option} must be a whole number of at least 1, got ${value}`);
   }
   const known = Object.keys(PRESETS);
-  const named = schedulers === undefined ? known : listed(schedulers);
+  const named = schedulers === undefined ? TEXTBOOK_PRESETS : listed(schedulers);
   for (const name of named) {
     if (known.includes(name)) continue;
     const hint = `the presets are ${known.join(", ")}; sweep \`scheduler\` for others`;
@@ -179,5 +179,6 @@ function optionsOf({
 
 function listed(text: string): readonly string[] {
   if (text.trim() === "none") return [];
+  if (text.trim() === "all") return Object.keys(PRESETS);
   return text.split(",").map((word) => word.trim());
 }

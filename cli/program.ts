@@ -146,7 +146,7 @@ const plan: Command = {
     planner: text("race, inferline or exhaustive", { default: "race" }),
     replications: number("replications of each trial, at most"),
     schedulers: text(
-      "presets to try beside the scenario's, as a,b,c; default: all; none: no other",
+      "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
     ),
     "max-replicas": number("of each task, at most", { default: 64 }),
     "max-trials": number("combinations to simulate, at most", { default: 100_000 }),

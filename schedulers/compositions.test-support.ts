@@ -12,7 +12,7 @@ const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
   "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
   "preferred-sizes": {
     policy: "preferred-sizes",
-    ...{ maxBatch: 5, preferred: [2, 4], delayMs: 0.02 },
+    ...{ maxBatch: 3, preferred: [2, 3], delayMs: 0.02 },
   },
 };
 

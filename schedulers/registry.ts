@@ -77,13 +77,8 @@ export const POLICIES: Policies = {
   controller: withSystems("controller", [noController]),
 };
 
-/**
- * The simplest first: where several do equally well, plans and reports name them in this order, and
- * compositions without a preset after them. By how much a scheduler has to know: nothing of the load
- * (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask for
- * (`edf`, `priority`), parameters to tune (`batching`); those of the systems come last.
- */
-export const PRESETS: Readonly<Record<string, Preset>> = {
+/** Rules of textbooks, without parameters to tune for a system; the simplest first. */
+const TEXTBOOK: Readonly<Record<string, Preset>> = {
   fifo: preset("one central queue, first in, first out", {}),
   "round-robin": preset("replicas in turn", { routing: "round-robin" }),
   random: preset("a replica at random", { routing: "random" }),
@@ -99,6 +94,18 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   edf: preset("one central queue, earliest deadline first", { ordering: "edf" }),
   priority: preset("one central queue, highest priority first", { ordering: "priority" }),
   batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
+};
+
+export const TEXTBOOK_PRESETS: readonly string[] = Object.keys(TEXTBOOK);
+
+/**
+ * The simplest first: where several do equally well, plans and reports name them in this order, and
+ * compositions without a preset after them. By how much a scheduler has to know: nothing of the load
+ * (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask for
+ * (`edf`, `priority`), parameters to tune (`batching`); those of the systems come last.
+ */
+export const PRESETS: Readonly<Record<string, Preset>> = {
+  ...TEXTBOOK,
   ...Object.assign({}, ...SYSTEMS.map(({ presets }) => presets)),
 };
 
