@@ -281,6 +281,9 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   const written = JSON.parse(tandem("report", "v", "--json").stdout);
   expect(written).toMatchObject({ schema: "tandem/report@1", html: join("v", "report.html") });
   expect(readFileSync(join(scratch, "v/report.html"), "utf8")).toMatch(/replayed/);
+  const explained = tandem("explain", "v");
+  expect(explained.code, explained.stderr).toBe(0);
+  expect(explained.stdout).toContain("predicted − measured");
 });
 
 const UNCALIBRATED = `
