@@ -53,14 +53,16 @@ workload: { arrivals: poisson, ratePerS: 60, requests: 40 }
 run: { seed: 3, replications: 3 }
 `;
 
-test("it holds what runs: no sources, tests or benchmarks, in less than 2 MB", () => {
+test("it holds what runs: no sources, tests or benchmarks, in less than 2.5 MB", () => {
   const paths = packed.files.map(({ path }) => path);
   const others = /(?<!\.d)\.ts$|\.test\.|test-support|^dist\/(bench|theory)\/|\/(fuzz|soak)\//;
-  expect(paths.filter((path) => others.test(path))).toEqual([]);
+  // `tandem init --policy` writes an example with its test.
+  const example = "dist/scenarios/own-scheduler/fair-queue.test.mjs";
+  expect(paths.filter((path) => others.test(path))).toEqual([example]);
   expect(paths.filter((path) => !path.startsWith("dist/")).sort()).toEqual([
     ...["LICENSE", "README.md", "package.json"],
   ]);
-  expect(packed.size).toBeLessThan(2e6);
+  expect(packed.size).toBeLessThan(2.5e6);
   expect(paths.length).toBeLessThan(700);
 });
 
@@ -132,7 +134,7 @@ test("programs import it, with types that hold", () => {
   const compiled = run(process.execPath, compiler, ...strict, "use.mts");
   expect(compiled.stdout).toBe("");
   expect(run(process.execPath, compiler, ...strict, "--noEmit", "wrong.mts").stdout).toMatch(
-    /'string' is not assignable to parameter of type 'LoadedScenario'/,
+    /'string' is not assignable to parameter of type 'ReadyScenario'/,
   );
   const { stdout, stderr } = run(process.execPath, "use.mjs");
   expect(stderr).toBe("");
