@@ -60,6 +60,13 @@ describe("a client with a time-out", () => {
     expect(summary.metrics.timeoutRatio).toBeCloseTo(2 / 3, 12);
   });
 
+  test("leaves an attempt behind that waits for its batch, which still runs", () => {
+    const scheduler = { batching: { policy: "size-or-timeout", maxBatch: 2, waitMs: 20 } };
+    const client = { timeoutMs: 12, cancels: false };
+    const { bars } = runAt([0], { ...SERVER, scheduler, ...trace(client) });
+    expect(bars.map(({ start }) => start)).toEqual([20]);
+  });
+
   test("tries again after pauses that grow, up to a limit", () => {
     const pauses = { retries: 3, backoffMs: 2, backoffFactor: 3, maxBackoffMs: 10 };
     const workload = { arrivals: "burst", requests: 1, client: { timeoutMs: 4, ...pauses } };

@@ -212,9 +212,12 @@ class Simulation implements Driver, ClientHost {
     timeline.settle(nowUs);
   }
 
-  /** Nothing runs, nobody waits and nobody comes: only the timers of controllers go on. */
+  /**
+   * Nothing runs, waits or comes: only the timers of controllers go on. Attempts that their clients
+   * have given up may still wait for a batch.
+   */
   private isOver(nextUs: number): boolean {
-    return nextUs === NEVER && this.recorder.inSystem === 0;
+    return nextUs === NEVER && this.recorder.inSystem === 0 && this.dispatcher.inSystem === 0;
   }
 
   private fire(timeline: EventSource, nowUs: number): void {
