@@ -30,7 +30,7 @@ interface TaskDraws {
   readonly cache: Sampler | null;
   readonly content: ContentSource | null;
   readonly work: Sampler;
-  /** Of variants whose times have other distributions. */
+  /** Samplers for variants whose times have other distributions. */
   readonly more: readonly Sampler[];
   /** Bits that every request has. */
   readonly bits: number;

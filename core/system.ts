@@ -96,7 +96,7 @@ export interface PoolSystem {
   readonly first: number;
   readonly count: number;
   readonly maxBatch: number;
-  /** Of each resource, taken on a batch's node while it runs; in `RESOURCE_UNITS`. */
+  /** Amounts of resources that a batch takes on its node while it runs, in `RESOURCE_UNITS`. */
   readonly demand: readonly number[];
   /** The distribution of its jobs' variates. */
   readonly shape: Shape;
@@ -125,7 +125,7 @@ export interface NodeSystem {
   readonly zoneRoundTripUs: number;
   /** Microseconds that a byte takes on the node's link, in each direction. */
   readonly usPerByte: number;
-  /** Of each resource, in `RESOURCE_UNITS`; Infinity: no limit. */
+  /** Amounts of resources, in `RESOURCE_UNITS`; Infinity: no limit. */
   readonly resources: readonly number[];
   /** Billed whole while the machine hosts a replica. */
   readonly costPerHour: number;

@@ -198,7 +198,7 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
 export async function readDocuments(directory: string): Promise<{
   results: ResultsDocument;
   validation: ValidationDocument | undefined;
-  /** Of a plan, if the results are of what it planned. */
+  /** Headlines of the plan, if the results belong to it. */
   planHeadlines: readonly string[];
 }> {
   const file = join(directory, "results.json");

@@ -140,7 +140,7 @@ export class RunDraws {
     return this.#book.take(index, pipeline, base, this.#flags, this.#variates, this.#keys);
   }
 
-  /** Of a job that runs in a pool. */
+  /** The variate of a job in the pool that runs it. */
   variate(job: number, pool: number): number {
     return this.#variates[this.#book.variateAt(job, pool)];
   }

@@ -14,7 +14,7 @@ export interface AnsweredTask {
   /** The request's slot in the dispatcher, which may serve another request by now. */
   readonly slot: number;
   readonly task: string;
-  /** Of the replica that ran it. */
+  /** Pool of the replica that ran the task. */
   readonly pool: number;
 }
 

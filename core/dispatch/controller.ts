@@ -61,7 +61,7 @@ export interface ClusterView {
   isWaiting(job: number): boolean;
   isUp(replica: number): boolean;
   standing(replica: number): Standing;
-  /** Of a resource on a node that no batch has taken, in `RESOURCE_UNITS`; Infinity: no limit. */
+  /** The free amount of a resource on a node, in `RESOURCE_UNITS`; Infinity: no limit. */
   freeOf(node: number, resource: number): number;
   /** Whether a replica's node has what a batch on it demands. O(resources). */
   fits(replica: number): boolean;

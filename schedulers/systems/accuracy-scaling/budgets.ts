@@ -45,7 +45,7 @@ export function perUsWithin(system: System, pool: number, budgetUs: number): num
   return meanUs[batch] > budgetUs ? 0 : batch / meanUs[batch];
 }
 
-/** Of the slowest variant that has a replica. */
+/** Expected time of the slowest variant that has a replica. */
 function weightsUs({ pools, replicas }: System, { tasks }: PipelineSystem): Float64Array {
   return Float64Array.from(tasks, ({ variants }) =>
     Math.max(...variants.map((pool) => replicas[pools[pool].first]?.service.meanUs[1] ?? 0), 1),

@@ -63,7 +63,7 @@ describe("Exp3", () => {
     expect(selector.chanceOf(0, [0, 1])).toBe(0.5);
     selector.learn(0, 1, 0.5);
     expect(selector.chanceOf(0, [0, 1])).toBeCloseTo(Math.exp(-1) / (1 + Math.exp(-1)), 14);
-    // Of the arms that serve now; one that nobody has tried has the first weight.
+    // Only arms that serve now count; an untried arm has the first weight.
     expect(selector.chanceOf(0, [0, 2, 7])).toBeCloseTo(Math.exp(-1) / (2 + Math.exp(-1)), 14);
     expect(selector.chanceOf(0, [0])).toBe(1);
   });

@@ -8,7 +8,7 @@
  */
 
 export interface QueryNode {
-  /** Of the query's requests, or of what they cause at this model; any unit, the same for all. */
+  /** Rate of requests that the query causes at this model; any unit, the same for all. */
   readonly ratePerS: number;
   /** Places of the models that follow. */
   readonly children: readonly number[];
