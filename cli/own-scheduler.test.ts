@@ -211,6 +211,16 @@ test.each([
   },
 );
 
+test("a rule that answers with an unknown replica stops before anything is written", async () => {
+  const routing = "{ kind: 'immediate', needs: 'nothing', route: () => 77 }";
+  const text = `export default ({ definePolicy }) => ({
+    routing: definePolicy({ name: "astray", create: () => (${routing}) }),
+  });`;
+  expect(await refused("simulate", ...withFile("astray.mjs", text))).toContain(
+    "77 is no replica of the pool that is up",
+  );
+});
+
 test("nonsense that comes late stops a thread with the same words", async () => {
   const late = policy.replace(
     "const next",
