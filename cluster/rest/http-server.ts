@@ -19,6 +19,7 @@ import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
 import { serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
 import { checkAccess } from "./access.ts";
+import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { notFound, sendError } from "./errors.ts";
 import { addModelRoutes } from "./model-routes.ts";
@@ -50,7 +51,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   const { host, port, control, security } = options;
   const app = createApp(options);
   addOpenApi(app, security.rules);
-  // Static files of a web app at "/" go here, beside the API.
+  app.register(async (scope: App) => addAppRoutes(scope));
   app.register(async (scope: App) => addModelRoutes(scope, models));
   app.register(async (scope: App) => addControlRoutes(scope, models.gateway, control));
   let answering = 0;

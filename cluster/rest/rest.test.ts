@@ -128,7 +128,7 @@ describe("the REST side", () => {
     }
   });
 
-  it.each(["/", "/v3", "/v2/models/", "/v2/models//infer", "/run/log/more", "/openapi.yaml"])(
+  it.each(["/assets/none.js", "/v3", "/v2/models/", "/v2/models//infer", "/run/log/more", "/openapi.yaml"])(
     "knows no %s",
     async (path) => {
       const answer = await fetch(http + path);
