@@ -36,15 +36,17 @@ const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`)
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
 );
+const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|json)$/);
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
   ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", `types/${LIBRARY}.d.ts`],
+  "web/index.html",
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
-const sources = digestOf(root, [...TOOLS, ...code, ...data]);
+const sources = digestOf(root, [...TOOLS, ...code, ...data, ...web]);
 const fresh =
   existsSync(stamp) &&
   readFileSync(stamp, "utf8") === sources &&
@@ -74,6 +76,8 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
+  const { makeWeb } = await import("./make-web.mjs");
+  await makeWeb(root);
   writeFileSync(stamp, sources);
   return 0;
 }
@@ -118,6 +122,7 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
+    if (/^web\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }
 }
