@@ -117,7 +117,29 @@ function groups(options: DeploymentOptions): readonly (readonly number[])[] {
   const spread = options.backend === "replay" ? Math.ceil(all.length / MAX_REPLAY_PROCESSES) : 1;
   const size = options.replicasPerWorker ?? Math.max(1, spread);
   const count = Math.ceil(all.length / size);
-  return Array.from({ length: count }, (_, group) => all.filter((_r, i) => i % count === group));
+  const groups = Array.from({ length: count }, (_, group) =>
+    all.filter((_r, i) => i % count === group),
+  );
+  const { replicas } = deployedSystem(options);
+  const isWhole = options.backend === "replay" && options.replicasPerWorker === undefined;
+  return isWhole ? withWholeSlots(groups, (replica) => replicas[replica].slot) : groups;
+}
+
+/** A worker runs a slot's batches in turn, so that it hosts all replicas of the slot. */
+function withWholeSlots(
+  groups: readonly (readonly number[])[],
+  slotOf: (replica: number) => number,
+): readonly (readonly number[])[] {
+  const groupOf = new Map<number, number>();
+  groups.forEach((group, i) => {
+    for (const replica of group) {
+      if (!groupOf.has(slotOf(replica))) groupOf.set(slotOf(replica), i);
+    }
+  });
+  const all = groups.flat().sort((a, b) => a - b);
+  return groups
+    .map((_, i) => all.filter((replica) => groupOf.get(slotOf(replica)) === i))
+    .filter((group) => group.length > 0);
 }
 
 interface WorkerShape {
