@@ -69,6 +69,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "processes",
     "time",
     "security",
+    "machines",
     "protocol",
     "observe",
     "worker",
