@@ -55,12 +55,14 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   expect(json).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
   expect(JSON.parse(json.stdout) as ClusterStatus).toMatchObject({ alive: false, now: null });
 
-  // It was killed, so its gateway's file of what operators set was left over.
-  const controls = () =>
-    readdirSync(join(scratch, ".tandem")).filter((name) => name.includes("controls"));
-  expect(controls()).toHaveLength(1);
-  expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
-  expect(controls()).toEqual([]);
+  if (IS_LONG) {
+    // It was killed, so its gateway's file of what operators set was left over.
+    const controls = () =>
+      readdirSync(join(scratch, ".tandem")).filter((name) => name.includes("controls"));
+    expect(controls()).toHaveLength(1);
+    expect(cluster("up", "s.yaml", "--backend", "replay").code).toBe(0);
+    expect(controls()).toEqual([]);
+  }
 
   expect(cluster("down").code).toBe(0);
   expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
