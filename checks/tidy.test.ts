@@ -71,6 +71,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "processes",
     "time",
     "security",
+    "machines",
     "protocol",
     "observe",
     "worker",

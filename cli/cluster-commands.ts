@@ -4,6 +4,7 @@ import {
   flag,
   JSON_OPTION,
   number,
+  ON,
   repeated,
   SCENARIO,
   SET,
@@ -22,6 +23,7 @@ const up: Command = {
   options: {
     ...SET,
     ...JSON_OPTION,
+    ...ON,
     backend: text("what the workers run", { choices: BACKENDS, default: "real" }),
     port: number("REST port of the gateway; gRPC is the next"),
     spare: number("replicas that can be added to each task", { default: 4 }),
@@ -32,6 +34,7 @@ const up: Command = {
   },
   examples: [
     ["cluster up scenarios/image-analysis.yaml", "on this machine only"],
+    ["cluster up s.yaml --on inventory.yaml", "workers on the machines of an inventory"],
     ["cluster up s.yaml --host 0.0.0.0 --certs certs --tokens tokens.txt", "for others too"],
   ],
   run: async (args) => (await import("./cluster.ts")).clusterUpCommand(args),

@@ -14,6 +14,7 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { SecurityFiles } from "../security/security-files.ts";
+import type { TlsIdentity } from "../security/tls.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
@@ -29,6 +30,8 @@ export interface WorkerSpecification extends BackendSettings {
   readonly port: number;
   /** Folder of certificates; without one: no TLS, and loopback only. */
   readonly certificates?: string;
+  /** In place of the folder, for a worker on another machine. */
+  readonly identity?: TlsIdentity;
   /** Target of traces (`observe/trace-target.ts`); default: none. */
   readonly trace?: string;
 }
@@ -46,6 +49,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const security = new SecurityFiles(
     { certificates: specification.certificates ?? null, tokens: null },
     "worker",
+    specification.identity ?? null,
   );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");

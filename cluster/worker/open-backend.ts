@@ -13,7 +13,7 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { ReplicaSystem, System } from "../../core/system.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { entryPoint } from "../processes/child.ts";
+import { entryPoint } from "../processes/link.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
