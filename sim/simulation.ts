@@ -35,6 +35,7 @@ import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
+import { SimulatedFeedback } from "./simulated-feedback.ts";
 import { SizedInputs } from "./sized-inputs.ts";
 
 export interface SimulationInput {
@@ -124,6 +125,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
   /** When the next timer is due; most runs have none. */
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
+  declare private readonly feedback: SimulatedFeedback | null;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
   /** Contents of the requests by which caches are looked up; empty without such caches. */
@@ -170,6 +172,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
         ? null
         : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
     this.sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, dispatcher);
+    this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
     this.entrance = this.clients ?? ends.entrance;
@@ -244,6 +247,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     do {
       const replica = timeline.fire(nowUs);
       if (replica >= 0) this.dispatcher.finish(replica, nowUs);
+      if (this.feedback !== null) this.feedback.deliver(nowUs);
       events++;
     } while (events < MAX_EVENTS_PER_INSTANT && timeline.nextUs() === nowUs);
     this.events += events;
@@ -313,6 +317,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     const end = at + batchSize[replica];
     for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
     if (this.sizes !== null) this.sizes.scale(replica);
+    if (this.feedback !== null) this.feedback.started(replica);
     this.executor.start(replica, nowUs, this.variates[this.draws.variateAt(first, pool)]);
   }
 
@@ -329,6 +334,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
 
   end(request: number, outcome: Outcome, nowUs: number): void {
     if (this.draws.hasKeys && outcome === "completed") this.keepAnswer(request);
+    if (this.feedback !== null && outcome === "completed") this.feedback.completed(request);
     if (this.clients !== null) {
       this.clients.ended(request, outcome, nowUs);
       return;
@@ -414,15 +420,17 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
       keys: this.keys.slice(from, to),
       variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
+      verdicts: this.feedback?.of(request) ?? null,
     };
   }
 
-  reserveFor({ flags, keys, variates, size }: DrawnRequest): number {
+  reserveFor({ flags, keys, variates, size, verdicts }: DrawnRequest): number {
     const request = this.reserve();
     if (this.draws.hasKeys) this.keys.set(keys, request * flags.length);
     this.flags.set(flags, request * flags.length);
     this.variates.set(variates, request * variates.length);
     this.sizes?.place(request, size);
+    if (verdicts !== null) this.feedback?.place(request, verdicts);
     return request;
   }
 
@@ -455,6 +463,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     if (this.draws.hasKeys) this.draws.drawKeys(pipeline, request << requests.shift, this.keys);
     this.recorder.arrived(nowUs);
     if (this.sizes !== null) this.sizes.draw(request);
+    if (this.feedback !== null) this.feedback.draw(request, pipeline);
     this.entrance.arrive(request, pipeline, nowUs);
   }
 

@@ -49,10 +49,17 @@ interface AppFile {
 const read = new Map<string, Promise<AppFile>>();
 let names: Promise<ReadonlySet<string>> | null = null;
 
-/** Adds `GET /` and `GET /assets/FILE`, which ask for no credentials. */
-export function addAppRoutes(app: App): void {
+/** How the page reaches what it measures: `server` is an address that is not the page's own. */
+export interface AppServer {
+  readonly kind: "gateway" | "proxy";
+  readonly server: string | null;
+}
+
+/** Adds `GET /`, `GET /assets/FILE` and `GET /app.json`, which ask for no credentials. */
+export function addAppRoutes(app: App, server: AppServer): void {
   const options = { config: { role: "public" }, schema: { hide: true } } as const;
   app.get("/", options, (request, reply) => send(request, reply, "index.html"));
+  app.get("/app.json", options, () => server);
   app.get("/assets/:file", options, (request, reply) => {
     const { file } = request.params as { readonly file: string };
     return send(request, reply, `assets/${file}`);
