@@ -1,6 +1,6 @@
 /** "What if": a scenario under other loads, shapes and schedulers, simulated while one looks. */
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { Button, Disclosure, DisclosurePanel, Heading } from "react-aria-components";
+import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
 import "uplot/dist/uPlot.min.css";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import type { Choices, Effort } from "./choices.ts";
@@ -151,9 +151,7 @@ function Results(props: ResultsProps) {
       <Actions {...props} />
       <Readings readings={readings} load={load} loadText={loadText} />
       <Disclosure className="wi-more">
-        <Heading level={3}>
-          <Button slot="trigger">All points as a table</Button>
-        </Heading>
+        <Button slot="trigger">All points as a table</Button>
         <DisclosurePanel>
           <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />
         </DisclosurePanel>
