@@ -28,6 +28,7 @@ const up: Command = {
     port: number("REST port of the gateway; gRPC is the next"),
     spare: number("replicas that can be added to each task", { default: 4 }),
     trace: text("send traces to an OTLP/HTTP endpoint, or write them to a file"),
+    record: text("write all requests to a CSV file, which `arrivals: trace` plays again"),
     host: text("where the gateway listens; other than loopback it needs --certs"),
     certs: text("of `tandem cluster certs`: TLS, and mutual TLS with the workers"),
     tokens: text("of `tandem cluster token`: callers show a token"),
@@ -35,6 +36,7 @@ const up: Command = {
   examples: [
     ["cluster up scenarios/image-analysis.yaml", "on this machine only"],
     ["cluster up s.yaml --on inventory.yaml", "workers on the machines of an inventory"],
+    ["cluster up s.yaml --record day.csv", "to try today's traffic under another scheduler"],
     ["cluster up s.yaml --host 0.0.0.0 --certs certs --tokens tokens.txt", "for others too"],
   ],
   run: async (args) => (await import("./cluster.ts")).clusterUpCommand(args),

@@ -11,6 +11,7 @@ import {
   clusterStatus,
   clusterUp,
 } from "../cluster/deploy/state.ts";
+import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -29,6 +30,7 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly port?: number;
   readonly spare: number;
   readonly trace?: string;
+  readonly record?: string;
   readonly host?: string;
   readonly certs?: string;
   readonly tokens?: string;
@@ -50,6 +52,7 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
   if (args.port !== undefined) checkPort(args.port, replicas.length);
   checkSpare(args.spare);
+  if (args.record !== undefined) startRecord(resolve(args.record));
   const state = await clusterUp({
     document: loaded.document,
     inputs: plainInputs(inputsOf(loaded)),
@@ -59,6 +62,7 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     ...(inventory === undefined ? {} : { inventory }),
     ...(args.port === undefined ? {} : { basePort: args.port }),
     ...(trace === null ? {} : { trace }),
+    ...(args.record === undefined ? {} : { record: resolve(args.record) }),
     ...(args.host === undefined ? {} : { host: args.host }),
     ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
     ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),

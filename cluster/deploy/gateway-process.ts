@@ -141,6 +141,7 @@ export class GatewayProcess implements Speaking {
       timeScale = 1,
       bounds = {},
       trace = null,
+      record = null,
       certificates,
       workerCertificates = certificates,
     } = this.#options;
@@ -161,6 +162,7 @@ export class GatewayProcess implements Speaking {
       bounds,
       controlFile: this.#controlFile,
       trace,
+      record,
     };
   }
 }

@@ -52,6 +52,8 @@ export interface DeploymentOptions {
   readonly restart?: boolean;
   /** Bounds of the gateway that differ from the default. */
   readonly bounds?: Partial<ServiceBounds>;
+  /** File in which the gateway records the requests that it gets, as a trace. Default: none. */
+  readonly record?: string;
   /** Target of traces (`observe/open-tracing.ts`). Default: as the environment says, or none. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;

@@ -141,12 +141,27 @@ function present(options: DeploymentOptions): readonly number[] {
   return ownReplicas(compileSystem(options.document, options.inputs), deployedSystem(options));
 }
 
-/** Neighbours, often of one task, go to different processes, as they run at the same time. */
-function spread(replicas: readonly number[], size: number): readonly (readonly number[])[] {
-  const count = Math.ceil(replicas.length / size);
-  return Array.from({ length: count }, (_, group) =>
-    replicas.filter((_r, i) => i % count === group),
-  );
+/**
+ * Neighbours, often of one task, go to different processes, as they run at the same time. Replayed
+ * replicas of one device slot stay together, because a worker takes a slot's batches in turn.
+ */
+function spread(
+  options: DeploymentOptions,
+  replicas: readonly number[],
+  most: number,
+): readonly (readonly number[])[] {
+  const count = Math.ceil(replicas.length / sizeOf(options, replicas.length, most));
+  const { replicas: all } = deployedSystem(options);
+  const isWhole = options.backend === "replay" && options.replicasPerWorker === undefined;
+  const groupOf = new Map<number, number>();
+  const groups = Array.from({ length: count }, (): number[] => []);
+  replicas.forEach((replica, i) => {
+    const slot = isWhole ? all[replica].slot : -1 - i;
+    const group = groupOf.get(slot) ?? i % count;
+    groupOf.set(slot, group);
+    groups[group].push(replica);
+  });
+  return groups.filter((group) => group.length > 0);
 }
 
 function sizeOf({ backend, replicasPerWorker }: DeploymentOptions, all: number, most: number) {
@@ -156,7 +171,7 @@ function sizeOf({ backend, replicasPerWorker }: DeploymentOptions, all: number, 
 
 function groupsHere(options: DeploymentOptions): readonly WorkerGroup[] {
   const all = present(options);
-  const groups = spread(all, sizeOf(options, all.length, MAX_REPLAY_PROCESSES));
+  const groups = spread(options, all, MAX_REPLAY_PROCESSES);
   return groups.map((replicas) => ({ replicas, machine: null, slot: {} }));
 }
 
@@ -170,7 +185,7 @@ function groupsOn(options: DeploymentOptions, machines: Machines): readonly Work
   }
   return [...byMachine].flatMap(([machine, all]) => {
     const most = Math.min(16, machine.processors);
-    return spread(all, sizeOf(options, all.length, most)).map((replicas) => {
+    return spread(options, all, most).map((replicas) => {
       const alone = options.backend !== "replay" && replicas.length === 1;
       const slot = alone ? machines.at(places[replicas[0]]).slot : {};
       return { replicas, machine, slot };

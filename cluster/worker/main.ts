@@ -16,6 +16,7 @@ import {
 import { SecurityFiles } from "../security/security-files.ts";
 import type { TlsIdentity } from "../security/tls.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
+import { DeviceSlot } from "./device-slot.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { type BackendSettings, backendFor } from "./open-backend.ts";
 
@@ -54,16 +55,20 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const logger = createLogger("worker");
   const tracing = await workerTracing(specification.trace ?? null, logger);
   const hosted = new Map<string, HostedReplica>();
+  /** By the system's number. */
+  const slots = new Map<number, DeviceSlot>();
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
-    const { name, pool } = system.replicas[id];
+    const { name, pool, slot: device } = system.replicas[id];
+    const slot = slots.get(device) ?? new DeviceSlot(timer);
+    slots.set(device, slot);
     const task = system.pools[pool].name;
     const backend = backendFor(specification, system, id, timer);
     const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
       logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");
     };
-    hosted.set(name, new HostedReplica({ name, task, tracing, onState, ...backend }));
+    hosted.set(name, new HostedReplica({ name, task, tracing, onState, slot, ...backend }));
   }
   const names = [...hosted.keys()];
   const replicas = [...hosted.values()];
