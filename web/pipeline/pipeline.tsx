@@ -134,7 +134,7 @@ function linesOf({
   const count = up === replicas ? `${up}` : `${up} of ${replicas}`;
   const batch = batchSizeMean === null ? "" : `, batches of ${figures(batchSizeMean)}`;
   return [
-    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs a second`,
+    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs/s`,
     `${queue} wait · ${inFlight} run`,
     `${milliseconds(serviceP50Ms)} each${batch}`,
   ];
