@@ -44,6 +44,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "calibration",
     "reports",
   ],
+  library: ["core", "schedulers", "sim", "sweep"],
   bench: ["core", "sim", "sweep", "cluster"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
@@ -70,6 +71,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "processes",
     "time",
     "security",
+    "machines",
     "protocol",
     "observe",
     "worker",
@@ -115,6 +117,7 @@ const ENTRY_POINTS = [
   "theory/run.ts",
   "theory/coverage.ts",
   "sweep/library.ts",
+  "library/browser.ts",
   "sweep/worker.ts",
   "cluster/gateway-main.ts",
   "checks/fuzz/main.ts",

@@ -8,6 +8,7 @@ import {
   INPUTS,
   JSON_OPTION,
   number,
+  ON,
   type Program,
   runProgram,
   SCENARIO,
@@ -42,8 +43,11 @@ const check: Command = {
   usage: "check <scenario>",
   about: "parse only: print every issue at once with line and hint",
   positionals: SCENARIO,
-  options: { ...SET, ...JSON_OPTION },
-  examples: [["check scenarios/image-analysis.yaml", "is it sound?"]],
+  options: { ...SET, ...JSON_OPTION, ...ON },
+  examples: [
+    ["check scenarios/image-analysis.yaml", "is it sound?"],
+    ["check s.yaml --on inventory.yaml", "and has every node of it a machine?"],
+  ],
   run: async (args) => (await import("./check.ts")).check(args),
 };
 
