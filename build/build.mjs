@@ -40,7 +40,8 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "web/index.html"],
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
+  "web/index.html",
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
@@ -76,10 +77,12 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
-  const { makeWeb } = await import("./make-web.mjs");
-  await makeWeb(root);
   const { makeBrowser } = await import("./make-browser.mjs");
   await makeBrowser(root);
+  const { makeWhatIf } = await import("./make-what-if.mjs");
+  await makeWhatIf(root);
+  const { makeWeb } = await import("./make-web.mjs");
+  await makeWeb(root);
   writeFileSync(stamp, sources);
   return 0;
 }

@@ -128,6 +128,10 @@ const ENTRY_POINTS = [
   "cluster/worker/model-thread.ts",
   "checks/evaluate/main.ts",
   "web/app/main.tsx",
+  "web/what-if/simulation-worker.ts",
+  "web/what-if/standalone.tsx",
+  "web/what-if/embedded.ts",
+  "library/what-if.ts",
 ];
 
 interface Source {

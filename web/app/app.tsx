@@ -7,6 +7,9 @@ import { ServerBar } from "./server-bar.tsx";
 import { ThemeChoice } from "./theme.tsx";
 
 const Measure = lazy(async () => ({ default: (await import("../measure/measure.tsx")).Measure }));
+const WhatIf = lazy(async () => ({
+  default: (await import("../what-if/what-if-tab.tsx")).WhatIfTab,
+}));
 const Pipeline = lazy(async () => ({
   default: (await import("../pipeline/pipeline.tsx")).Pipeline,
 }));
@@ -14,6 +17,7 @@ const Pipeline = lazy(async () => ({
 /** Each tab's code loads when the tab opens. */
 const TABS = [
   { id: "measure", title: "Measure", Content: Measure },
+  { id: "what-if", title: "What if", Content: WhatIf },
   { id: "pipeline", title: "Pipeline", Content: Pipeline },
 ] as const;
 

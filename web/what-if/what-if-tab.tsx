@@ -1,0 +1,109 @@
+/** The app's tab: a scenario to start from, and the simulator on it. */
+import { lazy, Suspense, useEffect, useState } from "react";
+import { Button, FileTrigger } from "react-aria-components";
+import type { ScenarioSource } from "../../library/browser.ts";
+import { useUrlState } from "../shared/url-state.ts";
+import type { Thread } from "./curve-store.ts";
+import { EXAMPLES, readExample } from "./examples.ts";
+import type { ClusterChange, MeasuredPoint } from "./what-if.tsx";
+
+const WhatIf = lazy(async () => ({ default: (await import("./what-if.tsx")).WhatIf }));
+
+export interface WhatIfTabProps {
+  /** The connected cluster's scenario, where there is one. */
+  readonly clusterSource?: ScenarioSource | undefined;
+  readonly measured?: readonly MeasuredPoint[];
+  readonly onSendToCluster?: (change: ClusterChange) => Promise<void>;
+}
+
+const OWN_FILE = "your file";
+const OF_CLUSTER = "the cluster's scenario";
+
+export function WhatIfTab({ clusterSource, measured, onSendToCluster }: WhatIfTabProps) {
+  const usual = clusterSource === undefined ? EXAMPLES[0] : OF_CLUSTER;
+  const [name, setName] = useUrlState("scenario", usual);
+  const [state, setState] = useUrlState("what-if", "");
+  const [own, setOwn] = useState<ScenarioSource | null>(null);
+  const [example, setExample] = useState<ScenarioSource | null>(null);
+  useEffect(() => {
+    let isWanted = true;
+    void readExample(name).then((read) => isWanted && setExample(read));
+    return () => {
+      isWanted = false;
+    };
+  }, [name]);
+  const source = name === OWN_FILE ? own : name === OF_CLUSTER ? clusterSource : example;
+  const choose = (next: string): void => {
+    setState("");
+    setName(next);
+  };
+  const options = [
+    ...(clusterSource === undefined ? [] : [OF_CLUSTER]),
+    ...EXAMPLES,
+    ...(own === null ? [] : [OWN_FILE]),
+  ];
+  const isConnected = name === OF_CLUSTER;
+  return (
+    <>
+      <div className="what-if wi-actions">
+        <label className="wi-scenario">
+          Scenario{" "}
+          <select
+            className="wi-select"
+            value={name}
+            onChange={({ target }) => choose(target.value)}
+          >
+            {options.map((option) => (
+              <option key={option}>{option}</option>
+            ))}
+          </select>
+        </label>
+        <FileTrigger
+          allowsMultiple
+          onSelect={async (files) => {
+            setOwn(await sourceOfFiles([...(files ?? [])]));
+            choose(OWN_FILE);
+          }}
+        >
+          <Button>Open a scenario …</Button>
+        </FileTrigger>
+        <span className="wi-note">a scenario file, with its profiles and traces if it has any</span>
+      </div>
+      {source == null ? null : (
+        <Suspense fallback={<p role="status">Loading …</p>}>
+          <WhatIf
+            key={`${name} ${source.text.length}`}
+            startThread={startThread}
+            source={source}
+            initialState={state}
+            onState={setState}
+            {...(isConnected && measured !== undefined ? { measured } : {})}
+            {...(isConnected && onSendToCluster !== undefined ? { onSendToCluster } : {})}
+          />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+/** As one expression: vite finds the thread's code by its form. */
+function startThread(): Thread {
+  return new Worker(new URL("./simulation-worker.ts", import.meta.url), { type: "module" });
+}
+
+/** The first YAML file is the scenario; the others are known by the paths that its text names. */
+async function sourceOfFiles(files: readonly File[]): Promise<ScenarioSource> {
+  const scenario = files.find(({ name }) => /\.ya?ml$/.test(name)) ?? files[0];
+  const text = await scenario.text();
+  const named = new Set(text.match(/[\w./-]+\.\w+/g));
+  const entries = files.map(async (file): Promise<readonly (readonly [string, string])[]> => {
+    const own = await file.text();
+    const paths = [...named].filter((path) => path.split("/").at(-1) === file.name);
+    return paths.map((path) => [path, own]);
+  });
+  return {
+    file: scenario.name,
+    text,
+    files: Object.fromEntries((await Promise.all(entries)).flat()),
+  };
+}
