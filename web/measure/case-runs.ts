@@ -87,7 +87,11 @@ async function countsOf(client: Client): Promise<Counts> {
 }
 
 /** Adds and removes replicas, one after the other, until each task has as many as asked for. */
-async function setReplicas(client: Client, counts: Counts, signal: AbortSignal): Promise<void> {
+export async function setReplicas(
+  client: Client,
+  counts: Counts,
+  signal: AbortSignal,
+): Promise<void> {
   for (const [task, count] of Object.entries(counts)) {
     for (;;) {
       signal.throwIfAborted();
