@@ -94,7 +94,10 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
 const CIRCLES_LEFT: readonly string[] = [];
 
 /** Tests of a layer may use tools of the checks. */
-const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = { cluster: ["checks"] };
+const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  cluster: ["checks"],
+  web: ["cluster", "core", "schedulers"],
+};
 
 /** Folders that know no clock, no process and no promise. */
 const PURE = ["core", "schedulers", "sim", "planning"];

@@ -112,7 +112,9 @@ function TaskReplicas({
               <th scope="col">Replica</th>
               <th scope="col">Node</th>
               <th scope="col">State</th>
-              <th scope="col">Busy</th>
+              <th scope="col" className="numeric">
+                Busy
+              </th>
               <th scope="col">Batch</th>
               <th scope="col">
                 <span className="hidden">Remove</span>
