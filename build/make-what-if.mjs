@@ -17,7 +17,6 @@ export async function makeWhatIf(root) {
   const parts = { page: page.js, worker: worker.js, style: page.css };
   const packed = gzipSync(JSON.stringify(parts), { level: 9 }).toString("base64");
   const html = [
-    '<div id="what-if"><p>The simulator starts when this comes into view.</p></div>',
     `<script type="application/octet-stream" id="what-if-code">${packed}</script>`,
     `<script>${loader.js.replaceAll("</script", "<\\/script")}</script>\n`,
   ];

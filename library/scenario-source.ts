@@ -11,25 +11,32 @@ export interface ScenarioSource {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** A scenario that was read, whole or as results and servers keep it: its data files may be absent. */
+export type KeptScenario = Pick<LoadedScenario, "document"> &
+  Partial<Omit<LoadedScenario, "document" | "digest" | "positions" | "capacity">>;
+
 /**
  * The source of a scenario that was read, with its `--set` values in the text. Read again it has the same
  * digest; a trace becomes CSV.
  */
-export function scenarioSource(loaded: LoadedScenario): ScenarioSource {
-  const { document, profiles, overheadProfile, sectionFiles, schedulerFiles = {} } = loaded;
+export function scenarioSource(kept: KeptScenario): ScenarioSource {
+  const { document, file = `${document.name}.yaml` } = kept;
+  const { profiles, overheadProfile, sectionFiles, schedulerFiles } = kept;
   const { overheadProfile: overheads } = document.cluster;
   const json = Object.entries({
     ...profiles,
     ...sectionFiles,
-    ...(overheads === undefined ? {} : { [overheads]: overheadProfile }),
+    ...(overheads === undefined || overheadProfile === undefined
+      ? {}
+      : { [overheads]: overheadProfile }),
   });
   return {
-    file: loaded.file.slice(loaded.file.lastIndexOf("/") + 1),
+    file: file.slice(file.lastIndexOf("/") + 1),
     text: stringify(document, { lineWidth: 100, aliasDuplicateObjects: false }),
     files: {
       ...Object.fromEntries(json.map(([path, value]) => [path, JSON.stringify(value)])),
       ...schedulerFiles,
-      ...tracesOf(loaded),
+      ...tracesOf(kept),
     },
   };
 }
@@ -39,9 +46,9 @@ type TraceWorkload = Extract<ScenarioDocument["workload"], { arrivals: "trace" }
 const PER_S = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 } as const;
 
 /** Only of the scenario's own workload: a trace that the sweep alone names stays behind. */
-function tracesOf({ document, traces, traceSizes = {} }: LoadedScenario): Record<string, string> {
+function tracesOf({ document, traces = {}, traceSizes = {} }: KeptScenario) {
   const { workload } = document;
-  if (workload.arrivals !== "trace") return {};
+  if (workload.arrivals !== "trace" || traces[workload.file] === undefined) return {};
   const { file } = workload;
   return { [file]: traceText(workload, traces[file], traceSizes[file]) };
 }

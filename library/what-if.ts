@@ -1,7 +1,5 @@
-/** "What if" for reports: one fragment of HTML with the simulator and a scenario inside. */
+/** "What if" for reports: one fragment of HTML with the simulator inside. */
 import { readFileSync } from "node:fs";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { scenarioSource } from "./scenario-source.ts";
 
 /** Tests run the sources, whose built parts lie under dist/. */
 const FRAGMENT = new URL(
@@ -9,19 +7,12 @@ const FRAGMENT = new URL(
   import.meta.url,
 );
 
-/** Longer scenarios, with traces of hours, would make a report of many megabytes. */
-const MOST_CHARACTERS = 2_000_000;
-
 /**
- * The fragment, for the body of a page: it starts when it comes into view, fetches nothing, and needs
- * `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`. Null where the scenario is
- * too long, or has a scheduler in a file, which runs in Node alone.
+ * The fragment, for the body of a page after its place (an element with the id `what-if`) and its scenario
+ * (`application/json` in an element with the id `what-if-scenario`: `scenario`, the document, and
+ * `inputs`, its data files, as in provenance.json). It starts when its place comes into view, fetches
+ * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`.
  */
-export function whatIfFragment(loaded: LoadedScenario): string | null {
-  if (loaded.schedulerFiles !== undefined) return null;
-  // No `<` closes the element before its end.
-  const json = JSON.stringify(scenarioSource(loaded)).replaceAll("<", "\\u003c");
-  if (json.length > MOST_CHARACTERS) return null;
-  const scenario = `<script type="application/json" id="what-if-scenario">${json}</script>`;
-  return `${scenario}\n${readFileSync(FRAGMENT, "utf8")}`;
+export function whatIfAsset(): string {
+  return readFileSync(FRAGMENT, "utf8");
 }

@@ -55,7 +55,7 @@ export function loadAxisOf({ workload }: ScenarioDocument): LoadAxis {
   if (workload.arrivals === "burst" || workload.arrivals === "mlperf-offline") {
     return { kind: "burst", label: "Burst", unit: "requests at once", base: workload.requests };
   }
-  return { kind: "times", label: "Load", unit: "times the scenario's", base: 1 };
+  return { kind: "times", label: "Load", unit: "times the scenario's load", base: 1 };
 }
 
 /** Whether the workload can be heavier or lighter as a whole. */
@@ -185,8 +185,8 @@ function workloadOf(
   return { ...rest, requests, ...warmupS };
 }
 
-/** Parameters by decision. */
-function policiesOf({ parameters, batch }: Choices): Overrides {
+/** Policies in place of the scheduler's own, by path. */
+export function policiesOf({ parameters, batch }: Choices): Overrides {
   const own = byKey(parameters, (decision) => `scheduler.${decision}`);
   if (batch === undefined) return own;
   const batching = batch.maxBatch === 1 ? "none" : { policy: "size-or-timeout", ...batch };

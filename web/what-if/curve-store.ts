@@ -1,5 +1,5 @@
 /** What the page knows of its curves: the latest answers of the simulator's thread, for React. */
-import type { ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import type { Choices, Effort } from "./choices.ts";
 import type {
   CurveRequest,
@@ -48,7 +48,7 @@ export class CurveStore {
   #isTaking = false;
   #written: ((text: string) => void)[] = [];
 
-  constructor(thread: Thread, source: ScenarioSource) {
+  constructor(thread: Thread, source: ScenarioSource | KeptScenario) {
     this.#thread = thread;
     thread.onmessage = ({ data }) => this.#hear(data);
     thread.onerror = ({ message }) => {

@@ -2,13 +2,19 @@
  * The script of the fragment that reports embed: unpacks the code that stands beside it, once the page
  * shows its place, and starts it. `build/make-what-if.mjs` makes the fragment.
  */
-import type { ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario } from "../../library/browser.ts";
 import type { mountWhatIf } from "./standalone.tsx";
 
 interface Packed {
   readonly page: string;
   readonly worker: string;
   readonly style: string;
+}
+
+/** The part of provenance.json that the page holds. */
+interface Kept {
+  readonly scenario: KeptScenario["document"];
+  readonly inputs: Omit<KeptScenario, "document">;
 }
 
 declare global {
@@ -39,8 +45,8 @@ async function start(): Promise<void> {
     const { page, worker, style } = await unpack();
     add("style", style);
     add("script", page);
-    const source = JSON.parse(element("what-if-scenario").textContent ?? "") as ScenarioSource;
-    window.tandemWhatIf?.(place, source, worker);
+    const { scenario, inputs } = JSON.parse(element("what-if-scenario").textContent ?? "") as Kept;
+    window.tandemWhatIf?.(place, { document: scenario, ...inputs }, worker);
   } catch (error) {
     place.textContent = `The simulator does not run in this browser: ${String(error)}`;
   }

@@ -2,6 +2,7 @@
 import type {
   ConfigurationResult,
   Issue,
+  KeptScenario,
   ScenarioSource,
   SchedulerForm,
 } from "../../library/browser.ts";
@@ -50,7 +51,7 @@ export interface CurveRequest {
 }
 
 export type ToSimulator =
-  | { readonly kind: "open"; readonly source: ScenarioSource }
+  | { readonly kind: "open"; readonly source: ScenarioSource | KeptScenario }
   /** All curves that are wanted from now on, over the same loads. Those that run already go on. */
   | { readonly kind: "draw"; readonly curves: readonly CurveRequest[]; readonly effort: Effort }
   /** Asks for the text of a scenario that gives the points of the last drawn loads. */

@@ -50,14 +50,18 @@ export function Readings({ readings, load, loadText }: ReadingsProps) {
           <th scope="row">
             <span className="wi-dot" style={{ background: `var(${color})` }} />
             {name}
-            {onTake === undefined ? null : (
-              <span className="wi-row-actions">
-                <Button onPress={onTake}>Take</Button>
-                <Button onPress={onRemove ?? (() => {})}>Remove</Button>
-              </span>
-            )}
           </th>
           <Cells columns={columns} result={results[i]} />
+          {onTake === undefined || onRemove === undefined ? null : (
+            <td className="wi-row-actions">
+              <Button aria-label={`Take ${name}`} onPress={onTake}>
+                Take
+              </Button>
+              <Button aria-label={`Remove ${name}`} onPress={onRemove}>
+                Remove
+              </Button>
+            </td>
+          )}
         </tr>
       ))}
     </Table>

@@ -2,10 +2,12 @@
 import {
   capacityOf,
   Fault,
+  type KeptScenario,
   type LoadedScenario,
   readScenario,
   type ScenarioSource,
   type SimulationStep,
+  scenarioSource,
   scenarioText,
   schedulerForms,
   simulate,
@@ -75,10 +77,11 @@ export class Simulator {
     }
   }
 
-  #open(source: ScenarioSource): void {
+  #open(given: ScenarioSource | KeptScenario): void {
     this.#forget();
     this.#capacities.clear();
     try {
+      const source = "text" in given ? given : scenarioSource(given);
       const { file, files } = source;
       const whole = readScenario(source.text, { file, files });
       const text = scenarioText(source.text, { sweep: undefined, validation: undefined });

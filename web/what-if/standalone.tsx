@@ -3,14 +3,14 @@
  * in the page, so nothing is fetched, also from `file://`.
  */
 import { createRoot } from "react-dom/client";
-import type { ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario } from "../../library/browser.ts";
 import type { Thread } from "./curve-store.ts";
 import { WhatIf } from "./what-if.tsx";
 
 const KEY = "what-if";
 
 /** Shows it in an element of the page; `workerCode` is the code of the simulator's thread. */
-export function mountWhatIf(place: Element, source: ScenarioSource, workerCode: string): void {
+export function mountWhatIf(place: Element, source: KeptScenario, workerCode: string): void {
   const url = URL.createObjectURL(new Blob([workerCode], { type: "text/javascript" }));
   createRoot(place).render(
     <WhatIf

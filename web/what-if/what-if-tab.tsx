@@ -1,26 +1,28 @@
 /** The app's tab: a scenario to start from, and the simulator on it. */
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Button, FileTrigger } from "react-aria-components";
-import type { ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { useUrlState } from "../shared/url-state.ts";
+import { useConnection, useHeld, useSamples } from "../shared/use-connection.tsx";
+import { type ClusterChange, measuredOf, scenarioOf, sendToCluster } from "./cluster.ts";
 import type { Thread } from "./curve-store.ts";
 import { EXAMPLES, readExample } from "./examples.ts";
-import type { ClusterChange, MeasuredPoint } from "./what-if.tsx";
 
 const WhatIf = lazy(async () => ({ default: (await import("./what-if.tsx")).WhatIf }));
-
-export interface WhatIfTabProps {
-  /** The connected cluster's scenario, where there is one. */
-  readonly clusterSource?: ScenarioSource | undefined;
-  readonly measured?: readonly MeasuredPoint[];
-  readonly onSendToCluster?: (change: ClusterChange) => Promise<void>;
-}
 
 const OWN_FILE = "your file";
 const OF_CLUSTER = "the cluster's scenario";
 
-export function WhatIfTab({ clusterSource, measured, onSendToCluster }: WhatIfTabProps) {
-  const usual = clusterSource === undefined ? EXAMPLES[0] : OF_CLUSTER;
+export function WhatIfTab() {
+  const { deployed, client } = useConnection();
+  const { connection } = useHeld();
+  const samples = useSamples();
+  const clusterSource = useMemo(
+    () => (deployed === null ? null : scenarioOf(deployed)),
+    [deployed],
+  );
+  const measured = useMemo(() => measuredOf(samples), [samples]);
+  const usual = clusterSource === null ? EXAMPLES[0] : OF_CLUSTER;
   const [name, setName] = useUrlState("scenario", usual);
   const [state, setState] = useUrlState("what-if", "");
   const [own, setOwn] = useState<ScenarioSource | null>(null);
@@ -38,11 +40,15 @@ export function WhatIfTab({ clusterSource, measured, onSendToCluster }: WhatIfTa
     setName(next);
   };
   const options = [
-    ...(clusterSource === undefined ? [] : [OF_CLUSTER]),
+    ...(clusterSource === null ? [] : [OF_CLUSTER]),
     ...EXAMPLES,
     ...(own === null ? [] : [OWN_FILE]),
   ];
   const isConnected = name === OF_CLUSTER;
+  const send = async (change: ClusterChange): Promise<void> => {
+    await sendToCluster(client, change);
+    connection.refresh();
+  };
   return (
     <>
       <div className="what-if wi-actions">
@@ -72,18 +78,22 @@ export function WhatIfTab({ clusterSource, measured, onSendToCluster }: WhatIfTa
       {source == null ? null : (
         <Suspense fallback={<p role="status">Loading …</p>}>
           <WhatIf
-            key={`${name} ${source.text.length}`}
+            key={keyOfSource(name, source)}
             startThread={startThread}
             source={source}
             initialState={state}
             onState={setState}
-            {...(isConnected && measured !== undefined ? { measured } : {})}
-            {...(isConnected && onSendToCluster !== undefined ? { onSendToCluster } : {})}
+            {...(isConnected ? { measured, onSendToCluster: send } : {})}
           />
         </Suspense>
       )}
     </>
   );
+}
+
+/** Another scenario starts anew, as does a deployment of the same name that is another. */
+function keyOfSource(name: string, source: ScenarioSource | KeptScenario): string {
+  return `${name} ${"text" in source ? source.text.length : JSON.stringify(source.document).length}`;
 }
 
 /** As one expression: vite finds the thread's code by its form. */

@@ -2,8 +2,9 @@
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Button, Disclosure, DisclosurePanel, Heading } from "react-aria-components";
 import "uplot/dist/uPlot.min.css";
-import type { ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import type { Choices, Effort } from "./choices.ts";
+import type { ClusterChange } from "./cluster.ts";
 import { Controls, Scale } from "./controls.tsx";
 import { type CurveState, CurveStore, type Snapshot, type Thread } from "./curve-store.ts";
 import { differenceText } from "./difference-text.ts";
@@ -23,20 +24,10 @@ import {
 import { verdictOf } from "./verdict.ts";
 import "./what-if.css";
 
-export type { MeasuredPoint } from "./result-charts.tsx";
-
-/** A configuration for a real cluster. */
-export interface ClusterChange {
-  readonly replicas: Readonly<Record<string, number>>;
-  /** Null: the scheduler stays. */
-  readonly scheduler: string | null;
-  readonly choices: Choices;
-}
-
 export interface WhatIfProps {
   /** Starts the simulator's thread (`simulation-worker.ts`). */
   readonly startThread: () => Thread;
-  readonly source: ScenarioSource;
+  readonly source: ScenarioSource | KeptScenario;
   /** A state as `onState` gives it. */
   readonly initialState?: string;
   readonly onState?: (state: string) => void;
@@ -250,9 +241,8 @@ function Actions({ state, set, store, effort, description, ...props }: ResultsPr
   };
   const send = async (): Promise<void> => {
     setSaid("Sending …");
-    const { scheduler = null } = choices;
     const replicas = { ...description.replicas, ...choices.replicas };
-    const sent = onSendToCluster?.({ replicas, scheduler, choices });
+    const sent = onSendToCluster?.({ replicas, choices });
     setSaid(
       await (sent ?? Promise.resolve()).then(
         () => "The cluster has this configuration now.",
