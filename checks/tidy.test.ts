@@ -96,7 +96,7 @@ const CIRCLES_LEFT: readonly string[] = [];
 /** Tests of a layer may use tools of the checks, and compare a page with the commands. */
 const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = {
   cluster: ["checks"],
-  web: ["cli", "core", "sweep"],
+  web: ["cli", "cluster", "core", "schedulers", "sweep"],
 };
 
 /** Folders that know no clock, no process and no promise. */
