@@ -55,7 +55,7 @@ export function ResultCharts(props: ResultChartsProps) {
           title="Latency, ms"
           summary={summary}
           series={latency}
-          range={[0, latencyTop(readings, loads, quantile, goalMs)]}
+          range={[0, latencyTop(readings, loads, quantile, axis.kind === "rate", goalMs)]}
           format={ms}
           formatTick={digits}
           goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
@@ -120,12 +120,15 @@ function latencyTop(
   readings: readonly Reading[],
   loads: readonly number[],
   quantile: Quantile,
+  isRate: boolean,
   goalMs = 0,
 ): number {
+  const fullAt = (curve: CurveState | undefined): number =>
+    NEARLY_FULL * ((isRate ? curve?.capacityPerS : null) ?? Number.POSITIVE_INFINITY);
   const tops = readings.flatMap(({ id, curve }, i) => {
     const metric = i === 0 || id === "now" ? "latencyP99Ms" : quantile;
     return loads
-      .filter((load) => load <= NEARLY_FULL * (curve?.capacityPerS ?? Number.POSITIVE_INFINITY))
+      .filter((load) => load <= fullAt(curve))
       .map((load) => highEnd(curve, load, metric));
   });
   const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], quantile)), 0);
