@@ -10,14 +10,17 @@ import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { columns } from "./command-line.ts";
+import { observeLog, observeReplication, writeTrace } from "./run-trace.ts";
 
 export interface ExplainArguments {
   /** The folder of `validate --out`. */
   readonly directory: string;
   readonly json: boolean;
+  /** File for a trace of the first configuration's first run, beside its prediction. */
+  readonly trace?: string;
 }
 
-export async function explain({ directory, json }: ExplainArguments): Promise<void> {
+export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
   const { inputs: read, configurations } = readEvidence(directory);
   const own = await importTexts(read.schedulerFiles ?? {}, ownScheduler);
   const inputs = { ...read, own };
@@ -25,6 +28,16 @@ export async function explain({ directory, json }: ExplainArguments): Promise<vo
     const logs = evidence.runs.map((_, run) => readLog(directory, logFile(i, run)));
     return explainConfiguration(evidence, inputs, logs);
   });
+  if (trace !== undefined) {
+    const [{ document, runs }] = configurations;
+    const measured = observeLog(readLog(directory, logFile(0, 0)), document, inputs);
+    const { run } = observeReplication(document, inputs, runs[0].replication);
+    await writeTrace(trace, [
+      { name: "measured", run: measured },
+      { name: "simulated", run },
+    ]);
+    process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
+  }
   if (json) {
     const document = { schema: "tandem/explanation@1", configurations: explanations };
     process.stdout.write(`${JSON.stringify(document)}\n`);

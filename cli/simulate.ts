@@ -8,7 +8,7 @@ import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
+import { type Configuration, checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
@@ -20,7 +20,7 @@ import {
   resultsTable,
 } from "../reports/tables/terminal-text.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import type { SweepPlan } from "../sweep/configuration-work.ts";
+import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
@@ -40,7 +40,9 @@ import {
   type ResultsHeader,
   type ResultsPlace,
 } from "./results-gathering.ts";
+import { observeReplication, writeTrace } from "./run-trace.ts";
 import {
+  inputsOf,
   loadScenario,
   marginOf,
   precisionWords,
@@ -56,6 +58,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly yes: boolean;
   /** A method and a number of configurations. */
   readonly sample?: readonly string[];
+  /** File for a trace of the first configuration's first replication. */
+  readonly trace?: string;
   /** Keep a row for each request, in the folder `out`. */
   readonly requests?: boolean;
   /** Print no table. */
@@ -86,16 +90,32 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
-    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
+    if (args.out !== undefined)
+      writeProvenance(args.out, [RESULTS_FILE], loaded, header.command, plan.sample);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
+    if (args.trace !== undefined) await writeSimulatedTrace(args.trace, loaded, sweep.at(0), count);
   } finally {
     await gathering.close();
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+/** Of the first configuration: a trace of all of a sweep is for nobody to read. */
+async function writeSimulatedTrace(
+  file: string,
+  loaded: ReadyScenario,
+  { id, document }: Configuration,
+  count: number,
+): Promise<void> {
+  const { run, note } = observeReplication(document, inputsOf(loaded), 0);
+  await writeTrace(file, [{ name: "simulated", run }]);
+  const which = count === 1 ? "" : ` of ${id}, the first of ${count} configurations`;
+  const cut = note === undefined ? "" : `, ${note}`;
+  process.stderr.write(`trace${which}: ${file}${cut}; open it in ui.perfetto.dev\n`);
 }
 
 function placeOf(
