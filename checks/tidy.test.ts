@@ -42,6 +42,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "models",
     "cluster",
     "calibration",
+    "library",
     "reports",
   ],
   library: ["core", "schedulers", "sim", "sweep"],
@@ -134,7 +135,6 @@ const ENTRY_POINTS = [
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",
   "web/what-if/embedded.ts",
-  "library/what-if.ts",
 ];
 
 interface Source {
