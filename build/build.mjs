@@ -29,8 +29,8 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   ["tsconfig.types.json", "node_modules/.package-lock.json"],
   filesBelow("build", /\.mjs$/),
 );
-/** The entry that `exports` of package.json names. */
-const LIBRARY = "sweep/library";
+/** Entries with types that `exports` of package.json names. */
+const LIBRARIES = ["library/index", "library/vega"];
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
@@ -39,7 +39,8 @@ const code = CODE_FOLDERS.flatMap((folder) =>
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", `types/${LIBRARY}.d.ts`],
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt"],
+  ...LIBRARIES.map((entry) => `types/${entry}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
 
@@ -98,10 +99,10 @@ function say(line) {
   }
 }
 
-/** The declarations that the library's one reaches: the compiler writes those of all that it read. */
+/** The declarations that the library's entries reach: the compiler writes those of all that it read. */
 function declarations() {
   const reached = new Set();
-  const open = [`types/${LIBRARY}.d.ts`];
+  const open = LIBRARIES.map((entry) => `types/${entry}.d.ts`);
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (reached.has(path)) continue;
     reached.add(path);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
 import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
+import { nodeProgram } from "./node-program.ts";
 
 export interface ChildExit {
   readonly name: string;
@@ -91,7 +92,7 @@ export function entryPoint(name: string): URL {
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent(), ...(options.command ?? []), nodeProgram()],
     ...[...HEAP, ...COMPILER, ...(options.nodeOptions ?? [])],
   ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
