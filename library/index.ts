@@ -1,9 +1,11 @@
 /**
  * The package's entry for programs: everything that the command does, as functions over data.
  *
- *   import { scenario, sweep } from "tandem-serving";
- *   const loaded = await scenario("scenario.yaml", { "workload.ratePerS": 40 });
- *   const { configurations } = await sweep(loaded, { onProgress: ({ done, total }) => console.log(done, total) });
+ * ```ts
+ * import { scenario, sweep } from "tandem-serving";
+ * const loaded = await scenario("scenario.yaml", { "workload.ratePerS": 40 });
+ * const { configurations } = await sweep(loaded, { onProgress: ({ done, total }) => console.log(done, total) });
+ * ```
  *
  * Functions take what others gave, and change none of it. Long ones take `onProgress`, `onNote` and an
  * `AbortSignal`; every refusal is a `Fault` with a code, a hint, and all issues at once. Under another program

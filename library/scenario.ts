@@ -58,8 +58,9 @@ export interface ScenarioOptions {
 export async function scenario(
   source: string | URL | object,
   overrides: Overrides = {},
-  { directory = ".", files = {}, requireTimes = true }: ScenarioOptions = {},
+  options: ScenarioOptions = {},
 ): Promise<Scenario> {
+  const { directory = ".", files = {}, requireTimes = true } = options;
   const { text, file, isFile } = textOf(source, directory);
   const program = programScheduler(overrides.scheduler);
   const plain = program === null ? overrides : { ...overrides, scheduler: { file: program.file } };

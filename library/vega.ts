@@ -1,8 +1,12 @@
 /**
  * The package's entry `./vega`: the report's charts as Vega-Lite specifications, and drawn as SVG.
  *
- *   import { charts, svg } from "tandem-serving/vega";
- *   for (const { name, spec } of charts(await sweep(loaded))) writeFileSync(`${name}.svg`, await svg(spec));
+ * ```ts
+ * import { charts, svg } from "tandem-serving/vega";
+ * for (const { name, spec } of charts(await sweep(loaded))) writeFileSync(`${name}.svg`, await svg(spec));
+ * ```
+ *
+ * @module vega
  */
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
