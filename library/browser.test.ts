@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catalogue } from "../schedulers/catalogue.ts";
-import { readScenario as readFileScenario, simulate as simulateAtOnce } from "../sweep/library.ts";
 import {
   capacityOf,
   Fault,
@@ -13,15 +12,21 @@ import {
   simulate,
   simulateAll,
 } from "./browser.ts";
+import { type ConfigurationResult, type Overrides, scenario, sweep } from "./index.ts";
 
 const FILE = join(import.meta.dirname, "../scenarios/queueing/branch.yaml");
 const TEXT = readFileSync(FILE, "utf8");
 const SHORT = { workload: { arrivals: "poisson", ratePerS: 5, requests: 400 } };
 
+/** By the Node library. */
+async function inNode(overrides: Overrides): Promise<readonly ConfigurationResult[]> {
+  return (await sweep(await scenario(FILE, overrides))).configurations;
+}
+
 test("gives what the Node library gives, to the digit", async () => {
-  const sweep = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
-  const overrides = { ...SHORT, sweep, "run.replications": 3 };
-  const { gantt: _, ...first } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  const axes = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
+  const overrides = { ...SHORT, sweep: axes, "run.replications": 3 };
+  const { gantt: _, ...first } = (await inNode(overrides))[0];
   const results = await simulateAll(readScenario(TEXT, { overrides }));
   expect(results.map(({ id }) => id)).toHaveLength(4);
   expect(results[0]).toEqual(first);
@@ -43,7 +48,7 @@ test("steps go breadth first, and each is the result of so many replications", a
     [1, 2, true],
   ]);
   const one = { ...overrides, "run.replications": 1 };
-  const alone = simulateAtOnce(readFileScenario(FILE, one));
+  const alone = await inNode(one);
   expect(steps[1].result.metrics).toEqual(alone[1].metrics);
   expect(steps[1].result.metrics.latencyMeanMs?.halfWidth95).toBeGreaterThan(0);
 });
@@ -53,7 +58,7 @@ test("goes on until intervals are narrow, as the scenario asks", async () => {
     ...SHORT,
     "run.until": { relativeHalfWidth: 0.2, metrics: ["latencyMeanMs"], maxReplications: 40 },
   };
-  const { gantt: _, ...expected } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  const { gantt: _, ...expected } = (await inNode(overrides))[0];
   expect((await simulateAll(readScenario(TEXT, { overrides })))[0]).toEqual(expected);
 });
 
