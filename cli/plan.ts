@@ -11,6 +11,7 @@ import {
   planText,
 } from "../library/plan-results.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import {
   PLANNERS,
   type Plan,
@@ -63,7 +64,10 @@ export async function plan(args: PlanArguments): Promise<void> {
   const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
   const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
   process.stdout.write(`${text}\n`);
-  if (args.out !== undefined) await writeFolder(args, args.out, plans, result);
+  if (args.out !== undefined) {
+    await writeFolder(args, args.out, plans, result);
+    writeProvenance(args.out, [PLAN_FILE], loaded, result.command);
+  }
   const without = result.plans.filter(({ best }) => best === null).length;
   if (without === 0) return;
   const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;

@@ -10,6 +10,7 @@ import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { configurationsOf, tryOutOwn } from "../library/own-scheduler.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import {
   type Ranked,
   RESULTS_FILE,
@@ -76,6 +77,7 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
+    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);

@@ -9,6 +9,7 @@ import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import type { Validated } from "../library/validate.ts";
 import { validationDocuments } from "../library/validate-documents.ts";
 import { plural } from "../reports/tables/format.ts";
@@ -46,7 +47,10 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       writeJson(join(args.out, "validation.json"), document);
       // The predicted side alone is a results document too, for a folder without a sweep's results.
       const file = join(args.out, "results.json");
-      if (!existsSync(file)) writeJson(file, predicted);
+      const isAlone = !existsSync(file);
+      if (isAlone) writeJson(file, predicted);
+      const made = ["validation.json", ...(isAlone ? ["results.json"] : [])];
+      writeProvenance(args.out, made, loaded, document.command);
       writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
       const { overheadProfile } = inputs;
       if (needsPilot(loaded) && overheadProfile !== undefined)
