@@ -29,10 +29,8 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   ["tsconfig.types.json", "node_modules/.package-lock.json"],
   filesBelow("build", /\.mjs$/),
 );
-/** Entries with types that `exports` of package.json names. */
+/** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/browser"];
-/** Its files have names by their contents. */
-const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
@@ -108,10 +106,10 @@ function say(line) {
   }
 }
 
-/** The declarations that the library's entries reach: the compiler writes those of all that it read. */
+/** The declarations that the libraries' own reach: the compiler writes those of all that it read. */
 function declarations() {
   const reached = new Set();
-  const open = LIBRARIES.map((entry) => `types/${entry}.d.ts`);
+  const open = LIBRARIES.map((path) => `types/${path}.d.ts`);
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (reached.has(path)) continue;
     reached.add(path);

@@ -3,6 +3,7 @@ import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { inventoryFor } from "../library/inventory-file.ts";
 import { checkOwn, configurationsOf } from "../library/own-scheduler.ts";
 import { schedulerCheck } from "../library/scenario.ts";
 import { inventoryFor } from "./inventory-file.ts";

@@ -11,6 +11,7 @@ import {
   planText,
 } from "../library/plan-results.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import {
   PLANNERS,
   type Plan,
@@ -26,7 +27,6 @@ import { columns } from "./command-line.ts";
 import { interruptSignal } from "./failure.ts";
 import { writePlannedScenario } from "./plan-files.ts";
 import { progress } from "./progress.ts";
-import { writeProvenance } from "./provenance-file.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
 

@@ -10,6 +10,7 @@ import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { configurationsOf, tryOutOwn } from "../library/own-scheduler.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import {
   type Ranked,
   RESULTS_FILE,
@@ -37,7 +38,6 @@ import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { writeProvenance } from "./provenance-file.ts";
 import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {

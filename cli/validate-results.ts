@@ -9,6 +9,7 @@ import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
 import type { Validated } from "../library/validate.ts";
 import { validationDocuments } from "../library/validate-documents.ts";
 import { plural } from "../reports/tables/format.ts";
@@ -18,7 +19,6 @@ import { documentNotesText, validationTable } from "../reports/tables/terminal-t
 import { doubts } from "../reports/tables/validation-tables.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
-import { writeProvenance } from "./provenance-file.ts";
 import type { ScenarioArguments } from "./scenario-file.ts";
 
 export interface ValidateArguments extends ScenarioArguments, ContentsSource {

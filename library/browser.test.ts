@@ -12,10 +12,16 @@ import {
   simulate,
   simulateAll,
 } from "./browser.ts";
-import { type ConfigurationResult, type Overrides, scenario, sweep } from "./index.ts";
+import { scenario as readFileScenario } from "./scenario.ts";
+import { sweep as sweepInNode } from "./sweep.ts";
 
 const FILE = join(import.meta.dirname, "../scenarios/queueing/branch.yaml");
 const TEXT = readFileSync(FILE, "utf8");
+/** As the Node library gives them. */
+async function simulateAtOnce(overrides: object) {
+  const loaded = await readFileScenario(FILE, { ...overrides });
+  return (await sweepInNode(loaded, { threads: 1 })).configurations;
+}
 const SHORT = { workload: { arrivals: "poisson", ratePerS: 5, requests: 400 } };
 
 /** By the Node library. */
@@ -24,9 +30,9 @@ async function inNode(overrides: Overrides): Promise<readonly ConfigurationResul
 }
 
 test("gives what the Node library gives, to the digit", async () => {
-  const axes = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
-  const overrides = { ...SHORT, sweep: axes, "run.replications": 3 };
-  const { gantt: _, ...first } = (await inNode(overrides))[0];
+  const sweep = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
+  const overrides = { ...SHORT, sweep, "run.replications": 3 };
+  const { gantt: _, ...first } = (await simulateAtOnce(overrides))[0];
   const results = await simulateAll(readScenario(TEXT, { overrides }));
   expect(results.map(({ id }) => id)).toHaveLength(4);
   expect(results[0]).toEqual(first);
@@ -48,7 +54,7 @@ test("steps go breadth first, and each is the result of so many replications", a
     [1, 2, true],
   ]);
   const one = { ...overrides, "run.replications": 1 };
-  const alone = await inNode(one);
+  const alone = await simulateAtOnce(one);
   expect(steps[1].result.metrics).toEqual(alone[1].metrics);
   expect(steps[1].result.metrics.latencyMeanMs?.halfWidth95).toBeGreaterThan(0);
 });
@@ -58,7 +64,7 @@ test("goes on until intervals are narrow, as the scenario asks", async () => {
     ...SHORT,
     "run.until": { relativeHalfWidth: 0.2, metrics: ["latencyMeanMs"], maxReplications: 40 },
   };
-  const { gantt: _, ...expected } = (await inNode(overrides))[0];
+  const { gantt: _, ...expected } = (await simulateAtOnce(overrides))[0];
   expect((await simulateAll(readScenario(TEXT, { overrides })))[0]).toEqual(expected);
 });
 

@@ -1,6 +1,7 @@
 /** `cluster`: the real deployment of a working directory. */
 import { plainInputs } from "../cluster/deploy/options.ts";
 import {
+  type ClusterEnd,
   type ClusterState,
   type ClusterStatus,
   clusterDown,
@@ -9,6 +10,7 @@ import {
 } from "../cluster/deploy/state.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
 import { inputsOf, requireBackend, type Scenario } from "./scenario.ts";
@@ -32,6 +34,8 @@ export interface ClusterUpOptions extends ClusterFolder {
   readonly certs?: string;
   /** File of `tandem cluster token`. */
   readonly tokens?: string;
+  /** File of an inventory: the machines that serve the scenario's nodes. Default: this one. */
+  readonly on?: string;
 }
 
 export interface ClusterStatusOptions extends ClusterFolder {
@@ -47,15 +51,17 @@ export async function clusterOn(
   loaded: Scenario,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "replay", port, spare = 0, host, certs, tokens, directory } = options;
+  const { backend = "replay", port, spare = 0, host, certs, tokens, on, directory } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document }]);
+  const inventory = inventoryFor(on, [document]);
   const seed = replicationSeed(document.run.seed, 0);
   return clusterUp(
     {
       ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
+      ...(inventory === undefined ? {} : { inventory }),
       ...(port === undefined ? {} : { basePort: port }),
       ...(host === undefined ? {} : { host }),
       ...(certs === undefined ? {} : { certificates: certs }),
@@ -73,7 +79,7 @@ export async function clusterNow({
   return clusterStatus(directory, tokenFile ?? null);
 }
 
-/** Stops it; gives its last state, or null where none was up. */
-export async function clusterOff({ directory }: ClusterFolder = {}): Promise<ClusterState | null> {
-  return (await clusterDown(directory))?.state ?? null;
+/** Stops it; null where none was up. */
+export async function clusterOff({ directory }: ClusterFolder = {}): Promise<ClusterEnd | null> {
+  return clusterDown(directory);
 }

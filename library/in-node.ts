@@ -9,7 +9,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { isNode, nodeProgram } from "../cluster/processes/node-program.ts";
 import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 import { fromLine, toLine } from "./lines.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
@@ -54,6 +53,12 @@ export async function inNode<Name extends WorkName>(
   }
 }
 
+/** Whether this runs in Node itself, and not in a program that offers Node's modules. */
+function isNode(): boolean {
+  const { deno, bun } = process.versions as { readonly deno?: string; readonly bun?: string };
+  return deno === undefined && bun === undefined;
+}
+
 interface Callbacks {
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,7 +73,7 @@ function remotely(name: WorkName, args: readonly unknown[]): Promise<unknown> {
   const { signal } = optionsOf(args);
   const events = optionsOf(args) as Readonly<Record<string, unknown>>;
   const file = fileURLToPath(new URL("./node-main.js", import.meta.url));
-  const child = spawn(nodeProgram(), [file], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn("node", [file], { stdio: ["pipe", "pipe", "inherit"] });
   const send = (message: ToNode): void => void child.stdin.write(`${toLine(message)}\n`);
   const abort = (): void => send({ kind: "abort" });
   signal?.addEventListener("abort", abort);

@@ -15,7 +15,7 @@
  */
 import type { Calibration } from "../calibration/calibrate.ts";
 import type { Explanation } from "../calibration/explain.ts";
-import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+import type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
@@ -35,7 +35,7 @@ import type { Watch } from "./watch.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
-export type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+export type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
   ConfigurationResult,
@@ -138,9 +138,8 @@ export const cluster = {
   /** Null where none was started. */
   status: (options: ClusterStatusOptions = {}): Promise<ClusterStatus | null> =>
     inNode("clusterStatus", options),
-  /** Stops it; gives its last state, or null where none was up. */
-  down: (options: ClusterFolder = {}): Promise<ClusterState | null> =>
-    inNode("clusterDown", options),
+  /** Stops it; null where none was up. */
+  down: (options: ClusterFolder = {}): Promise<ClusterEnd | null> => inNode("clusterDown", options),
 };
 
 /** A rule of your own: admission, routing, ordering, batching, shedding or scaling. `docs/your-own-scheduler.md`. */

@@ -12,8 +12,9 @@ import { MemoryStore, type RecordStore, recordAt, recordsOf } from "../sweep/rec
 import { ResultStore } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
+import { writeProvenance } from "./provenance-file.ts";
 import { commandFor } from "./repeat.ts";
-import { ResultsGathering } from "./results-gathering.ts";
+import { RESULTS_FILE, ResultsGathering } from "./results-gathering.ts";
 import { resultsHeader, sampleText, storeKey } from "./results-header.ts";
 import { type Scenario, schedulerCheck } from "./scenario.ts";
 import type { Watch } from "./watch.ts";
@@ -93,6 +94,7 @@ export async function sweep(
     });
     if (kept.finished < count) signal?.throwIfAborted();
     const { comparisons } = await gathering.finish(loaded.document.run.compare?.over, margin);
+    if (directory !== undefined) writeProvenance(directory, [RESULTS_FILE], loaded, command);
     const configurations = [...recordsOf(kept, count)].map(({ result }) => result);
     return { ...header, configurations, ...(comparisons.length === 0 ? {} : { comparisons }) };
   } finally {

@@ -5,6 +5,7 @@ import { EVIDENCE_FILE, logFile } from "../calibration/evidence.ts";
 import { Fault } from "../core/fault.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
+import { writeProvenance } from "./provenance-file.ts";
 import { commandFor } from "./repeat.ts";
 import type { Scenario } from "./scenario.ts";
 import { planValidation, runValidation, type ValidationRuns } from "./validate.ts";
@@ -55,6 +56,7 @@ export async function validate(
   if (directory !== undefined) {
     writeJson(join(directory, "validation.json"), documents.document);
     writeJson(join(directory, "results.json"), documents.predicted);
+    writeProvenance(directory, ["validation.json", "results.json"], loaded, command);
     writeAtomically(join(directory, EVIDENCE_FILE), JSON.stringify(documents.evidence));
     for (const [i, own] of logs.entries()) {
       for (const [run, log] of own.entries())
