@@ -31,6 +31,8 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/browser"];
+/** Its files have names by their contents. */
+const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>

@@ -6,7 +6,6 @@ import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { inventoryFor } from "../library/inventory-file.ts";
 import { checkOwn, configurationsOf } from "../library/own-scheduler.ts";
 import { schedulerCheck } from "../library/scenario.ts";
-import { inventoryFor } from "./inventory-file.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;

@@ -24,11 +24,6 @@ async function simulateAtOnce(overrides: object) {
 }
 const SHORT = { workload: { arrivals: "poisson", ratePerS: 5, requests: 400 } };
 
-/** By the Node library. */
-async function inNode(overrides: Overrides): Promise<readonly ConfigurationResult[]> {
-  return (await sweep(await scenario(FILE, overrides))).configurations;
-}
-
 test("gives what the Node library gives, to the digit", async () => {
   const sweep = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
   const overrides = { ...SHORT, sweep, "run.replications": 3 };

@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
 import type { ChildMessage } from "./child-side.ts";
-import { nodeProgram } from "./node-program.ts";
 
 export interface ElsewhereOptions {
   /** Runs here; its standard input and output are the child's channel. */
@@ -72,7 +71,7 @@ export interface Link {
 
 export function linkHere(options: HereOptions): Link {
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), nodeProgram()],
+    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
