@@ -24,7 +24,8 @@ export async function gather({ directory, json }: GatherArguments): Promise<void
   const known = manifest.arguments as unknown as SimulateArguments;
   const args = { ...known, json, out: folder.directory, workers: 1 };
   // Throws if the scenario has changed since, or this build gives other results.
-  folder.agree(askedSweep(args, await prepareSweep(args), manifest.starts.length - 1));
+  const prepared = await prepareSweep(args, (key) => folder.knows(key));
+  folder.agree(askedSweep(args, prepared, manifest.starts.length - 1));
   folder.gather(manifest);
   folder.removeAttempts();
   await simulate(args);

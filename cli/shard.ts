@@ -36,7 +36,7 @@ async function run(
   shard: number,
   shards: number,
 ): Promise<void> {
-  const prepared = await prepareSweep(args);
+  const prepared = await prepareSweep(args, (key) => folder.knows(key));
   const manifest = folder.agree(askedSweep(args, prepared, shards));
   const { first, end } = rangeOf(manifest.starts, shard);
   const interrupt = interruptSignal();

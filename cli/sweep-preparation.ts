@@ -4,7 +4,7 @@ import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
+import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -41,19 +41,27 @@ export interface PreparedSweep {
   readonly header: ResultsHeader;
 }
 
-/** Reads and checks everything before any work starts. Rejects as `loadScenario` and `checkedSweep` do. */
-export async function prepareSweep(args: SimulateArguments): Promise<PreparedSweep> {
+/**
+ * Reads and checks everything before any work starts. A sweep that `isChecked` knows by its key is only read.
+ * Rejects as `loadScenario` and `checkedSweep` do.
+ */
+export async function prepareSweep(
+  args: SimulateArguments,
+  isChecked: (key: StoreKey) => boolean = () => false,
+): Promise<PreparedSweep> {
   checkOptions(args);
   const loaded = await loadScenario(args, { requireTimes: true });
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
-  const options = {
-    allowLarge: args.yes,
-    checkScheduler: schedulerCheck(loaded.own),
-    sample: plan.sample,
-  };
-  const sweep = checkedSweep(loaded, options);
+  const key = storeKey(plan);
+  const sweep = isChecked(key) ? openSweep(loaded, plan.sample) : checked(args, plan);
+  return { plan, sweep, key, header: resultsHeader(args, loaded) };
+}
+
+function checked({ yes }: SimulateArguments, { loaded, sample }: SweepPlan): Sweep {
+  const checkScheduler = schedulerCheck(loaded.own);
+  const sweep = checkedSweep(loaded, { allowLarge: yes, checkScheduler, sample });
   tryOutOwn(loaded, configurationsOf(sweep));
-  return { plan, sweep, key: storeKey(plan), header: resultsHeader(args, loaded) };
+  return sweep;
 }
 
 function requestsFolder({ requests, out }: SimulateArguments): string | undefined {

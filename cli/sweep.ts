@@ -1,8 +1,8 @@
 /** `tandem sweep status` and `tandem sweep cancel`: a sweep in shards, seen from any shell. */
 import { existsSync } from "node:fs";
 import { plural } from "../reports/tables/format.ts";
-import { cancelJobs, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
-import { ShardFolder } from "../sweep/shards/shard-folder.ts";
+import { cancelJobs, type JobList, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
+import { type ShardFailure, ShardFolder } from "../sweep/shards/shard-folder.ts";
 import { rangeOf } from "../sweep/shards/shard-plan.ts";
 import { failureText } from "./gather.ts";
 import { duration } from "./progress.ts";
@@ -14,91 +14,87 @@ interface SweepArguments {
   readonly json: boolean;
 }
 
-export async function sweepStatus({ directory, json }: SweepArguments): Promise<void> {
-  const folder = new ShardFolder(directory);
-  const manifest = folder.manifest();
-  const jobs = readJobs(folder);
-  const finished = folder.finished();
-  const shards = manifest.starts.length - 1;
-  const sizes = [...finished].map((shard) => rangeOf(manifest.starts, shard));
-  const { running, waiting } = jobs === undefined ? NONE : await tasksLeft(jobs);
-  const failures = folder.failures();
-  const status = {
-    schema: "tandem/sweep-status@1",
-    ...{ shards, finished: finished.size, failed: failures.length, running, waiting },
-    configurations: manifest.configurations,
-    finishedConfigurations: sizes.reduce((sum, { first, end }) => sum + end - first, 0),
-    shardSeconds: [...finished].reduce((sum, i) => sum + (folder.record(i)?.seconds ?? 0), 0),
-    engine: jobs?.engine.kind ?? null,
-    gathered: existsSync(folder.path(RESULTS_FILE)),
-    jobs: jobs?.jobs ?? [],
-    failures,
-  };
-  if (json) process.stdout.write(`${JSON.stringify(status, null, 1)}\n`);
-  else process.stdout.write(`${statusLines(status, directory).join("\n")}\n`);
+interface SweepStatus {
+  readonly schema: "tandem/sweep-status@1";
+  readonly shards: number;
+  readonly finished: number;
+  readonly failed: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly configurations: number;
+  readonly finishedConfigurations: number;
+  /** Of all finished shards together. */
+  readonly shardSeconds: number;
+  readonly gathered: boolean;
+  /** Null for shards that were started one by one. */
+  readonly engine: JobList["engine"]["kind"] | null;
+  readonly jobs: JobList["jobs"];
+  readonly failures: readonly ShardFailure[];
 }
 
-const NONE = { running: 0, waiting: 0 };
+export async function sweepStatus({ directory, json }: SweepArguments): Promise<void> {
+  const status = await statusOf(new ShardFolder(directory));
+  const text = json ? JSON.stringify(status, null, 1) : statusLines(status, directory).join("\n");
+  process.stdout.write(`${text}\n`);
+}
+
+/** Ends the jobs; the shards that are finished stay. */
+export async function sweepCancel({ directory, json }: SweepArguments): Promise<void> {
+  const folder = new ShardFolder(directory);
+  const { running, waiting, finished, shards } = await statusOf(folder);
+  const jobs = readJobs(folder);
+  if (jobs !== undefined) await cancelJobs(jobs);
+  const cancelled = running + waiting;
+  const ended = cancelled === 0 ? "nothing was running" : "cancelled";
+  const text = json
+    ? JSON.stringify({ cancelled, finished, shards })
+    : `${ended}; ${finished} of ${plural(shards, "shard")} kept: the command that started it goes on from there`;
+  process.stdout.write(`${text}\n`);
+}
+
+async function statusOf(folder: ShardFolder): Promise<SweepStatus> {
+  const { starts, configurations } = folder.manifest();
+  const list = readJobs(folder);
+  const left = list === undefined ? { running: 0, waiting: 0 } : await tasksLeft(list);
+  const finished = [...folder.finished()];
+  const ranges = finished.map((shard) => rangeOf(starts, shard));
+  const failures = folder.failures();
+  return {
+    schema: "tandem/sweep-status@1",
+    ...{ shards: starts.length - 1, finished: finished.length, failed: failures.length, ...left },
+    configurations,
+    finishedConfigurations: ranges.reduce((sum, { first, end }) => sum + end - first, 0),
+    shardSeconds: finished.reduce((sum, shard) => sum + (folder.record(shard)?.seconds ?? 0), 0),
+    gathered: existsSync(folder.path(RESULTS_FILE)),
+    engine: list?.engine.kind ?? null,
+    jobs: list?.jobs ?? [],
+    failures,
+  };
+}
+
 const MOST_FAILURES = 5;
 
-function statusLines(
-  status: {
-    readonly shards: number;
-    readonly finished: number;
-    readonly running: number;
-    readonly waiting: number;
-    readonly configurations: number;
-    readonly finishedConfigurations: number;
-    readonly shardSeconds: number;
-    readonly engine: string | null;
-    readonly gathered: boolean;
-    readonly failures: ReturnType<ShardFolder["failures"]>;
-  },
-  directory: string,
-): readonly string[] {
-  const { shards, finished, running, waiting, failures, engine, gathered } = status;
-  const left = running + waiting;
-  const local = engine === "local";
-  const now = local
-    ? running > 0
-      ? "running on this machine"
-      : "nothing runs on this machine"
-    : engine === null
-      ? "started shard by shard"
-      : `${engine}: ${running} running, ${waiting} waiting`;
-  const next =
-    finished === shards && gathered
-      ? `gathered: ${RESULTS_FILE} and its tables are there`
-      : finished === shards
-        ? `gather them: tandem gather ${shellWord(directory)}`
-        : left > 0
-          ? `end it: tandem sweep cancel ${shellWord(directory)}`
-          : "go on: give the command that started it again";
+function statusLines(status: SweepStatus, directory: string): readonly string[] {
+  const { shards, finished, failed, configurations, failures, shardSeconds } = status;
+  const all = plural(configurations, "configuration");
+  const each = `${(shardSeconds / finished).toFixed(1)} s a shard`;
   return [
-    `${finished} of ${plural(shards, "shard")} finished (${status.finishedConfigurations} of ${plural(status.configurations, "configuration")}), ${failures.length} failed; ${now}`,
-    ...(finished > 0
-      ? [
-          `${duration(status.shardSeconds)} of computing, ${(status.shardSeconds / finished).toFixed(1)} s a shard`,
-        ]
-      : []),
+    `${finished} of ${plural(shards, "shard")} finished (${status.finishedConfigurations} of ${all}), ${failed} failed; ${workText(status)}`,
+    ...(finished > 0 ? [`${duration(shardSeconds)} of computing, ${each}`] : []),
     ...failures.slice(0, MOST_FAILURES).map((one) => `shard ${one.shard}: ${failureText(one)}`),
-    next,
+    nextStep(status, shellWord(directory)),
   ];
 }
 
-export async function sweepCancel({ directory, json }: SweepArguments): Promise<void> {
-  const folder = new ShardFolder(directory);
-  const manifest = folder.manifest();
-  const jobs = readJobs(folder);
-  const { running, waiting } = jobs === undefined ? NONE : await tasksLeft(jobs);
-  if (jobs !== undefined) await cancelJobs(jobs);
-  const kept = folder.finished().size;
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ cancelled: running + waiting, finished: kept })}\n`);
-    return;
-  }
-  const ended = running + waiting === 0 ? "nothing was running" : "cancelled";
-  process.stdout.write(
-    `${ended}; ${kept} of ${plural(manifest.starts.length - 1, "shard")} are kept: the same command goes on from there\n`,
-  );
+function workText({ engine, running, waiting }: SweepStatus): string {
+  if (engine === null) return "started shard by shard";
+  if (engine !== "local") return `${engine}: ${running} running, ${waiting} waiting`;
+  return running > 0 ? "running on this machine" : "nothing runs on this machine";
+}
+
+function nextStep({ shards, finished, gathered, ...left }: SweepStatus, folder: string): string {
+  if (left.running + left.waiting > 0) return `end it: tandem sweep cancel ${folder}`;
+  if (finished < shards) return "go on: the command that started it runs only what is missing";
+  if (gathered) return `gathered: ${RESULTS_FILE} and its tables are there`;
+  return `gather it: tandem gather ${folder}`;
 }

@@ -97,6 +97,11 @@ export class ShardFolder {
     return existsSync(this.path(MANIFEST));
   }
 
+  /** Whether the manifest is of the sweep with this key, which was checked before it was cut. */
+  knows(key: StoreKey): boolean {
+    return this.hasManifest && differences(this.manifest().key, key).length === 0;
+  }
+
   /** Throws Fault("not-found") where there is none. */
   manifest(): Manifest {
     try {
@@ -123,9 +128,7 @@ export class ShardFolder {
       renameSync(beside, this.path(MANIFEST));
     }
     const found = this.manifest();
-    const different = Object.keys(asked.key).filter(
-      (name) => JSON.stringify(found.key[name]) !== JSON.stringify(asked.key[name]),
-    );
+    const different = differences(found.key, asked.key);
     if (found.starts.length !== shards + 1) different.push("number of shards");
     if (different.length === 0) return found;
     throw new Fault("usage", `${this.directory} holds shards of another ${different.join(", ")}`, {
@@ -284,4 +287,9 @@ function* chunksOfFile(path: string): Generator<Uint8Array> {
 /** Differs between processes of all machines. */
 function attemptName(): string {
   return `${hostname()}-${process.pid}`;
+}
+
+/** The fields in which two keys differ. */
+function differences(a: StoreKey, b: StoreKey): string[] {
+  return Object.keys(b).filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
 }
