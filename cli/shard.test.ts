@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { cases } from "../core/test-form.test-support.ts";
+import { cases, IS_LONG } from "../core/test-form.test-support.ts";
 import { runShard } from "../sweep/shards/run-shard.ts";
 import { ShardFolder } from "../sweep/shards/shard-folder.ts";
 import { askedShard, askedSweep } from "./shard.ts";
@@ -81,6 +81,31 @@ async function inShards(
   } finally {
     process.chdir(before);
   }
+}
+
+if (IS_LONG) {
+  test("one shard and 500 shards gather to the same bytes", async () => {
+    const sweep =
+      "sweep={workload.ratePerS: {from: 50, to: 174.5, step: 0.5}, scheduler: [fifo, random]}";
+    const words = ["simulate", "s.yaml", "--set", sweep];
+    await tandem(...words, "--out", "plain-500", "--workers", "1");
+    const plain = bytesOf("plain-500");
+    for (const shards of [1, 500]) {
+      const out = `in-${shards}`;
+      for (let shard = 0; shard < shards; shard++) {
+        const { code, stderr } = await tandem(
+          ...words,
+          "--out",
+          out,
+          "--shard",
+          `${shard}/${shards}`,
+        );
+        expect(code, stderr).toBe(0);
+      }
+      expect((await tandem("gather", out)).code).toBe(0);
+      expect(bytesOf(out)).toEqual(plain);
+    }
+  });
 }
 
 test("shards leave a record each, and only a whole sweep is gathered", async () => {

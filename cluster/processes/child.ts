@@ -2,9 +2,10 @@
  * The parent's side of a child process: start, readiness, last output, end; and `KeptChild`, which
  * restarts a child that ends unasked.
  */
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { Fault } from "../../core/fault.ts";
 import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
@@ -91,7 +92,7 @@ export function entryPoint(name: string): URL {
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent("KILL"), ...(options.command ?? []), process.execPath],
     ...[...HEAP, ...COMPILER, ...(options.nodeOptions ?? [])],
   ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
@@ -130,21 +131,6 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   } finally {
     options.signal?.removeEventListener("abort", abandon);
   }
-}
-
-let dyingCommand: readonly string[] | undefined;
-
-/**
- * A command under which the kernel kills the child with its parent (Linux only): a child that is
- * stopped by a signal at that moment could not end by itself.
- */
-function dyingWithParent(): readonly string[] {
-  if (dyingCommand === undefined) {
-    const command = ["setpriv", "--pdeathsig", "KILL"];
-    const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
-    dyingCommand = status === 0 ? command : [];
-  }
-  return dyingCommand;
 }
 
 function readiness<Ready>(

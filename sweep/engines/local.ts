@@ -1,5 +1,6 @@
 /** Shards as processes of this machine: the kind of engine that needs nothing else. */
 import { spawn } from "node:child_process";
+import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { isRetried, MOST_RETRIES } from "../shards/retries.ts";
 import type { ShardCommand } from "./engine.ts";
 
@@ -39,9 +40,12 @@ function shardProcess(
   shard: number,
   signal: AbortSignal,
 ): Promise<End> {
-  const words = [file, ...options, "--shard", `${shard}/${shards}`];
+  const [first, ...words] = [
+    ...[...dyingWithParent("TERM"), node, file, ...options],
+    ...["--shard", `${shard}/${shards}`],
+  ];
   // The shard's failure is in its note.
-  const child = spawn(node, words, { cwd: folder, stdio: "ignore" });
+  const child = spawn(first, words, { cwd: folder, stdio: "ignore" });
   const stop = (): void => void child.kill("SIGTERM");
   signal.addEventListener("abort", stop);
   return new Promise((resolve, reject) => {
