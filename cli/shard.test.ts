@@ -34,7 +34,8 @@ sweep: { workload.ratePerS: { from: 61, to: 66, step: 1 }, scheduler: [fifo, ran
 /** Every file of results, to the byte. */
 function bytesOf(out: string): Readonly<Record<string, string>> {
   const names = readdirSync(join(folder, out)).filter((name) => /\.(jsonl?|parquet)$/.test(name));
-  const own = names.filter((name) => name !== "manifest.json");
+  // It has the date.
+  const own = names.filter((name) => !["manifest.json", "provenance.json"].includes(name));
   return Object.fromEntries(
     own.map((name) => [name, readFileSync(join(folder, out, name), "base64")]),
   );
