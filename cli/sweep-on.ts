@@ -27,10 +27,10 @@ import {
 } from "../sweep/shards/shard-plan.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { gather, missingShards } from "./gather.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { duration, progress } from "./progress.ts";
 import { shellWord } from "./provenance.ts";
 import { askedSweep, requireFolder, shardWords } from "./shard.ts";
-import { engineSettings } from "./sweep-inventory.ts";
 import { type PreparedSweep, prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
 export interface SweepOnArguments extends SimulateArguments {
@@ -61,6 +61,15 @@ export async function sweepOn(args: SweepOnArguments): Promise<void> {
   const engine = queueOf(settings);
   if (engine === null) await onThisMachine(args, sharded);
   else await onQueue(args, sharded, engine);
+}
+
+/** Throws as `inventoryFor`, and Fault("usage") for a kind of machines that has no queue. */
+function engineSettings(file: string): EngineSettings {
+  const { inventory } = inventoryFor(file, []);
+  if (inventory.kind !== "ssh" && inventory.kind !== "docker") return inventory;
+  throw new Fault("usage", `${file}: no sweep runs on kind ${inventory.kind}`, {
+    hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
+  });
 }
 
 /** By `--shards`, by the manifest that is there, or by an estimate. */

@@ -2,21 +2,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { unreachable } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { writeJson } from "../atomic-file.ts";
 import type { ShardFolder } from "../shards/shard-folder.ts";
 import type { Engine, SubmittedJob, TasksLeft } from "./engine.ts";
-import { type KubernetesSettings, kubernetes } from "./kubernetes.ts";
-import { type SlurmSettings, slurm } from "./slurm.ts";
+import { kubernetes } from "./kubernetes.ts";
+import { slurm } from "./slurm.ts";
 
-/** Where shards run, as an inventory says. */
-export type EngineSettings =
-  | {
-      readonly kind: "local";
-      /** At once; default: as many as this machine has processors. */
-      readonly throttle?: number | undefined;
-    }
-  | ({ readonly kind: "slurm" } & SlurmSettings)
-  | ({ readonly kind: "kubernetes" } & KubernetesSettings);
+/** The kinds of inventory that run shards. */
+export type EngineSettings = InventoryOf<"local" | "slurm" | "kubernetes">;
 
 export interface JobList {
   readonly schema: "tandem/sweep-jobs@1";

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { stringify } from "yaml";
 import { Fault } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { makeFolder } from "../atomic-file.ts";
 import { MOST_RETRIES, NEVER_RETRIED } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
@@ -16,19 +17,10 @@ import {
   type TasksLeft,
 } from "./engine.ts";
 
-export interface KubernetesSettings {
-  /** Of the kubectl configuration; default: the current one. */
-  readonly context?: string | undefined;
-  readonly namespace: string;
-  /** Holds Tandem, as `tandem`. */
-  readonly image: string;
-  /** The persistent volume claim with the scenario and the sweep's folder. */
-  readonly claim?: string | undefined;
-  /** Where the claim's volume is mounted here; default: the folder that the sweep starts in. */
-  readonly mounted?: string | undefined;
-  /** Pods at once. */
-  readonly throttle?: number | undefined;
-}
+export type KubernetesSettings = Pick<
+  InventoryOf<"kubernetes">,
+  "context" | "namespace" | "image" | "claim" | "mounted" | "throttle"
+>;
 
 const MISSING = "install kubectl, or apply the file yourself and run `tandem gather` afterwards";
 /** In the pods. */

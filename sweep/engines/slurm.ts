@@ -1,5 +1,6 @@
 /** Shards as tasks of Slurm job arrays. */
 import { Fault } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { retryingLines } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
 import {
@@ -14,19 +15,10 @@ import {
   type TasksLeft,
 } from "./engine.ts";
 
-export interface SlurmSettings {
-  readonly partition?: string | undefined;
-  readonly account?: string | undefined;
-  readonly qos?: string | undefined;
-  /** As `sbatch --time` takes it. */
-  readonly timeLimit?: string | undefined;
-  /** Tasks of an array that run at once. */
-  readonly throttle?: number | undefined;
-  /** Further options of sbatch. */
-  readonly options?: readonly string[] | undefined;
-  /** Lines of a shell that come first, such as `module load nodejs`. */
-  readonly setup?: readonly string[] | undefined;
-}
+export type SlurmSettings = Pick<
+  InventoryOf<"slurm">,
+  "partition" | "account" | "qos" | "timeLimit" | "options" | "setup" | "throttle"
+>;
 
 const MISSING = "run this where Slurm's commands are, such as a login node";
 
