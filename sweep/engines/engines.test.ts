@@ -60,7 +60,8 @@ describe("a Slurm script", () => {
     expect(mostTasksIn("MaxArraySize            = 1001\n")).toBe(1001);
     expect(mostTasksIn("MailProg = x\nMaxArraySize = 8\nMaxDBDMsgs = 20\n")).toBe(8);
     expect(mostTasksIn("MaxArraySize = 4000001")).toBe(10_000);
-    expect(mostTasksIn("")).toBe(1001);
+    expect(mostTasksIn("MaxArraySize = 9\nSchedulerParameters = a,max_array_tasks=5,b\n")).toBe(5);
+    expect(() => mostTasksIn("MaxArraySize = 0")).toThrow("job arrays turned off");
     const shards = Array.from({ length: 2500 }, (_, i) => i);
     const chunks = chunksOf(shards, mostTasksIn("MaxArraySize = 1001"));
     const arrays = chunks.map(

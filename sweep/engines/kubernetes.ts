@@ -26,6 +26,8 @@ const MISSING = "install kubectl, or apply the file yourself and run `tandem gat
 /** In the pods. */
 const MOUNT = "/sweep";
 const DEFAULT_PARALLELISM = 100;
+/** Logs of pods stay for a day. */
+const KEPT_S = 86_400;
 
 export function kubernetes(settings: KubernetesSettings): Engine {
   const { namespace, context } = settings;
@@ -131,8 +133,7 @@ export function indexedJob(
       completions: shards.length,
       parallelism: Math.min(shards.length, throttle ?? DEFAULT_PARALLELISM),
       backoffLimitPerIndex: MOST_RETRIES,
-      // One bad shard ends no other.
-      maxFailedIndexes: shards.length,
+      ttlSecondsAfterFinished: KEPT_S,
       podFailurePolicy: {
         rules: [
           {

@@ -42,10 +42,19 @@ export function slurm(settings: SlurmSettings): Engine {
   };
 }
 
-/** An array's largest index is MaxArraySize − 1. */
+/**
+ * An array's largest index is MaxArraySize − 1; `max_array_tasks` bounds the number of its tasks. Throws
+ * Fault("cluster-failure") where arrays are turned off.
+ */
 export function mostTasksIn(config: string): number {
-  const [, size] = /^MaxArraySize\s*=\s*(\d+)/m.exec(config) ?? [];
-  return Math.min(Number(size ?? 1001), LONGEST_LIST);
+  const numbers = [/^MaxArraySize\s*=\s*(\d+)/m, /max_array_tasks=(\d+)/].flatMap(
+    (pattern) => pattern.exec(config)?.[1] ?? [],
+  );
+  const most = Math.min(...numbers.map(Number), LONGEST_LIST);
+  if (most > 0) return most;
+  throw new Fault("cluster-failure", "this Slurm has job arrays turned off (MaxArraySize=0)", {
+    hint: "run the shards by hand: `tandem simulate S --shard i/N --out DIR`, then `tandem gather DIR`",
+  });
 }
 
 async function tasksLeft(jobs: readonly SubmittedJob[]): Promise<TasksLeft> {
