@@ -11,8 +11,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { tandemHere } from "../../cli/tandem-here.test-support.ts";
 import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/what-if.ts";
-import { readScenario } from "../../sweep/library.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
@@ -29,7 +29,7 @@ let app: Server;
 
 beforeAll(async () => {
   if (!hasChromium) return;
-  writeFileSync(report, reportHtml());
+  writeFileSync(report, await reportHtml());
   browser = await launchChromium();
   app = await serveApp();
 });
@@ -255,8 +255,8 @@ function shownPoints(page: Page): Promise<readonly ShownPoint[]> {
   });
 }
 
-function reportHtml(): string {
-  const { document, digest, profiles, traces, sectionFiles } = readScenario(SCENARIO);
+async function reportHtml(): Promise<string> {
+  const { document, digest, profiles, traces, sectionFiles } = await scenario(SCENARIO);
   const kept = { scenario: document, digest, inputs: { profiles, traces, sectionFiles } };
   const json = JSON.stringify(kept).replaceAll("<", "\\u003c");
   return `<!doctype html>
