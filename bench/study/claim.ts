@@ -93,6 +93,15 @@ export class Runs {
     );
   }
 
+  /** Answered requests of one pipeline. */
+  answers(arm: string, pipeline: string): Estimate {
+    const { requests, timeoutRatio } = this.of(arm).pipelines?.[pipeline] ?? {};
+    return {
+      mean: requests.mean * (1 - timeoutRatio.mean),
+      halfWidth95: requests.mean * timeoutRatio.halfWidth95,
+    };
+  }
+
   /** The largest of the loads, ascending, at which so large a share is within the goal, by replication. */
   capacity(arms: readonly (readonly [arm: string, load: number])[], share: number): number[] {
     const [[first]] = arms;

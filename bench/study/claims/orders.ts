@@ -229,20 +229,14 @@ const fair: Claim = {
   metrics: ["throughputPerS"],
   figures: (runs) =>
     ["fair", "fifo"].map((arm) => {
-      const [x, y] = ["x", "y"].map((name) => {
-        const { requests, timeoutRatio } = runs.of(arm).pipelines?.[name] ?? {};
-        return {
-          answers: requests.mean * (1 - timeoutRatio.mean),
-          halfWidth: requests.mean * timeoutRatio.halfWidth95,
-        };
-      });
-      const all = x.answers + y.answers;
+      const [x, y] = ["x", "y"].map((name) => runs.answers(arm, name));
+      const all = x.mean + y.mean;
       return {
         about: arm === "fair" ? "share of y" : "with fifo",
         value: {
-          mean: (100 * y.answers) / all,
+          mean: (100 * y.mean) / all,
           // The delta method, with the worst dependence.
-          halfWidth95: (100 * (y.halfWidth * x.answers + x.halfWidth * y.answers)) / all ** 2,
+          halfWidth95: (100 * (y.halfWidth95 * x.mean + x.halfWidth95 * y.mean)) / all ** 2,
         },
         unit: "%",
       };
