@@ -84,13 +84,26 @@ const SOME = 1000;
 /** So many events at one instant end a run of whatever kind; `core/arrivals/standstill.ts` sees circles sooner. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
-/** Runs until every request has ended, or a bound is met. */
-export function simulate(input: SimulationInput): SimulationOutput {
-  const simulation = new Simulation(input);
-  return simulation.run();
+/** A run that goes on as far as its caller asks: the same run, whatever the steps. */
+export interface OpenSimulation {
+  /** Goes on for `events` events and a few more; whether the run has ended. */
+  advance(events: number): boolean;
+  /** Call it once, after the end. */
+  output(): SimulationOutput;
 }
 
-class Simulation implements Driver, ClientHost {
+export function openSimulation(input: SimulationInput): OpenSimulation {
+  return new Simulation(input);
+}
+
+/** Runs until every request has ended, or a bound is met. */
+export function simulate(input: SimulationInput): SimulationOutput {
+  const simulation = openSimulation(input);
+  simulation.advance(NEVER);
+  return simulation.output();
+}
+
+class Simulation implements Driver, ClientHost, OpenSimulation {
   declare private readonly dispatcher: Dispatcher;
   declare private readonly entrance: Entrance;
   declare private readonly executor: Executor;
@@ -163,12 +176,17 @@ class Simulation implements Driver, ClientHost {
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
     this.entrance = this.clients ?? ends.entrance;
+    for (let r = 0; r < this.system.replicas.length; r++) dispatcher.join(r, 0);
+    dispatcher.begin(0);
   }
 
-  run(): SimulationOutput {
-    for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
-    this.dispatcher.begin(0);
-    while (this.events < this.lastEvent) this.instants();
+  advance(events: number): boolean {
+    const until = this.events + events;
+    while (this.events < until && this.events < this.lastEvent) this.instants();
+    return this.events >= this.lastEvent;
+  }
+
+  output(): SimulationOutput {
     const unfinished = this.countUnfinished();
     return {
       recorder: this.recorder,

@@ -1,0 +1,91 @@
+/** Contents of a validation's requests: inputs for real models, bytes for replayed ones. */
+import { inputsByModel } from "../calibration/calibrate.ts";
+import {
+  type ContentsSource,
+  collectInputs,
+  contentsFor,
+  type KnownContents,
+  matchContents,
+} from "../calibration/contents.ts";
+import { ModelWorker } from "../calibration/model-worker.ts";
+import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { countArrivals } from "../core/arrivals/arrival-source.ts";
+import { expectedRequests } from "../core/arrivals/extent.ts";
+import { compileSystem } from "../core/compile.ts";
+import type { ModelAtHand } from "../core/input-notes.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
+import { inputsOf } from "./scenario.ts";
+
+/** The contents of a run's requests, in order. */
+type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
+
+/**
+ * The served side of a validation: contents of requests, the meter of the host's pace, and the models.
+ */
+export interface ServedSide {
+  readonly contents: Contents;
+  readonly pace: PaceMeter | null;
+  /** By the path of their profile. */
+  readonly models: Readonly<Record<string, ModelAtHand>> | null;
+}
+
+/**
+ * Real contents, each sent where the draws say that a request takes their branches, and the models that
+ * they went through: `workers`, which the caller stops, get one each.
+ */
+export async function realSide(
+  args: ContentsSource,
+  loaded: LoadedScenario,
+  workers: Map<string, ModelWorker>,
+  signal: AbortSignal,
+): Promise<ServedSide> {
+  const { document, profiles } = loaded;
+  for (const [name, model] of Object.entries(document.models)) {
+    if (model.implementation !== undefined)
+      workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder, signal));
+  }
+  const byPipeline = await unlessAborted(signal, contentsFor(document, workers, args));
+  const collecting = collectInputs(document, workers, byPipeline);
+  const collected = await unlessAborted(signal, collecting);
+  const known: Record<string, readonly KnownContents[]> = {};
+  for (const [name, own] of Object.entries(byPipeline)) {
+    known[name] = own.map((contents, i) => ({ contents, ran: collected.ran[name][i] }));
+  }
+  const inputs = inputsByModel(document, collected);
+  return {
+    contents: ({ document: own }, seed) => {
+      const system = compileSystem(own, loaded);
+      return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
+    },
+    pace: new PaceMeter(paceTargets(document, profiles, workers, inputs)),
+    models: Object.fromEntries(
+      [...workers].flatMap(([name, { loaded: model }]) => {
+        const path = profilePath(document.models[name]);
+        const { files, runtime, provider } = model.provenance;
+        const atHand = { modelFiles: [...files], runtime: `${runtime}, ${provider}` };
+        return path === undefined ? [] : [[path, atHand]];
+      }),
+    ),
+  };
+}
+
+/** The number of requests that a run sends; an upper bound for closed loops. */
+function requestsOf(workload: WorkloadDocument, { traces }: LoadedScenario, seed: string): number {
+  const traceUs = workload.arrivals === "trace" ? traces[workload.file] : null;
+  const count = countArrivals(workload, seed, traceUs ?? null);
+  return count ?? Math.ceil(1.5 * expectedRequests(workload)) + 100;
+}
+
+/** Replay workers read nothing, so a payload is bytes of the declared size. */
+export function replaySide(document: ScenarioDocument): ServedSide {
+  const sizes = Object.values(document.pipelines).flatMap((pipeline) =>
+    Object.values(pipeline.tasks).map((task) => task.payloadBytes),
+  );
+  const payload = payloadRequest(new Uint8Array(Math.max(...sizes, 64)));
+  return { contents: () => [payload], pace: null, models: null };
+}
