@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
-import { isWithin } from "../core/scenario/issues.ts";
+import { isWithin, nearest } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
 import {
   makePlans,
@@ -170,7 +170,9 @@ function optionsOf({
   const named = schedulers === undefined ? TEXTBOOK_PRESETS : listed(schedulers);
   for (const name of named) {
     if (known.includes(name)) continue;
-    const hint = `the presets are ${known.join(", ")}; sweep \`scheduler\` for others`;
+    const near = nearest(name, known);
+    const meant = near === undefined ? "" : `did you mean "${near}"? `;
+    const hint = `${meant}\`tandem schedulers\` lists all; sweep \`scheduler\` for others`;
     throw new Fault("usage", `--schedulers: there is no preset "${name}"`, { hint });
   }
   return {
