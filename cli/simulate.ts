@@ -16,6 +16,7 @@ import {
   type ResultsPlace,
 } from "../library/results-gathering.ts";
 import { sampleText } from "../library/results-header.ts";
+import { observeReplication, writeTrace } from "../library/run-trace.ts";
 import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
@@ -36,7 +37,6 @@ import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { observeReplication, writeTrace } from "./run-trace.ts";
 import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
 /** For the best of more, there is the report. */

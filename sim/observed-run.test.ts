@@ -31,7 +31,7 @@ const DIAMOND = scenarioOf({
     replicas: { a: 2, b: 3, c: 1, d: 2 },
   },
   workload: { arrivals: "poisson", ratePerS: 40, durationS: 10, warmupS: 0 },
-  faults: { scheduled: [{ kind: "crash", node: "m-2", atS: 4, forS: 2 }] },
+  faults: { scheduled: [{ kind: "crash", node: "m-2", atS: 3, forS: 6 }] },
 });
 
 interface Observed {
