@@ -5,6 +5,8 @@ import { availableParallelism } from "node:os";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
+import { inventoryFor } from "../library/inventory-file.ts";
+import { shellWord } from "../library/provenance.ts";
 import { plural } from "../reports/tables/format.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import type { Engine, ShardCommand, SubmittedJob } from "../sweep/engines/engine.ts";
@@ -27,9 +29,7 @@ import {
 } from "../sweep/shards/shard-plan.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { gather, missingShards } from "./gather.ts";
-import { inventoryFor } from "./inventory-file.ts";
 import { duration, progress } from "./progress.ts";
-import { shellWord } from "./provenance.ts";
 import { askedSweep, requireFolder, shardWords } from "./shard.ts";
 import { type PreparedSweep, prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 

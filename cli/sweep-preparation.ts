@@ -2,24 +2,15 @@
 import { Fault } from "../core/fault.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { goalsShown } from "../core/slo.ts";
-import { PRESETS } from "../schedulers/registry.ts";
+import { configurationsOf, tryOutOwn } from "../library/own-scheduler.ts";
+import { repeatCommand } from "../library/provenance.ts";
+import type { ResultsHeader } from "../library/results-gathering.ts";
+import { resultsHeader, storeKey } from "../library/results-header.ts";
+import { schedulerCheck } from "../library/scenario.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
-import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
-import { asNotes, repeatCommand, simulationNotes } from "./provenance.ts";
-import type { ResultsHeader } from "./results-gathering.ts";
-import {
-  loadScenario,
-  marginOf,
-  precisionWords,
-  type ScenarioArguments,
-  schedulerCheck,
-} from "./scenario-file.ts";
-import { buildKey } from "./version.ts";
+import type { StoreKey } from "../sweep/result-store.ts";
+import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -28,6 +19,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly yes: boolean;
   /** A method and a number of configurations. */
   readonly sample?: readonly string[];
+  /** File for a trace of the first configuration's first replication. */
+  readonly trace?: string;
   /** Keep a row for each request, in the folder `out`. */
   readonly requests?: boolean;
   /** Print no table. */
@@ -54,7 +47,7 @@ export async function prepareSweep(
   const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
   const key = storeKey(plan);
   const sweep = isChecked(key) ? openSweep(loaded, plan.sample) : checked(args, plan);
-  return { plan, sweep, key, header: resultsHeader(args, loaded) };
+  return { plan, sweep, key, header: headerOf(args, loaded) };
 }
 
 function checked({ yes }: SimulateArguments, { loaded, sample }: SweepPlan): Sweep {
@@ -96,49 +89,14 @@ function sampleOptions({ sample }: SimulateArguments): readonly string[] {
   return sample === undefined ? [] : ["--sample", ...sample];
 }
 
-function storeKey({ loaded, sample }: SweepPlan): StoreKey {
-  const { digest, document } = loaded;
-  const { seed, replications } = document.run;
-  const parameters = parameterColumns(document.sweep);
-  const scenario = {
-    ...{ scenario: digest, seed, replications },
-    sample: sampleText(sample),
-    parameters,
-  };
-  return { format: STORE_FORMAT, ...scenario, ...buildKey() };
-}
-
-export function sampleText(sample: Sample | undefined): string | null {
-  return sample === undefined ? null : `${sample.method} ${sample.count}`;
-}
-
-function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
+function headerOf(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
   const { seed, replications } = loaded.document.run;
-  return {
-    schema: "tandem/results@1",
-    scenario: { name: loaded.document.name, digest: loaded.digest },
-    seed,
-    command: repeatCommand("simulate", {
-      ...args,
-      seed,
-      extra: [
-        "--replications",
-        String(replications),
-        ...precisionWords(args),
-        ...sampleOptions(args),
-      ],
-    }),
-    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
-    margin: marginOf(args),
-    simplestFirst: Object.keys(PRESETS),
-    parameterKinds: parameterKinds(loaded.document),
-    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
-    ...asNotes(simulationNotes(loaded)),
-  };
-}
-
-/** Then no goal is that of all configurations. */
-function sweepsGoals({ sweep }: ScenarioDocument): boolean {
-  const paths = parameterColumns(sweep).map(({ path }) => path);
-  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
+  const extra = [
+    "--replications",
+    String(replications),
+    ...precisionWords(args),
+    ...sampleOptions(args),
+  ];
+  const command = repeatCommand("simulate", { ...args, seed, extra });
+  return resultsHeader(loaded, command, marginOf(args));
 }

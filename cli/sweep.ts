@@ -1,13 +1,13 @@
 /** `tandem sweep status` and `tandem sweep cancel`: a sweep in shards, seen from any shell. */
 import { existsSync } from "node:fs";
+import { shellWord } from "../library/provenance.ts";
+import { RESULTS_FILE } from "../library/results-gathering.ts";
 import { plural } from "../reports/tables/format.ts";
 import { cancelJobs, type JobList, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
 import { type ShardFailure, ShardFolder } from "../sweep/shards/shard-folder.ts";
 import { rangeOf } from "../sweep/shards/shard-plan.ts";
 import { failureText } from "./gather.ts";
 import { duration } from "./progress.ts";
-import { shellWord } from "./provenance.ts";
-import { RESULTS_FILE } from "./results-gathering.ts";
 
 interface SweepArguments {
   readonly directory: string;
