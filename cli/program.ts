@@ -222,6 +222,7 @@ const validate: Command = {
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    ...ON,
     strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
     ...IMAGES,
     ...INPUTS,
@@ -229,6 +230,7 @@ const validate: Command = {
   examples: [
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+    ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
   ],
   run: async (args) => (await import("./validate.ts")).validate(args),
 };

@@ -18,6 +18,7 @@ import {
 } from "../calibration/validation-effort.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
@@ -31,6 +32,7 @@ import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { interruptSignal } from "./failure.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 import { validationNotes } from "./provenance.ts";
@@ -44,6 +46,8 @@ interface Course {
   readonly loaded: ReadyScenario;
   readonly settings: ValidationSettings;
   readonly configurations: readonly Configuration[];
+  /** Undefined: all runs here. */
+  readonly inventory: LoadedInventory | undefined;
   readonly forecasts: readonly RunForecast[];
   readonly effort: Effort;
   /** Seconds until the first configuration starts. */
@@ -75,6 +79,7 @@ async function planned(args: ValidateArguments): Promise<Course> {
   });
   tryOutOwn(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
+  const inventory = inventoryFor(args.on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, repeats, timeScale } = settings;
@@ -85,7 +90,7 @@ async function planned(args: ValidateArguments): Promise<Course> {
       ? effortOf(forecasts, backend, repeats)
       : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
   const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
-  return { loaded, settings, configurations, forecasts, beforeS, effort, deadlineMs };
+  return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
@@ -100,7 +105,7 @@ async function run(
   course: Course,
   signal: AbortSignal,
 ): Promise<Validated> {
-  const { loaded, configurations, beforeS, effort, deadlineMs } = course;
+  const { loaded, configurations, inventory, beforeS, effort, deadlineMs } = course;
   const { backend } = course.settings;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
@@ -115,7 +120,7 @@ async function run(
       backend === "replay"
         ? replaySide(loaded.document)
         : await realSide(args, loaded, workers, signal);
-    notes = validationNotes(loaded, served.models);
+    notes = [...validationNotes(loaded, served.models), ...machineNotes(inventory)];
     if (needsPilot(loaded)) {
       shown.say("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
@@ -145,14 +150,22 @@ async function run(
   return { results, evidences, inputs, notes, wanted, repeats, interrupted };
 }
 
+function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
+  if (inventory === undefined || inventory.inventory.kind === "local") return [];
+  const { kind } = inventory.inventory;
+  return [
+    `workers ran on machines of kind ${kind}: latencies are those of clients on this one, and each service time is of its worker's own monotonic clock, so no clocks had to agree`,
+  ];
+}
+
 function messageCostsOf(
-  { loaded, settings, configurations }: Course,
+  { loaded, settings, configurations, inventory }: Course,
   { contents }: ServedSide,
   signal: AbortSignal,
 ) {
   return withMessageCosts({
     documents: configurations.map(({ document }) => document),
-    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal },
+    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal, inventory },
     contents: (seed) => contents(configurations[0], seed),
     date: new Date().toISOString(),
   });
@@ -164,7 +177,7 @@ function validateOne(
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   shown: Progress,
 ) {
-  const { settings, configurations, forecasts, beforeS, effort, deadlineMs } = course;
+  const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
@@ -180,7 +193,7 @@ function validateOne(
   };
   shown.say(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
-    ...{ configuration, inputs, backend, repeats, timeScale, signal },
+    ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
     ...(pace === null ? {} : { pace }),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
