@@ -6,6 +6,7 @@
 import { startDeployment } from "../cluster/deploy/deployment.ts";
 import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { hostLine } from "../cluster/worker/host-line.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -14,7 +15,6 @@ import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
 
 interface ReplayPilotInput {

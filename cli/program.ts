@@ -53,7 +53,7 @@ const check: Command = {
 
 const calibrate: Command = {
   usage: "calibrate <scenario>",
-  about: "measure every task's real model on this machine and write profiles",
+  about: "measure every task's real model, here or on machines of an inventory; write profiles",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -64,8 +64,12 @@ const calibrate: Command = {
       default: 0.02,
     }),
     "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+    ...ON,
   },
-  examples: [["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"]],
+  examples: [
+    ["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
+  ],
   run: async (args) => (await import("./calibrate.ts")).calibrate(args),
 };
 

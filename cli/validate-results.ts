@@ -137,8 +137,8 @@ function documentsOf(
 /** Options that decide which runs there are and what they carry. */
 function optionWords(args: ValidateArguments): string[] {
   const { repeats, backend, budget, images, inputs, on } = args;
-  return Object.entries({ repeats, backend, budget, images, inputs, on }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, String(value)],
+  return Object.entries({ repeats, backend, budget, images, inputs, on }).flatMap(
+    ([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]),
   );
 }
 

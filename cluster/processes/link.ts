@@ -140,7 +140,7 @@ let dyingCommand: readonly string[] | undefined;
  * A command under which the kernel kills the child with its parent (Linux only): a child that is
  * stopped by a signal at that moment could not end by itself.
  */
-function dyingWithParent(): readonly string[] {
+export function dyingWithParent(): readonly string[] {
   if (dyingCommand === undefined) {
     const command = ["setpriv", "--pdeathsig", "KILL"];
     const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
