@@ -67,7 +67,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
     const { links } = json<OverheadProfile>("profiles/overheads.json");
     expect(Object.keys(links ?? {})).toEqual(["near-1", "near-2", "far"]);
     expect(links?.far).toEqual(links?.["near-2"]);
-    expect(stdout).toMatch(/quarters on fast, batch 1: .*\n {2}measured on cpu, one thread; /);
+    expect(stdout).toMatch(/quarters on fast, batch 1: .*\n.*\n {2}measured on cpu, one thread; /);
     expect(stdout).toMatch(/link to far: round trip [\d.]+ ms, [\d.e-]+ Gbit\/s/);
     expect(workers()).toEqual([]);
     expect((await tandemHere(folder, ["simulate", "s.yaml"])).code).toBe(0);
