@@ -142,13 +142,13 @@ export function wrongFilesOf(output: string): readonly string[] | null {
 export function leftoverScript(): string {
   return `
 found=
-for folder in /proc/[0-9]*; do
-  line=$(tr '\\0' '\\n' <"$folder/cmdline" 2>/dev/null) || continue
+for file in $(grep -lsF -- "--deployment=$1" /proc/[0-9]*/cmdline); do
+  line=$({ tr '\\0' '\\n' <"$file"; } 2>/dev/null) || continue
   case "
 $line
 " in *"
 --deployment=$1
-"*) pid=\${folder#/proc/}; found="$found $pid"; echo "${MARK} process $pid" ;; esac
+"*) pid=\${file#/proc/}; pid=\${pid%/cmdline}; found="$found $pid"; echo "${MARK} process $pid" ;; esac
 done
 if [ "$2" = end ] && [ -n "$found" ]; then
   kill $found 2>/dev/null
