@@ -19,7 +19,7 @@ export interface MeasuringHosts {
   /** Work on different machines does not disturb each other. */
   machineOf(device: string): string;
   /** Starts a worker with a model of the document on a device of the kind. */
-  start(model: string, device: string): Promise<ModelWorker>;
+  start(model: string, device: string, signal?: AbortSignal): Promise<ModelWorker>;
   /** Starts a worker that answers at once on each machine of the nodes, by the node's name; none here. */
   startNoOps(): Promise<ReadonlyMap<string, ModelWorker>>;
   close(): Promise<void>;
@@ -53,17 +53,23 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   const placeOf = (device: string): ReplicaPlace =>
     places.find((place) => place.device === device) as ReplicaPlace;
   let started = 0;
-  const startAt = (model: string, given: ModelDocument, place: ReplicaPlace) => {
+  const startAt = (
+    model: string,
+    given: ModelDocument,
+    place: ReplicaPlace,
+    signal?: AbortSignal,
+  ) => {
     const { machine, slot } = machines.at(place);
     const worker = { name: `model-${++started}`, slot };
-    return ModelWorker.start(model, given, folder, undefined, {
+    return ModelWorker.start(model, given, folder, signal, {
       ...{ machine, worker, leaseMs, certificates },
     });
   };
   return {
     devicesOf: (model) => devicesOf(document, model, places),
     machineOf: (device) => machines.at(placeOf(device)).machine.name,
-    start: (model, device) => startAt(model, document.models[model], placeOf(device)),
+    start: (model, device, signal) =>
+      startAt(model, document.models[model], placeOf(device), signal),
     startNoOps: async () => {
       const byMachine = new Map<Machine, ModelWorker>();
       const byNode = new Map<string, ModelWorker>();
@@ -88,7 +94,7 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
   return {
     devicesOf: () => [HERE],
     machineOf: () => HERE,
-    start: (model) => ModelWorker.start(model, document.models[model], folder),
+    start: (model, _, signal) => ModelWorker.start(model, document.models[model], folder, signal),
     startNoOps: async () => new Map(),
     close: async () => undefined,
   };

@@ -1,7 +1,7 @@
 /** Runs one command on a machine over SSH and collects its output. */
 import { spawn } from "node:child_process";
+import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import { Fault } from "../../../core/fault.ts";
-import { dyingWithParent } from "../../processes/link.ts";
 import { remoteCommand } from "./ssh-command.ts";
 
 export interface RemoteHost {
@@ -34,7 +34,7 @@ export async function runRemote(
   signal?: AbortSignal,
 ): Promise<RemoteOutput> {
   const command = remoteCommand(remote.ssh, remote.host, words);
-  const [program, ...rest] = [...dyingWithParent(), ...command];
+  const [program, ...rest] = [...dyingWithParent("KILL"), ...command];
   const child = spawn(program, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,

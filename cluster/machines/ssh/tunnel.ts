@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
+import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import type { Fault } from "../../../core/fault.ts";
-import { dyingWithParent } from "../../processes/link.ts";
 import { type RemoteHost, sshFault } from "./run-remote.ts";
 import { tunnelCommand } from "./ssh-command.ts";
 
@@ -69,7 +69,7 @@ export class Tunnel {
     if (this.#closed) return;
     const { ssh, host } = this.#remote;
     const tunnel = tunnelCommand(ssh, host, this.#socket, this.#port);
-    const [program, ...words] = [...dyingWithParent(), ...tunnel];
+    const [program, ...words] = [...dyingWithParent("KILL"), ...tunnel];
     const child = spawn(program, words, { stdio: ["ignore", "ignore", "pipe"], detached: true });
     this.#ssh = child;
     this.#stderr = "";
