@@ -123,6 +123,7 @@ const simulate: Command = {
       describe: "latin-hypercube N or random N: draw N configurations of the sweep",
     },
     requests: flag("keep a row for each request too (needs --out)"),
+    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
     shards: number("of --on; default: as many as take --shard-seconds each"),
@@ -135,6 +136,7 @@ const simulate: Command = {
     ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
+    ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
     ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
     ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
   ],
@@ -293,8 +295,14 @@ const explain: Command = {
   usage: "explain <directory>",
   about: "say where a gap comes from: service, network, gateway, queueing, load",
   positionals: directory("of `tandem validate … --out`"),
-  options: JSON_OPTION,
-  examples: [["explain out/v", "each configuration's gap, in five parts that add up"]],
+  options: {
+    ...JSON_OPTION,
+    trace: text("file for a trace of a real run beside its prediction, for ui.perfetto.dev"),
+  },
+  examples: [
+    ["explain out/v", "each configuration's gap, in five parts that add up"],
+    ["explain out/v --trace run.json", "both runs of the first configuration on a time line"],
+  ],
   run: async (args) => (await import("./explain.ts")).explain(args),
 };
 

@@ -5,6 +5,7 @@ import { Fault } from "../core/fault.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
 import { shellWord } from "../library/provenance.ts";
 import { writeProvenance } from "../library/provenance-file.ts";
 import {
@@ -15,6 +16,7 @@ import {
   type ResultsPlace,
 } from "../library/results-gathering.ts";
 import { sampleText } from "../library/results-header.ts";
+import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import {
@@ -24,7 +26,7 @@ import {
   rankingText,
   resultsTable,
 } from "../reports/tables/terminal-text.ts";
-import type { SweepPlan } from "../sweep/configuration-work.ts";
+import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
 import { expectedEvents } from "../sweep/expected-events.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
@@ -34,6 +36,7 @@ import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
+import { observeReplication, writeTrace } from "./run-trace.ts";
 import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
 /** A table on the terminal has at most so many configurations. */
@@ -51,16 +54,32 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
-    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
+    if (args.out !== undefined)
+      writeProvenance(args.out, [RESULTS_FILE], loaded, header.command, plan.sample);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
+    if (args.trace !== undefined) await writeSimulatedTrace(args.trace, loaded, sweep.at(0), count);
   } finally {
     await gathering.close();
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+/** Of the first configuration: a trace of all of a sweep is for nobody to read. */
+async function writeSimulatedTrace(
+  file: string,
+  loaded: ReadyScenario,
+  { id, document }: Configuration,
+  count: number,
+): Promise<void> {
+  const { run, note } = observeReplication(document, inputsOf(loaded), 0);
+  await writeTrace(file, [{ name: "simulated", run }]);
+  const which = count === 1 ? "" : ` of ${id}, the first of ${count} configurations`;
+  const cut = note === undefined ? "" : `, ${note}`;
+  process.stderr.write(`trace${which}: ${file}${cut}; open it in ui.perfetto.dev\n`);
 }
 
 function placeOf(
