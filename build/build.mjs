@@ -31,6 +31,8 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
+/** Its files have names by their contents. */
+const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
@@ -40,7 +42,8 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "web/index.html"],
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
+  "web/index.html",
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
@@ -76,10 +79,14 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
-  const { makeWeb } = await import("./make-web.mjs");
-  await makeWeb(root);
+  const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
+  await makeWorkerBundle(root);
   const { makeBrowser } = await import("./make-browser.mjs");
   await makeBrowser(root);
+  const { makeWhatIf } = await import("./make-what-if.mjs");
+  await makeWhatIf(root);
+  const { makeWeb } = await import("./make-web.mjs");
+  await makeWeb(root);
   writeFileSync(stamp, sources);
   return 0;
 }
@@ -124,6 +131,7 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
+    if (place.startsWith(`${WORKER_BUNDLE}/`)) continue;
     if (/^web\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }

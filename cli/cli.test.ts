@@ -223,14 +223,17 @@ function commandsIn(help: string): string[] {
 test("every command has --help with an example", async () => {
   const commands = commandsIn((await here("--help")).stdout);
   expect(commands.length).toBeGreaterThan(10);
-  const actions = commandsIn((await here("cluster", "--help")).stdout);
+  const groups = ["cluster", "sweep"];
+  const actions: string[] = [];
+  for (const group of groups) actions.push(...commandsIn((await here(group, "--help")).stdout));
   expect(actions).toContain("cluster up");
+  expect(actions).toContain("sweep status");
   for (const command of [...commands, ...actions]) {
     const { code, stdout } = await here(...command.split(" "), "--help");
     expect([command, code]).toEqual([command, 0]);
     expect(stdout, command).toMatch(/Examples:\n *tandem /);
     // Each part of the demo's answer is in a file.
-    if (!["cluster", "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
+    if (![...groups, "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
   }
 });
 
