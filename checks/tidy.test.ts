@@ -135,6 +135,7 @@ const ENTRY_POINTS = [
   "theory/coverage.ts",
   "library/index.ts",
   "library/vega.ts",
+  "library/notebook.ts",
   "library/node-main.ts",
   "library/browser.ts",
   "sweep/worker.ts",
