@@ -2,11 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catalogue } from "../schedulers/catalogue.ts";
+import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import {
   capacityOf,
   Fault,
   readScenario,
   type SimulationStep,
+  scenarioSource,
   scenarioText,
   schedulerForms,
   simulate,
@@ -90,6 +92,26 @@ test("reads JSON, and knows the capacity", () => {
   expect(again.document).toEqual(document);
   expect(capacityOf(again)?.perS).toBeGreaterThan(0);
 });
+
+test.each(["image-analysis.yaml", "llm-trace.yaml", "node-crash.yaml", "seed-table-5.1.yaml"])(
+  "the source of %s, read again, is the same scenario",
+  (file) => {
+    const folder = join(import.meta.dirname, "../scenarios");
+    const files = {
+      "traces/llm-sample.csv": readFileSync(join(folder, "traces/llm-sample.csv"), "utf8"),
+      ...Object.fromEntries(
+        Object.entries(calibratedFiles).map(([name, one]) => [
+          `profiles/${name}`,
+          JSON.stringify(one),
+        ]),
+      ),
+    };
+    const loaded = readScenario(readFileSync(join(folder, file), "utf8"), { files });
+    const source = scenarioSource(loaded);
+    const again = readScenario(source.text, { files: source.files });
+    expect(again.digest).toBe(loaded.digest);
+  },
+);
 
 test("writes overrides into the text, which then reads as the text with overrides", () => {
   const overrides = { "cluster.replicas.detect": 3, scheduler: "random", "workload.ratePerS": 7 };
