@@ -77,6 +77,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "rest",
     "load",
     "deploy",
+    "containers",
     ".",
   ],
   schedulers: ["rules", "controllers", "systems", "."],

@@ -44,6 +44,8 @@ export interface ChildOptions {
   readonly command?: readonly string[];
   /** File to which stdout and stderr are appended. */
   readonly logFile?: string;
+  /** Whether its output goes on to this process's own. Default: no. */
+  readonly echo?: boolean;
   readonly onProgress?: (value: unknown) => void;
   /** Aborted before the process is ready, it ends the process. */
   readonly signal?: AbortSignal | undefined;
@@ -100,7 +102,7 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     execPath,
     execArgv,
   });
-  const tail = keepTail(child, options.logFile);
+  const tail = keepTail(child, options.logFile, options.echo);
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
@@ -184,12 +186,15 @@ function readiness<Ready>(
   });
 }
 
-function keepTail(child: ChildProcess, logFile: string | undefined): () => string {
+function keepTail(child: ChildProcess, logFile?: string, echo = false): () => string {
   let tail = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-STDERR_TAIL);
   });
-  if (logFile === undefined) {
+  if (echo) {
+    child.stdout?.pipe(process.stdout, { end: false });
+    child.stderr?.pipe(process.stderr, { end: false });
+  } else if (logFile === undefined) {
     child.stdout?.resume();
   } else {
     const file = createWriteStream(logFile, { flags: "a" });
