@@ -16,6 +16,7 @@ import {
   text,
 } from "./command-line.ts";
 import type { Shell } from "./completion.ts";
+import { DEPLOY } from "./deploy-commands.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import { VERSION } from "./version.ts";
@@ -308,7 +309,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[CLUSTER, load, explain, report, demo, schedulers, completion, doctor],
+    ...[CLUSTER, DEPLOY, load, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 
