@@ -22,29 +22,31 @@ const stamp = join(dist, "build-stamp.txt");
 
 /** Data files (protobuf definitions, fonts, other languages) stand below dist/ as they do here. */
 const DATA = /(\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)|Dockerfile)$/;
-const DATA_FOLDERS = ["bench", "cluster", "reports", "scenarios"];
+const DATA_FOLDERS = ["bench", "cluster", "deploy", "reports", "scenarios"];
 const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
 /** Versions of compiler and bundled packages are in npm's own list of what is installed. */
 const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   ["tsconfig.types.json", "node_modules/.package-lock.json"],
   filesBelow("build", /\.mjs$/),
 );
-/** The entry that `exports` of package.json names. */
-const LIBRARY = "sweep/library";
+/** The entries that `exports` of package.json names. */
+const LIBRARIES = ["sweep/library", "library/browser"];
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
 );
+const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|json)$/);
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", `types/${LIBRARY}.d.ts`],
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "web/index.html"],
+  ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
-const sources = digestOf(root, [...TOOLS, ...code, ...data]);
+const sources = digestOf(root, [...TOOLS, ...code, ...data, ...web]);
 const fresh =
   existsSync(stamp) &&
   readFileSync(stamp, "utf8") === sources &&
@@ -74,6 +76,10 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
+  const { makeWeb } = await import("./make-web.mjs");
+  await makeWeb(root);
+  const { makeBrowser } = await import("./make-browser.mjs");
+  await makeBrowser(root);
   writeFileSync(stamp, sources);
   return 0;
 }
@@ -98,10 +104,10 @@ function say(line) {
   }
 }
 
-/** The declarations that the library's one reaches: the compiler writes those of all that it read. */
+/** The declarations that the libraries' own reach: the compiler writes those of all that it read. */
 function declarations() {
   const reached = new Set();
-  const open = [`types/${LIBRARY}.d.ts`];
+  const open = LIBRARIES.map((path) => `types/${path}.d.ts`);
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (reached.has(path)) continue;
     reached.add(path);
@@ -118,6 +124,7 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
+    if (/^web\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }
 }

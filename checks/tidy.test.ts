@@ -44,7 +44,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "calibration",
     "reports",
   ],
+  library: ["core", "schedulers", "sim", "sweep"],
   bench: ["core", "sim", "sweep", "cluster"],
+  web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
 };
@@ -69,13 +71,15 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "processes",
     "time",
     "security",
+    "machines",
     "protocol",
     "observe",
     "worker",
     "run",
     "front",
-    "rest",
     "load",
+    "rest",
+    "web",
     "deploy",
     "containers",
     ".",
@@ -114,6 +118,7 @@ const ENTRY_POINTS = [
   "theory/run.ts",
   "theory/coverage.ts",
   "sweep/library.ts",
+  "library/browser.ts",
   "sweep/worker.ts",
   "cluster/gateway-main.ts",
   "checks/fuzz/main.ts",
@@ -123,6 +128,7 @@ const ENTRY_POINTS = [
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
   "checks/evaluate/main.ts",
+  "web/app/main.tsx",
 ];
 
 interface Source {
@@ -140,7 +146,7 @@ const product = sources.filter(({ path }) => !isTest(path));
 
 function readFolder(folder: string): Source[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"))
+    .filter((path) => /\.tsx?$/.test(path))
     .map((path) => {
       const text = readFileSync(join(ROOT, folder, path), "utf8");
       return { path: `${folder}/${path}`, text, code: bare(text), lines: text.split("\n") };
@@ -246,7 +252,7 @@ describe("imports", () => {
   test("name files with their extension, and files that there are", () => {
     const wrong = sources.flatMap((source) =>
       importsOf(source)
-        .filter((target) => !/\.(ts|json)$/.test(target) || !existsSync(join(ROOT, target)))
+        .filter((target) => !/\.(tsx?|json|css)$/.test(target) || !existsSync(join(ROOT, target)))
         .map((target) => `${source.path} imports ${target}`),
     );
     expect(wrong).toEqual([]);
@@ -266,7 +272,7 @@ describe("imports", () => {
       reached.add(path);
       const source = bySource.get(path);
       expect(source, `the entry point or import ${path} is no source`).toBeDefined();
-      if (source !== undefined) open.push(...importsOf(source).filter((t) => t.endsWith(".ts")));
+      if (source !== undefined) open.push(...importsOf(source).filter((t) => /\.tsx?$/.test(t)));
     }
     expect(product.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
   });
@@ -414,9 +420,10 @@ describe("dependencies", () => {
 
   test("are all used", () => {
     const tools = ["typescript", "@biomejs/biome"];
+    const builds = ["build/make-bundles.mjs", "build/make-web.mjs"];
     const texts =
       sources.map(({ text }) => text).join("\n") +
-      readFileSync(join(ROOT, "build/make-bundles.mjs"));
+      builds.map((path) => readFileSync(join(ROOT, path), "utf8")).join("\n");
     const unused = names
       .filter((name) => !name.startsWith("@types/") && !tools.includes(name))
       .filter(

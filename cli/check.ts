@@ -2,13 +2,14 @@
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
+import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { checkOwn, configurationsOf } from "./own-scheduler.ts";
 import { loadScenario, type ScenarioArguments, schedulerCheck } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
 
-type CheckArguments = ScenarioArguments & { readonly json: boolean };
+type CheckArguments = ScenarioArguments & { readonly json: boolean; readonly on?: string };
 
 /** With --json the issues are the answer, so they are on stdout too. */
 export async function check(args: CheckArguments): Promise<void> {
@@ -31,6 +32,10 @@ async function checkScenario(args: CheckArguments): Promise<void> {
     sample,
   });
   const { count: configurations } = sweeping;
+  if (args.on !== undefined) {
+    const real = expandValidation(loaded, { checkScheduler: schedulerCheck(loaded.own) });
+    inventoryFor(args.on, [loaded.document, ...real.map(({ document }) => document)]);
+  }
   const plays = checkOwn(loaded, configurationsOf(sweeping));
   if (args.json) {
     const played = plays.size === 0 ? {} : { plays: Object.fromEntries(plays) };

@@ -4,11 +4,14 @@ import { appendFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import {
+  type ClusterEnd,
   type ClusterState,
+  type ClusterStatus,
   clusterDown,
   clusterStatus,
   clusterUp,
 } from "../cluster/deploy/state.ts";
+import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -17,6 +20,7 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -26,9 +30,11 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly port?: number;
   readonly spare: number;
   readonly trace?: string;
+  readonly record?: string;
   readonly host?: string;
   readonly certs?: string;
   readonly tokens?: string;
+  readonly on?: string;
 }
 
 export interface ClusterArguments {
@@ -40,19 +46,23 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
   const loaded = await loadScenario(args, { requireTimes: true });
   requireBackend(loaded, args.backend);
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  const inventory = inventoryFor(args.on, [loaded.document]);
   const { replicas } = compileSystem(loaded.document, loaded);
   const trace = traceTarget(args.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
   if (args.port !== undefined) checkPort(args.port, replicas.length);
   checkSpare(args.spare);
+  if (args.record !== undefined) startRecord(resolve(args.record));
   const state = await clusterUp({
     document: loaded.document,
     inputs: plainInputs(inputsOf(loaded)),
     backend: args.backend,
     seed: replicationSeed(loaded.document.run.seed, 0),
     spareReplicas: args.spare,
+    ...(inventory === undefined ? {} : { inventory }),
     ...(args.port === undefined ? {} : { basePort: args.port }),
     ...(trace === null ? {} : { trace }),
+    ...(args.record === undefined ? {} : { record: resolve(args.record) }),
     ...(args.host === undefined ? {} : { host: args.host }),
     ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
     ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
@@ -77,18 +87,38 @@ export async function clusterStatusCommand(args: ClusterStatusArguments): Promis
     `the gateway at ${status.state.gateway.http} does not answer`,
     {
       hint: ".tandem/supervisor.log may say why; `tandem cluster down` ends what is left",
+      issues: leftoverLines(status).map((message) => ({ path: "", message })),
     },
   );
 }
 
+/** What other machines still have of a deployment whose gateway is gone. */
+function leftoverLines({ leftovers }: ClusterStatus): readonly string[] {
+  if (leftovers === null) return [];
+  return [...leftovers.found.map((line) => `still there: ${line}`), ...leftovers.unknown];
+}
+
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {
-  const state = await clusterDown();
-  print(json, state, state === null ? "nothing was up" : `stopped ${state.scenario}`);
+  const end = await clusterDown();
+  print(json, end?.state ?? null, end === null ? "nothing was up" : endText(end));
+  if (end === null || end.leftovers.unknown.length === 0) return;
+  throw new Fault("cluster-failure", "not every machine could be asked what it still runs", {
+    issues: end.leftovers.unknown.map((message) => ({ path: "", message })),
+    hint: "its workers end by themselves, as they hear no gateway; `tandem cluster down` asks again",
+  });
+}
+
+function endText({ state, ran, leftovers }: ClusterEnd): string {
+  const gone = ran ? "" : "; its processes on this machine were gone already";
+  const ended = leftovers.found.map((line) => `  ended ${line}`);
+  return [`stopped ${state.scenario}${gone}`, ...ended].join("\n");
 }
 
 function stateText({ scenario, backend, gateway, workers }: ClusterState): string {
-  const lines = workers.map(
-    ({ replica, pid, address }) => `  ${replica} at ${address}, pid ${pid}`,
+  const lines = workers.map(({ replica, machine, pid, address }) =>
+    machine === null
+      ? `  ${replica} at ${address}, pid ${pid}`
+      : `  ${replica} on ${machine}, at ${address}`,
   );
   return [
     `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, pid ${gateway.pid}`,

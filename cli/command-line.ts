@@ -224,4 +224,8 @@ export const INPUTS = {
   inputs: text("tensors to send, in the protocol's JSON; default: at random"),
 };
 
+export const ON = {
+  on: text("inventory file: where the scenario's nodes are; default: on this machine"),
+};
+
 export const IMAGES = { images: text("folder of photographs to measure with, or to send") };

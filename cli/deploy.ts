@@ -259,7 +259,7 @@ function imagesOf({ image, tag = VERSION }: DeployArguments, roles: readonly str
 /** In an installed package the build's folder is dist/. */
 function buildLines(args: DeployArguments, roles: readonly string[]): readonly string[] {
   const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(\/dist)?\/$/, "");
-  const file = join(root, "dist/cluster/containers/Dockerfile");
+  const file = join(root, "dist/deploy/docker/Dockerfile");
   return roles.map((role, i) => {
     const [name] = imagesOf(args, [role]);
     return `${i === 0 ? "build: " : "       "} docker build -f ${shellWord(file)} --target ${role} -t ${name} ${shellWord(root)}`;

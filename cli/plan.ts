@@ -27,6 +27,7 @@ import {
 } from "./plan-results.ts";
 import { progress } from "./progress.ts";
 import { repeatCommand, shellWord } from "./provenance.ts";
+import { writeProvenance } from "./provenance-file.ts";
 import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
 
@@ -72,7 +73,10 @@ export async function plan(args: PlanArguments): Promise<void> {
   const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
   const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
   process.stdout.write(`${text}\n`);
-  if (args.out !== undefined) await writeFolder(args, args.out, plans, result);
+  if (args.out !== undefined) {
+    await writeFolder(args, args.out, plans, result);
+    writeProvenance(args.out, [PLAN_FILE], loaded, result.command);
+  }
   const without = result.plans.filter(({ best }) => best === null).length;
   if (without === 0) return;
   const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;

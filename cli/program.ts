@@ -8,6 +8,7 @@ import {
   INPUTS,
   JSON_OPTION,
   number,
+  ON,
   type Program,
   runProgram,
   SCENARIO,
@@ -43,8 +44,11 @@ const check: Command = {
   usage: "check <scenario>",
   about: "parse only: print every issue at once with line and hint",
   positionals: SCENARIO,
-  options: { ...SET, ...JSON_OPTION },
-  examples: [["check scenarios/image-analysis.yaml", "is it sound?"]],
+  options: { ...SET, ...JSON_OPTION, ...ON },
+  examples: [
+    ["check scenarios/image-analysis.yaml", "is it sound?"],
+    ["check s.yaml --on inventory.yaml", "and has every node of it a machine?"],
+  ],
   run: async (args) => (await import("./check.ts")).check(args),
 };
 
@@ -267,6 +271,23 @@ const report: Command = {
   run: async (args) => (await import("./report.ts")).report(args),
 };
 
+const web: Command = {
+  usage: "web",
+  about: "serve the web app on this machine, before a server of the protocol to measure",
+  options: {
+    url: text("its REST address; default: the page calls servers that let it"),
+    port: number("of the app on loopback; 0: any free one", { default: 8080 }),
+    certs: text("of `tandem cluster certs`: trust its authority"),
+    ca: text("certificates (PEM) to trust, of a server that is not ours"),
+    ...JSON_OPTION,
+  },
+  examples: [
+    ["web --url 127.0.0.1:8000", "a gateway, which serves the app at / as well"],
+    ["web --url http://triton:8000 --port 9000", "any server of the Open Inference Protocol"],
+  ],
+  run: async (args) => (await import("./web.ts")).web(args),
+};
+
 const demo: Command = {
   usage: "demo",
   about: "the whole path on this machine: prepare, calibrate, simulate, validate, report",
@@ -309,7 +330,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[CLUSTER, DEPLOY, load, explain, report, demo, schedulers, completion, doctor],
+    ...[CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

@@ -30,6 +30,7 @@ import { interruptSignal, printWarning } from "./failure.ts";
 import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
 import { progress } from "./progress.ts";
 import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
+import { writeProvenance } from "./provenance-file.ts";
 import {
   printFile,
   printResults,
@@ -85,6 +86,7 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
+    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);

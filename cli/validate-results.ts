@@ -24,6 +24,7 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
 import { asNotes, repeatCommand, shellWord } from "./provenance.ts";
+import { writeProvenance } from "./provenance-file.ts";
 import type { ScenarioArguments } from "./scenario-file.ts";
 
 export interface ValidateArguments extends ScenarioArguments, ContentsSource {
@@ -64,7 +65,10 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       writeJson(join(args.out, "validation.json"), document);
       // The predicted side alone is a results document too, for a folder without a sweep's results.
       const file = join(args.out, "results.json");
-      if (!existsSync(file)) writeJson(file, predicted);
+      const isAlone = !existsSync(file);
+      if (isAlone) writeJson(file, predicted);
+      const made = ["validation.json", ...(isAlone ? ["results.json"] : [])];
+      writeProvenance(args.out, made, loaded, document.command);
       const evidence: EvidenceDocument = {
         schema: "tandem/evidence@1",
         // Their texts stay, from which `explain` loads them.

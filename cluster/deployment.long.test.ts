@@ -82,7 +82,7 @@ describe("a deployment", () => {
       expect(status?.report?.replicas).toEqual([{ name: "only-1", up: true, losses: 0 }]);
       const pids = [state.supervisorPid, state.gateway.pid, ...state.workers.map((w) => w.pid)];
       expect(pids.every(isRunning)).toBe(true);
-      expect((await clusterDown(directory))?.id).toBe(state.id);
+      expect((await clusterDown(directory))?.state.id).toBe(state.id);
       expect(await eventually(() => !pids.some(isRunning))).toBe(true);
       expect(await clusterStatus(directory)).toBeNull();
       expect(await clusterDown(directory)).toBeNull();

@@ -5,7 +5,7 @@ import type { MeasuredInputs } from "../core/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
-import { entryPoint } from "./processes/child.ts";
+import { entryPoint } from "./processes/link.ts";
 
 export const NO_INPUTS: MeasuredInputs = { profiles: {} };
 

@@ -1,7 +1,7 @@
 /** Controllers of devices on a real cluster with replay workers: the same decisions, nothing lost. */
 import { expect, it } from "vitest";
 import { compileSystem } from "../core/compile.ts";
-import { RunLog } from "../core/run-log.ts";
+import { type LogEntry, RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
@@ -37,6 +37,13 @@ const document = (scheduler: string): ScenarioDocument =>
     scheduler,
   });
 
+function onDevices(sections: Readonly<Record<string, unknown>>): ScenarioDocument {
+  return scenarioSchema.parse({ ...document("fifo"), ...sections });
+}
+
+const ofKind = (log: string, kind: LogEntry[0]): readonly LogEntry[] =>
+  RunLog.parse(log).entries.filter((entry) => entry[0] === kind);
+
 it("each answers every request, runs one batch at a time on a device, and replays", async () => {
   const first = document("fifo");
   await withDeployment({ document: first, backend: "replay" }, async (deployment) => {
@@ -46,6 +53,10 @@ it("each answers every request, runs one batch at a time on a device, and replay
       // The goal is as long as that of a busy machine has to be.
       expect(outcomes.completed, preset).toBe(120);
       expect(divergence(scenario, log)).toBeNull();
+      // With start windows the workers take a device's batches in turn.
+      const hasWindows = ofKind(log, "window").length > 0;
+      expect(hasWindows).toBe(preset === "clockwork");
+      if (hasWindows) continue;
       const { replicas } = compileSystem(scenario, NO_INPUTS);
       const busy = new Set<number>();
       for (const [kind, replica] of RunLog.parse(log).entries) {
@@ -57,5 +68,53 @@ it("each answers every request, runs one batch at a time on a device, and replay
         } else busy.delete(slot);
       }
     }
+  });
+});
+
+it("Clockwork's batches that come too late for their window wait again, and none is lost", async () => {
+  // Nothing may start later than when its device is expected to be free, which workers cannot hold.
+  const scenario = onDevices({
+    scheduler: { controller: { policy: "clockwork", slackMs: 0, aheadMs: 500 } },
+  });
+  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
+    const { outcomes, log } = await run(deployment, scenario);
+    expect(outcomes.completed).toBe(120);
+    expect(ofKind(log, "miss").length).toBeGreaterThan(0);
+    expect(divergence(scenario, log)).toBeNull();
+  });
+});
+
+it("loads by command take a replayed model's time, and its batches wait for them", async () => {
+  const [a, b, c] = ["a", "b", "c"].map((name) => document("fifo").models[name]);
+  const models = { a, b, c: { ...c, residency: "on-demand", loadMs: 300 } };
+  const scenario = onDevices({ models, scheduler: "clockwork" });
+  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
+    const { outcomes, log } = await run(deployment, scenario);
+    expect(outcomes.completed).toBe(120);
+    const entries = RunLog.parse(log).entries;
+    const at = entries.findIndex(([kind]) => kind === "load");
+    const loaded = entries.slice(at).find(([kind]) => kind === "residency");
+    expect(loaded?.[4]).toBeGreaterThanOrEqual((entries[at][3] as number) + 300_000);
+    expect(divergence(scenario, log)).toBeNull();
+  });
+});
+
+it("SHEPHERD takes a batch off its device at once, and its jobs run again", async () => {
+  const service = (meanMs: number) => ({
+    service: { distribution: "deterministic", meanMs, batch: { marginal: 0, max: 64 } },
+  });
+  const scenario = onDevices({
+    models: { a: service(400), b: service(5), c: service(5) },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 1, shared: true } } }],
+      replicas: { a: 1, b: 1, c: 1 },
+    },
+    scheduler: "shepherd",
+  });
+  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
+    const { outcomes, log } = await run(deployment, scenario);
+    expect(outcomes.completed).toBe(120);
+    expect(ofKind(log, "abort").filter(([, , gone]) => gone === 1).length).toBeGreaterThan(0);
+    expect(divergence(scenario, log)).toBeNull();
   });
 });

@@ -10,10 +10,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exhaustMemory, kill, terminate } from "../checks/soak/faults.ts";
 import { isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { NetworkCells } from "../checks/soak/network-cells.ts";
+import { PersistentClient } from "../checks/soak/persistent-client.ts";
 import { isolated } from "../checks/soak/soak.ts";
 import { needs } from "../core/needs.test-support.ts";
 import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
 import {
+  allTrue,
   ask,
   busyWith,
   isBusy,
@@ -116,6 +118,36 @@ describe("a worker", () => {
       for (const { pid } of deployment.workers) kill(pid);
       expect(await ended).toMatchObject({ code: "unavailable" });
     });
+  });
+});
+
+it("a killed gateway starts again on its ports; clients with keys lose nothing", async () => {
+  await running({ holdMs: 30 }, async ({ deployment, client: plain }) => {
+    const first = await ask(plain, "same", "a key");
+    expect(await ask(plain, "same", "a key")).toBe(first);
+    const { grpc, pid } = deployment.gateway;
+    const times = { attemptMs: 5000, giveUpMs: 60_000 };
+    const client = new PersistentClient(new InferenceClient(grpc), PIPELINE, times);
+    const call = async (i: number) => {
+      const payload = Buffer.from(`restart ${i}`);
+      const { text } = await client.call(`key ${i}`, payload);
+      return text !== null && isAnswerTo(payload, text);
+    };
+    const before = await Promise.all(Array.from({ length: 20 }, (_, i) => call(i)));
+    const during = Promise.all(Array.from({ length: 60 }, (_, i) => call(100 + i)));
+    expect(await isBusy(deployment)).toBe(true);
+    kill(pid);
+    expect(before).toEqual(allTrue(20));
+    expect(await during).toEqual(allTrue(60));
+    expect(await eventually(() => deployment.gateway.pid !== pid)).toBe(true);
+    expect(deployment.gateway).toMatchObject({ grpc });
+    expect(client.surplus).toBe(0);
+    client.close();
+    // The answer went with the gateway: the key is computed again, once.
+    const again = await ask(plain, "same", "a key");
+    expect(isAnswerTo(Buffer.from("same"), again)).toBe(true);
+    expect(again).not.toBe(first);
+    expect(await ask(plain, "same", "a key")).toBe(again);
   });
 });
 

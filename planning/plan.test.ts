@@ -77,7 +77,7 @@ describe("a plan for one queue", () => {
     expect(many).toBeNull();
   });
 
-  test("takes the scheduler that needs the fewest", () => {
+  test.runIf(IS_LONG)("takes the scheduler that needs the fewest", () => {
     const [both] = plansOf(queue(42), { schedulers: ["random", "fifo"] });
     expect(both.best?.scheduler).toBe("fifo");
     const [blind] = plansOf(queue(42).replace("workload:", "scheduler: random\nworkload:"));
@@ -139,7 +139,10 @@ run: { seed: 1, replications: 8 }
 describe("a plan chooses which task runs on which kind of node", () => {
   const PRESETS = ["fifo", "round-robin", "edf"];
 
-  test.each(["race", "inferline", "exhaustive"] as const)("by %s", (planner) => {
+  const planners = IS_LONG
+    ? (["race", "inferline", "exhaustive"] as const)
+    : (["race", "inferline"] as const);
+  test.each(planners)("by %s", (planner) => {
     const [{ best, unit, notSearched, nearest }] = plansOf(UNLIKE, {
       planner,
       schedulers: PRESETS,
@@ -174,7 +177,7 @@ describe("a plan chooses which task runs on which kind of node", () => {
     },
   );
 
-  test("with batches, where they let fewer replicas do", () => {
+  test.runIf(IS_LONG)("with batches, where they let fewer replicas do", () => {
     const text = queue(42)
       .replace("meanMs: 100 }", "meanMs: 100, batch: { marginal: 0.1, max: 8 } }")
       .replace("latencyMs: 400", "latencyMs: 800");

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Fault, type Issue } from "../core/fault.ts";
+import { PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { BACKENDS } from "../core/scenario/schema/run.ts";
 
@@ -139,6 +140,20 @@ const validation = z.looseObject({
   configurations: z.array(validated),
 });
 
+const origin = z.looseObject({
+  command: z.string(),
+  version: z.string(),
+  date: z.string(),
+  host: z.string(),
+  commit: z.string().optional(),
+});
+const provenance = z.looseObject({
+  schema: z.literal("tandem/provenance@1"),
+  made: z.record(z.string(), origin),
+  scenario: z.looseObject({ name: z.string() }),
+  digest: z.string(),
+  inputs: z.looseObject({ profiles: z.record(z.string(), z.unknown()) }),
+});
 const plan = z.looseObject({
   schema: z.literal("tandem/plan@2"),
   /** Digest of the scenario that the results are of. */
@@ -200,6 +215,8 @@ export async function readDocuments(directory: string): Promise<{
   validation: ValidationDocument | undefined;
   /** Headlines of the plan, if the results belong to it. */
   planHeadlines: readonly string[];
+  /** Undefined in folders of earlier versions, and where it is of other results. */
+  provenance: ProvenanceDocument | undefined;
 }> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
@@ -213,8 +230,11 @@ export async function readDocuments(directory: string): Promise<{
   refuseOldVerdicts(second, validationFile);
   const parsed = checked(results, RESULTS, json, file) as ResultsDocument;
   const { data } = plan.safeParse(await readJson(join(directory, "plan.json")));
+  const made = provenance.safeParse(await readJson(join(directory, PROVENANCE_FILE))).data;
+  const isTheirs = made?.digest === parsed.scenario.digest;
   return {
     results: parsed,
+    provenance: isTheirs ? (made as unknown as ProvenanceDocument) : undefined,
     planHeadlines: data?.planned === parsed.scenario.digest ? data.headlines : [],
     validation:
       second === undefined

@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chartsOf } from "./charts/chart-list.ts";
 import { type DrawnChart, pageHtml } from "./html/page.ts";
+import type { WhatIfScenario } from "./html/what-if.ts";
 import { readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
 
@@ -12,6 +13,10 @@ interface ReportOptions {
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
   readonly png?: boolean;
+  /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
+  readonly whatIf?: string;
+  /** What the asset starts from; default: the scenario in the folder's provenance.json. */
+  readonly scenario?: WhatIfScenario;
 }
 
 /** Where everything was written, and what the chart library found strange (nothing, normally). */
@@ -47,7 +52,7 @@ export async function writeReport(
   directory: string,
   options: ReportOptions = {},
 ): Promise<ReportFiles> {
-  const { results, validation, planHeadlines } = await readDocuments(directory);
+  const { results, validation, planHeadlines, provenance } = await readDocuments(directory);
   const folder = join(directory, "charts");
   await mkdir(folder, { recursive: true });
   const drawn: DrawnChart[] = [];
@@ -67,9 +72,14 @@ export async function writeReport(
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;
+  const scenario = options.scenario ?? provenance;
+  const whatIf =
+    options.whatIf === undefined || scenario === undefined
+      ? undefined
+      : { asset: options.whatIf, scenario };
   await writeAtomically(
     html,
-    pageHtml({ title, results, validation, planHeadlines, charts: drawn }),
+    pageHtml({ title, results, validation, planHeadlines, charts: drawn, whatIf }),
   );
   return { html, charts, warnings };
 }

@@ -132,7 +132,8 @@ test("docs/schedulers.md says the same", async () => {
   const page = `# Schedulers
 
 Made from the registry (\`schedulers/registry.ts\`) by \`npm run docs\`; \`tandem schedulers NAME\` prints the same. A scheduler is a preset, or one
-policy for each decision; a decision that is left out is as in \`fifo\`. \`perTask\` gives single tasks policies of their own:
+policy for each decision; a decision that is left out is as in \`fifo\`. A policy that has parameters and the name of the preset's keeps the
+parameters of the preset that it does not give; its name alone means its defaults. \`perTask\` gives single tasks policies of their own:
 
 \`\`\`yaml
 scheduler:

@@ -4,7 +4,7 @@ import { nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";
-import { type CompositionDocument, resolve } from "./create-scheduler.ts";
+import { type CompositionDocument, mergedChoice, resolve } from "./create-scheduler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
@@ -116,10 +116,12 @@ function checkComposition(
   if (document.preset !== undefined) {
     issues.push(...checkPreset(document.preset as string, `${path}.preset`, registry));
   }
+  const start = registry.presets[String(document.preset ?? "fifo")]?.composition;
   for (const decision of DECISIONS) {
     const choice = document[decision];
     if (choice === undefined) continue;
-    issues.push(...checkChoice(decision, choice, `${path}.${decision}`, registry, pipelines));
+    const merged = mergedChoice(start?.[decision] ?? choice, choice);
+    issues.push(...checkChoice(decision, merged, `${path}.${decision}`, registry, pipelines));
   }
   return issues;
 }

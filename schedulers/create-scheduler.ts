@@ -162,10 +162,16 @@ function compose(
   const given = Object.fromEntries(
     DECISIONS.flatMap((decision) => {
       const choice = own[decision];
-      return choice === undefined ? [] : [[decision, choice]];
+      return choice === undefined ? [] : [[decision, mergedChoice(start[decision], choice)]];
     }),
   );
   return { ...start, ...given };
+}
+
+/** A policy that keeps its name keeps the parameters that are not given anew. */
+export function mergedChoice(base: PolicyChoice, choice: PolicyChoice): PolicyChoice {
+  if (typeof base === "string" || typeof choice === "string") return choice;
+  return base.policy === choice.policy ? { ...base, ...choice } : choice;
 }
 
 function create<Policy, Context>(

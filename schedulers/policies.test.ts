@@ -5,7 +5,8 @@ import type { PoolView, Routing } from "../core/dispatch/policies.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { CheckingDriver, documentOf, systemOf } from "./contract.ts";
-import { createScheduler, maxBatchOf, schedulerName } from "./create-scheduler.ts";
+import { createScheduler, maxBatchOf, resolve, schedulerName } from "./create-scheduler.ts";
+import { NO_OWN } from "./own-scheduler.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 import type { PolicyChoice } from "./systems/system-pack.ts";
 
@@ -212,6 +213,25 @@ describe("a scheduler section", () => {
     expect(maxBatchOf(document, "a")).toBe(8);
     expect(maxBatchOf(document, "b")).toBe(1);
     expect(schedulerName({ preset: "batching", ordering: "edf" })).toBe("batching + edf");
+  });
+
+  test("keeps a preset's parameters of a policy that it names again, except by its name alone", () => {
+    const resolved = (batching: Record<string, unknown> | string, perTask = {}) =>
+      resolve({ preset: "seed-batching", batching, perTask } as SchedulerDocument, NO_OWN).base
+        .batching;
+    const size = { policy: "size-or-timeout", maxBatch: 3, waitMs: 2000, tickMs: 1000 };
+    expect(resolved({ policy: "size-or-timeout", maxBatch: 5 })).toEqual({ ...size, maxBatch: 5 });
+    expect(resolved("size-or-timeout")).toBe("size-or-timeout");
+    expect(resolved({ policy: "preferred-sizes", maxBatch: 5 })).toEqual({
+      ...{ policy: "preferred-sizes", maxBatch: 5 },
+    });
+    const perTask = { b: { batching: { policy: "size-or-timeout", waitMs: 1 } } };
+    expect(maxBatchOf({ preset: "seed-batching", perTask }, "b")).toBe(3);
+    const issues = checkScheduler(
+      { preset: "kubernetes-hpa", scaling: { policy: "target-utilization", min: 2 } },
+      "scheduler",
+    );
+    expect(issues).toEqual([]);
   });
 
   test("gives each pool a stream of chance of its own", () => {

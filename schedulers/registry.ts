@@ -16,6 +16,7 @@ import { concurrency, fixed, queueLength, scheduled, targetUtilization } from ".
 import { mostAccurate } from "./rules/selection.ts";
 import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
+import { alpaserve } from "./systems/alpaserve/alpaserve.ts";
 import { classics } from "./systems/classics/classics.ts";
 import { clipper } from "./systems/clipper/clipper.ts";
 import { clockwork } from "./systems/devices/clockwork.ts";
@@ -48,6 +49,7 @@ const SYSTEMS: readonly SystemPack[] = [
   shepherd,
   nexus,
   clipper,
+  alpaserve,
 ];
 
 /** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */

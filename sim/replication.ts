@@ -12,7 +12,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { sizeSource } from "../core/service.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
-import { type SimulationOutput, simulate } from "./simulation.ts";
+import { openSimulation, type SimulationOutput } from "./simulation.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
 export interface SimulationInputs extends MeasuredInputs {
@@ -46,12 +46,31 @@ export function replicationSeed(seed: number, replication: number): string {
   return `${seed}/${replication}`;
 }
 
+/** A replication that goes on as far as its caller asks. */
+export interface OpenReplication {
+  /** Goes on for `events` events and a few more; whether the run has ended. */
+  advance(events: number): boolean;
+  /** Call it once, after the end. */
+  result(): ReplicationResult;
+}
+
 export function runReplication(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
   options: ReplicationOptions = {},
 ): ReplicationResult {
+  const run = openReplication(document, inputs, replication, options);
+  run.advance(Number.POSITIVE_INFINITY);
+  return run.result();
+}
+
+export function openReplication(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication: number,
+  options: ReplicationOptions = {},
+): OpenReplication {
   const { workload, run } = document;
   const seed = replicationSeed(run.seed, replication);
   const system = compileSystem(document, inputs);
@@ -59,7 +78,7 @@ export function runReplication(
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
   const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
-  const { recorder, events, stopped } = simulate({
+  const simulation = openSimulation({
     system,
     scheduler,
     arrivals,
@@ -76,16 +95,24 @@ export function runReplication(
     ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
     ...(options.requests == null ? {} : { requests: options.requests }),
   });
-  options.requests?.flush();
-  const summary = summarize(recorder, { curve: options.curve ?? false });
-  const notes = [...summary.notes];
-  if (stopped !== null) notes.push(stopNote(stopped, events));
-  const { ceiling } = scheduler.admission;
-  if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
-  const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
-  const reported = mlperfMetrics(workload, summary.metrics, queries);
-  const metrics = Object.assign({}, summary.metrics, reported);
-  return { summary: Object.assign({}, summary, { metrics, notes }), gantt: recorder.bars, events };
+  const result = (): ReplicationResult => {
+    const { recorder, events, stopped } = simulation.output();
+    options.requests?.flush();
+    const summary = summarize(recorder, { curve: options.curve ?? false });
+    const notes = [...summary.notes];
+    if (stopped !== null) notes.push(stopNote(stopped, events));
+    const { ceiling } = scheduler.admission;
+    if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
+    const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
+    const reported = mlperfMetrics(workload, summary.metrics, queries);
+    const metrics = Object.assign({}, summary.metrics, reported);
+    return {
+      summary: Object.assign({}, summary, { metrics, notes }),
+      gantt: recorder.bars,
+      events,
+    };
+  };
+  return { advance: (events) => simulation.advance(events), result };
 }
 
 function ceilingNote(requests: number): string {

@@ -6,7 +6,7 @@ import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import { type ClientDocument, clientSchema } from "../core/scenario/schema/workload.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { cases } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { randomScenarios, sendsAtOnce } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
@@ -56,6 +56,6 @@ test("every attempt ends exactly once, every request too, in time, and the log r
       expect(replayLog(system, scheduler, log).divergence).toBeNull();
       expect(runReplication(document, NO_INPUTS, 0).summary.digest).toBe(summary.digest);
     }),
-    { numRuns: cases(150) },
+    { numRuns: IS_LONG ? 150 : 10 },
   );
 });

@@ -27,6 +27,8 @@ export interface DrawnRequest {
   readonly variates: Float64Array;
   /** 0 where inputs have no size. */
   readonly size: number;
+  /** Numbers by which its answers are judged; null where nobody listens. */
+  readonly verdicts: Float64Array | null;
 }
 
 /** The simulation, as clients need it. */

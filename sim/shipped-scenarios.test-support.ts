@@ -28,9 +28,10 @@ export function shippedScenarios(): ShippedScenario[] {
       const path = join(FOLDER, file);
       const options = { checkScheduler, requireTimes: true, capacityOf: servingCapacity };
       const loaded = parseScenario(readFileSync(path, "utf8"), path, read, {}, options);
-      const { profiles, overheadProfile, traces } = loaded;
+      const { profiles, overheadProfile, traces, traceSizes } = loaded;
       const configurations = expandSweep(loaded).map(({ id, document }) => ({ id, document }));
-      return { file, configurations, inputs: { profiles, overheadProfile, traces } };
+      const inputs = { profiles, overheadProfile, traces, traceSizes };
+      return { file, configurations, inputs };
     });
 }
 
@@ -50,7 +51,8 @@ function profile(...quantilesMs: number[]): unknown {
   return { schema: "tandem/profile@1", provenance, batches };
 }
 
-const CALIBRATED: Readonly<Record<string, unknown>> = {
+/** What `calibrate` would write, by file name. */
+export const calibratedFiles: Readonly<Record<string, unknown>> = {
   "detector.json": profile(70, 75, 80, 95),
   "plate-reader.json": profile(35, 40, 45, 60),
   "overheads.json": {
@@ -64,6 +66,6 @@ const CALIBRATED: Readonly<Record<string, unknown>> = {
 };
 
 function read(path: string): string {
-  const calibrated = CALIBRATED[basename(path)];
+  const calibrated = calibratedFiles[basename(path)];
   return calibrated === undefined ? readFileSync(path, "utf8") : JSON.stringify(calibrated);
 }

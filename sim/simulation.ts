@@ -35,6 +35,7 @@ import { WinnerTree } from "../core/winner-tree.ts";
 import { createExecutor } from "./create-executor.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
+import { SimulatedFeedback } from "./simulated-feedback.ts";
 import { SizedInputs } from "./sized-inputs.ts";
 
 export interface SimulationInput {
@@ -83,13 +84,26 @@ const SOME = 1000;
 /** So many events at one instant end a run of whatever kind; `core/arrivals/standstill.ts` sees circles sooner. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
-/** Runs until every request has ended, or a bound is met. */
-export function simulate(input: SimulationInput): SimulationOutput {
-  const simulation = new Simulation(input);
-  return simulation.run();
+/** A run that goes on as far as its caller asks: the same run, whatever the steps. */
+export interface OpenSimulation {
+  /** Goes on for `events` events and a few more; whether the run has ended. */
+  advance(events: number): boolean;
+  /** Call it once, after the end. */
+  output(): SimulationOutput;
 }
 
-class Simulation implements Driver, ClientHost {
+export function openSimulation(input: SimulationInput): OpenSimulation {
+  return new Simulation(input);
+}
+
+/** Runs until every request has ended, or a bound is met. */
+export function simulate(input: SimulationInput): SimulationOutput {
+  const simulation = openSimulation(input);
+  simulation.advance(NEVER);
+  return simulation.output();
+}
+
+class Simulation implements Driver, ClientHost, OpenSimulation {
   declare private readonly dispatcher: Dispatcher;
   declare private readonly entrance: Entrance;
   declare private readonly executor: Executor;
@@ -111,6 +125,7 @@ class Simulation implements Driver, ClientHost {
   /** When the next timer is due; most runs have none. */
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
+  declare private readonly feedback: SimulatedFeedback | null;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
   /** Contents of the requests by which caches are looked up; empty without such caches. */
@@ -157,15 +172,21 @@ class Simulation implements Driver, ClientHost {
         ? null
         : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
     this.sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, dispatcher);
+    this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
     this.entrance = this.clients ?? ends.entrance;
+    for (let r = 0; r < this.system.replicas.length; r++) dispatcher.join(r, 0);
+    dispatcher.begin(0);
   }
 
-  run(): SimulationOutput {
-    for (let r = 0; r < this.system.replicas.length; r++) this.dispatcher.join(r, 0);
-    this.dispatcher.begin(0);
-    while (this.events < this.lastEvent) this.instants();
+  advance(events: number): boolean {
+    const until = this.events + events;
+    while (this.events < until && this.events < this.lastEvent) this.instants();
+    return this.events >= this.lastEvent;
+  }
+
+  output(): SimulationOutput {
     const unfinished = this.countUnfinished();
     return {
       recorder: this.recorder,
@@ -226,6 +247,7 @@ class Simulation implements Driver, ClientHost {
     do {
       const replica = timeline.fire(nowUs);
       if (replica >= 0) this.dispatcher.finish(replica, nowUs);
+      if (this.feedback !== null) this.feedback.deliver(nowUs);
       events++;
     } while (events < MAX_EVENTS_PER_INSTANT && timeline.nextUs() === nowUs);
     this.events += events;
@@ -295,6 +317,7 @@ class Simulation implements Driver, ClientHost {
     const end = at + batchSize[replica];
     for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
     if (this.sizes !== null) this.sizes.scale(replica);
+    if (this.feedback !== null) this.feedback.started(replica);
     this.executor.start(replica, nowUs, this.variates[this.draws.variateAt(first, pool)]);
   }
 
@@ -311,6 +334,7 @@ class Simulation implements Driver, ClientHost {
 
   end(request: number, outcome: Outcome, nowUs: number): void {
     if (this.draws.hasKeys && outcome === "completed") this.keepAnswer(request);
+    if (this.feedback !== null && outcome === "completed") this.feedback.completed(request);
     if (this.clients !== null) {
       this.clients.ended(request, outcome, nowUs);
       return;
@@ -396,15 +420,17 @@ class Simulation implements Driver, ClientHost {
       keys: this.keys.slice(from, to),
       variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
+      verdicts: this.feedback?.of(request) ?? null,
     };
   }
 
-  reserveFor({ flags, keys, variates, size }: DrawnRequest): number {
+  reserveFor({ flags, keys, variates, size, verdicts }: DrawnRequest): number {
     const request = this.reserve();
     if (this.draws.hasKeys) this.keys.set(keys, request * flags.length);
     this.flags.set(flags, request * flags.length);
     this.variates.set(variates, request * variates.length);
     this.sizes?.place(request, size);
+    if (verdicts !== null) this.feedback?.place(request, verdicts);
     return request;
   }
 
@@ -437,6 +463,7 @@ class Simulation implements Driver, ClientHost {
     if (this.draws.hasKeys) this.draws.drawKeys(pipeline, request << requests.shift, this.keys);
     this.recorder.arrived(nowUs);
     if (this.sizes !== null) this.sizes.draw(request);
+    if (this.feedback !== null) this.feedback.draw(request, pipeline);
     this.entrance.arrive(request, pipeline, nowUs);
   }
 

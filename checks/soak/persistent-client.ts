@@ -8,7 +8,7 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
 import {
-  cancelMessage,
+  controlMessage,
   DEADLINE_PARAMETER,
   type ModelInferRequest,
   type ModelInferResponse,
@@ -158,7 +158,7 @@ export class PersistentClient {
   #sendOnStream(attempt: Attempt, request: ModelInferRequest): void {
     const { lane } = attempt;
     const stream = this.#streams[lane] ?? this.#openStream(lane);
-    attempt.cancel = () => void stream.write(cancelMessage(this.#pipeline, attempt.id));
+    attempt.cancel = () => void stream.write(controlMessage("cancel", this.#pipeline, attempt.id));
     stream.write(request);
   }
 

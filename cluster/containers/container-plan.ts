@@ -146,6 +146,8 @@ function groupReplicas(
 ): readonly PlannedWorker[] {
   const models = modelsOfPools(document);
   const counts = new Map<string, number>();
+  const onSlot = new Map<number, number>();
+  for (const { slot } of placement.replicas) onSlot.set(slot, (onSlot.get(slot) ?? 0) + 1);
   const workers: (PlannedWorker & { readonly replicas: string[] })[] = [];
   const open = new Map<string, (typeof workers)[number]>();
   for (const { name: pool } of tasksToPlace(document)) {
@@ -154,9 +156,12 @@ function groupReplicas(
       const number = (counts.get(pool) ?? 0) + 1;
       counts.set(pool, number);
       const gpu = gpuNumbers.get(slot) ?? null;
-      const place = `${pool}/${node}/${device}/${gpu}`;
+      // A worker takes the batches of a replayed slot in turn, so replicas of one slot stay together.
+      const isOneSlot = options.backend === "replay" && (onSlot.get(slot) ?? 0) > 1;
+      const place = isOneSlot ? `${slot}` : `${pool}/${node}/${device}/${gpu}`;
       const there = open.get(place);
-      if (there !== undefined && there.replicas.length < options.replicasPerWorker) {
+      const most = isOneSlot ? Number.POSITIVE_INFINITY : options.replicasPerWorker;
+      if (there !== undefined && there.replicas.length < most) {
         there.replicas.push(`${pool}-${number}`);
         continue;
       }

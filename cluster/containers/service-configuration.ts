@@ -104,6 +104,7 @@ export function gatewaySpecification(
     bounds: {},
     controlFile: null,
     trace: null,
+    record: null,
   };
 }
 

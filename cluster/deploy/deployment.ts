@@ -1,7 +1,8 @@
 /**
- * A real deployment on this machine: starts and watches worker processes, then the gateway. Each process
- * ends when its parent is gone, so the end of this process ends all.
+ * A real deployment on this machine, or with workers on those of an inventory: starts and watches worker
+ * processes, then the gateway. Each process ends when its parent is gone, so the end of this process ends all.
  */
+import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
@@ -13,12 +14,16 @@ import { requireSafeBinding } from "../security/bind-address.ts";
 import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
 import { SecurityFiles, securityPaths } from "../security/security-files.ts";
 import type { TlsIdentity } from "../security/tls.ts";
+import { openElsewhere } from "./elsewhere.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { type DeploymentOptions, deployedSystem } from "./options.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 interface DeployedWorker {
   readonly replica: string;
+  /** Name of its machine in the inventory; null: this one. */
+  readonly machine: string | null;
+  /** Of its process here: of the command that runs it, if it is elsewhere. */
   readonly pid: number;
   readonly address: string;
 }
@@ -53,28 +58,35 @@ const HEALTH_POLL_MS = 30;
  */
 export async function startDeployment(given: DeploymentOptions): Promise<Deployment> {
   const trace = given.trace ?? traceTarget(undefined);
-  const options = trace === null ? given : { ...given, trace };
-  const { timeScale = 1, backend } = options;
+  const { timeScale = 1, backend } = given;
   if (timeScale !== 1 && backend !== "replay") {
     throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
       hint: "real models take the time they take",
     });
   }
-  await requireSafeBinding(options.host ?? "127.0.0.1", options.certificates !== undefined);
+  await requireSafeBinding(given.host ?? "127.0.0.1", given.certificates !== undefined);
   // Reports wrong files before any process starts.
-  const files = new SecurityFiles(securityPaths(options), "gateway");
+  const files = new SecurityFiles(securityPaths(given), "gateway");
   files.close();
+  if (given.directory !== undefined) mkdirSync(given.directory, { recursive: true });
+  const id = given.id ?? randomUUID();
+  const elsewhere = await openElsewhere(given, id);
+  const options = {
+    ...given,
+    ...(trace === null ? {} : { trace }),
+    ...(elsewhere === null ? {} : { workerCertificates: elsewhere.workerCertificates }),
+  };
   const crashes = new Crashes();
-  if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
-  const workers = new WorkerPool(options, crashes.add);
-  await workers.start();
-  const gateway = new GatewayProcess(options, workers, crashes.add);
+  const workers = new WorkerPool(options, elsewhere?.machines ?? null, crashes.add);
+  const gateway = new GatewayProcess(options, id, workers, crashes.add);
   const stop = async (): Promise<void> => {
     crashes.stopping = true;
     await gateway.stop();
     await workers.stop();
+    await elsewhere?.close();
   };
   try {
+    await workers.start();
     await gateway.start();
     const ready = awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
     await unlessAborted(options.signal, ready);
@@ -124,6 +136,7 @@ function deployed(
     get workers() {
       return workers.addresses.map(({ replica, address }) => ({
         replica: names[replica],
+        machine: workers.machineOf(replica),
         pid: workers.pidOf(replica),
         address,
       }));

@@ -1,5 +1,4 @@
 /** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
-import { randomUUID } from "node:crypto";
 import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -10,6 +9,7 @@ import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
 import { securityPaths } from "../security/security-files.ts";
+import { OWN_CERTIFICATES } from "./elsewhere.ts";
 import { type DeploymentOptions, plainInputs } from "./options.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -30,13 +30,14 @@ const STEADY_HEAP = [
 /** Removes files of killed deployments; call it when none runs in the folder. */
 export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (name.startsWith(CONTROLS)) rmSync(join(folder, name));
+    const isOurs = name.startsWith(CONTROLS) || name.startsWith(OWN_CERTIFICATES);
+    if (isOurs) rmSync(join(folder, name), { recursive: true });
   }
 }
 
 export class GatewayProcess implements Speaking {
   readonly name = "gateway";
-  readonly id = randomUUID();
+  readonly id: string;
   readonly #options: DeploymentOptions;
   readonly #workers: WorkerPool;
   readonly #kept: KeptChild<GatewayReady>;
@@ -45,7 +46,13 @@ export class GatewayProcess implements Speaking {
   #grpcPort: number;
   #httpPort: number;
 
-  constructor(options: DeploymentOptions, workers: WorkerPool, crashed: (exit: ChildExit) => void) {
+  constructor(
+    options: DeploymentOptions,
+    id: string,
+    workers: WorkerPool,
+    crashed: (exit: ChildExit) => void,
+  ) {
+    this.id = id;
     const { host = "127.0.0.1", basePort, directory = tmpdir(), restart = true } = options;
     this.#options = options;
     this.#workers = workers;
@@ -134,6 +141,7 @@ export class GatewayProcess implements Speaking {
       timeScale = 1,
       bounds = {},
       trace = null,
+      record = null,
       certificates,
       workerCertificates = certificates,
     } = this.#options;
@@ -154,6 +162,7 @@ export class GatewayProcess implements Speaking {
       bounds,
       controlFile: this.#controlFile,
       trace,
+      record,
     };
   }
 }

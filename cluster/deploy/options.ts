@@ -1,5 +1,6 @@
 /** The options of a deployment. */
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
+import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
@@ -18,6 +19,8 @@ export interface DeploymentOptions {
   readonly inputs: MeasuredInputs;
   readonly backend: BackendName;
   readonly seed: string;
+  /** Identifies the deployment. Default: a random one. */
+  readonly id?: string;
   /** Wall-clock time over the scenario's time; other than 1 only with the replay backend. */
   readonly timeScale?: number;
   /** Where the gateway listens. Default 127.0.0.1; without certificates, loopback only. */
@@ -30,6 +33,8 @@ export interface DeploymentOptions {
   readonly tokens?: string;
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
+  /** Where the scenario's nodes are; checked against the document. Default: here. */
+  readonly inventory?: LoadedInventory;
   /** Folder of log files; default: no logs. */
   readonly directory?: string;
   /** Folder of prepared models; default: the model store's folder. */
@@ -39,7 +44,7 @@ export interface DeploymentOptions {
    * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
-  /** Where each worker process runs, by its number from 0. Default: here, on 127.0.0.1. */
+  /** Where each worker process of this machine runs, by its number from 0. Default: on 127.0.0.1. */
   readonly placeWorker?: (worker: number) => WorkerPlace;
   /** How many replicas can be added to each task while it runs. Default 0. */
   readonly spareReplicas?: number;
@@ -47,6 +52,8 @@ export interface DeploymentOptions {
   readonly restart?: boolean;
   /** Bounds of the gateway that differ from the default. */
   readonly bounds?: Partial<ServiceBounds>;
+  /** File in which the gateway records the requests that it gets, as a trace. Default: none. */
+  readonly record?: string;
   /** Target of traces (`observe/open-tracing.ts`). Default: as the environment says, or none. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;

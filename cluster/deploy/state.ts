@@ -7,9 +7,13 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
+import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
+import type { Inventory } from "../../core/inventory/schema.ts";
+import type { Leftovers } from "../machines/machine.ts";
+import { machineLeftovers } from "../machines/open-machines.ts";
 import type { GatewayStatus } from "../observe/status.ts";
-import { entryPoint } from "../processes/child.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
+import { entryPoint } from "../processes/link.ts";
 import { getJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
@@ -27,7 +31,15 @@ export interface ClusterState {
   /** Folder of certificates, if it speaks TLS. */
   readonly certificates: string | null;
   readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
-  readonly workers: readonly { replica: string; pid: number; address: string }[];
+  /** Null: all workers run here. */
+  readonly inventory: { readonly file: string; readonly inventory: Inventory } | null;
+  readonly workers: readonly {
+    readonly replica: string;
+    /** Null: this one. */
+    readonly machine: string | null;
+    readonly pid: number;
+    readonly address: string;
+  }[];
 }
 
 export interface ClusterStatus {
@@ -38,7 +50,11 @@ export interface ClusterStatus {
   readonly report: RunReport | null;
   /** The gateway's state at this moment. */
   readonly now: GatewayStatus | null;
+  /** If the gateway is gone: what its machines still have of it. */
+  readonly leftovers: Leftovers | null;
 }
+
+type Failed = Extract<ChildMessage<never>, { readonly kind: "failed" }>;
 
 export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
 
@@ -89,14 +105,16 @@ async function startSupervisor(
     execArgv: [],
   });
   const state = await new Promise<ClusterState>((settle, reject) => {
-    const fail = (message: string, hint?: string): void =>
-      reject(new Fault("cluster-failure", message, hint === undefined ? {} : { hint }));
+    const fail = (message: string, more: Partial<Failed> = {}): void => {
+      const { code = "cluster-failure", hint, issues = [] } = more;
+      reject(new Fault(code, message, { issues, ...(hint === undefined ? {} : { hint }) }));
+    };
     supervisor.once("error", (error) => fail(`the supervisor did not start: ${error.message}`));
     supervisor.once("exit", (code, signal) => fail(`the supervisor ended with ${signal ?? code}`));
     supervisor.on("message", (received) => {
       const message = received as ChildMessage<ClusterState>;
       if (message.kind === "ready") settle(message.value);
-      else if (message.kind === "failed") fail(message.message, message.hint);
+      else if (message.kind === "failed") fail(message.message, message);
     });
     supervisor.send({ options, directory: resolve(directory) });
   });
@@ -117,9 +135,13 @@ export async function clusterStatus(
   const state = readState(directory);
   if (state === null) return null;
   const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
+  const gone = async (): Promise<ClusterStatus> => {
+    const leftovers = isSupervisor(state.supervisorPid) ? null : await leftoversOf(state, false);
+    return { state, alive: false, report: null, now: null, leftovers };
+  };
   try {
     const { value } = await getJson(`${state.gateway.http}/v2`, access);
-    if (value.deployment !== state.id) return { state, alive: false, report: null, now: null };
+    if (value.deployment !== state.id) return gone();
     const ask = async (path: string): Promise<unknown> => {
       const answer = await getJson(`${state.gateway.http}${path}`, access);
       return answer.status === 200 ? answer.value : null;
@@ -128,15 +150,28 @@ export async function clusterStatus(
       ...{ state, alive: true },
       report: (await ask("/run")) as RunReport | null,
       now: (await ask("/status")) as GatewayStatus | null,
+      leftovers: null,
     };
   } catch (error) {
-    if (error instanceof Fault) return { state, alive: false, report: null, now: null };
+    if (error instanceof Fault) return gone();
     throw error;
   }
 }
 
-/** Stops the deployment of a working directory. Returns its last state; null when none was up. */
-export async function clusterDown(directory = process.cwd()): Promise<ClusterState | null> {
+export interface ClusterEnd {
+  /** The deployment's last state. */
+  readonly state: ClusterState;
+  /** Whether its processes here ran until now. */
+  readonly ran: boolean;
+  /** What other machines still had of it then, ended by now. */
+  readonly leftovers: Leftovers;
+}
+
+/**
+ * Stops the deployment of a working directory, also one whose processes here are gone; null when none was up.
+ * The state file stays while a machine cannot be asked, so that a later call asks again.
+ */
+export async function clusterDown(directory = process.cwd()): Promise<ClusterEnd | null> {
   const state = readState(directory);
   if (state === null) return null;
   const { supervisorPid: pid } = state;
@@ -148,8 +183,21 @@ export async function clusterDown(directory = process.cwd()): Promise<ClusterSta
   }
   // Its processes notice its end.
   if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
-  rmSync(stateFile(directory), { force: true });
-  return ran ? state : null;
+  const leftovers = await leftoversOf(state, true);
+  if (leftovers.unknown.length === 0) rmSync(stateFile(directory), { force: true });
+  return ran || state.inventory !== null ? { state, ran, leftovers } : null;
+}
+
+async function leftoversOf({ id, inventory }: ClusterState, end: boolean): Promise<Leftovers> {
+  if (inventory === null) return { found: [], unknown: [] };
+  const loaded = { ...inventory, positions: new Map() };
+  return machineLeftovers({ loaded, deployment: id }, end);
+}
+
+/** The part of an inventory that a state file holds. */
+export function savedInventory(loaded: LoadedInventory | undefined): ClusterState["inventory"] {
+  if (loaded === undefined || loaded.inventory.kind === "local") return null;
+  return { file: resolve(loaded.file), inventory: loaded.inventory };
 }
 
 function readState(directory: string): ClusterState | null {

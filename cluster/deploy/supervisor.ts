@@ -4,10 +4,9 @@
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { Fault } from "../../core/fault.ts";
-import type { ChildMessage } from "../processes/child-side.ts";
+import { type ChildMessage, failureMessage } from "../processes/child-side.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
-import { type ClusterOptions, type ClusterState, stateFile } from "./state.ts";
+import { type ClusterOptions, type ClusterState, savedInventory, stateFile } from "./state.ts";
 
 interface SupervisorSpecification {
   readonly options: ClusterOptions;
@@ -19,9 +18,7 @@ process.on("disconnect", abandoned);
 process.on("SIGINT", () => undefined);
 process.once("message", (specification) => {
   supervise(specification as SupervisorSpecification).catch((error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    const hint = error instanceof Fault ? error.hint : undefined;
-    send({ kind: "failed", message, ...(hint === undefined ? {} : { hint }) });
+    send(failureMessage(error));
     process.exitCode = 1;
     process.disconnect?.();
   });
@@ -69,6 +66,7 @@ function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): Cl
     startedAt,
     supervisorPid: process.pid,
     certificates: options.certificates ?? null,
+    inventory: savedInventory(options.inventory),
     gateway: up.gateway,
     workers: up.workers,
   };

@@ -2,10 +2,14 @@
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { compileSystem } from "../../core/compile.ts";
-import { ownReplicas } from "../../core/system.ts";
-import { type ChildExit, KeptChild } from "../processes/child.ts";
+import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
+import type { SlotPlace } from "../../core/inventory/schema.ts";
+import { ownReplicas, type System } from "../../core/system.ts";
+import type { Machine, Machines, RemoteWorker } from "../machines/machine.ts";
+import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
+import { readIdentity } from "../security/certificate-files.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import {
   type DeploymentOptions,
@@ -20,21 +24,37 @@ const READY_TIMEOUT_MS = 120_000;
 const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
 const STARTS_AT_ONCE = 4;
 
+/** Where a worker runs, and the replicas that it hosts. */
+interface WorkerGroup {
+  readonly replicas: readonly number[];
+  /** Null: this machine. */
+  readonly machine: Machine | null;
+  readonly slot: SlotPlace;
+}
+
 /** Calls `crashed` for each process that ends by itself. */
 export class WorkerPool {
   readonly #options: DeploymentOptions;
+  readonly #machines: Machines | null;
   readonly #crashed: (exit: ChildExit) => void;
   readonly #workers = new Set<Worker>();
   readonly #hosts = new Map<number, Worker>();
   readonly #attached = new Map<number, string>();
   #started = 0;
 
-  constructor(options: DeploymentOptions, crashed: (exit: ChildExit) => void) {
+  /** `machines` are prepared; null: all workers run here. */
+  constructor(
+    options: DeploymentOptions,
+    machines: Machines | null,
+    crashed: (exit: ChildExit) => void,
+  ) {
     this.#options = options;
+    this.#machines = machines;
     this.#crashed = crashed;
     const { basePort } = options;
-    groups(options).forEach((replicas, i) => {
-      this.#make(replicas, basePort === undefined ? 0 : basePort + 2 + i);
+    const groups = machines === null ? groupsHere(options) : groupsOn(options, machines);
+    groups.forEach((group, i) => {
+      this.#make(group, basePort === undefined ? 0 : basePort + 2 + i);
     });
   }
 
@@ -62,6 +82,11 @@ export class WorkerPool {
     }
   }
 
+  /** Null: this one, or that of another server. */
+  machineOf(replica: number): string | null {
+    return this.#hosts.get(replica)?.machine ?? null;
+  }
+
   /** 0 for a replica of another server. */
   pidOf(replica: number): number {
     return this.#hosts.get(replica)?.pid ?? 0;
@@ -69,7 +94,9 @@ export class WorkerPool {
 
   /** Starts a process for one more replica; resolves with its address. */
   async add(replica: number): Promise<string> {
-    const worker = this.#make([replica], 0);
+    const place = this.#machines?.at(placesOf(this.#options)[replica]);
+    const { machine, slot } = place ?? { machine: null, slot: {} };
+    const worker = this.#make({ replicas: [replica], machine, slot }, 0);
     try {
       await worker.start();
     } catch (error) {
@@ -99,97 +126,199 @@ export class WorkerPool {
   }
 
   /** `port` 0: any free port, which the worker keeps when it starts again. */
-  #make(replicas: readonly number[], port: number): Worker {
-    const worker = new Worker(
-      this.#options,
-      { replicas, index: this.#started++, port },
-      this.#crashed,
-    );
+  #make(group: WorkerGroup, port: number): Worker {
+    const shape = { ...group, index: this.#started++, port };
+    const options = { ...this.#options, leaseMs: this.#machines?.leaseMs ?? 0 };
+    const worker = new Worker(options, shape, this.#crashed);
     this.#workers.add(worker);
-    for (const replica of replicas) this.#hosts.set(replica, worker);
+    for (const replica of group.replicas) this.#hosts.set(replica, worker);
     return worker;
   }
 }
 
-/** Replicas by process. Neighbours, often of one task, go to different processes, as they run at the same time. */
-function groups(options: DeploymentOptions): readonly (readonly number[])[] {
-  const all = ownReplicas(compileSystem(options.document, options.inputs), deployedSystem(options));
-  const spread = options.backend === "replay" ? Math.ceil(all.length / MAX_REPLAY_PROCESSES) : 1;
-  const size = options.replicasPerWorker ?? Math.max(1, spread);
-  const count = Math.ceil(all.length / size);
-  return Array.from({ length: count }, (_, group) => all.filter((_r, i) => i % count === group));
+/** The numbers of the replicas that are no spares. */
+function present(options: DeploymentOptions): readonly number[] {
+  return ownReplicas(compileSystem(options.document, options.inputs), deployedSystem(options));
 }
 
-interface WorkerShape {
-  readonly replicas: readonly number[];
+/**
+ * Neighbours, often of one task, go to different processes, as they run at the same time. Replayed
+ * replicas of one device slot stay together, because a worker takes a slot's batches in turn.
+ */
+function spread(
+  options: DeploymentOptions,
+  replicas: readonly number[],
+  most: number,
+): readonly (readonly number[])[] {
+  const count = Math.ceil(replicas.length / sizeOf(options, replicas.length, most));
+  const { replicas: all } = deployedSystem(options);
+  const isWhole = options.backend === "replay" && options.replicasPerWorker === undefined;
+  const groupOf = new Map<number, number>();
+  const groups = Array.from({ length: count }, (): number[] => []);
+  replicas.forEach((replica, i) => {
+    const slot = isWhole ? all[replica].slot : -1 - i;
+    const group = groupOf.get(slot) ?? i % count;
+    groupOf.set(slot, group);
+    groups[group].push(replica);
+  });
+  return groups.filter((group) => group.length > 0);
+}
+
+function sizeOf({ backend, replicasPerWorker }: DeploymentOptions, all: number, most: number) {
+  const needed = backend === "replay" ? Math.ceil(all / most) : 1;
+  return replicasPerWorker ?? Math.max(1, needed);
+}
+
+function groupsHere(options: DeploymentOptions): readonly WorkerGroup[] {
+  const all = present(options);
+  const groups = spread(options, all, MAX_REPLAY_PROCESSES);
+  return groups.map((replicas) => ({ replicas, machine: null, slot: {} }));
+}
+
+/** Replicas that share a process share their machine; a process of one has its device slot. */
+function groupsOn(options: DeploymentOptions, machines: Machines): readonly WorkerGroup[] {
+  const places = placesOf(options);
+  const byMachine = new Map<Machine, number[]>();
+  for (const replica of present(options)) {
+    const { machine } = machines.at(places[replica]);
+    byMachine.set(machine, [...(byMachine.get(machine) ?? []), replica]);
+  }
+  return [...byMachine].flatMap(([machine, all]) => {
+    const most = Math.min(16, machine.processors);
+    return spread(options, all, most).map((replicas) => {
+      const alone = options.backend !== "replay" && replicas.length === 1;
+      const slot = alone ? machines.at(places[replicas[0]]).slot : {};
+      return { replicas, machine, slot };
+    });
+  });
+}
+
+/** By the deployed system's numbers: a spare replica has the place of its pool's last own one. */
+function placesOf(options: DeploymentOptions): readonly ReplicaPlace[] {
+  const own = compileSystem(options.document, options.inputs);
+  const places = replicaPlaces(options.document);
+  const placeIn = ({ pools }: System, replica: number): ReplicaPlace => {
+    const pool = pools.findIndex(({ first, count }) => replica < first + count);
+    const { first, count } = own.pools[pool];
+    const place = places[first + Math.min(replica - pools[pool].first, count - 1)];
+    return { ...place, replica };
+  };
+  const deployed = deployedSystem(options);
+  return deployed.replicas.map((_, replica) => placeIn(deployed, replica));
+}
+
+interface WorkerShape extends WorkerGroup {
   readonly index: number;
   readonly port: number;
 }
 
+interface WorkerOptions extends DeploymentOptions {
+  readonly leaseMs: number;
+}
+
 class Worker {
   readonly replicas: readonly number[];
-  readonly #options: DeploymentOptions;
+  readonly #options: WorkerOptions;
   readonly #place: WorkerPlace;
+  readonly #machine: Machine | null;
+  readonly #remote: RemoteWorker;
   readonly #kept: KeptChild<WorkerReady>;
   #port: number;
+  #address = "";
 
   constructor(
-    options: DeploymentOptions,
-    { replicas, index, port }: WorkerShape,
+    options: WorkerOptions,
+    { replicas, machine, slot, index, port }: WorkerShape,
     crashed: (exit: ChildExit) => void,
   ) {
     this.#options = options;
     this.replicas = replicas;
+    this.#machine = machine;
+    this.#remote = { name: `worker-${index + 1}`, slot };
     this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = port;
-    const { directory, restart = true, onEvent, signal } = options;
+    const { restart = true, onEvent } = options;
+    const name = `worker ${index + 1}`;
     this.#kept = new KeptChild<WorkerReady>({
-      name: `worker ${index + 1}`,
-      options: () => ({
-        name: `worker ${index + 1}`,
-        entry: "worker/main",
-        specification: this.#specification(),
-        readyTimeoutMs: READY_TIMEOUT_MS,
-        signal,
-        ...(directory === undefined ? {} : { logFile: join(directory, `worker-${index + 1}.log`) }),
-        ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
-      }),
+      name: machine === null ? name : `${name} on ${machine.name}`,
+      options: () => this.#child(),
       restart,
-      onReady: ({ ready }) => {
-        this.#port = ready.port;
-      },
+      onReady: ({ ready }) => this.#reach(ready.port),
       onExit: crashed,
       onEvent: (line) => onEvent?.(line),
     });
   }
 
+  /** Of the process here: for a worker elsewhere, of the command that runs it. */
   get pid(): number {
     return this.#kept.pid;
   }
 
   get address(): string {
-    return authority(this.#place.host, this.#port);
+    return this.#address;
+  }
+
+  /** Null: this one. */
+  get machine(): string | null {
+    return this.#machine?.name ?? null;
   }
 
   start(): Promise<void> {
     return this.#kept.start();
   }
 
-  stop(): Promise<void> {
-    return this.#kept.stop();
+  async stop(): Promise<void> {
+    await this.#kept.stop();
+    await this.#machine?.release(this.#remote);
+  }
+
+  async #reach(port: number): Promise<void> {
+    if (this.#machine !== null) {
+      this.#address = await this.#machine.reach(this.#remote, port);
+      return;
+    }
+    this.#port = port;
+    this.#address = authority(this.#place.host, port);
+  }
+
+  #child(): ChildOptions {
+    const { directory, signal, leaseMs } = this.#options;
+    const { name } = this.#remote;
+    const command = this.#machine?.command(this.#remote);
+    return {
+      name,
+      entry: "worker/main",
+      specification: this.#specification(),
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
+      ...(directory === undefined ? {} : { logFile: join(directory, `${name}.log`) }),
+      ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
+      ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
+    };
   }
 
   #specification(): WorkerSpecification {
     const { document, inputs, backend, seed, timeScale = 1 } = this.#options;
     const { cacheDir, trace, certificates, workerCertificates = certificates } = this.#options;
-    return {
-      document,
-      inputs: plainInputs(inputs),
-      backend,
-      seed,
-      timeScale,
-      replicas: this.replicas,
+    const shared = {
+      ...{ document, backend, seed, timeScale, replicas: this.replicas },
       spareReplicas: this.#options.spareReplicas ?? 0,
+    };
+    if (this.#machine !== null) {
+      const { folder, store } = this.#machine.paths;
+      return {
+        ...shared,
+        inputs: { ...plainInputs(inputs), folder },
+        ...this.#machine.listen(this.#remote),
+        ...(workerCertificates === undefined
+          ? {}
+          : { identity: readIdentity(resolve(workerCertificates), "worker") }),
+        ...(store === undefined ? {} : { cacheDir: store }),
+      };
+    }
+    return {
+      ...shared,
+      inputs: plainInputs(inputs),
       host: this.#place.host,
       port: this.#port,
       ...(trace === undefined ? {} : { trace }),

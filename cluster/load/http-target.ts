@@ -17,8 +17,10 @@ export class HttpTarget implements LoadTarget {
     Pick<Dispatcher.DispatchOptions, "origin" | "path" | "method" | "headers">
   >[];
   readonly #bodies: readonly (readonly Uint8Array[])[];
+  readonly #keepBytes: number;
 
-  constructor({ endpoints, method, connections, access }: HttpSpecification) {
+  /** `keepBytes`: the most that an answer's body may have to be kept. */
+  constructor({ endpoints, method, connections, access }: HttpSpecification, keepBytes = 0) {
     const { ca, pair, token } = access;
     this.#agent = new Agent({
       connections,
@@ -39,6 +41,7 @@ export class HttpTarget implements LoadTarget {
       };
     });
     this.#bodies = endpoints.map(({ bodies }) => bodies);
+    this.#keepBytes = keepBytes;
   }
 
   /** Only opens a connection: a request would be beyond the workload. */
@@ -64,7 +67,7 @@ export class HttpTarget implements LoadTarget {
   send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
     const bodies = this.#bodies[pipeline];
     const body = bodies.length === 0 ? null : bodies[request % bodies.length];
-    const exchange = new Exchange(answer);
+    const exchange = new Exchange(answer, this.#keepBytes);
     const { origin, path, method, headers } = this.#options[pipeline];
     this.#agent.dispatch({ origin, path, method, headers, body }, exchange);
     return () => exchange.abort();
@@ -75,16 +78,20 @@ export class HttpTarget implements LoadTarget {
   }
 }
 
-/** One request and its answer; keeps only the beginning of an error. */
+/** One request and its answer; keeps the beginning of an error, and a body within `keepBytes`. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #answer: (answer: LoadAnswer) => void;
   #controller: Dispatcher.DispatchController | null = null;
   #aborted = false;
   #status = 0;
   #text = "";
+  readonly #keepBytes: number;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
 
-  constructor(answer: (answer: LoadAnswer) => void) {
+  constructor(answer: (answer: LoadAnswer) => void, keepBytes: number) {
     this.#answer = answer;
+    this.#keepBytes = keepBytes;
   }
 
   abort(): void {
@@ -102,7 +109,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (isSuccess(this.#status) || this.#text.length >= ERROR_BYTES) return;
+    if (isSuccess(this.#status)) {
+      this.#bytes += chunk.length;
+      if (this.#bytes <= this.#keepBytes) this.#chunks.push(chunk);
+      return;
+    }
+    if (this.#text.length >= ERROR_BYTES) return;
     this.#text = (this.#text + chunk.toString()).slice(0, ERROR_BYTES);
   }
 
@@ -114,6 +126,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       status: success ? "OK" : status,
       error: success ? null : `${status}: ${this.#text}`,
       residenceUs: Number.NaN,
+      ...(success && this.#bytes <= this.#keepBytes
+        ? { body: Buffer.concat(this.#chunks).toString() }
+        : {}),
     });
   }
 

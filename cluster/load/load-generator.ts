@@ -45,6 +45,7 @@ export class LoadGenerator {
   #next: NodeJS.Immediate | null = null;
   #done: () => void = () => undefined;
   #fail: (fault: Fault) => void = () => undefined;
+  #stopped = false;
 
   constructor(
     specification: LoadSpecification,
@@ -94,11 +95,17 @@ export class LoadGenerator {
     return this.#result(startedAt, meter);
   }
 
+  /** Sends no further request; `run` resolves when those that are sent have ended. */
+  stop(): void {
+    this.#stopped = true;
+    this.#pump();
+  }
+
   /** Sends the due requests and sets the alarm for the next. */
   #pump(): void {
     if (this.#next !== null) return;
     const source = this.#source;
-    for (let sent = 0; this.#dueUs(source.nextUs) <= monotonicUs(); sent++) {
+    for (let sent = 0; this.#isDue(); sent++) {
       if (!this.#hasRoom()) return;
       if (sent === MOST_A_TURN) {
         this.#next = setImmediate(() => {
@@ -111,9 +118,13 @@ export class LoadGenerator {
       source.advance();
       this.#send(intendedUs);
     }
-    const nextUs = this.#dueUs(source.nextUs);
+    const nextUs = this.#stopped ? Number.POSITIVE_INFINITY : this.#dueUs(source.nextUs);
     if (nextUs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextUs);
     else if (this.#outstanding === 0) this.#done();
+  }
+
+  #isDue(): boolean {
+    return !this.#stopped && this.#dueUs(this.#source.nextUs) <= monotonicUs();
   }
 
   /** Whether the bounds allow one more request; if not, the run fails. */

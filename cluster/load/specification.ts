@@ -129,6 +129,8 @@ export interface LoadAnswer {
   readonly error: string | null;
   /** Time in the server, as it reports it, µs; NaN where it does not. */
   readonly residenceUs: number;
+  /** The body of an answer, where the target keeps it. */
+  readonly body?: string;
 }
 
 export interface LoadTarget {

@@ -1,5 +1,6 @@
-/** Logs as lines of JSON on stdout, by pino and `LOG_LEVEL`; frequent events once a second, with a count. */
+/** Logs as lines of JSON, by pino and `LOG_LEVEL`; frequent events once a second, with a count. */
 import { destination, type Level, levels, pino, stdTimeFunctions } from "pino";
+import { LOG_FD } from "../processes/child-side.ts";
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -10,15 +11,14 @@ export interface Logger {
   isLevelEnabled(level: string): boolean;
 }
 
-const STDOUT = 1;
 const DEFAULT_LEVEL = "info";
 
 /** Writes a line before the call returns, so that the last lines of a dying process are kept. */
 export function createLogger(name: string, level = process.env.LOG_LEVEL): Logger {
   const wanted = level?.toLowerCase() ?? DEFAULT_LEVEL;
   const known = wanted === "silent" || wanted in levels.values;
-  const stream = destination({ dest: STDOUT, sync: true });
-  // A closed stdout must not end the process.
+  const stream = destination({ dest: LOG_FD, sync: true });
+  // A closed output must not end the process.
   stream.on("error", () => undefined);
   const logger = pino(
     {

@@ -14,6 +14,8 @@ export interface RunningRequest {
   readonly index: number | null;
   /** The system's number of its pipeline. */
   readonly pipeline: number;
+  /** Bytes of its contents. */
+  readonly bytes: number;
   /** When the client meant to send it. */
   readonly arrivedUs: number;
   /** When the gateway took it. */

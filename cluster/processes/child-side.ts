@@ -1,12 +1,21 @@
 /**
- * The child's side of a child process: it receives its specification over IPC, reports that it is
- * ready, and exits when its parent is gone, however the parent died.
+ * The child's side of a child process: it receives its specification, reports that it is ready, and exits
+ * when its parent is gone, however the parent died. Its channel is Node's IPC, or with `--stdio` its standard
+ * input and output, for a child on another machine.
  */
-import { Fault } from "../../core/fault.ts";
+import { Fault, type FaultCode, type Issue } from "../../core/fault.ts";
+import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
 
 export type ChildMessage<Ready> =
   | { readonly kind: "ready"; readonly value: Ready }
-  | { readonly kind: "failed"; readonly message: string; readonly hint?: string }
+  | {
+      readonly kind: "failed";
+      readonly message: string;
+      /** Absent for a bug. */
+      readonly code?: FaultCode;
+      readonly hint?: string;
+      readonly issues?: readonly Issue[];
+    }
   | { readonly kind: "progress"; readonly value: unknown }
   | { readonly kind: "alive" };
 
@@ -14,6 +23,109 @@ export type ChildMessage<Ready> =
 const DRAIN_MS = 10_000;
 /** Interval of "alive" messages. */
 const ALIVE_MS = 1000;
+
+/** The way to the parent. */
+interface ParentChannel {
+  readonly isOpen: boolean;
+  /** Calls `then` once the message has left. */
+  send(message: object, then?: () => void): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onGone(listener: () => void): void;
+  /** Called when the parent asks the child to stop. Without a listener, it stops at once. */
+  onStop(listener: () => void): void;
+}
+
+const OVER_STDIO = process.argv.includes("--stdio");
+/** The file descriptor for logs: with `--stdio`, standard output carries messages. */
+export const LOG_FD = OVER_STDIO ? 2 : 1;
+
+const ipc: ParentChannel = {
+  get isOpen() {
+    return process.connected === true;
+  },
+  send: (message, then) => void process.send?.(message, undefined, {}, () => then?.()),
+  onMessage: (listener) => void process.on("message", listener),
+  onGone: (listener) => void process.once("disconnect", listener),
+  onStop: (listener) => void process.once("SIGTERM", listener),
+};
+
+const TICK_MS = 1000;
+
+/** The parent sends something each second; one that was silent for a lease is gone. */
+class StdioChannel implements ParentChannel {
+  isOpen = true;
+  readonly #listeners: ((message: unknown) => void)[] = [];
+  #gone: () => void = () => undefined;
+  #stop: () => void = () => process.exit(0);
+  #leaseMs = Number.POSITIVE_INFINITY;
+  /** Counts ticks, not time: a process that was stopped hears its parent first. */
+  #silentTicks = 0;
+
+  constructor() {
+    const reader = new MessageReader({
+      message: (message) => this.#take(message as ParentMessage),
+      noise: () => undefined,
+    });
+    process.stdin.setEncoding("utf8").on("data", (text: string) => {
+      this.#silentTicks = 0;
+      reader.read(text);
+    });
+    const end = (): void => this.#end();
+    process.stdin.on("end", end).on("error", end);
+    process.stdout.on("error", end);
+    setInterval(() => {
+      if (++this.#silentTicks * TICK_MS <= this.#leaseMs) return;
+      process.stderr.write(`nothing was heard of the parent for ${this.#leaseMs / 1000} s\n`);
+      this.#end();
+    }, TICK_MS).unref();
+  }
+
+  send(message: object, then?: () => void): void {
+    process.stdout.write(encodeMessage(message), () => then?.());
+  }
+
+  onMessage(listener: (message: unknown) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  onGone(listener: () => void): void {
+    this.#gone = listener;
+  }
+
+  onStop(listener: () => void): void {
+    this.#stop = listener;
+    process.once("SIGTERM", listener);
+  }
+
+  #take(message: ParentMessage): void {
+    switch (message.kind) {
+      case "lease":
+        this.#leaseMs = message.ms;
+        return;
+      case "alive":
+        return;
+      case "stop":
+        this.#stop();
+        return;
+      case "message":
+        // A listener may add another, for later messages.
+        for (const listener of [...this.#listeners]) listener(message.value);
+    }
+  }
+
+  #end(): void {
+    this.isOpen = false;
+    this.#gone();
+  }
+}
+
+let opened: ParentChannel | undefined;
+
+/** Opened once: it takes standard input for itself. */
+function channel(): ParentChannel {
+  opened ??= OVER_STDIO ? new StdioChannel() : ipc;
+  return opened;
+}
 
 /**
  * Runs a child: `start` takes the specification and returns the report and the stop function. The
@@ -23,11 +135,18 @@ const ALIVE_MS = 1000;
 export function runChild<Specification, Ready>(
   start: (specification: Specification) => Promise<{ ready: Ready; stop: () => Promise<void> }>,
 ): void {
+  const parent = channel();
   process.on("SIGINT", () => undefined);
-  process.on("disconnect", () => process.exit(0));
-  process.once("message", (specification) => {
+  parent.onGone(() => process.exit(0));
+  let started = false;
+  parent.onMessage((specification) => {
+    if (started) return;
+    started = true;
     start(specification as Specification).then(({ ready, stop }) => {
-      process.once("SIGTERM", () => {
+      let stopping = false;
+      parent.onStop(() => {
+        if (stopping) return;
+        stopping = true;
         process.on("SIGTERM", () => undefined);
         setTimeout(() => process.exit(1), DRAIN_MS).unref();
         stop().then(() => process.exit(0), fail);
@@ -36,7 +155,12 @@ export function runChild<Specification, Ready>(
       setInterval(() => report({ kind: "alive" }), ALIVE_MS).unref();
     }, fail);
   });
-  if (process.connected !== true) process.exit(0);
+  if (!parent.isOpen) process.exit(0);
+}
+
+/** Calls `listener` with each message of the parent that comes from now on. */
+export function onParentMessage(listener: (message: unknown) => void): void {
+  channel().onMessage(listener);
 }
 
 export function reportProgress(value: unknown): void {
@@ -44,15 +168,17 @@ export function reportProgress(value: unknown): void {
 }
 
 function report<Ready>(message: ChildMessage<Ready>, then?: () => void): void {
-  if (process.connected !== true) return;
-  process.send?.(message, undefined, {}, () => then?.());
+  if (channel().isOpen) channel().send(message, then);
 }
 
 function fail(error: unknown): void {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+  report(failureMessage(error), () => process.exit(1));
+}
+
+export function failureMessage(error: unknown): ChildMessage<never> {
   const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Fault ? error.hint : undefined;
-  report({ kind: "failed", message, ...(hint === undefined ? {} : { hint }) }, () =>
-    process.exit(1),
-  );
+  if (!(error instanceof Fault)) return { kind: "failed", message };
+  const { code, hint, issues } = error;
+  return { kind: "failed", message, code, issues, ...(hint === undefined ? {} : { hint }) };
 }

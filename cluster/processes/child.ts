@@ -2,12 +2,16 @@
  * The parent's side of a child process: start, readiness, last output, end; and `KeptChild`, which
  * restarts a child that ends unasked.
  */
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
-import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import type { ChildMessage } from "./child-side.ts";
+import {
+  type ElsewhereOptions,
+  type HereOptions,
+  type Link,
+  linkElsewhere,
+  linkHere,
+} from "./link.ts";
 
 export interface ChildExit {
   readonly name: string;
@@ -32,16 +36,13 @@ export interface Child<Ready> {
   kill(): Promise<void>;
 }
 
-export interface ChildOptions {
+export interface ChildOptions extends HereOptions {
   readonly name: string;
-  /** Entry file relative to `cluster/`, without extension. */
-  readonly entry: string;
-  /** Sent over IPC; anything that can be cloned. */
+  /** Sent to the child: anything that can be cloned, or JSON for one elsewhere. */
   readonly specification: unknown;
   readonly readyTimeoutMs: number;
-  readonly nodeOptions?: readonly string[];
-  /** A command in front of node's own; it must become node, as `env` does. Default: none. */
-  readonly command?: readonly string[];
+  /** A child elsewhere, which takes the place of `entry`, `nodeOptions` and `command`. */
+  readonly elsewhere?: ElsewhereOptions | undefined;
   /** File to which stdout and stderr are appended. */
   readonly logFile?: string;
   /** Whether its output goes on to this process's own. Default: no. */
@@ -51,64 +52,23 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * V8 starts with a young generation of 1 MiB, and collecting that so often took a fifth of a busy
- * gateway's processor time. A fixed size also keeps later growth from looking like a leak. Buffers
- * count as garbage of the old generation: without a minimum size, forty pictures of 150 KiB cause a
- * full collection, which took half of the processor time. Pretenuring is off, because after a slow
- * phase V8 allocates the objects of requests in the old generation: a quarter of a gateway's time.
- */
-const HEAP = [
-  "--min-semi-space-size=16",
-  "--max-semi-space-size=16",
-  "--initial-old-space-size=64",
-  "--no-allocation-site-pretenuring",
-];
-/**
- * V8 optimises functions after a third of the calls that it waits for by default: a gateway under
- * little load otherwise took ten seconds, and a quarter more processor time, to become fast. Larger
- * inlining limits (V8's own are 460, 920 and 4600 bytes of bytecode: of one function, and of all
- * inlined into one, soft and hard) save 4 % of a message's time.
- */
-const COMPILER = [
-  ...interruptBudget(20_000, process.versions.node),
-  ...optimisedAfter(900, process.versions.node),
-  "--max-inlined-bytecode-size=800",
-  "--max-inlined-bytecode-size-cumulative=8000",
-  "--max-inlined-bytecode-size-absolute=40000",
-];
 const STDERR_TAIL = 4000;
 /** Longer than a child's own limit (`child-side.ts`). */
 const GRACE_MS = 12_000;
 
-/** The compiled file of a process or thread; `name` is relative to `cluster/`, without extension. */
-export function entryPoint(name: string): URL {
-  const here = import.meta.url;
-  // Tests run the sources, whose compiled files lie under dist/.
-  const folder = here.endsWith(".ts") ? new URL("../../dist/cluster/", here) : new URL("../", here);
-  return new URL(`${name}.js`, folder);
-}
-
 /** Resolves when the process is ready. Rejects with Fault("cluster-failure") and its last output. */
 export async function startChild<Ready>(options: ChildOptions): Promise<Child<Ready>> {
   const { name } = options;
-  const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
-    ...[...HEAP, ...COMPILER, ...(options.nodeOptions ?? [])],
-  ];
-  const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    serialization: "advanced",
-    execPath,
-    execArgv,
-  });
-  const tail = keepTail(child, options.logFile, options.echo);
+  const link =
+    options.elsewhere === undefined ? linkHere(options) : linkElsewhere(options.elsewhere);
+  const { child } = link;
+  const tail = keepTail(link, options);
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
   let heard = 0;
-  child.on("message", () => heard++);
-  const stop = (): Promise<void> => end(child, exited);
+  link.onMessage(() => heard++);
+  const stop = (): Promise<void> => end(link, exited);
   const kill = async (): Promise<void> => {
     child.kill("SIGKILL");
     await exited;
@@ -117,9 +77,9 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   options.signal?.addEventListener("abort", abandon);
   try {
     if (options.signal?.aborted === true) abandon();
-    const ready = await readiness<Ready>(child, options, exited, tail);
+    const ready = await readiness<Ready>(link, options, exited, tail);
     // A child that has ended in the meantime needs no message.
-    const send = (message: object): void => void child.send(message, () => undefined);
+    const send = (message: object): void => link.send(message, () => undefined);
     return {
       ...{ name, pid: child.pid as number, ready, exited, send, stop, kill },
       get heard() {
@@ -134,23 +94,8 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   }
 }
 
-let dyingCommand: readonly string[] | undefined;
-
-/**
- * A command under which the kernel kills the child with its parent (Linux only): a child that is
- * stopped by a signal at that moment could not end by itself.
- */
-function dyingWithParent(): readonly string[] {
-  if (dyingCommand === undefined) {
-    const command = ["setpriv", "--pdeathsig", "KILL"];
-    const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
-    dyingCommand = status === 0 ? command : [];
-  }
-  return dyingCommand;
-}
-
 function readiness<Ready>(
-  child: ChildProcess,
+  link: Link,
   options: ChildOptions,
   exited: Promise<ChildExit>,
   tail: () => string,
@@ -167,9 +112,9 @@ function readiness<Ready>(
       () => fail(`was not ready within ${readyTimeoutMs / 1000} s`),
       readyTimeoutMs,
     );
-    child.once("error", (error) => fail(`did not start: ${error.message}`));
+    link.child.once("error", (error) => fail(`did not start: ${error.message}`));
     exited.then(({ code, signal }) => fail(`ended with ${signal ?? `exit code ${code}`}`));
-    child.on("message", (received) => {
+    link.onMessage((received) => {
       const message = received as ChildMessage<Ready>;
       if (message.kind === "ready") {
         clearTimeout(timer);
@@ -180,34 +125,34 @@ function readiness<Ready>(
         options.onProgress?.(message.value);
       }
     });
-    child.send(options.specification as object, (error) => {
+    link.send(options.specification as object, (error) => {
       if (error !== null) fail(`took no specification: ${error.message}`);
     });
   });
 }
 
-function keepTail(child: ChildProcess, logFile?: string, echo = false): () => string {
+function keepTail(
+  { child, onOutput }: Link,
+  { logFile, echo = false }: ChildOptions,
+): () => string {
   let tail = "";
+  const file = logFile === undefined ? null : createWriteStream(logFile, { flags: "a" });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-STDERR_TAIL);
+    file?.write(text);
+    if (echo) process.stderr.write(text);
   });
-  if (echo) {
-    child.stdout?.pipe(process.stdout, { end: false });
-    child.stderr?.pipe(process.stderr, { end: false });
-  } else if (logFile === undefined) {
-    child.stdout?.resume();
-  } else {
-    const file = createWriteStream(logFile, { flags: "a" });
-    child.stdout?.pipe(file, { end: false });
-    child.stderr?.pipe(file, { end: false });
-    child.once("close", () => file.end());
-  }
+  onOutput((text) => {
+    file?.write(text);
+    if (echo) process.stdout.write(text);
+  });
+  child.once("close", () => file?.end());
   return () => tail;
 }
 
-async function end(child: ChildProcess, exited: Promise<ChildExit>): Promise<void> {
+async function end({ child, askToStop }: Link, exited: Promise<ChildExit>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  child.kill("SIGTERM");
+  askToStop();
   const force = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
   await exited;
   clearTimeout(force);
@@ -224,8 +169,8 @@ export interface KeptChildOptions<Ready> {
   /** Called for each start. */
   readonly options: () => ChildOptions;
   readonly restart: boolean;
-  /** Called after each start. */
-  readonly onReady: (child: Child<Ready>) => void;
+  /** Called after each start; one that it rejects for is stopped. */
+  readonly onReady: (child: Child<Ready>) => void | Promise<void>;
   /** Called when the child ended unasked. */
   readonly onExit: (exit: ChildExit) => void;
   readonly onEvent: (line: string) => void;
@@ -288,7 +233,12 @@ export class KeptChild<Ready> {
     const child = await startChild<Ready>({ ...own, name, signal: AbortSignal.any(signals) });
     this.#child = child;
     const readyAt = performance.now();
-    onReady(child);
+    try {
+      await onReady(child);
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
     onEvent(`${name} ready, pid ${child.pid}`);
     child.exited.then((exit) => this.#exited(exit, performance.now() - readyAt));
   }

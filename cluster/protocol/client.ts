@@ -19,7 +19,8 @@ import {
   nameOptions,
 } from "../security/client-access.ts";
 import {
-  cancelMessage,
+  type ControlKind,
+  controlMessage,
   type ModelConfig,
   type ModelIndex,
   type ModelInferRequest,
@@ -252,9 +253,18 @@ export class InferStream {
     return id;
   }
 
-  /** Asks the server not to run the request; it still answers. */
-  cancel(modelName: string, id: string): void {
-    if (this.#waiting.has(id)) this.#call.write(cancelMessage(modelName, id));
+  /** Asks the server not to run the request, or to stop it; it still answers. */
+  cancel(modelName: string, id: string, kind: "cancel" | "preempt" = "cancel"): void {
+    if (this.#waiting.has(id)) this.#call.write(controlMessage(kind, modelName, id));
+  }
+
+  /** Has the server load a model onto its device or take it off; `answer` is called when that is done. */
+  command(
+    kind: Exclude<ControlKind, "cancel" | "preempt">,
+    modelName: string,
+    answer: StreamAnswer,
+  ) {
+    this.send(controlMessage(kind, modelName, ""), answer);
   }
 
   /** Drops the request's answer. */

@@ -7,11 +7,25 @@
 export const DEADLINE_PARAMETER = "deadline_ms";
 /** The same by Triton's clients, µs; 0: no limit. */
 export const TIMEOUT_PARAMETER = "timeout";
+/** Parameters of a batch: it starts so long after its receipt at the earliest and at the latest, µs. */
+const START_AFTER_PARAMETER = "start_after_us";
+const START_BEFORE_PARAMETER = "start_before_us";
 /**
- * Parameter of a message without inputs on a stream: the request of the same id is not wanted any
- * more. Its answer is CANCELLED, unless it was already sent.
+ * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of the same
+ * id any more; its answer is CANCELLED, unless it has begun. `preempt`: so is one that has begun, if
+ * its model can be stopped. `load`, `evict`: the model goes into the memory of its device, or leaves it,
+ * while its replica stays up; the answer comes when that is done.
  */
-const CANCEL_PARAMETER = "cancel";
+const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
+
+export type ControlKind = (typeof CONTROLS)[number];
+
+/** When a worker may start a batch, µs from its receipt. */
+export interface StartTimes {
+  readonly earliestUs: number;
+  readonly latestUs: number;
+}
+
 /** Header of a call: the caller's id of it. */
 export const REQUEST_ID_HEADER = "x-request-id";
 /** Header or parameter: the caller's span (W3C trace context). */
@@ -168,12 +182,32 @@ export interface ModelIndex {
   readonly reason: string;
 }
 
-export function cancelMessage(modelName: string, id: string): ModelInferRequest {
-  return { modelName, id, parameters: { [CANCEL_PARAMETER]: { boolParam: true } }, inputs: [] };
+export function controlMessage(
+  kind: ControlKind,
+  modelName: string,
+  id: string,
+): ModelInferRequest & { id: string } {
+  return { modelName, id, parameters: { [kind]: { boolParam: true } }, inputs: [] };
 }
 
-export function isCancel({ parameters, inputs }: ModelInferRequest): boolean {
-  return parameters?.[CANCEL_PARAMETER]?.boolParam === true && inputs.length === 0;
+/** Null for a request. */
+export function controlOf({ parameters, inputs }: ModelInferRequest): ControlKind | null {
+  if (inputs.length > 0 || parameters === undefined) return null;
+  return CONTROLS.find((kind) => parameters[kind]?.boolParam === true) ?? null;
+}
+
+export function startParameters({ earliestUs, latestUs }: StartTimes): Parameters {
+  return {
+    [START_AFTER_PARAMETER]: { doubleParam: earliestUs },
+    [START_BEFORE_PARAMETER]: { doubleParam: latestUs },
+  };
+}
+
+/** Null: the batch may start at any time. */
+export function startTimesOf({ parameters }: ModelInferRequest): StartTimes | null {
+  const latestUs = numberOf(parameters?.[START_BEFORE_PARAMETER]);
+  if (latestUs === undefined) return null;
+  return { earliestUs: numberOf(parameters?.[START_AFTER_PARAMETER]) ?? 0, latestUs };
 }
 
 /** How long a request's caller waits by its parameters, ms; undefined: no limit. */

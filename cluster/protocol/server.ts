@@ -24,9 +24,9 @@ import {
 } from "./hosted-models.ts";
 import { PROTOCOL_FILE } from "./infer-codec.ts";
 import {
+  controlOf,
   deadlineOf,
   type Header,
-  isCancel,
   type ModelConfig,
   type ModelIndex,
   type ModelInferRequest,
@@ -56,8 +56,11 @@ export interface InferCall {
   readonly header?: Header;
   /** How long the caller waits from now, ms; undefined: no limit. */
   readonly deadlineMs: number | undefined;
-  /** Calls `listener` when the caller is gone, gave the request up, or its deadline passed. */
-  onCancelled(listener: () => void): void;
+  /**
+   * Calls `listener` when the caller is gone, gave the request up, or its deadline passed; with true
+   * when it wants the request stopped even where it has begun.
+   */
+  onCancelled(listener: (preempted: boolean) => void): void;
 }
 
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
@@ -159,7 +162,8 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
       call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
       answer: sendUnaryData<ModelInferResponse>,
     ) => {
-      const onCancelled = (listener: () => void): void => void call.on("cancelled", listener);
+      const onCancelled: InferCall["onCancelled"] = (listener) =>
+        void call.on("cancelled", () => listener(false));
       const deadlineMs = remainingMs(call);
       const header: Header = (name) => call.metadata.get(name)[0]?.toString();
       guarded(
@@ -219,8 +223,8 @@ type InferServerStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferR
 function serveStream(handlers: InferenceHandlers, stream: InferServerStream): void {
   const open = new Set<StreamedCall>();
   let ended = false;
-  const cancel = (id?: string): void => {
-    for (const call of open) if (id === undefined || call.request.id === id) call.cancel();
+  const cancel = (id?: string, preempted = false): void => {
+    for (const call of open) if (id === undefined || call.request.id === id) call.cancel(preempted);
   };
   const take = (request: ModelInferRequest): void => {
     const call = new StreamedCall(request);
@@ -236,7 +240,8 @@ function serveStream(handlers: InferenceHandlers, stream: InferServerStream): vo
   // At once, because a gateway sends batches as soon as its worker has accepted the stream.
   stream.sendMetadata(new Metadata());
   stream.on("data", (request: ModelInferRequest) => {
-    if (isCancel(request)) cancel(request.id);
+    const control = controlOf(request);
+    if (control === "cancel" || control === "preempt") cancel(request.id, control === "preempt");
     else take(request);
     // Read no further requests while the caller does not read its answers.
     if (!stream.writableNeedDrain) return;
@@ -255,19 +260,19 @@ function serveStream(handlers: InferenceHandlers, stream: InferServerStream): vo
 class StreamedCall implements InferCall {
   readonly request: ModelInferRequest;
   readonly deadlineMs: number | undefined;
-  #cancelled: (() => void) | null = null;
+  #cancelled: ((preempted: boolean) => void) | null = null;
 
   constructor(request: ModelInferRequest) {
     this.request = request;
     this.deadlineMs = deadlineOf(request);
   }
 
-  onCancelled(listener: () => void): void {
+  onCancelled(listener: (preempted: boolean) => void): void {
     this.#cancelled = listener;
   }
 
-  cancel(): void {
-    this.#cancelled?.();
+  cancel(preempted: boolean): void {
+    this.#cancelled?.(preempted);
   }
 }
 

@@ -13,6 +13,16 @@ import { type App, contentOf, describer } from "./route.ts";
 
 /** Without `control` the deployment's replicas are what they are. */
 export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaControl | null): void {
+  takeJson(app);
+  addRunRoutes(app, gateway);
+  addSchedulerRoutes(app, gateway);
+  addFeedbackRoute(app, gateway);
+  addObserveRoutes(app, gateway);
+  if (control !== null) addReplicaRoutes(app, control);
+}
+
+/** Bodies of the scope's routes are JSON; a route whose schema has none ignores its body. */
+export function takeJson(app: App): void {
   app.addContentTypeParser("*", async (request: FastifyRequest) => {
     if (request.routeOptions.schema?.body === undefined) return undefined;
     // A web page of another origin cannot send this content type without asking first.
@@ -21,11 +31,6 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
     }
     throw new Fault("invalid-input", "the body is to be sent with content-type: application/json");
   });
-  addRunRoutes(app, gateway);
-  addSchedulerRoutes(app, gateway);
-  addFeedbackRoute(app, gateway);
-  addObserveRoutes(app, gateway);
-  if (control !== null) addReplicaRoutes(app, control);
 }
 
 function addRunRoutes(app: App, gateway: Gateway): void {

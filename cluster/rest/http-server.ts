@@ -7,6 +7,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import fastify from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
@@ -19,8 +20,13 @@ import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
 import { serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
 import { checkAccess } from "./access.ts";
+import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
+import { addDescriptionRoutes } from "./description-routes.ts";
 import { notFound, sendError } from "./errors.ts";
+import { GatewayTarget } from "./gateway-target.ts";
+import { addMeasureRoutes } from "./measure-routes.ts";
+import type { Measurement } from "./measurement.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import { type App, addOpenApi, validatorCompiler } from "./route.ts";
 
@@ -50,9 +56,15 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   const { host, port, control, security } = options;
   const app = createApp(options);
   addOpenApi(app, security.rules);
-  // Static files of a web app at "/" go here, beside the API.
+  app.register(async (scope: App) => addAppRoutes(scope, { kind: "gateway", server: null }));
   app.register(async (scope: App) => addModelRoutes(scope, models));
-  app.register(async (scope: App) => addControlRoutes(scope, models.gateway, control));
+  app.register(async (scope: App) => {
+    addControlRoutes(scope, models.gateway, control);
+    addDescriptionRoutes(scope, models.gateway);
+    const target = async ({ model, payloads }: Measurement) =>
+      new GatewayTarget(models, model, payloads);
+    addMeasureRoutes(scope, { target, timedBy: "the gateway, without HTTP" });
+  });
   let answering = 0;
   app.server.on("request", (_, response) => {
     answering++;
@@ -155,8 +167,11 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
     // The rest of a refused body is not read, so no request can follow it on the connection.
     if (hasBody && !raw.readableEnded && !raw.complete) reply.header("connection", "close");
     // A client that does not read its answer keeps it in memory no longer than this.
-    const cutOff = setTimeout(() => reply.raw.destroy(), times.writeMs);
-    reply.raw.once("close", () => clearTimeout(cutOff));
+    if (payload instanceof Readable) reply.raw.setTimeout(times.writeMs, () => reply.raw.destroy());
+    else {
+      const cutOff = setTimeout(() => reply.raw.destroy(), times.writeMs);
+      reply.raw.once("close", () => clearTimeout(cutOff));
+    }
     done(null, payload);
   });
 }

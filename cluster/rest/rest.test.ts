@@ -128,14 +128,18 @@ describe("the REST side", () => {
     }
   });
 
-  it.each(["/", "/v3", "/v2/models/", "/v2/models//infer", "/run/log/more", "/openapi.yaml"])(
-    "knows no %s",
-    async (path) => {
-      const answer = await fetch(http + path);
-      expect(answer.status).toBe(404);
-      expect(await answer.json()).toMatchObject({ code: "not-found" });
-    },
-  );
+  it.each([
+    "/assets/none.js",
+    "/v3",
+    "/v2/models/",
+    "/v2/models//infer",
+    "/run/log/more",
+    "/openapi.yaml",
+  ])("knows no %s", async (path) => {
+    const answer = await fetch(http + path);
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ code: "not-found" });
+  });
 
   it("answers HEAD like GET, without the body", async () => {
     const answer = await fetch(`${http}/v2`, { method: "HEAD" });

@@ -167,6 +167,7 @@ interface Operation {
 
 function transformWith(rules: AccessRules): SwaggerTransform {
   return ({ schema, url, route }) => {
+    if (schema.hide === true) return { schema, url };
     const { params, querystring, headers, body, response, ...rest } = schema;
     const parts = Object.entries({ params, querystring, headers, body })
       .filter(([, part]) => part !== undefined)

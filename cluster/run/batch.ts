@@ -10,6 +10,8 @@ import {
   DEADLINE_PARAMETER,
   type InferParameter,
   type ModelInferResponse,
+  type StartTimes,
+  startParameters,
 } from "../protocol/messages.ts";
 import {
   asBuffer,
@@ -57,6 +59,8 @@ export function startedBatch(
 interface BatchExtras {
   /** How long its most patient client waits; Infinity: without a limit. */
   readonly waitedForMs: number;
+  /** In the wall clock's time; null: it may start at any time. */
+  readonly window: StartTimes | null;
   /** By job: its span; null in a run without traces. */
   readonly traceparents: readonly string[] | null;
 }
@@ -93,7 +97,7 @@ export class BatchMessages {
     requests: readonly LiveRequest[],
     tasks: readonly number[],
     variate: number,
-    { waitedForMs, traceparents }: BatchExtras,
+    { waitedForMs, window, traceparents }: BatchExtras,
   ): StreamRequest {
     const real = this.#backend !== "replay";
     const payloads: Uint8Array[] = [];
@@ -112,6 +116,7 @@ export class BatchMessages {
     if (waitedForMs < Number.POSITIVE_INFINITY) {
       parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
     }
+    if (window !== null) Object.assign(parameters, startParameters(window));
     if (traceparents !== null) {
       parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
     }

@@ -12,7 +12,7 @@
 import { status } from "@grpc/grpc-js";
 import type { Residency } from "../../core/dispatch/controller.ts";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { ClusterDriver, Driver, Outcome } from "../../core/dispatch/driver.ts";
+import type { ClusterDriver, Driver, Outcome, StartWindow } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -114,6 +114,8 @@ export class GatewayRun implements Driver {
   /** By replica: since when it has nothing to run. */
   readonly #freeUs: Float64Array;
   readonly #starts: StartedBatch[] = [];
+  /** By replica: the start window of its next batch. */
+  readonly #windows = new Map<number, StartWindow>();
   readonly #ends: Answer[] = [];
   readonly #feedback: FeedbackBook;
   readonly #meter: ReplicaMeter | null;
@@ -123,6 +125,7 @@ export class GatewayRun implements Driver {
   readonly #retries: RetryBudget;
   #costs = new RunCosts();
   #warm = false;
+  #closed = false;
 
   constructor(options: RunOptions, links: ReplicaLinks, alarms: PreciseTimer) {
     const { system, warmupUs, maxBars, maxSamples } = options;
@@ -158,10 +161,10 @@ export class GatewayRun implements Driver {
     this.cluster = {
       order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
       release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
-      // A model's run cannot be interrupted, and workers keep their models.
-      abort: () => false,
-      load: (slot, model) => this.#tellResidency(slot, model, "resident"),
-      evict: (slot, model) => this.#tellResidency(slot, model, "absent"),
+      abort: (replica, nowUs) => this.#abort(replica, nowUs),
+      load: (slot, model) => this.#command("load", slot, model),
+      evict: (slot, model) => this.#command("evict", slot, model),
+      ...(this.#slotsAreWhole() ? { window: this.#windows.set.bind(this.#windows) } : {}),
     };
     links.all.forEach((link, replica) => {
       if (link?.up === true) this.join(replica);
@@ -169,11 +172,57 @@ export class GatewayRun implements Driver {
     this.#turn(null, (nowUs) => this.#dispatcher.begin(nowUs));
   }
 
-  /** A command was carried out as far as workers can, which the dispatcher hears after its turn. */
-  #tellResidency(slot: number, model: number, state: Residency): void {
-    queueMicrotask(() => {
-      this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+  /** Whether each device slot is in one worker, which alone can run its batches in turn. */
+  #slotsAreWhole(): boolean {
+    const { replicas } = this.options.system;
+    const addressOf = new Map<number, string>();
+    return this.#links.all.every((link, replica) => {
+      if (link === null) return true;
+      const { slot } = replicas[replica];
+      const first = addressOf.get(slot) ?? link.address;
+      addressOf.set(slot, first);
+      return first === link.address;
     });
+  }
+
+  /** The workers of a slot load a model or take it off; the dispatcher hears of it after its turn. */
+  #command(kind: "load" | "evict", slot: number, model: number): void {
+    const { replicas, pools, models } = this.options.system;
+    const { name } = models[model];
+    const links = this.#links.all.filter(
+      (_, replica) =>
+        replicas[replica].slot === slot && pools[replicas[replica].pool].model === name,
+    );
+    let left = links.length;
+    let isDone = true;
+    for (const link of links) {
+      const answered = (done: boolean): void => {
+        isDone &&= done;
+        if (--left > 0) return;
+        const state = kind === "load" && isDone ? "resident" : "absent";
+        queueMicrotask(() => this.#tellResidency(slot, model, state));
+      };
+      if (link === null) answered(false);
+      else link.command(kind, answered);
+    }
+  }
+
+  #tellResidency(slot: number, model: number, state: Residency): void {
+    if (this.#closed) return;
+    this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+  }
+
+  /** Replayed batches can be stopped; a real model's run cannot. */
+  #abort(replica: number, nowUs: number): boolean {
+    const batch = this.#batches[replica];
+    if (this.options.backend !== "replay" || batch === null) return false;
+    const unsent = this.#starts.indexOf(batch);
+    if (unsent >= 0) this.#starts.splice(unsent, 1);
+    else this.#links.of(replica).stopBatch();
+    this.#batches[replica] = null;
+    this.#freeUs[replica] = nowUs;
+    for (const sink of this.#sinks) sink.wasted?.(batch, "it was pre-empted", nowUs);
+    return true;
   }
 
   /** Since the end of warm-up. */
@@ -304,6 +353,7 @@ export class GatewayRun implements Driver {
   /** Cancels all requests and stops the timers. */
   close(): void {
     for (const request of [...this.#live]) if (request !== undefined) this.cancel(request);
+    this.#closed = true;
     this.#timers.close();
     this.#readiness.close();
   }
@@ -394,17 +444,22 @@ export class GatewayRun implements Driver {
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
     const variate = this.draws.variate(batch.jobs[0], pool);
+    const window = this.#windows.get(replica) ?? null;
+    this.#windows.delete(replica);
     const message = this.messages.request(name, requests, batch.tasks, variate, {
+      window: window === null ? null : scaledWindow(window, this.options.timeScale),
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: this.options.trace?.traceparents(batch) ?? null,
     });
     const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
     const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
-    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs;
+    const windowMs = ((window?.latestUs ?? 0) * this.options.timeScale) / 1000;
+    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs + windowMs;
     this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
+      else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
       else if (SAME_AGAIN.has(failure.code)) this.#failed(batch, failure.message, monotonicUs());
       else this.#tryElsewhere(batch, failure.message, monotonicUs());
     });
@@ -451,6 +506,16 @@ export class GatewayRun implements Driver {
       },
       backUs,
     );
+  }
+
+  /** The batch's start window passed on its worker before its device was free. */
+  #missed({ replica }: StartedBatch): void {
+    this.#turn("completion", (nowUs) => {
+      this.#freeUs[replica] = nowUs;
+      this.#dispatcher.miss(replica, nowUs);
+      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
+      if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
+    });
   }
 
   /** The batch failed on a replica that is up; another may run it. */
@@ -523,6 +588,11 @@ export class GatewayRun implements Driver {
       recorder.closeWindow(nowUs);
     }
   }
+}
+
+/** In the wall clock's time. */
+function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number): StartWindow {
+  return { earliestUs: earliestUs * timeScale, latestUs: latestUs * timeScale };
 }
 
 /**

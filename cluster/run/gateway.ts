@@ -9,6 +9,7 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
+import { ArrivalRecord } from "../observe/arrival-record.ts";
 import { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
@@ -25,7 +26,7 @@ import { AnswerBook, type NewKey } from "./answer-book.ts";
 import { Caller } from "./caller.ts";
 import { ControlRecord, type ReplicaBatching } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import type { LiveRequest, Submission, Ticket } from "./live-request.ts";
+import { heldBytesOf, type LiveRequest, type Submission, type Ticket } from "./live-request.ts";
 import { ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import type { RunReport, RunRequest } from "./run-request.ts";
@@ -66,6 +67,7 @@ export class Gateway {
   readonly #batching = new Map<number, ReplicaBatching>();
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
+  readonly #record: ArrivalRecord | null;
   readonly #looks: NodeJS.Timeout;
   /** Without room for replicas that are added. */
   readonly #ownSystem: System;
@@ -91,6 +93,9 @@ export class Gateway {
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
     this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
+    const { record } = specification;
+    const unwritten = (message: string): void => void logger?.warn({}, message);
+    this.#record = record === null ? null : new ArrivalRecord(record, this.system, unwritten);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
@@ -169,7 +174,7 @@ export class Gateway {
       run.room.checkQueue(work, run.inSystem);
       return this.#take(known, submission, (answer) => run.take(work, choice, answer));
     } catch (error) {
-      if (error instanceof Fault) this.#refused(pipeline, error);
+      if (error instanceof Fault) this.#refused(submission, error);
       throw error;
     }
   }
@@ -200,8 +205,10 @@ export class Gateway {
   }
 
   /** Counts a request that may succeed later, or at another gateway. */
-  #refused(pipeline: number, { code, message }: Fault): void {
+  #refused(submission: Submission, { code, message }: Fault): void {
     if (code !== "overloaded" && code !== "unavailable") return;
+    const { pipeline } = submission;
+    this.#record?.turnedAway(pipeline, heldBytesOf(submission));
     this.counts.turnedAway(pipeline);
     this.#operatorLog?.turnedAway(message);
   }
@@ -341,6 +348,7 @@ export class Gateway {
   async close(): Promise<void> {
     clearInterval(this.#looks);
     this.#run.close();
+    this.#record?.close();
     this.#delay.disable();
     this.links.close();
     await this.#alarms.close();
@@ -380,7 +388,11 @@ export class Gateway {
         maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
         ...(maxSamples === undefined ? {} : { maxSamples }),
         log: request.log === true ? new RunLog() : null,
-        sinks: [this.counts, ...(this.#operatorLog === null ? [] : [this.#operatorLog])],
+        sinks: [
+          this.counts,
+          ...(this.#operatorLog === null ? [] : [this.#operatorLog]),
+          ...(this.#record === null ? [] : [this.#record.sink({ startUs, timeScale })]),
+        ],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         warmUp: request.warmUp ?? false,
         triedAgain: request.triedAgain ?? false,

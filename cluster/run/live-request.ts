@@ -115,6 +115,7 @@ export function liveRequest(submission: Submission, { tasks, ...taking }: Taking
   const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
     ...{ ...taking, pipeline, index, payload, tensors, context },
+    bytes: heldBytesOf(submission),
     expiresAtUs: taking.takenAtUs + deadlineMs * 1000,
     traceparent: null,
     serial: -1,

@@ -1,6 +1,6 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { Fault } from "../../core/fault.ts";
-import { reportProgress } from "../processes/child-side.ts";
+import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/monotonic.ts";
 import type { ReplicaBatching } from "./control-record.ts";
 import type { Gateway } from "./gateway.ts";
@@ -251,7 +251,7 @@ export class WorkerHost {
   #questions = 0;
 
   constructor() {
-    process.on("message", (message) => {
+    onParentMessage((message) => {
       const reply = message as WorkerReply;
       this.#waiting.get(reply.question)?.(reply);
       this.#waiting.delete(reply.question);

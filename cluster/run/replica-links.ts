@@ -97,6 +97,22 @@ class ReplicaLink {
     if (this.#batch !== null) this.#stream?.cancel(this.name, this.#batch.id);
   }
 
+  /** The worker stops the batch; its answer is dropped, and the replica is free for another. */
+  stopBatch(): void {
+    const batch = this.#batch;
+    if (batch === null) return;
+    this.#stream?.cancel(this.name, batch.id, "preempt");
+    this.#stream?.forget(batch.id);
+    this.#batch = null;
+    this.#limit.clear();
+  }
+
+  /** Loads its model onto its device or takes it off; `done` says whether that was done. */
+  command(kind: "load" | "evict", done: (isDone: boolean) => void): void {
+    if (this.#stream === null) done(false);
+    else this.#stream.command(kind, this.name, (error) => done(error === null));
+  }
+
   /** Inputs and outputs of its model. Rejects with a Fault while the worker does not answer. */
   describe(): Promise<ModelMetadata> {
     return this.#connection.client.modelMetadata({ name: this.name });

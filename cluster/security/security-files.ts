@@ -37,12 +37,17 @@ export class SecurityFiles {
   #rules: AccessRules;
   readonly #paths: SecurityPaths;
   readonly #role: CertificateRole;
+  readonly #given: TlsIdentity | null;
   readonly #timer: NodeJS.Timeout;
   readonly #listeners: ((identity: TlsIdentity) => void)[] = [];
   #seen: string;
 
-  /** Throws Fault("invalid-input") when something cannot be read. */
-  constructor(paths: SecurityPaths, role: CertificateRole) {
+  /**
+   * `given` is an identity without files, of a process elsewhere.
+   * Throws Fault("invalid-input") when something cannot be read.
+   */
+  constructor(paths: SecurityPaths, role: CertificateRole, given: TlsIdentity | null = null) {
+    this.#given = given;
     this.#paths = paths;
     this.#role = role;
     this.#seen = this.#stamp();
@@ -101,7 +106,7 @@ export class SecurityFiles {
 
   #readIdentity(): TlsIdentity | null {
     const { certificates } = this.#paths;
-    return certificates === null ? null : readIdentity(certificates, this.#role);
+    return certificates === null ? this.#given : readIdentity(certificates, this.#role);
   }
 
   #readRules(): AccessRules {

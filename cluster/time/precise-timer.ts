@@ -6,7 +6,7 @@
  * next alarm wakes the thread, so a burst of alarms costs few switches.
  */
 import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
-import { entryPoint } from "../processes/child.ts";
+import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
 interface Alarm {

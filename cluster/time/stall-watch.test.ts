@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { entryPoint } from "../processes/child.ts";
+import { entryPoint } from "../processes/link.ts";
 import { NO_STALLS, type Stalls, stallsTogether } from "./stall-watch.ts";
 
 const WATCH = `

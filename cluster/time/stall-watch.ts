@@ -7,7 +7,7 @@
  */
 import { openSync, readSync } from "node:fs";
 import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
-import { entryPoint } from "../processes/child.ts";
+import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
 /** Stalls of the processors that ran the watching threads. */

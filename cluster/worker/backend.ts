@@ -52,6 +52,10 @@ export interface Backend {
   readonly provenance: ModelProvenance | null;
   readonly cost: LoadCost;
   run(batch: Batch): Promise<BatchResult>;
+  /** Ends the running batch at once, whose `run` then rejects; absent: it runs to its end. */
+  stop?(): void;
+  /** Takes the time of a load; absent: `HostedReplica` opens the backend again. */
+  load?(): Promise<void>;
   close(): Promise<void>;
 }
 

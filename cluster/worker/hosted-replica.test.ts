@@ -1,15 +1,22 @@
 import { status } from "@grpc/grpc-js";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import {
   type ModelState,
   modelConfig,
   modelIndex,
   modelStatistics,
 } from "../protocol/hosted-models.ts";
+import { controlMessage, type ModelInferRequest, startParameters } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
 import type { Backend } from "./backend.ts";
+import { DeviceSlot } from "./device-slot.ts";
 import { HostedReplica } from "./hosted-replica.ts";
+
+const timer = new PreciseTimer();
+afterAll(() => timer.close());
 
 const text = Buffer.from('{"labels":[],"value":1}');
 
@@ -43,18 +50,21 @@ function hosted(open: (changed: (state: ModelState) => void) => Promise<Backend>
     task: "detect",
     tracing: null,
     platform: "test",
+    slot: new DeviceSlot(timer),
     open,
     onState: ({ state, reason }) => states.push(reason === "" ? state : `${state}: ${reason}`),
   });
   return { replica, states, models: new Map([["detect-1", replica]]) };
 }
 
-function infer(replica: HostedReplica): Promise<Parameters<InferAnswer>> {
+function infer(
+  replica: HostedReplica,
+  more: Partial<ModelInferRequest> = {},
+  onCancelled: InferCall["onCancelled"] = () => undefined,
+): Promise<Parameters<InferAnswer>> {
   const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
-  const call = {
-    request: { modelName: "detect-1", inputs: [tensor], rawInputContents: [raw] },
-    onCancelled: () => undefined,
-  } as unknown as InferCall;
+  const request = { modelName: "detect-1", inputs: [tensor], rawInputContents: [raw], ...more };
+  const call: InferCall = { request, deadlineMs: undefined, onCancelled };
   return new Promise((resolve) => replica.infer(call, (...given) => resolve(given)));
 }
 
@@ -101,4 +111,65 @@ test("the state's reason is the error of a failed load, or of a backend that los
   expect(error).toMatchObject({ details: "detect-1 is UNAVAILABLE: the server is gone" });
   tell({ state: "READY", reason: "" });
   expect((await infer(losing.replica))[0]).toBeNull();
+});
+
+test("a batch waits for its window and for its device, and misses its start after that", async () => {
+  const { backend, release } = gatedBackend();
+  const { replica } = hosted(async () => backend);
+  await replica.load();
+  const within = (earliestUs: number, latestUs: number): Partial<ModelInferRequest> => ({
+    parameters: startParameters({ earliestUs, latestUs }),
+  });
+  const sentUs = monotonicUs();
+  const first = infer(replica, within(30_000, 60_000_000));
+  const second = infer(replica, within(0, 1000));
+  release();
+  expect((await first)[0]).toBeNull();
+  expect(monotonicUs() - sentUs).toBeGreaterThanOrEqual(30_000);
+  expect((await second)[0]).toMatchObject({ code: status.ABORTED, details: /start window/ });
+  // The batch that missed its start does not keep the device.
+  expect((await infer(replica, within(0, 60_000_000)))[0]).toBeNull();
+});
+
+test("a pre-empted batch is stopped where its backend can, and others run on", async () => {
+  const { backend, release } = gatedBackend();
+  let stopped: (error: Error) => void = () => undefined;
+  const stoppable: Backend = {
+    ...backend,
+    run: (batch) =>
+      Promise.race([backend.run(batch), new Promise<never>((_, reject) => (stopped = reject))]),
+    stop: () => stopped(new Error("stopped")),
+  };
+  const { replica } = hosted(async () => stoppable);
+  await replica.load();
+  let cancel = (_preempted: boolean): void => undefined;
+  const running = infer(replica, {}, (listener) => {
+    cancel = listener;
+  });
+  cancel(false);
+  cancel(true);
+  expect((await running)[0]).toMatchObject({ code: status.CANCELLED });
+  release();
+  expect((await infer(replica))[0]).toBeNull();
+});
+
+test("a model leaves its device and comes back by command, while its replica stays up", async () => {
+  const { backend, release, closed } = gatedBackend();
+  release();
+  let opened = 0;
+  const { replica, states } = hosted(async () => {
+    opened++;
+    return backend;
+  });
+  await replica.load();
+  const command = (kind: "load" | "evict") => infer(replica, controlMessage(kind, "detect-1", "1"));
+  expect((await command("load"))[0]).toBeNull();
+  expect(opened, "a load of a model that is there").toBe(1);
+  expect((await command("evict"))[0]).toBeNull();
+  expect(closed()).toBe(true);
+  expect((await infer(replica))[0]).toMatchObject({ details: /taken off its device/ });
+  expect((await command("load"))[0]).toBeNull();
+  expect(opened).toBe(2);
+  expect((await infer(replica))[0]).toBeNull();
+  expect(states).toEqual(["LOADING", "READY"]);
 });

@@ -14,12 +14,19 @@ import {
   ModelCounts,
   type ModelState,
 } from "../protocol/hosted-models.ts";
-import type { ModelInferRequest, ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
+import {
+  controlOf,
+  type ModelInferRequest,
+  type ModelMetadata,
+  startTimesOf,
+  type TensorMetadata,
+} from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
+import type { DeviceSlot, SlotTurn } from "./device-slot.ts";
 
 /** Bound of the queue. The gateway sends one batch at a time; other callers may send more. */
 const MAX_WAITING = 64;
@@ -39,6 +46,8 @@ export interface ReplicaOptions {
   readonly platform: string;
   /** Opens the backend, which calls `changed` when it becomes unable to serve, and able again. */
   readonly open: (changed: (state: ModelState) => void) => Promise<Backend>;
+  /** The device slot on which it runs; other replicas may share it. */
+  readonly slot: DeviceSlot;
   /** Called with every change of state. */
   readonly onState: (state: ModelState) => void;
 }
@@ -46,9 +55,50 @@ export interface ReplicaOptions {
 interface WaitingBatch {
   readonly request: ModelInferRequest;
   readonly batch: Batch;
-  /** The status of a batch that nobody waits for any more; null: run it. */
-  readonly wanted: () => Partial<StatusObject> | null;
+  readonly interest: Interest;
+  /** Its wait for the device slot; null: it may start at any time. */
+  readonly turn: SlotTurn | null;
   readonly takenAtUs: number;
+}
+
+const UNLOADED: ModelState = { state: "UNAVAILABLE", reason: "unloaded" };
+const EVICTED: ModelState = { state: "UNAVAILABLE", reason: "taken off its device" };
+
+const UNWANTED = { code: status.CANCELLED, details: "nobody waits for this batch" };
+const EXPIRED = {
+  code: status.DEADLINE_EXCEEDED,
+  details: "its deadline passed before it could start",
+};
+/** The status of a batch that missed its start window. */
+const MISSED = {
+  code: status.ABORTED,
+  details: "its start window passed before it could start",
+};
+
+/** Whether anybody still waits for a batch. */
+class Interest {
+  /** Called when the batch is to stop even where it has begun. */
+  stop = (): void => undefined;
+  readonly #expiresAtUs: number;
+  #cancelled = false;
+
+  constructor(call: InferCall) {
+    this.#expiresAtUs = monotonicUs() + (call.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
+    call.onCancelled((preempted) => {
+      this.#cancelled = true;
+      if (preempted) this.stop();
+    });
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  /** The status of a batch that nobody waits for any more; null: run it. */
+  get lost(): Partial<StatusObject> | null {
+    if (this.#cancelled) return UNWANTED;
+    return monotonicUs() < this.#expiresAtUs ? null : EXPIRED;
+  }
 }
 
 export class HostedReplica implements HostedModel {
@@ -133,7 +183,7 @@ export class HostedReplica implements HostedModel {
     if (this.#backend !== null) return;
     this.#become({ state: "LOADING", reason: "" });
     try {
-      this.#backend = await this.#options.open((state) => this.#become(state));
+      this.#backend = await this.#options.open(this.#onState);
       this.#cost = this.#backend.cost;
       this.#become({ state: "READY", reason: "" });
     } catch (error) {
@@ -146,9 +196,14 @@ export class HostedReplica implements HostedModel {
   /** Throws a Fault when the request is malformed or too many wait. */
   infer(call: InferCall, answer: InferAnswer): void {
     const { request } = call;
+    const control = controlOf(request);
+    if (control === "load" || control === "evict") {
+      void this.#obey(control, request, answer);
+      return;
+    }
     const backend = this.#backend;
     if (!this.ready() || backend === null) {
-      const { state, reason } = this.#state;
+      const { state, reason } = this.ready() ? EVICTED : this.#state;
       const details = `${this.name} is ${state}${reason === "" ? "" : `: ${reason}`}`;
       answer({ code: status.UNAVAILABLE, details });
       return;
@@ -157,20 +212,26 @@ export class HostedReplica implements HostedModel {
       throw new Fault("overloaded", `${this.name} has ${MAX_WAITING} batches waiting`);
     }
     const batch = batchOf(request, backend);
-    const wanted = wantedUntil(call);
-    const waiting = { request, batch, wanted, takenAtUs: monotonicUs() };
+    const times = startTimesOf(request);
+    const turn = times === null ? null : this.#options.slot.enter(times);
+    const interest = new Interest(call);
+    interest.stop = () => turn?.giveUp();
+    const waiting = { request, batch, interest, turn, takenAtUs: monotonicUs() };
     const run = (): Promise<void> => this.#run(backend, waiting, answer);
     this.#last = this.#waiting++ === 0 ? run() : this.#last.then(run);
   }
 
   async #unload(): Promise<void> {
     const backend = this.#backend;
-    if (backend === null) return;
+    if (backend === null) {
+      if (this.ready()) this.#become(UNLOADED);
+      return;
+    }
     this.#become({ state: "UNLOADING", reason: "" });
     await this.#last;
     this.#backend = null;
     await backend.close();
-    this.#become({ state: "UNAVAILABLE", reason: "unloaded" });
+    this.#become(UNLOADED);
   }
 
   /** The service time ends now; it cannot have begun before the batch did. */
@@ -189,14 +250,16 @@ export class HostedReplica implements HostedModel {
   }
 
   async #run(backend: Backend, waiting: WaitingBatch, answer: InferAnswer): Promise<void> {
-    const { request, batch, wanted, takenAtUs } = waiting;
+    const { request, batch, interest, turn, takenAtUs } = waiting;
     try {
-      const unwanted = wanted();
+      const isInTime = turn === null || (await turn.begun);
+      const unwanted = interest.lost ?? (isInTime ? null : MISSED);
       if (unwanted !== null) {
         answer(unwanted);
         return;
       }
       const beganUs = monotonicUs();
+      interest.stop = () => backend.stop?.();
       const result = await backend.run(batch);
       this.#trace(request, beganUs, result.serviceUs);
       const totalUs = monotonicUs() - takenAtUs;
@@ -206,11 +269,43 @@ export class HostedReplica implements HostedModel {
       answer(null, answerOf(this.name, request, result, backend));
     } catch (error) {
       this.counts.failed(monotonicUs() - takenAtUs);
-      answer(statusOf(error));
+      answer(interest.cancelled ? UNWANTED : statusOf(error));
     } finally {
+      interest.stop = () => undefined;
+      turn?.release();
       this.#waiting--;
     }
   }
+
+  /**
+   * Loads the model onto its device or takes it off, after the batches before it; the replica stays up.
+   * A replayed model takes the time that a load takes; a real one is opened or closed.
+   */
+  async #obey(
+    control: "load" | "evict",
+    request: ModelInferRequest,
+    answer: InferAnswer,
+  ): Promise<void> {
+    const { id = "" } = request;
+    try {
+      await this.#afterOthers(async () => {
+        await this.#last;
+        const backend = this.#backend;
+        if (control === "load") {
+          if (backend?.load !== undefined) await backend.load();
+          else if (backend === null) this.#backend = await this.#options.open(this.#onState);
+        } else if (backend !== null && backend.load === undefined) {
+          this.#backend = null;
+          await backend.close();
+        }
+      });
+      answer(null, { modelName: this.name, modelVersion: "1", id, outputs: [] });
+    } catch (error) {
+      answer(statusOf(error));
+    }
+  }
+
+  readonly #onState = (state: ModelState): void => this.#become(state);
 
   #become(state: ModelState): void {
     this.#state = state;
@@ -220,20 +315,6 @@ export class HostedReplica implements HostedModel {
 
 function metadataOf({ name, datatype, shape }: TensorSpec): TensorMetadata {
   return { name, datatype, shape };
-}
-
-/** See `WaitingBatch.wanted`. */
-function wantedUntil(call: InferCall): () => Partial<StatusObject> | null {
-  const expiresAtUs = monotonicUs() + (call.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
-  let cancelled = false;
-  call.onCancelled(() => {
-    cancelled = true;
-  });
-  return () => {
-    if (cancelled) return { code: status.CANCELLED, details: "nobody waits for this batch" };
-    if (monotonicUs() < expiresAtUs) return null;
-    return { code: status.DEADLINE_EXCEEDED, details: "its deadline passed before it could start" };
-  };
 }
 
 /** Figures of this process, by the names of Prometheus' clients. */

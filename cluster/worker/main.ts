@@ -14,7 +14,9 @@ import {
   serveInference,
 } from "../protocol/server.ts";
 import { SecurityFiles } from "../security/security-files.ts";
+import type { TlsIdentity } from "../security/tls.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
+import { DeviceSlot } from "./device-slot.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { type BackendSettings, backendFor } from "./open-backend.ts";
 
@@ -28,6 +30,8 @@ export interface WorkerSpecification extends BackendSettings {
   readonly port: number;
   /** Folder of certificates; without one: no TLS, and loopback only. */
   readonly certificates?: string;
+  /** In place of the folder, for a worker on another machine. */
+  readonly identity?: TlsIdentity;
   /** Target of traces (`observe/trace-target.ts`); default: none. */
   readonly trace?: string;
 }
@@ -45,21 +49,26 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const security = new SecurityFiles(
     { certificates: specification.certificates ?? null, tokens: null },
     "worker",
+    specification.identity ?? null,
   );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");
   const tracing = await workerTracing(specification.trace ?? null, logger);
   const hosted = new Map<string, HostedReplica>();
+  /** By the system's number. */
+  const slots = new Map<number, DeviceSlot>();
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
-    const { name, pool } = system.replicas[id];
+    const { name, pool, slot: device } = system.replicas[id];
+    const slot = slots.get(device) ?? new DeviceSlot(timer);
+    slots.set(device, slot);
     const task = system.pools[pool].name;
     const backend = backendFor(specification, system, id, timer);
     const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
       logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");
     };
-    hosted.set(name, new HostedReplica({ name, task, tracing, onState, ...backend }));
+    hosted.set(name, new HostedReplica({ name, task, tracing, onState, slot, ...backend }));
   }
   const names = [...hosted.keys()];
   const replicas = [...hosted.values()];

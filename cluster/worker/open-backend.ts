@@ -13,7 +13,7 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { ReplicaSystem, System } from "../../core/system.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { entryPoint } from "../processes/child.ts";
+import { entryPoint } from "../processes/link.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
@@ -46,11 +46,12 @@ export function backendFor(
   timer: PreciseTimer,
 ): Pick<ReplicaOptions, "platform" | "open"> {
   const replica = system.replicas[id];
+  const { model } = system.pools[replica.pool];
   if (backend === "replay") {
-    const open = async () => replayBackend(replica, { seed, timeScale, timer });
+    const loadUs = system.models.find(({ name }) => name === model)?.loadUs ?? 0;
+    const open = async () => replayBackend(replica, { seed, timeScale, timer, loadUs });
     return { platform: "tandem_replay", open };
   }
-  const { model } = system.pools[replica.pool];
   const implementation = document.models[model].implementation;
   if (implementation === undefined) {
     throw new Fault("invalid-input", `model ${model} names no implementation to run for real`, {
@@ -79,26 +80,36 @@ const OUTPUT: JobResult = { text: Buffer.from('{"labels":[],"value":null}'), ten
  */
 function replayBackend(
   replica: ReplicaSystem,
-  options: { seed: string; timeScale: number; timer: PreciseTimer },
+  options: { seed: string; timeScale: number; timer: PreciseTimer; loadUs: number },
 ): Backend {
   const { service } = replica;
-  const { seed, timeScale, timer } = options;
+  const { seed, timeScale, timer, loadUs } = options;
+  let stop = (): void => undefined;
   const own = new Sampler(service.shape, seed, `service/${replica.name}`);
   return {
     inputs: null,
     outputs: null,
     provenance: null,
     cost: { loadMs: 0, memoryBytes: 0 },
-    async run(batch: Batch): Promise<BatchResult> {
+    run(batch: Batch): Promise<BatchResult> {
       const startUs = monotonicUs();
       const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
       const sampledUs = service.sampleUs(variate, batch.jobs.length);
       const serviceUs = batch.warmUp ? Math.min(sampledUs, WARM_UP_US / timeScale) : sampledUs;
-      const endUs = await timer.until(startUs + serviceUs * timeScale);
-      return {
-        outputs: new Array<JobResult>(batch.jobs.length).fill(OUTPUT),
-        serviceUs: endUs - startUs,
-      };
+      return new Promise((resolve, reject) => {
+        const alarm = timer.set(startUs + serviceUs * timeScale, () => {
+          const outputs = new Array<JobResult>(batch.jobs.length).fill(OUTPUT);
+          resolve({ outputs, serviceUs: monotonicUs() - startUs });
+        });
+        stop = () => {
+          timer.cancel(alarm);
+          reject(new Error("the batch was stopped"));
+        };
+      });
+    },
+    stop: () => stop(),
+    async load(): Promise<void> {
+      await timer.until(monotonicUs() + loadUs * timeScale);
     },
     close: async () => undefined,
   };

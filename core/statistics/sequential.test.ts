@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { IS_LONG } from "../test-form.test-support.ts";
 import { estimate } from "./estimate.ts";
 import { Mm1Latencies } from "./mm1.test-support.ts";
 import {
@@ -49,7 +50,7 @@ describe("the stopping rule", () => {
     });
   });
 
-  test("costs a few hundredths of coverage, and no more", () => {
+  test.runIf(IS_LONG)("costs a few hundredths of coverage, and no more", () => {
     const rule = { ...RULE, target: 0.05 };
     const runMean = (seed: string): number => {
       const queue = new Mm1Latencies(seed, 500);

@@ -11,6 +11,7 @@ import { configurationTable, placementTable, taskTable } from "../tables/result-
 import type { Cell, Table } from "../tables/table.ts";
 import { comparisonTable, healthTable } from "../tables/validation-tables.ts";
 import { SCRIPT, STYLE } from "./page-assets.ts";
+import { WHAT_IF_POLICY, type WhatIf, whatIfHtml } from "./what-if.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
@@ -23,6 +24,7 @@ interface PageContent {
   /** A plan's answer; empty where the results are of no plan. */
   readonly planHeadlines?: readonly string[];
   readonly charts: readonly DrawnChart[];
+  readonly whatIf?: WhatIf | undefined;
 }
 
 /** The chart's own title and alternative text, from its specification. */
@@ -135,7 +137,10 @@ function summaryTables(results: ResultsDocument): readonly Table[] {
 }
 
 /** Forbids the browser to load anything, also by text from a document. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+function policyOf({ whatIf }: PageContent): string {
+  const scripts = whatIf === undefined ? "script-src 'unsafe-inline'" : WHAT_IF_POLICY;
+  return `default-src 'none'; style-src 'unsafe-inline'; ${scripts}`;
+}
 
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
@@ -166,7 +171,7 @@ export function pageHtml(content: PageContent): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${policyOf(content)}">
 <title>${title}</title>
 <style>${STYLE}</style>
 </head>
@@ -177,6 +182,7 @@ ${facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`}</heade
 ${validationSection(content)}
 ${section("simulation", "Simulated configurations", simulated.join("\n"))}
 ${section("detail", "In detail", detail.join("\n"))}
+${content.whatIf === undefined ? "" : section("what-if-section", "What if", whatIfHtml(content.whatIf))}
 ${section("provenance", "Where this came from", provenance(content))}
 </main>
 <script>${SCRIPT}</script>

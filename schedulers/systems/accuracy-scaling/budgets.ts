@@ -52,8 +52,11 @@ function weightsUs({ pools, replicas }: System, { tasks }: PipelineSystem): Floa
   );
 }
 
-/** Weight of the heaviest way that leads to each task, without its own. */
-function longest(own: Float64Array, neighbours: (task: number) => readonly number[]): Float64Array {
+/** Weight of the heaviest way that leads to each task through its `neighbours`, without its own. */
+export function longest(
+  own: Float64Array,
+  neighbours: (task: number) => readonly number[],
+): Float64Array {
   const found = new Float64Array(own.length).fill(-1);
   const of = (task: number): number => {
     if (found[task] >= 0) return found[task];

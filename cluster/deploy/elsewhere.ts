@@ -1,0 +1,78 @@
+/** The machines of a deployment that are not this one, and what lets gateway and workers trust each other. */
+import { mkdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { replicaPlaces } from "../../core/inventory/read-inventory.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { filesOf, needsStore } from "../../models/model-files.ts";
+import { prepareModels } from "../../models/store.ts";
+import type { Machines, ModelFiles } from "../machines/machine.ts";
+import { closeMachines, openMachines } from "../machines/open-machines.ts";
+import { writeCertificates } from "../security/certificate-files.ts";
+import type { DeploymentOptions } from "./options.ts";
+
+/** Folders of certificates that a deployment makes for itself: this and its id. */
+export const OWN_CERTIFICATES = "tandem-workers-";
+const CERTIFICATE_DAYS = 365;
+
+export interface Elsewhere {
+  readonly machines: Machines;
+  /** Folder of certificates between gateway and workers: traffic leaves this machine. */
+  readonly workerCertificates: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Prepares the machines of the inventory; null where all workers run here.
+ * Rejects with a Fault that has every machine's problem; nothing is left open then.
+ */
+export async function openElsewhere(
+  options: DeploymentOptions,
+  deployment: string,
+): Promise<Elsewhere | null> {
+  const { document, inventory: loaded, backend, signal, onEvent = () => undefined } = options;
+  if (loaded === undefined || loaded.inventory.kind === "local") return null;
+  const machines = await openMachines({
+    ...{ loaded, deployment, backend, signal, onEvent, places: replicaPlaces(document) },
+    models: backend === "replay" ? null : await modelFiles(document, options),
+  });
+  const given = options.workerCertificates ?? options.certificates;
+  if (given !== undefined) {
+    return { machines, workerCertificates: given, close: () => closeMachines(machines) };
+  }
+  const folder = join(resolve(options.directory ?? tmpdir()), `${OWN_CERTIFICATES}${deployment}`);
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const hosts = machines.hosts;
+    const days = CERTIFICATE_DAYS;
+    await writeCertificates(folder, { hosts, days, force: false, newAuthority: false });
+    // Nobody else gets a certificate of this authority.
+    for (const name of ["ca", "client", "admin"]) rmSync(join(folder, `${name}.key`));
+  } catch (error) {
+    remove();
+    await closeMachines(machines);
+    throw error;
+  }
+  const close = async (): Promise<void> => {
+    await closeMachines(machines);
+    remove();
+  };
+  return { machines, workerCertificates: folder, close };
+}
+
+async function modelFiles(
+  { models }: ScenarioDocument,
+  { inputs, cacheDir }: DeploymentOptions,
+): Promise<ModelFiles> {
+  const implementations = Object.values(models).flatMap(({ implementation }) =>
+    implementation === undefined ? [] : [implementation],
+  );
+  const stored = needsStore(implementations);
+  const options = cacheDir === undefined ? {} : { cacheDir };
+  return {
+    folder: inputs.folder ?? process.cwd(),
+    files: filesOf(implementations),
+    store: stored ? (await prepareModels(options)).dir : null,
+  };
+}

@@ -1,0 +1,55 @@
+/** A child whose channel is its standard input and output, as of one on another machine. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
+import { InferenceClient } from "../protocol/client.ts";
+import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
+import { encodeMessage } from "./channel.ts";
+import { startChild } from "./child.ts";
+import { entryPoint } from "./link.ts";
+
+const WORKER = fileURLToPath(entryPoint("worker/main"));
+/** A login shell that is not silent. */
+const SHELL = ["sh", "-c", `echo welcome; exec "$0" "$@"`, process.execPath, WORKER, "--stdio"];
+
+const specification: WorkerSpecification = {
+  document: twoTasks(TWO_REPLICAS),
+  ...{ inputs: NO_INPUTS, backend: "replay", seed: "t", timeScale: 1 },
+  ...{ replicas: [0], host: "127.0.0.1", port: 0 },
+};
+
+const start = () =>
+  startChild<WorkerReady>({
+    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000 },
+    elsewhere: { command: SHELL, leaseMs: 30_000 },
+  });
+
+test("a worker elsewhere gets its specification, reports, serves, and ends when asked to", async () => {
+  const worker = await start();
+  const client = new InferenceClient(`127.0.0.1:${worker.ready.port}`);
+  expect(await client.serverReady()).toEqual({ ready: true });
+  client.close();
+  await worker.stop();
+  expect(await worker.exited).toMatchObject({ code: 0, signal: null });
+});
+
+test("it ends when its channel does", async () => {
+  const child = spawn(SHELL[0], SHELL.slice(1), { stdio: ["pipe", "ignore", "ignore"] });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.stdin.end(encodeMessage({ kind: "message", value: specification }));
+  expect(await ended).toBe(0);
+});
+
+test("it ends when it has not heard of its parent for the lease, and says so", async () => {
+  const child = spawn(SHELL[0], SHELL.slice(1));
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.stdin.write(encodeMessage({ kind: "lease", ms: 1000 }));
+  child.stdin.write(encodeMessage({ kind: "message", value: specification }));
+  expect(await ended).toBe(0);
+  expect(said).toContain("nothing was heard of the parent for 1 s");
+});

@@ -1,0 +1,109 @@
+/** The web app at `/`: the few static files that `build/make-web.mjs` made, read once, sent packed. */
+import { readdir, readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Fault } from "../../core/fault.ts";
+import type { App } from "./route.ts";
+
+const pack = promisify(gzip);
+
+/** Tests run the sources, whose app lies under dist/. */
+const FOLDER = new URL(
+  import.meta.url.endsWith(".ts") ? "../../dist/web/" : "../../web/",
+  import.meta.url,
+);
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/**
+ * The page runs its own scripts only, calls any server that its user names, and shows pictures that its
+ * user picked. React Aria writes style elements, so styles may stand in the page.
+ */
+const HEADERS = {
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self' blob:",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' blob: data:",
+    "connect-src 'self' http: https:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; "),
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+};
+
+interface AppFile {
+  readonly plain: Buffer;
+  readonly packed: Buffer;
+}
+
+const read = new Map<string, Promise<AppFile>>();
+let names: Promise<ReadonlySet<string>> | null = null;
+
+/** How the page reaches what it measures: `server` is an address that is not the page's own. */
+export interface AppServer {
+  readonly kind: "gateway" | "proxy";
+  readonly server: string | null;
+}
+
+/** Adds `GET /`, `GET /assets/FILE` and `GET /app.json`, which ask for no credentials. */
+export function addAppRoutes(app: App, server: AppServer): void {
+  const options = { config: { role: "public" }, schema: { hide: true } } as const;
+  app.get("/", options, (request, reply) => send(request, reply, "index.html"));
+  app.get("/app.json", options, () => server);
+  app.get("/assets/:file", options, (request, reply) => {
+    const { file } = request.params as { readonly file: string };
+    return send(request, reply, `assets/${file}`);
+  });
+}
+
+async function send(request: FastifyRequest, reply: FastifyReply, name: string): Promise<Buffer> {
+  names ??= listed();
+  if (!(await names).has(name)) {
+    names = null;
+    throw new Fault("not-found", `there is no ${name} in the web app`, {
+      hint: "`npm run build` makes the app",
+    });
+  }
+  let file = read.get(name);
+  if (file === undefined) {
+    file = readPacked(name);
+    read.set(name, file);
+    file.catch(() => read.delete(name));
+  }
+  const { plain, packed } = await file;
+  const isPacked = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
+  reply.headers({
+    ...HEADERS,
+    "content-type": TYPES[/\w+$/.exec(name)?.[0] ?? ""] ?? "application/octet-stream",
+    // Names of assets have a digest of their contents.
+    "cache-control": name === "index.html" ? "no-cache" : "public, max-age=31536000, immutable",
+    vary: "accept-encoding",
+    ...(isPacked ? { "content-encoding": "gzip" } : {}),
+  });
+  return isPacked ? packed : plain;
+}
+
+/** No part of a request becomes a path: only names of this list are read. */
+async function listed(): Promise<ReadonlySet<string>> {
+  try {
+    const assets = await readdir(new URL("assets/", FOLDER));
+    return new Set(["index.html", ...assets.map((name) => `assets/${name}`)]);
+  } catch {
+    return new Set();
+  }
+}
+
+async function readPacked(name: string): Promise<AppFile> {
+  const plain = await readFile(new URL(name, FOLDER));
+  return { plain, packed: await pack(plain) };
+}

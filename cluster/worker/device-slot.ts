@@ -1,0 +1,82 @@
+/**
+ * A device slot that batches with start windows take in turn: a batch waits here until the slot is free
+ * and its window is open, and misses its start when that comes too late. Batches without a window
+ * pass, as in the simulator (`sim/stations/start-windows.ts`).
+ */
+import type { StartTimes } from "../protocol/messages.ts";
+import { monotonicUs } from "../time/monotonic.ts";
+import type { PreciseTimer } from "../time/precise-timer.ts";
+
+interface Waiting {
+  readonly fromUs: number;
+  readonly untilUs: number;
+  readonly begin: (inTime: boolean) => void;
+}
+
+/** One batch's wait for its slot. */
+export interface SlotTurn {
+  /** Resolves with true once the batch holds the slot, with false when it may not start any more. */
+  readonly begun: Promise<boolean>;
+  /** Takes a waiting batch out of the line. */
+  giveUp(): void;
+  /** The batch has ended: the slot is free. Does nothing for a batch that never held it. */
+  release(): void;
+}
+
+export class DeviceSlot {
+  readonly #timer: PreciseTimer;
+  /** In order of receipt. */
+  readonly #line: Waiting[] = [];
+  #holder: Waiting | null = null;
+
+  constructor(timer: PreciseTimer) {
+    this.#timer = timer;
+  }
+
+  enter({ earliestUs, latestUs }: StartTimes): SlotTurn {
+    const nowUs = monotonicUs();
+    let begin: (inTime: boolean) => void = () => undefined;
+    const begun = new Promise<boolean>((resolve) => {
+      begin = resolve;
+    });
+    const own: Waiting = { fromUs: nowUs + earliestUs, untilUs: nowUs + latestUs, begin };
+    this.#line.push(own);
+    this.#serve();
+    if (this.#holder !== own) {
+      const missed = this.#timer.set(own.untilUs + 1, () => this.#miss(own));
+      const opens = this.#timer.set(own.fromUs, () => this.#serve());
+      void begun.then(() => {
+        this.#timer.cancel(missed);
+        this.#timer.cancel(opens);
+      });
+    }
+    return {
+      begun,
+      giveUp: () => this.#miss(own),
+      release: () => {
+        if (this.#holder !== own) return;
+        this.#holder = null;
+        this.#serve();
+      },
+    };
+  }
+
+  #miss(one: Waiting): void {
+    const at = this.#line.indexOf(one);
+    if (at < 0) return;
+    this.#line.splice(at, 1);
+    one.begin(false);
+    this.#serve();
+  }
+
+  /** Gives a free slot to the first batch in time; a window that is not open yet holds back the rest. */
+  #serve(): void {
+    if (this.#holder !== null) return;
+    const nowUs = monotonicUs();
+    const first = this.#line.find(({ untilUs }) => nowUs <= untilUs);
+    if (first === undefined || nowUs < first.fromUs) return;
+    this.#line.splice(this.#line.indexOf(first), 1);
+    this.#holder = first;
+    first.begin(true);
+  }
+}

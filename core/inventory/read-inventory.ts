@@ -1,0 +1,150 @@
+/** Inventory text to a checked inventory, and its checks against a scenario. */
+import type { Issue } from "../fault.ts";
+import { placeReplicas, tasksToPlace } from "../placement.ts";
+import { didYouMean, invalidInput, issueAt, noSuch, type Positions } from "../scenario/issues.ts";
+import type { Parts } from "../scenario/schema.ts";
+import { isMapping } from "../scenario/set-path.ts";
+import { readYaml } from "../scenario/yaml-source.ts";
+import { describeZodIssues, shown } from "../scenario/zod-issues.ts";
+import { type Inventory, inventorySchema } from "./schema.ts";
+
+/** Plain data: may be cloned. */
+export interface LoadedInventory {
+  readonly inventory: Inventory;
+  /** The inventory file's path, as given: paths in it start at its folder. */
+  readonly file: string;
+  readonly positions: Positions;
+}
+
+/** Throws Fault("invalid-input") with all issues, each with its line. */
+export function readInventory(text: string, file: string): LoadedInventory {
+  const { value, positions, issues } = readYaml(text, file);
+  if (issues.length > 0) throw invalidInput(file, issues, positions);
+  if (!isMapping(value)) {
+    const hint = "an inventory begins with `kind: local`, ssh, docker, slurm or kubernetes";
+    const message = `expected a mapping (key: value), got ${shown(value)}`;
+    throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
+  }
+  const result = inventorySchema.safeParse(value);
+  if (!result.success) {
+    const found = describeZodIssues(result.error.issues, value, inventorySchema, []);
+    // Names are checked all the same, so that every issue comes at once.
+    throw invalidInput(file, [...found, ...nameIssues(value)], positions);
+  }
+  const own = nameIssues(result.data);
+  if (own.length > 0) throw invalidInput(file, own, positions);
+  return { inventory: result.data, file, positions };
+}
+
+/** Nodes name machines that there are. */
+function nameIssues({ machines, nodes }: Readonly<Record<string, unknown>>): Issue[] {
+  if (!isMapping(machines) || !isMapping(nodes)) return [];
+  const known = Object.keys(machines);
+  return Object.entries(nodes).flatMap(([node, given]) =>
+    [given].flat().flatMap((machine, i) => {
+      if (typeof machine !== "string" || known.includes(machine)) return [];
+      const at = `nodes.${node}${Array.isArray(given) ? `.${i}` : ""}`;
+      return [issueAt(at, `no machine is called "${machine}"`, didYouMean(machine, known))];
+    }),
+  );
+}
+
+/** Issues of an inventory with a scenario; their paths are the inventory's. */
+export function checkInventory(
+  { inventory }: Pick<LoadedInventory, "inventory">,
+  document: Parts<"cluster" | "pipelines" | "models">,
+): Issue[] {
+  const wanted = document.cluster.nodes;
+  const nodes: Readonly<Record<string, unknown>> =
+    "nodes" in inventory ? (inventory.nodes ?? {}) : {};
+  if (inventory.kind === "local") return [];
+  const known = (wanted ?? []).map(({ name }) => name);
+  const issues = Object.keys(nodes)
+    .filter((node) => !known.includes(node))
+    .map((node) => {
+      if (known.length > 0) return noSuch("node", `nodes.${node}`, node, known);
+      const hint = "without `nodes` in either file, replicas take the machines in turn";
+      return issueAt(`nodes.${node}`, `the scenario has no nodes, so none called "${node}"`, hint);
+    });
+  if (!("machines" in inventory)) return issues;
+  for (const { name, count } of wanted ?? []) {
+    const machines = inventory.nodes?.[name];
+    const example = Array.from({ length: count }, (_, i) => `MACHINE${i + 1}`).slice(0, 3);
+    const hint = `for example \`nodes: { ${name}: [${example.join(", ")}${count > 3 ? ", ..." : ""}] }\``;
+    if (machines === undefined) {
+      issues.push(issueAt("nodes", `node "${name}" has no machine: expected ${count}`, hint));
+    } else if (machines.length < count) {
+      const message = `node "${name}" has ${machines.length} of its ${count} machines`;
+      issues.push(issueAt(`nodes.${name}`, message, hint));
+    }
+  }
+  return [...issues, ...deviceIssues(inventory, document)];
+}
+
+/** A machine that lists the slots of a kind of device lists at least those that the node has. */
+function deviceIssues(
+  inventory: Extract<Inventory, { machines: unknown }>,
+  { cluster }: Parts<"cluster">,
+): Issue[] {
+  const issues = new Map<string, Issue>();
+  for (const { name, devices } of cluster.nodes ?? []) {
+    for (const machine of inventory.nodes?.[name] ?? []) {
+      const listed = inventory.machines[machine]?.devices;
+      for (const [kind, device] of Object.entries(devices)) {
+        const slots = typeof device === "number" ? device : device.slots;
+        const own = listed?.[kind]?.length;
+        if (own === undefined || own >= slots) continue;
+        const at = `machines.${machine}.devices.${kind}`;
+        const message = `${own} of the ${slots} slots that node "${name}" has of ${kind}`;
+        issues.set(
+          at,
+          issueAt(at, message, "an entry for each slot, e.g. [{ gpu: 0 }, { gpu: 1 }]"),
+        );
+      }
+    }
+  }
+  return [...issues.values()];
+}
+
+/** Where a replica goes: a machine of a node of the scenario, and a slot there. */
+export interface ReplicaPlace {
+  /** The replica's number. */
+  readonly replica: number;
+  /** The node's name in the scenario, and the machine's number among its `count`, from 0. */
+  readonly node: string;
+  readonly number: number;
+  /** Kind of device, and the slot's number among those of its kind on the machine, from 0. */
+  readonly device: string;
+  readonly slot: number;
+}
+
+/** The places of a scenario's replicas, in the order of the compiled system's. */
+export function replicaPlaces(
+  document: Parts<"cluster" | "pipelines" | "models">,
+): readonly ReplicaPlace[] {
+  const tasks = tasksToPlace(document);
+  const { nodes, replicas, slots } = placeReplicas(document.cluster, tasks);
+  const ordered = tasks.flatMap(({ name }) => replicas.filter(({ task }) => task === name));
+  const numbers = nodes.map(
+    ({ group }, i) => nodes.slice(0, i).filter((other) => other.group === group).length,
+  );
+  return ordered.map(({ node, device, slot }, replica) => ({
+    replica,
+    node: nodes[node].group,
+    number: numbers[node],
+    device,
+    slot: slots[slot].number - 1,
+  }));
+}
+
+/**
+ * The inventory's machine for a place. Without nodes in the scenario, neighbours take different machines.
+ * The inventory has passed `checkInventory`.
+ */
+export function machineFor(
+  { machines, nodes }: Extract<Inventory, { machines: unknown }>,
+  { replica, node, number }: ReplicaPlace,
+): string {
+  const names = Object.keys(machines);
+  return nodes?.[node]?.[number] ?? names[replica % names.length];
+}

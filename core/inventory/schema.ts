@@ -1,0 +1,173 @@
+/**
+ * An inventory says where the nodes of a scenario are: `kind` decides how their processes are started.
+ * The scenario says how many replicas of what there are, on which kinds of nodes.
+ */
+import { z } from "zod";
+import { name } from "../scenario/schema/common.ts";
+
+/** A word of a command line that no program takes for an option. */
+const word = z.string().regex(/^[^-\s'"][^\s'"]*$/, "a word without quotes, not starting with '-'");
+const cores = z
+  .union([
+    z.int().nonnegative().max(65_535),
+    z.string().regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, "core numbers such as 0-3 or 0,2"),
+  ])
+  .transform(String);
+const gpu = z
+  .union([z.int().nonnegative().max(1023), word])
+  .transform(String)
+  .describe("number or UUID of the GPU, as CUDA_VISIBLE_DEVICES takes it");
+const seconds = z.number().min(0.1).max(86_400);
+
+const slot = z.strictObject({
+  gpu: gpu.optional(),
+  cores: cores.optional().describe("core numbers of the slot, e.g. 0-3"),
+});
+
+/** What every machine may say about itself, whatever reaches it. */
+const machine = {
+  cores: cores.optional().describe("cores of every worker, e.g. 0-15; default: all"),
+  devices: z
+    .record(name, z.array(slot).min(1).max(1024))
+    .optional()
+    .describe("by kind of device, an entry for each of its slots on the machine"),
+};
+
+const nodes = z
+  .record(
+    name,
+    z.union([name, z.array(name).min(1)]).transform((one) => [one].flat()),
+  )
+  .optional()
+  .describe(
+    "for each node of the scenario, a machine for each of its count; default: replicas take the machines in turn, if the scenario has no nodes",
+  );
+
+const leaseS = seconds
+  .min(5)
+  .default(30)
+  .describe("a worker ends when it has not heard of its gateway for so long");
+
+const local = z.strictObject({ kind: z.literal("local").describe("processes of this machine") });
+
+const ssh = z.strictObject({
+  kind: z.literal("ssh").describe("machines that the OpenSSH client of this one can reach"),
+  machines: z
+    .record(
+      name,
+      z.strictObject({
+        host: word.optional().describe("as `ssh` takes it; default: the machine's name here"),
+        user: word.optional().describe("default: as the OpenSSH client is configured"),
+        port: z.int().min(1).max(65_535).optional(),
+        jump: word.optional().describe("hosts to go through, as of `ssh -J`"),
+        node: word.optional().describe("path of Node.js there; default: found"),
+        address: word
+          .optional()
+          .describe("with `reach: direct`, where workers listen; default: the host"),
+        ...machine,
+      }),
+    )
+    .refine((machines) => Object.keys(machines).length > 0, "a mapping with at least one machine"),
+  nodes,
+  config: z.string().min(1).optional().describe("file for `ssh -F`; default: the user's own"),
+  reach: z
+    .enum(["tunnel", "direct"])
+    .default("tunnel")
+    .describe("how the gateway reaches workers: through SSH, or on open ports with mutual TLS"),
+  ports: z
+    .tuple([z.int().min(1).max(65_535), z.int().min(1).max(65_535)])
+    .optional()
+    .describe("with `reach: direct`, first and last port of workers; default: any"),
+  connectTimeoutS: seconds.default(10),
+  aliveIntervalS: seconds
+    .default(5)
+    .describe("between signs of life on a connection; three without an answer end it"),
+  cache: word
+    .default(".cache/tandem")
+    .describe("folder of the program there, from the home folder on"),
+  leaseS,
+});
+
+const docker = z.strictObject({
+  kind: z.literal("docker").describe("containers on this or other machines"),
+  machines: z.record(
+    name,
+    z.strictObject({
+      docker: word.optional().describe("DOCKER_HOST of the machine; default: the environment's"),
+      address: word.optional().describe("where the gateway reaches it; default: 127.0.0.1"),
+      memoryMb: z.int().positive().max(1e9).optional().describe("memory of each worker"),
+      ...machine,
+    }),
+  ),
+  nodes,
+  image: word.default("tandem"),
+  network: word.default("host").describe("as `docker run --network` takes it"),
+  leaseS,
+});
+
+const slurmNode = z.strictObject({
+  partition: word.optional().describe("default: of the allocation"),
+  constraint: word.optional().describe("features that its machines must have"),
+  gres: word.optional().describe("generic resources of one machine, e.g. gpu:a100:4"),
+  cpus: z
+    .int()
+    .positive()
+    .max(65_536)
+    .optional()
+    .describe("of one machine; default: 1 per replica"),
+});
+
+const slurm = z.strictObject({
+  kind: z.literal("slurm").describe("steps of one allocation of a Slurm cluster"),
+  partition: word.optional(),
+  account: word.optional(),
+  qos: word.optional(),
+  timeLimit: word.optional().describe("as `sbatch --time` takes it, e.g. 02:00:00"),
+  options: z.array(z.string().min(1)).optional().describe("further options of sbatch"),
+  nodes: z.record(name, slurmNode).optional().describe("by the scenario's names of nodes"),
+  throttle: z.int().positive().max(1e6).optional().describe("tasks of a job array at once"),
+  leaseS,
+});
+
+const kubernetes = z.strictObject({
+  kind: z.literal("kubernetes").describe("pods of a Kubernetes namespace"),
+  context: word.optional().describe("of the kubectl configuration; default: the current one"),
+  namespace: name.default("default"),
+  image: word.default("tandem"),
+  claim: name.optional().describe("persistent volume claim that the pods of a sweep share"),
+  nodes: z
+    .record(
+      name,
+      z.strictObject({
+        selector: z.record(z.string(), z.string()).optional().describe("labels of its machines"),
+        gpus: z
+          .string()
+          .default("nvidia.com/gpu")
+          .describe("resource that one slot of a GPU takes"),
+      }),
+    )
+    .optional()
+    .describe("by the scenario's names of nodes"),
+  throttle: z.int().positive().max(1e6).optional().describe("pods of a sweep at once"),
+});
+
+export const inventorySchema = z.discriminatedUnion("kind", [
+  local,
+  ssh,
+  docker,
+  slurm,
+  kubernetes,
+]);
+
+export type Inventory = z.infer<typeof inventorySchema>;
+export type InventoryKind = Inventory["kind"];
+export type InventoryOf<K extends InventoryKind> = Extract<Inventory, { readonly kind: K }>;
+export type SlotPlace = z.infer<typeof slot>;
+
+/** The published JSON Schema (draft 2020-12) of an inventory file. */
+export function inventoryJsonSchema(): object {
+  return {
+    ...z.toJSONSchema(inventorySchema, { target: "draft-2020-12", io: "input" }),
+    title: "Tandem inventory",
+  };
+}

@@ -1,0 +1,42 @@
+/** `tandem/provenance@1`: where the files of a results folder come from, and the inputs that made them. */
+import type { OverheadProfile, Profile } from "./profile.ts";
+import type { ScenarioDocument } from "./scenario/schema.ts";
+
+export const PROVENANCE_FILE = "provenance.json";
+
+/** How one file of the folder was made. */
+export interface Origin {
+  /** Repeats it. */
+  readonly command: string;
+  /** Of the program, with a digest of its code. */
+  readonly version: string;
+  /** ISO 8601, in UTC. */
+  readonly date: string;
+  /** Processor, cores, memory, system and Node's version. */
+  readonly host: string;
+  /** Git commit of the scenario's folder; absent outside a repository. */
+  readonly commit?: string;
+}
+
+/** The data files that the scenario names, by path as written in it. */
+export interface ProvenanceInputs {
+  readonly profiles: Readonly<Record<string, Profile>>;
+  readonly overheadProfile?: OverheadProfile;
+  /** Arrival times, µs. Long traces are left out: see `omitted`. */
+  readonly traces: Readonly<Record<string, readonly number[]>>;
+  readonly traceSizes?: Readonly<Record<string, readonly number[]>>;
+  /** Texts of the user's schedulers. */
+  readonly schedulerFiles?: Readonly<Record<string, string>>;
+}
+
+export interface ProvenanceDocument {
+  readonly schema: "tandem/provenance@1";
+  /** By the file's name: results.json, validation.json, plan.json. */
+  readonly made: Readonly<Record<string, Origin>>;
+  /** Of results.json, with all overrides. */
+  readonly scenario: ScenarioDocument;
+  readonly digest: string;
+  readonly inputs: ProvenanceInputs;
+  /** Paths of traces that are too long to keep here. */
+  readonly omitted?: readonly string[];
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { catalogue } from "../schedulers/catalogue.ts";
+import { readScenario as readFileScenario, simulate as simulateAtOnce } from "../sweep/library.ts";
+import {
+  capacityOf,
+  Fault,
+  readScenario,
+  type SimulationStep,
+  scenarioText,
+  schedulerForms,
+  simulate,
+  simulateAll,
+} from "./browser.ts";
+
+const FILE = join(import.meta.dirname, "../scenarios/queueing/branch.yaml");
+const TEXT = readFileSync(FILE, "utf8");
+const SHORT = { workload: { arrivals: "poisson", ratePerS: 5, requests: 400 } };
+
+test("gives what the Node library gives, to the digit", async () => {
+  const sweep = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
+  const overrides = { ...SHORT, sweep, "run.replications": 3 };
+  const { gantt: _, ...first } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  const results = await simulateAll(readScenario(TEXT, { overrides }));
+  expect(results.map(({ id }) => id)).toHaveLength(4);
+  expect(results[0]).toEqual(first);
+});
+
+test("steps go breadth first, and each is the result of so many replications", async () => {
+  const overrides = {
+    ...SHORT,
+    sweep: { "workload.ratePerS": [4, 8] },
+    "run.replications": 2,
+  };
+  const steps: SimulationStep[] = [];
+  for await (const step of simulate(readScenario(TEXT, { overrides }))) steps.push(step);
+  const order = steps.map(({ index, replications, isWhole }) => [index, replications, isWhole]);
+  expect(order).toEqual([
+    [0, 1, false],
+    [1, 1, false],
+    [0, 2, true],
+    [1, 2, true],
+  ]);
+  const one = { ...overrides, "run.replications": 1 };
+  const alone = simulateAtOnce(readFileScenario(FILE, one));
+  expect(steps[1].result.metrics).toEqual(alone[1].metrics);
+  expect(steps[1].result.metrics.latencyMeanMs?.halfWidth95).toBeGreaterThan(0);
+});
+
+test("goes on until intervals are narrow, as the scenario asks", async () => {
+  const overrides = {
+    ...SHORT,
+    "run.until": { relativeHalfWidth: 0.2, metrics: ["latencyMeanMs"], maxReplications: 40 },
+  };
+  const { gantt: _, ...expected } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  expect((await simulateAll(readScenario(TEXT, { overrides })))[0]).toEqual(expected);
+});
+
+test("an aborted simulation stops within a run", async () => {
+  const requests = 1_000_000_000;
+  const overrides = { workload: { ...SHORT.workload, requests }, "run.replications": 1 };
+  const control = new AbortController();
+  setTimeout(() => control.abort(new Error("enough")), 20);
+  const run = simulateAll(readScenario(TEXT, { overrides }), { signal: control.signal });
+  await expect(run).rejects.toThrow("enough");
+});
+
+test("reads files by the path that the scenario writes, and names those that are missing", () => {
+  const text = TEXT.replace(/^workload:.*$/m, "workload: ./parts/load.yaml");
+  const files = { "parts/load.yaml": "{ arrivals: poisson, ratePerS: 3, requests: 10 }" };
+  expect(readScenario(text, { files }).document.workload).toMatchObject({ ratePerS: 3 });
+  expect(() => readScenario(text)).toThrow(Fault);
+  try {
+    readScenario(text, { file: "mine.yaml" });
+  } catch (error) {
+    expect((error as Fault).issues?.[0]?.message).toContain("parts/load.yaml");
+  }
+});
+
+test("reads JSON, and knows the capacity", () => {
+  const { document } = readScenario(TEXT, { overrides: SHORT });
+  const again = readScenario(JSON.stringify(document));
+  expect(again.document).toEqual(document);
+  expect(capacityOf(again)?.perS).toBeGreaterThan(0);
+});
+
+test("writes overrides into the text, which then reads as the text with overrides", () => {
+  const overrides = { "cluster.replicas.detect": 3, scheduler: "random", "workload.ratePerS": 7 };
+  const text = scenarioText("# kept\nname: a\nworkload: { ratePerS: 1 }\nscheduler: fifo\n", {
+    ...overrides,
+    "scheduler.ordering": "edf",
+  });
+  expect(text).toMatch(/^# kept/);
+  expect(text).toContain("ratePerS: 7");
+  expect(text).toMatch(/preset: random\n {2}ordering: edf/);
+  expect(scenarioText(text, { scheduler: undefined })).not.toContain("random");
+});
+
+test("forms know each preset, and the parameters of its policies with unit and default", () => {
+  const forms = schedulerForms();
+  expect(forms.map(({ name }) => name)).toEqual(catalogue().presets.map(({ name }) => name));
+  const batching = forms.find(({ name }) => name === "batching");
+  expect(batching?.parameters.find(({ name }) => name === "waitMs")).toMatchObject({
+    decision: "batching",
+    policy: "size-or-timeout",
+    unit: "ms",
+    kind: "number",
+    minimum: 0,
+  });
+  for (const { parameters } of forms) {
+    expect(parameters.every(({ description }) => description !== "")).toBe(true);
+  }
+});

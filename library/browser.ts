@@ -1,0 +1,157 @@
+/**
+ * The package's entry for browsers: the simulator of `tandem simulate`, without Node.
+ *
+ *   import { readScenario, simulate } from "tandem-serving/browser";
+ *   const scenario = readScenario(text, { overrides: { "workload.ratePerS": 40 } });
+ *   for await (const { index, replications, result } of simulate(scenario)) draw(index, result);
+ *
+ * The same scenario and seed give the same digests and figures as the command, to the digit.
+ */
+import type { ConfigurationResult } from "../core/results.ts";
+import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { servingCapacity } from "../sim/configuration-load.ts";
+import { ConfigurationRuns } from "./configuration-runs.ts";
+
+export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
+export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
+export type { LoadedScenario } from "../core/scenario/files.ts";
+export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export { scenarioText } from "./scenario-text.ts";
+export {
+  type SchedulerForm,
+  type SchedulerParameter,
+  schedulerForms,
+} from "./scheduler-forms.ts";
+
+export interface ReadOptions {
+  /** Name of the scenario in messages; default: scenario.yaml. */
+  readonly file?: string;
+  /** Texts of profiles, traces (CSV) and section files, by path as the scenario writes it. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Values by path, as from `--set`. */
+  readonly overrides?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads and checks a scenario from its text, YAML or JSON. Throws Fault("invalid-input") with every issue.
+ * Traces in Parquet and schedulers in files of JavaScript are for Node alone, and issues here.
+ */
+export function readScenario(text: string, options: ReadOptions = {}): LoadedScenario {
+  const { file = "scenario.yaml", files = {}, overrides = {} } = options;
+  const byPath = new Map(Object.entries(files).map(([path, own]) => [plainPath(path), own]));
+  const read: ReadFile = (path) => {
+    const own = byPath.get(plainPath(path));
+    if (own !== undefined) return own;
+    throw new Error("it is not among the files at hand");
+  };
+  const capacityOf = servingCapacity;
+  const checks = { checkScheduler, requireTimes: true, exists: () => true, capacityOf };
+  return parseScenario(text, file, read, overrides, checks);
+}
+
+/** Without the steps that lead nowhere: `./a/b` is `a/b`. */
+function plainPath(path: string): string {
+  return path.replace(/^(\.\/)+/, "");
+}
+
+/** One configuration after one more of its replications. */
+export interface SimulationStep {
+  /** Place of the configuration in the sweep, 0 .. count − 1. */
+  readonly index: number;
+  readonly count: number;
+  /** Replications behind `result`. */
+  readonly replications: number;
+  /** Whether the scenario asks for no further replication of this configuration. */
+  readonly isWhole: boolean;
+  /** As `tandem simulate --replications` gives it for so many replications. */
+  readonly result: ConfigurationResult;
+}
+
+export interface SimulateOptions {
+  /** Ends the iteration by its reason, at the latest after a few thousand events. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Simulates every configuration of a scenario, breadth first: the first replication of each, then the
+ * second of each. A first answer is there early, and each step makes it more precise. Gives way to other
+ * tasks of its thread every few milliseconds. Throws Fault("invalid-input") with the sweep's issues.
+ */
+export async function* simulate(
+  scenario: LoadedScenario,
+  { signal }: SimulateOptions = {},
+): AsyncGenerator<SimulationStep, void, void> {
+  const { count } = checkedSweep(scenario, { checkScheduler });
+  const pause = pauses(signal);
+  let open = Array.from({ length: count }, (_, index) => new ConfigurationRuns(scenario, index));
+  while (open.length > 0) {
+    for (const runs of open) {
+      const { index } = runs;
+      for (const finished of runs.next()) {
+        await pause();
+        if (finished === undefined) continue;
+        const { replications, isWhole } = runs;
+        yield { index, count, replications, isWhole, result: finished };
+      }
+    }
+    open = open.filter(({ isWhole }) => !isWhole);
+  }
+}
+
+/** All configurations to their ends: the `configurations` of `tandem simulate --json`. */
+export async function simulateAll(
+  scenario: LoadedScenario,
+  options: SimulateOptions = {},
+): Promise<readonly ConfigurationResult[]> {
+  const results: ConfigurationResult[] = [];
+  for await (const { index, result } of simulate(scenario, options)) results[index] = result;
+  return results;
+}
+
+/**
+ * The most that a configuration can serve, requests per second, and the station that bounds it. Null
+ * where the traffic equations do not reach.
+ */
+export function capacityOf(
+  scenario: LoadedScenario,
+  document: ScenarioDocument = scenario.document,
+): { readonly perS: number; readonly station: string } | null {
+  return servingCapacity(document, scenario);
+}
+
+/** Longer than this without a pause, and a page's clicks lag. */
+const TURN_MS = 8;
+
+/** A function that waits for other tasks where a turn has lasted long enough; throws once aborted. */
+function pauses(signal: AbortSignal | undefined): () => Promise<void> | undefined {
+  let turnMs = performance.now();
+  return () => {
+    signal?.throwIfAborted();
+    if (performance.now() - turnMs < TURN_MS) return undefined;
+    return nextTask().then(() => {
+      turnMs = performance.now();
+      signal?.throwIfAborted();
+    });
+  };
+}
+
+/** Timers in a row wait 4 ms each in browsers; messages do not. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.addEventListener(
+      "message",
+      () => {
+        port1.close();
+        resolve();
+      },
+      { once: true },
+    );
+    port1.start();
+    port2.postMessage(null);
+  });
+}

@@ -1,0 +1,25 @@
+/** The files that models read when they open, so that a worker on another machine can have them. */
+import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
+
+/** Class names that are no file. */
+const KNOWN_LABELS = ["coco", "coco-91"];
+
+/** Paths as written, each once. Credentials are none of them: they stay where they are. */
+export function filesOf(implementations: readonly ImplementationDocument[]): readonly string[] {
+  const files = implementations.flatMap(({ onnx, postprocess = [] }) => [
+    onnx,
+    ...postprocess.flatMap(({ yolo, ssd, topK, ctc }) => [
+      ssd?.anchors,
+      ctc?.characters,
+      ...[yolo?.labels, ssd?.labels, topK?.labels].filter(
+        (labels) => typeof labels === "string" && !KNOWN_LABELS.includes(labels),
+      ),
+    ]),
+  ]);
+  return [...new Set(files.filter((file) => typeof file === "string"))];
+}
+
+/** Whether one of them is a built-in model whose weights the store holds. */
+export function needsStore(implementations: readonly ImplementationDocument[]): boolean {
+  return implementations.some(({ name }) => name === "ssd-mobilenet-v2" || name === "plate-reader");
+}

@@ -1,0 +1,62 @@
+/** Selection rules that learn from feedback which variant of a task answers best. */
+import { z } from "zod";
+import type { Selection } from "../../../core/dispatch/policies.ts";
+import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
+import { EpsilonGreedy, Exp3, type Selector } from "./selection.ts";
+
+/**
+ * Chances are noted by the request's slot. A slot may serve another request before late feedback comes;
+ * the chance is then that of a later choice of the same variant, which has hardly changed since.
+ */
+function learning(selector: Selector, { rng }: SelectionContext): Selection {
+  const stream = rng();
+  /** By slot: the variant and the chance that it had. */
+  const chosen = new Map<number, { readonly pool: number; readonly chance: number }>();
+  let last: readonly number[] = [];
+  return {
+    choose: ({ request }, among, view) => {
+      const ready = among.filter((pool) => view.readyOf(pool) > 0);
+      last = ready.length > 0 ? ready : among;
+      const pool = selector.choose(last, stream);
+      chosen.set(request, { pool, chance: selector.chanceOf(pool, last) });
+      return pool;
+    },
+    fed: (request, pool, loss) => {
+      const noted = chosen.get(request);
+      const arms = last.includes(pool) ? last : [...last, pool];
+      const chance = noted?.pool === pool ? noted.chance : selector.chanceOf(pool, arms);
+      selector.learn(pool, loss, chance);
+    },
+  };
+}
+
+const reads = "Feedback on answers (`POST /v1/feedback`; drawn from accuracies in the simulator).";
+
+export const exp3 = definePolicy({
+  name: "exp3",
+  summary: "a variant at random, the more probably the fewer of its answers were wrong",
+  idea: "Draw a variant by weight; a wrong answer multiplies the weight of its variant by e^(−η loss / p), p being the chance that it was drawn with, so that rarely drawn variants are judged as fairly as others.",
+  reads,
+  failsWhen:
+    "Nobody gives feedback: all variants stay equally probable. It looks at no queue, so a slow accurate variant is overloaded.",
+  source:
+    "Crankshaw et al., Clipper, NSDI 2017, section 5.1, with the learning rate of its code; Auer et al., SIAM J. Comput. 32(1), 2002.",
+  parameters: z.strictObject({
+    eta: z.number().positive().max(10).default(0.01).describe("learning rate η"),
+  }),
+  create: ({ eta }, context: SelectionContext) => learning(new Exp3(eta), context),
+});
+
+export const epsilonGreedy = definePolicy({
+  name: "epsilon-greedy",
+  summary: "the variant whose answers were wrong least often, and now and then any",
+  idea: "Take the variant of the least mean loss so far; with probability ε take any of them.",
+  reads,
+  failsWhen:
+    "Variants are alike and many: it goes on exploring with ε. Accuracies change: the mean over all time follows slowly.",
+  source: "Clipper's code (ucbrise/clipper, selection policies), with its ε.",
+  parameters: z.strictObject({
+    epsilon: z.number().min(0).max(1).default(0.1).describe("share of choices that explore"),
+  }),
+  create: ({ epsilon }, context: SelectionContext) => learning(new EpsilonGreedy(epsilon), context),
+});

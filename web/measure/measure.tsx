@@ -1,0 +1,3 @@
+export function Measure() {
+  return <h2>Measure</h2>;
+}

@@ -1,0 +1,3 @@
+export function Pipeline() {
+  return <h2>Pipeline</h2>;
+}
