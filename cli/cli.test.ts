@@ -225,12 +225,14 @@ test("every command has --help with an example", async () => {
   expect(commands.length).toBeGreaterThan(10);
   const actions = commandsIn((await here("cluster", "--help")).stdout);
   expect(actions).toContain("cluster up");
+  actions.push(...commandsIn((await here("deploy", "--help")).stdout));
   for (const command of [...commands, ...actions]) {
     const { code, stdout } = await here(...command.split(" "), "--help");
     expect([command, code]).toEqual([command, 0]);
     expect(stdout, command).toMatch(/Examples:\n *tandem /);
-    // Each part of the demo's answer is in a file.
-    if (!["cluster", "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
+    // Each part of the demo's answer is in a file, and a container has logs only.
+    const others = ["cluster", "deploy", "cluster serve", "demo", "completion"];
+    if (!others.includes(command)) expect(stdout).toContain("--json");
   }
 });
 
