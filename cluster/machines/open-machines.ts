@@ -12,6 +12,8 @@ import type {
 /** Loads only the kind that is asked for. */
 async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
+    case "docker":
+      return (await import("./docker/docker-kind.ts")).DOCKER;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
         hint: "its kind is local or ssh here; `tandem deploy --help` says what else there is",
