@@ -31,6 +31,8 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["sweep/library", "library/browser"];
+/** Its files have names by their contents. */
+const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
@@ -76,6 +78,8 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
+  const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
+  await makeWorkerBundle(root);
   const { makeWeb } = await import("./make-web.mjs");
   await makeWeb(root);
   const { makeBrowser } = await import("./make-browser.mjs");
@@ -124,6 +128,7 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
+    if (place.startsWith(`${WORKER_BUNDLE}/`)) continue;
     if (/^web\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }

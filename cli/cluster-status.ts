@@ -64,7 +64,7 @@ function pipelineCells(pipeline: PipelineStatus): readonly Cell[] {
 }
 
 function replicaCells({ workers }: ClusterState): (replica: ReplicaStatus) => readonly Cell[] {
-  const pids = new Map(workers.map(({ replica, pid }) => [replica, pid]));
+  const places = new Map(workers.map((worker) => [worker.replica, worker]));
   return (replica) => [
     { text: replica.name },
     { text: replica.state },
@@ -75,8 +75,8 @@ function replicaCells({ workers }: ClusterState): (replica: ReplicaStatus) => re
     { text: String(replica.inFlight), numeric: true },
     { text: replica.batchSizeMean?.toFixed(1) ?? "—", numeric: true },
     { text: String(replica.losses), numeric: true },
-    { text: String(pids.get(replica.name) ?? "—"), numeric: true },
-    { text: replica.node },
+    { text: String(places.get(replica.name)?.pid ?? "—"), numeric: true },
+    { text: [replica.node, places.get(replica.name)?.machine ?? []].flat().join(" on ") },
   ];
 }
 

@@ -14,9 +14,11 @@ async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
     case "docker":
       return (await import("./docker/docker-kind.ts")).DOCKER;
+    case "ssh":
+      return (await import("./ssh/ssh-kind.ts")).SSH;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
-        hint: "its kind is local or ssh here; `tandem deploy --help` says what else there is",
+        hint: "its kind is local, docker or ssh here; `tandem deploy --help` says what else there is",
       });
   }
 }

@@ -1,0 +1,159 @@
+/** The scripts that a machine runs for us, through standard input, and what they say of it. */
+
+/** Prefix of their lines, as a login shell may write others. */
+const MARK = "tandem:";
+
+export interface MachineFacts {
+  /** As `uname -sm` says, e.g. `Linux x86_64`. */
+  readonly system: string;
+  /** e.g. `glibc 2.36` or `musl`; empty: not known. */
+  readonly libc: string;
+  /** Path of Node.js; empty: none was found. */
+  readonly node: string;
+  /** Without `v`; empty: none. */
+  readonly nodeVersion: string;
+  readonly processors: number;
+  /** Absolute home folder. */
+  readonly home: string;
+  /** Free bytes where the cache is; NaN: not known. */
+  readonly freeBytes: number;
+  /** Whether `taskset` is there. */
+  readonly taskset: boolean;
+  /** Cores of those asked for that cannot be used, as given. */
+  readonly wrongCores: readonly string[];
+}
+
+/** POSIX shell. `$1` is the path of Node.js or empty, `$2` the cache's folder, the others sets of cores. */
+export function probeScript(): string {
+  return `
+say() { echo "${MARK} $1 $2"; }
+node=$1; cache=$2; shift 2
+if [ -z "$node" ]; then
+  node=$(command -v node 2>/dev/null)
+  [ -n "$node" ] || node=$("\${SHELL:-/bin/sh}" -lc 'command -v node' 2>/dev/null </dev/null | tail -n 1)
+  for path in "$HOME"/.nvm/versions/node/*/bin/node /usr/local/bin/node /opt/node*/bin/node; do
+    [ -x "$node" ] || { [ -x "$path" ] && node=$path; }
+  done
+fi
+cd || exit 1
+say system "$(uname -sm)"
+libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=$(ldd --version 2>&1 | head -n 1)
+case $libc in *musl*) libc=musl ;; esac
+say libc "$libc"
+if [ -x "$node" ]; then
+  say node "$node"
+  say nodeVersion "$("$node" -p process.versions.node 2>/dev/null)"
+fi
+say processors "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)"
+say home "$(pwd -P)"
+there=$cache
+while [ ! -d "$there" ] && [ "$there" != "$(dirname "$there")" ]; do there=$(dirname "$there"); done
+say freeKiB "$(df -Pk "$there" 2>/dev/null | tail -n 1 | awk '{ print $4 }')"
+if command -v taskset >/dev/null 2>&1; then
+  say taskset yes
+  for cores in "$@"; do taskset -c "$cores" true >/dev/null 2>&1 || say wrongCores "$cores"; done
+fi
+`;
+}
+
+/** Null where the script did not run to its end. */
+export function factsOf(output: string): MachineFacts | null {
+  const said = new Map<string, string[]>();
+  for (const line of output.split("\n")) {
+    const [, key, value] = /^tandem: (\w+) ?(.*)$/.exec(line.trim()) ?? [];
+    if (key !== undefined) said.set(key, [...(said.get(key) ?? []), value]);
+  }
+  const one = (key: string): string => said.get(key)?.[0]?.trim() ?? "";
+  if (!said.has("freeKiB")) return null;
+  return {
+    system: one("system"),
+    libc: one("libc"),
+    node: one("node"),
+    nodeVersion: one("nodeVersion"),
+    processors: Math.max(1, Number(one("processors")) || 1),
+    home: one("home"),
+    freeBytes: one("freeKiB") === "" ? Number.NaN : Number(one("freeKiB")) * 1024,
+    taskset: one("taskset") === "yes",
+    wrongCores: said.get("wrongCores") ?? [],
+  };
+}
+
+/**
+ * For Node.js: compares the files of a folder with its manifest, and puts a folder that is whole in its place.
+ * Arguments: the folder as sent (or empty: look only), its place, the manifest's name, its digest.
+ */
+export function verifyScript(): string {
+  return `
+const { createHash } = require("node:crypto");
+const { readFileSync, renameSync, rmSync } = require("node:fs");
+const { join } = require("node:path");
+const [sent, place, name, digest] = process.argv.slice(2);
+const sumOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const wrongIn = (folder) => {
+  let manifest;
+  try {
+    manifest = readFileSync(join(folder, name), "utf8");
+  } catch {
+    return ["nothing"];
+  }
+  if (!sumOf(manifest).startsWith(digest)) return [name];
+  return Object.entries(JSON.parse(manifest).sums).flatMap(([path, sum]) => {
+    try {
+      return sumOf(readFileSync(join(folder, path))) === sum ? [] : [path];
+    } catch {
+      return [path];
+    }
+  });
+};
+let wrong = wrongIn(sent === "" ? place : sent);
+if (sent !== "" && wrong.length === 0) {
+  try {
+    renameSync(sent, place);
+  } catch {
+    // Another deployment was first, or what stands there is broken.
+    if (wrongIn(place).length > 0) {
+      rmSync(place, { recursive: true, force: true });
+      renameSync(sent, place);
+    }
+  }
+}
+if (sent !== "") rmSync(sent, { recursive: true, force: true });
+console.log("${MARK} wrong " + JSON.stringify(wrong.slice(0, 5)));
+`;
+}
+
+/** Paths of files that are missing or other than sent; null where the script did not run to its end. */
+export function wrongFilesOf(output: string): readonly string[] | null {
+  const [, json] = /^tandem: wrong (.*)$/m.exec(output) ?? [];
+  return json === undefined ? null : (JSON.parse(json) as string[]);
+}
+
+/**
+ * POSIX shell for Linux: finds the processes with `--deployment=$1`; `$2` is `end` to end them. Says each as
+ * `process PID COMMAND`.
+ */
+export function leftoverScript(): string {
+  return `
+found=
+for folder in /proc/[0-9]*; do
+  line=$(tr '\\0' '\\n' <"$folder/cmdline" 2>/dev/null) || continue
+  case "
+$line
+" in *"
+--deployment=$1
+"*) pid=\${folder#/proc/}; found="$found $pid"; echo "${MARK} process $pid" ;; esac
+done
+if [ "$2" = end ] && [ -n "$found" ]; then
+  kill $found 2>/dev/null
+  for i in 1 2 3 4 5 6; do kill -0 $found 2>/dev/null || break; sleep 0.5; done
+  kill -9 $found 2>/dev/null
+fi
+echo "${MARK} asked"
+`;
+}
+
+/** Process ids; null where the script did not run to its end. */
+export function leftoverPids(output: string): readonly number[] | null {
+  if (!/^tandem: asked$/m.test(output)) return null;
+  return [...output.matchAll(/^tandem: process (\d+)$/gm)].map(([, pid]) => Number(pid));
+}

@@ -1,0 +1,62 @@
+/** Command lines of the OpenSSH client: its options, and words that a login shell leaves as they are. */
+import { dirname, resolve } from "node:path";
+import type { InventoryOf } from "../../../core/inventory/schema.ts";
+
+export type SshInventory = InventoryOf<"ssh">;
+type SshMachine = SshInventory["machines"][string];
+
+/** Connections without an answer to so many signs of life end. */
+const SIGNS = 3;
+
+/**
+ * `ssh` and the options for a machine, before the host. The user's own configuration holds, but for settings
+ * that would ask a question or share a connection: sshd allows ten sessions on one.
+ */
+export function sshWords(
+  { config, connectTimeoutS, aliveIntervalS }: SshInventory,
+  { user, port, jump }: SshMachine,
+  inventoryFile: string,
+): readonly string[] {
+  const settings = [
+    ...["BatchMode=yes", `ConnectTimeout=${Math.ceil(connectTimeoutS)}`],
+    ...[`ServerAliveInterval=${Math.ceil(aliveIntervalS)}`, `ServerAliveCountMax=${SIGNS}`],
+    ...["ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no", "LogLevel=ERROR"],
+  ];
+  return [
+    ...["ssh", "-T", "-a", "-x"],
+    ...(config === undefined ? [] : ["-F", resolve(dirname(inventoryFile), config)]),
+    ...settings.flatMap((setting) => ["-o", setting]),
+    ...(user === undefined ? [] : ["-l", user]),
+    ...(port === undefined ? [] : ["-p", String(port)]),
+    ...(jump === undefined ? [] : ["-J", jump]),
+  ];
+}
+
+/** A command there. Its words reach it as they are, whatever the login shell is. */
+export function remoteCommand(
+  ssh: readonly string[],
+  host: string,
+  words: readonly string[],
+): readonly string[] {
+  return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
+}
+
+/** A forward of a socket here to a port of the machine's loopback. */
+export function tunnelCommand(
+  ssh: readonly string[],
+  host: string,
+  socket: string,
+  port: number,
+): readonly string[] {
+  return [
+    ...ssh,
+    ...["-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes"],
+    ...["-L", `${socket}:127.0.0.1:${port}`, host],
+  ];
+}
+
+/** A word for a POSIX shell; csh and fish read it alike unless it holds a line break or `!`. */
+export function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

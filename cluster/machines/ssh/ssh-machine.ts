@@ -1,0 +1,270 @@
+/** A machine behind SSH: what it must have, what is sent to it, and how a worker on it starts and is reached. */
+import { posix } from "node:path";
+import { Fault } from "../../../core/fault.ts";
+import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
+import { nodeFlags } from "../../processes/link.ts";
+import { authority } from "../../security/bind-address.ts";
+import type { Machine, RemoteWorker } from "../machine.ts";
+import { MANIFEST, type Shipment, WORKER_ENTRY, writeArchive } from "../shipment.ts";
+import {
+  factsOf,
+  type MachineFacts,
+  probeScript,
+  verifyScript,
+  wrongFilesOf,
+} from "./remote-script.ts";
+import { type RemoteHost, runRemote } from "./run-remote.ts";
+import { remoteCommand } from "./ssh-command.ts";
+import { Tunnel } from "./tunnel.ts";
+
+/** The oldest Node.js that runs the program, as `engines` of package.json says. */
+const OLDEST_NODE = [20, 19] as const;
+/** Files take more room than bytes. */
+const ROOM_FACTOR = 1.2;
+
+export interface SshMachineOptions {
+  readonly remote: RemoteHost;
+  readonly inventory: InventoryOf<"ssh">;
+  readonly deployment: string;
+  /** Slots that workers will have, for their checks. */
+  readonly slots: readonly SlotPlace[];
+  readonly program: Shipment;
+  /** Whether the program has parts for this machine's system alone. */
+  readonly native: boolean;
+  readonly models: Shipment | null;
+  /** Start of the paths of the tunnels' sockets. */
+  readonly sockets: string;
+  readonly onEvent: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class SshMachine implements Machine {
+  readonly #options: SshMachineOptions;
+  readonly #tunnels = new Map<string, Tunnel>();
+  /** By worker, with `reach: direct`. */
+  readonly #ports = new Map<string, number>();
+  #facts: MachineFacts | null = null;
+
+  constructor(options: SshMachineOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.remote.name;
+  }
+
+  get processors(): number {
+    return this.#known.processors;
+  }
+
+  get paths(): Machine["paths"] {
+    const { models } = this.#options;
+    if (models === null) return {};
+    const folder = this.#place(models);
+    return { folder: posix.join(folder, "scenario"), store: posix.join(folder, "store") };
+  }
+
+  async prepare(): Promise<void> {
+    const { native, program, models } = this.#options;
+    this.#facts = await this.#probe();
+    this.#check(this.#facts);
+    if (native) this.#checkSystem(this.#facts);
+    await this.#send(program);
+    if (models !== null) await this.#send(models);
+  }
+
+  listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
+    if (this.#options.inventory.reach === "tunnel") return { host: "127.0.0.1", port: 0 };
+    return { host: "0.0.0.0", port: this.#directPort(name) };
+  }
+
+  command({ slot }: RemoteWorker): readonly string[] {
+    const { remote, program, deployment } = this.#options;
+    const { node, nodeVersion } = this.#known;
+    const cores = slot.cores ?? this.#own.cores;
+    return remoteCommand(remote.ssh, remote.host, [
+      "exec",
+      ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
+      ...(cores === undefined ? [] : ["taskset", "-c", cores]),
+      ...[node, ...nodeFlags(nodeVersion), posix.join(this.#place(program), WORKER_ENTRY)],
+      ...["--stdio", `--deployment=${deployment}`],
+    ]);
+  }
+
+  async reach({ name }: RemoteWorker, port: number): Promise<string> {
+    const { remote, inventory, sockets, onEvent } = this.#options;
+    if (inventory.reach === "direct") {
+      this.#ports.set(name, port);
+      return authority(this.#own.address ?? remote.host, port);
+    }
+    const socket = `${sockets}${name}`;
+    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, socket, onEvent);
+    this.#tunnels.set(name, tunnel);
+    await tunnel.lead(port, 2000 * inventory.connectTimeoutS);
+    return `unix:${socket}`;
+  }
+
+  async release({ name }: RemoteWorker): Promise<void> {
+    this.#tunnels.get(name)?.close();
+    this.#tunnels.delete(name);
+    this.#ports.delete(name);
+  }
+
+  async close(): Promise<void> {
+    for (const tunnel of this.#tunnels.values()) tunnel.close();
+    this.#tunnels.clear();
+  }
+
+  get #known(): MachineFacts {
+    if (this.#facts === null) throw new Error(`${this.name} is not prepared`);
+    return this.#facts;
+  }
+
+  get #own(): InventoryOf<"ssh">["machines"][string] {
+    return this.#options.inventory.machines[this.name];
+  }
+
+  /** A port of the inventory's range that no other worker has; 0 without a range. */
+  #directPort(worker: string): number {
+    const known = this.#ports.get(worker);
+    if (known !== undefined) return known;
+    const { ports } = this.#options.inventory;
+    if (ports === undefined) return 0;
+    const taken = new Set(this.#ports.values());
+    for (let port = ports[0]; port <= ports[1]; port++) {
+      if (taken.has(port)) continue;
+      this.#ports.set(worker, port);
+      return port;
+    }
+    throw new Fault("invalid-input", `${this.name}: more workers than ports ${ports.join("-")}`, {
+      hint: "widen `ports` in the inventory",
+    });
+  }
+
+  #folder(): string {
+    const { cache } = this.#options.inventory;
+    return cache.startsWith("/") ? cache : posix.join(this.#known.home, cache);
+  }
+
+  #place({ digest }: Shipment): string {
+    return posix.join(this.#folder(), digest);
+  }
+
+  async #probe(): Promise<MachineFacts> {
+    const { remote, inventory, slots, signal } = this.#options;
+    const { node = "", cores } = this.#own;
+    const asked = [cores, ...slots.map((slot) => slot.cores)].filter((one) => one !== undefined);
+    const words = ["sh", "-s", "-", node, inventory.cache, ...new Set(asked)];
+    const { stdout, stderr } = await runRemote(remote, words, probeScript(), signal);
+    const facts = factsOf(stdout);
+    if (facts !== null) return facts;
+    throw this.#fault(`its shell did not run our script: ${lastLine(stderr)}`, {
+      hint: `\`ssh ${remote.host} sh -c true\` must work`,
+    });
+  }
+
+  #check({ system, node, nodeVersion, taskset, wrongCores }: MachineFacts): void {
+    if (!system.startsWith("Linux ")) {
+      throw this.#fault(`it runs ${system}; workers run on Linux`);
+    }
+    const oldest = OLDEST_NODE.join(".");
+    if (node === "") {
+      throw this.#fault(`there is no Node.js; it needs ${oldest} or later`, {
+        hint: "install it there, or give `node: PATH` for the machine in the inventory",
+      });
+    }
+    const [major, minor] = nodeVersion.split(".").map(Number);
+    if (!(major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]))) {
+      const version = nodeVersion === "" ? "does not run" : `is version ${nodeVersion}`;
+      throw this.#fault(`its Node.js ${node} ${version}; it needs ${oldest} or later`, {
+        hint: "install a later one, or give `node: PATH` for the machine in the inventory",
+      });
+    }
+    const pinned = this.#own.cores !== undefined || this.#options.slots.some((slot) => slot.cores);
+    if (pinned && !taskset) {
+      throw this.#fault("`cores` needs taskset, which it lacks", {
+        hint: "install util-linux there, or leave `cores` out",
+      });
+    }
+    if (wrongCores.length > 0) {
+      throw this.#fault(`it has no cores ${wrongCores.join(" or ")}`, {
+        hint: `it has ${this.#known.processors}, from 0; see \`cores\` in the inventory`,
+      });
+    }
+  }
+
+  /** Native parts are those of the machine that sends them. */
+  #checkSystem({ system, libc }: MachineFacts): void {
+    const here = { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch;
+    const [, architecture] = system.split(" ");
+    const hint = "real models need the same system everywhere; the replay backend does not";
+    if (architecture !== here) {
+      throw this.#fault(`it is ${architecture}, and this machine is ${here}`, { hint });
+    }
+    const isMusl = ownLibc() === "musl";
+    if (libc !== "" && (libc === "musl") !== isMusl) {
+      const own = isMusl ? "musl" : "glibc";
+      throw this.#fault(`its C library is ${libc}, and this machine's is ${own}`, { hint });
+    }
+  }
+
+  /** Sends what is not there, or is there broken. */
+  async #send(shipment: Shipment): Promise<void> {
+    const { remote, onEvent, signal } = this.#options;
+    const place = this.#place(shipment);
+    if ((await this.#wrongFiles("", shipment)).length === 0) return;
+    const { freeBytes } = this.#known;
+    if (freeBytes < shipment.bytes * ROOM_FACTOR) throw this.#full(shipment);
+    const part = `${place}.${process.pid}-${Date.now().toString(36)}`;
+    onEvent(`${this.name}: sending ${(shipment.bytes / 1e6).toFixed(1)} MB to ${place}`);
+    const receive = 'umask 077 && mkdir -p "$0" && tar -xf - -C "$0" || { rm -rf "$0"; exit 9; }';
+    const words = ["sh", "-c", receive, part];
+    const feed = (input: NodeJS.WritableStream) => writeArchive(shipment, input);
+    const { code, stderr } = await runRemote(remote, words, feed, signal);
+    if (code !== 0) {
+      if (/No space left|quota/i.test(stderr)) throw this.#full(shipment);
+      throw this.#fault(`it did not take ${place}: ${lastLine(stderr)}`, {
+        hint: "is the folder writable? `cache` in the inventory names another",
+      });
+    }
+    const wrong = await this.#wrongFiles(part, shipment);
+    if (wrong.length > 0) {
+      throw this.#fault(`what arrived differs from what was sent: ${wrong.join(", ")}`, {
+        hint: `its disk or the connection is faulty; nothing is left of ${part}`,
+      });
+    }
+  }
+
+  async #wrongFiles(sent: string, shipment: Shipment): Promise<readonly string[]> {
+    const { remote, signal } = this.#options;
+    const words = [this.#known.node, "-", sent, this.#place(shipment), MANIFEST, shipment.digest];
+    const { stdout, stderr } = await runRemote(remote, words, verifyScript(), signal);
+    const wrong = wrongFilesOf(stdout);
+    if (wrong !== null) return wrong;
+    throw this.#fault(`its Node.js did not run our check: ${lastLine(stderr)}`);
+  }
+
+  #full({ bytes }: Shipment): Fault {
+    const { freeBytes } = this.#known;
+    const [needed, free] = [bytes * ROOM_FACTOR, freeBytes].map((n) => (n / 1e6).toFixed(1));
+    return this.#fault(`its disk is full: ${needed} MB are needed, ${free} MB are free`, {
+      hint: `make room in ${this.#folder()}, or name another folder by \`cache\` in the inventory`,
+    });
+  }
+
+  #fault(message: string, options: { readonly hint?: string } = {}): Fault {
+    return new Fault("cluster-failure", `${this.name}: ${message}`, options);
+  }
+}
+
+/** As `detect-libc` does: glibc reports its version to Node. */
+function ownLibc(): "glibc" | "musl" {
+  const { header } = process.report.getReport() as {
+    readonly header: { readonly glibcVersionRuntime?: string };
+  };
+  return header.glibcVersionRuntime === undefined ? "musl" : "glibc";
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) || "it says nothing";
+}
