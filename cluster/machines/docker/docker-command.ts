@@ -32,8 +32,8 @@ export interface WorkerContainer {
   readonly nodeVersion: string;
   /** Of `docker run --network`. */
   readonly network: string;
-  /** Where the machine publishes the worker's port, unless the container shares its network. */
-  readonly publishAt: string;
+  /** Address and port (empty: any) where the machine has the worker's port, unless they share a network. */
+  readonly publish: string;
   readonly cores: string | undefined;
   readonly memoryMb: number | undefined;
   /** Folders of this machine by their place in the container. */
@@ -49,7 +49,7 @@ export function runWords({ worker, cores, ...container }: WorkerContainer): read
     ...["--label", `tandem.worker=${worker.name}`, "--network", container.network],
     ...(container.network === "host"
       ? []
-      : ["--publish", `${container.publishAt}::${CONTAINER_PORT}`]),
+      : ["--publish", `${container.publish}:${CONTAINER_PORT}`]),
     ...["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true", "--no-healthcheck"],
     ...(cores === undefined

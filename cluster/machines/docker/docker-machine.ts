@@ -53,6 +53,8 @@ export class DockerMachine implements Machine {
   readonly #host: DockerHost;
   /** The container of each worker's latest start. */
   readonly #containers = new Map<string, string>();
+  /** The port of each worker on the machine, which it keeps when it starts again. */
+  readonly #ports = new Map<string, number>();
   #starts = 0;
   #facts: DockerFacts | null = null;
 
@@ -82,9 +84,9 @@ export class DockerMachine implements Machine {
     this.#facts = { processors: Number(processors), runtimes, nodeVersion };
   }
 
-  listen(): { readonly host: string; readonly port: number } {
+  listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
     return this.#sharesNetwork
-      ? { host: this.#address, port: 0 }
+      ? { host: this.#address, port: this.#ports.get(name) ?? 0 }
       : { host: "0.0.0.0", port: CONTAINER_PORT };
   }
 
@@ -98,7 +100,7 @@ export class DockerMachine implements Machine {
       ...{ name, deployment, worker, memoryMb, image: this.#image },
       nodeVersion: this.#known.nodeVersion,
       network: inventory.network,
-      publishAt: this.#address,
+      publish: `${this.#address}:${this.#ports.get(worker.name) ?? ""}`,
       cores: worker.slot.cores ?? cores,
       mounts: models === null ? {} : mountsOf(models),
     });
@@ -106,17 +108,16 @@ export class DockerMachine implements Machine {
   }
 
   async reach(worker: RemoteWorker, port: number): Promise<string> {
-    if (this.#sharesNetwork) return authority(this.#address, port);
-    const container = this.#containers.get(worker.name) as string;
-    const published = await runDocker(this.#host, ["port", container, `${CONTAINER_PORT}/tcp`]);
-    const [, given] = /:(\d+)\s*$/m.exec(published) ?? [];
-    return authority(this.#address, Number(given));
+    const outside = this.#sharesNetwork ? port : await this.#publishedPort(worker);
+    this.#ports.set(worker.name, outside);
+    return authority(this.#address, outside);
   }
 
   /** Docker removes a container that has ended, unless its daemon was gone meanwhile. */
   async release(worker: RemoteWorker): Promise<void> {
     const container = this.#containers.get(worker.name);
     this.#containers.delete(worker.name);
+    this.#ports.delete(worker.name);
     if (container === undefined) return;
     await runDocker(this.#host, ["rm", "--force", container]).catch(() => undefined);
   }
@@ -145,6 +146,12 @@ export class DockerMachine implements Machine {
 
   get #sharesNetwork(): boolean {
     return this.#options.inventory.network === "host";
+  }
+
+  async #publishedPort({ name }: RemoteWorker): Promise<number> {
+    const container = this.#containers.get(name) as string;
+    const said = await runDocker(this.#host, ["port", container, `${CONTAINER_PORT}/tcp`]);
+    return Number(said.trim().split("\n")[0].split(":").at(-1));
   }
 
   #checkPlace(processors: number, runtimes: readonly string[]): void {
