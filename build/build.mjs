@@ -30,7 +30,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   filesBelow("build", /\.mjs$/),
 );
 /** The entries that `exports` of package.json names. */
-const LIBRARIES = ["sweep/library", "library/browser"];
+const LIBRARIES = ["library/index", "library/vega", "library/browser"];
 /** Its files have names by their contents. */
 const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
@@ -42,7 +42,8 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "web/index.html"],
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
+  "web/index.html",
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
@@ -80,10 +81,12 @@ async function build() {
   await makeBundles(root);
   const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
   await makeWorkerBundle(root);
-  const { makeWeb } = await import("./make-web.mjs");
-  await makeWeb(root);
   const { makeBrowser } = await import("./make-browser.mjs");
   await makeBrowser(root);
+  const { makeWhatIf } = await import("./make-what-if.mjs");
+  await makeWhatIf(root);
+  const { makeWeb } = await import("./make-web.mjs");
+  await makeWeb(root);
   writeFileSync(stamp, sources);
   return 0;
 }

@@ -17,6 +17,8 @@ export async function makeWeb(root) {
       // All of these have `light-dark()` and module workers.
       target: ["chrome123", "firefox120", "safari17.5"],
       reportCompressedSize: false,
+      // The simulator's thread is most of the build, and is said to be slow each time.
+      rolldownOptions: { checks: { pluginTimings: false } },
       // React and its controls are one piece of the first load.
       chunkSizeWarningLimit: 900,
       modulePreload: { polyfill: false },

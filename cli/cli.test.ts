@@ -11,10 +11,10 @@ import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import type { PlanDocument } from "../library/plan-results.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import type { PlanDocument } from "./plan-results.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -1,5 +1,6 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
+import { VERSION } from "../library/version.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import {
   type Command,
@@ -20,7 +21,6 @@ import type { Shell } from "./completion.ts";
 import { DEPLOY } from "./deploy-commands.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
-import { VERSION } from "./version.ts";
 
 const directory = (describe: string) =>
   ({ directory: { type: "string", demandOption: true, describe } }) as const;
@@ -231,7 +231,7 @@ const validate: Command = {
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
   ],
-  run: async (args) => (await import("./validate.ts")).validate(args),
+  run: async (args) => (await import("./validate-command.ts")).validate(args),
 };
 
 const explain: Command = {

@@ -6,10 +6,20 @@ import { Fault } from "../core/fault.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import { goalsShown } from "../core/slo.ts";
+import { configurationsOf, tryOutOwn } from "../library/own-scheduler.ts";
+import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
+import {
+  type Ranked,
+  RESULTS_FILE,
+  ResultsGathering,
+  type ResultsHeader,
+  type ResultsPlace,
+} from "../library/results-gathering.ts";
+import { resultsHeader, sampleText, storeKey } from "../library/results-header.ts";
+import { schedulerCheck } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import {
@@ -19,35 +29,16 @@ import {
   rankingText,
   resultsTable,
 } from "../reports/tables/terminal-text.ts";
-import { PRESETS } from "../schedulers/registry.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
-import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
+import { ResultStore } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
-import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
+import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
-import { writeProvenance } from "./provenance-file.ts";
-import {
-  printFile,
-  printResults,
-  type Ranked,
-  RESULTS_FILE,
-  ResultsGathering,
-  type ResultsHeader,
-  type ResultsPlace,
-} from "./results-gathering.ts";
-import {
-  loadScenario,
-  marginOf,
-  precisionWords,
-  type ScenarioArguments,
-  schedulerCheck,
-} from "./scenario-file.ts";
-import { buildKey } from "./version.ts";
+import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface SimulateArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -80,7 +71,7 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   const sweep = checkedSweep(loaded, options);
   tryOutOwn(loaded, configurationsOf(sweep));
   const { count } = sweep;
-  const header = resultsHeader(args, loaded);
+  const header = headerOf(args, loaded);
   const store = openStore(args, plan, count);
   const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));
   try {
@@ -104,7 +95,12 @@ function placeOf(
   header: ResultsHeader,
 ): ResultsPlace | null {
   if (out === undefined) return null;
-  return { directory: out, header, parameters: parameterColumns(document.sweep) };
+  return {
+    directory: out,
+    header,
+    parameters: parameterColumns(document.sweep),
+    onWarning: printWarning,
+  };
 }
 
 function requestsFolder({ requests, out }: SimulateArguments): string | undefined {
@@ -208,52 +204,26 @@ async function openRequests(plan: SweepPlan, store: RecordStore): Promise<Reques
 /** Sweeps are resumable: in the folder given, else in one named by the scenario's digest. */
 function openStore(args: SimulateArguments, plan: SweepPlan, count: number): RecordStore {
   if (count === 1 && args.out === undefined) return new MemoryStore();
-  const { digest, document } = plan.loaded;
-  const { seed, replications } = document.run;
   const sample = sampleText(plan.sample);
-  const name = [digest, ...(sample === null ? [] : [sample.replace(" ", "-")])].join("-");
+  const words = sample === null ? [] : [sample.replace(" ", "-")];
+  const name = [plan.loaded.digest, ...words].join("-");
   const folder = args.out ?? join(".tandem", "sweeps", name);
-  const parameters = parameterColumns(document.sweep);
-  const scenario = { scenario: digest, seed, replications, sample, parameters };
-  const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
+  const key = storeKey(plan);
   const store = ResultStore.open(folder, key, count);
   if (store.setAside !== undefined) printWarning(store.setAside);
   return store;
 }
 
-function sampleText(sample: Sample | undefined): string | null {
-  return sample === undefined ? null : `${sample.method} ${sample.count}`;
-}
-
-function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
+function headerOf(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
   const { seed, replications } = loaded.document.run;
-  return {
-    schema: "tandem/results@1",
-    scenario: { name: loaded.document.name, digest: loaded.digest },
-    seed,
-    command: repeatCommand("simulate", {
-      ...args,
-      seed,
-      extra: [
-        "--replications",
-        String(replications),
-        ...precisionWords(args),
-        ...sampleOptions(args),
-      ],
-    }),
-    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
-    margin: marginOf(args),
-    simplestFirst: Object.keys(PRESETS),
-    parameterKinds: parameterKinds(loaded.document),
-    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
-    ...asNotes(simulationNotes(loaded)),
-  };
-}
-
-/** Then no goal is that of all configurations. */
-function sweepsGoals({ sweep }: ScenarioDocument): boolean {
-  const paths = parameterColumns(sweep).map(({ path }) => path);
-  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
+  const extra = [
+    "--replications",
+    String(replications),
+    ...precisionWords(args),
+    ...sampleOptions(args),
+  ];
+  const command = repeatCommand("simulate", { ...args, seed, extra });
+  return resultsHeader(loaded, command, marginOf(args));
 }
 
 function printTables(

@@ -5,9 +5,10 @@
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
+import { hostLines } from "../library/validate.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { hostLines, secondsOf } from "./validate.ts";
+import { secondsOf } from "./validate-command.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {

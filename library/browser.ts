@@ -20,6 +20,7 @@ export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export { type KeptScenario, type ScenarioSource, scenarioSource } from "./scenario-source.ts";
 export { scenarioText } from "./scenario-text.ts";
 export {
   type SchedulerForm,
@@ -85,9 +86,11 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
-  const { count } = checkedSweep(scenario, { checkScheduler });
+  const sweep = checkedSweep(scenario, { checkScheduler });
+  const { count } = sweep;
   const pause = pauses(signal);
-  let open = Array.from({ length: count }, (_, index) => new ConfigurationRuns(scenario, index));
+  const indices = [...Array(count).keys()];
+  let open = indices.map((index) => new ConfigurationRuns(scenario, sweep, index));
   while (open.length > 0) {
     for (const runs of open) {
       const { index } = runs;

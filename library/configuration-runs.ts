@@ -6,7 +6,7 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { type Configuration, openSweep } from "../core/scenario/sweep.ts";
+import type { Configuration, Sweep } from "../core/scenario/sweep.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
@@ -33,10 +33,9 @@ export class ConfigurationRuns {
   #load: Part["load"] = null;
 
   /** `scenario` has passed `checkedSweep`. */
-  constructor(scenario: LoadedScenario, index: number) {
+  constructor(scenario: LoadedScenario, sweep: Sweep, index: number) {
     this.index = index;
     this.#scenario = scenario;
-    const sweep = openSweep(scenario);
     this.#configuration = sweep.at(index);
     const metrics = comparedMetrics(scenario.document.run);
     this.#kept = { metrics, replications: keptReplications(sweep.count, metrics.length) };

@@ -8,7 +8,7 @@ import type { WhatIfScenario } from "./html/what-if.ts";
 import { readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
 
-interface ReportOptions {
+export interface ReportOptions {
   /** The page's title; the scenario's name when absent. */
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
@@ -20,7 +20,7 @@ interface ReportOptions {
 }
 
 /** Where everything was written, and what the chart library found strange (nothing, normally). */
-interface ReportFiles {
+export interface ReportFiles {
   readonly html: string;
   readonly charts: readonly {
     readonly name: string;

@@ -16,7 +16,7 @@ const scenarioSchema = z
     document: z.looseObject({ name: z.string() }).describe("the scenario, with its defaults"),
     profiles: z.record(z.string(), z.unknown()).describe("measured times, by the path as written"),
     overheadProfile: z.unknown().optional(),
-    spareReplicas: z.int().describe("how many replicas can be added to each task"),
+    room: z.record(z.string(), z.int()).describe("how many replicas each task can have"),
   })
   .describe("what is deployed");
 
@@ -34,9 +34,13 @@ export function addDescriptionRoutes(app: App, gateway: Gateway): void {
     "/v1/scenario",
     describe("getScenario", "The deployment's scenario and measured times", scenarioSchema),
     () => {
-      const { document, inputs, spareReplicas } = gateway.specification;
+      const { document, inputs } = gateway.specification;
       const { profiles, overheadProfile } = inputs;
-      return { document, profiles, overheadProfile, spareReplicas };
+      const { pools, replicas } = gateway.system;
+      const room = Object.fromEntries(
+        pools.map(({ name }, pool) => [name, replicas.filter((one) => one.pool === pool).length]),
+      );
+      return { document, profiles, overheadProfile, room };
     },
   );
 }

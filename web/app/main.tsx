@@ -2,6 +2,7 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 import "./style.css";
+import "../shared/controls.css";
 import { applyTheme } from "./theme.tsx";
 
 applyTheme();

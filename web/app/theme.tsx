@@ -22,5 +22,9 @@ export function ThemeChoice() {
     setTheme(next);
     applyTheme(next);
   };
-  return <Choice label="Colours" value={theme} options={THEMES} onChange={choose} />;
+  return (
+    <div className="theme">
+      <Choice label="Colours" value={theme} options={THEMES} onChange={choose} />
+    </div>
+  );
 }

@@ -10,8 +10,8 @@ import {
   type ProvenanceInputs,
 } from "../core/provenance.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { buildKey } from "../library/version.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
-import { buildKey } from "./version.ts";
 
 /** Longer traces are left out: the folder is to stay small. */
 const MOST_TRACE_NUMBERS = 200_000;

@@ -1,0 +1,53 @@
+/** `explain`: where the gaps of a validation come from. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { importTexts } from "../build/import-text.ts";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
+import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
+import { Fault } from "../core/fault.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import type { Validation } from "./validation.ts";
+
+/**
+ * By configuration. `validation` is what `validate` gave, or the folder that it wrote. Throws
+ * Fault("not-found") for a folder without evidence, Fault("invalid-input") for evidence that cannot be read.
+ */
+export async function explain(validation: string | Validation): Promise<readonly Explanation[]> {
+  const evidence = typeof validation === "string" ? readEvidence(validation) : validation.evidence;
+  const { inputs: read, configurations } = evidence;
+  const own = await importTexts(read.schedulerFiles ?? {}, ownScheduler);
+  const inputs = { ...read, own };
+  return configurations.map((one, i) => {
+    const logs =
+      typeof validation === "string"
+        ? one.runs.map((_, run) => readLog(validation, logFile(i, run)))
+        : validation.logs[i];
+    return explainConfiguration(one, inputs, logs);
+  });
+}
+
+function readEvidence(directory: string): EvidenceDocument {
+  const file = join(directory, EVIDENCE_FILE);
+  if (!existsSync(file)) {
+    throw new Fault("not-found", `${directory} has no ${EVIDENCE_FILE}`, {
+      hint: "give the folder of `tandem validate … --out DIR`",
+    });
+  }
+  try {
+    const document = JSON.parse(readFileSync(file, "utf8")) as EvidenceDocument;
+    if (document.schema === "tandem/evidence@1") return document;
+  } catch (cause) {
+    throw new Fault("invalid-input", `${file} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+  throw new Fault("invalid-input", `${file} is of another version`, {
+    hint: "validate again with this version",
+  });
+}
+
+function readLog(directory: string, path: string): string {
+  try {
+    return readFileSync(join(directory, path), "utf8");
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read the run log ${join(directory, path)}`, { cause });
+  }
+}

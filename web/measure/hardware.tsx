@@ -1,0 +1,260 @@
+/** Hardware in use: each task's replicas; added, removed and changed while requests go on. */
+import { useCallback, useEffect, useState } from "react";
+import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
+import type { Batching, Deployed, LiveStatus, Replica } from "../shared/api.ts";
+import { Choice } from "../shared/choice.tsx";
+import type { Client } from "../shared/client.ts";
+import { messageOf } from "../shared/client.ts";
+import { NumberEntry } from "../shared/entries.tsx";
+import { percent } from "../shared/format.ts";
+import { useConnection, useHeld } from "../shared/use-connection.tsx";
+
+const ANY_NODE = { id: "", name: "Any node with room" };
+
+export function Hardware() {
+  const { client, deployed, status } = useConnection();
+  const { connection } = useHeld();
+  const [replicas, setReplicas] = useState<readonly Replica[] | null>(null);
+  /** Changes under way, by what they change. */
+  const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());
+  const [problem, setProblem] = useState<string | null>(null);
+  const load = useCallback(async () => {
+    try {
+      setReplicas((await client.json<{ replicas: Replica[] }>("/v1/replicas")).replicas);
+    } catch {
+      setReplicas(null);
+    }
+  }, [client]);
+  // A replica that is lost, or comes back, shows in the status first.
+  const states = status?.replicas.map(({ name, state }) => `${name} ${state}`).join() ?? "";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another state is a reason to ask again
+  useEffect(() => void load(), [load, states]);
+  if (deployed === null || status === null) return null;
+
+  const change = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    setBusy((now) => new Set([...now, what]));
+    setProblem(null);
+    try {
+      await work();
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+    await load();
+    connection.refresh();
+    setBusy((now) => new Set([...now].filter((one) => one !== what)));
+  };
+  return (
+    <section className="card" aria-labelledby="hardware">
+      <h2 id="hardware">Hardware in use</h2>
+      {problem !== null && (
+        <p role="alert" className="bad">
+          {problem}
+        </p>
+      )}
+      {tasksOf(status).map((task) => (
+        <TaskReplicas
+          key={task}
+          {...{ task, client, deployed, status, busy, change }}
+          replicas={replicas?.filter((replica) => replica.task === task) ?? null}
+        />
+      ))}
+      <p className="muted small">
+        Changes take hold while requests go on: a replica that leaves ends its batch first.
+      </p>
+    </section>
+  );
+}
+
+/** Names of tasks, in the order of the pipeline. */
+export function tasksOf({ replicas, tasks }: LiveStatus): string[] {
+  return [...new Set([...tasks.map(({ name }) => name), ...replicas.map(({ task }) => task)])];
+}
+
+interface TaskReplicasProps {
+  readonly task: string;
+  readonly client: Client;
+  readonly deployed: Deployed;
+  readonly status: LiveStatus;
+  readonly busy: ReadonlySet<string>;
+  /** Null: this deployment's replicas cannot be changed. */
+  readonly replicas: readonly Replica[] | null;
+  readonly change: (what: string, work: () => Promise<unknown>) => Promise<void>;
+}
+
+function TaskReplicas({
+  task,
+  client,
+  deployed,
+  status,
+  busy,
+  replicas,
+  change,
+}: TaskReplicasProps) {
+  const nodes = nodesOf(deployed);
+  const room = deployed.room[task] ?? 0;
+  const [node, setNode] = useState("");
+  const live = status.replicas.filter((replica) => replica.task === task);
+  const add = (): Promise<void> =>
+    change(task, () => {
+      const body = { task, ...(node === "" ? {} : { node }) };
+      return client.json("/v1/replicas", { method: "POST", body });
+    });
+  const up = live.filter(({ state }) => state === "up").length;
+  return (
+    <div className="task">
+      <h3>
+        {task}: {up} {up === 1 ? "replica" : "replicas"}
+      </h3>
+      <div className="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Replica</th>
+              <th scope="col">Node</th>
+              <th scope="col">State</th>
+              <th scope="col">Busy</th>
+              <th scope="col">Batch</th>
+              <th scope="col">
+                <span className="hidden">Remove</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {live.map(({ name, node: place, state, utilizationRatio, losses }) => {
+              const own = replicas?.find((replica) => replica.name === name);
+              return (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  <td>{place}</td>
+                  <td className={state === "up" ? "good" : "bad"}>
+                    {state}
+                    {losses > 0 && <span className="muted"> (lost {losses} ×)</span>}
+                  </td>
+                  <td className="numeric">{percent(utilizationRatio)}</td>
+                  <td>
+                    {own === undefined ? (
+                      "scheduler's"
+                    ) : (
+                      <BatchChoice
+                        name={name}
+                        batch={own.batch}
+                        onApply={(batch) =>
+                          change(name, () =>
+                            client.json(`/v1/replicas/${encodeURIComponent(name)}`, {
+                              method: "PATCH",
+                              body: batch,
+                            }),
+                          )
+                        }
+                      />
+                    )}
+                  </td>
+                  <td>
+                    {own !== undefined && (
+                      <Button
+                        className="button quiet"
+                        aria-label={`Remove ${name}`}
+                        isDisabled={busy.has(name) || live.length < 2}
+                        onPress={() =>
+                          change(name, () =>
+                            client.json(`/v1/replicas/${encodeURIComponent(name)}`, {
+                              method: "DELETE",
+                            }),
+                          )
+                        }
+                      >
+                        {busy.has(name) ? "…" : "Remove"}
+                      </Button>
+                    )}
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+      {replicas !== null && (
+        <div className="row end">
+          {nodes.length > 1 && (
+            <Choice
+              label={`Node of a new ${task}`}
+              value={node}
+              options={nodes}
+              onChange={setNode}
+            />
+          )}
+          <Button
+            className="button"
+            isDisabled={busy.has(task) || live.length >= room}
+            onPress={add}
+          >
+            {busy.has(task) ? `Starting a ${task} …` : `Add a ${task}`}
+          </Button>
+          {live.length >= room && (
+            <span className="muted small">
+              No room for more: <code>cluster up --spare N</code> gives it
+            </span>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function nodesOf({ document }: Deployed) {
+  const names = (document.cluster.nodes ?? []).flatMap(({ name, count = 1 }) =>
+    count === 1 ? [name] : Array.from({ length: count }, (_, i) => `${name}-${i + 1}`),
+  );
+  return names.length > 1 ? [ANY_NODE, ...names.map((name) => ({ id: name, name }))] : [];
+}
+
+interface BatchChoiceProps {
+  readonly name: string;
+  readonly batch: Batching | null;
+  readonly onApply: (batch: Batching) => void;
+}
+
+function BatchChoice({ name, batch, onApply }: BatchChoiceProps) {
+  const [maxBatch, setMaxBatch] = useState(batch?.maxBatch ?? 1);
+  const [waitMs, setWaitMs] = useState(batch?.waitMs ?? 0);
+  const text = batch === null ? "scheduler's" : `${batch.maxBatch}, ${batch.waitMs} ms`;
+  return (
+    <DialogTrigger>
+      <Button className="button quiet" aria-label={`Batch of ${name}: ${text}`}>
+        {text}
+      </Button>
+      <Popover className="popover">
+        <Dialog className="dialog">
+          {({ close }) => (
+            <>
+              <Heading slot="title">Batches of {name}</Heading>
+              <NumberEntry
+                label="Jobs in a batch, at most"
+                value={maxBatch}
+                onChange={setMaxBatch}
+                least={1}
+                most={4096}
+              />
+              <NumberEntry
+                label="Wait for more, ms"
+                value={waitMs}
+                onChange={setWaitMs}
+                most={60_000}
+                about="from the first job of a batch that is not full"
+              />
+              <Button
+                className="button primary"
+                onPress={() => {
+                  onApply({ maxBatch, waitMs });
+                  close();
+                }}
+              >
+                Apply
+              </Button>
+            </>
+          )}
+        </Dialog>
+      </Popover>
+    </DialogTrigger>
+  );
+}

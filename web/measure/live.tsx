@@ -1,0 +1,91 @@
+/** The server's last minutes: latency, throughput, utilisation and queues. */
+import { useMemo } from "react";
+import type { LiveStatus } from "../shared/api.ts";
+import { LiveChart, type Series } from "../shared/live-chart.tsx";
+import { useConnection, useSamples } from "../shared/use-connection.tsx";
+import { tasksOf } from "./hardware.tsx";
+
+export function Live() {
+  const samples = useSamples();
+  const { deployed, status } = useConnection();
+  const x = useMemo(() => samples.map(({ atS }) => atS), [samples]);
+  if (deployed === null || status === null) return null;
+  const statuses = samples.map((sample) => sample.status);
+  const tasks = tasksOf(status);
+  const pipelines = status.pipelines.map(({ name }) => name);
+  const goals = Object.values(deployed.document.pipelines).flatMap(
+    ({ slo }) => slo?.latencyMs ?? [],
+  );
+  return (
+    <section className="card" aria-labelledby="live">
+      <h2 id="live">Live</h2>
+      <p className="muted small">
+        By the server, over its last {status.windowS} s; a dashed line is the latency goal.
+      </p>
+      <div className="charts">
+        <LiveChart
+          title="Latency"
+          unit="ms"
+          x={x}
+          goal={goals.length === 1 ? goals[0] : undefined}
+          series={pipelines.flatMap((name) => latencies(statuses, name, pipelines.length > 1))}
+        />
+        <LiveChart
+          title="Throughput"
+          unit="answers a second"
+          x={x}
+          series={pipelines.map((name) => ({
+            name,
+            values: statuses.map((one) => pipelineOf(one, name)?.completedPerS ?? null),
+          }))}
+        />
+        <LiveChart
+          title="Utilisation"
+          unit="%"
+          x={x}
+          yMost={100}
+          series={tasks.map((name) => ({ name, values: statuses.map((one) => busyOf(one, name)) }))}
+        />
+        <LiveChart
+          title="Queue length"
+          unit="jobs"
+          x={x}
+          yMost={4}
+          series={tasks.map((name) => ({
+            name,
+            values: statuses.map((one) => queueOf(one, name)),
+          }))}
+        />
+      </div>
+    </section>
+  );
+}
+
+function latencies(statuses: readonly LiveStatus[], name: string, isNamed: boolean): Series[] {
+  const prefix = isNamed ? `${name} ` : "";
+  const all = statuses.map((one) => pipelineOf(one, name));
+  return [
+    { name: `${prefix}p50`, values: all.map((one) => one?.latencyP50Ms ?? null) },
+    { name: `${prefix}p99`, values: all.map((one) => one?.latencyP99Ms ?? null) },
+  ];
+}
+
+function pipelineOf(status: LiveStatus, name: string) {
+  return status.pipelines.find((pipeline) => pipeline.name === name);
+}
+
+/** Mean utilisation of the task's replicas, in percent. */
+export function busyOf({ replicas }: LiveStatus, task: string): number | null {
+  const own = replicas.filter((replica) => replica.task === task);
+  if (own.length === 0) return null;
+  return (100 * own.reduce((sum, { utilizationRatio }) => sum + utilizationRatio, 0)) / own.length;
+}
+
+/** Jobs that wait, in the task's queue and in those of its replicas. */
+export function queueOf({ tasks, replicas }: LiveStatus, task: string): number {
+  const shared = tasks.find(({ name }) => name === task)?.queue ?? 0;
+  return replicas.reduce(
+    (sum, { task: of, queue }) => sum + (of === task ? (queue ?? 0) : 0),
+    shared,
+  );
+}

@@ -1,0 +1,205 @@
+/** Results: each request's answer, picture and time, and the whole in figures. */
+import { useMemo, useState } from "react";
+import { Button } from "react-aria-components";
+import { Choice } from "../shared/choice.tsx";
+import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
+import { LiveChart } from "../shared/live-chart.tsx";
+import { type Found, foundIn, isTrue } from "./answer.ts";
+import { AnswerDetails } from "./answer-details.tsx";
+import { MarkedPicture } from "./marked-picture.tsx";
+import type { Answer, Measured } from "./measuring.ts";
+
+interface Row {
+  readonly answer: Answer;
+  readonly found: Found;
+  readonly truth: boolean | null;
+}
+
+const FILTERS = [
+  { id: "all", name: "All" },
+  { id: "failed", name: "Without an answer" },
+  { id: "false", name: "Not the truth" },
+  { id: "slow", name: "The slowest first" },
+];
+const PAGE = 25;
+/** Answers are read once each. */
+const rows = new WeakMap<Answer, Row>();
+
+function rowOf(answer: Answer): Row {
+  let row = rows.get(answer);
+  if (row === undefined) {
+    const found = foundIn(answer.body);
+    const truth = answer.outcome === "completed" ? isTrue(found, answer.picture) : null;
+    row = { answer, found, truth };
+    rows.set(answer, row);
+  }
+  return row;
+}
+
+export function Results({ measured }: { readonly measured: Measured }) {
+  const { state, answers, timedBy, problem } = measured;
+  const [filter, setFilter] = useState("all");
+  const [shown, setShown] = useState(PAGE);
+  const all = useMemo(() => answers.map(rowOf), [answers]);
+  const picked = useMemo(() => chosen(all, filter), [all, filter]);
+  return (
+    <section className="card" aria-labelledby="results">
+      <h2 id="results">Results</h2>
+      {state === "none" ? (
+        <p className="muted">Start to send requests: each answer shows here as it comes.</p>
+      ) : (
+        <>
+          <Figures all={all} />
+          {problem !== null && (
+            <p role="alert" className="bad">
+              {problem}
+            </p>
+          )}
+          <p className="muted small">
+            A response time counts from when a request was due to its answer.{" "}
+            {timedBy !== "" && `Timed by ${timedBy}.`}
+            {state === "stopped" && " Stopped: requests under way were given up."}
+          </p>
+          <ResponseTimes answers={answers} />
+          <div className="row">
+            <Choice label="Show" value={filter} options={FILTERS} onChange={setFilter} />
+          </div>
+          <AnswerTable rows={picked.slice(0, shown)} />
+          {picked.length > shown && (
+            <Button className="button" onPress={() => setShown(shown + PAGE)}>
+              Show {Math.min(PAGE, picked.length - shown)} more of {picked.length}
+            </Button>
+          )}
+        </>
+      )}
+    </section>
+  );
+}
+
+function chosen(all: readonly Row[], filter: string): readonly Row[] {
+  if (filter === "failed") return all.filter(({ answer }) => answer.outcome !== "completed");
+  if (filter === "false") return all.filter(({ truth }) => truth === false);
+  if (filter === "slow") return [...all].sort((a, b) => b.answer.latencyMs - a.answer.latencyMs);
+  return [...all].reverse();
+}
+
+function Figures({ all }: { readonly all: readonly Row[] }) {
+  const completed = all.filter(({ answer }) => answer.outcome === "completed");
+  const latencies = completed.map(({ answer }) => answer.latencyMs).sort((a, b) => a - b);
+  const lastMs = Math.max(0, ...completed.map(({ answer }) => answer.endedMs));
+  const known = completed.filter(({ truth }) => truth !== null);
+  const right = known.filter(({ truth }) => truth).length;
+  const tiles: readonly (readonly [label: string, value: string, tone?: string])[] = [
+    [
+      "Answers",
+      `${completed.length} of ${all.length}`,
+      completed.length === all.length ? "" : "bad",
+    ],
+    ["Mean", milliseconds(mean(latencies))],
+    ["Median", milliseconds(quantile(latencies, 0.5))],
+    ["95th percentile", milliseconds(quantile(latencies, 0.95))],
+    ["99th percentile", milliseconds(quantile(latencies, 0.99))],
+    ["All answered after", milliseconds(lastMs)],
+    ["Answers a second", lastMs === 0 ? "–" : figures((completed.length / lastMs) * 1000)],
+    ...(known.length === 0
+      ? []
+      : ([
+          ["True", `${right} of ${known.length}`, right === known.length ? "good" : "warn"],
+        ] as const)),
+  ];
+  return (
+    <dl className="tiles">
+      {tiles.map(([label, value, tone = ""]) => (
+        <div key={label}>
+          <dt>{label}</dt>
+          <dd className={tone} data-testid={`figure-${label}`}>
+            {value}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function ResponseTimes({ answers }: { readonly answers: readonly Answer[] }) {
+  const [x, series] = useMemo(() => {
+    const sorted = [...answers].sort((a, b) => a.endedMs - b.endedMs);
+    const isDone = ({ outcome }: Answer) => outcome === "completed";
+    const values = (keep: (answer: Answer) => boolean) =>
+      sorted.map((answer) => (keep(answer) ? answer.latencyMs : null));
+    const failed = sorted.some((answer) => !isDone(answer))
+      ? [{ name: "without an answer", values: values((answer) => !isDone(answer)) }]
+      : [];
+    const lines = [{ name: "answered", values: values(isDone) }, ...failed];
+    return [sorted.map(({ endedMs }) => endedMs / 1000), lines];
+  }, [answers]);
+  return (
+    <LiveChart
+      title="Response times, by when they ended (s)"
+      unit="ms"
+      x={x}
+      series={series}
+      isClock={false}
+      isPoints
+    />
+  );
+}
+
+function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
+  const [open, setOpen] = useState<Row | null>(null);
+  return (
+    <div className="scroll tall">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Request</th>
+            <th scope="col">Response time</th>
+            <th scope="col">Picture</th>
+            <th scope="col">Answer</th>
+            <th scope="col">True</th>
+            <th scope="col">
+              <span className="hidden">Details</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {some.map((row) => {
+            const { answer, found, truth } = row;
+            const { request, picture, outcome, error, latencyMs } = answer;
+            return (
+              <tr key={request} data-testid="answer">
+                <th scope="row">{request + 1}</th>
+                <td className="numeric">{milliseconds(latencyMs)}</td>
+                <td>
+                  {picture && <MarkedPicture picture={picture} boxes={found.boxes} isSmall />}
+                </td>
+                <td className={outcome === "completed" ? "wrap" : "wrap bad"}>
+                  {outcome === "completed" ? found.text || "empty" : (error ?? outcome)}
+                </td>
+                <td className={truth === false ? "bad" : "good"}>
+                  {truth === null
+                    ? ""
+                    : truth
+                      ? "✓ yes"
+                      : `✗ it is ${picture?.truth?.plate ?? "no car"}`}
+                </td>
+                <td>
+                  <Button
+                    className="button quiet"
+                    aria-label={`Details of request ${request + 1}`}
+                    onPress={() => setOpen(row)}
+                  >
+                    Details
+                  </Button>
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {open !== null && (
+        <AnswerDetails answer={open.answer} found={open.found} onClose={() => setOpen(null)} />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,244 @@
+/** Send requests: what, how many, how; start and stop. */
+import { useState } from "react";
+import {
+  Button,
+  DropZone,
+  FileTrigger,
+  Label,
+  ProgressBar,
+  Switch,
+  Text,
+} from "react-aria-components";
+import { Choice } from "../shared/choice.tsx";
+import { messageOf } from "../shared/client.ts";
+import { NumberEntry, TextEntry } from "../shared/entries.tsx";
+import { figures } from "../shared/format.ts";
+import { useUrlState } from "../shared/url-state.ts";
+import { useConnection } from "../shared/use-connection.tsx";
+import type { Measured, Measuring, Picture } from "./measuring.ts";
+import { inOpenQueue } from "./open-queue.ts";
+import { drawnScenes, pictureFiles } from "./pictures.ts";
+import {
+  type Load,
+  requestsOf,
+  SHAPES,
+  type Shape,
+  USUAL,
+  type Workload,
+  workloadOf,
+} from "./workload.ts";
+
+const CONTENTS = [
+  { id: "scenes", name: "Drawn street scenes", about: "the server's; it is known what they show" },
+  { id: "files", name: "My pictures", about: "PNG, JPEG or WebP, sent in turn" },
+  { id: "none", name: "No picture", about: "random tensors, or an empty payload" },
+];
+
+export interface SendProps {
+  readonly measuring: Measuring;
+  readonly measured: Measured;
+}
+
+export function Send({ measuring, measured }: SendProps) {
+  const { client, models, measures, deployed, state } = useConnection();
+  const [load, setLoad] = useLoad();
+  const [model, setModel] = useUrlState("model", models[0] ?? "");
+  const [contents, setContents] = useUrlState("send", deployed === null ? "none" : "scenes");
+  const [files, setFiles] = useState<readonly Picture[]>([]);
+  const [isOpenQueue, setOpenQueue] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const scenario = (deployed?.document.workload as Workload | undefined) ?? null;
+  const isRunning = measured.state === "running";
+  const expected = requestsOf(load);
+
+  const start = async (): Promise<void> => {
+    setProblem(null);
+    try {
+      const workload = workloadOf(load, scenario);
+      if (workload === null)
+        throw new Error("the scenario's workload is a trace: `tandem load` sends it");
+      const pictures =
+        contents === "scenes" ? await drawnScenes(client) : contents === "files" ? files : [];
+      if (contents === "files" && pictures.length === 0) throw new Error("pick pictures first");
+      const send = () => measuring.run(client, measures, { model, workload, pictures });
+      await (isOpenQueue ? inOpenQueue(client, send) : send());
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  };
+  const pick = async (picked: readonly File[]): Promise<void> => {
+    try {
+      for (const { source } of files) URL.revokeObjectURL(source);
+      setFiles(await pictureFiles(picked));
+      setProblem(null);
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  };
+  return (
+    <section className="card" aria-labelledby="send">
+      <h2 id="send">Send requests</h2>
+      <div className="grid-2">
+        {models.length > 0 ? (
+          <Choice
+            label="Model"
+            value={model}
+            options={models.map((name) => ({ id: name, name }))}
+            onChange={setModel}
+          />
+        ) : (
+          <TextEntry label="Model" value={model} onChange={setModel} />
+        )}
+        <Choice label="What to send" value={contents} options={CONTENTS} onChange={setContents} />
+      </div>
+      {contents === "files" && <Files files={files} onPick={pick} />}
+      <Choice
+        label="How"
+        value={load.shape}
+        options={SHAPES.filter(({ id }) => id !== "scenario" || scenario !== null)}
+        onChange={(shape) => setLoad({ ...load, shape: shape as Shape })}
+      />
+      <Numbers {...{ load, setLoad }} />
+      {load.shape === "scenario" && (
+        <pre className="small">{JSON.stringify(scenario, null, 1)}</pre>
+      )}
+      {deployed !== null && (
+        <Switch className="switch" isSelected={isOpenQueue} onChange={setOpenQueue}>
+          <span className="track" aria-hidden="true" />
+          Take every request, however long the queue: starts a run of its own
+        </Switch>
+      )}
+      <div className="row">
+        <Button
+          className="button primary"
+          onPress={start}
+          isDisabled={isRunning || state !== "connected" || model === ""}
+        >
+          Start
+        </Button>
+        <Button className="button" onPress={() => measuring.stop()} isDisabled={!isRunning}>
+          Stop
+        </Button>
+        {expected !== null && !isRunning && (
+          <span className="muted small">{figures(expected)} requests</span>
+        )}
+      </div>
+      {isRunning && <Progress measured={measured} expected={expected} />}
+      {problem !== null && (
+        <p role="alert" className="bad">
+          {problem}
+        </p>
+      )}
+    </section>
+  );
+}
+
+/** The form's numbers live in the address. */
+function useLoad(): readonly [Load, (load: Load) => void] {
+  const [text, setText] = useUrlState("load", JSON.stringify(USUAL));
+  let load = USUAL;
+  try {
+    load = { ...USUAL, ...(JSON.parse(text) as Partial<Load>) };
+  } catch {
+    // A link that was cut short.
+  }
+  return [load, (next) => setText(JSON.stringify(next))];
+}
+
+function Numbers({
+  load,
+  setLoad,
+}: {
+  readonly load: Load;
+  readonly setLoad: (load: Load) => void;
+}) {
+  const { shape } = load;
+  const entry = (key: keyof Load, label: string, most: number, least = 1) => (
+    <NumberEntry
+      key={key}
+      label={label}
+      value={load[key] as number}
+      onChange={(value) => setLoad({ ...load, [key]: value })}
+      least={least}
+      most={most}
+    />
+  );
+  return (
+    <div className="grid-2">
+      {shape === "burst" && entry("n", "Requests at once (n)", 4096)}
+      {shape === "closed" && [
+        entry("clients", "Clients", 1000),
+        entry("n", "Requests in all", 100_000),
+      ]}
+      {shape === "poisson" && entry("ratePerS", "Requests a second", 5000, 0.1)}
+      {shape === "ramp" && [
+        entry("ratePerS", "From, requests a second", 5000, 0.1),
+        entry("toRatePerS", "To, requests a second", 5000, 0.1),
+      ]}
+      {(shape === "poisson" || shape === "ramp") && entry("durationS", "Duration, s", 3600)}
+    </div>
+  );
+}
+
+function Files({
+  files,
+  onPick,
+}: {
+  readonly files: readonly Picture[];
+  readonly onPick: (files: File[]) => void;
+}) {
+  const told =
+    files.length === 0 ? "Drop pictures here, or" : `${files.length} picked; drop others, or`;
+  return (
+    <DropZone
+      className="drop"
+      aria-label="Pictures to send"
+      onDrop={async ({ items }) => {
+        const dropped = items.flatMap((item) => (item.kind === "file" ? [item.getFile()] : []));
+        onPick(await Promise.all(dropped));
+      }}
+    >
+      <Text slot="label">{told}</Text>
+      <FileTrigger
+        allowsMultiple
+        acceptedFileTypes={["image/png", "image/jpeg", "image/webp"]}
+        onSelect={(list) => onPick([...(list ?? [])])}
+      >
+        <Button className="button">Pick files</Button>
+      </FileTrigger>
+      <div className="thumbs">
+        {files.map(({ name, source }) => (
+          <img key={source} src={source} alt={name} className="thumb" />
+        ))}
+      </div>
+    </DropZone>
+  );
+}
+
+function Progress({
+  measured,
+  expected,
+}: {
+  readonly measured: Measured;
+  readonly expected: number | null;
+}) {
+  const { answers, sent } = measured;
+  const told = `${answers.length} answers of ${Math.max(sent, answers.length)} sent`;
+  return (
+    <ProgressBar
+      className="progress"
+      value={answers.length}
+      maxValue={Math.max(1, expected ?? sent)}
+      valueLabel={told}
+    >
+      {({ percentage, valueText }) => (
+        <>
+          <Label>{valueText}</Label>
+          <div className="bar">
+            <div className="fill" style={{ width: `${percentage ?? 0}%` }} />
+          </div>
+        </>
+      )}
+    </ProgressBar>
+  );
+}

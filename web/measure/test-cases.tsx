@@ -1,0 +1,150 @@
+/** The four test cases of the 2020 report, as one click and one table. */
+import { useRef, useState } from "react";
+import { Button } from "react-aria-components";
+import { messageOf } from "../shared/client.ts";
+import { NumberEntry } from "../shared/entries.tsx";
+import { mean, milliseconds } from "../shared/format.ts";
+import { useUrlState } from "../shared/url-state.ts";
+import { useConnection } from "../shared/use-connection.tsx";
+import { type CaseResult, casesOf, runCases } from "./case-runs.ts";
+import type { Measuring } from "./measuring.ts";
+import { drawnScenes } from "./pictures.ts";
+
+const TRIALS = 3;
+
+export function TestCases({ measuring }: { readonly measuring: Measuring }) {
+  const { client, deployed, status, models } = useConnection();
+  const [model] = useUrlState("model", models[0] ?? "");
+  const most = Math.min(...Object.values(deployed?.room ?? { none: 0 }));
+  const [asked, setN] = useState(10);
+  const n = Math.min(asked, most - (most % 2));
+  const [results, setResults] = useState<readonly CaseResult[]>([]);
+  const [step, setStep] = useState<string | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const abort = useRef<AbortController | null>(null);
+  if (deployed === null || status === null) return null;
+
+  const run = async (): Promise<void> => {
+    const control = new AbortController();
+    abort.current = control;
+    setResults([]);
+    setProblem(null);
+    setStep("Starting …");
+    try {
+      const cases = casesOf(n);
+      await runCases(cases, {
+        ...{ client, measuring, model, pictures: await drawnScenes(client), trials: TRIALS },
+        signal: control.signal,
+        onStep: setStep,
+        onResult: (result) =>
+          setResults((before) => [...before.filter(({ name }) => name !== result.name), result]),
+      });
+    } catch (error) {
+      if (!control.signal.aborted) setProblem(messageOf(error));
+    }
+    setStep(null);
+  };
+  const stop = (): void => {
+    abort.current?.abort();
+    measuring.stop();
+  };
+  return (
+    <section className="card" aria-labelledby="cases">
+      <h2 id="cases">The four test cases</h2>
+      <p className="muted small">
+        Table 5.1 of the 2020 report: the time until all of n requests at once are answered, mean of{" "}
+        {TRIALS} trials, by replicas of each task. The deployment's own replicas come back
+        afterwards.
+      </p>
+      <div className="row">
+        <NumberEntry
+          label="Requests (n)"
+          value={n}
+          onChange={(value) => setN(Math.max(2, value - (value % 2)))}
+          least={2}
+          most={Math.max(2, most)}
+          step={2}
+          isDisabled={step !== null}
+        />
+        <Button className="button primary" isDisabled={step !== null || n < 2} onPress={run}>
+          Run the four cases
+        </Button>
+        <Button className="button" isDisabled={step === null} onPress={stop}>
+          Stop
+        </Button>
+      </div>
+      {most < 10 && (
+        <p className="muted small">
+          This deployment has room for {most} replicas of each task: start it with{" "}
+          <code>--spare 9</code> for n = 10.
+        </p>
+      )}
+      <p role="status">{step}</p>
+      {problem !== null && (
+        <p role="alert" className="bad">
+          {problem}
+        </p>
+      )}
+      {results.length > 0 && <CaseTable n={n} results={results} />}
+    </section>
+  );
+}
+
+function CaseTable({
+  n,
+  results,
+}: {
+  readonly n: number;
+  readonly results: readonly CaseResult[];
+}) {
+  const [, ...columns] = casesOf(n);
+  const cell = (name: string) => {
+    const result = results.find((one) => one.name === name);
+    if (result === undefined) return "…";
+    const { makespansMs, failed } = result;
+    const spread = `${milliseconds(Math.min(...makespansMs))} to ${milliseconds(Math.max(...makespansMs))}`;
+    return (
+      <>
+        <strong>{milliseconds(mean(makespansMs))}</strong>
+        <br />
+        <span className="muted small">
+          {makespansMs.length > 1 && spread}
+          {failed > 0 && <span className="bad"> {failed} failed</span>}
+        </span>
+      </>
+    );
+  };
+  return (
+    <div className="scroll">
+      <table data-testid="cases">
+        <thead>
+          <tr>
+            <th scope="col">Requests (n)</th>
+            {columns.map(({ name, replicas }) => (
+              <th scope="col" key={name}>
+                {name}: {replicas} of each
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          <tr>
+            <th scope="row">1 (baseline)</th>
+            <td className="numeric">{cell("Baseline")}</td>
+            <td colSpan={2} className="muted small">
+              one request uses one replica of each
+            </td>
+          </tr>
+          <tr>
+            <th scope="row">{n}</th>
+            {columns.map(({ name }) => (
+              <td key={name} className="numeric">
+                {cell(name)}
+              </td>
+            ))}
+          </tr>
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+/** A pipeline as a drawing: places of its tasks, and the edges between them. */
+import dagre from "@dagrejs/dagre";
+import type { ScenarioDocument } from "../shared/api.ts";
+
+export const BOX = { width: 210, height: 124 } as const;
+
+export interface TaskPlace {
+  readonly task: string;
+  readonly model: string;
+  /** Left and top. */
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface TaskEdge {
+  readonly from: string;
+  readonly to: string;
+  /** The condition in words; null: always. */
+  readonly when: string | null;
+}
+
+export interface PipelineGraph {
+  readonly tasks: readonly TaskPlace[];
+  readonly edges: readonly TaskEdge[];
+}
+
+/** From left to right, or from top to bottom on a narrow screen. */
+export function graphOf(
+  pipeline: ScenarioDocument["pipelines"][string],
+  isNarrow: boolean,
+): PipelineGraph {
+  const graph = new dagre.graphlib.Graph();
+  graph.setGraph({ rankdir: isNarrow ? "TB" : "LR", ranksep: isNarrow ? 56 : 110, nodesep: 36 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const tasks = Object.entries(pipeline.tasks);
+  for (const [task] of tasks) graph.setNode(task, { ...BOX });
+  const edges = tasks.flatMap(([to, { after = [], when }]) =>
+    after.map((from): TaskEdge => ({ from, to, when: conditionText(when) })),
+  );
+  for (const { from, to } of edges) graph.setEdge(from, to);
+  dagre.layout(graph);
+  return {
+    edges,
+    tasks: tasks.map(([task, { model }]) => {
+      const { x, y } = graph.node(task);
+      return { task, model: modelText(model), x: x - BOX.width / 2, y: y - BOX.height / 2 };
+    }),
+  };
+}
+
+function modelText(model: string | readonly unknown[]): string {
+  return typeof model === "string" ? model : `one of ${model.length} variants`;
+}
+
+function conditionText(
+  when: { contains?: string; probability?: number } | undefined,
+): string | null {
+  if (when === undefined) return null;
+  return when.contains === undefined ? "sometimes" : `if ${when.contains}`;
+}

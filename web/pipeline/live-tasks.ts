@@ -1,0 +1,54 @@
+/** The tasks of a running deployment: how busy, how long the queue, which share of requests they get. */
+import type { LiveStatus } from "../shared/api.ts";
+import type { Sample } from "../shared/connection.ts";
+
+export interface LiveTask {
+  readonly up: number;
+  readonly replicas: number;
+  /** Mean of the replicas that are up, 0 to 1. */
+  readonly utilizationRatio: number;
+  readonly queue: number;
+  readonly inFlight: number;
+  readonly serviceP50Ms: number | null;
+  readonly batchSizeMean: number | null;
+  /** Jobs a second in the window of the samples; null while there is one sample only. */
+  readonly jobsPerS: number | null;
+}
+
+/** Seconds over which rates are counted. */
+const WINDOW_S = 10;
+
+export function liveTask(samples: readonly Sample[], status: LiveStatus, task: string): LiveTask {
+  const own = status.replicas.filter((replica) => replica.task === task);
+  const up = own.filter(({ state }) => state === "up");
+  const shared = status.tasks.find(({ name }) => name === task)?.queue ?? 0;
+  const batches = up.flatMap(({ batchSizeMean }) => batchSizeMean ?? []);
+  const services = up.flatMap(({ serviceP50Ms }) => serviceP50Ms ?? []);
+  return {
+    up: up.length,
+    replicas: own.length,
+    utilizationRatio: meanOf(up.map(({ utilizationRatio }) => utilizationRatio)) ?? 0,
+    queue: own.reduce((sum, { queue }) => sum + (queue ?? 0), shared),
+    inFlight: own.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    serviceP50Ms: meanOf(services),
+    batchSizeMean: meanOf(batches),
+    jobsPerS: jobsPerS(samples, task),
+  };
+}
+
+function meanOf(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function jobsPerS(samples: readonly Sample[], task: string): number | null {
+  const last = samples.at(-1);
+  const first = samples.find(({ atS }) => atS >= (last?.atS ?? 0) - WINDOW_S);
+  if (last === undefined || first === undefined || first === last) return null;
+  const seconds = (last.status.atMs - first.status.atMs) / 1000;
+  // A replica that is gone takes its count along.
+  return Math.max(0, jobsOf(last.status, task) - jobsOf(first.status, task)) / seconds;
+}
+
+function jobsOf({ replicas }: LiveStatus, task: string): number {
+  return replicas.reduce((sum, replica) => sum + (replica.task === task ? replica.jobs : 0), 0);
+}

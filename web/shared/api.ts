@@ -1,0 +1,147 @@
+/** The server's answers, as far as the page reads them; `docs/serving.md` describes the routes. */
+
+export interface ServerMetadata {
+  readonly name: string;
+  readonly version?: string;
+  /** Ours only: tells one deployment from another. */
+  readonly deployment?: string;
+}
+
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly platform?: string;
+  readonly inputs: readonly TensorMetadata[];
+}
+
+export interface ReplicaLive {
+  readonly name: string;
+  readonly task: string;
+  readonly node: string;
+  readonly state: "up" | "draining" | "down";
+  readonly inFlight: number;
+  /** Null: the task has one queue for all its replicas. */
+  readonly queue: number | null;
+  readonly jobs: number;
+  readonly losses: number;
+  readonly utilizationRatio: number;
+  readonly batchSizeMean: number | null;
+  readonly serviceP50Ms: number | null;
+}
+
+export interface PipelineLive {
+  readonly name: string;
+  readonly inFlight: number;
+  readonly completed: number;
+  readonly completedPerS: number;
+  readonly failedPerS: number;
+  readonly latencyP50Ms: number | null;
+  readonly latencyP99Ms: number | null;
+}
+
+/** `GET /status`. */
+export interface LiveStatus {
+  readonly atMs: number;
+  readonly scheduler: string;
+  readonly windowS: number;
+  readonly replicas: readonly ReplicaLive[];
+  readonly tasks: readonly { readonly name: string; readonly queue: number }[];
+  readonly pipelines: readonly PipelineLive[];
+}
+
+export interface Batching {
+  readonly maxBatch: number;
+  readonly waitMs: number;
+}
+
+/** `GET /v1/replicas`. */
+export interface Replica {
+  readonly name: string;
+  readonly task: string;
+  readonly node: string | null;
+  readonly state: "starting" | "up" | "draining" | "down";
+  readonly batch: Batching | null;
+}
+
+export interface TaskDocument {
+  readonly model: string | readonly unknown[];
+  readonly after?: readonly string[];
+  readonly when?: { readonly contains?: string; readonly probability?: number };
+}
+
+/** A scenario's document, with its defaults. */
+export interface ScenarioDocument {
+  readonly name: string;
+  readonly pipelines: Readonly<
+    Record<
+      string,
+      {
+        readonly tasks: Readonly<Record<string, TaskDocument>>;
+        readonly slo?: { readonly latencyMs: number; readonly percentile: number };
+      }
+    >
+  >;
+  readonly cluster: {
+    readonly nodes?: readonly { readonly name: string; readonly count?: number }[];
+  };
+  readonly workload: Readonly<Record<string, unknown>> & { readonly arrivals: string };
+}
+
+/** `GET /v1/scenario`. */
+export interface Deployed {
+  readonly document: ScenarioDocument;
+  readonly profiles: Readonly<Record<string, unknown>>;
+  readonly overheadProfile?: unknown;
+  /** How many replicas each task can have. */
+  readonly room: Readonly<Record<string, number>>;
+}
+
+export interface ParameterSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+export interface Policy {
+  readonly decision: string;
+  readonly name: string;
+  readonly summary: string;
+  readonly failsWhen: string;
+  readonly parameters: {
+    readonly properties?: Readonly<Record<string, ParameterSchema>>;
+    readonly required?: readonly string[];
+  };
+}
+
+type Choice = string | ({ readonly policy: string } & Readonly<Record<string, unknown>>);
+
+export interface Preset {
+  readonly name: string;
+  readonly summary: string;
+  readonly composition: Readonly<Record<string, Choice>>;
+}
+
+/** `GET /v1/schedulers`. */
+export interface Catalogue {
+  readonly presets: readonly Preset[];
+  readonly policies: readonly Policy[];
+}
+
+/** A preset's name, or a preset and what replaces parts of it. */
+export type SchedulerDocument = string | Readonly<Record<string, unknown>>;
+
+/** `GET /v1/scenes`: drawn pictures whose truth is known. */
+export interface Scene {
+  /** In base64. */
+  readonly png: string;
+  readonly car: boolean;
+  readonly plate: string | null;
+}

@@ -1,0 +1,179 @@
+/**
+ * The connection to the server: what it is, what it offers, and its state once a second. A server that
+ * goes away is asked again until it is back; a new deployment at its address is learned anew.
+ */
+import type { Deployed, LiveStatus, ServerMetadata } from "./api.ts";
+import { Client, messageOf, ServerError } from "./client.ts";
+
+export interface Snapshot {
+  readonly state: "idle" | "connecting" | "connected" | "lost";
+  /** Why it is not connected, or what the server refuses. */
+  readonly problem: string | null;
+  readonly client: Client;
+  readonly server: ServerMetadata | null;
+  /** Pipelines or models, as far as the server lists them. */
+  readonly models: readonly string[];
+  /** Whether `POST /v1/measure` is there. */
+  readonly measures: boolean;
+  /** Null: this server has no such routes, or not for this token. */
+  readonly deployed: Deployed | null;
+  /** The server asks for a token that the page has not. */
+  readonly wantsToken: boolean;
+  readonly status: LiveStatus | null;
+}
+
+/** A second of the server's life. */
+export interface Sample {
+  /** Seconds since 1970. */
+  readonly atS: number;
+  readonly status: LiveStatus;
+}
+
+const POLL_MS = 1000;
+/** Of a server without a status. */
+const SLOW_POLL_MS = 4000;
+/** Samples that charts show: five minutes. */
+const KEPT = 300;
+
+export class Connection {
+  #snapshot: Snapshot;
+  readonly #listeners = new Set<() => void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #url = "";
+  #token: string | null = null;
+  /** Answers for an earlier server or token are ignored. */
+  #round = 0;
+  /** Newest last; replaced, never changed. */
+  samples: readonly Sample[] = [];
+
+  constructor() {
+    this.#snapshot = blank(new Client("", null));
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  readonly snapshot = (): Snapshot => this.#snapshot;
+
+  /** Connects anew where the address or the token is another. */
+  open(url: string, token: string | null): void {
+    if (url === this.#url && token === this.#token) return;
+    this.#url = url;
+    this.#token = token;
+    this.samples = [];
+    this.#snapshot = blank(new Client(url, token));
+    this.#tell();
+    void this.#learn(++this.#round);
+  }
+
+  close(): void {
+    this.#round++;
+    clearTimeout(this.#timer);
+  }
+
+  /** Asks at once, as after a change. */
+  refresh(): void {
+    if (this.#snapshot.deployed !== null) void this.#poll(this.#round);
+  }
+
+  async #learn(round: number): Promise<void> {
+    if (this.#url === "") return;
+    if (this.#snapshot.state === "idle") this.#set({ state: "connecting" });
+    const { client } = this.#snapshot;
+    try {
+      const server = await serverOf(client);
+      const offers = await offersOf(client);
+      if (round !== this.#round) return;
+      this.#set({ state: "connected", problem: null, server, ...offers });
+      await this.#poll(round);
+    } catch (error) {
+      this.#lost(round, error);
+    }
+  }
+
+  async #poll(round: number): Promise<void> {
+    const { client, server, deployed } = this.#snapshot;
+    try {
+      const [status, now] = await Promise.all([
+        deployed === null ? null : client.json<LiveStatus>("/status"),
+        serverOf(client),
+      ]);
+      if (round !== this.#round) return;
+      if (now.deployment !== server?.deployment) return void this.#learn(round);
+      if (status !== null) {
+        const sample = { atS: Date.now() / 1000, status };
+        this.samples = [...this.samples.slice(1 - KEPT), sample];
+      }
+      this.#set({ state: "connected", problem: null, status });
+      this.#later(() => this.#poll(round), deployed === null ? SLOW_POLL_MS : POLL_MS);
+    } catch (error) {
+      this.#lost(round, error);
+    }
+  }
+
+  #lost(round: number, error: unknown): void {
+    if (round !== this.#round) return;
+    const { server } = this.#snapshot;
+    this.#set({ state: server === null ? "connecting" : "lost", problem: messageOf(error) });
+    this.#later(() => this.#learn(round), POLL_MS);
+  }
+
+  #later(work: () => Promise<void>, ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void work(), ms);
+  }
+
+  #set(change: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change };
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function blank(client: Client): Snapshot {
+  return {
+    ...{ state: "idle", problem: null, client, server: null, models: [], measures: false },
+    ...{ deployed: null, wantsToken: false, status: null },
+  };
+}
+
+/** KServe answers at `/v2`, Triton too; some servers only say that they live. */
+async function serverOf(client: Client): Promise<ServerMetadata> {
+  try {
+    return await client.json<ServerMetadata>("/v2");
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.status !== 404) throw error;
+    await client.call("/v2/health/live");
+    return { name: "a server of the Open Inference Protocol" };
+  }
+}
+
+type Offers = Pick<Snapshot, "models" | "measures" | "deployed" | "wantsToken">;
+
+async function offersOf(client: Client): Promise<Offers> {
+  let wantsToken = false;
+  /** Null: it is not there, or not for us. */
+  const asked = async <Answer>(path: string, call = {}): Promise<Answer | null> => {
+    try {
+      return await client.json<Answer>(path, call);
+    } catch (error) {
+      const { status = 0 } = error as ServerError;
+      if (status === 0 || status >= 500) throw error;
+      wantsToken ||= status === 401;
+      return null;
+    }
+  };
+  const index = { method: "POST", body: {} };
+  const [models, deployed, app] = await Promise.all([
+    asked<readonly { readonly name: string }[]>("/v2/repository/index", index),
+    asked<Deployed>("/v1/scenario"),
+    asked<{ readonly kind?: string }>("/app.json"),
+  ]);
+  const names = new Set((models ?? []).map(({ name }) => name));
+  return { models: [...names], deployed, measures: app?.kind !== undefined, wantsToken };
+}

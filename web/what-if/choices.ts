@@ -1,0 +1,232 @@
+/** What a user may change about a scenario, and the values that this gives it. */
+import type { LoadedScenario, ScenarioDocument } from "../../library/browser.ts";
+
+/** Jobs that start together, and how long the first of them waits for the others. */
+export interface Batch {
+  readonly maxBatch: number;
+  readonly waitMs: number;
+}
+
+/** Changes to a scenario; absent parts are as in the scenario. Plain data, kept short for addresses. */
+export interface Choices {
+  readonly replicas?: Readonly<Record<string, number>>;
+  /** By name of the kind of node. */
+  readonly machines?: Readonly<Record<string, number>>;
+  readonly costPerHour?: Readonly<Record<string, number>>;
+  /** A preset's name. */
+  readonly scheduler?: string;
+  /** Parameters of the preset's policies, by decision. */
+  readonly parameters?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** In place of the scheduler's own batching; a `maxBatch` of 1 starts each job alone. */
+  readonly batch?: Batch;
+  /** Latency goals, ms, by pipeline. */
+  readonly sloMs?: Readonly<Record<string, number>>;
+  /** Service times are multiplied by this. */
+  readonly serviceScale?: number;
+}
+
+/** How much each point of a curve runs. */
+export interface Effort {
+  readonly seed: number;
+  /** Requests of each run, warm-up included; null: the scenario's own extent. */
+  readonly requests: number | null;
+  readonly replications: number;
+}
+
+/** The quantity on the axis of loads. */
+export interface LoadAxis {
+  readonly kind: "rate" | "clients" | "burst" | "times";
+  readonly label: string;
+  readonly unit: string;
+  /** The scenario's own load. */
+  readonly base: number;
+}
+
+type Workload = ScenarioDocument["workload"];
+type Overrides = Readonly<Record<string, unknown>>;
+
+export function loadAxisOf({ workload }: ScenarioDocument): LoadAxis {
+  if ("ratePerS" in workload) {
+    return { kind: "rate", label: "Load", unit: "requests per s", base: workload.ratePerS };
+  }
+  if (workload.arrivals === "closed" && typeof workload.clients === "number") {
+    return { kind: "clients", label: "Clients", unit: "clients", base: workload.clients };
+  }
+  if (workload.arrivals === "burst" || workload.arrivals === "mlperf-offline") {
+    return { kind: "burst", label: "Burst", unit: "requests at once", base: workload.requests };
+  }
+  return { kind: "times", label: "Load", unit: "times the scenario's load", base: 1 };
+}
+
+/** Whether the workload can be heavier or lighter as a whole. */
+export function isScalable({ workload }: ScenarioDocument): boolean {
+  const { arrivals } = workload;
+  if (arrivals === "closed") return typeof workload.clients === "number";
+  return arrivals !== "mlperf-single-stream" && arrivals !== "mlperf-multi-stream";
+}
+
+/** Loads are rounded to so many digits, so that they stay readable in files. */
+const DIGITS = 4;
+export const rounded = (value: number): number => Number(value.toPrecision(DIGITS));
+
+const POINTS = 12;
+/** The axis ends at one of these, times a power of ten, so that it rarely moves. */
+const ENDS = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
+/** How far beyond the capacity curves go. */
+const BEYOND = 1.1;
+/** Bursts of one request say nothing of the others. */
+const FEWEST_AT_ONCE = 48;
+
+/**
+ * The loads of a curve, ascending: the scenario's own, and others in equal steps to a little beyond
+ * `capacityPerS`; without one (0), to twice the scenario's own.
+ */
+export function gridOf({ kind, base }: LoadAxis, capacityPerS: number): readonly number[] {
+  const wide = kind === "burst" ? Math.max(2 * base, FEWEST_AT_ONCE) : 2 * base;
+  const least = Math.max(capacityPerS === 0 ? wide : capacityPerS * BEYOND, base * 1.05);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const top = power * (ENDS.find((end) => end * power >= least) ?? 10);
+  const steps = Array.from({ length: POINTS }, (_, i) => rounded((top * (i + 1)) / POINTS));
+  const isWhole = kind === "clients" || kind === "burst";
+  const all = [...steps.map((load) => (isWhole ? Math.max(1, Math.round(load)) : load)), base];
+  return [...new Set(all)].sort((a, b) => a - b);
+}
+
+/** Share of a point's requests that arrive before the measured window. */
+const WARM_UP = 0.1;
+
+/**
+ * The swept values of one point of the axis. Runs of a number of requests leave out their first tenth.
+ * Loads count requests per second, clients, requests at once, or times the scenario's load.
+ */
+export function pointAt(
+  { workload }: ScenarioDocument,
+  { kind }: LoadAxis,
+  load: number,
+  { requests }: Effort,
+): Overrides {
+  const warmup =
+    requests === null || !isSpanned(workload)
+      ? {}
+      : { "workload.warmupS": rounded((WARM_UP * requests) / load) };
+  switch (kind) {
+    case "rate":
+      return { "workload.ratePerS": load, ...warmup };
+    case "clients":
+      return { "workload.clients": load };
+    case "burst":
+      return { "workload.requests": load };
+    case "times":
+      return timesOf(workload, load);
+  }
+}
+
+function timesOf(workload: Workload, times: number): Overrides {
+  switch (workload.arrivals) {
+    case "trace":
+      return { "workload.scale": rounded(workload.scale / times) };
+    case "mmpp": {
+      const states = workload.states.map((state) => scaled(state, times));
+      return { "workload.states": states };
+    }
+    case "ramp":
+      return { "workload.rates": workload.rates.map((rate) => scaled(rate, times)) };
+    default:
+      return { "workload.arrivals": workload.arrivals };
+  }
+}
+
+function scaled<T extends { readonly ratePerS: number }>(one: T, times: number): T {
+  return { ...one, ratePerS: rounded(one.ratePerS * times) };
+}
+
+function isSpanned({ arrivals }: Workload): boolean {
+  return arrivals !== "burst" && !arrivals.startsWith("mlperf-");
+}
+
+/**
+ * All values that choices and effort give a scenario without a sweep, by path as for `--set`; `loads`
+ * become the points of a sweep.
+ */
+export function overridesOf(
+  { document, traces }: Pick<LoadedScenario, "document" | "traces">,
+  choices: Choices,
+  loads: readonly number[],
+  effort: Effort,
+): Overrides {
+  const axis = loadAxisOf(document);
+  return {
+    run: { seed: effort.seed, replications: effort.replications },
+    workload: workloadOf(document.workload, effort, traces),
+    sweep: { points: loads.map((load) => pointAt(document, axis, load, effort)) },
+    ...(choices.scheduler === undefined ? {} : { scheduler: choices.scheduler }),
+    ...policiesOf(choices),
+    ...clusterOf(document, choices),
+    ...byKey(choices.sloMs, (pipeline) => `pipelines.${pipeline}.slo.latencyMs`),
+  };
+}
+
+function workloadOf(
+  workload: Workload,
+  { requests }: Effort,
+  traces: LoadedScenario["traces"],
+): Overrides {
+  if (requests === null) return { ...workload };
+  if ("minQueries" in workload) return { ...workload, minQueries: requests, minDurationS: 1 };
+  if (!isSpanned(workload)) return { ...workload };
+  if (workload.arrivals === "trace") {
+    if (workload.repeat === "fill") return { ...workload };
+    const rows = traces[workload.file].length * (workload.repeat ?? 1);
+    return { ...workload, requests: Math.min(requests, workload.requests ?? rows, rows) };
+  }
+  const { durationS: _, ...rest } = workload as { durationS?: number };
+  // Without a rate to tell its length by, the start is part of the window.
+  const warmupS = "ratePerS" in workload ? {} : { warmupS: 0 };
+  return { ...rest, requests, ...warmupS };
+}
+
+/** Policies in place of the scheduler's own, by path. */
+export function policiesOf({ parameters, batch }: Choices): Overrides {
+  const own = byKey(parameters, (decision) => `scheduler.${decision}`);
+  if (batch === undefined) return own;
+  const batching = batch.maxBatch === 1 ? "none" : { policy: "size-or-timeout", ...batch };
+  return { ...own, "scheduler.batching": batching };
+}
+
+function clusterOf({ cluster }: ScenarioDocument, choices: Choices): Overrides {
+  const { replicas, machines = {}, costPerHour = {}, serviceScale = 1 } = choices;
+  const { nodes, replicas: own } = cluster;
+  const total = Object.values({ ...own, ...replicas }).reduce((sum, count) => sum + count, 0);
+  // As the simulator does without nodes: one machine with a slot for each replica.
+  const alone = { name: "node", devices: { slot: { slots: Math.max(1, total) } } };
+  const slow = (nodes ?? [alone]).map(({ devices }) =>
+    Object.fromEntries(
+      Object.entries(devices).map(([kind, device]) => {
+        const whole = typeof device === "number" ? { slots: device } : device;
+        const speed = "speed" in whole ? whole.speed : 1;
+        return [kind, { ...whole, speed: rounded(speed / serviceScale) }];
+      }),
+    ),
+  );
+  const ofNodes = (nodes ?? []).flatMap(({ name }, i) => [
+    ...(machines[name] === undefined ? [] : [[`cluster.nodes.${i}.count`, machines[name]]]),
+    ...(costPerHour[name] === undefined
+      ? []
+      : [[`cluster.nodes.${i}.costPerHour`, costPerHour[name]]]),
+    ...(serviceScale === 1 ? [] : [[`cluster.nodes.${i}.devices`, slow[i]]]),
+  ]);
+  return {
+    ...(nodes === undefined && serviceScale !== 1
+      ? { "cluster.nodes": [{ ...alone, devices: slow[0] }] }
+      : {}),
+    ...byKey(replicas, (task) => `cluster.replicas.${task}`),
+    ...Object.fromEntries(ofNodes),
+  };
+}
+
+function byKey(
+  values: Readonly<Record<string, unknown>> | undefined,
+  pathOf: (key: string) => string,
+): Overrides {
+  return Object.fromEntries(Object.entries(values ?? {}).map(([key, one]) => [pathOf(key), one]));
+}

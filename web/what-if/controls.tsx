@@ -1,0 +1,323 @@
+/** The controls of a configuration: each shows the value in force, and changes one choice. */
+import { useId } from "react";
+import {
+  Button,
+  Group,
+  Input,
+  Label,
+  NumberField,
+  Slider,
+  SliderOutput,
+  SliderThumb,
+  SliderTrack,
+} from "react-aria-components";
+import type { SchedulerForm, SchedulerParameter } from "../../library/browser.ts";
+import type { Batch, Choices } from "./choices.ts";
+import type { Description } from "./messages.ts";
+
+export interface ControlsProps {
+  readonly description: Description;
+  readonly choices: Choices;
+  readonly onChange: (choices: Choices) => void;
+}
+
+export function Controls({ description, choices, onChange }: ControlsProps) {
+  const { replicas, machines, goals } = description;
+  const set = (change: Partial<Choices>): void => onChange({ ...choices, ...change });
+  return (
+    <div className="wi-controls">
+      <fieldset>
+        <legend>Replicas</legend>
+        {Object.entries(replicas).map(([task, base]) => (
+          <Scale
+            key={task}
+            label={task}
+            value={choices.replicas?.[task] ?? base}
+            least={1}
+            most={Math.max(8, 4 * base)}
+            step={1}
+            onChange={(count) => set({ replicas: { ...choices.replicas, [task]: count } })}
+          />
+        ))}
+      </fieldset>
+      <SchedulerControls description={description} choices={choices} set={set} />
+      {goals.length === 0 ? null : (
+        <fieldset>
+          <legend>Latency goal</legend>
+          {goals.map(({ pipeline, latencyMs, percentile }) => (
+            <Scale
+              key={pipeline}
+              label={`${goals.length > 1 ? `${pipeline}: ` : ""}p${percentile} within`}
+              unit="ms"
+              value={choices.sloMs?.[pipeline] ?? latencyMs}
+              least={niceStep(latencyMs)}
+              most={4 * latencyMs}
+              step={niceStep(latencyMs)}
+              onChange={(ms) => set({ sloMs: { ...choices.sloMs, [pipeline]: ms } })}
+            />
+          ))}
+        </fieldset>
+      )}
+      <fieldset>
+        <legend>Hardware</legend>
+        <Scale
+          label="service times"
+          unit="×"
+          value={choices.serviceScale ?? 1}
+          least={0.1}
+          most={3}
+          step={0.05}
+          onChange={(serviceScale) => set({ serviceScale })}
+        />
+        {machines.map(({ name, count, costPerHour }) => (
+          <div key={name} className="wi-pair">
+            <NumberBox
+              label={`machines ${name}`}
+              value={choices.machines?.[name] ?? count}
+              least={1}
+              isWhole
+              onChange={(one) => set({ machines: { ...choices.machines, [name]: one } })}
+            />
+            <NumberBox
+              label={`price of one ${name}, per hour`}
+              value={choices.costPerHour?.[name] ?? costPerHour}
+              least={0}
+              onChange={(one) => set({ costPerHour: { ...choices.costPerHour, [name]: one } })}
+            />
+          </div>
+        ))}
+      </fieldset>
+    </div>
+  );
+}
+
+interface SchedulerControlsProps {
+  readonly description: Description;
+  readonly choices: Choices;
+  readonly set: (change: Partial<Choices>) => void;
+}
+
+function SchedulerControls({ description, choices, set }: SchedulerControlsProps) {
+  const id = useId();
+  const form = description.schedulers.find(({ name }) => name === choices.scheduler);
+  const batch = batchInForce(description, choices);
+  const own = form?.parameters.filter(({ policy }) => policy !== "size-or-timeout") ?? [];
+  // Parameters belong to the scheduler before; so do the values that a batching preset brings.
+  const choose = (name: string): void => {
+    const { scheduler: _, parameters: __, batch: ___, ...rest } = choices;
+    set({ ...rest, ...CLEARED, ...(name === "" ? {} : { scheduler: name }) });
+  };
+  const usual = `as in the scenario${isPreset(description) ? `: ${description.scheduler}` : ""}`;
+  return (
+    <fieldset>
+      <legend>Scheduler</legend>
+      <label className="wi-field" htmlFor={id}>
+        <span>policy</span>
+        <select
+          id={id}
+          className="wi-select"
+          value={choices.scheduler ?? ""}
+          onChange={({ target }) => choose(target.value)}
+        >
+          <option value="">{usual}</option>
+          {description.schedulers.map(({ name }) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      {form === undefined ? null : <p className="wi-note">{form.summary}</p>}
+      <Parameters parameters={own} choices={choices} set={set} />
+      <Scale
+        label="largest batch"
+        value={batch.maxBatch}
+        least={1}
+        most={32}
+        step={1}
+        onChange={(maxBatch) => set({ batch: { ...batch, maxBatch } })}
+      />
+      {batch.maxBatch === 1 ? null : (
+        <Scale
+          label="a batch waits up to"
+          unit="ms"
+          value={batch.waitMs}
+          least={0}
+          most={Math.max(100, 2 * batch.waitMs)}
+          step={1}
+          onChange={(waitMs) => set({ batch: { ...batch, waitMs } })}
+        />
+      )}
+    </fieldset>
+  );
+}
+
+/** Values of undefined: a spread puts them over older ones, and JSON leaves them out. */
+const CLEARED = { scheduler: undefined, parameters: undefined, batch: undefined } as object;
+
+function isPreset({ scheduler, schedulers }: Description): boolean {
+  return schedulers.some(({ name }) => name === scheduler);
+}
+
+/** The user's batching, else that of the scheduler in force. */
+export function batchInForce(description: Description, choices: Choices): Batch {
+  if (choices.batch !== undefined) return choices.batch;
+  const name = choices.scheduler ?? description.scheduler;
+  if (choices.scheduler === undefined && description.batch !== null) return description.batch;
+  const form = description.schedulers.find((one) => one.name === name);
+  const value = (parameter: string, usual: number): number => {
+    const found = form?.parameters.find(
+      (one) => one.policy === "size-or-timeout" && one.name === parameter,
+    );
+    return typeof found?.value === "number" ? found.value : usual;
+  };
+  return { maxBatch: value("maxBatch", 1), waitMs: value("waitMs", 20) };
+}
+
+interface ParametersProps {
+  readonly parameters: SchedulerForm["parameters"];
+  readonly choices: Choices;
+  readonly set: (change: Partial<Choices>) => void;
+}
+
+function Parameters({ parameters, choices, set }: ParametersProps) {
+  const shown = parameters.filter(({ kind }) => kind !== "other");
+  return shown.map((parameter) => {
+    const { decision, policy, name } = parameter;
+    const own = choices.parameters?.[decision];
+    const change = (value: unknown): void => {
+      const given = { ...valuesOf(parameters, decision), ...own, policy, [name]: value };
+      set({ parameters: { ...choices.parameters, [decision]: given } });
+    };
+    return (
+      <Parameter
+        key={`${decision}.${name}`}
+        parameter={parameter}
+        value={own?.[name] ?? parameter.value}
+        onChange={change}
+      />
+    );
+  });
+}
+
+/** The preset's own values of one decision's policy. */
+function valuesOf(parameters: SchedulerForm["parameters"], decision: string): object {
+  const own = parameters.filter((one) => one.decision === decision && one.value !== undefined);
+  return Object.fromEntries(own.map(({ name, value }) => [name, value]));
+}
+
+interface ParameterProps {
+  readonly parameter: SchedulerParameter;
+  readonly value: unknown;
+  readonly onChange: (value: unknown) => void;
+}
+
+function Parameter({ parameter, value, onChange }: ParameterProps) {
+  const id = useId();
+  const { name, unit, kind, minimum, maximum, values = [], description } = parameter;
+  if (kind === "number" || kind === "whole number") {
+    return (
+      <NumberBox
+        label={unit === "" ? name : `${name} (${unit})`}
+        title={description}
+        value={typeof value === "number" ? value : Number.NaN}
+        least={minimum}
+        most={maximum}
+        isWhole={kind === "whole number"}
+        onChange={onChange}
+      />
+    );
+  }
+  const options = kind === "switch" ? ["true", "false"] : values;
+  const read = (text: string): unknown => (kind === "switch" ? text === "true" : text);
+  return (
+    <label className="wi-field" htmlFor={id} title={description}>
+      <span>{name}</span>
+      <select
+        id={id}
+        className="wi-select"
+        value={String(value ?? "")}
+        onChange={({ target }) => onChange(read(target.value))}
+      >
+        {options.map((option) => (
+          <option key={option}>{option}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export interface ScaleProps {
+  readonly label: string;
+  readonly unit?: string;
+  readonly value: number;
+  readonly least: number;
+  readonly most: number;
+  readonly step: number;
+  /** In place of the value and its unit. */
+  readonly shown?: string;
+  readonly onChange: (value: number) => void;
+}
+
+export function Scale({ label, unit = "", value, least, most, step, ...rest }: ScaleProps) {
+  const { shown = `${value}${unit === "×" ? "" : " "}${unit}`, onChange } = rest;
+  return (
+    <Slider
+      className="wi-slider"
+      value={value}
+      minValue={Math.min(least, value)}
+      maxValue={Math.max(most, value)}
+      step={step}
+      onChange={(next) => onChange(tidy(next as number))}
+    >
+      <Label>{label}</Label>
+      <SliderOutput>{() => shown}</SliderOutput>
+      <SliderTrack className="wi-track">
+        <SliderThumb className="wi-thumb" />
+      </SliderTrack>
+    </Slider>
+  );
+}
+
+interface NumberBoxProps {
+  readonly label: string;
+  readonly title?: string;
+  readonly value: number;
+  readonly least?: number | undefined;
+  readonly most?: number | undefined;
+  readonly isWhole?: boolean;
+  readonly onChange: (value: number) => void;
+}
+
+function NumberBox({ label, title, value, least, most, isWhole, onChange }: NumberBoxProps) {
+  return (
+    <NumberField
+      className="wi-number"
+      value={value}
+      {...(least === undefined ? {} : { minValue: least })}
+      {...(most === undefined ? {} : { maxValue: most })}
+      {...(isWhole === true ? { step: 1 } : {})}
+      formatOptions={{ maximumFractionDigits: isWhole === true ? 0 : 6, useGrouping: false }}
+      onChange={(next) => !Number.isNaN(next) && onChange(next)}
+    >
+      <Label {...(title === undefined ? {} : { "data-title": title })}>{label}</Label>
+      <Group className="wi-number-box">
+        <Button slot="decrement">−</Button>
+        <Input />
+        <Button slot="increment">+</Button>
+      </Group>
+    </NumberField>
+  );
+}
+
+/** A twentieth of a value, as 1, 2 or 5 times a power of ten. */
+function niceStep(value: number): number {
+  const rough = value / 20;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return tidy(power * (rough / power >= 5 ? 5 : rough / power >= 2 ? 2 : 1));
+}
+
+/** Without the traces of binary fractions: 0.30000000000000004 is 0.3. */
+function tidy(value: number): number {
+  return Number(value.toPrecision(12));
+}

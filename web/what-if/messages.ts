@@ -1,0 +1,84 @@
+/** Messages between the page and the simulator's thread. */
+import type {
+  ConfigurationResult,
+  Issue,
+  KeptScenario,
+  ScenarioSource,
+  SchedulerForm,
+} from "../../library/browser.ts";
+import type { Batch, Choices, Effort, LoadAxis } from "./choices.ts";
+
+/** The scenario as its controls need it. */
+export interface Description {
+  readonly name: string;
+  readonly about: string;
+  readonly digest: string;
+  readonly seed: number;
+  readonly axis: LoadAxis;
+  /** Whether the axis has more than one point. */
+  readonly isScalable: boolean;
+  /** Requests per second at which the busiest station never rests; null: not known beforehand. */
+  readonly capacityPerS: number | null;
+  readonly replicas: Readonly<Record<string, number>>;
+  readonly machines: readonly Machine[];
+  readonly goals: readonly Goal[];
+  /** The scheduler in words. */
+  readonly scheduler: string;
+  /** Batching that the scenario writes out; null: as its scheduler does by itself. */
+  readonly batch: Batch | null;
+  readonly schedulers: readonly SchedulerForm[];
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly count: number;
+  readonly costPerHour: number;
+}
+
+export interface Goal {
+  readonly pipeline: string;
+  readonly latencyMs: number;
+  readonly percentile: number;
+}
+
+/** A result without its curve over shares of requests. */
+export type PointResult = Omit<ConfigurationResult, "latencyCurve">;
+
+export interface CurveRequest {
+  /** Names the curve in answers; one key, one set of choices. */
+  readonly key: string;
+  readonly choices: Choices;
+}
+
+export type ToSimulator =
+  | { readonly kind: "open"; readonly source: ScenarioSource | KeptScenario }
+  /** All curves that are wanted from now on, over the same loads. Those that run already go on. */
+  | { readonly kind: "draw"; readonly curves: readonly CurveRequest[]; readonly effort: Effort }
+  /** Asks for the text of a scenario that gives the points of the last drawn loads. */
+  | { readonly kind: "write"; readonly choices: Choices; readonly effort: Effort };
+
+/** A Fault in parts, for it loses its class between threads. */
+export interface Failure {
+  readonly message: string;
+  readonly hint?: string;
+  readonly issues: readonly Issue[];
+}
+
+export type FromSimulator =
+  | { readonly kind: "opened"; readonly description: Description }
+  | { readonly kind: "refused"; readonly failure: Failure }
+  /** The loads of all points from now on, ascending; points of other loads are void. */
+  | { readonly kind: "loads"; readonly loads: readonly number[] }
+  /** A request for curves has been taken: the page may send its next. */
+  | { readonly kind: "taken" }
+  /** A curve starts, anew or for the first time. */
+  | { readonly kind: "started"; readonly key: string; readonly capacityPerS: number | null }
+  | {
+      readonly kind: "point";
+      readonly key: string;
+      readonly load: number;
+      readonly result: PointResult;
+    }
+  | { readonly kind: "finished"; readonly key: string }
+  | { readonly kind: "failed"; readonly key: string; readonly failure: Failure }
+  | { readonly kind: "written"; readonly text: string };

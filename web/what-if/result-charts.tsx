@@ -1,0 +1,139 @@
+/** Latency and goal attainment over load: the present configuration in full, pins by one figure. */
+import type { Choices } from "./choices.ts";
+import { type ChartPoint, type ChartSeries, CurveChart } from "./curve-chart.tsx";
+import type { CurveState } from "./curve-store.ts";
+import type { Description } from "./messages.ts";
+import { digits, estimateOf, ms, percent, type Reading } from "./readings.tsx";
+import { QUANTILES, type Quantile } from "./shared-state.ts";
+
+/** Metrics of a real run at one load, in the units of the axis. */
+export interface MeasuredPoint {
+  readonly load: number;
+  /** By metric, as results name them: `latencyP99Ms`, `sloAttainmentRatio`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+export interface ResultChartsProps {
+  readonly description: Description;
+  readonly choices: Choices;
+  /** The present configuration first. */
+  readonly readings: readonly Reading[];
+  readonly loads: readonly number[];
+  readonly load: number;
+  readonly quantile: Quantile;
+  readonly measured: readonly MeasuredPoint[];
+  readonly onPick: (load: number) => void;
+}
+
+const DASHES: Readonly<Record<Quantile, readonly number[] | undefined>> = {
+  latencyP50Ms: [2, 3],
+  latencyP95Ms: [7, 4],
+  latencyP99Ms: undefined,
+};
+
+export function ResultCharts(props: ResultChartsProps) {
+  const { description, choices, readings, loads, load, quantile, measured, onPick } = props;
+  const [present, ...pins] = readings;
+  const { name } = QUANTILES.find(({ id }) => id === quantile) ?? QUANTILES[2];
+  const latency = [
+    ...QUANTILES.map((one) => seriesOf(present, loads, one.id, one.name)),
+    ...pins.map((pin) => seriesOf(pin, loads, quantile, `${pin.name} (${name})`)),
+  ];
+  const { goals, axis } = description;
+  const second = goals.length > 0 ? "sloAttainmentRatio" : "utilizationRatio";
+  const shares = readings.map((reading) => seriesOf(reading, loads, second, reading.name));
+  const [goal] = goals;
+  const goalMs =
+    goals.length === 1 ? (choices.sloMs?.[goal.pipeline] ?? goal.latencyMs) : undefined;
+  const common = { loads, load, onPick, loadTitle: axis.unit };
+  const summary = summaryOf(present, load, axis.unit);
+  return (
+    <div className="wi-charts">
+      <CurveChart
+        {...common}
+        title="Latency, ms"
+        summary={summary}
+        series={latency}
+        range={[0, latencyTop(readings, loads, quantile, goalMs)]}
+        format={ms}
+        formatTick={digits}
+        goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
+        measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
+      />
+      <CurveChart
+        {...common}
+        title={goals.length > 0 ? "Requests within the goal" : "Busy share of replicas"}
+        summary={summary}
+        series={shares}
+        range={[0, 1.02]}
+        format={percent}
+        formatTick={percent}
+        goal={
+          goals.length === 1
+            ? { value: goal.percentile / 100, name: `goal ${goal.percentile}%` }
+            : undefined
+        }
+        measured={pointsOf(measured, second)}
+      />
+    </div>
+  );
+}
+
+function seriesOf(
+  { id, color, curve }: Reading,
+  loads: readonly number[],
+  metric: string,
+  name: string,
+): ChartSeries {
+  const estimates = loads.map((load) => estimateOf(curve?.points.get(load), metric));
+  const dash = id === "now" ? DASHES[metric as Quantile] : undefined;
+  return {
+    id: `${id} ${metric}`,
+    name,
+    color,
+    ...(dash === undefined ? {} : { dash }),
+    isThin: dash !== undefined,
+    means: estimates.map((one) => one?.mean ?? null),
+    halfWidths: estimates.map((one) => one?.halfWidth95 ?? null),
+  };
+}
+
+function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly ChartPoint[] {
+  return measured.flatMap(({ load, metrics }) => {
+    const value = metrics[metric];
+    return value === undefined ? [] : [{ load, value, color: "--wi-now" }];
+  });
+}
+
+/** Nearly full, latencies rise without bound: beyond this share of capacity they may leave the chart. */
+const NEARLY_FULL = 0.9;
+
+/** The largest latency worth its room: the goal, and what each configuration gives before it is full. */
+function latencyTop(
+  readings: readonly Reading[],
+  loads: readonly number[],
+  quantile: Quantile,
+  goalMs = 0,
+): number {
+  const tops = readings.flatMap(({ id, curve }, i) => {
+    const metric = i === 0 || id === "now" ? "latencyP99Ms" : quantile;
+    return loads
+      .filter((load) => load <= NEARLY_FULL * (curve?.capacityPerS ?? Number.POSITIVE_INFINITY))
+      .map((load) => highEnd(curve, load, metric));
+  });
+  const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], quantile)), 0);
+  const top = Math.max(...tops, lightest, goalMs);
+  return top === 0 ? 1 : 1.15 * top;
+}
+
+function highEnd(curve: CurveState | undefined, load: number, metric: string): number {
+  const estimate = estimateOf(curve?.points.get(load), metric);
+  return estimate === undefined ? 0 : estimate.mean + Math.min(estimate.halfWidth95, estimate.mean);
+}
+
+function summaryOf({ curve }: Reading, load: number, unit: string): string {
+  const result = curve?.points.get(load);
+  const p99 = estimateOf(result, "latencyP99Ms");
+  if (p99 === undefined) return "Being simulated.";
+  return `At ${load} ${unit}, p99 is ${ms(p99.mean)}. All points stand in a table below.`;
+}

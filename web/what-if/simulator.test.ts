@@ -1,0 +1,180 @@
+/** The simulator behind the page, in Node: the same figures as the command, point by point. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
+import { type Choices, gridOf } from "./choices.ts";
+import { differenceText } from "./difference-text.ts";
+import type { CurveRequest, Description, FromSimulator } from "./messages.ts";
+import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
+import { Simulator } from "./simulator.ts";
+
+const SCENARIOS = join(import.meta.dirname, "../../scenarios");
+const EFFORT = { seed: 3, requests: 200, replications: 2 };
+
+/** A simulator with a scenario, and what it said. */
+class Session {
+  readonly said: FromSimulator[] = [];
+  readonly #simulator = new Simulator((message) => {
+    this.said.push(message);
+    this.#wake();
+  });
+  #wake: () => void = () => {};
+
+  constructor(file: string, files: Readonly<Record<string, string>> = {}) {
+    const text = readFileSync(join(SCENARIOS, file), "utf8");
+    this.#simulator.take({ kind: "open", source: { file, text, files } });
+  }
+
+  get description(): Description {
+    return this.all("opened")[0].description;
+  }
+
+  all<Kind extends FromSimulator["kind"]>(kind: Kind): Extract<FromSimulator, { kind: Kind }>[] {
+    return this.said.filter((message) => message.kind === kind) as never;
+  }
+
+  draw(curves: readonly CurveRequest[]): void {
+    this.#simulator.take({ kind: "draw", curves, effort: EFFORT });
+  }
+
+  written(choices: Choices): string {
+    this.#simulator.take({ kind: "write", choices, effort: EFFORT });
+    return this.all("written").at(-1)?.text ?? "";
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** The last result of each load. */
+  points(key: string): ReadonlyMap<number, ConfigurationResult> {
+    const own = this.all("point").filter((point) => point.key === key);
+    return new Map(own.map(({ load, result }) => [load, result]));
+  }
+}
+
+test("curves have the results of the scenario that is written for them", async () => {
+  const session = new Session("edge-or-cloud.yaml");
+  const choices: Choices = {
+    replicas: { look: 40 },
+    scheduler: "round-robin",
+    batch: { maxBatch: 3, waitMs: 5 },
+    serviceScale: 0.5,
+    costPerHour: { edge: 2 },
+    sloMs: { pictures: 90 },
+  };
+  session.draw([
+    { key: "as it is", choices: {} },
+    { key: "changed", choices },
+  ]);
+  await session.until(() => session.all("finished").length === 2);
+  for (const [key, own] of [
+    ["as it is", {}],
+    ["changed", choices],
+  ] as const) {
+    const results = await simulateAll(readScenario(session.written(own)));
+    const loads = session.all("loads")[0].loads;
+    expect(results.map(({ parameters }) => parameters["workload.ratePerS"])).toEqual(loads);
+    const plain = ({ latencyCurve: _, id: __, parameters: ___, ...rest }: ConfigurationResult) =>
+      rest;
+    const points = session.points(key);
+    expect(loads.map((load) => plain(points.get(load) as ConfigurationResult))).toEqual(
+      results.map(plain),
+    );
+  }
+  expect(session.all("failed")).toEqual([]);
+});
+
+test("points come breadth first: each curve has its first points before one is precise", async () => {
+  const session = new Session("queueing/branch.yaml");
+  session.draw([
+    { key: "a", choices: {} },
+    { key: "b", choices: { scheduler: "random" } },
+  ]);
+  await session.until(() => session.all("finished").length === 2);
+  const order = session.all("point").map(({ key, result }) => [key, result.replications]);
+  const { length } = session.all("loads")[0].loads;
+  const firsts = order.slice(0, 2 * length);
+  expect(firsts.every(([, replications]) => replications === 1)).toBe(true);
+  expect(order.slice(0, 4).map(([key]) => key)).toEqual(["a", "b", "a", "b"]);
+});
+
+test("a curve that is no longer wanted stops, and one that goes on is not drawn anew", async () => {
+  const session = new Session("queueing/branch.yaml");
+  const kept = { key: "kept", choices: {} };
+  session.draw([{ key: "dropped", choices: { scheduler: "random" } }, kept]);
+  await session.until(() => session.all("point").length > 3);
+  session.draw([kept]);
+  const before = session.all("point").filter(({ key }) => key === "dropped").length;
+  await session.until(() => session.all("finished").length === 1);
+  expect(session.all("point").filter(({ key }) => key === "dropped").length).toBe(before);
+  expect(session.all("started").map(({ key }) => key)).toEqual(["dropped", "kept"]);
+});
+
+test("a configuration that cannot be is refused with its issues, and others go on", async () => {
+  const session = new Session("queueing/mmc.yaml");
+  const [task] = Object.keys(session.description.replicas);
+  session.draw([
+    { key: "bad", choices: { replicas: { [task]: 5000 }, scheduler: "no-such-policy" } },
+    { key: "good", choices: {} },
+  ]);
+  await session.until(() => session.all("finished").length === 1);
+  const [{ key, failure }] = session.all("failed");
+  expect(key).toBe("bad");
+  expect(failure.issues.some(({ message }) => message.includes("no-such-policy"))).toBe(true);
+});
+
+test.each([
+  ["seed-table-5.1.yaml", "burst"],
+  ["retry-storm.yaml", "times"],
+  ["llm-trace.yaml", "times"],
+  ["diurnal-day.yaml", "rate"],
+])("%s has an axis of loads (%s), and points on it", async (file, kind) => {
+  const trace = readFileSync(join(SCENARIOS, "traces/llm-sample.csv"), "utf8");
+  const session = new Session(file, { "traces/llm-sample.csv": trace });
+  expect(session.description.axis.kind).toBe(kind);
+  session.draw([{ key: "a", choices: {} }]);
+  await session.until(() => session.all("finished").length + session.all("failed").length === 1);
+  expect(session.all("failed")).toEqual([]);
+  const { axis } = session.description;
+  expect([...session.points("a").keys()]).toContain(axis.base);
+});
+
+test("the axis ends a little beyond the capacity, and holds the scenario's own load", () => {
+  const axis = { kind: "rate", label: "Load", unit: "requests per s", base: 7.3 } as const;
+  const grid = gridOf(axis, 20);
+  expect(grid).toContain(7.3);
+  expect(grid.at(-1)).toBe(24);
+  expect(grid.toSorted((a, b) => a - b)).toEqual(grid);
+  expect(gridOf({ ...axis, kind: "burst", base: 1 }, 0).at(-1)).toBe(50);
+});
+
+test("state travels as text that addresses take, and nonsense is the first state", () => {
+  const state = {
+    ...FIRST_STATE,
+    choices: { scheduler: "edf", replicas: { größe: 3 } },
+    pins: [{ serviceScale: 0.5 }],
+    load: 12.5,
+  };
+  expect(stateText(state)).toMatch(/^[\w-]+$/);
+  expect(stateOf(stateText(state))).toEqual(state);
+  expect(stateText(FIRST_STATE)).toBe("");
+  for (const text of ["", "%", "eyJwaW5zIjoxfQ", "bnVsbA"]) {
+    expect(stateOf(text)).toEqual(FIRST_STATE);
+  }
+});
+
+test("a configuration's name is how it differs from its scenario", () => {
+  const { description } = new Session("edge-or-cloud.yaml");
+  expect(differenceText({}, description)).toBe("as in the scenario");
+  expect(differenceText({ replicas: description.replicas }, description)).toBe(
+    "as in the scenario",
+  );
+  const changed = { scheduler: "edf", batch: { maxBatch: 4, waitMs: 10 }, replicas: { look: 2 } };
+  expect(differenceText(changed, description)).toBe("look 2 · edf · batches of 4 within 10 ms");
+});

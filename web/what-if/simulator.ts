@@ -1,0 +1,246 @@
+/** The simulator behind the page: opens a scenario, and draws several curves breadth first. */
+import {
+  capacityOf,
+  Fault,
+  type KeptScenario,
+  type LoadedScenario,
+  readScenario,
+  type ScenarioSource,
+  type SimulationStep,
+  scenarioSource,
+  scenarioText,
+  schedulerForms,
+  simulate,
+} from "../../library/browser.ts";
+import {
+  type Choices,
+  type Effort,
+  gridOf,
+  isScalable,
+  type LoadAxis,
+  loadAxisOf,
+  overridesOf,
+} from "./choices.ts";
+import type {
+  CurveRequest,
+  Description,
+  Failure,
+  FromSimulator,
+  PointResult,
+  ToSimulator,
+} from "./messages.ts";
+
+/** A curve that is being drawn. */
+interface Curve {
+  readonly key: string;
+  /** In the order in which they run. */
+  readonly loads: readonly number[];
+  readonly steps: AsyncGenerator<SimulationStep, void, void>;
+  readonly stop: () => void;
+  /** Steps so far. */
+  done: number;
+}
+
+interface Opened {
+  /** Without the sweep and the validation of the user's text. */
+  readonly source: ScenarioSource;
+  readonly base: LoadedScenario;
+  readonly axis: LoadAxis;
+}
+
+export class Simulator {
+  readonly #post: (message: FromSimulator) => void;
+  #opened: Opened | null = null;
+  #loads: readonly number[] = [];
+  #effort = "";
+  #curves: Curve[] = [];
+  /** Keys of curves that have all their points. */
+  readonly #whole = new Set<string>();
+  /** By key; null where the traffic equations do not reach. */
+  readonly #capacities = new Map<string, number | null>();
+  #isRunning = false;
+
+  constructor(post: (message: FromSimulator) => void) {
+    this.#post = post;
+  }
+
+  take(message: ToSimulator): void {
+    switch (message.kind) {
+      case "open":
+        this.#open(message.source);
+        break;
+      case "draw":
+        this.#draw(message.curves, message.effort);
+        break;
+      case "write":
+        this.#write(message.choices, message.effort);
+    }
+  }
+
+  #open(given: ScenarioSource | KeptScenario): void {
+    this.#forget();
+    this.#capacities.clear();
+    try {
+      const source = "text" in given ? given : scenarioSource(given);
+      const { file, files } = source;
+      const whole = readScenario(source.text, { file, files });
+      const text = scenarioText(source.text, { sweep: undefined, validation: undefined });
+      // Shares of capacity are of the smallest shape of the sweep.
+      const { workload } = whole.document;
+      const base = readScenario(text, { file, files, overrides: { workload } });
+      this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
+      this.#post({ kind: "opened", description: describe(base, whole.digest) });
+    } catch (error) {
+      this.#post({ kind: "refused", failure: failureOf(error) });
+    }
+  }
+
+  #forget(): void {
+    for (const { stop } of this.#curves) stop();
+    this.#curves = [];
+    this.#whole.clear();
+  }
+
+  #draw(wanted: readonly CurveRequest[], effort: Effort): void {
+    const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
+    const loads = this.#loadsFor(sound);
+    if (String(loads) !== String(this.#loads) || JSON.stringify(effort) !== this.#effort) {
+      this.#forget();
+      this.#loads = loads;
+      this.#effort = JSON.stringify(effort);
+      this.#post({ kind: "loads", loads });
+    }
+    const keys = new Set(sound.map(({ key }) => key));
+    for (const { key, stop } of this.#curves) if (!keys.has(key)) stop();
+    for (const key of this.#whole) if (!keys.has(key)) this.#whole.delete(key);
+    this.#curves = sound.flatMap((request) => {
+      const running = this.#curves.find(({ key }) => key === request.key);
+      if (running !== undefined) return [running];
+      return this.#whole.has(request.key) ? [] : [this.#start(request, effort)];
+    });
+    this.#post({ kind: "taken" });
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** Finds a configuration's capacity; false, and a message, where it is not sound. */
+  #measure(key: string, choices: Choices, effort: Effort): boolean {
+    if (this.#capacities.has(key)) return true;
+    try {
+      const { base } = this.#opened as Opened;
+      const scenario = this.#read(choices, [loadAxisOf(base.document).base], effort);
+      this.#capacities.set(key, capacityOf(scenario)?.perS ?? null);
+      return true;
+    } catch (error) {
+      this.#post({ kind: "failed", key, failure: failureOf(error) });
+      return false;
+    }
+  }
+
+  /** From light load to a little above the largest capacity. */
+  #loadsFor(curves: readonly CurveRequest[]): readonly number[] {
+    const { base, axis } = this.#opened as Opened;
+    if (!isScalable(base.document)) return [axis.base];
+    const own = this.#capacities;
+    const capacities = curves.map(({ key }) => own.get(key) ?? 0);
+    const known = axis.kind === "rate" ? Math.max(...capacities, 0) : 0;
+    return gridOf(axis, known);
+  }
+
+  #start({ key, choices }: CurveRequest, effort: Effort): Curve {
+    const loads = coarseFirst(this.#loads);
+    const control = new AbortController();
+    const scenario = this.#read(choices, loads, effort);
+    const steps = simulate(scenario, { signal: control.signal });
+    this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
+    return { key, loads, steps, stop: () => control.abort(), done: 0 };
+  }
+
+  #read(choices: Choices, loads: readonly number[], effort: Effort): LoadedScenario {
+    const { base, source } = this.#opened as Opened;
+    const { file, files } = source;
+    const overrides = overridesOf(base, choices, loads, effort);
+    return readScenario(textFor(source, base, choices), { file, files, overrides });
+  }
+
+  #write(choices: Choices, effort: Effort): void {
+    const { base, source } = this.#opened as Opened;
+    const overrides = overridesOf(base, choices, this.#loads, effort);
+    const text = scenarioText(textFor(source, base, choices), overrides);
+    this.#post({ kind: "written", text });
+  }
+
+  /** Each step goes to the curve that has had the fewest; among equals, to the first. */
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    while (this.#curves.length > 0) {
+      const curve = this.#curves.reduce((least, one) => (one.done < least.done ? one : least));
+      curve.done++;
+      try {
+        const { value, done } = await curve.steps.next();
+        if (done === true) this.#end(curve, { kind: "finished", key: curve.key });
+        else if (this.#curves.includes(curve)) this.#post(pointOf(curve, value));
+      } catch (error) {
+        this.#end(curve, { kind: "failed", key: curve.key, failure: failureOf(error) });
+      }
+    }
+    this.#isRunning = false;
+  }
+
+  /** Says nothing of a curve that was stopped. */
+  #end(curve: Curve, message: FromSimulator): void {
+    if (!this.#curves.includes(curve)) return;
+    this.#whole.add(curve.key);
+    this.#curves = this.#curves.filter((one) => one !== curve);
+    this.#post(message);
+  }
+}
+
+function pointOf({ key, loads }: Curve, { index, result }: SimulationStep): FromSimulator {
+  const { latencyCurve: _, ...kept }: PointResult & { latencyCurve?: unknown } = result;
+  return { kind: "point", key, load: loads[index], result: kept };
+}
+
+/** Every fourth load, then those halfway, then the others: the curve's form shows early. */
+function coarseFirst(loads: readonly number[]): readonly number[] {
+  const rank = (i: number): number => (i % 4 === 0 ? 0 : i % 4 === 2 ? 1 : 2);
+  return [0, 1, 2].flatMap((round) => loads.filter((_, i) => rank(i) === round));
+}
+
+/** Replicas that are placed by hand are placed anew when their numbers change. */
+function textFor({ text }: ScenarioSource, { document }: LoadedScenario, choices: Choices): string {
+  const moves = choices.replicas !== undefined && document.cluster.placement !== undefined;
+  return moves ? scenarioText(text, { "cluster.placement": undefined }) : text;
+}
+
+function describe(base: LoadedScenario, digest: string): Description {
+  const { document } = base;
+  const { name, description = "", pipelines, cluster, scheduler, run } = document;
+  const batching = typeof scheduler === "string" ? undefined : scheduler.batching;
+  const { maxBatch, waitMs } = (typeof batching === "object" ? batching : {}) as {
+    readonly maxBatch?: number;
+    readonly waitMs?: number;
+  };
+  return {
+    name,
+    about: description,
+    digest,
+    seed: run.seed,
+    axis: loadAxisOf(document),
+    isScalable: isScalable(document),
+    capacityPerS: capacityOf(base)?.perS ?? null,
+    replicas: cluster.replicas,
+    machines: cluster.nodes ?? [],
+    goals: Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>
+      slo === undefined ? [] : [{ pipeline, ...slo }],
+    ),
+    scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
+    batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
+    schedulers: schedulerForms(),
+  };
+}
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Fault)) return { message: String(error), issues: [] };
+  const { message, hint, issues = [] } = error;
+  return { message, ...(hint === undefined ? {} : { hint }), issues };
+}

@@ -1,0 +1,57 @@
+/** The answer in one sentence: is the goal met at this load, and up to which one? */
+import type { Choices } from "./choices.ts";
+import type { CurveState } from "./curve-store.ts";
+import type { Description } from "./messages.ts";
+import { digits, estimateOf, ms, percent } from "./readings.tsx";
+
+export function verdictOf(
+  { axis, goals }: Description,
+  { sloMs }: Choices,
+  curve: CurveState | undefined,
+  loads: readonly number[],
+  load: number,
+): string {
+  const result = curve?.points.get(load);
+  if (result === undefined) return "Simulating …";
+  const at = `At ${load} ${axis.unit}`;
+  const p99 = estimateOf(result, "latencyP99Ms");
+  if (result.stability === "unstable") {
+    return `${at} the queue grows without end: ${bearable(curve, loads, axis.unit)}.`;
+  }
+  const attained = estimateOf(result, "sloAttainmentRatio");
+  if (goals.length === 0 || attained === undefined) {
+    return p99 === undefined ? `${at} no request ends.` : `${at}, p99 is ${ms(p99.mean)}.`;
+  }
+  const [goal] = goals;
+  const text =
+    goals.length === 1
+      ? `${percent(attained.mean)} of requests end within ${sloMs?.[goal.pipeline] ?? goal.latencyMs} ms, ${goal.percentile}% should`
+      : `${percent(attained.mean)} of requests end within their goals`;
+  const words = {
+    meets: "the goal is met",
+    misses: "the goal is missed",
+    unclear: "too close to tell",
+  };
+  const judged = result.slo === undefined ? "" : ` (${words[result.slo]})`;
+  return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis.unit))}.`;
+}
+
+/** The largest load below which every load meets the goal; without goals, keeps up. */
+function bearable(curve: CurveState | undefined, loads: readonly number[], unit: string): string {
+  const holds = loads.map((load) => {
+    const result = curve?.points.get(load);
+    return (
+      result !== undefined && (result.slo ?? "meets") === "meets" && result.stability !== "unstable"
+    );
+  });
+  const first = holds.indexOf(false);
+  const capacity =
+    curve?.capacityPerS == null ? "" : `; its capacity is ${digits(curve.capacityPerS)} per s`;
+  if (first === 0) return `it bears none of these loads${capacity}`;
+  const last = first === -1 ? loads.at(-1) : loads[first - 1];
+  return `it bears up to ${last} ${unit}${capacity}`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

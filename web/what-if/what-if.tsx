@@ -1,0 +1,310 @@
+/** "What if": a scenario under other loads, shapes and schedulers, simulated while one looks. */
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
+import "uplot/dist/uPlot.min.css";
+import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import type { Choices, Effort } from "./choices.ts";
+import type { ClusterChange } from "./cluster.ts";
+import { Controls, Scale } from "./controls.tsx";
+import { type CurveState, CurveStore, type Snapshot, type Thread } from "./curve-store.ts";
+import { differenceText } from "./difference-text.ts";
+import type { Description, Failure } from "./messages.ts";
+import { PointsTable, type Reading, Readings } from "./readings.tsx";
+import { type MeasuredPoint, ResultCharts } from "./result-charts.tsx";
+import {
+  FEW_REQUESTS,
+  FIRST_STATE,
+  MOST_PINS,
+  QUANTILES,
+  type Quantile,
+  stateOf,
+  stateText,
+  type WhatIfState,
+} from "./shared-state.ts";
+import { verdictOf } from "./verdict.ts";
+import "./what-if.css";
+
+export interface WhatIfProps {
+  /** Starts the simulator's thread (`simulation-worker.ts`). */
+  readonly startThread: () => Thread;
+  readonly source: ScenarioSource | KeptScenario;
+  /** A state as `onState` gives it. */
+  readonly initialState?: string;
+  readonly onState?: (state: string) => void;
+  /** Measured on a cluster that runs the present configuration. */
+  readonly measured?: readonly MeasuredPoint[];
+  /** Without it, no cluster is connected. Rejects with the reason for the user. */
+  readonly onSendToCluster?: (change: ClusterChange) => Promise<void>;
+}
+
+/** Runs behind each point in the end. */
+const REPLICATIONS = 10;
+const COLORS = ["--wi-pin-1", "--wi-pin-2", "--wi-pin-3", "--wi-pin-4"];
+
+export function WhatIf(props: WhatIfProps) {
+  const { source, startThread } = props;
+  const [store, setStore] = useState<CurveStore | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another way to start is no other scenario
+  useEffect(() => {
+    const made = new CurveStore(startThread(), source);
+    setStore(made);
+    return () => made.close();
+  }, [source]);
+  return (
+    <div className="what-if">{store === null ? null : <Opening {...props} store={store} />}</div>
+  );
+}
+
+interface OpeningProps extends WhatIfProps {
+  readonly store: CurveStore;
+}
+
+function Opening(props: OpeningProps) {
+  const { store } = props;
+  const snapshot = useSyncExternalStore(store.subscribe, store.snapshot);
+  const { description, refusal } = snapshot;
+  if (refusal !== null) return <Refusal failure={refusal} />;
+  if (description === null) return <p role="status">Reading the scenario …</p>;
+  return <Bench {...props} snapshot={snapshot} description={description} />;
+}
+
+interface BenchProps extends OpeningProps {
+  readonly snapshot: Snapshot;
+  readonly description: Description;
+}
+
+function Bench(props: BenchProps) {
+  const { store, description, onState } = props;
+  const [state, setState] = useState<WhatIfState>(() => stateOf(props.initialState ?? ""));
+  const { choices, pins, requests } = state;
+  const effort: Effort = useMemo(
+    () => ({ seed: description.seed, requests, replications: REPLICATIONS }),
+    [description, requests],
+  );
+  useEffect(() => {
+    const wanted = [choices, ...pins].map((one) => ({ key: keyOf(one), choices: one }));
+    const unique = [...new Map(wanted.map((one) => [one.key, one])).values()];
+    store.draw(unique, effort);
+  }, [store, choices, pins, effort]);
+  useEffect(() => onState?.(stateText(state)), [state, onState]);
+
+  const set = (change: Partial<WhatIfState>): void => setState({ ...state, ...change });
+  return (
+    <div className="wi-bench">
+      <div className="wi-side">
+        <Controls
+          description={description}
+          choices={choices}
+          onChange={(next) => set({ choices: next })}
+        />
+        <Precision state={state} set={set} />
+      </div>
+      <Results {...props} state={state} set={set} effort={effort} />
+    </div>
+  );
+}
+
+interface ResultsProps extends BenchProps, StateProps {
+  readonly effort: Effort;
+}
+
+function Results(props: ResultsProps) {
+  const { snapshot, description, measured = [], state, set } = props;
+  const { loads, curves } = snapshot;
+  const { choices, pins } = state;
+  const present = usePresent(snapshot, keyOf(choices));
+  const failure = curves.get(keyOf(choices))?.failure ?? null;
+  const { axis } = description;
+  const load = nearest(loads, state.load ?? axis.base);
+  const loadText = `${load} ${axis.unit}`;
+  const readings: Reading[] = [
+    { id: "now", name: "present", color: "--wi-now", curve: present },
+    ...pins.map((pin, i) => ({
+      id: `pin-${i}-${keyOf(pin)}`,
+      name: differenceText(pin, description),
+      color: COLORS[i],
+      curve: curves.get(keyOf(pin)),
+      onTake: () => set({ choices: pin }),
+      onRemove: () => set({ pins: pins.toSpliced(i, 1) }),
+    })),
+  ];
+  return (
+    <div className="wi-main">
+      {failure === null ? null : <Refusal failure={failure} />}
+      <p className="wi-verdict" aria-live="polite">
+        {verdictOf(description, choices, present, loads, load)}
+      </p>
+      <Scale
+        label={axis.label}
+        value={Math.max(0, loads.indexOf(load))}
+        least={0}
+        most={Math.max(1, loads.length - 1)}
+        step={1}
+        shown={loadText}
+        onChange={(index) => set({ load: loads[index] ?? axis.base })}
+      />
+      <ResultCharts
+        {...{ description, choices, readings, loads, load, measured }}
+        quantile={state.quantile}
+        onPick={(picked) => set({ load: picked })}
+      />
+      <Actions {...props} />
+      <Readings readings={readings} load={load} loadText={loadText} />
+      <Disclosure className="wi-more">
+        <Button slot="trigger">All points as a table</Button>
+        <DisclosurePanel>
+          <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />
+        </DisclosurePanel>
+      </Disclosure>
+      <Progress curve={present} loads={loads.length} />
+    </div>
+  );
+}
+
+/** While a new curve has no point yet, the one before it. */
+function usePresent({ curves, loads }: Snapshot, key: string): CurveState | undefined {
+  const before = useRef<CurveState | undefined>(undefined);
+  const now = curves.get(key);
+  if (now !== undefined && now.points.size > 0) before.current = now;
+  const kept = before.current;
+  return kept !== undefined && loads.some((load) => kept.points.has(load)) ? kept : now;
+}
+
+/** One key for one configuration; the order of choices and absent ones do not count. */
+function keyOf(choices: Choices): string {
+  const entries = Object.entries(choices).filter(([, value]) => value !== undefined);
+  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function nearest(loads: readonly number[], load: number): number {
+  if (loads.length === 0) return load;
+  return loads.reduce((best, one) => (Math.abs(one - load) < Math.abs(best - load) ? one : best));
+}
+
+interface StateProps {
+  readonly state: WhatIfState;
+  readonly set: (change: Partial<WhatIfState>) => void;
+}
+
+function Precision({ state, set }: StateProps) {
+  return (
+    <fieldset>
+      <legend>Precision</legend>
+      <label className="wi-field">
+        <span>requests of a run</span>
+        <select
+          className="wi-select"
+          value={String(state.requests)}
+          onChange={({ target }) =>
+            set({ requests: target.value === "null" ? null : Number(target.value) })
+          }
+        >
+          <option value={FEW_REQUESTS}>5,000</option>
+          <option value={4 * FEW_REQUESTS}>20,000</option>
+          <option value={20 * FEW_REQUESTS}>100,000</option>
+          <option value="null">as the scenario says</option>
+        </select>
+      </label>
+      <label className="wi-field">
+        <span>compare by</span>
+        <select
+          className="wi-select"
+          value={state.quantile}
+          onChange={({ target }) => set({ quantile: target.value as Quantile })}
+        >
+          {QUANTILES.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+    </fieldset>
+  );
+}
+
+function Actions({ state, set, store, effort, description, ...props }: ResultsProps) {
+  const { choices, pins } = state;
+  const { onSendToCluster, onState } = props;
+  const [said, setSaid] = useState("");
+  const isPinned = pins.some((pin) => keyOf(pin) === keyOf(choices));
+  const download = async (): Promise<void> => {
+    const text = await store.write(choices, effort);
+    save(`${description.name}-what-if.yaml`, text);
+    setSaid("Saved: `tandem simulate FILE` gives the same figures.");
+  };
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(location.href);
+    setSaid("The link is copied.");
+  };
+  const send = async (): Promise<void> => {
+    setSaid("Sending …");
+    const replicas = { ...description.replicas, ...choices.replicas };
+    const sent = onSendToCluster?.({ replicas, choices });
+    setSaid(
+      await (sent ?? Promise.resolve()).then(
+        () => "The cluster has this configuration now.",
+        (error: unknown) => `Not sent: ${error instanceof Error ? error.message : String(error)}`,
+      ),
+    );
+  };
+  return (
+    <div className="wi-actions">
+      <Button
+        isDisabled={isPinned || pins.length >= MOST_PINS}
+        onPress={() => set({ pins: [...pins, choices] })}
+      >
+        Pin to compare
+      </Button>
+      <Button
+        isDisabled={keyOf(choices) === keyOf({})}
+        onPress={() => set({ choices: FIRST_STATE.choices })}
+      >
+        Reset
+      </Button>
+      <Button onPress={download}>Download scenario</Button>
+      {onState === undefined || navigator.clipboard === undefined ? null : (
+        <Button onPress={copy}>Copy link</Button>
+      )}
+      {onSendToCluster === undefined ? null : <Button onPress={send}>Send to cluster</Button>}
+      <span role="status">{said}</span>
+    </div>
+  );
+}
+
+function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+interface ProgressProps {
+  readonly curve: CurveState | undefined;
+  readonly loads: number;
+}
+
+function Progress({ curve, loads }: ProgressProps) {
+  const runs = [...(curve?.points.values() ?? [])].reduce((sum, one) => sum + one.replications, 0);
+  const all = loads * REPLICATIONS;
+  const text = runs >= all ? `${runs} runs` : `${runs} of ${all} runs, each makes it more precise`;
+  return <p className="wi-note">{text}; the same requests for each configuration.</p>;
+}
+
+function Refusal({ failure }: { readonly failure: Failure }) {
+  const { message, hint, issues } = failure;
+  return (
+    <div className="wi-refusal" role="alert">
+      <p>{issues.length === 0 ? message : "This configuration cannot be simulated:"}</p>
+      <ul>
+        {issues.map((issue) => (
+          <li key={`${issue.path} ${issue.message}`}>
+            <code>{issue.path}</code>: {issue.message}
+            {issue.hint === undefined ? null : <> — {issue.hint}</>}
+          </li>
+        ))}
+      </ul>
+      {hint === undefined ? null : <p>{hint}</p>}
+    </div>
+  );
+}
