@@ -127,7 +127,9 @@ describe.skipIf(!isHere)("containers", () => {
       await answers200("--url", gateway.grpc);
       // As if this machine had crashed: nobody stops the containers in order.
       process.kill(supervisorPid, "SIGKILL");
+      delete process.env.DOCKER_HOST;
       const down = await tandem("cluster", "down");
+      process.env.DOCKER_HOST = docker.host;
       expect(down.code, down.stderr).toBe(0);
       expect(docker.containers()).toEqual([]);
     },

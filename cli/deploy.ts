@@ -32,13 +32,13 @@ import { writeCertificates } from "../cluster/security/certificate-files.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
+import { tryOutOwn } from "../library/own-scheduler.ts";
+import { shellWord } from "../library/provenance.ts";
+import { VERSION } from "../library/version.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { printWarning } from "./failure.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
-import { shellWord } from "./provenance.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
-import { VERSION } from "./version.ts";
 
 interface DeployArguments extends ScenarioArguments {
   readonly json: boolean;

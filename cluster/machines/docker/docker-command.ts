@@ -18,6 +18,15 @@ export function dockerWords({ docker }: DockerMachineDocument): readonly string[
   return docker === undefined ? ["docker"] : ["docker", "--host", docker];
 }
 
+/** The inventory with a daemon named for each machine that names none. */
+export function withDockerHost(inventory: DockerInventory, docker: string): DockerInventory {
+  const machines = Object.entries(inventory.machines).map(([name, machine]) => [
+    name,
+    { docker, ...machine },
+  ]);
+  return { ...inventory, machines: Object.fromEntries(machines) };
+}
+
 /** An image's full name: with a tag or digest it is as given, else as `tandem deploy` names images. */
 export function workerImage(image: string, version: string): string {
   return /[:@][^/]*$/.test(image) ? image : `${image}-worker:${version}`;
