@@ -75,6 +75,7 @@ export class DockerMachine implements Machine {
 
   async prepare(): Promise<void> {
     const { signal } = this.#options;
+    this.#checkReach();
     const format = "{{.NCPU}} {{range $name, $_ := .Runtimes}}{{$name}} {{end}}";
     const said = await runDocker(this.#host, ["info", "--format", format], signal);
     const [processors, ...runtimes] = said.trim().split(/\s+/);
@@ -154,9 +155,9 @@ export class DockerMachine implements Machine {
     return Number(said.trim().split("\n")[0].split(":").at(-1));
   }
 
-  #checkPlace(processors: number, runtimes: readonly string[]): void {
-    const { models, slots } = this.#options;
-    const { docker, address, cores } = this.#own;
+  #checkReach(): void {
+    const { models } = this.#options;
+    const { docker, address } = this.#own;
     const isRemote = docker !== undefined && !docker.startsWith("unix:");
     if (isRemote && address === undefined) {
       throw this.#fault("its workers cannot be reached", {
@@ -168,12 +169,16 @@ export class DockerMachine implements Machine {
         hint: "use kind ssh, which copies them, or the replay backend",
       });
     }
-    const wanted = [cores, ...slots.map((slot) => slot.cores)].flatMap((one) =>
+  }
+
+  #checkPlace(processors: number, runtimes: readonly string[]): void {
+    const { slots } = this.#options;
+    const wanted = [this.#own.cores, ...slots.map((slot) => slot.cores)].flatMap((one) =>
       one === undefined ? [] : coresIn(one),
     );
-    const wrong = [...new Set(wanted)].filter((core) => core >= processors);
-    if (wrong.length > 0) {
-      throw this.#fault(`it has no cores ${wrong.join(" or ")}`, {
+    const last = Math.max(0, ...wanted);
+    if (last >= processors) {
+      throw this.#fault(`it has no core ${last}`, {
         hint: `it has ${processors}, from 0; see \`cores\` in the inventory`,
       });
     }
