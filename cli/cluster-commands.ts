@@ -16,6 +16,10 @@ export const BACKENDS = ["real", "onnx", "external", "process", "replay"];
 
 const NOT_NEEDED = { scenario: { type: "string", describe: "not needed" } } as const;
 
+const TOKEN_FILE = {
+  "token-file": text("an admin's token, where there are no certificates to show"),
+} as const;
+
 const up: Command = {
   usage: "up <scenario>",
   about: "start gateway and workers",
@@ -52,13 +56,39 @@ const status: Command = {
       type: "boolean",
       describe: "refresh it each second (--no-watch: once); default: on a terminal",
     },
-    "token-file": text("an admin's token, where there are no certificates to show"),
+    ...TOKEN_FILE,
   },
   examples: [
     ["cluster status", "a live table of replicas and pipelines; Ctrl-C ends it"],
     ["cluster status --no-watch", "the same, once"],
   ],
   run: async (args) => (await import("./cluster.ts")).clusterStatusCommand(args),
+};
+
+const add: Command = {
+  usage: "add <task>",
+  about: "add a replica to what is up in this folder",
+  positionals: {
+    task: { type: "string", demandOption: true, describe: "that it runs" },
+  },
+  options: {
+    ...JSON_OPTION,
+    ...TOKEN_FILE,
+    node: text("node of the scenario; default: one with room"),
+  },
+  examples: [["cluster add detect", "one more of what `up --spare` has left room for"]],
+  run: async (args) => (await import("./cluster.ts")).clusterAddCommand(args),
+};
+
+const remove: Command = {
+  usage: "remove <replica>",
+  about: "remove a replica from what is up in this folder",
+  positionals: {
+    replica: { type: "string", demandOption: true, describe: "its name, as status shows it" },
+  },
+  options: { ...JSON_OPTION, ...TOKEN_FILE },
+  examples: [["cluster remove detect-3", "no request is lost"]],
+  run: async (args) => (await import("./cluster.ts")).clusterRemoveCommand(args),
 };
 
 const down: Command = {
@@ -134,5 +164,5 @@ export const CLUSTER: Command = {
     ["cluster up scenarios/image-analysis.yaml", "starts gateway and workers"],
     ["cluster status", "what is up in this folder"],
   ],
-  commands: [up, status, down, certs, token, serve],
+  commands: [up, status, add, remove, down, certs, token, serve],
 };

@@ -4,12 +4,14 @@ import { appendFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import {
+  addReplica,
   type ClusterEnd,
   type ClusterState,
   type ClusterStatus,
   clusterDown,
   clusterStatus,
   clusterUp,
+  removeReplica,
 } from "../cluster/deploy/state.ts";
 import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
@@ -97,6 +99,28 @@ export async function clusterStatusCommand(args: ClusterStatusArguments): Promis
 function leftoverLines({ leftovers }: ClusterStatus): readonly string[] {
   if (leftovers === null) return [];
   return [...leftovers.found.map((line) => `still there: ${line}`), ...leftovers.unknown];
+}
+
+export interface ClusterAddArguments extends ClusterArguments {
+  readonly task: string;
+  readonly node?: string;
+}
+
+export async function clusterAddCommand(args: ClusterAddArguments): Promise<void> {
+  const { task, node, json, tokenFile } = args;
+  const asked = { task, ...(node === undefined ? {} : { node }) };
+  const added = await addReplica(asked, undefined, tokenFile);
+  print(json, added, `${added.name} is up at ${added.address}`);
+}
+
+export interface ClusterRemoveArguments extends ClusterArguments {
+  readonly replica: string;
+}
+
+export async function clusterRemoveCommand(args: ClusterRemoveArguments): Promise<void> {
+  const { replica, json, tokenFile } = args;
+  await removeReplica(replica, undefined, tokenFile);
+  print(json, { name: replica }, `${replica} is gone; its last batch ran to its end`);
 }
 
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {

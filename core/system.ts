@@ -220,10 +220,10 @@ export function withSpareReplicas(system: System, perPool: number): System {
     const first = replicas.length;
     const own = system.replicas.slice(pool.first, pool.first + pool.count);
     replicas.push(...own);
-    const last = own.at(-1);
-    const spares = last === undefined || held.has(id) ? 0 : perPool;
-    for (let i = 0; last !== undefined && i < spares; i++) {
-      replicas.push({ ...last, name: `${pool.name}-${pool.count + i + 1}` });
+    const spares = own.length === 0 || held.has(id) ? 0 : perPool;
+    for (let i = 0; i < spares; i++) {
+      // Each takes the place of another of the pool's own in turn.
+      replicas.push({ ...own[i % own.length], name: `${pool.name}-${pool.count + i + 1}` });
     }
     return { ...pool, first, count: pool.count + spares };
   });

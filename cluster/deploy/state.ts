@@ -15,7 +15,7 @@ import { machineLeftovers } from "../machines/open-machines.ts";
 import type { GatewayStatus } from "../observe/status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
-import { getJson } from "../protocol/http-client.ts";
+import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
 import { removeLeftovers } from "./gateway-process.ts";
@@ -157,6 +157,58 @@ export async function clusterStatus(
     if (error instanceof Fault) return gone();
     throw error;
   }
+}
+
+/** A replica of a deployment that is up. */
+export interface ClusterReplica {
+  readonly name: string;
+  readonly task: string;
+  readonly node: string | null;
+  readonly address: string;
+}
+
+/**
+ * Adds a replica to a task of the deployment of a working directory; resolves once it takes jobs. Throws
+ * Fault("not-found") where none is up, and the gateway's own refusal.
+ */
+export async function addReplica(
+  asked: { readonly task: string; readonly node?: string },
+  directory = process.cwd(),
+  tokenFile: string | null = null,
+): Promise<ClusterReplica> {
+  const { url, access } = replicasOf(directory, tokenFile);
+  const { status, value } = await postJson(url, asked, access);
+  if (status !== 201) throw refusal(value);
+  const { name, task, node, address } = value as unknown as ClusterReplica;
+  return { name, task, node, address };
+}
+
+/** Removes a replica once its batch has ended. Throws as `addReplica` does. */
+export async function removeReplica(
+  name: string,
+  directory = process.cwd(),
+  tokenFile: string | null = null,
+): Promise<void> {
+  const { url, access } = replicasOf(directory, tokenFile);
+  const { status, text } = await deleteAt(`${url}/${encodeURIComponent(name)}`, access);
+  if (status !== 204) throw refusal(JSON.parse(text));
+}
+
+function replicasOf(directory: string, tokenFile: string | null) {
+  const state = readState(directory);
+  if (state === null) {
+    throw new Fault("not-found", "no cluster is up in this folder", {
+      hint: "start one with `tandem cluster up`, or go to its folder",
+    });
+  }
+  const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
+  return { url: `${state.gateway.http}/v1/replicas`, access };
+}
+
+function refusal(answer: Readonly<Record<string, unknown>>): Fault {
+  const { error, hint } = answer as { readonly error?: string; readonly hint?: string };
+  const message = error ?? JSON.stringify(answer);
+  return new Fault("invalid-input", message, hint === undefined ? {} : { hint });
 }
 
 export interface ClusterEnd {

@@ -193,15 +193,14 @@ function groupsOn(options: DeploymentOptions, machines: Machines): readonly Work
   });
 }
 
-/** By the deployed system's numbers: a spare replica has the place of its pool's last own one. */
+/** By the deployed system's numbers: a spare replica has the place of one of its pool's own, in turn. */
 function placesOf(options: DeploymentOptions): readonly ReplicaPlace[] {
   const own = compileSystem(options.document, options.inputs);
   const places = replicaPlaces(options.document);
   const placeIn = ({ pools }: System, replica: number): ReplicaPlace => {
     const pool = pools.findIndex(({ first, count }) => replica < first + count);
     const { first, count } = own.pools[pool];
-    const place = places[first + Math.min(replica - pools[pool].first, count - 1)];
-    return { ...place, replica };
+    return places[first + ((replica - pools[pool].first) % count)];
   };
   const deployed = deployedSystem(options);
   return deployed.replicas.map((_, replica) => placeIn(deployed, replica));

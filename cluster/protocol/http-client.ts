@@ -28,6 +28,14 @@ export function postJson(
   return ask(url, access, JSON.stringify(body));
 }
 
+/** Throws Fault("cluster-failure") when nothing answers. */
+export async function deleteAt(
+  url: string,
+  access: ClientAccess = NO_ACCESS,
+): Promise<{ readonly status: number; readonly text: string }> {
+  return send(url, access, null, TIMEOUT_MS, "DELETE");
+}
+
 /** The text of a successful answer. Throws Fault("cluster-failure") otherwise. */
 export async function getText(url: string, access: ClientAccess = NO_ACCESS): Promise<string> {
   const { status, text } = await send(url, access, null);
@@ -56,13 +64,14 @@ function send(
   access: ClientAccess,
   body: string | null,
   timeoutMs = TIMEOUT_MS,
+  method = body === null ? "GET" : "POST",
 ): Promise<{ status: number; text: string }> {
   const headers = {
     ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
     ...(body === null ? {} : { "content-type": "application/json" }),
   };
   const options = {
-    method: body === null ? "GET" : "POST",
+    method,
     headers,
     signal: AbortSignal.timeout(timeoutMs),
     ...httpsOptions(access),
