@@ -42,6 +42,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "models",
     "cluster",
     "calibration",
+    "library",
     "reports",
   ],
   cli: [
@@ -108,7 +109,7 @@ const CIRCLES_LEFT: readonly string[] = [];
 /** Tests of a layer may use tools of the checks, and compare a page with the commands. */
 const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = {
   cluster: ["checks"],
-  web: ["cli", "core", "sweep"],
+  web: ["cli", "cluster", "core", "schedulers", "sweep"],
 };
 
 /** Folders that know no clock, no process and no promise. */
@@ -149,7 +150,6 @@ const ENTRY_POINTS = [
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",
   "web/what-if/embedded.ts",
-  "library/what-if.ts",
 ];
 
 interface Source {

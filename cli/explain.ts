@@ -1,7 +1,9 @@
 /** `tandem explain`: where the gaps of a validation come from. */
+import { logFile } from "../calibration/evidence.ts";
 import { type Explanation, PARTS } from "../calibration/explain.ts";
 import type { RunEstimate } from "../core/results.ts";
-import { explain as explained } from "../library/explain.ts";
+import { explain as explained, readEvidence, readLog } from "../library/explain.ts";
+import { observeLog, observeReplication, writeTrace } from "../library/run-trace.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
@@ -10,10 +12,13 @@ export interface ExplainArguments {
   /** The folder of `validate --out`. */
   readonly directory: string;
   readonly json: boolean;
+  /** File for a trace of the first configuration's first run, beside its prediction. */
+  readonly trace?: string;
 }
 
-export async function explain({ directory, json }: ExplainArguments): Promise<void> {
+export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
   const explanations = await explained(directory);
+  if (trace !== undefined) await traceFirstRun(directory, trace);
   if (json) {
     const document = { schema: "tandem/explanation@1", configurations: explanations };
     process.stdout.write(`${JSON.stringify(document)}\n`);
@@ -21,6 +26,19 @@ export async function explain({ directory, json }: ExplainArguments): Promise<vo
   }
   const width = columns();
   process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
+}
+
+/** Both worlds' first run of the first configuration. */
+async function traceFirstRun(directory: string, trace: string): Promise<void> {
+  const { inputs, configurations } = await readEvidence(directory);
+  const [{ document, runs }] = configurations;
+  const log = readLog(directory, logFile(0, 0));
+  const { run } = observeReplication(document, inputs, runs[0].replication);
+  await writeTrace(trace, [
+    { name: "measured", run: observeLog(log, document, inputs) },
+    { name: "simulated", run },
+  ]);
+  process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
 }
 
 function explanationText(explanation: Explanation, width: number): string {

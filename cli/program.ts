@@ -21,6 +21,7 @@ import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import type { ShardArguments } from "./shard.ts";
+import { GATHER, SWEEP } from "./sweep-commands.ts";
 import type { SweepOnArguments } from "./sweep-on.ts";
 import type { SimulateArguments } from "./sweep-preparation.ts";
 
@@ -119,6 +120,7 @@ const simulate: Command = {
       describe: "latin-hypercube N or random N: draw N configurations of the sweep",
     },
     requests: flag("keep a row for each request too (needs --out)"),
+    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
     shards: number("of --on; default: as many as take --shard-seconds each"),
@@ -131,6 +133,7 @@ const simulate: Command = {
     ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
+    ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
     ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
     ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
   ],
@@ -141,39 +144,6 @@ const simulate: Command = {
       await (await import("./sweep-on.ts")).sweepOn(args as SweepOnArguments);
     } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
   },
-};
-
-const gather: Command = {
-  usage: "gather <directory>",
-  about: "make the results of a sweep from its shards: the same as without shards",
-  positionals: directory("of the shards' --out"),
-  options: JSON_OPTION,
-  examples: [["gather out/s", "then query, report and compare out/s as ever"]],
-  run: async (args) => (await import("./gather.ts")).gather(args),
-};
-
-const sweep: Command = {
-  usage: "sweep <action>",
-  about: "a sweep in shards: how far it is, and how to end it",
-  examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
-  commands: [
-    {
-      usage: "status <directory>",
-      about: "count the shards that are finished, failed, running and waiting",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep status out/s", "from any shell that sees the folder"]],
-      run: async (args) => (await import("./sweep.ts")).sweepStatus(args),
-    },
-    {
-      usage: "cancel <directory>",
-      about: "end the jobs of a sweep; finished shards are kept",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep cancel out/s", "the command that started it goes on later"]],
-      run: async (args) => (await import("./sweep.ts")).sweepCancel(args),
-    },
-  ],
 };
 
 const schedulers: Command = {
@@ -287,8 +257,14 @@ const explain: Command = {
   usage: "explain <directory>",
   about: "say where a gap comes from: service, network, gateway, queueing, load",
   positionals: directory("of `tandem validate … --out`"),
-  options: JSON_OPTION,
-  examples: [["explain out/v", "each configuration's gap, in five parts that add up"]],
+  options: {
+    ...JSON_OPTION,
+    trace: text("file for a trace of a real run beside its prediction, for ui.perfetto.dev"),
+  },
+  examples: [
+    ["explain out/v", "each configuration's gap, in five parts that add up"],
+    ["explain out/v --trace run.json", "both runs of the first configuration on a time line"],
+  ],
   run: async (args) => (await import("./explain.ts")).explain(args),
 };
 
@@ -379,7 +355,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[gather, sweep, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[GATHER, SWEEP, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

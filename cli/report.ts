@@ -1,5 +1,5 @@
 /** `tandem report`: charts and tables of a results folder as one HTML file. */
-import { writeReport } from "../reports/write-report.ts";
+import { report as write } from "../library/report.ts";
 
 export interface ReportArguments {
   readonly directory: string;
@@ -7,7 +7,7 @@ export interface ReportArguments {
 }
 
 export async function report({ directory, json }: ReportArguments): Promise<void> {
-  const files = await writeReport(directory);
+  const files = await write(directory);
   const document = { schema: "tandem/report@1", ...files };
   process.stdout.write(`${json ? JSON.stringify(document) : files.html}\n`);
 }

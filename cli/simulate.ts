@@ -5,6 +5,7 @@ import { Fault } from "../core/fault.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
 import { shellWord } from "../library/provenance.ts";
 import { writeProvenance } from "../library/provenance-file.ts";
 import {
@@ -15,16 +16,18 @@ import {
   type ResultsPlace,
 } from "../library/results-gathering.ts";
 import { sampleText } from "../library/results-header.ts";
+import { observeReplication, writeTrace } from "../library/run-trace.ts";
+import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import {
+  configurationsText,
   documentNotesText,
   goalLines,
   notesText,
   rankingText,
-  resultsTable,
 } from "../reports/tables/terminal-text.ts";
-import type { SweepPlan } from "../sweep/configuration-work.ts";
+import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
 import { expectedEvents } from "../sweep/expected-events.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
@@ -36,10 +39,8 @@ import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
 import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
-/** A table on the terminal has at most so many configurations. */
-const MOST_ROWS = 200;
-/** For the cheapest of more, there is the report. */
-const MOST_JUDGED = 2000;
+/** For the best of more, there is the report. */
+const MOST_JUDGED = 10_000;
 
 /** Returns the number of configurations. */
 export async function simulate(args: SimulateArguments): Promise<number> {
@@ -51,16 +52,32 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
-    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
+    if (args.out !== undefined)
+      writeProvenance(args.out, [RESULTS_FILE], loaded, header.command, plan.sample);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
+    if (args.trace !== undefined) await writeSimulatedTrace(args.trace, loaded, sweep.at(0), count);
   } finally {
     await gathering.close();
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+/** Of the first configuration: a trace of all of a sweep is for nobody to read. */
+async function writeSimulatedTrace(
+  file: string,
+  loaded: ReadyScenario,
+  { id, document }: Configuration,
+  count: number,
+): Promise<void> {
+  const { run, note } = observeReplication(document, inputsOf(loaded), 0);
+  await writeTrace(file, [{ name: "simulated", run }]);
+  const which = count === 1 ? "" : ` of ${id}, the first of ${count} configurations`;
+  const cut = note === undefined ? "" : `, ${note}`;
+  process.stderr.write(`trace${which}: ${file}${cut}; open it in ui.perfetto.dev\n`);
 }
 
 function placeOf(
@@ -164,15 +181,17 @@ function printTables(
   const width = columns();
   const count = store.finished;
   const read = Math.min(count, MOST_JUDGED);
-  const all = [...recordsOf(store, read)].map(({ result: { latencyCurve: _, ...one } }) => one);
-  const configurations = all.slice(0, MOST_ROWS);
+  const configurations = [...recordsOf(store, read)].map(
+    ({ result: { latencyCurve: _, gantt: __, ...one } }) => one,
+  );
+  const document = { ...header, configurations };
   const lines = [
-    resultsTable({ ...header, configurations }, width),
-    ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
-    ...placementLines({ ...header, configurations }, width),
+    configurationsText(document, width),
+    ...(count > read ? [`of the first ${read} of ${count} configurations`] : []),
+    ...placementLines(document, width),
     ...documentNotesText(header, width),
     ...notesText(configurations, width),
-    ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
+    ...(count > read ? [] : goalLines(document, width)),
     ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]

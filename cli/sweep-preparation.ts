@@ -19,6 +19,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly yes: boolean;
   /** A method and a number of configurations. */
   readonly sample?: readonly string[];
+  /** File for a trace of the first configuration's first replication. */
+  readonly trace?: string;
   /** Keep a row for each request, in the folder `out`. */
   readonly requests?: boolean;
   /** Print no table. */

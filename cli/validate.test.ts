@@ -37,7 +37,7 @@ describe("the exit code", () => {
     const lines = outcomeOf(document, options);
     expect(lines).not.toBeInstanceOf(Fault);
     expect((lines as readonly string[]).join("\n")).toMatch(
-      /^tandem: warning: 1 of 2 configurations cannot be judged yet\n {2}B cannot tell yet: .*12 runs/,
+      /^tandem: warning: 1 of 2 configurations cannot be judged yet\n {2}B: .* cannot be judged yet: .*12 runs/,
     );
     const fault = outcomeOf(document, { ...options, strict: true });
     expect(exitCodeOf(fault)).toBe(3);

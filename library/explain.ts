@@ -13,10 +13,9 @@ import type { Validation } from "./validation.ts";
  * Fault("not-found") for a folder without evidence, Fault("invalid-input") for evidence that cannot be read.
  */
 export async function explain(validation: string | Validation): Promise<readonly Explanation[]> {
-  const evidence = typeof validation === "string" ? readEvidence(validation) : validation.evidence;
-  const { inputs: read, configurations } = evidence;
-  const own = await importTexts(read.schedulerFiles ?? {}, ownScheduler);
-  const inputs = { ...read, own };
+  const { inputs, configurations } = await (typeof validation === "string"
+    ? readEvidence(validation)
+    : withOwn(validation.evidence));
   return configurations.map((one, i) => {
     const logs =
       typeof validation === "string"
@@ -26,7 +25,19 @@ export async function explain(validation: string | Validation): Promise<readonly
   });
 }
 
-function readEvidence(directory: string): EvidenceDocument {
+/** Loads the user's schedulers from their texts. */
+async function withOwn(evidence: EvidenceDocument) {
+  const { inputs } = evidence;
+  const own = await importTexts(inputs.schedulerFiles ?? {}, ownScheduler);
+  return { ...evidence, inputs: { ...inputs, own } };
+}
+
+/** The evidence in a folder of `validate`. Rejects as `explain` does. */
+export async function readEvidence(directory: string) {
+  return withOwn(evidenceIn(directory));
+}
+
+function evidenceIn(directory: string): EvidenceDocument {
   const file = join(directory, EVIDENCE_FILE);
   if (!existsSync(file)) {
     throw new Fault("not-found", `${directory} has no ${EVIDENCE_FILE}`, {
@@ -44,7 +55,7 @@ function readEvidence(directory: string): EvidenceDocument {
   });
 }
 
-function readLog(directory: string, path: string): string {
+export function readLog(directory: string, path: string): string {
   try {
     return readFileSync(join(directory, path), "utf8");
   } catch (cause) {

@@ -20,7 +20,7 @@ export function charts(
   results: ResultsDocument,
   validation?: ValidationDocument,
 ): readonly Chart[] {
-  return chartsOf(results, validation);
+  return chartsOf({ results, ...(validation === undefined ? {} : { validation }) });
 }
 
 /** A specification drawn without a browser. */

@@ -2,10 +2,12 @@
 
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
-import { type DrawnChart, pageHtml } from "./html/page.ts";
+import type { DrawnChart } from "./html/figure-html.ts";
+import { pageHtml } from "./html/page.ts";
 import type { WhatIfScenario } from "./html/what-if.ts";
-import { readDocuments } from "./read-documents.ts";
+import { type ReadDocuments, readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
 
 export interface ReportOptions {
@@ -13,9 +15,13 @@ export interface ReportOptions {
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
   readonly png?: boolean;
+  /** The folder's documents, where the caller has read them. */
+  readonly documents?: ReadDocuments;
+  /** Runs that the caller looked into, simulated and measured. */
+  readonly details?: readonly RunDetail[];
   /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
   readonly whatIf?: string;
-  /** What the asset starts from; default: the scenario in the folder's provenance.json. */
+  /** What the asset starts from; default: the whole scenario in the folder's provenance.json. */
   readonly scenario?: WhatIfScenario;
 }
 
@@ -52,13 +58,14 @@ export async function writeReport(
   directory: string,
   options: ReportOptions = {},
 ): Promise<ReportFiles> {
-  const { results, validation, planHeadlines, provenance } = await readDocuments(directory);
+  const documents = options.documents ?? (await readDocuments(directory));
+  const { results, provenance } = documents;
   const folder = join(directory, "charts");
   await mkdir(folder, { recursive: true });
   const drawn: DrawnChart[] = [];
   const charts: ReportFiles["charts"][number][] = [];
   const warnings: string[] = [];
-  for (const chart of chartsOf(results, validation)) {
+  for (const chart of chartsOf({ ...documents, details: options.details ?? [] })) {
     const rendered = await renderSvg(chart.spec);
     const base = join(folder, chart.name);
     const [spec, svg] = [`${base}.vl.json`, `${base}.svg`];
@@ -72,14 +79,12 @@ export async function writeReport(
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;
-  const scenario = options.scenario ?? provenance;
+  const whole = provenance?.omitted === undefined ? provenance : undefined;
+  const scenario = options.scenario ?? whole;
   const whatIf =
     options.whatIf === undefined || scenario === undefined
       ? undefined
       : { asset: options.whatIf, scenario };
-  await writeAtomically(
-    html,
-    pageHtml({ title, results, validation, planHeadlines, charts: drawn, whatIf }),
-  );
+  await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
   return { html, charts, warnings };
 }

@@ -19,8 +19,8 @@ export const WHAT_IF_POLICY =
   "script-src 'unsafe-inline' blob:; worker-src blob:; child-src blob:; img-src data: blob:";
 
 /** The section's contents. Text of the scenario cannot end its element. */
-export function whatIfHtml({ asset, scenario }: WhatIf): string {
-  const json = JSON.stringify(scenario).replaceAll("<", "\\u003c");
+export function whatIfHtml({ asset, scenario: { scenario, digest, inputs } }: WhatIf): string {
+  const json = JSON.stringify({ scenario, digest, inputs }).replaceAll("<", "\\u003c");
   const script = asset.trimStart().startsWith("<")
     ? asset
     : `<script>${asset.replace(/<\/(script)/gi, "<\\/$1")}</script>`;

@@ -37,9 +37,15 @@ export function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
                 <tr>
                   <th scope="col">Task</th>
                   <th scope="col">Replica</th>
-                  <th scope="col">Batch</th>
-                  <th scope="col">Waited</th>
-                  <th scope="col">Computed</th>
+                  <th scope="col" className="numeric">
+                    Batch
+                  </th>
+                  <th scope="col" className="numeric">
+                    Waited
+                  </th>
+                  <th scope="col" className="numeric">
+                    Computed
+                  </th>
                 </tr>
               </thead>
               <tbody>

@@ -2,7 +2,8 @@
 import type { LiveStatus } from "../shared/api.ts";
 import type { Client } from "../shared/client.ts";
 import { tasksOf } from "./hardware.tsx";
-import type { Measuring, Picture } from "./measuring.ts";
+import type { Picture } from "./lines.ts";
+import type { Measuring } from "./measuring.ts";
 import { inOpenQueue } from "./open-queue.ts";
 
 export interface TestCase {

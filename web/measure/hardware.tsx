@@ -1,7 +1,7 @@
 /** Hardware in use: each task's replicas; added, removed and changed while requests go on. */
 import { useCallback, useEffect, useState } from "react";
 import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
-import type { Batching, Deployed, LiveStatus, Replica } from "../shared/api.ts";
+import type { Batching, Deployed, LiveStatus, Replica, ReplicaLive } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import type { Client } from "../shared/client.ts";
 import { messageOf } from "../shared/client.ts";
@@ -112,7 +112,9 @@ function TaskReplicas({
               <th scope="col">Replica</th>
               <th scope="col">Node</th>
               <th scope="col">State</th>
-              <th scope="col">Busy</th>
+              <th scope="col" className="numeric">
+                Busy
+              </th>
               <th scope="col">Batch</th>
               <th scope="col">
                 <span className="hidden">Remove</span>
@@ -120,56 +122,15 @@ function TaskReplicas({
             </tr>
           </thead>
           <tbody>
-            {live.map(({ name, node: place, state, utilizationRatio, losses }) => {
-              const own = replicas?.find((replica) => replica.name === name);
-              return (
-                <tr key={name}>
-                  <th scope="row">{name}</th>
-                  <td>{place}</td>
-                  <td className={state === "up" ? "good" : "bad"}>
-                    {state}
-                    {losses > 0 && <span className="muted"> (lost {losses} ×)</span>}
-                  </td>
-                  <td className="numeric">{percent(utilizationRatio)}</td>
-                  <td>
-                    {own === undefined ? (
-                      "scheduler's"
-                    ) : (
-                      <BatchChoice
-                        name={name}
-                        batch={own.batch}
-                        onApply={(batch) =>
-                          change(name, () =>
-                            client.json(`/v1/replicas/${encodeURIComponent(name)}`, {
-                              method: "PATCH",
-                              body: batch,
-                            }),
-                          )
-                        }
-                      />
-                    )}
-                  </td>
-                  <td>
-                    {own !== undefined && (
-                      <Button
-                        className="button quiet"
-                        aria-label={`Remove ${name}`}
-                        isDisabled={busy.has(name) || live.length < 2}
-                        onPress={() =>
-                          change(name, () =>
-                            client.json(`/v1/replicas/${encodeURIComponent(name)}`, {
-                              method: "DELETE",
-                            }),
-                          )
-                        }
-                      >
-                        {busy.has(name) ? "…" : "Remove"}
-                      </Button>
-                    )}
-                  </td>
-                </tr>
-              );
-            })}
+            {live.map((one) => (
+              <ReplicaRow
+                key={one.name}
+                live={one}
+                own={replicas?.find(({ name }) => name === one.name)}
+                isLast={live.length < 2}
+                {...{ client, busy, change }}
+              />
+            ))}
           </tbody>
         </table>
       </div>
@@ -198,6 +159,53 @@ function TaskReplicas({
         </div>
       )}
     </div>
+  );
+}
+
+interface ReplicaRowProps extends Pick<TaskReplicasProps, "client" | "busy" | "change"> {
+  readonly live: ReplicaLive;
+  /** Undefined: it cannot be changed. */
+  readonly own: Replica | undefined;
+  /** A task keeps one replica. */
+  readonly isLast: boolean;
+}
+
+function ReplicaRow({ live, own, isLast, client, busy, change }: ReplicaRowProps) {
+  const { name, node, state, utilizationRatio, losses } = live;
+  const path = `/v1/replicas/${encodeURIComponent(name)}`;
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td>{node}</td>
+      <td className={state === "up" ? "good" : "bad"}>
+        {state}
+        {losses > 0 && <span className="muted"> (lost {losses} ×)</span>}
+      </td>
+      <td className="numeric">{percent(utilizationRatio)}</td>
+      <td>
+        {own === undefined ? (
+          "scheduler's"
+        ) : (
+          <BatchChoice
+            name={name}
+            batch={own.batch}
+            onApply={(body) => change(name, () => client.json(path, { method: "PATCH", body }))}
+          />
+        )}
+      </td>
+      <td>
+        {own !== undefined && (
+          <Button
+            className="button quiet"
+            aria-label={`Remove ${name}`}
+            isDisabled={busy.has(name) || isLast}
+            onPress={() => change(name, () => client.json(path, { method: "DELETE" }))}
+          >
+            {busy.has(name) ? "…" : "Remove"}
+          </Button>
+        )}
+      </td>
+    </tr>
   );
 }
 

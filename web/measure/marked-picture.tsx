@@ -1,7 +1,7 @@
 /** A picture with what was found drawn on it. */
 import { useState } from "react";
 import type { Box } from "./answer.ts";
-import type { Picture } from "./measuring.ts";
+import type { Picture } from "./lines.ts";
 
 interface MarkedPictureProps {
   readonly picture: Picture;
@@ -45,7 +45,7 @@ export function MarkedPicture({ picture, boxes, isSmall = false }: MarkedPicture
                   <rect
                     x={left}
                     y={Math.max(0, top - text * 1.3)}
-                    width={name.length * text * 0.62 + text * 0.6}
+                    width={name.length * text * 0.7 + text * 0.6}
                     height={text * 1.3}
                     fill="#ffd400"
                   />

@@ -4,7 +4,7 @@
  */
 import type { ModelMetadata } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
-import type { Line, Request } from "./measuring.ts";
+import type { Line, Request } from "./lines.ts";
 
 const AT_ONCE = 6;
 

@@ -153,7 +153,9 @@ function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
         <thead>
           <tr>
             <th scope="col">Request</th>
-            <th scope="col">Response time</th>
+            <th scope="col" className="numeric">
+              Response time
+            </th>
             <th scope="col">Picture</th>
             <th scope="col">Answer</th>
             <th scope="col">True</th>

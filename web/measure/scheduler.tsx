@@ -16,16 +16,17 @@ import {
   withPolicy,
 } from "./scheduler-draft.ts";
 
-export function Scheduler() {
-  const { client, deployed, status } = useConnection();
+/** The server's list and present scheduler, and the form's; `catalogue` is null until they are known. */
+function useSchedulers() {
+  const { client, deployed } = useConnection();
   const { connection } = useHeld();
   const [catalogue, setCatalogue] = useState<Catalogue | null>(null);
-  const [draft, setDraft] = useState<Draft | null>(null);
+  const [draft, setDraft] = useState<Draft>({ preset: "fifo", policies: {}, parameters: {} });
   const [busy, setBusy] = useState(false);
   const [told, setTold] = useState<{ readonly good: boolean; readonly text: string } | null>(null);
   const isThere = deployed !== null;
   useEffect(() => {
-    if (!isThere) return;
+    if (!isThere) return setCatalogue(null);
     const load = async (): Promise<void> => {
       const [schedulers, present] = await Promise.all([
         client.json<Catalogue>("/v1/schedulers"),
@@ -36,14 +37,6 @@ export function Scheduler() {
     };
     load().catch((error) => setTold({ good: false, text: messageOf(error) }));
   }, [client, isThere]);
-  if (!isThere || catalogue === null || draft === null) return null;
-
-  const preset = catalogue.presets.find(({ name }) => name === draft.preset);
-  const presets = catalogue.presets.map(({ name, summary }) => ({
-    id: name,
-    name,
-    about: summary,
-  }));
   const apply = async (): Promise<void> => {
     setBusy(true);
     try {
@@ -56,6 +49,19 @@ export function Scheduler() {
     }
     setBusy(false);
   };
+  return { catalogue, draft, setDraft, busy, told, apply };
+}
+
+export function Scheduler() {
+  const { status } = useConnection();
+  const { catalogue, draft, setDraft, busy, told, apply } = useSchedulers();
+  if (catalogue === null) return null;
+  const preset = catalogue.presets.find(({ name }) => name === draft.preset);
+  const presets = catalogue.presets.map(({ name, summary }) => ({
+    id: name,
+    name,
+    about: summary,
+  }));
   return (
     <section className="card" aria-labelledby="scheduler">
       <h2 id="scheduler">Scheduler</h2>

@@ -15,7 +15,8 @@ import { NumberEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
 import { useConnection } from "../shared/use-connection.tsx";
-import type { Measured, Measuring, Picture } from "./measuring.ts";
+import type { Picture } from "./lines.ts";
+import type { Measured, Measuring } from "./measuring.ts";
 import { inOpenQueue } from "./open-queue.ts";
 import { drawnScenes, pictureFiles } from "./pictures.ts";
 import {
@@ -39,27 +40,23 @@ export interface SendProps {
   readonly measured: Measured;
 }
 
-export function Send({ measuring, measured }: SendProps) {
-  const { client, models, measures, deployed, state } = useConnection();
-  const [load, setLoad] = useLoad();
-  const [model, setModel] = useUrlState("model", models[0] ?? "");
-  const [contents, setContents] = useUrlState("send", deployed === null ? "none" : "scenes");
+/** The form's state that is not in the address, and what its buttons do. */
+function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
+  const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
   const [isOpenQueue, setOpenQueue] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const scenario = (deployed?.document.workload as Workload | undefined) ?? null;
-  const isRunning = measured.state === "running";
-  const expected = requestsOf(load);
-
   const start = async (): Promise<void> => {
     setProblem(null);
     try {
       const workload = workloadOf(load, scenario);
-      if (workload === null)
+      if (workload === null) {
         throw new Error("the scenario's workload is a trace: `tandem load` sends it");
-      const pictures =
-        contents === "scenes" ? await drawnScenes(client) : contents === "files" ? files : [];
-      if (contents === "files" && pictures.length === 0) throw new Error("pick pictures first");
+      }
+      const pictures = contents === "scenes" ? await drawnScenes(client) : [];
+      if (contents === "files") pictures.push(...files);
+      if (contents === "files" && files.length === 0) throw new Error("pick pictures first");
       const send = () => measuring.run(client, measures, { model, workload, pictures });
       await (isOpenQueue ? inOpenQueue(client, send) : send());
     } catch (error) {
@@ -75,22 +72,22 @@ export function Send({ measuring, measured }: SendProps) {
       setProblem(messageOf(error));
     }
   };
+  return { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
+}
+
+export function Send({ measuring, measured }: SendProps) {
+  const { models, deployed, state } = useConnection();
+  const [load, setLoad] = useLoad();
+  const [model, setModel] = useUrlState("model", models[0] ?? "");
+  const [contents, setContents] = useUrlState("send", deployed === null ? "none" : "scenes");
+  const sending = useSending(measuring, model, load, contents);
+  const { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick } = sending;
+  const isRunning = measured.state === "running";
+  const expected = requestsOf(load);
   return (
     <section className="card" aria-labelledby="send">
       <h2 id="send">Send requests</h2>
-      <div className="grid-2">
-        {models.length > 0 ? (
-          <Choice
-            label="Model"
-            value={model}
-            options={models.map((name) => ({ id: name, name }))}
-            onChange={setModel}
-          />
-        ) : (
-          <TextEntry label="Model" value={model} onChange={setModel} />
-        )}
-        <Choice label="What to send" value={contents} options={CONTENTS} onChange={setContents} />
-      </div>
+      <What {...{ models, model, setModel, contents, setContents }} />
       {contents === "files" && <Files files={files} onPick={pick} />}
       <Choice
         label="How"
@@ -130,6 +127,33 @@ export function Send({ measuring, measured }: SendProps) {
         </p>
       )}
     </section>
+  );
+}
+
+interface WhatProps {
+  /** Empty: the server lists none. */
+  readonly models: readonly string[];
+  readonly model: string;
+  readonly setModel: (model: string) => void;
+  readonly contents: string;
+  readonly setContents: (contents: string) => void;
+}
+
+function What({ models, model, setModel, contents, setContents }: WhatProps) {
+  return (
+    <div className="grid-2">
+      {models.length > 0 ? (
+        <Choice
+          label="Model"
+          value={model}
+          options={models.map((name) => ({ id: name, name }))}
+          onChange={setModel}
+        />
+      ) : (
+        <TextEntry label="Model" value={model} onChange={setModel} />
+      )}
+      <Choice label="What to send" value={contents} options={CONTENTS} onChange={setContents} />
+    </div>
   );
 }
 

@@ -12,18 +12,14 @@ import { drawnScenes } from "./pictures.ts";
 
 const TRIALS = 3;
 
-export function TestCases({ measuring }: { readonly measuring: Measuring }) {
-  const { client, deployed, status, models } = useConnection();
+/** `step` is null while no case runs. */
+function useCases(measuring: Measuring, n: number) {
+  const { client, models } = useConnection();
   const [model] = useUrlState("model", models[0] ?? "");
-  const most = Math.min(...Object.values(deployed?.room ?? { none: 0 }));
-  const [asked, setN] = useState(10);
-  const n = Math.min(asked, most - (most % 2));
   const [results, setResults] = useState<readonly CaseResult[]>([]);
   const [step, setStep] = useState<string | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const abort = useRef<AbortController | null>(null);
-  if (deployed === null || status === null) return null;
-
   const run = async (): Promise<void> => {
     const control = new AbortController();
     abort.current = control;
@@ -31,8 +27,7 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
     setProblem(null);
     setStep("Starting …");
     try {
-      const cases = casesOf(n);
-      await runCases(cases, {
+      await runCases(casesOf(n), {
         ...{ client, measuring, model, pictures: await drawnScenes(client), trials: TRIALS },
         signal: control.signal,
         onStep: setStep,
@@ -48,6 +43,16 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
     abort.current?.abort();
     measuring.stop();
   };
+  return { results, step, problem, run, stop };
+}
+
+export function TestCases({ measuring }: { readonly measuring: Measuring }) {
+  const { deployed, status } = useConnection();
+  const most = Math.min(...Object.values(deployed?.room ?? { none: 0 }));
+  const [asked, setN] = useState(10);
+  const n = Math.min(asked, most - (most % 2));
+  const { results, step, problem, run, stop } = useCases(measuring, n);
+  if (deployed === null || status === null) return null;
   return (
     <section className="card" aria-labelledby="cases">
       <h2 id="cases">The four test cases</h2>

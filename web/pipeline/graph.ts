@@ -2,7 +2,7 @@
 import dagre from "@dagrejs/dagre";
 import type { ScenarioDocument } from "../shared/api.ts";
 
-export const BOX = { width: 210, height: 124 } as const;
+export const BOX = { width: 210, height: 140 } as const;
 
 export interface TaskPlace {
   readonly task: string;
@@ -30,7 +30,7 @@ export function graphOf(
   isNarrow: boolean,
 ): PipelineGraph {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: isNarrow ? "TB" : "LR", ranksep: isNarrow ? 56 : 110, nodesep: 36 });
+  graph.setGraph({ rankdir: isNarrow ? "TB" : "LR", ranksep: isNarrow ? 70 : 170, nodesep: 36 });
   graph.setDefaultEdgeLabel(() => ({}));
   const tasks = Object.entries(pipeline.tasks);
   for (const [task] of tasks) graph.setNode(task, { ...BOX });

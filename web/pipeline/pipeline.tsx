@@ -7,7 +7,7 @@ import { Choice } from "../shared/choice.tsx";
 import { figures, milliseconds, percent } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
 import { useConnection, useSamples } from "../shared/use-connection.tsx";
-import { graphOf } from "./graph.ts";
+import { graphOf, type PipelineGraph } from "./graph.ts";
 import { type LiveTask, liveTask } from "./live-tasks.ts";
 import { Share, type ShareEdge, TaskBox, type TaskNode } from "./task-box.tsx";
 
@@ -52,27 +52,7 @@ export function Pipeline() {
   );
   const bottleneck = bottleneckOf(live);
   const summary = status.pipelines.find((one) => one.name === name);
-  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
-    const one = live.get(task) as LiveTask;
-    return {
-      ...{ id: task, type: "task", position: { x, y } },
-      ariaLabel: `${task}: ${linesOf(one).join(", ")}`,
-      data: {
-        ...{ title: task, model, isNarrow, lines: linesOf(one), isBottleneck: task === bottleneck },
-        utilizationRatio: one.utilizationRatio,
-      },
-    };
-  });
-  const edges = graph.edges.map(({ from, to, when }): ShareEdge => {
-    const share = shareOf(live.get(from), live.get(to));
-    const label = [when, share === null ? null : percent(share)].filter((part) => part !== null);
-    return {
-      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
-      markerEnd: { type: MarkerType.ArrowClosed },
-      ariaLabel: `from ${from} to ${to} ${label.join(", ")}`,
-      data: { label: label.join(" · "), isBusy: (live.get(to)?.jobsPerS ?? 0) > 0 },
-    };
-  });
+  const { nodes, edges } = elementsOf(graph, live, bottleneck, isNarrow);
   return (
     <section className="card" aria-labelledby="pipeline">
       <h2 id="pipeline">Pipeline {name}</h2>
@@ -122,6 +102,36 @@ export function Pipeline() {
   );
 }
 
+function elementsOf(
+  graph: PipelineGraph,
+  live: ReadonlyMap<string, LiveTask>,
+  bottleneck: string | null,
+  isNarrow: boolean,
+): { readonly nodes: TaskNode[]; readonly edges: ShareEdge[] } {
+  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
+    const one = live.get(task) as LiveTask;
+    return {
+      ...{ id: task, type: "task", position: { x, y } },
+      ariaLabel: `${task}: ${linesOf(one).join(", ")}`,
+      data: {
+        ...{ title: task, model, isNarrow, lines: linesOf(one), isBottleneck: task === bottleneck },
+        utilizationRatio: one.utilizationRatio,
+      },
+    };
+  });
+  const edges = graph.edges.map(({ from, to, when }): ShareEdge => {
+    const share = shareOf(live.get(from), live.get(to));
+    const label = [when, share === null ? null : percent(share)].filter((part) => part !== null);
+    return {
+      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
+      markerEnd: { type: MarkerType.ArrowClosed },
+      ariaLabel: `from ${from} to ${to} ${label.join(", ")}`,
+      data: { label: label.join(" · "), isBusy: (live.get(to)?.jobsPerS ?? 0) > 0 },
+    };
+  });
+  return { nodes, edges };
+}
+
 function linesOf({
   up,
   replicas,
@@ -134,7 +144,7 @@ function linesOf({
   const count = up === replicas ? `${up}` : `${up} of ${replicas}`;
   const batch = batchSizeMean === null ? "" : `, batches of ${figures(batchSizeMean)}`;
   return [
-    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs a second`,
+    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs/s`,
     `${queue} wait · ${inFlight} run`,
     `${milliseconds(serviceP50Ms)} each${batch}`,
   ];

@@ -128,7 +128,7 @@ function optionsOf(latest: { readonly current: LiveChartProps }, width: number):
       },
     },
     axes: [
-      { ...axis, ...(isClock ? { values: clockTimes, space: 80 } : {}) },
+      { ...axis, size: 34, ...(isClock ? { values: clockTimes, space: 80 } : {}) },
       { ...axis, size: 56 },
     ],
     series: [

@@ -128,7 +128,7 @@ inChromium("four pins at most, each taken and removed by keyboard", async () => 
 inChromium("a configuration that cannot be says why, and the way back works", async () => {
   const { page } = await opened(pathToFileURL(report).href);
   await firstCurve(page);
-  await page.getByRole("textbox", { name: "machines edge" }).fill("9999999");
+  await page.getByRole("textbox", { name: "edge: machines" }).fill("9999999");
   await page.getByRole("slider", { name: "look" }).focus();
   await expect.poll(() => page.getByRole("alert").textContent(), PATIENCE).toMatch(/nodes/);
   await page.getByRole("button", { name: "Reset" }).click();

@@ -1,0 +1,220 @@
+/** The web app in Chromium, before a real gateway with real models. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import { eventually, NO_INPUTS } from "../cluster/deployment.test-support.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { axeViolations, openPage, PATIENCE, PHONE, sendAtOnce } from "./page.test-support.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+/** Pictures of the pages for people to look at; only where it is set. */
+const SHOTS = process.env.TANDEM_SCREENSHOTS;
+
+/** The shipped pipeline, with service times that are not measured here. */
+const DOCUMENT = scenarioSchema.parse({
+  name: "image-analysis",
+  pipelines: {
+    "image-analysis": {
+      tasks: {
+        detect: { model: "detector" },
+        plate: {
+          model: "plate-reader",
+          after: ["detect"],
+          when: { contains: "car", probability: 0.6 },
+        },
+      },
+    },
+  },
+  models: {
+    detector: {
+      service: { distribution: "deterministic", meanMs: 60 },
+      implementation: { name: "ssd-mobilenet-v2" },
+    },
+    "plate-reader": {
+      service: { distribution: "deterministic", meanMs: 80 },
+      implementation: { name: "plate-reader", parameters: { side: 320 } },
+    },
+  },
+  cluster: { replicas: { detect: 1, plate: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 2, durationS: 10 },
+});
+
+let browser: Browser;
+let deployment: Deployment;
+
+beforeAll(async () => {
+  if (!hasChromium) return;
+  browser = await launchChromium();
+  const options = { document: DOCUMENT, inputs: NO_INPUTS, seed: "web", spareReplicas: 2 };
+  deployment = await startDeployment({ ...options, backend: "real" });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+async function shoot(page: Page, name: string): Promise<void> {
+  if (SHOTS === undefined) return;
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+}
+
+describe.skipIf(!hasChromium)("the web app of a gateway", () => {
+  let page: Page;
+  let problems: string[];
+
+  beforeAll(async () => {
+    ({ page, problems } = await openPage(browser, deployment.gateway.http));
+    await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    await page.getByRole("heading", { name: "Hardware in use" }).waitFor(PATIENCE);
+  });
+
+  test("its first load, packed, is less than 700 kB", async () => {
+    const bytes = await page.evaluate<number>(`performance.getEntries()
+      .filter(({ name }) => URL.canParse(name) && /\\/(assets\\/.*)?$/.test(new URL(name).pathname))
+      .reduce((sum, entry) => sum + (entry.encodedBodySize ?? 0), 0)`);
+    console.log(`first load: ${Math.round(bytes / 1000)} kB packed`);
+    expect(bytes).toBeGreaterThan(100_000);
+    expect(bytes).toBeLessThan(700_000);
+  });
+
+  test("adds a replica, sets its batches, and removes it", async () => {
+    await page.getByRole("button", { name: "Add a detect" }).click();
+    const row = page.getByRole("row").filter({ hasText: "detect-2" });
+    await row.getByText("up").waitFor(PATIENCE);
+    await row.getByRole("button", { name: /Batch of detect-2/ }).click();
+    await page.getByRole("textbox", { name: "Jobs in a batch, at most" }).fill("4");
+    await page.getByRole("textbox", { name: "Wait for more, ms" }).fill("7");
+    await page.keyboard.press("Tab");
+    await page.getByRole("button", { name: "Apply" }).click();
+    await row.getByText("4, 7 ms").waitFor(PATIENCE);
+    const answer = await fetch(`${deployment.gateway.http}/v1/replicas/detect-2`);
+    expect(await answer.json()).toMatchObject({ batch: { maxBatch: 4, waitMs: 7 } });
+    await row.getByRole("button", { name: "Remove detect-2" }).click();
+    await row.waitFor({ state: "detached", ...PATIENCE });
+  });
+
+  test("swaps the scheduler, with a parameter", async () => {
+    const card = page.getByRole("region", { name: "Scheduler" });
+    await card
+      .getByRole("button", { name: /Scheduler/ })
+      .first()
+      .click();
+    await page.getByRole("option", { name: "batching", exact: true }).click();
+    await card.getByRole("textbox", { name: "maxBatch" }).fill("3");
+    await page.keyboard.press("Tab");
+    await card.getByRole("button", { name: "Use this scheduler" }).click();
+    await card.getByText("It decides from now on").waitFor(PATIENCE);
+    const { scheduler } = (await (
+      await fetch(`${deployment.gateway.http}/v1/scheduler`)
+    ).json()) as { scheduler: { preset: string; batching: { maxBatch: number } } };
+    expect(scheduler).toMatchObject({ preset: "batching", batching: { maxBatch: 3 } });
+  });
+
+  test("sends 50 pictures, and shows 50 answers that are true", async () => {
+    // Else the gateway refuses what would wait for longer than five seconds.
+    await page.getByText("Take every request").click();
+    const figures = await sendAtOnce(page, 50);
+    expect(figures).toMatchObject({ Answers: "50 of 50", True: "50 of 50" });
+    await page.getByRole("button", { name: "Details of request 50" }).click();
+    await page.getByRole("dialog").getByText("Computed").waitFor(PATIENCE);
+    await shoot(page, "answer-desk-light");
+    await page.keyboard.press("Escape");
+    expect(await axeViolations(page)).toEqual([]);
+    await shoot(page, "measure-desk-light");
+  });
+
+  test("gets every answer while a worker is killed", async () => {
+    const [{ pid }] = deployment.workers;
+    const figures = await sendAtOnce(page, 20, async () => {
+      process.kill(pid, "SIGKILL");
+    });
+    expect(figures).toMatchObject({ Answers: "20 of 20", True: "20 of 20" });
+  });
+
+  test("draws the pipeline, with the share of each branch", async () => {
+    await page.getByRole("tab", { name: "Pipeline" }).click();
+    await page.getByTestId("task-detect").waitFor(PATIENCE);
+    expect(await page.getByTestId("task-plate").textContent()).toContain("plate-reader");
+    await page.getByText("if car").first().waitFor(PATIENCE);
+    expect(await axeViolations(page)).toEqual([]);
+    await shoot(page, "pipeline-desk-light");
+    expect(new URL(page.url()).hash).toContain("tab=pipeline");
+    await page.getByRole("tab", { name: "Measure" }).click();
+  });
+
+  test("runs the report's four test cases, and gives the replicas back", async () => {
+    const card = page.getByRole("region", { name: "The four test cases" });
+    await card.getByRole("textbox", { name: "Requests (n)" }).fill("2");
+    await page.keyboard.press("Tab");
+    await card.getByRole("button", { name: "Run the four cases" }).click();
+    await card
+      .getByRole("button", { name: "Run the four cases", disabled: false })
+      .waitFor(PATIENCE);
+    const text = (await page.getByTestId("cases").textContent()) ?? "";
+    expect(text.match(/to \d/g)).toHaveLength(4);
+    const { replicas } = (await (await fetch(`${deployment.gateway.http}/v1/replicas`)).json()) as {
+      replicas: { name: string }[];
+    };
+    expect(replicas.map(({ name }) => name).sort()).toEqual(["detect-1", "plate-1"]);
+  });
+
+  test("has no errors in its console", () => expect(problems).toEqual([]));
+
+  test("finds the gateway again after it was killed", async () => {
+    const { pid } = deployment.gateway;
+    process.kill(pid, "SIGKILL");
+    await page.getByText(/Lost tandem-gateway/).waitFor(PATIENCE);
+    expect(await eventually(() => deployment.gateway.pid !== pid, PATIENCE.timeout)).toBe(true);
+    await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    expect(await sendAtOnce(page, 4)).toMatchObject({ Answers: "4 of 4" });
+  });
+
+  test.each(["measure", "pipeline"])("%s fits a phone, in the dark", async (tab) => {
+    const url = `${deployment.gateway.http}/#tab=${tab}`;
+    const opened = await openPage(browser, url, PHONE, "dark");
+    await opened.page.getByRole("heading", { level: 2 }).first().waitFor(PATIENCE);
+    await opened.page.waitForTimeout(2000);
+    const wide = await opened.page.evaluate("document.documentElement.scrollWidth");
+    expect(wide).toBeLessThanOrEqual(PHONE.width);
+    expect(await axeViolations(opened.page)).toEqual([]);
+    await shoot(opened.page, `${tab}-phone-dark`);
+    expect(opened.problems).toEqual([]);
+    await opened.page.close();
+  });
+});
+
+describe.skipIf(!hasChromium)("`tandem web` before a gateway", () => {
+  let child: ChildProcess;
+  let url: string;
+
+  beforeAll(async () => {
+    const words = ["dist/cli/tandem.js", "web", "--json", "--port", "0"];
+    child = spawn(process.execPath, [...words, "--url", deployment.gateway.http], { cwd: ROOT });
+    url = await new Promise((resolve, reject) => {
+      child.stdout?.once("data", (text) => resolve(JSON.parse(String(text)).page));
+      child.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
+    });
+  });
+
+  afterAll(async () => {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  });
+
+  test("controls it, and measures it over HTTP", async () => {
+    const { page, problems } = await openPage(browser, url);
+    await page.getByRole("heading", { name: "Hardware in use" }).waitFor(PATIENCE);
+    await page.getByText("Take every request").click();
+    expect(await sendAtOnce(page, 12)).toMatchObject({ Answers: "12 of 12", True: "12 of 12" });
+    await page.getByText("a connection of its own").waitFor(PATIENCE);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});

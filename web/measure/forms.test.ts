@@ -1,0 +1,106 @@
+/** The forms of Measure as data: workloads, schedulers, and answers read back. */
+import { expect, test } from "vitest";
+import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import { catalogue } from "../../schedulers/catalogue.ts";
+import type { Catalogue } from "../shared/api.ts";
+import { quantile } from "../shared/format.ts";
+import { foundIn, isTrue } from "./answer.ts";
+import { casesOf } from "./case-runs.ts";
+import {
+  chosenPolicies,
+  documentOf,
+  draftOf,
+  parametersOf,
+  withParameters,
+  withPolicy,
+} from "./scheduler-draft.ts";
+import { requestsOf, SHAPES, USUAL, workloadOf } from "./workload.ts";
+
+test.each(SHAPES.filter(({ id }) => id !== "scenario").map(({ id }) => id))(
+  "%s is a workload of a scenario",
+  (shape) => {
+    const load = { ...USUAL, shape };
+    expect(workloadSchema.safeParse(workloadOf(load, null)).error).toBeUndefined();
+    expect(requestsOf(load)).toBeGreaterThan(0);
+  },
+);
+
+test("a trace is not sent from a page", () => {
+  const scenario = { ...USUAL, shape: "scenario" } as const;
+  expect(workloadOf(scenario, { arrivals: "trace", file: "t.csv" })).toBeNull();
+  const closed = { arrivals: "closed", clients: 2 };
+  expect(workloadOf(scenario, closed)).toBe(closed);
+});
+
+const KNOWN = catalogue() as unknown as Catalogue;
+
+test.each(KNOWN.presets.map(({ name }) => name))("preset %s stays its name", (name) => {
+  const draft = draftOf(name);
+  expect(documentOf(draft)).toBe(name);
+  expect(chosenPolicies(draft, KNOWN).length).toBeGreaterThan(0);
+});
+
+test("a changed parameter keeps the preset's others, and comes back from the server", () => {
+  const preset = KNOWN.presets.find(({ composition }) => typeof composition.batching === "object");
+  const draft = draftOf(preset?.name ?? "");
+  const policy = chosenPolicies(draft, KNOWN).find(({ decision }) => decision === "batching");
+  if (policy === undefined) throw new Error("there is a policy");
+  const own = parametersOf(draft, KNOWN, policy);
+  expect(Object.keys(own).length).toBeGreaterThan(0);
+  const changed = withParameters(draft, policy, { ...own, maxBatch: 3 });
+  const document = documentOf(changed);
+  expect(document).toEqual({
+    preset: preset?.name,
+    batching: { policy: policy.name, ...own, maxBatch: 3 },
+  });
+  expect(documentOf(draftOf(document))).toEqual(document);
+  const other = withPolicy(changed, "batching", "none");
+  expect(documentOf(other)).toEqual({ preset: preset?.name, batching: "none" });
+});
+
+const BODY = JSON.stringify({
+  outputs: {
+    detect: {
+      labels: ["car", "car"],
+      value: { objects: [{ label: "car", score: 0.913, box: [1, 2, 3, 4] }] },
+    },
+    plate: { labels: ["plate"], value: { plate: "2AB 1234", box: [2, 2, 3, 3] } },
+  },
+  timing: {
+    tasks: {
+      detect: { queuedUs: 0, startUs: 5000, serviceUs: 7000, replica: "detect-1", batch: 2 },
+    },
+  },
+});
+const picture = (plate: string | null) => ({
+  ...{ name: "p", data: "", source: "", truth: { car: plate !== null, plate } },
+});
+
+test("an answer is read: labels, boxes, times, and whether it is true", () => {
+  const found = foundIn(BODY);
+  expect(found.text).toBe("detect: 2 × car · plate: 2AB 1234");
+  expect(found.boxes.map(({ text }) => text)).toEqual(["car 91%", "2AB 1234"]);
+  expect(found.tasks).toEqual([
+    { task: "detect", replica: "detect-1", batch: 2, queuedMs: 5, serviceMs: 7 },
+  ]);
+  expect(isTrue(found, picture("2AB1234"))).toBe(true);
+  expect(isTrue(found, picture("9ZZ9999"))).toBe(false);
+  expect(isTrue(found, picture(null))).toBe(false);
+  expect(isTrue(found, null)).toBeNull();
+  const wrapped = JSON.stringify({ outputs: [{ name: "output", data: [BODY] }] });
+  expect(foundIn(wrapped)).toEqual(found);
+  const foreign = JSON.stringify({ model_name: "m", outputs: [{ name: "y", data: [1] }] });
+  expect(foundIn(foreign)).toMatchObject({ text: foreign, boxes: [], tasks: [] });
+});
+
+test("the four cases are the report's; a quantile is a value that occurred", () => {
+  const cases = casesOf(10).map(({ requests, replicas }) => [requests, replicas]);
+  expect(cases).toEqual([
+    [1, 1],
+    [10, 1],
+    [10, 5],
+    [10, 10],
+  ]);
+  expect(quantile([1, 2, 3, 4], 0.5)).toBe(2);
+  expect(quantile([1, 2, 3, 4], 0.99)).toBe(4);
+});
