@@ -73,6 +73,11 @@ export function studyPage(findings: Findings): string {
     "",
     ...losses(field),
     "",
+    "Two reasons come again and again. Schedulers that scale by profiles or by busy time (`infaas`, `inferline`, `kubernetes-hpa`,",
+    "`ray-serve`) take a device for their own: where batches slow each other down, they release replicas that are needed; and the last",
+    "two start with one replica. Schedulers that plan for the worst (`clockwork`, `nexus`, `proteus`, `loki`) drop requests that fifo",
+    "with batches answers in time, where goals are tight beside the length of the pipeline.",
+    "",
   ].join("\n");
 }
 
@@ -226,13 +231,13 @@ function takesBatches(name: string): boolean {
   return PRESETS[name]?.composition.batching !== "none";
 }
 
-/** As many digits as the interval makes sense of, three at least. */
+/** Three digits of the mean and two of the half width, if these are not more than four decimals. */
 function withInterval({ mean, halfWidth95 }: Estimate, unit: string): string {
-  const size = Math.max(Math.abs(mean), 1e-9);
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
-  const shown = mean === 0 ? "0" : mean.toFixed(Math.min(4, digits));
-  const width = halfWidth95.toFixed(Math.min(4, digits));
-  return `${shown} ± ${width}${unit}`;
+  const decimals = (size: number, digits: number): number =>
+    size === 0 ? 0 : digits - 1 - Math.floor(Math.log10(Math.abs(size)));
+  const wanted = Math.max(decimals(mean, 3), decimals(halfWidth95, 2));
+  const places = Math.min(4, Math.max(0, wanted));
+  return `${mean.toFixed(places)} ± ${halfWidth95.toFixed(places)}${unit}`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share > 0.995 ? 2 : 1)}%`;
