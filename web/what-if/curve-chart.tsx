@@ -41,6 +41,8 @@ export interface CurveChartProps {
 }
 
 const HEIGHT = 270;
+/** Width of a digit of a tick's label, a little too wide. */
+const PER_DIGIT = 7.5;
 /** Charts of one page share their cursor. */
 const SYNC = "what-if";
 
@@ -195,7 +197,7 @@ function optionsFor(
       { ...axis, label: loadTitle, labelSize: 22, size: 36 },
       {
         ...axis,
-        size: 58,
+        size: (_, ticks) => 22 + PER_DIGIT * Math.max(4, ...(ticks ?? []).map((t) => t.length)),
         values: (_, ticks) => ticks.map((tick) => latest.current.formatTick(tick)),
       },
     ],
