@@ -119,7 +119,7 @@ test("a plan's answer has the same form, with what the search proved", () => {
     ],
   };
   const [decision] = planDecisions(plan, singleDocument(), validationDocument(1));
-  expect(decision.answer).toBe("edf");
+  expect(decision.answer).toBe("edf: detect 5, plate 2");
   expect(fact(decision, "runs on")).toBe("gpu 2 of 3 machines (detect 5)");
   expect(fact(decision, "next cheaper")).toMatch(/^none: all that is cheaper was tried/);
   expect(fact(decision, "runner-up")).toBe("fifo, detect 5, plate 2 (5 per hour)");
