@@ -424,7 +424,7 @@ test("plan --out writes a scenario that passes check as it is, from its own fold
   expect(configurations.map(({ metrics }) => metrics.costPerHour?.mean)).toEqual([2.6]);
   expect((await here("report", out)).code).toBe(0);
   const page = readFileSync(join(out, "report.html"), "utf8");
-  expect(page).toMatch(/<ul class="facts"><li>cheapest plan: 2\.6 per hour, fifo/);
+  expect(page).toMatch(/<p class="answer">fifo: [^<]*<\/p>[\s\S]*<dd>2\.6 per hour<\/dd>/);
   const wrong = await here("plan", path, "--planner", "oracle");
   expect(wrong.code).toBe(2);
   expect(wrong.stderr).toMatch(/no planner "oracle"[\s\S]*race, inferline, exhaustive/);

@@ -252,22 +252,26 @@ export interface ReadDocuments {
 export async function readDocuments(directory: string): Promise<ReadDocuments> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
+  const planned = plan.safeParse(await readJson(join(directory, "plan.json"))).data;
   if (json === undefined) {
+    const unsolved = planned?.headlines.join("; ");
     throw new Fault("not-found", `no results.json in ${directory}`, {
-      hint: `write one with \`tandem simulate SCENARIO --out ${directory}\``,
+      hint:
+        unsolved === undefined
+          ? `write one with \`tandem simulate SCENARIO --out ${directory}\``
+          : `its plan has no solution (${unsolved}): plan again with more machines or \`--max-replicas\``,
     });
   }
   const validationFile = join(directory, "validation.json");
   const second = await readJson(validationFile);
   refuseOldVerdicts(second, validationFile);
   const parsed = checked(results, RESULTS, json, file) as ResultsDocument;
-  const { data } = plan.safeParse(await readJson(join(directory, "plan.json")));
   const made = provenance.safeParse(await readJson(join(directory, PROVENANCE_FILE))).data;
   const isTheirs = made?.digest === parsed.scenario.digest;
   return {
     results: parsed,
     provenance: isTheirs ? (made as unknown as ProvenanceDocument) : undefined,
-    plan: data?.planned === parsed.scenario.digest ? data : undefined,
+    plan: planned?.planned === parsed.scenario.digest ? planned : undefined,
     validation:
       second === undefined
         ? undefined

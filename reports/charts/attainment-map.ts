@@ -22,9 +22,9 @@ const MOST_CELLS = 2400;
 /** Wide enough for "100". */
 const LABELLED_PX = 26;
 
-/** States in order, with a fill and the ink on it that stays legible on a light and a dark page. */
+/** States in order, with a fill and the ink on it: no colours that a dark page changes. */
 const STATES = [
-  ["meets", "#0072b2", "#fefefe"],
+  ["meets", "#0071b1", "#fefefe"],
   ["unclear", "#9ecae1", "#000000"],
   ["misses, 90 % and more", "#fee0b6", "#000000"],
   ["misses, 50 % and more", "#f1a340", "#000000"],

@@ -24,7 +24,7 @@ font:15px/1.5 system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-ser
 main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px}
 h2{font-size:20px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--line)}
-p{margin:6px 0;max-width:80ch}
+p{margin:6px 0;max-width:80ch}li,p{overflow-wrap:anywhere}
 .muted{color:var(--muted)}
 .facts{padding:0;margin:18px 0 0;list-style:none;display:grid;gap:6px}
 .facts li{padding:8px 12px;background:var(--soft);border-left:4px solid var(--line)}

@@ -71,7 +71,7 @@ export function planDecisions(
     ];
     return {
       load,
-      answer: nameOf(best),
+      answer: `${nameOf(best)}: ${countsText(best.replicas)}`,
       state: "good",
       facts: all.filter(([, text]) => text !== ""),
       chosen,

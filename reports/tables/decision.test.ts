@@ -1,0 +1,183 @@
+import { describe, expect, test } from "vitest";
+import type { ResultsDocument } from "../../core/results.ts";
+import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
+import { bestTable } from "./best-table.ts";
+import { type Decision, decisionsOf } from "./decision.ts";
+import { filterChoices, filterKey, filtersOf } from "./filters.ts";
+import { type PlanView, planDecisions } from "./plan-decision.ts";
+import { configurationsText } from "./terminal-text.ts";
+
+function fact(decision: Decision | undefined, name: string): string {
+  return decision?.facts.find(([each]) => each === name)?.[1] ?? "";
+}
+
+/** The sweep with the state of its goals and stability replaced. */
+function judged(
+  state: (one: ResultsDocument["configurations"][number]) => object,
+): ResultsDocument {
+  const { configurations, ...rest } = sweepDocument();
+  return { ...rest, configurations: configurations.map((one) => ({ ...one, ...state(one) })) };
+}
+
+describe("the decision for each load", () => {
+  const [light, middle] = decisionsOf(sweepDocument(), undefined);
+
+  test("names the cheapest, all its replicas, its cost and latency, and its ties", () => {
+    expect(light.load).toBe("arrival rate 8/s");
+    expect(light.answer).toBe("fifo, detect replicas 2");
+    expect(fact(light, "replicas")).toBe("detect 2, plate 2");
+    expect(fact(light, "cost")).toBe("4 replicas, 2.7/h");
+    expect(fact(light, "latency")).toMatch(/^p99 latency \d+ ± \d+ ms$/);
+    expect(fact(light, "within the goal")).toBe("99.50 ± 0.20 % within 500 ms (99 % wanted)");
+    expect(fact(light, "tied with it")).toMatch(/join-shortest-queue, .*; power-of-two, /);
+  });
+
+  test("says what is next cheaper and by how much it misses, and what is next faster", () => {
+    expect(fact(light, "next cheaper")).toMatch(
+      /detect replicas 1 \(3 replicas, 2\.6\/h\) misses the goal: 97\.00 ± 0\.19 % within 500 ms/,
+    );
+    expect(fact(light, "next faster")).toMatch(/detect replicas \d .*: p99 latency \d/);
+    expect(Number(/p99 latency (\d+)/.exec(fact(light, "next faster"))?.[1])).toBeLessThan(
+      light.chosen?.metrics.latencyP99Ms?.mean ?? 0,
+    );
+  });
+
+  test("says how much more load it bears, by what was simulated and by the busiest station", () => {
+    expect(fact(light, "more load")).toMatch(/misses it .* at arrival rate 16\/s/);
+    const known = judged(() => ({ offeredLoadRatio: 0.5 }));
+    expect(fact(decisionsOf(known, undefined)[1], "more load")).toContain("2 times this load");
+    expect(middle.answer).toBe("fifo, detect replicas 4");
+  });
+
+  test("says whether this very configuration was validated, and how well", () => {
+    expect(fact(light, "validated")).toMatch(/^no: `tandem validate`/);
+    const [, now] = decisionsOf(sweepDocument(), validationDocument(9));
+    expect(fact(now, "validated")).toMatch(
+      /^prediction and measurement agree: predicted less measured mean latency [+-].*; 5 runs, measured times replayed/,
+    );
+    expect(fact(decisionsOf(sweepDocument(), validationDocument(9))[0], "validated")).toMatch(
+      /^not this one; of 9 other configurations 7 agree .* 1 disagree$/,
+    );
+  });
+});
+
+describe("where nothing meets the goal", () => {
+  test("the nearest miss is described, and a way out that fits it", () => {
+    const none = judged((one) => ({ slo: "misses", stability: "stable", tasks: one.tasks }));
+    const [, , heavy] = decisionsOf(none, undefined);
+    expect(heavy.state).toBe("bad");
+    expect(heavy.answer).toMatch(/^none is shown to meet the goal; nearest: .*detect replicas/);
+    expect(fact(heavy, "would help")).toMatch(/^its busiest task, detect, works .* more replicas/);
+  });
+
+  test("idle replicas are not called too few, and an open interval asks for longer runs", () => {
+    const idle = judged(() => ({
+      slo: "misses",
+      tasks: { detect: { utilizationRatio: { mean: 0.1, halfWidth95: 0 } } },
+    }));
+    expect(fact(decisionsOf(idle, undefined)[0], "would help")).toContain("service itself");
+    const open = judged(() => ({ slo: "unclear" }));
+    expect(fact(decisionsOf(open, undefined)[0], "would help")).toContain("longer runs");
+  });
+
+  test("overload has no nearest; without a goal the fastest is named, and a goal asked for", () => {
+    const over = judged(() => ({ slo: "misses", stability: "unstable" }));
+    expect(decisionsOf(over, undefined)[0].answer).toBe("none: every configuration is overloaded");
+    const [free] = decisionsOf(singleDocument(), undefined);
+    expect([free.answer, free.state]).toEqual(["base", "warn"]);
+    expect(fact(free, "goal")).toContain("set `slo:");
+  });
+});
+
+const ANSWER = {
+  scheduler: "edf",
+  parameters: {},
+  cost: 5,
+  replicas: { detect: 5, plate: 2 },
+  placement: {
+    gpu: { machinesUsed: 2, machines: 3, idleCostPerHour: 2.5, replicas: { detect: 5 } },
+  },
+  replications: 5,
+  kept: {
+    p: {
+      sloAttainmentRatio: { mean: 0.995, halfWidth95: 0.001 },
+      latencyP99Ms: { mean: 167, halfWidth95: 8 },
+    },
+  },
+};
+
+test("a plan's answer has the same form, with what the search proved", () => {
+  const plan: PlanView = {
+    command: "tandem plan s.yaml",
+    headlines: [],
+    plans: [
+      {
+        ...{ parameters: {}, goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }] },
+        ...{ unit: "per hour", best: ANSWER, nearest: null, alike: ["priority"], proven: true },
+        runnersUp: [{ ...ANSWER, scheduler: "fifo" }],
+      },
+    ],
+  };
+  const [decision] = planDecisions(plan, singleDocument(), validationDocument(1));
+  expect(decision.answer).toBe("edf: detect 5, plate 2");
+  expect(fact(decision, "runs on")).toBe("gpu 2 of 3 machines (detect 5)");
+  expect(fact(decision, "next cheaper")).toMatch(/^none: all that is cheaper was tried/);
+  expect(fact(decision, "runner-up")).toBe("fifo, detect 5, plate 2 (5 per hour)");
+  expect(fact(decision, "validated")).toContain("agree");
+  const [entry] = plan.plans;
+  const unsolved = { ...plan, plans: [{ ...entry, best: null, nearest: ANSWER }] };
+  const [none] = planDecisions(unsolved, singleDocument(), undefined);
+  expect([none.state, none.answer]).toEqual([
+    "bad",
+    "no plan keeps the goal; nearest: edf, detect 5, plate 2 (5 per hour)",
+  ]);
+});
+
+describe("filters", () => {
+  test("are of scheduler and load, and a key names the level of each", () => {
+    const filters = filtersOf(sweepDocument());
+    expect(filters.map(filterChoices)).toEqual([
+      { name: "scheduler", levels: ["fifo", "join-shortest-queue", "power-of-two"] },
+      { name: "arrival rate", levels: ["8/s", "16/s", "32/s"] },
+    ]);
+    expect(filterKey(filters, { scheduler: "power-of-two", "workload.ratePerS": 16 })).toBe(
+      "s2 l1",
+    );
+    expect(filterKey(filters, { scheduler: "another" })).toBe("");
+    expect(filtersOf(singleDocument())).toEqual([]);
+  });
+});
+
+describe("the best of a large sweep", () => {
+  const { configurations, ...rest } = sweepDocument();
+  const many = [0, 1, 2, 3].flatMap((i) =>
+    configurations.map((one) => ({
+      ...one,
+      id: `${one.id}/${i}`,
+      parameters: { ...one.parameters, "cluster.replicas.plate": i + 1 },
+    })),
+  );
+  const large: ResultsDocument = { ...rest, configurations: many };
+
+  test("has at most ten rows a load, the cheapest that meets the goal first, ties in one row", () => {
+    const table = bestTable(large);
+    const rows = table?.rows.map((row) => row.map(({ text }) => text)) ?? [];
+    for (const load of ["8", "16", "32"]) {
+      expect(rows.filter(([at]) => at === load).length).toBeLessThanOrEqual(10);
+    }
+    expect(rows[0].slice(0, 4)).toEqual([
+      ...["8", "1"],
+      "fifo, join-shortest-queue or power-of-two · detect replicas 2 · plate replicas 1",
+      "meets",
+    ]);
+    expect(table?.keys?.[0]).toBe("s0 l0 s1 s2");
+  });
+
+  test("is all that a terminal shows of it", () => {
+    const lines = configurationsText(large, 100).split("\n");
+    expect(lines.length).toBeLessThan(45);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+    expect(lines.join(" ")).toContain("of 144 configurations");
+    expect(configurationsText(sweepDocument(), 100).split("\n").length).toBeGreaterThan(36);
+  });
+});
