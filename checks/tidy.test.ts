@@ -58,7 +58,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "library",
   ],
-  bench: ["core", "sim", "sweep", "cluster"],
+  bench: ["core", "schedulers", "sim", "sweep", "cluster"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
@@ -94,13 +94,14 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "rest",
     "web",
     "deploy",
+    "containers",
     ".",
   ],
   schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
   theory: ["formulas", "cases", "."],
-  bench: ["measure", "peers", "parts", "."],
+  bench: ["measure", "peers", "parts", "study", "."],
 };
 
 /** Circles of imports that are still to be cut, by their first file in the alphabet. */
@@ -125,6 +126,7 @@ const BANNED =
 const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
+  "bench/study/main.ts",
   "bench/cluster.ts",
   "bench/load.ts",
   "bench/overload.ts",
@@ -134,6 +136,7 @@ const ENTRY_POINTS = [
   "theory/coverage.ts",
   "library/index.ts",
   "library/vega.ts",
+  "library/notebook.ts",
   "library/node-main.ts",
   "library/browser.ts",
   "sweep/worker.ts",

@@ -18,6 +18,7 @@ import {
   text,
 } from "./command-line.ts";
 import type { Shell } from "./completion.ts";
+import { DEPLOY } from "./deploy-commands.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import type { ShardArguments } from "./shard.ts";
@@ -57,7 +58,7 @@ const check: Command = {
 
 const calibrate: Command = {
   usage: "calibrate <scenario>",
-  about: "measure every task's real model on this machine and write profiles",
+  about: "measure every task's real model, here or on machines of an inventory; write profiles",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -68,8 +69,12 @@ const calibrate: Command = {
       default: 0.02,
     }),
     "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+    ...ON,
   },
-  examples: [["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"]],
+  examples: [
+    ["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
+  ],
   run: async (args) => (await import("./calibrate.ts")).calibrate(args),
 };
 
@@ -242,6 +247,7 @@ const validate: Command = {
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    ...ON,
     strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
     ...IMAGES,
     ...INPUTS,
@@ -249,6 +255,7 @@ const validate: Command = {
   examples: [
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+    ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
   ],
   run: async (args) => (await import("./validate-command.ts")).validate(args),
 };
@@ -355,7 +362,8 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[GATHER, SWEEP, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],
+    ...[completion, doctor],
   ],
 };
 

@@ -45,6 +45,8 @@ export interface ChildOptions extends HereOptions {
   readonly elsewhere?: ElsewhereOptions | undefined;
   /** File to which stdout and stderr are appended. */
   readonly logFile?: string;
+  /** Whether its output goes on to this process's own. Default: no. */
+  readonly echo?: boolean;
   readonly onProgress?: (value: unknown) => void;
   /** Aborted before the process is ready, it ends the process. */
   readonly signal?: AbortSignal | undefined;
@@ -60,7 +62,7 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   const link =
     options.elsewhere === undefined ? linkHere(options) : linkElsewhere(options.elsewhere);
   const { child } = link;
-  const tail = keepTail(link, options.logFile);
+  const tail = keepTail(link, options);
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
@@ -129,14 +131,21 @@ function readiness<Ready>(
   });
 }
 
-function keepTail({ child, onOutput }: Link, logFile: string | undefined): () => string {
+function keepTail(
+  { child, onOutput }: Link,
+  { logFile, echo = false }: ChildOptions,
+): () => string {
   let tail = "";
   const file = logFile === undefined ? null : createWriteStream(logFile, { flags: "a" });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-STDERR_TAIL);
     file?.write(text);
+    if (echo) process.stderr.write(text);
   });
-  onOutput((text) => file?.write(text));
+  onOutput((text) => {
+    file?.write(text);
+    if (echo) process.stdout.write(text);
+  });
   child.once("close", () => file?.end());
   return () => tail;
 }
@@ -151,6 +160,7 @@ async function end({ child, askToStop }: Link, exited: Promise<ChildExit>): Prom
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
+const PATIENT_PAUSE_MS = 5000;
 /** A child that lived this long did not fail at its start. */
 const YOUNG_MS = 5000;
 const MAX_YOUNG_DEATHS = 20;
@@ -160,6 +170,8 @@ export interface KeptChildOptions<Ready> {
   /** Called for each start. */
   readonly options: () => ChildOptions;
   readonly restart: boolean;
+  /** Never given up: a machine may be away for hours. Default false. */
+  readonly patient?: boolean;
   /** Called after each start; one that it rejects for is stopped. */
   readonly onReady: (child: Child<Ready>) => void | Promise<void>;
   /** Called when the child ended unasked. */
@@ -169,7 +181,7 @@ export interface KeptChildOptions<Ready> {
 
 /**
  * A child that is restarted when it ends unasked, after a pause that grows while it dies young, and
- * given up after many such deaths in a row.
+ * given up after many such deaths in a row, unless it is patient.
  */
 export class KeptChild<Ready> {
   /** Resolves with the last exit when the child is given up. */
@@ -245,11 +257,13 @@ export class KeptChild<Ready> {
   }
 
   #startAgain(exit: ChildExit): void {
-    if (this.#youngDeaths >= MAX_YOUNG_DEATHS) {
+    const { patient = false } = this.#options;
+    if (this.#youngDeaths >= MAX_YOUNG_DEATHS && !patient) {
       this.#tellLost(exit);
       return;
     }
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#youngDeaths++);
+    const longestMs = patient ? PATIENT_PAUSE_MS : LONGEST_PAUSE_MS;
+    const pauseMs = Math.min(longestMs, FIRST_PAUSE_MS * 2 ** this.#youngDeaths++);
     this.#pause = setTimeout(() => {
       this.start().catch((error: Error) => {
         if (this.#stopping.signal.aborted) return;
