@@ -70,11 +70,18 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
 
   async function answered(): Promise<void> {
     const { state } = await status();
-    const words = ["load", "scenario.yaml", "--url", state.gateway.grpc, "--json"];
+    // A closed loop asks no more than a busy machine can answer.
+    const set = "workload={arrivals: closed, clients: 4, requests: 200}";
+    const words = ["load", "scenario.yaml", "--set", set, "--url", state.gateway.grpc, "--json"];
     const { code, stdout, stderr } = await tandem(...words);
     // 3: this machine was too busy to judge latencies by.
     expect([0, 3], stderr).toContain(code);
     expect(JSON.parse(stdout)).toMatchObject({ outcomes: { completed: 200 } });
+  }
+
+  async function allAre(state: string): Promise<boolean> {
+    const { now } = await status();
+    return now?.replicas.every((one) => one.state === state) ?? false;
   }
 
   async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -100,7 +107,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
       }
     });
 
-  test("answers every request, loses a worker, recovers, and leaves nothing", async () => {
+  test("answers every request, loses a worker and a machine, recovers, and leaves nothing", async () => {
     const { code, stdout, stderr } = await up("slurm.yaml");
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/first-1 on n\d, at /);
@@ -116,11 +123,15 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     lab.says("scancel", "--signal=KILL", victim);
     await eventually(() => !steps().includes(`${victim} ${places[0]}`));
     await eventually(() => steps().length === before.length);
-    await eventually(async () => {
-      const { now } = await status();
-      return now?.replicas.every((one) => one.state === "up") ?? false;
-    });
+    await eventually(() => allAre("up"));
     await answered();
+    // A machine dies and comes back.
+    const node = Number((places[0] as string).slice(1));
+    lab.killNode(node);
+    await eventually(async () => !(await allAre("up")));
+    await answered();
+    lab.startNode(node);
+    await eventually(() => allAre("up"));
     expect((await tandem("cluster", "down")).code).toBe(0);
     await eventually(() => lab.jobs().length === 0);
     await eventually(() => processesOf(state.id).length === 0);
@@ -134,7 +145,8 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     await eventually(() => lab.jobs().length === 0);
     await eventually(() => processesOf(state.id).length === 0);
     // As if Slurm had not noticed.
-    lab.says("sbatch", `--job-name=tandem-${state.id}`, "--wrap", "sleep 1000");
+    const words = [`--job-name=tandem-${state.id}`, "--output=/dev/null"];
+    lab.says("sbatch", ...words, "--wrap", "sleep 1000");
     const [job] = lab.jobs();
     const gone = await tandem("cluster", "status", "--no-watch");
     expect(gone.stdout + gone.stderr).toContain(`Slurm job ${job}`);

@@ -1,7 +1,15 @@
 /** A Slurm cluster of four emulated nodes on this machine, for tests that run as root. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,13 +38,9 @@ export class SlurmLab {
   readonly configuration: string;
   readonly #folder: string;
   readonly #daemons: readonly ChildProcess[];
-  readonly #nodes: readonly ChildProcess[];
+  readonly #nodes: ChildProcess[];
 
-  private constructor(
-    folder: string,
-    daemons: readonly ChildProcess[],
-    nodes: readonly ChildProcess[],
-  ) {
+  private constructor(folder: string, daemons: readonly ChildProcess[], nodes: ChildProcess[]) {
     this.#folder = folder;
     this.#daemons = daemons;
     this.#nodes = nodes;
@@ -58,9 +62,7 @@ export class SlurmLab {
     const daemons = [daemon(folder, "munged", munge(folder))];
     await eventuallyTrue(() => existsSync(join(folder, "munge", "socket")));
     daemons.push(daemon(folder, "slurmctld", ["-D", "-c", "-f", configurationFile(folder)]));
-    const nodes = NODES.map((n) =>
-      daemon(folder, "slurmd", ["-D", "-f", configurationFile(folder), "-N", `n${n}`]),
-    );
+    const nodes = NODES.map((node) => nodeDaemon(folder, node));
     const lab = new SlurmLab(folder, daemons, nodes);
     await eventuallyTrue(() => lab.says("sinfo", "-h", "-o", "%D %T") === "4 idle").catch(
       (error) => {
@@ -85,9 +87,20 @@ export class SlurmLab {
       .filter((id) => id !== "");
   }
 
-  /** As if the machine lost its power, as far as Slurm sees: its daemon ends by SIGKILL. */
+  /** As if the machine lost its power: its daemon and the processes of its steps end by SIGKILL. */
   killNode(node: number): void {
     this.#nodes[node].kill("SIGKILL");
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      const variables = environmentOf(pid);
+      const isHere = variables.includes(`SLURM_CONF=${this.configuration}`);
+      if (isHere && variables.includes(`SLURMD_NODENAME=n${node}`)) {
+        process.kill(Number(pid), "SIGKILL");
+      }
+    }
+  }
+
+  startNode(node: number): void {
+    this.#nodes[node] = nodeDaemon(this.#folder, node);
   }
 
   async close(): Promise<void> {
@@ -148,6 +161,19 @@ function daemon(folder: string, program: string, words: readonly string[]): Chil
   const log = `exec >>${join(folder, `${program}.log`)} 2>&1; exec setpriv --pdeathsig KILL "$0" "$@"`;
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
   return spawn("sh", ["-c", log, program, ...words], { stdio: "ignore", env });
+}
+
+function nodeDaemon(folder: string, node: number): ChildProcess {
+  return daemon(folder, "slurmd", ["-D", "-f", configurationFile(folder), "-N", `n${node}`]);
+}
+
+/** Empty for a process that has ended meanwhile. */
+function environmentOf(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
 }
 
 async function freePorts(count: number): Promise<readonly number[]> {

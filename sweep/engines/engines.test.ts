@@ -108,9 +108,9 @@ describe("a Kubernetes Job", () => {
   test("runs as many pods as the throttle allows", () => {
     const shards = Array.from({ length: 500 }, (_, i) => i);
     const parallelism = (throttle?: number) =>
-      (indexedJob({ ...settings, throttle }, COMMAND, "j", shards) as { spec: object }).spec;
-    expect(parallelism()).toMatchObject({ parallelism: 100 });
-    expect(parallelism(7)).toMatchObject({ parallelism: 7 });
+      indexedJob({ ...settings, throttle }, COMMAND, "j", shards).spec?.parallelism;
+    expect(parallelism()).toBe(100);
+    expect(parallelism(7)).toBe(7);
   });
 
   test("needs a claim, and paths on its volume", () => {

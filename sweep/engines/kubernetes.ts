@@ -1,6 +1,7 @@
 /** Shards as indexes of Kubernetes Indexed Jobs, given to kubectl. */
 import { writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
+import type { Job } from "kubernetes-types/batch/v1.js";
 import { stringify } from "yaml";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
@@ -64,25 +65,15 @@ export function kubernetes(settings: KubernetesSettings): Engine {
   };
 }
 
-interface JobStatus {
-  readonly spec?: { readonly completions?: number };
-  readonly status?: {
-    readonly active?: number;
-    readonly succeeded?: number;
-    readonly failedIndexes?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-  };
-}
-
 function tasksOf(text: string): TasksLeft {
   if (text.trim() === "") return { running: 0, waiting: 0 };
-  const { spec = {}, status = {} } = JSON.parse(text) as JobStatus;
+  const { spec, status = {} } = JSON.parse(text) as Job;
   const ended = (status.conditions ?? []).some(
     ({ type, status: state }) => /^(Complete|Failed)$/.test(type) && state === "True",
   );
   if (ended) return { running: 0, waiting: 0 };
   const { active = 0, succeeded = 0 } = status;
-  return { running: active, waiting: Math.max(0, (spec.completions ?? 0) - succeeded - active) };
+  return { running: active, waiting: Math.max(0, (spec?.completions ?? 0) - succeeded - active) };
 }
 
 /**
@@ -94,7 +85,7 @@ export function indexedJob(
   command: ShardCommand,
   id: string,
   shards: readonly number[],
-): object {
+): Job {
   if (claim === undefined) {
     throw new Fault("usage", "the inventory names no `claim`: pods need a volume to share", {
       hint: "name a persistent volume claim with the access mode ReadWriteMany",
@@ -138,10 +129,10 @@ export function indexedJob(
         rules: [
           {
             action: "FailIndex",
-            onExitCodes: { containerName: "shard", operator: "In", values: NEVER_RETRIED },
+            onExitCodes: { containerName: "shard", operator: "In", values: [...NEVER_RETRIED] },
           },
           // A node that is drained or lost is no fault of the shard.
-          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget" }] },
+          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
         ],
       },
       template: {
