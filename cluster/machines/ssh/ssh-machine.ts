@@ -195,8 +195,15 @@ export class SshMachine implements Machine {
     }
   }
 
-  /** Native parts are those of the machine that sends them. */
-  #checkSystem({ system, libc }: MachineFacts): void {
+  /** For real models: native parts are those of the machine that sends them. */
+  #checkSystem({ system, libc, gpus }: MachineFacts): void {
+    const asked = this.#options.slots.flatMap(({ gpu }) => gpu ?? []);
+    const wrong = [...new Set(asked)].filter((gpu) => Number(gpu) >= gpus);
+    if (wrong.length > 0) {
+      throw this.#fault(`it has no GPU ${wrong.join(" or ")}`, {
+        hint: `it has ${gpus}, from 0; see \`devices\` in the inventory`,
+      });
+    }
     const here = { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch;
     const [, architecture] = system.split(" ");
     const hint = "real models need the same system everywhere; the replay backend does not";
