@@ -21,6 +21,7 @@ import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import type { ShardArguments } from "./shard.ts";
+import { GATHER, SWEEP } from "./sweep-commands.ts";
 import type { SweepOnArguments } from "./sweep-on.ts";
 import type { SimulateArguments } from "./sweep-preparation.ts";
 
@@ -147,39 +148,6 @@ const simulate: Command = {
       await (await import("./sweep-on.ts")).sweepOn(args as SweepOnArguments);
     } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
   },
-};
-
-const gather: Command = {
-  usage: "gather <directory>",
-  about: "make the results of a sweep from its shards: the same as without shards",
-  positionals: directory("of the shards' --out"),
-  options: JSON_OPTION,
-  examples: [["gather out/s", "then query, report and compare out/s as ever"]],
-  run: async (args) => (await import("./gather.ts")).gather(args),
-};
-
-const sweep: Command = {
-  usage: "sweep <action>",
-  about: "a sweep in shards: how far it is, and how to end it",
-  examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
-  commands: [
-    {
-      usage: "status <directory>",
-      about: "count the shards that are finished, failed, running and waiting",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep status out/s", "from any shell that sees the folder"]],
-      run: async (args) => (await import("./sweep.ts")).sweepStatus(args),
-    },
-    {
-      usage: "cancel <directory>",
-      about: "end the jobs of a sweep; finished shards are kept",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep cancel out/s", "the command that started it goes on later"]],
-      run: async (args) => (await import("./sweep.ts")).sweepCancel(args),
-    },
-  ],
 };
 
 const schedulers: Command = {
@@ -393,7 +361,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[gather, sweep, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[GATHER, SWEEP, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

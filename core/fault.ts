@@ -54,6 +54,11 @@ export class Fault extends Error {
     // The last output of a dead process may be empty.
     this.hint = options.hint?.trim() === "" ? undefined : options.hint;
     this.issues = options.issues ?? [];
+    // Consoles print the stack: it is all that a program's user sees of a Fault that nobody caught.
+    const lines = this.issues.map(({ path, message: text }) => `\n  ${path}: ${text}`);
+    if (lines.length > 0) {
+      this.stack = (this.stack ?? "").replace(message, () => message + lines.join(""));
+    }
     this.retryAfterMs = options.retryAfterMs;
   }
 }

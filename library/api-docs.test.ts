@@ -9,6 +9,7 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 test.each([
   ["library/index.ts", "docs/api/tandem-serving.md"],
   ["library/vega.ts", "docs/api/vega.md"],
+  ["library/notebook.ts", "docs/api/notebook.md"],
   ["library/browser.ts", "docs/api/browser.md"],
 ])("every export of %s is described", (entry, page) => {
   const text = read(entry);

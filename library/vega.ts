@@ -14,6 +14,7 @@ import { type Chart, chartsOf } from "../reports/charts/chart-list.ts";
 import { renderSvg } from "../reports/render-chart.ts";
 
 export type { Chart } from "../reports/charts/chart-list.ts";
+export { type LinesOptions, lines } from "./lines-chart.ts";
 
 /** Every chart that the documents have data for, in the order of the report. */
 export function charts(

@@ -1,0 +1,119 @@
+/** A chart of one's own rows, in the look of the report: lines over a number, with 95% intervals. */
+import type { TopLevelSpec } from "vega-lite";
+import { CONFIG, INK, MUTED, PALETTE, SCHEMA } from "../reports/charts/theme.ts";
+
+type Rows = readonly Readonly<Record<string, unknown>>[];
+
+export interface LinesOptions {
+  /** Name of the field on the horizontal axis: numbers. */
+  readonly x: string;
+  /** Name of the field on the vertical axis: numbers. */
+  readonly y: string;
+  /** Name of the field that tells lines apart. Default: one line. */
+  readonly series?: string;
+  /** Name of the field with the half width of the interval of `y`. Default: none is drawn. */
+  readonly halfWidth?: string;
+  readonly title?: string;
+  readonly xTitle?: string;
+  readonly yTitle?: string;
+  /** Default: linear. */
+  readonly yScale?: "linear" | "log";
+  /** A line across the chart, such as a goal. */
+  readonly rule?: { readonly y: number; readonly label: string };
+}
+
+const WIDTH = 480;
+const HEIGHT = 280;
+
+/** Lines end in their names where there are several. Rows without a number are left out. */
+export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
+  const { x, y, series, halfWidth, title, rule, yScale = "linear" } = options;
+  const { xTitle = x, yTitle = y } = options;
+  const values = rows.flatMap((row) => {
+    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
+      Number,
+    );
+    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
+    const name = series === undefined ? "" : String(row[series]);
+    const spread = Number.isFinite(half) ? half : 0;
+    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
+  });
+  const names = [...new Set(values.map((value) => value.series))];
+  const last = names.map((name) =>
+    values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
+  );
+  const color = {
+    field: "series",
+    type: "nominal" as const,
+    scale: { domain: names, range: names.map((_, i) => PALETTE[i % PALETTE.length]) },
+    legend: null,
+  };
+  const horizontal = {
+    field: "x",
+    type: "quantitative" as const,
+    title: xTitle,
+    scale: { nice: true },
+  };
+  const scale = { type: yScale, ...(yScale === "log" ? {} : { zero: true }) };
+  const vertical = { field: "y", type: "quantitative" as const, title: yTitle, scale };
+  const tooltip = [
+    ...(series === undefined ? [] : [{ field: "series", title: series }]),
+    { field: "x", title: xTitle },
+    { field: "y", title: yTitle, format: ".4~g" },
+  ];
+  const across = rule === undefined ? [] : ruleLayers(rule);
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    ...(title === undefined ? {} : { title: { text: title, anchor: "start" as const } }),
+    width: WIDTH,
+    height: HEIGHT,
+    layer: [
+      {
+        data: { values },
+        mark: { type: "errorbar", ticks: true },
+        encoding: {
+          x: horizontal,
+          y: { field: "low", type: "quantitative", title: yTitle, scale },
+          y2: { field: "high" },
+          color,
+        },
+      },
+      {
+        data: { values },
+        mark: { type: "line", point: true },
+        encoding: { x: horizontal, y: vertical, color, tooltip },
+      },
+      {
+        data: { values: last },
+        mark: { type: "text", align: "left", dx: 8, fontSize: 11 },
+        encoding: { x: horizontal, y: vertical, text: { field: "series" }, color },
+      },
+      ...across,
+    ],
+  };
+}
+
+function ruleLayers({ y, label }: { readonly y: number; readonly label: string }) {
+  const encoding = { y: { datum: y } };
+  return [
+    {
+      data: { values: [{}] },
+      mark: { type: "rule" as const, color: MUTED, strokeDash: [4, 3] },
+      encoding,
+    },
+    {
+      data: { values: [{}] },
+      mark: {
+        type: "text" as const,
+        align: "left" as const,
+        baseline: "bottom" as const,
+        x: 4,
+        dy: -3,
+        color: INK,
+        text: label,
+      },
+      encoding,
+    },
+  ];
+}
