@@ -117,17 +117,19 @@ const wrongIn = (folder) => {
   });
 };
 let wrong = wrongIn(sent === "" ? place : sent);
-if (sent !== "" && wrong.length === 0) {
+// Machines that share a folder, or other deployments, may do the same at this moment.
+for (let tries = 0; sent !== "" && wrong.length === 0 && tries < 5; tries++) {
   try {
     renameSync(sent, place);
-  } catch {
-    // Another deployment was first, or what stands there is broken.
-    if (wrongIn(place).length > 0) {
-      rmSync(place, { recursive: true, force: true });
-      renameSync(sent, place);
-    }
-  }
+    break;
+  } catch {}
+  if (wrongIn(place).length === 0) break;
+  try {
+    renameSync(place, sent + ".broken");
+    rmSync(sent + ".broken", { recursive: true, force: true });
+  } catch {}
 }
+if (sent !== "" && wrong.length === 0) wrong = wrongIn(place);
 if (sent !== "") rmSync(sent, { recursive: true, force: true });
 console.log("${MARK} wrong " + JSON.stringify(wrong.slice(0, 5)));
 `;

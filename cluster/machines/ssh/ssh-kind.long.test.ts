@@ -30,7 +30,9 @@ beforeAll(() => {
   writeFileSync(join(folder, "s.yaml"), SCENARIO);
 });
 afterEach(() => {
-  if (missing === null) tandem("cluster", "down");
+  if (missing !== null) return;
+  for (const name of lab.names) lab.heal(name);
+  tandem("cluster", "down");
 });
 afterAll(() => {
   lab?.close();
@@ -153,9 +155,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     const { supervisorPid, id } = up(lab.inventory("orphan.yaml", { connectTimeoutS: 2 }));
     process.kill(supervisorPid, "SIGKILL");
     expect(await eventually(isClean)).toBe(true);
-    const orphan = lab.spawn("b", "tail", "-f", "/dev/null", `--deployment=${id}`);
     lab.spawn("b", "sh", "-c", "sleep 600; true", `--deployment=${id}`);
-    orphan.kill();
     expect(tandem("cluster", "status").stderr).toMatch(/still there: a worker on b, pid \d+/);
     lab.cut("c");
     const first = tandem("cluster", "down");
@@ -163,8 +163,9 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       code: 4,
       stderr: expect.stringContaining("c: it does not answer"),
     });
-    expect(first.stdout).toMatch(/ended a worker on b, pid \d+/);
     lab.heal("c");
+    // The lab's machines share a table of processes: the first that is asked ends it.
+    expect(first.stdout).toMatch(/ended a worker on [ab], pid \d+/);
     expect(tandem("cluster", "down").code).toBe(0);
     expect(tandem("cluster", "down").stdout).toBe("nothing was up\n");
   });

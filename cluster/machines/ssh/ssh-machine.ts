@@ -224,7 +224,8 @@ export class SshMachine implements Machine {
     if ((await this.#wrongFiles("", shipment)).length === 0) return;
     const { freeBytes } = this.#known;
     if (freeBytes < shipment.bytes * ROOM_FACTOR) throw this.#full(shipment);
-    const part = `${place}.${process.pid}-${Date.now().toString(36)}`;
+    // Machines may share a home folder.
+    const part = `${place}.${this.name}-${process.pid}-${Date.now().toString(36)}`;
     onEvent(`${this.name}: sending ${(shipment.bytes / 1e6).toFixed(1)} MB to ${place}`);
     const receive = 'umask 077 && mkdir -p "$0" && tar -xf - -C "$0" || { rm -rf "$0"; exit 9; }';
     const words = ["sh", "-c", receive, part];
