@@ -333,7 +333,12 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
     "your own model servers in containers; Tandem itself starts none",
     "see docs.docker.com/engine/install, and start its daemon",
   ),
-  program("ssh", ["ssh", "-V"], "tunnels to model servers elsewhere", "install an OpenSSH client"),
+  program(
+    "ssh",
+    ["ssh", "-V"],
+    "workers on machines of an inventory, `--on`",
+    "install an OpenSSH client",
+  ),
   program(
     "Slurm",
     ["sbatch", "--version"],

@@ -236,6 +236,7 @@ export async function clusterDown(directory = process.cwd()): Promise<ClusterEnd
   }
   // Its processes notice its end.
   if (isSupervisor(pid)) process.kill(pid, "SIGKILL");
+  removeLeftovers(join(resolve(directory), FOLDER));
   const leftovers = await leftoversOf(state, true);
   if (leftovers.unknown.length === 0) rmSync(stateFile(directory), { force: true });
   return ran || state.inventory !== null ? { state, ran, leftovers } : null;

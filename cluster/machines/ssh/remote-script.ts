@@ -19,6 +19,8 @@ export interface MachineFacts {
   readonly freeBytes: number;
   /** Whether `taskset` is there. */
   readonly taskset: boolean;
+  /** NVIDIA's GPUs; NaN: its tool is not there. */
+  readonly gpus: number;
   /** Numbers of its cores, as Linux lists them, e.g. `0-3,8`; empty: not known. */
   readonly online: string;
 }
@@ -51,6 +53,7 @@ while [ ! -d "$there" ] && [ "$there" != "$(dirname "$there")" ]; do there=$(dir
 say freeKiB "$(df -Pk "$there" 2>/dev/null | tail -n 1 | awk '{ print $4 }')"
 say online "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
 if command -v taskset >/dev/null 2>&1; then say taskset yes; fi
+if command -v nvidia-smi >/dev/null 2>&1; then say gpus "$(nvidia-smi -L | grep -c '^GPU')"; fi
 say end
 `;
 }
@@ -73,6 +76,7 @@ export function factsOf(output: string): MachineFacts | null {
     home: one("home"),
     freeBytes: one("freeKiB") === "" ? Number.NaN : Number(one("freeKiB")) * 1024,
     taskset: one("taskset") === "yes",
+    gpus: one("gpus") === "" ? Number.NaN : Number(one("gpus")),
     online: one("online"),
   };
 }
@@ -113,17 +117,19 @@ const wrongIn = (folder) => {
   });
 };
 let wrong = wrongIn(sent === "" ? place : sent);
-if (sent !== "" && wrong.length === 0) {
+// Machines that share a folder, or other deployments, may do the same at this moment.
+for (let tries = 0; sent !== "" && wrong.length === 0 && tries < 5; tries++) {
   try {
     renameSync(sent, place);
-  } catch {
-    // Another deployment was first, or what stands there is broken.
-    if (wrongIn(place).length > 0) {
-      rmSync(place, { recursive: true, force: true });
-      renameSync(sent, place);
-    }
-  }
+    break;
+  } catch {}
+  if (wrongIn(place).length === 0) break;
+  try {
+    renameSync(place, sent + ".broken");
+    rmSync(sent + ".broken", { recursive: true, force: true });
+  } catch {}
 }
+if (sent !== "" && wrong.length === 0) wrong = wrongIn(place);
 if (sent !== "") rmSync(sent, { recursive: true, force: true });
 console.log("${MARK} wrong " + JSON.stringify(wrong.slice(0, 5)));
 `;

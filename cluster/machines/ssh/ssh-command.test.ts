@@ -52,7 +52,7 @@ describe("ssh is called", () => {
       ...["-o", "ClearAllForwardings=yes", "h", "env 'A=b c'"],
     ]);
     const tunnel = tunnelCommand(["ssh"], "h", "/tmp/s", 90).join(" ");
-    expect(tunnel).toMatch(/ExitOnForwardFailure=yes .*-L \/tmp\/s:127.0.0.1:90 h$/);
+    expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h$/);
   });
 
   test("words reach a shell as they are", () => {
@@ -130,6 +130,20 @@ describe("the scripts", () => {
       send("x");
       expect(verify(parts[2])).toEqual([]);
       expect(verify("")).toEqual([]);
+
+      // Machines with one home folder mend it at the same time.
+      writeFileSync(join(place, "x.js"), "z");
+      for (let i = 3; i < 6; i++) send("x");
+      const script = join(folder, "verify.cjs");
+      writeFileSync(script, verifyScript());
+      const given = parts
+        .slice(3)
+        .map((part) => `node ${script} ${part} ${place} manifest.json ${digest} &`);
+      const { stdout } = spawnSync("sh", ["-c", `${given.join(" ")} wait`], { encoding: "utf8" });
+      expect(stdout.match(/tandem: wrong \[\]/g)).toHaveLength(3);
+      expect(verify("")).toEqual([]);
+      rmSync(script);
+      expect(readdirSync(folder)).toEqual(["place"]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -20,7 +20,8 @@ export function sshWords(
   const settings = [
     ...["BatchMode=yes", `ConnectTimeout=${Math.ceil(connectTimeoutS)}`],
     ...[`ServerAliveInterval=${Math.ceil(aliveIntervalS)}`, `ServerAliveCountMax=${SIGNS}`],
-    ...["ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no", "LogLevel=ERROR"],
+    ...["ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no"],
+    ...["RemoteCommand=none", "LogLevel=ERROR"],
   ];
   return [
     ...["ssh", "-T", "-a", "-x"],
@@ -41,7 +42,7 @@ export function remoteCommand(
   return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
 }
 
-/** A forward of a socket here to a port of the machine's loopback. */
+/** A forward of a socket here to a port of the machine's loopback; others of the user's may be taken already. */
 export function tunnelCommand(
   ssh: readonly string[],
   host: string,
@@ -50,7 +51,7 @@ export function tunnelCommand(
 ): readonly string[] {
   return [
     ...ssh,
-    ...["-N", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes"],
+    ...["-N", "-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
     ...["-L", `${socket}:127.0.0.1:${port}`, host],
   ];
 }

@@ -18,6 +18,8 @@ models: { m: { service: { distribution: deterministic, meanMs: 5 }, implementati
 cluster: { replicas: { serve: 3 } }
 workload: { arrivals: poisson, ratePerS: 40, requests: 200 }
 `;
+/** On a busy machine. */
+const PATIENCE_MS = 600_000;
 const missing = SshLab.missing();
 const folder = mkdtempSync(join(tmpdir(), "tandem-ssh-test-"));
 let lab: SshLab;
@@ -28,7 +30,9 @@ beforeAll(() => {
   writeFileSync(join(folder, "s.yaml"), SCENARIO);
 });
 afterEach(() => {
-  if (missing === null) tandem("cluster", "down");
+  if (missing !== null) return;
+  for (const name of lab.names) lab.heal(name);
+  tandem("cluster", "down");
 });
 afterAll(() => {
   lab?.close();
@@ -79,46 +83,50 @@ const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers
 const isClean = (): boolean => workers().length === 0 && lab.clients().length === 0;
 
 describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", () => {
-  test("serves; loses and gets back a machine, a network and a tunnel; and leaves nothing", async () => {
-    const inventory = lab.inventory("inventory.yaml", { leaseS: 6, aliveIntervalS: 1 });
-    const { gateway, workers: placed } = up(inventory);
-    expect(placed.map(({ machine }) => machine)).toEqual(["a", "b", "c"]);
-    expect(states()).toEqual(ALL_UP);
-    expect(tandem("cluster", "status", "--no-watch").stdout).toMatch(/serve-2 .* on b/);
-    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+  test(
+    "serves; loses and gets back a machine, a network and a tunnel; and leaves nothing",
+    async () => {
+      const inventory = lab.inventory("inventory.yaml", { leaseS: 6, aliveIntervalS: 1 });
+      const { gateway, workers: placed } = up(inventory);
+      expect(placed.map(({ machine }) => machine)).toEqual(["a", "b", "c"]);
+      expect(states()).toEqual(ALL_UP);
+      expect(tandem("cluster", "status", "--no-watch").stdout).toMatch(/serve-2 .* on b/);
+      expect(await load(gateway.grpc)).toEqual({ completed: 200 });
 
-    // Its processes die, in the middle of requests: they are tried elsewhere.
-    expect(await load(gateway.grpc, () => lab.crash("b"))).toEqual({ completed: 200 });
-    expect(await eventually(() => states()[1] === "down")).toBe(true);
-    lab.boot("b");
-    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+      // Its processes die, in the middle of requests: they are tried elsewhere.
+      expect(await load(gateway.grpc, () => lab.crash("b"))).toEqual({ completed: 200 });
+      expect(await eventually(() => states()[1] === "down")).toBe(true);
+      lab.boot("b");
+      expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
 
-    // Only the tunnel is cut: the worker stays.
-    const [worker] = lab.workers("a");
-    const tunnels = lab
-      .clients("-N")
-      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("worker-1"));
-    expect(tunnels).toHaveLength(1);
-    process.kill(tunnels[0], "SIGKILL");
-    expect(
-      await eventually(() => lab.clients("worker-1").length === 1 && !isRunning(tunnels[0])),
-    ).toBe(true);
-    expect(await eventually(() => states().join() === ALL_UP.join())).toBe(true);
-    expect(lab.workers("a")).toEqual([worker]);
+      // Only the tunnel is cut: the worker stays.
+      const [worker] = lab.workers("a");
+      const tunnels = lab
+        .clients("-N")
+        .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("worker-1"));
+      expect(tunnels).toHaveLength(1);
+      process.kill(tunnels[0], "SIGKILL");
+      expect(
+        await eventually(() => lab.clients("worker-1").length === 1 && !isRunning(tunnels[0])),
+      ).toBe(true);
+      expect(await eventually(() => states().join() === ALL_UP.join())).toBe(true);
+      expect(lab.workers("a")).toEqual([worker]);
 
-    // The network is cut: the gateway goes on without the machine, whose worker ends by its lease.
-    expect(await load(gateway.grpc, () => lab.cut("c"))).toEqual({ completed: 200 });
-    expect(await eventually(() => lab.workers("c").length === 0, 60_000)).toBe(true);
-    lab.heal("c");
-    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
-    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+      // The network is cut: the gateway goes on without the machine, whose worker ends by its lease.
+      expect(await load(gateway.grpc, () => lab.cut("c"))).toEqual({ completed: 200 });
+      expect(await eventually(() => lab.workers("c").length === 0, 60_000)).toBe(true);
+      lab.heal("c");
+      expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+      expect(await load(gateway.grpc)).toEqual({ completed: 200 });
 
-    expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
-    expect(await eventually(isClean)).toBe(true);
-    expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
-      [],
-    );
-  });
+      expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
+      expect(await eventually(isClean)).toBe(true);
+      expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
+        [],
+      );
+    },
+    PATIENCE_MS,
+  );
 
   test("ends its workers when it is silent, and says what is gone", async () => {
     const { supervisorPid, gateway } = up(lab.inventory("lease.yaml", { leaseS: 5 }));
@@ -137,6 +145,9 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       code: 0,
       stdout: "stopped small; its processes on this machine were gone already\n",
     });
+    expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
+      [],
+    );
     expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
   });
 
@@ -144,9 +155,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     const { supervisorPid, id } = up(lab.inventory("orphan.yaml", { connectTimeoutS: 2 }));
     process.kill(supervisorPid, "SIGKILL");
     expect(await eventually(isClean)).toBe(true);
-    const orphan = lab.spawn("b", "tail", "-f", "/dev/null", `--deployment=${id}`);
     lab.spawn("b", "sh", "-c", "sleep 600; true", `--deployment=${id}`);
-    orphan.kill();
     expect(tandem("cluster", "status").stderr).toMatch(/still there: a worker on b, pid \d+/);
     lab.cut("c");
     const first = tandem("cluster", "down");
@@ -154,8 +163,9 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       code: 4,
       stderr: expect.stringContaining("c: it does not answer"),
     });
-    expect(first.stdout).toMatch(/ended a worker on b, pid \d+/);
     lab.heal("c");
+    // The lab's machines share a table of processes: the first that is asked ends it.
+    expect(first.stdout).toMatch(/ended a worker on [ab], pid \d+/);
     expect(tandem("cluster", "down").code).toBe(0);
     expect(tandem("cluster", "down").stdout).toBe("nothing was up\n");
   });

@@ -195,8 +195,15 @@ export class SshMachine implements Machine {
     }
   }
 
-  /** Native parts are those of the machine that sends them. */
-  #checkSystem({ system, libc }: MachineFacts): void {
+  /** For real models: native parts are those of the machine that sends them. */
+  #checkSystem({ system, libc, gpus }: MachineFacts): void {
+    const asked = this.#options.slots.flatMap(({ gpu }) => gpu ?? []);
+    const wrong = [...new Set(asked)].filter((gpu) => Number(gpu) >= gpus);
+    if (wrong.length > 0) {
+      throw this.#fault(`it has no GPU ${wrong.join(" or ")}`, {
+        hint: `it has ${gpus}, from 0; see \`devices\` in the inventory`,
+      });
+    }
     const here = { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch;
     const [, architecture] = system.split(" ");
     const hint = "real models need the same system everywhere; the replay backend does not";
@@ -217,7 +224,8 @@ export class SshMachine implements Machine {
     if ((await this.#wrongFiles("", shipment)).length === 0) return;
     const { freeBytes } = this.#known;
     if (freeBytes < shipment.bytes * ROOM_FACTOR) throw this.#full(shipment);
-    const part = `${place}.${process.pid}-${Date.now().toString(36)}`;
+    // Machines may share a home folder.
+    const part = `${place}.${this.name}-${process.pid}-${Date.now().toString(36)}`;
     onEvent(`${this.name}: sending ${(shipment.bytes / 1e6).toFixed(1)} MB to ${place}`);
     const receive = 'umask 077 && mkdir -p "$0" && tar -xf - -C "$0" || { rm -rf "$0"; exit 9; }';
     const words = ["sh", "-c", receive, part];
