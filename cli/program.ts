@@ -282,7 +282,7 @@ const validate: Command = {
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
   ],
-  run: async (args) => (await import("./validate-command.ts")).validate(args),
+  run: async (args) => (await import("./validate.ts")).validate(args),
 };
 
 const explain: Command = {
