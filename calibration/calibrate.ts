@@ -1,10 +1,12 @@
 /**
- * Calibration of a scenario on this machine:
+ * Calibration of a scenario on this machine, or on those of an inventory:
  *
- *   start a worker per model → real inputs by walking the pipelines → service times by batch size
- *   → contention between busy workers → gateway and RPC cost (no-op) → both under load (pilot)
+ *   start a worker per model and kind of device → real inputs by walking the pipelines → service times by
+ *   batch size → contention between busy workers → links and gateway (no-op) → both under load (pilot)
  *   → profiles with provenance
  */
+import { hostLine } from "../cluster/worker/host-line.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -16,7 +18,7 @@ import {
   collectInputs,
   contentsFor,
 } from "./contents.ts";
-import { hostLine } from "./host.ts";
+import { measureLinks } from "./measure-links.ts";
 import {
   type BusyWorker,
   measureContention,
@@ -24,14 +26,17 @@ import {
   type ServiceSamples,
   type ServiceTarget,
 } from "./measure-service.ts";
+import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
-import { type JobInput, ModelWorker } from "./model-worker.ts";
+import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { measureOverheads, runPilot } from "./pilot.ts";
 
 interface CalibrationOptions {
   readonly source: ContentsSource;
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
+  /** Where models run. Default: here. */
+  readonly inventory?: LoadedInventory | undefined;
   readonly precision: number;
   /** The scheduler files of the document, loaded. */
   readonly own?: OwnSchedulers | undefined;
@@ -48,8 +53,10 @@ interface CalibrationOptions {
 }
 
 export interface Calibration {
-  /** By model name, for every model with an implementation. */
+  /** By model name, for every model with an implementation; of several kinds of device, on the first. */
   readonly profiles: Readonly<Record<string, Profile>>;
+  /** By model name and kind of device; absent without an inventory. */
+  readonly deviceProfiles?: Readonly<Record<string, Readonly<Record<string, Profile>>>>;
   readonly overheadProfile: OverheadProfile;
   /** Measured share of requests for which each conditional task ran, by `pipeline/task`. */
   readonly branchShares: Readonly<Record<string, number>>;
@@ -67,58 +74,91 @@ export async function calibrate(
   document: ScenarioDocument,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const models = Object.entries(document.models).filter(([, model]) => model.implementation);
+  const { folder, inventory, onStep = () => undefined } = options;
+  const models = Object.keys(document.models).filter(
+    (name) => document.models[name].implementation,
+  );
+  const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
+  const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
+  const extra = new Map<string, ModelWorker>();
   try {
-    options.onStep?.("starting a worker for each model");
-    for (const [name, model] of models)
-      workers.set(name, await ModelWorker.start(name, model, options.folder));
-    options.onStep?.("running requests through the pipelines");
+    onStep("starting a worker for each model");
+    for (const model of models) {
+      for (const device of hosts.devicesOf(model)) {
+        const worker = await hosts.start(model, device);
+        measured.push({ model, device, machine: hosts.machineOf(device), worker });
+        if (!workers.has(model)) workers.set(model, worker);
+      }
+    }
+    onStep("running requests through the pipelines");
     const contents = await contentsFor(document, workers, options.source);
     const collected = await collectInputs(document, workers, contents);
     const inputs = inputsByModel(document, collected);
-    options.onStep?.("measuring service times");
-    const samples = await measureModels(document, workers, inputs, options);
-    options.onStep?.("measuring contention between busy workers");
-    const contention = await contentionOf(document, workers, inputs, options);
-    const loaded = new Map([...workers].map(([name, worker]) => [name, worker.loaded]));
-    const extra = new Map([...workers].filter(([key]) => document.models[key] === undefined));
-    for (const key of extra.keys()) workers.delete(key);
+    onStep("measuring service times");
+    const samples = await measureModels(document, measured, inputs, options);
+    onStep("measuring contention between busy workers");
+    const contention = await contentionOf(document, hosts, { workers, extra, inputs }, options);
     await stopAll(extra);
-    options.onStep?.("measuring gateway and RPC cost");
+    const noOps = await hosts.startNoOps();
+    if (noOps.size > 0) onStep("measuring the links");
+    const links = await measureLinks(noOps).finally(() => stopAll(new Map(noOps)));
+    onStep("measuring gateway and RPC cost");
     const hasPilot = models.length === Object.keys(document.models).length;
     const overheads = await measureOverheads(
       Object.values(contents).flat(),
       hasPilot ? OVERHEAD_SECONDS_BEFORE_PILOT : OVERHEAD_SECONDS,
+      inventory,
     );
-    const profiles: Record<string, Profile> = {};
-    for (const [name] of models) {
-      const measured = samples.get(name);
-      const model = loaded.get(name);
-      if (measured === undefined || model === undefined) continue;
-      profiles[name] = profileOf(model, measured, options);
+    const deviceProfiles: Record<string, Record<string, Profile>> = {};
+    for (const [i, { model, device, worker }] of measured.entries()) {
+      const profile = profileOf(worker, samples[i], options);
+      deviceProfiles[model] = { ...deviceProfiles[model], [device]: profile };
     }
     const overheadProfile: OverheadProfile = {
       schema: "tandem/overhead@1",
       provenance: provenance("gateway, RPC and a no-op task", "Node", options),
       ...overheads,
       contention,
+      ...(noOps.size === 0 ? {} : { links }),
     };
     const shares = branchShares(document, collected);
-    if (!hasPilot) return { profiles, overheadProfile, branchShares: shares };
-    options.onStep?.("a pilot run of the real pipeline");
-    const { folder, maxPilotSeconds: maxSeconds } = options;
-    const measured = { document, profiles, overheadProfile, branchShares: shares };
+    const found = { deviceProfiles, overheadProfile, branchShares: shares };
+    if (!hasPilot) return calibration(found, inventory);
+    onStep("a pilot run of the real pipeline");
     const pace = [...workers].map(([model, worker]) => ({
-      ...{ model, worker, profile: profiles[model] },
+      ...{ model, worker, profile: Object.values(deviceProfiles[model])[0] },
       inputs: inputs.get(model) ?? [],
     }));
-    const onAgain = (reason: string) => options.onStep?.(`${reason}; the pilot run again`);
-    const pilot = await runPilot({ ...measured, contents, folder, maxSeconds, pace, onAgain });
-    return { ...pilot, branchShares: shares };
+    const onAgain = (reason: string) => onStep(`${reason}; the pilot run again`);
+    const { maxPilotSeconds: maxSeconds } = options;
+    const pilot = await runPilot({
+      ...{ document, ...found, contents, folder, inventory, maxSeconds, pace, onAgain },
+    });
+    return calibration({ ...pilot, branchShares: shares }, inventory);
   } finally {
-    await stopAll(workers);
+    await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
+    await stopAll(extra);
+    await hosts.close();
   }
+}
+
+/** A model on a kind of device of a machine. */
+interface MeasuredModel {
+  readonly model: string;
+  readonly device: string;
+  readonly machine: string;
+  readonly worker: ModelWorker;
+}
+
+function calibration(
+  { deviceProfiles, ...rest }: Required<Omit<Calibration, "profiles">>,
+  inventory: LoadedInventory | undefined,
+): Calibration {
+  const profiles = Object.fromEntries(
+    Object.entries(deviceProfiles).map(([model, byDevice]) => [model, Object.values(byDevice)[0]]),
+  );
+  return { profiles, ...rest, ...(inventory === undefined ? {} : { deviceProfiles }) };
 }
 
 async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
@@ -141,24 +181,35 @@ export function inputsByModel(
   return inputs;
 }
 
+/** Samples of each model, in order: machines at the same time, what shares a machine in turn. */
 async function measureModels(
   document: ScenarioDocument,
-  workers: ReadonlyMap<string, ModelWorker>,
+  measured: readonly MeasuredModel[],
   inputs: ReadonlyMap<string, readonly JobInput[]>,
   options: CalibrationOptions,
-): Promise<Map<string, ServiceSamples[]>> {
-  const targets: ServiceTarget[] = [];
-  for (const [model, worker] of workers) {
-    for (const batch of batchSizes(largestBatch(document, model, options.own))) {
-      targets.push({ worker, batch, inputs: inputs.get(model) ?? [] });
-    }
-  }
-  const samples = await measureService(targets, options);
-  const byModel = new Map<string, ServiceSamples[]>();
-  for (const [i, { worker }] of targets.entries()) {
-    byModel.set(worker.model, [...(byModel.get(worker.model) ?? []), samples[i]]);
-  }
-  return byModel;
+): Promise<ServiceSamples[][]> {
+  const samples: ServiceSamples[][] = measured.map(() => []);
+  const machines = [...new Set(measured.map(({ machine }) => machine))];
+  const done = machines.map(() => ({ done: 0, total: 0 }));
+  await Promise.all(
+    machines.map(async (machine, at) => {
+      const targets: (ServiceTarget & { readonly of: number })[] = [];
+      for (const [of, { model, worker, machine: own }] of measured.entries()) {
+        if (own !== machine) continue;
+        for (const batch of batchSizes(largestBatch(document, model, options.own))) {
+          targets.push({ of, worker, batch, inputs: inputs.get(model) ?? [] });
+        }
+      }
+      const onProgress = (ended: number, total: number): void => {
+        done[at] = { done: ended, total };
+        const sum = (key: "done" | "total") => done.reduce((all, one) => all + one[key], 0);
+        options.onProgress?.(sum("done"), sum("total"));
+      };
+      const own = await measureService(targets, { ...options, onProgress });
+      for (const [i, { of }] of targets.entries()) samples[of].push(own[i]);
+    }),
+  );
+  return samples;
 }
 
 /** The largest batch that the scenario's scheduler may send to a model. */
@@ -183,36 +234,50 @@ function batchSizes(largest: number): number[] {
   return [...sizes, largest];
 }
 
-/** Workers in the order of the tasks, again and again, up to the level wanted. */
+interface RunningWorkers {
+  /** One for each model. */
+  readonly workers: ReadonlyMap<string, ModelWorker>;
+  /** Those that are started here. */
+  readonly extra: Map<string, ModelWorker>;
+  readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
+}
+
+/**
+ * Workers in the order of the tasks, again and again, up to the level wanted. On machines of an inventory, those
+ * of the first model's machine.
+ */
 async function contentionOf(
   document: ScenarioDocument,
-  running: Map<string, ModelWorker>,
-  inputs: ReadonlyMap<string, readonly JobInput[]>,
-  { contentionLevels: levels, folder }: CalibrationOptions,
+  hosts: MeasuringHosts,
+  { workers, extra, inputs }: RunningWorkers,
+  { contentionLevels: levels }: CalibrationOptions,
 ): Promise<number[]> {
+  const machineOf = (model: string): string => hosts.machineOf(hosts.devicesOf(model)[0]);
   const models = tasksToPlace(document)
     .map(({ model }) => model.name)
-    .filter((model) => (inputs.get(model) ?? []).length > 0);
+    .filter((model) => (inputs.get(model) ?? []).length > 0)
+    .filter((model, _, [first]) => machineOf(model) === machineOf(first));
   const wanted = Array.from({ length: models.length === 0 ? 0 : levels }, (_, i) => {
     const model = models[i % models.length];
     return { model, key: i < models.length ? model : `${model}#${i}` };
   });
-  const missing = wanted.filter(({ key }) => !running.has(key));
+  const missing = wanted.filter(({ key }) => !workers.has(key));
   // All are waited for, also where one fails: what has started is stopped with the others.
   const starts = await Promise.allSettled(
     missing.map(async ({ model, key }) => {
-      running.set(key, await ModelWorker.start(model, document.models[model], folder));
+      extra.set(key, await hosts.start(model, hosts.devicesOf(model)[0]));
     }),
   );
   for (const start of starts) if (start.status === "rejected") throw start.reason;
   const busy = wanted.map(({ model, key }): BusyWorker => {
-    return { worker: running.get(key) as ModelWorker, inputs: inputs.get(model) ?? [] };
+    const worker = (workers.get(key) ?? extra.get(key)) as ModelWorker;
+    return { worker, inputs: inputs.get(model) ?? [] };
   });
   return levels <= 1 ? [1] : measureContention(busy, CONTENTION_ROUNDS, CONTENTION_SECONDS);
 }
 
 function profileOf(
-  { provenance: model, cost }: ModelWorker["loaded"],
+  { loaded: { provenance: model, cost }, place }: ModelWorker,
   measured: readonly ServiceSamples[],
   options: CalibrationOptions,
 ): Profile {
@@ -224,7 +289,7 @@ function profileOf(
     schema: "tandem/profile@1",
     provenance: {
       ...provenance(model.name, `${runtime}, ${provider}`, options),
-      device: provider === "cpu" ? "cpu, one thread" : provider,
+      ...place,
       modelFiles: files.map((file) => ({ ...file })),
       source,
     },

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { availableParallelism, cpus, release, totalmem, type } from "node:os";
+import { availableParallelism } from "node:os";
 import { type Stalls, stallsTogether, watchStalls } from "../cluster/time/stall-watch.ts";
 
 /**
@@ -177,12 +177,4 @@ function processTicks(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return Number(fields[11]) + Number(fields[12]);
-}
-
-/** One line: processor, cores, memory, system, Node version. */
-export function hostLine(): string {
-  const processors = cpus();
-  const memoryGiB = Math.round(totalmem() / 2 ** 30);
-  const model = processors[0]?.model.trim() ?? "unknown processor";
-  return `${model}, ${processors.length} logical cores, ${memoryGiB} GiB, ${type()} ${release()}, Node ${process.versions.node}`;
 }

@@ -1,5 +1,6 @@
 /** A real model in a worker process of its own, called as the gateway calls it. */
 
+import type { Machine, RemoteWorker } from "../cluster/machines/machine.ts";
 import { type Child, startChild } from "../cluster/processes/child.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import type { ModelMetadata } from "../cluster/protocol/messages.ts";
@@ -10,6 +11,8 @@ import {
   type TensorsByTask,
   wireTensors,
 } from "../cluster/protocol/tensors.ts";
+import { readIdentity } from "../cluster/security/certificate-files.ts";
+import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";
 import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
@@ -36,6 +39,15 @@ interface ModelCall {
   readonly serviceUs: number;
 }
 
+/** A machine that is prepared, and a worker on it. */
+export interface MachinePlace {
+  readonly machine: Machine;
+  readonly worker: RemoteWorker;
+  readonly leaseMs: number;
+  /** Folder of certificates between it and us. */
+  readonly certificates: string;
+}
+
 const READY_TIMEOUT_MS = 120_000;
 
 export class ModelWorker {
@@ -43,10 +55,24 @@ export class ModelWorker {
   readonly #child: Child<WorkerReady>;
   readonly #client: InferenceClient;
 
-  private constructor(model: string, child: Child<WorkerReady>) {
+  readonly #elsewhere: MachinePlace | null;
+
+  private constructor(
+    model: string,
+    child: Child<WorkerReady>,
+    client: InferenceClient,
+    elsewhere: MachinePlace | null,
+  ) {
     this.model = model;
     this.#child = child;
-    this.#client = new InferenceClient(`127.0.0.1:${child.ready.port}`);
+    this.#client = client;
+    this.#elsewhere = elsewhere;
+  }
+
+  /** The host and the device that it runs on, for provenance. */
+  get place(): Pick<WorkerReady, "host" | "device"> {
+    const { host, device } = this.#child.ready;
+    return { host, device };
   }
 
   /** The loaded model, with the time and memory of its load. */
@@ -55,7 +81,7 @@ export class ModelWorker {
   }
 
   /**
-   * `folder` is where paths in the model start.
+   * `folder` is where paths in the model start; `elsewhere` a machine to run it on, in place of this one.
    * Throws Fault("cluster-failure") with the process's last words.
    */
   static async start(
@@ -63,25 +89,34 @@ export class ModelWorker {
     document: ModelDocument,
     folder: string | undefined,
     signal?: AbortSignal,
+    elsewhere: MachinePlace | null = null,
   ): Promise<ModelWorker> {
     const specification: WorkerSpecification = {
       document: singleTask(document),
-      inputs: { profiles: {}, folder },
-      backend: "real",
-      seed: "calibration",
-      timeScale: 1,
-      replicas: [0],
-      host: "127.0.0.1",
-      port: 0,
+      ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
+      ...placeSpecification(folder, elsewhere),
     };
+    const where = elsewhere === null ? "" : ` on ${elsewhere.machine.name}`;
     const child = await startChild<WorkerReady>({
-      name: `worker of ${model}`,
+      name: `worker of ${model}${where}`,
       entry: "worker/main",
       specification,
       readyTimeoutMs: READY_TIMEOUT_MS,
       signal,
+      ...(elsewhere === null ? {} : { elsewhere: commandOf(elsewhere) }),
     });
-    return new ModelWorker(model, child);
+    try {
+      const { port } = child.ready;
+      const address =
+        elsewhere === null
+          ? `127.0.0.1:${port}`
+          : await elsewhere.machine.reach(elsewhere.worker, port);
+      const access = workerClientAccess(elsewhere?.certificates ?? null);
+      return new ModelWorker(model, child, new InferenceClient(address, access), elsewhere);
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
   }
 
   /** The model's inputs and outputs. */
@@ -121,7 +156,26 @@ export class ModelWorker {
   async stop(): Promise<void> {
     this.#client.close();
     await this.#child.stop();
+    await this.#elsewhere?.machine.release(this.#elsewhere.worker);
   }
+}
+
+function placeSpecification(folder: string | undefined, elsewhere: MachinePlace | null) {
+  if (elsewhere === null) {
+    return { inputs: { profiles: {}, folder }, host: "127.0.0.1", port: 0 };
+  }
+  const { machine, worker, certificates } = elsewhere;
+  const { folder: own, store } = machine.paths;
+  return {
+    inputs: { profiles: {}, folder: own },
+    ...machine.listen(worker),
+    identity: readIdentity(certificates, "worker"),
+    ...(store === undefined ? {} : { cacheDir: store }),
+  };
+}
+
+function commandOf({ machine, worker, leaseMs }: MachinePlace) {
+  return { command: machine.command(worker), leaseMs };
 }
 
 const TASK = "measured";

@@ -53,7 +53,7 @@ test.runIf(IS_LONG)("a host that drifts gets one more pilot, and no third", asyn
   const jobs = [{ payload: new Uint8Array(8), upstream: "{}", tensors: {} }];
   const again: string[] = [];
   const pilot = await runPilot({
-    ...{ document, profiles: { m: profile }, overheadProfile, branchShares: {} },
+    ...{ document, deviceProfiles: { m: { here: profile } }, overheadProfile, branchShares: {} },
     contents: { p: [payloadRequest(new Uint8Array(8))] },
     folder: undefined,
     maxSeconds: 0.1,
@@ -63,6 +63,6 @@ test.runIf(IS_LONG)("a host that drifts gets one more pilot, and no third", asyn
   expect(again).toEqual([
     "the host ran models 30% slower than at calibration (limit 5.0%): calibrate again",
   ]);
-  expect(pilot.profiles.m.servingFactor).toBe(1);
+  expect(pilot.deviceProfiles.m.here.servingFactor).toBe(1);
   expect(pilot.overheadProfile.gateway.arrivalUs).toBeGreaterThan(0);
 });

@@ -10,7 +10,10 @@ import { startDeployment } from "../cluster/deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
+import { excessUs } from "../core/links.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
@@ -21,10 +24,12 @@ import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
 import { scaledProfile } from "./predict.ts";
 
+type DeviceProfiles = Readonly<Record<string, Readonly<Record<string, Profile>>>>;
+
 interface PilotInput {
   readonly document: ScenarioDocument;
-  /** By model name. */
-  readonly profiles: Readonly<Record<string, Profile>>;
+  /** By model name and kind of device; of one kind, it stands for all. */
+  readonly deviceProfiles: DeviceProfiles;
   /** As measured with a no-op. */
   readonly overheadProfile: OverheadProfile;
   /** Measured share of requests for which a conditional task ran, by `pipeline/task`. */
@@ -32,6 +37,8 @@ interface PilotInput {
   readonly contents: ContentsByPipeline;
   /** Where the paths of models start. */
   readonly folder: string | undefined;
+  /** Where the workers run; undefined: here. */
+  readonly inventory?: LoadedInventory | undefined;
   /** Fewer requests are sent where they take longer, but one round through the contents is. */
   readonly maxSeconds?: number | undefined;
   /** Every model, to be called alone before and after the pilot. */
@@ -57,44 +64,76 @@ const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
 interface PilotResult {
-  /** By model name: times as they are in a serving pipeline. */
-  readonly profiles: Readonly<Record<string, Profile>>;
+  /** As given: times as they are in a serving pipeline. */
+  readonly deviceProfiles: DeviceProfiles;
   /** As messages are under load. */
   readonly overheadProfile: OverheadProfile;
 }
 
 export async function runPilot(input: PilotInput): Promise<PilotResult> {
-  const { profiles, overheadProfile, folder, onAgain } = input;
+  const { deviceProfiles, overheadProfile, folder, inventory, onAgain } = input;
   const document = pilotDocument(input);
+  const profiles = Object.fromEntries(
+    Object.entries(deviceProfiles).flatMap(([model, byDevice]) =>
+      Object.entries(byDevice).map(([device, profile]) => [profileName(model, device), profile]),
+    ),
+  );
   const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile, folder };
   const meter = new PaceMeter(input.pace);
   for (let pilots = 1; ; pilots++) {
     const before = await meter.measure();
-    const { summary, overheads } = await servedRun(document, inputs, input.contents);
+    const { summary, overheads } = await servedRun(document, inputs, input.contents, inventory);
     const found = paceFinding([before, await meter.measure()], document, profiles, MOST_DRIFT);
     if (pilots < MOST_PILOTS && found !== null && found.reason !== null) {
       onAgain?.(found.reason);
       continue;
     }
     const factors = servingFactors(document, inputs, summary.tasks, found?.pace ?? {});
+    const serving = (model: string, profile: Profile) =>
+      servingProfile(profile, factors[model] ?? 1);
+    const costs = onNearestLink(messageCosts(overheads), overheadProfile.links, document, inputs);
     return {
-      profiles: Object.fromEntries(
-        Object.entries(profiles).map(([model, profile]) => [
+      deviceProfiles: Object.fromEntries(
+        Object.entries(deviceProfiles).map(([model, byDevice]) => [
           model,
-          servingProfile(profile, factors[model] ?? 1),
+          Object.fromEntries(
+            Object.entries(byDevice).map(([device, one]) => [device, serving(model, one)]),
+          ),
         ]),
       ),
-      overheadProfile: { ...overheadProfile, ...messageCosts(overheads) },
+      overheadProfile: { ...overheadProfile, ...costs },
     };
   }
+}
+
+/** Without the part of the round trips that some machines' links add: the simulator adds it by node. */
+function onNearestLink(
+  costs: MessageCosts,
+  links: OverheadProfile["links"],
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): MessageCosts {
+  if (links === undefined) return costs;
+  const { replicas, nodes } = compileSystem(document, inputs);
+  const excess = replicas.map(({ node }) => excessUs(links, nodes[node].name));
+  const meanUs = excess.reduce((sum, us) => sum + us, 0) / excess.length;
+  const workerRoundTripUs = costs.workerRoundTripUs.map((us) => Math.max(0, us - meanUs));
+  return { ...costs, workerRoundTripUs };
+}
+
+function profileName(model: string, device: string): string {
+  return `${model} on ${device}`;
 }
 
 async function servedRun(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   contents: ContentsByPipeline,
+  inventory: LoadedInventory | undefined,
 ): Promise<MeasuredRun> {
-  const deployment = await startDeployment({ document, inputs, backend: "real", seed: SEED });
+  const options = { document, inputs, backend: "real", seed: SEED } as const;
+  const where = inventory === undefined ? {} : { inventory };
+  const deployment = await startDeployment({ ...options, ...where });
   try {
     return await measuredRun(deployment, {
       document,
@@ -111,7 +150,8 @@ async function servedRun(
 /** One replica of each task, measured branch shares, and whole rounds through the contents. */
 function pilotDocument({
   document,
-  profiles,
+  deviceProfiles,
+  inventory,
   branchShares,
   contents,
   maxSeconds = Number.POSITIVE_INFINITY,
@@ -130,22 +170,25 @@ function pilotDocument({
     }),
   );
   const models = Object.fromEntries(
-    Object.entries(document.models).map(([name, { implementation }]) => [
-      name,
-      modelSchema.parse({ profile: name, implementation }),
-    ]),
+    Object.entries(document.models).map(([name, { implementation }]) => {
+      const devices = Object.keys(deviceProfiles[name]);
+      const byDevice = Object.fromEntries(devices.map((one) => [one, profileName(name, one)]));
+      const [only] = Object.values(byDevice);
+      const profile = devices.length === 1 ? only : byDevice;
+      return [name, modelSchema.parse({ profile, implementation })];
+    }),
   );
   const replicas = Object.fromEntries(
     Object.values(pipelines).flatMap(({ tasks }) => Object.keys(tasks).map((task) => [task, 1])),
   );
-  const busiestUs = Math.max(...loadsUs(pipelines, profiles));
+  const busiestUs = Math.max(...loadsUs(pipelines, deviceProfiles));
   const ratePerS = Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs);
   const round = Math.max(...Object.values(contents).map(({ length }) => length));
   return {
     name: document.name,
     pipelines,
     models,
-    cluster: { replicas },
+    cluster: inventory === undefined ? { replicas } : onNodes(document.cluster, replicas),
     scheduler: "fifo",
     workload: {
       arrivals: "poisson",
@@ -168,15 +211,29 @@ export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): 
 }
 
 /** Work that one request brings to each task, µs, if every predecessor runs. */
-function loadsUs(
-  pipelines: ScenarioDocument["pipelines"],
-  profiles: Readonly<Record<string, Profile>>,
-): number[] {
+function loadsUs(pipelines: ScenarioDocument["pipelines"], profiles: DeviceProfiles): number[] {
+  const slowestUs = (model: string): number =>
+    Math.max(...Object.values(profiles[model]).map(({ batches }) => batches[0].meanUs));
   return Object.values(pipelines).flatMap(({ tasks }) =>
     poolsOf(tasks).map(
-      ({ task, model }) => profiles[model].batches[0].meanUs * (tasks[task].when?.probability ?? 1),
+      ({ task, model }) => slowestUs(model) * (tasks[task].when?.probability ?? 1),
     ),
   );
+}
+
+/** The scenario's nodes, with each task's one replica where its first is placed. */
+function onNodes(
+  { nodes, placement = [] }: ScenarioDocument["cluster"],
+  replicas: Readonly<Record<string, number>>,
+): ScenarioDocument["cluster"] {
+  const first = placement.filter(
+    (entry, i) => placement.findIndex(({ task }) => task === entry.task) === i,
+  );
+  return {
+    replicas,
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(first.length === 0 ? {} : { placement: first.map((one) => ({ ...one, replicas: 1 })) }),
+  };
 }
 
 /**
@@ -221,6 +278,7 @@ const WARMUP_S = 1;
 export async function measureOverheads(
   contents: readonly RequestContents[],
   seconds: number,
+  inventory?: LoadedInventory,
 ): Promise<MessageCosts> {
   const document = scenarioSchema.parse({
     name: "overheads",
@@ -244,7 +302,8 @@ export async function measureOverheads(
   );
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
-  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed });
+  const where = inventory === undefined ? {} : { inventory };
+  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed, ...where });
   try {
     const { overheads } = await measuredRun(deployment, {
       document,

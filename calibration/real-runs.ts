@@ -8,6 +8,7 @@ import { type Deployment, startDeployment } from "../cluster/deploy/deployment.t
 import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
@@ -20,6 +21,8 @@ export interface RealRunPlan {
   readonly backend: BackendName;
   readonly repeats: number;
   readonly timeScale: number;
+  /** Where the workers run. Default: here. */
+  readonly inventory?: LoadedInventory | undefined;
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Measures the host's pace before the first run and after each. */
@@ -50,7 +53,7 @@ interface RealRuns {
 
 /** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
-  const { document, inputs, backend, timeScale, repeats, signal } = plan;
+  const { document, inputs, backend, timeScale, repeats, signal, inventory } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
   const bursts: PaceBurst[] = [];
@@ -60,7 +63,8 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   };
   const seed = replicationSeed(document.run.seed, 0);
   const options = { document, inputs, backend, seed, timeScale, signal };
-  const deployment = await startDeployment(options);
+  const where = inventory === undefined ? {} : { inventory };
+  const deployment = await startDeployment({ ...options, ...where });
   try {
     await measurePace();
     while (healthy.length < repeats && unhealthy.length < repeats) {

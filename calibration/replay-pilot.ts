@@ -1,19 +1,20 @@
 /**
- * Measures message costs on this machine where no overhead profile gives them: a short run of the
+ * Measures message costs where no overhead profile gives them: a short run of the
  * scenario's own pipeline on replayed times, at about the rate of the runs to be predicted. A no-op
  * in place of the pipeline was found to lose 0.4 ms a message.
  */
 import { startDeployment } from "../cluster/deploy/deployment.ts";
 import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { hostLine } from "../cluster/worker/host-line.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { hostLine } from "./host.ts";
 import { messageCosts } from "./message-costs.ts";
 
 interface ReplayPilotInput {
@@ -24,6 +25,8 @@ interface ReplayPilotInput {
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Wall-clock time over the scenario's time, in the runs to be predicted. */
   readonly timeScale: number;
+  /** Where the workers run. Default: here. */
+  readonly inventory?: LoadedInventory | undefined;
   /** Today, ISO 8601. */
   readonly date: string;
   /** Aborted, it ends the pilot, which then rejects. */
@@ -80,11 +83,12 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
  * deployment does not play along, Fault("unhealthy") when no request was answered.
  */
 async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
-  const { documents, inputs, contents, signal } = input;
+  const { documents, inputs, contents, signal, inventory } = input;
   const { document, timeScale } = pilotOf(input);
   const carried = contents(SEED);
   const deployment = await startDeployment({
     ...{ document, inputs, timeScale, signal },
+    ...(inventory === undefined ? {} : { inventory }),
     backend: "replay",
     seed: SEED,
   });

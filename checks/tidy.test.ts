@@ -12,7 +12,6 @@ const MAX_FILE_LINES = 700;
 
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
 const APPROVED_LONG: Readonly<Record<string, string>> = {
-  "cli/program.ts": "the list of all commands, with their options and examples",
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "cluster/run/gateway.ts": "one object for all that callers and operators ask of a deployment",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
@@ -59,7 +58,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "library",
   ],
-  bench: ["core", "sim", "sweep", "cluster"],
+  bench: ["core", "schedulers", "sim", "sweep", "cluster"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
@@ -101,7 +100,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
   theory: ["formulas", "cases", "."],
-  bench: ["measure", "peers", "parts", "."],
+  bench: ["measure", "peers", "parts", "study", "."],
 };
 
 /** Circles of imports that are still to be cut, by their first file in the alphabet. */
@@ -126,6 +125,7 @@ const BANNED =
 const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
+  "bench/study/main.ts",
   "bench/cluster.ts",
   "bench/load.ts",
   "bench/overload.ts",

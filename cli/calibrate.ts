@@ -1,10 +1,11 @@
-/** `tandem calibrate`: measures on this machine and writes the profiles that the scenario names. */
+/** `tandem calibrate`: measures on this machine, or on those of an inventory, and writes the profiles that the scenario names. */
 import { dirname, resolve } from "node:path";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { inventoryFor } from "../library/inventory-file.ts";
 import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
@@ -16,6 +17,7 @@ export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
   readonly precision: number;
   readonly maxSeconds: number;
   readonly maxPilotSeconds?: number;
+  readonly on?: string;
 }
 
 /** Contention is measured up to this many busy replicas of one machine. */
@@ -27,11 +29,12 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   }
   const loaded = await loadScenario(args, { requireTimes: false });
   const targets = profilePaths(loaded);
+  const inventory = inventoryFor(args.on, [loaded.document]);
   let shown = progress("measure", { total: 1 });
   const calibration = await measure(loaded.document, {
     source: args,
     folder: inputsOf(loaded).folder,
-    own: loaded.own,
+    ...{ own: loaded.own, inventory },
     precision: args.precision,
     maxSeconds: args.maxSeconds,
     maxPilotSeconds: args.maxPilotSeconds,
@@ -55,13 +58,17 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   return calibration;
 }
 
-/** Where each model's profile goes. Throws Fault when there is nothing to measure. */
-function profilePaths(loaded: LoadedScenario): Readonly<Record<string, string>> {
-  const paths: Record<string, string> = {};
+/** Where each model's profile goes, by model and kind of device. Throws Fault when there is nothing to measure. */
+function profilePaths(loaded: LoadedScenario): Paths {
+  const paths: Record<string, Readonly<Record<string, string>>> = {};
   for (const [name, model] of Object.entries(loaded.document.models)) {
     if (model.implementation === undefined) continue;
-    const path = typeof model.profile === "string" ? model.profile : `profiles/${name}.json`;
-    paths[name] = resolve(dirname(loaded.file), path);
+    const { profile = `profiles/${name}.json` } = model;
+    const written = typeof profile === "string" ? { [ANY]: profile } : profile;
+    const entries = Object.entries(written);
+    paths[name] = Object.fromEntries(
+      entries.map(([device, path]) => [device, resolve(dirname(loaded.file), path)]),
+    );
   }
   if (Object.keys(paths).length === 0) {
     throw new Fault("invalid-input", `no model of ${loaded.file} names an implementation`, {
@@ -71,15 +78,23 @@ function profilePaths(loaded: LoadedScenario): Readonly<Record<string, string>> 
   return paths;
 }
 
+/** In place of a kind of device: one profile for all. */
+const ANY = "";
+
+type Paths = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
 function writeProfiles(
   loaded: LoadedScenario,
-  targets: Readonly<Record<string, string>>,
-  { profiles, overheadProfile }: Calibration,
+  targets: Paths,
+  { profiles, deviceProfiles, overheadProfile }: Calibration,
 ): string[] {
   const written: string[] = [];
-  for (const [name, path] of Object.entries(targets)) {
-    writeJson(path, profiles[name]);
-    written.push(path);
+  for (const [name, byDevice] of Object.entries(targets)) {
+    for (const [device, path] of Object.entries(byDevice)) {
+      // This machine stands for every kind of device.
+      writeJson(path, deviceProfiles?.[name]?.[device] ?? profiles[name]);
+      written.push(path);
+    }
   }
   const { overheadProfile: named } = loaded.document.cluster;
   if (named !== undefined) {
@@ -92,10 +107,18 @@ function writeProfiles(
 
 function calibrationText(
   loaded: LoadedScenario,
-  { profiles, overheadProfile, branchShares }: Calibration,
+  { profiles, deviceProfiles, overheadProfile, branchShares }: Calibration,
   written: readonly string[],
 ): string {
-  const lines = Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile));
+  const lines =
+    deviceProfiles === undefined
+      ? Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile))
+      : Object.entries(deviceProfiles).flatMap(([name, byDevice]) =>
+          Object.entries(byDevice).flatMap(([device, profile]) => [
+            ...profileLines(`${name} on ${device}`, profile),
+            `  measured on ${profile.provenance.device}; ${profile.provenance.host}`,
+          ]),
+        );
   const { clientRoundTripUs, workerRoundTripUs, gateway, contention } = overheadProfile;
   const ms = (us: number): string => (us / 1000).toFixed(2);
   const median = (values: readonly number[]): number => values[Math.floor(values.length / 2)];
@@ -104,6 +127,9 @@ function calibrationText(
     `gateway, CPU time: arrival ${ms(gateway.arrivalUs)} ms, dispatch ${ms(gateway.dispatchUs)} ms, completion ${ms(gateway.completionUs)} ms`,
     `slow-down with 1, 2, … busy replicas: ${contention.map((factor) => factor.toFixed(2)).join(", ")}`,
   );
+  for (const [node, { rttUs, gbps }] of Object.entries(overheadProfile.links ?? {})) {
+    lines.push(`link to ${node}: round trip ${ms(median(rttUs))} ms, ${gbps} Gbit/s for 4 MiB`);
+  }
   for (const [branch, share] of Object.entries(branchShares)) {
     const [pipeline, task] = branch.split("/");
     const assumed = loaded.document.pipelines[pipeline].tasks[task].when?.probability;

@@ -3,10 +3,10 @@ import { logFile } from "../calibration/evidence.ts";
 import { type Explanation, PARTS } from "../calibration/explain.ts";
 import type { RunEstimate } from "../core/results.ts";
 import { explain as explained, readEvidence, readLog } from "../library/explain.ts";
+import { observeLog, observeReplication, writeTrace } from "../library/run-trace.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
-import { observeLog, observeReplication, writeTrace } from "./run-trace.ts";
 
 export interface ExplainArguments {
   /** The folder of `validate --out`. */

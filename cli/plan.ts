@@ -1,7 +1,7 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { isWithin } from "../core/scenario/issues.ts";
+import { isWithin, nearest } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
 import { planDocumentOf, workedPlans } from "../library/plan.ts";
 import {
@@ -159,7 +159,9 @@ function optionsOf({
   const named = schedulers === undefined ? TEXTBOOK_PRESETS : listed(schedulers);
   for (const name of named) {
     if (known.includes(name)) continue;
-    const hint = `the presets are ${known.join(", ")}; sweep \`scheduler\` for others`;
+    const near = nearest(name, known);
+    const meant = near === undefined ? "" : `did you mean "${near}"? `;
+    const hint = `${meant}\`tandem schedulers\` lists all; sweep \`scheduler\` for others`;
     throw new Fault("usage", `--schedulers: there is no preset "${name}"`, { hint });
   }
   return {

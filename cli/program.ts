@@ -21,6 +21,7 @@ import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import type { ShardArguments } from "./shard.ts";
+import { GATHER, SWEEP } from "./sweep-commands.ts";
 import type { SweepOnArguments } from "./sweep-on.ts";
 import type { SimulateArguments } from "./sweep-preparation.ts";
 
@@ -56,7 +57,7 @@ const check: Command = {
 
 const calibrate: Command = {
   usage: "calibrate <scenario>",
-  about: "measure every task's real model on this machine and write profiles",
+  about: "measure every task's real model, here or on machines of an inventory; write profiles",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -67,8 +68,12 @@ const calibrate: Command = {
       default: 0.02,
     }),
     "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+    ...ON,
   },
-  examples: [["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"]],
+  examples: [
+    ["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
+  ],
   run: async (args) => (await import("./calibrate.ts")).calibrate(args),
 };
 
@@ -143,39 +148,6 @@ const simulate: Command = {
       await (await import("./sweep-on.ts")).sweepOn(args as SweepOnArguments);
     } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
   },
-};
-
-const gather: Command = {
-  usage: "gather <directory>",
-  about: "make the results of a sweep from its shards: the same as without shards",
-  positionals: directory("of the shards' --out"),
-  options: JSON_OPTION,
-  examples: [["gather out/s", "then query, report and compare out/s as ever"]],
-  run: async (args) => (await import("./gather.ts")).gather(args),
-};
-
-const sweep: Command = {
-  usage: "sweep <action>",
-  about: "a sweep in shards: how far it is, and how to end it",
-  examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
-  commands: [
-    {
-      usage: "status <directory>",
-      about: "count the shards that are finished, failed, running and waiting",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep status out/s", "from any shell that sees the folder"]],
-      run: async (args) => (await import("./sweep.ts")).sweepStatus(args),
-    },
-    {
-      usage: "cancel <directory>",
-      about: "end the jobs of a sweep; finished shards are kept",
-      positionals: directory("of the shards' --out"),
-      options: JSON_OPTION,
-      examples: [["sweep cancel out/s", "the command that started it goes on later"]],
-      run: async (args) => (await import("./sweep.ts")).sweepCancel(args),
-    },
-  ],
 };
 
 const schedulers: Command = {
@@ -274,6 +246,7 @@ const validate: Command = {
     repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    ...ON,
     strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
     ...IMAGES,
     ...INPUTS,
@@ -281,6 +254,7 @@ const validate: Command = {
   examples: [
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+    ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
   ],
   run: async (args) => (await import("./validate.ts")).validate(args),
 };
@@ -387,7 +361,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[gather, sweep, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[GATHER, SWEEP, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

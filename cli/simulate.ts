@@ -16,15 +16,16 @@ import {
   type ResultsPlace,
 } from "../library/results-gathering.ts";
 import { sampleText } from "../library/results-header.ts";
+import { observeReplication, writeTrace } from "../library/run-trace.ts";
 import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import {
+  configurationsText,
   documentNotesText,
   goalLines,
   notesText,
   rankingText,
-  resultsTable,
 } from "../reports/tables/terminal-text.ts";
 import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
 import { expectedEvents } from "../sweep/expected-events.ts";
@@ -36,13 +37,10 @@ import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { observeReplication, writeTrace } from "./run-trace.ts";
 import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
-/** A table on the terminal has at most so many configurations. */
-const MOST_ROWS = 200;
-/** For the cheapest of more, there is the report. */
-const MOST_JUDGED = 2000;
+/** For the best of more, there is the report. */
+const MOST_JUDGED = 10_000;
 
 /** Returns the number of configurations. */
 export async function simulate(args: SimulateArguments): Promise<number> {
@@ -183,15 +181,17 @@ function printTables(
   const width = columns();
   const count = store.finished;
   const read = Math.min(count, MOST_JUDGED);
-  const all = [...recordsOf(store, read)].map(({ result: { latencyCurve: _, ...one } }) => one);
-  const configurations = all.slice(0, MOST_ROWS);
+  const configurations = [...recordsOf(store, read)].map(
+    ({ result: { latencyCurve: _, gantt: __, ...one } }) => one,
+  );
+  const document = { ...header, configurations };
   const lines = [
-    resultsTable({ ...header, configurations }, width),
-    ...(count > MOST_ROWS ? [`the first ${MOST_ROWS} of ${count} configurations`] : []),
-    ...placementLines({ ...header, configurations }, width),
+    configurationsText(document, width),
+    ...(count > read ? [`of the first ${read} of ${count} configurations`] : []),
+    ...placementLines(document, width),
     ...documentNotesText(header, width),
     ...notesText(configurations, width),
-    ...(count > read ? [] : goalLines({ ...header, configurations: all }, width)),
+    ...(count > read ? [] : goalLines(document, width)),
     ...rankingText({ ...header, ...ranked }, width),
     ...(configurations.length > 1 && configurations.every((one) => one.replications === 1)
       ? ["one replication: no difference between configurations can be told from noise"]

@@ -28,6 +28,7 @@ export interface ValidateArguments extends ScenarioArguments, ContentsSource {
   readonly repeats?: number;
   readonly backend?: BackendName;
   readonly budget?: string;
+  readonly on?: string;
 }
 
 export function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
@@ -87,9 +88,10 @@ function print({ json, out }: ValidateArguments, document: ValidationDocument): 
 }
 
 /** Options that decide which runs there are and what they carry. */
-function optionWords({ repeats, backend, budget, images, inputs }: ValidateArguments): string[] {
-  return Object.entries({ repeats, backend, budget, images, inputs }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, String(value)],
+function optionWords(args: ValidateArguments): string[] {
+  const { repeats, backend, budget, images, inputs, on } = args;
+  return Object.entries({ repeats, backend, budget, images, inputs, on }).flatMap(
+    ([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]),
   );
 }
 

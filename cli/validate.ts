@@ -9,12 +9,12 @@ import { loadScenario } from "./scenario-file.ts";
 import { finish, type ValidateArguments, writeLogs } from "./validate-results.ts";
 
 export async function validate(args: ValidateArguments): Promise<void> {
-  const { out, strict, backend, repeats, budget } = args;
+  const { out, strict, backend, repeats, budget, on } = args;
   const interrupt = interruptSignal();
   try {
     const budgetS = budget === undefined ? undefined : secondsOf("--budget", budget);
     const loaded = await loadScenario(args, { requireTimes: true });
-    const course = planValidation(loaded, { backend, repeats, budgetS });
+    const course = planValidation(loaded, { backend, repeats, budgetS, on });
     process.stderr.write(announcement(course));
     const seconds = Math.ceil(course.beforeS + course.effort.seconds);
     const shown = progress("validate, seconds", { total: seconds });

@@ -7,6 +7,7 @@
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
+import { excessUs } from "./links.ts";
 import {
   type PlacedNode,
   type Placement,
@@ -267,7 +268,10 @@ function compileNodes(
       return {
         name,
         contention: contention ?? profile?.contention ?? null,
-        zoneRoundTripUs: (apart?.rttMs ?? 0) * 1000,
+        zoneRoundTripUs:
+          profile?.links === undefined
+            ? (apart?.rttMs ?? 0) * 1000
+            : Math.round(excessUs(profile.links, name)),
         usPerByte: gbps === undefined ? 0 : 8 / (gbps * 1000),
         resources:
           resources === undefined

@@ -28,6 +28,8 @@ type Provenance = Profile["provenance"];
 export interface ModelAtHand {
   readonly modelFiles: Provenance["modelFiles"];
   readonly runtime: string;
+  /** Of its worker. Default: this machine's. */
+  readonly host?: string;
 }
 
 interface AtHand {
@@ -45,7 +47,7 @@ export function originNotes(
   const pathsOf = new Map<string, string[]>();
   for (const [path, { provenance }] of Object.entries(profiles)) {
     const facts = [
-      ...placeFacts(provenance, host),
+      ...placeFacts(provenance, models[path]?.host ?? host),
       ...(models[path] === undefined ? [] : modelFacts(provenance, models[path])),
     ].join("; ");
     if (facts !== "") pathsOf.set(facts, [...(pathsOf.get(facts) ?? []), path]);

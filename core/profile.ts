@@ -58,6 +58,20 @@ export const overheadProfileSchema = z.strictObject({
   }),
   /** Slow-down of each busy replica when 1, 2, ... replicas of this host are busy. */
   contention: z.array(z.number().positive()).min(1),
+  /**
+   * Links to the machines of the nodes, by the node's name (`gpu-2` for the second of several), as calls that take
+   * no service time see them. The round trips above are on the nearest machine's link.
+   */
+  links: z
+    .record(
+      z.string(),
+      z.strictObject({
+        rttUs: quantilesUs,
+        payloads: z.array(z.strictObject({ bytes: z.int().positive(), roundTripUs: quantilesUs })),
+        gbps: z.number().positive(),
+      }),
+    )
+    .optional(),
 });
 
 export type Profile = z.infer<typeof profileSchema>;

@@ -135,7 +135,8 @@ async function configuration(
     ...["SelectType=select/cons_tres", "SelectTypeParameters=CR_Core", "SwitchType=switch/none"],
     ...["JobAcctGatherType=jobacct_gather/none", "SlurmdParameters=config_overrides"],
     ...["ReturnToService=2", "GresTypes=gpu"],
-    "SchedulerParameters=sched_min_interval=0,batch_sched_delay=0",
+    // Heterogeneous jobs wait for the backfill scheduler.
+    "SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1",
     ...more,
     `NodeName=n[0-3] NodeHostname=${host} NodeAddr=127.0.0.1 Port=${ports.slice(1).join(",")} CPUs=${cores} Boards=1 SocketsPerBoard=1 CoresPerSocket=${cores} ThreadsPerCore=1 RealMemory=8000 Gres=gpu:lab:1`,
     "PartitionName=p Nodes=ALL Default=YES MaxTime=INFINITE State=UP",

@@ -2,11 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catalogue } from "../schedulers/catalogue.ts";
+import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import {
   capacityOf,
   Fault,
   readScenario,
   type SimulationStep,
+  scenarioSource,
   scenarioText,
   schedulerForms,
   simulate,
@@ -91,6 +93,26 @@ test("reads JSON, and knows the capacity", () => {
   expect(capacityOf(again)?.perS).toBeGreaterThan(0);
 });
 
+test.each(["image-analysis.yaml", "llm-trace.yaml", "node-crash.yaml", "seed-table-5.1.yaml"])(
+  "the source of %s, read again, is the same scenario",
+  (file) => {
+    const folder = join(import.meta.dirname, "../scenarios");
+    const files = {
+      "traces/llm-sample.csv": readFileSync(join(folder, "traces/llm-sample.csv"), "utf8"),
+      ...Object.fromEntries(
+        Object.entries(calibratedFiles).map(([name, one]) => [
+          `profiles/${name}`,
+          JSON.stringify(one),
+        ]),
+      ),
+    };
+    const loaded = readScenario(readFileSync(join(folder, file), "utf8"), { files });
+    const source = scenarioSource(loaded);
+    const again = readScenario(source.text, { files: source.files });
+    expect(again.digest).toBe(loaded.digest);
+  },
+);
+
 test("writes overrides into the text, which then reads as the text with overrides", () => {
   const overrides = { "cluster.replicas.detect": 3, scheduler: "random", "workload.ratePerS": 7 };
   const text = scenarioText("# kept\nname: a\nworkload: { ratePerS: 1 }\nscheduler: fifo\n", {
@@ -117,4 +139,21 @@ test("forms know each preset, and the parameters of its policies with unit and d
   for (const { parameters } of forms) {
     expect(parameters.every(({ description }) => description !== "")).toBe(true);
   }
+});
+
+test("the code of docs/what-if.md runs as it stands", async () => {
+  const docs = readFileSync(join(import.meta.dirname, "../docs/what-if.md"), "utf8");
+  const [, code] = /```js\n(import [^\n]+\n[\s\S]*?)```/.exec(docs) ?? [];
+  const body = code.replace(/^import .*$/m, "");
+  const run = new Function(
+    ...["readScenario", "simulate", "text", "console"],
+    `return (async () => { ${body} })();`,
+  ) as (...given: unknown[]) => Promise<void>;
+  const said: unknown[][] = [];
+  const short = scenarioText(TEXT, { workload: SHORT.workload, "run.replications": 2 });
+  await run(readScenario, simulate, short, { log: (...words: unknown[]) => said.push(words) });
+  expect(said.map(([replications, isWhole]) => [replications, isWhole])).toEqual([
+    [1, false],
+    [2, true],
+  ]);
 });

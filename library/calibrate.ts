@@ -2,6 +2,7 @@
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { inputsOf, type Scenario } from "./scenario.ts";
 import type { Watch } from "./watch.ts";
 
@@ -12,6 +13,8 @@ export interface CalibrateOptions extends Watch, ContentsSource {
   readonly maxSeconds?: number;
   /** Bound on the pilot run of the pipeline, s. Default: none. */
   readonly maxPilotSeconds?: number;
+  /** Inventory file: where models run. Default: on this machine. */
+  readonly on?: string;
 }
 
 /** Contention is measured up to this many busy replicas of one machine. */
@@ -33,8 +36,9 @@ export async function calibrate(
     });
   }
   options.signal?.throwIfAborted();
+  const inventory = inventoryFor(options.on, [document]);
   return measure(document, {
-    ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own },
+    ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own, inventory },
     ...{ precision, maxSeconds, maxPilotSeconds, contentionLevels: CONTENTION_LEVELS },
     date: new Date().toISOString(),
     onStep: (step) => {

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { hostLine } from "../calibration/host.ts";
+import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   type Origin,
   PROVENANCE_FILE,

@@ -2,7 +2,7 @@
  * Provenance of results: the command that repeats a run, and notes on times that were measured
  * elsewhere or not at all.
  */
-import { hostLine } from "../calibration/host.ts";
+import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   FREE_MESSAGES_NOTE,
   hasFreeMessages,

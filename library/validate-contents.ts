@@ -7,7 +7,8 @@ import {
   type KnownContents,
   matchContents,
 } from "../calibration/contents.ts";
-import { ModelWorker } from "../calibration/model-worker.ts";
+import type { MeasuringHosts } from "../calibration/measuring-hosts.ts";
+import type { ModelWorker } from "../calibration/model-worker.ts";
 import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
@@ -19,7 +20,6 @@ import type { ModelAtHand } from "../core/input-notes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
-import { inputsOf } from "./scenario.ts";
 
 /** The contents of a run's requests, in order. */
 type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
@@ -34,20 +34,26 @@ export interface ServedSide {
   readonly models: Readonly<Record<string, ModelAtHand>> | null;
 }
 
+/** Where models run beside the deployments, and one worker of each, which the caller stops. */
+export interface ModelHosts {
+  readonly hosts: MeasuringHosts;
+  readonly workers: Map<string, ModelWorker>;
+}
+
 /**
  * Real contents, each sent where the draws say that a request takes their branches, and the models that
- * they went through: `workers`, which the caller stops, get one each.
+ * they went through.
  */
 export async function realSide(
   args: ContentsSource,
   loaded: LoadedScenario,
-  workers: Map<string, ModelWorker>,
+  { hosts, workers }: ModelHosts,
   signal: AbortSignal,
 ): Promise<ServedSide> {
   const { document, profiles } = loaded;
   for (const [name, model] of Object.entries(document.models)) {
     if (model.implementation !== undefined)
-      workers.set(name, await ModelWorker.start(name, model, inputsOf(loaded).folder, signal));
+      workers.set(name, await hosts.start(name, hosts.devicesOf(name)[0], signal));
   }
   const byPipeline = await unlessAborted(signal, contentsFor(document, workers, args));
   const collecting = collectInputs(document, workers, byPipeline);
@@ -64,10 +70,11 @@ export async function realSide(
     },
     pace: new PaceMeter(paceTargets(document, profiles, workers, inputs)),
     models: Object.fromEntries(
-      [...workers].flatMap(([name, { loaded: model }]) => {
+      [...workers].flatMap(([name, { loaded: model, place }]) => {
         const path = profilePath(document.models[name]);
         const { files, runtime, provider } = model.provenance;
-        const atHand = { modelFiles: [...files], runtime: `${runtime}, ${provider}` };
+        const shown = `${runtime}, ${provider}`;
+        const atHand = { modelFiles: [...files], runtime: shown, host: place.host };
         return path === undefined ? [] : [[path, atHand]];
       }),
     ),

@@ -6,6 +6,7 @@
 import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
+import { type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -23,6 +24,7 @@ import {
 } from "../calibration/validation-effort.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
@@ -35,6 +37,7 @@ import { type Configuration, expandValidation } from "../core/scenario/sweep.ts"
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { validationNotes } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
@@ -49,6 +52,8 @@ export interface ValidationRuns {
   readonly repeats?: number | undefined;
   /** Bound on all of it, seconds: fewer runs, then shorter ones. Default: none. */
   readonly budgetS?: number | undefined;
+  /** Inventory file: where the workers run. Default: on this machine. */
+  readonly on?: string | undefined;
 }
 
 /** Where a validation goes to while it runs. */
@@ -84,6 +89,8 @@ export interface Course {
   readonly loaded: ReadyScenario;
   readonly settings: ValidationSettings;
   readonly configurations: readonly Configuration[];
+  /** Undefined: all runs here. */
+  readonly inventory: LoadedInventory | undefined;
   readonly forecasts: readonly RunForecast[];
   readonly effort: Effort;
   /** Seconds until the first configuration starts. */
@@ -103,6 +110,7 @@ export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Cou
   });
   tryOutOwn(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
+  const inventory = inventoryFor(runs.on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, repeats, timeScale } = settings;
@@ -113,7 +121,7 @@ export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Cou
       ? effortOf(forecasts, backend, repeats)
       : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
   const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
-  return { loaded, settings, configurations, forecasts, beforeS, effort, deadlineMs };
+  return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
@@ -129,21 +137,23 @@ export async function runValidation(
   events: ValidationEvents,
 ): Promise<Validated> {
   const { signal = new AbortController().signal, onNote, onSeconds, onLogs } = events;
-  const { loaded, configurations, beforeS, effort, deadlineMs } = course;
+  const { loaded, configurations, inventory, beforeS, effort, deadlineMs } = course;
   const { backend } = course.settings;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
   const workers = new Map<string, ModelWorker>();
+  let hosts: MeasuringHosts | null = null;
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
   try {
     for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
     onSeconds?.(HOST_CHECK_S);
+    hosts = backend === "replay" ? null : await hostsOf(course, onNote);
     const served =
-      backend === "replay"
+      hosts === null
         ? replaySide(loaded.document)
-        : await realSide(contents, loaded, workers, signal);
-    notes = validationNotes(loaded, served.models);
+        : await realSide(contents, loaded, { hosts, workers }, signal);
+    notes = [...validationNotes(loaded, served.models), ...machineNotes(inventory)];
     if (needsPilot(loaded)) {
       onNote?.("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
@@ -166,20 +176,35 @@ export async function runValidation(
     if (!signal.aborted) throw error;
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
+    await hosts?.close();
   }
   const { repeats } = effort;
   const [wanted, interrupted] = [configurations.length, signal.aborted];
   return { results, evidences, inputs, notes, wanted, repeats, interrupted };
 }
 
+function hostsOf({ loaded, inventory }: Course, onEvent: ValidationEvents["onNote"]) {
+  const { folder } = inputsOf(loaded);
+  const events = onEvent === undefined ? {} : { onEvent };
+  return openHosts({ document: loaded.document, folder, inventory, ...events });
+}
+
+function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
+  if (inventory === undefined || inventory.inventory.kind === "local") return [];
+  const { kind } = inventory.inventory;
+  return [
+    `workers ran on machines of kind ${kind}: latencies are those of clients on this one, and each service time is of its worker's own monotonic clock, so no clocks had to agree`,
+  ];
+}
+
 function messageCostsOf(
-  { loaded, settings, configurations }: Course,
+  { loaded, settings, configurations, inventory }: Course,
   { contents }: ServedSide,
   signal: AbortSignal,
 ) {
   return withMessageCosts({
     documents: configurations.map(({ document }) => document),
-    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal },
+    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal, inventory },
     contents: (seed) => contents(configurations[0], seed),
     date: new Date().toISOString(),
   });
@@ -191,7 +216,7 @@ function validateOne(
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   { onNote, onSeconds }: ValidationEvents,
 ) {
-  const { settings, configurations, forecasts, beforeS, effort, deadlineMs } = course;
+  const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
@@ -207,7 +232,7 @@ function validateOne(
   };
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
-    ...{ configuration, inputs, backend, repeats, timeScale, signal },
+    ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
     ...(pace === null ? {} : { pace }),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),

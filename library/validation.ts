@@ -33,7 +33,7 @@ export async function validate(
   options: ValidateOptions = {},
 ): Promise<Validation> {
   const { directory, strict, signal, onNote, onProgress } = options;
-  const { backend, repeats, budgetS, images, inputs } = options;
+  const { backend, repeats, budgetS, on, images, inputs } = options;
   refuseInProgram(loaded, "real runs have a gateway in a process of its own");
   const course = planValidation(loaded, options);
   const total = Math.ceil(course.beforeS + course.effort.seconds);
@@ -51,7 +51,7 @@ export async function validate(
     });
   }
   const budget = budgetS === undefined ? undefined : `${budgetS}s`;
-  const command = commandFor("validate", loaded, { repeats, backend, budget, images, inputs });
+  const command = commandFor("validate", loaded, { repeats, backend, budget, on, images, inputs });
   const documents = validationDocuments(loaded, validated, command);
   if (directory !== undefined) {
     writeJson(join(directory, "validation.json"), documents.document);

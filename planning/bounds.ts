@@ -25,7 +25,8 @@ export class ServiceBounds {
   readonly #space: Space;
   /** By task and kind: a system's replica; -1 where the task cannot run. */
   readonly #replicas: readonly (readonly number[])[];
-  readonly #system: System;
+  /** With one replica of each task on each kind that it runs on. */
+  readonly system: System;
   /** Jobs per second by task; null where the traffic equations do not reach. */
   readonly #jobsPerS: readonly number[] | null;
   readonly #goals: readonly Goal[];
@@ -42,8 +43,8 @@ export class ServiceBounds {
     this.#space = space;
     this.#goals = goals;
     const one = tasks.map((_, t) => runsOn[t].map(Number));
-    this.#system = compileSystem({ ...document, cluster: space.relaxedClusterOf(one) }, inputs);
-    const { pools, replicas, nodes } = this.#system;
+    this.system = compileSystem({ ...document, cluster: space.relaxedClusterOf(one) }, inputs);
+    const { pools, replicas, nodes } = this.system;
     const names = document.cluster.nodes?.map(({ name }) => name) ?? [];
     const isOn = (replica: number, kind: number): boolean => {
       const { node, device } = space.examples[kind];
@@ -56,17 +57,17 @@ export class ServiceBounds {
         return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
       }),
     );
-    this.#jobsPerS = jobsPerS(document, inputs, this.#system);
+    this.#jobsPerS = jobsPerS(document, inputs, this.system);
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
-    const isPlain = this.#system.pipelines.every(waitsForAll);
-    this.#variates = isSized || !isPlain ? null : variatesOf(this.#system, document.run.seed);
+    const isPlain = this.system.pipelines.every(waitsForAll);
+    this.#variates = isSized || !isPlain ? null : variatesOf(this.system, document.run.seed);
   }
 
   /** Jobs per second that one replica does at most, in batches up to `maxBatch`. */
   capacityPerS(task: number, kind: number, maxBatch: number): number {
     const replica = this.#replicas[task][kind];
     if (replica < 0) return 0;
-    const { meanUs, maxBatch: most } = this.#system.replicas[replica].service;
+    const { meanUs, maxBatch: most } = this.system.replicas[replica].service;
     let best = 0;
     for (let batch = 1; batch <= Math.min(most, maxBatch); batch++) {
       best = Math.max(best, (batch * 1e6) / meanUs[batch]);
@@ -89,7 +90,7 @@ export class ServiceBounds {
   meanMs(task: number, kind: number): number {
     const replica = this.#replicas[task][kind];
     if (replica < 0) return Number.POSITIVE_INFINITY;
-    return this.#system.replicas[replica].service.meanUs[1] / 1000;
+    return this.system.replicas[replica].service.meanUs[1] / 1000;
   }
 
   /** Load of a task with these replicas; 0 where the arrival rate is not known beforehand. */
@@ -111,11 +112,11 @@ export class ServiceBounds {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const times = fastest.map((replica, task) => {
-      const { service } = this.#system.replicas[replica];
+      const { service } = this.system.replicas[replica];
       return variates[task].map((variate) => service.sampleUs(variate, 1));
     });
     const isSlow = this.#goals.some(({ pipeline, share }) => {
-      const system = this.#system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
+      const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
       const late = lateShare(system, times);
       return 1 - late + SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS) < share;
     });

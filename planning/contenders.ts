@@ -3,14 +3,13 @@
  * planners differ in which of these they simulate, and how much.
  */
 import type { Parameter } from "../core/results.ts";
-import { scalingChoices } from "../core/scenario/check-changes.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
-import { maxBatchOf } from "../schedulers/create-scheduler.ts";
+import { maxBatchOf, scalesReplicas } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
-import { slowEachOther } from "./not-searched.ts";
+import { shareResources, slowEachOther } from "./not-searched.ts";
 import { type Machines, type Shape, type Space, sum } from "./space.ts";
 import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
 
@@ -28,13 +27,15 @@ export interface Alternative {
   readonly rank: number;
   /** Whether a station that is offered more than it can do misses for certain. */
   readonly isOpen: boolean;
+  /** Whether replicas come and go, so that machines are billed by their time. */
+  readonly scales: boolean;
 }
 
 /** One of the swept choices besides the scheduler: the same space and bounds for all schedulers. */
 export interface Choice {
   readonly space: Space;
   readonly bounds: ServiceBounds;
-  /** Whether replicas of one machine slow each other down. */
+  /** Whether replicas of one machine slow each other down, or take each other's resources. */
   readonly slowsDown: boolean;
   /** Schedulers of the user. */
   readonly own: SimulationInputs["own"];
@@ -110,9 +111,11 @@ export function choiceOf(
   goals: readonly Goal[],
 ): Choice {
   const bounds = new ServiceBounds(document, inputs, space, goals);
-  return { space, bounds, slowsDown: slowEachOther(document.cluster, inputs), own: inputs.own };
+  const slowsDown = slowEachOther(document.cluster, inputs) || shareResources(document);
+  return { space, bounds, slowsDown, own: inputs.own };
 }
 
+/** Throws Fault("invalid-input") for a scheduler that refuses the scenario. */
 export function alternativeOf(
   document: ScenarioDocument,
   parameters: Parameters,
@@ -126,7 +129,8 @@ export function alternativeOf(
   const rank = typeof scheduler === "string" ? plain : names.length + sum(batches) / 1e4;
   const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
   const isOpen = (admission ?? "all") === "all" && workload.client === undefined;
-  return { document, parameters, choice, batches, rank, isOpen };
+  const scales = scalesReplicas(scheduler, choice.bounds.system, choice.own);
+  return { document, parameters, choice, batches, rank, isOpen, scales };
 }
 
 /** Most combinations of batch sizes to try; of more, one size for all tasks. */
@@ -245,9 +249,8 @@ export function* levelsOf(alternatives: readonly Alternative[]): Generator<Level
 
 /** Machines that scaling switches off are not billed meanwhile. */
 export function costOfTried({ contender, trial }: Tried): number {
-  const { shape, document } = contender;
-  const averaged = scalingChoices(document.scheduler).length > 0 ? costOf(trial.runs) : null;
-  return averaged ?? shape.cost;
+  const { shape, alternative } = contender;
+  return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
 }
 
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */

@@ -1,36 +1,47 @@
 /** Clusters that a plan leaves out of its search and that may be cheaper than the one it found. */
 import { isShared } from "../core/placement.ts";
-import { scalingChoices } from "../core/scenario/check-changes.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 /**
  * - `trials`: shapes beyond the bound on trials
  * - `batches`: different batch sizes of the tasks
- * - `colocation`: other choices of which replicas share a machine, where they slow each other down or fail together
+ * - `colocation`: other choices of which replicas share a machine, where they slow each other down, take each other's resources or fail together
  * - `sharing`: more than one replica on a shared slot
  * - `scaling`: more machines, of which scaling switches more off
  */
 export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling";
 
-/** Besides `trials` and `batches`. `hasCheaper`: whether some machines cost less than those found. */
+/**
+ * Besides `trials` and `batches`. `scales`: whether the plan's replicas come and go; `hasCheaper`: whether
+ * some machines cost less than those found.
+ */
 export function notSearched(
-  { cluster, faults, scheduler }: ScenarioDocument,
+  document: ScenarioDocument,
   inputs: SimulationInputs,
+  scales: boolean,
   hasCheaper: boolean,
 ): readonly NotSearched[] {
+  const { cluster, faults } = document;
   const { nodes = [], network } = cluster;
   const { random = [], scheduled = [] } = faults ?? {};
   const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
   const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
   const dependsOnNeighbours =
     slowEachOther(cluster, inputs) ||
+    shareResources(document) ||
     (nodes.length > 0 && (nodesFail || network?.links === "fair"));
   return [
     ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
     ...(hasCheaper && shares ? ["sharing" as const] : []),
-    ...(scalingChoices(scheduler).length > 0 ? ["scaling" as const] : []),
+    ...(scales ? ["scaling" as const] : []),
   ];
+}
+
+/** Whether batches on one machine take each other's resources. */
+export function shareResources({ cluster: { nodes = [] }, models }: ScenarioDocument): boolean {
+  const demanded = Object.values(models).flatMap(({ demand = {} }) => Object.keys(demand));
+  return nodes.some(({ resources = {} }) => demanded.some((name) => name in resources));
 }
 
 /** Whether replicas of one machine slow each other down. */

@@ -190,6 +190,23 @@ describe("a plan chooses which task runs on which kind of node", () => {
   });
 });
 
+/** Each batch takes one of the two CPUs of its machine. */
+const withDemand = (text: string): string =>
+  text
+    .replace("gpu: 3 }", "gpu: 3 }, resources: { cpu: 2 }")
+    .replaceAll("cv: 0.4 } }", "cv: 0.4 }, demand: { cpu: 1 } }");
+
+test("schedulers that refuse the scenario are not tried; its own is an error", () => {
+  const text = withDemand(TWO.replace("requests: 6000", "requests: 1500"));
+  const [{ best, explored }] = plansOf(text, { schedulers: ["nexus"] });
+  expect(best?.scheduler).toBe("fifo");
+  const [alone] = plansOf(text);
+  expect(explored.combinations).toBe(alone.explored.combinations);
+  expect(() => plansOf(`${text}\nscheduler: nexus`.replace("scheduler: fifo\n", ""))).toThrow(
+    /without regard to resources/,
+  );
+});
+
 describe("a plan leaves out of its search", () => {
   const leftOut = (text: string, options: Partial<PlanOptions> = {}) =>
     plansOf(text, options)[0].notSearched;
@@ -209,6 +226,11 @@ describe("a plan leaves out of its search", () => {
       ["colocation"],
     ],
     [
+      "which replicas share a machine where they take each other's resources",
+      withDemand(quick),
+      ["colocation"],
+    ],
+    [
       "several replicas on a slot where it may be shared",
       quick.replace("devices: { gpu: 3 }", "devices: { gpu: { slots: 3, shared: true } }"),
       ["sharing"],
@@ -221,21 +243,32 @@ describe("a plan leaves out of its search", () => {
     expect(leftOut(quick, { mostTrials: 1 })).toEqual(["trials"]);
   });
 
-  test("more machines that scaling would switch off for longer, and bills those that run", () => {
-    const [{ best, notSearched }] = plansOf(`
+  test.each([
+    [
+      "{ scaling: { policy: target-utilization, target: 0.5, intervalS: 1, downWindowS: 5 } }",
+      [5, 50],
+    ],
+    // A preset's controller scales too.
+    ["{ preset: inferline, batching: none }", [30, 4]],
+  ])(
+    "machines that %s would switch off for longer, and bills those that run",
+    (scheduler, rates) => {
+      const [from, to] = rates;
+      const [{ best, notSearched }] = plansOf(`
 name: scaled
-pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
+pipelines: { p: { slo: { latencyMs: 400, percentile: 90 }, tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: exponential, meanMs: 100 } } }
 cluster:
   nodes: [{ name: n, count: 16, devices: { gpu: 1 }, costPerHour: 2 }]
   replicas: { serve: 1 }
-scheduler: { scaling: { policy: target-utilization, target: 0.5, intervalS: 1, downWindowS: 5 } }
-workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: 5 }, { atS: 60, ratePerS: 50 }], durationS: 60 }
+scheduler: ${scheduler}
+workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: ${from} }, { atS: 60, ratePerS: ${to} }], durationS: 60 }
 run: { seed: 1, replications: 5 }
 `);
-    expect(notSearched).toEqual(["scaling"]);
-    expect(best?.cost).toBeLessThan(0.9 * 2 * (best?.machines?.n ?? 0));
-  });
+      expect(notSearched).toEqual(["scaling"]);
+      expect(best?.cost).toBeLessThan(0.97 * 2 * (best?.machines?.n ?? 0));
+    },
+  );
 });
 
 test("a plan puts no model where it does not fit", () => {

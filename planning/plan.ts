@@ -144,8 +144,8 @@ function planOf(
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
   const cheaper = alternatives.some((one) => one.choice.space.choices[0].cost < cost);
-  const { scheduler } = best?.contender.document ?? document;
-  const left = notSearched({ ...document, scheduler }, inputs, cheaper);
+  const { scales } = best?.contender.alternative ?? alternatives[0];
+  const left = notSearched(document, inputs, scales, cheaper);
   return {
     ...{ parameters: load, goals, unit: choice.space.unit, explored },
     best: best === null ? null : answerOf(best),
@@ -269,9 +269,9 @@ function problemOf(
     choices.set(key, choice);
     const own = document.scheduler;
     const others = isSchedulerSwept ? [] : schedulers.filter((preset) => preset !== own);
-    return [own, ...others].map((scheduler) =>
-      alternativeOf({ ...document, scheduler }, parameters, choice),
-    );
+    const of = (scheduler: ScenarioDocument["scheduler"]): Alternative =>
+      alternativeOf({ ...document, scheduler }, parameters, choice);
+    return [of(own), ...others.flatMap((scheduler) => unlessRefused(() => of(scheduler)))];
   });
   const mayBatch = ({ document }: Alternative): boolean =>
     document.scheduler === "fifo" && !isSchedulerSwept && schedulers.length > 0;
@@ -284,6 +284,16 @@ function problemOf(
   };
   const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
   return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };
+}
+
+/** None where the scheduler refuses the scenario. */
+function unlessRefused(make: () => Alternative): readonly Alternative[] {
+  try {
+    return [make()];
+  } catch (error) {
+    if (error instanceof Fault && error.code === "invalid-input") return [];
+    throw error;
+  }
 }
 
 /** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */

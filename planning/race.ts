@@ -14,7 +14,6 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
-import { scalingChoices } from "../core/scenario/check-changes.ts";
 import {
   type Alternative,
   type Choice,
@@ -237,7 +236,7 @@ class Race {
   *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
     const { laboratory, goals } = this.#problem;
     const pilots = yield* this.#pilots(runners);
-    const fit = pilots.some(({ contender }) => isScaled(contender))
+    const fit = pilots.some(({ contender }) => contender.alternative.scales)
       ? pilots
       : half(pilots, 2 * FINALISTS);
     let field: Tried[] = fit.map(({ contender }) => {
@@ -254,7 +253,7 @@ class Race {
         );
       if (count === all || field.length === 0) return field;
       // Scaling makes costs differ, so none may go before costs are known.
-      if (field.some(({ contender }) => isScaled(contender))) continue;
+      if (field.some(({ contender }) => contender.alternative.scales)) continue;
       if (scoreOfTried(field[0]) >= COMFORTABLE) return field;
       field = half(field, FINALISTS);
     }
@@ -311,10 +310,6 @@ class Race {
 /** The first half, but no fewer than `least`. */
 function half<T>(all: readonly T[], least: number): T[] {
   return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
-}
-
-function isScaled({ document }: Contender): boolean {
-  return scalingChoices(document.scheduler).length > 0;
 }
 
 function rankOf({ contender }: Runner): number {

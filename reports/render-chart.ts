@@ -52,6 +52,15 @@ function withKeys(svg: string): string {
   });
 }
 
+/** Hundredths of a pixel are enough, and half the size. */
+function rounded(svg: string): string {
+  return svg.replace(/ (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"/g, (attribute) =>
+    attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) =>
+      String(Number(Number(number).toFixed(2))),
+    ),
+  );
+}
+
 interface TextItem {
   readonly fontSize?: number;
   readonly fontWeight?: string | number;
@@ -83,7 +92,7 @@ export async function renderSvg(
   const compiled = compile(spec, { logger });
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none", logger });
   try {
-    return { svg: withKeys(renumbered(await view.toSVG())), warnings };
+    return { svg: rounded(withKeys(renumbered(await view.toSVG()))), warnings };
   } finally {
     view.finalize();
   }

@@ -21,7 +21,7 @@ export interface ReportOptions {
   readonly details?: readonly RunDetail[];
   /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
   readonly whatIf?: string;
-  /** What the asset starts from; default: the scenario in the folder's provenance.json. */
+  /** What the asset starts from; default: the whole scenario in the folder's provenance.json. */
   readonly scenario?: WhatIfScenario;
 }
 
@@ -79,7 +79,8 @@ export async function writeReport(
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;
-  const scenario = options.scenario ?? provenance;
+  const whole = provenance?.omitted === undefined ? provenance : undefined;
+  const scenario = options.scenario ?? whole;
   const whatIf =
     options.whatIf === undefined || scenario === undefined
       ? undefined

@@ -1,6 +1,6 @@
 /** Checks a scenario's `scheduler` section for unknown names and bad parameters. */
 import type { Issue } from "../core/fault.ts";
-import { nearest } from "../core/scenario/issues.ts";
+import { editDistance, nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { describeZodIssues } from "../core/scenario/zod-issues.ts";
@@ -157,8 +157,20 @@ function checkChoice(
   }));
 }
 
+/** Longer lists are no help on one line. */
+const FEW = 8;
+const MOST_NEAR = 3;
+
 function suggestion(given: string, known: readonly string[]): string {
   const near = nearest(given, known);
-  const list = `known: ${known.join(", ")}`;
-  return near === undefined ? list : `did you mean "${near}"? ${list}`;
+  if (known.length <= FEW) {
+    const list = `known: ${known.join(", ")}`;
+    return near === undefined ? list : `did you mean "${near}"? ${list}`;
+  }
+  const closest = known
+    .toSorted((a, b) => editDistance(given, a) - editDistance(given, b))
+    .filter((name) => name !== near);
+  const names = [...(near === undefined ? [] : [near]), ...closest].slice(0, MOST_NEAR);
+  const meant = `did you mean "${names.slice(0, -1).join('", "')}" or "${names[names.length - 1]}"?`;
+  return `${meant} \`tandem schedulers\` lists all`;
 }

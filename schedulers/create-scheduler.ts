@@ -86,6 +86,16 @@ export function createScheduler(
   };
 }
 
+/** Whether some part of it orders and releases replicas. Throws Fault as `createScheduler` does. */
+export function scalesReplicas(
+  document: SchedulerDocument,
+  system: System,
+  own: OwnSchedulers = NO_OWN,
+): boolean {
+  const { controllers = [] } = createScheduler(document, system, "0", own);
+  return controllers.some(({ scales }) => scales.length > 0);
+}
+
 /** The name in tables and charts: the preset's, or the composition's parts. */
 export function schedulerName(document: SchedulerDocument): string {
   if (typeof document === "string") return document;

@@ -73,8 +73,8 @@ describe("two models of 396 ms on two devices", () => {
   const meanMs = (document: ReturnType<typeof whole>): number =>
     runReplication(document, NO_INPUTS, 0).summary.metrics.latencyMeanMs ?? Number.NaN;
 
-  // The paper's speed-ups (figure 2): 1.3 for equal rates, 6.6 for unequal rates. Its bursts (1.9) come to
-  // one model at a time (`placement.test.ts`); here they come to both at once, which leaves less to share.
+  // As in the paper's figure 2. Its bursts come to one model at a time (`placement.test.ts`); here they come
+  // to both at once, which leaves less to share.
   test.each([
     [[1, 1], 1, 1.15, 1.45],
     [[2, 8], 1, 4, 8],

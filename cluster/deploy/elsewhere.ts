@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { replicaPlaces } from "../../core/inventory/read-inventory.ts";
+import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { filesOf, needsStore } from "../../models/model-files.ts";
 import { prepareModels } from "../../models/store.ts";
@@ -14,6 +14,24 @@ import type { DeploymentOptions } from "./options.ts";
 /** Folders of certificates that a deployment makes for itself: this and its id. */
 export const OWN_CERTIFICATES = "tandem-workers-";
 const CERTIFICATE_DAYS = 365;
+
+/** The parts of a deployment's options that say where it runs and what goes there. */
+export type ElsewhereOptions = Pick<
+  DeploymentOptions,
+  | "document"
+  | "inputs"
+  | "inventory"
+  | "backend"
+  | "certificates"
+  | "workerCertificates"
+  | "directory"
+  | "cacheDir"
+  | "signal"
+  | "onEvent"
+> & {
+  /** Default: those of the document's replicas. */
+  readonly places?: readonly ReplicaPlace[];
+};
 
 export interface Elsewhere {
   readonly machines: Machines;
@@ -27,13 +45,14 @@ export interface Elsewhere {
  * Rejects with a Fault that has every machine's problem; nothing is left open then.
  */
 export async function openElsewhere(
-  options: DeploymentOptions,
+  options: ElsewhereOptions,
   deployment: string,
 ): Promise<Elsewhere | null> {
   const { document, inventory: loaded, backend, signal, onEvent = () => undefined } = options;
+  const { places = replicaPlaces(document) } = options;
   if (loaded === undefined || loaded.inventory.kind === "local") return null;
   const machines = await openMachines({
-    ...{ loaded, deployment, backend, signal, onEvent, places: replicaPlaces(document) },
+    ...{ loaded, deployment, backend, signal, onEvent, places },
     models: backend === "replay" ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;
@@ -63,16 +82,18 @@ export async function openElsewhere(
 
 async function modelFiles(
   { models }: ScenarioDocument,
-  { inputs, cacheDir }: DeploymentOptions,
-): Promise<ModelFiles> {
+  { inputs, cacheDir }: ElsewhereOptions,
+): Promise<ModelFiles | null> {
   const implementations = Object.values(models).flatMap(({ implementation }) =>
     implementation === undefined ? [] : [implementation],
   );
+  const files = filesOf(implementations);
   const stored = needsStore(implementations);
+  if (files.length === 0 && !stored) return null;
   const options = cacheDir === undefined ? {} : { cacheDir };
   return {
     folder: inputs.folder ?? process.cwd(),
-    files: filesOf(implementations),
+    files,
     store: stored ? (await prepareModels(options)).dir : null,
   };
 }

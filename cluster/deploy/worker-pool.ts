@@ -243,6 +243,7 @@ class Worker {
       name: machine === null ? name : `${name} on ${machine.name}`,
       options: () => this.#child(),
       restart,
+      patient: machine !== null,
       onReady: ({ ready }) => this.#reach(ready.port),
       onExit: crashed,
       onEvent: (line) => onEvent?.(line),

@@ -14,9 +14,11 @@ async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
     case "ssh":
       return (await import("./ssh/ssh-kind.ts")).SSH;
+    case "slurm":
+      return (await import("./slurm/slurm-kind.ts")).SLURM;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
-        hint: "its kind is local or ssh here; `tandem deploy --help` says what else there is",
+        hint: "its kind is local, ssh or slurm here; `tandem deploy --help` says what else there is",
       });
   }
 }

@@ -151,6 +151,7 @@ async function end({ child, askToStop }: Link, exited: Promise<ChildExit>): Prom
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
+const PATIENT_PAUSE_MS = 5000;
 /** A child that lived this long did not fail at its start. */
 const YOUNG_MS = 5000;
 const MAX_YOUNG_DEATHS = 20;
@@ -160,6 +161,8 @@ export interface KeptChildOptions<Ready> {
   /** Called for each start. */
   readonly options: () => ChildOptions;
   readonly restart: boolean;
+  /** Never given up: a machine may be away for hours. Default false. */
+  readonly patient?: boolean;
   /** Called after each start; one that it rejects for is stopped. */
   readonly onReady: (child: Child<Ready>) => void | Promise<void>;
   /** Called when the child ended unasked. */
@@ -169,7 +172,7 @@ export interface KeptChildOptions<Ready> {
 
 /**
  * A child that is restarted when it ends unasked, after a pause that grows while it dies young, and
- * given up after many such deaths in a row.
+ * given up after many such deaths in a row, unless it is patient.
  */
 export class KeptChild<Ready> {
   /** Resolves with the last exit when the child is given up. */
@@ -245,11 +248,13 @@ export class KeptChild<Ready> {
   }
 
   #startAgain(exit: ChildExit): void {
-    if (this.#youngDeaths >= MAX_YOUNG_DEATHS) {
+    const { patient = false } = this.#options;
+    if (this.#youngDeaths >= MAX_YOUNG_DEATHS && !patient) {
       this.#tellLost(exit);
       return;
     }
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#youngDeaths++);
+    const longestMs = patient ? PATIENT_PAUSE_MS : LONGEST_PAUSE_MS;
+    const pauseMs = Math.min(longestMs, FIRST_PAUSE_MS * 2 ** this.#youngDeaths++);
     this.#pause = setTimeout(() => {
       this.start().catch((error: Error) => {
         if (this.#stopping.signal.aborted) return;

@@ -17,6 +17,7 @@ import { SecurityFiles } from "../security/security-files.ts";
 import type { TlsIdentity } from "../security/tls.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { DeviceSlot } from "./device-slot.ts";
+import { deviceLine, hostLine } from "./host-line.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
 import { type BackendSettings, backendFor } from "./open-backend.ts";
 
@@ -40,6 +41,10 @@ export interface WorkerReady {
   readonly port: number;
   /** The hosted real models, in the order of the replicas. */
   readonly models: readonly HostedModelInfo[];
+  /** As `hostLine` says. */
+  readonly host: string;
+  /** By `deviceLine`, of the first model; `cpu` for replayed times. */
+  readonly device: string;
 }
 
 /** Serves before the models are loaded, so that clients can watch them load. */
@@ -96,8 +101,10 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   );
   for (const name of names) server.health.setStatus(name, "NOT_SERVING");
   for (const replica of replicas) await replica.load();
+  const models = replicas.flatMap(({ loaded }) => loaded ?? []);
+  const device = await deviceLine(models[0]?.provenance.provider ?? "cpu");
   return {
-    ready: { port: server.port, models: replicas.flatMap(({ loaded }) => loaded ?? []) },
+    ready: { port: server.port, models, host: hostLine(), device },
     stop: async () => {
       await Promise.all(replicas.map((replica) => replica.unload()));
       await server?.close();

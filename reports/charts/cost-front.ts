@@ -46,7 +46,7 @@ import {
 
 const MOST_PANELS = 9;
 /** In a panel. */
-const MOST_POINTS = 160;
+const MOST_POINTS = 120;
 
 interface Row {
   readonly cost: number;

@@ -65,19 +65,30 @@ interface Lines {
   readonly roles: Roles & { readonly x: SweepAxis };
 }
 
+/** Points of a chart: the page is to stay small. */
+const MOST_POINTS = 1200;
+
+function mostPanels({ metrics, roles: { x, colour } }: Lines): number {
+  const each = metrics.length * x.levels.length * (colour?.levels.length ?? 1);
+  return Math.max(MOST_COLUMNS, Math.min(MOST_PANELS, Math.floor(MOST_POINTS / each)));
+}
+
 /** Panels that hold a configuration of the decision come first. */
-function panelsShown(document: ResultsDocument, panelOf: (one: ConfigurationResult) => string) {
-  const facetsOf = new Set(document.configurations.map(panelOf));
-  const all = [...facetsOf];
-  if (all.length <= MOST_PANELS) return { all, kept: all };
+function panelsShown(
+  document: ResultsDocument,
+  panelOf: (one: ConfigurationResult) => string,
+  most: number,
+) {
+  const all = [...new Set(document.configurations.map(panelOf))];
+  if (all.length <= most) return { all, kept: all };
   const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(panelOf)));
   const first = spread(
     all.filter((panel) => chosen.has(panel)),
-    MOST_PANELS,
+    most,
   );
   const rest = spread(
     all.filter((panel) => !chosen.has(panel)),
-    MOST_PANELS - first.length,
+    most - first.length,
   );
   return { all, kept: all.filter((panel) => first.includes(panel) || rest.includes(panel)) };
 }
@@ -222,7 +233,7 @@ export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSp
   const { roles, metrics, title, subtitle } = lines;
   const panelOf = (one: ConfigurationResult) =>
     roles.facets.map((axis) => axisText(axis, one.parameters)).join(", ");
-  const { all, kept } = panelsShown(document, panelOf);
+  const { all, kept } = panelsShown(document, panelOf, mostPanels(lines));
   const found = rowsOf(document, lines, panelOf, kept);
   if (found.length === 0) return undefined;
   const levels = roles.colour?.levels.map(parameterText) ?? [""];

@@ -6,7 +6,7 @@ import { escapeHtml } from "./escape.ts";
 /** Longer texts may break into lines. */
 const LONG = 38;
 /** The page is to stay small: of longer tables it has the first rows. */
-const MOST_ROWS = 400;
+const MOST_ROWS = 300;
 const TALL_ROWS = 30;
 
 function cellHtml(cell: Cell, first: boolean): string {

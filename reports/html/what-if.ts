@@ -14,13 +14,12 @@ export interface WhatIf {
   readonly scenario: WhatIfScenario;
 }
 
-/** Policies that only a page with the asset needs: its worker is a blob, its charts may be images. */
-export const WHAT_IF_POLICY =
-  "script-src 'unsafe-inline' blob:; worker-src blob:; child-src blob:; img-src data: blob:";
+/** The policies of a page with the asset: its worker is a blob; beyond that it needs no more than the page. */
+export const WHAT_IF_POLICY = "script-src 'unsafe-inline'; worker-src blob:";
 
 /** The section's contents. Text of the scenario cannot end its element. */
-export function whatIfHtml({ asset, scenario }: WhatIf): string {
-  const json = JSON.stringify(scenario).replaceAll("<", "\\u003c");
+export function whatIfHtml({ asset, scenario: { scenario, digest, inputs } }: WhatIf): string {
+  const json = JSON.stringify({ scenario, digest, inputs }).replaceAll("<", "\\u003c");
   const script = asset.trimStart().startsWith("<")
     ? asset
     : `<script>${asset.replace(/<\/(script)/gi, "<\\/$1")}</script>`;

@@ -12,7 +12,14 @@ import {
   sloMetric,
   worstAttained,
 } from "./goals.ts";
-import { axisText, bySimplicity, grouped, type SweepAxis, sweepAxes } from "./parameters.ts";
+import {
+  axisText,
+  bySimplicity,
+  grouped,
+  parameterText,
+  type SweepAxis,
+  sweepAxes,
+} from "./parameters.ts";
 import { sloCell } from "./result-tables.ts";
 import type { Cell, Table } from "./table.ts";
 
@@ -25,12 +32,17 @@ type Tied = readonly ConfigurationResult[];
 /** Larger sweeps are shown by their best. */
 export const MANY_CONFIGURATIONS = 40;
 
-/** The ten best of each load; undefined for an empty document. */
-export function bestTable(document: ResultsDocument): Table | undefined {
+/**
+ * The ten best of each load; undefined for an empty document. `short` is for a terminal: one line a row, so
+ * that ties are counted, not named.
+ */
+export function bestTable(document: ResultsDocument, short = false): Table | undefined {
   const choices = choicesOf(document).slice(0, MOST_LOADS);
   const filters = filtersOf(document);
   const names = metricNames(document);
   const judged = document.configurations.some((one) => one.slo !== undefined);
+  const loads = sweepAxes(document).filter(({ kind }) => kind === "load");
+  const loadAxis = loads.length === 1 ? loads[0] : undefined;
   const rows: (readonly Cell[])[] = [];
   const keys: string[] = [];
   for (const { load, members } of choices) {
@@ -38,11 +50,17 @@ export function bestTable(document: ResultsDocument): Table | undefined {
     for (const [i, tied] of groups.slice(0, BEST).entries()) {
       const [one] = tied;
       rows.push([
-        { text: load === "" ? "all" : load },
-        { text: String(i + 1), value: i + 1, numeric: true },
-        { text: tiedName(tied, document) },
+        {
+          text:
+            loadAxis === undefined ? load || "all" : parameterText(one.parameters[loadAxis.path]),
+        },
+        ...(short ? [] : [{ text: String(i + 1), value: i + 1, numeric: true }]),
+        { text: tiedName(tied, document, short) },
         ...(judged ? [sloCell(one)] : []),
-        { text: costText(one), value: price(one)?.mean ?? replicas(one)?.mean },
+        {
+          text: short ? costText(one).replace(/ replicas?/, "") : costText(one),
+          value: price(one)?.mean ?? replicas(one)?.mean,
+        },
         ...names.map((name) => figureCell(one, name, one.metrics[name])),
       ]);
       keys.push(
@@ -55,11 +73,14 @@ export function bestTable(document: ResultsDocument): Table | undefined {
   if (rows.length === 0) return undefined;
   const all = formatCount(document.configurations.length);
   return {
-    caption: `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the goal first; tied ones share a row`,
+    caption: `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the goal first; tied ones share a row${short ? ", +3: and three more" : ""}`,
     headings: [
-      ...["load", "rank", "configuration"],
+      loadAxis?.title ?? "load",
+      ...(short ? [] : ["rank"]),
+      "configuration",
       ...(judged ? ["SLO"] : []),
-      ...["cost", ...names.map(metricTitle)],
+      short ? "replicas, cost" : "cost",
+      ...names.map(metricTitle),
     ],
     rows,
     keys,
@@ -112,10 +133,13 @@ function tieKey(
   return isTied ? state : `${state} ${one.id}`;
 }
 
-function tiedName(tied: Tied, document: ResultsDocument): string {
+function tiedName(tied: Tied, document: ResultsDocument, short: boolean): string {
   const axes = sweepAxes(document).filter(({ kind }) => kind !== "load");
-  const text = (axis: SweepAxis) =>
-    either([...new Set(tied.map((one) => axisText(axis, one.parameters)))]);
+  const text = (axis: SweepAxis) => {
+    const names = [...new Set(tied.map((one) => axisText(axis, one.parameters)))];
+    if (!short) return either(names);
+    return names.length === 1 ? names[0] : `${names[0]} +${names.length - 1}`;
+  };
   return axes.length === 0 ? tied[0].id : axes.map(text).join(" · ");
 }
 

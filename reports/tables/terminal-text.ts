@@ -9,6 +9,7 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
+import { bestTable, MANY_CONFIGURATIONS } from "./best-table.ts";
 import {
   type RankedDocument,
   rankingLegend,
@@ -172,6 +173,17 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
   ].filter((text) => text !== "");
+  return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
+}
+
+/** Many configurations are shown by the ten best of each load; few, all. */
+export function configurationsText(document: ResultsDocument, width = DEFAULT_WIDTH): string {
+  const best =
+    document.configurations.length > MANY_CONFIGURATIONS ? bestTable(document, true) : undefined;
+  if (best === undefined) return resultsTable(document, width);
+  const limit = Math.max(width, LEAST_WIDTH);
+  const { table } = narrowed(withoutRepeats(best), limit);
+  const legend = [best.caption, capacityText(document.capacity)].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
 }
 

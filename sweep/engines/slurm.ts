@@ -1,6 +1,7 @@
 /** Shards as tasks of Slurm job arrays. */
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
+import { SLURM_MISSING, slurmFault, slurmOptions } from "../../core/inventory/slurm-words.ts";
 import { retryingLines } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
 import {
@@ -19,8 +20,6 @@ export type SlurmSettings = Pick<
   InventoryOf<"slurm">,
   "partition" | "account" | "qos" | "timeLimit" | "options" | "setup" | "throttle"
 >;
-
-const MISSING = "run this where Slurm's commands are, such as a login node";
 
 export function slurm(settings: SlurmSettings): Engine {
   return {
@@ -73,16 +72,14 @@ export function batchScript(
   command: ShardCommand,
   shards: readonly number[],
 ): string {
-  const { partition, account, qos, timeLimit, throttle, options = [], setup = [] } = settings;
+  const { throttle, setup = [] } = settings;
   const { program, folder, out, name, threads } = command;
   const limit = throttle === undefined ? "" : `%${throttle}`;
-  const own = Object.entries({ partition, account, qos, time: timeLimit });
   const lines = [
     ...[`--job-name=${name}`, `--array=0-${shards.length - 1}${limit}`],
     ...[`--cpus-per-task=${threads}`, "--requeue", "--open-mode=append"],
     `--output=${quotedOption(`${out}/logs/%A_%a.log`)}`,
-    ...own.flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`])),
-    ...options,
+    ...slurmOptions(settings),
   ];
   const words = [...program, ...arrayOptions(command, shards)];
   return `${[
@@ -107,16 +104,7 @@ async function slurmSays(
   input = "",
   passed?: RegExp,
 ): Promise<Finished> {
-  const said = await ask(program, words, { input, missing: MISSING });
+  const said = await ask(program, words, { input, missing: SLURM_MISSING });
   if (said.code === 0 || passed?.test(said.stderr) === true) return said;
-  const [message] = said.stderr.trim().split("\n").slice(-1);
-  const text = `${program}: ${message.replace(/^\w+: (error: )?/, "") || `exit code ${said.code}`}`;
-  if (/[Ii]nvalid (partition|account|qos|feature)/.test(message)) {
-    const hint =
-      "`sinfo` lists partitions, `sacctmgr show associations user=$USER` accounts; put right the inventory";
-    throw new Fault("not-found", text, { hint });
-  }
-  throw new Fault("cluster-failure", text, {
-    hint: "`sinfo` and `scontrol ping` say whether Slurm is up; the same command goes on from here",
-  });
+  throw slurmFault(program, said.stderr, said.code);
 }

@@ -48,6 +48,13 @@ interface Opened {
   readonly axis: LoadAxis;
 }
 
+interface Reading {
+  readonly key: string;
+  readonly loads: readonly number[];
+  readonly effort: Effort;
+  readonly scenario: LoadedScenario;
+}
+
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
   #opened: Opened | null = null;
@@ -58,6 +65,8 @@ export class Simulator {
   readonly #whole = new Set<string>();
   /** By key; null where the traffic equations do not reach. */
   readonly #capacities = new Map<string, number | null>();
+  /** The scenario that was read last. */
+  #latest: Reading | null = null;
   #isRunning = false;
 
   constructor(post: (message: FromSimulator) => void) {
@@ -80,6 +89,8 @@ export class Simulator {
   #open(given: ScenarioSource | KeptScenario): void {
     this.#forget();
     this.#capacities.clear();
+    this.#loads = [];
+    this.#latest = null;
     try {
       const source = "text" in given ? given : scenarioSource(given);
       const { file, files } = source;
@@ -103,7 +114,8 @@ export class Simulator {
 
   #draw(wanted: readonly CurveRequest[], effort: Effort): void {
     const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
-    const loads = this.#loadsFor(sound);
+    // Where nothing can be drawn, the axis stays.
+    const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
     if (String(loads) !== String(this.#loads) || JSON.stringify(effort) !== this.#effort) {
       this.#forget();
       this.#loads = loads;
@@ -125,10 +137,13 @@ export class Simulator {
   /** Finds a configuration's capacity; false, and a message, where it is not sound. */
   #measure(key: string, choices: Choices, effort: Effort): boolean {
     if (this.#capacities.has(key)) return true;
+    const { axis } = this.#opened as Opened;
     try {
-      const { base } = this.#opened as Opened;
-      const scenario = this.#read(choices, [loadAxisOf(base.document).base], effort);
+      // Most changes leave the axis where it is: then the curve starts from this reading.
+      const loads = this.#loads.length > 0 ? this.#loads : [axis.base];
+      const scenario = this.#read(choices, coarseFirst(loads), effort);
       this.#capacities.set(key, capacityOf(scenario)?.perS ?? null);
+      this.#latest = { key, loads, effort, scenario };
       return true;
     } catch (error) {
       this.#post({ kind: "failed", key, failure: failureOf(error) });
@@ -149,7 +164,9 @@ export class Simulator {
   #start({ key, choices }: CurveRequest, effort: Effort): Curve {
     const loads = coarseFirst(this.#loads);
     const control = new AbortController();
-    const scenario = this.#read(choices, loads, effort);
+    const latest = this.#latest;
+    const isRead = latest?.key === key && latest.loads === this.#loads && latest.effort === effort;
+    const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
     const steps = simulate(scenario, { signal: control.signal });
     this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
     return { key, loads, steps, stop: () => control.abort(), done: 0 };

@@ -117,6 +117,7 @@ function Results(props: ResultsProps) {
   const { axis } = description;
   const load = nearest(loads, state.load ?? axis.base);
   const shownLoad = loadText(axis, load);
+  const verdict = verdictOf(description, choices, present, loads, load);
   const readings: Reading[] = [
     { id: "now", name: "present", color: "--wi-now", curve: present },
     ...pins.map((pin, i) => ({
@@ -131,8 +132,10 @@ function Results(props: ResultsProps) {
   return (
     <div className="wi-main">
       {failure === null ? null : <Refusal failure={failure} />}
-      <p className="wi-verdict" aria-live="polite">
-        {verdictOf(description, choices, present, loads, load)}
+      <p className="wi-verdict">{verdict}</p>
+      {/* Read out once it is precise: figures change with each run. */}
+      <p className="wi-hidden" role="status">
+        {present?.isWhole === true ? verdict : ""}
       </p>
       <Scale
         label={axis.label}

@@ -19,15 +19,15 @@ export interface MachineFacts {
   readonly freeBytes: number;
   /** Whether `taskset` is there. */
   readonly taskset: boolean;
-  /** Cores of those asked for that cannot be used, as given. */
-  readonly wrongCores: readonly string[];
+  /** Numbers of its cores, as Linux lists them, e.g. `0-3,8`; empty: not known. */
+  readonly online: string;
 }
 
-/** POSIX shell. `$1` is the path of Node.js or empty, `$2` the cache's folder, the others sets of cores. */
+/** POSIX shell. `$1` is the path of Node.js or empty, `$2` the cache's folder. */
 export function probeScript(): string {
   return `
 say() { echo "${MARK} $1 $2"; }
-node=$1; cache=$2; shift 2
+node=$1; cache=$2
 if [ -z "$node" ]; then
   node=$(command -v node 2>/dev/null)
   [ -n "$node" ] || node=$("\${SHELL:-/bin/sh}" -lc 'command -v node' 2>/dev/null </dev/null | tail -n 1)
@@ -49,10 +49,9 @@ say home "$(pwd -P)"
 there=$cache
 while [ ! -d "$there" ] && [ "$there" != "$(dirname "$there")" ]; do there=$(dirname "$there"); done
 say freeKiB "$(df -Pk "$there" 2>/dev/null | tail -n 1 | awk '{ print $4 }')"
-if command -v taskset >/dev/null 2>&1; then
-  say taskset yes
-  for cores in "$@"; do taskset -c "$cores" true >/dev/null 2>&1 || say wrongCores "$cores"; done
-fi
+say online "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
+if command -v taskset >/dev/null 2>&1; then say taskset yes; fi
+say end
 `;
 }
 
@@ -64,7 +63,7 @@ export function factsOf(output: string): MachineFacts | null {
     if (key !== undefined) said.set(key, [...(said.get(key) ?? []), value]);
   }
   const one = (key: string): string => said.get(key)?.[0]?.trim() ?? "";
-  if (!said.has("freeKiB")) return null;
+  if (!said.has("end")) return null;
   return {
     system: one("system"),
     libc: one("libc"),
@@ -74,8 +73,16 @@ export function factsOf(output: string): MachineFacts | null {
     home: one("home"),
     freeBytes: one("freeKiB") === "" ? Number.NaN : Number(one("freeKiB")) * 1024,
     taskset: one("taskset") === "yes",
-    wrongCores: said.get("wrongCores") ?? [],
+    online: one("online"),
   };
+}
+
+/** Core numbers of a list such as `0-3,8`. */
+export function coresOf(list: string): readonly number[] {
+  return list.split(",").flatMap((range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
 }
 
 /**
@@ -135,13 +142,13 @@ export function wrongFilesOf(output: string): readonly string[] | null {
 export function leftoverScript(): string {
   return `
 found=
-for folder in /proc/[0-9]*; do
-  line=$(tr '\\0' '\\n' <"$folder/cmdline" 2>/dev/null) || continue
+for file in $(grep -lsF -- "--deployment=$1" /proc/[0-9]*/cmdline); do
+  line=$({ tr '\\0' '\\n' <"$file"; } 2>/dev/null) || continue
   case "
 $line
 " in *"
 --deployment=$1
-"*) pid=\${folder#/proc/}; found="$found $pid"; echo "${MARK} process $pid" ;; esac
+"*) pid=\${file#/proc/}; pid=\${pid%/cmdline}; found="$found $pid"; echo "${MARK} process $pid" ;; esac
 done
 if [ "$2" = end ] && [ -n "$found" ]; then
   kill $found 2>/dev/null

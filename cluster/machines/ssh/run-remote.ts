@@ -1,5 +1,6 @@
 /** Runs one command on a machine over SSH and collects its output. */
 import { spawn } from "node:child_process";
+import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import { Fault } from "../../../core/fault.ts";
 import { remoteCommand } from "./ssh-command.ts";
 
@@ -32,7 +33,8 @@ export async function runRemote(
   feed: string | ((input: NodeJS.WritableStream) => Promise<void>),
   signal?: AbortSignal,
 ): Promise<RemoteOutput> {
-  const [program, ...rest] = remoteCommand(remote.ssh, remote.host, words);
+  const command = remoteCommand(remote.ssh, remote.host, words);
+  const [program, ...rest] = [...dyingWithParent("KILL"), ...command];
   const child = spawn(program, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,

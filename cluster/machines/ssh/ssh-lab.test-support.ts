@@ -8,7 +8,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -82,13 +82,62 @@ export class SshLab {
     return this.#machine(name).address;
   }
 
-  /** An inventory of all machines; `more` are lines of YAML. */
-  inventory(file: string, more = ""): string {
+  /** An inventory file of all machines, with `keys` besides. */
+  inventory(file: string, keys: object = {}): string {
     const path = join(this.folder, file);
-    const machines = this.names.map((name) => `${name}: {}`).join(", ");
-    const text = `kind: ssh\nconfig: config\nmachines: { ${machines} }\n${more}`;
-    writeFileSync(path, text);
+    const machines = Object.fromEntries(this.names.map((name) => [name, {}]));
+    const inventory = { kind: "ssh", config: "config", machines, cache: this.cache, ...keys };
+    writeFileSync(path, JSON.stringify(inventory));
     return path;
+  }
+
+  /** Where its machines keep what is sent to them: they share this machine's disk. */
+  get cache(): string {
+    return join(this.folder, "cache");
+  }
+
+  /** The firewall of a machine lets these ports in. */
+  open(name: string, first: number, last: number): void {
+    const rule = [
+      "add",
+      "rule",
+      "inet",
+      "lab",
+      "input",
+      "tcp",
+      "dport",
+      `${first}-${last}`,
+      "accept",
+    ];
+    run("ip", "netns", "exec", this.#machine(name).namespace, "nft", ...rule);
+  }
+
+  /** Gives a machine a small disk of its own at a folder. */
+  mountDisk(name: string, folder: string, size: string): void {
+    const [sshd] = this.pids(name);
+    const mount = ["mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder];
+    run("nsenter", "-t", String(sshd), "-m", ...mount);
+  }
+
+  /** Runs a command on a machine, as one of its processes. */
+  spawn(name: string, ...command: readonly string[]): ChildProcess {
+    const words = ["netns", "exec", this.#machine(name).namespace, ...command];
+    return spawn("ip", words, { stdio: "ignore" });
+  }
+
+  /** SSH clients of this machine that lead to the lab. */
+  clients(pattern = ""): readonly number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => {
+        const command = commandOf(pid);
+        return (
+          command[0] === "ssh" &&
+          command.includes(this.config) &&
+          command.join(" ").includes(pattern)
+        );
+      });
   }
 
   /** The machine is gone from the network; neither side hears of it. */

@@ -7,6 +7,7 @@ import { authority } from "../../security/bind-address.ts";
 import type { Machine, RemoteWorker } from "../machine.ts";
 import { MANIFEST, type Shipment, WORKER_ENTRY, writeArchive } from "../shipment.ts";
 import {
+  coresOf,
   factsOf,
   type MachineFacts,
   probeScript,
@@ -151,10 +152,8 @@ export class SshMachine implements Machine {
   }
 
   async #probe(): Promise<MachineFacts> {
-    const { remote, inventory, slots, signal } = this.#options;
-    const { node = "", cores } = this.#own;
-    const asked = [cores, ...slots.map((slot) => slot.cores)].filter((one) => one !== undefined);
-    const words = ["sh", "-s", "-", node, inventory.cache, ...new Set(asked)];
+    const { remote, inventory, signal } = this.#options;
+    const words = ["sh", "-s", "-", this.#own.node ?? "", inventory.cache];
     const { stdout, stderr } = await runRemote(remote, words, probeScript(), signal);
     const facts = factsOf(stdout);
     if (facts !== null) return facts;
@@ -163,7 +162,7 @@ export class SshMachine implements Machine {
     });
   }
 
-  #check({ system, node, nodeVersion, taskset, wrongCores }: MachineFacts): void {
+  #check({ system, node, nodeVersion, taskset, online }: MachineFacts): void {
     if (!system.startsWith("Linux ")) {
       throw this.#fault(`it runs ${system}; workers run on Linux`);
     }
@@ -180,15 +179,18 @@ export class SshMachine implements Machine {
         hint: "install a later one, or give `node: PATH` for the machine in the inventory",
       });
     }
-    const pinned = this.#own.cores !== undefined || this.#options.slots.some((slot) => slot.cores);
-    if (pinned && !taskset) {
+    const cores = [this.#own.cores, ...this.#options.slots.map((slot) => slot.cores)];
+    const asked = cores.filter((list) => list !== undefined);
+    if (asked.length > 0 && !taskset) {
       throw this.#fault("`cores` needs taskset, which it lacks", {
         hint: "install util-linux there, or leave `cores` out",
       });
     }
-    if (wrongCores.length > 0) {
-      throw this.#fault(`it has no cores ${wrongCores.join(" or ")}`, {
-        hint: `it has ${this.#known.processors}, from 0; see \`cores\` in the inventory`,
+    const there = new Set(coresOf(online));
+    const wrong = asked.filter((list) => coresOf(list).some((core) => !there.has(core)));
+    if (online !== "" && wrong.length > 0) {
+      throw this.#fault(`it has no cores ${[...new Set(wrong)].join(" or ")}`, {
+        hint: `it has ${online}; see \`cores\` in the inventory`,
       });
     }
   }

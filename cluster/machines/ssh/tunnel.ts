@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
+import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import type { Fault } from "../../../core/fault.ts";
 import { type RemoteHost, sshFault } from "./run-remote.ts";
 import { tunnelCommand } from "./ssh-command.ts";
@@ -67,7 +68,8 @@ export class Tunnel {
   #open(): void {
     if (this.#closed) return;
     const { ssh, host } = this.#remote;
-    const [program, ...words] = tunnelCommand(ssh, host, this.#socket, this.#port);
+    const tunnel = tunnelCommand(ssh, host, this.#socket, this.#port);
+    const [program, ...words] = [...dyingWithParent("KILL"), ...tunnel];
     const child = spawn(program, words, { stdio: ["ignore", "ignore", "pipe"], detached: true });
     this.#ssh = child;
     this.#stderr = "";

@@ -308,7 +308,7 @@ const controller = defineController({
   failsWhen:
     "The next epoch is unlike the last, or times vary: a queue in order of arrival has no second thoughts. Loads take long beside an epoch.",
   source:
-    "Li et al., AlpaServe, OSDI 2023, sections 4.2 (placement) and 4.3 (dispatch). Left out: a replica over several devices. Write the stages of a split model as tasks that follow each other; `placement.ts` weighs both. Ours: epochs, and goals of tasks as shares of their pipeline's.",
+    "Li et al., AlpaServe, OSDI 2023, sections 4.2 (placement) and 4.3 (dispatch). Left out: a replica over several devices. Write the stages of a split model as tasks that follow each other; `placement.ts` weighs both. Ours: epochs, goals of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
   parameters,
   create: (given, context) => new AlpaServe(context, given),
 });

@@ -12,6 +12,7 @@ import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep } from "../core/scenario/sweep.ts";
+import type { WhatIfScenario } from "../reports/html/what-if.ts";
 import type { ReadDocuments } from "../reports/read-documents.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
@@ -26,11 +27,14 @@ interface Source {
   readonly inputs: SimulationInputs;
 }
 
-/** Empty where the folder does not say enough. */
-export async function detailsOf(
-  directory: string,
-  documents: ReadDocuments,
-): Promise<readonly RunDetail[]> {
+export interface Inspected {
+  /** Empty where the folder does not say enough. */
+  readonly details: readonly RunDetail[];
+  /** The decision's configuration, for What if to start from. */
+  readonly scenario?: WhatIfScenario;
+}
+
+export async function inspect(directory: string, documents: ReadDocuments): Promise<Inspected> {
   const { results, validation } = documents;
   const decisions = decisionsOf(results, validation);
   const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
@@ -41,7 +45,14 @@ export async function detailsOf(
   const simulated = source === undefined ? undefined : simulatedDetail(source, chosen.id);
   const measured =
     evidence === undefined ? undefined : await measuredDetail(directory, evidence, chosen);
-  return [simulated, measured].filter((one) => one !== undefined);
+  const { provenance } = documents;
+  const isWhole = provenance !== undefined && provenance.omitted === undefined;
+  return {
+    details: [simulated, measured].filter((one) => one !== undefined),
+    ...(isWhole && source !== undefined
+      ? { scenario: { ...provenance, scenario: source.document } }
+      : {}),
+  };
 }
 
 function simulatedDetail({ document, inputs }: Source, id: string): RunDetail {

@@ -1,0 +1,73 @@
+/**
+ * The study of schedulers: every claim rebuilt, and all schedulers on the same pipelines.
+ *
+ *   npm run study:schedulers [-- --out DIR] [--threads N] [--quick] [--page FILE] [--reports]
+ *
+ * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { claimDocument, Runs } from "./claim.ts";
+import { CLAIMS } from "./claims/claims.ts";
+import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
+import { attainedAndRight, judgeCells } from "./map.ts";
+import { type ClaimFindings, studyPage } from "./page.ts";
+import { runScenario, tandem } from "./run-scenario.ts";
+
+const { values } = parseArgs({
+  options: {
+    out: { type: "string", default: join("out", "study") },
+    threads: { type: "string", default: `${Math.min(8, cpus().length)}` },
+    quick: { type: "boolean", default: false },
+    page: { type: "string" },
+    reports: { type: "boolean", default: false },
+  },
+});
+const { out, quick } = values;
+const threads = Number(values.threads);
+/** The quick form shows that all of it works; its figures mean nothing. */
+const effort: Effort = quick
+  ? { durationS: 3, warmupS: 1, replications: 2 }
+  : { durationS: 90, warmupS: 35, replications: 8 };
+const cells = quick ? CELLS.slice(0, 1) : CELLS;
+
+const started = Date.now();
+const say = (text: string): void => {
+  const seconds = ((Date.now() - started) / 1000).toFixed(0);
+  process.stderr.write(`study: ${text} (${seconds} s)\n`);
+};
+
+const claims: ClaimFindings[] = [];
+for (const claim of quick ? CLAIMS.slice(0, 1) : CLAIMS) {
+  const document = claimDocument(claim, effort.replications);
+  const found = await runScenario(join(out, "claims", claim.name), document, threads);
+  claims.push({ claim, figures: claim.figures(new Runs(claim.arms, found)) });
+  say(`claim ${claim.name}`);
+}
+
+const scenarios = PIPELINES.flatMap((pipelines) =>
+  SHAPES.map((shape) => fieldScenario(pipelines, shape, effort, cells)),
+);
+const field: ReturnType<typeof judgeCells>[number][] = [];
+const right: typeof field = [];
+for (const scenario of scenarios) {
+  const folder = join(out, "field", scenario.name);
+  const found = await runScenario(folder, scenario.document, threads);
+  field.push(...judgeCells(scenario, found));
+  const hasAccuracy = found.some(({ metrics }) => metrics.accuracyMean !== undefined);
+  if (hasAccuracy) right.push(...judgeCells(scenario, found, attainedAndRight));
+  if (values.reports) await tandem(["report", folder]);
+  say(`field ${scenario.name}`);
+}
+
+const processors = cpus();
+const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
+  .map((load) => load.toFixed(1))
+  .join(", ")} at the end`;
+const page = studyPage({ claims, field, right, scenarios, effort, machine });
+mkdirSync(out, { recursive: true });
+const file = values.page ?? join(out, "scheduler-study.md");
+writeFileSync(file, page);
+say(`${file} is written`);

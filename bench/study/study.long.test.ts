@@ -1,0 +1,39 @@
+/** The study from end to end, short: every scenario runs, the page is whole, and a second run resumes. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { ARMS, PIPELINES, SHAPES } from "./field.ts";
+
+const MAIN = join(import.meta.dirname, "..", "..", "dist", "bench", "study", "main.js");
+const out = mkdtempSync(join(tmpdir(), "tandem-study-"));
+afterAll(() => rmSync(out, { recursive: true }));
+
+async function study(): Promise<string> {
+  const child = spawn(process.execPath, [MAIN, "--quick", "--threads", "1", "--out", out]);
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  const [code] = await once(child, "close");
+  expect(errors).toContain("is written");
+  expect(code).toBe(0);
+  return readFileSync(join(out, "scheduler-study.md"), "utf8");
+}
+
+const withoutMachine = (page: string): string => page.replace(/run on .*\n/, "");
+
+test("the quick study writes its page, and a second run keeps what is finished", async () => {
+  const page = await study();
+  for (const { name } of ARMS) expect(page).toContain(`\`${name}\``);
+  for (const { name } of PIPELINES) {
+    for (const shape of SHAPES) expect(page).toContain(`- **${name}-${shape}:**`);
+  }
+  expect(page).not.toMatch(/undefined|NaN/);
+  const store = join(out, "field", "two-own", "configurations.jsonl");
+  const before = statSync(store).mtimeMs;
+  expect(withoutMachine(await study())).toBe(withoutMachine(page));
+  expect(statSync(store).mtimeMs).toBe(before);
+}, 600_000);

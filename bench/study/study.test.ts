@@ -1,0 +1,145 @@
+/** The study's scenarios are sound and complete, and its judgements are those of their samples. */
+import { describe, expect, test } from "vitest";
+import type { ConfigurationResult } from "../../core/results.ts";
+import { parseScenario } from "../../core/scenario/parse.ts";
+import { checkedSweep } from "../../core/scenario/sweep.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
+import { type Claim, claimDocument, Runs } from "./claim.ts";
+import { CLAIMS } from "./claims/claims.ts";
+import {
+  ARMS,
+  CELLS,
+  type FieldScenario,
+  fieldScenario,
+  PIPELINES,
+  type Sections,
+  SHAPES,
+} from "./field.ts";
+import { attainedAndRight, judgeCells, standings, worstLoss } from "./map.ts";
+import { studyPage } from "./page.ts";
+
+const EFFORT = { durationS: 3, warmupS: 1, replications: 2 };
+const checks = {
+  checkScheduler: (...[scheduler, path, pipelines]: Parameters<typeof checkScheduler>) =>
+    checkScheduler(scheduler, path, pipelines),
+};
+
+/** The number of configurations of a scenario, each of which is checked. */
+function configurations(document: Sections): number {
+  const unread = () => "";
+  const loaded = parseScenario(JSON.stringify(document), "study.yaml", unread, {}, checks);
+  const sweep = checkedSweep(loaded, checks);
+  for (let i = 0; i < sweep.count; i++) sweep.at(i);
+  return sweep.count;
+}
+
+describe("claims", () => {
+  test("are there for every preset beyond the textbook's, each in a folder of its own", () => {
+    const named = CLAIMS.flatMap(({ presets }) => presets).sort();
+    const systems = Object.keys(PRESETS).filter((name) => !TEXTBOOK_PRESETS.includes(name));
+    expect(named).toEqual(systems.sort());
+    expect(new Set(CLAIMS.map(({ name }) => name)).size).toBe(CLAIMS.length);
+  });
+
+  test.each(CLAIMS.map((claim): [string, Claim] => [claim.name, claim]))(
+    "of %s are scenarios without an issue, that name their source",
+    (_, claim) => {
+      expect(configurations(claimDocument(claim, 2))).toBe(Object.keys(claim.arms).length);
+      expect(claim.source.length).toBeGreaterThan(10);
+      expect(claim.difference).toMatch(/\.$/);
+    },
+  );
+});
+
+const result = (attained: readonly number[], more: object = {}): ConfigurationResult =>
+  ({
+    ...{ id: "x", parameters: {}, replications: attained.length, requests: 100 * attained.length },
+    metrics: { costPerHour: { mean: 8, halfWidth95: 0 } },
+    samples: { sloAttainmentRatio: attained, ...more },
+  }) as unknown as ConfigurationResult;
+
+describe("figures", () => {
+  const arms = { a: {}, b: {} };
+  const runs = new Runs(arms, [result([0.9, 0.8, 0.9]), result([0.6, 0.4, 0.45])]);
+
+  test("pair replications", () => {
+    expect(runs.ratio("a", "b", "sloAttainmentRatio").mean).toBeCloseTo((1.5 + 2 + 2) / 3, 12);
+    expect(runs.difference("a", "b", "sloAttainmentRatio", 100).mean).toBeCloseTo(38.333, 2);
+  });
+
+  test("count half a request where none misses", () => {
+    const perfect = new Runs(arms, [result([0.9, 0.9]), result([1, 1])]);
+    expect(perfect.missRatio("a", "b").mean).toBeCloseTo(0.1 / 0.005, 9);
+  });
+
+  test("take the largest load that keeps the share, in each replication", () => {
+    const at = [["b", 10] as const, ["a", 20] as const];
+    expect(runs.capacity(at, 0.85)).toEqual([20, 0, 20]);
+    expect(runs.capacity(at, 0.45)).toEqual([20, 20, 20]);
+  });
+});
+
+describe("the field", () => {
+  test("has every preset on every pipeline and shape, or the reason why not", () => {
+    for (const pipelines of PIPELINES) {
+      for (const shape of SHAPES) {
+        const { arms, refused, cells, document } = fieldScenario(
+          ...([pipelines, shape, EFFORT, CELLS.slice(0, 1)] as const),
+        );
+        expect(arms.length + refused.length).toBe(ARMS.length);
+        for (const { reason } of refused) expect(reason).toMatch(/variants/);
+        expect(configurations(document)).toBe(arms.length * cells.length);
+      }
+    }
+  });
+
+  const arms = ["fifo", "edf", "sjf"].map((name) => ({ name, scheduler: name }));
+  const cell = { load: 0.5, cv: 1, goal: "tight" } as const;
+  const scenario = {
+    ...{ name: "made", pipelines: PIPELINES[0], shape: "own", arms, refused: [], document: {} },
+    cells: [cell, { ...cell, load: 0.9 }],
+  } as FieldScenario;
+  const high = [0.9, 0.91, 0.89, 0.9, 0.9, 0.91];
+  const low = high.map((share) => share - 0.2);
+  const near = high.map((share) => share - 0.001);
+  const judged = judgeCells(
+    scenario,
+    [high, low, near, high, high, low].map((shares) => result(shares)),
+  );
+
+  test("calls ties ties, and losers losers", () => {
+    const best = judged.map(({ members }) => members.map(({ isBest }) => isBest));
+    expect(best).toEqual([
+      [true, false, true],
+      [true, true, false],
+    ]);
+    expect(standings(judged).map(({ arm, best: count }) => [arm.name, count])).toEqual([
+      ["fifo", 2],
+      ["edf", 1],
+      ["sjf", 1],
+    ]);
+  });
+
+  test("finds the worst loss against another, with its interval; none within the margin", () => {
+    expect(worstLoss(judged, "edf", "fifo")?.difference.mean).toBeCloseTo(-0.2, 9);
+    expect(worstLoss(judged, "sjf", "fifo")?.result.cell.load).toBe(0.9);
+    expect(worstLoss(judged, "fifo", "sjf")).toBeNull();
+  });
+
+  test("weighs accuracy where it is asked to", () => {
+    const accurate = [result(near, { accuracyMean: high.map(() => 0.95) })];
+    const fast = [result(high, { accuracyMean: high.map(() => 0.8) })];
+    const one = { ...scenario, arms: arms.slice(0, 2), cells: [cell] };
+    const [{ members }] = judgeCells(one, [...accurate, ...fast], attainedAndRight);
+    expect(members.map(({ isBest }) => isBest)).toEqual([true, false]);
+  });
+
+  test("is on the page, each cell with its names", () => {
+    const findings = { claims: [], field: judged, right: [], scenarios: [scenario] };
+    const page = studyPage({ ...findings, effort: EFFORT, machine: "a machine" });
+    expect(page).toMatch(/\| made +\| +0\.5 \| +1 \| tight +\| +90\.2% .* fifo, sjf +\|/);
+    expect(page).toContain("- **made:** `fifo` (among the best in 2 of 2 cells).");
+    expect(page).not.toMatch(/undefined|NaN/);
+  });
+});

@@ -1,0 +1,184 @@
+/** A cluster whose workers are steps of a Slurm job: up, loaded, hurt, recovered, down, nothing left. */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { hasSlurm, SlurmLab } from "../core/slurm-lab.test-support.ts";
+import { type Exit, Workplace } from "../sweep/command-line.test-support.ts";
+
+const SCENARIO = {
+  name: "on-slurm",
+  pipelines: { p: { tasks: { first: { model: "m" }, second: { model: "m", after: ["first"] } } } },
+  models: { m: { service: { distribution: "exponential", meanMs: 5 } } },
+  cluster: {
+    nodes: [
+      { name: "gpu", count: 2, devices: { gpu: 1 }, costPerHour: 1 },
+      { name: "cpu", count: 1, devices: { core: 2 }, costPerHour: 1 },
+    ],
+    replicas: { first: 2, second: 2 },
+    placement: [
+      { task: "first", node: "gpu", replicas: 2 },
+      { task: "second", node: "cpu", replicas: 2 },
+    ],
+  },
+  workload: { arrivals: "poisson", ratePerS: 50, requests: 200 },
+  run: { seed: 1 },
+};
+
+const TANDEM = join(import.meta.dirname, "../dist/cli/tandem.js");
+
+interface Status {
+  readonly alive: boolean;
+  readonly state: {
+    readonly id: string;
+    readonly supervisorPid: number;
+    readonly gateway: { readonly grpc: string };
+    readonly workers: readonly { readonly replica: string; readonly machine: string | null }[];
+  };
+  readonly now: { readonly replicas: readonly { readonly state: string }[] } | null;
+}
+
+describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
+  let workplace: Workplace;
+  let lab: SlurmLab;
+  beforeAll(async () => {
+    workplace = new Workplace(SCENARIO);
+    lab = await SlurmLab.start();
+    process.env.SLURM_CONF = lab.configuration;
+    inventory("slurm.yaml", { partition: "p", nodes: { gpu: { gres: "gpu:1" } } });
+  });
+  afterEach(() => tandem("cluster", "down"));
+  afterAll(async () => {
+    await lab?.close();
+    workplace?.remove();
+    delete process.env.SLURM_CONF;
+  });
+
+  const tandem = (...words: readonly string[]): Promise<Exit> => workplace.start(words).exit;
+  const up = (file: string): Promise<Exit> =>
+    tandem("cluster", "up", "scenario.yaml", "--on", file, "--backend", "replay");
+
+  function inventory(file: string, settings: object): void {
+    writeFileSync(join(workplace.folder, file), JSON.stringify({ kind: "slurm", ...settings }));
+  }
+
+  async function status(): Promise<Status> {
+    const { stdout, stderr, code } = await tandem("cluster", "status", "--no-watch", "--json");
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
+  }
+
+  async function answered(): Promise<void> {
+    const { state } = await status();
+    const words = ["load", "scenario.yaml", "--url", state.gateway.grpc, "--json"];
+    const { code, stdout, stderr } = await tandem(...words);
+    // 3: this machine was too busy to judge latencies by.
+    expect([0, 3], stderr).toContain(code);
+    expect(JSON.parse(stdout)).toMatchObject({ outcomes: { completed: 200 } });
+  }
+
+  async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+    for (let looks = 0; !(await holds()); looks++) {
+      expect(looks).toBeLessThan(300);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  /** Steps of jobs, with their machines, as `12.3 n0`. */
+  const steps = (): readonly string[] =>
+    lab
+      .says("squeue", "-h", "-s", "-o", "%i %N")
+      .split("\n")
+      .filter((line) => /\.\d+ /.test(line));
+
+  const processesOf = (deployment: string): readonly string[] =>
+    readdirSync("/proc").filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`--deployment=${deployment}`);
+      } catch {
+        return false;
+      }
+    });
+
+  test("answers every request, loses a worker, recovers, and leaves nothing", async () => {
+    const { code, stdout, stderr } = await up("slurm.yaml");
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/first-1 on n\d, at /);
+    const { state } = await status();
+    const places = state.workers.map(({ machine }) => machine);
+    expect(new Set(places.slice(0, 2)).size).toBe(2);
+    expect(new Set(places.slice(2)).size).toBe(1);
+    expect(new Set(places).size).toBe(3);
+    await answered();
+    const before = steps();
+    expect(before.length).toBeGreaterThanOrEqual(3);
+    const [victim] = (before.find((line) => line.endsWith(` ${places[0]}`)) as string).split(" ");
+    lab.says("scancel", "--signal=KILL", victim);
+    await eventually(() => !steps().includes(`${victim} ${places[0]}`));
+    await eventually(() => steps().length === before.length);
+    await eventually(async () => {
+      const { now } = await status();
+      return now?.replicas.every((one) => one.state === "up") ?? false;
+    });
+    await answered();
+    expect((await tandem("cluster", "down")).code).toBe(0);
+    await eventually(() => lab.jobs().length === 0);
+    await eventually(() => processesOf(state.id).length === 0);
+  });
+
+  test("ends its job when its own machine dies, as far as anyone can see", async () => {
+    expect((await up("slurm.yaml")).code).toBe(0);
+    const { state } = await status();
+    expect(lab.jobs().length).toBeGreaterThan(0);
+    process.kill(state.supervisorPid, "SIGKILL");
+    await eventually(() => lab.jobs().length === 0);
+    await eventually(() => processesOf(state.id).length === 0);
+    // As if Slurm had not noticed.
+    lab.says("sbatch", `--job-name=tandem-${state.id}`, "--wrap", "sleep 1000");
+    const [job] = lab.jobs();
+    const gone = await tandem("cluster", "status", "--no-watch");
+    expect(gone.stdout + gone.stderr).toContain(`Slurm job ${job}`);
+    expect((await tandem("cluster", "down")).stdout).toContain(`Slurm job ${job}`);
+    await eventually(() => lab.jobs().length === 0);
+  });
+
+  test("takes the job that it is started in", async () => {
+    const node = process.execPath;
+    const command = `up() { ${node} ${TANDEM} "$@"; }; up cluster up scenario.yaml --on slurm.yaml --backend replay && squeue -h && up cluster down`;
+    const machines = ["--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2", "--gres=gpu:1"];
+    const said = spawnSync("salloc", [...machines, "sh", "-c", command], {
+      cwd: workplace.folder,
+      encoding: "utf8",
+    });
+    expect(said.stdout, said.stderr).toMatch(/first-2 on n\d/);
+    const [, after] = said.stdout.split("next:");
+    expect(after.match(/n\[/g), said.stdout).toHaveLength(1);
+    expect(lab.jobs()).toEqual([]);
+  });
+
+  test("says how many machines that job lacks", () => {
+    const words = ["cluster", "up", "scenario.yaml", "--on", "slurm.yaml", "--backend", "replay"];
+    const said = spawnSync("salloc", ["--nodes=1", process.execPath, TANDEM, ...words], {
+      cwd: workplace.folder,
+      encoding: "utf8",
+    });
+    expect(said.stderr).toMatch(/job \d+ has 1 of the 3 machines/);
+  });
+
+  test.each([
+    ["a partition that does not exist", { partition: "nope" }, "Invalid partition name"],
+    [
+      "a resource that no machine has",
+      { nodes: { gpu: { gres: "gpu:9" } } },
+      "configuration is not available",
+    ],
+    ["a node that the scenario lacks", { nodes: { tpu: {} } }, "tpu"],
+  ])("names %s before anything starts", async (_, settings, message) => {
+    inventory("bad.yaml", settings);
+    const { code, stderr } = await up("bad.yaml");
+    expect(code, stderr).toBe(2);
+    expect(stderr).toContain(message);
+    expect(stderr).toMatch(/hint|did you mean/);
+    expect(lab.jobs()).toEqual([]);
+  });
+});

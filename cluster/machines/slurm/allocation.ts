@@ -1,0 +1,207 @@
+/** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { dyingWithParent } from "../../../build/dying-with-parent.ts";
+import { Fault } from "../../../core/fault.ts";
+import type { InventoryOf } from "../../../core/inventory/schema.ts";
+import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
+
+/** Equal machines that a node of the scenario needs. */
+export interface MachinesNeeded {
+  /** The node's name in the scenario. */
+  readonly node: string;
+  readonly count: number;
+  /** Replicas on the one of them that has most. */
+  readonly replicas: number;
+}
+
+/** The machines of one node of the scenario. */
+export interface AllocatedGroup {
+  /** Names of Slurm's nodes, in order of the machines' numbers. */
+  readonly hosts: readonly string[];
+  /** Processors of each that steps may use. */
+  readonly cpus: number;
+  /** Options of srun that find the group. */
+  readonly options: readonly string[];
+}
+
+export interface Allocation {
+  readonly job: string;
+  readonly groups: ReadonlyMap<string, AllocatedGroup>;
+  /** Gives the machines back; every step ends. Nothing for a job that was there before. */
+  close(): Promise<void>;
+}
+
+export interface AllocationOptions {
+  readonly inventory: InventoryOf<"slurm">;
+  /** Of the job, so that it is found again. */
+  readonly name: string;
+  readonly needed: readonly MachinesNeeded[];
+  readonly onEvent: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Waits for the machines, however long that takes. Rejects with a Fault that says what Slurm refuses. */
+export function openAllocation(options: AllocationOptions): Promise<Allocation> {
+  const job = process.env.SLURM_JOB_ID;
+  return job === undefined ? allocate(options) : enclosing(options, job);
+}
+
+/** Says the job's variables, then waits for the end of its input: the job ends with this process. */
+const HOLDER = "env | grep '^SLURM_JOB_'; echo granted; exec cat";
+
+async function allocate(options: AllocationOptions): Promise<Allocation> {
+  const { needed, onEvent, signal } = options;
+  const parts = needed.map((one) => requestWords(options, one));
+  const joined = parts.flatMap((words, i) => (i === 0 ? words : [":", ...words]));
+  const [program, ...words] = [...dyingWithParent("TERM"), "salloc", ...joined, "sh", "-c", HOLDER];
+  // A session of its own: the terminal's Ctrl-C is not for it.
+  const holder = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const close = (): Promise<void> => release(holder);
+  const abandon = (): void => void close();
+  signal?.addEventListener("abort", abandon);
+  try {
+    const variables = await granted(holder, onEvent);
+    const job = variables.get("SLURM_JOB_ID") as string;
+    const groups = new Map<string, AllocatedGroup>();
+    for (const [i, one] of needed.entries()) {
+      const isAlone = needed.length === 1;
+      const list = variables.get(`SLURM_JOB_NODELIST${isAlone ? "" : `_HET_GROUP_${i}`}`) as string;
+      const hosts = await hostsIn(list);
+      const component = isAlone ? [] : [`--het-group=${i}`];
+      groups.set(one.node, {
+        ...{ hosts, cpus: cpusOf(options, one) },
+        options: [`--jobid=${job}`, ...component],
+      });
+    }
+    tell(job, groups, onEvent);
+    return { job, groups, close };
+  } catch (error) {
+    await close();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abandon);
+  }
+}
+
+/** Inside `salloc` or `sbatch`, steps run in that job. */
+async function enclosing(
+  { inventory, needed, onEvent }: AllocationOptions,
+  job: string,
+): Promise<Allocation> {
+  const hosts = [...(await hostsIn(process.env.SLURM_JOB_NODELIST ?? ""))];
+  const wanted = needed.reduce((sum, { count }) => sum + count, 0);
+  if (hosts.length < wanted) {
+    throw new Fault("invalid-input", `job ${job} has ${hosts.length} of the ${wanted} machines`, {
+      hint: `ask for more (\`--nodes=${wanted}\`), or start this outside a job: it makes one`,
+    });
+  }
+  const groups = new Map<string, AllocatedGroup>();
+  for (const one of needed) {
+    const own = hosts.splice(0, one.count);
+    const cpus = cpusOf({ inventory }, one);
+    groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
+  }
+  tell(job, groups, onEvent);
+  return { job, groups, close: async () => undefined };
+}
+
+function tell(
+  job: string,
+  groups: ReadonlyMap<string, AllocatedGroup>,
+  onEvent: (line: string) => void,
+): void {
+  const places = [...groups].map(([node, { hosts }]) => `${node} on ${hosts.join(", ")}`);
+  onEvent(`Slurm job ${job}: ${places.join("; ")}`);
+}
+
+function requestWords(
+  { inventory, name }: AllocationOptions,
+  needed: MachinesNeeded,
+): readonly string[] {
+  const { partition = inventory.partition, constraint, gres } = nodeOf(inventory, needed);
+  const cpus = cpusOf({ inventory }, needed);
+  return [
+    // A machine that dies takes its own steps only.
+    ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.count}`],
+    ...["--ntasks-per-node=1", `--cpus-per-task=${cpus}`],
+    ...(gres === undefined ? [] : [`--gres=${gres}`]),
+    ...(constraint === undefined ? [] : [`--constraint=${constraint}`]),
+    ...slurmOptions({ ...inventory, partition }),
+  ];
+}
+
+function cpusOf(
+  { inventory }: Pick<AllocationOptions, "inventory">,
+  needed: MachinesNeeded,
+): number {
+  return nodeOf(inventory, needed).cpus ?? needed.replicas;
+}
+
+function nodeOf({ nodes = {} }: InventoryOf<"slurm">, { node }: MachinesNeeded) {
+  return nodes[node] ?? {};
+}
+
+/** Resolves with the job's variables once its machines are ready. */
+function granted(
+  holder: ChildProcess,
+  onEvent: (line: string) => void,
+): Promise<ReadonlyMap<string, string>> {
+  return new Promise((resolve, reject) => {
+    let [stdout, stderr] = ["", ""];
+    holder.once("error", (cause) =>
+      reject(
+        new Fault("not-found", `cannot run salloc: ${cause.message}`, {
+          hint: SLURM_MISSING,
+          cause,
+        }),
+      ),
+    );
+    holder.once("close", (code) => reject(slurmFault("salloc", stderr, code)));
+    holder.stdin?.on("error", () => undefined);
+    holder.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      const isNew = !stderr.includes("queued and waiting");
+      stderr += text;
+      const [, job] = /job (\d+) queued and waiting/.exec(stderr) ?? [];
+      if (isNew && job !== undefined) {
+        onEvent(`Slurm job ${job} waits for machines: \`squeue --start -j ${job}\` says how long`);
+      }
+    });
+    holder.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      if (!/^granted$/m.test(stdout)) return;
+      const pairs = [...stdout.matchAll(/^(SLURM_\w+)=(.*)$/gm)];
+      resolve(new Map(pairs.map(([, name, value]) => [name, value])));
+    });
+  });
+}
+
+const RELEASE_MS = 10_000;
+
+async function release(holder: ChildProcess): Promise<void> {
+  if (holder.exitCode !== null || holder.signalCode !== null || holder.pid === undefined) return;
+  const ended = new Promise<void>((resolve) => holder.once("exit", () => resolve()));
+  holder.stdin?.end();
+  // While it waits for machines, it reads no input.
+  holder.kill("SIGTERM");
+  const force = setTimeout(() => holder.kill("SIGKILL"), RELEASE_MS);
+  await ended;
+  clearTimeout(force);
+}
+
+async function hostsIn(list: string): Promise<readonly string[]> {
+  return (await slurmSays("scontrol", ["show", "hostnames", list])).trim().split(/\s+/);
+}
+
+/** The output of a command of Slurm. Rejects with its complaint as a Fault. */
+export function slurmSays(program: string, words: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, words, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else if (error.code === "ENOENT") {
+        reject(
+          new Fault("not-found", `cannot run ${program}`, { hint: SLURM_MISSING, cause: error }),
+        );
+      } else reject(slurmFault(program, stderr, Number(error.code)));
+    });
+  });
+}

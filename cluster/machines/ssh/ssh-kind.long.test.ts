@@ -1,0 +1,263 @@
+/** Kind `ssh` for real: three machines behind sshd, every port but 22 closed. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { needs } from "../../../core/needs.test-support.ts";
+import type { ClusterState, ClusterStatus } from "../../deploy/state.ts";
+import { eventually, isRunning } from "../../deployment.test-support.ts";
+import { SshLab } from "./ssh-lab.test-support.ts";
+
+const TANDEM = fileURLToPath(new URL("../../../dist/cli/tandem.js", import.meta.url));
+const SCENARIO = `
+name: small
+pipelines: { p: { tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: 5 }, implementation: { name: no-op } } }
+cluster: { replicas: { serve: 3 } }
+workload: { arrivals: poisson, ratePerS: 40, requests: 200 }
+`;
+const missing = SshLab.missing();
+const folder = mkdtempSync(join(tmpdir(), "tandem-ssh-test-"));
+let lab: SshLab;
+
+beforeAll(() => {
+  if (missing !== null) return;
+  lab = new SshLab(3);
+  writeFileSync(join(folder, "s.yaml"), SCENARIO);
+});
+afterEach(() => {
+  if (missing === null) tandem("cluster", "down");
+});
+afterAll(() => {
+  lab?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A command in a shell of its own. */
+function tandem(...words: readonly string[]) {
+  const options = { encoding: "utf8", cwd: folder, timeout: 120_000 } as const;
+  const { status: code, stdout, stderr } = spawnSync(process.execPath, [TANDEM, ...words], options);
+  return { code, stdout, stderr };
+}
+
+function up(inventory: string, backend = "replay"): ClusterState {
+  const words = ["cluster", "up", "s.yaml", "--on", inventory, "--json", "--backend", backend];
+  const { code, stdout, stderr } = tandem(...words);
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as ClusterState;
+}
+
+function status(): ClusterStatus {
+  return JSON.parse(tandem("cluster", "status", "--json").stdout) as ClusterStatus;
+}
+
+/** States of the replicas, in order; none while the gateway does not answer. */
+function states(): readonly string[] {
+  return (status().now?.replicas ?? []).map(({ state }) => state);
+}
+
+const ALL_UP = ["up", "up", "up"];
+
+/** Counts of outcomes that there were, after the scenario's requests, with `work` meanwhile. */
+async function load(url: string, work?: () => void): Promise<unknown> {
+  const words = ["load", "s.yaml", "--url", url, "--json"];
+  const child = spawn(process.execPath, [TANDEM, ...words], { cwd: folder });
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  if (work !== undefined) setTimeout(work, 2500);
+  await ended;
+  const { outcomes } = JSON.parse(stdout) as { outcomes: Readonly<Record<string, number>> };
+  return Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0));
+}
+
+const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers(name));
+const isClean = (): boolean => workers().length === 0 && lab.clients().length === 0;
+
+describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", () => {
+  test("serves; loses and gets back a machine, a network and a tunnel; and leaves nothing", async () => {
+    const inventory = lab.inventory("inventory.yaml", { leaseS: 6, aliveIntervalS: 1 });
+    const { gateway, workers: placed } = up(inventory);
+    expect(placed.map(({ machine }) => machine)).toEqual(["a", "b", "c"]);
+    expect(states()).toEqual(ALL_UP);
+    expect(tandem("cluster", "status", "--no-watch").stdout).toMatch(/serve-2 .* on b/);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+
+    // Its processes die, in the middle of requests: they are tried elsewhere.
+    expect(await load(gateway.grpc, () => lab.crash("b"))).toEqual({ completed: 200 });
+    expect(await eventually(() => states()[1] === "down")).toBe(true);
+    lab.boot("b");
+    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+
+    // Only the tunnel is cut: the worker stays.
+    const [worker] = lab.workers("a");
+    const tunnels = lab
+      .clients("-N")
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("worker-1"));
+    expect(tunnels).toHaveLength(1);
+    process.kill(tunnels[0], "SIGKILL");
+    expect(
+      await eventually(() => lab.clients("worker-1").length === 1 && !isRunning(tunnels[0])),
+    ).toBe(true);
+    expect(await eventually(() => states().join() === ALL_UP.join())).toBe(true);
+    expect(lab.workers("a")).toEqual([worker]);
+
+    // The network is cut: the gateway goes on without the machine, whose worker ends by its lease.
+    expect(await load(gateway.grpc, () => lab.cut("c"))).toEqual({ completed: 200 });
+    expect(await eventually(() => lab.workers("c").length === 0, 60_000)).toBe(true);
+    lab.heal("c");
+    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+
+    expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
+    expect(await eventually(isClean)).toBe(true);
+    expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
+      [],
+    );
+  });
+
+  test("ends its workers when it is silent, and says what is gone", async () => {
+    const { supervisorPid, gateway } = up(lab.inventory("lease.yaml", { leaseS: 5 }));
+    expect(workers()).toHaveLength(3);
+    process.kill(supervisorPid, "SIGSTOP");
+    expect(await eventually(() => workers().length === 0, 60_000)).toBe(true);
+    expect(readFileSync(join(folder, ".tandem/worker-1.log"), "utf8")).toBeDefined();
+
+    // As after a restart of this machine.
+    process.kill(supervisorPid, "SIGKILL");
+    expect(await eventually(() => !isRunning(gateway.pid))).toBe(true);
+    expect(await eventually(isClean)).toBe(true);
+    const gone = tandem("cluster", "status");
+    expect(gone).toMatchObject({ code: 4, stdout: expect.stringContaining("small on the replay") });
+    expect(tandem("cluster", "down")).toMatchObject({
+      code: 0,
+      stdout: "stopped small; its processes on this machine were gone already\n",
+    });
+    expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
+  });
+
+  test("`down` ends what a machine still has, and asks again where it could not", async () => {
+    const { supervisorPid, id } = up(lab.inventory("orphan.yaml", { connectTimeoutS: 2 }));
+    process.kill(supervisorPid, "SIGKILL");
+    expect(await eventually(isClean)).toBe(true);
+    const orphan = lab.spawn("b", "tail", "-f", "/dev/null", `--deployment=${id}`);
+    lab.spawn("b", "sh", "-c", "sleep 600; true", `--deployment=${id}`);
+    orphan.kill();
+    expect(tandem("cluster", "status").stderr).toMatch(/still there: a worker on b, pid \d+/);
+    lab.cut("c");
+    const first = tandem("cluster", "down");
+    expect(first).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining("c: it does not answer"),
+    });
+    expect(first.stdout).toMatch(/ended a worker on b, pid \d+/);
+    lab.heal("c");
+    expect(tandem("cluster", "down").code).toBe(0);
+    expect(tandem("cluster", "down").stdout).toBe("nothing was up\n");
+  });
+
+  test("real models go there once, and again when a file was changed", async () => {
+    const inventory = lab.inventory("real.yaml", { machines: { a: { cores: 0 } }, leaseS: 20 });
+    const sent = (): number =>
+      readFileSync(join(folder, ".tandem/supervisor.log"), "utf8").split("sending ").length - 1;
+    const cached = (): readonly string[] => readdirSync(lab.cache);
+    const before = sent();
+    up(inventory, "real");
+    const [worker] = lab.workers("a");
+    expect(execFileSync("taskset", ["-pc", String(worker)], { encoding: "utf8" })).toMatch(
+      /: 0\n$/,
+    );
+    expect(tandem("cluster", "down").code).toBe(0);
+    expect(sent()).toBe(before + 1);
+    for (const digest of cached()) writeFileSync(join(lab.cache, digest, "package.json"), "{}");
+    up(inventory, "real");
+    expect(sent()).toBe(before + 2);
+    expect(cached().filter((name) => name.includes("."))).toEqual([]);
+    expect(tandem("cluster", "down").code).toBe(0);
+  });
+
+  test("on open ports, with mutual TLS, it needs no tunnel; a port in use is an error", async () => {
+    for (const name of lab.names) lab.open(name, 9400, 9402);
+    const machines = Object.fromEntries(
+      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
+    );
+    const keys = { machines, reach: "direct", ports: [9400, 9402], leaseS: 20 };
+    const { workers: placed, gateway } = up(lab.inventory("direct.yaml", keys));
+    expect(placed.map(({ address }) => address)).toEqual(
+      lab.names.map((name) => `${lab.addressOf(name)}:9400`),
+    );
+    expect(lab.clients("-N")).toEqual([]);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+    expect(tandem("cluster", "down").code).toBe(0);
+
+    const listen = "require('net').createServer().listen(9400, '0.0.0.0')";
+    const other = lab.spawn("b", process.execPath, "-e", listen);
+    expect(await eventually(() => lab.pids("b").length > 1)).toBe(true);
+    const words = [
+      "cluster",
+      "up",
+      "s.yaml",
+      "--backend",
+      "replay",
+      "--on",
+      join(lab.folder, "direct.yaml"),
+    ];
+    const { code, stderr } = tandem(...words);
+    other.kill();
+    for (const pid of lab.pids("b").slice(1)) process.kill(pid);
+    expect(code).toBe(4);
+    expect(stderr).toMatch(/worker 2 on b failed: cannot listen on 0.0.0.0:9400: .*EADDRINUSE/);
+    expect(await eventually(isClean)).toBe(true);
+  });
+
+  test("every machine's problem is told at once, and nothing starts", async () => {
+    const lines = readFileSync(lab.config, "utf8").replace(
+      new RegExp(`(Host b\\n[^]*?)${join(lab.folder, "id")}\\n`),
+      `$1${join(lab.folder, "stranger")}\n`,
+    );
+    writeFileSync(join(lab.folder, "wrong-key"), lines);
+    const keys = {
+      ...{ config: "wrong-key", connectTimeoutS: 2 },
+      machines: { a: { node: "/bin/false", cores: "0-4000" }, b: {}, c: {} },
+    };
+    lab.cut("c");
+    const words = ["cluster", "up", "s.yaml", "--backend", "replay"];
+    const { code, stderr } = tandem(...words, "--on", lab.inventory("wrong.yaml", keys));
+    lab.heal("c");
+    expect(code).toBe(4);
+    expect(stderr).toContain("3 machines are not ready; nothing was started");
+    expect(stderr).toMatch(/machines.a: a: its Node.js \/bin\/false does not run; it needs 20.19/);
+    expect(stderr).toMatch(/machines.b: b: it refuses our key: .*Permission denied/);
+    expect(stderr).toMatch(/machines.c: c: it does not answer/);
+    expect(isClean()).toBe(true);
+    expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
+  });
+
+  test("a full disk, cores that are not there and a missing inventory are told before anything is sent", () => {
+    const disk = join(lab.folder, "disk");
+    mkdirSync(disk);
+    for (const name of lab.names) lab.mountDisk(name, disk, "200k");
+    const words = ["cluster", "up", "s.yaml", "--backend", "replay", "--on"];
+    const full = tandem(...words, lab.inventory("full.yaml", { cache: disk }));
+    expect(full).toMatchObject({ code: 4 });
+    expect(full.stderr).toMatch(/its disk is full: [\d.]+ MB are needed, 0.2 MB are free/);
+    expect(readdirSync(disk)).toEqual([]);
+    const cores = tandem(
+      ...words,
+      lab.inventory("cores.yaml", { machines: { a: { cores: "0-4000" } } }),
+    );
+    expect(cores).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining("it has no cores 0-4000"),
+    });
+    const none = tandem(...words, "nowhere.yaml");
+    expect(none).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("cannot read the inventory"),
+    });
+  });
+});

@@ -1,0 +1,159 @@
+/** A run log as requests, batches and traces: it must agree with what the recorder counted itself. */
+import { expect, test } from "vitest";
+import { compileSystem } from "../core/compile.ts";
+import { criticalPath, type ObservedRun, observeRun } from "../core/observed-run.ts";
+import { runDetail } from "../core/run-detail.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type TraceEvent, traceEvents } from "../core/trace-events.ts";
+import { runReplication } from "./replication.ts";
+import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
+
+/** A diamond with a branch, batches, and a machine that crashes. */
+const DIAMOND = scenarioOf({
+  pipelines: {
+    p: {
+      slo: { latencyMs: 120, percentile: 90 },
+      tasks: {
+        a: { model: "fast" },
+        b: { model: "slow", after: ["a"] },
+        c: { model: "fast", after: ["a"], when: { probability: 0.5 } },
+        d: { model: "fast", after: ["b", "c"] },
+      },
+    },
+  },
+  models: {
+    fast: { service: { distribution: "exponential", meanMs: 5 } },
+    slow: { service: { distribution: "lognormal", meanMs: 30, cv: 0.5 } },
+  },
+  cluster: {
+    nodes: [{ name: "m", count: 2, devices: { gpu: 4 } }],
+    replicas: { a: 2, b: 3, c: 1, d: 2 },
+  },
+  workload: { arrivals: "poisson", ratePerS: 40, durationS: 10, warmupS: 0 },
+  faults: { scheduled: [{ kind: "crash", node: "m-2", atS: 3, forS: 6 }] },
+});
+
+interface Observed {
+  readonly run: ObservedRun;
+  readonly meanMs: number;
+  readonly waitMs: number;
+  readonly arrivals: number;
+}
+
+function observed(document: ScenarioDocument): Observed {
+  const log = new RunLog();
+  const { summary } = runReplication(document, NO_INPUTS, 0, { log });
+  const run = observeRun(log, compileSystem(document, NO_INPUTS));
+  return {
+    run,
+    meanMs: summary.metrics.latencyMeanMs ?? Number.NaN,
+    waitMs: summary.metrics.queueWaitMeanMs ?? Number.NaN,
+    arrivals: summary.requests,
+  };
+}
+
+const steady = observed({ ...DIAMOND, faults: undefined });
+const crashed = observed(DIAMOND);
+
+function completed({ requests }: ObservedRun) {
+  return requests.filter(({ outcome }) => outcome === "completed");
+}
+
+test("requests, latencies and waits are those that the recorder counted", () => {
+  const { run, meanMs, waitMs, arrivals } = steady;
+  expect(run.requests).toHaveLength(arrivals);
+  const latencies = completed(run).map(({ arrivedUs, endUs }) => (endUs - arrivedUs) / 1000);
+  const mean = latencies.reduce((sum, ms) => sum + ms, 0) / latencies.length;
+  expect(mean).toBeCloseTo(meanMs, 6);
+  const spans = run.requests.flatMap((one) => one.spans);
+  const waits = spans.reduce((sum, { readyUs, batch }) => sum + batch.startUs - readyUs, 0);
+  expect(waits / 1000 / run.requests.length).toBeCloseTo(waitMs, 6);
+});
+
+test("the critical path of each request adds up to its latency, also where a replica was lost", () => {
+  for (const { run } of [steady, crashed]) {
+    for (const request of completed(run)) {
+      const path = criticalPath(request);
+      const sum = path.reduce((us, { readyUs, batch }) => us + batch.endUs - readyUs, 0);
+      expect(sum).toBe(request.endUs - request.seenUs);
+      expect(path.at(-1)?.readyUs).toBe(request.seenUs);
+    }
+  }
+});
+
+test("a detail says what the slowest consist of, and when replicas were lost", () => {
+  const options = { side: "simulated", id: "x", warmupUs: 0 } as const;
+  const { tail, series, changes, services } = runDetail(crashed.run, options);
+  const parts = tail.parts.reduce((sum, { waitMs, serviceMs }) => sum + waitMs + serviceMs, 0);
+  expect(parts + tail.otherMs).toBeCloseTo(tail.meanMs, 6);
+  expect(tail.parts.map(({ task }) => task)).toEqual(expect.arrayContaining(["a", "c", "d"]));
+  expect(changes.map(({ text }) => text)).toEqual(
+    expect.arrayContaining([expect.stringMatching(/ lost$/), expect.stringMatching(/ up again$/)]),
+  );
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  expect(mean(series.arrivalsPerS)).toBeCloseTo(
+    crashed.run.requests.length / ((series.widthMs * 120) / 1000),
+    0,
+  );
+  const dips = Object.values(series.up).filter((up) => Math.min(...up) < Math.max(...up));
+  expect(dips.length).toBeGreaterThan(0);
+  expect(mean(services.b)).toBeGreaterThan(25);
+  expect(runDetail(steady.run, options).changes).toEqual([]);
+});
+
+function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
+  return groups;
+}
+
+/** Source: "Trace Event Format", the fields that each phase must have. */
+function isEvent({ ph, ts, pid, tid, dur, id, cat, bp, s }: TraceEvent): boolean {
+  const numbers = [ts, pid, tid].every(Number.isFinite);
+  const timed = ph !== "X" || (dur !== undefined && dur >= 0);
+  const linked = !"sfbe".includes(ph) || (id !== undefined && cat !== undefined);
+  const bound = (ph !== "f" || bp === "e") && (ph !== "i" || s === "t");
+  return "XsfbeCiM".includes(ph) && numbers && timed && linked && bound;
+}
+
+test("a trace has the fields of its format; no slices of a track overlap; arrows lie in slices", () => {
+  const events = [...traceEvents(crashed.run, { prefix: "", firstPid: 1 })];
+  expect(events.filter((event) => !isEvent(event))).toEqual([]);
+  const track = ({ pid, tid }: TraceEvent) => `${pid}/${tid}`;
+  const slices = events.filter(({ ph }) => ph === "X").toSorted((a, b) => a.ts - b.ts);
+  expect(slices).toHaveLength(crashed.run.batches.length);
+  const freeUs = new Map<string, number>();
+  const overlapping = slices.filter((slice) => {
+    const free = freeUs.get(track(slice)) ?? 0;
+    freeUs.set(track(slice), slice.ts + (slice.dur ?? 0));
+    return slice.ts < free;
+  });
+  expect(overlapping).toEqual([]);
+  const named = new Set(events.filter(({ name }) => name === "thread_name").map(track));
+  expect(slices.filter((slice) => !named.has(track(slice)))).toEqual([]);
+  const [starts, ends] = ["s", "f"].map((kind) => events.filter(({ ph }) => ph === kind));
+  expect(starts.length).toBeGreaterThan(100);
+  expect(new Set(starts.map(({ id }) => id)).size).toBe(starts.length);
+  expect(starts.map(({ id }) => id).sort()).toEqual(ends.map(({ id }) => id).sort());
+  const byTrack = grouped(slices, track);
+  const outside = [...starts, ...ends].filter(
+    (end) =>
+      !byTrack.get(track(end))?.some(({ ts, dur = 0 }) => ts <= end.ts && end.ts <= ts + dur),
+  );
+  expect(outside).toEqual([]);
+});
+
+test("asynchronous events begin and end in pairs, one for each request and each wait", () => {
+  const events = [...traceEvents(crashed.run, { prefix: "", firstPid: 1 })];
+  const open = new Map<string, number>();
+  for (const { ph, id, name } of events) {
+    if (ph !== "b" && ph !== "e") continue;
+    const key = `${id} ${name}`;
+    open.set(key, (open.get(key) ?? 0) + (ph === "b" ? 1 : -1));
+  }
+  expect([...open.values()].filter((count) => count !== 0)).toEqual([]);
+  expect(new Set(events.filter(({ ph }) => ph === "b").map(({ id }) => id)).size).toBe(
+    crashed.run.requests.length,
+  );
+});
