@@ -27,24 +27,11 @@ const HEIGHT = 280;
 
 /** Lines end in their names where there are several. Rows without a number are left out. */
 export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
-  const { x, y, series, halfWidth, title, rule, yScale = "linear" } = options;
+  const { x, y, series, title, rule, yScale = "linear" } = options;
   const { xTitle = x, yTitle = y } = options;
-  const values = rows.flatMap((row) => {
-    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
-      Number,
-    );
-    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
-    const name = series === undefined ? "" : String(row[series]);
-    const spread = Number.isFinite(half) ? half : 0;
-    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
-  });
+  const values = pointsOf(rows, options);
   const names = [...new Set(values.map((value) => value.series))];
-  const heights = [...values.flatMap(({ y: at, high }) => [at, high]), rule?.y ?? Number.NaN];
-  const known = heights.filter(
-    (height) => Number.isFinite(height) && (yScale !== "log" || height > 0),
-  );
-  const most = Math.max(...known);
-  const domain = yScale === "log" ? [Math.min(...known) / 1.2, most * 1.2] : [0, most * 1.05];
+  const domain = domainOf(values, options);
   const last = spreadLabels(
     names.map((name) =>
       values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
@@ -65,7 +52,7 @@ export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
     title: xTitle,
     scale: { zero: false, nice: true },
   };
-  const scale = { type: yScale, domain, nice: false };
+  const scale = { type: yScale, domain: [...domain], nice: false };
   const vertical = { field: "y", type: "quantitative" as const, title: yTitle, scale };
   const tooltip = [
     ...(series === undefined ? [] : [{ field: "series", title: series }]),
@@ -112,6 +99,33 @@ interface LineEnd {
   readonly x: number;
   readonly y: number;
   readonly series: string;
+}
+
+interface Point extends LineEnd {
+  readonly low: number;
+  readonly high: number;
+}
+
+function pointsOf(rows: Rows, { x, y, series, halfWidth }: LinesOptions): readonly Point[] {
+  return rows.flatMap((row) => {
+    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
+      Number,
+    );
+    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
+    const name = series === undefined ? "" : String(row[series]);
+    const spread = Number.isFinite(half) ? half : 0;
+    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
+  });
+}
+
+/** Of the vertical axis, with all intervals in it. */
+function domainOf(values: readonly Point[], { rule, yScale }: LinesOptions): readonly number[] {
+  const heights = [...values.flatMap(({ y: at, high }) => [at, high]), rule?.y ?? Number.NaN];
+  const known = heights.filter(
+    (height) => Number.isFinite(height) && (yScale !== "log" || height > 0),
+  );
+  const most = Math.max(...known);
+  return yScale === "log" ? [Math.min(...known) / 1.2, most * 1.2] : [0, most * 1.05];
 }
 
 /** Names of lines that end at one place are moved apart, in the order of their ends. */
