@@ -94,6 +94,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "rest",
     "web",
     "deploy",
+    "containers",
     ".",
   ],
   schedulers: ["rules", "controllers", "systems", "."],

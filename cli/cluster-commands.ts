@@ -106,6 +106,27 @@ const token: Command = {
   run: async (args) => (await import("./cluster.ts")).token(args),
 };
 
+const serve: Command = {
+  usage: "serve",
+  about: "one gateway or worker in the foreground, as containers start it; SIGTERM ends it",
+  options: {
+    role: text("what to be", { choices: ["gateway", "worker"], demandOption: true }),
+    config: text("file that `tandem deploy` wrote", { demandOption: true }),
+    name: text("which worker of it to be; default: the host's name"),
+    host: text("where to listen; other than loopback it needs --certs", { default: "127.0.0.1" }),
+    port: number("REST port of a gateway (gRPC is the next), 8000; of a worker, 9000"),
+    certs: text("folder with ca.crt and the role's certificate and key"),
+    tokens: text("of `tandem cluster token`: callers of the gateway show a token"),
+    "health-port": number("answer gRPC health checks here, without TLS; default: nowhere"),
+    "ready-file": text("touch this file each second while it serves"),
+  },
+  examples: [
+    ["cluster serve --role worker --config tandem.json --name detect-1", "one worker"],
+    ["cluster serve --role gateway --config tandem.json --host 0.0.0.0 --certs certs", "for all"],
+  ],
+  run: async (args) => (await import("./serve.ts")).serveCommand(args),
+};
+
 export const CLUSTER: Command = {
   usage: "cluster",
   about: "start, show or stop the real deployment; make what lets people into it",
@@ -113,5 +134,5 @@ export const CLUSTER: Command = {
     ["cluster up scenarios/image-analysis.yaml", "starts gateway and workers"],
     ["cluster status", "what is up in this folder"],
   ],
-  commands: [up, status, down, certs, token],
+  commands: [up, status, down, certs, token, serve],
 };

@@ -18,6 +18,7 @@ import {
   text,
 } from "./command-line.ts";
 import type { Shell } from "./completion.ts";
+import { DEPLOY } from "./deploy-commands.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import type { ShardArguments } from "./shard.ts";
@@ -361,7 +362,8 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[GATHER, SWEEP, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],
+    ...[completion, doctor],
   ],
 };
 

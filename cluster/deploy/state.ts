@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
 import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
 import type { Inventory } from "../../core/inventory/schema.ts";
+import { withDockerHost } from "../machines/docker/docker-command.ts";
 import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
 import type { GatewayStatus } from "../observe/status.ts";
@@ -194,10 +195,13 @@ async function leftoversOf({ id, inventory }: ClusterState, end: boolean): Promi
   return machineLeftovers({ loaded, deployment: id }, end);
 }
 
-/** The part of an inventory that a state file holds. */
+/** The part of an inventory that a state file holds. A Docker host of the environment is not another shell's. */
 export function savedInventory(loaded: LoadedInventory | undefined): ClusterState["inventory"] {
   if (loaded === undefined || loaded.inventory.kind === "local") return null;
-  return { file: resolve(loaded.file), inventory: loaded.inventory };
+  const { inventory, file } = loaded;
+  const { DOCKER_HOST: host = "" } = process.env;
+  const isOwn = inventory.kind !== "docker" || host === "";
+  return { file: resolve(file), inventory: isOwn ? inventory : withDockerHost(inventory, host) };
 }
 
 function readState(directory: string): ClusterState | null {

@@ -45,6 +45,8 @@ export interface ChildOptions extends HereOptions {
   readonly elsewhere?: ElsewhereOptions | undefined;
   /** File to which stdout and stderr are appended. */
   readonly logFile?: string;
+  /** Whether its output goes on to this process's own. Default: no. */
+  readonly echo?: boolean;
   readonly onProgress?: (value: unknown) => void;
   /** Aborted before the process is ready, it ends the process. */
   readonly signal?: AbortSignal | undefined;
@@ -60,7 +62,7 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   const link =
     options.elsewhere === undefined ? linkHere(options) : linkElsewhere(options.elsewhere);
   const { child } = link;
-  const tail = keepTail(link, options.logFile);
+  const tail = keepTail(link, options);
   const exited = new Promise<ChildExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
@@ -129,14 +131,21 @@ function readiness<Ready>(
   });
 }
 
-function keepTail({ child, onOutput }: Link, logFile: string | undefined): () => string {
+function keepTail(
+  { child, onOutput }: Link,
+  { logFile, echo = false }: ChildOptions,
+): () => string {
   let tail = "";
   const file = logFile === undefined ? null : createWriteStream(logFile, { flags: "a" });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-STDERR_TAIL);
     file?.write(text);
+    if (echo) process.stderr.write(text);
   });
-  onOutput((text) => file?.write(text));
+  onOutput((text) => {
+    file?.write(text);
+    if (echo) process.stdout.write(text);
+  });
   child.once("close", () => file?.end());
   return () => tail;
 }

@@ -1,0 +1,339 @@
+/** `tandem deploy …`: writes compose files and Kubernetes manifests. */
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  type ComposeOptions,
+  composeIssues,
+  renderCompose,
+} from "../cluster/containers/compose.ts";
+import {
+  type ContainerPlan,
+  labelOf,
+  planContainers,
+} from "../cluster/containers/container-plan.ts";
+import { deployedYaml } from "../cluster/containers/deployed-yaml.ts";
+import { kubernetesManifests, type Manifest } from "../cluster/containers/kubernetes.ts";
+import {
+  type KubernetesNames,
+  type KubernetesOptions,
+  kubernetesIssues,
+  kubernetesNames,
+  podHosts,
+  podWorkers,
+  workerSets,
+} from "../cluster/containers/kubernetes-plan.ts";
+import {
+  type ContainerWorker,
+  configurationText,
+} from "../cluster/containers/service-configuration.ts";
+import { writeCertificates } from "../cluster/security/certificate-files.ts";
+import { Fault, type Issue } from "../core/fault.ts";
+import { invalidInput } from "../core/scenario/issues.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
+import { tryOutOwn } from "../library/own-scheduler.ts";
+import { shellWord } from "../library/provenance.ts";
+import { VERSION } from "../library/version.ts";
+import { replicationSeed } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { printWarning } from "./failure.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+interface DeployArguments extends ScenarioArguments {
+  readonly json: boolean;
+  readonly backend: BackendName;
+  readonly image: string;
+  readonly tag?: string;
+  readonly replicasPerWorker: number;
+  readonly cpus?: number;
+  readonly memory: number;
+  readonly gatewayMemory: number;
+  readonly gpu: readonly string[];
+  readonly gatewayName: readonly string[];
+  readonly tokens?: string;
+  readonly out?: string;
+}
+
+export interface ComposeArguments extends DeployArguments {
+  readonly cores?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user?: string;
+}
+
+export interface KubernetesArguments extends DeployArguments {
+  readonly namespace?: string;
+  readonly claim?: string;
+  readonly gpuResource: string;
+  readonly sharedGpus: boolean;
+  readonly nodeLabel: string;
+}
+
+/** Where containers see the scenario's folder. */
+const SCENARIO_FOLDER = "/scenario";
+/** Of processes in the images. */
+const IMAGE_USER = "10001:10001";
+const CERTIFICATE_DAYS = 365;
+
+export async function deployCompose(args: ComposeArguments): Promise<void> {
+  const { loaded, plan } = await planned(args);
+  const { directory, file } = composePlace(args, loaded.document.name);
+  const scenario = resolve(args.scenario);
+  const options: ComposeOptions = {
+    ...{ image: args.image, tag: args.tag ?? VERSION },
+    ...{ host: args.host, ports: { http: args.port, grpc: args.port + 1 } },
+    user: userOf(args.user),
+    cores: args.cores === undefined ? null : coresOf(args.cores),
+    ...{ folder: dirname(scenario), file: basename(scenario), set: args.set },
+    store: join(process.env.TANDEM_CACHE || join(homedir(), ".cache", "tandem"), "models"),
+    tokens: args.tokens === undefined ? null : resolve(args.tokens),
+  };
+  refuse(loaded, [...plan.issues, ...composeIssues(plan, options)]);
+  const rendered = renderCompose(plan, options);
+  const configuration = configurationOf(loaded, args, rendered.workers);
+  const written = writeFiles(directory, { [file]: rendered.text, "tandem.json": configuration });
+  const certificates = await writeCertificates(join(directory, "certs"), {
+    hosts: [...rendered.hosts, ...listed(args.gatewayName), ...localName(args.host)],
+    ...{ days: CERTIFICATE_DAYS, force: true, newAuthority: false },
+  });
+  giveAway(certificates.directory, certificates.files, options.user);
+  const images = imagesOf(args, ["gateway", "worker", "load"]);
+  const document = {
+    ...{ schema: "tandem/deploy@1", kind: "compose", scenario: loaded.document.name, directory },
+    files: [...written, ...certificates.files.map((name) => join("certs", name))],
+    ...{ workers: rendered.workers, images, notes: rendered.notes },
+  };
+  const here = relative(process.cwd(), directory);
+  report(args, document, [
+    `wrote ${written.join(", ")} and certs/ to ${directory}: a gateway and ${rendered.workers.length} workers`,
+    ...buildLines(args, ["gateway", "worker", "load"]),
+    `start:  docker compose -f ${shellWord(join(here, file))} up -d --wait`,
+    `drive:  npx tandem load ${shellWord(args.scenario)} --url ${args.host}:${args.port + 1} --certs ${shellWord(join(here, "certs"))}`,
+  ]);
+}
+
+export async function deployKubernetes(args: KubernetesArguments): Promise<void> {
+  const { loaded, plan } = await planned(args);
+  const { namespace = null, claim = null, tokens } = args;
+  const options: KubernetesOptions = {
+    ...{ scenario: loaded.document.name, image: args.image, tag: args.tag ?? VERSION },
+    ...{ namespace, claim, tokens: tokens !== undefined },
+    ...{ gpuResource: args.gpuResource, sharedGpus: args.sharedGpus, nodeLabel: args.nodeLabel },
+  };
+  const sets = workerSets(plan, options);
+  const workers = podWorkers(sets);
+  const configuration = configurationOf(loaded, args, workers);
+  refuse(loaded, [...plan.issues, ...kubernetesIssues(plan, options, configuration)]);
+  const manifests = kubernetesManifests(plan, sets, options, configuration);
+  if (args.out === undefined && !args.json) {
+    process.stdout.write(yamlOf(manifests));
+    for (const note of plan.notes) printWarning(note);
+    return;
+  }
+  const directory = resolve(args.out ?? `${labelOf(options.scenario)}-kubernetes`);
+  const names = kubernetesNames(options.scenario);
+  const hosts = [...podHosts(names, workers, namespace), ...listed(args.gatewayName)];
+  const written = writeFiles(directory, {
+    ...manifestFiles(manifests),
+    "secrets.sh": secretsScript(names, args, hosts),
+  });
+  const images = imagesOf(args, ["gateway", "worker"]);
+  const document = {
+    ...{ schema: "tandem/deploy@1", kind: "kubernetes", scenario: options.scenario, directory },
+    ...{ files: written, workers, images, notes: plan.notes },
+  };
+  const here = shellWord(relative(process.cwd(), directory) || ".");
+  const labels = kindsOfNodes(plan).map(
+    (kind) => `label:  kubectl label node NODE ${args.nodeLabel}=${kind}`,
+  );
+  report(args, document, [
+    `wrote ${written.join(", ")} to ${directory}: a gateway and ${workers.length} workers`,
+    ...buildLines(args, ["gateway", "worker"]),
+    "push:   docker push each of them to a registry that the cluster reads",
+    ...labels,
+    `start:  sh ${join(here, "secrets.sh")} && kubectl apply -k ${here}`,
+  ]);
+}
+
+async function planned(args: DeployArguments) {
+  const loaded = await loadScenario(args, { requireTimes: true });
+  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  checkAmounts(args);
+  const plan = planContainers(loaded.document, {
+    ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },
+    ...{ cpus: args.cpus ?? null, memoryGiB: args.memory },
+    ...{ gatewayMemoryGiB: args.gatewayMemory, gpuKinds: listed(args.gpu) },
+  });
+  return { loaded, plan };
+}
+
+/** Throws Fault("usage") with every option that is no amount. */
+function checkAmounts(args: DeployArguments): void {
+  const { replicasPerWorker, cpus = 1, memory, gatewayMemory } = args;
+  const wrong = [
+    ...(Number.isInteger(replicasPerWorker) && replicasPerWorker > 0
+      ? []
+      : [`--replicas-per-worker is a whole number above 0, got ${replicasPerWorker}`]),
+    ...Object.entries({ cpus, memory, "gateway-memory": gatewayMemory })
+      .filter(([, amount]) => !(amount > 0))
+      .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
+  ];
+  if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
+}
+
+function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {
+  if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
+}
+
+/** What every container reads; without the sweep, which a deployment does not run. */
+function configurationOf(
+  { document, profiles, overheadProfile, schedulerFiles }: ReadyScenario,
+  { backend }: DeployArguments,
+  workers: readonly ContainerWorker[],
+): string {
+  const { sweep: _, validation: __, ...served } = document;
+  return configurationText({
+    ...{ document: served, backend, workers },
+    inputs: { profiles, overheadProfile, schedulerFiles, folder: SCENARIO_FOLDER },
+    seed: replicationSeed(document.run.seed, 0),
+  });
+}
+
+/** `--out` names a folder, or a YAML file in one. */
+function composePlace({ out }: ComposeArguments, scenario: string) {
+  if (out === undefined) {
+    return { directory: resolve(`${labelOf(scenario)}-compose`), file: "compose.yaml" };
+  }
+  return /\.ya?ml$/.test(out)
+    ? { directory: dirname(resolve(out)), file: basename(out) }
+    : { directory: resolve(out), file: "compose.yaml" };
+}
+
+/** Throws Fault("usage"). */
+function userOf(given: string | undefined): string {
+  const own = process.getuid?.() ?? 0;
+  if (given === undefined) return own === 0 ? IMAGE_USER : `${own}:${process.getgid?.() ?? own}`;
+  if (/^\d+:\d+$/.test(given)) return given;
+  throw new Fault("usage", `--user ${given}: expected uid:gid, both numbers`, {
+    hint: "`id -u` and `id -g` print yours",
+  });
+}
+
+/** Only root can give its files to the user of the containers, and only root has to. */
+function giveAway(directory: string, files: readonly string[], user: string): void {
+  if (process.getuid?.() !== 0) return;
+  const [uid, gid] = user.split(":").map(Number);
+  for (const file of files.filter((name) => !/^(ca\.key|admin\.)/.test(basename(name)))) {
+    chownSync(join(directory, basename(file)), uid, gid);
+  }
+}
+
+const MOST_CORES = 4096;
+
+/** Throws Fault("usage") for a list that no machine has. */
+function coresOf(list: string): readonly number[] {
+  const cores = list.split(",").flatMap((part) => {
+    const [, first, last = first] = /^\s*(\d{1,4})(?:-(\d{1,4}))?\s*$/.exec(part) ?? [];
+    const length = Number(last) - Number(first) + 1;
+    return length >= 1 ? Array.from({ length }, (_, i) => Number(first) + i) : [Number.NaN];
+  });
+  if (cores.every((core) => core < MOST_CORES) && new Set(cores).size === cores.length) {
+    return cores;
+  }
+  throw new Fault("usage", `--cores ${list}: expected distinct cores, as 0-7 or 0,2,4`);
+}
+
+function localName(host: string): readonly string[] {
+  return host === "0.0.0.0" || host === "::" ? [] : [host];
+}
+
+function listed(given: readonly string[]): readonly string[] {
+  return given.flatMap((list) => list.split(",")).map((word) => word.trim());
+}
+
+function imagesOf({ image, tag = VERSION }: DeployArguments, roles: readonly string[]) {
+  return roles.map((role) => `${image}-${role}:${tag}`);
+}
+
+/** In an installed package the build's folder is dist/. */
+function buildLines(args: DeployArguments, roles: readonly string[]): readonly string[] {
+  const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(\/dist)?\/$/, "");
+  const file = join(root, "dist/deploy/docker/Dockerfile");
+  return roles.map((role, i) => {
+    const [name] = imagesOf(args, [role]);
+    return `${i === 0 ? "build: " : "       "} docker build -f ${shellWord(file)} --target ${role} -t ${name} ${shellWord(root)}`;
+  });
+}
+
+function kindsOfNodes({ workers }: ContainerPlan): readonly string[] {
+  return [...new Set(workers.flatMap(({ nodeKind }) => nodeKind ?? []))];
+}
+
+function yamlOf(manifests: readonly Manifest[]): string {
+  return manifests.map((manifest) => `---\n${deployedYaml(manifest)}`).join("");
+}
+
+/** By subject, and a kustomization that lists them. */
+function manifestFiles(manifests: readonly Manifest[]): Readonly<Record<string, string>> {
+  const subjectOf = ({ kind, metadata: { labels } }: Manifest): string => {
+    if (kind === "ConfigMap") return "scenario.yaml";
+    if (kind === "NetworkPolicy") return "network.yaml";
+    const role = (labels as Record<string, string>)["app.kubernetes.io/component"];
+    return role === "gateway" ? "gateway.yaml" : "workers.yaml";
+  };
+  const files = [...new Set(manifests.map(subjectOf))];
+  const kustomization = {
+    ...{ apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization", resources: files },
+  };
+  return {
+    ...Object.fromEntries(
+      files.map((file) => [file, yamlOf(manifests.filter((one) => subjectOf(one) === file))]),
+    ),
+    "kustomization.yaml": deployedYaml(kustomization),
+  };
+}
+
+/** Certificates and Secrets; values go from files to the cluster, through no log and no argument. */
+function secretsScript(
+  names: KubernetesNames,
+  { namespace, tokens }: KubernetesArguments,
+  hosts: readonly string[],
+): string {
+  const inSpace = namespace === undefined ? "" : ` --namespace ${shellWord(namespace)}`;
+  const secret = (name: string, ...files: readonly string[]): string =>
+    `kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
+      .map((file) => `--from-file=${file}`)
+      .join(" ")} |\n  kubectl apply${inSpace} --server-side -f -`;
+  const pair = (role: string): readonly string[] =>
+    ["ca.crt", `${role}.crt`, `${role}.key`].map((file) => `${file}="$certs/${file}"`);
+  return `${[
+    "#!/bin/sh",
+    "# Makes certificates in a folder (the argument; default: certs), and the Secrets that the manifests",
+    "# name. The authority in the folder stays: keep ca.key to make other certificates later.",
+    "set -eu",
+    "[ $# -gt 0 ] || set -- certs",
+    "certs=$1",
+    `npx tandem cluster certs "$certs" --force --host ${hosts.join(",")}`,
+    secret(names.gatewaySecret, ...pair("gateway")),
+    secret(names.workerSecret, ...pair("worker")),
+    ...(tokens === undefined
+      ? []
+      : [secret(names.tokensSecret, `tokens.txt=${shellWord(resolve(tokens))}`)]),
+  ].join("\n")}\n`;
+}
+
+function writeFiles(directory: string, files: Readonly<Record<string, string>>) {
+  mkdirSync(directory, { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  return Object.keys(files);
+}
+
+function report(
+  { json }: DeployArguments,
+  document: { readonly notes: readonly string[] },
+  lines: readonly string[],
+): void {
+  if (!json) for (const note of document.notes) printWarning(note);
+  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${lines.join("\n")}\n`);
+}

@@ -1,0 +1,243 @@
+/**
+ * Which containers a scenario needs, whatever runs them: one worker for each replica, or for several
+ * replicas of one task on one machine, with its processor time, memory and GPU.
+ */
+import { isAbsolute, normalize } from "node:path";
+import type { Issue } from "../../core/fault.ts";
+import { type Placement, placeReplicas, tasksToPlace } from "../../core/placement.ts";
+import { checkBackend } from "../../core/scenario/check-run.ts";
+import { issueAt } from "../../core/scenario/issues.ts";
+import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import type { BackendName } from "../../core/scenario/schema/run.ts";
+import type { ModelDocument, ScenarioDocument } from "../../core/scenario/schema.ts";
+
+export interface PlanOptions {
+  readonly backend: BackendName;
+  /** Of one task on one machine, in one process. */
+  readonly replicasPerWorker: number;
+  /** Cores of a worker; null: the threads of its model. */
+  readonly cpus: number | null;
+  /** GiB of a worker, and of the gateway. */
+  readonly memoryGiB: number;
+  readonly gatewayMemoryGiB: number;
+  /** Kinds of devices that are GPUs, besides those whose model runs on CUDA. */
+  readonly gpuKinds: readonly string[];
+}
+
+export interface PlannedWorker {
+  readonly replicas: readonly string[];
+  /** The task, or `task@model` of a variant. */
+  readonly pool: string;
+  /** Kind of node; null where the scenario has no nodes. */
+  readonly nodeKind: string | null;
+  readonly machine: string;
+  readonly device: string;
+  /** Number of the GPU among those of its machine; null: none. */
+  readonly gpu: number | null;
+  /** Another worker has the same GPU. */
+  readonly sharesGpu: boolean;
+  readonly cpus: number;
+  readonly memoryGiB: number;
+  /** Environment variables that hold tokens for servers of models. */
+  readonly environment: readonly string[];
+}
+
+export interface ContainerPlan {
+  readonly workers: readonly PlannedWorker[];
+  /** `gpus`: how many GPUs a machine must have for the highest number of its workers. */
+  readonly machines: readonly { readonly name: string; readonly gpus: number }[];
+  readonly gatewayMemoryGiB: number;
+  /** Models read files of the scenario's folder. */
+  readonly readsFolder: boolean;
+  /** Built-in models read prepared weights. */
+  readonly readsStore: boolean;
+  /** Models on other servers: workers open connections. */
+  readonly callsOut: boolean;
+  /** Everything that stands in the way, whatever runs the containers. */
+  readonly issues: readonly Issue[];
+  readonly notes: readonly string[];
+}
+
+/** Built-in models without weights. */
+const WEIGHTLESS = ["no-op", "fingerprint"];
+
+export function planContainers(document: ScenarioDocument, options: PlanOptions): ContainerPlan {
+  const { backend } = options;
+  const real = backend !== "replay";
+  const models = Object.entries(document.models).flatMap(([name, { implementation }]) =>
+    real && implementation !== undefined ? [{ name, implementation }] : [],
+  );
+  const placement = placeReplicas(document.cluster, tasksToPlace(document));
+  const gpuNumbers = numberGpus(document, placement, options);
+  const workers = groupReplicas(document, placement, options, gpuNumbers);
+  return {
+    workers,
+    machines: placement.nodes.map(({ name }) => ({
+      name,
+      gpus:
+        1 + Math.max(-1, ...workers.map((one) => (one.machine === name ? (one.gpu ?? -1) : -1))),
+    })),
+    gatewayMemoryGiB: options.gatewayMemoryGiB,
+    readsFolder: models.some(({ implementation }) => filesOf(implementation).length > 0),
+    readsStore: models.some(
+      ({ implementation: { name } }) => name !== undefined && !WEIGHTLESS.includes(name),
+    ),
+    callsOut: models.some(({ implementation }) => implementation.external !== undefined),
+    issues: [...checkBackend(document.models, backend), ...models.flatMap(fileIssues)],
+    notes: models.flatMap(({ name, implementation: { command } }) =>
+      command === undefined
+        ? []
+        : [`model ${name} runs ${command.run[0]}: give --image with one that has it`],
+    ),
+  };
+}
+
+/** A name that DNS takes as one label, and Kubernetes as the name of an object. */
+export function labelOf(name: string): string {
+  const plain = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  return plain.slice(0, 40).replaceAll(/^-+|-+$/g, "") || "x";
+}
+
+/** Distinct labels of names, in their order; none is in `taken`. */
+export function labelsOf(names: readonly string[], taken: readonly string[]): readonly string[] {
+  const used = new Set(taken);
+  return names.map((name) => {
+    const label = labelOf(name);
+    let free = label;
+    for (let i = 2; used.has(free); i++) free = `${label}-${i}`;
+    used.add(free);
+    return free;
+  });
+}
+
+/** The GPU of each slot that is one: its number on its machine, kind by kind. */
+function numberGpus(
+  document: ScenarioDocument,
+  { slots, replicas, nodes }: Placement,
+  { backend, gpuKinds }: PlanOptions,
+): ReadonlyMap<number, number> {
+  const models = modelsOfPools(document);
+  const onCuda = new Set(
+    replicas
+      .filter(({ task }) => models.get(task)?.implementation?.provider === "cuda")
+      .map(({ device }) => device),
+  );
+  const isGpu = (kind: string): boolean =>
+    backend !== "replay" && (gpuKinds.includes(kind) || onCuda.has(kind));
+  const numbers = new Map<number, number>();
+  slots.forEach(({ node, kind, number }, slot) => {
+    if (!isGpu(kind)) return;
+    const kinds = Object.keys(nodes[node].devices).filter(isGpu);
+    const before = kinds.slice(0, kinds.indexOf(kind));
+    const offset = before.reduce((sum, one) => sum + slotsOf(nodes[node].devices[one]), 0);
+    numbers.set(slot, offset + number - 1);
+  });
+  return numbers;
+}
+
+const slotsOf = (device: number | { readonly slots: number }): number =>
+  typeof device === "number" ? device : device.slots;
+
+function groupReplicas(
+  document: ScenarioDocument,
+  placement: Placement,
+  options: PlanOptions,
+  gpuNumbers: ReadonlyMap<number, number>,
+): readonly PlannedWorker[] {
+  const models = modelsOfPools(document);
+  const counts = new Map<string, number>();
+  const onSlot = new Map<number, number>();
+  for (const { slot } of placement.replicas) onSlot.set(slot, (onSlot.get(slot) ?? 0) + 1);
+  const workers: (PlannedWorker & { readonly replicas: string[] })[] = [];
+  const open = new Map<string, (typeof workers)[number]>();
+  for (const { name: pool } of tasksToPlace(document)) {
+    const members = placement.replicas.filter(({ task }) => task === pool);
+    for (const { node, device, slot } of members) {
+      const number = (counts.get(pool) ?? 0) + 1;
+      counts.set(pool, number);
+      const gpu = gpuNumbers.get(slot) ?? null;
+      // A worker takes the batches of a replayed slot in turn, so replicas of one slot stay together.
+      const isOneSlot = options.backend === "replay" && (onSlot.get(slot) ?? 0) > 1;
+      const place = isOneSlot ? `${slot}` : `${pool}/${node}/${device}/${gpu}`;
+      const there = open.get(place);
+      const most = isOneSlot ? Number.POSITIVE_INFINITY : options.replicasPerWorker;
+      if (there !== undefined && there.replicas.length < most) {
+        there.replicas.push(`${pool}-${number}`);
+        continue;
+      }
+      const model = models.get(pool);
+      const worker = {
+        ...{ pool, device, gpu, replicas: [`${pool}-${number}`] },
+        nodeKind: document.cluster.nodes === undefined ? null : placement.nodes[node].group,
+        machine: placement.nodes[node].name,
+        sharesGpu: false,
+        cpus: options.cpus ?? model?.implementation?.threads ?? 1,
+        memoryGiB: options.memoryGiB,
+        environment: environmentOf(model, options.backend),
+      };
+      workers.push(worker);
+      open.set(place, worker);
+    }
+  }
+  const placeOf = ({ machine, gpu }: PlannedWorker): string => `${machine}/${gpu}`;
+  const crowds = new Map<string, number>();
+  for (const one of workers) crowds.set(placeOf(one), (crowds.get(placeOf(one)) ?? 0) + 1);
+  return workers.map((worker) => ({
+    ...worker,
+    sharesGpu: worker.gpu !== null && (crowds.get(placeOf(worker)) ?? 0) > 1,
+  }));
+}
+
+function modelsOfPools(document: ScenarioDocument): ReadonlyMap<string, ModelDocument> {
+  return new Map(
+    tasksToPlace(document).map(({ name, model }) => [name, document.models[model.name]]),
+  );
+}
+
+function environmentOf(model: ModelDocument | undefined, backend: BackendName): readonly string[] {
+  const name = model?.implementation?.external?.token?.environment;
+  return name === undefined || backend === "replay" ? [] : [name];
+}
+
+/** Files that the implementation reads, by their path within `implementation`. */
+function filesOf(implementation: ImplementationDocument): readonly (readonly [string, string])[] {
+  const { onnx, external, postprocess = [] } = implementation;
+  const { ca, certificate, key } = external?.tls ?? {};
+  const found: [string, string | undefined][] = [
+    ["onnx", onnx],
+    ["external.tls.ca", ca],
+    ["external.tls.certificate", certificate],
+    ["external.tls.key", key],
+    ["external.token.file", external?.token?.file],
+  ];
+  postprocess.forEach(({ yolo, ssd, ctc, topK }, i) => {
+    found.push([`postprocess.${i}.ssd.anchors`, ssd?.anchors]);
+    found.push([`postprocess.${i}.ctc.characters`, ctc?.characters]);
+    for (const [step, labels] of Object.entries({ yolo, ssd, topK })) {
+      found.push([`postprocess.${i}.${step}.labels`, labelsFile(labels?.labels)]);
+    }
+  });
+  return found.filter((entry): entry is [string, string] => entry[1] !== undefined);
+}
+
+function labelsFile(labels: string | readonly string[] | undefined): string | undefined {
+  return typeof labels !== "string" || labels.startsWith("coco") ? undefined : labels;
+}
+
+function fileIssues({
+  name,
+  implementation,
+}: {
+  readonly name: string;
+  readonly implementation: ImplementationDocument;
+}): Issue[] {
+  return filesOf(implementation)
+    .filter(([, path]) => isAbsolute(path) || normalize(path).startsWith(".."))
+    .map(([at, path]) =>
+      issueAt(
+        `models.${name}.implementation.${at}`,
+        `${path} lies outside the scenario's folder, which is all that containers see`,
+        "put the file into the scenario's folder, and give a relative path",
+      ),
+    );
+}

@@ -1,0 +1,147 @@
+/**
+ * A gateway or a worker whose starter is an orchestrator, not a deployment of ours: it reads a
+ * configuration file, ends on SIGTERM or with its process, and says whether it is healthy.
+ */
+import { randomUUID } from "node:crypto";
+import { Fault, unreachable } from "../../core/fault.ts";
+import { type Child, type ChildOptions, startChild } from "../processes/child.ts";
+import { getJson } from "../protocol/http-client.ts";
+import { authority, reachableHost, requireSafeBinding } from "../security/bind-address.ts";
+import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
+import { SecurityFiles } from "../security/security-files.ts";
+import type { CertificateRole } from "../security/tls.ts";
+import { HealthReport } from "./health-report.ts";
+import {
+  gatewaySpecification,
+  readConfiguration,
+  type ServicePlace,
+  workerSpecification,
+} from "./service-configuration.ts";
+
+export const SERVICE_ROLES = ["gateway", "worker"] as const;
+
+export interface ServeOptions extends ServicePlace {
+  readonly role: (typeof SERVICE_ROLES)[number];
+  /** File that `tandem deploy` wrote. */
+  readonly config: string;
+  /** Which worker of the configuration this is. */
+  readonly name: string;
+  /** Where to answer gRPC health checks, without TLS; null: nowhere. */
+  readonly healthPort: number | null;
+  /** File that is touched each second while it serves; null: none. */
+  readonly readyFile: string | null;
+  /** Aborted, it ends in order. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (line: string) => void;
+}
+
+const GATEWAY_READY_MS = 30_000;
+/** Loading models takes long on a cold volume. */
+const WORKER_READY_MS = 600_000;
+const LOOK_MS = 1000;
+/** Looks without a sign of life: counted, so that a paused container is not taken for dead. */
+const SILENT_LOOKS = 10;
+
+/**
+ * Serves until `signal` is aborted. Rejects with Fault("cluster-failure") when the process ends by
+ * itself, Fault("usage") or Fault("invalid-input") for options and files that it cannot serve with.
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { role, host, certificates, tokens, signal, onEvent } = options;
+  const child = childOf(options);
+  await requireSafeBinding(host, certificates !== null);
+  // Reports wrong files before any process starts.
+  const files = new SecurityFiles({ certificates, tokens }, role as CertificateRole);
+  files.close();
+  const report = await HealthReport.open(options);
+  try {
+    const process = await startChild<unknown>(child).catch((error: unknown) => {
+      if (signal.aborted) return null;
+      throw error;
+    });
+    if (process === null) return;
+    onEvent(`${child.name} ready, pid ${process.pid}`);
+    const access = files.identity === null ? NO_ACCESS : ownAccess(files);
+    const looks = watch(process, report, role === "worker" ? null : healthUrl(options), access);
+    const asked = new Promise<null>((resolve) => {
+      signal.addEventListener("abort", () => resolve(null));
+      if (signal.aborted) resolve(null);
+    });
+    const exit = await Promise.race([process.exited, asked]);
+    clearInterval(looks);
+    report.set({ live: exit === null, serves: false });
+    if (exit !== null) {
+      throw new Fault(
+        "cluster-failure",
+        `${child.name} ended with ${exit.signal ?? `exit code ${exit.code}`}`,
+        { hint: exit.stderrTail },
+      );
+    }
+    await process.stop();
+    onEvent(`${child.name} stopped`);
+  } finally {
+    report.close();
+  }
+}
+
+function childOf(options: ServeOptions): ChildOptions {
+  const { role, name, signal } = options;
+  const configuration = readConfiguration(options.config);
+  const common = { signal, echo: true };
+  switch (role) {
+    case "gateway":
+      return {
+        ...{ ...common, name: role, entry: "gateway-main", readyTimeoutMs: GATEWAY_READY_MS },
+        specification: gatewaySpecification(configuration, options, randomUUID()),
+      };
+    case "worker":
+      return {
+        ...{ ...common, name: `worker ${name}`, entry: "worker/main" },
+        readyTimeoutMs: WORKER_READY_MS,
+        specification: workerSpecification(configuration, options, name),
+      };
+    default:
+      return unreachable(role);
+  }
+}
+
+/** Health needs no token; the certificate shows that the gateway is ours. */
+function ownAccess({ identity }: SecurityFiles): ClientAccess {
+  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
+}
+
+function healthUrl({ host, port, certificates }: ServeOptions): string {
+  const scheme = certificates === null ? "http" : "https";
+  return `${scheme}://${authority(reachableHost(host), port)}/v2/health`;
+}
+
+/**
+ * Looks each second. A worker serves once its models are loaded. A gateway serves from the first
+ * moment when it sees every replica: a replica that is lost later must not take the gateway away
+ * from its callers.
+ */
+function watch(
+  child: Child<unknown>,
+  report: HealthReport,
+  gateway: string | null,
+  access: ClientAccess,
+): NodeJS.Timeout {
+  let heard = -1;
+  let silent = 0;
+  let hasServed = gateway === null;
+  const answers = (path: string): Promise<boolean> =>
+    getJson(`${gateway}/${path}`, access, LOOK_MS * SILENT_LOOKS).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  const look = async (): Promise<void> => {
+    silent = child.heard === heard ? silent + 1 : 0;
+    heard = child.heard;
+    const live = silent < SILENT_LOOKS;
+    const serves = gateway === null || (await answers(hasServed ? "live" : "ready"));
+    hasServed ||= serves;
+    report.set({ live, serves: live && serves });
+  };
+  void look();
+  return setInterval(() => void look(), LOOK_MS);
+}

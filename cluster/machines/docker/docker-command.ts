@@ -1,0 +1,88 @@
+/** Command lines of the Docker client: one container for each worker, found again by its labels. */
+import type { InventoryOf } from "../../../core/inventory/schema.ts";
+import { nodeFlags } from "../../processes/link.ts";
+import type { RemoteWorker } from "../machine.ts";
+
+export type DockerInventory = InventoryOf<"docker">;
+export type DockerMachineDocument = DockerInventory["machines"][string];
+
+const DEPLOYMENT = "tandem.deployment";
+/** Where a container sees the scenario's folder, and the prepared models. */
+export const CONTAINER_PATHS = { folder: "/scenario", store: "/models/models" } as const;
+/** The worker's port where it does not share the machine's network. */
+export const CONTAINER_PORT = 9000;
+const WORKER = "/app/dist/cluster/worker/main.js";
+
+/** `docker`, for the daemon of a machine; without a name of its own, the environment's. */
+export function dockerWords({ docker }: DockerMachineDocument): readonly string[] {
+  return docker === undefined ? ["docker"] : ["docker", "--host", docker];
+}
+
+/** The inventory with a daemon named for each machine that names none. */
+export function withDockerHost(inventory: DockerInventory, docker: string): DockerInventory {
+  const machines = Object.entries(inventory.machines).map(([name, machine]) => [
+    name,
+    { docker, ...machine },
+  ]);
+  return { ...inventory, machines: Object.fromEntries(machines) };
+}
+
+/** An image's full name: with a tag or digest it is as given, else as `tandem deploy` names images. */
+export function workerImage(image: string, version: string): string {
+  return /[:@][^/]*$/.test(image) ? image : `${image}-worker:${version}`;
+}
+
+export interface WorkerContainer {
+  readonly name: string;
+  readonly deployment: string;
+  readonly worker: RemoteWorker;
+  readonly image: string;
+  /** Version of the image's Node. */
+  readonly nodeVersion: string;
+  /** Of `docker run --network`. */
+  readonly network: string;
+  /** Address and port (empty: any) where the machine has the worker's port, unless they share a network. */
+  readonly publish: string;
+  readonly cores: string | undefined;
+  readonly memoryMb: number | undefined;
+  /** Folders of this machine by their place in the container. */
+  readonly mounts: Readonly<Record<string, string>>;
+}
+
+/** The container ends with its standard input, and is removed when it ends. */
+export function runWords({ worker, cores, ...container }: WorkerContainer): readonly string[] {
+  const { gpu } = worker.slot;
+  return [
+    ...["run", "--rm", "--interactive", "--init", "--pull", "never", "--name", container.name],
+    ...["--label", `${DEPLOYMENT}=${container.deployment}`],
+    ...["--label", `tandem.worker=${worker.name}`, "--network", container.network],
+    ...(container.network === "host"
+      ? []
+      : ["--publish", `${container.publish}:${CONTAINER_PORT}`]),
+    ...["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"],
+    ...["--security-opt", "no-new-privileges:true", "--no-healthcheck"],
+    ...(cores === undefined
+      ? []
+      : ["--cpuset-cpus", cores, "--cpus", String(coresIn(cores).length)]),
+    ...(container.memoryMb === undefined ? [] : ["--memory", `${container.memoryMb}m`]),
+    ...(gpu === undefined ? [] : ["--gpus", `device=${gpu}`]),
+    ...Object.entries(container.mounts).flatMap(([to, from]) => ["--volume", `${from}:${to}:ro`]),
+    ...["--entrypoint", "node", container.image],
+    ...[...nodeFlags(container.nodeVersion), WORKER],
+    ...["--stdio", `--deployment=${container.deployment}`],
+  ];
+}
+
+/** Names of a deployment's containers, also of those that have ended. */
+export function listWords(deployment: string): readonly string[] {
+  const filter = ["--filter", `label=${DEPLOYMENT}=${deployment}`];
+  return ["ps", "--all", ...filter, "--format", "{{.Names}}"];
+}
+
+/** The numbers in a set such as `0-2,5`. */
+export function coresIn(cores: string): readonly number[] {
+  return cores.split(",").flatMap((part) => {
+    const [first, last = first] = part.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
