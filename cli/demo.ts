@@ -43,7 +43,7 @@ import { duration } from "./progress.ts";
 import { report } from "./report.ts";
 import { loadScenario } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
-import { validate } from "./validate-command.ts";
+import { validate } from "./validate.ts";
 
 export interface DemoArguments {
   readonly images?: string;

@@ -257,7 +257,7 @@ const validate: Command = {
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
     ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
   ],
-  run: async (args) => (await import("./validate-command.ts")).validate(args),
+  run: async (args) => (await import("./validate.ts")).validate(args),
 };
 
 const explain: Command = {

@@ -8,7 +8,7 @@ import type { ValidationDocument, Verdict } from "../core/results.ts";
 import { hostLines } from "../library/validate.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { secondsOf } from "./validate-command.ts";
+import { secondsOf } from "./validate.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {

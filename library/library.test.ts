@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { definePolicy, Fault, plan, play, query, scenario, simulate, sweep } from "./index.ts";
 import { fromLine, toLine } from "./lines.ts";
 import { lines } from "./lines-chart.ts";
+import { table } from "./notebook.ts";
 import { charts, svg } from "./vega.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-library-"));
@@ -106,6 +107,17 @@ describe("simulate and sweep", () => {
     const drawn = await svg(lines(rows, { x: "rate", y: "mean", series: "scheduler" }));
     expect(drawn).toContain(">random<");
   });
+});
+
+test("outside a kernel, a cell's table is text on the console", async () => {
+  const told: string[] = [];
+  const log = vi.spyOn(console, "log").mockImplementation((line: string) => void told.push(line));
+  try {
+    await table([{ name: "a|b", mean: 1.23456 }]);
+  } finally {
+    log.mockRestore();
+  }
+  expect(told).toEqual(["| name | mean |\n| --- | ---: |\n| a\\|b | 1.235 |"]);
 });
 
 test("a plan is a document and a scenario that runs it", async () => {

@@ -27,20 +27,18 @@ const HEIGHT = 280;
 
 /** Lines end in their names where there are several. Rows without a number are left out. */
 export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
-  const { x, y, series, halfWidth, title, rule, yScale = "linear" } = options;
+  const { x, y, series, title, rule, yScale = "linear" } = options;
   const { xTitle = x, yTitle = y } = options;
-  const values = rows.flatMap((row) => {
-    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
-      Number,
-    );
-    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
-    const name = series === undefined ? "" : String(row[series]);
-    const spread = Number.isFinite(half) ? half : 0;
-    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
-  });
+  const values = pointsOf(rows, options);
   const names = [...new Set(values.map((value) => value.series))];
-  const last = names.map((name) =>
-    values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
+  const domain = domainOf(values, options);
+  const last = spreadLabels(
+    names.map((name) =>
+      values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
+    ),
+    yScale === "log" ? Math.log : (height) => height,
+    yScale === "log" ? Math.exp : (height) => height,
+    domain,
   );
   const color = {
     field: "series",
@@ -52,9 +50,9 @@ export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
     field: "x",
     type: "quantitative" as const,
     title: xTitle,
-    scale: { nice: true },
+    scale: { zero: false, nice: true },
   };
-  const scale = { type: yScale, ...(yScale === "log" ? {} : { zero: true }) };
+  const scale = { type: yScale, domain: [...domain], nice: false };
   const vertical = { field: "y", type: "quantitative" as const, title: yTitle, scale };
   const tooltip = [
     ...(series === undefined ? [] : [{ field: "series", title: series }]),
@@ -94,6 +92,59 @@ export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
   };
 }
 
+/** Pixels between the names of two lines. */
+const LABEL_PX = 14;
+
+interface LineEnd {
+  readonly x: number;
+  readonly y: number;
+  readonly series: string;
+}
+
+interface Point extends LineEnd {
+  readonly low: number;
+  readonly high: number;
+}
+
+function pointsOf(rows: Rows, { x, y, series, halfWidth }: LinesOptions): readonly Point[] {
+  return rows.flatMap((row) => {
+    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
+      Number,
+    );
+    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
+    const name = series === undefined ? "" : String(row[series]);
+    const spread = Number.isFinite(half) ? half : 0;
+    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
+  });
+}
+
+/** Of the vertical axis, with all intervals in it. */
+function domainOf(values: readonly Point[], { rule, yScale }: LinesOptions): readonly number[] {
+  const heights = [...values.flatMap(({ y: at, high }) => [at, high]), rule?.y ?? Number.NaN];
+  const known = heights.filter(
+    (height) => Number.isFinite(height) && (yScale !== "log" || height > 0),
+  );
+  const most = Math.max(...known);
+  return yScale === "log" ? [Math.min(...known) / 1.2, most * 1.2] : [0, most * 1.05];
+}
+
+/** Names of lines that end at one place are moved apart, in the order of their ends. */
+function spreadLabels(
+  ends: readonly LineEnd[],
+  toScale: (y: number) => number,
+  fromScale: (at: number) => number,
+  domain: readonly number[],
+): readonly LineEnd[] {
+  const perPixel = (toScale(domain[1]) - toScale(domain[0])) / HEIGHT;
+  const placed: LineEnd[] = [];
+  for (const end of ends.toSorted((a, b) => a.y - b.y)) {
+    const below = placed.filter(({ x }) => x === end.x).map(({ y }) => toScale(y));
+    const at = Math.max(toScale(end.y), ...below.map((y) => y + LABEL_PX * perPixel));
+    placed.push({ ...end, y: fromScale(at) });
+  }
+  return placed;
+}
+
 function ruleLayers({ y, label }: { readonly y: number; readonly label: string }) {
   const encoding = { y: { datum: y } };
   return [
@@ -106,9 +157,9 @@ function ruleLayers({ y, label }: { readonly y: number; readonly label: string }
       data: { values: [{}] },
       mark: {
         type: "text" as const,
-        align: "left" as const,
+        align: "right" as const,
         baseline: "bottom" as const,
-        x: 4,
+        x: WIDTH - 4,
         dy: -3,
         color: INK,
         text: label,

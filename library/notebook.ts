@@ -1,9 +1,9 @@
 /**
- * The package's entry `./notebook`: charts and tables as a Jupyter kernel of Deno shows them.
+ * The package's entry `./notebook`: charts and tables in the output of a cell, in a Jupyter kernel of Deno.
  *
  * ```ts
  * import { chart, table } from "tandem-serving/notebook";
- * chart(charts(await sweep(loaded))[0].spec);
+ * await chart(charts(await sweep(loaded))[0].spec);
  * ```
  *
  * @module notebook
@@ -12,30 +12,25 @@ import type { TopLevelSpec } from "vega-lite";
 import { renderPng, renderSvg } from "../reports/render-chart.ts";
 
 /** Contents by media type: a front end shows the richest that it knows. */
-export type MediaBundle = Readonly<Record<string, unknown>>;
+type MediaBundle = Readonly<Record<string, unknown>>;
 
-const DISPLAY: unique symbol = Symbol.for("Jupyter.display") as never;
-
-/** The value of a cell that a kernel shows. */
-export interface Shown {
-  readonly [DISPLAY]: () => Promise<MediaBundle>;
+/** The part of Deno's kernel that is used here. */
+interface Kernel {
+  readonly jupyter?: { display(bundle: MediaBundle, options: { raw: true }): Promise<void> };
 }
 
 /** A chart to zoom and hover where Vega-Lite is known, and a picture elsewhere, as on a code host. */
-export function chart(spec: TopLevelSpec): Shown {
-  return {
-    [DISPLAY]: async () => {
-      const { svg } = await renderSvg(spec);
-      return {
-        "application/vnd.vegalite.v5+json": spec,
-        "image/png": Buffer.from(renderPng(svg)).toString("base64"),
-      };
-    },
-  };
+export async function chart(spec: TopLevelSpec): Promise<void> {
+  const { svg } = await renderSvg(spec);
+  await show({
+    "application/vnd.vegalite.v5+json": spec,
+    "image/png": Buffer.from(renderPng(svg)).toString("base64"),
+    "text/plain": "a chart",
+  });
 }
 
 /** Rows as a table: columns are the names of the first row; numbers have four digits. */
-export function table(rows: readonly Readonly<Record<string, unknown>>[]): Shown {
+export async function table(rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
   const names = Object.keys(rows[0] ?? {});
   const numeric = (name: string) => rows.every((row) => typeof row[name] === "number");
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -44,7 +39,15 @@ export function table(rows: readonly Readonly<Record<string, unknown>>[]): Shown
     line(names.map((name) => (numeric(name) ? "---:" : "---"))),
     ...rows.map((row) => line(names.map((name) => cellText(row[name])))),
   ].join("\n");
-  return { [DISPLAY]: async () => ({ "text/markdown": text, "text/plain": text }) };
+  await show({ "text/markdown": text, "text/plain": text });
+}
+
+/** In the cell's output; outside a kernel, as text on the console. */
+async function show(bundle: MediaBundle): Promise<void> {
+  const { jupyter } = (globalThis as { readonly Deno?: Kernel }).Deno ?? {};
+  // A cell's last value may come after its end, and is lost then: so the cell waits.
+  if (jupyter === undefined) console.log(bundle["text/plain"]);
+  else await jupyter.display(bundle, { raw: true });
 }
 
 function cellText(value: unknown): string {

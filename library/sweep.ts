@@ -94,7 +94,8 @@ export async function sweep(
     });
     if (kept.finished < count) signal?.throwIfAborted();
     const { comparisons } = await gathering.finish(loaded.document.run.compare?.over, margin);
-    if (directory !== undefined) writeProvenance(directory, [RESULTS_FILE], loaded, command);
+    if (directory !== undefined)
+      writeProvenance(directory, [RESULTS_FILE], loaded, command, sample);
     const configurations = [...recordsOf(kept, count)].map(({ result }) => result);
     return { ...header, configurations, ...(comparisons.length === 0 ? {} : { comparisons }) };
   } finally {

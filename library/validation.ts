@@ -35,7 +35,7 @@ export async function validate(
   const { directory, strict, signal, onNote, onProgress } = options;
   const { backend, repeats, budgetS, on, images, inputs } = options;
   refuseInProgram(loaded, "real runs have a gateway in a process of its own");
-  const course = planValidation(loaded, { backend, repeats, budgetS, on });
+  const course = planValidation(loaded, options);
   const total = Math.ceil(course.beforeS + course.effort.seconds);
   const logs: (readonly string[])[] = [];
   const validated = await runValidation(course, options, {
