@@ -30,6 +30,8 @@ import type { ShareEdge, TaskNode } from "./task-box.tsx";
 import { useClock } from "./use-clock.ts";
 
 const REQUESTS = 200;
+/** Branches that join: the most to see. */
+const EXAMPLE = "stock-prediction";
 const OF_CLUSTER = "the cluster's scenario";
 /** Of a box: what is written in it, and a line for each of its replicas. */
 const TEXT_HEIGHT = 132;
@@ -49,7 +51,7 @@ interface Played {
 
 export function PlayedPipeline() {
   const { deployed } = useConnection();
-  const [name, setName] = useUrlState("scenario", deployed === null ? EXAMPLES[0] : OF_CLUSTER);
+  const [name, setName] = useUrlState("scenario", deployed === null ? EXAMPLE : OF_CLUSTER);
   const source = useSource(name);
   const isNarrow = useIsNarrow();
   const { played, problem } = useMemo(() => playedOf(source, isNarrow), [source, isNarrow]);

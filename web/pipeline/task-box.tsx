@@ -73,6 +73,8 @@ export function TaskBox({ data }: NodeProps<TaskNode>) {
 const MOST_DOTS = 12;
 
 function Requests({ waiting, replicas }: Pick<TaskFrame, "waiting" | "replicas">) {
+  const busy = replicas.filter(({ requests }) => requests.length > 0);
+  const shown = (replicas.length > MOST_ROWS ? busy : replicas).slice(0, MOST_ROWS);
   return (
     <>
       <span className="dots" role="img" aria-label={`${waiting.length} wait`}>
@@ -82,15 +84,15 @@ function Requests({ waiting, replicas }: Pick<TaskFrame, "waiting" | "replicas">
         {waiting.length > MOST_DOTS && <span>+{waiting.length - MOST_DOTS}</span>}
         {waiting.length === 0 && <span className="muted">nobody waits</span>}
       </span>
-      {replicas.slice(0, MOST_ROWS).map(({ name, requests }) => (
+      {shown.map(({ name, requests }) => (
         <span key={name} className="dots served" role="img" aria-label={servedText(name, requests)}>
           {requests.slice(0, MOST_DOTS).map((request) => (
             <Dot key={request} request={request} />
           ))}
         </span>
       ))}
-      {replicas.length > MOST_ROWS && (
-        <span className="small">and {replicas.length - MOST_ROWS} more replicas</span>
+      {shown.length < replicas.length && (
+        <span className="small">and {replicas.length - shown.length} more replicas</span>
       )}
     </>
   );
