@@ -30,7 +30,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
   filesBelow("build", /\.mjs$/),
 );
 /** The entries that `exports` of package.json names. */
-const LIBRARIES = ["sweep/library", "library/browser"];
+const LIBRARIES = ["library/index", "library/vega", "library/browser"];
 /** Its files have names by their contents. */
 const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);

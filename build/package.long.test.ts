@@ -117,14 +117,20 @@ test("real models say in one line what they lack, and the way out", () => {
 
 test("programs import it, with types that hold", () => {
   const source = `
-    import { Fault, readScenario, simulate } from "tandem-serving";
-    const scenario = readScenario("queue.yaml", { "workload.ratePerS": 30 });
-    const [{ id, metrics }] = simulate(scenario);
+    import * as tandem from "tandem-serving";
+    import { charts, svg } from "tandem-serving/vega";
+    const { Fault, scenario, simulate, sweep } = tandem;
+    const loaded = await scenario("queue.yaml", { "workload.ratePerS": 30 });
+    const { id, metrics, digest } = await simulate(loaded);
     const mean: number | undefined = metrics.latencyMeanMs?.mean;
     let issues = 0;
-    try { readScenario("queue.yaml", { "workload.ratePerS": -1 }); }
+    try { await scenario("queue.yaml", { "workload.ratePerS": -1 }); }
     catch (error) { if (error instanceof Fault) issues = error.issues.length; }
-    console.log(JSON.stringify({ id, mean, issues }));
+    const swept = await sweep(loaded, { threads: 2 });
+    const same = swept.configurations.map((one) => one.digest).join() === digest;
+    const [chart] = charts(swept);
+    const drawn = (await svg(chart.spec)).startsWith("<svg");
+    console.log(JSON.stringify({ id, mean, issues, same, drawn, exported: Object.keys(tandem) }));
   `;
   written("queue.yaml", QUEUE);
   written("use.mts", source);
@@ -134,7 +140,7 @@ test("programs import it, with types that hold", () => {
   const compiled = run(process.execPath, compiler, ...strict, "use.mts");
   expect(compiled.stdout).toBe("");
   expect(run(process.execPath, compiler, ...strict, "--noEmit", "wrong.mts").stdout).toMatch(
-    /'string' is not assignable to parameter of type 'ReadyScenario'/,
+    /'string' is not assignable to parameter of type 'Scenario'/,
   );
   const { stdout, stderr } = run(process.execPath, "use.mjs");
   expect(stderr).toBe("");

@@ -5,10 +5,11 @@ import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
 import { progress } from "./progress.ts";
-import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
   readonly json: boolean;

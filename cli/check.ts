@@ -3,9 +3,10 @@ import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { inventoryFor } from "./inventory-file.ts";
-import { checkOwn, configurationsOf } from "./own-scheduler.ts";
-import { loadScenario, type ScenarioArguments, schedulerCheck } from "./scenario-file.ts";
+import { inventoryFor } from "../library/inventory-file.ts";
+import { checkOwn, configurationsOf } from "../library/own-scheduler.ts";
+import { schedulerCheck } from "../library/scenario.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
 

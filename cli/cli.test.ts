@@ -11,10 +11,10 @@ import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import type { PlanDocument } from "../library/plan-results.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import type { PlanDocument } from "./plan-results.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -223,14 +223,17 @@ function commandsIn(help: string): string[] {
 test("every command has --help with an example", async () => {
   const commands = commandsIn((await here("--help")).stdout);
   expect(commands.length).toBeGreaterThan(10);
-  const actions = commandsIn((await here("cluster", "--help")).stdout);
+  const groups = ["cluster", "sweep"];
+  const actions: string[] = [];
+  for (const group of groups) actions.push(...commandsIn((await here(group, "--help")).stdout));
   expect(actions).toContain("cluster up");
+  expect(actions).toContain("sweep status");
   for (const command of [...commands, ...actions]) {
     const { code, stdout } = await here(...command.split(" "), "--help");
     expect([command, code]).toEqual([command, 0]);
     expect(stdout, command).toMatch(/Examples:\n *tandem /);
     // Each part of the demo's answer is in a file.
-    if (!["cluster", "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
+    if (![...groups, "demo", "completion"].includes(command)) expect(stdout).toContain("--json");
   }
 });
 

@@ -17,12 +17,13 @@ import { appendToken, createToken, type Role } from "../cluster/security/access.
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
+import { inventoryFor } from "../library/inventory-file.ts";
+import { tryOutOwn } from "../library/own-scheduler.ts";
+import { inputsOf, requireBackend } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
-import { inventoryFor } from "./inventory-file.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
-import { inputsOf, loadScenario, requireBackend, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments {
   readonly json: boolean;

@@ -27,6 +27,8 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
+import { inputsOf } from "../library/scenario.ts";
+import { checkHost, HOST_CHECK_S, secondsBefore } from "../library/validate.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels } from "../models/store.ts";
@@ -39,9 +41,9 @@ import { interruptSignal, printFailure } from "./failure.ts";
 import { writeSchema } from "./init.ts";
 import { duration } from "./progress.ts";
 import { report } from "./report.ts";
-import { inputsOf, loadScenario } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
-import { checkHost, HOST_CHECK_S, secondsBefore, validate } from "./validate.ts";
+import { validate } from "./validate-command.ts";
 
 export interface DemoArguments {
   readonly images?: string;

@@ -1,30 +1,24 @@
 /** `tandem explain`: where the gaps of a validation come from. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { importTexts } from "../build/import-text.ts";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { type Explanation, explainConfiguration, PARTS } from "../calibration/explain.ts";
-import { Fault } from "../core/fault.ts";
+import { logFile } from "../calibration/evidence.ts";
+import { type Explanation, PARTS } from "../calibration/explain.ts";
 import type { RunEstimate } from "../core/results.ts";
+import { explain as explained, readEvidence, readLog } from "../library/explain.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
-import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { columns } from "./command-line.ts";
+import { observeLog, observeReplication, writeTrace } from "./run-trace.ts";
 
 export interface ExplainArguments {
   /** The folder of `validate --out`. */
   readonly directory: string;
   readonly json: boolean;
+  /** File for a trace of the first configuration's first run, beside its prediction. */
+  readonly trace?: string;
 }
 
-export async function explain({ directory, json }: ExplainArguments): Promise<void> {
-  const { inputs: read, configurations } = readEvidence(directory);
-  const own = await importTexts(read.schedulerFiles ?? {}, ownScheduler);
-  const inputs = { ...read, own };
-  const explanations = configurations.map((evidence, i) => {
-    const logs = evidence.runs.map((_, run) => readLog(directory, logFile(i, run)));
-    return explainConfiguration(evidence, inputs, logs);
-  });
+export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
+  const explanations = await explained(directory);
+  if (trace !== undefined) await traceFirstRun(directory, trace);
   if (json) {
     const document = { schema: "tandem/explanation@1", configurations: explanations };
     process.stdout.write(`${JSON.stringify(document)}\n`);
@@ -34,30 +28,17 @@ export async function explain({ directory, json }: ExplainArguments): Promise<vo
   process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
 }
 
-function readEvidence(directory: string): EvidenceDocument {
-  const file = join(directory, EVIDENCE_FILE);
-  if (!existsSync(file)) {
-    throw new Fault("not-found", `${directory} has no ${EVIDENCE_FILE}`, {
-      hint: "give the folder of `tandem validate … --out DIR`",
-    });
-  }
-  try {
-    const document = JSON.parse(readFileSync(file, "utf8")) as EvidenceDocument;
-    if (document.schema === "tandem/evidence@1") return document;
-  } catch (cause) {
-    throw new Fault("invalid-input", `${file} is no JSON: ${(cause as Error).message}`, { cause });
-  }
-  throw new Fault("invalid-input", `${file} is of another version`, {
-    hint: "validate again with this version",
-  });
-}
-
-function readLog(directory: string, path: string): string {
-  try {
-    return readFileSync(join(directory, path), "utf8");
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read the run log ${join(directory, path)}`, { cause });
-  }
+/** Both worlds' first run of the first configuration. */
+async function traceFirstRun(directory: string, trace: string): Promise<void> {
+  const { inputs, configurations } = await readEvidence(directory);
+  const [{ document, runs }] = configurations;
+  const log = readLog(directory, logFile(0, 0));
+  const { run } = observeReplication(document, inputs, runs[0].replication);
+  await writeTrace(trace, [
+    { name: "measured", run: observeLog(log, document, inputs) },
+    { name: "simulated", run },
+  ]);
+  process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
 }
 
 function explanationText(explanation: Explanation, width: number): string {

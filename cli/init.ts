@@ -4,9 +4,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
 import { scenarioTemplate } from "../core/scenario/template.ts";
+import { shellWord } from "../library/provenance.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
-import { shellWord } from "./provenance.ts";
 
 export interface InitArguments {
   readonly directory: string;
@@ -33,12 +33,12 @@ function initPolicy({ directory, json }: InitArguments): void {
     throw new Fault("usage", `${there} is there already`, { hint: "name another folder" });
   }
   const jsonSchema = writeSchema(directory);
-  const library = packaged("sweep/library.js");
+  const library = packaged("library/index.js");
   const test = templateOf(POLICY_TEST).replace('"tandem-library"', JSON.stringify(library.href));
   writeAtomically(paths.policy, templateOf(POLICY));
   writeAtomically(paths.test, test);
   writeAtomically(paths.scenario, POLICY_SCENARIO);
-  const types = fileURLToPath(packaged("types/sweep/library.d.ts"));
+  const types = fileURLToPath(packaged("types/library/index.d.ts"));
   const compilerOptions = { checkJs: true, strict: true, module: "nodenext" };
   writeJson(paths.types, {
     compilerOptions: { ...compilerOptions, paths: { "tandem-serving": [types] } },

@@ -1,25 +1,18 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
-import { readFileSync } from "node:fs";
-import { loadReport, loadReportText } from "../cluster/load/load-report.ts";
-import { prepareTarget } from "../cluster/load/prepare-target.ts";
-import { runLoad } from "../cluster/load/run-load.ts";
-import type { TargetAccess } from "../cluster/load/specification.ts";
-import { gatewayClientAccess } from "../cluster/security/client-access.ts";
+import { loadReportText } from "../cluster/load/load-report.ts";
 import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";
-import { compileSystem } from "../core/compile.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { MOST_S } from "../core/scenario/schema/common.ts";
-import { clientSchema, workloadSchema } from "../core/scenario/schema/workload.ts";
+import { workloadSchema } from "../core/scenario/schema/workload.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
-import { refuseUnreal } from "../core/scenario/simulated-only.ts";
+import { endpointScenario, patient, sendLoad } from "../library/load.ts";
+import { repeatCommand } from "../library/provenance.ts";
+import { refuseOverload, refuseRate } from "../library/refuse-overload.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
-import { replicationSeed } from "../sim/replication.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
 import { type Course, progress } from "./progress.ts";
-import { repeatCommand } from "./provenance.ts";
-import { refuseOverload, refuseRate } from "./refuse-overload.ts";
 import { loadScenario, loadScenarioText, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface LoadArguments extends WorkloadArguments {
@@ -41,51 +34,24 @@ export interface LoadArguments extends WorkloadArguments {
 
 export async function load(args: LoadArguments): Promise<void> {
   const loaded = await loadWorkload(args, args.model ?? "endpoint");
-  refuseUnreal(loaded);
-  const { document } = loaded;
-  const { workload, run } = document;
-  const seed = replicationSeed(run.seed, 0);
-  const pipelines = pipelinesOf(args, loaded);
-  const target = await prepareTarget({
-    url: args.url,
-    models: pipelines.map(({ name }) => name),
-    // Loads what decodes and draws pictures: only where some are sent.
-    images: async () =>
-      (await import("../calibration/contents.ts")).picturesFor(document, args.images),
-    connections: args.connections,
-    access: accessOf(args),
-    seed,
-    ...given({
-      inputs: args.inputs,
-      body: args.body,
-      contentType: args.contentType,
-      method: args.method,
-      streamed: args.stream,
-    }),
-  });
-  const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
+  const { workload, run } = loaded.document;
   const shown = loadProgress(workload, expectedRequests(workload));
-  const result = await runLoad({
-    target,
-    pipelines,
-    workload,
-    ...(traceUs === undefined ? {} : { traceUs }),
-    seed,
-    warmUp: args.warmUp,
-    onProgress: shown.update,
+  const { report, errors } = await sendLoad(loaded, {
+    ...args,
+    streamed: args.stream,
+    onEnded: (ended) => shown.update({ ended }),
   }).finally(() => shown.stop());
-  const report = loadReport(result, workload);
   const command = repeatCommand("load", { ...args, seed: run.seed, extra: flagsOf(args) });
   if (args.json) {
     const { capacity } = loaded;
     const head = { schema: "tandem/load@1", url: args.url, seed: run.seed, command, capacity };
-    process.stdout.write(`${JSON.stringify({ ...head, ...report, errors: result.errors })}\n`);
+    process.stdout.write(`${JSON.stringify({ ...head, ...report, errors })}\n`);
   } else {
     const lines = [loadReportText(report), capacityText(loaded.capacity)];
     process.stdout.write(`${lines.filter((line) => line !== "").join("\n")}\n`);
   }
-  if (result.errors.length > 0) {
-    throw new Fault("cluster-failure", `requests failed; the first: ${result.errors[0]}`);
+  if (errors.length > 0) {
+    throw new Fault("cluster-failure", `requests failed; the first: ${errors[0]}`);
   }
   if (report.verdict === "refused") {
     throw new Fault("unhealthy", "the load generator was not fit to be judged by", {
@@ -114,13 +80,6 @@ function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
   return { timeOf: (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6) };
 }
 
-/** The scenario's pipelines, or the one model that was named. */
-function pipelinesOf(args: LoadArguments, loaded: LoadedScenario) {
-  if (args.model !== undefined) return [{ name: args.model, share: 1 }];
-  const { pipelines } = compileSystem(loaded.document, loaded);
-  return pipelines.map(({ name, share }) => ({ name, share }));
-}
-
 /** The given options besides the scenario's, as they were typed. */
 function flagsOf(args: LoadArguments): string[] {
   const said: Readonly<Record<string, unknown>> = { ...args };
@@ -129,29 +88,6 @@ function flagsOf(args: LoadArguments): string[] {
     if (["set", "seed", "json"].includes(name) || value === undefined || value === false) return [];
     return value === true ? [`--${name}`] : [`--${name}`, String(value)];
   });
-}
-
-/** Without undefined values. */
-function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
-}
-
-function accessOf({ certs, ca, tokenFile }: LoadArguments): Omit<TargetAccess, "tls"> {
-  const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
-  return given({
-    ca: ca === undefined ? (tls?.ca ?? undefined) : readCertificates(ca),
-    pair: tls?.pair ?? undefined,
-    token: token ?? undefined,
-  });
-}
-
-function readCertificates(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read ${file}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
@@ -177,13 +113,6 @@ export async function loadWorkload(
   }
 }
 
-/** With a timeout for clients, so that a target that stands still ends the load. */
-function patient(loaded: LoadedScenario): LoadedScenario {
-  const { document } = loaded;
-  const client = document.workload.client ?? clientSchema.parse({ timeoutMs: PATIENCE_MS });
-  return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
-}
-
 async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedScenario> {
   const overrides = overridesOf(args);
   if (args.scenario !== undefined) {
@@ -198,13 +127,7 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
       hint: "as `tandem load --url http://127.0.0.1:8080/x --rate 50 --duration 10`",
     });
   }
-  const scenario = {
-    name: endpoint,
-    pipelines: { [endpoint]: { tasks: { remote: { model: "remote" } } } },
-    models: { remote: { service: { distribution: "deterministic", meanMs: 1 } } },
-    cluster: { replicas: { remote: 1 } },
-    workload: { arrivals: kind, ...extentOf(args, kind), client: { timeoutMs: PATIENCE_MS } },
-  };
+  const scenario = endpointScenario(endpoint, { arrivals: kind, ...extentOf(args, kind) });
   const text = JSON.stringify(scenario);
   const named = { ...args, scenario: NO_FILE };
   // The capacity of an endpoint is unknown.
@@ -246,9 +169,6 @@ const OPTIONS = Object.keys(PATHS) as readonly Option[];
 
 /** Stands for the file of a scenario that only the options describe. */
 export const NO_FILE = "(options)";
-
-/** Time after which clients give up by default. */
-export const PATIENCE_MS = 60_000;
 
 /** The given options' values by path. A `--timeout` of 0 is the longest that there is. */
 export function overridesOf(given: WorkloadOptions): Record<string, unknown> {

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parquetText } from "../library/scenario.ts";
 import { openDatabase } from "../sweep/parquet.ts";
-import { loadScenario, parquetText } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-parquet-"));
 afterAll(() => rmSync(folder, { recursive: true }));

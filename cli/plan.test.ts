@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { scenarioSchema } from "../core/scenario/schema.ts";
+import { planDocument, plannedScenario, planText } from "../library/plan-results.ts";
 import { nothingExplored } from "../planning/contenders.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
-import { planDocument, plannedScenario, planText } from "./plan-results.ts";
 
 const HEADER = {
   schema: "tandem/plan@2",

@@ -1,34 +1,33 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
+import { planDocumentOf, workedPlans } from "../library/plan.ts";
 import {
-  makePlans,
+  type PlanDocument,
+  type Point,
+  plannedScenario,
+  planText,
+} from "../library/plan-results.ts";
+import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
+import {
   PLANNERS,
   type Plan,
   type PlannerName,
   type PlanOptions,
+  type Step,
 } from "../planning/plan.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal } from "./failure.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
 import { writePlannedScenario } from "./plan-files.ts";
-import {
-  type PlanDocument,
-  type Point,
-  planDocument,
-  plannedScenario,
-  planText,
-} from "./plan-results.ts";
 import { progress } from "./progress.ts";
-import { repeatCommand, shellWord } from "./provenance.ts";
-import { writeProvenance } from "./provenance-file.ts";
-import { inputsOf, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 import { simulate } from "./simulate.ts";
 
 /** In the folder of --out, beside results.json. */
@@ -46,29 +45,21 @@ export interface PlanArguments extends ScenarioArguments {
 export async function plan(args: PlanArguments): Promise<void> {
   const options = optionsOf(args);
   const loaded = await loadScenario(args, { requireTimes: true });
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
-  const plans = await worked(makePlans(loaded, inputsOf(loaded), options));
-  const { digest, document, capacity } = loaded;
+  const plans = await worked(loaded, options);
+  const { document } = loaded;
   const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
-  const header = {
-    schema: "tandem/plan@2" as const,
-    planner: options.planner,
-    scenario: { name: document.name, digest },
-    seed: document.run.seed,
-    ...(capacity === undefined ? {} : { capacity }),
-    command: repeatCommand("plan", {
-      scenario: args.scenario,
-      set: args.set,
-      seed: seed ?? document.run.seed,
-      extra: [
-        ...["--planner", options.planner],
-        ...(replications === undefined ? [] : ["--replications", String(replications)]),
-        ...(schedulers === undefined ? [] : ["--schedulers", schedulers]),
-        ...["--max-replicas", String(maxReplicas), "--max-trials", String(maxTrials)],
-      ],
-    }),
-  };
-  const result = planDocument(header, plans);
+  const command = repeatCommand("plan", {
+    scenario: args.scenario,
+    set: args.set,
+    seed: seed ?? document.run.seed,
+    extra: [
+      ...["--planner", options.planner],
+      ...(replications === undefined ? [] : ["--replications", String(replications)]),
+      ...(schedulers === undefined ? [] : ["--schedulers", schedulers]),
+      ...["--max-replicas", String(maxReplicas), "--max-trials", String(maxTrials)],
+    ],
+  });
+  const result = planDocumentOf(loaded, options.planner, command, plans);
   const width = columns();
   const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
   const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
@@ -123,26 +114,24 @@ function simulateCommand(
 /** Nobody knows how much a plan has to simulate, so its progress is what it has; each pause is twice the last. */
 const FIRST_PAUSE_MS = 5000;
 
-/** Replication by replication, so that Ctrl-C is heard and progress is shown. */
-async function worked(steps: ReturnType<typeof makePlans>): Promise<readonly Plan[]> {
+async function worked(loaded: ReadyScenario, options: PlanOptions): Promise<readonly Plan[]> {
   const interrupt = interruptSignal();
   let shown: ReturnType<typeof progress> | undefined;
   let pauseMs = FIRST_PAUSE_MS;
   let sayAtMs = performance.now() + pauseMs;
+  const onStep = ({ done, of, requests }: Step): void => {
+    shown ??= progress("plan", { total: of });
+    shown.update(done);
+    if (performance.now() < sayAtMs) return;
+    sayAtMs += pauseMs;
+    pauseMs *= 2;
+    shown.say(`plan: ${formatNumber(requests / 1e6)} million requests simulated`);
+  };
   try {
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done === true) return value;
-      shown ??= progress("plan", { total: value.of });
-      shown.update(value.done);
-      if (performance.now() >= sayAtMs) {
-        sayAtMs += pauseMs;
-        pauseMs *= 2;
-        shown.say(`plan: ${formatNumber(value.requests / 1e6)} million requests simulated`);
-      }
-      await turn();
-      if (interrupt.signal.aborted) throw new Fault("interrupted", "interrupted: nothing is kept");
-    }
+    return await workedPlans(loaded, options, onStep, interrupt.signal);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    throw new Fault("interrupted", "interrupted: nothing is kept");
   } finally {
     shown?.stop();
     interrupt.dispose();

@@ -1,5 +1,6 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
+import { VERSION } from "../library/version.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import {
   type Command,
@@ -19,7 +20,9 @@ import {
 import type { Shell } from "./completion.ts";
 import { exitCodeOf, printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
-import { VERSION } from "./version.ts";
+import type { ShardArguments } from "./shard.ts";
+import type { SweepOnArguments } from "./sweep-on.ts";
+import type { SimulateArguments } from "./sweep-preparation.ts";
 
 const directory = (describe: string) =>
   ({ directory: { type: "string", demandOption: true, describe } }) as const;
@@ -116,14 +119,63 @@ const simulate: Command = {
       describe: "latin-hypercube N or random N: draw N configurations of the sweep",
     },
     requests: flag("keep a row for each request too (needs --out)"),
+    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
+    on: text("inventory: run the sweep in shards there (needs --out)"),
+    shards: number("of --on; default: as many as take --shard-seconds each"),
+    "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
+    detach: flag("with --on: submit, and do not wait"),
+    shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
+    "shard-list": text("shards of the array job's tasks, as 0-9,12"),
   },
   examples: [
     ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
+    ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
+    ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
+    ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
   ],
-  run: async (args) => (await import("./simulate.ts")).simulate(args),
+  run: async (args: { readonly on?: string; readonly shard?: string }) => {
+    if (args.shard !== undefined) {
+      await (await import("./shard.ts")).simulateShard(args as ShardArguments);
+    } else if (args.on !== undefined) {
+      await (await import("./sweep-on.ts")).sweepOn(args as SweepOnArguments);
+    } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
+  },
+};
+
+const gather: Command = {
+  usage: "gather <directory>",
+  about: "make the results of a sweep from its shards: the same as without shards",
+  positionals: directory("of the shards' --out"),
+  options: JSON_OPTION,
+  examples: [["gather out/s", "then query, report and compare out/s as ever"]],
+  run: async (args) => (await import("./gather.ts")).gather(args),
+};
+
+const sweep: Command = {
+  usage: "sweep <action>",
+  about: "a sweep in shards: how far it is, and how to end it",
+  examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
+  commands: [
+    {
+      usage: "status <directory>",
+      about: "count the shards that are finished, failed, running and waiting",
+      positionals: directory("of the shards' --out"),
+      options: JSON_OPTION,
+      examples: [["sweep status out/s", "from any shell that sees the folder"]],
+      run: async (args) => (await import("./sweep.ts")).sweepStatus(args),
+    },
+    {
+      usage: "cancel <directory>",
+      about: "end the jobs of a sweep; finished shards are kept",
+      positionals: directory("of the shards' --out"),
+      options: JSON_OPTION,
+      examples: [["sweep cancel out/s", "the command that started it goes on later"]],
+      run: async (args) => (await import("./sweep.ts")).sweepCancel(args),
+    },
+  ],
 };
 
 const schedulers: Command = {
@@ -230,15 +282,21 @@ const validate: Command = {
     ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
   ],
-  run: async (args) => (await import("./validate.ts")).validate(args),
+  run: async (args) => (await import("./validate-command.ts")).validate(args),
 };
 
 const explain: Command = {
   usage: "explain <directory>",
   about: "say where a gap comes from: service, network, gateway, queueing, load",
   positionals: directory("of `tandem validate … --out`"),
-  options: JSON_OPTION,
-  examples: [["explain out/v", "each configuration's gap, in five parts that add up"]],
+  options: {
+    ...JSON_OPTION,
+    trace: text("file for a trace of a real run beside its prediction, for ui.perfetto.dev"),
+  },
+  examples: [
+    ["explain out/v", "each configuration's gap, in five parts that add up"],
+    ["explain out/v --trace run.json", "both runs of the first configuration on a time line"],
+  ],
   run: async (args) => (await import("./explain.ts")).explain(args),
 };
 
@@ -329,7 +387,7 @@ const program: Program = {
   version: VERSION,
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
-    ...[CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
+    ...[gather, sweep, CLUSTER, load, web, explain, report, demo, schedulers, completion, doctor],
   ],
 };
 

@@ -8,7 +8,8 @@ import type { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { goalHeadlines } from "../reports/tables/headlines.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import { type SimulateArguments, simulate } from "./simulate.ts";
+import { simulate } from "./simulate.ts";
+import type { SimulateArguments } from "./sweep-preparation.ts";
 
 const MMC = fileURLToPath(new URL("../scenarios/queueing/mmc.yaml", import.meta.url));
 const out = mkdtempSync(join(tmpdir(), "tandem-simulate-"));

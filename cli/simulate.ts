@@ -1,15 +1,22 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { expectedRequests } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
-import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
-import { goalsShown } from "../core/slo.ts";
+import { parameterColumns } from "../core/scenario/parameter-columns.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
+import { shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
+import {
+  type Ranked,
+  RESULTS_FILE,
+  ResultsGathering,
+  type ResultsHeader,
+  type ResultsPlace,
+} from "../library/results-gathering.ts";
+import { sampleText } from "../library/results-header.ts";
+import { inputsOf } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import {
@@ -19,48 +26,18 @@ import {
   rankingText,
   resultsTable,
 } from "../reports/tables/terminal-text.ts";
-import { PRESETS } from "../schedulers/registry.ts";
-import type { SweepPlan } from "../sweep/configuration-work.ts";
+import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
+import { expectedEvents } from "../sweep/expected-events.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
-import { ResultStore, STORE_FORMAT } from "../sweep/result-store.ts";
+import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
-import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
+import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
-import { asNotes, repeatCommand, shellWord, simulationNotes } from "./provenance.ts";
-import { writeProvenance } from "./provenance-file.ts";
-import {
-  printFile,
-  printResults,
-  type Ranked,
-  RESULTS_FILE,
-  ResultsGathering,
-  type ResultsHeader,
-  type ResultsPlace,
-} from "./results-gathering.ts";
-import {
-  loadScenario,
-  marginOf,
-  precisionWords,
-  type ScenarioArguments,
-  schedulerCheck,
-} from "./scenario-file.ts";
-import { buildKey } from "./version.ts";
-
-export interface SimulateArguments extends ScenarioArguments {
-  readonly json: boolean;
-  readonly out?: string;
-  readonly workers?: number;
-  readonly yes: boolean;
-  /** A method and a number of configurations. */
-  readonly sample?: readonly string[];
-  /** Keep a row for each request, in the folder `out`. */
-  readonly requests?: boolean;
-  /** Print no table. */
-  readonly quiet?: boolean;
-}
+import { observeReplication, writeTrace } from "./run-trace.ts";
+import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
 /** A table on the terminal has at most so many configurations. */
 const MOST_ROWS = 200;
@@ -69,33 +46,40 @@ const MOST_JUDGED = 2000;
 
 /** Returns the number of configurations. */
 export async function simulate(args: SimulateArguments): Promise<number> {
-  checkOptions(args);
-  const loaded = await loadScenario(args, { requireTimes: true });
-  const plan = { loaded, sample: sampleOf(args), requestsIn: requestsFolder(args) };
-  const options = {
-    allowLarge: args.yes,
-    checkScheduler: schedulerCheck(loaded.own),
-    sample: plan.sample,
-  };
-  const sweep = checkedSweep(loaded, options);
-  tryOutOwn(loaded, configurationsOf(sweep));
+  const { plan, sweep, key, header } = await prepareSweep(args);
+  const { loaded } = plan;
   const { count } = sweep;
-  const header = resultsHeader(args, loaded);
-  const store = openStore(args, plan, count);
+  const store = openStore(args, plan, key, count);
   const gathering = new ResultsGathering(store, count, placeOf(args, loaded, header));
   try {
     await sweepWithProgress(args, plan, store, count, gathering);
     const ranked = await gathering.finish(loaded.document.run.compare?.over, header.margin);
-    if (args.out !== undefined) writeProvenance(args.out, [RESULTS_FILE], loaded, header.command);
+    if (args.out !== undefined)
+      writeProvenance(args.out, [RESULTS_FILE], loaded, header.command, plan.sample);
     const { comparisons } = ranked;
     if (args.json && args.out !== undefined) await printFile(join(args.out, RESULTS_FILE));
     else if (args.json) await printResults(header, comparisons, store, count);
     else if (args.quiet !== true) printTables(header, ranked, store, args.out);
+    if (args.trace !== undefined) await writeSimulatedTrace(args.trace, loaded, sweep.at(0), count);
   } finally {
     await gathering.close();
     if (store instanceof ResultStore) store.close();
   }
   return count;
+}
+
+/** Of the first configuration: a trace of all of a sweep is for nobody to read. */
+async function writeSimulatedTrace(
+  file: string,
+  loaded: ReadyScenario,
+  { id, document }: Configuration,
+  count: number,
+): Promise<void> {
+  const { run, note } = observeReplication(document, inputsOf(loaded), 0);
+  await writeTrace(file, [{ name: "simulated", run }]);
+  const which = count === 1 ? "" : ` of ${id}, the first of ${count} configurations`;
+  const cut = note === undefined ? "" : `, ${note}`;
+  process.stderr.write(`trace${which}: ${file}${cut}; open it in ui.perfetto.dev\n`);
 }
 
 function placeOf(
@@ -104,39 +88,12 @@ function placeOf(
   header: ResultsHeader,
 ): ResultsPlace | null {
   if (out === undefined) return null;
-  return { directory: out, header, parameters: parameterColumns(document.sweep) };
-}
-
-function requestsFolder({ requests, out }: SimulateArguments): string | undefined {
-  if (requests !== true) return undefined;
-  if (out !== undefined) return out;
-  throw new Fault("usage", "--requests needs a folder to write to", { hint: "give --out DIR" });
-}
-
-function checkOptions({ workers, replications, out }: SimulateArguments): void {
-  if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
-  for (const [name, value] of Object.entries({ workers, replications })) {
-    if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
-      throw new Fault("usage", `--${name} must be a whole number of at least 1, got ${value}`);
-    }
-  }
-}
-
-function sampleOf({ sample }: SimulateArguments): Sample | undefined {
-  if (sample === undefined) return undefined;
-  const [method, text] = sample;
-  const count = Number(text);
-  const known = SAMPLE_METHODS.find((name) => name === method);
-  if (known === undefined || !Number.isInteger(count) || count < 1) {
-    throw new Fault("usage", `--sample ${sample.join(" ")}: expected a method and a number`, {
-      hint: `the methods are ${SAMPLE_METHODS.join(" and ")}`,
-    });
-  }
-  return { method: known, count };
-}
-
-function sampleOptions({ sample }: SimulateArguments): readonly string[] {
-  return sample === undefined ? [] : ["--sample", ...sample];
+  return {
+    directory: out,
+    header,
+    parameters: parameterColumns(document.sweep),
+    onWarning: printWarning,
+  };
 }
 
 /** Events that take one thread about a second. */
@@ -153,10 +110,7 @@ function threading(
   if (workers !== undefined) return { threads: workers, aloneMs: 0 };
   const { replications } = document.run;
   const most = Math.max(replications, stoppingRule(document.run)?.maxReplications ?? 0);
-  const tasks = Object.values(document.pipelines).map((pipeline) => Object.keys(pipeline.tasks));
-  const eventsEach =
-    expectedRequests(document.workload) * 2 * Math.max(...tasks.map(({ length }) => length));
-  const many = count * replications * eventsEach > MANY_EVENTS;
+  const many = count * replications * expectedEvents(document) > MANY_EVENTS;
   const threads = Math.min(availableParallelism(), count * most);
   return { threads, aloneMs: many ? 0 : START_UP_MS };
 }
@@ -206,54 +160,18 @@ async function openRequests(plan: SweepPlan, store: RecordStore): Promise<Reques
 }
 
 /** Sweeps are resumable: in the folder given, else in one named by the scenario's digest. */
-function openStore(args: SimulateArguments, plan: SweepPlan, count: number): RecordStore {
-  if (count === 1 && args.out === undefined) return new MemoryStore();
-  const { digest, document } = plan.loaded;
-  const { seed, replications } = document.run;
-  const sample = sampleText(plan.sample);
-  const name = [digest, ...(sample === null ? [] : [sample.replace(" ", "-")])].join("-");
-  const folder = args.out ?? join(".tandem", "sweeps", name);
-  const parameters = parameterColumns(document.sweep);
-  const scenario = { scenario: digest, seed, replications, sample, parameters };
-  const key = { format: STORE_FORMAT, ...scenario, ...buildKey() };
-  const store = ResultStore.open(folder, key, count);
+function openStore(
+  { out }: SimulateArguments,
+  { loaded, sample }: SweepPlan,
+  key: StoreKey,
+  count: number,
+): RecordStore {
+  if (count === 1 && out === undefined) return new MemoryStore();
+  const text = sampleText(sample);
+  const name = [loaded.digest, ...(text === null ? [] : [text.replace(" ", "-")])].join("-");
+  const store = ResultStore.open(out ?? join(".tandem", "sweeps", name), key, count);
   if (store.setAside !== undefined) printWarning(store.setAside);
   return store;
-}
-
-function sampleText(sample: Sample | undefined): string | null {
-  return sample === undefined ? null : `${sample.method} ${sample.count}`;
-}
-
-function resultsHeader(args: SimulateArguments, loaded: LoadedScenario): ResultsHeader {
-  const { seed, replications } = loaded.document.run;
-  return {
-    schema: "tandem/results@1",
-    scenario: { name: loaded.document.name, digest: loaded.digest },
-    seed,
-    command: repeatCommand("simulate", {
-      ...args,
-      seed,
-      extra: [
-        "--replications",
-        String(replications),
-        ...precisionWords(args),
-        ...sampleOptions(args),
-      ],
-    }),
-    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
-    margin: marginOf(args),
-    simplestFirst: Object.keys(PRESETS),
-    parameterKinds: parameterKinds(loaded.document),
-    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
-    ...asNotes(simulationNotes(loaded)),
-  };
-}
-
-/** Then no goal is that of all configurations. */
-function sweepsGoals({ sweep }: ScenarioDocument): boolean {
-  const paths = parameterColumns(sweep).map(({ path }) => path);
-  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
 }
 
 function printTables(

@@ -2,29 +2,23 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentsSource } from "../calibration/contents.ts";
-import {
-  type ConfigurationEvidence,
-  EVIDENCE_FILE,
-  type EvidenceDocument,
-  logFile,
-} from "../calibration/evidence.ts";
+import { EVIDENCE_FILE, logFile } from "../calibration/evidence.ts";
 import { needsPilot } from "../calibration/replay-pilot.ts";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterKinds } from "../core/scenario/parameter-columns.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
-import { goalsShown } from "../core/slo.ts";
+import { repeatCommand, shellWord } from "../library/provenance.ts";
+import { writeProvenance } from "../library/provenance-file.ts";
+import type { Validated } from "../library/validate.ts";
+import { validationDocuments } from "../library/validate-documents.ts";
 import { plural } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import { wrapped } from "../reports/tables/table.ts";
 import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
 import { doubts } from "../reports/tables/validation-tables.ts";
-import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { columns } from "./command-line.ts";
-import { asNotes, repeatCommand, shellWord } from "./provenance.ts";
-import { writeProvenance } from "./provenance-file.ts";
 import type { ScenarioArguments } from "./scenario-file.ts";
 
 export interface ValidateArguments extends ScenarioArguments, ContentsSource {
@@ -36,20 +30,6 @@ export interface ValidateArguments extends ScenarioArguments, ContentsSource {
   readonly budget?: string;
 }
 
-export interface Validated {
-  readonly results: readonly ValidationResult[];
-  readonly evidences: readonly ConfigurationEvidence[];
-  /** Everything that predictions were made of, with message costs that were measured here. */
-  readonly inputs: SimulationInputs;
-  /** About all configurations. */
-  readonly notes: readonly string[];
-  /** Configurations that were to be validated. */
-  readonly wanted: number;
-  /** Runs of each. */
-  readonly repeats: number;
-  readonly interrupted: boolean;
-}
-
 export function writeLogs(out: string, configuration: number, logs: readonly string[]): void {
   for (const [run, log] of logs.entries()) {
     writeAtomically(join(out, logFile(configuration, run)), log);
@@ -58,9 +38,11 @@ export function writeLogs(out: string, configuration: number, logs: readonly str
 
 /** Writes and prints all finished results, then throws a Fault unless the exit code is 0. */
 export function finish(args: ValidateArguments, loaded: LoadedScenario, validated: Validated) {
-  const { results, evidences, inputs } = validated;
+  const { results, inputs } = validated;
   if (results.length > 0) {
-    const { document, predicted } = documentsOf(args, loaded, validated);
+    const { seed } = loaded.document.run;
+    const command = repeatCommand("validate", { ...args, seed, extra: optionWords(args) });
+    const { document, predicted, evidence } = validationDocuments(loaded, validated, command);
     if (args.out !== undefined) {
       writeJson(join(args.out, "validation.json"), document);
       // The predicted side alone is a results document too, for a folder without a sweep's results.
@@ -69,11 +51,6 @@ export function finish(args: ValidateArguments, loaded: LoadedScenario, validate
       if (isAlone) writeJson(file, predicted);
       const made = ["validation.json", ...(isAlone ? ["results.json"] : [])];
       writeProvenance(args.out, made, loaded, document.command);
-      const evidence: EvidenceDocument = {
-        schema: "tandem/evidence@1",
-        // Their texts stay, from which `explain` loads them.
-        ...{ inputs: { ...inputs, own: undefined }, configurations: evidences },
-      };
       writeAtomically(join(args.out, EVIDENCE_FILE), JSON.stringify(evidence));
       const { overheadProfile } = inputs;
       if (needsPilot(loaded) && overheadProfile !== undefined)
@@ -107,30 +84,6 @@ function print({ json, out }: ValidateArguments, document: ValidationDocument): 
         ...(out === undefined ? [] : [nextSteps(out)]),
       ];
   for (const line of lines) process.stdout.write(`${line}\n`);
-}
-
-function documentsOf(
-  args: ValidateArguments,
-  loaded: LoadedScenario,
-  { results: configurations, notes }: Validated,
-) {
-  const { name, run } = loaded.document;
-  const header = {
-    scenario: { name, digest: loaded.digest },
-    seed: run.seed,
-    command: repeatCommand("validate", { ...args, seed: run.seed, extra: optionWords(args) }),
-    ...goalsShown(loaded.document),
-    parameterKinds: parameterKinds(loaded.document),
-    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
-    ...asNotes(notes),
-    configurations,
-  };
-  const document: ValidationDocument = {
-    schema: "tandem/validation@2",
-    kind: "validation",
-    ...header,
-  };
-  return { document, predicted: { schema: "tandem/results@1", ...header } };
 }
 
 /** Options that decide which runs there are and what they carry. */

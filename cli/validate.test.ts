@@ -5,9 +5,10 @@
 import { describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
+import { hostLines } from "../library/validate.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { exitCodeOf } from "./failure.ts";
-import { hostLines, secondsOf } from "./validate.ts";
+import { secondsOf } from "./validate-command.ts";
 import { notesByLetter, outcomeOf } from "./validate-results.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {
@@ -36,7 +37,7 @@ describe("the exit code", () => {
     const lines = outcomeOf(document, options);
     expect(lines).not.toBeInstanceOf(Fault);
     expect((lines as readonly string[]).join("\n")).toMatch(
-      /^tandem: warning: 1 of 2 configurations cannot be judged yet\n {2}B cannot tell yet: .*12 runs/,
+      /^tandem: warning: 1 of 2 configurations cannot be judged yet\n {2}B: .* cannot be judged yet: .*12 runs/,
     );
     const fault = outcomeOf(document, { ...options, strict: true });
     expect(exitCodeOf(fault)).toBe(3);

@@ -1,5 +1,6 @@
 /** `tandem/provenance@1`: where the files of a results folder come from, and the inputs that made them. */
 import type { OverheadProfile, Profile } from "./profile.ts";
+import type { Sample } from "./scenario/axes.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
 
 export const PROVENANCE_FILE = "provenance.json";
@@ -27,6 +28,8 @@ export interface ProvenanceInputs {
   readonly traceSizes?: Readonly<Record<string, readonly number[]>>;
   /** Texts of the user's schedulers. */
   readonly schedulerFiles?: Readonly<Record<string, string>>;
+  /** Contents of section files that the sweep names. */
+  readonly sectionFiles: Readonly<Record<string, unknown>>;
 }
 
 export interface ProvenanceDocument {
@@ -36,6 +39,8 @@ export interface ProvenanceDocument {
   /** Of results.json, with all overrides. */
   readonly scenario: ScenarioDocument;
   readonly digest: string;
+  /** Set where the results are of a sample of the sweep. */
+  readonly sample?: Sample;
   readonly inputs: ProvenanceInputs;
   /** Paths of traces that are too long to keep here. */
   readonly omitted?: readonly string[];

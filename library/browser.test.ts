@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catalogue } from "../schedulers/catalogue.ts";
-import { readScenario as readFileScenario, simulate as simulateAtOnce } from "../sweep/library.ts";
 import {
   capacityOf,
   Fault,
@@ -13,15 +12,22 @@ import {
   simulate,
   simulateAll,
 } from "./browser.ts";
+import { scenario as readFileScenario } from "./scenario.ts";
+import { sweep as sweepInNode } from "./sweep.ts";
 
 const FILE = join(import.meta.dirname, "../scenarios/queueing/branch.yaml");
 const TEXT = readFileSync(FILE, "utf8");
+/** As the Node library gives them. */
+async function simulateAtOnce(overrides: object) {
+  const loaded = await readFileScenario(FILE, { ...overrides });
+  return (await sweepInNode(loaded, { threads: 1 })).configurations;
+}
 const SHORT = { workload: { arrivals: "poisson", ratePerS: 5, requests: 400 } };
 
 test("gives what the Node library gives, to the digit", async () => {
   const sweep = { scheduler: ["fifo", "random"], "workload.ratePerS": [4, 8] };
   const overrides = { ...SHORT, sweep, "run.replications": 3 };
-  const { gantt: _, ...first } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  const { gantt: _, ...first } = (await simulateAtOnce(overrides))[0];
   const results = await simulateAll(readScenario(TEXT, { overrides }));
   expect(results.map(({ id }) => id)).toHaveLength(4);
   expect(results[0]).toEqual(first);
@@ -43,7 +49,7 @@ test("steps go breadth first, and each is the result of so many replications", a
     [1, 2, true],
   ]);
   const one = { ...overrides, "run.replications": 1 };
-  const alone = simulateAtOnce(readFileScenario(FILE, one));
+  const alone = await simulateAtOnce(one);
   expect(steps[1].result.metrics).toEqual(alone[1].metrics);
   expect(steps[1].result.metrics.latencyMeanMs?.halfWidth95).toBeGreaterThan(0);
 });
@@ -53,7 +59,7 @@ test("goes on until intervals are narrow, as the scenario asks", async () => {
     ...SHORT,
     "run.until": { relativeHalfWidth: 0.2, metrics: ["latencyMeanMs"], maxReplications: 40 },
   };
-  const { gantt: _, ...expected } = simulateAtOnce(readFileScenario(FILE, overrides))[0];
+  const { gantt: _, ...expected } = (await simulateAtOnce(overrides))[0];
   expect((await simulateAll(readScenario(TEXT, { overrides })))[0]).toEqual(expected);
 });
 

@@ -7,6 +7,7 @@ import { Fault, type Issue } from "../core/fault.ts";
 import { PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { BACKENDS } from "../core/scenario/schema/run.ts";
+import type { PlanView } from "./tables/plan-decision.ts";
 
 const MOST_ISSUES = 20;
 
@@ -154,11 +155,39 @@ const provenance = z.looseObject({
   digest: z.string(),
   inputs: z.looseObject({ profiles: z.record(z.string(), z.unknown()) }),
 });
+const counts = z.record(z.string(), z.number());
+const answer = z.looseObject({
+  scheduler: z.unknown(),
+  parameters: z.record(z.string(), parameter),
+  cost: z.number(),
+  replicas: counts,
+  placement: z.record(z.string(), nodePlacement).nullable(),
+  replications: z.number(),
+  kept: z.record(
+    z.string(),
+    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
+  ),
+});
 const plan = z.looseObject({
   schema: z.literal("tandem/plan@2"),
-  /** Digest of the scenario that the results are of. */
-  planned: z.string(),
+  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
+  planned: z.string().optional(),
+  command: z.string(),
   headlines: z.array(z.string()),
+  plans: z.array(
+    z.looseObject({
+      parameters: z.record(z.string(), parameter),
+      goals: z.array(
+        z.looseObject({ pipeline: z.string(), latencyMs: z.number(), percentile: z.number() }),
+      ),
+      unit: z.string(),
+      best: answer.nullable(),
+      runnersUp: z.array(answer),
+      nearest: answer.nullable(),
+      alike: z.array(z.unknown()),
+      proven: z.boolean(),
+    }),
+  ),
 });
 
 async function readJson(file: string): Promise<unknown> {
@@ -209,15 +238,18 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
   );
 }
 
-/** Throws Fault("not-found") without results.json, Fault("invalid-input") for unreadable files. */
-export async function readDocuments(directory: string): Promise<{
-  results: ResultsDocument;
-  validation: ValidationDocument | undefined;
-  /** Headlines of the plan, if the results belong to it. */
-  planHeadlines: readonly string[];
+/** The documents of a results folder. */
+export interface ReadDocuments {
+  readonly results: ResultsDocument;
+  readonly validation: ValidationDocument | undefined;
+  /** The plan, if the results belong to it. */
+  readonly plan: PlanView | undefined;
   /** Undefined in folders of earlier versions, and where it is of other results. */
-  provenance: ProvenanceDocument | undefined;
-}> {
+  readonly provenance: ProvenanceDocument | undefined;
+}
+
+/** Throws Fault("not-found") without results.json, Fault("invalid-input") for unreadable files. */
+export async function readDocuments(directory: string): Promise<ReadDocuments> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
   if (json === undefined) {
@@ -235,7 +267,7 @@ export async function readDocuments(directory: string): Promise<{
   return {
     results: parsed,
     provenance: isTheirs ? (made as unknown as ProvenanceDocument) : undefined,
-    planHeadlines: data?.planned === parsed.scenario.digest ? data.headlines : [],
+    plan: data?.planned === parsed.scenario.digest ? data : undefined,
     validation:
       second === undefined
         ? undefined

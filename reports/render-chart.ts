@@ -39,6 +39,19 @@ function renumbered(svg: string): string {
   });
 }
 
+/**
+ * Descriptions end with the key of filters (`KEY_MARK`): it becomes an attribute. Marks that have nothing
+ * else to say are hidden from assistive technology.
+ */
+function withKeys(svg: string): string {
+  const mark = / aria-label="([^"]*)¦([^"¦]*)" role="[^"]*" aria-roledescription="([^"]*)"/g;
+  return svg.replace(mark, (_, text: string, key: string, kind: string) => {
+    const filter = key === "" ? "" : ` data-k="${key}"`;
+    if (text === "") return ` aria-hidden="true"${filter}`;
+    return ` aria-label="${text}" role="graphics-symbol" aria-roledescription="${kind}"${filter}`;
+  });
+}
+
 interface TextItem {
   readonly fontSize?: number;
   readonly fontWeight?: string | number;
@@ -70,7 +83,7 @@ export async function renderSvg(
   const compiled = compile(spec, { logger });
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none", logger });
   try {
-    return { svg: renumbered(await view.toSVG()), warnings };
+    return { svg: withKeys(renumbered(await view.toSVG())), warnings };
   } finally {
     view.finalize();
   }

@@ -92,7 +92,7 @@ test("the page says where replicas run and which machines nobody is billed for",
 test("every chart has a name and a description, every table a caption", async () => {
   const html = await validated();
   const svgs = html.match(/<svg [^>]*>/g) ?? [];
-  expect(svgs.length).toBe(7);
+  expect(svgs.length).toBe(8);
   for (const svg of svgs) {
     const [, title] = svg.match(/aria-labelledby="([^"]+)"/) ?? [];
     const [, description] = svg.match(/aria-describedby="([^"]+)"/) ?? [];
@@ -135,10 +135,10 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
 test("the replay backend is named for what it is, and verdicts are words", async () => {
   const html = await validated();
   expect(html).toContain("measured times replayed, no GPU/model ran");
-  expect(html).toContain("7 agree, 1 disagrees, 1 cannot tell");
+  expect(html).toContain("7 agree, 1 disagrees, 1 cannot be judged yet");
   expect(html).toMatch(/<td class="bad">disagrees<\/td>/);
   expect(html).toMatch(
-    /H cannot tell yet: .*about 12 runs, or runs of about 250 s would settle it/,
+    /H: .* cannot be judged yet: .*about 12 runs, or runs of about 250 s would settle it/,
   );
   expect(html).toContain("8.0 % of arrivals were more than 5 ms late");
 });

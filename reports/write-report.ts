@@ -2,17 +2,23 @@
 
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
-import { type DrawnChart, pageHtml } from "./html/page.ts";
+import type { DrawnChart } from "./html/figure-html.ts";
+import { pageHtml } from "./html/page.ts";
 import type { WhatIfScenario } from "./html/what-if.ts";
-import { readDocuments } from "./read-documents.ts";
+import { type ReadDocuments, readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
 
-interface ReportOptions {
+export interface ReportOptions {
   /** The page's title; the scenario's name when absent. */
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
   readonly png?: boolean;
+  /** The folder's documents, where the caller has read them. */
+  readonly documents?: ReadDocuments;
+  /** Runs that the caller looked into, simulated and measured. */
+  readonly details?: readonly RunDetail[];
   /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
   readonly whatIf?: string;
   /** What the asset starts from; default: the scenario in the folder's provenance.json. */
@@ -20,7 +26,7 @@ interface ReportOptions {
 }
 
 /** Where everything was written, and what the chart library found strange (nothing, normally). */
-interface ReportFiles {
+export interface ReportFiles {
   readonly html: string;
   readonly charts: readonly {
     readonly name: string;
@@ -52,13 +58,14 @@ export async function writeReport(
   directory: string,
   options: ReportOptions = {},
 ): Promise<ReportFiles> {
-  const { results, validation, planHeadlines, provenance } = await readDocuments(directory);
+  const documents = options.documents ?? (await readDocuments(directory));
+  const { results, provenance } = documents;
   const folder = join(directory, "charts");
   await mkdir(folder, { recursive: true });
   const drawn: DrawnChart[] = [];
   const charts: ReportFiles["charts"][number][] = [];
   const warnings: string[] = [];
-  for (const chart of chartsOf(results, validation)) {
+  for (const chart of chartsOf({ ...documents, details: options.details ?? [] })) {
     const rendered = await renderSvg(chart.spec);
     const base = join(folder, chart.name);
     const [spec, svg] = [`${base}.vl.json`, `${base}.svg`];
@@ -77,9 +84,6 @@ export async function writeReport(
     options.whatIf === undefined || scenario === undefined
       ? undefined
       : { asset: options.whatIf, scenario };
-  await writeAtomically(
-    html,
-    pageHtml({ title, results, validation, planHeadlines, charts: drawn, whatIf }),
-  );
+  await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
   return { html, charts, warnings };
 }

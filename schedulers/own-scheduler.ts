@@ -29,7 +29,7 @@ import {
 import { PLAIN, type Policies, type PolicyChoice, type Preset } from "./systems/system-pack.ts";
 
 /** A policy in the user's file: only `name` and `create` must be there. */
-interface OwnDefinition<Schema extends z.ZodType, Policy, Context> {
+export interface OwnDefinition<Schema extends z.ZodType, Policy, Context> {
   readonly name: string;
   readonly summary?: string;
   readonly idea?: string;
@@ -117,7 +117,8 @@ const defineOwn = <Schema extends z.ZodType, Policy, Context>(
   return definePolicy({ ...described, ...definition, parameters } as never);
 };
 
-const TOOLS: OwnTools = { definePolicy: defineOwn, defineController: defineOwn, z };
+/** The tools that a file gets, for programs that define policies of their own. */
+export const OWN_TOOLS: OwnTools = { definePolicy: defineOwn, defineController: defineOwn, z };
 
 /** The default export of a file, or what importing it threw, as a scheduler; `file` is for messages. */
 export function ownScheduler(file: string, exported: unknown): OwnScheduler {
@@ -137,7 +138,7 @@ export function ownScheduler(file: string, exported: unknown): OwnScheduler {
   if (typeof exported !== "function") return broken("exports no function by default");
   let made: unknown;
   try {
-    made = (exported as OwnSchedulerFile)(TOOLS);
+    made = (exported as OwnSchedulerFile)(OWN_TOOLS);
   } catch (error) {
     return broken(`threw: ${thrown(error)}`);
   }

@@ -24,8 +24,8 @@ export class AtomicFile {
     this.#descriptor = openSync(`${path}.part`, "w");
   }
 
-  write(piece: string): void {
-    const bytes = Buffer.from(piece);
+  write(piece: string | Uint8Array): void {
+    const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
   }
 

@@ -111,6 +111,18 @@ export function hasRequests(directory: string, index: number): boolean {
   return existsSync(requestFile(directory, index, 0));
 }
 
+/** Moves all requests' files of one folder to another; each configuration's are there once all are. */
+export function moveRequests(from: string, to: string): void {
+  makeFolder(join(to, REQUESTS_FOLDER));
+  const names = readdirSync(join(from, REQUESTS_FOLDER)).filter((name) =>
+    name.endsWith(".parquet"),
+  );
+  const part = (name: string): number => Number(/-(\d+)\./.exec(name)?.[1]);
+  for (const name of names.sort((a, b) => part(b) - part(a))) {
+    renameSync(join(from, REQUESTS_FOLDER, name), join(to, REQUESTS_FOLDER, name));
+  }
+}
+
 export class RequestWriter {
   readonly #directory: string;
   readonly #connection: DuckDBConnection;

@@ -15,6 +15,8 @@ import type { Answer, Done } from "./simulation-thread.ts";
 export interface SweepRun {
   /** A scenario whose sweep is checked. */
   readonly plan: SweepPlan;
+  /** Configurations `first` .. `end` − 1; default: all. */
+  readonly range?: ConfigurationRange;
   readonly threads: number;
   /**
    * The calling thread works alone for so long; others are started only if as much is left then. Without
@@ -31,6 +33,11 @@ export interface SweepRun {
   readonly signal?: AbortSignal;
 }
 
+export interface ConfigurationRange {
+  readonly first: number;
+  readonly end: number;
+}
+
 /** Below so many configurations a thread, the replications of each are spread over the threads. */
 const LEAST_PER_THREAD = 4;
 
@@ -42,7 +49,7 @@ interface Begun {
   readonly wanted: number;
 }
 
-/** Fills the store with every configuration's record; not with all when the signal was aborted. */
+/** Fills the store with the record of every configuration asked for; not of all after an abort. */
 export async function runSweep(run: SweepRun): Promise<void> {
   const { plan, threads, store, aloneMs = 0 } = run;
   run.onProgress?.(store.finished);
@@ -58,8 +65,8 @@ export async function runSweep(run: SweepRun): Promise<void> {
 }
 
 async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
-  const { threads, store, signal } = run;
-  const open = openIn(store, runner.work.count);
+  const { threads, signal } = run;
+  const open = openIn(run, runner.work.count);
   if (threads <= 1 || open.length >= LEAST_PER_THREAD * threads) {
     await runner.whole(open, (index, line) => keep(run, index, line), signal);
     return;
@@ -75,9 +82,10 @@ async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
 }
 
 /** The configurations still to run, in order. */
-function openIn(store: RecordStore, count: number): number[] {
+function openIn({ store, range }: SweepRun, count: number): number[] {
+  const { first, end } = range ?? { first: 0, end: count };
   const open: number[] = [];
-  for (let index = 0; index < count; index++) if (!store.has(index)) open.push(index);
+  for (let index = first; index < end; index++) if (!store.has(index)) open.push(index);
   return open;
 }
 
@@ -90,7 +98,7 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
 /** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
 async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   const { work, part } = await sweepRunner(run.plan, 1);
-  const open = openIn(run.store, work.count);
+  const open = openIn(run, work.count);
   const start = performance.now();
   let replications = 0;
   for (const [place, index] of open.entries()) {

@@ -1,6 +1,7 @@
 /** A child process and its channel: forked here, or a command whose other end is elsewhere. */
-import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { interruptBudget, optimisedAfter } from "../../core/interrupt-budget.ts";
 import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
 import type { ChildMessage } from "./child-side.ts";
@@ -71,7 +72,7 @@ export interface Link {
 
 export function linkHere(options: HereOptions): Link {
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent("KILL"), ...(options.command ?? []), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
   const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
@@ -93,7 +94,7 @@ const BEAT_MS = 1000;
 
 /** Sends a sign of life each second, and ends a command that sends none back for the lease. */
 export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
-  const [program, ...words] = [...dyingWithParent(), ...command];
+  const [program, ...words] = [...dyingWithParent("KILL"), ...command];
   // A session of its own: the terminal's Ctrl-C is not for it, and it cannot ask for a password.
   const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   const messages: ((message: unknown) => void)[] = [];
@@ -132,19 +133,4 @@ export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
     onOutput: (listener) => void outputs.push(listener),
     askToStop: () => write({ kind: "stop" }),
   };
-}
-
-let dyingCommand: readonly string[] | undefined;
-
-/**
- * A command under which the kernel kills the child with its parent (Linux only): a child that is
- * stopped by a signal at that moment could not end by itself.
- */
-function dyingWithParent(): readonly string[] {
-  if (dyingCommand === undefined) {
-    const command = ["setpriv", "--pdeathsig", "KILL"];
-    const { status } = spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" });
-    dyingCommand = status === 0 ? command : [];
-  }
-  return dyingCommand;
 }

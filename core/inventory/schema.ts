@@ -48,7 +48,12 @@ const leaseS = seconds
   .default(30)
   .describe("a worker ends when it has not heard of its gateway for so long");
 
-const local = z.strictObject({ kind: z.literal("local").describe("processes of this machine") });
+const throttle = z.int().positive().max(1e6).optional();
+
+const local = z.strictObject({
+  kind: z.literal("local").describe("processes of this machine"),
+  throttle: throttle.describe("processes of a sweep at once; default: one for each processor"),
+});
 
 const ssh = z.strictObject({
   kind: z.literal("ssh").describe("machines that the OpenSSH client of this one can reach"),
@@ -125,7 +130,11 @@ const slurm = z.strictObject({
   timeLimit: word.optional().describe("as `sbatch --time` takes it, e.g. 02:00:00"),
   options: z.array(z.string().min(1)).optional().describe("further options of sbatch"),
   nodes: z.record(name, slurmNode).optional().describe("by the scenario's names of nodes"),
-  throttle: z.int().positive().max(1e6).optional().describe("tasks of a job array at once"),
+  setup: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("lines of a POSIX shell that come first, e.g. module load nodejs"),
+  throttle: throttle.describe("tasks of a sweep's job array at once"),
   leaseS,
 });
 
@@ -148,7 +157,12 @@ const kubernetes = z.strictObject({
     )
     .optional()
     .describe("by the scenario's names of nodes"),
-  throttle: z.int().positive().max(1e6).optional().describe("pods of a sweep at once"),
+  mounted: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder here that is the claim's volume; default: where the sweep starts"),
+  throttle: throttle.describe("pods of a sweep at once; default: 100"),
 });
 
 export const inventorySchema = z.discriminatedUnion("kind", [

@@ -8,6 +8,7 @@ import {
   validationDocument,
 } from "../documents.test-support.ts";
 import { renderPng, renderSvg } from "../render-chart.ts";
+import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost-front.ts";
 import { gantt } from "./gantt.ts";
@@ -98,7 +99,7 @@ const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDo
 };
 
 describe.each(Object.entries(DOCUMENTS))("%s", (_, [results, validation]) => {
-  const charts = chartsOf(results, validation);
+  const charts = chartsOf({ results, validation });
   test.each(charts.map((chart) => [chart.name, chart] as const))(
     "%s draws clean",
     async (_, chart) => {
@@ -127,7 +128,9 @@ function structure(spec: unknown): unknown {
   );
 }
 
-test.each(chartsOf(sweepDocument(), validationDocument(3)).map((c) => [c.name, c.spec] as const))(
+const SOURCES = { results: sweepDocument(), validation: validationDocument(3) };
+
+test.each(chartsOf(SOURCES).map((c) => [c.name, c.spec] as const))(
   "golden specification: %s",
   (_, spec) => {
     expect(structure(spec)).toMatchSnapshot();
@@ -138,15 +141,69 @@ test("golden specification: ranking, when nothing numeric is swept", () => {
   expect(structure(latencyQuantiles(swept(shapes)))).toMatchSnapshot();
 });
 
-function rowsOf(spec: unknown): Record<string, unknown>[] {
-  return (spec as { data: { values: Record<string, unknown>[] } }).data.values;
+type Row = Record<string, unknown>;
+
+function rowsOf(spec: unknown): Row[] {
+  return (spec as { data: { values: Row[] } }).data.values;
+}
+
+interface Panel {
+  readonly data: { readonly values: Row[] };
+  readonly spec: { readonly layer: { readonly encoding: Record<string, { scale?: object }> }[] };
+}
+
+/** Of charts with a row of panels for each metric. */
+function panelsOf(spec: unknown): Panel[] {
+  return (spec as { vconcat: Panel[] }).vconcat;
+}
+
+function lineRows(spec: unknown): Row[] {
+  return panelsOf(spec).flatMap(({ data }) => data.values);
 }
 
 test("every configuration is in the quantile chart three times, overloaded ones included", () => {
-  const rows = rowsOf(latencyQuantiles(sweepDocument()));
+  const rows = lineRows(latencyQuantiles(overloaded()));
   expect(rows).toHaveLength(36 * 3);
-  expect(rows.every((row) => Number(row.lowMs) <= Number(row.latencyMs))).toBe(true);
-  expect(rows.some((row) => Number(row.latencyMs) > 100_000)).toBe(true);
+  expect(rows.some((row) => row.steady === false)).toBe(true);
+});
+
+test("points stand at the swept value itself, whatever their scheduler", () => {
+  for (const spec of [latencyQuantiles(sweepDocument()), loadResponse(sweepDocument())]) {
+    expect(new Set(lineRows(spec).map((row) => row.x))).toEqual(new Set([8, 16, 32]));
+  }
+});
+
+test("lines that coincide in a panel are one line with all names", () => {
+  const { configurations, ...rest } = sweepDocument();
+  const fifo = new Map(
+    configurations
+      .filter((one) => one.parameters.scheduler === "fifo")
+      .map((one) => [JSON.stringify({ ...one.parameters, scheduler: "" }), one.metrics]),
+  );
+  const alike = configurations.map((one) => {
+    const metrics = fifo.get(JSON.stringify({ ...one.parameters, scheduler: "" })) ?? {};
+    return one.parameters.scheduler === "power-of-two" ? { ...one, metrics } : one;
+  });
+  const rows = lineRows(latencyQuantiles({ ...rest, configurations: alike }));
+  expect(rows).toHaveLength(24 * 3);
+  expect(new Set(rows.map((row) => row.colour))).toEqual(
+    new Set(["fifo = power-of-two", "join-shortest-queue"]),
+  );
+  const one = rows.find((row) => row.colour === "fifo = power-of-two");
+  expect(one?.tip).toMatch(/; as this: power-of-two$/);
+  expect(one?.key).toBe("¦s0 l0 s2");
+});
+
+test("an axis does not begin at zero where that would flatten near values", () => {
+  const { configurations, ...rest } = sweepDocument();
+  const near = configurations.map((one, i) => ({
+    ...one,
+    metrics: { latencyP99Ms: { mean: 235 + 3 * i, halfWidth95: 1 } },
+  }));
+  const [panel] = panelsOf(latencyQuantiles({ ...rest, configurations: near }));
+  expect(panel.spec.layer.at(-1)?.encoding.y.scale).toMatchObject({ zero: false });
+  const [far] = panelsOf(loadResponse(sweepDocument()));
+  expect(far.spec.layer.at(-1)?.encoding.y.scale).toMatchObject({ zero: true });
 });
 
 test("the cheapest of each load that meets the goal is ringed, and so are its ties", () => {
@@ -184,16 +241,27 @@ test("the load chart needs a load that varies", () => {
 
 test("at most six distributions share a panel; a validation gets a panel each", () => {
   const lines = new Set(rowsOf(latencyCdf(sweepDocument())).map((row) => row.line));
-  expect(lines.size).toBe(6);
+  expect([...lines].flatMap((line) => String(line).split(" = "))).toHaveLength(6);
   const panels = rowsOf(latencyCdf(sweepDocument(), validationDocument(4)));
   expect(new Set(panels.map((row) => row.panel)).size).toBe(4);
   expect(new Set(panels.map((row) => row.line))).toEqual(new Set(["predicted", "measured"]));
 });
 
-test("two configurations with one label stay two lines", () => {
+test("two configurations with the same distribution are one line with both names", () => {
   const same = { ...first, parameters: {}, latencyCurve: curve(200) };
   const document = { ...sweepDocument(), configurations: [same, { ...same, id: "other" }] };
-  expect(new Set(rowsOf(latencyCdf(document)).map((row) => row.line)).size).toBe(2);
+  const lines = new Set(rowsOf(latencyCdf(document)).map((row) => row.line));
+  expect(lines).toEqual(new Set([`${same.id} = other`]));
+});
+
+test("distributions share one x, with the goal drawn in", () => {
+  const spec = latencyCdf(sweepDocument(), validationDocument(4)) as unknown as {
+    resolve?: object;
+    spec: { layer: { mark: { type: string }; encoding: { x?: { datum?: number } } }[] };
+  };
+  expect(spec.resolve).toBeUndefined();
+  const rules = spec.spec.layer.filter(({ mark }) => mark.type === "rule");
+  expect(rules.map(({ encoding }) => encoding.x?.datum)).toContain(500);
 });
 
 test("a Gantt chart shows a window that bars do not leave", () => {
@@ -228,20 +296,32 @@ test("text is drawn in a PNG on a system without fonts", () => {
   expect(Buffer.from(image("p99 ± 3")).equals(Buffer.from(image("")))).toBe(false);
 });
 
-test("unstable configurations are crossed, have no error bars, and are on no front", () => {
-  const { data, title } = latencyQuantiles(overloaded()) as {
-    data: { values: { steady: boolean; lowMs: number; highMs: number; tip: string }[] };
-    title: { subtitle: string };
-  };
-  const crossed = data.values.filter((row) => !row.steady);
+test("unstable configurations are crossed at the top, have no error bars, and are on no front", () => {
+  const spec = latencyQuantiles(overloaded());
+  const crossed = lineRows(spec).filter((row) => !row.steady);
   expect(crossed.length).toBeGreaterThan(0);
   for (const row of crossed) {
-    expect(row.lowMs).toBe(row.highMs);
-    expect(row.tip).toMatch(/\* ms \(unstable\)$/);
+    expect([row.low, row.high]).toEqual([row.shown, row.shown]);
+    expect(row.tip).toMatch(/\* ms \(unstable\)/);
   }
-  expect(title.subtitle).toContain("crossed: unstable");
-  const front = costFront(overloaded()) as {
-    data: { values: { steady: boolean; front: boolean }[] };
-  };
-  expect(front.data.values.filter((row) => row.front && !row.steady)).toEqual([]);
+  const steady = lineRows(spec).filter((row) => row.steady);
+  const most = Math.max(...steady.map((row) => Number(row.high)));
+  expect(Math.max(...crossed.map((row) => Number(row.shown)))).toBeLessThan(2 * most);
+  expect(JSON.stringify(spec?.title)).toContain("crosses at the top: overloaded");
+  const front = rowsOf(costFront(overloaded()));
+  expect(front.filter((row) => row.front && !row.steady)).toEqual([]);
+});
+
+test("the heat map has a cell for each configuration, the cheapest shape on top", () => {
+  const spec = attainmentMap(sweepDocument());
+  const rows = rowsOf(spec);
+  expect(rows).toHaveLength(36);
+  const { layer } = (
+    spec as unknown as { spec: { layer: { encoding: { y: { sort: string[] } } }[] } }
+  ).spec;
+  expect(layer[0].encoding.y.sort[0]).toBe("detect replicas 1");
+  expect(rows.filter((row) => row.chosen).map((row) => row.state)).toEqual(
+    Array.from({ length: 9 }, () => "meets"),
+  );
+  expect(attainmentMap(singleDocument())).toBeUndefined();
 });

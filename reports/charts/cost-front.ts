@@ -22,17 +22,31 @@ import {
   colourEncoding,
   type Encoding,
   errorBars,
+  keysOf,
   type Layer,
   points,
+  SILENT,
   shapeEncoding,
   sloRule,
   spread,
   unstableCrosses,
   unstableNote,
+  withoutScheduler,
 } from "./encodings.ts";
-import { CONFIG, INK, panelHeader, panelWidth, positiveAxis, SCHEMA } from "./theme.ts";
+import {
+  CONFIG,
+  clampedAxis,
+  INK,
+  isInReach,
+  panelHeader,
+  panelWidth,
+  positiveAxis,
+  SCHEMA,
+} from "./theme.ts";
 
 const MOST_PANELS = 9;
+/** In a panel. */
+const MOST_POINTS = 160;
 
 interface Row {
   readonly cost: number;
@@ -46,6 +60,7 @@ interface Row {
   readonly steady: boolean;
   readonly front: boolean;
   readonly cheapest: boolean;
+  readonly key: string;
   readonly tip: string;
 }
 
@@ -100,6 +115,7 @@ function rowsOf(
   colour: SweepAxis | undefined,
 ): readonly Row[] {
   const axes = sweepAxes(document);
+  const keyOf = keysOf(document);
   const panels = choicesOf(document).map((choice) => {
     const panel = headingOf(choice, document);
     const best = new Set(choice.best);
@@ -124,6 +140,7 @@ function rowsOf(
         steady,
         front: false,
         cheapest: best.has(one),
+        key: keyOf(one.parameters),
         tip:
           `${configurationLabel(one, axes)}; ${cost.title}: ${formatNumber(price)}; ` +
           `${metricLabel(name).text}: ${figureText(one, name, latency)} ms${steady ? "" : " (unstable)"}${state}`,
@@ -131,7 +148,24 @@ function rowsOf(
       return [row];
     });
   });
-  return spread(panels, MOST_PANELS).flatMap(marked);
+  return spread(
+    panels.filter((rows) => rows.length > 0),
+    MOST_PANELS,
+  ).flatMap((rows) => shown(marked(rows)));
+}
+
+/** Of many, the front, the cheapest, and some that stand for the rest. */
+function shown(rows: readonly Row[]): readonly Row[] {
+  if (rows.length <= MOST_POINTS) return rows;
+  const kept = rows.filter((row) => row.front || row.cheapest);
+  const rest = rows
+    .filter((row) => !row.front && !row.cheapest)
+    .toSorted((a, b) => a.cost - b.cost || a.latencyMs - b.latencyMs);
+  return [...kept.slice(0, MOST_POINTS), ...spread(rest, Math.max(1, MOST_POINTS - kept.length))];
+}
+
+function isOverloaded(rows: readonly Row[]): boolean {
+  return rows.some((row) => row.steady) && rows.some((row) => !row.steady);
 }
 
 function layers(
@@ -140,8 +174,15 @@ function layers(
   name: MetricName,
   colour: SweepAxis | undefined,
 ): Layer[] {
-  const values = rows.flatMap((row) => [row.lowMs, row.highMs, row.sloMs ?? row.highMs]);
-  const y = positiveAxis(values, metricLabel(name).text, "ms");
+  const steady = rows.filter((row) => row.steady);
+  const values = (steady.length === 0 ? rows : steady).flatMap((row) => [row.lowMs, row.highMs]);
+  const goal = rows.find((row) => row.sloMs !== null)?.sloMs ?? null;
+  const showsGoal = goal !== null && isInReach(goal, values);
+  const all = showsGoal ? [...values, goal] : values;
+  const text = metricLabel(name).text;
+  const axis = isOverloaded(rows) ? clampedAxis(all, text, "ms") : positiveAxis(all, text, "ms");
+  const { type, title, scale, axis: ticks } = axis;
+  const y = { type, title, axis: ticks, scale: { ...scale, clamp: true } };
   const x: Encoding = {
     x: {
       field: "cost",
@@ -155,14 +196,20 @@ function layers(
   const at = { ...x, y: { ...y, field: "latencyMs" } };
   const ring: Layer = {
     transform: [{ filter: "datum.cheapest" }],
-    mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, aria: false },
+    mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, ...SILENT },
     encoding: at,
   };
   return [
-    ...sloRule(rows, "y", y),
+    ...(showsGoal ? sloRule(rows, "y", y) : []),
     {
       transform: [{ filter: "datum.front" }],
-      mark: { type: "line", interpolate: "step-after", color: INK, strokeWidth: 1.2, aria: false },
+      mark: {
+        type: "line",
+        interpolate: "step-after",
+        color: INK,
+        strokeWidth: 1.2,
+        description: { expr: "datum.lineKey" },
+      },
       encoding: at,
     },
     errorBars({ ...x, ...hue, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
@@ -196,7 +243,7 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
     description:
       `${metricLabel(name).text} against ${cost.title}, ${plural(rows.length, "configuration")}; ` +
       `${rows.filter((row) => row.front).length} are on a Pareto front.`,
-    data: { values: [...rows] },
+    data: { values: rows.map((row) => ({ ...row, lineKey: withoutScheduler(row.key) })) },
     facet: {
       field: "panel",
       type: "nominal",

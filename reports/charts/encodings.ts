@@ -2,51 +2,150 @@
 
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
-import type { ConfigurationResult } from "../../core/results.ts";
-import { levelKey, parameterText, type SweepAxis } from "../tables/parameters.ts";
+import { filterKey, filtersOf } from "../tables/filters.ts";
+import { grouped, parameterText, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { cycle, INK, PALETTE, type PositiveAxis, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
 export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
 
-const MOST_STEPS = 12;
-/** Share of a step over which colours are spread. */
-const DODGE = 0.4;
+/** Up to so many levels have a tick each. */
+const MOST_TICKS = 12;
 
-/**
- * Where a configuration stands on x: equal steps for up to twelve levels, side by side per colour
- * so that error bars do not cover each other; else the value itself.
- */
-export function xPosition(
-  parameters: ConfigurationResult["parameters"],
-  axis: SweepAxis,
-  colour: SweepAxis | undefined,
-): number {
-  const value = parameters[axis.path];
-  if (axis.levels.length > MOST_STEPS) return Number(value);
-  const at = axis.levels.findIndex((level) => levelKey(level) === levelKey(value));
-  if (colour === undefined || colour.levels.length < 2) return at;
-  const key = levelKey(parameters[colour.path]);
-  const order = colour.levels.findIndex((level) => levelKey(level) === key);
-  return at + DODGE * (order / (colour.levels.length - 1) - 0.5);
+/** Parts a mark's description from the key of its filters; no text of a document has it at its end. */
+export const KEY_MARK = "¦";
+
+/** The description of marks that say nothing themselves: points beside them do. Filters find them. */
+export const SILENT = { description: { expr: "datum.key" } } as const;
+
+/** The key of a configuration's marks. */
+export type KeyOf = (parameters: Swept["configurations"][number]["parameters"]) => string;
+
+/** Keys by the filters of a document. */
+export function keysOf(document: Swept): KeyOf {
+  const filters = filtersOf(document);
+  return (parameters) => `${KEY_MARK}${filterKey(filters, parameters)}`;
 }
 
-/** The x encoding for field "x" as `xPosition` gives it. */
+/** Without its load: the key of a line over loads. */
+export function withoutLoad(key: string): string {
+  return key.replace(/ ?l\d+/, "");
+}
+
+/** Without its scheduler: the key of a line through several. */
+export function withoutScheduler(key: string): string {
+  return key.replace(/s\d+ ?/g, "");
+}
+
+/** The x encoding for field "x": a numeric parameter's own value. */
 export function xEncoding(axis: SweepAxis): Encoding {
-  const shared = { field: "x", type: "quantitative" as const, title: axis.title };
-  const steps = axis.levels.length;
-  if (steps > MOST_STEPS) return { x: { ...shared, scale: { zero: false, padding: 8 } } };
+  const ticks = axis.levels.length <= MOST_TICKS ? { values: axis.levels.map(Number) } : {};
   return {
     x: {
-      ...shared,
-      scale: { domain: [-0.5, steps - 0.5], nice: false },
-      axis: {
-        values: axis.levels.map((_, i) => i),
-        labelExpr: `${JSON.stringify(axis.levels.map(parameterText))}[datum.value]`,
-        grid: false,
-        labelOverlap: false,
-      },
+      field: "x",
+      type: "quantitative",
+      title: axis.title,
+      scale: { zero: false, padding: 14, nice: false },
+      axis: { grid: false, ...ticks },
     },
+  };
+}
+
+/** A row of a chart with a line for each level of colour. */
+interface SeriesRow {
+  readonly panel: string;
+  readonly colour: string;
+  readonly key: string;
+  readonly tip: string;
+}
+
+export interface Series<R> {
+  readonly rows: readonly R[];
+  /** Names of lines in order, with the number of the level that gives each its colour. */
+  readonly names: readonly { readonly name: string; readonly level: number }[];
+}
+
+/** More names do not fit a legend. */
+const MOST_NAMES = 8;
+
+/** Lines nearer than this share of their values lie on each other. */
+const SAME = 0.005;
+
+/** Whether two lines have the same points, as far as a chart can show. */
+function coincide<R>(
+  a: readonly R[],
+  b: readonly R[],
+  pointOf: (row: R) => readonly [at: string, value: number],
+): boolean {
+  const values = new Map(b.map(pointOf));
+  return (
+    a.length === b.length &&
+    a.every((row) => {
+      const [at, value] = pointOf(row);
+      const other = values.get(at);
+      return other !== undefined && Math.abs(value - other) <= SAME * Math.abs(value);
+    })
+  );
+}
+
+/**
+ * Lines that coincide in a panel become one line with all their names. `pointOf`: a row's place, its
+ * value apart; `levels`: names of lines in order.
+ */
+export function mergedSeries<R extends SeriesRow>(
+  rows: readonly R[],
+  levels: readonly string[],
+  pointOf: (row: R) => readonly [at: string, value: number],
+): Series<R> {
+  const merged = [...grouped(rows, (row) => row.panel).values()].flatMap((panel) => {
+    const lines = [...grouped(panel, (row) => row.colour)].toSorted(
+      ([a], [b]) => levels.indexOf(a) - levels.indexOf(b),
+    );
+    const groups: (typeof lines)[] = [];
+    for (const line of lines) {
+      const same = groups.find(([[, first]]) => coincide(first, line[1], pointOf));
+      if (same === undefined) groups.push([line]);
+      else same.push(line);
+    }
+    return groups.flatMap(([[first, own], ...others]) => {
+      if (others.length === 0) return own;
+      const names = [first, ...others.map(([name]) => name)];
+      const keys = others.map(([, [row]]) => row.key.match(/s\d+/)?.[0] ?? "").filter(Boolean);
+      return own.map((row) => ({
+        ...row,
+        colour: names.join(" = "),
+        key: [row.key, ...keys].join(" "),
+        tip: `${row.tip}; as this: ${names.slice(1).join(", ")}`,
+      }));
+    });
+  });
+  const place = (name: string) => levels.indexOf(name.split(" = ")[0]);
+  const found = [...new Set(merged.map((row) => row.colour))];
+  const names = found
+    .map((name) => ({ name, level: Math.max(0, place(name)) }))
+    .toSorted((a, b) => a.level - b.level || a.name.length - b.name.length);
+  if (names.length <= MOST_NAMES) return { rows: merged, names };
+  const short = merged.map((row) => ({ ...row, colour: row.colour.split(" = ")[0] }));
+  const used = new Set(short.map((row) => row.colour));
+  const kept = levels.flatMap((name, level) => (used.has(name) ? [{ name, level }] : []));
+  return { rows: short, names: kept };
+}
+
+/** Colour and shape by the names of merged lines; the field is "colour". */
+export function seriesEncoding(
+  { names }: Pick<Series<unknown>, "names">,
+  title: string | null,
+): { readonly color: Encoding; readonly shape: Encoding } {
+  if (names.length < 2 && (names[0]?.name ?? "") === "") {
+    return { color: { color: { value: PALETTE[0] } }, shape: {} };
+  }
+  const domain = names.map(({ name }) => name);
+  const ranged = <T>(values: readonly T[]): T[] =>
+    names.map(({ level }) => values[level % values.length]);
+  const shared = { field: "colour", type: "nominal" as const, title };
+  return {
+    color: { color: { ...shared, scale: { domain, range: ranged(PALETTE) } } },
+    shape: { shape: { ...shared, scale: { domain, range: ranged(SHAPES) } } },
   };
 }
 
@@ -71,13 +170,20 @@ export function shapeEncoding(axis: SweepAxis | undefined): Encoding {
 }
 
 /**
- * Points that carry a tooltip and a description, both from field "tip". Hollow ones stay legible
+ * Points that carry a tooltip and a description, both from field "tip"; "key" is for filters. Hollow ones stay legible
  * where several have the same place.
  */
 export function points(encoding: Encoding, size = 45, filled = true): Layer {
   return {
-    mark: { type: "point", filled, size, opacity: 1, ...(!filled && { strokeWidth: 1.8 }) },
-    encoding: { ...encoding, tooltip: { field: "tip" }, description: { field: "tip" } },
+    mark: {
+      type: "point",
+      filled,
+      size,
+      opacity: 1,
+      description: { expr: "datum.tip + datum.key" },
+      ...(!filled && { strokeWidth: 1.8 }),
+    },
+    encoding: { ...encoding, tooltip: { field: "tip" } },
   };
 }
 
@@ -112,7 +218,7 @@ export function unstableCrosses(
         size: 150,
         strokeWidth: 1.5,
         color: INK,
-        aria: false,
+        ...SILENT,
       },
       encoding,
     },
@@ -126,7 +232,7 @@ export function unstableNote(rows: readonly { readonly steady: boolean }[]): str
 
 /** A decoration: drawn, but silent to assistive technology because a point says the same. */
 export function errorBars(encoding: Encoding): Layer {
-  return { mark: { type: "rule", strokeWidth: 1.5, aria: false }, encoding };
+  return { mark: { type: "rule", strokeWidth: 1.5, ...SILENT }, encoding };
 }
 
 /** At most `count` of the values, evenly spaced, ends included. */

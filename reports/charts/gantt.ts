@@ -14,7 +14,7 @@ import { CONFIG, cycle, PALETTE, PAPER, SCHEMA } from "./theme.ts";
 
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;
-const WIDTH = 860;
+const WIDTH = 920;
 /** Unlike INK and PAPER these stay as they are on a dark page, as the bars do. */
 const ON_LIGHT = "#000000";
 const ON_DARK = "#fefefe";

@@ -5,15 +5,20 @@ import type {
   ConfigurationResult,
   LatencyCurve,
   ResultsDocument,
+  SloGoal,
   ValidationDocument,
 } from "../../core/results.ts";
 import { isUnstable } from "../tables/format.ts";
-import { configurationLabel, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
-import { spread } from "./encodings.ts";
+import { choicesOf, sloNote } from "../tables/goals.ts";
+import { configurationLabel, grouped, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
+import { keysOf, type Layer, spread } from "./encodings.ts";
 import {
   CONFIG,
   cycle,
+  INK,
+  isInReach,
   PALETTE,
+  type PositiveAxis,
   panelHeader,
   panelWidth,
   positiveAxis,
@@ -29,48 +34,84 @@ interface Row {
   readonly percent: number;
   readonly line: string;
   readonly panel: string;
+  readonly key: string;
 }
 
-function curveRows(curve: LatencyCurve | undefined, line: string, panel: string): readonly Row[] {
+function curveRows(
+  curve: LatencyCurve | undefined,
+  of: Pick<Row, "line" | "panel" | "key">,
+): readonly Row[] {
   if (curve === undefined) return [];
   return curve.latencyMs.flatMap((latencyMs, i) => {
     const share = curve.share[i];
     if (share === undefined || !Number.isFinite(latencyMs) || latencyMs <= 0) return [];
     const percent = share * 100;
-    return [{ latencyMs, percent, line, panel }];
+    return [{ latencyMs, percent, ...of }];
   });
 }
 
-/** A single panel has round ticks; several have their own x each, log if any of them needs it. */
-function panelAxis(rows: readonly Row[], panels: readonly string[]) {
-  const all = rows.map((row) => row.latencyMs);
-  if (panels.length === 1) return positiveAxis(all, "latency", "ms");
-  const log = panels.some((panel) => {
-    const own = rows.filter((row) => row.panel === panel);
-    return scaleType(own.map((row) => row.latencyMs)) === "log";
-  });
-  const scale = log ? { type: "log" as const, nice: false } : { zero: true };
-  const title = `latency (ms${log ? ", log" : ""})`;
-  return { type: "quantitative" as const, title, scale, axis: { tickCount: 5, grid: !log } };
+/** The lowest percent is always fast, so that only a large ratio calls for a logarithm. */
+const LOG_FROM = 60;
+
+/** The axis ends here: beyond, a few slowest requests would press the rest together. */
+const MOST_PERCENT = 99.5;
+
+/** One scale for all panels, from 0 unless it is logarithmic. */
+function latencyAxis(rows: readonly Row[], goal: SloGoal | undefined): PositiveAxis {
+  const shown = rows.filter((row) => row.percent <= MOST_PERCENT).map((row) => row.latencyMs);
+  const goals = goal !== undefined && isInReach(goal.latencyMs, shown) ? [goal.latencyMs] : [];
+  const all = [...shown, ...goals];
+  if (scaleType(all, LOG_FROM) === "log") return positiveAxis(all, "latency", "ms");
+  const scale = { type: "linear" as const, domain: [0, Math.max(...all) * 1.05], nice: false };
+  return { type: "quantitative", title: "latency (ms)", scale, axis: { tickCount: 8 } };
 }
 
-function specOf(rows: readonly Row[], title: string, subtitle: string): TopLevelSpec | undefined {
-  if (rows.length === 0) return undefined;
+/** Lines of a panel that are equal are one. */
+function merged(rows: readonly Row[]): readonly Row[] {
+  return [...grouped(rows, (row) => row.panel).values()].flatMap((panel) => {
+    const lines = [...grouped(panel, (row) => row.line)];
+    const equal = grouped(lines, ([, own]) => JSON.stringify(own.map((row) => row.latencyMs)));
+    return [...equal.values()].flatMap((same) => {
+      const line = same.map(([name]) => name).join(" = ");
+      return same[0][1].map((row) => ({ ...row, line }));
+    });
+  });
+}
+
+function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): readonly Layer[] {
+  if (goal === undefined || goal.latencyMs > top) return [];
+  const dashed = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
+  return [
+    { mark: { type: "rule", ...dashed }, encoding: { x: { ...x, datum: goal.latencyMs } } },
+    {
+      mark: { type: "rule", ...dashed, opacity: 0.5 },
+      encoding: { y: { datum: goal.percentile } },
+    },
+  ];
+}
+
+function specOf(
+  given: readonly Row[],
+  { title, subtitle, goal }: { title: string; subtitle: string; goal: SloGoal | undefined },
+): TopLevelSpec | undefined {
+  if (given.length === 0) return undefined;
+  const rows = merged(given);
   const lines = [...new Set(rows.map((row) => row.line))];
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);
-  const width = columns === 1 ? 560 : panelWidth(columns);
-  const x = panelAxis(rows, panels);
+  const width = panelWidth(columns);
+  const x = latencyAxis(rows, goal);
   const dashes = lines.map((line) => (line === "measured" ? [5, 3] : [1, 0]));
   const legend =
     lines.length > 2
-      ? { orient: "right" as const, direction: "vertical" as const, labelLimit: 430 }
+      ? { orient: "bottom" as const, direction: "vertical" as const, labelLimit: 900 }
       : {};
   const shared = { field: "line", type: "nominal" as const, title: null, legend };
+  const top = x.scale.domain?.[1] ?? Number.POSITIVE_INFINITY;
   return {
     $schema: SCHEMA,
     config: CONFIG,
-    title: { text: title, subtitle },
+    title: { text: title, subtitle: `${subtitle}${sloNote(goal)}` },
     description: `${title}: ${lines.join(", ")}${panels[0] ? `; ${panels.join("; ")}` : ""}.`,
     data: { values: [...rows] },
     facet: {
@@ -82,23 +123,33 @@ function specOf(rows: readonly Row[], title: string, subtitle: string): TopLevel
     columns,
     spec: {
       width,
-      height: columns === 1 ? 300 : 180,
-      mark: { type: "line", strokeWidth: 2, interpolate: "linear", aria: false },
-      encoding: {
-        x: { ...x, field: "latencyMs" },
-        y: {
-          field: "percent",
-          type: "quantitative",
-          title: "requests within (%)",
-          scale: { domain: [0, 100] },
-          axis: { tickCount: 5 },
+      height: columns === 1 ? 320 : 200,
+      layer: [
+        ...goalLayers(goal, x, top),
+        {
+          mark: {
+            type: "line",
+            strokeWidth: 2,
+            interpolate: "linear",
+            clip: true,
+            description: { expr: "datum.key" },
+          },
+          encoding: {
+            x: { ...x, field: "latencyMs" },
+            y: {
+              field: "percent",
+              type: "quantitative",
+              title: "requests within (%)",
+              scale: { domain: [0, 100] },
+              axis: { tickCount: 5 },
+            },
+            order: { field: "percent", type: "quantitative" },
+            color: { ...shared, scale: { domain: lines, range: cycle(PALETTE, lines.length) } },
+            strokeDash: { ...shared, scale: { domain: lines, range: dashes } },
+          },
         },
-        order: { field: "percent", type: "quantitative" },
-        color: { ...shared, scale: { domain: lines, range: cycle(PALETTE, lines.length) } },
-        strokeDash: { ...shared, scale: { domain: lines, range: dashes } },
-      },
+      ],
     },
-    ...(panels.length > 1 && { resolve: { scale: { x: "independent" as const } } }),
   };
 }
 
@@ -111,38 +162,57 @@ function lineLabel(one: ConfigurationResult, axes: readonly SweepAxis[]): string
   return isUnstable(one) ? `${label} (unstable)` : label;
 }
 
+/** Of many, those of the decision, then some that stand for the rest; overloaded ones last. */
+function kept(document: ResultsDocument): readonly ConfigurationResult[] {
+  const drawn = document.configurations.filter((one) => one.latencyCurve);
+  const stable = drawn.filter((one) => !isUnstable(one));
+  const from = stable.length > 0 ? stable : drawn;
+  if (from.length <= MOST_LINES) return from;
+  const best = choicesOf(document).flatMap((choice) => choice.best.slice(0, 1));
+  const first = spread(
+    best.filter((one) => one.latencyCurve),
+    MOST_LINES,
+  );
+  const rest = from.filter((one) => !first.includes(one)).toSorted((a, b) => level(a) - level(b));
+  return [...first, ...spread(rest, MOST_LINES - first.length)];
+}
+
 /**
  * Cumulative latency distributions. With a validation: one panel per validated configuration, at
- * most twelve. Without: at most six simulated configurations in one panel, evenly spaced by p99.
+ * most twelve. Without: at most six simulated configurations in one panel, those of the decision first.
  */
 export function latencyCdf(
   document: ResultsDocument,
   validation?: ValidationDocument,
 ): TopLevelSpec | undefined {
   const title = "Latency distribution";
+  const keyOf = keysOf(document);
   const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];
   if (both.length > 0) {
     const axes = sweepAxes(validation ?? document);
     const rows = both.slice(0, MOST_PANELS).flatMap((one) => {
       const panel = configurationLabel(one, axes);
-      const predicted = curveRows(one.latencyCurve, "predicted", panel);
-      return [...predicted, ...curveRows(one.measured.latencyCurve, "measured", panel)];
+      const of = { panel, key: keyOf(one.parameters) };
+      const predicted = curveRows(one.latencyCurve, { line: "predicted", ...of });
+      return [...predicted, ...curveRows(one.measured.latencyCurve, { line: "measured", ...of })];
     });
     const cut = both.length > MOST_PANELS ? `; first ${MOST_PANELS} of ${both.length}` : "";
-    return specOf(
-      rows,
-      title,
-      `share of requests answered within a time, predicted and measured${cut}`,
-    );
+    const subtitle = `share of requests answered within a time, predicted and measured${cut}`;
+    return specOf(rows, { title, subtitle, goal: document.slo });
   }
   const axes = sweepAxes(document);
-  const drawn = document.configurations.filter((one) => one.latencyCurve);
-  const kept = spread(
-    drawn.toSorted((a, b) => level(a) - level(b)),
-    MOST_LINES,
+  const shown = kept(document);
+  const rows = shown.flatMap((one) =>
+    curveRows(one.latencyCurve, {
+      ...{ line: lineLabel(one, axes), panel: "" },
+      key: keyOf(one.parameters),
+    }),
   );
-  const rows = kept.flatMap((one) => curveRows(one.latencyCurve, lineLabel(one, axes), ""));
+  const drawn = document.configurations.filter((one) => one.latencyCurve).length;
   const cut =
-    drawn.length > kept.length ? `; ${kept.length} of ${drawn.length}, evenly spaced by p99` : "";
-  return specOf(rows, title, `share of requests answered within a time, simulated${cut}`);
+    drawn > shown.length
+      ? `; ${shown.length} of ${drawn}: the decision's, then evenly spaced by p99`
+      : "";
+  const subtitle = `share of requests answered within a time, simulated${cut}`;
+  return specOf(rows, { title, subtitle, goal: document.slo });
 }

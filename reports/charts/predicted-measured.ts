@@ -10,7 +10,7 @@ import {
   plural,
 } from "../tables/format.ts";
 import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
-import { type Encoding, type Layer, points } from "./encodings.ts";
+import { type Encoding, KEY_MARK, type KeyOf, type Layer, points, SILENT } from "./encodings.ts";
 import { CONFIG, INK, MUTED, PALETTE, panelWidth, SCHEMA, scaleType } from "./theme.ts";
 
 interface Place {
@@ -68,6 +68,7 @@ interface Row {
   readonly predicted: number;
   readonly predictedLow: number;
   readonly predictedHigh: number;
+  readonly key: string;
   readonly tip: string;
 }
 
@@ -75,7 +76,7 @@ function half({ halfWidth95 }: RunEstimate): number {
   return halfWidth95 !== null && Number.isFinite(halfWidth95) ? halfWidth95 : 0;
 }
 
-function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] {
+function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf): readonly Row[] {
   const { scale, unit, text } = metricLabel(name);
   return lettered(document).flatMap(({ letter, label, result }) => {
     const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
@@ -91,6 +92,7 @@ function rowsOf(document: ValidationDocument, name: MetricName): readonly Row[] 
       predicted: predicted.mean * scale,
       predictedLow: low(predicted),
       predictedHigh: (predicted.mean + half(predicted)) * scale,
+      key: keyOf(result.parameters),
       tip:
         `${letter}: ${label}; predicted ${text}: ${formatEstimate(predicted, scale)} ${unit}; ` +
         `measured: ${formatEstimate(measured, scale)} ${unit}; ` +
@@ -174,11 +176,11 @@ function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string
       encoding: diagonal,
     },
     {
-      mark: { type: "rule", color: MUTED, strokeWidth: 0.6, aria: false },
+      mark: { type: "rule", color: MUTED, strokeWidth: 0.6, ...SILENT },
       encoding: { ...at, x2: { field: "letterX" }, y2: { field: "letterY" } },
     },
     {
-      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
       encoding: {
         ...color,
         x: { ...x, field: "measuredLow" },
@@ -187,7 +189,7 @@ function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string
       },
     },
     {
-      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
       encoding: {
         ...color,
         x: { ...x, field: "measured" },
@@ -197,14 +199,20 @@ function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string
     },
     points({ ...at, ...color }, 55),
     {
-      mark: { type: "text", fontSize: 11, fontWeight: "bold", color: INK, aria: false },
+      mark: { type: "text", fontSize: 11, fontWeight: "bold", color: INK, ...SILENT },
       encoding: { ...letterAt, text: { field: "letter" } },
     },
   ];
 }
 
-function panel(document: ValidationDocument, name: MetricName, index: number, width: number) {
-  const rows = rowsOf(document, name);
+function panel(
+  document: ValidationDocument,
+  name: MetricName,
+  index: number,
+  width: number,
+  keyOf: KeyOf,
+) {
+  const rows = rowsOf(document, name, keyOf);
   const extent = extentOf(rows);
   const tolerances = document.configurations.flatMap((one) => one.tolerance[name] ?? []);
   const tolerance = tolerances.length === 0 ? undefined : Math.min(...tolerances);
@@ -231,15 +239,18 @@ function panel(document: ValidationDocument, name: MetricName, index: number, wi
 }
 
 /** Undefined when no judged metric has both sides. */
-export function predictedMeasured(document: ValidationDocument): TopLevelSpec | undefined {
-  const names = judgedMetrics(document).filter((name) => rowsOf(document, name).length > 0);
+export function predictedMeasured(
+  document: ValidationDocument,
+  keyOf: KeyOf = () => KEY_MARK,
+): TopLevelSpec | undefined {
+  const names = judgedMetrics(document).filter((name) => rowsOf(document, name, keyOf).length > 0);
   if (names.length === 0) return undefined;
   const letters =
     document.configurations.length <= MOST_LETTERS
       ? "letters: see table"
       : "lettered: those that do not agree";
   const columns = Math.min(names.length, 3);
-  const width = panelWidth(columns, 200, 280);
+  const width = panelWidth(columns, 200, 300);
   return {
     $schema: SCHEMA,
     config: CONFIG,
@@ -253,6 +264,6 @@ export function predictedMeasured(document: ValidationDocument): TopLevelSpec | 
       `Predicted against measured ${names.map(metricTitle).join(", ")} of ` +
       `${plural(document.configurations.length, "configuration")}.`,
     columns,
-    concat: names.map((name, index) => panel(document, name, index, width)),
+    concat: names.map((name, index) => panel(document, name, index, width, keyOf)),
   };
 }

@@ -9,10 +9,10 @@ import {
   plural,
 } from "../tables/format.ts";
 import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
-import { type Encoding, type Layer, points } from "./encodings.ts";
+import { type Encoding, KEY_MARK, type KeyOf, type Layer, points, SILENT } from "./encodings.ts";
 import { CONFIG, cycle, INK, MUTED, PALETTE, panelWidth, SCHEMA, SHAPES } from "./theme.ts";
 
-function rowsOf(document: ValidationDocument, names: readonly MetricName[]) {
+function rowsOf(document: ValidationDocument, names: readonly MetricName[], keyOf: KeyOf) {
   return lettered(document).flatMap(({ letter, label, result }) =>
     names.flatMap((name) => {
       const error = result.error[name];
@@ -29,6 +29,7 @@ function rowsOf(document: ValidationDocument, names: readonly MetricName[]) {
         high: high * 100,
         toleranceLow: tolerance === undefined ? null : -tolerance * 100,
         toleranceHigh: tolerance === undefined ? null : tolerance * 100,
+        key: keyOf(result.parameters),
         tip:
           `${letter}: ${label}; error of ${metricLabel(name).text}: ${formatError(error)}; ` +
           `90% interval: ${formatInterval(interval90)}; tolerance: ${limit}; ${verdict ?? "not judged"}`,
@@ -38,9 +39,12 @@ function rowsOf(document: ValidationDocument, names: readonly MetricName[]) {
 }
 
 /** Undefined when no error is reported. */
-export function predictionError(document: ValidationDocument): TopLevelSpec | undefined {
+export function predictionError(
+  document: ValidationDocument,
+  keyOf: KeyOf = () => KEY_MARK,
+): TopLevelSpec | undefined {
   const names = judgedMetrics(document);
-  const rows = rowsOf(document, names);
+  const rows = rowsOf(document, names, keyOf);
   if (rows.length === 0) return undefined;
   const metrics = names
     .map((name) => metricLabel(name).text)
@@ -68,7 +72,7 @@ export function predictionError(document: ValidationDocument): TopLevelSpec | un
   const layer: Layer[] = [
     {
       transform: [{ filter: "datum.toleranceLow !== null" }],
-      mark: { type: "bar", height: { band: 0.8 }, color: MUTED, opacity: 0.16, aria: false },
+      mark: { type: "bar", height: { band: 0.8 }, color: MUTED, opacity: 0.16, ...SILENT },
       encoding: { ...y, x: { ...x, field: "toleranceLow" }, x2: { field: "toleranceHigh" } },
     },
     {
@@ -76,7 +80,7 @@ export function predictionError(document: ValidationDocument): TopLevelSpec | un
       encoding: { x: { ...x, datum: 0 } },
     },
     {
-      mark: { type: "rule", strokeWidth: 1.5, aria: false },
+      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
       encoding: { ...y, color, x: { ...x, field: "low" }, x2: { field: "high" } },
     },
     points({ ...y, color, shape, x: { ...x, field: "percent" } }, 60),

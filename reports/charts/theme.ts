@@ -125,18 +125,20 @@ export function cycle<T>(values: readonly T[], count: number): T[] {
   return Array.from({ length: count }, (_, i) => values[i % values.length] as T);
 }
 
-/** Logarithmic once the largest shown value is more than 20 times the smallest. */
-export function scaleType(values: readonly number[]): "log" | "linear" {
+const LOG_FROM = 20;
+
+/** Logarithmic once the largest shown value is more than so many times the smallest. */
+export function scaleType(values: readonly number[], ratio = LOG_FROM): "log" | "linear" {
   const shown = values.filter((value) => Number.isFinite(value));
   const low = Math.min(...shown);
   const high = Math.max(...shown);
-  return low > 0 && high / low > 20 ? "log" : "linear";
+  return low > 0 && high / low > ratio ? "log" : "linear";
 }
 
 export interface PositiveAxis {
   readonly type: "quantitative";
   readonly title: string;
-  readonly scale: { type: "log" | "linear"; zero?: true; domain?: number[] };
+  readonly scale: { type: "log" | "linear"; zero?: boolean; domain?: number[]; nice?: boolean };
   readonly axis: { tickCount?: number; values?: number[] };
 }
 
@@ -150,17 +152,42 @@ function logTicks(low: number, high: number): number[] {
   return ticks.filter((tick) => tick >= low && tick <= high);
 }
 
-/** An axis that shows all of the positive `values`: from zero when linear, snug when log. */
+/** Values that are near each other would be flat on an axis from zero. */
+const NEAR = 0.4;
+
+/** Whether a limit may stand on an axis of these values without flattening them. */
+export function isInReach(limit: number, values: readonly number[]): boolean {
+  if (values.length === 0) return true;
+  return limit <= 2.5 * Math.max(...values) && limit >= Math.min(...values) / 3;
+}
+
+/** An axis that shows all of the positive `values`: from zero where that does not flatten them. */
 export function positiveAxis(values: readonly number[], title: string, unit: string): PositiveAxis {
   const type = "quantitative";
   if (scaleType(values) === "linear") {
-    const scale = { type: "linear" as const, zero: true as const };
+    const near = Math.min(...values) > NEAR * Math.max(...values);
+    const scale = { type: "linear" as const, zero: !near };
     return { type, title: `${title} (${unit})`, scale, axis: { tickCount: 5 } };
   }
   const [low, high] = [Math.min(...values) / 1.4, Math.max(...values) * 1.4];
   const scale = { type: "log" as const, domain: [low, high] };
   const axis = { values: logTicks(low, high) };
   return { type, title: `${title} (${unit}, log)`, scale, axis };
+}
+
+/** The axis that shows the `steady` values; others, of overload, stand at its upper edge. */
+export function clampedAxis(
+  steady: readonly number[],
+  title: string,
+  unit: string,
+): PositiveAxis & { readonly top: number } {
+  const axis = positiveAxis(steady, title, unit);
+  const [low, high] = [Math.min(...steady), Math.max(...steady)];
+  const isLog = axis.scale.type === "log";
+  const top = isLog ? high * 1.5 : high + 0.12 * (high - low || high);
+  const bottom = isLog ? low / 1.4 : axis.scale.zero ? 0 : low - 0.08 * (high - low || high);
+  const scale = { type: axis.scale.type, domain: [bottom, top], nice: false };
+  return { ...axis, scale, top };
 }
 
 /**
@@ -177,6 +204,6 @@ export function panelHeader(panels: readonly string[], width: number) {
 }
 
 /** Panel width so that `columns` panels fill a page's width, within `least` and `most`. */
-export function panelWidth(columns: number, least = 130, most = 460): number {
+export function panelWidth(columns: number, least = 130, most = 960): number {
   return Math.round(Math.max(least, Math.min(most, (1000 - 45 * columns) / columns)));
 }

@@ -1,101 +1,109 @@
-/** The report as one HTML file: headlines, charts, the tables behind them, and provenance. */
-import type { TopLevelSpec } from "vega-lite";
-import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
-import type { Chart } from "../charts/chart-list.ts";
+/** The report as one HTML file: the decision, the evidence, how far it is proven, and where it came from. */
+import type { ProvenanceDocument } from "../../core/provenance.ts";
+import type {
+  ConfigurationResult,
+  ResultsDocument,
+  ValidationDocument,
+} from "../../core/results.ts";
+import { bestTable, MANY_CONFIGURATIONS } from "../tables/best-table.ts";
 import { rankingSummary, rankingTable, winnersTable } from "../tables/comparison-tables.ts";
+import { type Decision, decisionsOf } from "../tables/decision.ts";
 import { plural } from "../tables/format.ts";
-import { choicesOf, choiceTable } from "../tables/goals.ts";
-import { headlines, MOST_LOADS } from "../tables/headlines.ts";
+import { headlines } from "../tables/headlines.ts";
 import { capacityText } from "../tables/parameters.ts";
+import { type PlanView, planDecisions } from "../tables/plan-decision.ts";
+import { plasterTable } from "../tables/plaster.ts";
 import { configurationTable, placementTable, taskTable } from "../tables/result-tables.ts";
-import type { Cell, Table } from "../tables/table.ts";
-import { comparisonTable, healthTable } from "../tables/validation-tables.ts";
-import { SCRIPT, STYLE } from "./page-assets.ts";
+import type { Table } from "../tables/table.ts";
+import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
+import { decisionHtml, filtersHtml } from "./decision-html.ts";
+import { escapeHtml } from "./escape.ts";
+import { type DrawnChart, figures } from "./figure-html.ts";
+import { SCRIPT } from "./page-script.ts";
+import { STYLE } from "./page-style.ts";
+import { folded, tableHtml } from "./table-html.ts";
 import { WHAT_IF_POLICY, type WhatIf, whatIfHtml } from "./what-if.ts";
 
-export interface DrawnChart extends Chart {
-  readonly svg: string;
-}
-
-interface PageContent {
+export interface PageContent {
   readonly title: string;
   readonly results: ResultsDocument;
-  readonly validation: ValidationDocument | undefined;
-  /** A plan's answer; empty where the results are of no plan. */
-  readonly planHeadlines?: readonly string[];
+  readonly validation?: ValidationDocument | undefined;
+  readonly plan?: PlanView | undefined;
+  readonly provenance?: ProvenanceDocument | undefined;
   readonly charts: readonly DrawnChart[];
   readonly whatIf?: WhatIf | undefined;
 }
 
-/** The chart's own title and alternative text, from its specification. */
-function chartTexts(spec: TopLevelSpec): { title: string; description: string } {
-  const title = typeof spec.title === "object" && "text" in spec.title ? spec.title.text : "";
-  return { title: String(title), description: spec.description ?? "" };
+interface Section {
+  readonly id: string;
+  readonly heading: string;
+  readonly body: string;
 }
 
-/** Makes a stand-alone SVG fit to stand inside HTML: named, described, without namespaces. */
-function inlineSvg(svg: string, name: string, title: string, description: string): string {
-  const [titleId, descId] = [`${name}-title`, `${name}-desc`];
-  const start = svg.indexOf(">") + 1;
-  const opening = svg
-    .slice(0, start - 1)
-    .replace(/ xmlns(:\w+)?="[^"]*"/g, "")
-    .replace(/ (role|aria-[\w]+)="[^"]*"/g, "");
-  const inner = svg
-    .slice(start)
-    .replace(/( id="|url\(#)(clip\d+)(?=["')])/g, (_, before, id) => `${before}${name}-${id}`);
-  return (
-    `${opening} role="img" aria-labelledby="${titleId}" aria-describedby="${descId}">` +
-    `<title id="${titleId}">${escapeHtml(title)}</title>` +
-    `<desc id="${descId}">${escapeHtml(description)}</desc>${inner}`
+function decisions({ results, validation, plan }: PageContent): readonly Decision[] {
+  if (plan !== undefined) return planDecisions(plan, results, validation);
+  return decisionsOf(results, validation);
+}
+
+/** The facts about all configurations together. */
+function overview({ results, validation }: PageContent): string {
+  const facts = headlines(results, validation).map(
+    ({ text, state }) =>
+      `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
   );
+  return facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`;
 }
 
-function figure(chart: DrawnChart): string {
-  const { title, description } = chartTexts(chart.spec);
-  const json = Buffer.from(JSON.stringify(chart.spec, null, 1)).toString("base64");
-  const name = escapeHtml(chart.name);
+function evidence(content: PageContent): string {
+  const { results, charts } = content;
+  const many = results.configurations.length > MANY_CONFIGURATIONS;
+  const best = many ? bestTable(results) : undefined;
   return [
-    `<figure class="chart" id="${name}"><h3 class="hidden">${escapeHtml(title)}</h3>`,
-    `<div class="scroll">${inlineSvg(chart.svg, chart.name, title, description)}</div>`,
-    `<figcaption>${escapeHtml(description)} `,
-    `<a download="${name}.vl.json" href="data:application/json;base64,${json}">`,
-    "Vega-Lite specification</a></figcaption></figure>",
+    overview(content),
+    best === undefined ? "" : tableHtml(best),
+    figures(charts, "evidence"),
+    ...[rankingSummary(results), winnersTable(results)].map((table) =>
+      table === undefined ? "" : tableHtml(table),
+    ),
   ].join("\n");
 }
 
-function figures(content: PageContent, section: Chart["section"]): string {
-  return content.charts
-    .filter((chart) => chart.section === section)
-    .map(figure)
-    .join("\n");
+function validated({ validation, charts }: PageContent): string {
+  if (validation === undefined || validation.configurations.length === 0) return "";
+  return [
+    `<p>${escapeHtml(verdictSummary(validation))}</p>`,
+    figures(charts, "validation"),
+    tableHtml(comparisonTable(validation)),
+    tableHtml(healthTable(validation)),
+    notes({ ...validation, configurations: [] }),
+  ].join("\n");
 }
 
-function provenance({ results, validation }: PageContent): string {
-  const facts: [string, string][] = [
-    ["scenario", results.scenario.name],
-    ["scenario digest", results.scenario.digest],
-    ["seed", String(results.seed)],
-    ["simulated again by", results.command],
-  ];
-  const load = capacityText(results.capacity);
-  if (load !== "") facts.push(["arrival rates", load]);
-  if (validation !== undefined) {
-    facts.push(["validated again by", validation.command]);
-    if (validation.scenario.digest !== results.scenario.digest) {
-      facts.push(["validation's scenario digest", `${validation.scenario.digest} (differs)`]);
-    }
-    if (validation.seed !== results.seed)
-      facts.push(["validation's seed", String(validation.seed)]);
-  }
-  const code = /digest|again/;
-  const items = facts.map(([name, value]) => {
-    const text = escapeHtml(value);
-    const shown = code.test(name) ? `<code>${text}</code>` : text;
-    return `<dt>${escapeHtml(name)}</dt><dd>${shown}</dd>`;
-  });
-  return `<dl>${items.join("\n")}</dl>`;
+/** Every configuration and task, closed until asked for. */
+function tables(content: PageContent): string {
+  const { results, provenance } = content;
+  const few = results.configurations.length <= MANY_CONFIGURATIONS;
+  const all = configurationTable(results);
+  const chosen = decisions(content).find((one) => one.chosen !== undefined)?.chosen;
+  const card: ConfigurationResult = chosen ?? results.configurations[0];
+  const placed = placementTable(results);
+  return [
+    few ? tableHtml(all) : folded("All configurations", all),
+    placed === undefined ? "" : shortOrFolded("Where replicas run", placed),
+    folded("Per task", taskTable(results)),
+    folded("Each comparison", rankingTable(results)),
+    tableHtml(plasterTable(card, provenance)),
+    notes(results),
+  ].join("\n");
 }
+
+const SHORT = 12;
+
+function shortOrFolded(heading: string, table: Table): string {
+  return table.rows.length <= SHORT ? tableHtml(table) : folded(heading, table);
+}
+
+const MOST_WHOSE = 3;
 
 function notes(results: Pick<ResultsDocument, "notes" | "configurations">): string {
   const all = new Map<string, string[]>();
@@ -105,35 +113,41 @@ function notes(results: Pick<ResultsDocument, "notes" | "configurations">): stri
   const general = (results.notes ?? []).map((note) => `<li>${escapeHtml(note)}</li>`);
   if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {
-    const whose = ids.length === results.configurations.length ? "all" : ids.join(", ");
+    const more = ids.length > MOST_WHOSE ? ` and ${ids.length - MOST_WHOSE} more` : "";
+    const some = `${ids.slice(0, MOST_WHOSE).join(", ")}${more}`;
+    const whose = ids.length === results.configurations.length ? "all" : some;
     return `<li>${escapeHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
   });
   return `<h3>Notes</h3><ul>${[...general, ...items].join("\n")}</ul>`;
 }
 
-function section(id: string, heading: string, body: string): string {
-  return body.trim() === "" ? "" : `<section id="${id}"><h2>${heading}</h2>\n${body}\n</section>`;
-}
-
-function validationSection(content: PageContent): string {
-  const { validation } = content;
-  if (validation === undefined || validation.configurations.length === 0) return "";
-  const body = [
-    figures(content, "validation"),
-    tableHtml(comparisonTable(validation)),
-    tableHtml(healthTable(validation)),
-    notes({ ...validation, configurations: [] }),
+function origin({ results, validation, plan, provenance }: PageContent): string {
+  const facts: [name: string, text: string, isCode?: boolean][] = [
+    ["scenario", results.scenario.name],
+    ["scenario digest", results.scenario.digest, true],
+    ["seed", String(results.seed)],
+    ["simulated again by", results.command, true],
   ];
-  return section("validation", "Predicted and measured", body.join("\n"));
-}
-
-/** Summaries of many loads and comparisons. */
-function summaryTables(results: ResultsDocument): readonly Table[] {
-  return [
-    choicesOf(results).length > MOST_LOADS ? choiceTable(results) : undefined,
-    rankingSummary(results),
-    winnersTable(results),
-  ].filter((table) => table !== undefined);
+  if (plan !== undefined) facts.push(["planned again by", plan.command, true]);
+  if (validation !== undefined) {
+    facts.push(["validated again by", validation.command, true]);
+    if (validation.scenario.digest !== results.scenario.digest) {
+      facts.push(["validation's digest", `${validation.scenario.digest} (differs)`, true]);
+    }
+    if (validation.seed !== results.seed)
+      facts.push(["validation's seed", String(validation.seed)]);
+  }
+  const load = capacityText(results.capacity);
+  if (load !== "") facts.push(["arrival rates", load]);
+  for (const [file, made] of Object.entries(provenance?.made ?? {})) {
+    const commit = made.commit === undefined ? "" : `; commit ${made.commit.slice(0, 12)}`;
+    facts.push([file, `${made.date}; tandem ${made.version}${commit}; ${made.host}`]);
+  }
+  const items = facts.map(([name, value, isCode]) => {
+    const text = escapeHtml(value);
+    return `<dt>${escapeHtml(name)}</dt><dd>${isCode ? `<code>${text}</code>` : text}</dd>`;
+  });
+  return `<dl>${items.join("\n")}</dl>`;
 }
 
 /** Forbids the browser to load anything, also by text from a document. */
@@ -142,30 +156,43 @@ function policyOf({ whatIf }: PageContent): string {
   return `default-src 'none'; style-src 'unsafe-inline'; ${scripts}`;
 }
 
+function sectionsOf(content: PageContent): readonly Section[] {
+  const { charts, whatIf } = content;
+  const all: readonly Section[] = [
+    { id: "evidence", heading: "Evidence", body: evidence(content) },
+    { id: "bottleneck", heading: "Where the time goes", body: figures(charts, "bottleneck") },
+    { id: "time", heading: "Over time", body: figures(charts, "time") },
+    { id: "validation", heading: "Predicted and measured", body: validated(content) },
+    { id: "inputs", heading: "Service times", body: figures(charts, "inputs") },
+    {
+      id: "what-if-section",
+      heading: "What if",
+      body: whatIf === undefined ? "" : whatIfHtml(whatIf),
+    },
+    { id: "tables", heading: "Tables", body: tables(content) },
+    { id: "provenance", heading: "Where this came from", body: origin(content) },
+  ];
+  return all.filter(({ body }) => body.trim() !== "");
+}
+
+function sectionHtml({ id, heading, body }: Section): string {
+  return `<section id="${id}"><h2>${heading}</h2>\n${body}\n</section>`;
+}
+
+function contents(sections: readonly Section[]): string {
+  const items = sections.map(({ id, heading }) => `<li><a href="#${id}">${heading}</a></li>`);
+  return `<nav aria-label="Contents"><ol>${items.join("")}</ol></nav>`;
+}
+
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
-  const { results, validation, planHeadlines = [] } = content;
-  const tasks = taskTable(results);
-  const ranked = rankingTable(results);
-  const placed = placementTable(results);
-  const facts = [
-    ...planHeadlines.map((text) => `<li>${escapeHtml(text)}</li>`),
-    ...headlines(results, validation).map(
-      ({ text, state }) =>
-        `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
-    ),
-  ];
-  const simulated = [
-    figures(content, "simulation"),
-    ...summaryTables(results).map(tableHtml),
-    tableHtml(configurationTable(results)),
-    placed === undefined ? "" : tableHtml(placed),
-    ranked === undefined ? "" : tableHtml(ranked),
-    notes(results),
-  ];
-  const detail = [figures(content, "detail"), tasks === undefined ? "" : tableHtml(tasks)];
+  const { results } = content;
   const count = plural(results.configurations.length, "configuration");
+  const requests = results.configurations.reduce((sum, one) => sum + one.requests, 0);
   const title = escapeHtml(content.title);
+  const sections = sectionsOf(content);
+  const planned = content.plan === undefined ? "" : "planned; ";
+  const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -177,60 +204,16 @@ export function pageHtml(content: PageContent): string {
 </head>
 <body><main>
 <header><h1>${title}</h1>
-<p class="muted">Scenario ${escapeHtml(results.scenario.name)}, ${count} simulated</p>
-${facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`}</header>
-${validationSection(content)}
-${section("simulation", "Simulated configurations", simulated.join("\n"))}
-${section("detail", "In detail", detail.join("\n"))}
-${content.whatIf === undefined ? "" : section("what-if-section", "What if", whatIfHtml(content.whatIf))}
-${section("provenance", "Where this came from", provenance(content))}
+<p class="muted">${planned}${count}, ${plural(requests, "request")} simulated${made === undefined ? "" : ` on ${made}`}</p>
+</header>
+<section id="decision" aria-label="Decision">
+${decisionHtml(decisions(content), results)}
+</section>
+${contents(sections)}
+${filtersHtml(results)}
+${sections.map(sectionHtml).join("\n")}
 </main>
 <script>${SCRIPT}</script>
 </body></html>
 `;
-}
-
-/** Longer texts may break into lines. */
-const LONG = 38;
-
-function cellHtml(cell: Cell, first: boolean): string {
-  const long = cell.text.length > LONG ? "long" : "";
-  const names = [cell.numeric ? "number" : "", cell.state ?? "", long];
-  const classes = names.filter((name) => name !== "").join(" ");
-  const style = classes === "" ? "" : ` class="${classes}"`;
-  const sort =
-    cell.value === undefined || !Number.isFinite(cell.value) ? "" : ` data-value="${cell.value}"`;
-  const tag = first ? "th" : "td";
-  return `<${tag}${first ? ' scope="row"' : ""}${style}${sort}>${escapeHtml(cell.text)}</${tag}>`;
-}
-
-/** A table in a frame that scrolls sideways on narrow screens. */
-function tableHtml(table: Table): string {
-  const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric));
-  const headings = table.headings.map(
-    (heading, i) =>
-      `<th scope="col"${numeric[i] ? ' class="number"' : ""}>${escapeHtml(heading)}</th>`,
-  );
-  const rows = table.rows.map(
-    (row) => `<tr>${row.map((cell, i) => cellHtml(cell, i === 0)).join("")}</tr>`,
-  );
-  return [
-    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(table.caption)}">`,
-    `<table class="sortable"><caption>${escapeHtml(table.caption)}</caption>`,
-    `<thead><tr>${headings.join("")}</tr></thead>`,
-    `<tbody>${rows.join("\n")}</tbody></table></div>`,
-  ].join("\n");
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Safe inside elements and inside quoted attributes. */
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

@@ -7,7 +7,7 @@ import type {
   ResultsDocument,
   SloGoal,
 } from "../../core/results.ts";
-import { formatEstimate, formatNumber, metricLabel } from "./format.ts";
+import { figureText, formatEstimate, formatNumber, isUnstable, metricLabel } from "./format.ts";
 import {
   axisText,
   byAxes,
@@ -77,15 +77,50 @@ export function marginOf({ goal, share }: Attained): number {
   return share.mean - goal.percentile / 100;
 }
 
+/** The stable configuration that misses its goal by the least, or meets it most; of equals the simplest. */
+export function nearestOf(
+  members: readonly ConfigurationResult[],
+  document: ResultsDocument,
+): { readonly one: ConfigurationResult; readonly attained: Attained } | undefined {
+  const all = members
+    .filter((one) => !isUnstable(one))
+    .flatMap((one) => {
+      const attained = worstAttained(one, document);
+      return attained === undefined ? [] : [{ one, attained }];
+    });
+  const simplest = bySimplicity(document);
+  return all.toSorted(
+    (a, b) => marginOf(b.attained) - marginOf(a.attained) || simplest(a.one, b.one),
+  )[0];
+}
+
+/** "97.3 ± 0.4 % within 500 ms (99 % wanted), p99 612 ± 20 ms". */
+export function attainedText(one: ConfigurationResult, attained: Attained): string {
+  const { goal, quantile } = attained;
+  const percentile = formatNumber(goal.percentile, 4);
+  const latency =
+    quantile === undefined
+      ? ""
+      : `, p${percentile} ${figureText(one, `latencyP${percentile}Ms`, quantile)} ms`;
+  return `${shareText(one, attained)}${latency}`;
+}
+
+/** "97.3 ± 0.4 % within 500 ms (99 % wanted)". */
+export function shareText(one: ConfigurationResult, { pipeline, goal, share }: Attained): string {
+  const of = pipeline === undefined ? "" : ` of ${pipeline}`;
+  const reached = figureText(one, "sloAttainmentRatio", share);
+  return `${reached} %${of} within ${formatNumber(goal.latencyMs, 4)} ms (${formatNumber(goal.percentile, 4)} % wanted)`;
+}
+
 type Figure = (one: ConfigurationResult) => Estimate | undefined;
 
 /** Costs whose relative difference is at most this are equal. */
 const ROUNDING = 1e-9;
 
-const price: Figure = ({ metrics }) => metrics.costPerHour;
+export const price: Figure = ({ metrics }) => metrics.costPerHour;
 
 /** Replicas of all tasks; a mean under scaling. Undefined if a task has no count. */
-const replicas: Figure = ({ tasks }) => {
+export const replicas: Figure = ({ tasks }) => {
   let [mean, halfWidth95] = [0, 0];
   for (const { replicasMean } of Object.values(tasks)) {
     if (replicasMean === undefined) return undefined;

@@ -5,27 +5,18 @@ import type {
   ValidationDocument,
 } from "../../core/results.ts";
 import { comparisonSentences } from "./comparison-tables.ts";
+import { formatCount, formatError, isUnstable, metricLabel, plural } from "./format.ts";
 import {
-  figureText,
-  formatCount,
-  formatError,
-  formatNumber,
-  isUnstable,
-  metricLabel,
-  plural,
-} from "./format.ts";
-import {
-  type Attained,
+  attainedText,
   type Choice,
   choiceLatency,
   choiceName,
   choicesOf,
   costText,
   goalText,
-  marginOf,
-  worstAttained,
+  nearestOf,
 } from "./goals.ts";
-import { bySimplicity, configurationLabel, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { configurationLabel, type SweepAxis, sweepAxes } from "./parameters.ts";
 import { BACKENDS, doubts, judgedMetrics, lettered, verdictSummary } from "./validation-tables.ts";
 
 interface Headline {
@@ -89,32 +80,11 @@ function nearestText(
   document: ResultsDocument,
   axes: readonly SweepAxis[],
 ): string {
-  const stable = members.filter((one) => !isUnstable(one));
-  if (stable.length === 0) return "; all are unstable";
-  const all = stable.flatMap((one) => {
-    const attained = worstAttained(one, document);
-    return attained === undefined ? [] : [{ ...one, attained }];
-  });
-  const [nearest] = all.toSorted(
-    (a, b) => marginOf(b.attained) - marginOf(a.attained) || bySimplicity(document)(a, b),
-  );
+  if (members.every(isUnstable)) return "; all are unstable";
+  const nearest = nearestOf(members, document);
   if (nearest === undefined) return "";
-  return `; nearest: ${configurationLabel(nearest, axes)}: ${attainedText(nearest, nearest.attained)}`;
-}
-
-/** "97.3 ± 0.4 % within 500 ms (99 % wanted), p99 612 ± 20 ms". */
-function attainedText(
-  one: ConfigurationResult,
-  { pipeline, goal, share, quantile }: Attained,
-): string {
-  const of = pipeline === undefined ? "" : ` of ${pipeline}`;
-  const percentile = formatNumber(goal.percentile, 4);
-  const reached = figureText(one, "sloAttainmentRatio", share);
-  const latency =
-    quantile === undefined
-      ? ""
-      : `, p${percentile} ${figureText(one, `latencyP${percentile}Ms`, quantile)} ms`;
-  return `${reached} %${of} within ${formatNumber(goal.latencyMs, 4)} ms (${percentile} % wanted)${latency}`;
+  const { one, attained } = nearest;
+  return `; nearest: ${configurationLabel(one, axes)}: ${attainedText(one, attained)}`;
 }
 
 function worst(document: ValidationDocument): string {

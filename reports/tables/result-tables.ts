@@ -7,6 +7,7 @@ import {
   type ResultsDocument,
   type SloState,
 } from "../../core/results.ts";
+import { filterKey, filtersOf } from "./filters.ts";
 import {
   figureCell,
   formatCount,
@@ -26,7 +27,7 @@ const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   misses: { text: "misses", value: 1, state: "bad" },
 };
 
-function sloCell(one: ConfigurationResult): Cell {
+export function sloCell(one: ConfigurationResult): Cell {
   if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
@@ -35,6 +36,13 @@ function stateCell(one: ConfigurationResult): Cell {
   if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
   return { text: one.stability ?? "unknown", value: 1 };
 }
+
+/** On a page they are shown when asked for. */
+const MINOR = [
+  ...["latencyP90Ms", "latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "goodputPerS"],
+  ...["queueWaitMeanMs", "dropRatio", "timeoutRatio", "unfinishedRatio", "attemptsPerRequest"],
+  ...["availabilityRatio", "recoveryMeanMs"],
+];
 
 /** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
@@ -59,6 +67,7 @@ export function configurationTable(document: ResultsDocument): Table {
     { text: formatCount(one.requests), value: one.requests, numeric: true },
     { text: String(one.replications), value: one.replications, numeric: true },
   ]);
+  const filters = filtersOf(document);
   const goal = judged ? [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`] : [];
   const state = unstable && !judged ? ["state"] : [];
   return {
@@ -67,12 +76,15 @@ export function configurationTable(document: ResultsDocument): Table {
       `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`,
     headings: [...swept, ...goal, ...state, ...names.map(metricTitle), "requests", "replications"],
     rows,
+    keys: document.configurations.map((one) => filterKey(filters, one.parameters)),
+    minor: [...MINOR.map(metricTitle), "requests", "replications"],
   };
 }
 
 /** One row per configuration and task; undefined when no task metric is reported. */
 export function taskTable(document: ResultsDocument): Table | undefined {
   const axes = sweepAxes(document);
+  const filters = filtersOf(document);
   const names = new Set<string>();
   for (const one of document.configurations) {
     for (const metrics of Object.values(one.tasks)) {
@@ -91,6 +103,9 @@ export function taskTable(document: ResultsDocument): Table | undefined {
     caption: "Per task; mean over replications ± half width of the 95% confidence interval",
     headings: ["configuration", "task", ...[...names].map(metricTitle)],
     rows,
+    keys: document.configurations.flatMap((one) =>
+      Object.keys(one.tasks).map(() => filterKey(filters, one.parameters)),
+    ),
   };
 }
 

@@ -18,6 +18,10 @@ export interface Table {
   readonly headings: readonly string[];
   /** The first cell of a row is its heading. */
   readonly rows: readonly (readonly Cell[])[];
+  /** The filter key of each row (`filters.ts`). */
+  readonly keys?: readonly string[];
+  /** Headings of columns that a page hides until they are asked for. */
+  readonly minor?: readonly string[];
 }
 
 const GAP = "  ";

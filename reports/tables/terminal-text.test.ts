@@ -81,10 +81,12 @@ test("a validation shows both sides, the error, the verdict and what a replay is
   const text = validationTable(validationDocument(9), 120);
   expect(text).toContain("measured times replayed, no GPU/model ran");
   expect(text).toMatch(/E: join.*mean latency \(ms\).*\+25\.1 %/);
-  expect(text).toContain("9 configurations validated: 7 agree, 1 disagrees, 1 cannot tell");
+  expect(text).toContain(
+    "9 configurations validated: 7 agree, 1 disagrees, 1 cannot be judged yet",
+  );
   expect(text).toMatch(/E: join.* disagrees/);
   expect(text.replace(/\s+/g, " ")).toContain(
-    "H cannot tell yet: mean latency, p95 latency, throughput: only 2 of 5 runs were fit to be " +
+    "H: mean latency, p95 latency, throughput cannot be judged yet: only 2 of 5 runs were fit to be " +
       "judged by; about 12 runs, or runs of about 250 s would settle it",
   );
 });

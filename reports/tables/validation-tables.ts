@@ -61,10 +61,10 @@ export function judgedMetrics(document: ValidationDocument): readonly MetricName
 const VERDICTS: readonly (readonly [Verdict, one: string, several: string])[] = [
   ["agrees", "agrees", "agree"],
   ["disagrees", "disagrees", "disagree"],
-  ["cannot tell", "cannot tell", "cannot tell"],
+  ["cannot tell", "cannot be judged yet", "cannot be judged yet"],
 ];
 
-/** "7 agree, 1 disagrees, 1 cannot tell": one line over all verdicts. */
+/** "7 agree, 1 disagrees, 1 cannot be judged yet": one line over all verdicts. */
 export function verdictSummary(document: ValidationDocument): string {
   const parts = VERDICTS.flatMap(([verdict, one, several]) => {
     const count = document.configurations.filter((each) => each.verdict === verdict).length;
@@ -85,7 +85,7 @@ export function doubts(document: ValidationDocument): readonly string[] {
       lines.set(line, [...(lines.get(line) ?? []), metricLabel(name).text]);
     }
     return [...lines].map(
-      ([line, names]) => `${letter} cannot tell yet: ${names.join(", ")}: ${line}`,
+      ([line, names]) => `${letter}: ${names.join(", ")} cannot be judged yet: ${line}`,
     );
   });
 }

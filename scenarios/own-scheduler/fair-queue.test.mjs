@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 // The installed package, else the one that wrote this file.
-const { loadScenario, play, simulate } = await import("tandem-serving").catch(
+const { play, scenario, simulate } = await import("tandem-serving").catch(
   () => import("tandem-library"),
 );
 
@@ -13,14 +13,14 @@ const file = fileURLToPath(new URL("scenario.yaml", import.meta.url));
 const overload = { "workload.ratePerS": 400, "workload.requests": 2000, "run.replications": 2 };
 
 test("keeps the rules of every scheduler in 50 random runs", async () => {
-  const loaded = await loadScenario(file, { sweep: {} });
+  const loaded = await scenario(file, { sweep: {} });
   for (let run = 0; run < 50; run++) assert.equal(play(loaded, run), null);
 });
 
 test("serves the pipeline of greater weight sooner under overload", async () => {
   const weights = (gold) => ({ sweep: {}, "scheduler.parameters.weights.gold": gold });
   const waits = async (gold) => {
-    const [result] = simulate(await loadScenario(file, { ...overload, ...weights(gold) }));
+    const result = await simulate(await scenario(file, { ...overload, ...weights(gold) }));
     const { gold: served, free } = result.pipelines;
     return free.latencyMeanMs.mean / served.latencyMeanMs.mean;
   };

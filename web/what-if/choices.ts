@@ -42,6 +42,11 @@ export interface LoadAxis {
   readonly base: number;
 }
 
+/** `1 request per s`, `12.5 requests per s`. */
+export function loadText({ unit }: Pick<LoadAxis, "unit">, load: number): string {
+  return `${load} ${load === 1 ? unit.replace(/^(request|client)s/, "$1") : unit}`;
+}
+
 type Workload = ScenarioDocument["workload"];
 type Overrides = Readonly<Record<string, unknown>>;
 

@@ -10,6 +10,7 @@ import {
   SliderOutput,
   SliderThumb,
   SliderTrack,
+  Text,
 } from "react-aria-components";
 import type { SchedulerForm, SchedulerParameter } from "../../library/browser.ts";
 import type { Batch, Choices } from "./choices.ts";
@@ -72,14 +73,14 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
         {machines.map(({ name, count, costPerHour }) => (
           <div key={name} className="wi-pair">
             <NumberBox
-              label={`machines ${name}`}
+              label={`${name}: machines`}
               value={choices.machines?.[name] ?? count}
               least={1}
               isWhole
               onChange={(one) => set({ machines: { ...choices.machines, [name]: one } })}
             />
             <NumberBox
-              label={`price of one ${name}, per hour`}
+              label={`${name}: price per hour`}
               value={choices.costPerHour?.[name] ?? costPerHour}
               least={0}
               onChange={(one) => set({ costPerHour: { ...choices.costPerHour, [name]: one } })}
@@ -102,6 +103,7 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
   const form = description.schedulers.find(({ name }) => name === choices.scheduler);
   const batch = batchInForce(description, choices);
   const own = form?.parameters.filter(({ policy }) => policy !== "size-or-timeout") ?? [];
+  const hasOwnBatches = own.some(({ decision }) => decision === "batching");
   // Parameters belong to the scheduler before; so do the values that a batching preset brings.
   const choose = (name: string): void => {
     const { scheduler: _, parameters: __, batch: ___, ...rest } = choices;
@@ -129,15 +131,17 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
       </label>
       {form === undefined ? null : <p className="wi-note">{form.summary}</p>}
       <Parameters parameters={own} choices={choices} set={set} />
-      <Scale
-        label="largest batch"
-        value={batch.maxBatch}
-        least={1}
-        most={32}
-        step={1}
-        onChange={(maxBatch) => set({ batch: { ...batch, maxBatch } })}
-      />
-      {batch.maxBatch === 1 ? null : (
+      {hasOwnBatches ? null : (
+        <Scale
+          label="largest batch"
+          value={batch.maxBatch}
+          least={1}
+          most={32}
+          step={1}
+          onChange={(maxBatch) => set({ batch: { ...batch, maxBatch } })}
+        />
+      )}
+      {hasOwnBatches || batch.maxBatch === 1 ? null : (
         <Scale
           label="a batch waits up to"
           unit="ms"
@@ -219,7 +223,7 @@ function Parameter({ parameter, value, onChange }: ParameterProps) {
     return (
       <NumberBox
         label={unit === "" ? name : `${name} (${unit})`}
-        title={description}
+        about={description}
         value={typeof value === "number" ? value : Number.NaN}
         least={minimum}
         most={maximum}
@@ -231,11 +235,12 @@ function Parameter({ parameter, value, onChange }: ParameterProps) {
   const options = kind === "switch" ? ["true", "false"] : values;
   const read = (text: string): unknown => (kind === "switch" ? text === "true" : text);
   return (
-    <label className="wi-field" htmlFor={id} title={description}>
-      <span>{name}</span>
+    <div className="wi-field">
+      <label htmlFor={id}>{name}</label>
       <select
         id={id}
         className="wi-select"
+        aria-describedby={`${id}-about`}
         value={String(value ?? "")}
         onChange={({ target }) => onChange(read(target.value))}
       >
@@ -243,7 +248,10 @@ function Parameter({ parameter, value, onChange }: ParameterProps) {
           <option key={option}>{option}</option>
         ))}
       </select>
-    </label>
+      <span id={`${id}-about`} className="wi-about">
+        {description}
+      </span>
+    </div>
   );
 }
 
@@ -281,7 +289,7 @@ export function Scale({ label, unit = "", value, least, most, step, ...rest }: S
 
 interface NumberBoxProps {
   readonly label: string;
-  readonly title?: string;
+  readonly about?: string;
   readonly value: number;
   readonly least?: number | undefined;
   readonly most?: number | undefined;
@@ -289,7 +297,7 @@ interface NumberBoxProps {
   readonly onChange: (value: number) => void;
 }
 
-function NumberBox({ label, title, value, least, most, isWhole, onChange }: NumberBoxProps) {
+function NumberBox({ label, about, value, least, most, isWhole, onChange }: NumberBoxProps) {
   return (
     <NumberField
       className="wi-number"
@@ -300,12 +308,17 @@ function NumberBox({ label, title, value, least, most, isWhole, onChange }: Numb
       formatOptions={{ maximumFractionDigits: isWhole === true ? 0 : 6, useGrouping: false }}
       onChange={(next) => !Number.isNaN(next) && onChange(next)}
     >
-      <Label {...(title === undefined ? {} : { "data-title": title })}>{label}</Label>
+      <Label>{label}</Label>
       <Group className="wi-number-box">
         <Button slot="decrement">−</Button>
         <Input />
         <Button slot="increment">+</Button>
       </Group>
+      {about === undefined ? null : (
+        <Text slot="description" className="wi-about">
+          {about}
+        </Text>
+      )}
     </NumberField>
   );
 }

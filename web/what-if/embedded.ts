@@ -58,3 +58,5 @@ const observer = new IntersectionObserver((entries) => {
   void start();
 });
 observer.observe(element("what-if"));
+// A link with a state leads to it.
+if (location.hash.includes("what-if=")) element("what-if").scrollIntoView();

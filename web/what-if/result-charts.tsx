@@ -48,34 +48,41 @@ export function ResultCharts(props: ResultChartsProps) {
   const common = { loads, load, onPick, loadTitle: axis.unit };
   const summary = summaryOf(present, load, axis.unit);
   return (
-    <div className="wi-charts">
-      <CurveChart
-        {...common}
-        title="Latency, ms"
-        summary={summary}
-        series={latency}
-        range={[0, latencyTop(readings, loads, quantile, goalMs)]}
-        format={ms}
-        formatTick={digits}
-        goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
-        measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
-      />
-      <CurveChart
-        {...common}
-        title={goals.length > 0 ? "Requests within the goal" : "Busy share of replicas"}
-        summary={summary}
-        series={shares}
-        range={[0, 1.02]}
-        format={percent}
-        formatTick={percent}
-        goal={
-          goals.length === 1
-            ? { value: goal.percentile / 100, name: `goal ${goal.percentile}%` }
-            : undefined
-        }
-        measured={pointsOf(measured, second)}
-      />
-    </div>
+    <>
+      <div className="wi-charts">
+        <CurveChart
+          {...common}
+          title="Latency, ms"
+          summary={summary}
+          series={latency}
+          range={[0, latencyTop(readings, loads, quantile, axis.kind === "rate", goalMs)]}
+          format={ms}
+          formatTick={digits}
+          goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
+          measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
+        />
+        <CurveChart
+          {...common}
+          title={goals.length > 0 ? "Requests within the goal" : "Busy share of replicas"}
+          summary={summary}
+          series={shares}
+          range={[0, 1.02]}
+          format={percent}
+          formatTick={percent}
+          goal={
+            goals.length === 1
+              ? { value: goal.percentile / 100, name: `goal ${goal.percentile}%` }
+              : undefined
+          }
+          measured={pointsOf(measured, second)}
+        />
+      </div>
+      {measured.length === 0 ? null : (
+        <p className="wi-note">
+          ○ measured on the cluster: {measured.length} points, each over its last seconds
+        </p>
+      )}
+    </>
   );
 }
 
@@ -113,12 +120,15 @@ function latencyTop(
   readings: readonly Reading[],
   loads: readonly number[],
   quantile: Quantile,
+  isRate: boolean,
   goalMs = 0,
 ): number {
+  const fullAt = (curve: CurveState | undefined): number =>
+    NEARLY_FULL * ((isRate ? curve?.capacityPerS : null) ?? Number.POSITIVE_INFINITY);
   const tops = readings.flatMap(({ id, curve }, i) => {
     const metric = i === 0 || id === "now" ? "latencyP99Ms" : quantile;
     return loads
-      .filter((load) => load <= NEARLY_FULL * (curve?.capacityPerS ?? Number.POSITIVE_INFINITY))
+      .filter((load) => load <= fullAt(curve))
       .map((load) => highEnd(curve, load, metric));
   });
   const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], quantile)), 0);

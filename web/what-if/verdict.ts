@@ -1,5 +1,5 @@
 /** The answer in one sentence: is the goal met at this load, and up to which one? */
-import type { Choices } from "./choices.ts";
+import { type Choices, type LoadAxis, loadText } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
 import { digits, estimateOf, ms, percent } from "./readings.tsx";
@@ -13,10 +13,10 @@ export function verdictOf(
 ): string {
   const result = curve?.points.get(load);
   if (result === undefined) return "Simulating …";
-  const at = `At ${load} ${axis.unit}`;
+  const at = `At ${loadText(axis, load)}`;
   const p99 = estimateOf(result, "latencyP99Ms");
   if (result.stability === "unstable") {
-    return `${at} the queue grows without end: ${bearable(curve, loads, axis.unit)}.`;
+    return `${at} the queue grows without end: ${bearable(curve, loads, axis)}.`;
   }
   const attained = estimateOf(result, "sloAttainmentRatio");
   if (goals.length === 0 || attained === undefined) {
@@ -33,23 +33,21 @@ export function verdictOf(
     unclear: "too close to tell",
   };
   const judged = result.slo === undefined ? "" : ` (${words[result.slo]})`;
-  return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis.unit))}.`;
+  return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis))}.`;
 }
 
-/** The largest load below which every load meets the goal; without goals, keeps up. */
-function bearable(curve: CurveState | undefined, loads: readonly number[], unit: string): string {
-  const holds = loads.map((load) => {
+/** The largest load up to which all that were simulated meet the goal; without goals, keep up. */
+function bearable(curve: CurveState | undefined, loads: readonly number[], axis: LoadAxis): string {
+  const simulated = loads.filter((load) => curve?.points.has(load));
+  const first = simulated.findIndex((load) => {
     const result = curve?.points.get(load);
-    return (
-      result !== undefined && (result.slo ?? "meets") === "meets" && result.stability !== "unstable"
-    );
+    return (result?.slo ?? "meets") !== "meets" || result?.stability === "unstable";
   });
-  const first = holds.indexOf(false);
   const capacity =
     curve?.capacityPerS == null ? "" : `; its capacity is ${digits(curve.capacityPerS)} per s`;
   if (first === 0) return `it bears none of these loads${capacity}`;
-  const last = first === -1 ? loads.at(-1) : loads[first - 1];
-  return `it bears up to ${last} ${unit}${capacity}`;
+  const last = simulated[(first === -1 ? simulated.length : first) - 1];
+  return `it bears up to ${loadText(axis, last)}${capacity}`;
 }
 
 function capital(text: string): string {

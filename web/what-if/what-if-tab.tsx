@@ -22,28 +22,21 @@ export function WhatIfTab() {
     [deployed],
   );
   const measured = useMemo(() => measuredOf(samples), [samples]);
-  const usual = clusterSource === null ? EXAMPLES[0] : OF_CLUSTER;
-  const [name, setName] = useUrlState("scenario", usual);
-  const [state, setState] = useUrlState("what-if", "");
   const [own, setOwn] = useState<ScenarioSource | null>(null);
-  const [example, setExample] = useState<ScenarioSource | null>(null);
-  useEffect(() => {
-    let isWanted = true;
-    void readExample(name).then((read) => isWanted && setExample(read));
-    return () => {
-      isWanted = false;
-    };
-  }, [name]);
+  const names = [
+    ...(clusterSource === null ? [] : [OF_CLUSTER]),
+    ...EXAMPLES,
+    ...(own === null ? [] : [OWN_FILE]),
+  ];
+  const [given, setName] = useUrlState("scenario", names[0]);
+  const [state, setState] = useUrlState("what-if", "");
+  const name = names.includes(given) ? given : names[0];
+  const example = useExample(name);
   const source = name === OWN_FILE ? own : name === OF_CLUSTER ? clusterSource : example;
   const choose = (next: string): void => {
     setState("");
     setName(next);
   };
-  const options = [
-    ...(clusterSource === null ? [] : [OF_CLUSTER]),
-    ...EXAMPLES,
-    ...(own === null ? [] : [OWN_FILE]),
-  ];
   const isConnected = name === OF_CLUSTER;
   const send = async (change: ClusterChange): Promise<void> => {
     await sendToCluster(client, change);
@@ -51,31 +44,16 @@ export function WhatIfTab() {
   };
   return (
     <>
-      <div className="what-if wi-actions">
-        <label className="wi-scenario">
-          Scenario{" "}
-          <select
-            className="wi-select"
-            value={name}
-            onChange={({ target }) => choose(target.value)}
-          >
-            {options.map((option) => (
-              <option key={option}>{option}</option>
-            ))}
-          </select>
-        </label>
-        <FileTrigger
-          allowsMultiple
-          onSelect={async (files) => {
-            setOwn(await sourceOfFiles([...(files ?? [])]));
-            choose(OWN_FILE);
-          }}
-        >
-          <Button>Open a scenario …</Button>
-        </FileTrigger>
-        <span className="wi-note">a scenario file, with its profiles and traces if it has any</span>
-      </div>
-      {source == null ? null : (
+      <ScenarioBar
+        name={name}
+        names={names}
+        onChoose={choose}
+        onOpen={(opened) => {
+          setOwn(opened);
+          choose(OWN_FILE);
+        }}
+      />
+      {source === null ? null : (
         <Suspense fallback={<p role="status">Loading …</p>}>
           <WhatIf
             key={keyOfSource(name, source)}
@@ -91,6 +69,51 @@ export function WhatIfTab() {
   );
 }
 
+/** Null while it is loaded, and where there is none of that name. */
+function useExample(name: string): ScenarioSource | null {
+  const [read, setRead] = useState<{ name: string; source: ScenarioSource | null } | null>(null);
+  useEffect(() => {
+    void readExample(name).then((source) => setRead({ name, source }));
+  }, [name]);
+  return read?.name === name ? read.source : null;
+}
+
+interface ScenarioBarProps {
+  readonly name: string;
+  readonly names: readonly string[];
+  readonly onChoose: (name: string) => void;
+  readonly onOpen: (source: ScenarioSource) => void;
+}
+
+function ScenarioBar({ name, names, onChoose, onOpen }: ScenarioBarProps) {
+  return (
+    <div className="what-if wi-actions">
+      <label className="wi-scenario">
+        Scenario{" "}
+        <select
+          className="wi-select"
+          value={name}
+          onChange={({ target }) => onChoose(target.value)}
+        >
+          {names.map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </select>
+      </label>
+      <FileTrigger
+        allowsMultiple
+        onSelect={async (files) => {
+          const source = await sourceOfFiles([...(files ?? [])]);
+          if (source !== null) onOpen(source);
+        }}
+      >
+        <Button>Open a scenario …</Button>
+      </FileTrigger>
+      <span className="wi-note">a scenario file, with its profiles and traces if it has any</span>
+    </div>
+  );
+}
+
 /** Another scenario starts anew, as does a deployment of the same name that is another. */
 function keyOfSource(name: string, source: ScenarioSource | KeptScenario): string {
   return `${name} ${"text" in source ? source.text.length : JSON.stringify(source.document).length}`;
@@ -101,9 +124,13 @@ function startThread(): Thread {
   return new Worker(new URL("./simulation-worker.ts", import.meta.url), { type: "module" });
 }
 
-/** The first YAML file is the scenario; the others are known by the paths that its text names. */
-async function sourceOfFiles(files: readonly File[]): Promise<ScenarioSource> {
+/**
+ * The first YAML file is the scenario; the others are known by the paths that its text names. Null
+ * without files.
+ */
+async function sourceOfFiles(files: readonly File[]): Promise<ScenarioSource | null> {
   const scenario = files.find(({ name }) => /\.ya?ml$/.test(name)) ?? files[0];
+  if (scenario === undefined) return null;
   const text = await scenario.text();
   const named = new Set(text.match(/[\w./-]+\.\w+/g));
   const entries = files.map(async (file): Promise<readonly (readonly [string, string])[]> => {

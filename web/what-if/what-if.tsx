@@ -1,9 +1,9 @@
 /** "What if": a scenario under other loads, shapes and schedulers, simulated while one looks. */
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { Button, Disclosure, DisclosurePanel, Heading } from "react-aria-components";
+import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
 import "uplot/dist/uPlot.min.css";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
-import type { Choices, Effort } from "./choices.ts";
+import { type Choices, type Effort, loadText } from "./choices.ts";
 import type { ClusterChange } from "./cluster.ts";
 import { Controls, Scale } from "./controls.tsx";
 import { type CurveState, CurveStore, type Snapshot, type Thread } from "./curve-store.ts";
@@ -116,7 +116,7 @@ function Results(props: ResultsProps) {
   const failure = curves.get(keyOf(choices))?.failure ?? null;
   const { axis } = description;
   const load = nearest(loads, state.load ?? axis.base);
-  const loadText = `${load} ${axis.unit}`;
+  const shownLoad = loadText(axis, load);
   const readings: Reading[] = [
     { id: "now", name: "present", color: "--wi-now", curve: present },
     ...pins.map((pin, i) => ({
@@ -140,7 +140,7 @@ function Results(props: ResultsProps) {
         least={0}
         most={Math.max(1, loads.length - 1)}
         step={1}
-        shown={loadText}
+        shown={shownLoad}
         onChange={(index) => set({ load: loads[index] ?? axis.base })}
       />
       <ResultCharts
@@ -149,11 +149,9 @@ function Results(props: ResultsProps) {
         onPick={(picked) => set({ load: picked })}
       />
       <Actions {...props} />
-      <Readings readings={readings} load={load} loadText={loadText} />
+      <Readings readings={readings} load={load} loadText={shownLoad} />
       <Disclosure className="wi-more">
-        <Heading level={3}>
-          <Button slot="trigger">All points as a table</Button>
-        </Heading>
+        <Button slot="trigger">All points as a table</Button>
         <DisclosurePanel>
           <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />
         </DisclosurePanel>

@@ -1,4 +1,9 @@
-/** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
+/**
+ * Chosen configurations simulated and run for real, compared and judged:
+ *
+ *   planValidation ──> Course: configurations, runs, seconds ── runValidation ──> Validated
+ */
+import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
@@ -27,20 +32,55 @@ import type {
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
+import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { interruptSignal } from "./failure.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
-import { duration, type Progress, progress } from "./progress.ts";
 import { validationNotes } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { inputsOf, loadScenario, requireBackend, schedulerCheck } from "./scenario-file.ts";
+import { inputsOf, requireBackend, schedulerCheck } from "./scenario.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
-import { finish, type ValidateArguments, type Validated, writeLogs } from "./validate-results.ts";
+
+/** The runs that a validation is to have. */
+export interface ValidationRuns {
+  /** Real models, or replayed times. Default: as the scenario says. */
+  readonly backend?: BackendName | undefined;
+  /** Real runs of each configuration, at least 3. Default: as the scenario says. */
+  readonly repeats?: number | undefined;
+  /** Bound on all of it, seconds: fewer runs, then shorter ones. Default: none. */
+  readonly budgetS?: number | undefined;
+}
+
+/** Where a validation goes to while it runs. */
+export interface ValidationEvents {
+  /** Reject, before any run, where the host is not fit to be measured on. */
+  readonly strict?: boolean | undefined;
+  /** Seconds of the plan that are over. */
+  readonly onSeconds?: (seconds: number) => void;
+  /** What happens: the host, each configuration, each run. */
+  readonly onNote?: (line: string) => void;
+  /** The decision logs of a configuration's runs, as soon as these are over. */
+  readonly onLogs?: (configuration: number, logs: readonly string[]) => void;
+  /** Once aborted, what has ended is the result. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Validated {
+  readonly results: readonly ValidationResult[];
+  readonly evidences: readonly ConfigurationEvidence[];
+  /** Everything that predictions were made of, with message costs that were measured here. */
+  readonly inputs: SimulationInputs;
+  /** About all configurations. */
+  readonly notes: readonly string[];
+  /** Configurations that were to be validated. */
+  readonly wanted: number;
+  /** Runs of each. */
+  readonly repeats: number;
+  readonly interrupted: boolean;
+}
 
 /** The plan of a validation, known before anything runs. */
-interface Course {
+export interface Course {
   readonly loaded: ReadyScenario;
   readonly settings: ValidationSettings;
   readonly configurations: readonly Configuration[];
@@ -52,23 +92,11 @@ interface Course {
   readonly deadlineMs: number;
 }
 
-export async function validate(args: ValidateArguments): Promise<void> {
-  const interrupt = interruptSignal();
-  try {
-    const course = await planned(args);
-    process.stderr.write(announcement(course));
-    finish(args, course.loaded, await run(args, course, interrupt.signal));
-  } finally {
-    interrupt.dispose();
-  }
-}
-
 /** Throws Fault("invalid-input") or Fault("usage") before anything has started. */
-async function planned(args: ValidateArguments): Promise<Course> {
+export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Course {
   const startMs = performance.now();
-  const budgetS = args.budget === undefined ? undefined : secondsOf("--budget", args.budget);
-  const loaded = await loadScenario(args, { requireTimes: true });
-  const settings = settingsOf(args, loaded);
+  const { budgetS } = runs;
+  const settings = settingsOf(runs, loaded);
   const configurations = expandValidation(loaded, {
     checkScheduler: schedulerCheck(loaded.own),
     requireTimes: true,
@@ -95,11 +123,12 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
-async function run(
-  args: ValidateArguments,
+export async function runValidation(
   course: Course,
-  signal: AbortSignal,
+  contents: ContentsSource,
+  events: ValidationEvents,
 ): Promise<Validated> {
+  const { signal = new AbortController().signal, onNote, onSeconds, onLogs } = events;
   const { loaded, configurations, beforeS, effort, deadlineMs } = course;
   const { backend } = course.settings;
   const results: ValidationResult[] = [];
@@ -107,37 +136,35 @@ async function run(
   const workers = new Map<string, ModelWorker>();
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
-  const shown = progress("validate, seconds", { total: Math.ceil(beforeS + effort.seconds) });
   try {
-    for (const line of await checkHost(args.strict === true, signal)) shown.say(line);
-    shown.update(HOST_CHECK_S);
+    for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
+    onSeconds?.(HOST_CHECK_S);
     const served =
       backend === "replay"
         ? replaySide(loaded.document)
-        : await realSide(args, loaded, workers, signal);
+        : await realSide(contents, loaded, workers, signal);
     notes = validationNotes(loaded, served.models);
     if (needsPilot(loaded)) {
-      shown.say("validate: no overhead profile, so a pilot measures what messages cost here");
+      onNote?.("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
-    shown.update(beforeS);
+    onSeconds?.(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const side = { ...served, inputs, signal };
-      const { result, logs, evidence } = await validateOne(course, i, side, shown);
+      const { result, logs, evidence } = await validateOne(course, i, side, events);
       results.push(withNotes(result, realised(configuration.document, inputs), effort));
       evidences.push(evidence);
-      if (args.out !== undefined) writeLogs(args.out, i, logs);
+      onLogs?.(i, logs);
       if (signal.aborted) break;
     }
   } catch (error) {
     // A failure after Ctrl-C is a consequence of it.
     if (!signal.aborted) throw error;
   } finally {
-    shown.stop();
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
   }
   const { repeats } = effort;
@@ -162,7 +189,7 @@ function validateOne(
   course: Course,
   index: number,
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
-  shown: Progress,
+  { onNote, onSeconds }: ValidationEvents,
 ) {
   const { settings, configurations, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
@@ -178,41 +205,25 @@ function validateOne(
     const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
     return Math.floor(started + runS * Math.min(1, ended / requests));
   };
-  shown.say(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
+  onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal },
     ...(pace === null ? {} : { pace }),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
-    onProgress: (ended) => shown.update(at(ended)),
+    onProgress: (ended) => onSeconds?.(at(ended)),
     onRun: ({ health }, healthy) => {
       healthyRuns = healthy;
-      shown.update(at(0));
+      onSeconds?.(at(0));
       const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
-      shown.say(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
+      onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
     mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
   });
 }
 
-/** "validate: 2 configurations × 3 runs of 60 s on replay, about 7 min in all; …" */
-function announcement({ settings, forecasts, beforeS, effort }: Course): string {
-  const { repeats, share, seconds } = effort;
-  const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
-  const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
-  const span = least === most ? `${most} s` : `${least} to ${most} s`;
-  const judged = Object.entries(settings.metrics).map(
-    ([name, tolerance]) => `${metricLabel(name).text} to ±${formatNumber(100 * tolerance)}%`,
-  );
-  const lines = [
-    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(beforeS + seconds)} with start-up`,
-    `  first a look at this host; then each runs on a cluster of its own and is judged by ${judged.join(", ")}`,
-    ...(share === 1 ? [] : [`  to fit the budget, ${shorteningNote(share)}`]),
-  ];
-  return `${lines.join("\n")}\n`;
-}
-
-function shorteningNote(share: number): string {
+/** Says how much of the scenario's window the runs of a budget measure. */
+export function shorteningNote(share: number): string {
   return `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
 }
 
@@ -240,8 +251,10 @@ function withNotes(
   return notes.length === 0 ? result : { ...result, notes };
 }
 
-function settingsOf(args: ValidateArguments, loaded: LoadedScenario): ValidationSettings {
-  const { backend, repeats } = args;
+function settingsOf(
+  { backend, repeats }: ValidationRuns,
+  loaded: LoadedScenario,
+): ValidationSettings {
   if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 3)) {
     throw new Fault("usage", `--repeats is a whole number of at least 3, got ${repeats}`, {
       hint: "fewer runs give no spread to judge by",
@@ -272,16 +285,4 @@ export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): rea
   const message = `this host is not fit to be measured on: ${reasons.join("; ")}`;
   if (strict) throw new Fault("unhealthy", message, { hint: `${WAY_OUT}; or leave out --strict` });
   return [`tandem: warning: ${message}`, `  ${WAY_OUT}`, ...unknown];
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
-
-/** Seconds of a span of time such as 90s, 5m or 1.5h. Throws Fault("usage") that names the option. */
-export function secondsOf(option: string, text: string): number {
-  const [, value, unit] = /^(\d+(?:\.\d+)?)\s*([smh])$/.exec(text.trim()) ?? [];
-  const seconds = Number(value) * (UNITS[unit] ?? Number.NaN);
-  if (seconds > 0) return seconds;
-  throw new Fault("usage", `${option} ${text}: expected a span of time above 0`, {
-    hint: `for example \`${option} 90s\`, \`${option} 5m\` or \`${option} 1h\``,
-  });
 }

@@ -13,6 +13,11 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
  * The inventory of a file, checked with every document that is to run on it; undefined without a file.
  * Throws Fault("not-found") for a missing file, Fault("invalid-input") with all issues.
  */
+export function inventoryFor(file: string, documents: readonly ScenarioDocument[]): LoadedInventory;
+export function inventoryFor(
+  file: string | undefined,
+  documents: readonly ScenarioDocument[],
+): LoadedInventory | undefined;
 export function inventoryFor(
   file: string | undefined,
   documents: readonly ScenarioDocument[],

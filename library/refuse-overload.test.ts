@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { loadScenarioText } from "./scenario-file.ts";
+import { readScenario } from "./scenario.ts";
 
 async function issuesOf(workload: object, timeScale = 1): Promise<string[]> {
   const text = JSON.stringify({
@@ -11,8 +11,7 @@ async function issuesOf(workload: object, timeScale = 1): Promise<string[]> {
     cluster: { replicas: { t: 1 } },
     workload,
   });
-  const args = { scenario: "s.yaml", set: [] };
-  const loaded = await loadScenarioText(text, args, { requireTimes: true });
+  const loaded = await readScenario({ text, file: "s.yaml", overrides: {}, requireTimes: true });
   try {
     refuseOverload(loaded, [loaded.document], timeScale);
     return [];

@@ -9,9 +9,10 @@ import {
   type ProvenanceDocument,
   type ProvenanceInputs,
 } from "../core/provenance.ts";
+import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { buildKey } from "../library/version.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
-import { buildKey } from "./version.ts";
 
 /** Longer traces are left out: the folder is to stay small. */
 const MOST_TRACE_NUMBERS = 200_000;
@@ -26,6 +27,7 @@ export function writeProvenance(
   files: readonly string[],
   loaded: LoadedScenario,
   command: string,
+  sample?: Sample,
 ): void {
   const earlier = readProvenance(directory);
   const origin = originOf(loaded.file, command);
@@ -35,6 +37,7 @@ export function writeProvenance(
     schema: "tandem/provenance@1",
     scenario: loaded.document,
     digest: loaded.digest,
+    ...(sample === undefined ? {} : { sample }),
     ...keptInputs(loaded),
   };
   const document: ProvenanceDocument = {
@@ -81,7 +84,7 @@ function keptInputs(loaded: LoadedScenario): {
   inputs: ProvenanceInputs;
   omitted?: readonly string[];
 } {
-  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles } = loaded;
+  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, sectionFiles } = loaded;
   const names = Object.keys(traces);
   const omitted = names.filter((name) => traces[name].length > MOST_TRACE_NUMBERS);
   const kept = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
@@ -93,6 +96,7 @@ function keptInputs(loaded: LoadedScenario): {
       traces: kept(traces),
       ...(traceSizes === undefined ? {} : { traceSizes: kept(traceSizes) }),
       ...(schedulerFiles === undefined ? {} : { schedulerFiles }),
+      sectionFiles,
     },
     ...(omitted.length === 0 ? {} : { omitted }),
   };

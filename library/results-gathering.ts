@@ -1,7 +1,5 @@
 /** The results document of a sweep, written configuration by configuration while it goes on. */
 
-import { once } from "node:events";
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
@@ -9,8 +7,7 @@ import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/r
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
-import { type RecordStore, recordAt, recordsOf } from "../sweep/record.ts";
-import { printWarning } from "./failure.ts";
+import { type RecordStore, recordAt } from "../sweep/record.ts";
 
 export const RESULTS_FILE = "results.json";
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
@@ -23,6 +20,7 @@ export interface ResultsPlace {
   readonly directory: string;
   readonly header: ResultsHeader;
   readonly parameters: readonly ParameterColumn[];
+  readonly onWarning: (line: string) => void;
 }
 
 /** Compared configurations, and their comparisons. */
@@ -115,23 +113,24 @@ export class ResultsGathering {
   }
 }
 
-async function openFiles({ directory, header, parameters }: ResultsPlace): Promise<Files> {
+async function openFiles({ header, ...place }: ResultsPlace): Promise<Files> {
   const text = new ResultsText();
-  const parquet = await openParquet(directory, parameters);
-  const json = new AtomicFile(join(directory, RESULTS_FILE));
+  const parquet = await openParquet(place);
+  const json = new AtomicFile(join(place.directory, RESULTS_FILE));
   json.write(text.start(header));
   return { text, json, parquet };
 }
 
-async function openParquet(
-  directory: string,
-  parameters: readonly ParameterColumn[],
-): Promise<ParquetWriter | null> {
+async function openParquet({
+  directory,
+  parameters,
+  onWarning,
+}: Omit<ResultsPlace, "header">): Promise<ParquetWriter | null> {
   try {
     return await ParquetWriter.open(directory, parameters);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    printWarning(`no Parquet files: ${error.message}`);
+    onWarning(`no Parquet files: ${error.message}`);
     return null;
   }
 }
@@ -150,7 +149,7 @@ function comparedPart({ id, parameters, metrics, samples, stability }: Compared)
 export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
 
 /** `tandem/results@1` as text, a configuration a line. */
-class ResultsText {
+export class ResultsText {
   #count = 0;
 
   start(header: ResultsHeader): string {
@@ -166,27 +165,4 @@ class ResultsText {
     const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
     return `\n]${last}}\n`;
   }
-}
-
-/** The document of a sweep's `count` configurations, one at a time in memory. */
-export async function printResults(
-  header: ResultsHeader,
-  comparisons: readonly Comparison[],
-  store: RecordStore,
-  count: number,
-): Promise<void> {
-  const text = new ResultsText();
-  await print(text.start(header));
-  for (const { result } of recordsOf(store, count)) await print(text.configuration(result));
-  await print(text.end(comparisons));
-}
-
-/** Prints a file's contents. */
-export async function printFile(path: string): Promise<void> {
-  for await (const piece of createReadStream(path)) await print(piece as Buffer);
-}
-
-/** Waits for a reader that is slower, so that no more than a piece is held. */
-async function print(piece: string | Buffer): Promise<void> {
-  if (!process.stdout.write(piece)) await once(process.stdout, "drain");
 }

@@ -58,6 +58,30 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 18px;margin:10px 0
 dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}
 code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 dd code{background:var(--soft);padding:2px 6px}
+.off{display:none}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,350px),1fr));gap:16px}
+.card{border:1px solid var(--line);border-top:4px solid var(--muted);border-radius:6px;
+padding:14px 18px;background:var(--soft)}
+.card.good{border-top-color:var(--good)}.card.bad{border-top-color:var(--bad)}
+.card.warn{border-top-color:var(--warn)}
+.card,.card dd{font-weight:normal}.card.good,.card.bad,.card.warn{color:var(--ink)}
+.card .load{color:var(--muted);margin:0}
+.card .answer{font-size:20px;font-weight:600;line-height:1.3;margin:2px 0 10px}
+.card dl{grid-template-columns:minmax(90px,max-content) 1fr;gap:4px 14px;margin:0;font-size:14px}
+.card dd.good{color:var(--good)}.card dd.bad{color:var(--bad)}.card dd.warn{color:var(--warn)}
+nav{margin:22px 0 0}
+nav ol{display:flex;flex-wrap:wrap;gap:4px 20px;list-style:none;margin:0;padding:10px 0;
+border-top:1px solid var(--line);border-bottom:1px solid var(--line)}
+nav a,summary{color:var(--link)}
+#filters{position:sticky;top:0;z-index:5;display:flex;flex-wrap:wrap;gap:6px 18px;align-items:center;
+background:var(--paper);border-bottom:1px solid var(--line);padding:8px 0;color:var(--muted)}
+#filters[hidden]{display:none}
+#filters select{font:inherit;color:var(--ink);background:var(--soft);border:1px solid var(--line);
+border-radius:4px;padding:2px 6px;max-width:60vw}
+details{margin:14px 0}
+summary{cursor:pointer;padding:4px 0;font-weight:600}
+.columns{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:13px;color:var(--muted);margin:6px 0}
+section{scroll-margin-top:56px}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 #tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--paper);
 padding:6px 10px;border-radius:4px;font-size:12.5px;max-width:420px;white-space:pre-line}
@@ -71,7 +95,9 @@ ${DARK_SVG}
 }`;
 
 const SMALL_AND_PRINT = `
-@media screen and (max-width:760px){.chart .scroll svg{max-width:none;width:max(100%,700px)}}
+@media screen and (max-width:760px){.chart .scroll svg{max-width:none;width:max(100%,700px)}
+main{padding:16px 14px 40px}dl{grid-template-columns:1fr;gap:0}dl dd{margin-bottom:8px}
+.card dl{grid-template-columns:1fr}}
 @media print{
 @page{size:A4 landscape;margin:12mm}
 body{font-size:11px}main{max-width:none;padding:0}
@@ -80,58 +106,7 @@ table{font-size:8px}th,td{padding:2px 4px}thead th{min-width:0}
 tbody th{position:static}tr{break-inside:avoid}
 thead button::after{content:""!important}thead button{display:inline}
 h2{break-after:avoid}.chart svg{max-height:158mm;width:auto}
-figcaption a,#tip{display:none}
+figcaption a,#tip,nav,#filters,.columns{display:none}
 }`;
 
 export const STYLE = `${SCREEN}${DARK}${SMALL_AND_PRINT}`;
-
-/** The page's only script: tables sort on a click, points explain themselves. Optional. */
-export const SCRIPT = `
-"use strict";
-for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
-  const key = (row, i) => {
-    const cell = row.cells[i];
-    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
-  };
-  [...table.tHead.rows[0].cells].forEach((heading, i) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = heading.textContent;
-    heading.replaceChildren(button);
-    button.addEventListener("click", () => {
-      const up = heading.getAttribute("aria-sort") !== "ascending";
-      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-      heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const rows = [...body.rows].sort((a, b) => {
-        const [x, y] = [key(a, i), key(b, i)];
-        if (typeof x !== typeof y) return typeof x === "number" ? -1 : 1;
-        const order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
-        return up ? order : -order;
-      });
-      body.append(...rows);
-    });
-  });
-}
-const tip = document.createElement("div");
-tip.id = "tip";
-document.body.append(tip);
-for (const svg of document.querySelectorAll(".chart svg")) {
-  const title = svg.querySelector(":scope > title");
-  if (title) {
-    svg.removeAttribute("aria-labelledby");
-    svg.setAttribute("aria-label", title.textContent);
-    title.remove();
-  }
-  svg.addEventListener("pointermove", (event) => {
-    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
-    tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
-    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
-    tip.style.left = Math.max(8, left) + "px";
-    const below = event.clientY + 16;
-    const fits = below + tip.offsetHeight < innerHeight;
-    tip.style.top = (fits ? below : event.clientY - tip.offsetHeight - 12) + "px";
-  });
-  svg.addEventListener("pointerleave", () => { tip.textContent = ""; });
-}
-`;

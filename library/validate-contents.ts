@@ -19,7 +19,7 @@ import type { ModelAtHand } from "../core/input-notes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
-import { inputsOf } from "./scenario-file.ts";
+import { inputsOf } from "./scenario.ts";
 
 /** The contents of a run's requests, in order. */
 type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];

@@ -1,0 +1,14 @@
+/** A child process that the kernel ends with its parent. */
+import { spawnSync } from "node:child_process";
+
+let works: boolean | undefined;
+
+/**
+ * A command under which the kernel sends the child a signal when its parent dies (Linux only; elsewhere
+ * nothing): a child that is stopped at that moment could not end by itself.
+ */
+export function dyingWithParent(signal: "KILL" | "TERM"): readonly string[] {
+  const command = ["setpriv", "--pdeathsig", signal];
+  works ??= spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" }).status === 0;
+  return works ? command : [];
+}

@@ -1,0 +1,84 @@
+/** Runs as traces: one replication simulated with its log, or a real run's log. */
+
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { dirname } from "node:path";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { compileSystem } from "../core/compile.ts";
+import { type ObservedRun, observeRun } from "../core/observed-run.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { traceEvents, tracePids } from "../core/trace-events.ts";
+import { withWarmUp } from "../sim/detect-warm-up.ts";
+import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { makeFolder } from "../sweep/atomic-file.ts";
+
+/** A log of so many events takes a second, and 300 MB of memory. */
+const MOST_EVENTS = 300_000;
+
+export interface ObservedReplication {
+  readonly run: ObservedRun;
+  /** Set where the run was cut. */
+  readonly note?: string;
+  readonly warmupUs: number;
+}
+
+/** A replication, simulated again with a log; long ones are cut. */
+export function observeReplication(
+  given: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication: number,
+): ObservedReplication {
+  const { document } = withWarmUp(given, inputs);
+  const log = new RunLog();
+  const { events } = runReplication(document, inputs, replication, {
+    log,
+    maxEvents: MOST_EVENTS,
+  });
+  const warmupUs = givenWarmupS(document.workload) * 1e6;
+  const run = observeRun(log, compileSystem(document, inputs));
+  const cut = events >= MOST_EVENTS;
+  const count = run.requests.length.toLocaleString("en-US");
+  return {
+    run,
+    warmupUs,
+    ...(cut ? { note: `the first ${count} requests of the run` } : {}),
+  };
+}
+
+/** A real run, from the text of its log. */
+export function observeLog(
+  text: string,
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): ObservedRun {
+  return observeRun(RunLog.parse(text), compileSystem(document, inputs));
+}
+
+/** Writes runs side by side into one file in the JSON trace event format. */
+export async function writeTrace(
+  file: string,
+  runs: readonly { readonly name: string; readonly run: ObservedRun }[],
+): Promise<void> {
+  makeFolder(dirname(file));
+  const stream = createWriteStream(file);
+  const opened = once(stream, "open");
+  await opened;
+  const write = async (piece: string): Promise<void> => {
+    if (!stream.write(piece)) await once(stream, "drain");
+  };
+  await write('{"displayTimeUnit":"ms","traceEvents":[');
+  let separator = "\n";
+  let firstPid = 1;
+  for (const { name, run } of runs) {
+    const prefix = runs.length === 1 ? "" : `${name}: `;
+    for (const event of traceEvents(run, { prefix, firstPid })) {
+      await write(`${separator}${JSON.stringify(event)}`);
+      separator = ",\n";
+    }
+    firstPid += tracePids(run);
+  }
+  const closed = once(stream, "close");
+  stream.end("\n]}\n");
+  await closed;
+}

@@ -1,0 +1,218 @@
+/**
+ * A run log as requests and batches: when each job was ready, started and ended, and where. The log of
+ * a simulated run and that of a real one give the same.
+ */
+import { OUTCOMES, type Outcome } from "./dispatch/driver.ts";
+import type { LogEntry, RunLog } from "./run-log.ts";
+import type { PipelineSystem, System } from "./system.ts";
+
+/** One job's stay on a replica. */
+export interface JobSpan {
+  readonly request: ObservedRequest;
+  /** Index into the pipeline's tasks. */
+  readonly task: number;
+  readonly batch: ObservedBatch;
+  /** When its predecessors had ended, or a replica was lost with it. */
+  readonly readyUs: number;
+  /** The span that made it ready; null: the request's arrival. */
+  readonly after: JobSpan | null;
+}
+
+export interface ObservedBatch {
+  readonly replica: number;
+  readonly startUs: number;
+  /** NaN while it runs: the log ended before it did. */
+  endUs: number;
+  /** Whether its replica was lost, or a controller stopped it. */
+  lost: boolean;
+  /** The model's own time, which real runs report; NaN without. */
+  serviceUs: number;
+  readonly jobs: JobSpan[];
+}
+
+export interface ObservedRequest {
+  /** In order of arrival, from 0. */
+  readonly serial: number;
+  readonly pipeline: number;
+  /** When the client sent it, and when the dispatcher had it. */
+  readonly arrivedUs: number;
+  readonly seenUs: number;
+  /** NaN if it had not ended when the log did. */
+  endUs: number;
+  outcome: Outcome | null;
+  readonly spans: JobSpan[];
+}
+
+/** A replica came up or went down. */
+export interface ReplicaChange {
+  readonly replica: number;
+  readonly atUs: number;
+  readonly kind: "join" | "lose" | "drain";
+}
+
+export interface ObservedRun {
+  readonly system: System;
+  readonly requests: readonly ObservedRequest[];
+  readonly batches: readonly ObservedBatch[];
+  readonly changes: readonly ReplicaChange[];
+  /** The last instant in the log. */
+  readonly endUs: number;
+}
+
+export function observeRun(log: RunLog, system: System): ObservedRun {
+  const observer = new Observer(system);
+  for (const entry of log.entries) observer.read(entry);
+  return observer.run();
+}
+
+class Observer {
+  readonly #system: System;
+  readonly #shift: number;
+  readonly #requests: ObservedRequest[] = [];
+  readonly #batches: ObservedBatch[] = [];
+  readonly #changes: ReplicaChange[] = [];
+  /** By slot of the request table. */
+  readonly #bySlot: ObservedRequest[] = [];
+  /** By replica; undefined while it is idle. */
+  readonly #running: (ObservedBatch | undefined)[] = [];
+  #nowUs = 0;
+
+  constructor(system: System) {
+    this.#system = system;
+    this.#shift = Math.ceil(Math.log2(system.stride));
+  }
+
+  run(): ObservedRun {
+    return {
+      system: this.#system,
+      requests: this.#requests,
+      batches: this.#batches,
+      changes: this.#changes,
+      endUs: this.#nowUs,
+    };
+  }
+
+  read([kind, a, b, c, d, ...rest]: LogEntry): void {
+    switch (kind) {
+      case "arrive":
+        this.#nowUs = d;
+        this.#arrive(a, b, c, d);
+        return;
+      case "start":
+        this.#nowUs = b;
+        this.#start(
+          a,
+          b,
+          [c, d, ...rest].filter((job) => job !== undefined),
+        );
+        return;
+      case "served":
+        if (this.#running[a] !== undefined) this.#running[a].serviceUs = c;
+        return;
+      case "finish":
+        this.#endBatch(a, b, false);
+        return;
+      case "fail":
+      case "miss":
+        this.#endBatch(a, b, true);
+        return;
+      case "abort":
+        if (b === 1) this.#endBatch(a, this.#nowUs, true);
+        return;
+      case "lose":
+        this.#endBatch(a, b, true);
+        this.#changes.push({ replica: a, atUs: b, kind });
+        return;
+      case "join":
+      case "drain":
+        this.#nowUs = b;
+        this.#changes.push({ replica: a, atUs: b, kind });
+        return;
+      case "end":
+        this.#nowUs = c;
+        this.#end(a, OUTCOMES[b], c);
+        return;
+      case "decide":
+        this.#nowUs = a;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #arrive(slot: number, pipeline: number, arrivedUs: number, seenUs: number): void {
+    const request: ObservedRequest = {
+      ...{ serial: this.#requests.length, pipeline, arrivedUs, seenUs },
+      ...{ endUs: Number.NaN, outcome: null, spans: [] },
+    };
+    this.#requests.push(request);
+    this.#bySlot[slot] = request;
+  }
+
+  #start(replica: number, startUs: number, jobs: readonly number[]): void {
+    const batch: ObservedBatch = {
+      ...{ replica, startUs, endUs: Number.NaN, lost: false },
+      ...{ serviceUs: Number.NaN, jobs: [] },
+    };
+    for (const job of jobs) {
+      const request = this.#bySlot[job >> this.#shift];
+      const task = job & ((1 << this.#shift) - 1);
+      const pipeline = this.#system.pipelines[request?.pipeline ?? -1];
+      if (request === undefined || pipeline === undefined) continue;
+      const span = { request, task, batch, ...readiness(request, task, pipeline) };
+      request.spans.push(span);
+      batch.jobs.push(span);
+    }
+    this.#batches.push(batch);
+    this.#running[replica] = batch;
+  }
+
+  #endBatch(replica: number, nowUs: number, lost: boolean): void {
+    this.#nowUs = nowUs;
+    const batch = this.#running[replica];
+    if (batch === undefined) return;
+    batch.endUs = nowUs;
+    batch.lost = lost;
+    this.#running[replica] = undefined;
+  }
+
+  #end(slot: number, outcome: Outcome, nowUs: number): void {
+    const request = this.#bySlot[slot];
+    if (request === undefined) return;
+    request.endUs = nowUs;
+    request.outcome = outcome;
+  }
+}
+
+/** The instant from which a job could start, and the span that it had to wait for. */
+function readiness(
+  request: ObservedRequest,
+  task: number,
+  pipeline: PipelineSystem,
+): Pick<JobSpan, "readyUs" | "after"> {
+  const earlier = request.spans.filter((span) => span.task === task && span.batch.lost);
+  const again = earlier[earlier.length - 1];
+  if (again !== undefined) return { readyUs: again.batch.endUs, after: again };
+  const { predecessors, needed } = pipeline.tasks[task];
+  const ended = request.spans
+    .filter((span) => predecessors.includes(span.task) && !span.batch.lost)
+    .filter((span) => Number.isFinite(span.batch.endUs))
+    .toSorted((x, y) => x.batch.endUs - y.batch.endUs);
+  const last = ended[Math.min(needed, ended.length) - 1];
+  return last === undefined
+    ? { readyUs: request.seenUs, after: null }
+    : { readyUs: last.batch.endUs, after: last };
+}
+
+/** The spans that a request's latency consists of, last first; empty if it did not complete. */
+export function criticalPath({ spans, endUs, outcome }: ObservedRequest): readonly JobSpan[] {
+  if (outcome !== "completed") return [];
+  const ended = spans.filter(({ batch }) => !batch.lost && batch.endUs <= endUs);
+  let at: JobSpan | null | undefined = ended.toSorted((a, b) => b.batch.endUs - a.batch.endUs)[0];
+  const path: JobSpan[] = [];
+  while (at != null) {
+    path.push(at);
+    at = at.after;
+  }
+  return path;
+}

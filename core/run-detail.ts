@@ -1,0 +1,255 @@
+/** One observed run in bounded memory, for reports: shares of the slow requests, series over time, faults. */
+import {
+  criticalPath,
+  type JobSpan,
+  type ObservedRequest,
+  type ObservedRun,
+} from "./observed-run.ts";
+
+const BINS = 120;
+/** The slowest share of requests, whose latency is taken apart. */
+const TAIL = 0.01;
+const LEAST_TAIL = 20;
+const QUANTILES = 100;
+
+/** Mean milliseconds that a task adds to the slowest requests: in queues, and in service. */
+export interface TailPart {
+  readonly pipeline: string;
+  readonly task: string;
+  readonly waitMs: number;
+  readonly serviceMs: number;
+  /** Share of the slowest requests whose critical path has this task. */
+  readonly onPathRatio: number;
+}
+
+/** Equal stretches of time; NaN where a stretch has no value. */
+export interface RunSeries {
+  readonly widthMs: number;
+  readonly latencyP50Ms: readonly number[];
+  readonly latencyP99Ms: readonly number[];
+  readonly arrivalsPerS: readonly number[];
+  readonly completionsPerS: readonly number[];
+  /** Completions within the goal. */
+  readonly goodputPerS: readonly number[];
+  /** Jobs that waited, on average, by pool. */
+  readonly waiting: Readonly<Record<string, readonly number[]>>;
+  /** Replicas that were up at the stretch's end, by pool. */
+  readonly up: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface RunDetail {
+  readonly side: "simulated" | "measured";
+  /** Of the configuration. */
+  readonly id: string;
+  readonly requests: number;
+  /** Set where the run was cut. */
+  readonly note?: string;
+  readonly tail: {
+    readonly count: number;
+    readonly fromMs: number;
+    readonly meanMs: number;
+    readonly parts: readonly TailPart[];
+    /** Mean of what no task accounts for: ways between client, gateway and workers. */
+    readonly otherMs: number;
+  };
+  readonly series: RunSeries;
+  /** Replicas that were lost or came back after the start. */
+  readonly changes: readonly { readonly atMs: number; readonly text: string }[];
+  /** Mid-point quantiles of batch service times, ms, by pool. */
+  readonly services: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface DetailOptions {
+  readonly side: RunDetail["side"];
+  readonly id: string;
+  readonly warmupUs: number;
+  readonly note?: string;
+}
+
+export function runDetail(run: ObservedRun, options: DetailOptions): RunDetail {
+  const { warmupUs, side, id, note } = options;
+  const counted = run.requests.filter(({ arrivedUs }) => arrivedUs >= warmupUs);
+  return {
+    ...{ side, id, requests: run.requests.length },
+    ...(note === undefined ? {} : { note }),
+    tail: tailOf(run, counted),
+    series: seriesOf(run),
+    changes: changesOf(run),
+    services: servicesOf(run, warmupUs),
+  };
+}
+
+function latencyMs({ arrivedUs, endUs }: ObservedRequest): number {
+  return (endUs - arrivedUs) / 1000;
+}
+
+function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): RunDetail["tail"] {
+  const completed = counted
+    .filter(({ outcome }) => outcome === "completed")
+    .toSorted((a, b) => latencyMs(b) - latencyMs(a));
+  const count = Math.min(
+    completed.length,
+    Math.max(LEAST_TAIL, Math.ceil(TAIL * completed.length)),
+  );
+  const slowest = completed.slice(0, count);
+  const sums = new Map<
+    string,
+    { pipeline: string; task: string; wait: number; service: number; paths: number }
+  >();
+  let total = 0;
+  let known = 0;
+  for (const request of slowest) {
+    total += latencyMs(request);
+    const seen = new Set<string>();
+    for (const span of criticalPath(request)) {
+      const pipeline = system.pipelines[request.pipeline];
+      const task = pipeline.tasks[span.task].name;
+      const key = `${pipeline.name}/${task}`;
+      const sum = sums.get(key) ?? { pipeline: pipeline.name, task, wait: 0, service: 0, paths: 0 };
+      const { wait, service } = stay(span);
+      known += wait + service;
+      const onPath = seen.has(key) ? 0 : 1;
+      seen.add(key);
+      sums.set(key, {
+        ...sum,
+        wait: sum.wait + wait,
+        service: sum.service + service,
+        paths: sum.paths + onPath,
+      });
+    }
+  }
+  const each = Math.max(1, count);
+  return {
+    count,
+    fromMs: slowest.length === 0 ? 0 : latencyMs(slowest[slowest.length - 1]),
+    meanMs: total / each,
+    parts: inOrder([...sums.values()], system).map(({ pipeline, task, wait, service, paths }) => ({
+      ...{ pipeline, task, waitMs: wait / each, serviceMs: service / each },
+      onPathRatio: paths / each,
+    })),
+    otherMs: Math.max(0, (total - known) / each),
+  };
+}
+
+/** As the scenario names them. */
+function inOrder<T extends { readonly pipeline: string; readonly task: string }>(
+  parts: readonly T[],
+  { pipelines }: ObservedRun["system"],
+): readonly T[] {
+  const names = pipelines.flatMap(({ name, tasks }) => tasks.map((task) => `${name}/${task.name}`));
+  const place = ({ pipeline, task }: T) => names.indexOf(`${pipeline}/${task}`);
+  return parts.toSorted((a, b) => place(a) - place(b));
+}
+
+/** Milliseconds in the queue, and on the replica. */
+function stay({ readyUs, batch }: JobSpan): { wait: number; service: number } {
+  return { wait: (batch.startUs - readyUs) / 1000, service: (batch.endUs - batch.startUs) / 1000 };
+}
+
+function seriesOf(run: ObservedRun): RunSeries {
+  const { requests, system } = run;
+  // Work that ends long after the last arrival is no part of the picture.
+  const lastUs = Math.max(1, requests[requests.length - 1]?.seenUs ?? run.endUs);
+  const widthUs = lastUs / BINS;
+  const bin = (us: number) => Math.floor(us / widthUs);
+  const perS = 1e6 / widthUs;
+  const zeros = () => new Array<number>(BINS).fill(0);
+  const [arrivals, completions, good] = [zeros(), zeros(), zeros()];
+  const latencies: number[][] = Array.from({ length: BINS }, () => []);
+  for (const request of requests) {
+    if (bin(request.seenUs) < BINS) arrivals[bin(request.seenUs)] += perS;
+    const at = bin(request.endUs);
+    if (request.outcome !== "completed" || !(at < BINS)) continue;
+    completions[at] += perS;
+    latencies[at].push(latencyMs(request));
+    const goalUs = system.pipelines[request.pipeline].sloUs;
+    if (request.endUs - request.arrivedUs <= goalUs) good[at] += perS;
+  }
+  for (const own of latencies) own.sort((a, b) => a - b);
+  const quantile = (share: number) =>
+    latencies.map((own) =>
+      own.length === 0 ? Number.NaN : own[Math.min(own.length - 1, Math.floor(share * own.length))],
+    );
+  return {
+    widthMs: widthUs / 1000,
+    latencyP50Ms: quantile(0.5),
+    latencyP99Ms: quantile(0.99),
+    arrivalsPerS: arrivals,
+    completionsPerS: completions,
+    goodputPerS: good,
+    waiting: waitingOf(run, widthUs),
+    up: upOf(run, widthUs),
+  };
+}
+
+/** The mean number of waiting jobs: each adds the time that it waited within a stretch. */
+function waitingOf(run: ObservedRun, widthUs: number): Record<string, readonly number[]> {
+  const { system, batches } = run;
+  const sums = system.pools.map(() => new Array<number>(BINS).fill(0));
+  for (const { replica, startUs, jobs } of batches) {
+    const own = sums[system.replicas[replica].pool];
+    for (const { readyUs } of jobs) addTime(own, readyUs, startUs, widthUs);
+  }
+  return Object.fromEntries(system.pools.map(({ name }, pool) => [name, sums[pool]]));
+}
+
+function addTime(bins: number[], fromUs: number, toUs: number, widthUs: number): void {
+  for (let at = Math.floor(fromUs / widthUs); at < BINS && at * widthUs < toUs; at++) {
+    const from = Math.max(fromUs, at * widthUs);
+    const to = Math.min(toUs, (at + 1) * widthUs);
+    if (to > from) bins[at] += (to - from) / widthUs;
+  }
+}
+
+function upOf(
+  { system, changes }: ObservedRun,
+  widthUs: number,
+): Record<string, readonly number[]> {
+  const up = new Set<number>();
+  let next = 0;
+  const counts = system.pools.map(() => new Array<number>(BINS).fill(0));
+  for (let at = 0; at < BINS; at++) {
+    for (; next < changes.length && changes[next].atUs < (at + 1) * widthUs; next++) {
+      const { replica, kind } = changes[next];
+      if (kind === "join") up.add(replica);
+      else up.delete(replica);
+    }
+    for (const replica of up) counts[system.replicas[replica].pool][at]++;
+  }
+  return Object.fromEntries(system.pools.map(({ name }, pool) => [name, counts[pool]]));
+}
+
+const MOST_CHANGES = 200;
+
+function changesOf({ system, changes }: ObservedRun): RunDetail["changes"] {
+  const seen = new Set<number>();
+  const later = changes.filter(({ replica, kind }) => {
+    const isFirst = kind === "join" && !seen.has(replica);
+    seen.add(replica);
+    return !isFirst;
+  });
+  const words = { join: "up again", lose: "lost", drain: "drained" } as const;
+  return later.slice(0, MOST_CHANGES).map(({ replica, atUs, kind }) => ({
+    atMs: atUs / 1000,
+    text: `${system.replicas[replica].name} ${words[kind]}`,
+  }));
+}
+
+/** By the model's own time where a run reports it, else by the batch's stay on its replica. */
+function servicesOf({ system, batches }: ObservedRun, warmupUs: number) {
+  const times: number[][] = system.pools.map(() => []);
+  for (const { replica, startUs, endUs, serviceUs, lost } of batches) {
+    if (lost || startUs < warmupUs || !Number.isFinite(endUs)) continue;
+    const us = Number.isFinite(serviceUs) ? serviceUs : endUs - startUs;
+    times[system.replicas[replica].pool].push(us / 1000);
+  }
+  return Object.fromEntries(
+    system.pools.flatMap(({ name }, pool) => {
+      const own = times[pool].toSorted((a, b) => a - b);
+      if (own.length === 0) return [];
+      const at = (share: number) => own[Math.min(own.length - 1, Math.floor(share * own.length))];
+      const all = Array.from({ length: QUANTILES }, (_, i) => at((i + 0.5) / QUANTILES));
+      return [[name, all]];
+    }),
+  );
+}

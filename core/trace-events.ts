@@ -1,0 +1,173 @@
+/**
+ * An observed run in the JSON trace event format, which ui.perfetto.dev and chrome://tracing open: a
+ * process for each node, a track for each replica with its batches, arrows from batch to batch along each
+ * request, an asynchronous track of requests and their waits, and counters of waiting jobs.
+ * Source: "Trace Event Format", Google, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+ */
+import type { JobSpan, ObservedRun } from "./observed-run.ts";
+
+/** `ts` and `dur` are in microseconds. */
+export interface TraceEvent {
+  readonly name: string;
+  readonly cat?: string;
+  /** Complete, flow start and finish, asynchronous begin and end, counter, instant, metadata. */
+  readonly ph: "X" | "s" | "f" | "b" | "e" | "C" | "i" | "M";
+  readonly ts: number;
+  readonly dur?: number;
+  readonly pid: number;
+  readonly tid: number;
+  readonly id?: string;
+  /** "e": a flow ends in the slice around it. */
+  readonly bp?: "e";
+  readonly s?: "t";
+  readonly args?: Readonly<Record<string, unknown>>;
+}
+
+interface Place {
+  /** Before the names of processes; empty for a run alone. */
+  readonly prefix: string;
+  /** The first process number of this run. */
+  readonly firstPid: number;
+}
+
+/** Process numbers that a run takes: one for requests, one for each node. */
+export function tracePids({ system }: ObservedRun): number {
+  return 1 + Math.max(1, system.nodes.length);
+}
+
+export function* traceEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
+  yield* names(run, place);
+  yield* batchEvents(run, place);
+  yield* requestEvents(run, place);
+  yield* changeEvents(run, place);
+  yield* waitingCounters(run, place);
+}
+
+function pidOf({ system }: ObservedRun, replica: number, { firstPid }: Place): number {
+  return firstPid + 1 + system.replicas[replica].node;
+}
+
+/** Track 0 of a process is for its counters and instants. */
+function tidOf(replica: number): number {
+  return replica + 1;
+}
+
+function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
+  const { system } = run;
+  const { prefix, firstPid } = place;
+  const meta = (name: string, pid: number, tid: number, args: TraceEvent["args"]): TraceEvent => ({
+    ...{ name, ph: "M", ts: 0, pid, tid },
+    ...(args === undefined ? {} : { args }),
+  });
+  yield meta("process_name", firstPid, 0, { name: `${prefix}requests` });
+  yield meta("process_sort_index", firstPid, 0, { sort_index: firstPid });
+  for (const [node, { name }] of system.nodes.entries()) {
+    yield meta("process_name", firstPid + 1 + node, 0, { name: `${prefix}${name}` });
+    yield meta("process_sort_index", firstPid + 1 + node, 0, { sort_index: firstPid + 1 + node });
+  }
+  for (const [replica, { name, device }] of system.replicas.entries()) {
+    const [pid, tid] = [pidOf(run, replica, place), tidOf(replica)];
+    yield meta("thread_name", pid, tid, { name: `${name} (${device})` });
+    yield meta("thread_sort_index", pid, tid, { sort_index: tid });
+  }
+}
+
+function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
+  const { system, batches, endUs } = run;
+  for (const { replica, startUs, endUs: ended, lost, serviceUs, jobs } of batches) {
+    const isOpen = !Number.isFinite(ended);
+    const pool = system.pools[system.replicas[replica].pool];
+    yield {
+      name: lost ? `${pool.name} (lost)` : pool.name,
+      ...{ cat: "batch", ph: "X", ts: startUs },
+      dur: (isOpen ? Math.max(endUs, startUs) : ended) - startUs,
+      ...{ pid: pidOf(run, replica, place), tid: tidOf(replica) },
+      args: {
+        batch: jobs.length,
+        requests: jobs.map(({ request }) => request.serial),
+        ...(Number.isFinite(serviceUs) ? { serviceMs: serviceUs / 1000 } : {}),
+        ...(isOpen ? { unfinished: true } : {}),
+      },
+    };
+  }
+  for (const { jobs } of batches) for (const span of jobs) yield* arrow(run, span, place);
+}
+
+/** From the batch that a job waited for to its own. Both ends lie inside their slices. */
+function* arrow(run: ObservedRun, span: JobSpan, place: Place): Generator<TraceEvent> {
+  const { request, task, batch, after } = span;
+  if (after === null) return;
+  const flow = {
+    name: "request",
+    cat: "request",
+    id: `${place.firstPid}.${request.serial}.${task}.${batch.startUs}`,
+  };
+  const from = after.batch;
+  const fromUs = Math.max(from.startUs, from.endUs - 1);
+  yield {
+    ...{ ...flow, ph: "s", ts: fromUs },
+    ...{ pid: pidOf(run, from.replica, place), tid: tidOf(from.replica) },
+  };
+  yield {
+    ...{ ...flow, ph: "f", bp: "e", ts: batch.startUs },
+    ...{ pid: pidOf(run, batch.replica, place), tid: tidOf(batch.replica) },
+  };
+}
+
+function* requestEvents(run: ObservedRun, { firstPid }: Place): Generator<TraceEvent> {
+  const { system, requests, endUs } = run;
+  for (const { serial, pipeline, arrivedUs, endUs: ended, outcome, spans } of requests) {
+    const { name, tasks } = system.pipelines[pipeline];
+    const id = `${firstPid}.${serial}`;
+    const at = { cat: "request", pid: firstPid, tid: 0, id };
+    const toUs = Number.isFinite(ended) ? ended : Math.max(endUs, arrivedUs);
+    const goalUs = system.pipelines[pipeline].sloUs;
+    yield {
+      ...{ ...at, name: `${name} ${serial}`, ph: "b", ts: arrivedUs },
+      args: {
+        outcome: outcome ?? "unfinished",
+        latencyMs: (toUs - arrivedUs) / 1000,
+        ...(Number.isFinite(goalUs) ? { withinGoal: toUs - arrivedUs <= goalUs } : {}),
+      },
+    };
+    for (const { task, readyUs, batch } of spans) {
+      if (batch.startUs <= readyUs || batch.startUs > toUs) continue;
+      const wait = { ...at, name: `wait for ${tasks[task].name}` };
+      yield { ...wait, ph: "b", ts: readyUs };
+      yield { ...wait, ph: "e", ts: batch.startUs };
+    }
+    yield { ...at, name: `${name} ${serial}`, ph: "e", ts: toUs };
+  }
+}
+
+function* changeEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
+  const words = { join: "up", lose: "lost", drain: "drained" } as const;
+  for (const { replica, atUs, kind } of run.changes) {
+    yield {
+      ...{ name: words[kind], cat: "replica", ph: "i", ts: atUs, s: "t" },
+      ...{ pid: pidOf(run, replica, place), tid: tidOf(replica) },
+    };
+  }
+}
+
+/** The number of waiting jobs of each pool, whenever it changes. */
+function* waitingCounters(run: ObservedRun, { firstPid }: Place): Generator<TraceEvent> {
+  const { system, batches } = run;
+  const steps: Map<number, number>[] = system.pools.map(() => new Map());
+  for (const { replica, startUs, jobs } of batches) {
+    const own = steps[system.replicas[replica].pool];
+    for (const { readyUs } of jobs) {
+      if (readyUs >= startUs) continue;
+      own.set(readyUs, (own.get(readyUs) ?? 0) + 1);
+      own.set(startUs, (own.get(startUs) ?? 0) - 1);
+    }
+  }
+  for (const [pool, { name }] of system.pools.entries()) {
+    let jobs = 0;
+    for (const [ts, step] of [...steps[pool]].toSorted(([a], [b]) => a - b)) {
+      if (step === 0) continue;
+      jobs += step;
+      yield { name: `waiting: ${name}`, ph: "C", ts, pid: firstPid, tid: 0, args: { jobs } };
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/** `load`: a workload sent to any endpoint, measured from the client's side. */
+import { readFileSync } from "node:fs";
+import { type LoadReport, loadReport } from "../cluster/load/load-report.ts";
+import { prepareTarget } from "../cluster/load/prepare-target.ts";
+import { runLoad } from "../cluster/load/run-load.ts";
+import type { TargetAccess } from "../cluster/load/specification.ts";
+import { gatewayClientAccess } from "../cluster/security/client-access.ts";
+import { expectedRequests } from "../core/arrivals/extent.ts";
+import { compileSystem } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { clientSchema } from "../core/scenario/schema/workload.ts";
+import { refuseUnreal } from "../core/scenario/simulated-only.ts";
+import { replicationSeed } from "../sim/replication.ts";
+import { refuseOverload } from "./refuse-overload.ts";
+import { readScenario, type Scenario } from "./scenario.ts";
+import type { Watch } from "./watch.ts";
+
+/** The server that takes the load, and what it is sent. */
+export interface LoadTarget {
+  /** host:port, grpc(s)://host:port, http(s)://host:port[/path]. */
+  readonly url: string;
+  /** Send to this model, not to the scenario's pipelines. */
+  readonly model?: string | undefined;
+  /** Folder of photographs. Default, for our own gateway: drawn scenes. */
+  readonly images?: string | undefined;
+  /** File of tensors in the protocol's JSON. Default: at random. */
+  readonly inputs?: string | undefined;
+  /** File for the body of requests to a plain address. */
+  readonly body?: string | undefined;
+  /** Default: application/octet-stream. */
+  readonly contentType?: string | undefined;
+  /** Default: POST with a body, GET without. */
+  readonly method?: string | undefined;
+  /** By Triton's streams; default: only to our own gateway. */
+  readonly streamed?: boolean | undefined;
+  /** Of HTTP, at most. Default: 1024. */
+  readonly connections?: number | undefined;
+  /** Send unmeasured requests before, until they get no faster. Default: false. */
+  readonly warmUp?: boolean | undefined;
+  /** Folder of `tandem cluster certs`. */
+  readonly certs?: string | undefined;
+  /** File of certificates (PEM) to trust. */
+  readonly ca?: string | undefined;
+  /** File with a bearer token. */
+  readonly tokenFile?: string | undefined;
+}
+
+export interface LoadOptions extends LoadTarget, Watch {}
+
+/** The `workload` section of a scenario: `{ arrivals: "poisson", ratePerS: 50, durationS: 10 }`. */
+export type Workload = Readonly<Record<string, unknown>> & { readonly arrivals: string };
+
+/** The report, and the first errors of requests that failed. */
+export interface LoadMeasurement extends LoadReport {
+  readonly errors: readonly string[];
+}
+
+/**
+ * Sends a scenario's workload, or one given alone. Progress counts requests that ended. Throws
+ * Fault("invalid-input") for more than a load generator can send, Fault("cluster-failure") where nothing answers.
+ */
+export async function load(
+  given: Scenario | Workload,
+  { onProgress, ...options }: LoadOptions,
+): Promise<LoadMeasurement> {
+  const loaded = patient(
+    "document" in given
+      ? (given as Scenario)
+      : await endpoint(options.model ?? "endpoint", given as Workload),
+  );
+  refuseOverload(loaded);
+  const total = expectedRequests(loaded.document.workload);
+  const onEnded = (done: number): void => onProgress?.({ done, total });
+  const { report, errors } = await sendLoad(loaded, { ...options, onEnded });
+  return { ...report, errors };
+}
+
+function endpoint(name: string, workload: Workload): Promise<LoadedScenario> {
+  const text = JSON.stringify(endpointScenario(name, workload));
+  // The capacity of an endpoint is unknown.
+  const unknown = { requireTimes: true, overrides: {}, capacityOf: () => null };
+  return readScenario({ text, file: "(workload)", ...unknown });
+}
+
+/** Time after which clients give up by default. */
+const PATIENCE_MS = 60_000;
+
+/** A scenario whose one task stands for an endpoint. */
+export function endpointScenario(name: string, workload: object): object {
+  return {
+    name,
+    pipelines: { [name]: { tasks: { remote: { model: "remote" } } } },
+    models: { remote: { service: { distribution: "deterministic", meanMs: 1 } } },
+    cluster: { replicas: { remote: 1 } },
+    workload: { client: { timeoutMs: PATIENCE_MS }, ...workload },
+  };
+}
+
+/** With a timeout for clients, so that a target that stands still ends the load. */
+export function patient<T extends LoadedScenario>(loaded: T): T {
+  const { document } = loaded;
+  const client = document.workload.client ?? clientSchema.parse({ timeoutMs: PATIENCE_MS });
+  return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
+}
+
+export interface Sending extends LoadTarget {
+  readonly onEnded?: (requests: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Sends the workload of a checked scenario. Throws Fault("invalid-input") for terms that only simulations have. */
+export async function sendLoad(loaded: LoadedScenario, sending: Sending) {
+  refuseUnreal(loaded);
+  const { document } = loaded;
+  const { workload, run } = document;
+  const seed = replicationSeed(run.seed, 0);
+  const pipelines = pipelinesOf(sending, loaded);
+  const { inputs, body, contentType, method, streamed, onEnded, signal } = sending;
+  const target = await prepareTarget({
+    url: sending.url,
+    models: pipelines.map(({ name }) => name),
+    // Loads what decodes and draws pictures: only where some are sent.
+    images: async () =>
+      (await import("../calibration/contents.ts")).picturesFor(document, sending.images),
+    connections: sending.connections ?? 1024,
+    access: accessOf(sending),
+    seed,
+    ...given({ inputs, body, contentType, method, streamed }),
+  });
+  const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
+  const result = await runLoad({
+    ...{ target, pipelines, workload, seed, signal },
+    ...(traceUs === undefined ? {} : { traceUs }),
+    warmUp: sending.warmUp ?? false,
+    onProgress: ({ ended }) => onEnded?.(ended),
+  });
+  return { report: loadReport(result, workload), errors: result.errors };
+}
+
+/** The scenario's pipelines, or the one model that was named. */
+function pipelinesOf({ model }: LoadTarget, loaded: LoadedScenario) {
+  if (model !== undefined) return [{ name: model, share: 1 }];
+  const { pipelines } = compileSystem(loaded.document, loaded);
+  return pipelines.map(({ name, share }) => ({ name, share }));
+}
+
+/** Without undefined values. */
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function accessOf({ certs, ca, tokenFile }: LoadTarget): Omit<TargetAccess, "tls"> {
+  const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
+  return given({
+    ca: ca === undefined ? (tls?.ca ?? undefined) : readCertificates(ca),
+    pair: tls?.pair ?? undefined,
+    token: token ?? undefined,
+  });
+}
+
+function readCertificates(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read ${file}: ${(cause as Error).message}`, { cause });
+  }
+}

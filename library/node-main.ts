@@ -1,0 +1,61 @@
+/** The process of Node that works for another program (`in-node.ts`). */
+import { createInterface } from "node:readline";
+import { importTexts } from "../build/import-text.ts";
+import { Fault } from "../core/fault.ts";
+import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import type { FaultParts, FromNode, ToNode } from "./in-node.ts";
+import { fromLine, Placeholder, toLine } from "./lines.ts";
+import type { Scenario } from "./scenario.ts";
+import { WORK } from "./work.ts";
+
+const aborted = new AbortController();
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const message = fromLine(line) as ToNode;
+    if (message.kind === "abort") aborted.abort();
+    else
+      work(message).then(
+        (value) => report({ kind: "result", value }),
+        (error) => report({ kind: "fault", fault: partsOf(error) }),
+      );
+  })
+  // The program has its answer, or is gone.
+  .on("close", () => {
+    aborted.abort();
+    setTimeout(() => process.exit(0), 5000).unref();
+  });
+
+async function work({ name, args }: Extract<ToNode, { kind: "call" }>): Promise<unknown> {
+  const call = WORK[name] as (...own: unknown[]) => Promise<unknown>;
+  return call(...(await Promise.all(args.map(revived))));
+}
+
+/** Callbacks report, the signal is this process's, and scenarios get their schedulers. */
+async function revived(value: unknown): Promise<unknown> {
+  if (typeof value !== "object" || value === null || value instanceof Map) return value;
+  const entries = Object.entries(value).map(([name, part]) => [name, livingOf(name, part)]);
+  const living = Array.isArray(value) ? value : Object.fromEntries(entries);
+  const { schedulerFiles } = living as Partial<Scenario>;
+  if (schedulerFiles === undefined) return living;
+  return { ...living, own: await importTexts(schedulerFiles, ownScheduler) };
+}
+
+function livingOf(name: string, part: unknown): unknown {
+  if (!(part instanceof Placeholder)) return part;
+  if (part.kind === "signal") return aborted.signal;
+  return (value: unknown) => report({ kind: "event", name, value });
+}
+
+function report(message: FromNode): void {
+  process.stdout.write(`${toLine(message)}\n`);
+}
+
+function partsOf(error: unknown): FaultParts {
+  if (error instanceof Fault) {
+    const { code, message, hint, issues } = error;
+    return { code, message, hint, issues };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: undefined, message, hint: undefined, issues: [] };
+}

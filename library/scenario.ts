@@ -1,0 +1,242 @@
+/**
+ * Scenarios as the library takes them:
+ *
+ *   file · text · document, with values by path ──> parse, twice where files are read asynchronously
+ *     ──> Scenario: checked, with the data of every file that it names
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Fault } from "../core/fault.ts";
+import { checkBackend } from "../core/scenario/check-run.ts";
+import type { CapacityOf } from "../core/scenario/checks.ts";
+import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
+import { invalidInput } from "../core/scenario/issues.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { NO_OWN, type OwnSchedulers } from "../schedulers/own-scheduler.ts";
+import { servingCapacity } from "../sim/configuration-load.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { SchedulerTexts } from "../sweep/own-schedulers.ts";
+import { openDatabase } from "../sweep/parquet.ts";
+import { type ProgramScheduler, programScheduler } from "./program-scheduler.ts";
+
+/** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
+export type Overrides = Readonly<Record<string, unknown>>;
+
+/** A checked scenario with all the data that it names. Make one by `scenario`. */
+export interface Scenario extends ReadyScenario {
+  /** The values that took the place of the file's. */
+  readonly overrides: Overrides;
+  /** Set where it was no file: no command repeats what is done with it. */
+  readonly inMemory?: true;
+  /** Set where its scheduler is an object of this program, which no other thread or process has. */
+  readonly inProgram?: true;
+}
+
+export interface ScenarioOptions {
+  /** Folder from which a text's or a document's paths start. Default: the current folder. */
+  readonly directory?: string;
+  /** Data files at hand, by path as the scenario writes it: text, or a value such as a profile. */
+  readonly files?: Readonly<Record<string, unknown>>;
+  /** False: profiles that `calibrate` is still to write may be missing. Default: true. */
+  readonly requireTimes?: boolean;
+}
+
+/**
+ * Reads and checks a scenario.
+ *
+ * `source` is the path of a file (or its `file:` URL), the YAML itself (a text of several lines), or the document as an
+ * object. `overrides` are values by path; that of `scheduler` may be a composition of `definePolicy`
+ * and `defineController`, or a function that gives one, as the default export of a scheduler's file.
+ *
+ * Rejects with Fault("not-found") for a missing file, Fault("invalid-input") with every issue and its line.
+ */
+export async function scenario(
+  source: string | URL | object,
+  overrides: Overrides = {},
+  options: ScenarioOptions = {},
+): Promise<Scenario> {
+  const { directory = ".", files = {}, requireTimes = true } = options;
+  const { text, file, isFile } = textOf(source, directory);
+  const program = programScheduler(overrides.scheduler);
+  const plain = program === null ? overrides : { ...overrides, scheduler: { file: program.file } };
+  const atHand = new Map(
+    Object.entries(files).map(([path, own]) => [resolvePath(file, path), own]),
+  );
+  const given = { text, file, overrides: plain, requireTimes, program, read: readerOf(atHand) };
+  return {
+    ...(await readScenario(given)),
+    overrides: plain,
+    ...(isFile && program === null ? {} : { inMemory: true }),
+    ...(program?.composition === undefined ? {} : { inProgram: true }),
+  };
+}
+
+function textOf(source: string | URL | object, directory: string) {
+  if (source instanceof URL) return fileOf(fileURLToPath(source));
+  const file = join(directory, "scenario.yaml");
+  if (typeof source !== "string") return { text: JSON.stringify(source), file, isFile: false };
+  return source.includes("\n") ? { text: source, file, isFile: false } : fileOf(source);
+}
+
+const fileOf = (file: string) => ({ text: scenarioText(file), file, isFile: true });
+
+/** Reads from the disk what is not at hand. */
+function readerOf(atHand: ReadonlyMap<string, unknown>): ReadFile {
+  return (path) => {
+    const own = atHand.get(path);
+    if (own === undefined) return readFile(path);
+    return typeof own === "string" ? own : JSON.stringify(own);
+  };
+}
+
+const readFile = (path: string): string => readFileSync(path, "utf8");
+
+/** The text of a scenario file. Throws Fault("not-found"). */
+export function scenarioText(path: string): string {
+  try {
+    return readFile(path);
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read the scenario ${path}`, {
+      hint: "give the path of a scenario file; `tandem init DIR` writes one to start from",
+      cause,
+    });
+  }
+}
+
+export interface ScenarioReading {
+  readonly text: string;
+  /** Names the scenario in messages; its paths start at the folder of this one. */
+  readonly file: string;
+  readonly overrides: Overrides;
+  readonly requireTimes: boolean;
+  readonly capacityOf?: CapacityOf | undefined;
+  readonly program?: ProgramScheduler | null;
+  /** Default: from the disk. */
+  readonly read?: ReadFile;
+}
+
+/** Rejects with Fault("invalid-input") with all issues. */
+export async function readScenario(reading: ScenarioReading): Promise<ReadyScenario> {
+  const { text, file, overrides, requireTimes, capacityOf } = reading;
+  return readingTwice(reading, (read, own) => {
+    const loaded = parseScenario(text, file, read, overrides, {
+      checkScheduler: schedulerCheck(own),
+      capacityOf: capacityOf ?? ((document, files) => servingCapacity(document, { ...files, own })),
+      requireTimes,
+      exists: existsSync,
+    });
+    return own === NO_OWN ? loaded : { ...loaded, own };
+  });
+}
+
+/** `checkScheduler` for a scenario whose scheduler files are loaded. */
+export function schedulerCheck(own: OwnSchedulers | undefined) {
+  return (document: SchedulerDocument, path: string, pipelines?: readonly string[]) => {
+    const { file } = typeof document === "string" ? {} : document;
+    // A file that cannot be read is an issue of the reader.
+    if (file !== undefined && own?.get(file) === undefined) return [];
+    return checkScheduler(document, path, pipelines, own);
+  };
+}
+
+/**
+ * Parses with Parquet files as text, and with schedulers of the user loaded. Both take asynchronous
+ * calls, and only parsing tells which there are: so the first parse asks for them, and a second has
+ * them. Without any, the first is all.
+ */
+async function readingTwice<T>(
+  { file: scenario, program = null, read: open = readFile }: ScenarioReading,
+  parse: (read: ReadFile, own: OwnSchedulers) => T,
+): Promise<T> {
+  const texts = new Map<string, string | Error>();
+  const wanted = new Map<string, readonly string[]>();
+  const schedulers = new SchedulerTexts((path) =>
+    program !== null && path.endsWith(program.file) ? program.text : open(path),
+  );
+  const read: ReadFile = (path, columns = []) => {
+    if (!isParquet(path)) return schedulers.read(path);
+    const known = texts.get(path);
+    if (typeof known === "string") return known;
+    wanted.set(path, columns);
+    throw known ?? new Error("not read yet");
+  };
+  const isWhole = (): boolean => wanted.size === 0 && !schedulers.some;
+  try {
+    const parsed = parse(read, NO_OWN);
+    if (isWhole()) return parsed;
+  } catch (error) {
+    if (isWhole()) throw error;
+  }
+  for (const [path, columns] of wanted) {
+    texts.set(path, await parquetText(path, columns).catch(firstLine));
+  }
+  const files = await schedulers.load(scenario);
+  const own = program?.composition;
+  return parse(
+    read,
+    own === undefined ? files : { get: (file) => (file === program?.file ? own : files.get(file)) },
+  );
+}
+
+/** Below it DuckDB repeats the query. */
+function firstLine(error: Error): Error {
+  return new Error(error.message.split("\n", 1)[0], { cause: error });
+}
+
+export function inputsOf(loaded: ReadyScenario): SimulationInputs {
+  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, own, file } = loaded;
+  const folder = dirname(resolve(file));
+  return { profiles, traces, overheadProfile, traceSizes, schedulerFiles, own, folder };
+}
+
+/** Throws Fault("invalid-input") with each model that the backend cannot run. */
+export function requireBackend(loaded: LoadedScenario, backend: BackendName): void {
+  const issues = checkBackend(loaded.document.models, backend);
+  if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
+}
+
+/** One more than a trace may have, so that the reader of the text refuses a longer one. */
+const MAX_ROWS = 5_000_000;
+
+function isParquet(path: string): boolean {
+  return path.toLowerCase().endsWith(".parquet");
+}
+
+/**
+ * The columns asked for, under a header line; where one is missing, the header line of all columns alone.
+ * Times have microseconds and no zone. Rejects when the file cannot be read.
+ */
+export async function parquetText(path: string, columns: readonly string[]): Promise<string> {
+  const connection = await openDatabase();
+  try {
+    const table = `read_parquet('${path.replaceAll("'", "''")}')`;
+    const described = await connection.runAndReadAll(`describe select * from ${table}`);
+    const types = new Map(
+      described.getRowsJson().map(([name, type]): [string, string] => [String(name), String(type)]),
+    );
+    if (!columns.every((column) => types.has(column))) return [...types.keys()].map(cell).join(",");
+    const selected = columns.map((column) => asText(column, types.get(column) ?? "")).join(", ");
+    const query = `select ${selected} from ${table} limit ${MAX_ROWS}`;
+    const rows = (await connection.runAndReadAll(query)).getRowsJson();
+    return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n");
+  } finally {
+    connection.closeSync();
+  }
+}
+
+function asText(column: string, type: string): string {
+  const name = `"${column.replaceAll('"', '""')}"`;
+  return type.startsWith("TIMESTAMP")
+    ? `strftime(cast(${name} as timestamp), '%Y-%m-%d %H:%M:%S.%f')`
+    : `cast(${name} as varchar)`;
+}
+
+function cell(value: unknown): string {
+  const text = String(value).replaceAll(/[\r\n]/g, " ");
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,210 @@
+/** A heat map for large sweeps: the share within the goal, shape by load, a panel for each scheduler. */
+import type { TopLevelSpec } from "vega-lite";
+import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
+import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
+import { choicesOf, costAxis, goalText, worstAttained } from "../tables/goals.ts";
+import {
+  axisText,
+  configurationLabel,
+  grouped,
+  parameterText,
+  type SweepAxis,
+  sweepAxes,
+} from "../tables/parameters.ts";
+import { keysOf, type Layer, SILENT, spread } from "./encodings.ts";
+import { CONFIG, INK, panelHeader, SCHEMA, textWidth } from "./theme.ts";
+
+const MOST_SHAPES = 40;
+const MOST_SCHEDULERS = 8;
+const MOST_LOADS = 24;
+/** Cells in all: the page is to stay small. */
+const MOST_CELLS = 2400;
+/** Wide enough for "100". */
+const LABELLED_PX = 26;
+
+/** States in order, with a fill and the ink on it that stays legible on a light and a dark page. */
+const STATES = [
+  ["meets", "#0072b2", "#fefefe"],
+  ["unclear", "#9ecae1", "#000000"],
+  ["misses, 90 % and more", "#fee0b6", "#000000"],
+  ["misses, 50 % and more", "#f1a340", "#000000"],
+  ["misses, less", "#b35806", "#fefefe"],
+  ["overloaded", "#8a8f98", "#000000"],
+] as const;
+
+type StateName = (typeof STATES)[number][0];
+
+function stateOf(one: ConfigurationResult, share: number): StateName {
+  if (isUnstable(one)) return "overloaded";
+  if (one.slo === "meets" || one.slo === "unclear") return one.slo;
+  if (share >= 0.9) return "misses, 90 % and more";
+  return share >= 0.5 ? "misses, 50 % and more" : "misses, less";
+}
+
+interface Roles {
+  readonly load: SweepAxis;
+  readonly scheduler: SweepAxis | undefined;
+  readonly shape: readonly SweepAxis[];
+}
+
+function rolesOf(document: ResultsDocument): Roles | undefined {
+  const axes = sweepAxes(document);
+  const load = axes.find(({ kind, isNumeric }) => kind === "load" && isNumeric);
+  if (load === undefined) return undefined;
+  const scheduler =
+    axes.find(({ path }) => path === "scheduler") ?? axes.find(({ kind }) => kind === "scheduler");
+  return { load, scheduler, shape: axes.filter((axis) => axis !== load && axis !== scheduler) };
+}
+
+function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
+  const axes = sweepAxes(document);
+  const keyOf = keysOf(document);
+  const chosen = new Set(choicesOf(document).flatMap(({ best }) => best));
+  const cost = costAxis(document);
+  return document.configurations.flatMap((one) => {
+    const attained = worstAttained(one, document);
+    if (attained === undefined) return [];
+    const { share, goal } = attained;
+    const percent = figureText(one, "sloAttainmentRatio", share);
+    const state = stateOf(one, share.mean);
+    return {
+      load: Number(one.parameters[load.path]),
+      scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
+      shape: shape.map((axis) => axisText(axis, one.parameters)).join(" · ") || "the cluster",
+      cost: cost.of(one) ?? 0,
+      percent: Math.floor(share.mean * 100),
+      state,
+      chosen: chosen.has(one),
+      ink: STATES.find(([name]) => name === state)?.[2] ?? INK,
+      key: keyOf(one.parameters),
+      tip:
+        `${configurationLabel(one, axes)}; ${percent} % within ${formatNumber(goal.latencyMs, 4)} ms; ` +
+        `${cost.title}: ${formatNumber(cost.of(one) ?? Number.NaN)}; ${state}`,
+    };
+  });
+}
+
+type Cell = ReturnType<typeof cellsOf>[number];
+
+/** The cheapest first; of too many, those of the decision and some that stand for the rest. */
+function shapesShown(cells: readonly Cell[], most: number): readonly string[] {
+  const shapes = [...grouped(cells, (cell) => cell.shape)].map(([name, own]) => ({
+    name,
+    cost: Math.min(...own.map((cell) => cell.cost)),
+    chosen: own.some((cell) => cell.chosen),
+  }));
+  const sorted = shapes.toSorted(
+    (a, b) => a.cost - b.cost || a.name.localeCompare(b.name, "en", { numeric: true }),
+  );
+  if (sorted.length <= most) return sorted.map(({ name }) => name);
+  const first = spread(
+    sorted.filter(({ chosen }) => chosen),
+    most,
+  );
+  const rest = spread(
+    sorted.filter(({ chosen }) => !chosen),
+    most - first.length,
+  );
+  return sorted.filter((one) => first.includes(one) || rest.includes(one)).map(({ name }) => name);
+}
+
+function layers(
+  loads: readonly number[],
+  shapes: readonly string[],
+  load: SweepAxis,
+  step: number,
+): Layer[] {
+  const x = {
+    field: "load",
+    type: "ordinal" as const,
+    sort: [...loads],
+    title: load.title,
+    axis: { labelAngle: 0, labelOverlap: true },
+  };
+  const y = {
+    field: "shape",
+    type: "nominal" as const,
+    sort: [...shapes],
+    title: null,
+    axis: { labelLimit: 420, labelOverlap: false, labelColor: INK },
+  };
+  const at = { x, y };
+  const scale = { domain: STATES.map(([name]) => name), range: STATES.map(([, fill]) => fill) };
+  return [
+    {
+      mark: { type: "rect", description: { expr: "datum.tip + datum.key" } },
+      encoding: {
+        ...at,
+        color: { field: "state", type: "nominal", title: null, scale },
+        tooltip: { field: "tip" },
+      },
+    },
+    {
+      transform: [{ filter: "datum.chosen" }],
+      mark: { type: "rect", filled: false, stroke: INK, strokeWidth: 2, ...SILENT },
+      encoding: at,
+    },
+    ...(step < LABELLED_PX
+      ? []
+      : [
+          {
+            mark: { type: "text" as const, fontSize: 10, ...SILENT },
+            encoding: {
+              ...at,
+              text: { field: "percent" },
+              color: { field: "ink", type: "nominal" as const, scale: null },
+            },
+          },
+        ]),
+  ];
+}
+
+/** Undefined unless a numeric load is swept, beside a shape or a scheduler, in a scenario with a goal. */
+export function attainmentMap(document: ResultsDocument): TopLevelSpec | undefined {
+  const roles = rolesOf(document);
+  if (roles === undefined) return undefined;
+  const cells = cellsOf(document, roles);
+  const loads = spread(roles.load.levels.map(Number), MOST_LOADS);
+  const all = [...new Set(cells.map((cell) => cell.scheduler))];
+  const schedulers = spread(all, MOST_SCHEDULERS);
+  const fitting = Math.floor(MOST_CELLS / Math.max(1, loads.length * schedulers.length));
+  const shapes = shapesShown(cells, Math.max(4, Math.min(MOST_SHAPES, fitting)));
+  if (shapes.length * schedulers.length < 2 || loads.length < 2) return undefined;
+  const rows = cells.filter(
+    ({ load, scheduler, shape }) =>
+      loads.includes(load) && schedulers.includes(scheduler) && shapes.includes(shape),
+  );
+  const labels = Math.max(...shapes.map((name) => Math.min(420, textWidth(name, 11))));
+  const columns = Math.min(schedulers.length, 4);
+  const width = Math.max(90, (1040 - labels - 30 * columns) / columns);
+  const step = Math.min(96, width / loads.length);
+  const goal = document.slo === undefined ? "the goal" : goalText(document.slo);
+  const shapeCount = new Set(cells.map((cell) => cell.shape)).size;
+  const notes = [
+    `share of requests within ${goal}, in %; cheapest shape on top; framed: the decision`,
+    ...(shapes.length < shapeCount ? [`${shapes.length} of ${shapeCount} shapes`] : []),
+    ...(loads.length < roles.load.levels.length
+      ? [`${loads.length} of ${roles.load.levels.length} loads`]
+      : []),
+    ...(schedulers.length < all.length ? [`${schedulers.length} of ${all.length} schedulers`] : []),
+  ];
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: { text: "Who meets the goal where", subtitle: notes.join("; ") },
+    description: `Share within the goal of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
+    data: { values: rows },
+    facet: {
+      field: "scheduler",
+      type: "nominal",
+      sort: schedulers.map(String),
+      header: panelHeader(schedulers, width),
+    },
+    columns,
+    spec: {
+      width: { step },
+      height: { step: shapes.length > 12 ? 20 : 28 },
+      layer: layers(loads, shapes, roles.load, step),
+    },
+  };
+}

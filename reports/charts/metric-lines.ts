@@ -1,0 +1,252 @@
+/** Metrics over a swept number: a row of panels for each metric, a line for each level of colour. */
+import type { TopLevelSpec } from "vega-lite";
+import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
+import { choicesOf, sloMetric } from "../tables/goals.ts";
+import {
+  axisText,
+  byAxes,
+  configurationLabel,
+  parameterText,
+  type Roles,
+  type SweepAxis,
+  sweepAxes,
+} from "../tables/parameters.ts";
+import {
+  type Encoding,
+  errorBars,
+  keysOf,
+  type Layer,
+  mergedSeries,
+  points,
+  type Series,
+  seriesEncoding,
+  spread,
+  unstableCrosses,
+  withoutLoad,
+  xEncoding,
+} from "./encodings.ts";
+import {
+  CONFIG,
+  clampedAxis,
+  INK,
+  isInReach,
+  type PositiveAxis,
+  panelHeader,
+  panelWidth,
+  positiveAxis,
+  SCHEMA,
+} from "./theme.ts";
+
+const MOST_PANELS = 8;
+const MOST_COLUMNS = 4;
+
+export interface LineRow {
+  readonly metric: MetricName;
+  readonly x: number;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  readonly sloMs: number | null;
+  /** The offered rate, where x is one: served requests cannot exceed it. */
+  readonly offered: number | null;
+  /** False where the configuration is unstable: no estimate. */
+  readonly steady: boolean;
+  readonly colour: string;
+  readonly panel: string;
+  readonly key: string;
+  readonly tip: string;
+}
+
+interface Lines {
+  readonly title: string;
+  readonly subtitle: string;
+  readonly metrics: readonly MetricName[];
+  readonly roles: Roles & { readonly x: SweepAxis };
+}
+
+/** Panels that hold a configuration of the decision come first. */
+function panelsShown(document: ResultsDocument, panelOf: (one: ConfigurationResult) => string) {
+  const facetsOf = new Set(document.configurations.map(panelOf));
+  const all = [...facetsOf];
+  if (all.length <= MOST_PANELS) return { all, kept: all };
+  const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(panelOf)));
+  const first = spread(
+    all.filter((panel) => chosen.has(panel)),
+    MOST_PANELS,
+  );
+  const rest = spread(
+    all.filter((panel) => !chosen.has(panel)),
+    MOST_PANELS - first.length,
+  );
+  return { all, kept: all.filter((panel) => first.includes(panel) || rest.includes(panel)) };
+}
+
+function rowsOf(
+  document: ResultsDocument,
+  { metrics, roles: { x, colour } }: Lines,
+  panelOf: (one: ConfigurationResult) => string,
+  kept: readonly string[],
+): readonly LineRow[] {
+  const axes = sweepAxes(document);
+  const keyOf = keysOf(document);
+  const goal = sloMetric(document.slo);
+  const ordered = document.configurations
+    .filter((one) => kept.includes(panelOf(one)))
+    .toSorted(byAxes([x]));
+  return ordered.flatMap((one) =>
+    metrics.flatMap((metric): LineRow[] => {
+      const estimate = one.metrics[metric];
+      if (estimate === undefined || !Number.isFinite(estimate.mean)) return [];
+      const { scale, text, unit } = metricLabel(metric);
+      const steady = isEstimate(one, metric);
+      const half = steady && Number.isFinite(estimate.halfWidth95) ? estimate.halfWidth95 : 0;
+      const at = Number(one.parameters[x.path]);
+      const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
+      const row = {
+        ...{ metric, x: at, value: estimate.mean * scale, steady },
+        low: Math.max(estimate.mean - half, estimate.mean / 20) * scale,
+        high: (estimate.mean + half) * scale,
+        sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
+        offered: isRate ? at : null,
+        colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+        panel: panelOf(one),
+        key: keyOf(one.parameters),
+        tip:
+          `${configurationLabel(one, axes)}; ${text}: ${figureText(one, metric, estimate)} ${unit}` +
+          `${steady ? "" : " (unstable)"}`,
+      };
+      return [row];
+    }),
+  );
+}
+
+const UTILISATION = { domain: [0, 105], nice: false };
+
+interface MetricAxis {
+  readonly y: PositiveAxis | ReturnType<typeof shareAxis>;
+  /** Where marks of unstable configurations stand: at the upper edge. */
+  readonly top: number;
+  readonly showsGoal: boolean;
+}
+
+function shareAxis(metric: MetricName) {
+  const type = "quantitative" as const;
+  return { type, title: metricTitle(metric), scale: UTILISATION, axis: { tickCount: 5 } };
+}
+
+/** By the steady rows: overload would flatten them. */
+function axisOf(metric: MetricName, rows: readonly LineRow[]): MetricAxis {
+  if (metric === "utilizationRatio") return { y: shareAxis(metric), top: 105, showsGoal: false };
+  const steady = rows.filter((row) => row.steady);
+  const shown = steady.length === 0 ? rows : steady;
+  const values = shown.flatMap((row) => [row.low, row.high, row.offered ?? row.high]);
+  const goal = rows.find((row) => row.sloMs !== null)?.sloMs ?? null;
+  const showsGoal = goal !== null && isInReach(goal, values);
+  const all = showsGoal ? [...values, goal] : values;
+  const { text, unit } = metricLabel(metric);
+  if (steady.length === rows.length) {
+    return { y: positiveAxis(all, text, unit), top: Math.max(...all), showsGoal };
+  }
+  const { top, ...y } = clampedAxis(all, text, unit);
+  return { y, top, showsGoal };
+}
+
+function layers(
+  { y, showsGoal }: MetricAxis,
+  x: SweepAxis,
+  { color, shape }: ReturnType<typeof seriesEncoding>,
+  rows: readonly LineRow[],
+): Layer[] {
+  const at: Encoding = { ...xEncoding(x), ...color, y: { ...y, field: "shown" } };
+  const plain: Encoding = { ...xEncoding(x), y: { ...y, field: "shown" } };
+  const dashed = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
+  const goal: Layer = {
+    mark: { type: "rule", ...dashed },
+    encoding: { y: { ...y, field: "sloMs", aggregate: "min" } },
+  };
+  const offered: Layer = {
+    mark: { type: "line", ...dashed },
+    encoding: { ...xEncoding(x), y: { ...y, field: "offered", aggregate: "min" } },
+  };
+  return [
+    ...(showsGoal ? [goal] : []),
+    ...(rows.some((row) => row.offered !== null) ? [offered] : []),
+    {
+      transform: [{ filter: "datum.steady" }],
+      mark: { type: "line", strokeWidth: 1.8, description: { expr: "datum.lineKey" } },
+      encoding: at,
+    },
+    errorBars({ ...at, y: { ...y, field: "low" }, y2: { field: "high" } }),
+    points({ ...at, ...shape }, 50, false),
+    ...unstableCrosses(rows, plain),
+  ];
+}
+
+function metricPanels(
+  metric: MetricName,
+  { rows, names }: Series<LineRow>,
+  { roles: { x, colour } }: Lines,
+  panels: readonly string[],
+) {
+  const own = rows.filter((row) => row.metric === metric);
+  const axis = axisOf(metric, own);
+  const columns = Math.min(panels.length, MOST_COLUMNS);
+  const width = panelWidth(columns);
+  const byLoad = x.kind === "load";
+  const values = own.map((row) => ({
+    ...row,
+    shown: row.steady ? row.value : axis.top,
+    ...(row.steady ? {} : { low: axis.top, high: axis.top }),
+    lineKey: byLoad ? withoutLoad(row.key) : row.key,
+  }));
+  return {
+    data: { values },
+    facet: {
+      field: "panel",
+      type: "nominal" as const,
+      sort: [...panels],
+      header: panelHeader(panels, width),
+    },
+    columns,
+    spec: {
+      width,
+      height: columns === 1 ? 220 : 160,
+      layer: layers(axis, x, seriesEncoding({ names }, colour?.title ?? null), own),
+    },
+  };
+}
+
+/** Undefined where no configuration has any of the metrics. */
+export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSpec | undefined {
+  const { roles, metrics, title, subtitle } = lines;
+  const panelOf = (one: ConfigurationResult) =>
+    roles.facets.map((axis) => axisText(axis, one.parameters)).join(", ");
+  const { all, kept } = panelsShown(document, panelOf);
+  const found = rowsOf(document, lines, panelOf, kept);
+  if (found.length === 0) return undefined;
+  const levels = roles.colour?.levels.map(parameterText) ?? [""];
+  const series = mergedSeries(found, levels, ({ metric, x, value, steady }) => [
+    `${metric} ${x} ${steady}`,
+    steady ? value : 1,
+  ]);
+  const panels = kept.filter((panel) => found.some((row) => row.panel === panel));
+  const isMerged = series.rows.some((row) => row.tip.includes("; as this: "));
+  const notes = [
+    subtitle,
+    ...(isMerged ? ["lines that coincide are one line with all names"] : []),
+    ...(found.every((row) => row.steady) ? [] : ["crosses at the top: overloaded, no estimate"]),
+    ...(panels.length < all.length ? [`${panels.length} of ${all.length} panels`] : []),
+  ];
+  const { x, colour, facets } = roles;
+  const by = [x, ...(colour === undefined ? [] : [colour]), ...facets].map((axis) => axis.title);
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: { text: title, subtitle: notes.join("; ") },
+    description: `${title} of ${plural(document.configurations.length, "configuration")} by ${by.join(", ")}.`,
+    vconcat: metrics
+      .filter((metric) => found.some((row) => row.metric === metric))
+      .map((metric) => metricPanels(metric, series, lines, panels)),
+  };
+}

@@ -1,0 +1,230 @@
+/** The pipeline drawn: tasks as boxes with their utilisation and their share of the slowest requests. */
+import type { TopLevelSpec } from "vega-lite";
+import type { ConfigurationResult } from "../../core/results.ts";
+import type { RunDetail, TailPart } from "../../core/run-detail.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { formatNumber } from "../tables/format.ts";
+import type { Encoding, Layer } from "./encodings.ts";
+import { CONFIG, INK, MUTED, SCHEMA } from "./theme.ts";
+
+const BOX = { width: 190, height: 66 } as const;
+const GAP = { x: 60, y: 22 } as const;
+/** Above each pipeline of several stands its name. */
+const HEADING = 26;
+const MOST_WIDTH = 1000;
+
+/** Fills by utilisation, each with the ink that stays legible on it. */
+const FILLS = [
+  [0.3, "#deebf7", "#000000"],
+  [0.5, "#9ecae1", "#000000"],
+  [0.7, "#6baed6", "#000000"],
+  [0.85, "#f1a340", "#000000"],
+  [Number.POSITIVE_INFINITY, "#b35806", "#fefefe"],
+] as const;
+const UNKNOWN = ["#e8eaed", "#000000"] as const;
+
+type Tasks = ScenarioDocument["pipelines"][string]["tasks"];
+
+interface Box {
+  readonly task: string;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Layers by the longest way from an entry; a layer's tasks below each other, centred. */
+export function placeTasks(tasks: Tasks): readonly Box[] {
+  const layerOf = new Map<string, number>();
+  const depth = (name: string): number => {
+    const known = layerOf.get(name);
+    if (known !== undefined) return known;
+    // Scenarios have no circles; a broken file must not hang the report.
+    layerOf.set(name, 0);
+    const found = Math.max(0, ...(tasks[name]?.after ?? []).map((one) => depth(one) + 1));
+    layerOf.set(name, found);
+    return found;
+  };
+  const layers: string[][] = [];
+  for (const name of Object.keys(tasks)) {
+    const layer = depth(name);
+    layers[layer] = [...(layers[layer] ?? []), name];
+  }
+  const tallest = Math.max(...layers.map((layer) => layer.length));
+  const step = BOX.height + GAP.y;
+  return layers.flatMap((layer, i) =>
+    layer.map((task, k) => ({
+      task,
+      x: i * (BOX.width + GAP.x),
+      y: (k + (tallest - layer.length) / 2) * step,
+    })),
+  );
+}
+
+/** A task's own figure, or the largest of its variants'. */
+function utilisationOf({ tasks }: ConfigurationResult, task: string): number | undefined {
+  const own = Object.entries(tasks).filter(
+    ([name]) => name === task || name.startsWith(`${task}@`),
+  );
+  const values = own.flatMap(([, { utilizationRatio }]) => utilizationRatio?.mean ?? []);
+  return values.length === 0 ? undefined : Math.max(...values);
+}
+
+function boxRow(
+  { task, x, y }: Box,
+  one: ConfigurationResult,
+  part: TailPart | undefined,
+  tailMs: number,
+) {
+  const utilisation = utilisationOf(one, task);
+  const [fill, ink] =
+    utilisation === undefined
+      ? UNKNOWN
+      : (FILLS.find(([most]) => utilisation <= most)?.slice(1) ?? UNKNOWN);
+  const replicas = one.tasks[task]?.replicasMean?.mean;
+  const count = replicas === undefined ? "" : ` × ${formatNumber(replicas)}`;
+  const busy = utilisation === undefined ? "" : `${formatNumber(utilisation * 100)} % busy`;
+  const share =
+    part === undefined || tailMs <= 0
+      ? ""
+      : `${formatNumber((100 * (part.waitMs + part.serviceMs)) / tailMs)} % of the slowest 1 %`;
+  const detail =
+    part === undefined
+      ? ""
+      : `; on the critical path of ${formatNumber(100 * part.onPathRatio)} % of the slowest; waits ${formatNumber(part.waitMs)} ms, service ${formatNumber(part.serviceMs)} ms`;
+  return {
+    ...{ x, x2: x + BOX.width, y, y2: y + BOX.height, middle: x + BOX.width / 2 },
+    ...{ nameY: y + 18, busyY: y + 36, shareY: y + 53 },
+    ...{ fill, ink, name: `${task}${count}`, busy, share },
+    tip: `${task}${count}; ${busy}${detail}`,
+    key: "¦",
+  };
+}
+
+function edgeRows(
+  tasks: Tasks,
+  boxes: readonly Box[],
+  part: (task: string) => TailPart | undefined,
+) {
+  const byTask = new Map(boxes.map((box) => [box.task, box]));
+  return Object.entries(tasks).flatMap(([name, { after = [], when }]) =>
+    after.flatMap((before) => {
+      const [from, to] = [byTask.get(before), byTask.get(name)];
+      if (from === undefined || to === undefined) return [];
+      const probability = when?.probability;
+      return {
+        ...{ x: from.x + BOX.width, y: from.y + BOX.height / 2 },
+        ...{ x2: to.x, y2: to.y + BOX.height / 2 },
+        middle: (from.x + BOX.width + to.x) / 2,
+        labelY: (from.y + to.y) / 2 + BOX.height / 2 - 8,
+        label: probability === undefined ? "" : `${formatNumber(100 * probability)} %`,
+        weight: 1 + 3 * (part(name)?.onPathRatio ?? 0),
+      };
+    }),
+  );
+}
+
+function layersOf(extent: { x: number; y: number }): {
+  at: (field: string) => object;
+  down: (field: string) => object;
+} {
+  const shared = { type: "quantitative" as const, axis: null };
+  return {
+    at: (field) => ({ ...shared, field, scale: { domain: [0, extent.x], nice: false } }),
+    down: (field) => ({
+      ...shared,
+      field,
+      scale: { domain: [extent.y, 0], nice: false, reverse: false },
+    }),
+  };
+}
+
+function drawn(
+  boxes: readonly object[],
+  edges: readonly object[],
+  headings: readonly object[],
+  extent: { x: number; y: number },
+): Layer[] {
+  const { at, down } = layersOf(extent);
+  const text = (x: string, y: string, field: string, ink: object, bold = false): Layer => ({
+    data: { values: [...boxes] },
+    mark: {
+      type: "text",
+      fontSize: bold ? 13 : 11,
+      ...(bold && { fontWeight: "bold" }),
+      aria: false,
+    },
+    encoding: { x: at(x), y: down(y), text: { field }, color: ink } as Encoding,
+  });
+  const ink = { field: "ink", type: "nominal", scale: null };
+  return [
+    {
+      data: { values: [...edges] },
+      mark: { type: "rule", color: MUTED, aria: false },
+      encoding: {
+        ...{ x: at("x"), y: down("y"), x2: { field: "x2" }, y2: { field: "y2" } },
+        strokeWidth: { field: "weight", type: "quantitative", scale: null },
+      } as Encoding,
+    },
+    {
+      data: { values: [...boxes] },
+      mark: { type: "rect", cornerRadius: 6, description: { expr: "datum.tip + datum.key" } },
+      encoding: {
+        ...{ x: at("x"), y: down("y"), x2: { field: "x2" }, y2: { field: "y2" } },
+        color: { field: "fill", type: "nominal", scale: null },
+        tooltip: { field: "tip" },
+      } as Encoding,
+    },
+    text("middle", "nameY", "name", ink, true),
+    text("middle", "busyY", "busy", ink),
+    text("middle", "shareY", "share", ink),
+    {
+      data: { values: [...edges, ...headings] },
+      mark: { type: "text", fontSize: 11, color: INK, aria: false },
+      encoding: {
+        x: at("middle"),
+        y: down("labelY"),
+        text: { field: "label" },
+      } as Encoding,
+    },
+  ];
+}
+
+/** `detail` is of the same configuration; without it, utilisation alone is shown. */
+export function pipelineGraph(
+  scenario: ScenarioDocument | undefined,
+  one: ConfigurationResult | undefined,
+  detail: RunDetail | undefined,
+): TopLevelSpec | undefined {
+  if (scenario === undefined || one === undefined) return undefined;
+  const pipelines = Object.entries(scenario.pipelines);
+  const [boxes, edges, headings]: [object[], object[], object[]] = [[], [], []];
+  let [top, right] = [0, 0];
+  for (const [name, { tasks }] of pipelines) {
+    if (pipelines.length > 1) {
+      headings.push({ middle: BOX.width / 2, labelY: top + 10, label: name });
+      top += HEADING;
+    }
+    const from = top;
+    const placed = placeTasks(tasks).map((box) => ({ ...box, y: box.y + from }));
+    const part = (task: string) =>
+      detail?.tail.parts.find((own) => own.pipeline === name && own.task === task);
+    boxes.push(...placed.map((box) => boxRow(box, one, part(box.task), detail?.tail.meanMs ?? 0)));
+    edges.push(...edgeRows(tasks, placed, part));
+    right = Math.max(right, ...placed.map(({ x }) => x + BOX.width));
+    top = Math.max(...placed.map(({ y }) => y + BOX.height)) + GAP.y;
+  }
+  const extent = { x: right, y: top - GAP.y };
+  const zoom = Math.min(1, MOST_WIDTH / extent.x);
+  const subtitle =
+    detail === undefined
+      ? "colour: utilisation of its replicas"
+      : "colour: utilisation of its replicas; thick: on the critical path of the slowest 1 % of requests";
+  return {
+    $schema: SCHEMA,
+    config: { ...CONFIG, view: { stroke: null } },
+    title: { text: "Where the time goes", subtitle: `${subtitle}; of ${one.id}` },
+    description: `The pipeline of ${Object.keys(one.tasks).length} tasks with their utilisation.`,
+    width: Math.round(extent.x * zoom),
+    height: Math.round(extent.y),
+    layer: drawn(boxes, edges, headings, extent),
+  };
+}

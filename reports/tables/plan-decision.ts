@@ -1,0 +1,155 @@
+/** A plan's answer for each load, in the form of the other decisions. */
+import type {
+  ConfigurationResult,
+  Estimate,
+  Parameter,
+  Placement,
+  ResultsDocument,
+  ValidationDocument,
+} from "../../core/results.ts";
+import { boundText, type Decision, type Fact, trust } from "./decision.ts";
+import { formatEstimate, formatNumber, plural } from "./format.ts";
+import { levelKey, parameterText } from "./parameters.ts";
+import { placementText } from "./result-tables.ts";
+
+interface PlanAnswer {
+  readonly scheduler: unknown;
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly cost: number;
+  readonly replicas: Readonly<Record<string, number>>;
+  readonly placement: Placement | null;
+  readonly replications: number;
+  /** By pipeline. */
+  readonly kept: Readonly<
+    Record<string, { sloAttainmentRatio: Estimate; latencyP99Ms: Estimate | null }>
+  >;
+}
+
+interface PlanEntry {
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly goals: readonly { pipeline: string; latencyMs: number; percentile: number }[];
+  readonly unit: string;
+  readonly best: PlanAnswer | null;
+  readonly runnersUp: readonly PlanAnswer[];
+  readonly nearest: PlanAnswer | null;
+  readonly alike: readonly unknown[];
+  readonly proven: boolean;
+}
+
+/** The part of `tandem/plan@2` that a report shows. */
+export interface PlanView {
+  readonly command: string;
+  readonly headlines: readonly string[];
+  readonly plans: readonly PlanEntry[];
+}
+
+/** One for each load that was planned. */
+export function planDecisions(
+  { plans }: PlanView,
+  results: ResultsDocument,
+  validation: ValidationDocument | undefined,
+): readonly Decision[] {
+  return plans.map((entry) => {
+    const load = parametersText(entry.parameters);
+    const chosen = results.configurations.find((one) => isOf(one, entry, plans.length));
+    if (entry.best === null) return unsolved(entry, load);
+    const { best, runnersUp, alike, proven, unit } = entry;
+    const [second] = runnersUp;
+    const bound = chosen === undefined ? "" : boundText(chosen);
+    const all: readonly Fact[] = [
+      ...answerFacts(best, entry),
+      ["same by another name", alike.map(schedulerText).join("; ")],
+      ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
+      [
+        "next cheaper",
+        proven
+          ? "none: all that is cheaper was tried or ruled out"
+          : "not ruled out: the search was limited",
+      ],
+      ["runner-up", second === undefined ? "" : answerText(second, unit)],
+      ["more load", bound],
+    ];
+    return {
+      load,
+      answer: nameOf(best),
+      state: "good",
+      facts: all.filter(([, text]) => text !== ""),
+      chosen,
+    };
+  });
+}
+
+/** Of several loads, the configuration of this one. */
+function isOf(one: ConfigurationResult, { parameters, best }: PlanEntry, plans: number): boolean {
+  if (best === null) return false;
+  const keys = Object.keys(parameters);
+  if (plans === 1) return true;
+  return keys.every((path) => levelKey(one.parameters[path]) === levelKey(parameters[path]));
+}
+
+function unsolved(entry: PlanEntry, load: string): Decision {
+  const { nearest, unit } = entry;
+  return {
+    load,
+    answer:
+      nearest === null
+        ? "no plan keeps the goal"
+        : `no plan keeps the goal; nearest: ${answerText(nearest, unit)}`,
+    state: "bad",
+    facts: [
+      ...(nearest === null ? [] : answerFacts(nearest, entry)),
+      ["would help", "more machines, more replicas (`--max-replicas`), a faster model or device"],
+    ],
+    chosen: undefined,
+  };
+}
+
+function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly Fact[] {
+  const { replicas, placement, cost, kept, replications } = answer;
+  const within = goals.map(({ pipeline, latencyMs, percentile }) => {
+    const own = kept[pipeline];
+    const share = own === undefined ? "—" : formatEstimate(own.sloAttainmentRatio, 100);
+    const whose = goals.length === 1 ? "" : `${pipeline}: `;
+    return `${whose}${share} % within ${formatNumber(latencyMs, 4)} ms (${formatNumber(percentile, 4)} % wanted)`;
+  });
+  const p99 = Object.values(kept).map(({ latencyP99Ms }) =>
+    formatEstimate(latencyP99Ms ?? undefined),
+  );
+  const fresh = plural(replications, "fresh replication");
+  const all: readonly Fact[] = [
+    ["replicas", countsText(replicas)],
+    ["runs on", placement === null ? "" : placementText(placement)],
+    ["cost", `${formatNumber(cost, 4)} ${unit}`],
+    ["latency", `p99 latency ${p99.join(", ")} ms`],
+    ["within the goal", `${within.join("; ")}, on ${fresh}`],
+  ];
+  return all.filter(([, text]) => text !== "");
+}
+
+function nameOf({ scheduler, parameters }: PlanAnswer): string {
+  const { scheduler: _, ...others } = parameters;
+  return [schedulerText(scheduler), parametersText(others)]
+    .filter((text) => text !== "")
+    .join(", ");
+}
+
+function answerText(answer: PlanAnswer, unit: string): string {
+  return `${nameOf(answer)}, ${countsText(answer.replicas)} (${formatNumber(answer.cost, 4)} ${unit})`;
+}
+
+function schedulerText(scheduler: unknown): string {
+  return parameterText(typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler));
+}
+
+function parametersText(parameters: Readonly<Record<string, Parameter>>): string {
+  return Object.entries(parameters)
+    .map(([path, value]) => `${path} ${parameterText(value)}`)
+    .join(", ");
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+}

@@ -1,0 +1,90 @@
+/** Schedulers that machines have already, asked to run the shards of a sweep. */
+import { spawn } from "node:child_process";
+import { Fault } from "../../core/fault.ts";
+import { listText } from "../shards/shard-plan.ts";
+
+/** The processes of a sweep's shards: `program` with `options`, and after them those of the shard. */
+export interface ShardCommand {
+  /** Node and the command's file, on this machine. */
+  readonly program: readonly [node: string, file: string];
+  readonly options: readonly string[];
+  /** Shards in all. */
+  readonly shards: number;
+  /** Where it starts; absolute. */
+  readonly folder: string;
+  /** The sweep's folder; absolute. */
+  readonly out: string;
+  /** Short, of lower-case letters, digits and "-"; differs between sweeps. */
+  readonly name: string;
+  /** Processors that it uses. */
+  readonly threads: number;
+}
+
+/** Options of the task of an array that runs one of `shards`: its index there selects the shard. */
+export function arrayOptions(
+  { options, shards: all }: ShardCommand,
+  shards: readonly number[],
+): readonly string[] {
+  return [...options, "--shard", String(all), "--shard-list", listText(shards)];
+}
+
+/** A job array, or what an engine has in its place. */
+export interface SubmittedJob {
+  readonly id: string;
+  /** The shards of its tasks, in order, as `0-4,7`. */
+  readonly shards: string;
+}
+
+/** Tasks of jobs that have not ended. */
+export interface TasksLeft {
+  readonly running: number;
+  readonly waiting: number;
+}
+
+export interface Engine {
+  /** Most tasks of one job. Rejects as `submit`. */
+  mostTasks(): Promise<number>;
+  /** Rejects with Fault: nothing of this job runs then. */
+  submit(command: ShardCommand, shards: readonly number[]): Promise<SubmittedJob>;
+  left(jobs: readonly SubmittedJob[]): Promise<TasksLeft>;
+  /** Ends jobs; those that have ended are passed over. */
+  cancel(jobs: readonly SubmittedJob[]): Promise<void>;
+}
+
+/** A longer list of shards may not fit into one word of a command line (128 KiB on Linux). */
+export const LONGEST_LIST = 10_000;
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program of the engine, with `input`. Rejects with Fault("not-found") where it is not installed. */
+export async function ask(
+  program: string,
+  words: readonly string[],
+  { input = "", missing }: { input?: string; missing: string },
+): Promise<Finished> {
+  const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });
+  const parts = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      parts[name] += text;
+    });
+  }
+  // A program that ends early reads no input.
+  child.stdin.on("error", () => undefined).end(input);
+  return new Promise((resolve, reject) => {
+    child.once("error", (cause) => {
+      const message = `cannot run ${program}: ${cause.message}`;
+      reject(new Fault("not-found", message, { hint: missing, cause }));
+    });
+    child.once("close", (code) => resolve({ code, ...parts }));
+  });
+}
+
+/** As a POSIX shell takes it for one word. */
+export function quoted(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,122 @@
+/** What engines are given: a script for Slurm, a Job for Kubernetes. */
+import { describe, expect, test } from "vitest";
+import { chunksOf } from "../shards/shard-plan.ts";
+import type { ShardCommand } from "./engine.ts";
+import { indexedJob } from "./kubernetes.ts";
+import { batchScript, mostTasksIn } from "./slurm.ts";
+
+const COMMAND: ShardCommand = {
+  program: ["/usr/bin/node", "/opt/tandem/cli/tandem.js"],
+  options: [
+    "simulate",
+    "my scenario.yaml",
+    "--set",
+    "workload.ratePerS=40",
+    "--out",
+    "/data/out/s",
+  ],
+  shards: 500,
+  folder: "/data",
+  out: "/data/out/s",
+  name: "tandem-1a2b3c4d",
+  threads: 2,
+};
+
+describe("a Slurm script", () => {
+  test("has an array of the shards, the throttle, and the inventory's options", () => {
+    const settings = {
+      ...{ partition: "gpu", account: "lab", timeLimit: "01:00:00", throttle: 100 },
+      ...{ options: ["--mem=2G"], setup: ["module load nodejs"] },
+    };
+    const lines = batchScript(settings, COMMAND, [0, 1, 2, 7]).split("\n");
+    expect(lines.slice(0, 14)).toEqual([
+      "#!/bin/sh",
+      "#SBATCH --job-name=tandem-1a2b3c4d",
+      "#SBATCH --array=0-3%100",
+      "#SBATCH --cpus-per-task=2",
+      "#SBATCH --requeue",
+      "#SBATCH --open-mode=append",
+      "#SBATCH --output=/data/out/s/logs/%A_%a.log",
+      "#SBATCH --partition=gpu",
+      "#SBATCH --account=lab",
+      "#SBATCH --time=01:00:00",
+      "#SBATCH --mem=2G",
+      "cd /data || exit 4",
+      "module load nodejs",
+      "tries=$((SLURM_RESTART_COUNT + 0))",
+    ]);
+    expect(lines).toContain(
+      "  /usr/bin/node /opt/tandem/cli/tandem.js simulate 'my scenario.yaml' --set workload.ratePerS=40 --out /data/out/s --shard 500 --shard-list 0-2,7",
+    );
+  });
+
+  test("has no throttle and no partition where the inventory names none", () => {
+    const script = batchScript({}, COMMAND, [3]);
+    expect(script).toContain("#SBATCH --array=0-0\n");
+    expect(script).not.toContain("partition");
+  });
+
+  test("stays below MaxArraySize, which is asked for", () => {
+    expect(mostTasksIn("MaxArraySize            = 1001\n")).toBe(1001);
+    expect(mostTasksIn("MailProg = x\nMaxArraySize = 8\nMaxDBDMsgs = 20\n")).toBe(8);
+    expect(mostTasksIn("MaxArraySize = 4000001")).toBe(10_000);
+    expect(mostTasksIn("MaxArraySize = 9\nSchedulerParameters = a,max_array_tasks=5,b\n")).toBe(5);
+    expect(() => mostTasksIn("MaxArraySize = 0")).toThrow("job arrays turned off");
+    const shards = Array.from({ length: 2500 }, (_, i) => i);
+    const chunks = chunksOf(shards, mostTasksIn("MaxArraySize = 1001"));
+    const arrays = chunks.map(
+      (chunk) => /--array=(\S+)/.exec(batchScript({}, COMMAND, chunk))?.[1],
+    );
+    expect(arrays).toEqual(["0-1000", "0-1000", "0-497"]);
+    expect(batchScript({}, COMMAND, chunks[2])).toContain("--shard 500 --shard-list 2002-2499");
+  });
+});
+
+describe("a Kubernetes Job", () => {
+  const settings = { namespace: "lab", image: "tandem:1", claim: "sweeps" };
+
+  test("is indexed, retries each index by its exit code, and shares the claim's volume", () => {
+    const job = indexedJob(settings, COMMAND, "tandem-1-x", [0, 1, 5]);
+    expect(job).toMatchObject({
+      apiVersion: "batch/v1",
+      kind: "Job",
+      metadata: { name: "tandem-1-x", namespace: "lab" },
+      spec: {
+        completionMode: "Indexed",
+        completions: 3,
+        backoffLimitPerIndex: 3,
+        podFailurePolicy: { rules: [{ onExitCodes: { values: [1, 2, 3] } }, {}] },
+        template: {
+          spec: {
+            restartPolicy: "Never",
+            volumes: [{ persistentVolumeClaim: { claimName: "sweeps" } }],
+            containers: [
+              {
+                command: [
+                  ...["tandem", "simulate", "my scenario.yaml", "--set", "workload.ratePerS=40"],
+                  ...["--out", "/sweep/out/s", "--shard", "500", "--shard-list", "0-1,5"],
+                ],
+                workingDir: "/sweep",
+              },
+            ],
+          },
+        },
+      },
+    });
+  });
+
+  test("runs as many pods as the throttle allows", () => {
+    const shards = Array.from({ length: 500 }, (_, i) => i);
+    const parallelism = (throttle?: number) =>
+      (indexedJob({ ...settings, throttle }, COMMAND, "j", shards) as { spec: object }).spec;
+    expect(parallelism()).toMatchObject({ parallelism: 100 });
+    expect(parallelism(7)).toMatchObject({ parallelism: 7 });
+  });
+
+  test("needs a claim, and paths on its volume", () => {
+    const { claim: _, ...without } = settings;
+    expect(() => indexedJob(without, COMMAND, "j", [0])).toThrow("names no `claim`");
+    const elsewhere = { ...COMMAND, options: ["simulate", "/home/me/s.yaml"] };
+    expect(() => indexedJob(settings, elsewhere, "j", [0])).toThrow("/home/me/s.yaml is not below");
+  });
+});

@@ -1,0 +1,170 @@
+/** Shards as indexes of Kubernetes Indexed Jobs, given to kubectl. */
+import { writeFileSync } from "node:fs";
+import { isAbsolute, join, relative } from "node:path";
+import { stringify } from "yaml";
+import { Fault } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
+import { makeFolder } from "../atomic-file.ts";
+import { MOST_RETRIES, NEVER_RETRIED } from "../shards/retries.ts";
+import { listText } from "../shards/shard-plan.ts";
+import {
+  arrayOptions,
+  ask,
+  type Engine,
+  type Finished,
+  LONGEST_LIST,
+  type ShardCommand,
+  type TasksLeft,
+} from "./engine.ts";
+
+export type KubernetesSettings = Pick<
+  InventoryOf<"kubernetes">,
+  "context" | "namespace" | "image" | "claim" | "mounted" | "throttle"
+>;
+
+const MISSING = "install kubectl, or apply the file yourself and run `tandem gather` afterwards";
+/** In the pods. */
+const MOUNT = "/sweep";
+const DEFAULT_PARALLELISM = 100;
+/** Logs of pods stay for a day. */
+const KEPT_S = 86_400;
+
+export function kubernetes(settings: KubernetesSettings): Engine {
+  const { namespace, context } = settings;
+  const common = [
+    `--namespace=${namespace}`,
+    ...(context === undefined ? [] : ["--context", context]),
+  ];
+  const kubectl = (words: readonly string[], file?: string): Promise<Finished> =>
+    kubectlSays([...common, ...words], file);
+  return {
+    mostTasks: async () => LONGEST_LIST,
+    submit: async (command, shards) => {
+      const id = `${command.name}-${Date.now().toString(36)}`;
+      const file = join(command.out, "jobs", `${id}.yaml`);
+      makeFolder(join(command.out, "jobs"));
+      writeFileSync(file, stringify(indexedJob(settings, command, id, shards)));
+      await kubectl(["apply", "-f", file], file);
+      return { id, shards: listText(shards) };
+    },
+    left: async (jobs) => {
+      let running = 0;
+      let waiting = 0;
+      for (const { id } of jobs) {
+        const words = ["get", "job", id, "--ignore-not-found", "--output=json"];
+        const tasks = tasksOf((await kubectl(words)).stdout);
+        running += tasks.running;
+        waiting += tasks.waiting;
+      }
+      return { running, waiting };
+    },
+    cancel: async (jobs) => {
+      for (const { id } of jobs) await kubectl(["delete", "job", id, "--ignore-not-found"]);
+    },
+  };
+}
+
+interface JobStatus {
+  readonly spec?: { readonly completions?: number };
+  readonly status?: {
+    readonly active?: number;
+    readonly succeeded?: number;
+    readonly failedIndexes?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+function tasksOf(text: string): TasksLeft {
+  if (text.trim() === "") return { running: 0, waiting: 0 };
+  const { spec = {}, status = {} } = JSON.parse(text) as JobStatus;
+  const ended = (status.conditions ?? []).some(
+    ({ type, status: state }) => /^(Complete|Failed)$/.test(type) && state === "True",
+  );
+  if (ended) return { running: 0, waiting: 0 };
+  const { active = 0, succeeded = 0 } = status;
+  return { running: active, waiting: Math.max(0, (spec.completions ?? 0) - succeeded - active) };
+}
+
+/**
+ * A `batch/v1` Job, whose completion index selects the shard. Needs Kubernetes 1.29 or later
+ * (`backoffLimitPerIndex`). Throws Fault("usage") where a path is not on the claim's volume.
+ */
+export function indexedJob(
+  { namespace, image, claim, mounted, throttle }: KubernetesSettings,
+  command: ShardCommand,
+  id: string,
+  shards: readonly number[],
+): object {
+  if (claim === undefined) {
+    throw new Fault("usage", "the inventory names no `claim`: pods need a volume to share", {
+      hint: "name a persistent volume claim with the access mode ReadWriteMany",
+    });
+  }
+  const { folder, name, threads } = command;
+  const root = mounted ?? folder;
+  const there = (path: string): string => {
+    const below = relative(root, path);
+    if (!below.startsWith("..")) return join(MOUNT, below);
+    throw new Fault("usage", `${path} is not below ${root}, which pods see as ${MOUNT}`, {
+      hint: "give `--out` on the claim's volume, and its folder here as `mounted`",
+    });
+  };
+  // A scenario by its absolute path, too, is on the volume.
+  const words = arrayOptions(command, shards).map((word) =>
+    isAbsolute(word) ? there(word) : word,
+  );
+  const labels = { "app.kubernetes.io/name": "tandem", "tandem/sweep": name };
+  const container = {
+    ...{ name: "shard", image, command: ["tandem", ...words], workingDir: there(folder) },
+    resources: { requests: { cpu: String(threads), memory: "1Gi" } },
+    volumeMounts: [{ name: "sweep", mountPath: MOUNT }],
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+  };
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: id, namespace, labels },
+    spec: {
+      completionMode: "Indexed",
+      completions: shards.length,
+      parallelism: Math.min(shards.length, throttle ?? DEFAULT_PARALLELISM),
+      backoffLimitPerIndex: MOST_RETRIES,
+      ttlSecondsAfterFinished: KEPT_S,
+      podFailurePolicy: {
+        rules: [
+          {
+            action: "FailIndex",
+            onExitCodes: { containerName: "shard", operator: "In", values: NEVER_RETRIED },
+          },
+          // A node that is drained or lost is no fault of the shard.
+          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget" }] },
+        ],
+      },
+      template: {
+        metadata: { labels },
+        spec: {
+          restartPolicy: "Never",
+          automountServiceAccountToken: false,
+          securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+          containers: [container],
+          volumes: [{ name: "sweep", persistentVolumeClaim: { claimName: claim } }],
+        },
+      },
+    },
+  };
+}
+
+async function kubectlSays(words: readonly string[], file?: string): Promise<Finished> {
+  const yourself = `or apply ${file} yourself, and \`tandem gather\` afterwards`;
+  const missing = file === undefined ? MISSING : `install kubectl, ${yourself}`;
+  const said = await ask("kubectl", words, { missing });
+  if (said.code === 0) return said;
+  const [message] = said.stderr.trim().split("\n").slice(-1);
+  throw new Fault("cluster-failure", `kubectl: ${message}`, {
+    hint: `\`kubectl cluster-info\` says whether there is a cluster${file === undefined ? "" : `; ${yourself}`}`,
+  });
+}

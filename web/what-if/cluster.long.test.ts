@@ -1,0 +1,68 @@
+/** "What if" beside a real gateway: its scenario, its measurements, and a configuration sent to it. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
+import { NO_INPUTS, twoTasks } from "../../cluster/deployment.test-support.ts";
+import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { openPage, PATIENCE } from "../page.test-support.ts";
+
+let browser: Browser;
+let deployment: Deployment;
+
+beforeAll(async () => {
+  if (!hasChromium) return;
+  browser = await launchChromium();
+  const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "what-if", spareReplicas: 2 };
+  deployment = await startDeployment({ ...options, backend: "replay" });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+test.skipIf(!hasChromium)(
+  "starts from the cluster's scenario, shows its measurements, and sends it a configuration",
+  async () => {
+    const { http } = deployment.gateway;
+    const { page, problems } = await openPage(browser, `${http}/#tab=what-if`);
+    await page.locator(".wi-scenario option", { hasText: "cluster" }).waitFor({
+      state: "attached",
+      ...PATIENCE,
+    });
+    await expect
+      .poll(() => page.locator(".wi-scenario select").inputValue(), PATIENCE)
+      .toBe("the cluster's scenario");
+    await page.getByText(/^At 50 requests per s/).waitFor(PATIENCE);
+    for (let i = 0; i < 40; i++) await infer(http);
+    await page.getByText(/measured on the cluster: \d+ points/).waitFor(PATIENCE);
+
+    await page.getByLabel("policy").selectOption("round-robin");
+    await page.getByRole("slider", { name: "detect" }).press("ArrowRight");
+    await page.getByRole("button", { name: "Send to cluster" }).click();
+    await page.getByText("The cluster has this configuration now.").waitFor(PATIENCE);
+    expect(await json(`${http}/v1/scheduler`)).toMatchObject({ scheduler: "round-robin" });
+    const { replicas } = (await json(`${http}/v1/replicas`)) as { replicas: { task: string }[] };
+    expect(replicas.filter(({ task }) => task === "detect")).toHaveLength(3);
+
+    await page.getByRole("slider", { name: "detect" }).press("End");
+    await page.getByRole("button", { name: "Send to cluster" }).click();
+    await page.getByText(/^Not sent: /).waitFor(PATIENCE);
+    expect(problems.filter((text) => !/status of 4\d\d/.test(text))).toEqual([]);
+    await page.close();
+  },
+);
+
+async function infer(http: string): Promise<void> {
+  const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
+  const answer = await fetch(`${http}/v2/models/vehicles/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ inputs }),
+  });
+  expect(answer.status, await answer.text()).toBe(200);
+}
+
+async function json(url: string): Promise<unknown> {
+  return (await fetch(url)).json();
+}

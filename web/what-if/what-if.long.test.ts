@@ -1,0 +1,299 @@
+/** "What if" in Chromium: as a report embeds it, from `file://`, and as a tab of the app. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { tandemHere } from "../../cli/tandem-here.test-support.ts";
+import type { ResultsDocument } from "../../core/results.ts";
+import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { scenario } from "../../library/index.ts";
+import { whatIfAsset } from "../../library/what-if.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+/** The policy of reports. */
+const POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:";
+const PATIENCE = { timeout: 120_000 };
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
+const report = join(folder, "report.html");
+let browser: Browser;
+let app: Server;
+
+beforeAll(async () => {
+  if (!hasChromium) return;
+  writeFileSync(report, await reportHtml());
+  browser = await launchChromium();
+  app = await serveApp();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  app?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const inChromium = test.skipIf(!hasChromium);
+
+inChromium(
+  "a report's simulator fetches nothing, breaks no rule of the page and says so",
+  async () => {
+    const { page, problems, requests } = await opened(pathToFileURL(report).href);
+    await page.locator("#what-if").scrollIntoViewIfNeeded();
+    await firstCurve(page);
+    await expect.poll(() => page.locator(".wi-verdict").textContent(), PATIENCE).toMatch(/bears/i);
+    expect(requests.filter((url) => !/^(file|blob):/.test(url))).toEqual([]);
+    expect(problems).toEqual([]);
+    expect(await page.locator("canvas").count()).toBe(2);
+    await page.context().close();
+  },
+);
+
+inChromium("figures equal the command's, to the digit, for the scenario to download", async () => {
+  const { page } = await opened(pathToFileURL(report).href);
+  await firstCurve(page);
+  await page.getByLabel("policy").selectOption("join-shortest-queue");
+  await press(page, "service times", "ArrowLeft", 4);
+  await press(page, "largest batch", "ArrowRight", 2);
+  await page.getByRole("button", { name: "All points as a table" }).click();
+  await whole(page);
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download scenario" }).click();
+  const file = join(folder, "downloaded.yaml");
+  await (await waiting).saveAs(file);
+  const shown = await shownPoints(page);
+  const { code, stdout, stderr } = await tandemHere(folder, ["simulate", file, "--json"]);
+  expect(code, stderr).toBe(0);
+  const { configurations } = JSON.parse(stdout) as ResultsDocument;
+  const expected = configurations.map(({ parameters, metrics, digest, replications }) => ({
+    load: parameters["workload.ratePerS"],
+    replications,
+    digest,
+    ...Object.fromEntries(
+      Object.keys(shown[0].metrics).map((name) => [
+        name,
+        (metrics as Record<string, { mean: number }>)[name].mean,
+      ]),
+    ),
+  }));
+  expect(shown.map(({ metrics, ...rest }) => ({ ...rest, ...metrics }))).toEqual(expected);
+  expect(expected.length).toBeGreaterThan(10);
+  expect(expected[0].replications).toBe(10);
+  await page.context().close();
+});
+
+inChromium("a link shows what its sender saw: choices, pins and the load", async () => {
+  const { page } = await opened(pathToFileURL(report).href);
+  await firstCurve(page);
+  await page.getByRole("button", { name: "Pin to compare" }).click();
+  await press(page, "service times", "ArrowLeft", 6);
+  await press(page, "Load", "ArrowRight", 2);
+  await expect.poll(() => page.url()).toContain("#what-if=");
+  await whole(page);
+  const figures = () => page.locator(".wi-scroll").first().textContent();
+  const before = await figures();
+  const url = page.url();
+  await page.context().close();
+  const { page: other } = await opened(url);
+  await whole(other);
+  await expect.poll(() => other.locator(".wi-scroll").first().textContent(), PATIENCE).toBe(before);
+  expect(before).toContain("as in the scenario");
+  await other.context().close();
+});
+
+inChromium("four pins at most, each taken and removed by keyboard", async () => {
+  const { page } = await opened(pathToFileURL(report).href);
+  await firstCurve(page);
+  const pin = page.getByRole("button", { name: "Pin to compare" });
+  for (const policy of ["edf", "random", "power-of-two", "round-robin"]) {
+    await page.getByLabel("policy").selectOption(policy);
+    await pin.press("Enter");
+  }
+  await page.getByLabel("policy").selectOption("priority");
+  await expect.poll(() => pin.isDisabled()).toBe(true);
+  await page.getByRole("button", { name: "Take random" }).press("Enter");
+  await expect.poll(() => page.getByLabel("policy").inputValue()).toBe("random");
+  await page.getByRole("button", { name: "Remove edf" }).press("Enter");
+  await expect.poll(() => page.getByRole("button", { name: /^Remove / }).count()).toBe(3);
+  await page.context().close();
+});
+
+inChromium("a configuration that cannot be says why, and the way back works", async () => {
+  const { page } = await opened(pathToFileURL(report).href);
+  await firstCurve(page);
+  await page.getByRole("textbox", { name: "edge: machines" }).fill("9999999");
+  await page.getByRole("slider", { name: "look" }).focus();
+  await expect.poll(() => page.getByRole("alert").textContent(), PATIENCE).toMatch(/nodes/);
+  await page.getByRole("button", { name: "Reset" }).click();
+  await expect.poll(() => page.getByRole("alert").count(), PATIENCE).toBe(0);
+  await page.context().close();
+});
+
+inChromium.each([
+  ["desk", "light", 1280],
+  ["desk", "dark", 1280],
+  ["phone", "light", 390],
+  ["phone", "dark", 390],
+] as const)("axe finds nothing: %s, %s", async (_, colorScheme, width) => {
+  const { page } = await opened(pathToFileURL(report).href, { colorScheme, width });
+  await firstCurve(page);
+  await page.getByRole("button", { name: "Pin to compare" }).click();
+  await page.getByRole("button", { name: "All points as a table" }).click();
+  await page.addScriptTag({ path: AXE });
+  const violations = await page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+    };
+    const found = (await axe.run()).violations;
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  });
+  expect(violations).toEqual([]);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(wide).toBeLessThanOrEqual(width);
+  await page.context().close();
+});
+
+inChromium("the app's tab simulates in a module worker, under the app's policy", async () => {
+  const { port } = app.address() as AddressInfo;
+  const { page, problems } = await opened(`http://127.0.0.1:${port}/#tab=what-if`);
+  await firstCurve(page);
+  await page.locator(".wi-scenario select").selectOption("branch");
+  await expect.poll(() => page.getByRole("slider").count(), PATIENCE).toBeGreaterThan(3);
+  await expect
+    .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
+    .toMatch(/^At 6.4 requests per s/);
+  expect(await page.locator(".wi-verdict").textContent()).toContain("p99");
+  expect(problems).toEqual([]);
+  await page.context().close();
+});
+
+interface Opened {
+  readonly page: Page;
+  /** Console messages and uncaught errors. */
+  readonly problems: string[];
+  readonly requests: string[];
+}
+
+async function opened(
+  url: string,
+  { colorScheme = "light" as "light" | "dark", width = 1280 } = {},
+): Promise<Opened> {
+  const viewport = { width, height: 900 };
+  const context = await browser.newContext({ colorScheme, viewport });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE.timeout);
+  const problems: string[] = [];
+  const requests: string[] = [];
+  page.on("console", (message) => problems.push(message.text()));
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("request", (request) => requests.push(request.url()));
+  await page.goto(url);
+  return { page, problems, requests };
+}
+
+/** Waits until each load has a point. */
+async function firstCurve(page: Page): Promise<void> {
+  await page.waitForSelector(".wi-chart canvas");
+  await runsAtLeast(page, 13);
+}
+
+/** Waits until each point has all its runs. */
+async function whole(page: Page): Promise<void> {
+  await page.waitForFunction(
+    () => /^\d+ runs;/.test([...document.querySelectorAll(".wi-note")].at(-1)?.textContent ?? ""),
+    null,
+    PATIENCE,
+  );
+}
+
+async function runsAtLeast(page: Page, least: number): Promise<void> {
+  await page.waitForFunction(
+    (count) => {
+      const text = [...document.querySelectorAll(".wi-note")].at(-1)?.textContent ?? "";
+      return Number.parseInt(text, 10) >= count;
+    },
+    least,
+    PATIENCE,
+  );
+}
+
+async function press(page: Page, slider: string, key: string, times: number): Promise<void> {
+  const found = page.getByRole("slider", { name: slider });
+  for (let i = 0; i < times; i++) await found.press(key);
+}
+
+interface ShownPoint {
+  readonly load: number;
+  readonly replications: number;
+  readonly digest: string | null;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** The table of all points, as it is in the page: whole numbers, not those that are shown. */
+function shownPoints(page: Page): Promise<readonly ShownPoint[]> {
+  return page.evaluate(() => {
+    const rows = [...document.querySelectorAll(".wi-more tbody tr")];
+    return rows.map((row) => {
+      const cells = [...row.querySelectorAll("td[data-metric]")] as HTMLElement[];
+      const last = row.querySelector("td[data-digest]") as HTMLElement;
+      return {
+        load: Number((row.querySelector("th") as HTMLElement).dataset.value),
+        replications: Number(last.textContent),
+        digest: last.dataset.digest ?? null,
+        metrics: Object.fromEntries(
+          cells.map(({ dataset }) => [dataset.metric ?? "", Number(dataset.value)]),
+        ),
+      };
+    });
+  });
+}
+
+async function reportHtml(): Promise<string> {
+  const { document, digest, profiles, traces, sectionFiles } = await scenario(SCENARIO);
+  const kept = { scenario: document, digest, inputs: { profiles, traces, sectionFiles } };
+  const json = JSON.stringify(kept).replaceAll("<", "\\u003c");
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>A report</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<style>:root { color-scheme: light dark } body { background: light-dark(#fff, #181b20) }</style>
+</head><body><main><h1>A report</h1>
+<div id="what-if"></div>
+<script type="application/json" id="what-if-scenario">${json}</script>
+${whatIfAsset()}</main></body></html>`;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
+
+/** The built app as static files, with a policy that lets it run its own scripts only. */
+async function serveApp(): Promise<Server> {
+  const server = createServer(({ url = "/" }, answer) => {
+    const name = url === "/" ? "index.html" : url.slice(1).replaceAll("..", "");
+    try {
+      const body = readFileSync(join(ROOT, "dist/web", name));
+      const policy =
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
+      answer.writeHead(200, {
+        "content-type": TYPES[extname(name)] ?? "application/octet-stream",
+        "content-security-policy": policy,
+      });
+      answer.end(body);
+    } catch {
+      answer.writeHead(204).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
