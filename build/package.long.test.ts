@@ -118,6 +118,7 @@ test("real models say in one line what they lack, and the way out", () => {
 test("programs import it, with types that hold", () => {
   const source = `
     import * as tandem from "tandem-serving";
+    import { readScenario, simulateAll } from "tandem-serving/browser";
     import { charts, svg } from "tandem-serving/vega";
     const { Fault, scenario, simulate, sweep } = tandem;
     const loaded = await scenario("queue.yaml", { "workload.ratePerS": 30 });
@@ -130,7 +131,10 @@ test("programs import it, with types that hold", () => {
     const same = swept.configurations.map((one) => one.digest).join() === digest;
     const [chart] = charts(swept);
     const drawn = (await svg(chart.spec)).startsWith("<svg");
-    console.log(JSON.stringify({ id, mean, issues, same, drawn, exported: Object.keys(tandem) }));
+    const text = await (await import("node:fs/promises")).readFile("queue.yaml", "utf8");
+    const [alike] = await simulateAll(readScenario(text, { overrides: { "workload.ratePerS": 30 } }));
+    const inBrowser = alike.digest === digest;
+    console.log(JSON.stringify({ id, mean, issues, same, drawn, inBrowser, exported: Object.keys(tandem) }));
   `;
   written("queue.yaml", QUEUE);
   written("use.mts", source);
@@ -145,7 +149,7 @@ test("programs import it, with types that hold", () => {
   const { stdout, stderr } = run(process.execPath, "use.mjs");
   expect(stderr).toBe("");
   const told = JSON.parse(stdout);
-  expect(told).toMatchObject({ id: "base", issues: 1 });
+  expect(told).toMatchObject({ id: "base", issues: 1, inBrowser: true });
   // Equal to the command's, to the last digit.
   const again = tandem("simulate", "queue.yaml", "--set", "workload.ratePerS=30", "--json");
   expect(told.mean).toBe(JSON.parse(again.stdout).configurations[0].metrics.latencyMeanMs.mean);

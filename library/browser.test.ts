@@ -118,3 +118,20 @@ test("forms know each preset, and the parameters of its policies with unit and d
     expect(parameters.every(({ description }) => description !== "")).toBe(true);
   }
 });
+
+test("the code of docs/what-if.md runs as it stands", async () => {
+  const docs = readFileSync(join(import.meta.dirname, "../docs/what-if.md"), "utf8");
+  const [, code] = /```js\n(import [^\n]+\n[\s\S]*?)```/.exec(docs) ?? [];
+  const body = code.replace(/^import .*$/m, "");
+  const run = new Function(
+    ...["readScenario", "simulate", "text", "console"],
+    `return (async () => { ${body} })();`,
+  ) as (...given: unknown[]) => Promise<void>;
+  const said: unknown[][] = [];
+  const short = scenarioText(TEXT, { workload: SHORT.workload, "run.replications": 2 });
+  await run(readScenario, simulate, short, { log: (...words: unknown[]) => said.push(words) });
+  expect(said.map(([replications, isWhole]) => [replications, isWhole])).toEqual([
+    [1, false],
+    [2, true],
+  ]);
+});

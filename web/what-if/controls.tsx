@@ -16,6 +16,9 @@ import type { SchedulerForm, SchedulerParameter } from "../../library/browser.ts
 import type { Batch, Choices } from "./choices.ts";
 import type { Description } from "./messages.ts";
 
+/** Each of them takes time and memory, even those without a replica. */
+const MOST_MACHINES = 10_000;
+
 export interface ControlsProps {
   readonly description: Description;
   readonly choices: Choices;
@@ -76,6 +79,7 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
               label={`${name}: machines`}
               value={choices.machines?.[name] ?? count}
               least={1}
+              most={MOST_MACHINES}
               isWhole
               onChange={(one) => set({ machines: { ...choices.machines, [name]: one } })}
             />

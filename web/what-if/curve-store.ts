@@ -98,7 +98,7 @@ export class CurveStore {
         this.#set({ refusal: message.failure });
         break;
       case "loads":
-        this.#set({ loads: message.loads, curves: new Map() });
+        this.#set({ loads: message.loads, curves: this.#refused() });
         break;
       case "taken":
         this.#isTaking = false;
@@ -122,6 +122,11 @@ export class CurveStore {
       case "written":
         this.#written.shift()?.(message.text);
     }
+  }
+
+  /** Configurations that cannot be, at any load. */
+  #refused(): Snapshot["curves"] {
+    return new Map([...this.#now.curves].filter(([, { failure }]) => failure !== null));
   }
 
   #change(key: string, change: Partial<CurveState>): void {

@@ -127,6 +127,9 @@ test("a configuration that cannot be is refused with its issues, and others go o
   const [{ key, failure }] = session.all("failed");
   expect(key).toBe("bad");
   expect(failure.issues.some(({ message }) => message.includes("no-such-policy"))).toBe(true);
+  session.draw([{ key: "bad again", choices: { scheduler: "no-such-policy" } }]);
+  await session.until(() => session.all("failed").length === 2);
+  expect(session.all("loads"), "the axis stays where nothing can be drawn").toHaveLength(1);
 });
 
 test.each([

@@ -103,7 +103,8 @@ export class Simulator {
 
   #draw(wanted: readonly CurveRequest[], effort: Effort): void {
     const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
-    const loads = this.#loadsFor(sound);
+    // Where nothing can be drawn, the axis stays.
+    const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
     if (String(loads) !== String(this.#loads) || JSON.stringify(effort) !== this.#effort) {
       this.#forget();
       this.#loads = loads;
