@@ -44,6 +44,7 @@ test("every request is at one place, until it has ended", () => {
 
 test("the instants are told, and requests are seen to move on", () => {
   expect(lastEvent(film, -1)).toMatch(/nothing/);
+  expect(lastEvent(film, 0)).toMatch(/request 25 arrives; .* starts request 1(;|$)/);
   expect(lastEvent(film, film.endMs)).toMatch(/ ends request/);
   const moved = film.instants.flatMap((atMs) => edges.flatMap((edge) => movesAt(film, edge, atMs)));
   expect(moved.length).toBeGreaterThan(5);

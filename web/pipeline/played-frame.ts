@@ -43,11 +43,18 @@ export function filmOf(run: PlayedRun, pipeline: string, edges: readonly TaskEdg
   const ends = new Map<string, number>();
   const stays: Stay[] = [];
   const texts = new Map<number, string>();
+  const tell = (atMs: number, text: string): void => {
+    const before = texts.get(atMs);
+    texts.set(atMs, before === undefined ? text : `${before}; ${text}`);
+  };
+  run.requests.forEach(({ arrivedMs }, request) => {
+    if (isOwn(request)) tell(arrivedMs, `request ${request + 1} arrives`);
+  });
   for (const { task, replica, startMs, endMs, requests } of run.bars) {
     const own = requests.filter(isOwn);
     if (own.length > 0) {
-      texts.set(startMs, `${replica} starts ${named(own)}`);
-      texts.set(endMs, `${replica} ends ${named(own)}`);
+      tell(startMs, `${replica} starts ${named(own)}`);
+      tell(endMs, `${replica} ends ${named(own)}`);
     }
     for (const request of own) {
       const { from, atMs } = cameFrom(task, request, startMs, edges, ends);
@@ -56,9 +63,6 @@ export function filmOf(run: PlayedRun, pipeline: string, edges: readonly TaskEdg
       ends.set(`${task} ${request}`, endMs);
     }
   }
-  run.requests.forEach(({ arrivedMs }, request) => {
-    if (isOwn(request)) texts.set(arrivedMs, `request ${request + 1} arrives`);
-  });
   const instants = [...texts.keys()].sort((a, b) => a - b);
   const endMs = instants.at(-1) ?? 0;
   const windowMs = endMs / WINDOWS;
