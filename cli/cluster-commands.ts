@@ -36,6 +36,7 @@ const up: Command = {
     host: text("where the gateway listens; other than loopback it needs --certs"),
     certs: text("of `tandem cluster certs`: TLS, and mutual TLS with the workers"),
     tokens: text("of `tandem cluster token`: callers show a token"),
+    "allow-origin": repeated("web pages of these origins may call it, as https://app.example.org"),
   },
   examples: [
     ["cluster up scenarios/image-analysis.yaml", "on this machine only"],

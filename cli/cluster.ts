@@ -37,6 +37,7 @@ export interface ClusterUpArguments extends ScenarioArguments {
   readonly host?: string;
   readonly certs?: string;
   readonly tokens?: string;
+  readonly allowOrigin?: readonly string[];
   readonly on?: string;
 }
 
@@ -69,9 +70,20 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     ...(args.host === undefined ? {} : { host: args.host }),
     ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
     ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
+    origins: checkedOrigins(args.allowOrigin ?? []),
   });
   const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
   print(args.json, state, `${stateText(state)}\n${next}`);
+}
+
+/** Throws Fault("usage") for a text that is no origin. */
+function checkedOrigins(texts: readonly string[]): readonly string[] {
+  for (const text of texts) {
+    if (URL.canParse(text) && new URL(text).origin === text) continue;
+    const hint = "an origin is scheme, host and port, in small letters, without a path";
+    throw new Fault("usage", `--allow-origin: expected https://host[:port], got ${text}`, { hint });
+  }
+  return texts;
 }
 
 export interface ClusterStatusArguments extends ClusterArguments {

@@ -39,7 +39,8 @@ export async function web(args: WebArguments): Promise<void> {
 
 function checkedUrl(text: string): string {
   const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  if (URL.canParse(url) && new URL(url).search === "") return url.replace(/\/$/, "");
+  const isAddress = URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
+  if (isAddress && new URL(url).search === "") return url.replace(/\/$/, "");
   throw new Fault("usage", `--url: expected http(s)://host:port, got ${text}`, {
     hint: "`tandem cluster status` shows the REST address of a cluster that is up",
   });

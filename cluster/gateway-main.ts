@@ -25,7 +25,7 @@ const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
 for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
-  const { host, grpcPort, httpPort } = specification;
+  const { host, origins, grpcPort, httpPort } = specification;
   const logger = createLogger("gateway");
   const own = await importTexts(specification.inputs.schedulerFiles ?? {}, ownScheduler);
   const tracing = await gatewayTracing(specification.trace, logger);
@@ -39,7 +39,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
   const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
   const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));
-  const http = await serveHttp(models, { host, port: httpPort, control, security, held });
+  const http = await serveHttp(models, { host, origins, port: httpPort, control, security, held });
   const scenario = specification.document.name;
   logger.info({ scenario, grpcPort: grpc.port, httpPort: http.port }, "gateway ready");
   return {

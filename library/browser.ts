@@ -20,6 +20,7 @@ export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
 export { type KeptScenario, type ScenarioSource, scenarioSource } from "./scenario-source.ts";
 export { scenarioText } from "./scenario-text.ts";
 export {

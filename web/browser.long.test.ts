@@ -148,6 +148,25 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     await page.getByRole("tab", { name: "Measure" }).click();
   });
 
+  test("plays a simulated run of the deployment's scenario, step by step", async () => {
+    const url = `${deployment.gateway.http}/#tab=pipeline&view=run`;
+    const { page: own, problems: wrong } = await openPage(browser, url);
+    await own.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    await own.getByRole("button", { name: "Scenario" }).click();
+    await own.getByRole("option", { name: "the cluster's scenario" }).click();
+    const told = own.getByTestId("last-event").filter({ hasText: /nothing has happened/ });
+    await told.waitFor(PATIENCE);
+    await own.getByRole("button", { name: "Step", exact: true }).click();
+    const event = await own.getByTestId("last-event").textContent();
+    expect(event).toMatch(/request 1 arrives; detect-1 starts request 1$/);
+    await own.getByRole("button", { name: "Play" }).click();
+    await own.getByRole("button", { name: "Pause" }).click();
+    expect(await axeViolations(own)).toEqual([]);
+    await shoot(own, "played-desk-light");
+    expect(wrong).toEqual([]);
+    await own.close();
+  });
+
   test("runs the report's four test cases, and gives the replicas back", async () => {
     const card = page.getByRole("region", { name: "The four test cases" });
     await card.getByRole("textbox", { name: "Requests (n)" }).fill("2");

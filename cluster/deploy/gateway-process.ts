@@ -156,6 +156,7 @@ export class GatewayProcess implements Speaking {
       grpcPort: this.#grpcPort,
       httpPort: this.#httpPort,
       security: securityPaths(this.#options),
+      origins: this.#options.origins ?? [],
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
       replicas: this.#workers.addresses,
       spareReplicas: this.#options.spareReplicas ?? 0,

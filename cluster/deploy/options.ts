@@ -31,6 +31,8 @@ export interface DeploymentOptions {
   readonly workerCertificates?: string;
   /** File that `tandem cluster token --file` wrote: callers show a token. */
   readonly tokens?: string;
+  /** Origins of web pages, besides the gateway's own, that may call it. Default: none. */
+  readonly origins?: readonly string[];
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
   /** Where the scenario's nodes are; checked against the document. Default: here. */

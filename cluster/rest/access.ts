@@ -1,4 +1,4 @@
-/** Decides who may use a route: by token or certificate, and never a web page of another origin. */
+/** Decides who may use a route: by token or certificate, and no web page of an origin that is not allowed. */
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { Fault } from "../../core/fault.ts";
@@ -7,15 +7,23 @@ import { isLoopback } from "../security/bind-address.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
 import { peerRole } from "../security/tls.ts";
 
-/** Throws a Fault unless the sender of the request may use routes of this role. `host`: the server's address. */
+/** Where a server is called. */
+export interface Callers {
+  /** The server's address. */
+  readonly host: string;
+  /** Origins of other servers' pages that may call it. */
+  readonly origins: readonly string[];
+}
+
+/** Throws a Fault unless the sender of the request may use routes of this role. */
 export function checkAccess(
   { identity, rules }: SecurityFiles,
-  host: string,
+  { host, origins }: Callers,
   required: RequiredRole,
   request: IncomingMessage,
 ): void {
   if (required === "public") return;
-  refuseForeignPage(request, identity !== null);
+  if (allowedOrigin(request, origins) === null) refuseForeignPage(request, identity !== null);
   if (isOpen(rules)) {
     refuseForeignHost(request, host);
     if (required !== "admin" || isLoopback(request.socket.remoteAddress ?? "")) return;
@@ -28,6 +36,14 @@ export function checkAccess(
   if (refused !== null) throw refused;
 }
 
+/** The origin of the page that asks, if it is one of those allowed. */
+export function allowedOrigin(
+  { headers: { origin } }: IncomingMessage,
+  origins: readonly string[],
+): string | null {
+  return origin !== undefined && origins.includes(origin.toLowerCase()) ? origin : null;
+}
+
 /** Browsers name the origin of the page that asks; other clients send none. */
 function refuseForeignPage({ headers }: IncomingMessage, tls: boolean): void {
   const { origin, host, "sec-fetch-site": site } = headers;
@@ -35,7 +51,7 @@ function refuseForeignPage({ headers }: IncomingMessage, tls: boolean): void {
   const foreign = origin !== undefined && origin.toLowerCase() !== own.toLowerCase();
   if (!foreign && site !== "cross-site" && site !== "same-site") return;
   throw new Fault("forbidden", `not for web pages of another origin (${origin ?? site})`, {
-    hint: "call it from a program, or from a page of this very server",
+    hint: "`cluster up --allow-origin` allows it; `tandem web --url` needs no permission",
   });
 }
 

@@ -14,6 +14,7 @@ import { type App, describer, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
 const held = { incoming: new IncomingBytes(1e6), times: CLIENT_TIMES };
+const ORIGINS = ["https://app.example.org"];
 let app: App;
 afterEach(() => app?.close());
 
@@ -21,7 +22,7 @@ afterEach(() => app?.close());
 async function serve(
   handle: (request: FastifyRequest, reply: FastifyReply) => unknown,
 ): Promise<string> {
-  app = createApp({ host: "127.0.0.1", security, held });
+  app = createApp({ host: "127.0.0.1", origins: ORIGINS, security, held });
   const options = describer("public", "t")("it", "s", z.unknown());
   app.get("/it", options, handle);
   await app.listen({ host: "127.0.0.1", port: 0 });
@@ -75,7 +76,7 @@ it.each([
   ["application/x-www-form-urlencoded", "a=b"],
 ])("a control route without a schema for its body ignores the body: %s, %j", async (type, body) => {
   const control = { reset: async (name: string) => ({ name }) };
-  app = createApp({ host: "127.0.0.1", security, held });
+  app = createApp({ host: "127.0.0.1", origins: ORIGINS, security, held });
   app.register(async (scope: App) => addControlRoutes(scope, {} as never, control as never));
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
@@ -85,7 +86,7 @@ it.each([
 });
 
 it("a route without a role is refused", () => {
-  app = createApp({ host: "127.0.0.1", security, held });
+  app = createApp({ host: "127.0.0.1", origins: ORIGINS, security, held });
   expect(() => app.get("/open", () => ({}))).toThrow("the route /open names no role");
 });
 
@@ -102,3 +103,33 @@ test.each([
     expect(securityOf("infer", rules)).toEqual(names.map((name) => ({ [name]: [] })));
   },
 );
+
+it("pages of an allowed origin may call and read, others may not", async () => {
+  app = createApp({ host: "127.0.0.1", origins: ORIGINS, security, held });
+  app.put("/it", describer("infer", "t")("it", "s", z.unknown()), () => ({ done: true }));
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/it`;
+  const ask = (origin: string, method: string, more = {}): Promise<Response> =>
+    fetch(url, { method, headers: { origin, "sec-fetch-site": "cross-site", ...more } });
+  const wish = {
+    "access-control-request-method": "PUT",
+    "access-control-request-headers": "authorization, content-type",
+  };
+  const [allowed] = ORIGINS;
+  const preflight = await ask(allowed, "OPTIONS", wish);
+  expect(preflight.status).toBe(204);
+  expect(Object.fromEntries(preflight.headers)).toMatchObject({
+    "access-control-allow-origin": allowed,
+    "access-control-allow-methods": expect.stringContaining("PUT"),
+    "access-control-allow-headers": "authorization, content-type",
+  });
+  const answer = await ask(allowed, "PUT");
+  expect([answer.status, await answer.json()]).toEqual([200, { done: true }]);
+  expect(answer.headers.get("access-control-allow-origin")).toBe(allowed);
+  expect(answer.headers.get("vary")).toBe("origin");
+  const other = "https://app.example.org.evil.example";
+  const refused = await ask(other, "PUT");
+  expect(refused.status).toBe(403);
+  expect(refused.headers.get("access-control-allow-origin")).toBeNull();
+  expect((await ask(other, "OPTIONS", wish)).status).toBe(405);
+});

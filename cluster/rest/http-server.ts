@@ -19,12 +19,13 @@ import { type CallerBounds, type ClientTimes, LIMITS } from "../security/limits.
 import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
 import { serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
-import { checkAccess } from "./access.ts";
+import { allowedOrigin, type Callers, checkAccess } from "./access.ts";
 import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { addDescriptionRoutes } from "./description-routes.ts";
 import { notFound, sendError } from "./errors.ts";
 import { GatewayTarget } from "./gateway-target.ts";
+import { JSON_LENGTH_HEADER } from "./infer-body.ts";
 import { addMeasureRoutes } from "./measure-routes.ts";
 import type { Measurement } from "./measurement.ts";
 import { addModelRoutes } from "./model-routes.ts";
@@ -38,8 +39,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export interface AppOptions {
-  readonly host: string;
+export interface AppOptions extends Callers {
   readonly security: SecurityFiles;
   readonly held: CallerBounds;
 }
@@ -88,7 +88,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
 }
 
 /** A server without routes, which does not listen yet. Every route that it gets names its role. */
-export function createApp({ host, security, held }: AppOptions): App {
+export function createApp({ host, origins, security, held }: AppOptions): App {
   const app: App = fastify({
     serverFactory: (listener) => createBoundedServer(listener, security, held.times),
     forceCloseConnections: true,
@@ -104,12 +104,13 @@ export function createApp({ host, security, held }: AppOptions): App {
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler(sendError);
   addBounds(app, held);
+  addCors(app, origins);
   const methods = new Map<string, string[]>();
   app.addHook("onRoute", (route) => {
     const role = route.config?.role;
     if (role === undefined) throw new Error(`the route ${route.url} names no role`);
     const checkRole: typeof route.onRequest = ({ raw }, _reply, done) => {
-      checkAccess(security, host, role, raw);
+      checkAccess(security, { host, origins }, role, raw);
       done();
     };
     route.onRequest = [checkRole, ...[route.onRequest ?? []].flat()];
@@ -145,6 +146,27 @@ function createBoundedServer(
   server.maxConnections = LIMITS.connections;
   return server;
 }
+
+/** Lets pages of the allowed origins read answers, and answers what their browsers ask before (CORS). */
+function addCors(app: App, origins: readonly string[]): void {
+  if (origins.length === 0) return;
+  app.addHook("onRequest", (request, reply, done) => {
+    const { method, headers, raw } = request;
+    reply.header("vary", "origin");
+    const origin = allowedOrigin(raw, origins);
+    if (origin === null) return done();
+    reply.header("access-control-allow-origin", origin);
+    reply.header("access-control-expose-headers", EXPOSED_HEADERS);
+    const asks = method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
+    if (!asks) return done();
+    reply.header("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+    reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "*");
+    reply.header("access-control-max-age", "600");
+    reply.code(204).send();
+  });
+}
+
+const EXPOSED_HEADERS = [REQUEST_ID_HEADER, JSON_LENGTH_HEADER, "retry-after"].join(", ");
 
 /** Bounds on what one request receives and how long its answer takes to leave. */
 function addBounds(app: App, { incoming, times }: CallerBounds): void {

@@ -17,6 +17,7 @@ function open(bounds: Partial<ServiceBounds> = {}): void {
       ...{ id: "test", document: noOp(), inputs: NO_INPUTS, backend: "replay", seed: "1" },
       ...{ timeScale: 1, host: "127.0.0.1", grpcPort: 0, httpPort: 0, spareReplicas: 0 },
       security: { certificates: null, tokens: null },
+      origins: [],
       ...{
         workerCertificates: null,
         replicas: [],

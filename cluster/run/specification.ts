@@ -76,6 +76,8 @@ export interface GatewaySpecification {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly security: SecurityPaths;
+  /** Origins of web pages, besides its own, that may call it over REST. */
+  readonly origins: readonly string[];
   /** Folder of certificates for the connections to workers; null: no TLS. */
   readonly workerCertificates: string | null;
   readonly replicas: readonly ReplicaAddress[];

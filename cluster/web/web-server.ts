@@ -40,7 +40,7 @@ export interface WebOptions {
 export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServer> {
   const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
   const held = { incoming: new IncomingBytes(LIMITS.incomingBytes), times: CLIENT_TIMES };
-  const app = createApp({ host: HOST, security, held });
+  const app = createApp({ host: HOST, origins: [], security, held });
   const agent = new Agent({
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -24,16 +24,17 @@ export interface PipelineGraph {
   readonly edges: readonly TaskEdge[];
 }
 
-/** From left to right, or from top to bottom on a narrow screen. */
+/** `height` is of each box. From left to right, or from top to bottom on a narrow screen. */
 export function graphOf(
-  pipeline: ScenarioDocument["pipelines"][string],
+  pipeline: Pick<ScenarioDocument["pipelines"][string], "tasks">,
   isNarrow: boolean,
+  height: number = BOX.height,
 ): PipelineGraph {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: isNarrow ? "TB" : "LR", ranksep: isNarrow ? 70 : 170, nodesep: 36 });
   graph.setDefaultEdgeLabel(() => ({}));
   const tasks = Object.entries(pipeline.tasks);
-  for (const [task] of tasks) graph.setNode(task, { ...BOX });
+  for (const [task] of tasks) graph.setNode(task, { width: BOX.width, height });
   const edges = tasks.flatMap(([to, { after = [], when }]) =>
     after.map((from): TaskEdge => ({ from, to, when: conditionText(when) })),
   );
@@ -43,7 +44,7 @@ export function graphOf(
     edges,
     tasks: tasks.map(([task, { model }]) => {
       const { x, y } = graph.node(task);
-      return { task, model: modelText(model), x: x - BOX.width / 2, y: y - BOX.height / 2 };
+      return { task, model: modelText(model), x: x - BOX.width / 2, y: y - height / 2 };
     }),
   };
 }

@@ -1,163 +1,38 @@
-/** The tab Pipeline: the graph of tasks, coloured by utilisation, with queues and branch shares, live. */
-import { Background, Controls, MarkerType, ReactFlow } from "@xyflow/react";
-import "@xyflow/react/dist/style.css";
-import "./pipeline.css";
-import { useMemo, useSyncExternalStore } from "react";
+/** The tab Pipeline: the deployment's, live, or a simulated run that is played. */
+import { lazy, Suspense } from "react";
 import { Choice } from "../shared/choice.tsx";
-import { figures, milliseconds, percent } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection, useSamples } from "../shared/use-connection.tsx";
-import { graphOf, type PipelineGraph } from "./graph.ts";
-import { type LiveTask, liveTask } from "./live-tasks.ts";
-import { Share, type ShareEdge, TaskBox, type TaskNode } from "./task-box.tsx";
+import { useConnection } from "../shared/use-connection.tsx";
+import { LivePipeline } from "./live-pipeline.tsx";
 
-const NODES = { task: TaskBox };
-const EDGES = { share: Share };
-/** Below this a bottleneck limits nothing. */
-const BUSY = 0.5;
-const narrow = matchMedia("(max-width: 700px)");
+/** Brings the simulator along. */
+const PlayedPipeline = lazy(async () => ({
+  default: (await import("./played-pipeline.tsx")).PlayedPipeline,
+}));
 
-function useIsNarrow(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      narrow.addEventListener("change", listener);
-      return () => narrow.removeEventListener("change", listener);
-    },
-    () => narrow.matches,
-  );
-}
+const VIEWS = [
+  { id: "live", name: "The deployment, live" },
+  { id: "run", name: "A simulated run, step by step" },
+];
 
 export function Pipeline() {
-  const { deployed, status } = useConnection();
-  const samples = useSamples();
-  const isNarrow = useIsNarrow();
-  const [asked, setAsked] = useUrlState("pipeline", "");
-  const names = Object.keys(deployed?.document.pipelines ?? {});
-  const name = names.includes(asked) ? asked : names[0];
-  const pipeline = deployed?.document.pipelines[name];
-  const graph = useMemo(
-    () => (pipeline === undefined ? null : graphOf(pipeline, isNarrow)),
-    [pipeline, isNarrow],
-  );
-  if (deployed === null || status === null || graph === null) {
-    return (
-      <p className="card">
-        The pipeline shows when the page is connected to a Tandem gateway that lets it see its
-        state: other servers have models only.
-      </p>
-    );
-  }
-  const live = new Map(
-    graph.tasks.map(({ task }) => [task, liveTask(samples, status, task)] as const),
-  );
-  const bottleneck = bottleneckOf(live);
-  const summary = status.pipelines.find((one) => one.name === name);
-  const { nodes, edges } = elementsOf(graph, live, bottleneck, isNarrow);
+  const { status } = useConnection();
+  const [view, setView] = useUrlState("view", "live");
   return (
-    <section className="card" aria-labelledby="pipeline">
-      <h2 id="pipeline">Pipeline {name}</h2>
-      {names.length > 1 && (
-        <Choice
-          label="Pipeline"
-          value={name}
-          options={names.map((id) => ({ id, name: id }))}
-          onChange={setAsked}
-        />
-      )}
-      <p>
-        {figures(summary?.completedPerS ?? 0)} answers a second, {summary?.inFlight ?? 0} requests
-        under way, median {milliseconds(summary?.latencyP50Ms)}, 99th percentile{" "}
-        {milliseconds(summary?.latencyP99Ms)}.{" "}
-        {bottleneck !== null && (
-          <strong>
-            The bottleneck is {bottleneck}: {percent(live.get(bottleneck)?.utilizationRatio ?? 0)}{" "}
-            busy.
-          </strong>
+    <div className="column">
+      <div className="card row">
+        <Choice label="Show" value={view} options={VIEWS} onChange={setView} />
+        {view === "live" && status === null && (
+          <span className="muted">A simulated run needs no server.</span>
         )}
-      </p>
-      <div className="graph">
-        <ReactFlow
-          key={`${name} ${isNarrow}`}
-          nodes={nodes}
-          edges={edges}
-          nodeTypes={NODES}
-          edgeTypes={EDGES}
-          fitView
-          fitViewOptions={{ maxZoom: 1.25, padding: 0.12 }}
-          nodesDraggable={false}
-          nodesConnectable={false}
-          preventScrolling={false}
-          zoomOnScroll={false}
-          colorMode="system"
-        >
-          <Background gap={24} />
-          <Controls showInteractive={false} />
-        </ReactFlow>
       </div>
-      <p className="muted small">
-        By the server over its last {status.windowS} s. Green is free, yellow is working, orange is
-        near its limit. An edge has its share of the jobs of the task before it.
-      </p>
-    </section>
+      {view === "live" ? (
+        <LivePipeline />
+      ) : (
+        <Suspense fallback={<p role="status">Loading …</p>}>
+          <PlayedPipeline />
+        </Suspense>
+      )}
+    </div>
   );
-}
-
-function elementsOf(
-  graph: PipelineGraph,
-  live: ReadonlyMap<string, LiveTask>,
-  bottleneck: string | null,
-  isNarrow: boolean,
-): { readonly nodes: TaskNode[]; readonly edges: ShareEdge[] } {
-  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
-    const one = live.get(task) as LiveTask;
-    return {
-      ...{ id: task, type: "task", position: { x, y } },
-      ariaLabel: `${task}: ${linesOf(one).join(", ")}`,
-      data: {
-        ...{ title: task, model, isNarrow, lines: linesOf(one), isBottleneck: task === bottleneck },
-        utilizationRatio: one.utilizationRatio,
-      },
-    };
-  });
-  const edges = graph.edges.map(({ from, to, when }): ShareEdge => {
-    const share = shareOf(live.get(from), live.get(to));
-    const label = [when, share === null ? null : percent(share)].filter((part) => part !== null);
-    return {
-      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
-      markerEnd: { type: MarkerType.ArrowClosed },
-      ariaLabel: `from ${from} to ${to} ${label.join(", ")}`,
-      data: { label: label.join(" · "), isBusy: (live.get(to)?.jobsPerS ?? 0) > 0 },
-    };
-  });
-  return { nodes, edges };
-}
-
-function linesOf({
-  up,
-  replicas,
-  queue,
-  inFlight,
-  jobsPerS,
-  serviceP50Ms,
-  batchSizeMean,
-}: LiveTask) {
-  const count = up === replicas ? `${up}` : `${up} of ${replicas}`;
-  const batch = batchSizeMean === null ? "" : `, batches of ${figures(batchSizeMean)}`;
-  return [
-    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs/s`,
-    `${queue} wait · ${inFlight} run`,
-    `${milliseconds(serviceP50Ms)} each${batch}`,
-  ];
-}
-
-/** The busiest task, where one is busy at all. */
-function bottleneckOf(live: ReadonlyMap<string, LiveTask>): string | null {
-  const [busiest] = [...live].sort(([, a], [, b]) => b.utilizationRatio - a.utilizationRatio);
-  return busiest !== undefined && busiest[1].utilizationRatio >= BUSY ? busiest[0] : null;
-}
-
-/** Null where the task before has no jobs. */
-function shareOf(from: LiveTask | undefined, to: LiveTask | undefined): number | null {
-  const before = from?.jobsPerS ?? 0;
-  return before === 0 ? null : Math.min(1, (to?.jobsPerS ?? 0) / before);
 }

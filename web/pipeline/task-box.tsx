@@ -10,6 +10,7 @@ import {
   type NodeProps,
   Position,
 } from "@xyflow/react";
+import type { Move, TaskFrame } from "./played-frame.ts";
 
 export interface TaskFigures {
   readonly title: string;
@@ -21,10 +22,18 @@ export interface TaskFigures {
   readonly isNarrow: boolean;
   /** The task that limits the pipeline. */
   readonly isBottleneck: boolean;
+  /** Of a played run: requests that wait, and each replica's batch. */
+  readonly played?: Pick<TaskFrame, "waiting" | "replicas">;
 }
 
 export type TaskNode = Node<TaskFigures & Record<string, unknown>, "task">;
-export type ShareEdge = Edge<{ readonly label: string; readonly isBusy: boolean }, "share">;
+export interface ShareFigures {
+  readonly label: string;
+  readonly isBusy: boolean;
+  readonly moves?: readonly Move[];
+}
+
+export type ShareEdge = Edge<ShareFigures & Record<string, unknown>, "share">;
 
 /** Free, working, near its limit. */
 export function levelOf(utilizationRatio: number): "low" | "middle" | "high" {
@@ -54,9 +63,50 @@ export function TaskBox({ data }: NodeProps<TaskNode>) {
           {line}
         </span>
       ))}
+      {data.played && <Requests {...data.played} />}
       <Handle type="source" position={isNarrow ? Position.Bottom : Position.Right} />
     </div>
   );
+}
+
+/** More do not fit; their number is told. */
+const MOST_DOTS = 12;
+
+function Requests({ waiting, replicas }: Pick<TaskFrame, "waiting" | "replicas">) {
+  const busy = replicas.filter(({ requests }) => requests.length > 0);
+  const shown = (replicas.length > MOST_ROWS ? busy : replicas).slice(0, MOST_ROWS);
+  return (
+    <>
+      <span className="dots" role="img" aria-label={`${waiting.length} wait`}>
+        {waiting.slice(0, MOST_DOTS).map((request) => (
+          <Dot key={request} request={request} />
+        ))}
+        {waiting.length > MOST_DOTS && <span>+{waiting.length - MOST_DOTS}</span>}
+        {waiting.length === 0 && <span className="muted">nobody waits</span>}
+      </span>
+      {shown.map(({ name, requests }) => (
+        <span key={name} className="dots served" role="img" aria-label={servedText(name, requests)}>
+          {requests.slice(0, MOST_DOTS).map((request) => (
+            <Dot key={request} request={request} />
+          ))}
+        </span>
+      ))}
+      {shown.length < replicas.length && (
+        <span className="small">and {replicas.length - shown.length} more replicas</span>
+      )}
+    </>
+  );
+}
+
+const MOST_ROWS = 6;
+
+function servedText(name: string, requests: readonly number[]): string {
+  if (requests.length === 0) return `${name} is idle`;
+  return `${name} serves ${requests.map((request) => request + 1).join(", ")}`;
+}
+
+function Dot({ request }: { readonly request: number }) {
+  return <span className={`dot series-${(request % 6) + 1}`} title={`request ${request + 1}`} />;
 }
 
 export function Share({ data, markerEnd, ...ends }: EdgeProps<ShareEdge>) {
@@ -68,6 +118,18 @@ export function Share({ data, markerEnd, ...ends }: EdgeProps<ShareEdge>) {
         className={data?.isBusy ? "flow" : ""}
         {...(markerEnd === undefined ? {} : { markerEnd })}
       />
+      {data?.moves?.map(({ request, progress }) => (
+        <circle
+          key={request}
+          r={6}
+          className="moving"
+          style={{
+            fill: `var(--series-${(request % 6) + 1})`,
+            offsetPath: `path("${path}")`,
+            offsetDistance: `${progress * 100}%`,
+          }}
+        />
+      ))}
       <EdgeLabelRenderer>
         <span
           className="share"

@@ -1,0 +1,130 @@
+/** The web app before servers that are not a gateway on its own origin. */
+
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
+import type { HttpServer } from "../cluster/rest/http-server.ts";
+import { serveWeb } from "../cluster/web/web-server.ts";
+import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
+
+const TOKEN = "kserve-token";
+
+/** A server of the protocol as KServe's: no repository, no control, no CORS; it asks for a token. */
+function foreignServer(): Server {
+  return createServer((request, response) => {
+    const reply = (status: number, value: object): void => {
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(value));
+    };
+    request.resume();
+    request.on("end", () => {
+      if (request.url === "/v2")
+        return reply(200, { name: "kserve", version: "1", extensions: [] });
+      if (request.headers.authorization !== `Bearer ${TOKEN}`) return reply(401, { error: "who?" });
+      const input = { name: "x", datatype: "FP32", shape: [-1, 4] };
+      if (request.url === "/v2/models/iris") {
+        return reply(200, { name: "iris", platform: "sklearn", inputs: [input], outputs: [] });
+      }
+      if (request.url !== "/v2/models/iris/infer") return reply(404, { error: "not here" });
+      const output = { name: "class", datatype: "INT64", shape: [1], data: [2] };
+      reply(200, { model_name: "iris", outputs: [output] });
+    });
+  });
+}
+
+let browser: Browser;
+beforeAll(async () => {
+  if (hasChromium) browser = await launchChromium();
+});
+afterAll(() => browser?.close());
+
+async function listening(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe.skipIf(!hasChromium)("`tandem web` before a server without control", () => {
+  const foreign = foreignServer();
+  let web: HttpServer;
+
+  beforeAll(async () => {
+    web = await serveWeb({ url: await listening(foreign), port: 0, ca: null });
+  });
+  afterAll(async () => {
+    await web.close();
+    foreign.closeAllConnections();
+    foreign.close();
+  });
+
+  test("asks for a token, hides control, and measures by tensors", async () => {
+    const { page, problems } = await openPage(browser, `http://127.0.0.1:${web.port}`);
+    await page.getByText("it asks for a token").waitFor(PATIENCE);
+    await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("no control of it").waitFor(PATIENCE);
+    expect(await page.getByRole("heading", { name: "Hardware in use" }).count()).toBe(0);
+    expect(await page.getByRole("heading", { name: "Scheduler" }).count()).toBe(0);
+    await page.getByRole("textbox", { name: "Model" }).fill("iris");
+    expect(await sendAtOnce(page, 30)).toMatchObject({ Answers: "30 of 30" });
+    expect(await page.getByTestId("answer").first().textContent()).toContain("iris");
+    expect(page.url()).not.toContain(TOKEN);
+    expect(await page.evaluate("JSON.stringify(localStorage)")).not.toContain(TOKEN);
+    expect(await axeViolations(page)).toEqual([]);
+    // Chromium writes each answer of 401 and 404 to the console.
+    expect(problems.filter((text) => !/status of 40[14]/.test(text))).toEqual([]);
+    await page.close();
+  });
+});
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
+
+describe.skipIf(!hasChromium)("the app as static files of another server", () => {
+  const folder = join(import.meta.dirname, "../dist/web");
+  const files = createServer((request, response) => {
+    const path = (request.url ?? "/")
+      .replace(/^\/some\/path\//, "/")
+      .replace(/^\/$/, "/index.html");
+    try {
+      const bytes = readFileSync(join(folder, path));
+      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/plain" });
+      response.end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  let origin: string;
+  let deployment: Deployment;
+
+  beforeAll(async () => {
+    origin = await listening(files);
+    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "web", spareReplicas: 1 };
+    deployment = await startDeployment({ ...options, backend: "replay", origins: [origin] });
+  });
+  afterAll(async () => {
+    await deployment?.stop();
+    files.closeAllConnections();
+    files.close();
+  });
+
+  test("connects to a gateway that allows its origin, controls and measures it", async () => {
+    const server = encodeURIComponent(deployment.gateway.http);
+    const opened = await openPage(browser, `${origin}/some/path/#server=${server}&send=none`);
+    const { page } = opened;
+    await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    await page.getByRole("button", { name: "Add a plate" }).click();
+    await page.getByRole("row").filter({ hasText: "plate-2" }).waitFor(PATIENCE);
+    expect(await sendAtOnce(page, 15)).toMatchObject({ Answers: "15 of 15" });
+    await page.close();
+  });
+});

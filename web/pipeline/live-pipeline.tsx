@@ -1,0 +1,130 @@
+/** The pipelines of a running deployment: utilisation, queues and branch shares, once a second. */
+import { MarkerType } from "@xyflow/react";
+import { useMemo } from "react";
+import { Choice } from "../shared/choice.tsx";
+import { figures, milliseconds, percent } from "../shared/format.ts";
+import { useUrlState } from "../shared/url-state.ts";
+import { useConnection, useSamples } from "../shared/use-connection.tsx";
+import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
+import { graphOf, type PipelineGraph } from "./graph.ts";
+import { type LiveTask, liveTask } from "./live-tasks.ts";
+import type { ShareEdge, TaskNode } from "./task-box.tsx";
+
+/** Below this a bottleneck limits nothing. */
+const BUSY = 0.5;
+export function LivePipeline() {
+  const { deployed, status } = useConnection();
+  const samples = useSamples();
+  const isNarrow = useIsNarrow();
+  const [asked, setAsked] = useUrlState("pipeline", "");
+  const names = Object.keys(deployed?.document.pipelines ?? {});
+  const name = names.includes(asked) ? asked : names[0];
+  const pipeline = deployed?.document.pipelines[name];
+  const graph = useMemo(
+    () => (pipeline === undefined ? null : graphOf(pipeline, isNarrow)),
+    [pipeline, isNarrow],
+  );
+  if (deployed === null || status === null || graph === null) {
+    return (
+      <p className="card">
+        The pipeline shows when the page is connected to a Tandem gateway that lets it see its
+        state: other servers have models only.
+      </p>
+    );
+  }
+  const live = new Map(
+    graph.tasks.map(({ task }) => [task, liveTask(samples, status, task)] as const),
+  );
+  const bottleneck = bottleneckOf(live);
+  const summary = status.pipelines.find((one) => one.name === name);
+  const { nodes, edges } = elementsOf(graph, live, bottleneck, isNarrow);
+  return (
+    <section className="card" aria-labelledby="pipeline">
+      <h2 id="pipeline">Pipeline {name}</h2>
+      {names.length > 1 && (
+        <Choice
+          label="Pipeline"
+          value={name}
+          options={names.map((id) => ({ id, name: id }))}
+          onChange={setAsked}
+        />
+      )}
+      <p>
+        {figures(summary?.completedPerS ?? 0)} answers a second, {summary?.inFlight ?? 0} requests
+        under way, median {milliseconds(summary?.latencyP50Ms)}, 99th percentile{" "}
+        {milliseconds(summary?.latencyP99Ms)}.{" "}
+        {bottleneck !== null && (
+          <strong>
+            The bottleneck is {bottleneck}: {percent(live.get(bottleneck)?.utilizationRatio ?? 0)}{" "}
+            busy.
+          </strong>
+        )}
+      </p>
+      <DrawnGraph sheet={`${name} ${isNarrow}`} nodes={nodes} edges={edges} />
+      <p className="muted small">
+        By the server over its last {status.windowS} s. Green is free, yellow is working, orange is
+        near its limit. An edge has its share of the jobs of the task before it.
+      </p>
+    </section>
+  );
+}
+
+function elementsOf(
+  graph: PipelineGraph,
+  live: ReadonlyMap<string, LiveTask>,
+  bottleneck: string | null,
+  isNarrow: boolean,
+): { readonly nodes: TaskNode[]; readonly edges: ShareEdge[] } {
+  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
+    const one = live.get(task) as LiveTask;
+    return {
+      ...{ id: task, type: "task", position: { x, y } },
+      ariaLabel: `${task}: ${linesOf(one).join(", ")}`,
+      data: {
+        ...{ title: task, model, isNarrow, lines: linesOf(one), isBottleneck: task === bottleneck },
+        utilizationRatio: one.utilizationRatio,
+      },
+    };
+  });
+  const edges = graph.edges.map(({ from, to, when }): ShareEdge => {
+    const share = shareOf(live.get(from), live.get(to));
+    const label = [when, share === null ? null : percent(share)].filter((part) => part !== null);
+    return {
+      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
+      markerEnd: { type: MarkerType.ArrowClosed },
+      ariaLabel: `from ${from} to ${to} ${label.join(", ")}`,
+      data: { label: label.join(" · "), isBusy: (live.get(to)?.jobsPerS ?? 0) > 0 },
+    };
+  });
+  return { nodes, edges };
+}
+
+function linesOf({
+  up,
+  replicas,
+  queue,
+  inFlight,
+  jobsPerS,
+  serviceP50Ms,
+  batchSizeMean,
+}: LiveTask) {
+  const count = up === replicas ? `${up}` : `${up} of ${replicas}`;
+  const batch = batchSizeMean === null ? "" : `, batches of ${figures(batchSizeMean)}`;
+  return [
+    `${count} ${replicas === 1 ? "replica" : "replicas"} · ${figures(jobsPerS ?? 0)} jobs/s`,
+    `${queue} wait · ${inFlight} run`,
+    `${milliseconds(serviceP50Ms)} each${batch}`,
+  ];
+}
+
+/** The busiest task, where one is busy at all. */
+function bottleneckOf(live: ReadonlyMap<string, LiveTask>): string | null {
+  const [busiest] = [...live].sort(([, a], [, b]) => b.utilizationRatio - a.utilizationRatio);
+  return busiest !== undefined && busiest[1].utilizationRatio >= BUSY ? busiest[0] : null;
+}
+
+/** Null where the task before has no jobs. */
+function shareOf(from: LiveTask | undefined, to: LiveTask | undefined): number | null {
+  const before = from?.jobsPerS ?? 0;
+  return before === 0 ? null : Math.min(1, (to?.jobsPerS ?? 0) / before);
+}
