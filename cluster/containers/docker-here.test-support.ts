@@ -25,7 +25,7 @@ programs=$(readlink -f "$(command -v node)")
 for name in sh env tar find rm mkdir sleep; do programs="$programs $(command -v $name)"; done
 cp -L $programs "$root/usr/bin/"
 for library in $(ldd $programs | grep -o '/lib[^ ]*' | sort -u) /lib/*/libnss_dns.so.2 \\
-  /lib/*/libnss_files.so.2 /lib/*/libresolv.so.2 /usr/lib/*/libstdc++.so.6; do
+  /lib/*/libnss_files.so.2 /lib/*/libresolv.so.2 /lib/*/librt.so.1 /usr/lib/*/libstdc++.so.6; do
   [ -e "$library" ] || continue
   mkdir -p "$root$(dirname "$library")"
   cp -L "$library" "$root$library"
