@@ -105,6 +105,7 @@ export function gatewaySpecification(
     controlFile: null,
     trace: null,
     record: null,
+    origins: [],
   };
 }
 
