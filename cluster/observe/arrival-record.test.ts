@@ -30,7 +30,7 @@ test("rows come in order of arrival, each with its end, over restarts and runs",
   record.close();
   startRecord(file);
   const again = new ArrivalRecord(file, system, (message) => expect.fail(message));
-  const next = again.sink({ startUs: monotonicUs(), timeScale: 1 });
+  const next = again.sink({ startUs: monotonicUs() + 10_000, timeScale: 1 });
   const last = request(0);
   next.taken?.(last, 0);
   next.ended?.(last, "completed", 1000, Number.POSITIVE_INFINITY);
