@@ -30,7 +30,7 @@ function scriptOf(shell: string): string {
 /** Lines up to the cursor, and the candidates that all shells have then. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
   "tandem sim": ["simulate"],
-  "tandem cluster ": ["certs", "down", "serve", "status", "token", "up"],
+  "tandem cluster ": ["add", "certs", "down", "remove", "serve", "status", "token", "up"],
   "tandem cluster up s.yaml --backend on": ["onnx"],
   "tandem simulate s.yaml --re": ["--replications", "--requests"],
   "tandem schedulers power": ["power-of-two"],
