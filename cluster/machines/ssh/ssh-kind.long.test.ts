@@ -231,7 +231,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     );
     writeFileSync(join(lab.folder, "wrong-key"), lines);
     const keys = {
-      ...{ config: "wrong-key", connectTimeoutS: 2 },
+      ...{ config: "wrong-key", connectTimeoutS: 6 },
       machines: { a: { node: "/bin/false", cores: "0-4000" }, b: {}, c: {} },
     };
     lab.cut("c");
@@ -243,7 +243,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(stderr).toMatch(/machines.a: a: its Node.js \/bin\/false does not run; it needs 20.19/);
     expect(stderr).toMatch(/machines.b: b: it refuses our key: .*Permission denied/);
     expect(stderr).toMatch(/machines.c: c: it does not answer/);
-    expect(isClean()).toBe(true);
+    expect(await eventually(isClean)).toBe(true);
     expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
   });
 
