@@ -22,7 +22,7 @@ const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
     ),
     new RegExp(`^ +p95 latency \\(ms\\) +${PREDICTED} +${ESTIMATE} .*±10 % +${VERDICT}$`, "m"),
     /^A: measured times replayed, no GPU\/model ran$/m,
-    new RegExp(`^1 configuration validated: 1 ${VERDICT}$`, "m"),
+    /^1 configuration validated: 1 (agrees|disagrees|cannot be judged yet)$/m,
   ],
   explain: [
     new RegExp(`^scheduler=fifo: mean latency, of 3 runs; verdict: ${VERDICT}$`, "m"),

@@ -113,8 +113,29 @@ export class SlurmLab {
 
   #end(): void {
     for (const child of [...this.#nodes, ...this.#daemons]) child.kill("SIGKILL");
+    // Slurm 22.05's salloc may turn in circles after a SIGTERM instead of ending.
+    for (const pid of clientsOf(this.configuration)) process.kill(pid, "SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Slurm's commands that still run with this configuration. */
+function clientsOf(configuration: string): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const program = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+        const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+        return (
+          ["salloc", "srun", "sbatch"].includes(program) &&
+          environment.includes(`SLURM_CONF=${configuration}`)
+        );
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
 }
 
 const configurationFile = (folder: string): string => join(folder, "slurm.conf");

@@ -148,7 +148,8 @@ describe("whatever breaks", () => {
     check((_, { log }) => {
       const up = new Set<number>();
       const busy = new Set<number>();
-      for (const [kind, replica] of log.entries) {
+      for (const [kind, replica, gone] of log.entries) {
+        if (kind === "miss" || (kind === "abort" && gone === 1)) busy.delete(replica);
         if (kind === "join") up.add(replica);
         if (kind === "lose" || kind === "drain") up.delete(replica);
         if (kind === "lose" || kind === "finish") busy.delete(replica);

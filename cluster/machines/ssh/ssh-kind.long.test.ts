@@ -225,6 +225,10 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
   });
 
   test("every machine's problem is told at once, and nothing starts", async () => {
+    // A machine that has crashed in another test takes a moment to be back.
+    const answers = (name: string): boolean =>
+      spawnSync("ssh", ["-F", lab.config, name, "true"]).status === 0;
+    expect(await eventually(() => lab.names.every(answers))).toBe(true);
     const lines = readFileSync(lab.config, "utf8").replace(
       new RegExp(`(Host b\\n[^]*?)${join(lab.folder, "id")}\\n`),
       `$1${join(lab.folder, "stranger")}\n`,
