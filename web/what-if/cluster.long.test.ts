@@ -33,7 +33,10 @@ test.skipIf(!hasChromium)(
     await expect
       .poll(() => page.locator(".wi-scenario select").inputValue(), PATIENCE)
       .toBe("the cluster's scenario");
-    await page.getByText(/^At 50 requests per s/).first().waitFor(PATIENCE);
+    await page
+      .getByText(/^At 50 requests per s/)
+      .first()
+      .waitFor(PATIENCE);
     for (let i = 0; i < 40; i++) await infer(http);
     await page.getByText(/measured on the cluster: \d+ points/).waitFor(PATIENCE);
 
