@@ -49,7 +49,7 @@ async function roundTripsUs(worker: ModelWorker, bytes: number, calls: number): 
   return times;
 }
 
-/** Of the largest payload, by medians: its copies and encryption are in it. */
+/** The bandwidth follows from the median time of the largest payload, which includes copies and encryption. */
 function gbpsOf(
   rttUs: readonly number[],
   payloads: readonly { readonly bytes: number; readonly roundTripUs: readonly number[] }[],

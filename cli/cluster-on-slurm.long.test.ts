@@ -137,7 +137,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     await eventually(() => processesOf(state.id).length === 0);
   });
 
-  test("ends its job when its own machine dies, as far as anyone can see", async () => {
+  test("ends its job when its supervisor is killed", async () => {
     expect((await up("slurm.yaml")).code).toBe(0);
     const { state } = await status();
     expect(lab.jobs().length).toBeGreaterThan(0);

@@ -107,7 +107,7 @@ export async function clusterStatusCommand(args: ClusterStatusArguments): Promis
   );
 }
 
-/** What other machines still have of a deployment whose gateway is gone. */
+/** Lists the processes that a deployment without a gateway has left on other machines. */
 function leftoverLines({ leftovers }: ClusterStatus): readonly string[] {
   if (leftovers === null) return [];
   return [...leftovers.found.map((line) => `still there: ${line}`), ...leftovers.unknown];

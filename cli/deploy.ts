@@ -72,7 +72,7 @@ export interface KubernetesArguments extends DeployArguments {
 
 /** Where containers see the scenario's folder. */
 const SCENARIO_FOLDER = "/scenario";
-/** Of processes in the images. */
+/** The user and group of processes in the images. */
 const IMAGE_USER = "10001:10001";
 const CERTIFICATE_DAYS = 365;
 
@@ -186,7 +186,7 @@ function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {
   if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
 }
 
-/** What every container reads; without the sweep, which a deployment does not run. */
+/** The configuration for every container. It has no sweep, because a deployment runs none. */
 function configurationOf(
   { document, profiles, overheadProfile, schedulerFiles }: ReadyScenario,
   { backend }: DeployArguments,

@@ -66,7 +66,7 @@ export async function simulate(args: SimulateArguments): Promise<number> {
   return count;
 }
 
-/** Of the first configuration: a trace of all of a sweep is for nobody to read. */
+/** Writes the first configuration's trace: nobody could read the traces of a whole sweep. */
 async function writeSimulatedTrace(
   file: string,
   loaded: ReadyScenario,

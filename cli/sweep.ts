@@ -23,7 +23,7 @@ interface SweepStatus {
   readonly waiting: number;
   readonly configurations: number;
   readonly finishedConfigurations: number;
-  /** Of all finished shards together. */
+  /** The time of all finished shards together. */
   readonly shardSeconds: number;
   readonly gathered: boolean;
   /** Null for shards that were started one by one. */

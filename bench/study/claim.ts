@@ -73,7 +73,7 @@ export class Runs {
     return estimate(this.samples(arm, metric).map((value) => value * scale));
   }
 
-  /** Of one arm's values over another's. */
+  /** The ratio of one arm's values to another's. */
   ratio(arm: string, other: string, metric: MetricName): Estimate {
     return this.#pairs(arm, other, metric, (a, b) => a / b);
   }

@@ -1,4 +1,4 @@
-/** Who serves most requests within their goals, in each cell of the field: multiple comparisons with the best. */
+/** The map: multiple comparisons find the arms that serve most requests within their goals, in each cell. */
 import { compareGroup, halfWidth95, pairedDifference } from "../../core/compare.ts";
 import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
 import { estimate } from "../../core/statistics/estimate.ts";
@@ -73,7 +73,7 @@ export interface Standing {
   readonly best: number;
   /** Mean distance to the highest mean of the cell. */
   readonly behind: number;
-  /** Of the mean cost per hour, over that of all devices. */
+  /** The mean cost per hour as a share of the cost of all devices. */
   readonly costShare: number;
 }
 

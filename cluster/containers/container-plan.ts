@@ -13,7 +13,7 @@ import type { ModelDocument, ScenarioDocument } from "../../core/scenario/schema
 
 export interface PlanOptions {
   readonly backend: BackendName;
-  /** Of one task on one machine, in one process. */
+  /** The replicas of one task on one machine that share a process. */
   readonly replicasPerWorker: number;
   /** Cores of a worker; null: the threads of its model. */
   readonly cpus: number | null;
