@@ -5,7 +5,7 @@ import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import type { Machine, MachineKind } from "../machine.ts";
 import { type DockerInventory, dockerWords, listWords } from "./docker-command.ts";
 import { DockerMachine } from "./docker-machine.ts";
-import { runDocker } from "./run-docker.ts";
+import { removeContainers, runDocker } from "./run-docker.ts";
 
 export const DOCKER: MachineKind = {
   async open({ loaded, deployment, places, models, signal }) {
@@ -43,7 +43,7 @@ export const DOCKER: MachineKind = {
           const listed = (await runDocker(host, listWords(deployment))).split("\n");
           const names = listed.filter((one) => one !== "");
           found.push(...names.map((container) => `container ${container} on ${name}`));
-          if (end && names.length > 0) await runDocker(host, ["rm", "--force", ...names]);
+          if (end) await removeContainers(host, names);
         } catch (error) {
           unknown.push((error as Error).message);
         }

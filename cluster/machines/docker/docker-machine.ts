@@ -14,7 +14,7 @@ import {
   workerImage,
 } from "./docker-command.ts";
 import { programDigest } from "./program-digest.ts";
-import { type DockerHost, runDocker } from "./run-docker.ts";
+import { type DockerHost, removeContainers, runDocker } from "./run-docker.ts";
 
 /** Where an image has this module's neighbour. */
 const PROGRAM = "/app/dist/cluster/machines/docker/program-digest.js";
@@ -120,7 +120,7 @@ export class DockerMachine implements Machine {
     this.#containers.delete(worker.name);
     this.#ports.delete(worker.name);
     if (container === undefined) return;
-    await runDocker(this.#host, ["rm", "--force", container]).catch(() => undefined);
+    await removeContainers(this.#host, [container]).catch(() => undefined);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Runs one command of the Docker client and explains its failures. */
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../../core/fault.ts";
 
 export interface DockerHost {
@@ -10,6 +11,8 @@ export interface DockerHost {
 }
 
 const TIMEOUT_MS = 60_000;
+const REMOVAL_MS = 10_000;
+const TRY_MS = 50;
 
 /** What Docker says, by a part of its words, and the next step. */
 const KNOWN_FAILURES: readonly (readonly [RegExp, string, string])[] = [
@@ -64,4 +67,26 @@ export async function runDocker(
   throw new Fault("cluster-failure", `${name}: ${found?.[1] ?? "Docker failed"}: ${last}`, {
     hint: found?.[2] ?? `\`${docker.join(" ")} ${words[0]}\` must work`,
   });
+}
+
+/**
+ * Resolves once none of the containers is there. One that has ended may be on its way out already, which the
+ * client calls a failure. Rejects as runDocker does.
+ */
+export async function removeContainers(host: DockerHost, names: readonly string[]): Promise<void> {
+  const giveUpAt = Date.now() + REMOVAL_MS;
+  const remove = async (name: string): Promise<void> => {
+    for (;;) {
+      try {
+        await runDocker(host, ["rm", "--force", name]);
+        return;
+      } catch (error) {
+        const { message } = error as Fault;
+        if (/no such container/i.test(message)) return;
+        if (!/already in progress/i.test(message) || Date.now() > giveUpAt) throw error;
+        await sleep(TRY_MS);
+      }
+    }
+  };
+  await Promise.all(names.map(remove));
 }
