@@ -34,16 +34,7 @@ export const PEERS: readonly Peer[] = [
       measure: (workload, requests, seed) => measureEngine("naive", workload, requests, seed),
     }),
   },
-  {
-    name: "c++",
-    share: 1,
-    prepare: (options) => compileCpp("priority-queue", "std::priority_queue, <random>", options),
-  },
-  {
-    name: "c++ tuned",
-    share: 1,
-    prepare: (options) => compileCpp("tuned", "winner tree, ziggurat, this workload only", options),
-  },
+  { name: "c++", share: 1, prepare: compileCpp },
   { name: "simpy", share: 0.1, prepare: findSimPy },
 ];
 
@@ -66,13 +57,14 @@ function ready(about: string, program: string, before: readonly string[] = []): 
   };
 }
 
-function compileCpp(name: string, about: string, { scratch }: BenchOptions): Preparation {
+function compileCpp({ scratch }: BenchOptions): Preparation {
   const version = tryToRun("g++", "-dumpfullversion");
   if (version === null) return skipped("g++ is not installed: install GCC's compiler for C++");
-  const target = join(scratch, name);
-  const given = [...CPP_FLAGS, source(`${name}.cpp`), "-o", target];
+  const target = join(scratch, "priority-queue");
+  const given = [...CPP_FLAGS, source("priority-queue.cpp"), "-o", target];
   runToEnd({ program: "g++", arguments: given });
-  return ready(`${about}; g++ ${version} ${CPP_FLAGS.join(" ")}`, target);
+  const about = `std::priority_queue, <random>; g++ ${version} ${CPP_FLAGS.join(" ")}`;
+  return ready(about, target);
 }
 
 function findSimPy({ python }: BenchOptions): Preparation {
