@@ -42,8 +42,8 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
-  "web/index.html",
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
+  ...["web/index.html", "web/assets/browser.js"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
@@ -81,8 +81,6 @@ async function build() {
   await makeBundles(root);
   const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
   await makeWorkerBundle(root);
-  const { makeBrowser } = await import("./make-browser.mjs");
-  await makeBrowser(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");
   await makeWhatIf(root);
   const { makeWeb } = await import("./make-web.mjs");
