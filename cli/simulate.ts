@@ -33,11 +33,11 @@ import {
   rankingText,
 } from "../reports/tables/terminal-text.ts";
 import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
-import { expectedEvents } from "../sweep/expected-events.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
+import { expectedEvents } from "../sweep/shards/shard-plan.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
 import { progress } from "./progress.ts";
