@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
@@ -10,12 +11,13 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { expect, test } from "vitest";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { afterAll, expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..");
-const copy = temporaryFolder("build-test");
+const copy = mkdtempSync(join(tmpdir(), "tandem-build-test-"));
+afterAll(() => rmSync(copy, { recursive: true }));
 
 function build(): string {
   const options = { cwd: copy, encoding: "utf8" } as const;

@@ -144,7 +144,13 @@ function checked(
 }
 
 /** Provenance of models without weights. */
-const OWN = { files: [], source: "this project", license: "MIT", runtime: "none", provider: "none" };
+const OWN = {
+  files: [],
+  source: "this project",
+  license: "MIT",
+  runtime: "none",
+  provider: "none",
+};
 
 /** Answers every input at once, so that a request costs its serving alone. */
 function openNoOp(): TaskModel {
