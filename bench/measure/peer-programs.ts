@@ -1,7 +1,7 @@
 /** The programs that speed is compared with: how each is made ready and run. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { measureEngine, runToEnd, tryToRun } from "./fresh-process.ts";
+import { runToEnd, tryToRun } from "./fresh-process.ts";
 import { type Measurement, parseMeasurement } from "./measurement.ts";
 import type { BenchOptions } from "./part.ts";
 
@@ -25,15 +25,6 @@ interface Peer {
 const CPP_FLAGS = ["-std=c++17", "-O3", "-march=native"];
 
 export const PEERS: readonly Peer[] = [
-  {
-    name: "naive",
-    share: 1,
-    prepare: () => ({
-      kind: "ready",
-      about: "TypeScript: a heap of closures",
-      measure: (workload, requests, seed) => measureEngine("naive", workload, requests, seed),
-    }),
-  },
   { name: "c++", share: 1, prepare: compileCpp },
   { name: "simpy", share: 0.1, prepare: findSimPy },
 ];
