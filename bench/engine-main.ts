@@ -33,8 +33,7 @@ function runTandem(workload: string, requests: number, seed: number, share: numb
 }
 
 const [workload, requests, seed] = process.argv.slice(2);
-const run = (share: number): Result =>
-  runTandem(workload, Number(requests), Number(seed), share);
+const run = (share: number): Result => runTandem(workload, Number(requests), Number(seed), share);
 
 run(1 / 20);
 const cpuFrom = process.cpuUsage();
