@@ -33,7 +33,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
 /** Its files have names by their contents. */
 const WORKER_BUNDLE = "worker-bundle";
-const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
+const BUNDLE = "build/main.cjs";
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
@@ -45,7 +45,7 @@ const made = [
   ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
   ...["web/index.html", "web/assets/browser.js"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
-  ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
+  ...[BUNDLE, `${BUNDLE}.map`, `${BUNDLE}.compiled`],
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
@@ -77,8 +77,8 @@ async function build() {
   const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
-  const { makeBundles } = await import("./make-bundles.mjs");
-  await makeBundles(root);
+  const { makeBundle } = await import("./make-bundle.mjs");
+  await makeBundle(root);
   const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
   await makeWorkerBundle(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");
