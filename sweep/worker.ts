@@ -6,5 +6,4 @@ type Thread = typeof import("./simulation-thread.ts");
 type Main = { simulationThread(): Promise<Thread> };
 
 const main = loadBundle()?.exports as Main | undefined;
-export const { group, part } = await (main?.simulationThread() ??
-  import("./simulation-thread.ts"));
+export const { group, part } = await (main?.simulationThread() ?? import("./simulation-thread.ts"));
