@@ -142,7 +142,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const { state } = await status();
     expect(lab.jobs().length).toBeGreaterThan(0);
     process.kill(state.supervisorPid, "SIGKILL");
-    await eventually(() => lab.jobs().length === 0);
+    await eventually(() => lab.jobs().length === 0 && lab.clients().length === 0);
     await eventually(() => processesOf(state.id).length === 0);
     // As if Slurm had not noticed.
     const words = [`--job-name=tandem-${state.id}`, "--output=/dev/null"];
@@ -151,6 +151,20 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const gone = await tandem("cluster", "status", "--no-watch");
     expect(gone.stdout + gone.stderr).toContain(`Slurm job ${job}`);
     expect((await tandem("cluster", "down")).stdout).toContain(`Slurm job ${job}`);
+    await eventually(() => lab.jobs().length === 0);
+  });
+
+  test("takes its job out of the queue when it is killed there", async () => {
+    lab.says("sbatch", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1000");
+    const [other] = lab.jobs();
+    const { child, exit } = workplace.start([
+      ...["cluster", "up", "scenario.yaml", "--on", "slurm.yaml", "--backend", "replay"],
+    ]);
+    await eventually(() => lab.jobs().length > 1);
+    child.kill("SIGKILL");
+    await exit;
+    await eventually(() => lab.jobs().join() === other && lab.clients().length === 0);
+    lab.says("scancel", other);
     await eventually(() => lab.jobs().length === 0);
   });
 

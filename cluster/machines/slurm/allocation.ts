@@ -1,6 +1,5 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import { Fault } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
@@ -49,13 +48,34 @@ export function openAllocation(options: AllocationOptions): Promise<Allocation> 
 /** Says the job's variables, then waits for the end of its input: the job ends with this process. */
 const HOLDER = "env | grep '^SLURM_JOB_'; echo granted; exec cat";
 
+/**
+ * Runs salloc, and ends the jobs of the name `$1` at the end of the input: while salloc waits for machines it
+ * reads none, and that of Slurm 22.05 may turn in circles after a signal.
+ */
+const WATCH = `
+exec 3<&0
+name=$1; shift
+"$@" <&3 3<&- &
+salloc=$!
+{
+  read -r _ <&3
+  scancel --quiet "--name=$name" &
+  for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; kill -0 $salloc || exit; done
+  kill -KILL $salloc
+} >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait $salloc; code=$?
+kill $watch 2>/dev/null
+exit $code`;
+
 async function allocate(options: AllocationOptions): Promise<Allocation> {
-  const { needed, onEvent, signal } = options;
+  const { name, needed, onEvent, signal } = options;
   const parts = needed.map((one) => requestWords(options, one));
   const joined = parts.flatMap((words, i) => (i === 0 ? words : [":", ...words]));
-  const [program, ...words] = [...dyingWithParent("TERM"), "salloc", ...joined, "sh", "-c", HOLDER];
+  const words = ["-c", WATCH, "sh", name, "salloc", ...joined, "sh", "-c", HOLDER];
   // A session of its own: the terminal's Ctrl-C is not for it.
-  const holder = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const holder = spawn("sh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   const close = (): Promise<void> => release(holder);
   const abandon = (): void => void close();
   signal?.addEventListener("abort", abandon);
@@ -141,6 +161,9 @@ function nodeOf({ nodes = {} }: InventoryOf<"slurm">, { node }: MachinesNeeded) 
   return nodes[node] ?? {};
 }
 
+/** A shell's exit code for a command that is not there. */
+const NOT_FOUND = 127;
+
 /** Resolves with the job's variables once its machines are ready. */
 function granted(
   holder: ChildProcess,
@@ -148,15 +171,11 @@ function granted(
 ): Promise<ReadonlyMap<string, string>> {
   return new Promise((resolve, reject) => {
     let [stdout, stderr] = ["", ""];
-    holder.once("error", (cause) =>
-      reject(
-        new Fault("not-found", `cannot run salloc: ${cause.message}`, {
-          hint: SLURM_MISSING,
-          cause,
-        }),
-      ),
-    );
-    holder.once("close", (code) => reject(slurmFault("salloc", stderr, code)));
+    holder.once("error", reject);
+    holder.once("close", (code) => {
+      const missing = new Fault("not-found", "cannot run salloc", { hint: SLURM_MISSING });
+      reject(code === NOT_FOUND ? missing : slurmFault("salloc", stderr, code));
+    });
     holder.stdin?.on("error", () => undefined);
     holder.stderr?.setEncoding("utf8").on("data", (text: string) => {
       const isNew = !stderr.includes("queued and waiting");
@@ -175,17 +194,11 @@ function granted(
   });
 }
 
-const RELEASE_MS = 10_000;
-
 async function release(holder: ChildProcess): Promise<void> {
   if (holder.exitCode !== null || holder.signalCode !== null || holder.pid === undefined) return;
   const ended = new Promise<void>((resolve) => holder.once("exit", () => resolve()));
   holder.stdin?.end();
-  // While it waits for machines, it reads no input.
-  holder.kill("SIGTERM");
-  const force = setTimeout(() => holder.kill("SIGKILL"), RELEASE_MS);
   await ended;
-  clearTimeout(force);
 }
 
 async function hostsIn(list: string): Promise<readonly string[]> {
