@@ -32,6 +32,7 @@ beforeAll(() => {
 afterEach(() => {
   if (missing !== null) return;
   for (const name of lab.names) lab.heal(name);
+  lab.restoreCommands();
   tandem("cluster", "down");
 });
 afterAll(() => {
@@ -249,6 +250,20 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(stderr).toMatch(/machines.c: c: it does not answer/);
     expect(await eventually(isClean)).toBe(true);
     expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
+  });
+
+  test("native parts are refused on another architecture or C library", async () => {
+    lab.replace("b", "uname", "echo Linux riscv64");
+    lab.replace("c", "getconf", "exit 1");
+    lab.replace("c", "ldd", "echo 'musl libc (x86_64)'");
+    const words = ["cluster", "up", "s.yaml", "--on", lab.inventory("foreign.yaml")];
+    const { code, stderr } = tandem(...words, "--backend", "real");
+    expect(code).toBe(4);
+    expect(stderr).toContain("2 machines are not ready; nothing was started");
+    expect(stderr).toMatch(/machines.b: b: it is riscv64, and this machine is (x86_64|aarch64)/);
+    expect(stderr).toMatch(/machines.c: c: its C library is musl, and this machine's is glibc/);
+    expect(stderr).toContain("real models need the same system everywhere; the replay backend");
+    expect(await eventually(isClean)).toBe(true);
   });
 
   test("a full disk, cores that are not there and a missing inventory are told before anything is sent", () => {
