@@ -8,15 +8,16 @@ import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory
 export interface MachinesNeeded {
   /** The node's name in the scenario. */
   readonly node: string;
-  readonly count: number;
+  /** Their numbers among those of the node. */
+  readonly numbers: readonly number[];
   /** Replicas on the one of them that has most. */
   readonly replicas: number;
 }
 
 /** The machines of one node of the scenario. */
 export interface AllocatedGroup {
-  /** Names of Slurm's nodes, in order of the machines' numbers. */
-  readonly hosts: readonly string[];
+  /** Names of Slurm's nodes, by the machines' numbers. */
+  readonly hosts: ReadonlyMap<number, string>;
   /** Processors of each that steps may use. */
   readonly cpus: number;
   /** Options of srun that find the group. */
@@ -39,10 +40,29 @@ export interface AllocationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Jobs that this process has: a deployment that a measurement starts takes the measurement's machines. */
+const open = new Set<Allocation>();
+
 /** Waits for the machines, however long that takes. Rejects with a Fault that says what Slurm refuses. */
-export function openAllocation(options: AllocationOptions): Promise<Allocation> {
+export async function openAllocation(options: AllocationOptions): Promise<Allocation> {
   const job = process.env.SLURM_JOB_ID;
-  return job === undefined ? allocate(options) : enclosing(options, job);
+  if (job !== undefined) return enclosing(options, job);
+  const shared = [...open].find((allocation) => hasAll(allocation, options));
+  if (shared !== undefined) return { ...shared, close: async () => undefined };
+  const own = await allocate(options);
+  open.add(own);
+  const close = (): Promise<void> => {
+    open.delete(own);
+    return own.close();
+  };
+  return { ...own, close };
+}
+
+function hasAll({ groups }: Allocation, { inventory, needed }: AllocationOptions): boolean {
+  return needed.every((one) => {
+    const { hosts, cpus } = groups.get(one.node) ?? { hosts: new Map(), cpus: 0 };
+    return cpus >= cpusOf({ inventory }, one) && one.numbers.every((number) => hosts.has(number));
+  });
 }
 
 /** Says the job's variables, then waits for the end of its input: the job ends with this process. */
@@ -86,10 +106,9 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
     for (const [i, one] of needed.entries()) {
       const isAlone = needed.length === 1;
       const list = variables.get(`SLURM_JOB_NODELIST${isAlone ? "" : `_HET_GROUP_${i}`}`) as string;
-      const hosts = await hostsIn(list);
       const component = isAlone ? [] : [`--het-group=${i}`];
       groups.set(one.node, {
-        ...{ hosts, cpus: cpusOf(options, one) },
+        ...{ hosts: numbered(one, await hostsIn(list)), cpus: cpusOf(options, one) },
         options: [`--jobid=${job}`, ...component],
       });
     }
@@ -109,7 +128,7 @@ async function enclosing(
   job: string,
 ): Promise<Allocation> {
   const hosts = [...(await hostsIn(process.env.SLURM_JOB_NODELIST ?? ""))];
-  const wanted = needed.reduce((sum, { count }) => sum + count, 0);
+  const wanted = needed.reduce((sum, { numbers }) => sum + numbers.length, 0);
   if (hosts.length < wanted) {
     throw new Fault("invalid-input", `job ${job} has ${hosts.length} of the ${wanted} machines`, {
       hint: `ask for more (\`--nodes=${wanted}\`), or start this outside a job: it makes one`,
@@ -117,7 +136,7 @@ async function enclosing(
   }
   const groups = new Map<string, AllocatedGroup>();
   for (const one of needed) {
-    const own = hosts.splice(0, one.count);
+    const own = numbered(one, hosts.splice(0, one.numbers.length));
     const cpus = cpusOf({ inventory }, one);
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
@@ -125,12 +144,18 @@ async function enclosing(
   return { job, groups, close: async () => undefined };
 }
 
+function numbered({ numbers }: MachinesNeeded, hosts: readonly string[]) {
+  return new Map(numbers.map((number, i) => [number, hosts[i]]));
+}
+
 function tell(
   job: string,
   groups: ReadonlyMap<string, AllocatedGroup>,
   onEvent: (line: string) => void,
 ): void {
-  const places = [...groups].map(([node, { hosts }]) => `${node} on ${hosts.join(", ")}`);
+  const places = [...groups].map(
+    ([node, { hosts }]) => `${node} on ${[...hosts.values()].join(", ")}`,
+  );
   onEvent(`Slurm job ${job}: ${places.join("; ")}`);
 }
 
@@ -142,7 +167,7 @@ function requestWords(
   const cpus = cpusOf({ inventory }, needed);
   return [
     // A machine that dies takes its own steps only.
-    ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.count}`],
+    ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.numbers.length}`],
     ...["--ntasks-per-node=1", `--cpus-per-task=${cpus}`],
     ...(gres === undefined ? [] : [`--gres=${gres}`]),
     ...(constraint === undefined ? [] : [`--constraint=${constraint}`]),
