@@ -1,14 +1,24 @@
-// Makes dist/worker-bundle: what a worker on another machine is, without native parts and without traces.
-// `cluster/machines/shipment.ts` sends it; `manifest.json` names its files.
+// Makes dist/cluster-bundle: worker and gateway for other machines, without native parts and without traces.
+// They share chunks. `cluster/machines/shipment.ts` sends one of them; `manifest.json` names the files of each.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
 
-const FOLDER = "dist/worker-bundle";
-/** The process, and the threads that it starts. */
-const ENTRIES = ["worker/main", "worker/model-thread", "time/precise-timer"];
-/** Native parts, which real models need, and what no such worker is asked for. */
-const ELSEWHERE = ["onnxruntime-node", "sharp", "@opentelemetry/*"];
+const FOLDER = "dist/cluster-bundle";
+/** Files of cluster/, by their places there. */
+const ENTRIES = {
+  "worker/main": "worker/main",
+  "worker/model-thread": "worker/model-thread",
+  "gateway/main": "gateway-main",
+  "time/precise-timer": "time/precise-timer",
+};
+/** Entries of each process and of the threads that it starts. */
+const PROGRAMS = {
+  worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
+  gateway: ["gateway/main", "time/precise-timer"],
+};
+/** Native parts, which real models and annotated pictures need, and traces. */
+const ELSEWHERE = ["onnxruntime-node", "sharp", "@resvg/resvg-js", "@opentelemetry/*"];
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 
@@ -18,14 +28,17 @@ import { fileURLToPath as $path } from "node:url";
 const require = $require(import.meta.url);
 const $place = (folder) => $path(new URL("../../packages/" + folder, import.meta.url));`;
 
-export async function makeWorkerBundle(root) {
+export async function makeClusterBundle(root) {
   const outdir = join(root, FOLDER);
   rmSync(outdir, { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ENTRIES.map((name) => `cluster/${name}.ts`),
+    entryPoints: Object.entries(ENTRIES).map(([out, from]) => ({
+      in: `cluster/${from}.ts`,
+      out: `cluster/${out}`,
+    })),
     outdir,
-    outbase: root,
+    metafile: true,
     chunkNames: "cluster/chunks/[hash]",
     bundle: true,
     splitting: true,
@@ -46,8 +59,24 @@ export async function makeWorkerBundle(root) {
     copy(join(root, "node_modules", folder), join(outdir, "packages", folder));
   }
   writeFileSync(join(outdir, "package.json"), '{"type":"module"}\n');
-  const files = filesBelow(outdir);
-  writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify({ files })}\n`);
+  const data = filesBelow(outdir).filter((path) => !path.endsWith(".js"));
+  const programs = Object.entries(PROGRAMS).map(([name, entries]) => [
+    name,
+    [...data, ...loadedBy(entries, metafile.outputs)].sort(),
+  ]);
+  writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify(Object.fromEntries(programs))}\n`);
+}
+
+/** The outputs that entries import, themselves included. */
+function loadedBy(entries, outputs) {
+  const found = new Set();
+  const open = entries.map((entry) => `${FOLDER}/cluster/${entry}.js`);
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path)) continue;
+    found.add(path);
+    open.push(...outputs[path].imports.filter((one) => !one.external).map((one) => one.path));
+  }
+  return [...found].map((path) => relative(FOLDER, path));
 }
 
 /** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. */

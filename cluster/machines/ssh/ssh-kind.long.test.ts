@@ -157,7 +157,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     process.kill(supervisorPid, "SIGKILL");
     expect(await eventually(isClean)).toBe(true);
     lab.spawn("b", "sh", "-c", "sleep 600; true", `--deployment=${id}`);
-    expect(tandem("cluster", "status").stderr).toMatch(/still there: a worker on b, pid \d+/);
+    expect(tandem("cluster", "status").stderr).toMatch(/still there: a process on b, pid \d+/);
     lab.cut("c");
     const first = tandem("cluster", "down");
     expect(first).toMatchObject({
@@ -166,7 +166,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     });
     lab.heal("c");
     // The lab's machines share a table of processes: the first that is asked ends it.
-    expect(first.stdout).toMatch(/ended a worker on [ab], pid \d+/);
+    expect(first.stdout).toMatch(/ended a process on [ab], pid \d+/);
     expect(tandem("cluster", "down").code).toBe(0);
     expect(tandem("cluster", "down").stdout).toBe("nothing was up\n");
   });
@@ -223,6 +223,34 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(code).toBe(4);
     expect(stderr).toMatch(/worker 2 on b failed: cannot listen on 0.0.0.0:9400: .*EADDRINUSE/);
     expect(await eventually(isClean)).toBe(true);
+  });
+
+  test("the gateway runs on a machine, comes back there when it dies, and leaves nothing", async () => {
+    for (const name of lab.names) lab.open(name, 9500, 9501);
+    const machines = Object.fromEntries(
+      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
+    );
+    const direct = { machines, reach: "direct", ports: [9500, 9501] };
+    const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
+    const { gateway, supervisorPid } = up(inventory);
+    expect(gateway.machine).toBe("a");
+    const pids = (): readonly number[] =>
+      lab
+        .workers("a")
+        .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway/main"));
+    const [first] = pids();
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+    expect(tandem("cluster", "status", "--no-watch").stdout).toContain("gateway on a");
+    expect((await fetch(gateway.http)).headers.get("content-type")).toContain("text/html");
+
+    process.kill(first, "SIGKILL");
+    expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
+    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+
+    expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
+    expect(await eventually(isClean)).toBe(true);
+    expect(isRunning(supervisorPid)).toBe(false);
   });
 
   test("every machine's problem is told at once, and nothing starts", async () => {
