@@ -17,8 +17,9 @@ const PROGRAMS = {
   worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
   gateway: ["gateway/main", "time/precise-timer"],
 };
-/** Native parts, which real models and annotated pictures need, and traces. */
-const ELSEWHERE = ["onnxruntime-node", "sharp", "@resvg/resvg-js", "@opentelemetry/*"];
+/** Native parts, which real models and annotated pictures need, and what no such process is asked for. */
+const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
+const ELSEWHERE = [...NATIVE, "@opentelemetry/*", "@peculiar/x509", "reflect-metadata"];
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 
@@ -51,7 +52,7 @@ export async function makeClusterBundle(root) {
     legalComments: "eof",
     external: ELSEWHERE,
     banner: { js: BANNER },
-    plugins: [packagePlaces(root)],
+    plugins: [adaptedPackages(root)],
     logLevel: "warning",
   });
   copy(join(root, "cluster/proto"), join(outdir, "cluster/proto"));
@@ -79,18 +80,22 @@ function loadedBy(entries, outputs) {
   return [...found].map((path) => relative(FOLDER, path));
 }
 
-/** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. */
-function packagePlaces(root) {
+/** Of zod's messages: half of it, and nobody asks for them. */
+const OTHER_LANGUAGES = /zod\/v4\/locales\/(?!index|en\.)[\w-]+\.js$/;
+
+/** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. Drops what is not asked for. */
+function adaptedPackages(root) {
   const modules = join(root, "node_modules");
   const setup = ({ onLoad }) => {
     onLoad({ filter: /\.js$/ }, ({ path }) => {
+      if (OTHER_LANGUAGES.test(path)) return { contents: "export default null;" };
       const text = readFileSync(path, "utf8");
       if (!path.startsWith(modules) || !/\b__dirname\b/.test(text)) return undefined;
       const folder = relative(modules, dirname(path)).replaceAll("\\", "/");
       return { contents: text.replaceAll(/\b__dirname\b/g, `$place("${folder}")`), loader: "js" };
     });
   };
-  return { name: "package-places", setup };
+  return { name: "adapted-packages", setup };
 }
 
 function copy(from, to) {
