@@ -23,7 +23,7 @@ import { inventoryFor } from "../library/inventory-file.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
 import { inputsOf, requireBackend } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { statusText, watchStatus } from "./cluster-status.ts";
+import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -158,7 +158,7 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       : `  ${replica} on ${machine}, at ${address}`,
   );
   return [
-    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, pid ${gateway.pid}`,
+    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
     ...lines,
   ].join("\n");
 }
