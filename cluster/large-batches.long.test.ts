@@ -6,7 +6,7 @@ import { afterAll, expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { LIMITS } from "./security/limits.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 

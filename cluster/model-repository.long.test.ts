@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-repository-"));

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
-import type { GatewayStatus } from "./status.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "tandem-observed-"));
 const REQUESTS = 5;
