@@ -1,4 +1,4 @@
-/** The bundles of the build; `npm run build` comes before these tests. */
+/** The bundle of the build; `npm run build` comes before these tests. */
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
