@@ -10,7 +10,7 @@ import {
   clusterOn,
   clusterRemove,
 } from "../library/cluster.ts";
-import { statusText, watchStatus } from "./cluster-status.ts";
+import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -102,7 +102,7 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       : `  ${replica} on ${machine}, at ${address}`,
   );
   return [
-    `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, pid ${gateway.pid}`,
+    `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
     ...lines,
   ].join("\n");
 }

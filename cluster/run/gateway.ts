@@ -138,15 +138,6 @@ export class Gateway {
     }
   }
 
-  pipelineNamed(name: string): number {
-    const found = this.system.pipelines.findIndex((pipeline) => pipeline.name === name);
-    if (found >= 0) return found;
-    const names = this.system.pipelines.map((pipeline) => pipeline.name).join(", ");
-    throw new Fault("not-found", `there is no pipeline ${JSON.stringify(name)}`, {
-      hint: `this deployment serves ${names}`,
-    });
-  }
-
   /**
    * Throws the Fault of the first check that refuses a request; else the request is answered exactly
    * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
