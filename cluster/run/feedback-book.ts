@@ -4,7 +4,7 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "./live-request.ts";
+import type { LiveRequest, TaskResult } from "./live-request.ts";
 
 /** The oldest answers are forgotten first. */
 const MAX_ANSWERS = 10_000;
@@ -16,6 +16,8 @@ export interface AnsweredTask {
   readonly task: string;
   /** Pool of the replica that ran the task. */
   readonly pool: number;
+  /** Of its answer. */
+  readonly labels: readonly string[];
 }
 
 export class FeedbackBook {
@@ -38,7 +40,9 @@ export class FeedbackBook {
     const { tasks } = this.#system.pipelines[pipeline];
     const ran = results.flatMap((result, task): AnsweredTask[] => {
       const pool = result === null ? undefined : this.#poolOf.get(result.timing.replica);
-      return pool === undefined ? [] : [{ slot, task: tasks[task].name, pool }];
+      return pool === undefined
+        ? []
+        : [{ slot, task: tasks[task].name, pool, labels: result?.labels ?? [] }];
     });
     const known = this.#answers.get(requestId);
     if (known === undefined) this.#answers.set(requestId, [ran]);
@@ -55,7 +59,10 @@ export class FeedbackBook {
       const hint = `give the answer's x-request-id; the newest ${this.#most} answers of the present run are known`;
       throw new Fault("not-found", message, { hint });
     }
-    const found = ran.filter((each) => task === undefined || each.task === task);
+    // An ensemble's name stands for all its members, `task@model`.
+    const found = ran.filter(
+      (each) => task === undefined || each.task === task || each.task.startsWith(`${task}@`),
+    );
     if (found.length > 0) return found;
     const message = `the request did not run ${task === undefined ? "any task" : `the task ${JSON.stringify(task)}`}`;
     const names = [...new Set(ran.map((each) => each.task))].join(", ");
@@ -71,5 +78,8 @@ export class FeedbackBook {
 }
 
 type Answered = Pick<LiveRequest, "context" | "pipeline" | "slot"> & {
-  readonly results: readonly ({ readonly timing: { readonly replica: string } } | null)[];
+  readonly results: readonly (
+    | (Pick<TaskResult, "labels"> & { readonly timing: { readonly replica: string } })
+    | null
+  )[];
 };
