@@ -73,7 +73,7 @@ export const exp4 = definePolicy({
   idea: "Ask every variant that has a replica; each wrong answer multiplies the weight of its variant's vote by e^(−η loss). The label with the most weight is the answer, and its share of the weight the confidence. On a task without `ensemble`, draw one variant by weight.",
   reads,
   failsWhen:
-    "Nobody gives feedback: all votes stay equal. Each request costs the work of all variants, and is as slow as the slowest without a deadline for stragglers (`join-deadline`). Variants err together: they agree on what is wrong.",
+    "Nobody gives feedback: all votes stay equal. Each request costs the work of all variants, and is as slow as the slowest without a deadline for stragglers (`join-deadline`). Variants err together: they agree on what is wrong. After thousands of losses one variant has nearly all the weight: votes that err apart were worth more when equal, and the confidence says little.",
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 5.2, with the learning rate of its code; Auer et al., SIAM J. Comput. 32(1), 2002. Ours: confidence is the agreeing share of the weight, where Clipper counts models.",
   parameters: z.strictObject({
