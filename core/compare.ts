@@ -40,6 +40,7 @@ export const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
   "throughputPerS",
   "goodputPerS",
   "accuracyMean",
+  "confidenceMean",
   "sloAttainmentRatio",
 ]);
 

@@ -22,6 +22,7 @@ import type {
   ModelDocument,
   PipelineDocument,
   ScenarioDocument,
+  TaskDocument,
   WorkloadDocument,
 } from "./scenario/schema.ts";
 import {
@@ -34,6 +35,7 @@ import {
 import { sumOf } from "./statistics/estimate.ts";
 import {
   type DeviceSystem,
+  type EnsembleSystem,
   type NodeSystem,
   type Overheads,
   type PipelineSystem,
@@ -204,26 +206,24 @@ function compilePipeline(
   pools: readonly PoolSystem[],
   totalShare: number,
 ): PipelineSystem {
-  const names = Object.keys(pipeline.tasks);
-  const id = (task: string): number => names.indexOf(task);
-  const tasks = listOf(names, (task) => {
-    const entry = pipeline.tasks[task];
+  const parts = partsOf(pipeline, pools);
+  const idsOf = (task: string): number[] =>
+    parts.flatMap((part, id) => (part.task === task ? [id] : []));
+  const idsWhere = (holds: (entry: TaskDocument) => boolean): number[] =>
+    parts.flatMap(({ entry }, id) => (holds(entry) ? [id] : []));
+  const tasks = listOf(parts, ({ name, task, entry, variants, ensemble }) => {
     const { join } = entry;
-    const all = variantsOf(task, entry).map((one) =>
-      pools.findIndex((pool) => pool.name === one.pool),
-    );
-    const staffed = all.filter((pool) => pools[pool].count > 0);
-    const variants = staffed.length > 0 ? staffed : all.slice(0, 1);
     const content = entry.cache?.content ?? null;
     const needed = join === "all" ? Number.POSITIVE_INFINITY : join === "first" ? 1 : join.atLeast;
     return {
-      name: task,
+      name,
+      ensemble,
       pool: variants[0],
       variants,
-      predecessors: listOf(entry.after, id),
+      predecessors: listOf(entry.after.flatMap(idsOf), same),
       successors: listOf(
-        names.filter((other) => pipeline.tasks[other].after.includes(task)),
-        id,
+        idsWhere((other) => other.after.includes(task)),
+        same,
       ),
       needed,
       whenProbability: entry.when?.probability ?? 1,
@@ -231,11 +231,14 @@ function compilePipeline(
       cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
       cacheContent: content,
       skippedBy: listOf(
-        names.filter((o) => pipeline.tasks[o].cache?.skips.includes(task)),
-        id,
+        idsWhere((other) => other.cache?.skips.includes(task) ?? false),
+        same,
       ),
       payloadBytes: entry.payloadBytes,
-      edgeBytes: listOf(entry.after, (before) => entry.edgeBytes[before] ?? 0),
+      edgeBytes: listOf(
+        entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),
+        same,
+      ),
       outputBytes: entry.outputBytes,
     };
   });
@@ -250,9 +253,45 @@ function compilePipeline(
     chains: held ? Math.min(...tasks.map((task) => pools[task.pool].count)) : 0,
     share: pipeline.share / totalShare,
     tasks,
+    ensembles: ensemblesOf(pipeline, parts),
     entryTasks: tasks.flatMap((task, i) => (task.predecessors.length === 0 ? [i] : [])),
     sinkCount: tasks.filter((task) => task.successors.length === 0).length,
   };
+}
+
+const same = (value: number): number => value;
+
+/** A task of a pipeline, or a member of one that is an ensemble. */
+interface Part {
+  readonly name: string;
+  readonly task: string;
+  readonly entry: TaskDocument;
+  readonly variants: readonly number[];
+  readonly ensemble: number;
+}
+
+function partsOf({ tasks }: PipelineDocument, pools: readonly PoolSystem[]): readonly Part[] {
+  let ensembles = 0;
+  return Object.entries(tasks).flatMap(([task, entry]): Part[] => {
+    const all = variantsOf(task, entry).map((one) =>
+      pools.findIndex((pool) => pool.name === one.pool),
+    );
+    const staffed = all.filter((pool) => pools[pool].count > 0);
+    const variants = staffed.length > 0 ? staffed : all.slice(0, 1);
+    if (entry.ensemble === undefined) return [{ name: task, task, entry, variants, ensemble: -1 }];
+    const ensemble = ensembles++;
+    return variants.map((pool) => {
+      return { name: pools[pool].name, task, entry, variants: [pool], ensemble };
+    });
+  });
+}
+
+function ensemblesOf({ tasks }: PipelineDocument, parts: readonly Part[]): EnsembleSystem[] {
+  return Object.entries(tasks).flatMap(([name, { ensemble }]) => {
+    if (ensemble === undefined) return [];
+    const members = parts.flatMap(({ task }, id) => (task === name ? [id] : []));
+    return [{ name, members, ...ensemble, fallback: ensemble.fallback ?? null }];
+  });
 }
 
 type SharingDocument = NonNullable<PlacedNode["devices"][string]["sharing"]>;

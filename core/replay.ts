@@ -1,6 +1,7 @@
 /** Decision replay: the events of a run log through a fresh dispatcher must give its commands. */
 import { Dispatcher, LOSS_UNITS, RESIDENCIES } from "./dispatch/dispatcher.ts";
 import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
+import { NO_LABEL } from "./dispatch/ensembles.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
 import { SIZE_UNITS } from "./dispatch/request-flow.ts";
 import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
@@ -32,6 +33,7 @@ export function replayLog(
   for (const [kind, request, a, b] of logged.entries) {
     if (kind === "holds") learn(`${request}/${a}`, b);
     else if (kind === "goal") learn(`${request}`, a);
+    else if (kind === "answer") learn(`answer ${request}/${a}`, b);
     else if (kind === "size") learn(`size ${request}`, a / SIZE_UNITS);
     else if (kind === "abort") learn(`abort ${request}`, a);
   }
@@ -43,6 +45,10 @@ export function replayLog(
     goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
     inputSize: (request) => answers.get(`size ${request}`)?.shift() ?? Number.NaN,
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
+    labels: {
+      truth: null,
+      of: (request, task) => answers.get(`answer ${request}/${task}`)?.shift() ?? NO_LABEL,
+    },
     cluster: {
       order: () => undefined,
       release: () => undefined,

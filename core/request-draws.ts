@@ -9,7 +9,7 @@ import { listOf } from "./hot-path.ts";
 import { ContentSource } from "./prediction-cache.ts";
 import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
-import type { System, TaskSystem } from "./system.ts";
+import type { PipelineSystem, System, TaskSystem } from "./system.ts";
 
 /** Bits of a job's flags. */
 export const WHEN_HOLDS = 1;
@@ -90,9 +90,7 @@ export class RequestDraws {
       ...tasks.flatMap(({ variants }) => variants.map((pool) => this.columns[pool] + 1)),
     );
     this.tasks = listOf(pipelines, (pipeline) =>
-      listOf(pipeline.tasks, (task) =>
-        taskDraws(system, task, `${pipeline.name}/${task.name}`, seed, workSeed),
-      ),
+      listOf(pipeline.tasks, (task) => taskDraws(system, pipeline, task, seed, workSeed)),
     );
     this.hasKeys = this.tasks.some((tasks) => tasks.some(({ content }) => content !== null));
   }
@@ -174,18 +172,24 @@ function shapesOf(pools: System["pools"], variants: readonly number[]): System["
 
 function taskDraws(
   system: System,
+  pipeline: PipelineSystem,
   task: TaskSystem,
-  name: string,
   seed: string,
   workSeed: string,
 ): TaskDraws {
   const { cacheContent } = task;
+  const name = `${pipeline.name}/${task.name}`;
+  // One condition for all members of an ensemble.
+  const group = pipeline.ensembles[task.ensemble]?.name ?? task.name;
   const maySkip = task.skippedBy.length > 0 ? MAY_BE_SKIPPED : 0;
   const isDrawn = cacheContent === null && task.cacheHitRatio > 0;
   return {
     bits: WHEN_HOLDS | maySkip | (cacheContent === null ? 0 : KEYED),
     whenProbability: task.whenProbability,
-    when: task.whenProbability < 1 ? new Sampler(UNIFORM, seed, `when/${name}`) : null,
+    when:
+      task.whenProbability < 1
+        ? new Sampler(UNIFORM, seed, `when/${pipeline.name}/${group}`)
+        : null,
     cacheHitRatio: task.cacheHitRatio,
     cache: isDrawn ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
     content:

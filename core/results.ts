@@ -31,6 +31,8 @@ export const METRICS = [
   "energyJoulesPerRequest",
   "accuracyMean",
   "imputedRatio",
+  "confidenceMean",
+  "unsureRatio",
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];

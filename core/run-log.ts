@@ -11,8 +11,9 @@ import { Fault } from "./fault.ts";
  * goal(request, goalUs) · size(request, input size in thousandths) ·
  * finish(replica, nowUs) · fail(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
- * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
- * start(replica, nowUs, job …) · select(job, pool) of its task's variants · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
+ * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer) ·
+ * answer(request, task, label), −1: none. Commands:
+ * start(replica, nowUs, job …) · select(job, pool) of its task's variants, or several of an ensemble's · vote(request, ensemble, label, confidence in millionths) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
  * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) · impute(job, pool) ·
  * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
  * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs) ·
@@ -28,7 +29,17 @@ export type LogEntry = readonly [LogKind, ...number[]];
 
 export const COMMANDS = [
   ...(["start", "select", "wakeAt", "end"] as const),
-  ...(["assign", "drop", "move", "proceed", "impute", "enter", "abort", "setBatch"] as const),
+  ...([
+    "assign",
+    "drop",
+    "move",
+    "proceed",
+    "impute",
+    "vote",
+    "enter",
+    "abort",
+    "setBatch",
+  ] as const),
   ...(["order", "release", "load", "evict", "window"] as const),
 ] as const;
 export const EVENTS = [
@@ -45,6 +56,7 @@ export const EVENTS = [
   "batching",
   "decide",
   "holds",
+  "answer",
   "goal",
   "size",
   "reschedule",
@@ -82,6 +94,8 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   move: 2,
   proceed: 2,
   impute: 2,
+  vote: 4,
+  answer: 3,
   enter: 1,
   abort: 2,
   setBatch: 3,

@@ -50,12 +50,16 @@ export interface PipelineSystem {
   /** Probability that an arrival is of this pipeline. */
   readonly share: number;
   readonly tasks: readonly TaskSystem[];
+  readonly ensembles: readonly EnsembleSystem[];
   readonly entryTasks: readonly number[];
   readonly sinkCount: number;
 }
 
 export interface TaskSystem {
+  /** The scenario's, or `task@model` of a member of an ensemble. */
   readonly name: string;
+  /** Its ensemble's number in the pipeline; −1: it is no member of one. */
+  readonly ensemble: number;
   /** The first of its `variants`. */
   readonly pool: number;
   /** The pools that can serve it, in the scenario's order: those with replicas, if any has. */
@@ -76,6 +80,21 @@ export interface TaskSystem {
   /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
   readonly edgeBytes: readonly number[];
   readonly outputBytes: number;
+}
+
+/** A task of the scenario that several variants answer at once: each is a task here. */
+export interface EnsembleSystem {
+  readonly name: string;
+  /** Its tasks, in the order of the variants. */
+  readonly members: readonly number[];
+  /** An answer of less confidence is unsure. */
+  readonly minConfidence: number;
+  /** The answer in place of an unsure one, and the share of requests for which it is right. */
+  readonly fallback: { readonly label: string; readonly accuracy: number } | null;
+  /** Labels that drawn answers are of. */
+  readonly classes: number;
+  /** Share of the requests for which drawn answers of all members err together. */
+  readonly sharedErrors: number;
 }
 
 /** Contents of a task that is a cache by content. */

@@ -199,6 +199,33 @@ describe.each(takes(withVariants.filter(hasVariants)))("the scheduler %s", (pres
   });
 });
 
+/** Tasks with variants are ensembles, and joins wait for all. */
+const withEnsembles = withVariants.filter(hasVariants).map((document): ScenarioDocument => {
+  const pipelines = Object.entries(document.pipelines).map(([name, pipeline]) => {
+    const tasks = Object.entries(pipeline.tasks).map(([task, entry]) => {
+      const ensemble = { minConfidence: 0.5, classes: 3, sharedErrors: 0 };
+      const own = (entry.variants?.length ?? 0) > 1 ? { ensemble } : {};
+      return [task, { ...entry, ...own, join: "all" as const }] as const;
+    });
+    return [name, { ...pipeline, tasks: Object.fromEntries(tasks) }] as const;
+  });
+  return { ...document, pipelines: Object.fromEntries(pipelines) };
+});
+
+test.each<SchedulerDocument>([
+  "fifo",
+  { selection: "all-variants" },
+  { preset: "clipper", selection: "exp4", controller: { policy: "join-deadline", share: 0.5 } },
+])(
+  "%j keeps the contract where variants vote, and every ensemble that ran has voted once",
+  (scheduler) => {
+    fc.assert(
+      fc.property(withEnsembles, steps, (document, run) => runContract(document, scheduler, run)),
+      { numRuns: cases(60) },
+    );
+  },
+);
+
 describe("on nodes whose resources are less than the replicas need at once", () => {
   /** Each node can run one batch of any model, and has more slots than it can run batches. */
   const nodes = fc

@@ -6,7 +6,13 @@
 import { compileSystem } from "../core/compile.ts";
 import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
+import type {
+  AnswerLabels,
+  ClusterDriver,
+  CountedVote,
+  Driver,
+  Outcome,
+} from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
@@ -80,6 +86,8 @@ interface Open {
   readonly asked: Set<number>;
   readonly ran: Set<number>;
   readonly ended: Set<number>;
+  /** Ensembles. */
+  readonly voted: Set<number>;
 }
 
 /** A driver without a clock: the test says what happens, and the driver checks what is asked. */
@@ -203,6 +211,24 @@ export class CheckingDriver implements Driver {
     return holds;
   }
 
+  /** Any answers, a few of which agree. */
+  readonly labels: AnswerLabels = {
+    truth: null,
+    of: (slot, task) => {
+      ok(this.#openAt(slot).ran.has(task), "only a task that ran has a label");
+      return (this.dispatcher.requests.serial[slot] + task) % 3;
+    },
+  };
+
+  voted(slot: number, ensemble: number, { label, confidence, agreeing }: CountedVote): void {
+    const request = this.#openAt(slot);
+    const { members } = this.system.pipelines[request.pipeline].ensembles[ensemble];
+    ok(!request.voted.has(ensemble), "votes are counted once");
+    request.voted.add(ensemble);
+    ok(confidence >= 0 && confidence <= 1, "a confidence is a share");
+    ok(label < 0 || agreeing.some((task) => members.includes(task)), "a member gave the answer");
+  }
+
   imputed(slot: number, task: number): void {
     const request = this.#openAt(slot);
     ok(request.asked.has(task) && !request.ended.has(task), "what waits or runs is imputed");
@@ -217,7 +243,8 @@ export class CheckingDriver implements Driver {
     const slot = this.dispatcher.requests.reserve();
     ok(!this.open.has(slot), "a slot holds one request");
     const fresh = { asked: new Set<number>(), ran: new Set<number>(), ended: new Set<number>() };
-    this.open.set(slot, { serial: this.arrivals++, slot, pipeline, answers, ...fresh });
+    const voted = new Set<number>();
+    this.open.set(slot, { serial: this.arrivals++, slot, pipeline, answers, voted, ...fresh });
     this.dispatcher.arrive(slot, pipeline, this.nowUs, this.nowUs);
   }
 
@@ -448,7 +475,8 @@ export class CheckingDriver implements Driver {
 
   /** Ran, or its condition did not hold, or nothing before it ran. */
   #hasEnded(request: Open, task: number): boolean {
-    if (request.ended.has(task)) return true;
+    const { state, stride } = this.dispatcher.requests;
+    if (request.ended.has(task) || state[request.slot * stride + task] === JOB.skipped) return true;
     if (request.asked.has(task)) return false;
     const { predecessors } = this.system.pipelines[request.pipeline].tasks[task];
     return (
@@ -459,7 +487,12 @@ export class CheckingDriver implements Driver {
 
   /** Where joins wait for all, which tasks ran follows from the conditions alone. */
   #checkCompletion(request: Open): void {
-    const { tasks } = this.system.pipelines[request.pipeline];
+    const { tasks, ensembles } = this.system.pipelines[request.pipeline];
+    ensembles.forEach(({ members }, id) => {
+      const ran = members.some((task) => request.ran.has(task));
+      equal(request.voted.has(id), ran, "an ensemble that ran has voted");
+    });
+    if (ensembles.length > 0) return;
     tasks.forEach((task, id) => {
       if (task.successors.length === 0)
         ok(this.#hasEnded(request, id), "all last tasks have ended");

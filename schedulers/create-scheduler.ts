@@ -45,9 +45,10 @@ export function createScheduler(
       scaling: create(policies.scaling, composition.scaling, context),
     };
   });
-  const firsts = system.pipelines.flatMap(({ tasks }) =>
-    tasks.flatMap(({ pool, variants }) => (variants.length > 1 ? [pool] : [])),
-  );
+  const firsts = system.pipelines.flatMap(({ tasks, ensembles }) => [
+    ...tasks.flatMap(({ pool, variants }) => (variants.length > 1 ? [pool] : [])),
+    ...ensembles.map(({ members }) => tasks[members[0]].pool),
+  ]);
   const pools = rules.map((rule, id): PoolPolicies => {
     if (!firsts.includes(id)) return rule;
     const { task } = system.pools[id];

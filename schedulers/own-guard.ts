@@ -210,7 +210,7 @@ function guardBatching(own: Guarded, rule: Batching): Batching {
 }
 
 function guardSelection(own: Guarded, rule: Selection): Selection {
-  const { fed } = rule;
+  const { fed, ask, shares } = rule;
   return {
     choose: (job, among, view) =>
       called(own, "choose", () => {
@@ -218,6 +218,28 @@ function guardSelection(own: Guarded, rule: Selection): Selection {
         must(among.includes(pool), `${shown(pool)} is no pool of the task: ${among.join(", ")}`);
         return pool;
       }),
+    ...(ask === undefined
+      ? {}
+      : {
+          ask: (job, among, view) =>
+            called(own, "ask", () => {
+              const asked = ask.call(rule, job, among, view);
+              const isRight = asked.length > 0 && asked.every((pool) => among.includes(pool));
+              must(isRight, `${shown(asked)} are no pools of the task: ${among.join(", ")}`);
+              return asked;
+            }),
+        }),
+    ...(shares === undefined
+      ? {}
+      : {
+          shares: (asked) =>
+            called(own, "shares", () => {
+              const weights = shares.call(rule, asked);
+              const isRight = weights.length === asked.length && weights.every((each) => each >= 0);
+              must(isRight, `${shown(weights)} are no ${asked.length} weights from 0`);
+              return weights;
+            }),
+        }),
     ...(fed === undefined
       ? {}
       : { fed: (...args) => called(own, "fed", () => fed.apply(rule, args)) }),

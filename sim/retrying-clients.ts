@@ -19,6 +19,7 @@ import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import { EventHeap } from "./calendar/event-heap.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
+import type { DrawnAnswers } from "./simulated-feedback.ts";
 
 /** The draws of a request: its input's size, and its jobs' needs. */
 export interface DrawnRequest {
@@ -28,7 +29,7 @@ export interface DrawnRequest {
   /** 0 where inputs have no size. */
   readonly size: number;
   /** Numbers by which its answers are judged; null where nobody listens. */
-  readonly verdicts: Float64Array | null;
+  readonly verdicts: DrawnAnswers | null;
 }
 
 /** The simulation, as clients need it. */
@@ -193,8 +194,8 @@ export class RetryingClients implements Entrance {
     if (outcome === "completed") {
       const { requests, answers } = this.#dispatcher;
       const accuracy = requests.accuracy[slot];
-      const imputed = answers.imputedOf(slot);
-      this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, imputed);
+      const made = answers.of(slot);
+      this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, made);
       this.#end(call, outcome, nowUs, knownUs);
     } else this.#goOn(call, outcome, nowUs, knownUs);
   }

@@ -1,13 +1,9 @@
-/**
- * Feedback on answers, for schedulers that learn from it. Each job has one number from 0 to 1, drawn when
- * its request arrives: the answer of a model is wrong if the number is at least its accuracy. So a
- * request that one variant answers right is answered right by all that are more accurate, and the
- * numbers are the same under every scheduler.
- */
+/** Drawn answers of the simulator's models: feedback for schedulers that learn, and labels for ensembles that vote. */
+import { AnswerDraws, RIGHT } from "../core/answer-draws.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { AnswerLabels } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
-import { RandomStream } from "../core/random/stream.ts";
 
 /** A model's part of an answer. */
 interface Verdict {
@@ -16,55 +12,68 @@ interface Verdict {
   readonly loss: number;
 }
 
-export class SimulatedFeedback {
+/** The numbers of a request's jobs. */
+export interface DrawnAnswers {
+  readonly numbers: Float64Array;
+  readonly wrongs: Float64Array;
+}
+
+export class SimulatedFeedback implements AnswerLabels {
+  readonly truth = RIGHT;
   readonly #dispatcher: Dispatcher;
-  /** By pipeline and task; null where no model has an accuracy. */
-  readonly #streams: readonly (readonly (RandomStream | null)[])[];
+  readonly #draws: AnswerDraws;
+  readonly #listens: boolean;
   /** By job. */
   #numbers = new Float64Array(0);
+  #wrongs = new Float64Array(0);
   /** By job: the pool whose replica it started on last. */
   #pools = new Int32Array(0);
   #due: Verdict[] = [];
 
-  /** Null where no part of the scheduler listens, or no model has an accuracy. */
+  /** Null where no model has an accuracy, or no part of the scheduler listens and no ensemble votes. */
   static for(dispatcher: Dispatcher, scheduler: Scheduler, seed: string): SimulatedFeedback | null {
+    const { pipelines, pools } = dispatcher.system;
     const listens =
       scheduler.pools.some(({ selection }) => selection?.fed !== undefined) ||
-      scheduler.controllers?.some(({ fed }) => fed !== undefined);
-    const isScored = dispatcher.system.pools.some(({ accuracy }) => accuracy !== null);
-    return listens && isScored ? new SimulatedFeedback(dispatcher, seed) : null;
+      (scheduler.controllers?.some(({ fed }) => fed !== undefined) ?? false);
+    const isScored = pools.some(({ accuracy }) => accuracy !== null);
+    const votes = pipelines.some(({ ensembles }) => ensembles.length > 0);
+    if (!isScored || !(listens || votes)) return null;
+    return new SimulatedFeedback(dispatcher, seed, listens);
   }
 
-  private constructor(dispatcher: Dispatcher, seed: string) {
+  private constructor(dispatcher: Dispatcher, seed: string, listens: boolean) {
     this.#dispatcher = dispatcher;
-    const { pipelines, pools } = dispatcher.system;
-    this.#streams = pipelines.map(({ name, tasks }) =>
-      tasks.map((task) =>
-        task.variants.some((pool) => pools[pool].accuracy !== null)
-          ? new RandomStream(seed, `feedback/${name}/${task.name}`)
-          : null,
-      ),
-    );
+    this.#draws = new AnswerDraws(dispatcher.system, seed);
+    this.#listens = listens;
   }
 
   /** Draws the numbers of a request that arrives. */
   draw(request: number, pipeline: number): void {
     const { stride } = this.#dispatcher.requests;
     this.#makeRoom();
-    this.#streams[pipeline].forEach((stream, task) => {
-      if (stream !== null) this.#numbers[request * stride + task] = stream.uniform();
-    });
+    this.#draws.draw(pipeline, request * stride, this.#numbers, this.#wrongs);
   }
 
   /** The numbers of a request, for a further attempt. */
-  of(request: number): Float64Array {
+  drawnFor(request: number): DrawnAnswers {
     const { stride } = this.#dispatcher.requests;
-    return this.#numbers.slice(request * stride, (request + 1) * stride);
+    const [from, to] = [request * stride, (request + 1) * stride];
+    return { numbers: this.#numbers.slice(from, to), wrongs: this.#wrongs.slice(from, to) };
   }
 
-  place(request: number, numbers: Float64Array): void {
+  place(request: number, { numbers, wrongs }: DrawnAnswers): void {
     this.#makeRoom();
-    this.#numbers.set(numbers, request * this.#dispatcher.requests.stride);
+    const { stride } = this.#dispatcher.requests;
+    this.#numbers.set(numbers, request * stride);
+    this.#wrongs.set(wrongs, request * stride);
+  }
+
+  of(request: number, task: number): number {
+    const { requests } = this.#dispatcher;
+    const job = request * requests.stride + task;
+    const pipeline = requests.pipeline[request];
+    return this.#draws.label(pipeline, task, this.#numbers[job], this.#wrongs[job]);
   }
 
   /** A batch starts on a replica. */
@@ -76,15 +85,17 @@ export class SimulatedFeedback {
 
   /** A request was completed: every model that ran for it is judged. */
   completed(request: number): void {
+    if (!this.#listens) return;
     const { requests, system } = this.#dispatcher;
-    this.#streams[requests.pipeline[request]].forEach((stream, task) => {
+    const { tasks } = system.pipelines[requests.pipeline[request]];
+    for (let task = 0; task < tasks.length; task++) {
       const job = request * requests.stride + task;
-      if (stream === null || requests.state[job] !== JOB.ran) return;
+      if (requests.state[job] !== JOB.ran) continue;
       const pool = this.#pools[job];
-      const { accuracy } = system.pools[pool];
-      if (accuracy === null) return;
-      this.#due.push({ request, pool, loss: this.#numbers[job] < accuracy ? 0 : 1 });
-    });
+      if (system.pools[pool].accuracy === null) continue;
+      const loss = this.#draws.loss(pool, this.#numbers[job]);
+      this.#due.push({ request, pool, loss });
+    }
   }
 
   /** Tells the dispatcher, between its events. */
@@ -99,6 +110,7 @@ export class SimulatedFeedback {
     const { capacity, stride } = this.#dispatcher.requests;
     if (this.#numbers.length >= capacity * stride) return;
     this.#numbers = grown(this.#numbers, new Float64Array(capacity * stride));
+    this.#wrongs = grown(this.#wrongs, new Float64Array(capacity * stride));
     this.#pools = grown(this.#pools, new Int32Array(capacity * stride));
   }
 }

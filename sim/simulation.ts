@@ -11,7 +11,7 @@
 
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
+import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
 import { Fault } from "../core/fault.ts";
@@ -349,9 +349,9 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     const { pipelines, rows, answers } = this.recorder;
     if (answers !== null && outcome === "completed") {
-      const imputed = this.dispatcher.answers.imputedOf(request);
+      const made = this.dispatcher.answers.of(request);
       const accuracy = requests.accuracy[request];
-      answers.completed(requests.pipeline[request], arrivedUs, accuracy, imputed);
+      answers.completed(requests.pipeline[request], arrivedUs, accuracy, made);
     }
     if (pipelines !== null) {
       pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);
@@ -366,6 +366,11 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
   goalUs(request: number): number {
     if (this.clients !== null) return this.clients.goalUs(request);
     return this.drawGoalUs(this.dispatcher.requests.pipeline[request]);
+  }
+
+  /** Of the answers of ensembles' members. */
+  get labels(): AnswerLabels | null {
+    return this.feedback;
   }
 
   inputSize(request: number): number {
@@ -423,7 +428,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
       keys: this.keys.slice(from, to),
       variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
-      verdicts: this.feedback?.of(request) ?? null,
+      verdicts: this.feedback?.drawnFor(request) ?? null,
     };
   }
 

@@ -84,7 +84,7 @@ export function studyPage(findings: Findings): string {
 function claimSection({ claim, figures }: ClaimFindings): string[] {
   return [
     "",
-    `### ${claim.presets.join(", ")}`,
+    `### ${claim.presets.join(", ") || claim.name}`,
     "",
     `- **Claim:** ${claim.claim}. (${claim.source})`,
     `- **Rebuilt:** ${claim.rebuilt}.`,

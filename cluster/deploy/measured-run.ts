@@ -68,6 +68,8 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "batchSizeMean",
   "accuracyMean",
   "imputedRatio",
+  "confidenceMean",
+  "unsureRatio",
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;

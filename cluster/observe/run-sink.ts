@@ -3,6 +3,7 @@
  * of a run (metrics, run log, Prometheus, traces, logs) is a sink: sinks return nothing, so no record can
  * change a run.
  */
+import type { AnswerSummary } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";
@@ -27,8 +28,8 @@ export interface RunningRequest {
   readonly serial: number;
   /** Product of the accuracies of the models that ran; known once it has ended. */
   readonly accuracy: number;
-  /** Answers that were imputed; known once it has ended. */
-  readonly imputed: number;
+  /** The answers that it is made of; known once it has ended. */
+  readonly made: AnswerSummary;
   readonly error: { readonly message: string } | null;
 }
 
@@ -107,8 +108,8 @@ export class RecorderSink implements RunSink {
     this.#recorder.ended(index ?? serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
     if (outcome !== "completed") return;
-    const { accuracy, imputed } = request;
-    this.#recorder.answers?.completed(pipeline, arrivedUs, accuracy, imputed);
+    const { accuracy, made } = request;
+    this.#recorder.answers?.completed(pipeline, arrivedUs, accuracy, made);
   }
 }
 

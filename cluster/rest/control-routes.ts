@@ -9,6 +9,7 @@ import type { Gateway } from "../run/gateway.ts";
 import type { NewReplica, ReplicaControl } from "../run/replica-control.ts";
 import { type RunRequest, runRequestSchema } from "../run/run-request.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";
+import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
 import { type App, contentOf, describer } from "./route.ts";
 
@@ -108,8 +109,26 @@ function addSchedulerRoutes(app: App, gateway: Gateway): void {
 const feedbackSchema = z
   .strictObject({
     id: z.string().min(1).max(128).describe("the answer's `x-request-id`"),
-    loss: z.number().min(0).max(1).describe("how wrong the answer was: 0 right, 1 wrong"),
-    task: z.string().min(1).optional().describe("one task of the pipeline; default: all that ran"),
+    loss: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe("how wrong the answer was: 0 right, 1 wrong"),
+    label: z
+      .string()
+      .min(1)
+      .max(LIMITS.nameLength)
+      .optional()
+      .describe("in place of a loss: the right label; models that did not give it were wrong"),
+    task: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("one task of the pipeline, or an ensemble; default: all that ran"),
+  })
+  .refine(({ loss, label }) => (loss === undefined) !== (label === undefined), {
+    message: "expected one of loss and label",
   })
   .meta({ examples: [{ id: "4f6c", loss: 1, task: "detect" }] });
 
@@ -126,8 +145,8 @@ function addFeedbackRoute(app: App, gateway: Gateway): void {
       body: feedbackSchema,
     }),
     ({ body }) => {
-      const { id, loss, task } = body as z.output<typeof feedbackSchema>;
-      return { tasks: gateway.run.feed(id, task, loss) };
+      const { id, loss, label, task } = body as z.output<typeof feedbackSchema>;
+      return { tasks: gateway.run.feed(id, task, label ?? loss ?? 0) };
     },
   );
 }

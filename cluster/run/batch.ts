@@ -71,7 +71,7 @@ export class BatchMessages {
   readonly #backend: BackendName;
   readonly #warmUp: boolean;
   readonly #filler: Buffer;
-  /** By pipeline: its name as JSON, and the names of its tasks as keys of members. */
+  /** By pipeline: its name as JSON, and the names of its tasks, then of its ensembles, as keys of members. */
   readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
   /** By pipeline and task. */
   readonly #before: readonly (readonly (readonly number[])[])[];
@@ -80,12 +80,18 @@ export class BatchMessages {
     this.#system = system;
     this.#warmUp = warmUp;
     this.#backend = backend;
-    this.#texts = system.pipelines.map(({ name, tasks }) => ({
+    this.#texts = system.pipelines.map(({ name, tasks, ensembles }) => ({
       name: JSON.stringify(name),
-      keys: tasks.map((task) => `${JSON.stringify(task.name)}:`),
+      keys: [...tasks, ...ensembles].map((one) => `${JSON.stringify(one.name)}:`),
     }));
+    // Of the members of an ensemble, its own answer comes before a task.
     this.#before = system.pipelines.map(({ tasks }) =>
-      tasks.map((_, task) => tasksBefore(tasks, task)),
+      tasks.map((_, task) => {
+        const before = tasksBefore(tasks, task).map((one) => {
+          return tasks[one].ensemble < 0 ? one : tasks.length + tasks[one].ensemble;
+        });
+        return [...new Set(before)];
+      }),
     );
     const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
@@ -138,7 +144,7 @@ export class BatchMessages {
       const result = request.results[i] ?? null;
       if (result === null) continue;
       outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
-      if (result.imputed === true) continue;
+      if (result.timing.replica === "") continue;
       timings += (timings === "" ? keys[i] : `,${keys[i]}`) + timingText(result.timing);
     }
     const { index, arrivedUs } = request;
@@ -164,7 +170,9 @@ export class BatchMessages {
     const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
     for (const before of this.#before[pipeline][task]) {
       const given = results[before]?.tensors ?? [];
-      if (given.length > 0) byTask[this.#system.pipelines[pipeline].tasks[before].name] = given;
+      const { tasks, ensembles } = this.#system.pipelines[pipeline];
+      const { name } = tasks[before] ?? ensembles[before - tasks.length];
+      if (given.length > 0) byTask[name] = given;
     }
     return byTask;
   }

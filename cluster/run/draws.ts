@@ -1,4 +1,6 @@
 /** A run's draws: by request number, and by job while a request is in the system. */
+import { AnswerDraws } from "../../core/answer-draws.ts";
+import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
@@ -10,12 +12,24 @@ import type { LiveRequest, Submission } from "./live-request.ts";
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
+/** The jobs' draws, by job. */
+interface JobDraws {
+  flags: Uint8Array;
+  variates: Float64Array;
+  keys: Int32Array;
+  numbers: Float64Array;
+  wrongs: Float64Array;
+}
+
 interface Row {
   readonly pipeline: number;
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
   /** Contents, by the tasks that are caches. */
   readonly keys: Int32Array;
+  /** Of drawn answers; empty where no ensemble votes. */
+  readonly numbers: Float64Array;
+  readonly wrongs: Float64Array;
   readonly goalUs: number;
 }
 
@@ -26,6 +40,8 @@ interface Row {
 export class DrawBook {
   readonly #numbered: RequestDraws;
   readonly #others: RequestDraws;
+  /** Null where no ensemble votes. */
+  readonly #answers: { readonly numbered: AnswerDraws; readonly others: AnswerDraws } | null;
   readonly #stride: number;
   /** Variates of a job. */
   readonly width: number;
@@ -39,12 +55,22 @@ export class DrawBook {
     this.#triedAgain = triedAgain;
     this.#numbered = new RequestDraws(system, seed);
     this.#others = new RequestDraws(system, `${seed}/unnumbered`);
+    this.#answers = system.pipelines.some(({ ensembles }) => ensembles.length > 0)
+      ? {
+          numbered: new AnswerDraws(system, seed),
+          others: new AnswerDraws(system, `${seed}/unnumbered`),
+        }
+      : null;
     this.#stride = system.stride;
     this.width = this.#numbered.width;
   }
 
   variateAt(job: number, pool: number): number {
     return this.#numbered.variateAt(job, pool);
+  }
+
+  label(pipeline: number, task: number, number: number, wrong: number): number {
+    return this.#answers?.numbered.label(pipeline, task, number, wrong) ?? NO_LABEL;
   }
 
   /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
@@ -66,19 +92,22 @@ export class DrawBook {
     index: number | null,
     pipeline: number,
     base: number,
-    flags: Uint8Array,
-    variates: Float64Array,
-    keys: Int32Array,
+    { flags, variates, keys, numbers, wrongs }: JobDraws,
   ): number {
     const row = index === null ? undefined : this.#row(index);
     if (row === undefined || row.pipeline !== pipeline) {
       this.#others.draw(pipeline, base, flags, variates);
       if (this.#others.hasKeys) this.#others.drawKeys(pipeline, base, keys);
+      this.#answers?.others.draw(pipeline, base, numbers, wrongs);
       return this.#others.goalUs(pipeline);
     }
     flags.set(row.flags, base);
     variates.set(row.variates, base * this.width);
     keys.set(row.keys, base);
+    if (this.#answers !== null) {
+      numbers.set(row.numbers, base);
+      wrongs.set(row.wrongs, base);
+    }
     return row.goalUs;
   }
 
@@ -90,8 +119,12 @@ export class DrawBook {
       const keys = new Int32Array(this.#stride);
       this.#numbered.draw(pipeline, 0, flags, variates);
       if (this.#numbered.hasKeys) this.#numbered.drawKeys(pipeline, 0, keys);
+      const room = this.#answers === null ? 0 : this.#stride;
+      const [numbers, wrongs] = [new Float64Array(room), new Float64Array(room)];
+      this.#answers?.numbered.draw(pipeline, 0, numbers, wrongs);
       const goalUs = this.#numbered.goalUs(pipeline);
-      this.#rows.set(this.#drawn++, { pipeline, flags, variates, keys, goalUs });
+      const row = { pipeline, flags, variates, keys, numbers, wrongs, goalUs };
+      this.#rows.set(this.#drawn++, row);
     }
     const row = this.#rows.get(index);
     if (!this.#triedAgain) this.#rows.delete(index);
@@ -112,9 +145,13 @@ interface DrawOptions {
 export class RunDraws {
   readonly #options: DrawOptions;
   readonly #book: DrawBook;
-  #flags = new Uint8Array(0);
-  #variates = new Float64Array(0);
-  #keys = new Int32Array(0);
+  readonly #jobs: JobDraws = {
+    flags: new Uint8Array(0),
+    variates: new Float64Array(0),
+    keys: new Int32Array(0),
+    numbers: new Float64Array(0),
+    wrongs: new Float64Array(0),
+  };
   readonly #cache: AnswerCache;
 
   constructor(options: DrawOptions) {
@@ -131,18 +168,20 @@ export class RunDraws {
   /** Draws for a request in a slot; returns the time from its arrival to its deadline, µs. */
   take({ index, pipeline }: Submission, slot: number, { capacity, stride }: RequestTable): number {
     const jobs = capacity * stride;
-    if (this.#flags.length < jobs) {
-      this.#flags = grown(this.#flags, new Uint8Array(jobs));
-      this.#variates = grown(this.#variates, new Float64Array(jobs * this.#book.width));
-      this.#keys = grown(this.#keys, new Int32Array(jobs));
+    const all = this.#jobs;
+    if (all.flags.length < jobs) {
+      all.flags = grown(all.flags, new Uint8Array(jobs));
+      all.variates = grown(all.variates, new Float64Array(jobs * this.#book.width));
+      all.keys = grown(all.keys, new Int32Array(jobs));
+      all.numbers = grown(all.numbers, new Float64Array(jobs));
+      all.wrongs = grown(all.wrongs, new Float64Array(jobs));
     }
-    const base = slot * stride;
-    return this.#book.take(index, pipeline, base, this.#flags, this.#variates, this.#keys);
+    return this.#book.take(index, pipeline, slot * stride, all);
   }
 
   /** The variate of a job in the pool that runs it. */
   variate(job: number, pool: number): number {
-    return this.#variates[this.#book.variateAt(job, pool)];
+    return this.#jobs.variates[this.#book.variateAt(job, pool)];
   }
 
   /** Real outputs decide a condition on labels; the draws decide all others. */
@@ -156,25 +195,37 @@ export class RunDraws {
     );
     if (skipped) return false;
     if (backend !== "replay" && whenContains !== null) {
-      return predecessors.some((p) => request.results[p]?.labels.includes(whenContains) ?? false);
+      const { tasks } = system.pipelines[request.pipeline];
+      return predecessors.some((p) => {
+        const { ensemble } = tasks[p];
+        const answer = request.results[ensemble < 0 ? p : tasks.length + ensemble];
+        return answer?.labels.includes(whenContains) ?? false;
+      });
     }
-    return (this.#flags[base + task] & WHEN_HOLDS) !== 0;
+    return (this.#jobs.flags[base + task] & WHEN_HOLDS) !== 0;
   }
+
+  /** The label of a member's drawn answer. */
+  label(pipeline: number, task: number, job: number): number {
+    const { numbers, wrongs } = this.#jobs;
+    return this.#book.label(pipeline, task, numbers[job], wrongs[job]);
+  }
+
   /** Looks into a cache by content once for each request. */
   #isHit(request: LiveRequest, cache: number, job: number): boolean {
-    if ((this.#flags[job] & (KEYED | LOOKED_UP)) === KEYED) {
-      const isHit = this.#cache.lookUp(request, cache, this.#keys[job]);
-      this.#flags[job] |= isHit ? LOOKED_UP | CACHE_HIT : LOOKED_UP;
+    if ((this.#jobs.flags[job] & (KEYED | LOOKED_UP)) === KEYED) {
+      const isHit = this.#cache.lookUp(request, cache, this.#jobs.keys[job]);
+      this.#jobs.flags[job] |= isHit ? LOOKED_UP | CACHE_HIT : LOOKED_UP;
     }
-    return (this.#flags[job] & CACHE_HIT) !== 0;
+    return (this.#jobs.flags[job] & CACHE_HIT) !== 0;
   }
 
   /** A request was completed: caches by content have its answer from now on. */
   keepAnswer(request: LiveRequest, { state, stride }: RequestTable): void {
     const base = request.slot * stride;
     this.#options.system.pipelines[request.pipeline].tasks.forEach((_, task) => {
-      const isMiss = (this.#flags[base + task] & (LOOKED_UP | CACHE_HIT)) === LOOKED_UP;
-      if (isMiss) this.#cache.keep(request, task, this.#keys[base + task], state, base);
+      const isMiss = (this.#jobs.flags[base + task] & (LOOKED_UP | CACHE_HIT)) === LOOKED_UP;
+      if (isMiss) this.#cache.keep(request, task, this.#jobs.keys[base + task], state, base);
     });
   }
 }

@@ -8,7 +8,9 @@ const system = compileSystem(twoTasks(), NO_INPUTS);
 const answered = (requestId: string | undefined, slot: number, ...replicas: (string | null)[]) => ({
   context: requestId === undefined ? {} : { requestId },
   ...{ pipeline: 0, slot },
-  results: replicas.map((replica) => (replica === null ? null : { timing: { replica } })),
+  results: replicas.map((replica) =>
+    replica === null ? null : { timing: { replica }, labels: [] },
+  ),
 });
 
 test("finds the tasks that ran, and their pools, of all answers with the id", () => {
@@ -19,11 +21,11 @@ test("finds the tasks that ran, and their pools, of all answers with the id", ()
   const detect = system.replicas.find(({ name }) => name === "detect-1")?.pool;
   const plate = system.replicas.find(({ name }) => name === "plate-1")?.pool;
   expect(book.find("a", undefined)).toEqual([
-    { slot: 3, task: "detect", pool: detect },
-    { slot: 3, task: "plate", pool: plate },
-    { slot: 4, task: "detect", pool: detect },
+    { slot: 3, task: "detect", pool: detect, labels: [] },
+    { slot: 3, task: "plate", pool: plate, labels: [] },
+    { slot: 4, task: "detect", pool: detect, labels: [] },
   ]);
-  expect(book.find("a", "plate")).toEqual([{ slot: 3, task: "plate", pool: plate }]);
+  expect(book.find("a", "plate")).toEqual([{ slot: 3, task: "plate", pool: plate, labels: [] }]);
 });
 
 test("says what is wrong: no such request, or a task that did not run", () => {

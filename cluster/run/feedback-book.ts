@@ -4,7 +4,7 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest } from "./live-request.ts";
+import type { LiveRequest, TaskResult } from "./live-request.ts";
 
 /** The oldest answers are forgotten first. */
 const MAX_ANSWERS = 10_000;
@@ -16,6 +16,8 @@ export interface AnsweredTask {
   readonly task: string;
   /** Pool of the replica that ran the task. */
   readonly pool: number;
+  /** Of its answer. */
+  readonly labels: readonly string[];
 }
 
 interface KeptAnswer {
@@ -24,6 +26,8 @@ interface KeptAnswer {
   readonly slot: number;
   /** By task: the replica that ran it. */
   readonly replicas: readonly (string | undefined)[];
+  /** By task: those of its answer. */
+  readonly labels: readonly (readonly string[])[];
 }
 
 export class FeedbackBook {
@@ -44,7 +48,8 @@ export class FeedbackBook {
   keep({ context: { requestId }, pipeline, slot, results }: Answered): void {
     if (requestId === undefined) return;
     const replicas = results.map((result) => result?.timing.replica);
-    this.#answers[this.#next] = { requestId, pipeline, slot, replicas };
+    const labels = results.map((result) => result?.labels ?? []);
+    this.#answers[this.#next] = { requestId, pipeline, slot, replicas, labels };
     this.#next = (this.#next + 1) % this.#most;
   }
 
@@ -57,22 +62,30 @@ export class FeedbackBook {
       throw new Fault("not-found", message, { hint });
     }
     const ran = answers.flatMap((answer) => this.#ranIn(answer));
-    const found = ran.filter((each) => task === undefined || each.task === task);
+    // An ensemble's name stands for all its members, `task@model`.
+    const found = ran.filter(
+      (each) => task === undefined || each.task === task || each.task.startsWith(`${task}@`),
+    );
     if (found.length > 0) return found;
     const message = `the request did not run ${task === undefined ? "any task" : `the task ${JSON.stringify(task)}`}`;
     const names = [...new Set(ran.map((each) => each.task))].join(", ");
     throw new Fault("invalid-input", message, names === "" ? {} : { hint: `it ran ${names}` });
   }
 
-  #ranIn({ pipeline, slot, replicas }: KeptAnswer): readonly AnsweredTask[] {
+  #ranIn({ pipeline, slot, replicas, labels }: KeptAnswer): readonly AnsweredTask[] {
     const { tasks } = this.#system.pipelines[pipeline];
     return replicas.flatMap((replica, task): AnsweredTask[] => {
       const pool = replica === undefined ? undefined : this.#poolOf.get(replica);
-      return pool === undefined ? [] : [{ slot, task: tasks[task].name, pool }];
+      return pool === undefined
+        ? []
+        : [{ slot, task: tasks[task].name, pool, labels: labels[task] }];
     });
   }
 }
 
 type Answered = Pick<LiveRequest, "context" | "pipeline" | "slot"> & {
-  readonly results: readonly ({ readonly timing: { readonly replica: string } } | null)[];
+  readonly results: readonly (
+    | (Pick<TaskResult, "labels"> & { readonly timing: { readonly replica: string } })
+    | null
+  )[];
 };

@@ -12,7 +12,13 @@
 import { status } from "@grpc/grpc-js";
 import type { Residency } from "../../core/dispatch/controller.ts";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { ClusterDriver, Driver, Outcome, StartWindow } from "../../core/dispatch/driver.ts";
+import type {
+  ClusterDriver,
+  CountedVote,
+  Driver,
+  Outcome,
+  StartWindow,
+} from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -36,6 +42,7 @@ import {
 } from "./batch.ts";
 import type { ReplicaBatching } from "./control-record.ts";
 import { RunDraws } from "./draws.ts";
+import { EnsembleAnswers } from "./ensemble-answers.ts";
 import { FeedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
@@ -101,6 +108,7 @@ export class GatewayRun implements Driver {
   readonly options: RunOptions;
   readonly recorder: RunRecorder;
   readonly draws: RunDraws;
+  readonly labels: EnsembleAnswers;
   readonly room: Room;
   readonly messages: BatchMessages;
   readonly schedulers: RunSchedulers;
@@ -148,6 +156,12 @@ export class GatewayRun implements Driver {
     this.messages = new BatchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
+    const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
+    this.labels = new EnsembleAnswers({
+      ...{ isReplay: options.backend === "replay", live },
+      drawn: (slot, task) =>
+        this.draws.label(live(slot).pipeline, task, slot * this.#dispatcher.requests.stride + task),
+    });
     this.#feedback = new FeedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
@@ -266,9 +280,10 @@ export class GatewayRun implements Driver {
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
-      const tasks = this.options.system.pipelines[pipeline].tasks.length;
+      const { tasks, ensembles } = this.options.system.pipelines[pipeline];
+      const results = tasks.length + ensembles.length;
       taken = liveRequest(submission, {
-        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, tasks },
+        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, results },
       });
       for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
       this.room.entered(taken);
@@ -290,13 +305,17 @@ export class GatewayRun implements Driver {
   }
 
   /**
-   * Tells the scheduler how wrong an answer was, 0..1, for one task or for all that ran; their names.
+   * Tells the scheduler how wrong an answer was, 0..1, for one task or for all that ran; their names. A
+   * right label makes those wrong that did not give it.
    * Throws Fault("not-found") or Fault("invalid-input").
    */
-  feed(requestId: string, task: string | undefined, loss: number): readonly string[] {
+  feed(requestId: string, task: string | undefined, truth: number | string): readonly string[] {
     const tasks = this.#feedback.find(requestId, task);
     this.#turn(null, (nowUs) => {
-      for (const { slot, pool } of tasks) this.#dispatcher.feed(slot, pool, loss, nowUs);
+      for (const { slot, pool, labels } of tasks) {
+        const loss = typeof truth === "number" ? truth : labels.includes(truth) ? 0 : 1;
+        this.#dispatcher.feed(slot, pool, loss, nowUs);
+      }
     });
     return [...new Set(tasks.map((each) => each.task))];
   }
@@ -382,12 +401,23 @@ export class GatewayRun implements Driver {
     const { serial, deadlineUs, accuracy } = this.#dispatcher.requests;
     request.serial = serial[slot];
     request.accuracy = accuracy[slot];
-    request.imputed = this.#dispatcher.answers.imputedOf(slot);
+    request.made = this.#dispatcher.answers.of(slot);
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
     if (outcome === "completed") this.#completed(request);
     else if (outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  voted(slot: number, ensemble: number, vote: CountedVote, nowUs: number): void {
+    const request = this.#live[slot] as LiveRequest;
+    const { tasks, ensembles } = this.options.system.pipelines[request.pipeline];
+    request.results[tasks.length + ensemble] = this.labels.answer(
+      request,
+      ensembles[ensemble],
+      vote,
+      nowUs,
+    );
   }
 
   imputed(slot: number, task: number, pool: number, nowUs: number): void {

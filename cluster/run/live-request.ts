@@ -1,4 +1,5 @@
 /** A request on its way through the gateway: submitted, taken, answered. */
+import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
@@ -92,8 +93,8 @@ export interface LiveRequest extends RunningRequest {
   readonly tensors: readonly Tensor[];
   serial: number;
   accuracy: number;
-  imputed: number;
-  /** By task; null where nothing ran (yet). */
+  made: AnswerSummary;
+  /** By task, and then by ensemble; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
   readonly answer: (answer: Answer) => void;
@@ -110,10 +111,13 @@ export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): 
 type Taking = Pick<
   LiveRequest,
   "slot" | "arrivedUs" | "goalUs" | "takenAtUs" | "takenUs" | "answer"
-> & { readonly tasks: number };
+> & {
+  /** Tasks and ensembles of its pipeline. */
+  readonly results: number;
+};
 
 /** A request that a run takes. */
-export function liveRequest(submission: Submission, { tasks, ...taking }: Taking): LiveRequest {
+export function liveRequest(submission: Submission, { results, ...taking }: Taking): LiveRequest {
   const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
   const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
@@ -123,8 +127,8 @@ export function liveRequest(submission: Submission, { tasks, ...taking }: Taking
     traceparent: null,
     serial: -1,
     accuracy: 1,
-    imputed: 0,
-    results: new Array<null>(tasks).fill(null),
+    made: PLAIN_ANSWERS,
+    results: new Array<null>(results).fill(null),
     error: null,
   };
 }
@@ -138,6 +142,6 @@ export function detachedRequest(submission: Submission): LiveRequest {
     takenAtUs: monotonicUs(),
     takenUs: 0,
     answer: submission.answer,
-    tasks: 0,
+    results: 0,
   });
 }

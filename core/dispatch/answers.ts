@@ -1,12 +1,35 @@
-/** What is noted about the answers of requests in the system, where schedulers impute some. */
+/** What is noted about the answers of requests, where schedulers impute some or ensembles vote. */
 import type { System } from "../system.ts";
+import type { CountedVote } from "./driver.ts";
 import type { RequestTable } from "./request-table.ts";
+
+/** The votes of one ensemble for one request. */
+interface Ballot {
+  /** Pools; null until the ensemble begins. */
+  asked: readonly number[] | null;
+  /** Null until they are counted. */
+  vote: CountedVote | null;
+  /** Whether they are counted as soon as one has come. */
+  isHurried: boolean;
+}
 
 interface Notes {
   /** Of the request: its slot may be another's by now. */
   readonly serial: number;
   imputed: number;
+  readonly ballots: Ballot[];
 }
+
+/** The answers that a completed request is made of. */
+export interface AnswerSummary {
+  readonly imputed: number;
+  /** The least of its ensembles' confidences; NaN where none has voted. */
+  readonly confidence: number;
+  /** Whether each ensemble was confident enough. */
+  readonly isSure: boolean;
+}
+
+export const PLAIN_ANSWERS: AnswerSummary = { imputed: 0, confidence: Number.NaN, isSure: true };
 
 export class RequestAnswers {
   readonly #table: RequestTable;
@@ -20,23 +43,37 @@ export class RequestAnswers {
     this.#imputedAccuracies = Float64Array.from(system.pools, (pool) => pool.imputedAccuracy);
   }
 
-  /** An answer of a pool is put in place of a straggler's. */
-  imputed(request: number, pool: number): void {
-    this.#table.accuracy[request] *= this.#imputedAccuracies[pool];
+  /** An answer of a pool is put in place of a straggler's; a member of an ensemble only has no vote. */
+  imputed(request: number, pool: number, isMember: boolean): void {
+    if (!isMember) this.#table.accuracy[request] *= this.#imputedAccuracies[pool];
     this.#of(request).imputed++;
   }
 
-  /** Answers of a request that were imputed. */
-  imputedOf(request: number): number {
+  ballot(request: number, ensemble: number): Ballot {
+    const { ballots } = this.#of(request);
+    ballots[ensemble] ??= { asked: null, vote: null, isHurried: false };
+    return ballots[ensemble];
+  }
+
+  of(request: number): AnswerSummary {
     const notes = this.#notes.get(request);
-    return notes?.serial === this.#table.serial[request] ? notes.imputed : 0;
+    if (notes?.serial !== this.#table.serial[request]) return PLAIN_ANSWERS;
+    let confidence = Number.NaN;
+    let isSure = true;
+    for (const { vote } of Object.values(notes.ballots)) {
+      if (vote === null) continue;
+      confidence =
+        vote.confidence < confidence || Number.isNaN(confidence) ? vote.confidence : confidence;
+      isSure &&= vote.isSure;
+    }
+    return { imputed: notes.imputed, confidence, isSure };
   }
 
   #of(request: number): Notes {
     const serial = this.#table.serial[request];
     let notes = this.#notes.get(request);
     if (notes?.serial !== serial) {
-      notes = { serial, imputed: 0 };
+      notes = { serial, imputed: 0, ballots: [] };
       this.#notes.set(request, notes);
     }
     return notes;

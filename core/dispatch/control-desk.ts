@@ -244,7 +244,7 @@ export class ControlDesk implements ClusterView, Controls {
 
   proceed(request: number, task: number, imputes = false): boolean {
     this.#log?.add("proceed", request, task);
-    return this.#flow.proceed(request, task, imputes, this.nowUs);
+    return this.#flow.stragglers.proceed(request, task, imputes, this.nowUs);
   }
 
   enter(request: number): void {

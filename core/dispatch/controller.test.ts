@@ -280,7 +280,7 @@ describe("a controller beside the rules", () => {
     const joins = requests === 1 ? 2 : 3;
     for (let replica = 0; replica < requests; replica++) bench.finish(replica);
     expect(bench.lines.at(-1)).toBe(`start ${joins}: ${last}.c`);
-    expect(bench.dispatcher.answers.imputedOf(last)).toBe(1);
+    expect(bench.dispatcher.answers.of(last).imputed).toBe(1);
     bench.finish(joins);
     expect(bench.lines.at(-1)).toBe(`end ${last} completed`);
     // What ran is still on its replica; then its slot is free, and the next request has no part of it.
@@ -312,7 +312,7 @@ describe("a controller beside the rules", () => {
     const bench = new Bench(make, { tasks, replicas: { a: 1, b: 1, c: 1 } }).arrive(1);
     bench.lines.length = 0;
     expect(bench.finish(1).lines).toEqual(["start 2: 0.c"]);
-    expect(bench.dispatcher.answers.imputedOf(0)).toBe(1);
+    expect(bench.dispatcher.answers.of(0).imputed).toBe(1);
     expect(bench.finish(2).finish(0).said()).toEqual(["start 2: 0.c", "end 0 completed"]);
   });
 

@@ -21,6 +21,7 @@ import { RequestAnswers } from "./answers.ts";
 import { ControlDesk } from "./control-desk.ts";
 import type { BatchEnd, Controller, Residency, Standing } from "./controller.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
+import { Ensembles } from "./ensembles.ts";
 import { HeldChains } from "./held-chains.ts";
 import { Notices } from "./notices.ts";
 import type { RequestChoice, Scheduler } from "./policies.ts";
@@ -54,8 +55,9 @@ export class Dispatcher {
   declare private readonly desk: ControlDesk | null;
   declare private readonly flow: RequestFlow;
   declare private readonly variants: Variants;
-  /** By pool; null where no model has an accuracy. */
+  /** By pool; null where no model has an accuracy. Variants have one. */
   declare private readonly accuracies: Float64Array | null;
+  declare private readonly hasEnsembles: boolean;
   declare private readonly decisions: PoolDecisions;
   declare private readonly log: RunLog | null;
 
@@ -99,14 +101,18 @@ export class Dispatcher {
       earlier,
     );
     const variants = new Variants(system, steps, board, log);
+    const ensembles = system.pipelines.some((one) => one.ensembles.length > 0)
+      ? new Ensembles(system, requests, answers, variants, driver, log)
+      : null;
     const flow = new RequestFlow(
       ...([
         requests,
         choices,
-        answers,
         steps,
         board,
         variants,
+        ensembles,
+        answers,
         notices,
         admission,
         driver,
@@ -129,6 +135,7 @@ export class Dispatcher {
         : new ControlDesk(system, board, flow, variants, decisions, notices, driver, log);
     this.flow = flow;
     this.variants = variants;
+    this.hasEnsembles = ensembles !== null;
     this.accuracies = system.pools.some(({ accuracy }) => accuracy !== null)
       ? Float64Array.from(system.pools, ({ accuracy }) => accuracy ?? 1)
       : null;
@@ -236,12 +243,12 @@ export class Dispatcher {
     board.freed(replica, nowUs);
     if (this.notices !== null) {
       this.batchEnded(replica, end - at, "ran", nowUs);
-      if (flow.hasImputed) {
+      if (flow.stragglers.hasImputed) {
         this.finishAwaited(this.poolOf[replica], at, end, nowUs);
         return;
       }
     }
-    if (this.accuracies !== null) this.score(this.accuracies[this.poolOf[replica]], at, end);
+    if (this.accuracies !== null) this.score(this.accuracies[this.poolOf[replica]], at, end, nowUs);
     for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
   }
 
@@ -249,16 +256,17 @@ export class Dispatcher {
   private finishAwaited(pool: number, at: number, end: number, nowUs: number): void {
     for (let i = at; i < end; i++) {
       const job = this.batchJobs[i];
-      if (this.flow.endedForNobody(job)) continue;
-      if (this.accuracies !== null) this.score(this.accuracies[pool], i, i + 1);
+      if (this.flow.stragglers.endedForNobody(job)) continue;
+      if (this.accuracies !== null) this.score(this.accuracies[pool], i, i + 1, nowUs);
       this.flow.ran(job, nowUs);
     }
   }
 
-  /** The answers of a batch's jobs are right so often. */
-  private score(accuracy: number, at: number, end: number): void {
-    const { requests, batchJobs } = this;
+  /** The answers of a batch's jobs are right so often; those of ensembles as their votes are. */
+  private score(accuracy: number, at: number, end: number, nowUs: number): void {
+    const { requests, batchJobs, hasEnsembles } = this;
     for (let i = at; i < end; i++) {
+      if (hasEnsembles && this.flow.stragglers.answered(batchJobs[i], nowUs)) continue;
       const request = requests.requestOf(batchJobs[i]);
       requests.accuracy[request] *= accuracy;
     }

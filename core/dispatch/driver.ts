@@ -1,4 +1,5 @@
 /** The dispatcher's commands to whoever drives it. */
+
 export const OUTCOMES = ["completed", "refused", "dropped", "failed", "cancelled"] as const;
 
 export type Outcome = (typeof OUTCOMES)[number];
@@ -23,8 +24,31 @@ export interface Driver {
   holds(request: number, task: number): boolean;
   /** The task's answer is not awaited any more: the request goes on with one like the pool's others. */
   imputed?(request: number, task: number, pool: number, nowUs: number): void;
+  /** Labels of the answers of ensembles' members; null where there are none. */
+  readonly labels?: AnswerLabels | null;
+  /** The votes for a request are counted. `ensemble` is its number in the pipeline. */
+  voted?(request: number, ensemble: number, vote: CountedVote, nowUs: number): void;
   /** Carries out what controllers command beyond starts; null where no controller does. */
   readonly cluster?: ClusterDriver | null;
+}
+
+/** The answer of an ensemble. */
+export interface CountedVote {
+  /** −1: no answer has come. */
+  readonly label: number;
+  /** Share of the weight of all that were asked and agree. */
+  readonly confidence: number;
+  /** Whether the confidence is at least the ensemble's least; else its fallback is the answer, if it has one. */
+  readonly isSure: boolean;
+  /** The members, as tasks, that gave the label. */
+  readonly agreeing: readonly number[];
+}
+
+export interface AnswerLabels {
+  /** The label that is right, where answers are drawn; null where nobody knows. */
+  readonly truth: number | null;
+  /** A number from 0 that equal answers share; −1: the answer has no label. Asked once the task has run. */
+  of(request: number, task: number): number;
 }
 
 /**

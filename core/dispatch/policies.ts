@@ -79,6 +79,10 @@ export type VariantsView = Pick<ClusterView, "nowUs" | "readyOf" | "loadOf">;
 export interface Selection {
   /** One pool of `among`, which are in the scenario's order. */
   choose(job: JobView, among: readonly number[], view: VariantsView): number;
+  /** Those of an ensemble's variants that are asked, one at least; absent: the one of `choose`. */
+  ask?(job: JobView, among: readonly number[], view: VariantsView): readonly number[];
+  /** The weights of their votes, which add up to 1; absent: all equal. */
+  shares?(asked: readonly number[]): readonly number[];
   /** Somebody says how wrong a variant's answer was: 0 right, 1 wrong. */
   fed?(request: number, pool: number, loss: number, nowUs: number): void;
 }

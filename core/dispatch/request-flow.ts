@@ -7,19 +7,19 @@ import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import type { RequestAnswers } from "./answers.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
+import type { Ensembles } from "./ensembles.ts";
 import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
 import type { Steps } from "./steps.ts";
+import { Stragglers } from "./stragglers.ts";
 import type { Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
-const RUNNING: typeof JOB.running = -2;
 const RAN: typeof JOB.ran = -3;
 const SKIPPED: typeof JOB.skipped = -4;
 const CANCELLED: typeof JOB.cancelled = -5;
-const IMPUTED: typeof JOB.imputed = -6;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 /** Input sizes are known to a thousandth. */
@@ -31,30 +31,29 @@ export class RequestFlow {
   declare readonly retries: Float64Array;
   declare private readonly requests: RequestTable;
   declare private readonly choices: RequestChoices;
-  declare private readonly answers: RequestAnswers;
   declare private readonly steps: Steps;
   declare private readonly board: PoolBoard;
   declare private readonly variants: Variants;
+  declare readonly stragglers: Stragglers;
+  /** Null where there are none. */
+  declare private readonly ensembles: Ensembles | null;
   declare private readonly notices: Notices | null;
   declare private readonly admission: Admission;
   declare private readonly driver: Driver;
   declare private readonly log: RunLog | null;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
-  /** Joins that start with the first predecessor that runs: whether the others are imputed then. */
-  private readonly hurried = new Map<number, boolean>();
-  /** Whether some answer was imputed: only then does a batch end for nobody while its request goes on. */
-  hasImputed = false;
   /** The instant of the event under way. */
-  private nowUs: number = DOUBLE_ZERO;
+  nowUs: number = DOUBLE_ZERO;
 
   constructor(
     requests: RequestTable,
     choices: RequestChoices,
-    answers: RequestAnswers,
     steps: Steps,
     board: PoolBoard,
     variants: Variants,
+    ensembles: Ensembles | null,
+    answers: RequestAnswers,
     notices: Notices | null,
     admission: Admission,
     driver: Driver,
@@ -62,14 +61,17 @@ export class RequestFlow {
   ) {
     this.requests = requests;
     this.choices = choices;
-    this.answers = answers;
     this.steps = steps;
     this.board = board;
     this.variants = variants;
+    this.ensembles = ensembles;
     this.notices = notices;
     this.admission = admission;
     this.driver = driver;
     this.log = log;
+    this.stragglers = new Stragglers(
+      ...([this, requests, answers, steps, board, variants, ensembles, driver, log] as const),
+    );
     this.retries = new Float64Array(board.pools.length);
   }
 
@@ -78,8 +80,7 @@ export class RequestFlow {
     this.inSystem = before.inSystem;
     this.retries.set(before.retries);
     this.hasLost = before.hasLost;
-    this.hasImputed = before.hasImputed;
-    for (const [job, imputes] of before.hurried) this.hurried.set(job, imputes);
+    this.stragglers.takeOver(before.stragglers);
   }
 
   /** Takes a request in, whose arrival is in the table, or refuses it. */
@@ -172,7 +173,7 @@ export class RequestFlow {
   }
 
   /** A task has ended (ran or was skipped): tell what comes after it. */
-  private progress(request: number, task: number, ran: boolean): void {
+  progress(request: number, task: number, ran: boolean): void {
     const table = this.requests;
     const { at } = this.steps;
     const first = table.pipeline[request] << table.shift;
@@ -202,13 +203,7 @@ export class RequestFlow {
     if (ran) table.ran[job]++;
     if (table.state[job] !== WAITING) return false;
     if (pending === 0 || table.ran[job] >= this.steps.at[step].needed) return true;
-    return ran && this.hurried.size > 0 && this.hurries(job);
-  }
-
-  /** Whether a join starts with the first predecessor, which has just run. */
-  private hurries(job: number): boolean {
-    const imputes = this.hurried.get(job);
-    return imputes === true ? this.imputeBefore(job) : imputes === false;
+    return ran && this.stragglers.hurried.size > 0 && this.stragglers.hurries(job);
   }
 
   private skip(request: number, task: number): void {
@@ -217,72 +212,8 @@ export class RequestFlow {
     this.progress(request, task, false);
   }
 
-  /**
-   * A join starts with the predecessors that have run, or later with the first that runs; `imputes`:
-   * those that wait or run then end with imputed answers. True when it starts now.
-   */
-  proceed(request: number, task: number, imputes: boolean, nowUs: number): boolean {
-    const table = this.requests;
-    const job = (request << table.shift) + task;
-    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
-    const isJoin = step.predecessors > 1;
-    if (!isJoin || !table.isOpen(request) || table.state[job] !== WAITING) return false;
-    if (table.ran[job] === 0) {
-      this.hurried.set(job, imputes);
-      return false;
-    }
-    this.nowUs = nowUs;
-    if (!imputes || this.imputeBefore(job)) this.begin(request, task);
-    return true;
-  }
-
-  /** Imputes the answers that a join lacks; whether it is still to start after that. */
-  private imputeBefore(join: number): boolean {
-    const table = this.requests;
-    const request = table.requestOf(join);
-    const task = table.taskOf(join);
-    const { before } = this.steps.at[(table.pipeline[request] << table.shift) + task];
-    // Not waiting meanwhile: the last of them would start it.
-    table.state[join] = CANCELLED;
-    for (const each of before) if (table.isOpen(request)) this.impute(request, each);
-    if (!table.isOpen(request)) return false;
-    table.state[join] = WAITING;
-    return true;
-  }
-
-  /** A task that waits or runs counts as run from now on. */
-  private impute(request: number, task: number): void {
-    const table = this.requests;
-    const job = (request << table.shift) + task;
-    const state = table.state[job];
-    if (state < 0 && state !== RUNNING) return;
-    let pool: number;
-    if (state === RUNNING) pool = this.variants.poolRunning(job);
-    else {
-      pool = this.board.withdraw(job, this.nowUs);
-      this.board.leftUnserved(job, pool);
-      table.openJobs[request]--;
-    }
-    table.state[job] = IMPUTED;
-    this.hasImputed = true;
-    this.log?.add("impute", job, pool);
-    this.answers.imputed(request, pool);
-    this.driver.imputed?.(request, task, pool, this.nowUs);
-    this.progress(request, task, true);
-  }
-
-  /** A job's batch is over, for nobody; false: its answer is awaited. */
-  endedForNobody(job: number): boolean {
-    const table = this.requests;
-    if (table.state[job] !== IMPUTED) return false;
-    const request = table.requestOf(job);
-    table.openJobs[request]--;
-    if (!table.isOpen(request)) this.releaseIfDone(request);
-    return true;
-  }
-
   /** Queues a task, or skips it if its own condition does not hold. */
-  private begin(request: number, task: number): void {
+  begin(request: number, task: number): void {
     const holds = this.driver.holds(request, task);
     this.log?.add("holds", request, task, holds ? 1 : 0);
     if (!holds) {
@@ -291,11 +222,19 @@ export class RequestFlow {
     }
     const table = this.requests;
     const job = (request << table.shift) + task;
-    const { pool, variants } = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    const { pool, variants } = step;
     table.enqueuedUs[job] = this.nowUs;
     table.openJobs[request]++;
     if (variants === null) this.board.enqueue(job, pool);
-    else this.board.enqueue(job, this.variants.choose(job, variants, this.nowUs));
+    else if (step.ensemble === null) {
+      this.board.enqueue(job, this.variants.choose(job, variants, this.nowUs));
+    } else if (this.ensembles?.isAsked(job, step.ensemble, this.nowUs)) {
+      this.board.enqueue(job, pool);
+    } else {
+      table.openJobs[request]--;
+      this.skip(request, task);
+    }
   }
 
   /** A job's replica was lost: it is tried again, unless it has been too often. */
@@ -304,7 +243,7 @@ export class RequestFlow {
     const request = table.requestOf(job);
     this.hasLost = true;
     this.nowUs = nowUs;
-    if (this.endedForNobody(job)) return;
+    if (this.stragglers.endedForNobody(job)) return;
     if (!table.isOpen(request)) {
       this.close(job);
       this.releaseIfDone(request);
@@ -319,7 +258,7 @@ export class RequestFlow {
 
   /** A job whose batch was pre-empted waits again, unless its request is over. */
   waitAgain(job: number, pool: number): void {
-    if (this.endedForNobody(job)) return;
+    if (this.stragglers.endedForNobody(job)) return;
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
       this.board.enqueue(job, pool);
@@ -345,20 +284,13 @@ export class RequestFlow {
     const { nowUs } = this;
     const table = this.requests;
     table.openSinks[request] = 0;
-    if (this.hurried.size > 0) this.calm(request);
+    if (this.stragglers.hurried.size > 0) this.stragglers.calm(request);
     this.inSystem--;
     if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
     this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);
     this.driver.end(request, outcome, nowUs);
     if (this.notices !== null) this.notices.ended(request, outcome, nowUs);
     this.releaseIfDone(request);
-  }
-
-  private calm(request: number): void {
-    const { shift, pipeline } = this.requests;
-    for (const task of this.steps.pipelines[pipeline[request]].joins) {
-      this.hurried.delete((request << shift) + task);
-    }
   }
 
   /** What waits of a request need not run; what runs goes on, for nobody. */
@@ -382,7 +314,7 @@ export class RequestFlow {
     table.state[job] = CANCELLED;
   }
 
-  private releaseIfDone(request: number): void {
+  releaseIfDone(request: number): void {
     if (this.requests.openJobs[request] > 0) return;
     if (this.choices.any) this.choices.forget(request);
     this.requests.release(request);

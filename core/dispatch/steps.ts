@@ -31,11 +31,20 @@ class Course {
   }
 }
 
+/** An ensemble: its number in its pipeline, and its members with their pools. */
+export interface EnsembleStep {
+  readonly number: number;
+  readonly members: readonly number[];
+  readonly pools: readonly number[];
+}
+
 /** One task of one pipeline. */
 class Step {
   readonly pool: number = 0;
-  /** Null where there is no choice. */
+  /** Null where there is no choice; a member of an ensemble has one. */
   declare readonly variants: readonly number[] | null;
+  /** Null where it is no member of one. */
+  declare readonly ensemble: EnsembleStep | null;
   readonly predecessors: number = 0;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
   readonly needed: number = DOUBLE_ZERO;
@@ -44,9 +53,13 @@ class Step {
   /** Tasks that follow. */
   declare readonly successors: readonly number[];
 
-  constructor({ pool, variants, predecessors, needed, successors }: TaskSystem) {
+  constructor(
+    { pool, variants, predecessors, needed, successors }: TaskSystem,
+    ensemble: EnsembleStep | null,
+  ) {
     this.pool = pool;
-    this.variants = variants.length > 1 ? variants : null;
+    this.variants = variants.length > 1 || ensemble !== null ? variants : null;
+    this.ensemble = ensemble;
     this.predecessors = predecessors.length;
     this.before = predecessors;
     this.needed = needed;
@@ -63,10 +76,19 @@ export class Steps {
 
   constructor({ pipelines, pools }: System, shift: number) {
     this.isSized = pools.some(({ inputScaling }) => inputScaling !== null);
-    this.at = pipelines.flatMap(({ tasks }) =>
+    this.at = pipelines.flatMap(({ tasks, ensembles }) => {
+      const groups = ensembles.map(
+        ({ members }, number): EnsembleStep => ({
+          ...{ number, members },
+          pools: members.map((task) => tasks[task].pool),
+        }),
+      );
       // The places behind a pipeline's tasks are nobody's.
-      Array.from({ length: 1 << shift }, (_, task) => new Step(tasks[task] ?? tasks[0])),
-    );
+      return Array.from({ length: 1 << shift }, (_, task) => {
+        const own = tasks[task] ?? tasks[0];
+        return new Step(own, groups[own.ensemble] ?? null);
+      });
+    });
     this.pipelines = listOf(pipelines, (pipeline) => new Course(pipeline));
   }
 }

@@ -17,6 +17,8 @@ export class Variants {
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
   readonly #siblings: readonly (readonly number[] | null)[];
+  /** By pool: the first of its task's or its ensemble's. */
+  readonly #firsts: readonly number[];
 
   constructor(system: System, steps: Steps, board: PoolBoard, log: RunLog | null) {
     this.#requests = board.requests;
@@ -29,6 +31,13 @@ export class Variants {
     this.#siblings = system.pools.map(
       (_, pool) => groups.find((group) => group.length > 1 && group.includes(pool)) ?? null,
     );
+    const ensembles = system.pipelines.flatMap(({ tasks, ensembles }) =>
+      ensembles.map(({ members }) => members.map((task) => tasks[task].pool)),
+    );
+    this.#firsts = system.pools.map((_, pool) => {
+      const ensemble = ensembles.find((group) => group.includes(pool));
+      return (ensemble ?? this.#siblings[pool] ?? [pool])[0];
+    });
   }
 
   /** The pool that a job goes to now, of several. */
@@ -44,13 +53,30 @@ export class Variants {
     return pool;
   }
 
+  /** The pools of an ensemble that a request asks; `job` is one of its members'. */
+  ask(job: number, among: readonly number[], nowUs: number): readonly number[] {
+    const { selection } = this.#board.pools[among[0]].policies;
+    if (selection?.ask === undefined) return [this.choose(job, among, nowUs)];
+    this.#view.nowUs = nowUs;
+    const asked = selection.ask(this.#job.at(job), among, this.#view);
+    assert(asked.length > 0 && asked.every((pool) => among.includes(pool)), "variants are asked");
+    for (const pool of asked) this.#log?.add("select", job, pool);
+    return asked;
+  }
+
+  /** The weights of the votes of those that were asked; `among` are all of their ensemble. */
+  shares(among: readonly number[], asked: readonly number[]): readonly number[] {
+    const { selection } = this.#board.pools[among[0]].policies;
+    return selection?.shares?.(asked) ?? asked.map(() => 1 / asked.length);
+  }
+
   /** The pool that takes a job whose replica in `pool` was lost. */
   again(job: number, pool: number, nowUs: number): number {
     const table = this.#requests;
     const request = table.requestOf(job);
     const step = (table.pipeline[request] << table.shift) + table.taskOf(job);
-    const { variants } = this.#steps.at[step];
-    return variants === null ? pool : this.choose(job, variants, nowUs);
+    const { variants, ensemble } = this.#steps.at[step];
+    return variants === null || ensemble !== null ? pool : this.choose(job, variants, nowUs);
   }
 
   /** The pool whose replica runs a job. */
@@ -82,7 +108,7 @@ export class Variants {
   }
 
   fed(request: number, pool: number, loss: number, nowUs: number): void {
-    const first = this.#siblings[pool]?.[0] ?? pool;
+    const first = this.#firsts[pool];
     this.#board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
   }
 }

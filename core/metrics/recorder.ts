@@ -88,10 +88,10 @@ export class RunRecorder {
 
   /** Answers may be imputed in this run. */
   countImputed(): void {
-    const { pipelines } = this.system;
-    if (!pipelines.some(({ tasks }) => tasks.some(({ predecessors }) => predecessors.length > 1))) {
-      return;
-    }
+    const mayJoin = this.system.pipelines.some(({ tasks, ensembles }) => {
+      return ensembles.length > 0 || tasks.some(({ predecessors }) => predecessors.length > 1);
+    });
+    if (!mayJoin) return;
     this.answers ??= new AnswerTally(this.system, this.warmupUs);
     this.answers.countImputed();
   }

@@ -114,6 +114,7 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
     ...energyMetrics(recorder, windowUs),
     ...(accuracyMean === null ? {} : { accuracyMean }),
     ...(imputedRatio === null ? {} : { imputedRatio }),
+    ...recorder.answers?.votes(),
     ...(costPerHour > 0 ? { costPerHour } : {}),
     // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0

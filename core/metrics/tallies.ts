@@ -1,5 +1,6 @@
 /** Sums over the jobs and batches of each pool, and over the requests of each pipeline. */
 // Hot path: see docs/hot-path.md
+import type { AnswerSummary } from "../dispatch/answers.ts";
 import type { Outcome } from "../dispatch/driver.ts";
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
@@ -145,6 +146,8 @@ export class PipelineTally {
 export class AnswerTally {
   /** Completed requests, and those of them with imputed answers; null where nobody imputes. */
   #imputed: { requests: number; some: number } | null = null;
+  /** Of the completed requests with votes. */
+  readonly #votes = { requests: 0, confidence: 0, unsure: 0 };
   readonly #sums: Float64Array;
   readonly #counts: Float64Array;
   readonly #warmupUs: number;
@@ -171,12 +174,24 @@ export class AnswerTally {
     return requests === 0 ? null : some / requests;
   }
 
-  /** A request has completed; `accuracy` is the product of those of its answers, some of which are imputed. */
-  completed(pipeline: number, arrivedUs: number, accuracy: number, imputed: number): void {
+  /** Mean confidence of the answers of ensembles, and the share that is unsure; null without votes. */
+  votes(): { readonly confidenceMean: number; readonly unsureRatio: number } | null {
+    const { requests, confidence, unsure } = this.#votes;
+    if (requests === 0) return null;
+    return { confidenceMean: confidence / requests, unsureRatio: unsure / requests };
+  }
+
+  /** A request has completed; `accuracy` is the product of those of its answers. */
+  completed(pipeline: number, arrivedUs: number, accuracy: number, made: AnswerSummary): void {
     if (arrivedUs < this.#warmupUs) return;
     if (this.#imputed !== null) {
       this.#imputed.requests++;
-      if (imputed > 0) this.#imputed.some++;
+      if (made.imputed > 0) this.#imputed.some++;
+    }
+    if (!Number.isNaN(made.confidence)) {
+      this.#votes.requests++;
+      this.#votes.confidence += made.confidence;
+      if (!made.isSure) this.#votes.unsure++;
     }
     if (!this.#rated[pipeline]) return;
     this.#sums[pipeline] += accuracy;

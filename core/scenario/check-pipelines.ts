@@ -51,7 +51,7 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
     const message = `no edge from "${before}": it is not in \`after\``;
     issues.push(issueAt(`${at}.edgeBytes.${before}`, message, didYouMean(before, task.after)));
   }
-  issues.push(...checkJoin(at, task));
+  issues.push(...checkJoin(at, task), ...checkEnsemble(at, name, task, tasks));
   if (task.after.length === 0 && task.when?.contains !== undefined) {
     const label = task.when.contains;
     const message = `no output to look in for "${label}": this task starts the pipeline`;
@@ -77,6 +77,34 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
       issues.push(issueAt(path, message, didYouMean(skipped, later)));
     }
   });
+  return issues;
+}
+
+/** The votes of an ensemble are its answer: what comes after it waits for them. */
+function checkEnsemble(at: string, name: string, task: TaskDocument, tasks: Tasks): Issue[] {
+  if (task.ensemble === undefined) return [];
+  const issues: Issue[] = [];
+  if (task.variants === undefined) {
+    const hint = "`variants: [small, large]` lists models that answer the same requests";
+    issues.push(issueAt(`${at}.ensemble`, "an ensemble needs `variants`", hint));
+  }
+  if (task.cache !== undefined) {
+    issues.push(issueAt(`${at}.cache`, "an ensemble is no cache", "make the cache another task"));
+  }
+  const root = at.slice(0, at.lastIndexOf("."));
+  for (const [other, { after, join, cache }] of Object.entries(tasks)) {
+    if (after.includes(name) && join !== "all") {
+      const message = `"${other}" follows the ensemble "${name}", which answers with all its votes`;
+      issues.push(issueAt(`${root}.${other}.join`, message, "drop `join`"));
+    }
+    if (cache?.content !== undefined && cache.skips.includes(name)) {
+      const message = `no answer of an ensemble is kept by content: "${name}"`;
+      const hint = "`cache: { hitRatio: 0.3, skips: [...] }` draws hits";
+      issues.push(
+        issueAt(`${root}.${other}.cache.skips.${cache.skips.indexOf(name)}`, message, hint),
+      );
+    }
+  }
   return issues;
 }
 
@@ -117,8 +145,8 @@ function checkShared(
   const shares = `"${name}" shares replicas with pipeline ${firstPipeline}`;
   const hint = "give one of the two tasks another name";
   const issues: Issue[] = [];
-  for (const field of ["model", "variants", "payloadBytes"] as const) {
-    const [wanted, got] = [first[field], task[field]].map((one) => String(one ?? "none"));
+  for (const field of ["model", "variants", "ensemble", "payloadBytes"] as const) {
+    const [wanted, got] = [first[field], task[field]].map(written);
     if (wanted === got) continue;
     const message = `${shares}: expected the same ${field}, ${wanted}, got ${got}`;
     issues.push(issueAt(`${at}.${field}`, message, hint));
@@ -130,6 +158,11 @@ function checkShared(
     issues.push(issueAt(at, `${shares}, but ${held} is pipeline-held and may not share`, hint));
   }
   return issues;
+}
+
+function written(value: unknown): string {
+  const isMapping = typeof value === "object" && !Array.isArray(value);
+  return isMapping ? JSON.stringify(value) : String(value ?? "none");
 }
 
 type Tasks = Readonly<Record<string, TaskDocument>>;

@@ -103,6 +103,22 @@ test.each([
     "imputedAccuracy",
   ],
   [
+    "an ensemble without variants",
+    "plate: { model: reader, after",
+    "plate: { model: reader, ensemble: {}, after",
+    "pipelines.p.tasks.plate.ensemble",
+    /an ensemble needs `variants`/,
+    "ensemble",
+  ],
+  [
+    "an ensemble that only one of two pipelines has",
+    "  q:\n    tasks:\n      detect: { variants: [small, large] }",
+    "  q:\n    tasks:\n      detect: { variants: [small, large], ensemble: { minConfidence: 0.5 } }",
+    "pipelines.q.tasks.detect.ensemble",
+    /expected the same ensemble, none, got/,
+    "minConfidence",
+  ],
+  [
     "no replica of any variant",
     "detect@small: 2, detect@large: 1,",
     "detect@small: 0, detect@large: 0,",

@@ -121,6 +121,8 @@ const LABELS: Readonly<Record<MetricName, MetricLabel>> = {
   energyJoulesPerRequest: label("energy", "J/request"),
   accuracyMean: label("accuracy", "%", 100),
   imputedRatio: label("imputed answers", "%", 100),
+  confidenceMean: label("confidence", "%", 100),
+  unsureRatio: label("unsure answers", "%", 100),
 };
 
 const ENDINGS: readonly (readonly [RegExp, string, number])[] = [

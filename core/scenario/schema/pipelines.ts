@@ -115,6 +115,34 @@ export const taskSchema = z.strictObject({
     .describe(
       "in place of `model`: entries of `models` that can each do the task, each with its accuracy and, as `task@model`, replicas of its own; a job goes to one of them",
     ),
+  ensemble: z
+    .strictObject({
+      minConfidence: probability
+        .default(0)
+        .describe("an answer is unsure if variants with less than this share of the weight agree"),
+      fallback: z
+        .strictObject({
+          label: z.string().min(1),
+          accuracy: probability
+            .default(0)
+            .describe("share of unsure answers for which it is right, for simulation"),
+        })
+        .optional()
+        .describe("the answer in place of an unsure one; default: the unsure one, marked"),
+      classes: z
+        .int()
+        .min(2)
+        .max(1_000_000)
+        .default(10)
+        .describe("labels of which wrong answers are one, for simulation"),
+      sharedErrors: probability
+        .default(0)
+        .describe("share of requests on which all variants err together, for simulation"),
+    })
+    .optional()
+    .describe(
+      "several variants may answer a request, as `scheduler.selection` says (exp4, all-variants), and vote",
+    ),
   after: z.array(name).default([]).describe("tasks that must have ended before this one"),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])

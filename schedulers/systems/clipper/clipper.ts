@@ -1,14 +1,12 @@
-/** Clipper (Crankshaw et al., NSDI 2017): adaptive batches, learnt variants, joins without stragglers. */
+/** Clipper (Crankshaw et al., NSDI 2017): adaptive batches, learnt variants, ensembles, joins without stragglers. */
 import { preset, type SystemPack } from "../system-pack.ts";
 import { adaptive } from "./adaptive-batching.ts";
 import { joinDeadline } from "./join-deadline.ts";
-import { epsilonGreedy, exp3 } from "./learnt-selection.ts";
-
-export { EpsilonGreedy, Exp3, Exp4, type Selector, vote } from "./selection.ts";
+import { allVariants, epsilonGreedy, exp3, exp4 } from "./learnt-selection.ts";
 
 export const clipper: SystemPack = {
   policies: {
-    selection: [exp3, epsilonGreedy],
+    selection: [exp3, exp4, epsilonGreedy, allVariants],
     batching: [adaptive],
     controller: [joinDeadline],
   },

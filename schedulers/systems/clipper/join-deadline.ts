@@ -17,7 +17,7 @@ class JoinDeadline implements Controller {
   readonly proceeds = true;
   readonly imputes: boolean;
   readonly #share: number;
-  /** By pipeline: the tasks that join several. */
+  /** By pipeline: one member of each ensemble, and the tasks that join several. */
   readonly #joins: readonly (readonly number[])[];
   /** Requests with joins that have arrived since the last decision, and their pipelines. */
   readonly #fresh = new Map<number, number>();
@@ -28,9 +28,12 @@ class JoinDeadline implements Controller {
   constructor({ pipelines }: System, share: number, imputes: boolean) {
     this.#share = share;
     this.imputes = imputes;
-    this.#joins = pipelines.map(({ tasks }) =>
-      tasks.flatMap(({ predecessors }, task) => (predecessors.length > 1 ? [task] : [])),
-    );
+    this.#joins = pipelines.map(({ tasks, ensembles }) => [
+      ...ensembles.map(({ members }) => members[0]),
+      ...tasks.flatMap(({ predecessors, ensemble }, task) =>
+        predecessors.length > 1 && ensemble < 0 ? [task] : [],
+      ),
+    ]);
   }
 
   arrived(request: number, pipeline: number): void {
@@ -118,7 +121,7 @@ export const joinDeadline = defineController({
   idea:
     "At a request's deadline, or a share of the time until it, each of its joins starts with the predecessors that " +
     "have run, or with the first that will. The answer of a predecessor that still waits or runs is imputed: the mean " +
-    "of its model's recent answers, or the most frequent one. What waits is then taken out of its queue.",
+    "of its model's recent answers, or the most frequent one. What waits is then taken out of its queue. An ensemble answers with the votes that have come, or with the first that will.",
   reads: "Deadlines; which predecessors of a join have run.",
   failsWhen:
     "An answer without all of its own parts is worth nothing, or requests have no deadline: then nothing happens.",

@@ -1,8 +1,8 @@
 /** Selection rules that learn from feedback which variant of a task answers best. */
 import { z } from "zod";
-import type { Selection } from "../../../core/dispatch/policies.ts";
+import type { Selection, VariantsView } from "../../../core/dispatch/policies.ts";
 import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
-import { EpsilonGreedy, Exp3, type Selector } from "./selection.ts";
+import { EpsilonGreedy, Exp3, Exp4, type Selector } from "./selection.ts";
 
 /**
  * Chances are noted by the request's slot. A slot may serve another request before late feedback comes;
@@ -15,8 +15,7 @@ function learning(selector: Selector, { rng }: SelectionContext): Selection {
   let last: readonly number[] = [];
   return {
     choose: ({ request }, among, view) => {
-      const ready = among.filter((pool) => view.readyOf(pool) > 0);
-      last = ready.length > 0 ? ready : among;
+      last = readyOf(among, view);
       const pool = selector.choose(last, stream);
       chosen.set(request, { pool, chance: selector.chanceOf(pool, last) });
       return pool;
@@ -28,6 +27,12 @@ function learning(selector: Selector, { rng }: SelectionContext): Selection {
       selector.learn(pool, loss, chance);
     },
   };
+}
+
+/** Those with a replica; all where none has one. */
+function readyOf(among: readonly number[], view: VariantsView): readonly number[] {
+  const ready = among.filter((pool) => view.readyOf(pool) > 0);
+  return ready.length > 0 ? ready : among;
 }
 
 const reads = "Feedback on answers (`POST /v1/feedback`; drawn from accuracies in the simulator).";
@@ -59,4 +64,43 @@ export const epsilonGreedy = definePolicy({
     epsilon: z.number().min(0).max(1).default(0.1).describe("share of choices that explore"),
   }),
   create: ({ epsilon }, context: SelectionContext) => learning(new EpsilonGreedy(epsilon), context),
+});
+
+export const exp4 = definePolicy({
+  name: "exp4",
+  summary:
+    "all variants of an ensemble, whose votes count the more the fewer of their answers were wrong",
+  idea: "Ask every variant that has a replica; each wrong answer multiplies the weight of its variant's vote by e^(−η loss). The label with the most weight is the answer, and its share of the weight the confidence. On a task without `ensemble`, draw one variant by weight.",
+  reads,
+  failsWhen:
+    "Nobody gives feedback: all votes stay equal. Each request costs the work of all variants, and is as slow as the slowest without a deadline for stragglers (`join-deadline`). Variants err together: they agree on what is wrong. After thousands of losses one variant has nearly all the weight: votes that err apart were worth more when equal, and the confidence says little.",
+  source:
+    "Crankshaw et al., Clipper, NSDI 2017, section 5.2, with the learning rate of its code; Auer et al., SIAM J. Comput. 32(1), 2002. Ours: confidence is the agreeing share of the weight, where Clipper counts models.",
+  parameters: z.strictObject({
+    eta: z.number().positive().max(10).default(0.01).describe("learning rate η"),
+  }),
+  create: ({ eta }, { rng }: SelectionContext): Selection => {
+    const selector = new Exp4(eta);
+    const stream = rng();
+    return {
+      choose: (_job, among, view) => selector.choose(readyOf(among, view), stream),
+      ask: (_job, among, view) => readyOf(among, view),
+      shares: (asked) => selector.shares(asked),
+      fed: (_request, pool, loss) => selector.learn(pool, loss),
+    };
+  },
+});
+
+export const allVariants = definePolicy({
+  name: "all-variants",
+  summary: "all variants of an ensemble, with equal votes",
+  idea: "Ask every variant that has a replica; the label that most of them give is the answer. On a task without `ensemble`, take the first that has a replica.",
+  reads: "Which variants have a replica.",
+  failsWhen: "Some variants are much worse than others: their votes count as much.",
+  source: "None needed: the majority vote that Clipper's Exp4 starts from.",
+  parameters: z.strictObject({}),
+  create: (_, _context: SelectionContext): Selection => ({
+    choose: (_job, among, view) => readyOf(among, view)[0],
+    ask: (_job, among, view) => readyOf(among, view),
+  }),
 });

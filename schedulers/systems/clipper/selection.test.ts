@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../../../core/random/stream.ts";
-import { EpsilonGreedy, Exp3, Exp4, type Selector, vote } from "./selection.ts";
+import { EpsilonGreedy, Exp3, Exp4, type Selector } from "./selection.ts";
 
 type Losses = (round: number, rng: RandomStream) => readonly number[];
 
@@ -134,11 +134,4 @@ test("the same seed makes the same choices", () => {
     expect(choices("1")).toEqual(choices("1"));
     expect(choices("1")).not.toEqual(choices("2"));
   }
-});
-
-test("a vote weighs what has come, and trusts it by the share of all that agree", () => {
-  expect(vote(["cat", "dog", "dog"], [0.6, 0.2, 0.2])).toEqual({ label: "cat", confidence: 1 / 3 });
-  expect(vote(["cat", "dog", "dog"], [0.3, 0.3, 0.4])).toEqual({ label: "dog", confidence: 2 / 3 });
-  expect(vote([null, "dog", null], [0.8, 0.1, 0.1])).toEqual({ label: "dog", confidence: 1 / 3 });
-  expect(vote([null, null], [0.5, 0.5])).toBeNull();
 });

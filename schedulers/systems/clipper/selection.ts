@@ -47,7 +47,7 @@ export class Exp3 implements Selector {
   }
 }
 
-/** Every arm answers and learns; the weighted vote counts (`vote`). `choose` draws one by its weight. */
+/** Every arm answers and learns, and the weighted vote counts. `choose` draws one by its weight. */
 export class Exp4 implements Selector {
   readonly #weights: Weights;
 
@@ -137,25 +137,4 @@ function drawn(arms: readonly number[], shares: readonly number[], rng: RandomSt
     if (left < 0) return arms[i];
   }
   return arms[arms.length - 1];
-}
-
-export interface Vote {
-  readonly label: string;
-  /** Share of all arms that agree with the label; those that have not answered do not. */
-  readonly confidence: number;
-}
-
-/**
- * The label with the most weight among the answers that have come (null: has not), equal ones the
- * first; null where none has. The caller answers with a default below its threshold of confidence.
- */
-export function vote(answers: readonly (string | null)[], shares: readonly number[]): Vote | null {
-  const weights = new Map<string, number>();
-  answers.forEach((label, i) => {
-    if (label !== null) weights.set(label, (weights.get(label) ?? 0) + shares[i]);
-  });
-  if (weights.size === 0) return null;
-  const [label] = [...weights].reduce((best, each) => (each[1] > best[1] ? each : best));
-  const agreeing = answers.filter((answer) => answer === label).length;
-  return { label, confidence: agreeing / answers.length };
 }

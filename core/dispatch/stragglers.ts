@@ -1,0 +1,208 @@
+/**
+ * Parts of requests that their time does not allow to wait for: joins that start with what has come,
+ * ensembles that answer with the votes that have come, and imputed answers in place of the missing ones.
+ */
+// Hot path: see docs/hot-path.md
+import type { RunLog } from "../run-log.ts";
+import type { RequestAnswers } from "./answers.ts";
+import type { Driver } from "./driver.ts";
+import type { Ensembles } from "./ensembles.ts";
+import type { PoolBoard } from "./pool-board.ts";
+import type { JOB, RequestTable } from "./request-table.ts";
+import type { EnsembleStep, Steps } from "./steps.ts";
+import type { Variants } from "./variants.ts";
+
+const WAITING: typeof JOB.waiting = -1;
+const RUNNING: typeof JOB.running = -2;
+const RAN: typeof JOB.ran = -3;
+const CANCELLED: typeof JOB.cancelled = -5;
+const IMPUTED: typeof JOB.imputed = -6;
+
+/** A request's way through its tasks. */
+interface Flow {
+  /** The instant of the event under way. */
+  nowUs: number;
+  begin(request: number, task: number): void;
+  progress(request: number, task: number, ran: boolean): void;
+  releaseIfDone(request: number): void;
+}
+
+export class Stragglers {
+  /** Joins that start with the first predecessor that runs: whether the others are imputed then. */
+  readonly hurried = new Map<number, boolean>();
+  /** Whether some answer was imputed: only then does a batch end for nobody while its request goes on. */
+  hasImputed = false;
+  declare private readonly flow: Flow;
+  declare private readonly requests: RequestTable;
+  declare private readonly answers: RequestAnswers;
+  declare private readonly steps: Steps;
+  declare private readonly board: PoolBoard;
+  declare private readonly variants: Variants;
+  /** Null where there are none. */
+  declare private readonly ensembles: Ensembles | null;
+  declare private readonly driver: Driver;
+  declare private readonly log: RunLog | null;
+
+  constructor(
+    flow: Flow,
+    requests: RequestTable,
+    answers: RequestAnswers,
+    steps: Steps,
+    board: PoolBoard,
+    variants: Variants,
+    ensembles: Ensembles | null,
+    driver: Driver,
+    log: RunLog | null,
+  ) {
+    this.flow = flow;
+    this.requests = requests;
+    this.answers = answers;
+    this.steps = steps;
+    this.board = board;
+    this.variants = variants;
+    this.ensembles = ensembles;
+    this.driver = driver;
+    this.log = log;
+  }
+
+  /** Goes on with the requests of another, on the same table. */
+  takeOver(before: Stragglers): void {
+    this.hasImputed = before.hasImputed;
+    for (const [job, imputes] of before.hurried) this.hurried.set(job, imputes);
+  }
+
+  /** Whether a join starts with the first predecessor, which has just run. */
+  hurries(job: number): boolean {
+    const imputes = this.hurried.get(job);
+    return imputes === true ? this.imputeBefore(job) : imputes === false;
+  }
+
+  /**
+   * A join starts with the predecessors that have run, or later with the first that runs; `imputes`:
+   * those that wait or run then end with imputed answers. True when it starts now. A member stands for
+   * its ensemble, whose votes are counted.
+   */
+  proceed(request: number, task: number, imputes: boolean, nowUs: number): boolean {
+    const { shift, pipeline } = this.requests;
+    const { ensemble } = this.steps.at[(pipeline[request] << shift) + task];
+    if (ensemble === null) return this.proceedJoin(request, task, imputes, nowUs);
+    let starts = false;
+    for (const member of ensemble.members) {
+      if (this.proceedJoin(request, member, imputes, nowUs)) starts = true;
+    }
+    return this.hurryVote(request, ensemble, nowUs) || starts;
+  }
+
+  private proceedJoin(request: number, task: number, imputes: boolean, nowUs: number): boolean {
+    const table = this.requests;
+    const job = (request << table.shift) + task;
+    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    const isJoin = step.predecessors > 1;
+    if (!isJoin || !table.isOpen(request) || table.state[job] !== WAITING) return false;
+    if (table.ran[job] === 0) {
+      this.hurried.set(job, imputes);
+      return false;
+    }
+    this.flow.nowUs = nowUs;
+    if (!imputes || this.imputeBefore(job)) this.flow.begin(request, task);
+    return true;
+  }
+
+  /** Imputes the answers that a join lacks; whether it is still to start after that. */
+  private imputeBefore(join: number): boolean {
+    const table = this.requests;
+    const request = table.requestOf(join);
+    const task = table.taskOf(join);
+    const { before } = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    // Not waiting meanwhile: the last of them would start it.
+    table.state[join] = CANCELLED;
+    for (const each of before) {
+      if (!table.isOpen(request)) return false;
+      const { ensemble } = this.steps.at[(table.pipeline[request] << table.shift) + each];
+      if (ensemble !== null) this.ensembles?.count(request, ensemble, this.flow.nowUs);
+      this.impute(request, each);
+    }
+    if (!table.isOpen(request)) return false;
+    table.state[join] = WAITING;
+    return true;
+  }
+
+  /** True when votes are counted now: else they are with the first that comes, if any is awaited. */
+  private hurryVote(request: number, ensemble: EnsembleStep, nowUs: number): boolean {
+    const { ensembles } = this;
+    if (ensembles === null || !this.requests.isOpen(request)) return false;
+    if (!ensembles.hasAnswer(request, ensemble)) {
+      ensembles.hurry(request, ensemble);
+      return false;
+    }
+    if (ensembles.isOver(request, ensemble)) return false;
+    this.flow.nowUs = nowUs;
+    this.closeVote(request, ensemble);
+    return true;
+  }
+
+  /** Counts the votes that have come; members that wait or run end without. */
+  private closeVote(request: number, ensemble: EnsembleStep): void {
+    this.ensembles?.count(request, ensemble, this.flow.nowUs);
+    for (const task of ensemble.members) {
+      if (this.requests.isOpen(request)) this.impute(request, task);
+    }
+  }
+
+  /**
+   * The batch of a job is over, before `ran`: whether its task is a member of an ensemble, whose votes are
+   * counted with the last that is awaited.
+   */
+  answered(job: number, nowUs: number): boolean {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    const { ensemble } =
+      this.steps.at[(table.pipeline[request] << table.shift) + table.taskOf(job)];
+    if (ensemble === null) return false;
+    if (!table.isOpen(request)) return true;
+    this.flow.nowUs = nowUs;
+    table.state[job] = RAN;
+    if (this.ensembles?.isComplete(request, ensemble)) this.closeVote(request, ensemble);
+    return true;
+  }
+
+  /** A task that waits or runs counts as run from now on. */
+  private impute(request: number, task: number): void {
+    const table = this.requests;
+    const job = (request << table.shift) + task;
+    const state = table.state[job];
+    if (state < 0 && state !== RUNNING) return;
+    let pool: number;
+    if (state === RUNNING) pool = this.variants.poolRunning(job);
+    else {
+      pool = this.board.withdraw(job, this.flow.nowUs);
+      this.board.leftUnserved(job, pool);
+      table.openJobs[request]--;
+    }
+    table.state[job] = IMPUTED;
+    this.hasImputed = true;
+    this.log?.add("impute", job, pool);
+    const { ensemble } = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    this.answers.imputed(request, pool, ensemble !== null);
+    this.driver.imputed?.(request, task, pool, this.flow.nowUs);
+    this.flow.progress(request, task, true);
+  }
+
+  /** A job's batch is over, for nobody; false: its answer is awaited. */
+  endedForNobody(job: number): boolean {
+    const table = this.requests;
+    if (table.state[job] !== IMPUTED) return false;
+    const request = table.requestOf(job);
+    table.openJobs[request]--;
+    if (!table.isOpen(request)) this.flow.releaseIfDone(request);
+    return true;
+  }
+
+  /** A request is over: none of its joins starts any more. */
+  calm(request: number): void {
+    const { shift, pipeline } = this.requests;
+    for (const task of this.steps.pipelines[pipeline[request]].joins) {
+      this.hurried.delete((request << shift) + task);
+    }
+  }
+}
