@@ -122,6 +122,12 @@ test.each([
   [["simulate", "q.yaml", "more"], /`tandem simulate` takes no "more"/],
   [["simulate", "q.yaml", "--wrkers=2"], /no option --wrkers\n.*did you mean "--workers"\?/],
   [["simulate", "q.yaml", "--workers", "0"], /workers/],
+  [["simulate", "q.yaml", "--workers", "1000000"], /at most 256.*\n.*processor/],
+  [["simulate", "q.yaml", "--replications"], /--replications needs a value/],
+  [["simulate", "q.yaml", "--sample", "random"], /--sample needs a value/],
+  [["simulate", "q.yaml", "--shards", "3"], /--shards needs --on/],
+  [["simulate", "q.yaml", "--detach"], /--detach needs --on/],
+  [["simulate", "q.yaml", "--shard-list", "1"], /--shard-list needs --shard/],
   [["simulate", "missing.yaml"], /missing\.yaml/],
   [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
   [["simulate", "q.yaml", "--set", "scheduler=fifi"], /did you mean "fifo"/],
@@ -137,6 +143,7 @@ test.each([
   [["simulate", "q.yaml", "--sample", "random", "5"], /sweeps nothing/],
   [["query", "nowhere", "select 1"], /--out/],
   [["query", ".", "select 1", "--json", "--csv"], /one of the two/],
+  [["load", "q.yaml"], /`tandem load` needs --url/],
   [["load", "q.yaml", "--url", "not a url"], /host:port/],
 ])("tandem %j is bad usage, with the way out", async (args, said) => {
   scenario("q.yaml", QUEUE);
@@ -144,6 +151,14 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toMatch(said);
   expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
+});
+
+test.each([
+  [[], /^tandem <command> [\s\S]*Examples:\n *tandem init my-pipeline/],
+  [["cluster"], /^tandem cluster <action> [\s\S]*tandem cluster up <scenario>/],
+])("tandem %j alone lists its commands", async (args, said) => {
+  const { code, stdout } = await here(...args);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(said)]);
 });
 
 test.each([

@@ -128,11 +128,11 @@ const simulate: Command = {
     trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
-    shards: number("of --on; default: as many as take --shard-seconds each"),
+    shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
     "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
-    detach: flag("with --on: submit, and do not wait"),
+    detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
     shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-    "shard-list": text("shards of the array job's tasks, as 0-9,12"),
+    "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
   },
   examples: [
     ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
@@ -360,6 +360,11 @@ const program: Program = {
   name: "tandem",
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
+  examples: [
+    ["init my-pipeline", "start here: writes a commented scenario"],
+    ["simulate my-pipeline/scenario.yaml", "simulates it, and names the cheapest configuration"],
+    ["simulate --help", "options and examples of a command"],
+  ],
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
     ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],
