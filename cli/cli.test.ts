@@ -61,6 +61,16 @@ test("simulate --json prints one document on stdout and nothing else", () => {
   expect(document.configurations[0].metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.5);
 });
 
+test("a file of a results folder stands for the folder", async () => {
+  await here("simulate", scenario("q.yaml", QUEUE), "--out", "of-file");
+  const { code, stdout } = await here(
+    "query",
+    "of-file/results.json",
+    "select id from configurations",
+  );
+  expect([code, stdout]).toEqual([0, expect.stringContaining("base")]);
+});
+
 test("the command that a result names repeats it", async () => {
   const first = JSON.parse(
     (await here("simulate", scenario("q.yaml", QUEUE), "--set", "workload.ratePerS=90", "--json"))
@@ -128,7 +138,14 @@ test.each([
   [["simulate", "q.yaml", "--shards", "3"], /--shards needs --on/],
   [["simulate", "q.yaml", "--detach"], /--detach needs --on/],
   [["simulate", "q.yaml", "--shard-list", "1"], /--shard-list needs --shard/],
-  [["simulate", "missing.yaml"], /missing\.yaml/],
+  [["simulate", "missing.yaml"], /missing\.yaml: ENOENT: no such file/],
+  [["simulate", "."], /cannot read the scenario \.: EISDIR/],
+  [["check", "q.yaml", "--on", "missing.yaml"], /inventory missing\.yaml: ENOENT: no such file/],
+  [["completion", "csh"], /shell: expected one of bash, zsh, fish, got "csh"/],
+  [
+    ["cluster", "up", "q.yaml", "--backend", "gpu"],
+    /--backend: expected one of real,.*, got "gpu"/,
+  ],
   [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
   [["simulate", "q.yaml", "--set", "scheduler=fifi"], /did you mean "fifo"/],
   [["simulate", "q.yaml", "--out", "q.yaml"], /cannot make the folder q.yaml/],

@@ -110,6 +110,14 @@ function only(given: readonly string[], command: Command, words: string): Argv {
     if (alone !== undefined) return usageFault(`--${alone} needs --${other}`, words);
     const [, missing] = /^Missing required arguments?: ([^,]+)/.exec(said) ?? [];
     if (missing !== undefined) return usageFault(`\`${words}\` needs --${missing}`, words);
+    const [, name, wrong, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(said) ?? [];
+    if (name !== undefined) {
+      const what = name in options ? `--${name}` : name;
+      return usageFault(
+        `${what}: expected one of ${choices.replaceAll('"', "")}, got ${wrong}`,
+        words,
+      );
+    }
     const needed = usage.split(" ").slice(1).join(" ");
     if (said.startsWith("Not enough")) return usageFault(`\`${words}\` needs ${needed}`, words);
     if (unknown === undefined) return undefined;
