@@ -38,7 +38,12 @@ export class AtomicFile {
   keep(): void {
     this.#open = false;
     closeSync(this.#descriptor);
-    renameSync(`${this.#path}.part`, this.#path);
+    try {
+      renameSync(`${this.#path}.part`, this.#path);
+    } catch (error) {
+      rmSync(`${this.#path}.part`);
+      throw error;
+    }
   }
 
   /** Removes the file unless it was kept. */
