@@ -21,8 +21,10 @@ import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { inventoryFor } from "../library/inventory-file.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
+import { shellWord } from "../library/provenance.ts";
 import { inputsOf, requireBackend } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -72,8 +74,24 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
     ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
     origins: checkedOrigins(args.allowOrigin ?? []),
   });
-  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
-  print(args.json, state, `${stateText(state)}\n${next}`);
+  print(args.json, state, `${stateText(state)}\n${nextSteps(args, loaded, state)}`);
+}
+
+/** A first load test is short. */
+const FIRST_LOAD_S = 30;
+
+function nextSteps(
+  { scenario, certs }: ClusterUpArguments,
+  { document: { workload } }: ReadyScenario,
+  { gateway }: ClusterState,
+): string {
+  const isLong = "durationS" in workload && (workload.durationS ?? 0) > FIRST_LOAD_S;
+  const words = [
+    ...["npx tandem load", shellWord(scenario), "--url", gateway.grpc],
+    ...(certs === undefined ? [] : ["--certs", shellWord(certs)]),
+    ...(isLong ? ["--duration", FIRST_LOAD_S] : []),
+  ];
+  return `web app: ${gateway.http}\nnext: ${words.join(" ")}`;
 }
 
 /** Throws Fault("usage") for a text that is no origin. */
