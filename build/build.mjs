@@ -31,8 +31,6 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
-/** Its files have names by their contents. */
-const WORKER_BUNDLE = "worker-bundle";
 const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
 
 const code = CODE_FOLDERS.flatMap((folder) =>
@@ -79,8 +77,8 @@ async function build() {
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundles } = await import("./make-bundles.mjs");
   await makeBundles(root);
-  const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
-  await makeWorkerBundle(root);
+  const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
+  await makeClusterBundle(root);
   const { makeBrowser } = await import("./make-browser.mjs");
   await makeBrowser(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");
@@ -131,8 +129,8 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
-    if (place.startsWith(`${WORKER_BUNDLE}/`)) continue;
-    if (/^web\//.test(place)) continue;
+    // Their files have names by their contents.
+    if (/^(web|cluster-bundle)\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }
 }

@@ -36,7 +36,7 @@ function headText({ scenario, backend, gateway, startedAt }: ClusterState, width
     `${scenario} on the ${backend} backend`,
     `gRPC ${gateway.grpc}`,
     `REST ${gateway.http}`,
-    `gateway pid ${gateway.pid}`,
+    gatewayPlace(gateway),
     `up since ${startedAt.slice(0, 19).replace("T", " ")}`,
   ];
   const lines: string[] = [];
@@ -46,6 +46,11 @@ function headText({ scenario, backend, gateway, startedAt }: ClusterState, width
     else lines[lines.length - 1] = `${last} · ${part}`;
   }
   return lines.join("\n");
+}
+
+/** A process here has its pid; one elsewhere has a command's. */
+export function gatewayPlace({ machine, pid }: ClusterState["gateway"]): string {
+  return machine === null ? `gateway pid ${pid}` : `gateway on ${machine}`;
 }
 
 function pipelineCells(pipeline: PipelineStatus): readonly Cell[] {

@@ -25,7 +25,7 @@ import { shellWord } from "../library/provenance.ts";
 import { inputsOf, requireBackend } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { statusText, watchStatus } from "./cluster-status.ts";
+import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -176,7 +176,7 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       : `  ${replica} on ${machine}, at ${address}`,
   );
   return [
-    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, pid ${gateway.pid}`,
+    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
     ...lines,
   ].join("\n");
 }

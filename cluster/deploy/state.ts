@@ -18,6 +18,7 @@ import { entryPoint } from "../processes/link.ts";
 import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
+import type { Deployment } from "./deployment.ts";
 import { removeLeftovers } from "./gateway-process.ts";
 import type { DeploymentOptions } from "./options.ts";
 
@@ -31,7 +32,7 @@ export interface ClusterState {
   readonly supervisorPid: number;
   /** Folder of certificates, if it speaks TLS. */
   readonly certificates: string | null;
-  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly gateway: Deployment["gateway"];
   /** Null: all workers run here. */
   readonly inventory: { readonly file: string; readonly inventory: Inventory } | null;
   readonly workers: readonly {
