@@ -195,7 +195,10 @@ export function checkPort(port: number, workers: number): void {
   const most = LAST_PORT - 1 - workers;
   if (Number.isInteger(port) && port >= 1 && port <= most) return;
   throw new Fault("usage", `--port is a whole number from 1 to ${most}, got ${port}`, {
-    hint: `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`,
+    hint:
+      workers === 0
+        ? "REST takes it, gRPC the next"
+        : `REST takes it, gRPC the next, and ${workers} workers those after; without, all get free ones`,
   });
 }
 

@@ -37,6 +37,7 @@ import { shellWord } from "../library/provenance.ts";
 import { VERSION } from "../library/version.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { checkPort } from "./cluster.ts";
 import { printWarning } from "./failure.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -78,6 +79,7 @@ const CERTIFICATE_DAYS = 365;
 
 export async function deployCompose(args: ComposeArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
+  checkPort(args.port, 0);
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
   const options: ComposeOptions = {
@@ -116,6 +118,7 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
 export async function deployKubernetes(args: KubernetesArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
   const { namespace = null, claim = null, tokens } = args;
+  if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
     ...{ scenario: loaded.document.name, image: args.image, tag: args.tag ?? VERSION },
     ...{ namespace, claim, tokens: tokens !== undefined },
@@ -180,6 +183,14 @@ function checkAmounts(args: DeployArguments): void {
       .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
   ];
   if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
+}
+
+/** A label of RFC 1123, as Kubernetes asks. Throws Fault("usage"). */
+function checkNamespace(namespace: string): void {
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) return;
+  throw new Fault("usage", `--namespace ${namespace}: no name of a namespace`, {
+    hint: "small letters, digits and hyphens, 63 at most",
+  });
 }
 
 function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {
