@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import {
   type ComposeOptions,
   composeIssues,
+  deployedYaml,
   renderCompose,
 } from "../cluster/containers/compose.ts";
 import {
@@ -13,7 +14,6 @@ import {
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
-import { deployedYaml } from "../cluster/containers/deployed-yaml.ts";
 import { kubernetesManifests, type Manifest } from "../cluster/containers/kubernetes.ts";
 import {
   type KubernetesNames,
@@ -37,7 +37,6 @@ import { shellWord } from "../library/provenance.ts";
 import { VERSION } from "../library/version.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { checkPort } from "./cluster.ts";
 import { printWarning } from "./failure.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -79,7 +78,7 @@ const CERTIFICATE_DAYS = 365;
 
 export async function deployCompose(args: ComposeArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
-  checkPort(args.port, 0);
+  checkPort(args.port);
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
   const options: ComposeOptions = {
@@ -183,6 +182,13 @@ function checkAmounts(args: DeployArguments): void {
       .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
   ];
   if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
+}
+
+function checkPort(port: number): void {
+  if (Number.isInteger(port) && port >= 1 && port < 65_535) return;
+  throw new Fault("usage", `--port is a whole number from 1 to 65534, got ${port}`, {
+    hint: "REST takes it, gRPC the next",
+  });
 }
 
 /** A label of RFC 1123, as Kubernetes asks. Throws Fault("usage"). */

@@ -1,14 +1,19 @@
-/** Runs this process's command line. */
+/** The contents of the bundle: the command line, and the work of simulation threads. */
 import { tandem } from "./program.ts";
 
-// The reader of the output has closed it (`| head`, `2>&1 | head`): no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
+/** Loaded when a thread starts: a command needs none of it before. */
+export const simulationThread = () => import("../sweep/simulation-thread.ts");
+
+/** Runs this process's command line. */
+export function run(): void {
+  // The reader of the output has closed it (`| head`, `2>&1 | head`): no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit(0);
+    });
+  }
+  tandem(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
   });
 }
-
-tandem(process.argv.slice(2)).then((code) => {
-  process.exitCode = code;
-});

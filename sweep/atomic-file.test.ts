@@ -1,11 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { writeAtomically } from "./atomic-file.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-atomic-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("atomic");
 
 test.skipIf(process.platform !== "linux")(
   "a full disk leaves no half of a file, and is an error that names the file",
