@@ -157,7 +157,8 @@ class TableReader {
     const text = cells[column];
     const value = Number(text);
     if (text !== "" && Number.isFinite(value) && value >= least) return value;
-    this.complain(line, column, `expected a number ≥ ${least}, got "${text}"`);
+    const bound = least === Number.MIN_VALUE ? "above 0" : `of at least ${least}`;
+    this.complain(line, column, `expected a number ${bound}, got "${text}"`);
     return null;
   }
 
@@ -207,10 +208,15 @@ function perfAnalyzerCsv(reading: ForeignReading, lines: readonly string[]): For
     ...{ format: "perf-analyzer-csv", model: null, device: null },
     batches: [{ ...batch, spread: { kind: "percentiles", points } }],
     notes: [
-      `batch size ${batch.batch} is assumed: the file does not tell it (--batch)`,
+      ...assumedBatch(reading.batch),
       "times are the server's compute times at concurrency 1; their spread is the clients'",
     ],
   };
+}
+
+/** The note on the batch size of a file that does not tell it. */
+function assumedBatch(asked: number | undefined): readonly string[] {
+  return asked === undefined ? ["batch size 1 is assumed: --batch gives another"] : [];
 }
 
 function percentileColumns(
@@ -239,7 +245,8 @@ interface Export {
 }
 
 /** Latencies as clients saw them at concurrency 1, nanoseconds in the file. */
-function perfAnalyzerJson({ file, text, batch = 1 }: ForeignReading): ForeignTimes {
+function perfAnalyzerJson({ file, text, batch: asked }: ForeignReading): ForeignTimes {
+  const batch = asked ?? 1;
   const document = parsedExport(file, text);
   const alone = document.experiments?.find(
     ({ experiment }) => experiment?.mode === "concurrency" && experiment.value === 1,
@@ -263,7 +270,7 @@ function perfAnalyzerJson({ file, text, batch = 1 }: ForeignReading): ForeignTim
     ...{ format: "perf-analyzer-json", model: null, device: null },
     batches: [{ batch, samples: us.length, meanUs, spread: { kind: "samples", us } }],
     notes: [
-      `batch size ${batch} is assumed: the file does not tell it (--batch)`,
+      ...assumedBatch(asked),
       "times are latencies that clients saw at concurrency 1: network and server overhead are in them",
     ],
   };

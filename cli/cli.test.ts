@@ -60,6 +60,16 @@ test("simulate --json prints one document on stdout and nothing else", () => {
   expect(document.configurations[0].metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.5);
 });
 
+test("a file of a results folder stands for the folder", async () => {
+  await here("simulate", scenario("q.yaml", QUEUE), "--out", "of-file");
+  const { code, stdout } = await here(
+    "query",
+    "of-file/results.json",
+    "select id from configurations",
+  );
+  expect([code, stdout]).toEqual([0, expect.stringContaining("base")]);
+});
+
 test("the command that a result names repeats it", async () => {
   const first = JSON.parse(
     (await here("simulate", scenario("q.yaml", QUEUE), "--set", "workload.ratePerS=90", "--json"))
@@ -121,7 +131,20 @@ test.each([
   [["simulate", "q.yaml", "more"], /`tandem simulate` takes no "more"/],
   [["simulate", "q.yaml", "--wrkers=2"], /no option --wrkers\n.*did you mean "--workers"\?/],
   [["simulate", "q.yaml", "--workers", "0"], /workers/],
-  [["simulate", "missing.yaml"], /missing\.yaml/],
+  [["simulate", "q.yaml", "--workers", "1000000"], /at most 256.*\n.*processor/],
+  [["simulate", "q.yaml", "--replications"], /--replications needs a value/],
+  [["simulate", "q.yaml", "--sample", "random"], /--sample needs a value/],
+  [["simulate", "q.yaml", "--shards", "3"], /--shards needs --on/],
+  [["simulate", "q.yaml", "--detach"], /--detach needs --on/],
+  [["simulate", "q.yaml", "--shard-list", "1"], /--shard-list needs --shard/],
+  [["simulate", "missing.yaml"], /missing\.yaml: ENOENT: no such file/],
+  [["simulate", "."], /cannot read the scenario \.: EISDIR/],
+  [["check", "q.yaml", "--on", "missing.yaml"], /inventory missing\.yaml: ENOENT: no such file/],
+  [["completion", "csh"], /shell: expected one of bash, zsh, fish, got "csh"/],
+  [
+    ["cluster", "up", "q.yaml", "--backend", "gpu"],
+    /--backend: expected one of real,.*, got "gpu"/,
+  ],
   [["simulate", "q.yaml", "--set", "nonsense"], /path=value/],
   [["simulate", "q.yaml", "--set", "scheduler=fifi"], /did you mean "fifo"/],
   [["simulate", "q.yaml", "--out", "q.yaml"], /cannot make the folder q.yaml/],
@@ -136,6 +159,7 @@ test.each([
   [["simulate", "q.yaml", "--sample", "random", "5"], /sweeps nothing/],
   [["query", "nowhere", "select 1"], /--out/],
   [["query", ".", "select 1", "--json", "--csv"], /one of the two/],
+  [["load", "q.yaml"], /`tandem load` needs --url/],
   [["load", "q.yaml", "--url", "not a url"], /host:port/],
 ])("tandem %j is bad usage, with the way out", async (args, said) => {
   scenario("q.yaml", QUEUE);
@@ -143,6 +167,14 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toMatch(said);
   expect(stderr).not.toMatch(/bug|at .*\.js:\d+/);
+});
+
+test.each([
+  [[], /^tandem <command> [\s\S]*Examples:\n *tandem init my-pipeline/],
+  [["cluster"], /^tandem cluster <action> [\s\S]*tandem cluster up <scenario>/],
+])("tandem %j alone lists its commands", async (args, said) => {
+  const { code, stdout } = await here(...args);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(said)]);
 });
 
 test.each([

@@ -2,6 +2,7 @@
 import type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { Fault } from "../core/fault.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import {
   type ClusterUpOptions,
   clusterAdd,
@@ -10,6 +11,7 @@ import {
   clusterOn,
   clusterRemove,
 } from "../library/cluster.ts";
+import { shellWord } from "../library/provenance.ts";
 import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -27,8 +29,24 @@ export interface ClusterArguments {
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
   const state = await clusterOn(loaded, { ...args, origins: args.allowOrigin });
-  const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
-  print(args.json, state, `${stateText(state)}\n${next}`);
+  print(args.json, state, `${stateText(state)}\n${nextStep(args, loaded.document, state)}`);
+}
+
+/** A first load test is short. */
+const FIRST_LOAD_S = 30;
+
+function nextStep(
+  { scenario, certs }: ClusterUpArguments,
+  { workload }: ScenarioDocument,
+  { gateway }: ClusterState,
+): string {
+  const isLong = "durationS" in workload && (workload.durationS ?? 0) > FIRST_LOAD_S;
+  const words = [
+    ...["npx tandem load", shellWord(scenario), "--url", gateway.grpc],
+    ...(certs === undefined ? [] : ["--certs", shellWord(certs)]),
+    ...(isLong ? ["--duration", FIRST_LOAD_S] : []),
+  ];
+  return `next: ${words.join(" ")}`;
 }
 
 export interface ClusterStatusArguments extends ClusterArguments {

@@ -30,14 +30,15 @@ export interface Program {
   readonly name: string;
   readonly about: string;
   readonly version: string;
+  readonly examples: Command["examples"];
   readonly commands: readonly Command[];
 }
 
 /** Runs the command that `words` ask for. Rejects with Fault("usage") where they ask for none. */
 export async function runProgram(program: Program, words: readonly string[]): Promise<void> {
-  const { name, version, commands, about } = program;
+  const { name, version, commands, about, examples } = program;
   const asked = words[0] === "help" ? [...words.slice(1), "--help"] : words;
-  const usage = `$0 <command> <scenario.yaml> [options]\n\n${about}`;
+  const usage = `$0 <command> [options]\n\n${about}${exampleLines(examples)}`;
   await descend({ words: name, usage, commands }, version, joined(asked));
 }
 
@@ -57,7 +58,9 @@ async function descend(group: Group, version: string, given: readonly string[]):
   const rest = given.filter((_, i) => i !== at);
   if (command === undefined) {
     refuseUnknown(given, words, names);
-    await menu(yargs(given), group).version(version).parseAsync();
+    // Without a word, the commands are the answer.
+    const asked = given.length === 0 ? ["--help"] : given;
+    await menu(yargs(asked), group).version(version).parseAsync();
   } else if (command.commands === undefined) {
     await only(rest, command, `${words} ${given[at]}`).version(version).parseAsync();
   } else {
@@ -101,6 +104,20 @@ function only(given: readonly string[], command: Command, words: string): Argv {
   );
   return common(parser, words, (said) => {
     const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(said) ?? [];
+    const [, empty] = /^Not enough arguments following: (\S+)/.exec(said) ?? [];
+    if (empty !== undefined) return usageFault(`--${empty} needs a value`, words);
+    const [, alone, other] = /^Missing dependent arguments:\s+(\S+) -> (\S+)/.exec(said) ?? [];
+    if (alone !== undefined) return usageFault(`--${alone} needs --${other}`, words);
+    const [, missing] = /^Missing required arguments?: ([^,]+)/.exec(said) ?? [];
+    if (missing !== undefined) return usageFault(`\`${words}\` needs --${missing}`, words);
+    const [, name, wrong, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(said) ?? [];
+    if (name !== undefined) {
+      const what = name in options ? `--${name}` : name;
+      return usageFault(
+        `${what}: expected one of ${choices.replaceAll('"', "")}, got ${wrong}`,
+        words,
+      );
+    }
     const needed = usage.split(" ").slice(1).join(" ");
     if (said.startsWith("Not enough")) return usageFault(`\`${words}\` needs ${needed}`, words);
     if (unknown === undefined) return undefined;

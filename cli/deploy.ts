@@ -78,6 +78,7 @@ const CERTIFICATE_DAYS = 365;
 
 export async function deployCompose(args: ComposeArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
+  checkPort(args.port);
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
   const options: ComposeOptions = {
@@ -116,6 +117,7 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
 export async function deployKubernetes(args: KubernetesArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
   const { namespace = null, claim = null, tokens } = args;
+  if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
     ...{ scenario: loaded.document.name, image: args.image, tag: args.tag ?? VERSION },
     ...{ namespace, claim, tokens: tokens !== undefined },
@@ -180,6 +182,21 @@ function checkAmounts(args: DeployArguments): void {
       .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
   ];
   if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
+}
+
+function checkPort(port: number): void {
+  if (Number.isInteger(port) && port >= 1 && port < 65_535) return;
+  throw new Fault("usage", `--port is a whole number from 1 to 65534, got ${port}`, {
+    hint: "REST takes it, gRPC the next",
+  });
+}
+
+/** A label of RFC 1123, as Kubernetes asks. Throws Fault("usage"). */
+function checkNamespace(namespace: string): void {
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) return;
+  throw new Fault("usage", `--namespace ${namespace}: no name of a namespace`, {
+    hint: "small letters, digits and hyphens, 63 at most",
+  });
 }
 
 function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {

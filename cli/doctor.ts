@@ -330,7 +330,7 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
   program(
     "Docker",
     ["docker", "version", "--format", "{{.Server.Version}}"],
-    "your own model servers in containers; Tandem itself starts none",
+    "workers in containers: `deploy compose`, and inventories of kind docker",
     "see docs.docker.com/engine/install, and start its daemon",
   ),
   program(

@@ -4,13 +4,15 @@ import { withSourcePlaces } from "../build/source-places.ts";
 import { FAULTS, Fault, type Issue } from "../core/fault.ts";
 
 const REFUSALS =
-  /^(EACCES|EDQUOT|EEXIST|EFBIG|EIO|EISDIR|EMFILE|ENAMETOOLONG|ENOENT|ENOSPC|ENOTDIR|EPERM|EROFS)$/;
+  /^(EACCES|EBUSY|EDQUOT|EEXIST|EFBIG|EIO|EISDIR|ELOOP|EMFILE|ENAMETOOLONG|ENOENT|ENOSPC|ENOTDIR|EPERM|EROFS)$/;
 
 /** A refusal of the system, such as a full disk, is no bug. */
 function known(error: unknown): unknown {
   const code = error instanceof Error && "syscall" in error && "code" in error ? error.code : "";
   if (!REFUSALS.test(String(code))) return error;
-  const hint = "what is finished is kept: once there is room, or the right, run the command again";
+  const hint = /^(EDQUOT|EFBIG|EIO|EMFILE|ENOSPC)$/.test(String(code))
+    ? "what is finished is kept: once there is room, run the command again"
+    : "name another file or folder, or free this one; what is finished is kept";
   return new Fault("usage", (error as Error).message, { hint, cause: error });
 }
 

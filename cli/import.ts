@@ -9,7 +9,8 @@ import {
 } from "../calibration/foreign-times.ts";
 import { importedProfile } from "../calibration/imported-profile.ts";
 import { Fault } from "../core/fault.ts";
-import { AtomicFile } from "../sweep/atomic-file.ts";
+import { unreadable } from "../library/scenario.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
 
 interface ImportArguments {
   readonly file: string;
@@ -39,7 +40,7 @@ export function importTimes(args: ImportArguments): void {
     date: new Date().toISOString(),
   });
   const text = JSON.stringify(profile, null, 2);
-  if (args.out !== undefined) writeWhole(args.out, `${text}\n`);
+  if (args.out !== undefined) writeAtomically(args.out, `${text}\n`);
   if (args.json || args.out === undefined) {
     process.stdout.write(`${text}\n`);
     return;
@@ -59,7 +60,7 @@ function contentOf(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw new Fault("invalid-input", `${file} cannot be read`, { cause, hint: String(cause) });
+    throw unreadable(file, cause, "give the file that the tool wrote");
   }
 }
 
@@ -87,14 +88,4 @@ function csvColumns({ columns, unit }: ImportArguments): CsvColumns | undefined 
     });
   }
   return { time, unit, batch, deviation };
-}
-
-function writeWhole(path: string, text: string): void {
-  const file = new AtomicFile(path);
-  try {
-    file.write(text);
-    file.keep();
-  } finally {
-    file.close();
-  }
 }

@@ -69,7 +69,11 @@ const POLICY_SCENARIO = `# yaml-language-server: $schema=scenario.schema.json
 # Two pipelines share one task. fair-queue.mjs gives gold three quarters of it while both wait.
 name: fair-queue
 pipelines:
-  gold: { tasks: { answer: { model: answerer } }, share: 0.5, slo: { latencyMs: 100, percentile: 95 } }
+  gold:
+    tasks: { answer: { model: answerer } }
+    share: 0.5
+    priority: 1 # of the preset "priority"
+    slo: { latencyMs: 100, percentile: 95 }
   free: { tasks: { answer: { model: answerer } }, share: 0.5 }
 models:
   answerer: { service: { distribution: exponential, meanMs: 10 } }

@@ -48,6 +48,21 @@ describe("how long clients wait", () => {
   });
 });
 
+describe("--duration", () => {
+  const long = { arrivals: "poisson", ratePerS: 5, durationS: 600, warmupS: 60 };
+
+  it.each([
+    [{ duration: 30 }, { durationS: 30, warmupS: 3 }],
+    [
+      { duration: 30, set: ["workload.warmupS=1"] },
+      { durationS: 30, warmupS: 1 },
+    ],
+    [{ duration: 900 }, { durationS: 900, warmupS: 60 }],
+  ])("%j shortens the warm-up with the run", async (options, expected) => {
+    expect(await workloadOf({ scenario: scenario(long), ...options })).toMatchObject(expected);
+  });
+});
+
 describe("an option that the arrivals do not have is named, with the way out:", () => {
   it.each<[Partial<WorkloadArguments>, string, RegExp, RegExp]>([
     [

@@ -154,7 +154,7 @@ describe("tandem load", () => {
   }
 
   it.each([
-    [["--rate", "5"], /required argument: url/],
+    [["--rate", "5"], /`tandem load` needs --url/],
     [["--url", "http://127.0.0.1:9/x"], /nothing says how much load/],
     [["--url", "http://127.0.0.1:9/x", "--rate", "0"], /\n {2}--rate: expected a number above 0/],
     [

@@ -1,4 +1,5 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
+import { parseDocument } from "yaml";
 import { loadReportText } from "../cluster/load/load-report.ts";
 import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";
@@ -10,6 +11,7 @@ import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { endpointScenario, patient, sendLoad } from "../library/load.ts";
 import { repeatCommand } from "../library/provenance.ts";
 import { refuseOverload, refuseRate } from "../library/refuse-overload.ts";
+import { scenarioText } from "../library/scenario.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
 import { type Course, progress } from "./progress.ts";
@@ -118,7 +120,8 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
   if (args.scenario !== undefined) {
     const { scenario, set, ...rest } = args;
     const options = Object.entries(overrides).map(([path, value]) => `${path}=${value}`);
-    return loadScenario({ ...rest, scenario, set: [...options, ...set] }, { requireTimes: true });
+    const all = [...shorterWarmUp(scenario, args.duration), ...options, ...set];
+    return loadScenario({ ...rest, scenario, set: all }, { requireTimes: true });
   }
   const { arrivals, rate, clients } = args;
   const kind = arrivals ?? (clients !== undefined ? "closed" : "poisson");
@@ -132,6 +135,14 @@ async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedSc
   const named = { ...args, scenario: NO_FILE };
   // The capacity of an endpoint is unknown.
   return loadScenarioText(text, named, { requireTimes: true, overrides, capacityOf: () => null });
+}
+
+/** A run that `--duration` shortens has as large a share of warm-up as the file's. */
+function shorterWarmUp(file: string, duration: number | undefined): readonly string[] {
+  if (duration === undefined || !(duration > 0)) return [];
+  const { durationS, warmupS } = parseDocument(scenarioText(file)).toJS()?.workload ?? {};
+  if (typeof durationS !== "number" || typeof warmupS !== "number") return [];
+  return duration < durationS ? [`workload.warmupS=${(warmupS * duration) / durationS}`] : [];
 }
 
 /** Ten seconds by default, if the workload has a length. */

@@ -1,4 +1,6 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { VERSION } from "../library/version.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
@@ -28,6 +30,14 @@ import type { SimulateArguments } from "./sweep-preparation.ts";
 
 const directory = (describe: string) =>
   ({ directory: { type: "string", demandOption: true, describe } }) as const;
+
+/** A file of a folder, as results.json, stands for the folder. */
+const folderOf = (path: string): string =>
+  statSync(path, { throwIfNoEntry: false })?.isFile() ? dirname(path) : path;
+
+const results = (describe: string) => ({
+  directory: { ...directory(describe).directory, coerce: folderOf },
+});
 
 const init: Command = {
   usage: "init <directory>",
@@ -128,11 +138,11 @@ const simulate: Command = {
     trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
-    shards: number("of --on; default: as many as take --shard-seconds each"),
+    shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
     "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
-    detach: flag("with --on: submit, and do not wait"),
+    detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
     shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-    "shard-list": text("shards of the array job's tasks, as 0-9,12"),
+    "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
   },
   examples: [
     ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
@@ -193,7 +203,7 @@ const query: Command = {
   usage: "query <directory> [sql]",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
   positionals: {
-    ...directory("of --out"),
+    ...results("of --out"),
     sql: { type: "string", describe: "one SELECT; without it: tables and columns" },
   },
   options: { ...JSON_OPTION, csv: flag("print CSV") },
@@ -223,6 +233,7 @@ const compare: Command = {
       type: "string",
       array: true,
       demandOption: true,
+      coerce: (paths: readonly string[]) => paths.map(folderOf),
       describe: "of simulate --out, with the same seed and swept values",
     },
   },
@@ -263,7 +274,7 @@ const validate: Command = {
 const explain: Command = {
   usage: "explain <directory>",
   about: "say where a gap comes from: service, network, gateway, queueing, load",
-  positionals: directory("of `tandem validate … --out`"),
+  positionals: results("of `tandem validate … --out`"),
   options: {
     ...JSON_OPTION,
     trace: text("file for a trace of a real run beside its prediction, for ui.perfetto.dev"),
@@ -297,7 +308,7 @@ const load: Command = {
 const report: Command = {
   usage: "report <directory>",
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
-  positionals: directory("of --out"),
+  positionals: results("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
   options: JSON_OPTION,
   run: async (args) => (await import("./report.ts")).report(args),
@@ -360,6 +371,11 @@ const program: Program = {
   name: "tandem",
   about: "Which scheduler, on which cluster, serves an inference pipeline at the least cost?",
   version: VERSION,
+  examples: [
+    ["init my-pipeline", "start here: writes a commented scenario"],
+    ["simulate my-pipeline/scenario.yaml", "simulates it, and names the cheapest configuration"],
+    ["simulate --help", "options and examples of a command"],
+  ],
   commands: [
     ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
     ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],

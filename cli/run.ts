@@ -6,11 +6,13 @@ export const simulationThread = () => import("../sweep/simulation-thread.ts");
 
 /** Runs this process's command line. */
 export function run(): void {
-  // The reader of the output has closed it (`| head`): no error.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
-  });
+  // The reader of the output has closed it (`| head`, `2>&1 | head`): no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit(0);
+    });
+  }
   tandem(process.argv.slice(2)).then((code) => {
     process.exitCode = code;
   });

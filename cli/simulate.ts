@@ -109,12 +109,11 @@ function threading(
   { document }: LoadedScenario,
   count: number,
 ): { readonly threads: number; readonly aloneMs: number } {
-  if (workers !== undefined) return { threads: workers, aloneMs: 0 };
   const { replications } = document.run;
   const most = Math.max(replications, stoppingRule(document.run)?.maxReplications ?? 0);
+  const threads = Math.min(workers ?? availableParallelism(), count * most);
   const many = count * replications * expectedEvents(document) > MANY_EVENTS;
-  const threads = Math.min(availableParallelism(), count * most);
-  return { threads, aloneMs: many ? 0 : START_UP_MS };
+  return { threads, aloneMs: many || workers !== undefined ? 0 : START_UP_MS };
 }
 
 async function sweepWithProgress(

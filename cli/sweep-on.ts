@@ -38,7 +38,7 @@ export interface SweepOnArguments extends SimulateArguments {
   readonly on: string;
   readonly shards?: number;
   readonly shardSeconds: number;
-  readonly detach: boolean;
+  readonly detach?: boolean;
 }
 
 /** A sweep in the hands of an engine. */

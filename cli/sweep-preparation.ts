@@ -1,4 +1,5 @@
 /** What `tandem simulate` is asked for, checked: the scenario, its sweep, and the key and header of its results. */
+import { availableParallelism } from "node:os";
 import { Fault } from "../core/fault.ts";
 import { SAMPLE_METHODS, type Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
@@ -8,6 +9,7 @@ import { repeatCommand } from "../library/provenance.ts";
 import type { ResultsHeader } from "../library/results-gathering.ts";
 import { resultsHeader, storeKey } from "../library/results-header.ts";
 import { schedulerCheck } from "../library/scenario.ts";
+import { plural } from "../reports/tables/format.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import type { StoreKey } from "../sweep/result-store.ts";
 import { loadScenario, marginOf, precisionWords, type ScenarioArguments } from "./scenario-file.ts";
@@ -63,12 +65,20 @@ function requestsFolder({ requests, out }: SimulateArguments): string | undefine
   throw new Fault("usage", "--requests needs a folder to write to", { hint: "give --out DIR" });
 }
 
+/** Each thread has a heap of its own: thousands of them exhaust a machine's memory. */
+const MOST_WORKERS = 256;
+
 function checkOptions({ workers, replications, out }: SimulateArguments): void {
   if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
   for (const [name, value] of Object.entries({ workers, replications })) {
     if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
       throw new Fault("usage", `--${name} must be a whole number of at least 1, got ${value}`);
     }
+  }
+  if (workers !== undefined && workers > MOST_WORKERS) {
+    throw new Fault("usage", `--workers must be at most ${MOST_WORKERS}, got ${workers}`, {
+      hint: `this machine has ${plural(availableParallelism(), "processor")}; a thread each is best`,
+    });
   }
 }
 

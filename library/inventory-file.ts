@@ -1,6 +1,5 @@
 /** The inventory that `--on` names. */
 import { readFileSync } from "node:fs";
-import { Fault } from "../core/fault.ts";
 import {
   checkInventory,
   type LoadedInventory,
@@ -8,6 +7,7 @@ import {
 } from "../core/inventory/read-inventory.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { unreadable } from "./scenario.ts";
 
 /**
  * The inventory of a file, checked with every document that is to run on it; undefined without a file.
@@ -33,9 +33,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    throw new Fault("not-found", `cannot read the inventory ${file}`, {
-      hint: "it says where the scenario's nodes are; docs/deploy.md shows one for each kind",
-      cause,
-    });
+    const hint = "it says where the scenario's nodes are; docs/deploy.md shows one for each kind";
+    throw unreadable(`the inventory ${file}`, cause, hint);
   }
 }

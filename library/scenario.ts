@@ -101,11 +101,15 @@ export function scenarioText(path: string): string {
   try {
     return readFile(path);
   } catch (cause) {
-    throw new Fault("not-found", `cannot read the scenario ${path}`, {
-      hint: "give the path of a scenario file; `tandem init DIR` writes one to start from",
-      cause,
-    });
+    const hint = "give the path of a scenario file; `tandem init DIR` writes one to start from";
+    throw unreadable(`the scenario ${path}`, cause, hint);
   }
+}
+
+/** A file that the system does not let us read, with the system's reason. */
+export function unreadable(file: string, cause: unknown, hint: string): Fault {
+  const [reason] = (cause as Error).message.split(", ");
+  return new Fault("not-found", `cannot read ${file}: ${reason}`, { hint, cause });
 }
 
 export interface ScenarioReading {

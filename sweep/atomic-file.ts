@@ -26,13 +26,24 @@ export class AtomicFile {
 
   write(piece: string | Uint8Array): void {
     const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+    } catch (error) {
+      // As in Node's own messages: a full disk is found by a descriptor, which has no name.
+      if (error instanceof Error) error.message += ` '${this.#path}'`;
+      throw error;
+    }
   }
 
   keep(): void {
     this.#open = false;
     closeSync(this.#descriptor);
-    renameSync(`${this.#path}.part`, this.#path);
+    try {
+      renameSync(`${this.#path}.part`, this.#path);
+    } catch (error) {
+      rmSync(`${this.#path}.part`);
+      throw error;
+    }
   }
 
   /** Removes the file unless it was kept. */
@@ -46,8 +57,12 @@ export class AtomicFile {
 
 export function writeAtomically(path: string, content: string): void {
   const file = new AtomicFile(path);
-  file.write(content);
-  file.keep();
+  try {
+    file.write(content);
+    file.keep();
+  } finally {
+    file.close();
+  }
 }
 
 export function writeJson(path: string, document: unknown): void {

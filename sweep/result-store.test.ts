@@ -115,7 +115,9 @@ describe("a sweep with a store", () => {
     const other = await run({ ...KEY, ...change }, 1);
     expect(other.reused).toBe(0);
     const aside = join(folder, "earlier-1");
-    expect(other.setAside).toBe(`${folder} has 2 finished of another ${name}: moved to ${aside}`);
+    expect(other.setAside).toBe(
+      `${folder} has 2 finished configurations of another ${name}: moved to ${aside}`,
+    );
     expect(readFileSync(join(aside, "configurations.jsonl"), "utf8")).toBe(before);
     expect((await run(KEY, 1)).setAside).toContain(join(folder, "earlier-2"));
   });

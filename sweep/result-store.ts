@@ -175,8 +175,8 @@ function moveAside(directory: string, found: Found, key: StoreKey): string {
   const different = Object.keys(key).filter(
     (name) => JSON.stringify(found.key?.[name]) !== JSON.stringify(key[name]),
   );
-  const kept = found.lines === 1 ? "one finished configuration" : `${found.lines} finished`;
-  return `${directory} has ${kept} of another ${different.join(", ")}: moved to ${aside}`;
+  const kept = `${found.lines} finished configuration${found.lines === 1 ? "" : "s"}`;
+  return `${directory} has ${kept} of another ${different.join(" and ")}: moved to ${aside}`;
 }
 
 /** The key of a store that need not be finished, and its records, one at a time in memory. */

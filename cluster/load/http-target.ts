@@ -53,7 +53,8 @@ export class HttpTarget implements LoadTarget {
       const fail = (cause: Error): void => {
         socket.destroy();
         const message = `${origin} does not answer: ${cause.message}`;
-        reject(new Fault("cluster-failure", message, { cause }));
+        const hint = "is a server up there?";
+        reject(new Fault("cluster-failure", message, { hint, cause }));
       };
       socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(new Error("no connection in time")));
       socket.once("error", fail);

@@ -78,14 +78,25 @@ export function trailerOf(error: ServiceError, name: string): string | null {
   return value === undefined ? null : value.toString();
 }
 
+/** grpc-js tells a failed connection so, with the date and a note on names that is empty mostly. */
+const NO_CONNECTION =
+  /^No connection established\. Last error: (?:\w*Error: )?(.*?)\.*(?: \([-\dTZ:.]+\)\.)? Resolution note:/;
+const IS_IT_UP =
+  "is a server up there? `tandem cluster status` has the address of a cluster of this folder";
+const SPEAKS_NO_GRPC =
+  "no gRPC is spoken there: the gRPC port of a gateway is the one after its REST port, which http://HOST:PORT reaches";
+
 /** The fault behind a failed call; `what` starts its message. */
 export function faultOf(error: ServiceError, what: string): Fault {
   const named = trailerOf(error, FAULT_TRAILER);
   const code: FaultCode =
     named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
   const pushback = Number(trailerOf(error, PUSHBACK_TRAILER) ?? Number.NaN);
-  return new Fault(code, `${what}: ${error.details || error.message}`, {
+  const [, reason] = NO_CONNECTION.exec(error.details) ?? [];
+  const hint = reason?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
+  return new Fault(code, `${what}: ${reason ?? (error.details || error.message)}`, {
     cause: error,
+    ...(reason === undefined ? {} : { hint }),
     ...(Number.isFinite(pushback) ? { retryAfterMs: pushback } : {}),
   });
 }

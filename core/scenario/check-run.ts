@@ -37,7 +37,9 @@ export function checkBackend(models: ScenarioDocument["models"], backend: Backen
   return Object.entries(models).flatMap(([name, { implementation }]) => {
     if (implementation === undefined) {
       const message = `the ${backend} backend needs an implementation of model "${name}"`;
-      return [issueAt(`models.${name}`, message, "`backend: replay` needs none")];
+      return [
+        issueAt(`models.${name}`, message, "the backend replay needs none: `--backend replay`"),
+      ];
     }
     const own = backendOf(implementation);
     if (backend === "real" || backend === own) return [];
