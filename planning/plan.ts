@@ -17,6 +17,7 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
+import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
@@ -233,6 +234,7 @@ function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Sw
   const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
   const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
     checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
+    checkFit,
   });
   return Array.from({ length: grid.count }, (_unused, index) => {
     const { parameters, document: one } = grid.at(index);
