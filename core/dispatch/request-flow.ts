@@ -233,6 +233,8 @@ export class RequestFlow {
     const job = (request << table.shift) + task;
     const { pool, variants } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     table.enqueuedUs[job] = this.nowUs;
+    // A slot's earlier request may have left one.
+    if (table.returnedUs.size > 0) table.returnedUs.delete(job);
     table.openJobs[request]++;
     if (variants === null) this.board.enqueue(job, pool);
     else this.board.enqueue(job, this.variants.choose(job, variants, this.nowUs));
@@ -252,14 +254,16 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
+      table.returnedUs.set(job, nowUs);
       this.board.enqueue(job, this.variants.again(job, pool, nowUs));
     }
   }
 
   /** A job whose batch was pre-empted waits again, unless its request is over. */
-  waitAgain(job: number, pool: number): void {
+  waitAgain(job: number, pool: number, nowUs: number): void {
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
+      this.requests.returnedUs.set(job, nowUs);
       this.board.enqueue(job, pool);
       return;
     }
