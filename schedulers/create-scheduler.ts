@@ -93,14 +93,20 @@ function blindTo(demanding: readonly PoolSystem[], scheduler: string): Fault {
   return new Fault("invalid-input", message, { hint, issues });
 }
 
-/** Whether some part of it orders and releases replicas. Throws Fault as `createScheduler` does. */
-export function scalesReplicas(
+/**
+ * Whether some part of it orders and releases replicas, and whether one places models on device slots.
+ * Throws Fault as `createScheduler` does.
+ */
+export function traitsOf(
   document: SchedulerDocument,
   system: System,
   own: OwnSchedulers = NO_OWN,
-): boolean {
+): { readonly scales: boolean; readonly placesModels: boolean } {
   const { controllers = [] } = createScheduler(document, system, "0", own);
-  return controllers.some(({ scales }) => scales.length > 0);
+  return {
+    scales: controllers.some(({ scales }) => scales.length > 0),
+    placesModels: controllers.some(({ placesModels }) => placesModels === true),
+  };
 }
 
 /** The name in tables and charts: the preset's, or the composition's parts. */

@@ -61,6 +61,7 @@ interface Device extends SlotReplicas {
 
 export class DutyCycles implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly #system: System;

@@ -38,6 +38,7 @@ interface Device extends SlotReplicas {
 
 export class Flex implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly preempts = true;
