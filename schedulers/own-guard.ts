@@ -253,6 +253,7 @@ const FLAGS = [
   "loads",
   "windows",
   "proceeds",
+  "imputes",
   "heedsResources",
   "placesModels",
 ] as const;

@@ -1,9 +1,10 @@
 /** A process's resident memory over its life, as Linux tells it. */
 import { readFileSync } from "node:fs";
+import { DEFAULT_BOUNDS } from "../../cluster/run/specification.ts";
 
-/** Share of the longest life that is warm-up, and its least duration. */
+/** Share of the longest life that is warm-up, and its least duration: until then the table of answers fills. */
 const WARM_UP_SHARE = 0.3;
-const LEAST_WARM_UP_S = 30;
+const LEAST_WARM_UP_S = DEFAULT_BOUNDS.keys.keepMs / 1000;
 /** Shorter lives, without their warm-up, say nothing about growth. */
 const LEAST_JUDGED_S = 60;
 

@@ -18,12 +18,20 @@ export interface AnsweredTask {
   readonly pool: number;
 }
 
+interface KeptAnswer {
+  readonly requestId: string;
+  readonly pipeline: number;
+  readonly slot: number;
+  /** By task: the replica that ran it. */
+  readonly replicas: readonly (string | undefined)[];
+}
+
 export class FeedbackBook {
   readonly #system: System;
   readonly #poolOf: ReadonlyMap<string, number>;
-  /** Several where elements of one body, or callers, share a name; the oldest name first. */
-  readonly #answers = new Map<string, (readonly AnsweredTask[])[]>();
-  #size = 0;
+  /** A ring. Several have one name where elements of one body, or callers, share it. */
+  readonly #answers: KeptAnswer[] = [];
+  #next = 0;
   readonly #most: number;
 
   constructor(system: System, most = MAX_ANSWERS) {
@@ -32,29 +40,23 @@ export class FeedbackBook {
     this.#most = most;
   }
 
-  /** A request was completed. */
+  /** A request was completed. Nobody judges imputed answers: no replica gave them. */
   keep({ context: { requestId }, pipeline, slot, results }: Answered): void {
     if (requestId === undefined) return;
-    const { tasks } = this.#system.pipelines[pipeline];
-    const ran = results.flatMap((result, task): AnsweredTask[] => {
-      const pool = result === null ? undefined : this.#poolOf.get(result.timing.replica);
-      return pool === undefined ? [] : [{ slot, task: tasks[task].name, pool }];
-    });
-    const known = this.#answers.get(requestId);
-    if (known === undefined) this.#answers.set(requestId, [ran]);
-    else known.push(ran);
-    this.#size++;
-    while (this.#size > this.#most) this.#forgetOne();
+    const replicas = results.map((result) => result?.timing.replica);
+    this.#answers[this.#next] = { requestId, pipeline, slot, replicas };
+    this.#next = (this.#next + 1) % this.#most;
   }
 
   /** The tasks that ran, or the one of that name. Throws Fault("not-found") or Fault("invalid-input"). */
   find(requestId: string, task: string | undefined): readonly AnsweredTask[] {
-    const ran = this.#answers.get(requestId)?.flat();
-    if (ran === undefined) {
+    const answers = this.#answers.filter((answer) => answer.requestId === requestId);
+    if (answers.length === 0) {
       const message = `no answered request has the id ${JSON.stringify(requestId)}`;
       const hint = `give the answer's x-request-id; the newest ${this.#most} answers of the present run are known`;
       throw new Fault("not-found", message, { hint });
     }
+    const ran = answers.flatMap((answer) => this.#ranIn(answer));
     const found = ran.filter((each) => task === undefined || each.task === task);
     if (found.length > 0) return found;
     const message = `the request did not run ${task === undefined ? "any task" : `the task ${JSON.stringify(task)}`}`;
@@ -62,11 +64,12 @@ export class FeedbackBook {
     throw new Fault("invalid-input", message, names === "" ? {} : { hint: `it ran ${names}` });
   }
 
-  #forgetOne(): void {
-    const [[requestId, answers]] = this.#answers;
-    answers.shift();
-    this.#size--;
-    if (answers.length === 0) this.#answers.delete(requestId);
+  #ranIn({ pipeline, slot, replicas }: KeptAnswer): readonly AnsweredTask[] {
+    const { tasks } = this.#system.pipelines[pipeline];
+    return replicas.flatMap((replica, task): AnsweredTask[] => {
+      const pool = replica === undefined ? undefined : this.#poolOf.get(replica);
+      return pool === undefined ? [] : [{ slot, task: tasks[task].name, pool }];
+    });
   }
 }
 
