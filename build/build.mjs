@@ -21,7 +21,7 @@ const dist = join(root, "dist");
 const stamp = join(dist, "build-stamp.txt");
 
 /** Data files (protobuf definitions, fonts, other languages) stand below dist/ as they do here. */
-const DATA = /(\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)|Dockerfile)$/;
+const DATA = /(\.(proto|ttf|css|yaml|cpp|py|mjs)|Dockerfile)$/;
 const DATA_FOLDERS = ["bench", "cluster", "deploy", "reports", "scenarios"];
 const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
 /** Versions of compiler and bundled packages are in npm's own list of what is installed. */
@@ -31,9 +31,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
-/** Its files have names by their contents. */
-const WORKER_BUNDLE = "worker-bundle";
-const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
+const BUNDLE = "build/main.cjs";
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
@@ -42,10 +40,10 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
-  "web/index.html",
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
+  ...["web/index.html", "web/assets/browser.js"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
-  ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
+  ...[BUNDLE, `${BUNDLE}.map`, `${BUNDLE}.compiled`],
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
@@ -77,12 +75,10 @@ async function build() {
   const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
-  const { makeBundles } = await import("./make-bundles.mjs");
-  await makeBundles(root);
-  const { makeWorkerBundle } = await import("./make-worker-bundle.mjs");
-  await makeWorkerBundle(root);
-  const { makeBrowser } = await import("./make-browser.mjs");
-  await makeBrowser(root);
+  const { makeBundle } = await import("./make-bundle.mjs");
+  await makeBundle(root);
+  const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
+  await makeClusterBundle(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");
   await makeWhatIf(root);
   const { makeWeb } = await import("./make-web.mjs");
@@ -131,8 +127,8 @@ function removeOthers(types) {
   const known = new Set([...made, ...types]);
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
-    if (place.startsWith(`${WORKER_BUNDLE}/`)) continue;
-    if (/^web\//.test(place)) continue;
+    // Their files have names by their contents.
+    if (/^(web|cluster-bundle)\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }
 }

@@ -41,9 +41,9 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   const places = measuringPlaces(document, inventory);
   const elsewhere = await openElsewhere(
     {
-      ...{ document, backend: "real", onEvent, places },
+      ...{ document, backend: "real", onEvent, places: withReplicas(document, places) },
       inputs: { profiles: {}, folder },
-      ...(inventory === undefined ? {} : { inventory }),
+      ...(inventory === undefined ? {} : { inventory: withoutGateway(inventory) }),
     },
     randomUUID(),
   );
@@ -83,6 +83,26 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
     },
     close,
   };
+}
+
+/** The machines are also asked for what the document's replicas need: they run there afterwards. */
+function withReplicas(
+  document: ScenarioDocument,
+  places: readonly ReplicaPlace[],
+): readonly ReplicaPlace[] {
+  if (document.cluster.nodes === undefined) return places;
+  const own = replicaPlaces(document);
+  const isUsed = ({ node, number }: ReplicaPlace): boolean =>
+    own.some((place) => place.node === node && place.number === number);
+  return [...own, ...places.filter((place) => !isUsed(place))];
+}
+
+/** Models are called from here. */
+function withoutGateway(loaded: LoadedInventory): LoadedInventory {
+  const { inventory } = loaded;
+  return inventory.kind === "ssh"
+    ? { ...loaded, inventory: { ...inventory, gateway: undefined } }
+    : loaded;
 }
 
 const NO_OP: ModelDocument = modelSchema.parse({

@@ -1,8 +1,10 @@
 /** A cluster whose workers are steps of a Slurm job: up, loaded, hurt, recovered, down, nothing left. */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { hasSlurm, SlurmLab } from "../core/slurm-lab.test-support.ts";
 import { type Exit, Workplace } from "../sweep/command-line.test-support.ts";
 
@@ -23,6 +25,24 @@ const SCENARIO = {
   },
   workload: { arrivals: "poisson", ratePerS: 50, requests: 200 },
   run: { seed: 1 },
+};
+
+/** A graph of three nodes in place of times that are given. */
+const MEASURED = {
+  ...{ ...SCENARIO, name: "measured" },
+  models: {
+    m: {
+      profile: { gpu: "profiles/gpu.json", core: "profiles/core.json" },
+      implementation: {
+        onnx: "models/quarters.onnx",
+        preprocess: [{ decode: "rgb" }, { resize: {} }, { normalise: { scale: 1 / 255 } }],
+        postprocess: [{ softmax: {} }, { topK: { k: 1 } }],
+      },
+    },
+  },
+  cluster: { ...SCENARIO.cluster, overheadProfile: "profiles/overheads.json" },
+  workload: { arrivals: "poisson", ratePerS: 10, requests: 20 },
+  run: { seed: 1, replications: 2 },
 };
 
 const TANDEM = join(import.meta.dirname, "../dist/cli/tandem.js");
@@ -142,7 +162,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const { state } = await status();
     expect(lab.jobs().length).toBeGreaterThan(0);
     process.kill(state.supervisorPid, "SIGKILL");
-    await eventually(() => lab.jobs().length === 0);
+    await eventually(() => lab.jobs().length === 0 && lab.clients().length === 0);
     await eventually(() => processesOf(state.id).length === 0);
     // As if Slurm had not noticed.
     const words = [`--job-name=tandem-${state.id}`, "--output=/dev/null"];
@@ -151,6 +171,48 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const gone = await tandem("cluster", "status", "--no-watch");
     expect(gone.stdout + gone.stderr).toContain(`Slurm job ${job}`);
     expect((await tandem("cluster", "down")).stdout).toContain(`Slurm job ${job}`);
+    await eventually(() => lab.jobs().length === 0);
+  });
+
+  test("takes its job out of the queue when it is killed there", async () => {
+    lab.says("sbatch", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1000");
+    const [other] = lab.jobs();
+    const { child, exit } = workplace.start([
+      ...["cluster", "up", "scenario.yaml", "--on", "slurm.yaml", "--backend", "replay"],
+    ]);
+    await eventually(() => lab.jobs().length > 1);
+    child.kill("SIGKILL");
+    await exit;
+    await eventually(() => lab.jobs().join() === other && lab.clients().length === 0);
+    lab.says("scancel", other);
+    await eventually(() => lab.jobs().length === 0);
+  });
+
+  test("calibrates and validates models where they run, on no more machines than they need", async () => {
+    // One machine of four is another's: none is left beside the three of the scenario.
+    lab.says("sbatch", "--nodes=1", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1000");
+    const others = lab.jobs();
+    writeFileSync(join(workplace.folder, "measured.yaml"), stringify(MEASURED));
+    const models = join(import.meta.dirname, "../scenarios/models");
+    cpSync(models, join(workplace.folder, "models"), { recursive: true });
+    const on = ["measured.yaml", "--on", "slurm.yaml", "--json"];
+    const bounds = ["--precision", "0.5", "--max-seconds", "3"];
+    const calibrated = await tandem("calibrate", ...on, ...bounds);
+    expect(calibrated.code, calibrated.stderr).toBe(0);
+    const { deviceProfiles, overheadProfile } = JSON.parse(calibrated.stdout);
+    expect(Object.keys(deviceProfiles.m)).toEqual(["gpu", "core"]);
+    expect(Object.keys(overheadProfile.links)).toEqual(["gpu-1", "gpu-2", "cpu"]);
+    expect(lab.jobs()).toEqual(others);
+
+    const validated = await tandem("validate", ...on, "--backend", "onnx", "--repeats", "3");
+    // A busy machine gives no verdict, or a wrong one.
+    expect([0, 3], validated.stderr).toContain(validated.code);
+    const { notes, configurations } = JSON.parse(validated.stdout);
+    expect(notes.join()).toContain("no clocks had to agree");
+    expect(configurations[0].measured.metrics.latencyMeanMs.mean).toBeGreaterThan(0);
+    expect(lab.jobs()).toEqual(others);
+    expect(lab.clients()).toEqual([]);
+    lab.says("scancel", ...others);
     await eventually(() => lab.jobs().length === 0);
   });
 

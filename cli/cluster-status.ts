@@ -1,7 +1,8 @@
 /** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
 
-import { type ClusterState, type ClusterStatus, clusterStatus } from "../cluster/deploy/state.ts";
-import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../cluster/observe/status.ts";
+import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
+import { clusterNow } from "../library/cluster.ts";
 import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
 
 /** A narrow terminal loses the last columns first. */
@@ -36,7 +37,7 @@ function headText({ scenario, backend, gateway, startedAt }: ClusterState, width
     `${scenario} on the ${backend} backend`,
     `gRPC ${gateway.grpc}`,
     `REST ${gateway.http}`,
-    `gateway pid ${gateway.pid}`,
+    gatewayPlace(gateway),
     `up since ${startedAt.slice(0, 19).replace("T", " ")}`,
   ];
   const lines: string[] = [];
@@ -46,6 +47,11 @@ function headText({ scenario, backend, gateway, startedAt }: ClusterState, width
     else lines[lines.length - 1] = `${last} · ${part}`;
   }
   return lines.join("\n");
+}
+
+/** A process here has its pid; one elsewhere has a command's. */
+export function gatewayPlace({ machine, pid }: ClusterState["gateway"]): string {
+  return machine === null ? `gateway pid ${pid}` : `gateway on ${machine}`;
 }
 
 function pipelineCells(pipeline: PipelineStatus): readonly Cell[] {
@@ -108,7 +114,7 @@ const CLEAR_BELOW = "\x1b[J";
  * or when no cluster is up any more; the last table stays on the screen.
  */
 export async function watchStatus(
-  tokenFile: string | null,
+  tokenFile: string | undefined,
   stdout: NodeJS.WriteStream = process.stdout,
 ): Promise<ClusterStatus | null> {
   let stopped = false;
@@ -125,7 +131,7 @@ export async function watchStatus(
   let status: ClusterStatus | null = null;
   try {
     while (!stopped) {
-      status = await clusterStatus(process.cwd(), tokenFile);
+      status = await clusterNow({ tokenFile });
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;
@@ -153,7 +159,6 @@ function screen(text: string, rows: number): string {
 }
 
 /** A table that fits: the last columns go first, then the first column is cut. */
-export /** A table without its last columns where these do not fit. */
 function tableOfWidth(
   headings: readonly string[],
   rows: readonly (readonly Cell[])[],

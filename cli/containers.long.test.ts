@@ -1,5 +1,5 @@
 /** Images, a compose file and the inventory's kind docker on a real Docker daemon. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -24,6 +24,20 @@ models:
 cluster: { replicas: { detect: 2, read: 1 } }
 # As fast as it can be: a busy machine must not be overloaded.
 workload: { arrivals: closed, clients: 4, requests: 200, client: { timeoutMs: 100000 } }
+`;
+/** Three nodes of a graph, whose file the containers mount. */
+const REAL = `
+name: real
+pipelines: { p: { tasks: { look: { model: quarters } } } }
+models:
+  quarters:
+    service: { distribution: deterministic, meanMs: 10 }
+    implementation:
+      onnx: models/quarters.onnx
+      preprocess: [{ decode: rgb }, { resize: {} }, { normalise: { scale: 0.00392156862 } }]
+      postprocess: [{ softmax: {} }, { topK: { k: 1 } }]
+cluster: { replicas: { look: 2 } }
+workload: { arrivals: closed, clients: 2, requests: 40, client: { timeoutMs: 100000 } }
 `;
 const PATIENCE_MS = 120_000;
 
@@ -141,6 +155,27 @@ describe.skipIf(!isHere)("containers", () => {
       expect(docker.containers()).toEqual([]);
     },
     PATIENCE_MS * 4,
+  );
+
+  test(
+    "run a real model, whose file they mount",
+    async () => {
+      write("real.yaml", REAL);
+      write("on-real.yaml", "kind: docker\nimage: tandem-worker:test\nmachines: { here: {} }\n");
+      mkdirSync(join(folder, "models"));
+      const graph = join(import.meta.dirname, "../scenarios/models/quarters.onnx");
+      copyFileSync(graph, join(folder, "models/quarters.onnx"));
+      const words = ["cluster", "up", "real.yaml", "--on", "on-real.yaml", "--backend", "onnx"];
+      const up = await tandem(...words, "--json");
+      expect(up.code, up.stderr).toBe(0);
+      expect(docker.containers()).toHaveLength(2);
+      const { grpc } = JSON.parse(up.stdout).gateway;
+      const { stdout, stderr } = await tandem("load", "real.yaml", "--url", grpc, "--json");
+      expect(JSON.parse(stdout).outcomes, stderr).toMatchObject({ completed: 40 });
+      expect((await tandem("cluster", "down")).code).toBe(0);
+      expect(docker.containers()).toEqual([]);
+    },
+    PATIENCE_MS * 2,
   );
 
   test(

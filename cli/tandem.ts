@@ -3,5 +3,8 @@
 import { loadBundle } from "../build/load-bundle.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
+type Main = typeof import("./run.ts");
+
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
-if (elsewhere || loadBundle("main") === null) await import("./run.ts");
+const main = elsewhere ? undefined : (loadBundle()?.exports as Main | undefined);
+(main ?? (await import("./run.ts"))).run();

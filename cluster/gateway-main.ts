@@ -25,13 +25,18 @@ const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
 for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
-  const { host, origins, grpcPort, httpPort } = specification;
+  const { host, origins, grpcPort, httpPort, identities } = specification;
   const logger = createLogger("gateway");
   const own = await importTexts(specification.inputs.schedulerFiles ?? {}, ownScheduler);
   const tracing = await gatewayTracing(specification.trace, logger);
-  const security = new SecurityFiles(specification.security, "gateway");
+  const security = new SecurityFiles(
+    specification.security,
+    "gateway",
+    identities?.callers ?? null,
+  );
   // Reads the certificates again for each connection, as they may change.
-  const workerAccess = (): ClientAccess => workerClientAccess(specification.workerCertificates);
+  const workerAccess = (): ClientAccess =>
+    workerClientAccess(identities?.workers ?? specification.workerCertificates);
   const gateway = new Gateway(specification, workerAccess, { tracing, logger, own });
   const models = new PipelineModels(gateway);
   const control =

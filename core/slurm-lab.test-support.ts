@@ -87,6 +87,15 @@ export class SlurmLab {
       .filter((id) => id !== "");
   }
 
+  /** Slurm's commands that run. */
+  clients(): readonly number[] {
+    const own = readdirSync("/proc").filter((name) => {
+      if (!environmentOf(name).includes(`SLURM_CONF=${this.configuration}`)) return false;
+      return ["salloc", "srun", "sbatch"].includes(commandOf(name));
+    });
+    return own.map(Number);
+  }
+
   /** As if the machine lost its power: its daemon and the processes of its steps end by SIGKILL. */
   killNode(node: number): void {
     this.#nodes[node].kill("SIGKILL");
@@ -113,29 +122,9 @@ export class SlurmLab {
 
   #end(): void {
     for (const child of [...this.#nodes, ...this.#daemons]) child.kill("SIGKILL");
-    // Slurm 22.05's salloc may turn in circles after a SIGTERM instead of ending.
-    for (const pid of clientsOf(this.configuration)) process.kill(pid, "SIGKILL");
+    for (const pid of this.clients()) process.kill(pid, "SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** Slurm's commands that still run with this configuration. */
-function clientsOf(configuration: string): readonly number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const program = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-        const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-        return (
-          ["salloc", "srun", "sbatch"].includes(program) &&
-          environment.includes(`SLURM_CONF=${configuration}`)
-        );
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 }
 
 const configurationFile = (folder: string): string => join(folder, "slurm.conf");
@@ -194,6 +183,14 @@ function environmentOf(pid: string): readonly string[] {
     return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   } catch {
     return [];
+  }
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
   }
 }
 

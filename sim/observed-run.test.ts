@@ -34,6 +34,21 @@ const DIAMOND = scenarioOf({
   faults: { scheduled: [{ kind: "crash", node: "m-2", atS: 3, forS: 6 }] },
 });
 
+const [CRASH] = DIAMOND.faults?.scheduled ?? [];
+const { p } = DIAMOND.pipelines;
+/** One machine or the other, twice a second; `d` waits for the first of its predecessors only. */
+const OFTEN: ScenarioDocument = {
+  ...DIAMOND,
+  pipelines: { p: { ...p, tasks: { ...p.tasks, d: { ...p.tasks.d, join: "first" } } } },
+  faults: {
+    ...(DIAMOND.faults as NonNullable<typeof DIAMOND.faults>),
+    scheduled: Array.from({ length: 18 }, (_, i) => ({
+      ...CRASH,
+      ...{ node: `m-${1 + (i % 2)}`, atS: 0.5 + i / 2, forS: 0.2 },
+    })),
+  },
+};
+
 interface Observed {
   readonly run: ObservedRun;
   readonly meanMs: number;
@@ -102,6 +117,27 @@ test("a detail says what the slowest consist of, and when replicas were lost", (
   expect(runDetail(steady.run, options).changes).toEqual([]);
 });
 
+test("a batch of a lost replica ends at the loss; its jobs are ready again then, and its successors wait for the run that ended", () => {
+  const { batches, changes, requests } = observed(OFTEN).run;
+  const losses = changes.filter(({ kind }) => kind === "lose");
+  const lost = batches.filter((batch) => batch.lost);
+  expect(lost.length).toBeGreaterThan(0);
+  for (const { replica, startUs, endUs } of lost) {
+    const at = losses.filter((loss) => loss.replica === replica && loss.atUs >= startUs);
+    expect(endUs).toBe(at[0]?.atUs);
+  }
+  const again = requests.flatMap(({ spans }) => spans.filter(({ after }) => after?.batch.lost));
+  expect(again.length).toBeGreaterThan(0);
+  for (const { task, readyUs, after } of again) {
+    expect(after?.task).toBe(task);
+    expect(readyUs).toBe(after?.batch.endUs);
+  }
+  const spans = requests.flatMap((one) => one.spans);
+  const early = spans.filter(({ task, after }) => after?.batch.lost && after.task !== task);
+  expect(early).toEqual([]);
+  expect(steady.run.batches.some((batch) => batch.lost)).toBe(false);
+});
+
 function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const one of all) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
@@ -153,6 +189,22 @@ test("asynchronous events begin and end in pairs, one for each request and each 
     open.set(key, (open.get(key) ?? 0) + (ph === "b" ? 1 : -1));
   }
   expect([...open.values()].filter((count) => count !== 0)).toEqual([]);
+  const whole = new Map(crashed.run.requests.map((one) => [`1.${one.serial}`, one]));
+  const outside = events.filter(({ ph, id = "", ts }) => {
+    const { arrivedUs = 0, endUs = 0 } = whole.get(id) ?? {};
+    return (ph === "b" || ph === "e") && (ts < arrivedUs || ts > Math.max(endUs, arrivedUs));
+  });
+  expect(outside).toEqual([]);
+  const counters = grouped(
+    events.filter(({ ph }) => ph === "C"),
+    ({ name }) => name,
+  );
+  for (const own of counters.values()) {
+    const jobs = own.map(({ args }) => Number(args?.jobs));
+    expect(Math.min(...jobs)).toBe(0);
+    expect(jobs.at(-1)).toBe(0);
+    expect(own.map(({ ts }) => ts)).toEqual(own.map(({ ts }) => ts).toSorted((a, b) => a - b));
+  }
   expect(new Set(events.filter(({ ph }) => ph === "b").map(({ id }) => id)).size).toBe(
     crashed.run.requests.length,
   );

@@ -34,7 +34,13 @@ export interface Deployment {
   readonly timeScale: number;
   readonly backend: BackendName;
   /** A gateway that was started again has a new pid, and its former ports. */
-  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly gateway: {
+    readonly grpc: string;
+    readonly http: string;
+    readonly pid: number;
+    /** Name of its machine in the inventory; null: this one. */
+    readonly machine: string | null;
+  };
   /** The gateway as a process whose silence others notice. */
   readonly gatewayProcess: Speaking;
   /** At this moment: a restarted worker has a new pid. */
@@ -49,6 +55,7 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
+const LOOPBACK = "127.0.0.1";
 const HEALTH_TIMEOUT_MS = 30_000;
 const HEALTH_POLL_MS = 30;
 
@@ -64,7 +71,8 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
       hint: "real models take the time they take",
     });
   }
-  await requireSafeBinding(given.host ?? "127.0.0.1", given.certificates !== undefined);
+  requireHere(given);
+  await requireSafeBinding(given.host ?? LOOPBACK, given.certificates !== undefined);
   // Reports wrong files before any process starts.
   const files = new SecurityFiles(securityPaths(given), "gateway");
   files.close();
@@ -78,7 +86,7 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   };
   const crashes = new Crashes();
   const workers = new WorkerPool(options, elsewhere?.machines ?? null, crashes.add);
-  const gateway = new GatewayProcess(options, id, workers, crashes.add);
+  const gateway = new GatewayProcess(options, id, { workers, elsewhere }, crashes.add);
   const stop = async (): Promise<void> => {
     crashes.stopping = true;
     await gateway.stop();
@@ -95,6 +103,25 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
     throw error;
   }
   return deployed(options, workers, gateway, { crashes, stop });
+}
+
+/** Throws Fault("usage") for options that only a gateway on this machine can have. */
+function requireHere(given: DeploymentOptions): void {
+  const { inventory, host = LOOPBACK, record, tokens, trace } = given;
+  const { gateway } = { gateway: undefined, ...inventory?.inventory };
+  if (gateway === undefined) return;
+  const options = {
+    "--host": host === LOOPBACK ? undefined : host,
+    "--record": record,
+    "--tokens": tokens,
+    "--trace": trace,
+  };
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    throw new Fault("usage", `${option} needs a gateway on this machine, and it is on ${gateway}`, {
+      hint: "leave it out, or take `gateway` out of the inventory",
+    });
+  }
 }
 
 class Crashes {
@@ -130,7 +157,7 @@ function deployed(
     timeScale: options.timeScale ?? 1,
     backend: options.backend,
     get gateway() {
-      return { grpc, http, pid: gateway.pid };
+      return { grpc, http, pid: gateway.pid, machine: gateway.machine };
     },
     gatewayProcess: gateway,
     get workers() {

@@ -2,14 +2,16 @@
 import { readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { GatewayMachine, GatewayPorts } from "../machines/machine.ts";
 import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
+import { readIdentity } from "../security/certificate-files.ts";
 import { securityPaths } from "../security/security-files.ts";
-import { OWN_CERTIFICATES } from "./elsewhere.ts";
+import { type Elsewhere, OWN_CERTIFICATES } from "./elsewhere.ts";
 import { type DeploymentOptions, plainInputs } from "./options.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -40,33 +42,38 @@ export class GatewayProcess implements Speaking {
   readonly id: string;
   readonly #options: DeploymentOptions;
   readonly #workers: WorkerPool;
+  readonly #elsewhere: Elsewhere | null;
   readonly #kept: KeptChild<GatewayReady>;
   readonly #host: string;
   readonly #controlFile: string;
-  #grpcPort: number;
-  #httpPort: number;
+  /** On its machine, and here: the same where it runs here. */
+  #own: GatewayPorts;
+  #here: GatewayPorts;
 
   constructor(
     options: DeploymentOptions,
     id: string,
-    workers: WorkerPool,
+    { workers, elsewhere }: { readonly workers: WorkerPool; readonly elsewhere: Elsewhere | null },
     crashed: (exit: ChildExit) => void,
   ) {
     this.id = id;
     const { host = "127.0.0.1", basePort, directory = tmpdir(), restart = true } = options;
     this.#options = options;
     this.#workers = workers;
+    this.#elsewhere = elsewhere;
     this.#host = host;
-    this.#httpPort = basePort ?? 0;
-    this.#grpcPort = basePort === undefined ? 0 : basePort + 1;
+    this.#here = { http: basePort ?? 0, grpc: basePort === undefined ? 0 : basePort + 1 };
+    this.#own = this.#machine === null ? this.#here : { http: 0, grpc: 0 };
     this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),
       restart,
-      onReady: ({ ready }) => {
-        this.#grpcPort = ready.grpcPort;
-        this.#httpPort = ready.httpPort;
+      patient: this.#machine !== null,
+      onReady: async ({ ready: { grpcPort: grpc, httpPort: http } }) => {
+        this.#own = { grpc, http };
+        const secure = options.certificates !== undefined;
+        this.#here = (await this.#machine?.reach(this.#own, this.#here, secure)) ?? this.#own;
       },
       onExit: crashed,
       onEvent: (line) => options.onEvent?.(line),
@@ -75,6 +82,11 @@ export class GatewayProcess implements Speaking {
 
   get pid(): number {
     return this.#kept.pid;
+  }
+
+  /** Null: this one. */
+  get machine(): string | null {
+    return this.#machine?.name ?? null;
   }
 
   get heard(): number {
@@ -86,8 +98,8 @@ export class GatewayProcess implements Speaking {
     const host = reachableHost(this.#host);
     const scheme = this.#options.certificates === undefined ? "http" : "https";
     return {
-      grpc: authority(host, this.#grpcPort),
-      http: `${scheme}://${authority(host, this.#httpPort)}`,
+      grpc: authority(host, this.#here.grpc),
+      http: `${scheme}://${authority(host, this.#here.http)}`,
     };
   }
 
@@ -105,6 +117,10 @@ export class GatewayProcess implements Speaking {
     ControlRecord.remove(this.#controlFile);
   }
 
+  get #machine(): GatewayMachine | null {
+    return this.#elsewhere?.machines.gateway ?? null;
+  }
+
   /** Starts and stops workers for the gateway, and replies with the result. */
   async #answer({ question, what, replica, address = "" }: WorkerQuestion): Promise<void> {
     try {
@@ -120,6 +136,8 @@ export class GatewayProcess implements Speaking {
 
   #child(): ChildOptions {
     const { directory, signal } = this.#options;
+    const command = this.#machine?.command(STEADY_HEAP);
+    const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
       name: "gateway",
       entry: "gateway-main",
@@ -127,6 +145,7 @@ export class GatewayProcess implements Speaking {
       readyTimeoutMs: READY_TIMEOUT_MS,
       signal,
       nodeOptions: STEADY_HEAP,
+      ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
       onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
       ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
     };
@@ -153,8 +172,8 @@ export class GatewayProcess implements Speaking {
       seed,
       timeScale,
       host: this.#host,
-      grpcPort: this.#grpcPort,
-      httpPort: this.#httpPort,
+      grpcPort: this.#own.grpc,
+      httpPort: this.#own.http,
       security: securityPaths(this.#options),
       origins: this.#options.origins ?? [],
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
@@ -164,6 +183,19 @@ export class GatewayProcess implements Speaking {
       controlFile: this.#controlFile,
       trace,
       record,
+      ...(this.#machine === null ? {} : this.#withoutFiles()),
+    };
+  }
+
+  /** A gateway elsewhere sees no file of this machine, and has no packages for traces. */
+  #withoutFiles(): Partial<GatewaySpecification> {
+    const { certificates, workerCertificates = certificates as string } = this.#options;
+    const callers = certificates === undefined ? null : readIdentity(certificates, "gateway");
+    const workers = readIdentity(workerCertificates, "gateway");
+    return {
+      security: { certificates: null, tokens: null },
+      ...{ workerCertificates: null, identities: { callers, workers } },
+      ...{ controlFile: null, trace: null },
     };
   }
 }

@@ -7,17 +7,18 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
 import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
 import type { Inventory } from "../../core/inventory/schema.ts";
 import { withDockerHost } from "../machines/docker/docker-command.ts";
 import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
-import type { GatewayStatus } from "../observe/status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
+import type { Deployment } from "./deployment.ts";
 import { removeLeftovers } from "./gateway-process.ts";
 import type { DeploymentOptions } from "./options.ts";
 
@@ -31,7 +32,7 @@ export interface ClusterState {
   readonly supervisorPid: number;
   /** Folder of certificates, if it speaks TLS. */
   readonly certificates: string | null;
-  readonly gateway: { readonly grpc: string; readonly http: string; readonly pid: number };
+  readonly gateway: Deployment["gateway"];
   /** Null: all workers run here. */
   readonly inventory: { readonly file: string; readonly inventory: Inventory } | null;
   readonly workers: readonly {

@@ -58,10 +58,29 @@ export interface Machines {
   at(place: ReplicaPlace): { readonly machine: Machine; readonly slot: SlotPlace };
   /** Names and addresses by which the gateway reaches workers: their certificates have them. */
   readonly hosts: readonly string[];
+  /** The gateway's machine; null: this one. */
+  readonly gateway: GatewayMachine | null;
   /** Either side of a worker's channel ends when it has not heard of the other for so long. */
   readonly leaseMs: number;
   /** Gives back what `open` took, such as an allocation, after every machine was closed. */
   close(): Promise<void>;
+}
+
+export interface GatewayPorts {
+  readonly grpc: number;
+  readonly http: number;
+}
+
+/** The machine of a gateway that does not run here; it listens on that machine's loopback. */
+export interface GatewayMachine {
+  readonly name: string;
+  /** The command, here, that runs the gateway there with `--stdio`. */
+  command(nodeOptions: readonly string[]): readonly string[];
+  /**
+   * Leads ports of this machine's loopback, 0: any free ones, to the gateway's ports there. Asked after each
+   * start; resolves once the gateway answers, with TLS if it is `secure`.
+   */
+  reach(there: GatewayPorts, here: GatewayPorts, secure: boolean): Promise<GatewayPorts>;
 }
 
 /** A worker process that is to run on a machine. */

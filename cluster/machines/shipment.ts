@@ -45,15 +45,16 @@ function sumOf(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
-function bundleFolder(): string {
+/** A folder of dist/. Tests run the sources, which have it too. */
+function builtFolder(name: string): string {
   const here = import.meta.url;
-  // Tests run the sources, whose bundle lies under dist/.
-  const relative = here.endsWith(".ts") ? "../../dist/worker-bundle/" : "../../worker-bundle/";
-  return fileURLToPath(new URL(relative, here));
+  return fileURLToPath(new URL(`${here.endsWith(".ts") ? "../../dist" : "../.."}/${name}/`, here));
 }
 
 /** Entry of a worker's process in a program's folder. */
 export const WORKER_ENTRY = "cluster/worker/main.js";
+/** Entry of the gateway's process in its program's folder. */
+export const GATEWAY_ENTRY = "cluster/gateway/main.js";
 /** Packages with native parts, which run graphs and read pictures. */
 const NATIVE_PACKAGES = ["onnxruntime-node", "sharp"];
 
@@ -62,13 +63,26 @@ const NATIVE_PACKAGES = ["onnxruntime-node", "sharp"];
  * Throws Fault("not-found") where such a part is not installed.
  */
 export function workerShipment(native: boolean): Shipment {
-  const folder = bundleFolder();
-  const { files } = JSON.parse(readFileSync(join(folder, MANIFEST), "utf8")) as {
-    readonly files: readonly string[];
-  };
-  const sent = new Map(files.map((path) => [path, join(folder, path)]));
+  const sent = bundleFiles("worker");
   for (const [path, from] of native ? packageFiles(NATIVE_PACKAGES) : []) sent.set(path, from);
   return shipmentOf(sent);
+}
+
+/** The gateway's program, with the web app. */
+export function gatewayShipment(): Shipment {
+  const sent = bundleFiles("gateway");
+  const web = builtFolder("web");
+  for (const path of readdirSync(web, { recursive: true, encoding: "utf8" })) {
+    if (statSync(join(web, path)).isFile()) sent.set(`web/${path}`, join(web, path));
+  }
+  return shipmentOf(sent);
+}
+
+function bundleFiles(program: "worker" | "gateway"): Map<string, string> {
+  const folder = builtFolder("cluster-bundle");
+  const programs = JSON.parse(readFileSync(join(folder, MANIFEST), "utf8"));
+  const files: readonly string[] = programs[program];
+  return new Map(files.map((path) => [path, join(folder, path)]));
 }
 
 /** Files of packages and of all that they need, as `node_modules/…`. */

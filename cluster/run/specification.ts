@@ -4,6 +4,7 @@ import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
 import type { SecurityPaths } from "../security/security-files.ts";
+import type { TlsIdentity } from "../security/tls.ts";
 
 /** Bounds of the table of answers by idempotency key, which drops the oldest first. */
 export interface KeyBounds {
@@ -76,6 +77,12 @@ export interface GatewaySpecification {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly security: SecurityPaths;
+  /** In place of folders of certificates, for a gateway on another machine. */
+  readonly identities?: {
+    /** Null: no TLS with callers. */
+    readonly callers: TlsIdentity | null;
+    readonly workers: TlsIdentity;
+  };
   /** Origins of web pages, besides its own, that may call it over REST. */
   readonly origins: readonly string[];
   /** Folder of certificates for the connections to workers; null: no TLS. */

@@ -27,10 +27,12 @@ export interface ClientAccess {
 /** For a server on loopback without credentials. */
 export const NO_ACCESS: ClientAccess = { tls: null, token: null };
 
-/** For the gateway to its workers. */
-export function workerClientAccess(certificates: string | null): ClientAccess {
+/** For the gateway to its workers, with a folder of certificates or the gateway's own. */
+export function workerClientAccess(certificates: string | TlsIdentity | null): ClientAccess {
   if (certificates === null) return NO_ACCESS;
-  return { tls: clientTls(readIdentity(certificates, "gateway"), "worker"), token: null };
+  const identity =
+    typeof certificates === "string" ? readIdentity(certificates, "gateway") : certificates;
+  return { tls: clientTls(identity, "worker"), token: null };
 }
 
 /**

@@ -113,7 +113,7 @@ export class SecurityFiles {
     const { certificates, tokens } = this.#paths;
     return {
       tokens: tokens === null ? null : readTokens(tokens),
-      certificates: certificates !== null,
+      certificates: certificates !== null || this.#given !== null,
     };
   }
 }

@@ -75,9 +75,10 @@ describe("bad inventories give every issue at once, with its line", () => {
       "nodes:",
       "  gpu: [a, c]",
       "reach: tunel",
+      "gateway: d",
     ].join("\n");
     const found = issuesOf(() => readInventory(text, "i.yaml"));
-    expect(found).toHaveLength(7);
+    expect(found).toHaveLength(8);
     expect(found.map((line) => line.split(":")[0])).toEqual([
       "3 machines.a.host",
       "3 machines.a.prot",
@@ -86,6 +87,7 @@ describe("bad inventories give every issue at once, with its line", () => {
       "4 machines.b.devices.gpu.0.core",
       "6 nodes.gpu.1",
       "7 reach",
+      "8 gateway",
     ]);
   });
 
@@ -124,6 +126,14 @@ describe("with a scenario", () => {
     expect(issues(listed)).toEqual([
       'machines.a.devices.rtx: 1 of the 2 slots that node "gpu" has of rtx',
     ]);
+  });
+
+  test("a gateway elsewhere reaches workers of its own machine, and others directly only", () => {
+    const on = (more: string) =>
+      issues(`machines: { a: {}, b: {} }\ngateway: b\n${more}`, scenario({}));
+    expect(on("")).toEqual(["gateway: a gateway on b has no tunnel to the workers on a"]);
+    expect(on("reach: direct")).toEqual([]);
+    expect(issues("machines: { b: {} }\ngateway: b", scenario({}))).toEqual([]);
   });
 
   test("a scenario without nodes needs none, and may name none", () => {

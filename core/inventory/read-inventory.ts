@@ -36,17 +36,22 @@ export function readInventory(text: string, file: string): LoadedInventory {
   return { inventory: result.data, file, positions };
 }
 
-/** Nodes name machines that there are. */
-function nameIssues({ machines, nodes }: Readonly<Record<string, unknown>>): Issue[] {
-  if (!isMapping(machines) || !isMapping(nodes)) return [];
+/** Nodes and gateway name machines that there are. */
+function nameIssues({ machines, nodes, gateway }: Readonly<Record<string, unknown>>): Issue[] {
+  if (!isMapping(machines)) return [];
   const known = Object.keys(machines);
-  return Object.entries(nodes).flatMap(([node, given]) =>
-    [given].flat().flatMap((machine, i) => {
-      if (typeof machine !== "string" || known.includes(machine)) return [];
-      const at = `nodes.${node}${Array.isArray(given) ? `.${i}` : ""}`;
-      return [issueAt(at, `no machine is called "${machine}"`, didYouMean(machine, known))];
-    }),
+  const issuesOf = (machine: unknown, at: string): Issue[] => {
+    if (typeof machine !== "string" || known.includes(machine)) return [];
+    return [issueAt(at, `no machine is called "${machine}"`, didYouMean(machine, known))];
+  };
+  const ofNodes = Object.entries(isMapping(nodes) ? nodes : {}).flatMap(([node, given]) =>
+    [given]
+      .flat()
+      .flatMap((machine, i) =>
+        issuesOf(machine, `nodes.${node}${Array.isArray(given) ? `.${i}` : ""}`),
+      ),
   );
+  return [...ofNodes, ...issuesOf(gateway, "gateway")];
 }
 
 /** Issues of an inventory with a scenario; their paths are the inventory's. */
@@ -78,7 +83,22 @@ export function checkInventory(
       issues.push(issueAt(`nodes.${name}`, message, hint));
     }
   }
-  return [...issues, ...deviceIssues(inventory, document)];
+  if (issues.length > 0) return [...issues, ...deviceIssues(inventory, document)];
+  return [...gatewayIssues(inventory, document), ...deviceIssues(inventory, document)];
+}
+
+/** A gateway elsewhere has no tunnels: those of this machine lead here. */
+function gatewayIssues(
+  inventory: Extract<Inventory, { machines: unknown }>,
+  document: Parts<"cluster" | "pipelines" | "models">,
+): Issue[] {
+  if (inventory.kind !== "ssh" || inventory.gateway === undefined) return [];
+  if (inventory.reach === "direct") return [];
+  const used = new Set(replicaPlaces(document).map((place) => machineFor(inventory, place)));
+  used.delete(inventory.gateway);
+  if (used.size === 0) return [];
+  const message = `a gateway on ${inventory.gateway} has no tunnel to the workers on ${[...used].join(", ")}`;
+  return [issueAt("gateway", message, "open `ports` of these machines to it: `reach: direct`")];
 }
 
 /** A machine that lists the slots of a kind of device lists at least those that the node has. */

@@ -75,6 +75,9 @@ const ssh = z.strictObject({
     .refine((machines) => Object.keys(machines).length > 0, "a mapping with at least one machine"),
   nodes,
   config: z.string().min(1).optional().describe("file for `ssh -F`; default: the user's own"),
+  gateway: name
+    .optional()
+    .describe("machine of the gateway, which is reached through SSH; default: this one"),
   reach: z
     .enum(["tunnel", "direct"])
     .default("tunnel")

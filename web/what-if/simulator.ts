@@ -11,6 +11,7 @@ import {
   scenarioText,
   schedulerForms,
   simulate,
+  simulateAll,
 } from "../../library/browser.ts";
 import {
   type Choices,
@@ -25,10 +26,26 @@ import type {
   CurveRequest,
   Description,
   Failure,
+  FirstCurves,
   FromSimulator,
   PointResult,
   ToSimulator,
 } from "./messages.ts";
+
+const SMALL = {
+  name: "warm-up",
+  pipelines: { p: { tasks: { a: { model: "m" }, b: { model: "m", after: ["a"] } } } },
+  models: { m: { service: { distribution: "lognormal", meanMs: 10, cv: 0.5 } } },
+  cluster: { replicas: { a: 2, b: 2 }, network: { gbps: 1 }, gateway: { arrivalUs: 100 } },
+  workload: { arrivals: "poisson", ratePerS: 100, requests: 2000 },
+  sweep: { points: [{ "workload.ratePerS": 50 }, { "workload.ratePerS": 100 }] },
+  run: { seed: 1, replications: 1 },
+};
+
+/** Simulates something small, so that the first scenario finds the loops compiled. */
+export async function warmUp(): Promise<void> {
+  await simulateAll(readScenario(JSON.stringify(SMALL)));
+}
 
 /** A curve that is being drawn. */
 interface Curve {
@@ -55,6 +72,9 @@ interface Reading {
   readonly scenario: LoadedScenario;
 }
 
+/** Made while no scenario is there yet. */
+const FORMS = schedulerForms();
+
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
   #opened: Opened | null = null;
@@ -76,7 +96,7 @@ export class Simulator {
   take(message: ToSimulator): void {
     switch (message.kind) {
       case "open":
-        this.#open(message.source);
+        this.#open(message.source, message.first);
         break;
       case "draw":
         this.#draw(message.curves, message.effort);
@@ -86,7 +106,7 @@ export class Simulator {
     }
   }
 
-  #open(given: ScenarioSource | KeptScenario): void {
+  #open(given: ScenarioSource | KeptScenario, first: FirstCurves | undefined): void {
     this.#forget();
     this.#capacities.clear();
     this.#loads = [];
@@ -101,6 +121,8 @@ export class Simulator {
       const base = readScenario(text, { file, files, overrides: { workload } });
       this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
       this.#post({ kind: "opened", description: describe(base, whole.digest) });
+      const { seed } = base.document.run;
+      if (first !== undefined) this.#draw(first.curves, { seed, ...first.effort });
     } catch (error) {
       this.#post({ kind: "refused", failure: failureOf(error) });
     }
@@ -116,10 +138,12 @@ export class Simulator {
     const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
     // Where nothing can be drawn, the axis stays.
     const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
-    if (String(loads) !== String(this.#loads) || JSON.stringify(effort) !== this.#effort) {
+    const { seed, requests, replications } = effort;
+    const asked = String([seed, requests, replications]);
+    if (String(loads) !== String(this.#loads) || asked !== this.#effort) {
       this.#forget();
       this.#loads = loads;
-      this.#effort = JSON.stringify(effort);
+      this.#effort = asked;
       this.#post({ kind: "loads", loads });
     }
     const keys = new Set(sound.map(({ key }) => key));
@@ -128,7 +152,7 @@ export class Simulator {
     this.#curves = sound.flatMap((request) => {
       const running = this.#curves.find(({ key }) => key === request.key);
       if (running !== undefined) return [running];
-      return this.#whole.has(request.key) ? [] : [this.#start(request, effort)];
+      return this.#whole.has(request.key) ? [] : this.#start(request, effort);
     });
     this.#post({ kind: "taken" });
     if (!this.#isRunning) void this.#run();
@@ -137,7 +161,12 @@ export class Simulator {
   /** Finds a configuration's capacity; false, and a message, where it is not sound. */
   #measure(key: string, choices: Choices, effort: Effort): boolean {
     if (this.#capacities.has(key)) return true;
-    const { axis } = this.#opened as Opened;
+    const { axis, base } = this.#opened as Opened;
+    if (Object.values(choices).every((one) => one === undefined)) {
+      // The scenario as it is has been read.
+      this.#capacities.set(key, capacityOf(base)?.perS ?? null);
+      return true;
+    }
     try {
       // Most changes leave the axis where it is: then the curve starts from this reading.
       const loads = this.#loads.length > 0 ? this.#loads : [axis.base];
@@ -161,15 +190,21 @@ export class Simulator {
     return gridOf(axis, known);
   }
 
-  #start({ key, choices }: CurveRequest, effort: Effort): Curve {
+  /** None, and a message, where the configuration is not sound. */
+  #start({ key, choices }: CurveRequest, effort: Effort): readonly Curve[] {
     const loads = coarseFirst(this.#loads);
     const control = new AbortController();
     const latest = this.#latest;
     const isRead = latest?.key === key && latest.loads === this.#loads && latest.effort === effort;
-    const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
-    const steps = simulate(scenario, { signal: control.signal });
-    this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
-    return { key, loads, steps, stop: () => control.abort(), done: 0 };
+    try {
+      const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
+      const steps = simulate(scenario, { signal: control.signal });
+      this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
+      return [{ key, loads, steps, stop: () => control.abort(), done: 0 }];
+    } catch (error) {
+      this.#post({ kind: "failed", key, failure: failureOf(error) });
+      return [];
+    }
   }
 
   #read(choices: Choices, loads: readonly number[], effort: Effort): LoadedScenario {
@@ -252,7 +287,7 @@ function describe(base: LoadedScenario, digest: string): Description {
     ),
     scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
     batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
-    schedulers: schedulerForms(),
+    schedulers: FORMS,
   };
 }
 

@@ -27,6 +27,7 @@ export const DOCKER: MachineKind = {
         slot: slotFor(inventory, place),
       }),
       hosts: Object.values(inventory.machines).flatMap(({ address }) => address ?? []),
+      gateway: null,
       leaseMs: inventory.leaseS * 1000,
       close: async () => undefined,
     };

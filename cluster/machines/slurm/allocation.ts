@@ -1,6 +1,5 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import { Fault } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
@@ -9,15 +8,16 @@ import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory
 export interface MachinesNeeded {
   /** The node's name in the scenario. */
   readonly node: string;
-  readonly count: number;
+  /** Their numbers among those of the node. */
+  readonly numbers: readonly number[];
   /** Replicas on the one of them that has most. */
   readonly replicas: number;
 }
 
 /** The machines of one node of the scenario. */
 export interface AllocatedGroup {
-  /** Names of Slurm's nodes, in order of the machines' numbers. */
-  readonly hosts: readonly string[];
+  /** Names of Slurm's nodes, by the machines' numbers. */
+  readonly hosts: ReadonlyMap<number, string>;
   /** Processors of each that steps may use. */
   readonly cpus: number;
   /** Options of srun that find the group. */
@@ -40,22 +40,62 @@ export interface AllocationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Jobs that this process has: a deployment that a measurement starts takes the measurement's machines. */
+const open = new Set<Allocation>();
+
 /** Waits for the machines, however long that takes. Rejects with a Fault that says what Slurm refuses. */
-export function openAllocation(options: AllocationOptions): Promise<Allocation> {
+export async function openAllocation(options: AllocationOptions): Promise<Allocation> {
   const job = process.env.SLURM_JOB_ID;
-  return job === undefined ? allocate(options) : enclosing(options, job);
+  if (job !== undefined) return enclosing(options, job);
+  const shared = [...open].find((allocation) => hasAll(allocation, options));
+  if (shared !== undefined) return { ...shared, close: async () => undefined };
+  const own = await allocate(options);
+  open.add(own);
+  const close = (): Promise<void> => {
+    open.delete(own);
+    return own.close();
+  };
+  return { ...own, close };
+}
+
+function hasAll({ groups }: Allocation, { inventory, needed }: AllocationOptions): boolean {
+  return needed.every((one) => {
+    const { hosts, cpus } = groups.get(one.node) ?? { hosts: new Map(), cpus: 0 };
+    return cpus >= cpusOf({ inventory }, one) && one.numbers.every((number) => hosts.has(number));
+  });
 }
 
 /** Says the job's variables, then waits for the end of its input: the job ends with this process. */
 const HOLDER = "env | grep '^SLURM_JOB_'; echo granted; exec cat";
 
+/**
+ * Runs salloc, and ends the jobs of the name `$1` at the end of the input: while salloc waits for machines it
+ * reads none, and that of Slurm 22.05 may turn in circles after a signal.
+ */
+const WATCH = `
+exec 3<&0
+name=$1; shift
+"$@" <&3 3<&- &
+salloc=$!
+{
+  read -r _ <&3
+  scancel --quiet "--name=$name" &
+  for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; kill -0 $salloc || exit; done
+  kill -KILL $salloc
+} >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait $salloc; code=$?
+kill $watch 2>/dev/null
+exit $code`;
+
 async function allocate(options: AllocationOptions): Promise<Allocation> {
-  const { needed, onEvent, signal } = options;
+  const { name, needed, onEvent, signal } = options;
   const parts = needed.map((one) => requestWords(options, one));
   const joined = parts.flatMap((words, i) => (i === 0 ? words : [":", ...words]));
-  const [program, ...words] = [...dyingWithParent("TERM"), "salloc", ...joined, "sh", "-c", HOLDER];
+  const words = ["-c", WATCH, "sh", name, "salloc", ...joined, "sh", "-c", HOLDER];
   // A session of its own: the terminal's Ctrl-C is not for it.
-  const holder = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const holder = spawn("sh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   const close = (): Promise<void> => release(holder);
   const abandon = (): void => void close();
   signal?.addEventListener("abort", abandon);
@@ -66,10 +106,9 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
     for (const [i, one] of needed.entries()) {
       const isAlone = needed.length === 1;
       const list = variables.get(`SLURM_JOB_NODELIST${isAlone ? "" : `_HET_GROUP_${i}`}`) as string;
-      const hosts = await hostsIn(list);
       const component = isAlone ? [] : [`--het-group=${i}`];
       groups.set(one.node, {
-        ...{ hosts, cpus: cpusOf(options, one) },
+        ...{ hosts: numbered(one, await hostsIn(list)), cpus: cpusOf(options, one) },
         options: [`--jobid=${job}`, ...component],
       });
     }
@@ -89,7 +128,7 @@ async function enclosing(
   job: string,
 ): Promise<Allocation> {
   const hosts = [...(await hostsIn(process.env.SLURM_JOB_NODELIST ?? ""))];
-  const wanted = needed.reduce((sum, { count }) => sum + count, 0);
+  const wanted = needed.reduce((sum, { numbers }) => sum + numbers.length, 0);
   if (hosts.length < wanted) {
     throw new Fault("invalid-input", `job ${job} has ${hosts.length} of the ${wanted} machines`, {
       hint: `ask for more (\`--nodes=${wanted}\`), or start this outside a job: it makes one`,
@@ -97,7 +136,7 @@ async function enclosing(
   }
   const groups = new Map<string, AllocatedGroup>();
   for (const one of needed) {
-    const own = hosts.splice(0, one.count);
+    const own = numbered(one, hosts.splice(0, one.numbers.length));
     const cpus = cpusOf({ inventory }, one);
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
@@ -105,12 +144,18 @@ async function enclosing(
   return { job, groups, close: async () => undefined };
 }
 
+function numbered({ numbers }: MachinesNeeded, hosts: readonly string[]) {
+  return new Map(numbers.map((number, i) => [number, hosts[i]]));
+}
+
 function tell(
   job: string,
   groups: ReadonlyMap<string, AllocatedGroup>,
   onEvent: (line: string) => void,
 ): void {
-  const places = [...groups].map(([node, { hosts }]) => `${node} on ${hosts.join(", ")}`);
+  const places = [...groups].map(
+    ([node, { hosts }]) => `${node} on ${[...hosts.values()].join(", ")}`,
+  );
   onEvent(`Slurm job ${job}: ${places.join("; ")}`);
 }
 
@@ -122,7 +167,7 @@ function requestWords(
   const cpus = cpusOf({ inventory }, needed);
   return [
     // A machine that dies takes its own steps only.
-    ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.count}`],
+    ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.numbers.length}`],
     ...["--ntasks-per-node=1", `--cpus-per-task=${cpus}`],
     ...(gres === undefined ? [] : [`--gres=${gres}`]),
     ...(constraint === undefined ? [] : [`--constraint=${constraint}`]),
@@ -141,6 +186,9 @@ function nodeOf({ nodes = {} }: InventoryOf<"slurm">, { node }: MachinesNeeded) 
   return nodes[node] ?? {};
 }
 
+/** A shell's exit code for a command that is not there. */
+const NOT_FOUND = 127;
+
 /** Resolves with the job's variables once its machines are ready. */
 function granted(
   holder: ChildProcess,
@@ -148,15 +196,11 @@ function granted(
 ): Promise<ReadonlyMap<string, string>> {
   return new Promise((resolve, reject) => {
     let [stdout, stderr] = ["", ""];
-    holder.once("error", (cause) =>
-      reject(
-        new Fault("not-found", `cannot run salloc: ${cause.message}`, {
-          hint: SLURM_MISSING,
-          cause,
-        }),
-      ),
-    );
-    holder.once("close", (code) => reject(slurmFault("salloc", stderr, code)));
+    holder.once("error", reject);
+    holder.once("close", (code) => {
+      const missing = new Fault("not-found", "cannot run salloc", { hint: SLURM_MISSING });
+      reject(code === NOT_FOUND ? missing : slurmFault("salloc", stderr, code));
+    });
     holder.stdin?.on("error", () => undefined);
     holder.stderr?.setEncoding("utf8").on("data", (text: string) => {
       const isNew = !stderr.includes("queued and waiting");
@@ -175,17 +219,11 @@ function granted(
   });
 }
 
-const RELEASE_MS = 10_000;
-
 async function release(holder: ChildProcess): Promise<void> {
   if (holder.exitCode !== null || holder.signalCode !== null || holder.pid === undefined) return;
   const ended = new Promise<void>((resolve) => holder.once("exit", () => resolve()));
   holder.stdin?.end();
-  // While it waits for machines, it reads no input.
-  holder.kill("SIGTERM");
-  const force = setTimeout(() => holder.kill("SIGKILL"), RELEASE_MS);
   await ended;
-  clearTimeout(force);
 }
 
 async function hostsIn(list: string): Promise<readonly string[]> {

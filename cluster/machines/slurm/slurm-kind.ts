@@ -15,15 +15,15 @@ export const SLURM: MachineKind = {
     const machines = new Map<string, Machine>();
     const hosts: string[] = [];
     for (const [node, group] of allocation.groups) {
-      const numbers = numbersOf(context, node);
       const { gres } = inventory.nodes?.[node] ?? {};
-      for (const [i, host] of group.hosts.entries()) {
-        const own = context.places.filter(isOn(node, numbers[i]));
+      for (const [number, host] of group.hosts) {
+        const own = context.places.filter(isOn(node, number));
+        if (own.length === 0) continue;
         const gpus = usesGpus(gres) ? 1 + Math.max(...own.map(({ slot }) => slot)) : 0;
         const address = await addressOf(host);
         hosts.push(address);
         const machine = new SlurmMachine({ host, address, group, deployment, models, gpus });
-        machines.set(`${node} ${numbers[i]}`, machine);
+        machines.set(`${node} ${number}`, machine);
       }
     }
     return {
@@ -33,6 +33,7 @@ export const SLURM: MachineKind = {
         slot: usesGpus(inventory.nodes?.[node]?.gres) ? { gpu: String(slot) } : {},
       }),
       hosts,
+      gateway: null,
       leaseMs: inventory.leaseS * 1000,
       close: allocation.close,
     };
@@ -69,7 +70,7 @@ function machinesNeeded(context: Pick<MachineContext, "places">): readonly Machi
   return names.map((node) => {
     const numbers = numbersOf(context, node);
     const sizes = numbers.map((number) => context.places.filter(isOn(node, number)).length);
-    return { node, count: numbers.length, replicas: Math.max(...sizes) };
+    return { node, numbers, replicas: Math.max(...sizes) };
   });
 }
 

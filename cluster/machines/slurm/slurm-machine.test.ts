@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { SlurmMachine } from "./slurm-machine.ts";
 
-const group = { hosts: ["n0", "n1"], cpus: 4, options: ["--jobid=12", "--het-group=1"] };
+const group = { cpus: 4, options: ["--jobid=12", "--het-group=1"] };
 const models = { folder: "/data/s", files: ["m.onnx"], store: "/data/models/abc" };
 const machine = new SlurmMachine({
   ...{ host: "n1", address: "10.0.0.2", group, deployment: "d1", models, gpus: 2 },

@@ -12,7 +12,7 @@ export interface SlurmMachineOptions {
   readonly host: string;
   /** Address by which other machines reach it. */
   readonly address: string;
-  readonly group: AllocatedGroup;
+  readonly group: Omit<AllocatedGroup, "hosts">;
   readonly deployment: string;
   readonly models: ModelFiles | null;
   /** GPUs that its workers choose from. */

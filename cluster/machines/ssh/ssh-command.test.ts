@@ -51,7 +51,7 @@ describe("ssh is called", () => {
     expect(remoteCommand(["ssh"], "h", ["env", "A=b c"]).slice(1)).toEqual([
       ...["-o", "ClearAllForwardings=yes", "h", "env 'A=b c'"],
     ]);
-    const tunnel = tunnelCommand(["ssh"], "h", "/tmp/s", 90).join(" ");
+    const tunnel = tunnelCommand(["ssh"], "h", [["/tmp/s", 90]]).join(" ");
     expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h$/);
   });
 

@@ -42,17 +42,19 @@ export function remoteCommand(
   return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
 }
 
-/** A forward of a socket here to a port of the machine's loopback; others of the user's may be taken already. */
+/**
+ * Forwards of sockets or ports here to ports of the machine's loopback; others of the user's may be taken already.
+ */
 export function tunnelCommand(
   ssh: readonly string[],
   host: string,
-  socket: string,
-  port: number,
+  forwards: readonly (readonly [end: string, port: number])[],
 ): readonly string[] {
   return [
     ...ssh,
     ...["-N", "-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
-    ...["-L", `${socket}:127.0.0.1:${port}`, host],
+    ...forwards.flatMap(([end, port]) => ["-L", `${end}:127.0.0.1:${port}`]),
+    host,
   ];
 }
 

@@ -32,6 +32,7 @@ beforeAll(() => {
 afterEach(() => {
   if (missing !== null) return;
   for (const name of lab.names) lab.heal(name);
+  lab.restoreCommands();
   tandem("cluster", "down");
 });
 afterAll(() => {
@@ -156,7 +157,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     process.kill(supervisorPid, "SIGKILL");
     expect(await eventually(isClean)).toBe(true);
     lab.spawn("b", "sh", "-c", "sleep 600; true", `--deployment=${id}`);
-    expect(tandem("cluster", "status").stderr).toMatch(/still there: a worker on b, pid \d+/);
+    expect(tandem("cluster", "status").stderr).toMatch(/still there: a process on b, pid \d+/);
     lab.cut("c");
     const first = tandem("cluster", "down");
     expect(first).toMatchObject({
@@ -165,7 +166,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     });
     lab.heal("c");
     // The lab's machines share a table of processes: the first that is asked ends it.
-    expect(first.stdout).toMatch(/ended a worker on [ab], pid \d+/);
+    expect(first.stdout).toMatch(/ended a process on [ab], pid \d+/);
     expect(tandem("cluster", "down").code).toBe(0);
     expect(tandem("cluster", "down").stdout).toBe("nothing was up\n");
   });
@@ -224,6 +225,34 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(await eventually(isClean)).toBe(true);
   });
 
+  test("the gateway runs on a machine, comes back there when it dies, and leaves nothing", async () => {
+    for (const name of lab.names) lab.open(name, 9500, 9501);
+    const machines = Object.fromEntries(
+      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
+    );
+    const direct = { machines, reach: "direct", ports: [9500, 9501] };
+    const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
+    const { gateway, supervisorPid } = up(inventory);
+    expect(gateway.machine).toBe("a");
+    const pids = (): readonly number[] =>
+      lab
+        .workers("a")
+        .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway/main"));
+    const [first] = pids();
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+    expect(tandem("cluster", "status", "--no-watch").stdout).toContain("gateway on a");
+    expect((await fetch(gateway.http)).headers.get("content-type")).toContain("text/html");
+
+    process.kill(first, "SIGKILL");
+    expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
+    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+
+    expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
+    expect(await eventually(isClean)).toBe(true);
+    expect(isRunning(supervisorPid)).toBe(false);
+  });
+
   test("every machine's problem is told at once, and nothing starts", async () => {
     // A machine that has crashed in another test takes a moment to be back.
     const answers = (name: string): boolean =>
@@ -249,6 +278,20 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(stderr).toMatch(/machines.c: c: it does not answer/);
     expect(await eventually(isClean)).toBe(true);
     expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
+  });
+
+  test("native parts are refused on another architecture or C library", async () => {
+    lab.replace("b", "uname", "echo Linux riscv64");
+    lab.replace("c", "getconf", "exit 1");
+    lab.replace("c", "ldd", "echo 'musl libc (x86_64)'");
+    const words = ["cluster", "up", "s.yaml", "--on", lab.inventory("foreign.yaml")];
+    const { code, stderr } = tandem(...words, "--backend", "real");
+    expect(code).toBe(4);
+    expect(stderr).toContain("2 machines are not ready; nothing was started");
+    expect(stderr).toMatch(/machines.b: b: it is riscv64, and this machine is (x86_64|aarch64)/);
+    expect(stderr).toMatch(/machines.c: c: its C library is musl, and this machine's is glibc/);
+    expect(stderr).toContain("real models need the same system everywhere; the replay backend");
+    expect(await eventually(isClean)).toBe(true);
   });
 
   test("a full disk, cores that are not there and a missing inventory are told before anything is sent", () => {

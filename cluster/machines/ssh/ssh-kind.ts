@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { machineFor, type ReplicaPlace } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import type { Machine, MachineContext, MachineKind } from "../machine.ts";
-import { modelShipment, workerShipment } from "../shipment.ts";
+import { gatewayShipment, modelShipment, workerShipment } from "../shipment.ts";
 import { leftoverPids, leftoverScript } from "./remote-script.ts";
 import { type RemoteHost, runRemote } from "./run-remote.ts";
 import { type SshInventory, sshWords } from "./ssh-command.ts";
+import { SshGateway } from "./ssh-gateway.ts";
 import { SshMachine } from "./ssh-machine.ts";
 
 export const SSH: MachineKind = {
@@ -20,14 +21,20 @@ export const SSH: MachineKind = {
     const models = context.models === null ? null : modelShipment(context.models);
     // Short: the path of a socket has at most 107 characters.
     const sockets = mkdtempSync(join(tmpdir(), "tandem-"));
-    const byName = new Map<string, Machine>();
-    for (const [name, slots] of slotsByMachine(inventory, places)) {
+    const byName = new Map<string, SshMachine>();
+    const slotsOf = slotsByMachine(inventory, places);
+    const used = new Set([...slotsOf.keys(), ...[inventory.gateway ?? []].flat()]);
+    for (const name of used) {
       const remote = remoteHost(context, name);
       const own = join(sockets, String(byName.size));
-      const shared = { inventory, deployment, program, native, models, onEvent, signal };
+      const gateway = name === inventory.gateway ? gatewayShipment() : null;
+      const shared = { inventory, deployment, program, native, models, gateway, onEvent, signal };
+      const slots = slotsOf.get(name) ?? [];
       byName.set(name, new SshMachine({ ...shared, remote, slots, sockets: `${own}-` }));
     }
+    const gateway = gatewayOn(context, byName);
     return {
+      gateway,
       all: [...byName.values()],
       at: (place) => ({
         machine: byName.get(machineFor(inventory, place)) as Machine,
@@ -37,7 +44,10 @@ export const SSH: MachineKind = {
         address ?? host,
       ]),
       leaseMs: inventory.leaseS * 1000,
-      close: async () => rmSync(sockets, { recursive: true, force: true }),
+      close: async () => {
+        gateway?.close();
+        rmSync(sockets, { recursive: true, force: true });
+      },
     };
   },
 
@@ -50,7 +60,7 @@ export const SSH: MachineKind = {
           const { stdout } = await runRemote(remoteHost(context, name), words, leftoverScript());
           const pids = leftoverPids(stdout);
           if (pids === null) return { found: [], unknown: [`${name}: its shell ran no script`] };
-          return { found: pids.map((pid) => `a worker on ${name}, pid ${pid}`), unknown: [] };
+          return { found: pids.map((pid) => `a process on ${name}, pid ${pid}`), unknown: [] };
         } catch (error) {
           return { found: [], unknown: [(error as Error).message] };
         }
@@ -62,6 +72,20 @@ export const SSH: MachineKind = {
     };
   },
 };
+
+function gatewayOn(
+  context: MachineContext,
+  machines: ReadonlyMap<string, SshMachine>,
+): SshGateway | null {
+  const { gateway, connectTimeoutS } = context.loaded.inventory as SshInventory;
+  const machine = machines.get(gateway ?? "");
+  if (machine === undefined) return null;
+  return new SshGateway(machine, {
+    remote: remoteHost(context, machine.name),
+    timeoutMs: 2000 * connectTimeoutS,
+    onEvent: context.onEvent,
+  });
+}
 
 function remoteHost({ loaded }: Pick<MachineContext, "loaded">, name: string): RemoteHost {
   const inventory = loaded.inventory as SshInventory;

@@ -119,6 +119,20 @@ export class SshLab {
     run("nsenter", "-t", String(sshd), "-m", ...mount);
   }
 
+  /** Replaces a command of a machine by lines of a shell, for those who log in. */
+  replace(name: string, command: string, lines: string): void {
+    const file = join(this.#commands(name), command);
+    writeFileSync(file, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
+  }
+
+  restoreCommands(): void {
+    for (const name of this.names) {
+      for (const command of readdirSync(this.#commands(name))) {
+        rmSync(join(this.#commands(name), command));
+      }
+    }
+  }
+
   /** Runs a command on a machine, as one of its processes. */
   spawn(name: string, ...command: readonly string[]): ChildProcess {
     const words = ["netns", "exec", this.#machine(name).namespace, ...command];
@@ -186,6 +200,10 @@ export class SshLab {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  #commands(name: string): string {
+    return join(this.folder, `commands-${name}`);
+  }
+
   #machine(name: string): LabMachine {
     return this.#machines[this.names.indexOf(name)];
   }
@@ -209,6 +227,7 @@ export class SshLab {
     run("ip", "-n", namespace, "link", "set", "lo", "up");
     run("ip", "-n", namespace, "link", "set", "eth0", "up");
     execFileSync("ip", ["netns", "exec", namespace, "nft", "-f", "-"], { input: FIREWALL });
+    mkdirSync(this.#commands(machine.name));
     this.#startSshd(machine);
   }
 
@@ -219,7 +238,8 @@ export class SshLab {
       [
         ...["Port 22", `ListenAddress ${address}`, `HostKey ${join(this.folder, "host")}`],
         ...[`AuthorizedKeysFile ${join(this.folder, "id.pub")}`, "StrictModes no", "UsePAM no"],
-        ...["PermitRootLogin prohibit-password", "MaxStartups 100", `PidFile ${file}.pid`, ""],
+        ...["PermitRootLogin prohibit-password", "MaxStartups 100", `PidFile ${file}.pid`],
+        ...[`SetEnv PATH=${this.#commands(name)}:${process.env.PATH}`, ""],
       ].join("\n"),
     );
     run("ip", "netns", "exec", namespace, "/usr/sbin/sshd", "-f", file, "-E", `${file}.log`);

@@ -5,7 +5,7 @@ import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
 import type { Machine, RemoteWorker } from "../machine.ts";
-import { MANIFEST, type Shipment, WORKER_ENTRY, writeArchive } from "../shipment.ts";
+import { GATEWAY_ENTRY, MANIFEST, type Shipment, WORKER_ENTRY, writeArchive } from "../shipment.ts";
 import {
   coresOf,
   factsOf,
@@ -16,7 +16,7 @@ import {
 } from "./remote-script.ts";
 import { type RemoteHost, runRemote } from "./run-remote.ts";
 import { remoteCommand } from "./ssh-command.ts";
-import { Tunnel } from "./tunnel.ts";
+import { speaksHttp2, Tunnel } from "./tunnel.ts";
 
 /** The oldest Node.js that runs the program, as `engines` of package.json says. */
 const OLDEST_NODE = [20, 19] as const;
@@ -30,6 +30,8 @@ export interface SshMachineOptions {
   /** Slots that workers will have, for their checks. */
   readonly slots: readonly SlotPlace[];
   readonly program: Shipment;
+  /** The gateway's program, if the gateway runs on this machine. */
+  readonly gateway: Shipment | null;
   /** Whether the program has parts for this machine's system alone. */
   readonly native: boolean;
   readonly models: Shipment | null;
@@ -42,7 +44,7 @@ export interface SshMachineOptions {
 export class SshMachine implements Machine {
   readonly #options: SshMachineOptions;
   readonly #tunnels = new Map<string, Tunnel>();
-  /** By worker, with `reach: direct`. */
+  /** By worker, where the gateway reaches them without a tunnel. */
   readonly #ports = new Map<string, number>();
   #facts: MachineFacts | null = null;
 
@@ -66,42 +68,66 @@ export class SshMachine implements Machine {
   }
 
   async prepare(): Promise<void> {
-    const { native, program, models } = this.#options;
+    const { native, program, models, gateway, slots } = this.#options;
     this.#facts = await this.#probe();
     this.#check(this.#facts);
-    if (native) this.#checkSystem(this.#facts);
-    await this.#send(program);
-    if (models !== null) await this.#send(models);
+    if (native && slots.length > 0) this.#checkSystem(this.#facts);
+    const ofWorkers = slots.length === 0 ? [] : [program, models];
+    for (const shipment of [...ofWorkers, gateway]) {
+      if (shipment !== null) await this.#send(shipment);
+    }
   }
 
   listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
-    if (this.#options.inventory.reach === "tunnel") return { host: "127.0.0.1", port: 0 };
+    if (this.#options.inventory.reach === "tunnel") {
+      return { host: "127.0.0.1", port: this.#ports.get(name) ?? 0 };
+    }
     return { host: "0.0.0.0", port: this.#directPort(name) };
   }
 
   command({ slot }: RemoteWorker): readonly string[] {
-    const { remote, program, deployment } = this.#options;
-    const { node, nodeVersion } = this.#known;
     const cores = slot.cores ?? this.#own.cores;
-    return remoteCommand(remote.ssh, remote.host, [
-      "exec",
+    return this.#run([
       ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
       ...(cores === undefined ? [] : ["taskset", "-c", cores]),
-      ...[node, ...nodeFlags(nodeVersion), posix.join(this.#place(program), WORKER_ENTRY)],
-      ...["--stdio", `--deployment=${deployment}`],
+      ...[...this.#node, posix.join(this.#place(this.#options.program), WORKER_ENTRY)],
     ]);
   }
 
+  /** As `GatewayMachine.command`. */
+  gatewayCommand(nodeOptions: readonly string[]): readonly string[] {
+    const program = this.#options.gateway as Shipment;
+    return this.#run([
+      ...[...this.#node, ...nodeOptions, posix.join(this.#place(program), GATEWAY_ENTRY)],
+    ]);
+  }
+
+  get #node(): readonly string[] {
+    const { node, nodeVersion } = this.#known;
+    return [node, ...nodeFlags(nodeVersion)];
+  }
+
+  #run(words: readonly string[]): readonly string[] {
+    const { remote, deployment } = this.#options;
+    const end = ["--stdio", `--deployment=${deployment}`];
+    return remoteCommand(remote.ssh, remote.host, ["exec", ...words, ...end]);
+  }
+
   async reach({ name }: RemoteWorker, port: number): Promise<string> {
-    const { remote, inventory, sockets, onEvent } = this.#options;
+    const { remote, inventory, sockets, gateway, onEvent } = this.#options;
     if (inventory.reach === "direct") {
       this.#ports.set(name, port);
       return authority(this.#own.address ?? remote.host, port);
     }
+    if (gateway !== null) {
+      this.#ports.set(name, port);
+      return authority("127.0.0.1", port);
+    }
     const socket = `${sockets}${name}`;
-    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, socket, onEvent);
+    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, [socket], onEvent);
     this.#tunnels.set(name, tunnel);
-    await tunnel.lead(port, 2000 * inventory.connectTimeoutS);
+    const answers = () => speaksHttp2({ path: socket }, true);
+    await tunnel.lead([port], answers, 2000 * inventory.connectTimeoutS);
     return `unix:${socket}`;
   }
 

@@ -1,6 +1,7 @@
-/** A socket here that leads to a port of a machine, through an SSH connection that is made again when it ends. */
+/** Sockets or ports here that lead to ports of a machine, through an SSH connection that is made again when it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
+import { createConnection, type NetConnectOpts } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { dyingWithParent } from "../../../build/dying-with-parent.ts";
@@ -15,18 +16,19 @@ const STDERR_TAIL = 4000;
 
 export class Tunnel {
   readonly #remote: RemoteHost;
-  readonly #socket: string;
+  readonly #ends: readonly string[];
   readonly #onEvent: (line: string) => void;
-  #port = 0;
+  #ports: readonly number[] = [];
   #ssh: ChildProcess | null = null;
   #stderr = "";
   #pauseMs = FIRST_PAUSE_MS;
   #pause: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(remote: RemoteHost, socket: string, onEvent: (line: string) => void) {
+  /** `ends`: paths of sockets, or `host:port`. */
+  constructor(remote: RemoteHost, ends: readonly string[], onEvent: (line: string) => void) {
     this.#remote = remote;
-    this.#socket = socket;
+    this.#ends = ends;
     this.#onEvent = onEvent;
   }
 
@@ -36,18 +38,23 @@ export class Tunnel {
   }
 
   /**
-   * Resolves once a TLS server answers at the other end. Rejects with Fault("cluster-failure") when none does
-   * within `timeoutMs`.
+   * Leads to the ports, one for each end. Resolves once the server `answers` there: sshd takes a connection
+   * before it knows that the port is closed, or that it must not forward. Rejects with
+   * Fault("cluster-failure") when it does not within `timeoutMs`.
    */
-  async lead(port: number, timeoutMs: number): Promise<void> {
-    this.#port = port;
+  async lead(
+    ports: readonly number[],
+    answers: () => Promise<boolean>,
+    timeoutMs: number,
+  ): Promise<void> {
+    this.#ports = ports;
     clearTimeout(this.#pause);
     const former = this.#ssh;
     this.#ssh = null;
     former?.kill();
     this.#open();
     const giveUpAt = Date.now() + timeoutMs;
-    while (!(await answers(this.#socket))) {
+    while (!(await answers())) {
       if (Date.now() > giveUpAt) throw this.#fault();
       await sleep(TRY_MS);
     }
@@ -58,7 +65,7 @@ export class Tunnel {
     this.#closed = true;
     clearTimeout(this.#pause);
     this.#ssh?.kill();
-    rmSync(this.#socket, { force: true });
+    for (const end of this.#ends) rmSync(end, { force: true });
   }
 
   #fault(): Fault {
@@ -68,7 +75,8 @@ export class Tunnel {
   #open(): void {
     if (this.#closed) return;
     const { ssh, host } = this.#remote;
-    const tunnel = tunnelCommand(ssh, host, this.#socket, this.#port);
+    const forwards = this.#ends.map((end, i) => [end, this.#ports[i]] as const);
+    const tunnel = tunnelCommand(ssh, host, forwards);
     const [program, ...words] = [...dyingWithParent("KILL"), ...tunnel];
     const child = spawn(program, words, { stdio: ["ignore", "ignore", "pipe"], detached: true });
     this.#ssh = child;
@@ -92,18 +100,18 @@ export class Tunnel {
   }
 }
 
-/**
- * Whether a TLS server is at the other end: sshd takes a connection before it knows that the port is closed, or
- * that it must not forward. The worker's certificate is checked by those who use it.
- */
-function answers(socket: string): Promise<boolean> {
+/** Whether a server of HTTP/2 is there, as that speaks first. Those who use it check its certificate. */
+export function speaksHttp2(at: NetConnectOpts, secure: boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = connect({ path: socket, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    const probe = secure
+      ? connect({ ...at, rejectUnauthorized: false, ALPNProtocols: ["h2"] })
+      : createConnection(at);
     const end = (found: boolean) => (): void => {
       probe.destroy();
       resolve(found);
     };
     probe.setTimeout(2000, end(false));
-    probe.once("secureConnect", end(true)).once("error", end(false)).once("close", end(false));
+    probe.once(secure ? "secureConnect" : "data", end(true));
+    probe.once("error", end(false)).once("close", end(false));
   });
 }

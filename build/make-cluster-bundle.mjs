@@ -1,0 +1,113 @@
+// Makes dist/cluster-bundle: worker and gateway for other machines, without native parts and without traces.
+// They share chunks. `cluster/machines/shipment.ts` sends one of them; `manifest.json` names the files of each.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { build } from "esbuild";
+
+const FOLDER = "dist/cluster-bundle";
+/** Files of cluster/, by their places there. */
+const ENTRIES = {
+  "worker/main": "worker/main",
+  "worker/model-thread": "worker/model-thread",
+  "gateway/main": "gateway-main",
+  "time/precise-timer": "time/precise-timer",
+};
+/** Entries of each process and of the threads that it starts. */
+const PROGRAMS = {
+  worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
+  gateway: ["gateway/main", "time/precise-timer"],
+};
+/** Native parts, which real models and annotated pictures need, and what no such process is asked for. */
+const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
+const ELSEWHERE = [...NATIVE, "@opentelemetry/*", "@peculiar/x509", "reflect-metadata"];
+/** Files that packages look for beside their code. */
+const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
+
+/** Every output stands two folders below the bundle's, as in dist/. */
+const BANNER = `import { createRequire as $require } from "node:module";
+import { fileURLToPath as $path } from "node:url";
+const require = $require(import.meta.url);
+const $place = (folder) => $path(new URL("../../packages/" + folder, import.meta.url));`;
+
+export async function makeClusterBundle(root) {
+  const outdir = join(root, FOLDER);
+  rmSync(outdir, { recursive: true, force: true });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: Object.entries(ENTRIES).map(([out, from]) => ({
+      in: `cluster/${from}.ts`,
+      out: `cluster/${out}`,
+    })),
+    outdir,
+    metafile: true,
+    chunkNames: "cluster/chunks/[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    charset: "ascii",
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: "eof",
+    external: ELSEWHERE,
+    banner: { js: BANNER },
+    plugins: [adaptedPackages(root)],
+    logLevel: "warning",
+  });
+  copy(join(root, "cluster/proto"), join(outdir, "cluster/proto"));
+  for (const folder of PROTOS) {
+    copy(join(root, "node_modules", folder), join(outdir, "packages", folder));
+  }
+  writeFileSync(join(outdir, "package.json"), '{"type":"module"}\n');
+  const data = filesBelow(outdir).filter((path) => !path.endsWith(".js"));
+  const programs = Object.entries(PROGRAMS).map(([name, entries]) => [
+    name,
+    [...data, ...loadedBy(entries, metafile.outputs)].sort(),
+  ]);
+  writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify(Object.fromEntries(programs))}\n`);
+}
+
+/** The outputs that entries import, themselves included. */
+function loadedBy(entries, outputs) {
+  const found = new Set();
+  const open = entries.map((entry) => `${FOLDER}/cluster/${entry}.js`);
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path)) continue;
+    found.add(path);
+    open.push(...outputs[path].imports.filter((one) => !one.external).map((one) => one.path));
+  }
+  return [...found].map((path) => relative(FOLDER, path));
+}
+
+/** Of zod's messages: half of it, and nobody asks for them. */
+const OTHER_LANGUAGES = /zod\/v4\/locales\/(?!index|en\.)[\w-]+\.js$/;
+
+/** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. Drops what is not asked for. */
+function adaptedPackages(root) {
+  const modules = join(root, "node_modules");
+  const setup = ({ onLoad }) => {
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
+      if (OTHER_LANGUAGES.test(path)) return { contents: "export default null;" };
+      const text = readFileSync(path, "utf8");
+      if (!path.startsWith(modules) || !/\b__dirname\b/.test(text)) return undefined;
+      const folder = relative(modules, dirname(path)).replaceAll("\\", "/");
+      return { contents: text.replaceAll(/\b__dirname\b/g, `$place("${folder}")`), loader: "js" };
+    });
+  };
+  return { name: "adapted-packages", setup };
+}
+
+function copy(from, to) {
+  for (const path of filesBelow(from).filter((name) => name.endsWith(".proto"))) {
+    mkdirSync(dirname(join(to, path)), { recursive: true });
+    copyFileSync(join(from, path), join(to, path));
+  }
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+    .sort();
+}
