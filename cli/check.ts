@@ -5,7 +5,7 @@ import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { inventoryFor } from "../library/inventory-file.ts";
 import { checkOwn, configurationsOf } from "../library/own-scheduler.ts";
-import { schedulerCheck } from "../library/scenario.ts";
+import { schedulerChecks } from "../library/scenario.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 const LOOKED_AT = { method: "random", count: 100 } as const;
@@ -29,12 +29,12 @@ async function checkScenario(args: CheckArguments): Promise<void> {
   const sample = continuousPaths(sweep).length > 0 ? LOOKED_AT : undefined;
   const sweeping = checkedSweep(loaded, {
     allowLarge: true,
-    checkScheduler: schedulerCheck(loaded.own),
+    ...schedulerChecks(loaded.own),
     sample,
   });
   const { count: configurations } = sweeping;
   if (args.on !== undefined) {
-    const real = expandValidation(loaded, { checkScheduler: schedulerCheck(loaded.own) });
+    const real = expandValidation(loaded, schedulerChecks(loaded.own));
     inventoryFor(args.on, [loaded.document, ...real.map(({ document }) => document)]);
   }
   const plays = checkOwn(loaded, configurationsOf(sweeping));

@@ -1,5 +1,5 @@
 /** A small sweep of the queueing scenario through the command, and what its results say. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -88,4 +88,22 @@ test("a swept goal is no document's goal, and is judged all the same", async () 
   });
   expect(slo).toBeUndefined();
   expect(configurations.map((one) => one.slo)).toEqual(["misses", "meets"]);
+});
+
+test("a sweep with a scheduler that refuses the scenario is refused before its first configuration", async () => {
+  const folder = join(out, "refused");
+  const set = [
+    "cluster.nodes=[{name: gpu, count: 4, devices: {gpu: 2}, resources: {cpu: 8}}]",
+    "models.server.demand={cpu: 1}",
+    "sweep={scheduler: [fifo, clockwork, shepherd]}",
+  ];
+  const error = await sweep({ set, out: folder }).then(
+    () => expect.fail("no fault"),
+    (fault: Fault) => fault,
+  );
+  expect(error.issues.map(({ message }) => message.split(" ", 1)[0])).toEqual([
+    "clockwork",
+    "shepherd",
+  ]);
+  expect(existsSync(folder)).toBe(false);
 });

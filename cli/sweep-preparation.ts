@@ -8,7 +8,7 @@ import { configurationsOf, tryOutOwn } from "../library/own-scheduler.ts";
 import { repeatCommand } from "../library/provenance.ts";
 import type { ResultsHeader } from "../library/results-gathering.ts";
 import { resultsHeader, storeKey } from "../library/results-header.ts";
-import { schedulerCheck } from "../library/scenario.ts";
+import { schedulerChecks } from "../library/scenario.ts";
 import { plural } from "../reports/tables/format.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import type { StoreKey } from "../sweep/result-store.ts";
@@ -53,8 +53,8 @@ export async function prepareSweep(
 }
 
 function checked({ yes }: SimulateArguments, { loaded, sample }: SweepPlan): Sweep {
-  const checkScheduler = schedulerCheck(loaded.own);
-  const sweep = checkedSweep(loaded, { allowLarge: yes, checkScheduler, sample });
+  const checks = schedulerChecks(loaded.own);
+  const sweep = checkedSweep(loaded, { ...checks, allowLarge: yes, sample });
   tryOutOwn(loaded, configurationsOf(sweep));
   return sweep;
 }

@@ -12,6 +12,7 @@ import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
+import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import { ConfigurationRuns } from "./configuration-runs.ts";
@@ -89,7 +90,7 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
-  const sweep = checkedSweep(scenario, { checkScheduler });
+  const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
   const { count } = sweep;
   const pause = pauses(signal);
   const indices = [...Array(count).keys()];

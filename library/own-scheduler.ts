@@ -1,6 +1,7 @@
 /** Schedulers of the user are played on the scenario's system before anything starts. */
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import { haveTimes } from "../core/scenario/check-models.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
@@ -43,7 +44,8 @@ function playAll(
   ms: number,
 ): ReadonlyMap<string, number> {
   const plays = new Map<string, number>();
-  if (loaded.own === undefined || !hasTimes(loaded)) return plays;
+  // Models that are still to be calibrated have no times to play with.
+  if (loaded.own === undefined || !haveTimes(loaded.document, loaded.profiles)) return plays;
   const played = distinct(configurations);
   for (const one of played) {
     const { document } = one.configuration;
@@ -75,14 +77,6 @@ function distinct(configurations: Iterable<Configuration>): readonly Played[] {
 
 function fileOf(scheduler: SchedulerDocument): string | undefined {
   return typeof scheduler === "string" ? undefined : scheduler.file;
-}
-
-/** Models that are still to be calibrated have no times to play with. */
-function hasTimes({ document, profiles }: ReadyScenario): boolean {
-  return Object.values(document.models).every(({ profile }) => {
-    const named = typeof profile === "object" ? Object.values(profile) : [profile];
-    return named.every((path) => path === undefined || Object.hasOwn(profiles, path));
-  });
 }
 
 function refusal(

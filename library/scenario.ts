@@ -15,6 +15,7 @@ import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
@@ -138,8 +139,12 @@ export async function readScenario(reading: ScenarioReading): Promise<ReadyScena
   });
 }
 
-/** `checkScheduler` for a scenario whose scheduler files are loaded. */
-export function schedulerCheck(own: OwnSchedulers | undefined) {
+/** The checks of a sweep's schedulers, for a scenario whose scheduler files are loaded. */
+export function schedulerChecks(own: OwnSchedulers | undefined) {
+  return { checkScheduler: schedulerCheck(own), checkFit };
+}
+
+function schedulerCheck(own: OwnSchedulers | undefined) {
   return (document: SchedulerDocument, path: string, pipelines?: readonly string[]) => {
     const { file } = typeof document === "string" ? {} : document;
     // A file that cannot be read is an issue of the reader.

@@ -16,7 +16,7 @@ import { writeProvenance } from "./provenance-file.ts";
 import { commandFor } from "./repeat.ts";
 import { RESULTS_FILE, ResultsGathering } from "./results-gathering.ts";
 import { resultsHeader, sampleText, storeKey } from "./results-header.ts";
-import { type Scenario, schedulerCheck } from "./scenario.ts";
+import { type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Watch } from "./watch.ts";
 
 /** The scenario's own configuration, without its sweep. Progress counts replications. */
@@ -25,7 +25,7 @@ export async function simulate(
   { onProgress, signal }: Watch = {},
 ): Promise<ConfigurationResult> {
   const loaded = { ...rest, document };
-  checkedSweep(loaded, { checkScheduler: schedulerCheck(loaded.own) });
+  checkedSweep(loaded, schedulerChecks(loaded.own));
   const work = new ConfigurationWork({ loaded });
   const parts: Part[] = [];
   let total = work.replications(0);
@@ -64,7 +64,7 @@ export async function sweep(
   options: SweepOptions = {},
 ): Promise<ResultsDocument> {
   const { sample, directory, allowLarge = false, margin = DEFAULT_MARGIN, signal } = options;
-  const checked = { checkScheduler: schedulerCheck(loaded.own), allowLarge, sample };
+  const checked = { ...schedulerChecks(loaded.own), allowLarge, sample };
   const checkedOnes = checkedSweep(loaded, checked);
   tryOutOwn(loaded, configurationsOf(checkedOnes));
   const { count } = checkedOnes;

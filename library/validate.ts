@@ -41,7 +41,7 @@ import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { validationNotes } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { inputsOf, requireBackend, schedulerCheck } from "./scenario.ts";
+import { inputsOf, requireBackend, schedulerChecks } from "./scenario.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
 /** The runs that a validation is to have. */
@@ -105,7 +105,7 @@ export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Cou
   const { budgetS } = runs;
   const settings = settingsOf(runs, loaded);
   const configurations = expandValidation(loaded, {
-    checkScheduler: schedulerCheck(loaded.own),
+    ...schedulerChecks(loaded.own),
     requireTimes: true,
   });
   tryOutOwn(loaded, configurations);

@@ -5,7 +5,7 @@
 import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
-import { maxBatchOf, scalesReplicas } from "../schedulers/create-scheduler.ts";
+import { maxBatchOf, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
@@ -29,6 +29,8 @@ export interface Alternative {
   readonly isOpen: boolean;
   /** Whether replicas come and go, so that machines are billed by their time. */
   readonly scales: boolean;
+  /** Whether it chooses by itself which of the models of a slot are there. */
+  readonly placesModels: boolean;
 }
 
 /** One of the swept choices besides the scheduler: the same space and bounds for all schedulers. */
@@ -129,8 +131,8 @@ export function alternativeOf(
   const rank = typeof scheduler === "string" ? plain : names.length + sum(batches) / 1e4;
   const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
   const isOpen = (admission ?? "all") === "all" && workload.client === undefined;
-  const scales = scalesReplicas(scheduler, choice.bounds.system, choice.own);
-  return { document, parameters, choice, batches, rank, isOpen, scales };
+  const traits = traitsOf(scheduler, choice.bounds.system, choice.own);
+  return { document, parameters, choice, batches, rank, isOpen, ...traits };
 }
 
 /** Most combinations of batch sizes to try; of more, one size for all tasks. */

@@ -1,5 +1,5 @@
 /** Clusters that a plan leaves out of its search and that may be cheaper than the one it found. */
-import { isShared } from "../core/placement.ts";
+import { isShared, memoryNeed, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
@@ -51,4 +51,24 @@ export function slowEachOther(
 ): boolean {
   const curves = [overheadProfile?.contention, ...nodes.map(({ contention }) => contention)];
   return curves.some((curve) => curve?.some((factor) => factor !== 1));
+}
+
+/**
+ * Whether every slot may host a replica of each task that its device can run: slots are shared, and their
+ * memory holds the models that are always there beside the largest other.
+ */
+export function canHostEverywhere(document: ScenarioDocument): boolean {
+  const models = tasksToPlace(document).map(({ model }) => model);
+  const { nodes = [] } = document.cluster;
+  const devices = nodes.flatMap((node) => Object.values(node.devices));
+  return (
+    devices.length > 0 &&
+    Object.values(document.pipelines).every(({ discipline }) => discipline === "per-task") &&
+    devices.every((device) => {
+      if (!isShared(device)) return false;
+      const { memoryMb = Number.POSITIVE_INFINITY } = typeof device === "number" ? {} : device;
+      const here = models.filter((model) => model.memoryMb <= memoryMb);
+      return memoryNeed(here).totalMb <= memoryMb;
+    })
+  );
 }

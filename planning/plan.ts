@@ -17,6 +17,7 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
+import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
@@ -34,9 +35,9 @@ import {
 } from "./contenders.ts";
 import { exhaustive } from "./exhaustive.ts";
 import { inferline } from "./inferline.ts";
-import { type NotSearched, notSearched } from "./not-searched.ts";
+import { canHostEverywhere, type NotSearched, notSearched } from "./not-searched.ts";
 import { race } from "./race.ts";
-import { type Bounds, type CostUnit, Space, sum } from "./space.ts";
+import { type Bounds, type CostUnit, type Hosting, Space, sum } from "./space.ts";
 import { type Kept, keptOf, Laboratory } from "./trial.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
@@ -233,6 +234,7 @@ function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Sw
   const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
   const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
     checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
+    checkFit,
   });
   return Array.from({ length: grid.count }, (_unused, index) => {
     const { parameters, document: one } = grid.at(index);
@@ -262,15 +264,24 @@ function problemOf(
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
   const plain = combinations.flatMap(({ choice: parameters, document }) => {
-    const key = JSON.stringify({ ...document, scheduler: null });
-    const known = choices.get(key);
-    const bounds = boundsOf(loaded, poolNames(document), mostReplicas);
-    const choice = known ?? choiceOf(document, inputs, new Space(document, bounds), goals);
-    choices.set(key, choice);
+    const choiceFor = (hosting: Hosting): Choice => {
+      const key = JSON.stringify({ ...document, scheduler: hosting });
+      const bounds = boundsOf(loaded, poolNames(document), mostReplicas);
+      const space = () => new Space(document, bounds, hosting);
+      const choice = choices.get(key) ?? choiceOf(document, inputs, space(), goals);
+      choices.set(key, choice);
+      return choice;
+    };
     const own = document.scheduler;
     const others = isSchedulerSwept ? [] : schedulers.filter((preset) => preset !== own);
-    const of = (scheduler: ScenarioDocument["scheduler"]): Alternative =>
-      alternativeOf({ ...document, scheduler }, parameters, choice);
+    // The three actions of InferLine's planner are about replicas with slots of their own.
+    const mayShare = planner !== "inferline" && canHostEverywhere(document);
+    const of = (scheduler: ScenarioDocument["scheduler"]): Alternative => {
+      const one = { ...document, scheduler };
+      const apart = alternativeOf(one, parameters, choiceFor("apart"));
+      if (!mayShare || !apart.placesModels) return apart;
+      return alternativeOf(one, parameters, choiceFor("everywhere"));
+    };
     return [of(own), ...others.flatMap((scheduler) => unlessRefused(() => of(scheduler)))];
   });
   const mayBatch = ({ document }: Alternative): boolean =>

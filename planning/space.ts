@@ -3,10 +3,11 @@
  * kind of device. Devices that serve every task alike are one kind, so shapes differ only in numbers.
  */
 import { Fault } from "../core/fault.ts";
-import { tasksToPlace } from "../core/placement.ts";
+import { canHold, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
+type Group = Omit<NodeDocument, "power">;
 
 export type CostUnit = "replicas" | "machines" | "per hour";
 
@@ -43,6 +44,12 @@ interface Bank {
   readonly price: number;
 }
 
+/**
+ * - `apart`: a replica has a slot of its own
+ * - `everywhere`: each shared slot hosts a replica of every task, for schedulers that place models by themselves
+ */
+export type Hosting = "apart" | "everywhere";
+
 const MOST_CHOICES = 100_000;
 
 export class Space {
@@ -54,24 +61,28 @@ export class Space {
   readonly kinds: number;
   /** A node and a device of each kind. */
   readonly examples: readonly { readonly node: number; readonly device: string }[];
-  /** By task and kind: whether its model has times for such a device, and some has the memory. */
+  /** By task and kind: whether its model has times for such a device, its machines the demand, and some the memory. */
   readonly runsOn: readonly (readonly boolean[])[];
   readonly #document: ScenarioDocument;
+  readonly #hosting: Hosting;
   readonly #banks: readonly Bank[];
   readonly #sizesMb: readonly number[];
   readonly #thresholdsMb: readonly number[];
   readonly #seen = new Set<string>();
 
   /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
-  constructor(document: ScenarioDocument, bounds: Bounds) {
+  constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
     const { models, pipelines, cluster } = document;
     const { nodes } = cluster;
     const tasks = tasksToPlace(document);
     const priced = (nodes ?? []).some(({ costPerHour }) => costPerHour > 0);
     const most = sum(bounds.high);
-    const groups = nodes ?? [{ name: "", count: most, devices: { "": 1 }, costPerHour: 1 }];
+    const groups: readonly Group[] = nodes ?? [
+      { name: "", count: most, devices: { "": 1 }, costPerHour: 1 },
+    ];
     const kindOf = kindsOf(document, groups);
     this.#document = document;
+    this.#hosting = hosting;
     this.bounds = bounds;
     this.tasks = tasks.map(({ name }) => name);
     this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
@@ -94,10 +105,12 @@ export class Space {
     this.runsOn = this.tasks.map((name, i) => {
       const task = Object.values(pipelines).find(({ tasks: all }) => name in all)?.tasks[name];
       const profile = models[task?.model ?? ""]?.profile;
-      return this.examples.map(({ device }, kind) => {
+      return this.examples.map(({ node, device }, kind) => {
         const hasTimes = typeof profile !== "object" || device in profile;
         return (
-          hasTimes && this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
+          hasTimes &&
+          canHold(groups[node].resources, tasks[i].model.demand) &&
+          this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
         );
       });
     });
@@ -113,8 +126,17 @@ export class Space {
     visit: (rows: readonly Row[]) => boolean,
     isUseful: (task: number, row: Row) => boolean = () => true,
   ): void {
-    const slots = this.#slotsOf(machines.counts);
     const { low, high } = this.bounds;
+    if (this.#hosting === "everywhere") {
+      const all = this.#everywhereOn(machines.counts);
+      const totals = all.map(sum);
+      const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
+      // A machine that hosts no task costs for nothing.
+      const used = new Set(this.#placementEverywhere(machines.counts)?.map(({ node }) => node));
+      if (isWithin && used.size === machines.counts.filter((n) => n > 0).length) visit(all);
+      return;
+    }
+    const slots = this.#slotsOf(machines.counts);
     const rows: Row[] = [];
     const place = (task: number, left: readonly number[]): boolean => {
       if (task === this.tasks.length) {
@@ -167,6 +189,10 @@ export class Space {
    * there are as many slots as replicas.
    */
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
+    if (this.#hosting === "everywhere") {
+      const all = this.#everywhereOn(counts);
+      return rows.every((row, task) => row.every((replicas, kind) => replicas <= all[task][kind]));
+    }
     for (let kind = 0; kind < this.kinds; kind++) {
       for (const least of this.#thresholdsMb) {
         let slots = 0;
@@ -192,6 +218,9 @@ export class Space {
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
     const sizesMb = this.#sizesMb;
+    if (this.#hosting === "everywhere") {
+      return { ...cluster, replicas, nodes: taken, placement: this.#placementEverywhere(machines) };
+    }
     const placement =
       this.kinds === 1 ? {} : { placement: this.#placementOf(machines, rows, sizesMb) };
     return { ...cluster, replicas, nodes: taken, ...placement };
@@ -214,10 +243,32 @@ export class Space {
     return { ...cluster, replicas, nodes: large, ...placement };
   }
 
-  #slotsOf(counts: readonly number[]): number[] {
+  #slotsOf(counts: readonly number[], banks = this.#banks): number[] {
     const slots = Array<number>(this.kinds).fill(0);
-    for (const bank of this.#banks) slots[bank.kind] += bank.slots * counts[bank.node];
+    for (const bank of banks) slots[bank.kind] += bank.slots * counts[bank.node];
     return slots;
+  }
+
+  /** By task and kind: the slots of these machines that can host the task. */
+  #everywhereOn(counts: readonly number[]): readonly Row[] {
+    return this.tasks.map((_, task) => this.#slotsOf(counts, this.#banksFor(task)));
+  }
+
+  #banksFor(task: number): readonly Bank[] {
+    return this.#banks.filter(
+      ({ kind, memoryMb }) => this.runsOn[task][kind] && memoryMb >= this.#sizesMb[task],
+    );
+  }
+
+  #placementEverywhere(counts: readonly number[]): ClusterDocument["placement"] {
+    const nodes = this.#document.cluster.nodes as readonly NodeDocument[];
+    return this.tasks.flatMap((task, t) =>
+      this.#banksFor(t)
+        .filter(({ node }) => counts[node] > 0)
+        .map(({ node, device, slots }) => ({
+          ...{ task, node: nodes[node].name, device, replicas: slots * counts[node] },
+        })),
+    );
   }
 
   #isMinimal(counts: readonly number[], rows: readonly Row[]): boolean {
@@ -305,17 +356,19 @@ function choicesOf(
 /** The kind of a node's device: equal where the two serve every task alike. */
 function kindsOf(
   { models, faults }: ScenarioDocument,
-  groups: readonly Pick<NodeDocument, "name" | "devices" | "contention" | "zone" | "gbps">[],
+  groups: readonly Group[],
 ): (node: number, device: string) => number {
   const { random = [], scheduled = [] } = faults ?? {};
   const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
+  const demanded = Object.values(models).flatMap(({ demand = {} }) => Object.keys(demand));
   const byDevice = Object.values(models).some(({ profile }) => typeof profile === "object");
   const kinds = new Map<string, number>();
   return (node, device) => {
-    const { name, devices, contention, zone, gbps } = groups[node];
+    const { name, devices, contention, zone, gbps, resources } = groups[node];
     const one = devices[device];
     const { speed, sharing } = typeof one === "number" ? { speed: 1, sharing: undefined } : one;
-    const own = [byDevice ? device : "", nodesFail ? name : ""];
+    const free = resources && demanded.map((resource) => resources[resource] ?? 0);
+    const own = [byDevice ? device : "", nodesFail ? name : "", free];
     const key = JSON.stringify([...own, speed, sharing, contention, zone, gbps]);
     const kind = kinds.get(key) ?? kinds.size;
     kinds.set(key, kind);

@@ -6,7 +6,7 @@ import { assert, Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import type { System } from "../core/system.ts";
+import type { PoolSystem, System } from "../core/system.ts";
 import { Autoscaler } from "./controllers/autoscaler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parametersFor } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
@@ -69,13 +69,8 @@ export function createScheduler(
     rng: () => new RandomStream(seed, "controller"),
   });
   const blind = controller?.heedsResources === true ? [] : (controller?.pools ?? []);
-  const demanding = blind.find((pool) => demandsAny(system.pools[pool]));
-  if (demanding !== undefined) {
-    const { model } = system.pools[demanding];
-    const message = `${schedulerName(document)} places jobs without regard to resources`;
-    const hint = `drop \`models.${model}.demand\`, or choose another scheduler, e.g. drf`;
-    throw new Fault("invalid-input", `${message}, which model "${model}" demands`, { hint });
-  }
+  const demanding = blind.map((pool) => system.pools[pool]).filter(demandsAny);
+  if (demanding.length > 0) throw blindTo(demanding, schedulerName(document));
   return {
     name: schedulerName(document),
     admission: create(policies.admission, base.admission, context),
@@ -87,14 +82,32 @@ export function createScheduler(
   };
 }
 
-/** Whether some part of it orders and releases replicas. Throws Fault as `createScheduler` does. */
-export function scalesReplicas(
+/** One issue for each model that demands resources. */
+function blindTo(demanding: readonly PoolSystem[], scheduler: string): Fault {
+  const models = [...new Set(demanding.map(({ model }) => model))];
+  const issues = models.map((model) => ({
+    path: "scheduler",
+    message: `${scheduler} places jobs without regard to resources, which model "${model}" demands`,
+    hint: `drop \`models.${model}.demand\`, or choose another scheduler, e.g. drf`,
+  }));
+  const [{ message, hint }] = issues;
+  return new Fault("invalid-input", message, { hint, issues });
+}
+
+/**
+ * Whether some part of it orders and releases replicas, and whether one places models on device slots.
+ * Throws Fault as `createScheduler` does.
+ */
+export function traitsOf(
   document: SchedulerDocument,
   system: System,
   own: OwnSchedulers = NO_OWN,
-): boolean {
+): { readonly scales: boolean; readonly placesModels: boolean } {
   const { controllers = [] } = createScheduler(document, system, "0", own);
-  return controllers.some(({ scales }) => scales.length > 0);
+  return {
+    scales: controllers.some(({ scales }) => scales.length > 0),
+    placesModels: controllers.some(({ placesModels }) => placesModels === true),
+  };
 }
 
 /** The name in tables and charts: the preset's, or the composition's parts. */

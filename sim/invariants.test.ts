@@ -113,6 +113,10 @@ describe("in every run whose replicas fail", () => {
     expect(losses, "of replicas, over all runs").toBeGreaterThan(RUNS);
   });
 
+  test("Little's law holds at every station, where jobs come back too", () => {
+    always(expectLittlesLaw, randomFaultyScenarios);
+  });
+
   test("the same seed gives the same run", () => {
     always((run, document) => {
       expect(runReplication(document, NO_INPUTS, 0).summary).toEqual(run.summary);

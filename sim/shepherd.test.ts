@@ -7,6 +7,21 @@ const batched = (preset: string) =>
     ? preset
     : { preset, batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 } };
 
+test("a pre-empted job waits anew from then on: its service in vain is no wait", () => {
+  const { summary } = runAt([0, 1, 1, 1, 1, 4], {
+    pipelines: { p: { slo: { latencyMs: 30 }, tasks: { serve: { model: "server" } } } },
+    models: {
+      server: {
+        service: { distribution: "deterministic", meanMs: 10, batch: { marginal: 0, max: 256 } },
+      },
+    },
+    scheduler: "shepherd",
+  });
+  // The first is pre-empted at 1 ms and starts again at once, with four others; the last waits until 11 ms.
+  expect(summary.tasks.serve).toMatchObject({ jobs: 7, queueWaitMeanMs: 7 / 7 });
+  expect(summary.metrics.queueWaitMeanMs).toBeCloseTo(7 / 6, 12);
+});
+
 describe("theorem 5.1: without pre-emption one early request costs any number of later ones", () => {
   const goodOf = (preset: string, later: number): number => {
     const { summary } = runAt([0, ...Array.from({ length: later }, () => 1)], {

@@ -325,7 +325,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
   private jobStarted(job: number, pool: number, nowUs: number): void {
     const { requests } = this.dispatcher;
     const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
-    this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.enqueuedUs[job]);
+    this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.waitsSinceUs(job));
   }
 
   wakeAt(timer: number, atUs: number): void {

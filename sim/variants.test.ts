@@ -43,21 +43,26 @@ describe("the selection `most-accurate`", () => {
     expect(summary.metrics.accuracyMean).toBeCloseTo(0.8, 12);
   });
 
-  test("leaves a variant whose replica is lost, and comes back to it", () => {
-    const faults = {
-      detection: { intervalMs: 0, timeoutMs: 0, failures: 1 },
-      scheduled: [{ kind: "crash", replica: "detect@large-1", atS: 0.005, forS: 0.1 }],
-    };
-    const { bars, summary } = runAt([0, 1, 50, 200], { ...BASE, faults });
-    const byRequest = Object.fromEntries(bars.map(({ requests, replica }) => [requests, replica]));
-    expect(byRequest).toEqual({
-      0: "detect@small-1",
-      1: "detect@small-1",
-      2: "detect@small-1",
-      3: "detect@large-1",
-    });
-    expect(summary.metrics.accuracyMean).toBeCloseTo((3 * 0.8 + 0.9) / 4, 12);
-  });
+  test.each(["fifo", "drf", "mesos"])(
+    "leaves a variant whose replica is lost, and comes back to it: %s",
+    (scheduler) => {
+      const faults = {
+        detection: { intervalMs: 0, timeoutMs: 0, failures: 1 },
+        scheduled: [{ kind: "crash", replica: "detect@large-1", atS: 0.005, forS: 0.1 }],
+      };
+      const { bars, summary } = runAt([0, 1, 50, 200], { ...BASE, faults, scheduler });
+      const byRequest = Object.fromEntries(
+        bars.map(({ requests, replica }) => [requests, replica]),
+      );
+      expect(byRequest).toEqual({
+        0: "detect@small-1",
+        1: "detect@small-1",
+        2: "detect@small-1",
+        3: "detect@large-1",
+      });
+      expect(summary.metrics.accuracyMean).toBeCloseTo((3 * 0.8 + 0.9) / 4, 12);
+    },
+  );
 });
 
 test("jobs that wait leave a variant that has no replica any more for one that comes back", () => {

@@ -260,7 +260,8 @@ export class ControlDesk implements ClusterView, Controls {
     if (!gone) return false;
     this.#board.freed(replica, this.nowUs);
     this.#notices.finished(replica, jobs.length, "preempted", this.nowUs);
-    for (const job of jobs) this.#flow.waitAgain(job, this.#board.poolOf[replica]);
+    const pool = this.#board.poolOf[replica];
+    for (const job of jobs) this.#flow.waitAgain(job, pool, this.nowUs);
     return true;
   }
 

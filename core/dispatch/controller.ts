@@ -149,6 +149,8 @@ export interface Controller {
   readonly timers: number;
   /** Whether it asks `fits` before a start; without it no model of its pools may have a `demand`. */
   readonly heedsResources?: boolean;
+  /** Whether it places models on device slots by itself, so that a slot may host every task. */
+  readonly placesModels?: boolean;
   /** Whether it may take batches off replicas, or load and evict models. */
   readonly preempts?: boolean;
   readonly loads?: boolean;

@@ -302,7 +302,7 @@ export class Dispatcher {
     assert(jobs.length > 0, "only a replica with a batch misses its window");
     board.freed(replica, nowUs);
     this.batchEnded(replica, jobs.length, "cancelled", nowUs);
-    for (const job of jobs) flow.waitAgain(job, this.poolOf[replica]);
+    for (const job of jobs) flow.waitAgain(job, this.poolOf[replica], nowUs);
   }
 
   /** A timer that the driver was asked for is due. */

@@ -225,6 +225,8 @@ export class RequestFlow {
     const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
     const { pool, variants } = step;
     table.enqueuedUs[job] = this.nowUs;
+    // A slot's earlier request may have left one.
+    if (table.returnedUs.size > 0) table.returnedUs.delete(job);
     table.openJobs[request]++;
     if (variants === null) this.board.enqueue(job, pool);
     else if (step.ensemble === null) {
@@ -252,15 +254,17 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
+      table.returnedUs.set(job, nowUs);
       this.board.enqueue(job, this.variants.again(job, pool, nowUs));
     }
   }
 
   /** A job whose batch was pre-empted waits again, unless its request is over. */
-  waitAgain(job: number, pool: number): void {
+  waitAgain(job: number, pool: number, nowUs: number): void {
     if (this.stragglers.endedForNobody(job)) return;
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
+      this.requests.returnedUs.set(job, nowUs);
       this.board.enqueue(job, pool);
       return;
     }

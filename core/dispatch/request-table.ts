@@ -50,7 +50,10 @@ export class RequestTable {
   ran = new Int32Array(0);
   /** Replicas that the job was lost with. */
   attempts = new Uint8Array(0);
+  /** The first entry to a queue, which keeps its place there after a batch in vain. */
   enqueuedUs = new Float64Array(0);
+  /** By job whose batch was lost, pre-empted or late: when it came back to its queue. Few runs have any. */
+  readonly returnedUs = new Map<number, number>();
   /** Neighbours in the queue, in order of entry; what lies beyond its ends means nothing. */
   next = new Int32Array(0);
   previous = new Int32Array(0);
@@ -103,6 +106,13 @@ export class RequestTable {
 
   taskOf(job: number): number {
     return job & (this.stride - 1);
+  }
+
+  /** Since when a job waits: its first entry, or its last return. */
+  waitsSinceUs(job: number): number {
+    const enteredUs = this.enqueuedUs[job];
+    if (this.returnedUs.size === 0) return enteredUs;
+    return this.returnedUs.get(job) ?? enteredUs;
   }
 
   private grow(capacity: number): void {

@@ -46,6 +46,22 @@ const WRONG: readonly Spoilt[] = [
     "tpu",
   ],
   [
+    "more machines of one kind than a run can hold",
+    "count: 2",
+    "count: 9999999",
+    "cluster.nodes.0.count",
+    /up to 10000, got 9999999/,
+    "count: 9999999",
+  ],
+  [
+    "more machines of all kinds than a run can hold",
+    "name: cpu, devices",
+    "name: cpu, count: 9999, devices",
+    "cluster.nodes",
+    /at most 10000 machines in all, of which there are 10001/,
+    "nodes",
+  ],
+  [
     "two nodes of one name",
     "name: cpu",
     "name: gpu",

@@ -18,7 +18,7 @@ import {
   validationPoints,
 } from "./axes.ts";
 import { CHECKS, type CheckContext, type CheckOptions } from "./checks.ts";
-import type { LoadedScenario } from "./files.ts";
+import type { DataFiles, LoadedScenario } from "./files.ts";
 import { invalidInput, issueAt, isWithin, locate } from "./issues.ts";
 import { configurationId, parameterKinds, parameterOf, shortLabels } from "./parameter-columns.ts";
 import type { ScenarioDocument } from "./schema.ts";
@@ -38,7 +38,14 @@ export interface SweepOptions extends CheckOptions {
   readonly allowLarge?: boolean;
   /** Draws configurations from the sweep instead of taking all. */
   readonly sample?: Sample | undefined;
+  /** Issues of a configuration whose parts are sound: its scheduler refuses its system. */
+  readonly checkFit?: CheckFit | undefined;
 }
+
+type CheckFit = (document: ScenarioDocument, files: DataFiles) => readonly Issue[];
+
+/** Sections that decide whether a scheduler takes a system. */
+const FIT_READS: readonly SectionName[] = ["pipelines", "models", "cluster", "scheduler"];
 
 /** Makes configurations one by one, so that the size of a sweep costs no memory. */
 export interface Sweep {
@@ -135,7 +142,7 @@ export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}):
  */
 export function expandValidation(
   loaded: LoadedScenario,
-  options: CheckOptions = {},
+  options: Omit<SweepOptions, "sample"> = {},
 ): Configuration[] {
   const { sweep } = loaded.document;
   const last = countConfigurations(sweep) - 1;
@@ -206,7 +213,7 @@ export function checkedAssignment(
 }
 
 /** Throws Fault("invalid-input") with the issues of all assignments. */
-function checkAll(loaded: LoadedScenario, assignments: Assignments, options: CheckOptions): void {
+function checkAll(loaded: LoadedScenario, assignments: Assignments, options: SweepOptions): void {
   const found = findingsOf(loaded, assignments, options);
   if (found.length > 0) throw invalidInput(loaded.file, found.map(asIssue), loaded.positions);
 }
@@ -214,7 +221,7 @@ function checkAll(loaded: LoadedScenario, assignments: Assignments, options: Che
 function findingsOf(
   loaded: LoadedScenario,
   { count, at }: Assignments,
-  options: CheckOptions,
+  { checkFit, ...options }: SweepOptions,
 ): Finding[] {
   const context: CheckContext = { ...options, file: loaded.file, files: loaded };
   const variants = new Map<string, Variant>();
@@ -227,6 +234,11 @@ function findingsOf(
     const id = configurationId(assignment, labels);
     const configured = configure(loaded, variants, assignment);
     const issues = [...configured.issues, ...checked(loaded, configured, context, checks)];
+    if (issues.length === 0 && checkFit !== undefined) {
+      const key = `fit ${FIT_READS.map((section) => configured.keys.get(section) ?? "").join("|")}`;
+      const document = { ...loaded.document, ...configured.sections };
+      issues.push(...memo(checks, key, () => checkFit(document, loaded)));
+    }
     if (ids.has(id)) issues.push(twice(id, assignment));
     ids.add(id);
     for (const issue of issues) collect(found, issue, id, assignment, loaded);

@@ -32,6 +32,9 @@ describe("a crash", () => {
     expect(summary.metrics.availabilityRatio).toBeCloseTo(25 / 28, 12);
     expect(summary.metrics.unfinishedRatio).toBe(0);
     expect(summary.tasks.serve.retries).toBe(1);
+    // Waits: 0; 0, and 15 from the loss that is noticed at 30 ms until 45 ms; 27. Four stays, three requests.
+    expect(summary.metrics.queueWaitMeanMs).toBeCloseTo((0 + 0 + 15 + 27) / 3, 12);
+    expect(summary.tasks.serve).toMatchObject({ jobs: 4, queueWaitMeanMs: (0 + 0 + 15 + 27) / 4 });
     // Half a batch, 20..25, was work for nothing, but it was work.
     expect(summary.metrics.utilizationRatio).toBeCloseTo(15 / 28, 12);
     // One request was there at 25 ms; no more than one is there again at 55 ms.

@@ -20,7 +20,7 @@ const clipper: Claim = {
   name: "clipper",
   presets: ["clipper"],
   claim: "adaptive batches serve 26 times as much as none for a linear SVM, with a goal of 20 ms",
-  source: "Crankshaw et al., Clipper, NSDI 2017, section 4.3",
+  source: "Crankshaw et al., Clipper, NSDI 2017; section not verified",
   rebuilt:
     "a burst of 20,000 for one server, with two assumed profiles: 0.5 b + 4.9 ms, and 0.03 b + 0.9 ms as of a model that costs little",
   base: { ...one(STEEP, 20), workload: { arrivals: "burst", requests: 20_000 } },
@@ -216,7 +216,7 @@ const clockwork: Claim = {
   claim:
     "answers meet a goal of 100 ms in 99.9999% of cases; requests that cannot are refused early",
   source:
-    "Gujarati et al., Clockwork, OSDI 2020, section 6 (MAF trace, about 4,000 models; unconfirmed figure)",
+    "Gujarati et al., Clockwork, OSDI 2020; section not verified (MAF trace, about 4,000 models; unconfirmed figure)",
   rebuilt: "six models on two devices, bursts of six times the usual load",
   base: { ...onTwoDevices(sixModels, 100), workload: BURSTS },
   arms: {
@@ -260,7 +260,8 @@ const shepherd: Claim = {
   name: "shepherd",
   presets: ["shepherd"],
   claim: "goodput 4.6 times that of Clockwork and 7.1 times that of Nexus (18.1 in bursts)",
-  source: "Zhang et al., SHEPHERD, NSDI 2023, section 6",
+  source:
+    "Zhang et al., SHEPHERD, NSDI 2023, abstract (18.1) and table 4 (models); section of 4.6 and 7.1 not verified",
   rebuilt:
     "16 models of the paper's table 4 on two devices, goal 250 ms, bursts of 15 times the usual load",
   base: {

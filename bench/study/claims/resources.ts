@@ -31,7 +31,8 @@ const drf: Claim = {
   presets: ["drf"],
   claim:
     "on 9 CPUs and 18 GB, A ⟨1 CPU, 4 GB⟩ runs 3 tasks and B ⟨3 CPUs, 1 GB⟩ 2: equal dominant shares of 2/3",
-  source: "Ghodsi et al., Dominant Resource Fairness, NSDI 2011, section 4.1",
+  source:
+    "Ghodsi et al., Dominant Resource Fairness, NSDI 2011, table 1 (order of tasks); section not verified",
   rebuilt:
     "both have more to do than the machine can (50 of A and 50 of B a second, tasks of 100 ms); clients give up after a second",
   base: {
@@ -64,7 +65,7 @@ const mesos: Claim = {
   presets: ["mesos"],
   claim:
     "frameworks that share a cluster elastically finish sooner than on static partitions of it",
-  source: "Hindman et al., Mesos, NSDI 2011, section 6.1",
+  source: "Hindman et al., Mesos, NSDI 2011; section not verified",
   rebuilt:
     "the two users above, bursty (cv 4), 8 requests a second each; each with half of the cluster, or all by offers",
   base: {
@@ -137,7 +138,7 @@ const alpaserve: Claim = {
   presets: ["alpaserve"],
   claim:
     "two models of 396 ms, each split over both of two devices, have a lower mean latency than on one device each",
-  source: "Li et al., AlpaServe, OSDI 2023, section 3.1, figure 2",
+  source: "Li et al., AlpaServe, OSDI 2023, figure 2; section not verified",
   rebuilt:
     "3 requests per s, rates 1:1 and 2:8, cv 1 and 3; the stages of a split model are two tasks of half its time and 1.8% more",
   base: {
@@ -170,7 +171,7 @@ const locality: Claim = {
   name: "locality",
   presets: ["locality"],
   claim: "tasks beside their data save transfers",
-  source: "Zaharia et al., Delay Scheduling, EuroSys 2010, section 3",
+  source: "Zaharia et al., Delay Scheduling, EuroSys 2010; section not verified",
   rebuilt: "two tasks on four machines with links of 1 Gbit/s, 1 MB to the second task",
   base: {
     pipelines: {

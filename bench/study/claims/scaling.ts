@@ -36,7 +36,7 @@ const inferline: Claim = {
   presets: ["inferline"],
   claim:
     "7.6 times cheaper than coarse-grained provisioning for the peak; 34.5 times fewer misses than for the mean",
-  source: "Crankshaw et al., InferLine, SoCC 2020, section 7",
+  source: "Crankshaw et al., InferLine, SoCC 2020, abstract (figures); section not verified",
   rebuilt:
     "a pipeline of two tasks, 60 requests per s that triple for 40 s; replicas take 2 s to start; goal 500 ms",
   base: {

@@ -17,6 +17,9 @@ import {
   weight,
 } from "./common.ts";
 
+/** Of all kinds together. */
+const MOST_MACHINES = 10_000;
+
 const sharing = z
   .discriminatedUnion("kind", [
     z.strictObject({
@@ -60,7 +63,7 @@ const device = z.union([
 
 export const nodeSchema = z.strictObject({
   name,
-  count: count.default(1).describe("machines of this kind"),
+  count: z.int().positive().max(MOST_MACHINES).default(1).describe("machines of this kind"),
   devices: z.record(name, device).describe("slots per machine, by kind of device"),
   contention: z
     .array(factor)
@@ -121,6 +124,15 @@ export const clusterSchema = z.strictObject({
   nodes: z
     .array(nodeSchema)
     .min(1)
+    .check(({ value, issues }) => {
+      // Before any check puts the replicas onto the machines one by one.
+      const counts = value.map((node) => node.count);
+      const machines = counts.reduce((sum, count) => sum + count, 0);
+      // A larger count of one kind is an issue by itself.
+      if (machines <= MOST_MACHINES || counts.some((count) => count > MOST_MACHINES)) return;
+      const message = `at most ${MOST_MACHINES} machines in all, of which there are ${machines}`;
+      issues.push({ code: "custom", message, input: value, path: [] });
+    })
     .optional()
     .describe("default: one node with a slot per replica"),
   replicas: z

@@ -1,8 +1,6 @@
 /** Proteus and Loki: accuracy scaling by an integer program, with their rules. */
 import { z } from "zod";
 import type { Controller } from "../../../core/dispatch/controller.ts";
-import { demandsAny } from "../../../core/dispatch/node-resources.ts";
-import { Fault } from "../../../core/fault.ts";
 import { defineController } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { mostAccurateFirst, proteusBatching, withinBudget } from "./rules.ts";
@@ -73,19 +71,13 @@ function scaler(
   system: ConstructorParameters<typeof AccuracyScaler>[0],
 ): Controller | undefined {
   if (system.pipelines.every(({ held }) => held)) return undefined;
-  const demanding = system.pools.find(demandsAny);
-  if (demanding !== undefined) {
-    const message = `accuracy scaling counts device slots, not the demand of model "${demanding.model}"`;
-    const hint = `drop \`models.${demanding.model}.demand\`, or choose another scheduler`;
-    throw new Fault("invalid-input", message, { hint });
-  }
   const times = { epochUs: Math.round(epochS * 1e6), solveUs: Math.round(solveMs * 1000) };
   const options = { ...times, ...rest, startPerS, shareOfGoal, devices: devices ?? null, saves };
   return new AccuracyScaler(system, options);
 }
 
 const IDEA =
-  "At each epoch an integer program gives every device slot a variant, so that the expected demand is served and the mean accuracy is the highest. Where no plan serves it, the demand is scaled down in steps of 5 to 10 %.";
+  "At each epoch an integer program gives every device slot a variant, so that the expected demand is served and the mean accuracy is the highest. Where no plan serves it, the demand is scaled down in steps of 5 to 10 %. Replicas that are on have their resources at once.";
 
 const proteusController = defineController({
   name: "proteus",

@@ -47,6 +47,7 @@ const tasks = fc.record({
         accuracy: fc.integer({ min: 50, max: 99 }).map((percent) => percent / 100),
         perS: fc.integer({ min: 5, max: 50 }),
         most: fc.integer({ min: 1, max: 4 }),
+        demand: fc.tuple(fc.integer({ min: 0, max: 3 })),
       }),
       { minLength: 1, maxLength: 3 },
     )
@@ -57,15 +58,16 @@ const programs = fc
   .record({
     tasks: fc.array(tasks, { minLength: 1, maxLength: 2 }),
     devices: fc.integer({ min: 1, max: 4 }),
+    room: fc.constantFrom([4], [7], [Number.POSITIVE_INFINITY]),
     ratio: fc.constantFrom(1, 0.5),
     apart: fc.boolean(),
   })
-  .map(({ tasks, devices, ratio, apart }): Program => {
+  .map(({ tasks, devices, room, ratio, apart }): Program => {
     const visits = tasks.map((_, task) => ({ task, ratio: task === 0 ? 1 : ratio }));
     const pipelines = apart
       ? visits.map((one) => ({ weight: one.task + 1, visits: [one] }))
       : [{ weight: 1, visits }];
-    return { tasks, devices, pipelines };
+    return { tasks, devices, room, pipelines };
   });
 
 test("the optimum is that of exhaustive search, and infeasible is infeasible", () => {
@@ -84,11 +86,14 @@ test("the optimum is that of exhaustive search, and infeasible is infeasible", (
   );
 });
 
-const option = (accuracy: number, perS: number, most = 16) => ({ pool: 0, accuracy, perS, most });
+const option = (accuracy: number, perS: number, most = 16) => ({
+  ...{ pool: 0, accuracy, perS, most, demand: [] },
+});
 const alone = (demandPerS: number, devices: number): Program => ({
   tasks: [{ demandPerS, options: [option(0.9, 10), option(0.6, 40)] }],
   pipelines: [{ weight: 1, visits: [{ task: 0, ratio: 1 }] }],
   devices,
+  room: [],
 });
 
 describe("by hand", () => {
@@ -111,7 +116,12 @@ describe("by hand", () => {
   test("in a chain the best answers of both tasks are the same requests'", () => {
     const task = { demandPerS: 20, options: [option(0.9, 10), option(0.5, 20)] };
     const visits = [0, 1].map((one) => ({ task: one, ratio: 1 }));
-    const program = { tasks: [task, task], pipelines: [{ weight: 1, visits }], devices: 4 };
+    const program = {
+      tasks: [task, task],
+      pipelines: [{ weight: 1, visits }],
+      devices: 4,
+      room: [],
+    };
     // Half of the requests get 0.9 twice; in any other coupling fewer do.
     expect(
       planValue(program, [
@@ -131,7 +141,7 @@ describe("by hand", () => {
       options: [option(0.95, 4), option(0.9, 9), option(0.8, 16), option(0.6, 30)],
     }));
     const visits = tasks.map((_, task) => ({ task, ratio: 1 }));
-    const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 16 };
+    const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 16, room: [] };
     const first = solve(program, NODES);
     expect(first?.isExact).toBe(true);
     expect(solve(program, NODES)).toEqual(first);

@@ -4,6 +4,7 @@
  *
  *   maximise   Σ pipelines w_p · E[ Π tasks i of p (1 − r_i + r_i · A_i) ]
  *   subject to Σ x ≤ devices,  x_k ≤ replicas of k,  each task has a replica
+ *              Σ x_k · demand_k ≤ room, for each resource of the nodes together
  *              Σ variants k of task i  x_k · capacity_k ≥ demand_i
  *
  * x is whole. The jobs of a task fill its variants from the most accurate down, and the best served
@@ -21,6 +22,8 @@ export interface Option {
   readonly perS: number;
   /** Replicas that there are. */
   readonly most: number;
+  /** By resource: what a replica takes. */
+  readonly demand: readonly number[];
 }
 
 export interface ProgramTask {
@@ -36,6 +39,8 @@ export interface Program {
     readonly visits: readonly { readonly task: number; readonly ratio: number }[];
   }[];
   readonly devices: number;
+  /** By resource: what there is. */
+  readonly room: readonly number[];
 }
 
 /** Replicas by task and option. */
@@ -56,6 +61,7 @@ type Steps = readonly { readonly share: number; readonly accuracy: number }[];
 /** Null where the demand cannot be served, or no plan was found within the bound on nodes. */
 export function solve(program: Program, mostNodes: number): Solution | null {
   const { tasks, devices } = program;
+  let { room } = program;
   const counts = tasks.map(({ options }) => options.map(() => 0));
   const whole: Steps[] = tasks.map(({ options }) => [{ share: 1, accuracy: options[0].accuracy }]);
   /** Devices that the tasks from here on need at least. */
@@ -84,11 +90,13 @@ export function solve(program: Program, mostNodes: number): Solution | null {
       return;
     }
     if (left < leastDevices(rest, options.slice(option)) + needed[task + 1]) return;
-    const { perS, most } = options[option];
+    const { perS, most, demand } = options[option];
     const useful = Math.max(1, Math.ceil(rest / perS - TINY));
     const before = whole[task];
-    for (let count = Math.min(most, left, useful); count >= 0; count--) {
+    const roomBefore = room;
+    for (let count = Math.min(most, left, useful, countWithin(room, demand)); count >= 0; count--) {
       counts[task][option] = count;
+      room = roomBefore.map((amount, r) => amount - count * demand[r]);
       whole[task] = stepsOf(tasks[task], counts[task], option + 1);
       if (whole[task].length > 0 && expected(program, whole) > value + TINY) {
         visit(task, option + 1, left - count, Math.max(0, rest - count * perS));
@@ -96,6 +104,7 @@ export function solve(program: Program, mostNodes: number): Solution | null {
     }
     counts[task][option] = 0;
     whole[task] = before;
+    room = roomBefore;
   };
 
   visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
@@ -106,7 +115,7 @@ export function solve(program: Program, mostNodes: number): Solution | null {
 export function planValue(program: Program, counts: Counts): number | null {
   const { tasks, devices } = program;
   const used = counts.flat().reduce((sum, count) => sum + count, 0);
-  if (used > devices) return null;
+  if (used > devices || roomLeft(program, counts).some((amount) => amount < 0)) return null;
   for (const [task, { demandPerS, options }] of tasks.entries()) {
     const perS = options.reduce((sum, one, k) => sum + one.perS * counts[task][k], 0);
     if (perS < demandPerS * (1 - TINY) || counts[task].every((count) => count === 0)) return null;
@@ -114,6 +123,27 @@ export function planValue(program: Program, counts: Counts): number | null {
   return expected(
     program,
     tasks.map((task, i) => stepsOf(task, counts[i], task.options.length)),
+  );
+}
+
+/** So many replicas of that demand fit; Infinity where it is none. */
+export function countWithin(room: readonly number[], demand: readonly number[]): number {
+  return Math.min(
+    Number.POSITIVE_INFINITY,
+    ...room.map((amount, r) =>
+      demand[r] > 0 ? Math.floor(amount / demand[r]) : Number.POSITIVE_INFINITY,
+    ),
+  );
+}
+
+/** By resource: what these counts leave; below 0 where they take too much. */
+export function roomLeft({ tasks, room }: Program, counts: Counts): readonly number[] {
+  return room.map((amount, r) =>
+    tasks.reduce(
+      (left, { options }, i) =>
+        options.reduce((rest, { demand }, k) => rest - counts[i][k] * demand[r], left),
+      amount,
+    ),
   );
 }
 

@@ -6,7 +6,15 @@ import type { ClusterView, Controller, Controls } from "../../../core/dispatch/c
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { System } from "../../../core/system.ts";
 import { budgetsUs, perUsWithin } from "./budgets.ts";
-import { type Counts, type Option, type Program, type ProgramTask, solve } from "./program.ts";
+import {
+  type Counts,
+  countWithin,
+  type Option,
+  type Program,
+  type ProgramTask,
+  roomLeft,
+  solve,
+} from "./program.ts";
 
 export interface ScalerOptions {
   readonly epochUs: number;
@@ -142,27 +150,37 @@ export class AccuracyScaler implements Controller {
       return { weight, visits };
     });
     const tasks = this.#groups.map((options, i) => ({ demandPerS: demand[i], options }));
-    return { tasks, pipelines, devices: this.#devices };
+    const { nodes, resources } = this.#system;
+    const room = resources.map((_, r) => nodes.reduce((sum, node) => sum + node.resources[r], 0));
+    return { tasks, pipelines, devices: this.#devices, room };
   }
 
-  /** Which replicas the plan wants on: those that are, then the first, one on each slot. */
+  /**
+   * Which replicas the plan wants on: those that are, then the first, one on each slot, as many as nodes
+   * have resources for at once. A pool that would have none gets one all the same: its batches wait.
+   */
   #choose(): void {
-    const { pools, replicas } = this.#system;
+    const { pools, replicas, nodes } = this.#system;
     const taken = new Set<number>();
     const chosen = new Set<number>();
+    const free = nodes.map(({ resources }) => [...resources]);
+    const isNone = (pool: number): boolean =>
+      ![...chosen].some((one) => replicas[one].pool === pool);
     const left = new Map(
       this.#groups.flatMap((options, task) =>
         options.map(({ pool }, k): [number, number] => [pool, this.#plan[task][k]]),
       ),
     );
-    for (const isKept of [true, false]) {
+    for (const round of ["kept", "new", "last"]) {
       for (const [pool, count] of left) {
-        const { first, count: most } = pools[pool];
-        let open = count;
+        const { first, count: most, demand } = pools[pool];
+        let open = round !== "last" ? count : Math.min(count, isNone(pool) ? 1 : 0);
         for (let replica = first; replica < first + most && open > 0; replica++) {
-          const { slot } = replicas[replica];
-          if (chosen.has(replica) || this.#wanted.has(replica) !== isKept || taken.has(slot))
-            continue;
+          const { slot, node } = replicas[replica];
+          if (chosen.has(replica) || taken.has(slot)) continue;
+          if (round === "kept" && !this.#wanted.has(replica)) continue;
+          if (round !== "last" && countWithin(free[node], demand) === 0) continue;
+          for (const [r, amount] of demand.entries()) free[node][r] -= amount;
           taken.add(slot);
           chosen.add(replica);
           open--;
@@ -208,18 +226,18 @@ function optionsOf(
   budgets: Float64Array,
 ): readonly Option[] {
   const all = variants.map((pool) => {
-    const { accuracy, count, first } = system.pools[pool];
+    const { accuracy, count, first, demand } = system.pools[pool];
     const aloneUs = system.replicas[first].service.meanUs[1];
     const perUs = perUsWithin(system, pool, budgets[pool]);
-    return { pool, accuracy: accuracy ?? 1, perUs, aloneUs, most: count };
+    return { pool, accuracy: accuracy ?? 1, perUs, aloneUs, most: count, demand };
   });
   const fitting = all.filter(({ perUs }) => perUs > 0);
   const fastest = all.toSorted((a, b) => a.aloneUs - b.aloneUs).slice(0, 1);
   return (fitting.length > 0 ? fitting : fastest)
     .toSorted((a, b) => b.accuracy - a.accuracy)
-    .map(({ pool, accuracy, perUs, aloneUs, most }) => {
+    .map(({ pool, accuracy, perUs, aloneUs, most, demand }) => {
       const perS = (perUs > 0 ? perUs : 1 / Math.max(1, aloneUs)) * 1e6;
-      return { pool, accuracy, perS, most };
+      return { pool, accuracy, perS, most, demand };
     });
 }
 
@@ -231,23 +249,29 @@ function fastestAlone(options: readonly Option[]): readonly number[] {
 }
 
 /** Loki's first step: as few devices as serve all with the best accuracy; null where they are too few. */
-function mostAccurateOnly({ tasks, devices }: Program): Counts | null {
+function mostAccurateOnly(program: Program): Counts | null {
+  const { tasks, devices } = program;
   const counts = tasks.map(({ demandPerS, options }) =>
     options.map(({ perS }, k) => (k > 0 ? 0 : Math.max(1, Math.ceil(demandPerS / perS - 1e-9)))),
   );
   const used = counts.flat().reduce((sum, count) => sum + count, 0);
   const fits = tasks.every(({ options }, task) => counts[task][0] <= options[0].most);
-  return fits && used <= devices ? counts : null;
+  const hasRoom = roomLeft(program, counts).every((amount) => amount >= 0);
+  return fits && hasRoom && used <= devices ? counts : null;
 }
 
 /** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
-function withSurplus({ tasks, devices }: Program, counts: Counts): Counts {
+function withSurplus(program: Program, counts: Counts): Counts {
+  const { tasks, devices } = program;
   const rows = counts.map((row) => [...row]);
   const spare = ({ demandPerS, options }: ProgramTask, task: number): number =>
     options.reduce((sum, { perS }, k) => sum + perS * rows[task][k], 0) / demandPerS;
   for (let used = rows.flat().reduce((sum, count) => sum + count, 0); used < devices; used++) {
+    const room = roomLeft(program, rows);
     const open = tasks.flatMap((task, i) => {
-      const k = task.options.findIndex(({ most }, option) => rows[i][option] < most);
+      const k = task.options.findIndex(
+        ({ most, demand }, option) => rows[i][option] < most && countWithin(room, demand) > 0,
+      );
       return k < 0 ? [] : [{ i, k, spare: spare(task, i) }];
     });
     if (open.length === 0) break;

@@ -77,6 +77,7 @@ interface Device extends SlotReplicas {
 
 export class AlpaServe implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly loads: boolean;

@@ -99,6 +99,7 @@ interface Strategy {
 
 export class Clockwork implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly loads: boolean;

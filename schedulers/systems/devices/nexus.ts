@@ -61,6 +61,7 @@ interface Device extends SlotReplicas {
 
 export class DutyCycles implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly #system: System;
@@ -327,7 +328,7 @@ const controller = defineController({
   failsWhen:
     "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served.",
   source:
-    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, and pipelines that join get equal parts of their goal.",
+    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, and pipelines that join get equal parts of their goal. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
   parameters,
   create: (given, context) => new DutyCycles(context, given),
 });

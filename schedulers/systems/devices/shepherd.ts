@@ -38,6 +38,7 @@ interface Device extends SlotReplicas {
 
 export class Flex implements Controller {
   readonly pools: readonly number[];
+  readonly placesModels = true;
   readonly scales = [];
   readonly timers = 1;
   readonly preempts = true;
@@ -180,7 +181,7 @@ const controller = defineController({
   failsWhen:
     "Batches cannot be stopped (real models end theirs first), or work begun is dear: a pre-empted batch starts anew, and models with small batches starve beside those with large ones.",
   source:
-    "Zhang et al., SHEPHERD, NSDI 2023, algorithm 2, with the corrections of its re-implementation (abcdabcd987/nexuslb, after its authors): a request is tested at |B| + 1, against the earliest deadline in the batch, and a free device needs no second look at the others. A batch stops at once, not at the next exit point.",
+    "Zhang et al., SHEPHERD, NSDI 2023, algorithm 2, with the corrections of its re-implementation (abcdabcd987/nexuslb, after its authors): a request is tested at |B| + 1, against the earliest deadline in the batch, and a free device needs no second look at the others. A batch stops at once, not at the next exit point. Not there: HERD, the planner that puts models and devices into groups by an integer program. All devices here are one group.",
   parameters: z.strictObject({
     lambda: z
       .number()

@@ -80,7 +80,7 @@ const controller = defineController({
     "Where no model has a demand, replicas are the resource.",
   failsWhen:
     "Latency goals differ: it divides resources, not time, and knows no deadline. A pipeline that " +
-    "comes back waits for running batches, as none is pre-empted. Tasks with variants are refused. `skip` keeps nothing free for " +
+    "comes back waits for running batches, as none is pre-empted. `skip` keeps nothing free for " +
     "large demands, which small ones can keep waiting; `wait` leaves resources idle. Offers are " +
     "of one node at a time, and a pipeline that answers slowly keeps them from others.",
   source:
@@ -120,7 +120,6 @@ const controller = defineController({
   }),
   create: ({ weights = {}, whenFull, allocation, ...times }, { system, pools, rng }) => {
     checkWeights(weights, system);
-    refuseVariants(system);
     const frameworks = new Frameworks(system, pools, weights);
     if (allocation === "direct") return new DirectAllocation(frameworks, whenFull);
     const { atEvents, revives, offerTimeoutS = Number.POSITIVE_INFINITY } = times;
@@ -135,15 +134,6 @@ const controller = defineController({
     return new Offers(frameworks, system.nodes.length, offerTimes, rng());
   },
 });
-
-/** A pipeline's next job is of one pool; a variant that loses its replicas would strand its jobs. */
-function refuseVariants({ pipelines }: System): void {
-  const tasks = pipelines.flatMap((pipeline) => pipeline.tasks);
-  const chosen = tasks.find(({ variants }) => variants.length > 1);
-  if (chosen === undefined) return;
-  const hint = "give it one `model`, or choose another scheduler";
-  throw new Fault("invalid-input", `drf: task "${chosen.name}" has variants`, { hint });
-}
 
 /** Throws Fault("invalid-input") for a weight of no pipeline. */
 function checkWeights(weights: Readonly<Record<string, number>>, { pipelines }: System): void {

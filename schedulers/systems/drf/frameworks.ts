@@ -88,7 +88,8 @@ export class Frameworks {
       if (!held) this.shares.add(pipeline, weight);
     });
     this.#waiting = system.pipelines.map(({ tasks }) => {
-      const pools = new Set(tasks.map(({ pool }) => pool).filter((id) => this.pools.includes(id)));
+      const all = tasks.flatMap(({ variants }) => variants);
+      const pools = new Set(all.filter((id) => this.pools.includes(id)));
       return new Map(
         [...pools].map((id) => [id, new WaitingJobs(rules[id].ordering, this.#entries)]),
       );
