@@ -21,8 +21,8 @@ const COMPILED = `${BUNDLE}.compiled`;
 
 function tandem(...words: readonly string[]): string {
   const given = [join(scratch, "dist/cli/tandem.js"), ...words];
-  const { stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
-  expect(stderr).toBe("");
+  const { status, stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
   return stdout;
 }
 
