@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { formatCount, formatNumber } from "../tables/format.ts";
-import { CONFIG, cycle, PALETTE, SCHEMA } from "./theme.ts";
+import { CONFIG, cycle, MUTED, PALETTE, SCHEMA } from "./theme.ts";
 
 const WAITING = "waiting";
 const SERVICE = "service";
@@ -70,7 +70,7 @@ export function slowestRequests(details: readonly RunDetail[]): TopLevelSpec | u
         type: "nominal",
         title: null,
         scale: { domain: [WAITING, SERVICE], range: [0.45, 1] },
-        legend: { orient: "bottom" },
+        legend: { orient: "bottom", symbolFillColor: MUTED },
       },
       tooltip: { field: "tip" },
     },

@@ -45,7 +45,7 @@ white-space:nowrap}
 thead th{background:var(--soft);border-bottom:2px solid var(--line);vertical-align:bottom;
 white-space:normal;min-width:78px}
 tbody th{font-weight:normal;background:var(--paper);position:sticky;left:0}
-.long{white-space:normal;min-width:220px}
+.long{white-space:normal;min-width:180px;overflow-wrap:anywhere}
 .number{text-align:right}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 .warn{color:var(--warn);font-weight:600}
