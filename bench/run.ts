@@ -7,7 +7,7 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import yargs from "yargs";
 import { type BenchOptions, type Part, type PartResult, partText } from "./measure/part.ts";
 import { PEERS } from "./measure/peer-programs.ts";
@@ -37,8 +37,7 @@ const given = await yargs(process.argv.slice(2))
     quick: { type: "boolean", default: false, describe: "--scale 0.1 --rounds 3" },
     scale: { type: "number", describe: "multiplies every number of requests; above 0" },
     rounds: { type: "number", describe: "how often each program runs; at least 2" },
-    python: { type: "string", default: "python3", describe: "the Python that has SimPy and Ciw" },
-    modules: { type: "string", default: ".", describe: "the folder where npm installed SimJS" },
+    python: { type: "string", default: "python3", describe: "the Python that has SimPy" },
     json: { type: "boolean", default: false, describe: "one JSON document on stdout" },
   })
   .check(({ scale = 1, rounds = 2 }) => (scale > 0 && rounds >= 2) || "see --scale and --rounds")
@@ -56,7 +55,6 @@ const options: BenchOptions = {
   workloads: given.workload ?? WORKLOAD_NAMES,
   peers: given.peer ?? PEERS.map(({ name }) => name),
   python: given.python,
-  modules: resolve(given.modules),
   scratch,
 };
 const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, node ${process.version}`;

@@ -38,7 +38,7 @@ it("batches by the latencies that it measures, limit by limit as AIMD says", asy
   });
 }, 60_000);
 
-it("answers without a straggler once the deadline has come", async () => {
+it("answers with a straggler's imputed answer once the deadline has come", async () => {
   const model = (meanMs: number) => ({ service: { distribution: "deterministic", meanMs } });
   const document = twoTasks({
     pipelines: {
@@ -57,10 +57,13 @@ it("answers without a straggler once the deadline has come", async () => {
     scheduler: "clipper",
   });
   await withDeployment({ document, backend: "replay" }, async (deployment) => {
-    const { outcomes, log } = await run(deployment, document);
+    const { outcomes, log, summary } = await run(deployment, document);
+    const { metrics } = summary;
     expect(outcomes.completed).toBe(2);
+    expect(metrics.imputedRatio).toBe(1);
     const { entries } = RunLog.parse(log);
     expect(entries.filter(([kind]) => kind === "proceed")).toHaveLength(2);
+    expect(entries.filter(([kind]) => kind === "impute")).toHaveLength(2);
     // Replicas 1 and 2 are the slow ones: both requests are answered before these end.
     const answered = entries.findLastIndex(([kind]) => kind === "end");
     const slowEnds = entries.findIndex(([kind, replica]) => {

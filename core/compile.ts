@@ -91,6 +91,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       shape: services[0]?.shape ?? { kind: "constant" },
       inputScaling: document.models[model].inputScaling ?? null,
       accuracy: document.models[model].accuracy ?? null,
+      imputedAccuracy: imputedAccuracyOf(document.models[model]),
     });
     replicas.push(...members);
   }
@@ -117,6 +118,11 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: costOf(placement),
   };
+}
+
+/** A model without an accuracy counts as right, imputed or not. */
+function imputedAccuracyOf({ accuracy, imputedAccuracy = 0 }: ModelDocument): number {
+  return accuracy === undefined ? 1 : imputedAccuracy;
 }
 
 /** Those of the nodes first. */

@@ -30,6 +30,7 @@ export const METRICS = [
   "costPer1000Requests",
   "energyJoulesPerRequest",
   "accuracyMean",
+  "imputedRatio",
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];

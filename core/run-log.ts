@@ -13,7 +13,7 @@ import { Fault } from "./fault.ts";
  * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
  * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer). Commands:
  * start(replica, nowUs, job …) · select(job, pool) of its task's variants · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
- * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) ·
+ * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) · impute(job, pool) ·
  * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
  * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs) ·
  * window(replica, earliestUs, latestUs), of the start that follows.
@@ -28,7 +28,7 @@ export type LogEntry = readonly [LogKind, ...number[]];
 
 export const COMMANDS = [
   ...(["start", "select", "wakeAt", "end"] as const),
-  ...(["assign", "drop", "move", "proceed", "enter", "abort", "setBatch"] as const),
+  ...(["assign", "drop", "move", "proceed", "impute", "enter", "abort", "setBatch"] as const),
   ...(["order", "release", "load", "evict", "window"] as const),
 ] as const;
 export const EVENTS = [
@@ -81,6 +81,7 @@ const NUMBERS: Readonly<Record<LogKind, number>> = {
   drop: 1,
   move: 2,
   proceed: 2,
+  impute: 2,
   enter: 1,
   abort: 2,
   setBatch: 3,

@@ -104,6 +104,8 @@ export interface PoolSystem {
   readonly inputScaling: InputScaling | null;
   /** Share of its model's answers that are right; null: not given. */
   readonly accuracy: number | null;
+  /** The same of answers that are imputed; 1 where `accuracy` is null. */
+  readonly imputedAccuracy: number;
 }
 
 export interface ReplicaSystem {

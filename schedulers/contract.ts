@@ -203,6 +203,13 @@ export class CheckingDriver implements Driver {
     return holds;
   }
 
+  imputed(slot: number, task: number): void {
+    const request = this.#openAt(slot);
+    ok(request.asked.has(task) && !request.ended.has(task), "what waits or runs is imputed");
+    request.ran.add(task);
+    request.ended.add(task);
+  }
+
   // --- what the test lets happen ----------------------------------------------------------------
 
   arrive(pipeline: number, answers: number): void {

@@ -248,7 +248,7 @@ function guardScaling(own: Guarded, rule: Scaling): Scaling {
 }
 
 const HEARS = ["waits", "arrived", "queued", "finished", "ended", "changed", "residency", "fed"];
-const FLAGS = ["preempts", "loads", "windows", "proceeds", "heedsResources"] as const;
+const FLAGS = ["preempts", "loads", "windows", "proceeds", "imputes", "heedsResources"] as const;
 const DECIDES = ["begin", "woken", "decide", "settled"];
 
 /** Methods that it lacks stay absent, for nobody calls them; only `decide` is there always. */

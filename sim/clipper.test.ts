@@ -120,6 +120,38 @@ describe("stragglers", () => {
       workload: { arrivals: "poisson", ratePerS: 100, requests: 20_000 },
       scheduler,
     });
+  const rated = (missing: string) =>
+    runReplication(
+      scenarioOf({
+        ...joined({ controller: { policy: "join-deadline", share: 0.5, missing } }),
+        models: {
+          fast: { service: { distribution: "deterministic", meanMs: 5 }, accuracy: 0.9 },
+          slow: {
+            service: { distribution: "lognormal", meanMs: 20, cv: 3 },
+            ...{ accuracy: 0.8, imputedAccuracy: 0.3 },
+          },
+        },
+      }),
+      NO_INPUTS,
+      0,
+    ).summary.metrics;
+
+  test("have imputed answers, right as often as the model's usual one is", () => {
+    const { accuracyMean = 0, imputedRatio = 0, latencyMaxMs = 0 } = rated("imputed");
+    expect(imputedRatio).toBeGreaterThan(0.03);
+    expect(imputedRatio).toBeLessThan(0.2);
+    // fast × slow or its imputed answer × combine, of the model `fast`.
+    const expected = 0.9 * (0.8 * (1 - imputedRatio) + 0.3 * imputedRatio) * 0.9;
+    expect(accuracyMean).toBeCloseTo(expected, 9);
+    expect(latencyMaxMs).toBeLessThan(80);
+  });
+
+  test("are left out, without an accuracy, where the scheduler says so", () => {
+    const { accuracyMean = 0, imputedRatio } = rated("left-out");
+    expect(imputedRatio).toBeUndefined();
+    expect(accuracyMean).toBeGreaterThan(0.9 * 0.8 * 0.9);
+  });
+
   const p99 = (scheduler: unknown): number =>
     runReplication(joined(scheduler), NO_INPUTS, 0).summary.metrics.latencyP99Ms ?? Number.NaN;
 

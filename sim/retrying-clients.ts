@@ -191,8 +191,10 @@ export class RetryingClients implements Entrance {
     if (knownUs > call.sentUs + this.#timeoutUs) return;
     this.#overBeforeTimeout(call);
     if (outcome === "completed") {
-      const { accuracy } = this.#dispatcher.requests;
-      this.#host.recorder.accuracy?.completed(call.pipeline, call.arrivedUs, accuracy[slot]);
+      const { requests, answers } = this.#dispatcher;
+      const accuracy = requests.accuracy[slot];
+      const imputed = answers.imputedOf(slot);
+      this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, imputed);
       this.#end(call, outcome, nowUs, knownUs);
     } else this.#goOn(call, outcome, nowUs, knownUs);
   }

@@ -165,6 +165,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     this.makeRoom();
     const { recorder } = this;
     const { scheduler } = input;
+    if (scheduler.controllers?.some(({ imputes }) => imputes === true)) recorder.countImputed();
     const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed });
     this.cluster = ends.cluster;
     this.clients =
@@ -346,9 +347,11 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     const serial = requests.serial[request];
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const { pipelines, rows, accuracy } = this.recorder;
-    if (accuracy !== null && outcome === "completed") {
-      accuracy.completed(requests.pipeline[request], arrivedUs, requests.accuracy[request]);
+    const { pipelines, rows, answers } = this.recorder;
+    if (answers !== null && outcome === "completed") {
+      const imputed = this.dispatcher.answers.imputedOf(request);
+      const accuracy = requests.accuracy[request];
+      answers.completed(requests.pipeline[request], arrivedUs, accuracy, imputed);
     }
     if (pipelines !== null) {
       pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);

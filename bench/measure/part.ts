@@ -9,10 +9,8 @@ export interface BenchOptions {
   readonly workloads: readonly WorkloadName[];
   /** Names of peers to compare with. */
   readonly peers: readonly string[];
-  /** The Python that SimPy and Ciw are installed for. */
+  /** The Python that SimPy is installed for. */
   readonly python: string;
-  /** The folder below which npm has installed SimJS. */
-  readonly modules: string;
   /** An empty folder that goes when the bench ends. */
   readonly scratch: string;
 }

@@ -1,5 +1,4 @@
 /** The programs that speed is compared with: how each is made ready and run. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { measureEngine, runToEnd, tryToRun } from "./fresh-process.ts";
@@ -24,7 +23,6 @@ interface Peer {
 }
 
 const CPP_FLAGS = ["-std=c++17", "-O3", "-march=native"];
-const RUST_FLAGS = ["--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native"];
 
 export const PEERS: readonly Peer[] = [
   {
@@ -46,19 +44,7 @@ export const PEERS: readonly Peer[] = [
     share: 1,
     prepare: (options) => compileCpp("tuned", "winner tree, ziggurat, this workload only", options),
   },
-  { name: "rust", share: 1, prepare: compileRust },
-  { name: "simgrid", share: 0.25, prepare: compileSimGrid },
-  { name: "simjs", share: 0.25, prepare: findSimJs },
-  {
-    name: "simpy",
-    share: 0.1,
-    prepare: (options) => findPython("simpy", options),
-  },
-  {
-    name: "ciw",
-    share: 0.025,
-    prepare: (options) => findPython("ciw", options),
-  },
+  { name: "simpy", share: 0.1, prepare: findSimPy },
 ];
 
 function source(file: string): string {
@@ -69,84 +55,35 @@ function skipped(message: string): Preparation {
   return { kind: "skipped", message };
 }
 
-function ready(
-  about: string,
-  program: string,
-  before: readonly string[] = [],
-  folder?: string,
-): Preparation {
+function ready(about: string, program: string, before: readonly string[] = []): Preparation {
   return {
     kind: "ready",
     about,
     measure: (workload, requests, seed) => {
       const given = [...before, workload, String(requests), String(seed)];
-      const command = { program, arguments: given, ...(folder === undefined ? {} : { folder }) };
-      return parseMeasurement(runToEnd(command).stdout);
+      return parseMeasurement(runToEnd({ program, arguments: given }).stdout);
     },
   };
 }
 
-function compileCpp(
-  name: string,
-  about: string,
-  { scratch }: BenchOptions,
-  libraries: readonly string[] = [],
-): Preparation {
+function compileCpp(name: string, about: string, { scratch }: BenchOptions): Preparation {
   const version = tryToRun("g++", "-dumpfullversion");
   if (version === null) return skipped("g++ is not installed: install GCC's compiler for C++");
   const target = join(scratch, name);
-  const given = [...CPP_FLAGS, source(`${name}.cpp`), "-o", target, ...libraries];
+  const given = [...CPP_FLAGS, source(`${name}.cpp`), "-o", target];
   runToEnd({ program: "g++", arguments: given });
   return ready(`${about}; g++ ${version} ${CPP_FLAGS.join(" ")}`, target);
 }
 
-function compileRust({ scratch }: BenchOptions): Preparation {
-  const version = tryToRun("rustc", "--version");
-  if (version === null) return skipped("rustc is not installed: install Rust");
-  const target = join(scratch, "binary-heap");
-  runToEnd({
-    program: "rustc",
-    arguments: [...RUST_FLAGS, source("binary-heap.rs"), "-o", target],
-  });
-  const [, number] = version.split(" ");
-  return ready(`BinaryHeap, no crates; rustc ${number} ${RUST_FLAGS.join(" ")}`, target);
-}
-
-function compileSimGrid(options: BenchOptions): Preparation {
-  const headers = tryToRun("g++", "-E", "-include", "simgrid/version.h", "-x", "c++", "/dev/null");
-  if (headers === null) {
-    return skipped(
-      "SimGrid is not installed: install its development files (Debian: libsimgrid-dev)",
-    );
-  }
-  return compileCpp("simgrid", "an actor per server", options, ["-lsimgrid"]);
-}
-
-function findSimJs({ modules }: BenchOptions): Preparation {
-  const manifest = join(modules, "node_modules/simjs/package.json");
-  if (!existsSync(manifest)) {
-    return skipped("SimJS is not installed: npm install --prefix DIR simjs, then --modules DIR");
-  }
-  const version = tryToRun(process.execPath, "-p", `require(${JSON.stringify(manifest)}).version`);
-  return ready(
-    `simjs ${version}, node ${process.version}`,
-    process.execPath,
-    [source("sim-js.mjs")],
-    modules,
-  );
-}
-
-function findPython(library: "simpy" | "ciw", { python }: BenchOptions): Preparation {
-  const versions = `import sys, ${library}; print(${library}.__version__, sys.version.split()[0])`;
+function findSimPy({ python }: BenchOptions): Preparation {
+  const versions = "import sys, simpy; print(simpy.__version__, sys.version.split()[0])";
   const found = tryToRun(python, "-c", versions);
   if (found === null) {
     return skipped(
-      `${library} is not installed for ${python}: python3 -m venv DIR, DIR/bin/pip install ${library}, ` +
+      `simpy is not installed for ${python}: python3 -m venv DIR, DIR/bin/pip install simpy, ` +
         "then --python DIR/bin/python",
     );
   }
   const [version, interpreter] = found.split(" ");
-  return ready(`${library} ${version}, Python ${interpreter}`, python, [
-    source(`${library}_peer.py`),
-  ]);
+  return ready(`simpy ${version}, Python ${interpreter}`, python, [source("simpy_peer.py")]);
 }

@@ -3,11 +3,13 @@
 Usage: simpy_peer.py WORKLOAD REQUESTS SEED; prints one line of JSON, in ms.
 """
 
+import json
 import math
 import random
+import sys
+import time
 
 import simpy
-from report import report
 
 
 def central(env, servers):
@@ -90,4 +92,24 @@ def simulate(workload, requests, seed):
     return requests + completions, latencies
 
 
-report(simulate)
+def main():
+    workload, requests, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    began, cpu_began = time.perf_counter(), time.process_time()
+    events, latencies = simulate(workload, requests, seed)
+    latencies.sort()
+    result = {
+        "events": events,
+        "meanMs": sum(latencies) / len(latencies),
+        "p50Ms": nearest_rank(latencies, 0.5),
+        "p99Ms": nearest_rank(latencies, 0.99),
+    }
+    result["seconds"] = time.perf_counter() - began
+    result["cpuSeconds"] = time.process_time() - cpu_began
+    print(json.dumps(result))
+
+
+def nearest_rank(ascending, share):
+    return ascending[math.ceil(share * len(ascending)) - 1]
+
+
+main()

@@ -67,6 +67,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "utilizationRatio",
   "batchSizeMean",
   "accuracyMean",
+  "imputedRatio",
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;

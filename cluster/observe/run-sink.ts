@@ -27,6 +27,8 @@ export interface RunningRequest {
   readonly serial: number;
   /** Product of the accuracies of the models that ran; known once it has ended. */
   readonly accuracy: number;
+  /** Answers that were imputed; known once it has ended. */
+  readonly imputed: number;
   readonly error: { readonly message: string } | null;
 }
 
@@ -105,7 +107,8 @@ export class RecorderSink implements RunSink {
     this.#recorder.ended(index ?? serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
     if (outcome !== "completed") return;
-    this.#recorder.accuracy?.completed(pipeline, arrivedUs, request.accuracy);
+    const { accuracy, imputed } = request;
+    this.#recorder.answers?.completed(pipeline, arrivedUs, accuracy, imputed);
   }
 }
 

@@ -137,9 +137,9 @@ export class BatchMessages {
     for (let i = 0; i < keys.length; i++) {
       const result = request.results[i] ?? null;
       if (result === null) continue;
-      const start = outputs === "" ? keys[i] : `,${keys[i]}`;
-      timings += start + timingText(result.timing);
-      outputs += start + result.text;
+      outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
+      if (result.imputed === true) continue;
+      timings += (timings === "" ? keys[i] : `,${keys[i]}`) + timingText(result.timing);
     }
     const { index, arrivedUs } = request;
     return (
@@ -217,6 +217,11 @@ export function batchResult(
   }
 }
 
+/** Whether the answer of a batch's job was imputed meanwhile: nobody waits for its own. */
+export function isImputed({ requests, tasks }: StartedBatch, i: number): boolean {
+  return requests[i].results[tasks[i]]?.imputed === true;
+}
+
 /** Stores the output of each job with its request; returns the requests whose output is an error. */
 export function keepOutputs(
   batch: StartedBatch,
@@ -227,6 +232,7 @@ export function keepOutputs(
   const { requests, tasks, queuedUs, startUs } = batch;
   const errors: [LiveRequest, RequestError][] = [];
   for (let i = 0; i < requests.length; i++) {
+    if (isImputed(batch, i)) continue;
     const timing: TaskTiming = {
       queuedUs: queuedUs[i],
       startUs,
@@ -257,7 +263,7 @@ function keepOutput(
   return null;
 }
 
-function parseOutput(text: string): JobOutput {
+export function parseOutput(text: string): JobOutput {
   try {
     return JSON.parse(text) as JobOutput;
   } catch {

@@ -40,7 +40,7 @@ export class FeedbackBook {
     this.#most = most;
   }
 
-  /** A request was completed. */
+  /** A request was completed. Nobody judges imputed answers: no replica gave them. */
   keep({ context: { requestId }, pipeline, slot, results }: Answered): void {
     if (requestId === undefined) return;
     const replicas = results.map((result) => result?.timing.replica);

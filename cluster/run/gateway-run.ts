@@ -29,6 +29,7 @@ import type { PreciseTimer } from "../time/precise-timer.ts";
 import {
   BatchMessages,
   batchResult,
+  isImputed,
   keepOutputs,
   type StartedBatch,
   startedBatch,
@@ -44,6 +45,7 @@ import {
   type RequestError,
   type Submission,
 } from "./live-request.ts";
+import { RecentAnswers } from "./recent-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { Room } from "./room.ts";
 import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
@@ -118,6 +120,8 @@ export class GatewayRun implements Driver {
   readonly #windows = new Map<number, StartWindow>();
   readonly #ends: Answer[] = [];
   readonly #feedback: FeedbackBook;
+  /** Null where no answer is imputed. */
+  #recent: RecentAnswers | null = null;
   readonly #meter: ReplicaMeter | null;
   readonly #scaled: ScaledReplicas;
   readonly #readiness: WakeTimers;
@@ -148,6 +152,7 @@ export class GatewayRun implements Driver {
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
+    this.#heedImputed(options.scheduler);
     this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
@@ -377,11 +382,23 @@ export class GatewayRun implements Driver {
     const { serial, deadlineUs, accuracy } = this.#dispatcher.requests;
     request.serial = serial[slot];
     request.accuracy = accuracy[slot];
+    request.imputed = this.#dispatcher.answers.imputedOf(slot);
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
     if (outcome === "completed") this.#completed(request);
     else if (outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
+  }
+
+  imputed(slot: number, task: number, pool: number, nowUs: number): void {
+    const request = this.#live[slot] as LiveRequest;
+    request.results[task] = this.#recent?.imputed(pool, nowUs) ?? null;
+  }
+
+  #heedImputed({ controllers = [] }: Scheduler): void {
+    if (!controllers.some(({ imputes }) => imputes === true)) return;
+    this.#recent ??= new RecentAnswers();
+    this.recorder.countImputed();
   }
 
   #completed(request: LiveRequest): void {
@@ -437,6 +454,7 @@ export class GatewayRun implements Driver {
     const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
     next.takeOver(this.#dispatcher, number, nowUs);
     this.#dispatcher = next;
+    this.#heedImputed(scheduler);
   }
 
   #send(batch: StartedBatch): void {
@@ -483,7 +501,8 @@ export class GatewayRun implements Driver {
         }
         const times = { serviceUs: result.serviceUs, hopUs };
         for (const sink of this.#sinks) sink.served?.(batch, times, nowUs);
-        const { name } = system.replicas[batch.replica];
+        const { name, pool } = system.replicas[batch.replica];
+        this.#recent?.add(pool, result.outputs);
         const errors = keepOutputs(batch, result.outputs, times, { replica: name, nowUs });
         this.#retries.finished(batch.requests.length);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
@@ -499,9 +518,10 @@ export class GatewayRun implements Driver {
       "completion",
       (nowUs) => {
         for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
-        for (const request of batch.requests) {
+        batch.requests.forEach((request, i) => {
+          if (isImputed(batch, i)) return;
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
-        }
+        });
         this.#finished(batch.replica, nowUs);
       },
       backUs,
@@ -537,9 +557,10 @@ export class GatewayRun implements Driver {
   }
 
   /** Lost jobs run again while the budget lasts; the requests of others end. */
-  #spendRetries({ requests }: StartedBatch, nowUs: number): void {
-    for (const request of requests) {
-      if (this.#live[request.slot] !== request || this.#retries.take()) continue;
+  #spendRetries(batch: StartedBatch, nowUs: number): void {
+    for (const [i, request] of batch.requests.entries()) {
+      if (this.#live[request.slot] !== request || isImputed(batch, i)) continue;
+      if (this.#retries.take()) continue;
       const message = "its replica was lost, and too much work is being done again already";
       const error = { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS } as const;
       this.#failRequest(request, error, nowUs);

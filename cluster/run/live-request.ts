@@ -45,6 +45,8 @@ export interface TaskResult {
   /** The model's outputs, where it answers with tensors. */
   readonly tensors: readonly Tensor[];
   readonly labels: readonly string[];
+  /** It stands in place of a straggler's: no replica gave it. */
+  readonly imputed?: true;
   readonly timing: TaskTiming;
 }
 
@@ -90,6 +92,7 @@ export interface LiveRequest extends RunningRequest {
   readonly tensors: readonly Tensor[];
   serial: number;
   accuracy: number;
+  imputed: number;
   /** By task; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: RequestError | null;
@@ -120,6 +123,7 @@ export function liveRequest(submission: Submission, { tasks, ...taking }: Taking
     traceparent: null,
     serial: -1,
     accuracy: 1,
+    imputed: 0,
     results: new Array<null>(tasks).fill(null),
     error: null,
   };

@@ -242,9 +242,9 @@ export class ControlDesk implements ClusterView, Controls {
     this.#board.enqueue(job, pool);
   }
 
-  proceed(request: number, task: number): boolean {
+  proceed(request: number, task: number, imputes = false): boolean {
     this.#log?.add("proceed", request, task);
-    return this.#flow.proceed(request, task, this.nowUs);
+    return this.#flow.proceed(request, task, imputes, this.nowUs);
   }
 
   enter(request: number): void {

@@ -254,6 +254,68 @@ describe("a controller beside the rules", () => {
     expect(bench.said()).toContain("start 2: 1.c");
   });
 
+  test.each([
+    ["a predecessor that runs", { a: 1, b: 1, c: 1 }, 1],
+    ["one that waits behind it", { a: 2, b: 1, c: 2 }, 2],
+  ])("imputes the answer of %s, whose own comes for nobody", (_, replicas, requests) => {
+    const tasks = { a: m, b: m, c: { model: "m", after: ["a", "b"] } };
+    const last = requests - 1;
+    const make = (): Controller => {
+      let heard = 0;
+      let asked = false;
+      return {
+        ...IDLE,
+        imputes: true,
+        finished: () => {
+          heard++;
+        },
+        decide: (_view, act) => {
+          if (heard < requests || asked) return;
+          asked = true;
+          expect(act.proceed(last, 2, true)).toBe(true);
+        },
+      };
+    };
+    const bench = new Bench(make, { tasks, replicas }).arrive(requests);
+    const joins = requests === 1 ? 2 : 3;
+    for (let replica = 0; replica < requests; replica++) bench.finish(replica);
+    expect(bench.lines.at(-1)).toBe(`start ${joins}: ${last}.c`);
+    expect(bench.dispatcher.answers.imputedOf(last)).toBe(1);
+    bench.finish(joins);
+    expect(bench.lines.at(-1)).toBe(`end ${last} completed`);
+    // What ran is still on its replica; then its slot is free, and the next request has no part of it.
+    bench.finish(requests);
+    const before = bench.lines.length;
+    bench.arrive(1);
+    expect(
+      bench
+        .said()
+        .slice(before)
+        .filter((line) => line.startsWith("end")),
+    ).toEqual([]);
+  });
+
+  test("imputes the rest once the first predecessor has run, where none had at the deadline", () => {
+    const tasks = { a: m, b: m, c: { model: "m", after: ["a", "b"] } };
+    const make = (): Controller => {
+      let asked = false;
+      return {
+        ...IDLE,
+        imputes: true,
+        decide: (view, act) => {
+          if (asked || view.inSystem === 0) return;
+          asked = true;
+          expect(act.proceed(0, 2, true)).toBe(false);
+        },
+      };
+    };
+    const bench = new Bench(make, { tasks, replicas: { a: 1, b: 1, c: 1 } }).arrive(1);
+    bench.lines.length = 0;
+    expect(bench.finish(1).lines).toEqual(["start 2: 0.c"]);
+    expect(bench.dispatcher.answers.imputedOf(0)).toBe(1);
+    expect(bench.finish(2).finish(0).said()).toEqual(["start 2: 0.c", "end 0 completed"]);
+  });
+
   test("hears ends of batches, and sets what a replica takes", () => {
     const heard: object[] = [];
     const make = (): Controller => {

@@ -119,9 +119,10 @@ export interface Controls {
   move(job: number, pool: number): void;
   /**
    * A join starts with the predecessors that have run, and true; or, as none has, with the first that
-   * will. Does nothing where the join has started.
+   * will. `imputes`: those that still wait or run end then with imputed answers, and the join has them
+   * too; default: it does without. Does nothing where the join has started.
    */
-  proceed(request: number, task: number): boolean;
+  proceed(request: number, task: number, imputes?: boolean): boolean;
   /** Lets a request in that `waits` kept at the gate. */
   enter(request: number): void;
   /** Takes the batch off a replica; its jobs wait again, in their old places. False: it runs on. */
@@ -155,6 +156,8 @@ export interface Controller {
   readonly windows?: boolean;
   /** Whether it may let joins proceed before all that they need has run. */
   readonly proceeds?: boolean;
+  /** Whether answers may be imputed then. */
+  readonly imputes?: boolean;
 
   // Heard, as it happens. No commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */

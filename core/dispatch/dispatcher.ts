@@ -17,6 +17,7 @@
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
+import { RequestAnswers } from "./answers.ts";
 import { ControlDesk } from "./control-desk.ts";
 import type { BatchEnd, Controller, Residency, Standing } from "./controller.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
@@ -44,6 +45,7 @@ export class Dispatcher {
   declare readonly poolOf: Int32Array;
 
   declare private readonly choices: RequestChoices;
+  declare readonly answers: RequestAnswers;
   declare private readonly board: PoolBoard;
   /** Null unless requests of some pipeline hold chains. */
   declare private readonly chains: HeldChains | null;
@@ -72,6 +74,7 @@ export class Dispatcher {
     const { admission } = scheduler;
     const requests = before?.requests ?? new RequestTable(system.stride);
     const choices = before?.choices ?? new RequestChoices();
+    const answers = before?.answers ?? new RequestAnswers(system, requests);
     const steps = new Steps(system, requests.shift);
     const isHeld = system.pipelines.some(({ held }) => held);
     const chains = isHeld ? new HeldChains(system) : null;
@@ -97,7 +100,18 @@ export class Dispatcher {
     );
     const variants = new Variants(system, steps, board, log);
     const flow = new RequestFlow(
-      ...([requests, choices, steps, board, variants, notices, admission, driver, log] as const),
+      ...([
+        requests,
+        choices,
+        answers,
+        steps,
+        board,
+        variants,
+        notices,
+        admission,
+        driver,
+        log,
+      ] as const),
     );
     const decisions = new PoolDecisions(board, flow, notices, driver, log);
     this.system = system;
@@ -106,6 +120,7 @@ export class Dispatcher {
     this.batchSize = board.batches.size;
     this.poolOf = board.poolOf;
     this.choices = choices;
+    this.answers = answers;
     this.board = board;
     this.notices = notices;
     this.desk =
@@ -219,9 +234,25 @@ export class Dispatcher {
     const end = at + this.batchSize[replica];
     assert(end > at, "only a replica with a batch finishes one");
     board.freed(replica, nowUs);
-    if (this.notices !== null) this.batchEnded(replica, end - at, "ran", nowUs);
+    if (this.notices !== null) {
+      this.batchEnded(replica, end - at, "ran", nowUs);
+      if (flow.hasImputed) {
+        this.finishAwaited(this.poolOf[replica], at, end, nowUs);
+        return;
+      }
+    }
     if (this.accuracies !== null) this.score(this.accuracies[this.poolOf[replica]], at, end);
     for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
+  }
+
+  /** A batch has ended, of which some answers may have been imputed meanwhile. */
+  private finishAwaited(pool: number, at: number, end: number, nowUs: number): void {
+    for (let i = at; i < end; i++) {
+      const job = this.batchJobs[i];
+      if (this.flow.endedForNobody(job)) continue;
+      if (this.accuracies !== null) this.score(this.accuracies[pool], i, i + 1);
+      this.flow.ran(job, nowUs);
+    }
   }
 
   /** The answers of a batch's jobs are right so often. */

@@ -21,6 +21,8 @@ export interface Driver {
   inputSize?(request: number): number;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
+  /** The task's answer is not awaited any more: the request goes on with one like the pool's others. */
+  imputed?(request: number, task: number, pool: number, nowUs: number): void;
   /** Carries out what controllers command beyond starts; null where no controller does. */
   readonly cluster?: ClusterDriver | null;
 }

@@ -5,6 +5,7 @@
 // Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
+import type { RequestAnswers } from "./answers.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
@@ -14,9 +15,11 @@ import type { Steps } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
+const RUNNING: typeof JOB.running = -2;
 const RAN: typeof JOB.ran = -3;
 const SKIPPED: typeof JOB.skipped = -4;
 const CANCELLED: typeof JOB.cancelled = -5;
+const IMPUTED: typeof JOB.imputed = -6;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 /** Input sizes are known to a thousandth. */
@@ -28,6 +31,7 @@ export class RequestFlow {
   declare readonly retries: Float64Array;
   declare private readonly requests: RequestTable;
   declare private readonly choices: RequestChoices;
+  declare private readonly answers: RequestAnswers;
   declare private readonly steps: Steps;
   declare private readonly board: PoolBoard;
   declare private readonly variants: Variants;
@@ -37,14 +41,17 @@ export class RequestFlow {
   declare private readonly log: RunLog | null;
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
-  /** Joins that start with the first predecessor that runs. */
-  private readonly hurried = new Set<number>();
+  /** Joins that start with the first predecessor that runs: whether the others are imputed then. */
+  private readonly hurried = new Map<number, boolean>();
+  /** Whether some answer was imputed: only then does a batch end for nobody while its request goes on. */
+  hasImputed = false;
   /** The instant of the event under way. */
   private nowUs: number = DOUBLE_ZERO;
 
   constructor(
     requests: RequestTable,
     choices: RequestChoices,
+    answers: RequestAnswers,
     steps: Steps,
     board: PoolBoard,
     variants: Variants,
@@ -55,6 +62,7 @@ export class RequestFlow {
   ) {
     this.requests = requests;
     this.choices = choices;
+    this.answers = answers;
     this.steps = steps;
     this.board = board;
     this.variants = variants;
@@ -70,7 +78,8 @@ export class RequestFlow {
     this.inSystem = before.inSystem;
     this.retries.set(before.retries);
     this.hasLost = before.hasLost;
-    for (const job of before.hurried) this.hurried.add(job);
+    this.hasImputed = before.hasImputed;
+    for (const [job, imputes] of before.hurried) this.hurried.set(job, imputes);
   }
 
   /** Takes a request in, whose arrival is in the table, or refuses it. */
@@ -173,6 +182,7 @@ export class RequestFlow {
       return;
     }
     for (let i = 0; i < successors.length; i++) {
+      if (table.openSinks[request] === 0) return;
       const next = successors[i];
       let runs = ran;
       if (at[first + next].predecessors > 1) {
@@ -182,7 +192,6 @@ export class RequestFlow {
       }
       if (runs) this.begin(request, next);
       else this.skip(request, next);
-      if (table.openSinks[request] === 0) return;
     }
   }
 
@@ -193,7 +202,13 @@ export class RequestFlow {
     if (ran) table.ran[job]++;
     if (table.state[job] !== WAITING) return false;
     if (pending === 0 || table.ran[job] >= this.steps.at[step].needed) return true;
-    return ran && this.hurried.size > 0 && this.hurried.has(job);
+    return ran && this.hurried.size > 0 && this.hurries(job);
+  }
+
+  /** Whether a join starts with the first predecessor, which has just run. */
+  private hurries(job: number): boolean {
+    const imputes = this.hurried.get(job);
+    return imputes === true ? this.imputeBefore(job) : imputes === false;
   }
 
   private skip(request: number, task: number): void {
@@ -203,21 +218,66 @@ export class RequestFlow {
   }
 
   /**
-   * A join starts with the predecessors that have run, or later with the first that runs. True when
-   * it starts now.
+   * A join starts with the predecessors that have run, or later with the first that runs; `imputes`:
+   * those that wait or run then end with imputed answers. True when it starts now.
    */
-  proceed(request: number, task: number, nowUs: number): boolean {
+  proceed(request: number, task: number, imputes: boolean, nowUs: number): boolean {
     const table = this.requests;
     const job = (request << table.shift) + task;
     const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
     const isJoin = step.predecessors > 1;
     if (!isJoin || !table.isOpen(request) || table.state[job] !== WAITING) return false;
     if (table.ran[job] === 0) {
-      this.hurried.add(job);
+      this.hurried.set(job, imputes);
       return false;
     }
     this.nowUs = nowUs;
-    this.begin(request, task);
+    if (!imputes || this.imputeBefore(job)) this.begin(request, task);
+    return true;
+  }
+
+  /** Imputes the answers that a join lacks; whether it is still to start after that. */
+  private imputeBefore(join: number): boolean {
+    const table = this.requests;
+    const request = table.requestOf(join);
+    const task = table.taskOf(join);
+    const { before } = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    // Not waiting meanwhile: the last of them would start it.
+    table.state[join] = CANCELLED;
+    for (const each of before) if (table.isOpen(request)) this.impute(request, each);
+    if (!table.isOpen(request)) return false;
+    table.state[join] = WAITING;
+    return true;
+  }
+
+  /** A task that waits or runs counts as run from now on. */
+  private impute(request: number, task: number): void {
+    const table = this.requests;
+    const job = (request << table.shift) + task;
+    const state = table.state[job];
+    if (state < 0 && state !== RUNNING) return;
+    let pool: number;
+    if (state === RUNNING) pool = this.variants.poolRunning(job);
+    else {
+      pool = this.board.withdraw(job, this.nowUs);
+      this.board.leftUnserved(job, pool);
+      table.openJobs[request]--;
+    }
+    table.state[job] = IMPUTED;
+    this.hasImputed = true;
+    this.log?.add("impute", job, pool);
+    this.answers.imputed(request, pool);
+    this.driver.imputed?.(request, task, pool, this.nowUs);
+    this.progress(request, task, true);
+  }
+
+  /** A job's batch is over, for nobody; false: its answer is awaited. */
+  endedForNobody(job: number): boolean {
+    const table = this.requests;
+    if (table.state[job] !== IMPUTED) return false;
+    const request = table.requestOf(job);
+    table.openJobs[request]--;
+    if (!table.isOpen(request)) this.releaseIfDone(request);
     return true;
   }
 
@@ -244,6 +304,7 @@ export class RequestFlow {
     const request = table.requestOf(job);
     this.hasLost = true;
     this.nowUs = nowUs;
+    if (this.endedForNobody(job)) return;
     if (!table.isOpen(request)) {
       this.close(job);
       this.releaseIfDone(request);
@@ -258,6 +319,7 @@ export class RequestFlow {
 
   /** A job whose batch was pre-empted waits again, unless its request is over. */
   waitAgain(job: number, pool: number): void {
+    if (this.endedForNobody(job)) return;
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
       this.board.enqueue(job, pool);

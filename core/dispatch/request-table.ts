@@ -14,6 +14,8 @@ export const JOB = {
   ran: -3,
   skipped: -4,
   cancelled: -5,
+  /** Its answer was imputed; if it was running, it runs on for nobody. */
+  imputed: -6,
 } as const;
 
 /** Few runs have more requests at once. */

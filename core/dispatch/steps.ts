@@ -39,6 +39,8 @@ class Step {
   readonly predecessors: number = 0;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
   readonly needed: number = DOUBLE_ZERO;
+  /** Tasks that it joins, if it joins several. */
+  declare readonly before: readonly number[];
   /** Tasks that follow. */
   declare readonly successors: readonly number[];
 
@@ -46,6 +48,7 @@ class Step {
     this.pool = pool;
     this.variants = variants.length > 1 ? variants : null;
     this.predecessors = predecessors.length;
+    this.before = predecessors;
     this.needed = needed;
     this.successors = successors;
   }

@@ -53,6 +53,20 @@ export class Variants {
     return variants === null ? pool : this.choose(job, variants, nowUs);
   }
 
+  /** The pool whose replica runs a job. */
+  poolRunning(job: number): number {
+    const table = this.#requests;
+    const request = table.requestOf(job);
+    const step = (table.pipeline[request] << table.shift) + table.taskOf(job);
+    const { pool, variants } = this.#steps.at[step];
+    const { poolOf, batches } = this.#board;
+    if (variants === null) return pool;
+    const replica = poolOf.findIndex(
+      (one, id) => variants.includes(one) && batches.jobsOn(id).includes(job),
+    );
+    return poolOf[replica];
+  }
+
   /** A replica of a pool came or went: jobs leave variants without a replica for those with one. */
   changed(pool: number, nowUs: number): void {
     const group = this.#siblings[pool];

@@ -11,7 +11,7 @@ import type { System } from "../system.ts";
 import { InSystemSeries } from "./in-system.ts";
 import { LatencyStore } from "./latency-store.ts";
 import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
-import { AccuracyTally, PipelineTally, PoolTally } from "./tallies.ts";
+import { AnswerTally, PipelineTally, PoolTally } from "./tallies.ts";
 
 /** Gets every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
@@ -52,8 +52,8 @@ export class RunRecorder {
   declare readonly pools: PoolTally;
   /** Null where there is one pipeline, whose metrics are the run's own. */
   declare readonly pipelines: PipelineTally | null;
-  /** Null where no model has an accuracy. */
-  declare readonly accuracy: AccuracyTally | null;
+  /** Null where no model has an accuracy and nobody imputes answers. */
+  declare answers: AnswerTally | null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */
@@ -82,8 +82,18 @@ export class RunRecorder {
     const several = system.pipelines.length > 1;
     this.pipelines = several ? new PipelineTally(system, warmupUs, mostExact) : null;
     const rated = system.pools.some(({ accuracy }) => accuracy !== null);
-    this.accuracy = rated ? new AccuracyTally(system, warmupUs) : null;
+    this.answers = rated ? new AnswerTally(system, warmupUs) : null;
     this.pools = new PoolTally(system.pools.length);
+  }
+
+  /** Answers may be imputed in this run. */
+  countImputed(): void {
+    const { pipelines } = this.system;
+    if (!pipelines.some(({ tasks }) => tasks.some(({ predecessors }) => predecessors.length > 1))) {
+      return;
+    }
+    this.answers ??= new AnswerTally(this.system, this.warmupUs);
+    this.answers.countImputed();
   }
 
   /** Hexadecimal digest over every request's number, outcome and latency, in order of ends. */

@@ -79,12 +79,12 @@ function histogramNote({ count }: LatencyStore): string {
   return `latency quantiles of ${requests} requests are from a histogram, within 0.025 %`;
 }
 
-function pipelineMetrics({ system, pipelines, accuracy }: RunRecorder): RunSummary["pipelines"] {
+function pipelineMetrics({ system, pipelines, answers }: RunRecorder): RunSummary["pipelines"] {
   const metrics = pipelines?.metrics() ?? {};
-  if (accuracy === null) return metrics;
+  if (answers === null) return metrics;
   return Object.fromEntries(
     Object.entries(metrics).map(([name, own]) => {
-      const mean = accuracy.mean(system.pipelines.findIndex((pipeline) => pipeline.name === name));
+      const mean = answers.mean(system.pipelines.findIndex((pipeline) => pipeline.name === name));
       return [name, mean === null ? own : { ...own, accuracyMean: mean }];
     }),
   );
@@ -97,7 +97,8 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
   const { busyUs, batches, batchedJobs } = recorder.pools.total();
   const throughputPerS = (recorder.completedInWindow / windowUs) * 1e6;
   const replicas = replicasOf(recorder);
-  const accuracyMean = recorder.accuracy?.mean() ?? null;
+  const accuracyMean = recorder.answers?.mean() ?? null;
+  const imputedRatio = recorder.answers?.imputedRatio ?? null;
   const costPerHour = changed?.costPerHour() ?? system.costPerHour;
   return {
     ...(recorder.lastEndUs < recorder.firstArrivalUs
@@ -112,6 +113,7 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
     ...changeMetrics(recorder),
     ...energyMetrics(recorder, windowUs),
     ...(accuracyMean === null ? {} : { accuracyMean }),
+    ...(imputedRatio === null ? {} : { imputedRatio }),
     ...(costPerHour > 0 ? { costPerHour } : {}),
     // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0

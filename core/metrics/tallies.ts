@@ -141,8 +141,10 @@ export class PipelineTally {
   }
 }
 
-/** The accuracy of completed requests: each is right as often as all that ran for it are. */
-export class AccuracyTally {
+/** The answers of completed requests: each is right as often as all that it is made of are. */
+export class AnswerTally {
+  /** Completed requests, and those of them with imputed answers; null where nobody imputes. */
+  #imputed: { requests: number; some: number } | null = null;
   readonly #sums: Float64Array;
   readonly #counts: Float64Array;
   readonly #warmupUs: number;
@@ -158,9 +160,25 @@ export class AccuracyTally {
     );
   }
 
-  /** A request has completed; `accuracy` is the product of those of the models that ran. */
-  completed(pipeline: number, arrivedUs: number, accuracy: number): void {
-    if (arrivedUs < this.#warmupUs || !this.#rated[pipeline]) return;
+  /** Answers may be imputed in this run. */
+  countImputed(): void {
+    this.#imputed = { requests: 0, some: 0 };
+  }
+
+  /** Share of the completed requests that have imputed answers; null where nobody imputes. */
+  get imputedRatio(): number | null {
+    const { requests, some } = this.#imputed ?? { requests: 0, some: 0 };
+    return requests === 0 ? null : some / requests;
+  }
+
+  /** A request has completed; `accuracy` is the product of those of its answers, some of which are imputed. */
+  completed(pipeline: number, arrivedUs: number, accuracy: number, imputed: number): void {
+    if (arrivedUs < this.#warmupUs) return;
+    if (this.#imputed !== null) {
+      this.#imputed.requests++;
+      if (imputed > 0) this.#imputed.some++;
+    }
+    if (!this.#rated[pipeline]) return;
     this.#sums[pipeline] += accuracy;
     this.#counts[pipeline]++;
   }

@@ -77,8 +77,16 @@ export function checkModels(
       checkProfile(`${at}.${path}`, options.profiles[written], written),
     );
     const load = checkLoad(at, model, options.profiles);
-    return [...measured, ...load, ...checkDeviceKinds(at, model, cluster)];
+    const rated = checkAccuracy(at, name, model);
+    return [...measured, ...load, ...rated, ...checkDeviceKinds(at, model, cluster)];
   });
+}
+
+/** The accuracy of imputed answers goes with that of the model's own. */
+function checkAccuracy(at: string, name: string, model: ModelDocument): Issue[] {
+  if (model.imputedAccuracy === undefined || model.accuracy !== undefined) return [];
+  const hint = `for example \`models: { ${name}: { accuracy: 0.9 } }\``;
+  return [issueAt(`${at}.imputedAccuracy`, "the model has no accuracy of its own", hint)];
 }
 
 /** Whether the times of every model are known: none is still to be calibrated. */

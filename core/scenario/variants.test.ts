@@ -95,6 +95,14 @@ test.each([
     "accuracy: 90",
   ],
   [
+    "an accuracy of imputed answers alone",
+    "meanMs: 5 } }",
+    "meanMs: 5 }, imputedAccuracy: 0.1 }",
+    "models.reader.imputedAccuracy",
+    /no accuracy of its own/,
+    "imputedAccuracy",
+  ],
+  [
     "no replica of any variant",
     "detect@small: 2, detect@large: 1,",
     "detect@small: 0, detect@large: 0,",

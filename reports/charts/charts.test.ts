@@ -117,15 +117,27 @@ describe.each(Object.entries(DOCUMENTS))("%s", (_, [results, validation]) => {
   });
 });
 
-/** A chart's specification without its rows and the shared look. */
+/**
+ * A chart's specification without its rows and the shared look. A part that stands in it again is the
+ * path of its first place.
+ */
 function structure(spec: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(spec, (key, value) => {
-      if (key === "config") return undefined;
-      if (key === "data") return `${value.values.length} rows of ${Object.keys(value.values[0])}`;
-      return value;
-    }),
-  );
+  const places = new Map<string, string>();
+  const shortened = (value: unknown, place: string): unknown => {
+    if (typeof value !== "object" || value === null) return value;
+    const text = JSON.stringify(value, null, 1);
+    const first = places.get(text);
+    if (first !== undefined && text.split("\n").length > 3) return `as ${first}`;
+    places.set(text, place);
+    if (Array.isArray(value)) return value.map((one, i) => shortened(one, `${place}.${i}`));
+    const entries = Object.entries(value).map(([key, part]) => {
+      if (key !== "data") return [key, shortened(part, `${place}.${key}`)];
+      return [key, `${part.values.length} rows of ${Object.keys(part.values[0])}`];
+    });
+    return Object.fromEntries(entries);
+  };
+  const { config: _, ...own } = spec as Record<string, unknown>;
+  return shortened(own, "");
 }
 
 const SOURCES = { results: sweepDocument(), validation: validationDocument(3) };

@@ -120,6 +120,7 @@ const LABELS: Readonly<Record<MetricName, MetricLabel>> = {
   costPer1000Requests: label("cost per 1000", ""),
   energyJoulesPerRequest: label("energy", "J/request"),
   accuracyMean: label("accuracy", "%", 100),
+  imputedRatio: label("imputed answers", "%", 100),
 };
 
 const ENDINGS: readonly (readonly [RegExp, string, number])[] = [

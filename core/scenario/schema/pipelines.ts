@@ -83,6 +83,11 @@ export const modelSchema = z
     accuracy: probability
       .optional()
       .describe("share of its answers that are right; gives the metric accuracyMean"),
+    imputedAccuracy: probability
+      .optional()
+      .describe(
+        "share of requests for which the mean of its recent answers would be right, put in place of a straggler's; default 0",
+      ),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
     demand: resources
       .optional()

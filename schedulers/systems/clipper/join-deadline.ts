@@ -15,6 +15,7 @@ class JoinDeadline implements Controller {
   readonly scales = [];
   readonly timers = 1;
   readonly proceeds = true;
+  readonly imputes: boolean;
   readonly #share: number;
   /** By pipeline: the tasks that join several. */
   readonly #joins: readonly (readonly number[])[];
@@ -24,8 +25,9 @@ class JoinDeadline implements Controller {
   readonly #open = new Map<number, Due>();
   readonly #queue = new DueQueue();
 
-  constructor({ pipelines }: System, share: number) {
+  constructor({ pipelines }: System, share: number, imputes: boolean) {
     this.#share = share;
+    this.imputes = imputes;
     this.#joins = pipelines.map(({ tasks }) =>
       tasks.flatMap(({ predecessors }, task) => (predecessors.length > 1 ? [task] : [])),
     );
@@ -54,7 +56,7 @@ class JoinDeadline implements Controller {
       this.#queue.shift();
       if (!isOpen) continue;
       this.#open.delete(due.request);
-      for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task);
+      for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task, this.imputes);
     }
     act.wakeAt(0, this.#queue.first?.atUs ?? Number.POSITIVE_INFINITY);
   }
@@ -115,13 +117,14 @@ export const joinDeadline = defineController({
   summary: "joins go on without stragglers when the request's time is up",
   idea:
     "At a request's deadline, or a share of the time until it, each of its joins starts with the predecessors that " +
-    "have run, or with the first that will.",
+    "have run, or with the first that will. The answer of a predecessor that still waits or runs is imputed: the mean " +
+    "of its model's recent answers, or the most frequent one. What waits is then taken out of its queue.",
   reads: "Deadlines; which predecessors of a join have run.",
   failsWhen:
-    "An answer without all of its parts is worth nothing, or requests have no deadline: then nothing happens.",
+    "An answer without all of its own parts is worth nothing, or requests have no deadline: then nothing happens.",
   source:
-    "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). A model gets the inputs that are " +
-    "there; the paper puts the mean of past predictions in place of the missing ones.",
+    "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). Ours: a join waits for one real answer " +
+    "at least; `left-out` has no value in place of a missing one.",
   parameters: z.strictObject({
     share: z
       .number()
@@ -129,6 +132,11 @@ export const joinDeadline = defineController({
       .max(1)
       .default(1)
       .describe("share of the time from arrival to deadline after which joins go on"),
+    missing: z
+      .enum(["imputed", "left-out"])
+      .default("imputed")
+      .describe("whether a straggler's answer is replaced by one like its model's recent answers"),
   }),
-  create: ({ share }, { system }) => new JoinDeadline(system, share),
+  create: ({ share, missing }, { system }) =>
+    new JoinDeadline(system, share, missing === "imputed"),
 });

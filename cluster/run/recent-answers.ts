@@ -1,0 +1,118 @@
+/**
+ * Recent answers of each pool's model, and the one that stands in place of a straggler's: the mean of
+ * their numbers, else the most frequent. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
+ */
+
+import type { Tensor } from "../../models/tensor.ts";
+import { asBuffer } from "../protocol/tensors.ts";
+import type { JobResult } from "../worker/backend.ts";
+import { parseOutput } from "./batch.ts";
+import type { TaskResult } from "./live-request.ts";
+
+/** Answers of each model that count. */
+const WINDOW = 100;
+
+/** Bytes of an element, and how a tensor's contents are read and written. */
+const FLOATS = {
+  FP32: { bytes: 4, read: "readFloatLE", write: "writeFloatLE" },
+  FP64: { bytes: 8, read: "readDoubleLE", write: "writeDoubleLE" },
+} as const;
+
+interface Recent {
+  /** Of the answers, as JSON values. */
+  readonly texts: { readonly labels: readonly string[]; readonly value: unknown }[];
+  /** The newest, which tensors of other kinds than floats are taken from; and means of those. */
+  tensors: readonly Tensor[];
+}
+
+export class RecentAnswers {
+  readonly #byPool = new Map<number, Recent>();
+
+  /** The answers of a batch that ran. */
+  add(pool: number, results: readonly JobResult[]): void {
+    let recent = this.#byPool.get(pool);
+    if (recent === undefined) {
+      recent = { texts: [], tensors: [] };
+      this.#byPool.set(pool, recent);
+    }
+    for (const { text, tensors } of results) {
+      const output = parseOutput(asBuffer(text).toString());
+      if ("error" in output) continue;
+      recent.texts.push({ labels: output.labels ?? [], value: output.value ?? null });
+      if (recent.texts.length > WINDOW) recent.texts.shift();
+      const weight = 1 / recent.texts.length;
+      const before = recent.tensors;
+      recent.tensors = tensors.map((tensor, i) => movedMean(before[i], tensor, weight));
+    }
+  }
+
+  /** In place of an answer of the pool; without labels and value where it has given none yet. */
+  imputed(pool: number, nowUs: number): TaskResult {
+    const { texts, tensors } = this.#byPool.get(pool) ?? { texts: [], tensors: [] };
+    const labels = mostFrequent(texts.map((each) => each.labels)) ?? [];
+    const value = meanOf(texts.map((each) => each.value)) ?? null;
+    const atUs = { queuedUs: nowUs, startUs: nowUs, endUs: nowUs };
+    return {
+      text: JSON.stringify({ labels, value, imputed: true }),
+      ...{ tensors, labels, imputed: true },
+      timing: { ...atUs, serviceUs: 0, replica: "", batch: 0 },
+    };
+  }
+}
+
+/**
+ * The mean of numbers; of arrays of one length, and of objects with the same keys, element by
+ * element; of anything else the most frequent. Undefined of none.
+ */
+export function meanOf(values: readonly unknown[]): unknown {
+  if (values.length === 0) return undefined;
+  if (values.every((value) => typeof value === "number")) {
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  }
+  const [first] = values;
+  if (Array.isArray(first)) {
+    const isAlike = (value: unknown): boolean =>
+      Array.isArray(value) && value.length === first.length;
+    if (!values.every(isAlike)) return mostFrequent(values);
+    return first.map((_, i) => meanOf((values as unknown[][]).map((value) => value[i])));
+  }
+  if (!isMapping(first)) return mostFrequent(values);
+  const keys = Object.keys(first);
+  const isAlike = (value: unknown): boolean =>
+    isMapping(value) && Object.keys(value).join("\n") === keys.join("\n");
+  if (!values.every(isAlike)) return mostFrequent(values);
+  const mappings = values as Record<string, unknown>[];
+  return Object.fromEntries(keys.map((key) => [key, meanOf(mappings.map((each) => each[key]))]));
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Of equally frequent ones, the one that came first. */
+function mostFrequent<T>(values: readonly T[]): T | undefined {
+  const counts = new Map<string, { readonly value: T; count: number }>();
+  for (const value of values) {
+    const key = JSON.stringify(value);
+    const known = counts.get(key);
+    if (known === undefined) counts.set(key, { value, count: 1 });
+    else known.count++;
+  }
+  let best: { readonly value: T; readonly count: number } | undefined;
+  for (const each of counts.values()) if (each.count > (best?.count ?? 0)) best = each;
+  return best?.value;
+}
+
+/** Moves a mean of floats towards a tensor by `weight`; of other kinds or shapes, the tensor itself. */
+function movedMean(mean: Tensor | undefined, tensor: Tensor, weight: number): Tensor {
+  const kind = tensor.datatype === "FP32" || tensor.datatype === "FP64" ? tensor.datatype : null;
+  const isAlike = mean?.name === tensor.name && mean.raw.length === tensor.raw.length;
+  const raw = Buffer.from(tensor.raw);
+  if (kind === null || mean === undefined || !isAlike) return { ...tensor, raw };
+  const { bytes, read, write } = FLOATS[kind];
+  const before = asBuffer(mean.raw);
+  for (let at = 0; at + bytes <= raw.length; at += bytes) {
+    raw[write](before[read](at) * (1 - weight) + raw[read](at) * weight, at);
+  }
+  return { ...tensor, raw };
+}
